@@ -99,7 +99,11 @@ class Folder:
         now, looks, ripe = self._monotonic(), dict[str, tuple[_Seen, float]](), list[tuple[int, str]]()
         with os.scandir(self._open[""]) as entries:
             for entry in entries:
-                if entry.name.startswith(".") or entry.name.lower().endswith(_UNFINISHED) or not entry.is_file(follow_symlinks=False):
+                if (
+                    entry.name.startswith(".")
+                    or entry.name.lower().endswith(_UNFINISHED)
+                    or not entry.is_file(follow_symlinks=False)
+                ):
                     continue
                 try:
                     found = entry.stat(follow_symlinks=False)
@@ -145,7 +149,9 @@ class Folder:
                 raise TooLarge(before.st_size)
             data = opened.read(limit + 1)
             after = os.fstat(opened.fileno())
-        unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and len(data) == after.st_size
+        unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and len(
+            data
+        ) == after.st_size
         return data if unchanged else None
 
     def finish(self, claimed: Claimed, verdict: Verdict, reports: Mapping[str, bytes], *, aside: bool = False) -> None:

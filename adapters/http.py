@@ -24,12 +24,14 @@ from yarl import URL
 from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
 from contracts.wire.headers import joined
-from security.channel import SUITES_12
+from security.pki.tls import SUITES_12
 
 ANSWER_LIMIT: Final = 5_000_000
 _LARGE: Final = 65_536  # bytes of an answer from which on it is read off the event loop
 _THREADS: Final = ThreadPoolExecutor(2, "answers")
-KEEP_ALIVE: Final = 4.0  # shorter than the five seconds after which common servers hang up: a call on a dying connection is a "maybe"
+KEEP_ALIVE: Final = (
+    4.0  # shorter than the five seconds after which common servers hang up: a call on a dying connection is a "maybe"
+)
 CONNECT_SECONDS: Final = 5.0
 KNOCK_SECONDS: Final = 2.0
 _SKIP: Final = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"})
@@ -60,7 +62,9 @@ def client_context(authority: Path, certificate: Path, key: Path, password: byte
 
 def open_session(tls: ssl.SSLContext, *, limit: int = 256, limit_per_host: int = 64) -> aiohttp.ClientSession:
     """The one session of a process; to be made inside its event loop."""
-    connector = aiohttp.TCPConnector(ssl=tls, limit=limit, limit_per_host=limit_per_host, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=30)
+    connector = aiohttp.TCPConnector(
+        ssl=tls, limit=limit, limit_per_host=limit_per_host, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=30
+    )
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -71,7 +75,7 @@ def open_session(tls: ssl.SSLContext, *, limit: int = 256, limit_per_host: int =
     )
 
 
-class Knocker:
+class ConnectionProbe:
     """Tells whether an address takes connections: TCP and TLS as a call would make them, then nothing is sent."""
 
     def __init__(self, tls: ssl.SSLContext, seconds: float = KNOCK_SECONDS) -> None:
@@ -114,15 +118,25 @@ async def send(
     fields = {"Host": host, **headers}
     if body is not None:
         fields["Content-Length"] = str(len(body))
-    head = f"{method} {address.raw_path_qs} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    head = f"{method} {address.raw_path_qs} HTTP/1.1\r\n" + "".join(
+        f"{name}: {value}\r\n" for name, value in fields.items()
+    )
     evidence_out = head.encode("latin-1") + b"\r\n" + (body or b"")
     limits = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout * 0.6))
     started = time.perf_counter()
     try:
-        async with session.request(method, address, headers=fields, data=body, allow_redirects=False, timeout=limits) as response:
+        async with session.request(
+            method, address, headers=fields, data=body, allow_redirects=False, timeout=limits
+        ) as response:
             content = await _read(response, limit)
             if content is None:
-                raise ProviderFailure("provider.answer-too-large", acted=Acted.MAYBE, evidence_out=evidence_out, system=system, limit=limit)
+                raise ProviderFailure(
+                    "provider.answer-too-large",
+                    acted=Acted.MAYBE,
+                    evidence_out=evidence_out,
+                    system=system,
+                    limit=limit,
+                )
             version = response.version
             line = f"HTTP/{version.major}.{version.minor} " if version else "HTTP/1.1 "
             evidence_in = (
@@ -132,7 +146,12 @@ async def send(
                 + content
             )
             return HttpAnswer(
-                response.status, joined(response.raw_headers), content, evidence_out, evidence_in, time.perf_counter() - started
+                response.status,
+                joined(response.raw_headers),
+                content,
+                evidence_out,
+                evidence_in,
+                time.perf_counter() - started,
             )
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
         raise ProviderFailure(

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
-from contracts.compiled import Codec
-from contracts.model import Operation
-from security.encryptkeys import EncryptKey
+from contracts.canonical.model import Operation
+from contracts.compiled.contract import Codec
+from security.encryption_keys import EncryptKey
 from security.keys import VerifyKey
 
 Message = dict[str, Any]

@@ -18,8 +18,8 @@ from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire.headers import media_type
 from security import jose
-from security.encryptkeys import EncryptKey, newest
-from security.httpsig import HttpRequest, sign_request, verify_response
+from security.encryption_keys import EncryptKey, newest
+from security.http_signatures import HttpRequest, sign_request, verify_response
 from security.keys import SigningKey
 
 JSON: Final = "application/json"
@@ -48,7 +48,12 @@ class RestAdapter:
         at = outgoing.codec.rest[operation.name]
         url = endpoint.url.rstrip("/") + at.path
         media, opened = (jose.MEDIA_TYPE if outgoing.encrypted else JSON), b""
-        headers = {"accept": media, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer, "lgsp-caller": outgoing.caller}
+        headers = {
+            "accept": media,
+            "accept-encoding": "identity",
+            "lgsp-transfer": outgoing.transfer,
+            "lgsp-caller": outgoing.caller,
+        }
         body: bytes | None
         if at.method == "GET":
             query = outgoing.codec.write_query(operation.request, outgoing.message)
@@ -64,14 +69,18 @@ class RestAdapter:
         request = HttpRequest(at.method, url, headers, body or b"")
         headers.update(sign_request(request, self._key, self._clock()))
         try:
-            answer = await send(self._session, endpoint.system, at.method, url, headers, body, outgoing.timeout, self._limit)
+            answer = await send(
+                self._session, endpoint.system, at.method, url, headers, body, outgoing.timeout, self._limit
+            )
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise
         answer = answer._replace(opened_out=opened)
         return await off_loop(answer, self._read, endpoint, outgoing, answer, headers, media)
 
-    def _read(self, endpoint: Endpoint, outgoing: Outgoing, answer: HttpAnswer, headers: Mapping[str, str], media: str) -> Incoming:
+    def _read(
+        self, endpoint: Endpoint, outgoing: Outgoing, answer: HttpAnswer, headers: Mapping[str, str], media: str
+    ) -> Incoming:
         """The verified answer to a request with these headers."""
         operation = outgoing.operation
         key_id, why = self._verify(endpoint, answer, headers)
@@ -87,7 +96,9 @@ class RestAdapter:
         try:
             message = outgoing.codec.read_json(operation.answer, content)
         except Failure as trouble:
-            raise _failed("provider.bad-answer", endpoint, answer, reason=trouble.code, findings=trouble.findings) from trouble
+            raise _failed(
+                "provider.bad-answer", endpoint, answer, reason=trouble.code, findings=trouble.findings
+            ) from trouble
         return Incoming(
             answer=message,
             evidence_out=answer.evidence_out,
@@ -109,7 +120,9 @@ class RestAdapter:
             raise _failed("provider.bad-answer", endpoint, answer, reason=f"cty: not {JSON}")
         return answer._replace(opened_in=opened.jws), opened.payload
 
-    def _verify(self, endpoint: Endpoint, answer: HttpAnswer, sent_headers: Mapping[str, str]) -> tuple[str | None, str]:
+    def _verify(
+        self, endpoint: Endpoint, answer: HttpAnswer, sent_headers: Mapping[str, str]
+    ) -> tuple[str | None, str]:
         """The id of the system's key that signed this answer, or None and why not."""
         signature_input = answer.headers.get("signature-input")
         if not signature_input:
@@ -128,13 +141,19 @@ class RestAdapter:
 def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:
     found = newest(endpoint.encrypt_keys, now)
     if found is None:
-        raise ProviderFailure("provider.no-encryption-key", acted=Acted.NO, system=endpoint.system, kind="RSA, EC P-256")
+        raise ProviderFailure(
+            "provider.no-encryption-key", acted=Acted.NO, system=endpoint.system, kind="RSA, EC P-256"
+        )
     return found
 
 
 def _failure(system: str, answer: HttpAnswer, *, signed: bool) -> ProviderFailure | ProviderMissing:
     """A status other than 2xx. Only what the system signed counts as its word that it did not act."""
-    evidence: dict[str, Any] = {"evidence_out": answer.evidence_out, "evidence_in": answer.evidence_in, "system": system}
+    evidence: dict[str, Any] = {
+        "evidence_out": answer.evidence_out,
+        "evidence_in": answer.evidence_in,
+        "system": system,
+    }
     if answer.status == 404 and signed:
         return ProviderMissing("provider.not-found", **evidence)
     evidence["provider_status"] = answer.status
@@ -153,7 +172,12 @@ def _failure(system: str, answer: HttpAnswer, *, signed: bool) -> ProviderFailur
 
 def _failed(code: str, endpoint: Endpoint, answer: HttpAnswer, **facts: Any) -> ProviderFailure:
     failure = ProviderFailure(
-        code, acted=Acted.MAYBE, evidence_out=answer.evidence_out, evidence_in=answer.evidence_in, system=endpoint.system, **facts
+        code,
+        acted=Acted.MAYBE,
+        evidence_out=answer.evidence_out,
+        evidence_in=answer.evidence_in,
+        system=endpoint.system,
+        **facts,
     )
     failure.opened_out, failure.opened_in = answer.opened_out, answer.opened_in
     return failure

@@ -20,12 +20,12 @@ from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure, Theirs
 from contracts.wire import soap
 from contracts.wire.headers import media_type
-from security.encryptkeys import EncryptKey, newest
+from security.encryption_keys import EncryptKey, newest
 from security.keys import SigningKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import blinded, encrypt_envelope
-from security.wssec import VerifiedEnvelope, caller_block, sign_envelope, verify_envelope
-from security.wsusual import UsualEnvelope, verify_usual
+from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.fast_path import UsualEnvelope, verify_usual
+from security.wssec.verify import VerifiedEnvelope, caller_block, sign_envelope, verify_envelope
 
 _VERSIONS: Final = {version.number: version for version in soap.VERSIONS.values()}
 _MEDIA: Final = {soap.V11: frozenset({"text/xml", "application/xml"}), soap.V12: frozenset({"application/soap+xml"})}
@@ -76,23 +76,33 @@ class SoapAdapter:
             headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
         headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
         try:
-            answer = await send(self._session, endpoint.system, "POST", endpoint.url, headers, body, outgoing.timeout, self._limit)
+            answer = await send(
+                self._session, endpoint.system, "POST", endpoint.url, headers, body, outgoing.timeout, self._limit
+            )
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise
         return await off_loop(answer, self._read, endpoint, outgoing, answer, opened, message_id)
 
-    def _read(self, endpoint: Endpoint, outgoing: Outgoing, answer: HttpAnswer, opened: bytes, message_id: str) -> Incoming:
+    def _read(
+        self, endpoint: Endpoint, outgoing: Outgoing, answer: HttpAnswer, opened: bytes, message_id: str
+    ) -> Incoming:
         """The verified answer to the request `message_id`."""
         operation, codec = outgoing.operation, outgoing.codec
         usual = None if outgoing.encrypted else self._usual(endpoint, answer, message_id)
         if usual is not None and (quick := codec.read_canonical_xml(operation.answer, usual.content)) is not None:
-            return Incoming(quick, answer.evidence_out, answer.evidence_in, usual.key.key_id, answer.status, answer.seconds)
-        answer, envelope, element = self._verified(endpoint, answer._replace(opened_out=opened), message_id, outgoing.encrypted)
+            return Incoming(
+                quick, answer.evidence_out, answer.evidence_in, usual.key.key_id, answer.status, answer.seconds
+            )
+        answer, envelope, element = self._verified(
+            endpoint, answer._replace(opened_out=opened), message_id, outgoing.encrypted
+        )
         try:
             message = codec.read_xml(operation.answer, element)
         except Failure as trouble:
-            raise _failed("provider.bad-answer", endpoint, answer, reason=trouble.code, findings=trouble.findings) from trouble
+            raise _failed(
+                "provider.bad-answer", endpoint, answer, reason=trouble.code, findings=trouble.findings
+            ) from trouble
         return Incoming(
             answer=message,
             evidence_out=answer.evidence_out,
@@ -107,7 +117,11 @@ class SoapAdapter:
     def _usual(self, endpoint: Endpoint, answer: HttpAnswer, message_id: str) -> UsualEnvelope | None:
         """The verified envelope of an answer with nothing unusual in it; whatever else came is for `_verified` to judge."""
         version = _VERSIONS[endpoint.version]
-        if answer.status != 200 or media_type(answer.headers) not in _MEDIA[version] or "content-encoding" in answer.headers:
+        if (
+            answer.status != 200
+            or media_type(answer.headers) not in _MEDIA[version]
+            or "content-encoding" in answer.headers
+        ):
             return None
         envelope = verify_usual(answer.body, version, endpoint.keys_by_thumbprint.get, self._clock())
         return envelope if envelope is not None and envelope.relates_to == message_id else None
@@ -145,7 +159,12 @@ class SoapAdapter:
         if len(children) == 1 and children[0].tag == version.fault:
             raise _faulted(endpoint, answer, children[0], signed=True)
         if len(children) != 1 or answer.status != 200:
-            raise _failed("provider.bad-answer", endpoint, answer, reason=f"status {answer.status}, {len(children)} elements in the Body")
+            raise _failed(
+                "provider.bad-answer",
+                endpoint,
+                answer,
+                reason=f"status {answer.status}, {len(children)} elements in the Body",
+            )
         return answer, envelope, children[0]
 
     def _decrypted(self, root: etree._Element) -> tuple[bytes, etree._Element]:
@@ -180,9 +199,16 @@ def _plain_failure(endpoint: Endpoint, answer: HttpAnswer, reason: str) -> Provi
     return _failed("provider.bad-answer", endpoint, answer, reason=reason)
 
 
-def _failed(code: str, endpoint: Endpoint, answer: HttpAnswer, *, acted: Acted = Acted.MAYBE, **facts: Any) -> ProviderFailure:
+def _failed(
+    code: str, endpoint: Endpoint, answer: HttpAnswer, *, acted: Acted = Acted.MAYBE, **facts: Any
+) -> ProviderFailure:
     failure = ProviderFailure(
-        code, acted=acted, evidence_out=answer.evidence_out, evidence_in=answer.evidence_in, system=endpoint.system, **facts
+        code,
+        acted=acted,
+        evidence_out=answer.evidence_out,
+        evidence_in=answer.evidence_in,
+        system=endpoint.system,
+        **facts,
     )
     failure.opened_out, failure.opened_in = answer.opened_out, answer.opened_in
     return failure

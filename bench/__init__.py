@@ -11,7 +11,13 @@ from typing import Any
 
 def run(quick: bool, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """`{"ok": true, "rows": […]}`; a wrong answer in a measure raises, since a measure of wrong answers is none."""
-    from bench import audit, encryption, search, secured, translation  # the measuring tools are loaded only when something is measured
+    from bench import (
+        audit,
+        encryption,
+        search,
+        secured,
+        translation,
+    )  # the measuring tools are loaded only when something is measured
 
     measured = (
         secured.measure(quick, say),

@@ -24,16 +24,16 @@ from bench.auditkeeper import checkpoint_file, database_url, log_key
 from bench.process import NotUp, cpu_seconds, last_lines, running, two_cores
 from bench.rows import Row, row
 from contracts.base.ids import new_id
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile, size_of
-from gateway.audit.sequencer import Sequencer
-from gateway.audit.verify import verify_log
-from gateway.journal import tables
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile, size_of
+from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.verify.verify import verify_log
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, migrate, open_engine, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow, Write
 from gateway.journal.writer import Journal
-from security.entry import Caller, Digest, Intent, Outcome, freeze
+from security.transparency.entry import Caller, Digest, Intent, Outcome, freeze
 
 AT_ONCE: Final = 256  # units under way
 ROUNDS: Final = 3
@@ -74,7 +74,17 @@ def pairs(start: int, count: int) -> list[tuple[LogRow, LogRow]]:
         transfer = new_id(int(now * 1000) + number % 1000)
         bundle = f"sha256:{mark[::-1].hex()}"
         intent = Intent(
-            transfer, now, "rest", who, "field-report/v1", "createRequest", bundle, mark.hex(), "G-0007", "do-thi", Digest(mark, 1024)
+            transfer,
+            now,
+            "rest",
+            who,
+            "field-report/v1",
+            "createRequest",
+            bundle,
+            mark.hex(),
+            "G-0007",
+            "do-thi",
+            Digest(mark, 1024),
         )
         outcome = Outcome(transfer, now, 200, "do-thi", None, Digest(mark, 2311), Digest(mark, 1800), Digest(mark, 640))
         frozen = freeze(intent), freeze(outcome)
@@ -177,7 +187,9 @@ def _plainly(folder: Path, rows: Sequence[LogRow]) -> float:
         began = time.perf_counter()
         for at in range(0, len(rows), 2 * AT_ONCE):
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT INTO entry (transfer, phase, entry, leaf) VALUES (?, ?, ?, ?)", rows[at : at + 2 * AT_ONCE])
+            connection.executemany(
+                "INSERT INTO entry (transfer, phase, entry, leaf) VALUES (?, ?, ?, ?)", rows[at : at + 2 * AT_ONCE]
+            )
             connection.execute("COMMIT")
         return len(rows) / (time.perf_counter() - began)
     finally:
@@ -214,5 +226,9 @@ def _checking(engine: Engine, folder: Path, count: int) -> Row:
     for each in some:
         _MIXED(b"\x00" + each).digest()
     hashing = len(some) / (time.process_time() - began)
-    details = {"entries": float(count), "seconds_by_the_clock": clock, "a_million_in_seconds_of_processor": used / count * 1e6}
+    details = {
+        "entries": float(count),
+        "seconds_by_the_clock": clock,
+        "a_million_in_seconds_of_processor": used / count * 1e6,
+    }
     return row("audit-verify-whole-log", "entries/s", [count / used], {"leaf hashes alone": [hashing]}, details)

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
-from gateway.keeper import Keeper
+from gateway.keeper.leader import Keeper
 
 ORIGIN: Final = "bench.example/log"
 NAME: Final = "keeper-bench"
@@ -38,7 +38,9 @@ async def keep(folder: Path) -> None:
     engine = open_engine(database_url(folder))
     processes.register(engine, NAME, "keeper")
     lock = lock_of(engine)
-    keeper = Keeper(engine, lock, NAME, Sequencer(engine, lock, log_key(folder), CheckpointFile(checkpoint_file(folder))))
+    keeper = Keeper(
+        engine, lock, NAME, Sequencer(engine, lock, log_key(folder), CheckpointFile(checkpoint_file(folder)))
+    )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, keeper.stop)
     await keeper.run()
 

@@ -21,9 +21,7 @@ from bench.load import fire_now
 from bench.process import await_port, free_port, memory_mib, pinned, running, two_cores
 
 BATCH: Final = 2500
-PACKAGES: Final = (
-    "aiohttp, alembic, connexion, cryptography.x509, jsonschema_rs, joserfc.jwe, jwt, lxml.etree, sqlalchemy, typer, uvicorn, uvloop"
-)
+PACKAGES: Final = "aiohttp, alembic, connexion, cryptography.x509, jsonschema_rs, joserfc.jwe, jwt, lxml.etree, sqlalchemy, typer, uvicorn, uvloop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +59,22 @@ def measure(exchanges: int, say: Callable[[str], None] = lambda text: None) -> D
             done += measured.count
             seconds += measured.seconds
             say(f"{done} exchanges, {memory_mib(side.door_pid):.0f} MiB")
-        return Door(first_answer, _loading(ours), done, at_start, memory_mib(side.door_pid), (done - 1) / seconds if seconds else 0.0)
+        return Door(
+            first_answer,
+            _loading(ours),
+            done,
+            at_start,
+            memory_mib(side.door_pid),
+            (done - 1) / seconds if seconds else 0.0,
+        )
 
 
 def _loading(core: int | None) -> float:
     def once() -> float:
         began = time.monotonic()
-        subprocess.run([sys.executable, "-W", "ignore", "-c", f"import {PACKAGES}"], check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", f"import {PACKAGES}"], check=True, stdin=subprocess.DEVNULL
+        )
         return time.monotonic() - began
 
     with pinned(core):

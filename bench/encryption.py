@@ -14,12 +14,12 @@ from bench.message import answer_xml, mark
 from bench.rows import Row, row
 from bench.translation import per_second
 from contracts.wire.soap import parse_envelope
-from security.authority import issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
-from security.encryptkeys import DecryptKey
+from security.encryption_keys import DecryptKey
 from security.keys import SigningKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import blinded, encrypt_envelope
-from security.wssec import sign_envelope, verify_envelope
+from security.pki.authority import issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 
 NAME: Final = "soap-encrypted-1k"
 ROUNDS: Final = 7
@@ -28,8 +28,12 @@ ROUNDS: Final = 7
 def sides(now: float) -> dict[str, Callable[[], object]]:
     issuer = make_issuer(make_root("root", now), "issuer", now)
     private, own = new_private(), new_private("RSA-3072")
-    signing = SigningKey.make("bench.sign-1", private, issue_signing(issuer, "bench", private.public_key(), now), system="bench")
-    decrypt = DecryptKey.from_pem("bench.encrypt-1", private_pem(own), issue_encryption(issuer, "bench", own.public_key(), now))
+    signing = SigningKey.make(
+        "bench.sign-1", private, issue_signing(issuer, "bench", private.public_key(), now), system="bench"
+    )
+    decrypt = DecryptKey.from_pem(
+        "bench.encrypt-1", private_pem(own), issue_encryption(issuer, "bench", own.public_key(), now)
+    )
     keys, receiver, known = BodyKeys([decrypt]), decrypt.encrypt_key(), {signing.thumbprint: signing.verify_key()}
     content = answer_xml(mark(1)).encode() + b" " * 300  # about what a report weighs
 
@@ -37,7 +41,9 @@ def sides(now: float) -> dict[str, Callable[[], object]]:
         return sign_envelope(content, signing, now, action="urn:bench", message_id="urn:uuid:1")
 
     def encrypted() -> bytes:
-        return encrypt_envelope(sign_envelope(blinded(content), signing, now, action="urn:bench", message_id="urn:uuid:1"), receiver)
+        return encrypt_envelope(
+            sign_envelope(blinded(content), signing, now, action="urn:bench", message_id="urn:uuid:1"), receiver
+        )
 
     plain, hidden = signed(), encrypted()
 

@@ -18,10 +18,10 @@ from typing import Final
 from bench import message
 from bench.load import Reply, Shot, WrongAnswers, http_bytes
 from bench.process import NotUp, free_port, last_lines, running
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared, RestClient
-from examples.clients.transport import RawAnswer
-from gateway.doors.server import bind
+from gateway.doors.http.server import bind
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared, RestClient
+from gateway.sample_client.transport import RawAnswer
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
 
@@ -79,7 +79,12 @@ def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[Gate
     """`folder` becomes the instance; `provider` is the address of its one provider that matters here."""
     settings = Settings(data=folder, exchange_port=free_port(), desk_port=free_port(), doors=1, live=False)
     nobody = f"https://localhost:{free_port()}/"
-    make_instance(settings, {PROVIDER: provider, "kinh-te": nobody, "mot-cua": nobody, "truong-ha": nobody}, time.time(), province=True)
+    make_instance(
+        settings,
+        {PROVIDER: provider, "kinh-te": nobody, "mot-cua": nobody, "truong-ha": nobody},
+        time.time(),
+        province=True,
+    )
     log = folder.with_name("gateway.log")
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(bind(settings.host, settings.exchange_port))
@@ -88,7 +93,9 @@ def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[Gate
         door = ["door", "--data", str(folder), "--fd", str(listener.fileno())]
         pid = stack.enter_context(_child(door, log, core, listener.fileno()))
         identity = Identity.load(settings.identities / CALLER)
-        yield GatewaySide(settings, RestClient(identity), identity.client_context(), pid, keeper, time.monotonic() - start)
+        yield GatewaySide(
+            settings, RestClient(identity), identity.client_context(), pid, keeper, time.monotonic() - start
+        )
 
 
 @contextlib.contextmanager
@@ -96,7 +103,9 @@ def _child(arguments: list[str], log: Path, core: int | None, *inherited: int) -
     """A process of the gateway as the supervisor would start it, once it says that it is ready."""
     read, write = os.pipe()
     try:
-        with running("gateway", [*arguments, "--ready", str(write)], log, fds=(*inherited, write), core=core) as process:
+        with running(
+            "gateway", [*arguments, "--ready", str(write)], log, fds=(*inherited, write), core=core
+        ) as process:
             os.close(write)
             write = -1
             if not select.select([read], [], [], READY_SECONDS)[0] or not os.read(read, 16):

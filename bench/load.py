@@ -140,7 +140,9 @@ class _Run:
     def answered(self, number: int, seconds: float, reply: Reply) -> None:
         shot = self.shots[number]
         if reply.status != shot.status or shot.expected not in reply.body:
-            self._wrong.append(f"request {number}: status {reply.status}: {reply.body[:400].decode('utf-8', 'replace')}")
+            self._wrong.append(
+                f"request {number}: status {reply.status}: {reply.body[:400].decode('utf-8', 'replace')}"
+            )
         self.measured.latencies.append(seconds)
         if number % self._keep == 0:
             self.measured.replies[number] = reply
@@ -162,7 +164,13 @@ class _Run:
 
 
 async def fire(
-    shots: Sequence[Shot], port: int, context: ssl.SSLContext | None, *, connections: int = 16, keep: int = 50, seconds: float = 60.0
+    shots: Sequence[Shot],
+    port: int,
+    context: ssl.SSLContext | None,
+    *,
+    connections: int = 16,
+    keep: int = 50,
+    seconds: float = 60.0,
 ) -> Round:
     """Send all shots to `localhost:port` and measure; `seconds` bounds the round."""
     loop = asyncio.get_running_loop()
@@ -171,7 +179,9 @@ async def fire(
         async with asyncio.timeout(seconds):
             for _ in range(min(connections, len(shots))):
                 server = "localhost" if context is not None else None
-                await loop.create_connection(lambda: _Connection(run), "127.0.0.1", port, ssl=context, server_hostname=server)
+                await loop.create_connection(
+                    lambda: _Connection(run), "127.0.0.1", port, ssl=context, server_hostname=server
+                )
             await run.done
     finally:
         run.close()

@@ -45,7 +45,12 @@ def check_token(token: str) -> dict[str, Any]:
 
 
 def create_request(body: dict[str, Any]) -> dict[str, Any]:
-    place = {"MaXa": body["area"], "ViDo": body.get("lat"), "KinhDo": body.get("long"), "DiaChi": body.get("address_string")}
+    place = {
+        "MaXa": body["area"],
+        "ViDo": body.get("lat"),
+        "KinhDo": body.get("long"),
+        "DiaChi": body.get("address_string"),
+    }
     got = _made["client"].service.PhieuPhanAnh(
         phienBan="1.2",
         LinhVuc=KINDS[body["service_code"]],
@@ -72,7 +77,9 @@ def make_application(provider: str, folder: Path) -> connexion.AsyncApp:
     client = zeep.Client(str(HERE / "do-thi.wsdl"), transport=zeep.Transport(session=session))
     client.service._binding_options["address"] = provider
     _made.update({"client": client, "token key": (folder / "token.pem").read_bytes()})
-    app = connexion.AsyncApp("plain", specification_dir=str(HERE), swagger_ui_options=SwaggerUIOptions(swagger_ui=False))
+    app = connexion.AsyncApp(
+        "plain", specification_dir=str(HERE), swagger_ui_options=SwaggerUIOptions(swagger_ui=False)
+    )
     app.add_api("plain.yaml")
     return app
 
@@ -81,7 +88,9 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser("bench.plain", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--provider", required=True)
-    parser.add_argument("--folder", type=Path, required=True, help="holds server.pem, server.key, authority.pem, token.pem")
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="holds server.pem, server.key, authority.pem, token.pem"
+    )
     got = parser.parse_args(arguments)
     app = make_application(got.provider, got.folder)
     uvicorn.run(

@@ -32,7 +32,11 @@ class PlainSide:
     token: str
 
     def shots(self, first: int, count: int) -> list[Shot]:
-        headers = [("authorization", f"Bearer {self.token}"), ("content-type", "application/json"), ("accept", "application/json")]
+        headers = [
+            ("authorization", f"Bearer {self.token}"),
+            ("content-type", "application/json"),
+            ("accept", "application/json"),
+        ]
         host = f"localhost:{self.port}"
         return [
             Shot(http_bytes("POST", "/requests", host, headers, message.request(number)), message.expected(number))
@@ -47,6 +51,8 @@ def plain_side(folder: Path, pair: Pair, provider: str, core: int | None) -> Ite
     now = int(time.time())
     token = jwt.encode({"sub": "phan-anh", "aud": AUDIENCE, "iat": now, "exp": now + 3600}, key, algorithm="ES256")
     port, log = free_port(), folder / "plain.log"
-    with running("bench.plain", ["--port", str(port), "--provider", provider, "--folder", str(folder)], log, core=core) as process:
+    with running(
+        "bench.plain", ["--port", str(port), "--provider", provider, "--folder", str(folder)], log, core=core
+    ) as process:
         await_port(process, port, log)
         yield PlainSide(port, process.pid, ssl.create_default_context(cafile=str(pair.authority)), token)

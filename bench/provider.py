@@ -20,9 +20,9 @@ from typing import Final, cast
 import uvloop
 
 from bench.message import NAMESPACE, answer_xml
-from examples.clients.identity import Identity
+from gateway.sample_client.identity import Identity
 from security.keys import SigningKey
-from security.wssign import sign_envelope
+from security.wssec.sign import sign_envelope
 
 Answer = Callable[[bytes], bytes]
 _MARK: Final = re.compile(rb"bench-\d{8}")
@@ -58,7 +58,12 @@ def signed_answers(folder: Path) -> Answer:
         marked = _marked(body)
         relates = asked.group(1).decode("ascii")
         return sign_envelope(
-            answer_xml(marked).encode(), key, time.time(), action=action, message_id=f"urn:uuid:{marked}", relates_to=relates
+            answer_xml(marked).encode(),
+            key,
+            time.time(),
+            action=action,
+            message_id=f"urn:uuid:{marked}",
+            relates_to=relates,
         )
 
     return answer
@@ -89,7 +94,8 @@ class Serving(asyncio.Protocol):
             except ValueError as wrong:
                 content, status = str(wrong).encode(), b"400 Bad Request"
             self._transport.write(
-                b"HTTP/1.1 %b\r\ncontent-type: text/xml; charset=utf-8\r\ncontent-length: %d\r\n\r\n%b" % (status, len(content), content)
+                b"HTTP/1.1 %b\r\ncontent-type: text/xml; charset=utf-8\r\ncontent-length: %d\r\n\r\n%b"
+                % (status, len(content), content)
             )
 
 
@@ -99,7 +105,9 @@ async def serve(listeners: list[tuple[int, ssl.SSLContext, Answer]]) -> None:
     def served(answer: Answer) -> Callable[[], Serving]:
         return lambda: Serving(answer)
 
-    servers = [await loop.create_server(served(answer), "127.0.0.1", port, ssl=context) for port, context, answer in listeners]
+    servers = [
+        await loop.create_server(served(answer), "127.0.0.1", port, ssl=context) for port, context, answer in listeners
+    ]
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 

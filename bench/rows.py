@@ -34,10 +34,15 @@ class Row:
         }
 
 
-def row(name: str, unit: str, rounds: Sequence[float], others: Mapping[str, Sequence[float]], details: Mapping[str, float]) -> Row:
+def row(
+    name: str, unit: str, rounds: Sequence[float], others: Mapping[str, Sequence[float]], details: Mapping[str, float]
+) -> Row:
     """`others` hold the rates of the sides compared with, one a round, in the same order as `rounds`."""
     middle = median(rounds)
-    ratios = {side: median(ours / theirs for ours, theirs in zip(rounds, rates, strict=True)) for side, rates in others.items()}
+    ratios = {
+        side: median(ours / theirs for ours, theirs in zip(rounds, rates, strict=True))
+        for side, rates in others.items()
+    }
     return Row(name, middle, unit, (max(rounds) - min(rounds)) / middle, ratios, details)
 
 
@@ -46,6 +51,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [f"{'measure':<34} {'median':>9} {'unit':<12} {'spread':>7}  against"]
     for found in rows:
         ratios = ", ".join(f"{ratio:g} × {side}" for side, ratio in found["against"].items())
-        lines.append(f"{found['name']:<34} {found['median']:>9,.0f} {found['unit']:<12} {found['spread']:>6.0%}  {ratios}")
+        lines.append(
+            f"{found['name']:<34} {found['median']:>9,.0f} {found['unit']:<12} {found['spread']:>6.0%}  {ratios}"
+        )
         lines += [f"    {name.replace('_', ' '):<42} {value:>10,.1f}" for name, value in found["details"].items()]
     return "\n".join(lines)

@@ -18,22 +18,31 @@ from sqlalchemy import Engine, insert
 
 from bench.rows import Row, row
 from contracts.base.ids import new_id
-from gateway.audit.index import Indexer
-from gateway.audit.search import Query, reading, search
-from gateway.journal import tables
+from gateway.audit.search.index import Indexer
+from gateway.audit.search.search import Query, reading, search
 from gateway.journal.database import migrate, open_engine, writing
-from security import entry as form
+from gateway.journal.schema import tables
+from security.transparency import entry as form
 
 START: Final = 1_795_500_000.0
 _CHUNK: Final = 5_000
 _AGENCIES: Final = [f"H14.{number}" for number in range(1, 121)]
 _SYSTEMS: Final = [f"he-thong-{number:03}" for number in range(400)]
 _CONTRACTS: Final = [f"hop-dong-{number:02}/v1" for number in range(60)]
-_CODES: Final = ["access.no-grant", "provider.timeout", "body.invalid", "signature.wrong", "message.replayed", "access.quota"]
+_CODES: Final = [
+    "access.no-grant",
+    "provider.timeout",
+    "body.invalid",
+    "signature.wrong",
+    "message.replayed",
+    "access.quota",
+]
 
 
 def measure(quick: bool, say: Callable[[str], None]) -> Row:
-    number, few, page = (40_000, 4_000, 10) if quick else (1_000_000, 10_000, 50)  # so that pages are full on both sides
+    number, few, page = (
+        (40_000, 4_000, 10) if quick else (1_000_000, 10_000, 50)
+    )  # so that pages are full on both sides
     rounds = 5 if quick else 9
     with tempfile.TemporaryDirectory(prefix="lgsp-bench-search-") as folder:
         say(f"audit-search: {number:,} entries")
@@ -96,7 +105,9 @@ def _filled(folder: Path, number: int, say: Callable[[str], None]) -> Engine:
         values = []
         for idx, (at, one) in zip(range(start, min(start + _CHUNK, number)), entries, strict=False):
             transfer, phase, raw, leaf = form.freeze(one)
-            values.append({"idx": idx, "transfer": transfer, "phase": phase, "entry": raw, "leaf": leaf, "sequenced": at + 0.2})
+            values.append(
+                {"idx": idx, "transfer": transfer, "phase": phase, "entry": raw, "leaf": leaf, "sequenced": at + 0.2}
+            )
         with writing(engine) as connection:
             connection.execute(insert(tables.log_entry), values)
     indexer = Indexer(engine, None, limit=_CHUNK)
@@ -116,10 +127,18 @@ def _entries(chance: Random, number: int) -> Iterator[tuple[float, form.Entry]]:
         message, grant = form.keyed(b"k", str(at)), f"G-{party % 300:04}"
         if chance.random() < 0.04:
             code = chance.choice(_CODES)
-            yield now, form.Refusal(id, now, "rest", code, 403, caller, None, contract, "createRequest", message, nearest=grant)
+            yield (
+                now,
+                form.Refusal(
+                    id, now, "rest", code, 403, caller, None, contract, "createRequest", message, nearest=grant
+                ),
+            )
             continue
         provider = _SYSTEMS[(party * 7) % 400]
-        yield now, form.Intent(id, now, "rest", caller, contract, "createRequest", bundle, message, grant, provider, digest)
+        yield (
+            now,
+            form.Intent(id, now, "rest", caller, contract, "createRequest", bundle, message, grant, provider, digest),
+        )
         if chance.random() < 0.02:
             yield now, form.Outcome(id, now, 502, provider, "provider.timeout")
         else:

@@ -21,10 +21,10 @@ from typing import Any, Final
 
 from bench.process import memory_mib
 from bench.rows import Row, row
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.compiled.streaming import read_large, write_large
 from contracts.faces.wsdl import wsdl
-from contracts.large import read_large, write_large
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.attachments import Spool
 from contracts.wire.soap import parse_xml
 
@@ -34,14 +34,18 @@ MEGABYTE: Final = 1_000_000
 _MESSAGE: Final = json.dumps(
     {
         "Datastream": {"id": "mua-tra-linh"},
-        "readings": [{"phenomenonTime": f"2026-11-24T{n:02}:00:00.000Z", "result": n * 7919 % 1000 / 10} for n in range(READINGS)],
+        "readings": [
+            {"phenomenonTime": f"2026-11-24T{n:02}:00:00.000Z", "result": n * 7919 % 1000 / 10} for n in range(READINGS)
+        ],
     },
     separators=(",", ":"),
 ).encode()
 
 
 def contract(name: str) -> CompiledContract:
-    return compile_bundle(Bundle.from_folder(next(folder for folder in catalogue_folders() if folder.parent.name == name)))
+    return compile_bundle(
+        Bundle.from_folder(next(folder for folder in catalogue_folders() if folder.parent.name == name))
+    )
 
 
 def ours(compiled: CompiledContract) -> Callable[[], bytes]:
@@ -96,14 +100,19 @@ def measure(quick: bool, say: Callable[[str], None]) -> list[Row]:
         if json.loads(translate()) != json.loads(_MESSAGE):
             raise RuntimeError(f"{name}: not the message that went in: {translate()[:300]!r}")
     factor = 1 if quick else 5
-    rates = [{name: per_second(translate, count * factor) for name, (translate, count) in sides.items()} for _ in range(ROUNDS)]
+    rates = [
+        {name: per_second(translate, count * factor) for name, (translate, count) in sides.items()}
+        for _ in range(ROUNDS)
+    ]
     say(f"translation: {rates[-1]['ours']:,.0f}/s, zeep {rates[-1]['zeep']:,.0f}/s")
     readings = row(
         "translation-20-readings", "messages/s", [each["ours"] for each in rates], {"zeep": [each["zeep"] for each in rates]},
         {"zeep_per_second": sorted(each["zeep"] for each in rates)[ROUNDS // 2]},
     )  # fmt: skip
     size = 50
-    done = subprocess.run([sys.executable, "-m", "bench.translation", str(size)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.translation", str(size)], capture_output=True, text=True, check=True
+    )
     above = float(done.stdout)
     say(f"a document with {size} MB of files: {above:.0f} MiB above rest")
     return [readings, row(f"translation-{size}-mb-of-files", "MiB above rest", [above], {}, {})]
@@ -113,7 +122,9 @@ def memory_of(megabytes: int) -> float:
     """MiB that this process grows by while a document with so many megabytes of files goes from edXML to the canonical JSON and back to edXML."""
     compiled = contract("official-document")
     sample = next(
-        each for each in compiled.samples if (each.format, each.message) == ("edxml", "Document") and b"attachments" in each.canonical
+        each
+        for each in compiled.samples
+        if (each.format, each.message) == ("edxml", "Document") and b"attachments" in each.canonical
     )
     compiled.codec("edxml").read_xml("Document", parse_xml(sample.raw))
     value = json.loads(sample.canonical)

@@ -23,7 +23,10 @@ register(
                 "Thư mục hợp đồng có {count} lỗi; mỗi lỗi nêu tệp và dòng.",
                 "The contract folder has {count} faults; each names file and line.",
             ),
-            Words("Sửa từng chỗ rồi chạy lại `lgsp contract check`.", "Mend each place, then run `lgsp contract check` again."),
+            Words(
+                "Sửa từng chỗ rồi chạy lại `lgsp contract check`.",
+                "Mend each place, then run `lgsp contract check` again.",
+            ),
         ),
         Kind(
             "message.invalid",
@@ -42,7 +45,8 @@ register(
             400,
             Words("Nội dung không phải JSON", "The body is not JSON"),
             Words(
-                "Không đọc được JSON: {why} (dòng {line}, cột {column}).", "The JSON cannot be read: {why} (line {line}, column {column})."
+                "Không đọc được JSON: {why} (dòng {line}, cột {column}).",
+                "The JSON cannot be read: {why} (line {line}, column {column}).",
             ),
             Words(
                 "Gửi JSON đúng RFC 8259, mã UTF-8, không trùng tên trường, không NaN.",
@@ -117,8 +121,14 @@ register(
             Branch.THEIRS,
             400,
             Words("XML có chỉ thị xử lý", "The XML has a processing instruction"),
-            Words("XML có chỉ thị xử lý <?{target}?> (dòng {line}).", "The XML has a processing instruction <?{target}?> (line {line})."),
-            Words("Bỏ mọi chỉ thị xử lý, gồm cả xml-stylesheet.", "Remove every processing instruction, xml-stylesheet too."),
+            Words(
+                "XML có chỉ thị xử lý <?{target}?> (dòng {line}).",
+                "The XML has a processing instruction <?{target}?> (line {line}).",
+            ),
+            Words(
+                "Bỏ mọi chỉ thị xử lý, gồm cả xml-stylesheet.",
+                "Remove every processing instruction, xml-stylesheet too.",
+            ),
         ),
         Kind(
             "xml.too-large",

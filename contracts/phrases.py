@@ -90,7 +90,10 @@ _PHRASES: Final = (
     (r"parts of at most (?P<n>\d+) bytes together", "các phần cộng lại nhiều nhất {n} byte"),
     (r"text in utf-8", "tệp lưu theo bảng mã UTF-8 (trong Excel: Lưu thành, CSV UTF-8)"),
     (r"text in (?P<x>\S+)", "tệp lưu theo bảng mã {x}"),
-    (r"a byte order mark, or encoding: utf-16-le or utf-16-be", "dấu BOM ở đầu tệp, hoặc encoding: utf-16-le hay utf-16-be"),
+    (
+        r"a byte order mark, or encoding: utf-16-le or utf-16-be",
+        "dấu BOM ở đầu tệp, hoặc encoding: utf-16-le hay utf-16-be",
+    ),
     (r"quotes that are closed, and doubled inside a cell", "dấu ngoặc kép phải được đóng, và viết đôi khi ở trong ô"),
     (r"an XLSX workbook", "sổ tính XLSX"),
     (r"a workbook of plain values, saved as .xlsx", "sổ tính chỉ có giá trị, lưu dạng .xlsx"),
@@ -100,9 +103,15 @@ _PHRASES: Final = (
     (r"a sheet (?P<x>.+)", "trang tính tên {x}"),
     (r"XML without one", "XML không có DOCTYPE"),
     (r"a cell of its own for each value", "mỗi giá trị một ô riêng, không gộp ô"),
-    (r"a text cell \(format the column as text, then type it again\)", "ô văn bản (định dạng cột là Văn bản rồi gõ lại)"),
+    (
+        r"a text cell \(format the column as text, then type it again\)",
+        "ô văn bản (định dạng cột là Văn bản rồi gõ lại)",
+    ),
     (r"a date, or text in the declared shape", "ngày tháng, hoặc văn bản đúng dạng đã khai báo"),
-    (r"a value instead of a formula \(copy, then paste as values\)", "giá trị thay cho công thức (sao chép rồi dán dạng giá trị)"),
+    (
+        r"a value instead of a formula \(copy, then paste as values\)",
+        "giá trị thay cho công thức (sao chép rồi dán dạng giá trị)",
+    ),
     (r"a value instead of an error of the spreadsheet", "giá trị thay cho lỗi của bảng tính"),
     (r"a text that is in the workbook", "văn bản có trong sổ tính"),
     (r"a text cell, for a (?:whole )?number of more than 15 digits", "ô văn bản, vì số có hơn 15 chữ số"),
@@ -151,8 +160,14 @@ _PHRASES: Final = (
     (r"an empty text becomes missing", "văn bản rỗng thành không có"),
     (r"only what (?P<n>\S+) has a code for can be written", "chỉ viết được giá trị có mã trong bảng {n}"),
     (r"a missing value becomes (?P<x>.+)", "giá trị thiếu thành {x}"),
-    (r"one-way: made by an expression when it is written, not read", "một chiều: tính bằng biểu thức khi ghi, không đọc"),
-    (r"one-way: made by an expression when it is read, not written", "một chiều: tính bằng biểu thức khi đọc, không ghi"),
+    (
+        r"one-way: made by an expression when it is written, not read",
+        "một chiều: tính bằng biểu thức khi ghi, không đọc",
+    ),
+    (
+        r"one-way: made by an expression when it is read, not written",
+        "một chiều: tính bằng biểu thức khi đọc, không ghi",
+    ),
     (
         r"several codes of (?P<n>\S+) mean (?P<x>.+); the one in force is written, or the first",
         "nhiều mã của bảng {n} cùng nghĩa {x}; ghi mã đang có hiệu lực, hoặc mã đầu",
@@ -163,7 +178,10 @@ _PHRASES: Final = (
     ),
     (r"text becomes NFC, in the characters of (?P<x>\S+)", "văn bản thành dạng NFC, trong bộ ký tự {x}"),
     # why a pattern is not taken
-    (r"\^ at the beginning and \$ at the end: XSD patterns are anchored", "^ ở đầu và $ ở cuối: mẫu của XSD khớp trọn giá trị"),
+    (
+        r"\^ at the beginning and \$ at the end: XSD patterns are anchored",
+        "^ ở đầu và $ ở cuối: mẫu của XSD khớp trọn giá trị",
+    ),
     (
         r"no \\d, \\w, \\s, \\b and the like: they differ between XSD and ECMA 262; write the class out",
         r"không dùng \d, \w, \s, \b: XSD và ECMA 262 hiểu khác nhau; hãy viết rõ lớp ký tự",
@@ -193,10 +211,19 @@ _PHRASES: Final = (
         r"generated samples: (?P<a>\d+) valid ones are accepted, (?P<b>\d+) invalid ones refused, each by its rule",
         "mẫu sinh từ lược đồ: {a} mẫu đúng được nhận, {b} mẫu sai bị từ chối, mỗi mẫu đúng theo quy tắc của nó",
     ),
-    (r"its own (?P<x>XSD|OpenAPI) takes what it writes of (?P<n>\d+) samples", "{x} riêng nhận những gì dạng này viết ra từ {n} mẫu"),
+    (
+        r"its own (?P<x>XSD|OpenAPI) takes what it writes of (?P<n>\d+) samples",
+        "{x} riêng nhận những gì dạng này viết ra từ {n} mẫu",
+    ),
     (r"decoded, and the laws hold in every format", "đọc được, luật hai chiều giữ ở mọi dạng"),
-    (r"the laws hold for (?P<a>\d+) values in (?P<b>\d+) formats(?P<t>; .+)?", "luật hai chiều giữ với {a} giá trị ở {b} dạng{t}"),
-    (r"; (?P<n>\d+) times a format could not carry a value and refused it", "; {n} lần một dạng không chứa nổi giá trị nên từ chối"),
+    (
+        r"the laws hold for (?P<a>\d+) values in (?P<b>\d+) formats(?P<t>; .+)?",
+        "luật hai chiều giữ với {a} giá trị ở {b} dạng{t}",
+    ),
+    (
+        r"; (?P<n>\d+) times a format could not carry a value and refused it",
+        "; {n} lần một dạng không chứa nổi giá trị nên từ chối",
+    ),
     (r"(?P<n>\d+) samples: (?P<t>.+)", "{n} mẫu: {t}"),
     (r"(?P<x>[\w.\[\]{}@:/', -]+): (?P<t>.+)", "{x}: {t}"),
 )

@@ -13,8 +13,8 @@ from typing import Final
 
 from lxml import etree
 
-from examples.clients.rest import Mutate
-from examples.clients.wssec import ID, SOAP, Element
+from gateway.sample_client.rest import Mutate
+from gateway.sample_client.wssec import ID, SOAP, Element
 
 Spoiled = tuple[dict[str, str], bytes]
 _EVIL: Final = "urn:example:wrapper"

@@ -9,7 +9,7 @@ except KeyboardInterrupt:  # before there was anything to stop
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["forkserver"]:
-        from gateway.forkserver import serve  # here alone: Windows, where agents run too, cannot load it
+        from gateway.processes.forkserver import serve  # here alone: Windows, where agents run too, cannot load it
 
         serve(sys.argv[2:])  # comes back in each child
     main()

@@ -58,7 +58,10 @@ register(
                 "Cơ sở dữ liệu từ chối một dòng của thông điệp này ({reason}); không có gì được ghi.",
                 "The database refused a row of this message ({reason}); nothing of it was written.",
             ),
-            Words("Báo cho người vận hành trục, kèm thời điểm gửi.", "Tell the gateway's operators, with the time of sending."),
+            Words(
+                "Báo cho người vận hành trục, kèm thời điểm gửi.",
+                "Tell the gateway's operators, with the time of sending.",
+            ),
         ),
         Kind(
             "journal.schema",
@@ -204,14 +207,19 @@ register(
                 "Quyền điều hành '{name}' kỳ {epoch} đã thuộc về tiến trình khác; không có gì được ghi.",
                 "The lease '{name}' of epoch {epoch} belongs to another process now; nothing was written.",
             ),
-            Words("Không cần làm gì: tiến trình đang giữ quyền sẽ làm tiếp.", "Nothing to do: the process that leads goes on."),
+            Words(
+                "Không cần làm gì: tiến trình đang giữ quyền sẽ làm tiếp.",
+                "Nothing to do: the process that leads goes on.",
+            ),
         ),
         Kind(
             "audit.no-origin",
             Branch.THEIRS,
             404,
             Words("Không có nhật ký mang tên này", "There is no log of this origin"),
-            Words("Không có nhật ký đã kết thúc nào mang tên {origin}.", "No log that ended bears the origin {origin}."),
+            Words(
+                "Không có nhật ký đã kết thúc nào mang tên {origin}.", "No log that ended bears the origin {origin}."
+            ),
             Words("Xem các tên bằng `lgsp audit origins`.", "`lgsp audit origins` lists them."),
         ),
         Kind(
@@ -230,7 +238,10 @@ register(
             Branch.THEIRS,
             404,
             Words("Giao dịch chưa có trong nhật ký", "The transfer is not in the log"),
-            Words("Nhật ký kiểm toán chưa có mục nào của giao dịch {transfer}.", "The audit log has no entry of transfer {transfer} yet."),
+            Words(
+                "Nhật ký kiểm toán chưa có mục nào của giao dịch {transfer}.",
+                "The audit log has no entry of transfer {transfer} yet.",
+            ),
             Words(
                 "Thử lại sau một giây; nếu vẫn không có, kiểm tra mã giao dịch.",
                 "Try again in a second; if it is still missing, check the id.",
@@ -282,7 +293,8 @@ register(
             400,
             Words("Con trỏ nguồn tin không hợp lệ", "The feed cursor is not valid"),
             Words(
-                "Con trỏ không dùng được cho nguồn tin {contract}: {reason}.", "The cursor cannot be used with feed {contract}: {reason}."
+                "Con trỏ không dùng được cho nguồn tin {contract}: {reason}.",
+                "The cursor cannot be used with feed {contract}: {reason}.",
             ),
             Words(
                 "Dùng đúng con trỏ `next` mà trang trước trả về, hoặc đọc lại từ đầu, không kèm con trỏ.",
@@ -329,7 +341,8 @@ register(
             500,
             Words("Thiếu khóa của trục", "A key of the gateway is missing"),
             Words(
-                "Không có cặp khóa và chứng thư `{name}` trong {folder}.", "There is no pair of key and certificate `{name}` in {folder}."
+                "Không có cặp khóa và chứng thư `{name}` trong {folder}.",
+                "There is no pair of key and certificate `{name}` in {folder}.",
             ),
             Words("Khôi phục thư mục khóa từ bản sao lưu.", "Restore the folder of keys from a backup."),
         ),
@@ -350,7 +363,8 @@ register(
             500,
             Words("Không đọc được tệp bí mật", "The secret cannot be read"),
             Words(
-                "Tệp bí mật {path} (secret_file) không dùng được: {reason}.", "The secret {path} (secret_file) cannot be used: {reason}."
+                "Tệp bí mật {path} (secret_file) không dùng được: {reason}.",
+                "The secret {path} (secret_file) cannot be used: {reason}.",
             ),
             Words(
                 "Tệp phải có ít nhất 32 byte ngẫu nhiên và tài khoản chạy trục đọc được. `credential:…` chỉ có với dịch vụ do systemd chạy: trong cửa sổ lệnh, chỉ tệp ấy bằng LGSP_SECRET_FILE.",

@@ -31,7 +31,10 @@ _LANGUAGES: Final[tuple[Language, ...]] = ("en", "vi")
 _BRANCHES: Final = {
     Branch.THEIRS: ("What the caller can mend", "The message cannot be accepted as it is."),
     Branch.POLICY: ("What the officers decide", "The message is sound, but it is not allowed."),
-    Branch.OURS: ("What is ours, or the provider's", "The gateway, or a component system behind it, could not do its part."),
+    Branch.OURS: (
+        "What is ours, or the provider's",
+        "The gateway, or a component system behind it, could not do its part.",
+    ),
 }
 
 
@@ -79,7 +82,10 @@ def changes_page() -> str:
         "| code | English | Tiếng Việt |",
         "|---|---|---|",
     ]
-    lines += [f"| `{code}` | {_cell(words.say('en', {}))} | {_cell(words.say('vi', {}))} |" for code, words in sorted(CODES.items())]
+    lines += [
+        f"| `{code}` | {_cell(words.say('en', {}))} | {_cell(words.say('vi', {}))} |"
+        for code, words in sorted(CODES.items())
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -118,7 +124,9 @@ def settings_page() -> str:
             continue
         default = item.default if item.default not in ("", None) else "—"
         shown = str(default).lower() if isinstance(default, bool) else str(default)
-        lines.append(f"| `{item.name}` | `{PREFIX}{item.name.upper()}` | {shown} | {_cell(str(item.metadata.get('help', '')))} |")
+        lines.append(
+            f"| `{item.name}` | `{PREFIX}{item.name.upper()}` | {shown} | {_cell(str(item.metadata.get('help', '')))} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -168,12 +176,16 @@ def _commands(command: Any, path: str) -> list[str]:
     """Sections of a command and all below it, as they are declared; hidden ones are processes of the gateway, not for people."""
     inner: Mapping[str, Any] | None = getattr(command, "commands", None)
     if inner is not None:
-        return [line for name, below in inner.items() if not below.hidden for line in _commands(below, f"{path} {name}")]
+        return [
+            line for name, below in inner.items() if not below.hidden for line in _commands(below, f"{path} {name}")
+        ]
     arguments = [item for item in command.params if item.param_type_name == "argument"]
     options = [item for item in command.params if item.param_type_name == "option" and not item.hidden]
     usage = " ".join([path, *(item.name.upper() if item.required else f"[{item.name.upper()}]" for item in arguments)])
     lines = ["", f"## `{usage}`", "", str(command.help)]
-    rows = [(item.name.upper(), item) for item in arguments if item.help] + [(", ".join(item.opts), item) for item in options]
+    rows = [(item.name.upper(), item) for item in arguments if item.help] + [
+        (", ".join(item.opts), item) for item in options
+    ]
     if rows:
         lines += ["", "| option | what it does |", "|---|---|"]
         lines += [f"| `{name}` | {_cell(str(item.help or ''))}{_default(item)} |" for name, item in rows]
@@ -181,7 +193,11 @@ def _commands(command: Any, path: str) -> list[str]:
 
 
 def _default(item: Any) -> str:
-    return f" (default: {item.default})" if isinstance(item.default, int | str) and not isinstance(item.default, bool) else ""
+    return (
+        f" (default: {item.default})"
+        if isinstance(item.default, int | str) and not isinstance(item.default, bool)
+        else ""
+    )
 
 
 def architecture_page() -> str:

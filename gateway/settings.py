@@ -21,7 +21,9 @@ DRAFT, WHOLE = (
     ".new",
     ".made",
 )  # in the data folder: an instance that is being built; one that is built, and on its way up into the data folder
-NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, "lost+found"})  # what may lie there before one is made; the last where a disk begins
+NO_INSTANCE: Final = frozenset(
+    {FILE, DRAFT, WHOLE, "lost+found"}
+)  # what may lie there before one is made; the last where a disk begins
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
 _CREDENTIAL: Final = "credential:"
@@ -51,37 +53,51 @@ class Settings:
     exchange_port: int = _setting(8443, "port of the exchange listener (component systems, TLS)")
     desk_port: int = _setting(8080, "port of the people's listener (status page, documentation)")
     public_base: str = _setting(
-        "", "public base address of the exchange listener, as signatures cover it; empty: `https://localhost:<exchange_port>`"
+        "",
+        "public base address of the exchange listener, as signatures cover it; empty: `https://localhost:<exchange_port>`",
     )
     edge_port: int = _setting(0, "port of the listener for proxies that prove themselves by mutual TLS; 0: none")
     edge_proxies: str = _setting(
-        "", "proxies trusted on `edge_port`: SHA-256 thumbprints of their certificates, or `name:<DNS name>`, with spaces between"
+        "",
+        "proxies trusted on `edge_port`: SHA-256 thumbprints of their certificates, or `name:<DNS name>`, with spaces between",
     )
-    edge_anchors: str = _setting("", "file of authorities (PEM) that issue for proxies alone; empty: the exchange's own anchors")
+    edge_anchors: str = _setting(
+        "", "file of authorities (PEM) that issue for proxies alone; empty: the exchange's own anchors"
+    )
     edge_dialect: Literal["rfc9440", "nginx"] = _setting(
         "rfc9440", "how proxies on `edge_port` tell the client's certificate: `rfc9440` or `nginx` (operating.md)"
     )
     edge_socket: str = _setting("", "path of a Unix socket for a proxy on this machine; empty: none")
-    edge_socket_group: str = _setting("", "group whose members may open `edge_socket`; empty: the gateway's own user alone")
-    edge_socket_dialect: Literal["rfc9440", "nginx"] = _setting("rfc9440", "as `edge_dialect`, for the proxy on `edge_socket`")
+    edge_socket_group: str = _setting(
+        "", "group whose members may open `edge_socket`; empty: the gateway's own user alone"
+    )
+    edge_socket_dialect: Literal["rfc9440", "nginx"] = _setting(
+        "rfc9440", "as `edge_dialect`, for the proxy on `edge_socket`"
+    )
     origin: str = _setting(
-        "localhost/lgsp-sandbox", "origin line of the audit log's checkpoints (C2SP tlog-checkpoint); fixed for the life of the log"
+        "localhost/lgsp-sandbox",
+        "origin line of the audit log's checkpoints (C2SP tlog-checkpoint); fixed for the life of the log",
     )
     secret_file: str = _setting(
         "",
         "file with the secret that protects keys at rest, outside the data folder; `credential:<name>` for a credential of systemd; "
         "empty: keys lie in the clear",
     )
-    pkcs11_module: str = _setting("", "PKCS#11 module (`.so`) of the token that holds the signing key; empty: keys lie in files")
+    pkcs11_module: str = _setting(
+        "", "PKCS#11 module (`.so`) of the token that holds the signing key; empty: keys lie in files"
+    )
     pkcs11_token: str = _setting("lgsp", "label of the token, where a key is made in it")
     pkcs11_pin_file: str = _setting("", "file with the PIN of the token, mode 0600, outside the data folder")
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
     doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core")
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes")
     body_seconds: float = _setting(20.0, "time in which a request's body must have arrived, in seconds")
-    agency_calls: int = _setting(48, "calls that one agency may have under way at once in one door process; more get 429")
+    agency_calls: int = _setting(
+        48, "calls that one agency may have under way at once in one door process; more get 429"
+    )
     source_calls: int = _setting(
-        32, "requests without a registered client certificate that one address may have under way at once in one door process; more get 429"
+        32,
+        "requests without a registered client certificate that one address may have under way at once in one door process; more get 429",
     )
     source_connections: int = _setting(
         64,
@@ -91,27 +107,40 @@ class Settings:
         128, "connections that one client certificate may hold open to one door process; more are closed with 429"
     )
     agency_connections: int = _setting(
-        256, "connections that all certificates of one agency together may hold open to one door process; more are closed with 429"
+        256,
+        "connections that all certificates of one agency together may hold open to one door process; more are closed with 429",
     )
     agency_processor: float = _setting(
         0.25,
         "processor seconds a second that the large bodies of one agency may cost one door process, saved up for 8 seconds at most; more get 429",
     )
-    provider_seconds: float = _setting(15.0, "time that a provider has to answer a call that somebody waits for, in seconds")
+    provider_seconds: float = _setting(
+        15.0, "time that a provider has to answer a call that somebody waits for, in seconds"
+    )
     token_seconds: int = _setting(600, "life of an access token, in seconds")
-    status_seconds: float = _setting(300.0, "how often outside authorities are asked what they have revoked, in seconds")
+    status_seconds: float = _setting(
+        300.0, "how often outside authorities are asked what they have revoked, in seconds"
+    )
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds")
     silent_seconds: float = _setting(
-        30.0, "seconds after which a door, desk or keeper whose event loop is silent is ended, with a trace in the log; 0: never"
+        30.0,
+        "seconds after which a door, desk or keeper whose event loop is silent is ended, with a trace in the log; 0: never",
     )
-    drops: str = _setting("", "folder below which systems that hand in files have their folders; empty: `drops` in the data folder")
+    drops: str = _setting(
+        "", "folder below which systems that hand in files have their folders; empty: `drops` in the data folder"
+    )
     file_limit: int = _setting(20_000_000, "largest file that is taken from a drop folder, in bytes")
-    file_seconds: float = _setting(2.0, "how long a dropped file must have stayed as it is before it is taken up, in seconds")
+    file_seconds: float = _setting(
+        2.0, "how long a dropped file must have stayed as it is before it is taken up, in seconds"
+    )
     vault_backup: str = _setting(
-        "", "folder for short-lived copies of the vault's keys, outside the data folder and outside what backs up the database; empty: none"
+        "",
+        "folder for short-lived copies of the vault's keys, outside the data folder and outside what backs up the database; empty: none",
     )
     vault_backup_days: int = _setting(7, "how long a copy of the vault's keys is kept, in days")
-    retention_seconds: float = _setting(3600.0, "how often the keeper looks which keys of the vault are past their retention, in seconds")
+    retention_seconds: float = _setting(
+        3600.0, "how often the keeper looks which keys of the vault are past their retention, in seconds"
+    )
     witnesses: str = _setting(
         "",
         "witnesses of the log: a file, or the lines themselves, each `address vkey` (`;` between them); the address as C2SP tlog-witness names it",
@@ -130,7 +159,9 @@ class Settings:
         "off", "as `witness_policy`, for time-stamps; they are overdue when entries have waited for two rounds"
     )
     stamp_seconds: float = _setting(3600.0, "how often the newest checkpoint is stamped, in seconds")
-    backup_days: int = _setting(7, "days after which the doctor names the last backup as too old; 0: it does not matter")
+    backup_days: int = _setting(
+        7, "days after which the doctor names the last backup as too old; 0: it does not matter"
+    )
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
 
     @property
@@ -239,7 +270,9 @@ def load(data: Path | None = None, environment: Mapping[str, str] | None = None)
         settings = _with(settings, {str(key): value for key, value in found.items()}, str(path))
     from_env = {key.removeprefix(PREFIX).lower(): value for key, value in env.items() if key.startswith(PREFIX)}
     known = {item.name for item in fields(Settings)}
-    return _with(settings, {key: value for key, value in from_env.items() if key in known - {"data"}}, "the environment")
+    return _with(
+        settings, {key: value for key, value in from_env.items() if key in known - {"data"}}, "the environment"
+    )
 
 
 def _file(path: Path) -> Any:
@@ -248,7 +281,9 @@ def _file(path: Path) -> Any:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as trouble:
         mark = getattr(trouble, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
-        raise BadSetting(f"{where}: {getattr(trouble, 'problem', None) or trouble}; `name: value` lines in UTF-8 are expected") from None
+        raise BadSetting(
+            f"{where}: {getattr(trouble, 'problem', None) or trouble}; `name: value` lines in UTF-8 are expected"
+        ) from None
 
 
 def save(settings: Settings) -> None:
@@ -278,9 +313,13 @@ def _with(settings: Settings, values: Mapping[str, Any], where: str) -> Settings
         if getattr(settings, name) not in allowed:
             raise BadSetting(f"{where}: {name} is {getattr(settings, name)!r}; it must be {' or '.join(allowed)}")
     if settings.secret_path is not None and settings.secret_path.absolute().is_relative_to(settings.data):
-        raise BadSetting(f"{where}: secret_file lies in the data folder; a copy of the folder would hold it. Keep it elsewhere")
+        raise BadSetting(
+            f"{where}: secret_file lies in the data folder; a copy of the folder would hold it. Keep it elsewhere"
+        )
     if settings.vault_copies is not None and settings.vault_copies.absolute().is_relative_to(settings.data):
-        raise BadSetting(f"{where}: vault_backup lies in the data folder; what copies the folder would copy the keys. Name one elsewhere")
+        raise BadSetting(
+            f"{where}: vault_backup lies in the data folder; what copies the folder would copy the keys. Name one elsewhere"
+        )
     if settings.vault_backup_days < 1:
         raise BadSetting(f"{where}: vault_backup_days is {settings.vault_backup_days}; it must be 1 or more")
     return settings

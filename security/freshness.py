@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from contracts.base.errors import Theirs
-from security.windows import civil
+from security.grants.windows import civil
 
 SKEW: Final = 5  # seconds by which a sender's clock may be ahead of ours
 
@@ -19,4 +19,6 @@ def check_times(created: float, expires: float, now: float, longest: int) -> Non
     made, seen = civil(created, seconds=True), civil(now, seconds=True)
     if created > now:
         raise Theirs("signature.from-future", created=made, now=seen, skew=round(created - now, 1), allowed=SKEW)
-    raise Theirs("signature.expired", created=made, now=seen, late=round(now - expires, 1), skew=round(now - created, 1))
+    raise Theirs(
+        "signature.expired", created=made, now=seen, late=round(now - expires, 1), skew=round(now - created, 1)
+    )

@@ -24,7 +24,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from contracts.base.errors import Theirs
 from contracts.wire.jsontext import once
-from security.encryptkeys import DecryptKey, EncryptKey
+from security.encryption_keys import DecryptKey, EncryptKey
 from security.keys import JOSE, SigningKey, VerifyKey
 
 MEDIA_TYPE: Final = "application/jose"
@@ -124,7 +124,9 @@ def verify(jws: bytes, find_key: FindKey, now: float) -> Opened:
     if key is None:
         raise Theirs("signature.unknown-key", key=key_id[:80])
     if header.get("alg") != JOSE[key.algorithm]:
-        raise Theirs("signature.algorithm", where="JWS, alg", algorithm=str(header.get("alg"))[:40], expected=JOSE[key.algorithm])
+        raise Theirs(
+            "signature.algorithm", where="JWS, alg", algorithm=str(header.get("alg"))[:40], expected=JOSE[key.algorithm]
+        )
     key.check_time(now)
     key.verify_jose(head + b"." + payload, _decoded(signature))
     return Opened(_decoded(payload), media_type, key, jws)
@@ -165,7 +167,11 @@ def _check_ephemeral(header: Mapping[str, Any], algorithm: str) -> None:
         if epk is not None:
             raise _wrong("JWE", f"{algorithm}: ≠ epk")
         return
-    if not isinstance(epk, dict) or epk.keys() != _EPK_NAMES or not all(isinstance(value, str) for value in epk.values()):
+    if (
+        not isinstance(epk, dict)
+        or epk.keys() != _EPK_NAMES
+        or not all(isinstance(value, str) for value in epk.values())
+    ):
         raise _wrong("JWE", "epk: kty, crv, x, y")
     if (epk["kty"], epk["crv"]) != ("EC", "P-256"):
         raise _wrong("JWE", 'epk: "kty":"EC", "crv":"P-256"')
@@ -190,10 +196,18 @@ def _decoded(part: bytes) -> bytes:
 
 def _private(key: DecryptKey) -> tuple[ECKey | RSAKey, str]:
     found = key.private
-    return (RSAKey.import_key(found), FOR_RSA) if isinstance(found, rsa.RSAPrivateKey) else (ECKey.import_key(found), FOR_EC)
+    return (
+        (RSAKey.import_key(found), FOR_RSA)
+        if isinstance(found, rsa.RSAPrivateKey)
+        else (ECKey.import_key(found), FOR_EC)
+    )
 
 
 @lru_cache(maxsize=1024)
 def _public(key: EncryptKey) -> tuple[ECKey | RSAKey, str]:
     found = key.public
-    return (ECKey.import_key(found), FOR_EC) if isinstance(found, ec.EllipticCurvePublicKey) else (RSAKey.import_key(found), FOR_RSA)
+    return (
+        (ECKey.import_key(found), FOR_EC)
+        if isinstance(found, ec.EllipticCurvePublicKey)
+        else (RSAKey.import_key(found), FOR_RSA)
+    )

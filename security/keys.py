@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from contracts.base.errors import Policy, Theirs
-from security.windows import civil
+from security.grants.windows import civil
 
 ECDSA_P256: Final = "ecdsa-p256-sha256"
 ED25519: Final = "ed25519"
@@ -108,13 +108,17 @@ class VerifyKey:
     valid_until: float
     public: PublicKey = field(repr=False, compare=False)
     known_until: float = math.inf  # until when its authority's word on revocation holds, grace included
-    _check: Callable[[bytes, bytes], None] = field(init=False, repr=False, compare=False)  # signature, data; bound once, for it is hot
+    _check: Callable[[bytes, bytes], None] = field(
+        init=False, repr=False, compare=False
+    )  # signature, data; bound once, for it is hot
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_check", _checker(self.public, self.algorithm))
 
     @classmethod
-    def from_certificate(cls, key_id: str, system: str, certificate: bytes | str, algorithm: str | None = None) -> VerifyKey:
+    def from_certificate(
+        cls, key_id: str, system: str, certificate: bytes | str, algorithm: str | None = None
+    ) -> VerifyKey:
         parsed = load_certificate(certificate)
         try:
             public = parsed.public_key()
@@ -164,9 +168,18 @@ class VerifyKey:
     def check_time(self, now: float) -> None:
         """Raises Theirs("signature.key-expired") outside the certificate's validity, Policy where nobody can say any more that it is not revoked."""
         if not self.valid_from <= now <= self.valid_until:
-            raise Theirs("signature.key-expired", key=self.key_id, valid_from=civil(self.valid_from), valid_until=civil(self.valid_until))
+            raise Theirs(
+                "signature.key-expired",
+                key=self.key_id,
+                valid_from=civil(self.valid_from),
+                valid_until=civil(self.valid_until),
+            )
         if now >= self.known_until:
-            raise Policy("signature.key-status-unknown", key=self.key_id, since=civil(self.known_until) if self.known_until else "—")
+            raise Policy(
+                "signature.key-status-unknown",
+                key=self.key_id,
+                since=civil(self.known_until) if self.known_until else "—",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +214,13 @@ class SigningKey:
 
     @classmethod
     def make(
-        cls, key_id: str, private: PrivateKey, certificate: bytes | str, *, algorithm: str | None = None, system: str = "gateway"
+        cls,
+        key_id: str,
+        private: PrivateKey,
+        certificate: bytes | str,
+        *,
+        algorithm: str | None = None,
+        system: str = "gateway",
     ) -> SigningKey:
         """Theirs("key.unacceptable") when the certificate is not this key's."""
         parsed = load_certificate(certificate)

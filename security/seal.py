@@ -107,7 +107,10 @@ def unseal_pieces(
         last = min(first + chunks, -(-stop // CHUNK))
         at = _HEAD + first * _SEALED
         part = memoryview(read(at, min(_HEAD + last * _SEALED, size) - at))
-        plain = [_decrypt(cipher, part[(n - first) * _SEALED : (n - first + 1) * _SEALED], n, count, context) for n in range(first, last)]
+        plain = [
+            _decrypt(cipher, part[(n - first) * _SEALED : (n - first + 1) * _SEALED], n, count, context)
+            for n in range(first, last)
+        ]
         joined, base = b"".join(plain), first * CHUNK
         yield joined[max(start - base, 0) : stop - base]
 

@@ -28,7 +28,9 @@ SKEW: Final = 5
 MAX_LENGTH: Final = 8192
 ACCESS_TYPE: Final = "at+jwt"
 
-_JWS: Final = api_jws.PyJWS(algorithms=["ES256", "EdDSA", "PS256"], options={"verify_signature": True, "enforce_minimum_key_length": True})
+_JWS: Final = api_jws.PyJWS(
+    algorithms=["ES256", "EdDSA", "PS256"], options={"verify_signature": True, "enforce_minimum_key_length": True}
+)
 _HEADER_KNOWN: Final = frozenset({"alg", "kid", "typ"})
 _LATEST: Final = 1 << 53  # seconds; a larger number is no time, and no float
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
@@ -62,7 +64,15 @@ class Assertion:
 
 
 def issue_token(
-    system: str, agency: str, thumbprint: str, key: SigningKey, now: float, audience: str, lifetime: int = LIFETIME, *, issuer: str = ISSUER
+    system: str,
+    agency: str,
+    thumbprint: str,
+    key: SigningKey,
+    now: float,
+    audience: str,
+    lifetime: int = LIFETIME,
+    *,
+    issuer: str = ISSUER,
 ) -> str:
     issued = int(now)
     claims = {
@@ -98,7 +108,13 @@ def verify_token(token: str, key: VerifyKey, now: float, audience: str, *, issue
 
 
 def make_assertion(
-    system: str, key: SigningKey, now: float, audience: str, *, lifetime: int = ASSERTION_LIFETIME, jti: str | None = None
+    system: str,
+    key: SigningKey,
+    now: float,
+    audience: str,
+    *,
+    lifetime: int = ASSERTION_LIFETIME,
+    jti: str | None = None,
 ) -> str:
     issued = int(now)
     claims = {
@@ -112,7 +128,9 @@ def make_assertion(
     return _encode(claims, key, "JWT")
 
 
-def verify_assertion(assertion: str, find_key: Callable[[str], VerifyKey | None], now: float, audience: str | Sequence[str]) -> Assertion:
+def verify_assertion(
+    assertion: str, find_key: Callable[[str], VerifyKey | None], now: float, audience: str | Sequence[str]
+) -> Assertion:
     """`audience`: the token endpoint's URL; or several, where the issuer's own name is accepted too."""
     header = _header(assertion)
     if str(header.get("typ", "JWT")).upper() not in ("JWT", "CLIENT-AUTHENTICATION+JWT"):
@@ -148,7 +166,9 @@ def _header(token: str) -> dict[str, Any]:
     except (PyJWTError, ValueError, RecursionError):
         raise Theirs("token.malformed", rule="JWS header") from None
     for name in header:
-        if name not in _HEADER_KNOWN:  # jku, jwk, x5u, crit, b64, zip …: none of them may choose a key or change the meaning
+        if (
+            name not in _HEADER_KNOWN
+        ):  # jku, jwk, x5u, crit, b64, zip …: none of them may choose a key or change the meaning
             raise Theirs("token.malformed", rule=f"alg, kid, typ; ≠ {str(name)[:40]}")
     return header
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts import compiled
-from contracts.compiled import CompiledContract
+from contracts.compiled import contract
+from contracts.compiled.contract import CompiledContract
 from examples.story import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.sandbox import instance as sandbox
@@ -38,7 +38,7 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def catalogue() -> list[CompiledContract]:
     """The catalogue, held compiled as a door holds it: else each test that reads a registry would compile it anew."""
-    return compiled.catalogue()
+    return contract.catalogue()
 
 
 @pytest.fixture(scope="session", autouse=True)

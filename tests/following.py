@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.journal.database import open_engine
-from gateway.registry.revisions import revision
+from gateway.registry.seals.revisions import revision
 from gateway.settings import Settings
 from tests.faults.load import until
 

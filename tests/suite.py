@@ -31,7 +31,16 @@ LOCKS = ("requirements.lock", "requirements-test.lock")
 MEASURES = "tests/project/test_bench.py"  # alone on the machine, or what they measure is something else
 TESTS: dict[str, list[str]] = {
     "tests, pure": ["-m", "not server", "-n", "2", "--dist", "loadfile"],
-    "tests, servers": ["-m", "server", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", f"--ignore={MEASURES}"],
+    "tests, servers": [
+        "-m",
+        "server",
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        "--no-loadscope-reorder",
+        f"--ignore={MEASURES}",
+    ],
     "tests, measures": ["-m", "server", MEASURES],
 }
 
@@ -84,9 +93,15 @@ def audit(lock: str) -> Step:
     for line in weak:
         print(line)
     step.ok = not weak
-    step.counts.update(failed=len(weak), passed=int(looked_at > 0 and not weak), skipped=int(not looked_at or bool(passed_over)))
-    told = f"{looked_at} packages looked at" + (f", {len(passed_over)} not: {', '.join(passed_over[:5])}…" if passed_over else "")
-    print(told if looked_at else "SKIPPED: the database of advisories cannot be reached from here; nothing was looked at")
+    step.counts.update(
+        failed=len(weak), passed=int(looked_at > 0 and not weak), skipped=int(not looked_at or bool(passed_over))
+    )
+    told = f"{looked_at} packages looked at" + (
+        f", {len(passed_over)} not: {', '.join(passed_over[:5])}…" if passed_over else ""
+    )
+    print(
+        told if looked_at else "SKIPPED: the database of advisories cannot be reached from here; nothing was looked at"
+    )
     step.seconds = time.monotonic() - start
     return step
 
@@ -94,7 +109,17 @@ def audit(lock: str) -> Step:
 def run_tests(name: str, options: list[str], folder: Path) -> Step:
     report = folder / f"{len(list(folder.iterdir()))}.xml"
     step = run(
-        name, [PYTHON, "-m", "pytest", *([] if MEASURES in options else ["tests"]), "-q", "--durations=5", f"--junitxml={report}", *options]
+        name,
+        [
+            PYTHON,
+            "-m",
+            "pytest",
+            *([] if MEASURES in options else ["tests"]),
+            "-q",
+            "--durations=5",
+            f"--junitxml={report}",
+            *options,
+        ],
     )
     if report.exists():
         for suite in ElementTree.parse(report).getroot().iter("testsuite"):
@@ -118,7 +143,9 @@ def main() -> int:
         print(f"{'ok    ' if step.ok else 'FAILED'} {step.name:<33} {step.seconds:6.1f} s  {counted}")
         if not step.ok and not step.counts["failed"] + step.counts["errors"]:
             total["failed"] += 1  # a check, or a run that broke before its tests
-    words = [f"{total[what]} {what}" for what in ("failed", "errors", "passed", "skipped") if total[what] or what == "passed"]
+    words = [
+        f"{total[what]} {what}" for what in ("failed", "errors", "passed", "skipped") if total[what] or what == "passed"
+    ]
     print("\n" + f" {', '.join(words)} in {time.monotonic() - start:.2f}s ".center(100, "="))
     return 0 if all(step.ok for step in steps) else 1
 

@@ -14,7 +14,9 @@ from typing import Final
 
 _LONG: Final = 31  # marks on one letter; no language has more (UAX 15 §13: 30)
 _FIRST: Final = 0x300  # no mark is below
-_NARROW: Final = 0x1_0000  # a class of characters below it is looked up at once, one with characters above range by range
+_NARROW: Final = (
+    0x1_0000  # a class of characters below it is looked up at once, one with characters above range by range
+)
 _WIDE: Final = 0x2_0000  # no mark is above
 _BEYOND: Final = re.compile("[\U00010000-\U0010ffff]")
 
@@ -29,7 +31,9 @@ def form_c(text: str) -> str:
 @cache
 def _long_runs(end: int) -> re.Pattern[str]:
     """A run of characters that are marks, or are made of marks alone, of those below `end`."""
-    marks = [point for point in range(_FIRST, end) if unicodedata.combining(unicodedata.normalize("NFD", chr(point))[0])]
+    marks = [
+        point for point in range(_FIRST, end) if unicodedata.combining(unicodedata.normalize("NFD", chr(point))[0])
+    ]
     ranges = [[each for _, each in group] for _, group in groupby(enumerate(marks), lambda pair: pair[1] - pair[0])]
     mark = f"[{''.join(f'{chr(each[0])}-{chr(each[-1])}' for each in ranges)}]"
     return re.compile(f"{mark}{mark}{{{_LONG - 1},}}")  # the first one by itself: that is searched for faster

@@ -35,7 +35,9 @@ def _text(value: object) -> str:
         for key in value:
             if not isinstance(key, str):
                 raise TypeError("a key that is not text")
-        return "{" + ",".join(f"{encode_basestring(key)}:{_text(value[key])}" for key in sorted(value, key=_units)) + "}"
+        return (
+            "{" + ",".join(f"{encode_basestring(key)}:{_text(value[key])}" for key in sorted(value, key=_units)) + "}"
+        )
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_text, value)) + "]"
     raise TypeError(f"{type(value).__name__} has no place in canonical JSON here")

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from contracts.canonical.model import CodeRow, CodeTable
 from contracts.diff.changes import Changes, Level, Side
 from contracts.diff.schema import Direction
 from contracts.diff.sides import Version
-from contracts.model import CodeRow, CodeTable
 
 _ALWAYS: Final = "–"
 # Why a new code breaks, or does not.
@@ -39,13 +39,24 @@ def _table(old: CodeTable, new: CodeTable, used: set[Direction], changes: Change
     before, after = ({row.code: row for row in table.rows} for table in (old, new))
     for code, row in before.items():
         if code not in after:
-            changes.add("code.withdrawn", Level.MAJOR, f"{old.name}: {code}", _at(old, row, "old"), table=old.name, what=code)
+            changes.add(
+                "code.withdrawn", Level.MAJOR, f"{old.name}: {code}", _at(old, row, "old"), table=old.name, what=code
+            )
         else:
             _row(new, row, after[code], answered, changes)
     for code, row in after.items():
         if code not in before:
             level = Level.MAJOR if answered else Level.MINOR
-            changes.add("code.added", level, f"{new.name}: {code}", _at(new, row, "new"), table=new.name, what=code, used_vi=vi, used_en=en)
+            changes.add(
+                "code.added",
+                level,
+                f"{new.name}: {code}",
+                _at(new, row, "new"),
+                table=new.name,
+                what=code,
+                used_vi=vi,
+                used_en=en,
+            )
 
 
 def _row(table: CodeTable, old: CodeRow, new: CodeRow, answered: bool, changes: Changes) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from contracts.diff.changes import Change, Changes, Level
 from contracts.diff.codes import compare_codes
 from contracts.diff.mapping import compare_mappings
 from contracts.diff.schema import Direction, SchemaComparison
 from contracts.diff.sides import Version
 from contracts.diff.terms import compare_terms
+from contracts.folder.bundle import Bundle
 
 
 def differences(old: tuple[Bundle, CompiledContract], new: tuple[Bundle, CompiledContract]) -> list[Change]:

@@ -10,10 +10,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from contracts.canonical.places import places
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Version
-from contracts.located import Path
-from contracts.places import places
+from contracts.folder.source_locations import Path
 
 _WORDS_ONLY: Final = {"title"}
 _LISTS: Final = {"rows", "drops", "ignores"}
@@ -33,7 +33,11 @@ def compare_mappings(old: Version, new: Version, changes: Changes) -> None:
 
 
 def _tables(version: Version) -> dict[str, str]:
-    return {path.removeprefix("systems/").removesuffix(".yaml"): path for path in version.documents if path.startswith("systems/")}
+    return {
+        path.removeprefix("systems/").removesuffix(".yaml"): path
+        for path in version.documents
+        if path.startswith("systems/")
+    }
 
 
 class _Format:
@@ -48,12 +52,16 @@ class _Format:
         before, after = self._before["messages"], self._after["messages"]
         for message in before:
             if message not in after:
-                self._changes.add("mapping.message-removed", Level.MAJOR, self._where(message), self._at("old", ("messages", message)))
+                self._changes.add(
+                    "mapping.message-removed", Level.MAJOR, self._where(message), self._at("old", ("messages", message))
+                )
             else:
                 self._message(message, before[message], after[message])
         for message in after:
             if message not in before and message in self._old.compiled.exchanged:
-                self._changes.add("mapping.message-added", Level.MAJOR, self._where(message), self._at("new", ("messages", message)))
+                self._changes.add(
+                    "mapping.message-added", Level.MAJOR, self._where(message), self._at("new", ("messages", message))
+                )
 
     def _head(self, before: Mapping[str, Any], after: Mapping[str, Any], at: Path, known: set[str]) -> None:
         """Everything that stands once: media, namespaces, sheets, roots, addresses. A difference in any of it is another format."""
@@ -62,7 +70,11 @@ class _Format:
                 side = "new" if word in after else "old"
                 facts = {"what": word, "before": _shown(before.get(word)), "after": _shown(after.get(word))}
                 self._changes.add(
-                    "format.changed", Level.MAJOR, ".".join(map(str, (self._name, *at))), self._at(side, (*at, word)), **facts
+                    "format.changed",
+                    Level.MAJOR,
+                    ".".join(map(str, (self._name, *at))),
+                    self._at(side, (*at, word)),
+                    **facts,
                 )
 
     def _message(self, message: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
@@ -85,7 +97,9 @@ class _Format:
             if key not in old_rows:
                 # A place without a field, as for a text that must stand there, is asked for in every message; and a field that had its value
                 # from elsewhere is mapped otherwise.
-                fresh = bool(_canonical(row)) and all(path not in known or _dropped(path, before) for path in _canonical(row))
+                fresh = bool(_canonical(row)) and all(
+                    path not in known or _dropped(path, before) for path in _canonical(row)
+                )
                 self._changes.add(
                     "mapping.place-added",
                     Level.MINOR if fresh else Level.MAJOR,
@@ -96,7 +110,9 @@ class _Format:
         if self._after["format"] == "xml" and [each for each in old_rows if each in new_rows] != [
             each for each in new_rows if each in old_rows
         ]:
-            self._changes.add("mapping.order-changed", Level.MAJOR, self._where(message), self._at("new", (*at, "rows")))
+            self._changes.add(
+                "mapping.order-changed", Level.MAJOR, self._where(message), self._at("new", (*at, "rows"))
+            )
         self._names(message, "drops", before, after)
         self._names(message, "ignores", before, after)
 
@@ -105,18 +121,26 @@ class _Format:
             return
         moved = old.get("here") != new.get("here")
         if moved:
-            self._changes.add("mapping.place-moved", Level.MAJOR, where, self._at("new", at), before=_here(old), after=_here(new))
-        forms = [{word: value for word, value in row.items() if word not in ("canonical", "here")} for row in (old, new)]
+            self._changes.add(
+                "mapping.place-moved", Level.MAJOR, where, self._at("new", at), before=_here(old), after=_here(new)
+            )
+        forms = [
+            {word: value for word, value in row.items() if word not in ("canonical", "here")} for row in (old, new)
+        ]
         if forms[0] != forms[1]:
             before, after = (_shown(each) for each in forms)
-            self._changes.add("mapping.row-changed", Level.MAJOR, where, self._at("new", at), before=before, after=after)
+            self._changes.add(
+                "mapping.row-changed", Level.MAJOR, where, self._at("new", at), before=before, after=after
+            )
 
     def _names(self, message: str, word: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """A drop of a field that had a place is told by its row; a new ignore lets more in, one less shuts something out."""
         for number, name in enumerate(after.get(word, ())):
             if name not in before.get(word, ()):
                 code = "mapping.drop-added" if word == "drops" else "mapping.ignore-added"
-                self._changes.add(code, Level.MINOR, self._where(message, name), self._at("new", ("messages", message, word, number)))
+                self._changes.add(
+                    code, Level.MINOR, self._where(message, name), self._at("new", ("messages", message, word, number))
+                )
         for number, name in enumerate(before.get(word, ()) if word == "ignores" else ()):
             if name not in after.get(word, ()):
                 at = self._at("old", ("messages", message, word, number))

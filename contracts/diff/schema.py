@@ -2,7 +2,7 @@
 
 A *narrowed* type refuses what the old one took: that breaks whoever sends it, in a request the callers, in an answer the providers. A *widened*
 type lets more through than the old one: a request that says more is new ground, but an answer that does breaks the callers who read it. Only an
-optional field that is new breaks nobody: whoever knows the old version is sent the message without it (`contracts.pinned`).
+optional field that is new breaks nobody: whoever knows the old version is sent the message without it (`contracts.compiled.pinned`).
 
 Invariant (held by tests/contracts/test_diff_laws.py): where nothing here is MAJOR, every request that the old schema takes the new one takes too,
 and so it is with answers; and every answer of the new schema, brought down to the old one, is valid under the old.
@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final, Literal
 
+from contracts.canonical.model import Array, Branch, Choice, Field, RecursiveRef, Scalar, Struct, Type
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Values, Version
-from contracts.located import Path
-from contracts.model import Again, Branch, Choice, Field, Many, Scalar, Struct, Type
+from contracts.folder.source_locations import Path
 
 Direction = Literal["request", "answer"]
 _NOTHING: Final = "–"
@@ -40,7 +40,7 @@ class SchemaComparison:
 
     def _type(self, old: Type, new: Type, where: str, at_old: Path, at_new: Path, direction: Direction) -> None:
         at_old, at_new = self._old.resolved(at_old), self._new.resolved(at_new)
-        old, new = (each.made if isinstance(each, Again) else each for each in (old, new))
+        old, new = (each.made if isinstance(each, RecursiveRef) else each for each in (old, new))
         if isinstance(old, Struct) and isinstance(new, Struct):
             if (at_old, at_new, direction) not in self._seen:
                 self._seen.add((at_old, at_new, direction))
@@ -49,7 +49,7 @@ class SchemaComparison:
             if (at_old, at_new, direction) not in self._seen:
                 self._seen.add((at_old, at_new, direction))
                 self._choice(old, new, where, at_old, at_new, direction)
-        elif isinstance(old, Many) and isinstance(new, Many):
+        elif isinstance(old, Array) and isinstance(new, Array):
             self._bound("minItems", old.least, new.least, where, at_new, direction)
             self._bound("maxItems", old.most, new.most, where, at_new, direction)
             self._type(old.items, new.items, where + "[]", (*at_old, "items"), (*at_new, "items"), direction)
@@ -75,7 +75,13 @@ class SchemaComparison:
                 self._changes.add("schema.field-removed", Level.MAJOR, path, self._old.schema(inner_old))
             else:
                 del added[twin]
-                self._changes.add("schema.field-renamed", Level.MAJOR, path, self._new.schema((*at_new, "properties", twin)), after=twin)
+                self._changes.add(
+                    "schema.field-renamed",
+                    Level.MAJOR,
+                    path,
+                    self._new.schema((*at_new, "properties", twin)),
+                    after=twin,
+                )
         for name, field in added.items():
             place = (*at_new, "properties", name)
             if field.required:
@@ -88,9 +94,21 @@ class SchemaComparison:
 
     def _presence(self, old: Field, new: Field, where: str, at: Path, direction: Direction) -> None:
         if old.required != new.required:
-            self._say("schema.required-added" if new.required else "schema.required-lifted", new.required, where, at, direction)
+            self._say(
+                "schema.required-added" if new.required else "schema.required-lifted",
+                new.required,
+                where,
+                at,
+                direction,
+            )
         if old.absentable != new.absentable:
-            self._say("schema.absence-refused" if old.absentable else "schema.absence-allowed", old.absentable, where, at, direction)
+            self._say(
+                "schema.absence-refused" if old.absentable else "schema.absence-allowed",
+                old.absentable,
+                where,
+                at,
+                direction,
+            )
 
     # --- choices ----------------------------------------------------------------------------------------------------------
 
@@ -110,11 +128,24 @@ class SchemaComparison:
                 self._changes.add("schema.branch-removed", Level.MAJOR, where, self._old.schema(at), what=_told(branch))
             else:
                 matched.add(twin)
-                self._type(branch.struct, new.branches[twin].struct, f"{where}({_told(branch)})", at, (*at_new, "oneOf", twin), direction)
+                self._type(
+                    branch.struct,
+                    new.branches[twin].struct,
+                    f"{where}({_told(branch)})",
+                    at,
+                    (*at_new, "oneOf", twin),
+                    direction,
+                )
         for number, branch in enumerate(new.branches):
             if number not in matched:
                 level = Level.MAJOR if direction == "answer" else Level.MINOR
-                self._changes.add("schema.branch-added", level, where, self._new.schema((*at_new, "oneOf", number)), what=_told(branch))
+                self._changes.add(
+                    "schema.branch-added",
+                    level,
+                    where,
+                    self._new.schema((*at_new, "oneOf", number)),
+                    what=_told(branch),
+                )
 
     # --- single values ----------------------------------------------------------------------------------------------------
 
@@ -129,7 +160,9 @@ class SchemaComparison:
             ("schema.pattern-changed", old.pattern, new.pattern),
         ):
             if before != after:
-                self._say(code, after is not None, where, at, direction, before=before or _NOTHING, after=after or _NOTHING)
+                self._say(
+                    code, after is not None, where, at, direction, before=before or _NOTHING, after=after or _NOTHING
+                )
         if old.table is not None and old.table == new.table:
             self._tables.setdefault(old.table, set()).add(direction)
         else:
@@ -142,7 +175,13 @@ class SchemaComparison:
                 wider = after_bound is None or before_bound is not None and (after_bound < before_bound) == low
                 shown = {"before": _shown(old, low), "after": _shown(new, low)}
                 self._say(
-                    "schema.bounds-widened" if wider else "schema.bounds-narrowed", not wider, where, at, direction, what=what, **shown
+                    "schema.bounds-widened" if wider else "schema.bounds-narrowed",
+                    not wider,
+                    where,
+                    at,
+                    direction,
+                    what=what,
+                    **shown,
                 )
 
     def _values(self, old: Values, new: Values, where: str, at: Path, direction: Direction) -> None:
@@ -159,11 +198,21 @@ class SchemaComparison:
         before, after = (math.inf if each is None else each for each in (old, new))
         wider = after < before if what.startswith("min") else after > before
         shown = {"before": _NOTHING if old is None else str(old), "after": _NOTHING if new is None else str(new)}
-        self._say("schema.bounds-widened" if wider else "schema.bounds-narrowed", not wider, where, at, direction, what=what, **shown)
+        self._say(
+            "schema.bounds-widened" if wider else "schema.bounds-narrowed",
+            not wider,
+            where,
+            at,
+            direction,
+            what=what,
+            **shown,
+        )
 
     def _say(self, code: str, narrowed: bool, where: str, at: Path, direction: Direction, **facts: str) -> None:
         level = Level.MAJOR if narrowed or direction == "answer" else Level.MINOR
-        self._changes.add(code, level, where, self._new.schema(at), direction_vi=_VI[direction], direction_en=_EN[direction], **facts)
+        self._changes.add(
+            code, level, where, self._new.schema(at), direction_vi=_VI[direction], direction_en=_EN[direction], **facts
+        )
 
 
 def _told(branch: Branch) -> str:
@@ -202,16 +251,18 @@ def _shown(made: Scalar, low: bool) -> str:
 
 def _same(old: Field, new: Field) -> bool:
     """Whether a field could be the other under a new name: it holds the same, titles aside."""
-    return (old.required, old.absentable) == (new.required, new.absentable) and list(_essence(old.type)) == list(_essence(new.type))
+    return (old.required, old.absentable) == (new.required, new.absentable) and list(_essence(old.type)) == list(
+        _essence(new.type)
+    )
 
 
 def _essence(made: Type) -> Iterator[object]:
     if isinstance(made, Scalar):
         yield made
-    elif isinstance(made, Many):
+    elif isinstance(made, Array):
         yield (made.least, made.most)
         yield from _essence(made.items)
-    elif isinstance(made, Choice | Again):
+    elif isinstance(made, Choice | RecursiveRef):
         yield made.name
     else:
         for each in made.fields:
@@ -222,4 +273,4 @@ def _essence(made: Type) -> Iterator[object]:
 def _kind(made: Type) -> str:
     if isinstance(made, Choice):
         return f"oneOf ({made.told_by})"
-    return made.kind if isinstance(made, Scalar) else "array" if isinstance(made, Many) else "object"
+    return made.kind if isinstance(made, Scalar) else "array" if isinstance(made, Array) else "object"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract
+from contracts.canonical.model import Scalar
+from contracts.compiled.contract import CompiledContract
 from contracts.diff.changes import Side
-from contracts.located import Findings, Located, Path, read_json, read_yaml
-from contracts.model import Scalar
+from contracts.folder.bundle import Bundle
+from contracts.folder.source_locations import Findings, Located, Path, read_json, read_yaml
 
 Values: TypeAlias = frozenset[tuple[str, str, str]]
 

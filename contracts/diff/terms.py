@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from contracts.canonical.model import Operation
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Version
-from contracts.model import Operation
 
 FILE: Final = "contract.yaml"
 _KEPT: Final = ("none", "metadata", "full")
@@ -33,7 +33,9 @@ def compare_terms(old: Version, new: Version, changes: Changes) -> list[tuple[Op
         changes.add("contract.protection-changed", Level.MAJOR, "protection", new.at(FILE, ("protection",)), **facts)
     if before.retention_months != after.retention_months:
         shorter = after.retention_months < before.retention_months
-        code, level = ("contract.retention-shortened", Level.MAJOR) if shorter else ("contract.retention-extended", Level.MINOR)
+        code, level = (
+            ("contract.retention-shortened", Level.MAJOR) if shorter else ("contract.retention-extended", Level.MINOR)
+        )
         months = {"before": before.retention_months, "after": after.retention_months}
         changes.add(code, level, "retention_months", new.at(FILE, ("retention_months",)), **months)
     if before.evidence != after.evidence:
@@ -53,7 +55,8 @@ def compare_terms(old: Version, new: Version, changes: Changes) -> list[tuple[Op
 def _operation(new: Version, old: Operation, other: Operation, changes: Changes) -> None:
     def say(what: str, level: Level) -> None:
         before, after = (
-            str(getattr(each, what)).lower() if what in ("idempotent", "partial") else getattr(each, what) or "–" for each in (old, other)
+            str(getattr(each, what)).lower() if what in ("idempotent", "partial") else getattr(each, what) or "–"
+            for each in (old, other)
         )
         at = new.at(FILE, ("operations", old.name, what))
         changes.add("operation.changed", level, old.name, at, what=what, before=before, after=after)

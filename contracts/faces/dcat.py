@@ -13,9 +13,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from contracts.base.errors import Words
-from contracts.cells.grid import MEDIA_TYPES
-from contracts.compiled import CompiledContract
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
+from contracts.compiled.contract import CompiledContract
+from contracts.mapping.grid import MEDIA_TYPES
 
 PREFIXES: Final[Mapping[str, str]] = {
     "dcat": "http://www.w3.org/ns/dcat#",
@@ -84,7 +84,9 @@ def dataset(compiled: CompiledContract, publisher: Publisher, base: str) -> Node
         "dct:publisher": publisher.node(),
         "dct:language": [{"@id": each} for each in _LANGUAGES],
         "dct:accessRights": {"@type": "dct:RightsStatement", "rdfs:label": contract.protection},
-        "dcatap:applicableLegislation": [{"@type": "eli:LegalResource", "dct:title": _text(each, "vi")} for each in contract.legal_basis],
+        "dcatap:applicableLegislation": [
+            {"@type": "eli:LegalResource", "dct:title": _text(each, "vi")} for each in contract.legal_basis
+        ],
         "dcat:version": contract.version,
         "dcat:landingPage": {"@id": f"{at}?lang=vi", "@type": "foaf:Document"},
         "dcat:distribution": _distributions(compiled, at, services),
@@ -108,7 +110,11 @@ def _distributions(compiled: CompiledContract, at: str, services: Sequence[Node]
             title = Words(f"{compiled.contract.title.vi} ({name})", f"{compiled.contract.title.en} ({name})")
             described = {"json": "openapi.json", "xml": "schema.xsd"}.get(codec.media)
             schema = None if described is None else f"{at}/formats/{name}/{described}"
-            made.append(_distribution(f"{at}/formats/{name}", title, soap if codec.media == "xml" else rest, codec.media, schema))
+            made.append(
+                _distribution(
+                    f"{at}/formats/{name}", title, soap if codec.media == "xml" else rest, codec.media, schema
+                )
+            )
     return made
 
 
@@ -145,7 +151,9 @@ def _services(compiled: CompiledContract, base: str) -> list[Node]:
         service(soap, "SOAP", f"{soap}?wsdl"),
     ]
     if any(op.pattern is Pattern.SUBMIT for op in contract.operations.values()):
-        made.append(service(f"{root}/feeds/{contract.name}", "CloudEvents", f"{root}/contracts/{contract.name}/schema.json"))
+        made.append(
+            service(f"{root}/feeds/{contract.name}", "CloudEvents", f"{root}/contracts/{contract.name}/schema.json")
+        )
     return made
 
 

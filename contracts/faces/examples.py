@@ -12,10 +12,10 @@ from decimal import Context, Decimal, localcontext
 from itertools import cycle
 from typing import Any, Final
 
-from contracts.compiled import CompiledContract
-from contracts.faces.patternwords import words
-from contracts.model import REASONS, Again, Choice, CodeTable, Field, Many, Scalar, Struct, Type
-from contracts.patterns import matcher
+from contracts.canonical.model import REASONS, Array, Choice, CodeTable, Field, RecursiveRef, Scalar, Struct, Type
+from contracts.canonical.patterns import matcher
+from contracts.compiled.contract import CompiledContract
+from contracts.faces.pages.pattern_words import words
 from contracts.wire.jsontext import MAX_DIGITS
 
 _TEXT: Final = "Xã Đông Khê, đường tỉnh 208: nước lũ dâng nhanh; đề nghị bà con khẩn trương sơ tán. "
@@ -40,8 +40,8 @@ class _Wish:
 
 
 def _leads_back(field: Field) -> bool:
-    made = field.type.items if isinstance(field.type, Many) else field.type
-    return isinstance(made, Again)
+    made = field.type.items if isinstance(field.type, Array) else field.type
+    return isinstance(made, RecursiveRef)
 
 
 class Maker:
@@ -66,12 +66,17 @@ class Maker:
         return self._value(made, _Wish(1, 0, cycle(REASONS)), ())
 
     def _value(self, made: Type, wish: _Wish, above: tuple[str, ...]) -> Any:
-        if isinstance(made, Again):
+        if isinstance(made, RecursiveRef):
             return self._value(made.made, wish, above)
         if isinstance(made, Choice):
             choices = made.branches
             if above.count(made.name) >= _DEEP:
-                choices = tuple(each for each in choices if not any(f.required and _leads_back(f) for f in each.struct.fields)) or choices
+                choices = (
+                    tuple(
+                        each for each in choices if not any(f.required and _leads_back(f) for f in each.struct.fields)
+                    )
+                    or choices
+                )
             branch = choices[wish.branch % len(choices)]
             value = self._value(branch.type, wish, (*above, made.name))
             return value | {made.told_by: branch.values[0]}
@@ -84,7 +89,7 @@ class Maker:
                 elif field.required or wish.items and not deep:
                     value[field.name] = self._value(field.type, wish if not deep else _Wish(0), (*above, made.name))
             return value
-        if isinstance(made, Many):
+        if isinstance(made, Array):
             count = max(made.least, wish.items if made.most is None else min(wish.items, made.most))
             return [self._value(made.items, wish, above) for _ in range(count)]
         return self.scalar(made, wish.items > 0)
@@ -102,11 +107,17 @@ class Maker:
     def _texts(self, made: Scalar, full: bool) -> list[str]:
         least, most = made.min_length or 0, _LONGEST if made.max_length is None else made.max_length
         if made.table is not None:
-            rows = sorted(self._tables[made.table].rows, key=lambda row: bool(row.valid_until or row.replaced_by or row.valid_from > DAY))
+            rows = sorted(
+                self._tables[made.table].rows,
+                key=lambda row: bool(row.valid_until or row.replaced_by or row.valid_from > DAY),
+            )
             return [row.code for row in rows]
         if made.binary:
             octets = _TEXT.encode() * (least // len(_TEXT) + 1)
-            return [base64.b64encode(octets[: size * 3]).decode() for size in ((8, 1, least // 4, 0) if full else (least // 4, 0, 1))]
+            return [
+                base64.b64encode(octets[: size * 3]).decode()
+                for size in ((8, 1, least // 4, 0) if full else (least // 4, 0, 1))
+            ]
         if made.values:
             return list(reversed(made.values)) if full else list(made.values)
         if made.format == "date-time":
@@ -140,8 +151,20 @@ def number(made: Scalar, full: bool) -> int | Decimal:
 
 def _number(made: Scalar, full: bool) -> int | Decimal:
     step = Decimal(1) if made.kind == "integer" else Decimal("0.5")
-    low = made.minimum if made.minimum is not None else None if made.exclusive_minimum is None else made.exclusive_minimum + step
-    high = made.maximum if made.maximum is not None else None if made.exclusive_maximum is None else made.exclusive_maximum - step
+    low = (
+        made.minimum
+        if made.minimum is not None
+        else None
+        if made.exclusive_minimum is None
+        else made.exclusive_minimum + step
+    )
+    high = (
+        made.maximum
+        if made.maximum is not None
+        else None
+        if made.exclusive_maximum is None
+        else made.exclusive_maximum - step
+    )
     if made.kind == "integer":
         low = None if low is None else low.to_integral_value("ROUND_CEILING")
         high = None if high is None else high.to_integral_value("ROUND_FLOOR")

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from contracts.compiled import CompiledContract
-from contracts.faces.foreignjson import foreign_definitions
+from contracts.canonical.model import Operation, Pattern, Sample
+from contracts.compiled.contract import CompiledContract
+from contracts.faces.foreign.jsonschema import foreign_definitions
 from contracts.faces.schema import definitions
-from contracts.model import Operation, Pattern, Sample
 from contracts.wire.jsontext import read_json
 
 JSON: Final = "application/json"
@@ -153,7 +153,12 @@ class _Face:
         for name, one_schema in schema["properties"].items():
             given = {**one_schema}
             words = [given.pop(word) for word in ("title", "description") if word in given]
-            one: dict[str, Any] = {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": given}
+            one: dict[str, Any] = {
+                "name": name,
+                "in": "query",
+                "required": name in schema.get("required", ()),
+                "schema": given,
+            }
             if words:
                 one["description"] = ". ".join(words)
             if name in sample:
@@ -164,11 +169,24 @@ class _Face:
 
 def _signature_parameters(op: Operation) -> list[dict[str, Any]]:
     named = [
-        ("Signature-Input", True, 'RFC 9421: sig1=(…);created;expires;nonce;keyid;tag="lgsp-request"', {"type": "string"}),
+        (
+            "Signature-Input",
+            True,
+            'RFC 9421: sig1=(…);created;expires;nonce;keyid;tag="lgsp-request"',
+            {"type": "string"},
+        ),
         ("Signature", True, "RFC 9421: sig1=:…:", {"type": "string"}),
     ]
     if op.method == "POST":
-        named.insert(0, ("Content-Digest", True, "RFC 9530: sha-256=:…:", {"type": "string", "pattern": "sha-256=:[A-Za-z0-9+/=]+:"}))
+        named.insert(
+            0,
+            (
+                "Content-Digest",
+                True,
+                "RFC 9530: sha-256=:…:",
+                {"type": "string", "pattern": "sha-256=:[A-Za-z0-9+/=]+:"},
+            ),
+        )
         needed = op.pattern is not Pattern.QUERY
         named.insert(
             0,
@@ -203,8 +221,14 @@ _ENCRYPTED: Final = (
 
 _HEADERS: Final[dict[str, Any]] = {
     "Lgsp-Transfer": {"description": "Id of the transfer", "schema": {"type": "string"}},
-    "Lgsp-Receipt": {"description": "Leaf hashes of the log entries of this transfer (RFC 6962)", "schema": {"type": "string"}},
-    "Lgsp-Checkpoint": {"description": "The newest checkpoint of the audit log, a signed note in base64", "schema": {"type": "string"}},
+    "Lgsp-Receipt": {
+        "description": "Leaf hashes of the log entries of this transfer (RFC 6962)",
+        "schema": {"type": "string"},
+    },
+    "Lgsp-Checkpoint": {
+        "description": "The newest checkpoint of the audit log, a signed note in base64",
+        "schema": {"type": "string"},
+    },
 }
 
 _WORDS: Final = {

@@ -17,11 +17,11 @@ from typing import Any, Final, Literal
 
 from lxml import etree
 
-from contracts.compiled import CompiledContract
+from contracts.canonical.model import Array, Choice, Field, Scalar, Struct, Type
+from contracts.canonical.patterns import matcher
+from contracts.canonical.validity import codes_path
+from contracts.compiled.contract import CompiledContract
 from contracts.faces.examples import DAY, EXACT, Maker, Unsatisfiable, fits, valid, wholes
-from contracts.model import Choice, Field, Many, Scalar, Struct, Type
-from contracts.patterns import matcher
-from contracts.validity import codes_path
 from contracts.wire.jsontext import write_json
 from contracts.wire.soap import XSI
 
@@ -110,25 +110,45 @@ class _Walk:
         """`xml` leads through the tree: where there is a choice, the branch is an element more, and `told_by` tells which it is."""
         here = _at(self._whole, path)
         if self._once("struct", path, made.name):
-            yield _Break((*path, _STRANGE), "unknown", "unknown", self._with((*path, _STRANGE), "x"), self._whole, in_json=True)
             yield _Break(
-                path, "unknown", "unknown", None, self._whole, lambda root: _append(_element(root, xml), f"{{{self._space}}}{_STRANGE}")
+                (*path, _STRANGE), "unknown", "unknown", self._with((*path, _STRANGE), "x"), self._whole, in_json=True
+            )
+            yield _Break(
+                path,
+                "unknown",
+                "unknown",
+                None,
+                self._whole,
+                lambda root: _append(_element(root, xml), f"{{{self._space}}}{_STRANGE}"),
             )
             if sum(item != [] for item in here.values()) > 1:
                 yield _Break(path, "order", "order", None, self._whole, lambda root: _swap(_element(root, xml)))
         for field in made.fields:
             if field.name in here:
-                yield from self._of_field(field, (*path, field.name), (*xml, field.name), made.name, field.name == told_by)
+                yield from self._of_field(
+                    field, (*path, field.name), (*xml, field.name), made.name, field.name == told_by
+                )
 
     def _of_field(self, field: Field, at: Path, xml: Path, owner: str, tells: bool) -> Iterator[_Break]:
-        many = isinstance(field.type, Many)
+        many = isinstance(field.type, Array)
         if self._once("field", at, owner):
             if field.required:
                 yield _Break(at, "required", "required", self._without(at), self._whole, in_json=True)
-                if not (isinstance(field.type, Many) and field.type.least == 0):  # such a list is, in XML, empty where nothing stands
-                    yield _Break(at, "required", "required", None, self._whole, lambda root: _remove(_element(root, xml)))
+                if not (
+                    isinstance(field.type, Array) and field.type.least == 0
+                ):  # such a list is, in XML, empty where nothing stands
+                    yield _Break(
+                        at, "required", "required", None, self._whole, lambda root: _remove(_element(root, xml))
+                    )
             if field.absentable:
-                yield _Break((*at, "absent"), "absent", "absent", self._with(at, {"absent": "because"}), self._whole, in_json=True)
+                yield _Break(
+                    (*at, "absent"),
+                    "absent",
+                    "absent",
+                    self._with(at, {"absent": "because"}),
+                    self._whole,
+                    in_json=True,
+                )
                 if not many:
                     yield _Break(at, "absent", "absent", None, self._whole, lambda root: _nil(_element(root, xml)))
             if not many:
@@ -136,7 +156,15 @@ class _Walk:
         if not tells:
             yield from self._of_type(field.type, at, xml)
         elif self._once("value", at, ""):
-            yield _Break(at, "code", "code", self._with(at, _NO_CODE), self._whole, partial(_set, path=xml, value=_NO_CODE), in_json=True)
+            yield _Break(
+                at,
+                "code",
+                "code",
+                self._with(at, _NO_CODE),
+                self._whole,
+                partial(_set, path=xml, value=_NO_CODE),
+                in_json=True,
+            )
 
     def _of_type(self, made: Type, at: Path, xml: Path) -> Iterator[_Break]:
         if isinstance(made, Scalar):
@@ -144,7 +172,7 @@ class _Walk:
             return
         if self._once("type", at, ""):
             yield _Break(at, "type", "type", self._with(at, "x"), self._whole, in_json=True)
-        if isinstance(made, Many):
+        if isinstance(made, Array):
             yield from self._of_list(made, at, xml)
         elif isinstance(made, Choice):
             told = _at(self._whole, at)[made.told_by]
@@ -153,7 +181,7 @@ class _Walk:
         elif isinstance(made, Struct):  # what leads back to itself is broken where it first stands
             yield from self.of_struct(made, at, xml)
 
-    def _of_list(self, made: Many, at: Path, xml: Path) -> Iterator[_Break]:
+    def _of_list(self, made: Array, at: Path, xml: Path) -> Iterator[_Break]:
         items = _at(self._whole, at)
         if not items:
             return
@@ -162,11 +190,20 @@ class _Walk:
                 few = items[:1] * (made.least - 1)
                 yield _Break(at, "length", "too few", self._with(at, few), self._whole, in_json=True)
                 if few:
-                    yield _Break(at, "length", "too few", None, self._whole, lambda root: _times(_element(root, xml), made.least - 1))
+                    yield _Break(
+                        at,
+                        "length",
+                        "too few",
+                        None,
+                        self._whole,
+                        lambda root: _times(_element(root, xml), made.least - 1),
+                    )
             if made.most is not None and (made.most <= _MUCH or self._once("items", (made.most,), "")):
                 many = made.most + 1
                 yield _Break(at, "length", "too many", self._with(at, items[:1] * many), self._whole, in_json=True)
-                yield _Break(at, "length", "too many", None, self._whole, lambda root: _times(_element(root, xml), many))
+                yield _Break(
+                    at, "length", "too many", None, self._whole, lambda root: _times(_element(root, xml), many)
+                )
         yield from self._of_type(made.items, (*at, 0), (*xml, 0))
 
     def _of_value(self, made: Scalar, at: Path, xml: Path) -> Iterator[_Break]:
@@ -176,7 +213,9 @@ class _Walk:
         wrongs = list(_of_scalar(made, good))
         if self._dated and made.table is not None:
             ended = (row.code for row in self._tables[made.table].rows if row.valid_until and row.valid_until < DAY)
-            wrongs += [("no longer in force", "code", code, True, True) for code, _ in zip(ended, range(1), strict=False)]
+            wrongs += [
+                ("no longer in force", "code", code, True, True) for code, _ in zip(ended, range(1), strict=False)
+            ]
         for what, rule, value, in_json, in_xml in wrongs:
             if what == "too long" and made.max_length is not None and made.max_length > _MUCH:
                 if not self._once("characters", (made.max_length,), ""):

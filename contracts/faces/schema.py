@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from contracts.compiled import CompiledContract
-from contracts.jsonschema import json_schema
-from contracts.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
+from contracts.canonical.jsonschema import json_schema
+from contracts.canonical.model import REASONS, Array, Choice, RecursiveRef, Scalar, Struct, Type
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import pretty
 
 _ABSENT: Final = "Absent"
@@ -30,7 +30,9 @@ def schema_json(compiled: CompiledContract) -> bytes:
     return f"{text}\n".encode()
 
 
-def definitions(compiled: CompiledContract, prefix: str, openapi: bool, messages: Iterable[str] | None = None) -> dict[str, Any]:
+def definitions(
+    compiled: CompiledContract, prefix: str, openapi: bool, messages: Iterable[str] | None = None
+) -> dict[str, Any]:
     """Each object type of the messages (all that are exchanged) once; `openapi` writes what OpenAPI 3.0.3 has words for."""
     made: dict[str, Any] = {}
     for name in compiled.exchanged if messages is None else messages:
@@ -63,7 +65,7 @@ def _struct(struct: Struct, made: dict[str, Any], prefix: str, openapi: bool) ->
 
 
 def _type(kind: Type, made: dict[str, Any], prefix: str, openapi: bool) -> dict[str, Any]:
-    if isinstance(kind, Again):
+    if isinstance(kind, RecursiveRef):
         return {"$ref": prefix + kind.name}
     if isinstance(kind, Choice):
         _choice(kind, made, prefix, openapi)
@@ -71,9 +73,13 @@ def _type(kind: Type, made: dict[str, Any], prefix: str, openapi: bool) -> dict[
     if isinstance(kind, Struct):
         _struct(kind, made, prefix, openapi)
         return {"$ref": prefix + kind.name}
-    if isinstance(kind, Many):
+    if isinstance(kind, Array):
         bounds = {"minItems": kind.least or None, "maxItems": kind.most}
-        return {"type": "array", "items": _type(kind.items, made, prefix, openapi), **{k: v for k, v in bounds.items() if v is not None}}
+        return {
+            "type": "array",
+            "items": _type(kind.items, made, prefix, openapi),
+            **{k: v for k, v in bounds.items() if v is not None},
+        }
     return scalar_schema(kind, openapi)
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from contracts.compiled import CompiledContract
-from contracts.faces import foreignxsd
+from contracts.compiled.contract import CompiledContract
+from contracts.faces.foreign import xsd
 from contracts.faces.xsd import XS, schema_element
 from contracts.wire.soap import LGSP
 from contracts.wire.xmltext import escape_text
@@ -19,7 +19,10 @@ from contracts.wire.xmltext import escape_text
 WSDL: Final = "http://schemas.xmlsoap.org/wsdl/"
 TRANSPORT: Final = "http://schemas.xmlsoap.org/soap/http"
 # Prefix, namespace and the end of the names of port and binding. SOAP 1.1 comes first: it is what a client takes that is not told.
-_BINDINGS: Final = (("soap", "http://schemas.xmlsoap.org/wsdl/soap/", ""), ("soap12", "http://schemas.xmlsoap.org/wsdl/soap12/", "12"))
+_BINDINGS: Final = (
+    ("soap", "http://schemas.xmlsoap.org/wsdl/soap/", ""),
+    ("soap12", "http://schemas.xmlsoap.org/wsdl/soap12/", "12"),
+)
 _PROTECTION: Final = {
     "signed": "",
     "encrypted": "; then the content of the Body encrypted, both ways: aes256-gcm, rsa-oaep with SHA-256 and MGF1-SHA-256",
@@ -34,7 +37,10 @@ def wsdl(compiled: CompiledContract, address: str, format_name: str = "canonical
     space = compiled.namespace if format_name == "canonical" else f"{compiled.namespace}:{format_name}"
     answers = {op: root for root, (op, _) in codec.soap_answer_roots.items()}
     # Of two operations with one element in the Body, the door knows the first; so does the WSDL.
-    bodies = {op: (root, answers.get(op) or _root_of_answer(compiled, format_name, op)) for root, (op, _) in codec.soap_roots.items()}
+    bodies = {
+        op: (root, answers.get(op) or _root_of_answer(compiled, format_name, op))
+        for root, (op, _) in codec.soap_roots.items()
+    }
     operations = [op for op in contract.operations.values() if op.name in bodies]
     spaces = dict.fromkeys(root.rpartition("}")[0].lstrip("{") for pair in bodies.values() for root in pair)
     prefixes = {each: "tns" if each == space else f"m{number}" for number, each in enumerate(filter(None, spaces))}
@@ -50,10 +56,12 @@ def wsdl(compiled: CompiledContract, address: str, format_name: str = "canonical
         f"<lgsp:Protection>{contract.protection}</lgsp:Protection></wsdl:documentation>",
         "  <wsdl:types>",
     ]
-    if format_name == "canonical" or codec.mapped < {message for op in operations for message in (op.request, op.answer)}:
+    if format_name == "canonical" or codec.mapped < {
+        message for op in operations for message in (op.request, op.answer)
+    }:
         lines.append(schema_element(compiled, "    "))
     if format_name != "canonical":
-        lines += [f"    {line}" for schema in foreignxsd.schemas(compiled, format_name) for line in schema.lines()]
+        lines += [f"    {line}" for schema in xsd.schemas(compiled, format_name) for line in schema.lines()]
     lines += [
         *(f"    {line}" for line in _PROBLEM_SCHEMA),
         "  </wsdl:types>",
@@ -125,7 +133,10 @@ _PROBLEM_SCHEMA: Final = (
     '    <xs:element name="Transfer" type="xs:string" minOccurs="0"/>',
     '    <xs:element name="RetryAfter" type="xs:nonNegativeInteger" minOccurs="0"/>',
     '    <xs:element name="Finding" minOccurs="0" maxOccurs="20"><xs:complexType>',
-    *(f'      <xs:attribute name="{name}" type="xs:string" use="required"/>' for name in ("here", "canonical", "got", "rule", "expected")),
+    *(
+        f'      <xs:attribute name="{name}" type="xs:string" use="required"/>'
+        for name in ("here", "canonical", "got", "rule", "expected")
+    ),
     "    </xs:complexType></xs:element>",
     "  </xs:sequence></xs:complexType></xs:element>",
     "</xs:schema>",

@@ -1,7 +1,7 @@
 """The XML Schema 1.0 of a contract's canonical messages.
 
 Element order is property order, arrays are repeated elements, an absentable field is nillable with an `absent` attribute. What the
-schema takes and the decoder does not is listed in `contracts.faces.differences`; the decoder enforces the stricter.
+schema takes and the decoder does not is listed in `contracts.faces.foreign.differences`; the decoder enforces the stricter.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from contracts.compiled import CompiledContract
-from contracts.forms import plain
-from contracts.model import REASONS, Again, Choice, Field, Many, Scalar, Struct, Type
-from contracts.patterns import DATE_PATTERN, DATE_TIME_PATTERN
+from contracts.canonical.model import REASONS, Array, Choice, Field, RecursiveRef, Scalar, Struct, Type
+from contracts.canonical.patterns import DATE_PATTERN, DATE_TIME_PATTERN
+from contracts.compiled.contract import CompiledContract
+from contracts.mapping.value_formats import plain
 from contracts.wire.xmltext import escape_text
 
 XS: Final = "http://www.w3.org/2001/XMLSchema"
@@ -51,9 +51,9 @@ class _Types:
         self._lines, self._written = lines, written
         self.reasons = False
 
-    def struct(self, made: Struct | Choice | Again, *, absentable: bool) -> str:
+    def struct(self, made: Struct | Choice | RecursiveRef, *, absentable: bool) -> str:
         """Name of the complex type; written once."""
-        if isinstance(made, Again):
+        if isinstance(made, RecursiveRef):
             made = made.made
         name = made.name + ("OrAbsent" if absentable else "")
         if name in self._written:
@@ -74,15 +74,26 @@ class _Types:
         elif isinstance(made, Choice):
             body.append("    <xs:choice>")
             for branch in made.branches:
-                body.append(f'      <xs:element name="{branch.type.name}" type="tns:{self.struct(branch.type, absentable=False)}"/>')
+                body.append(
+                    f'      <xs:element name="{branch.type.name}" type="tns:{self.struct(branch.type, absentable=False)}"/>'
+                )
             body += ["    </xs:choice>", "  </xs:complexType>"]
         else:
             body.append("    <xs:sequence>")
             for field in made.fields:
                 lines = self._element(field)
-                if isinstance(field.type, Many) and field.type.least > 1 and not field.required and not field.absentable:
+                if (
+                    isinstance(field.type, Array)
+                    and field.type.least > 1
+                    and not field.required
+                    and not field.absentable
+                ):
                     # Not there at all, or as many as there must be.
-                    lines = ['      <xs:sequence minOccurs="0">', *(f"  {line}" for line in lines), "      </xs:sequence>"]
+                    lines = [
+                        '      <xs:sequence minOccurs="0">',
+                        *(f"  {line}" for line in lines),
+                        "      </xs:sequence>",
+                    ]
                 body += lines
             body += ["    </xs:sequence>", "  </xs:complexType>"]
         self._lines += body
@@ -91,7 +102,7 @@ class _Types:
     def _element(self, field: Field) -> list[str]:
         made: Type = field.type
         least, most = (1 if field.required else 0), "1"
-        if isinstance(made, Many):
+        if isinstance(made, Array):
             # One nil element may stand for the whole array; how many items there must be, the decoder says then.
             least = int(field.required) if field.absentable else made.least if field.required or made.least > 1 else 0
             most = "unbounded" if made.most is None else str(made.most)
@@ -187,7 +198,9 @@ def _simple(made: Scalar, facets: list[str]) -> list[str]:
 def _facets(made: Scalar) -> list[str]:
     found: list[str] = []
     if made.format is not None and made.pattern is None:
-        found.append(f"<xs:pattern value={_quoted((DATE_TIME_PATTERN if made.format == 'date-time' else DATE_PATTERN)[1:-1])}/>")
+        found.append(
+            f"<xs:pattern value={_quoted((DATE_TIME_PATTERN if made.format == 'date-time' else DATE_PATTERN)[1:-1])}/>"
+        )
     if made.pattern is not None:
         found.append(f"<xs:pattern value={_quoted(made.pattern[1:-1])}/>")
     found += [f"<xs:enumeration value={_quoted(value)}/>" for value in made.values]

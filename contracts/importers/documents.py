@@ -28,9 +28,13 @@ class _Plain(safeyaml.UniqueKeys):
 
 
 _Plain.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-_Plain.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Plain.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Plain.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"-?(?:0|[1-9][0-9]*)$"), list("-0123456789"))
-_Plain.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?$"), list("-0123456789"))
+_Plain.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?$"), list("-0123456789")
+)
 _Plain.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(str(node.value)))
 
 
@@ -119,5 +123,9 @@ class Documents:
     def of_list(self, place: Place, name: str) -> list[Place]:
         """The objects in the list `name` of an object."""
         listed = place.node.get(name)
-        found = [self.at(place.file, f"{place.path}/{name}/{i}", each) for i, each in enumerate(listed)] if isinstance(listed, list) else []
+        found = (
+            [self.at(place.file, f"{place.path}/{name}/{i}", each) for i, each in enumerate(listed)]
+            if isinstance(listed, list)
+            else []
+        )
         return [each for each in found if each is not None]

@@ -1,6 +1,6 @@
 """A foreign interface written as a contract folder: contract.yaml, schema.json, one mapping table, a sample of each message.
 
-What only people know is marked with `MARK` and a hint in both languages; `contracts.marks` finds it, so `check` names what is left.
+What only people know is marked with `MARK` and a hint in both languages; `contracts.folder.todo_markers` finds it, so `check` names what is left.
 Invariant: apart from its marks, a draft holds (`compile_bundle` takes it), and the same interface gives the same bytes.
 """
 
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contracts.base.errors import Words
+from contracts.compiled.loader import RESERVED
+from contracts.folder.todo_markers import MARK
 from contracts.importers import samples
 from contracts.importers.names import Taken, dashed, field_name, operation_name, type_name
 from contracts.importers.shape import Call, Group, Interface, Items, Message, Note, Part, Value, told
-from contracts.loader import RESERVED
-from contracts.marks import MARK
 from contracts.wire.jsontext import pretty
 
 _ASKS: Final[Mapping[str, Words]] = {
@@ -35,7 +35,22 @@ _ASKS: Final[Mapping[str, Words]] = {
     "nil": Words("nil nghĩa là gì: unknown, none, partial hay not-permitted?", "what does nil mean: unknown, none, partial or not-permitted?"),
     "empty": Words("bản tin rỗng", "a message without content"),
 }  # fmt: skip
-_READS: Final = ("get", "list", "find", "search", "query", "read", "lookup", "check", "tra", "lay", "xem", "tim", "danh", "kiem")
+_READS: Final = (
+    "get",
+    "list",
+    "find",
+    "search",
+    "query",
+    "read",
+    "lookup",
+    "check",
+    "tra",
+    "lay",
+    "xem",
+    "tim",
+    "danh",
+    "kiem",
+)
 _WORD: Final = re.compile(r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[a-z][a-z_]*", re.I)
 RECEIPT: Final = {
     "type": "object",
@@ -92,7 +107,12 @@ class _Writer:
             }
         title = message.body.title or mark(_ASKS["message"])
         self.defs[name] = {"type": "object", "title": title, **made}
-        if message.root is None and self.interface.media == "xml" or not message.body.parts and self.interface.media == "json":
+        if (
+            message.root is None
+            and self.interface.media == "xml"
+            or not message.body.parts
+            and self.interface.media == "json"
+        ):
             return []
         lines = [f"  {name}:"]
         if message.root is not None:
@@ -171,7 +191,10 @@ class _Writer:
             absent = {"absentable": True}
         if not part.many:
             return {**item, **titled, **absent}
-        bounds = {"minItems": max(part.least if part.carries else 0, 1), **({} if part.most is None else {"maxItems": part.most})}
+        bounds = {
+            "minItems": max(part.least if part.carries else 0, 1),
+            **({} if part.most is None else {"maxItems": part.most}),
+        }
         return {"type": "array", **titled, **absent, **bounds, "items": item}
 
     def _again(self, items: Items, name: str, canonical: str, here: str) -> dict[str, Any]:
@@ -276,7 +299,9 @@ def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], 
     ]
     paths = Taken()
     for call in interface.calls:
-        pattern = "submit" if call.answer is None else "query" if dashed(call.name).split("-")[0] in _READS else "dispatch"
+        pattern = (
+            "submit" if call.answer is None else "query" if dashed(call.name).split("-")[0] in _READS else "dispatch"
+        )
         lines += [
             f"  {names[call.name]}:",
             f"    pattern: {pattern}  # {mark(_ASKS['pattern'])}",

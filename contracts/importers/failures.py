@@ -30,7 +30,10 @@ register(
             Branch.THEIRS,
             422,
             Words("Không có thao tác nào để lấy", "There is no operation to take"),
-            Words("Tệp {file} không có thao tác nào dùng được ({why}).", "The file {file} has no operation that can be taken ({why})."),
+            Words(
+                "Tệp {file} không có thao tác nào dùng được ({why}).",
+                "The file {file} has no operation that can be taken ({why}).",
+            ),
             Words(
                 "Xem các chỗ không nhận nêu kèm; thêm tệp còn thiếu bằng --with, chọn thao tác bằng --operation.",
                 "See what is named as not taken; give missing files by --with, choose with --operation.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from contracts.patterns import pattern_fault
+from contracts.canonical.patterns import pattern_fault
 
 # \d of XML Schema takes every decimal digit of Unicode, \d of ECMA 262 these ten: the ten are what systems mean.
 _ESCAPES: Final = {"d": "0-9"}

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from contracts.base.errors import Failure
-from contracts.bundle import Bundle
-from contracts.compiled import compile_bundle
+from contracts.canonical.model import Scalar
+from contracts.compiled.contract import compile_bundle
 from contracts.faces.examples import Maker, Unsatisfiable
-from contracts.marks import MARK
-from contracts.model import Scalar
+from contracts.folder.bundle import Bundle
+from contracts.folder.todo_markers import MARK
 
 NAME: Final = "mau"
 

@@ -13,7 +13,7 @@ from lxml import etree
 
 from contracts.importers.shape import Note
 from contracts.importers.source import Files
-from contracts.steps import XML
+from contracts.mapping.steps import XML
 
 XS: Final = "http://www.w3.org/2001/XMLSchema"
 SOAPENC: Final = "http://schemas.xmlsoap.org/soap/encoding/"
@@ -60,7 +60,11 @@ class Component:
     def children(self, *kinds: str) -> Iterator[Component]:
         for child in self.node:
             self.look(1)
-            if isinstance(child.tag, str) and child.tag.startswith(f"{{{XS}}}") and (not kinds or child.tag[len(XS) + 2 :] in kinds):
+            if (
+                isinstance(child.tag, str)
+                and child.tag.startswith(f"{{{XS}}}")
+                and (not kinds or child.tag[len(XS) + 2 :] in kinds)
+            ):
                 yield self.at(child)
 
     @property
@@ -84,7 +88,12 @@ class Schemas:
         """A schema element: of a file of its own, or inside a WSDL."""
         own = root.get("targetNamespace", "") or include_into
         top = Component(
-            root, file, own, root.get("elementFormDefault") == "qualified", root.get("attributeFormDefault") == "qualified", self.files.look
+            root,
+            file,
+            own,
+            root.get("elementFormDefault") == "qualified",
+            root.get("attributeFormDefault") == "qualified",
+            self.files.look,
         )
         for prefix, space in root.nsmap.items():
             if prefix:

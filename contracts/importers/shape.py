@@ -132,8 +132,15 @@ def told(notes: Sequence[Note]) -> list[str]:
 def nothing(file: str, notes: Sequence[Note]) -> Theirs:
     """No operation was left to take: each reason is a finding, with its place."""
     different = list(dict.fromkeys(notes))
-    findings = [Finding(each.place, "", "", each.code, f"{each.say('vi')} / {each.say('en')}") for each in different[:20]]
-    return Theirs("import.nothing", findings=findings, file=file, why=", ".join(dict.fromkeys(each.code for each in different)) or "–")
+    findings = [
+        Finding(each.place, "", "", each.code, f"{each.say('vi')} / {each.say('en')}") for each in different[:20]
+    ]
+    return Theirs(
+        "import.nothing",
+        findings=findings,
+        file=file,
+        why=", ".join(dict.fromkeys(each.code for each in different)) or "–",
+    )
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -16,9 +16,17 @@ _TIME = Value({"type": "string", "format": "date-time"})
 def skeleton(contract_id: str) -> Draft:
     name = type_name(contract_id)
     request = Message(
-        name, None, Group(name, [Part("identifier", "maSo", _TEXT), Part("sent", "thoiDiem", _TIME), Part("content", "noiDung", _TEXT)])
+        name,
+        None,
+        Group(
+            name,
+            [Part("identifier", "maSo", _TEXT), Part("sent", "thoiDiem", _TIME), Part("content", "noiDung", _TEXT)],
+        ),
     )
     answer = Message(f"{name}Received", None, Group(f"{name}Received", [Part("identifier", "maSo", _TEXT)]))
     return write(
-        Interface(contract_id, "json", calls=[Call(f"send {contract_id}", request, answer)], documents=["lgsp contract new"]), contract_id
+        Interface(
+            contract_id, "json", calls=[Call(f"send {contract_id}", request, answer)], documents=["lgsp contract new"]
+        ),
+        contract_id,
     )

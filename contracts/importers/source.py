@@ -21,7 +21,9 @@ from contracts.wire.soap import parse_xml
 
 MAX_FILES: Final = 200
 MAX_BYTES: Final = 20_000_000
-WRITTEN: Final = 50  # looks that a value of a list of codes counts, since a draft writes it out wherever its type is named
+WRITTEN: Final = (
+    50  # looks that a value of a list of codes counts, since a draft writes it out wherever its type is named
+)
 MAX_LOOKS: Final = 10_000_000  # a type may be named from everywhere: each time, its elements are looked at again
 
 Read = Callable[[str], bytes | None]
@@ -76,7 +78,12 @@ class Files:
                 return self._extra(wanted)
         for name, raw in self.extra.items():
             self.look(1 + len(raw) // 100)
-            if namespace and b"targetNamespace" in raw and f'"{namespace}"'.encode() in raw and self._target(raw) == namespace:
+            if (
+                namespace
+                and b"targetNamespace" in raw
+                and f'"{namespace}"'.encode() in raw
+                and self._target(raw) == namespace
+            ):
                 return self._extra(name)
         return None
 

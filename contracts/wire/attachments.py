@@ -28,7 +28,9 @@ _SPACE: Final = b" \t\r\n"
 _MARK: Final = b"lgsp-attachment"
 _NONCE: Final = 18
 _START_TAG: Final = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*>""")
-_OF_A_STRING: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)  # in JSON, up to its quote; a last backslash stays before it
+_OF_A_STRING: Final = re.compile(
+    rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL
+)  # in JSON, up to its quote; a last backslash stays before it
 
 
 class Attachment(NamedTuple):

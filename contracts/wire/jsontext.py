@@ -19,7 +19,9 @@ from contracts.wire.xmltext import ILLEGAL
 
 MAX_DIGITS: Final = 1_000
 MAX_DEPTH: Final = 64  # as in XML (`soap.MAX_DEPTH`)
-MAX_VALUES: Final = 500_000  # more than a message of any contract holds within the body limit: `check` tries the largest ones
+MAX_VALUES: Final = (
+    500_000  # more than a message of any contract holds within the body limit: `check` tries the largest ones
+)
 _BESIDES: Final = bytes(each for each in range(256) if each not in b'",[{')
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH}"
 
@@ -69,7 +71,9 @@ def _constant(text: str) -> Any:
     raise _Refused(f"{text} is not a number of JSON")
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=once, parse_float=_decimal, parse_int=_integer, parse_constant=_constant)
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=once, parse_float=_decimal, parse_int=_integer, parse_constant=_constant
+)
 
 
 def read_json(raw: bytes) -> Any:
@@ -131,7 +135,12 @@ def _deeper(value: Any) -> bool:
 def _look(value: Any, path: str) -> None:
     if isinstance(value, str):
         if ILLEGAL.search(value) is not None:
-            raise Theirs("message.not-json", why=f"{path or 'the text'} holds a character that XML 1.0 cannot carry", line="–", column="–")
+            raise Theirs(
+                "message.not-json",
+                why=f"{path or 'the text'} holds a character that XML 1.0 cannot carry",
+                line="–",
+                column="–",
+            )
     elif isinstance(value, list):
         for index, item in enumerate(value):
             _look(item, f"{path}[{index}]")
@@ -170,7 +179,10 @@ def pretty(value: object, indent: str = "") -> str:
         return text_of(value)
     inner = indent + "  "
     if isinstance(value, dict):
-        items, (opening, closing) = [f"{encode_basestring(key)}: {pretty(item, inner)}" for key, item in value.items()], "{}"
+        items, (opening, closing) = (
+            [f"{encode_basestring(key)}: {pretty(item, inner)}" for key, item in value.items()],
+            "{}",
+        )
     else:
         items, (opening, closing) = [pretty(item, inner) for item in value], "[]"
     line = opening + ", ".join(items) + closing

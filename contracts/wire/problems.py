@@ -32,13 +32,22 @@ def problem(failure: Failure, *, transfer: str | None, language: Language) -> di
         "code": failure.code,
         "branch": failure.branch.value,
         "next": failure.next(language),
-        "messages": {each: {"title": failure.title(each), "detail": failure.what(each), "next": failure.next(each)} for each in LANGUAGES},
+        "messages": {
+            each: {"title": failure.title(each), "detail": failure.what(each), "next": failure.next(each)}
+            for each in LANGUAGES
+        },
     }
     if transfer is not None:
         document["transfer"] = transfer
     if failure.findings:
         document["findings"] = [
-            {"here": item.here, "canonical": item.canonical, "got": item.got, "rule": item.rule, "expected": item.expected}
+            {
+                "here": item.here,
+                "canonical": item.canonical,
+                "got": item.got,
+                "rule": item.rule,
+                "expected": item.expected,
+            }
             for item in failure.findings
         ]
     return document

@@ -70,7 +70,9 @@ def _version(number: str, namespace: str, media_type: str, role: str, ours: set[
 
 
 V11: Final = _version("1.1", SOAP, "text/xml", "actor", {"http://schemas.xmlsoap.org/soap/actor/next"})
-V12: Final = _version("1.2", SOAP12, "application/soap+xml", "role", {f"{SOAP12}/role/next", f"{SOAP12}/role/ultimateReceiver"})
+V12: Final = _version(
+    "1.2", SOAP12, "application/soap+xml", "role", {f"{SOAP12}/role/next", f"{SOAP12}/role/ultimateReceiver"}
+)
 VERSIONS: Final[Mapping[str, Version]] = {each.envelope: each for each in (V11, V12)}
 
 
@@ -93,12 +95,16 @@ def _parser() -> etree.XMLParser:
 _PARSER: Final = _parser()  # threads take turns at it; making one costs a fifth of reading a message
 
 
-def parse_xml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, published: bool = False) -> etree._Element:
+def parse_xml(
+    raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, published: bool = False
+) -> etree._Element:
     """The root element of a document that is safe to read; Theirs("xml.…") otherwise. A `published` file, which no envelope and no
     signature holds, may name a stylesheet before its root, as alerts on the web do: it is read over."""
     if len(raw) > max_bytes:
         raise Theirs("xml.too-large", size=len(raw), limit=max_bytes)
-    if len(raw) > MAX_TAGS and raw.count(b"<") > MAX_TAGS:  # counted before anything is read: each costs far more than its bytes
+    if (
+        len(raw) > MAX_TAGS and raw.count(b"<") > MAX_TAGS
+    ):  # counted before anything is read: each costs far more than its bytes
         raise Theirs("xml.too-many-tags", limit=MAX_TAGS)
     # Sees most doctypes before the parser has to; the tree is looked at too, for UTF-16 and the like.
     if b"<!DOCTYPE" in raw:
@@ -186,13 +192,17 @@ def _why(error: etree.XMLSyntaxError) -> str:
     return str(error.msg or "not well-formed").split(", line")[0].split(":")[0][:120]
 
 
-def parse_envelope(raw: bytes, version: Version = V11, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> etree._Element:
+def parse_envelope(
+    raw: bytes, version: Version = V11, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
+) -> etree._Element:
     """The root of a well-shaped envelope of that version: at most one Header, then one Body, and nothing else."""
     root = parse_xml(raw, max_bytes=max_bytes, max_depth=max_depth)
     if root.tag != version.envelope:
         name = etree.QName(root)
         if name.localname == "Envelope":
-            raise Theirs("soap.version", got=(name.namespace or "—")[:200], expected=version.namespace, number=version.number)
+            raise Theirs(
+                "soap.version", got=(name.namespace or "—")[:200], expected=version.namespace, number=version.number
+            )
         raise Theirs("soap.malformed", why="the root is not soap:Envelope")
     _shape(root, version)
     return root

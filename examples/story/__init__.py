@@ -1,6 +1,6 @@
 """The story of the gateway, told from outside: real messages cross it end to end, and what must be refused is refused.
 
-It uses the clients of `examples.clients` and nothing of the gateway: what it sees is what a component system sees.
+It uses the clients of `gateway.sample_client` and nothing of the gateway: what it sees is what a component system sees.
 `run(world, tell)` tells one step after the other and stops at none, so that one look shows all that does not hold.
 """
 

@@ -8,9 +8,9 @@ import uuid
 
 from lxml import etree
 
-from examples import messages
 from examples.story.exchange import read_feed
 from examples.story.world import Telling, World, check, same
+from gateway.sandbox.standins import messages
 
 DOSSIERS = "dossier-status/v1"
 ONE_STOP = "urn:caobang:mot-cua:1"
@@ -39,14 +39,18 @@ def handed_in_by_soap(world: World) -> str:
     plain = client.call(DOSSIERS, "submitStatus", status, action=f"{ONE_STOP}:DongBoHoSo")
     world.refusal("not-encrypted, SOAP", "body.not-encrypted", plain)
     prepared = client.prepare(DOSSIERS, "submitStatus", status, action=f"{ONE_STOP}:DongBoHoSo", encrypt_it=True)
-    check(b"NguoiNop" not in prepared.request.body and b"EncryptedData" in prepared.request.body, "nothing of the dossier in what travels")
+    check(
+        b"NguoiNop" not in prepared.request.body and b"EncryptedData" in prepared.request.body,
+        "nothing of the dossier in what travels",
+    )
     raw = client.exchange(prepared)
     check(b"EncryptedData" in raw.body, "an encrypted answer")
     answer = client.judge(prepared, raw)
-    check(answer.ok and answer.verified and answer.receipt is not None, f"expected an accepted status, got {answer.status} {answer.fault}")
-    return (
-        "signed, then encrypted with WS-Security; the answer came back encrypted for the commune, and the page of the wire was all it knew"
+    check(
+        answer.ok and answer.verified and answer.receipt is not None,
+        f"expected an accepted status, got {answer.status} {answer.fault}",
     )
+    return "signed, then encrypted with WS-Security; the answer came back encrypted for the commune, and the page of the wire was all it knew"
 
 
 def read_by_the_centre(world: World) -> str:
@@ -72,15 +76,24 @@ def asked(world: World) -> str:
     question = etree.Element(f"{{{ONE_STOP}}}TraCuuHoSo", nsmap={"mc": ONE_STOP})
     etree.SubElement(question, f"{{{ONE_STOP}}}SoBienNhan").text = code
     client = world.soap("mot-cua-xa")
-    answer = client.call(DOSSIERS, "getStatus", etree.tostring(question), action=f"{ONE_STOP}:TraCuuHoSo", encrypt_it=True)
-    check(answer.ok and answer.verified and answer.body is not None, f"expected the dossier, got {answer.status} {answer.fault}")
+    answer = client.call(
+        DOSSIERS, "getStatus", etree.tostring(question), action=f"{ONE_STOP}:TraCuuHoSo", encrypt_it=True
+    )
+    check(
+        answer.ok and answer.verified and answer.body is not None,
+        f"expected the dossier, got {answer.status} {answer.fault}",
+    )
     assert answer.body is not None
     found = {name: answer.body.findtext(f".//{{{ONE_STOP}}}{name}") for name in ("SoBienNhan", "DonVi", "TrangThai")}
     same(found, {"SoBienNhan": code, "DonVi": "H14.22", "TrangThai": "4"}, "the dossier in the commune's own words")
     same(world.seen("mot-cua")["records"], before + 1, "questions that reached the one-stop system")
     rest = world.rest("dieu-hanh").call("POST", "/dossier-status/v1/status", {"dossier": code}, encrypt_it=True)
     same(rest.status, 200, f"the same question by REST ({rest.body[:300]!r})")
-    same(rest.json()["dossier"]["applicant"], {"absent": "not-permitted"}, "the applicant, whom the centre's grant does not show")
+    same(
+        rest.json()["dossier"]["applicant"],
+        {"absent": "not-permitted"},
+        "the applicant, whom the centre's grant does not show",
+    )
     return "a commune asked by encrypted SOAP, the one-stop system answered by encrypted REST; the centre asked too, and was not shown who applied"
 
 

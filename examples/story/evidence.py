@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from examples.clients.errors import LogError
 from examples.story.world import DidNotHold, Telling, World, check, same
+from gateway.sample_client.errors import LogError
 
 
 def refusals_logged(world: World) -> str:
@@ -63,11 +63,15 @@ def one_byte(world: World) -> str:
             shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy(source, copy / name)
         with sqlite3.connect(world.data / "lgsp.db") as source_db, sqlite3.connect(copy / "lgsp.db") as target:
             source_db.backup(target)
-            (index, entry) = target.execute("select idx, entry from log_entry where phase = 'outcome' order by idx limit 1").fetchone()
+            (index, entry) = target.execute(
+                "select idx, entry from log_entry where phase = 'outcome' order by idx limit 1"
+            ).fetchone()
             spoiled = bytes(entry[:-2]) + bytes([entry[-2] ^ 1]) + bytes(entry[-1:])
             target.execute("update log_entry set entry = ? where idx = ?", (spoiled, index))
             target.commit()
-        found = world.lgsp("audit", "verify", "--data", str(copy), "--vkey", str(world.identities / "dieu-hanh" / "log.vkey"))
+        found = world.lgsp(
+            "audit", "verify", "--data", str(copy), "--vkey", str(world.identities / "dieu-hanh" / "log.vkey")
+        )
     check(not found["ok"], "a changed byte must be found")
     check(f"entry {index}" in str(found["first_wrong"]), f"the entry is named: {found['first_wrong']}")
     return str(found["first_wrong"])

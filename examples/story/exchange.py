@@ -12,9 +12,9 @@ import zeep
 from lxml import etree
 from zeep.transports import Transport as ZeepTransport
 
-from examples import messages
-from examples.clients.soap import ZeepSigner
 from examples.story.world import Telling, World, check, same
+from gateway.sample_client.soap import ZeepSigner
+from gateway.sandbox.standins import messages
 
 ALERTS = "incident-alert/v1"
 REPORTS = "field-report/v1"
@@ -40,7 +40,12 @@ def rest_alert(world: World) -> str:
     message_id = str(uuid.uuid4())
     answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", message, message_id=message_id)
     check(answer.ok and answer.verified, f"expected an accepted alert, got {answer.status} {answer.body[:300]!r}")
-    world.remembered |= {"rest-alert": identifier, "rest-message": message, "rest-message-id": message_id, "rest-answer": answer.body}
+    world.remembered |= {
+        "rest-alert": identifier,
+        "rest-message": message,
+        "rest-message-id": message_id,
+        "rest-answer": answer.body,
+    }
     return f"alert in its own JSON ({', '.join(list(message)[:3])}, …) accepted: {answer.json()['transfer']}"
 
 
@@ -50,7 +55,10 @@ def feed(world: World) -> str:
     one, other = (found[key] for key in sorted(wanted))
     for event in (one, other):
         same(event["specversion"], "1.0", "a CloudEvents envelope")
-        check({"identifier", "sender", "sent", "status", "msgType", "scope", "info"} <= set(event["data"]), "the canonical alert's fields")
+        check(
+            {"identifier", "sender", "sent", "status", "msgType", "scope", "info"} <= set(event["data"]),
+            "the canonical alert's fields",
+        )
         check(event["data"]["info"][0]["area"][0]["geocode"], "areas with their codes")
     check({one["lgspformat"], other["lgspformat"]} == {"cap12", "bao-chay-json"}, "where each came from")
     return "both alerts stand in the centre's feed in one shape, once each"
@@ -67,7 +75,9 @@ def read_feed(world: World, contract: str) -> list[dict[str, Any]]:
     """The whole feed, page by page, as the centre reads it."""
     centre, after, events = world.rest("dieu-hanh"), "", []
     while True:
-        answer = centre.call("GET", f"/feeds/{contract}?limit=100" + (f"&after={quote(after, safe='')}" if after else ""))
+        answer = centre.call(
+            "GET", f"/feeds/{contract}?limit=100" + (f"&after={quote(after, safe='')}" if after else "")
+        )
         same(answer.status, 200, f"the feed's page ({answer.body[:300]!r})")
         page = answer.json()
         events += page["events"]
@@ -82,8 +92,14 @@ def dispatch(world: World) -> str:
     answer = world.rest("phan-anh").call("POST", "/field-report/v1/requests", report)
     same(answer.status, 200, f"the answer ({answer.body[:400]!r})")
     received = answer.json()
-    check(answer.verified and answer.receipt is not None and answer.checkpoint, "a signed answer with receipt and checkpoint")
-    check(received["service_request_id"].startswith("SXD-") and received["status"] == "open", "the agency's answer in Open311 words")
+    check(
+        answer.verified and answer.receipt is not None and answer.checkpoint,
+        "a signed answer with receipt and checkpoint",
+    )
+    check(
+        received["service_request_id"].startswith("SXD-") and received["status"] == "open",
+        "the agency's answer in Open311 words",
+    )
     same(world.seen("do-thi")["records"], before + 1, "records at the agency")
     world.remembered["dispatch-receipt"] = answer.receipt
     return f"report became {received['service_request_id']} ({received['status']}) in the agency's SOAP system; its signed answer came back translated"
@@ -96,7 +112,9 @@ def soap_query(world: World) -> str:
     session.verify = str(identity.folder / "ca.crt")
     session.cert = (str(identity.folder / "tls.crt"), str(identity.folder / "tls.key"))
     signer = ZeepSigner(identity)
-    client = zeep.Client(f"{identity.gateway}/soap/{INDICATOR}?wsdl", wsse=signer, transport=ZeepTransport(session=session))
+    client = zeep.Client(
+        f"{identity.gateway}/soap/{INDICATOR}?wsdl", wsse=signer, transport=ZeepTransport(session=session)
+    )
     newer = client.bind("IndicatorService", "IndicatorPort12")
     for service in (client.service, newer):
         with client.settings(raw_response=False):
@@ -107,7 +125,9 @@ def soap_query(world: World) -> str:
     raw = world.soap("dieu-hanh").call(INDICATOR, "getValue", question())
     check(raw.ok and raw.body is not None, f"the same question again: {raw.fault}")
     assert raw.body is not None
-    schema = etree.XMLSchema(etree.fromstring(session.get(f"{identity.gateway}/soap/{INDICATOR}?xsd", timeout=10).content))
+    schema = etree.XMLSchema(
+        etree.fromstring(session.get(f"{identity.gateway}/soap/{INDICATOR}?xsd", timeout=10).content)
+    )
     schema.assertValid(raw.body)
     return f"zeep, from the served WSDL, asked a REST provider by SOAP 1.1 and 1.2: {number} {value.unit}; the answer is valid against the served XSD"
 
@@ -127,19 +147,28 @@ def mask(world: World) -> str:
     )
     soap = world.soap("y-te").call(INDICATOR, "getValue", question())
     hidden = soap.body.find(f"{{{NS}}}responsible") if soap.body is not None else None
-    check(hidden is not None and hidden.get("absent") == "not-permitted" and not len(hidden), f"masked by SOAP too: {soap.fault}")
+    check(
+        hidden is not None and hidden.get("absent") == "not-permitted" and not len(hidden),
+        f"masked by SOAP too: {soap.fault}",
+    )
     return "the agency without the field gets it as not permitted, by REST and by SOAP; the centre gets it whole"
 
 
 def repeat(world: World) -> str:
     memory = world.remembered
-    again = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", memory["rest-message"], message_id=memory["rest-message-id"])
+    again = world.rest("bao-chay").call(
+        "POST", "/incident-alert/v1/alerts", memory["rest-message"], message_id=memory["rest-message-id"]
+    )
     same(again.body, memory["rest-answer"], "the repeat's answer")
     events = [event for event in read_feed(world, ALERTS) if event["data"]["identifier"] == memory["rest-alert"]]
     same(len(events), 1, "times that the message stands in the feed")
     other = {**memory["rest-message"], "ghiChu": "nội dung khác"}
-    answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", other, message_id=memory["rest-message-id"])
-    return "same answer, appears once; with another body: " + world.refusal("other-body", "message.other-body", answer, status=409)
+    answer = world.rest("bao-chay").call(
+        "POST", "/incident-alert/v1/alerts", other, message_id=memory["rest-message-id"]
+    )
+    return "same answer, appears once; with another body: " + world.refusal(
+        "other-body", "message.other-body", answer, status=409
+    )
 
 
 STEPS: tuple[Telling, ...] = (

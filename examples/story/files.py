@@ -12,7 +12,9 @@ from examples.story.exchange import INDICATOR, read_feed
 from examples.story.world import Telling, World, check, same
 
 _TITLES: Final = "Mã chỉ tiêu;Mã địa bàn;Kỳ báo cáo;Tần suất;Đơn vị tính;Giá trị;Tình trạng;Ghi chú;Cập nhật"
-_GOOD: Final = 'KT-11;04;2026-10;T;triệu USD;87,20;2;"Qua các cửa khẩu;\r\nchưa gồm hàng quá cảnh, đợt {}";05/11/2026 09:20'
+_GOOD: Final = (
+    'KT-11;04;2026-10;T;triệu USD;87,20;2;"Qua các cửa khẩu;\r\nchưa gồm hàng quá cảnh, đợt {}";05/11/2026 09:20'
+)
 _BAD: Final = "KT-11;01273;2026-10;T;triệu USD;1.250,5;2;;05/11/2026 09:20"
 
 
@@ -43,7 +45,9 @@ def _drop(world: World, folder: Path, table: str) -> dict[str, Any]:
     part = folder / f"{name}.csv.part"
     part.write_bytes(table.encode())
     part.rename(folder / f"{name}.csv")
-    report: Path = world.wait("a report beside the file", lambda: next(iter(folder.glob(f"*/{name}.*.report.json")), None))
+    report: Path = world.wait(
+        "a report beside the file", lambda: next(iter(folder.glob(f"*/{name}.*.report.json")), None)
+    )
     told: dict[str, Any] = json.loads(report.read_text("utf-8"))
     return told
 

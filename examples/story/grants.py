@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from examples import messages
 from examples.story.exchange import INDICATOR, QUESTION
 from examples.story.world import Telling, World, check, same
+from gateway.sandbox.standins import messages
 
 OFFICERS = ("can-bo-an-toan-1", "can-bo-an-toan-2")
 CALLER, AGENCY = "thuc-phan", "H14.21"  # the ward, which nobody granted anything yet
@@ -32,7 +32,10 @@ def _grant(**changes: Any) -> dict[str, Any]:
 
 def _propose(world: World, grant: Mapping[str, Any]) -> dict[str, Any]:
     """JSON is YAML; days stand without quotes, as in a registry document."""
-    text = json.dumps({"grants": [grant]}, ensure_ascii=False)[:-3] + ', "valid_from": 2026-01-01, "valid_until": 2030-12-31}]}'
+    text = (
+        json.dumps({"grants": [grant]}, ensure_ascii=False)[:-3]
+        + ', "valid_from": 2026-01-01, "valid_until": 2030-12-31}]}'
+    )
     file = world.data / "run" / f"{grant['id']}.yaml"
     file.write_text(text, "utf-8")
     return world.lgsp("access", "propose", str(file), "--data", str(world.data))

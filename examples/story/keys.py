@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from examples.clients.rest import RestClient, TokenRefused
-from examples.clients.signing import Signer
 from examples.story.refusals import VALUES
 from examples.story.world import Telling, World, check
+from gateway.sample_client.rest import RestClient, TokenRefused
+from gateway.sample_client.signing import Signer
 
 SYSTEM = "y-te"
 
@@ -24,12 +24,16 @@ def beside(world: World) -> str:
     """The key is made where it is used; only the request travels (PKCS#10)."""
     key = ec.generate_private_key(ec.SECP256R1())
     names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"urn:lgsp:system:{SYSTEM}")])
-    made = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SYSTEM)]))
+    made = x509.CertificateSigningRequestBuilder().subject_name(
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SYSTEM)])
+    )
     request = made.add_extension(names, critical=False).sign(key, SHA256())
     with tempfile.TemporaryDirectory(prefix="lgsp-request-") as folder:
         file = Path(folder) / "request.csr"
         file.write_bytes(request.public_bytes(Encoding.PEM))
-        done = world.lgsp("registry", "enrol", SYSTEM, "--use", "sign", "--request", str(file), "--data", str(world.data))
+        done = world.lgsp(
+            "registry", "enrol", SYSTEM, "--use", "sign", "--request", str(file), "--data", str(world.data)
+        )
     check(done["ok"] and done["added"], f"lgsp registry enrol: {done}")
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     signer = Signer.from_pem(done["key"], pem, done["certificate"].encode("ascii"))

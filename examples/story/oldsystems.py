@@ -27,12 +27,12 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from examples import messages
-from examples.clients.audit import Receipt
-from examples.clients.errors import LogError, NoProof
-from examples.clients.jsontext import dump_json
 from examples.story.exchange import ALERTS, read_feed
 from examples.story.world import DidNotHold, Telling, World, check, same
+from gateway.sample_client.audit import Receipt
+from gateway.sample_client.errors import LogError, NoProof
+from gateway.sample_client.jsontext import dump_json
+from gateway.sandbox.standins import messages
 
 CALLER: Final = "quan-trac"
 PROVIDER: Final = "truong-ha"
@@ -48,7 +48,9 @@ class Plain:
     base: str
     secret: str
 
-    def post(self, path: str, content: Any, message_id: str, *, secret: str | None = None) -> tuple[int, dict[str, str], bytes]:
+    def post(
+        self, path: str, content: Any, message_id: str, *, secret: str | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
         shown = base64.b64encode(f"he-thong-cu:{self.secret if secret is None else secret}".encode()).decode()
         headers = {"Content-Type": "application/json", "Authorization": f"Basic {shown}", "Idempotency-Key": message_id}
         request = urllib.request.Request(self.base + path, dump_json(content), headers)
@@ -58,12 +60,18 @@ class Plain:
         except HTTPError as no:
             answer = no
         with answer:
-            return int(answer.status or 0), {name.lower(): value for name, value in answer.headers.items()}, answer.read()
+            return (
+                int(answer.status or 0),
+                {name.lower(): value for name, value in answer.headers.items()},
+                answer.read(),
+            )
 
 
 def beside(folder: Path) -> tuple[dict[str, Any], str]:
     """An agent's configuration and secret, as whoever runs it reads them."""
-    return yaml.safe_load((folder / "agent.yaml").read_text("utf-8")), (folder / "local.secret").read_text("utf-8").strip()
+    return yaml.safe_load((folder / "agent.yaml").read_text("utf-8")), (folder / "local.secret").read_text(
+        "utf-8"
+    ).strip()
 
 
 def alert(identifier: str) -> dict[str, Any]:
@@ -86,7 +94,9 @@ def alert(identifier: str) -> dict[str, Any]:
                 "certainty": "Observed",
                 "headline": "Trạm Nguyên Bình: lượng mưa một giờ vượt ngưỡng",
                 "description": "Lượng mưa 1 giờ qua đạt 62,4 mm; nước suối Nhiên lên nhanh.",
-                "area": [{"areaDesc": "Xã Nguyên Bình, tỉnh Cao Bằng", "geocode": [{"valueName": "ma-xa", "value": "01726"}]}],
+                "area": [
+                    {"areaDesc": "Xã Nguyên Bình, tỉnh Cao Bằng", "geocode": [{"valueName": "ma-xa", "value": "01726"}]}
+                ],
             }
         ],
     }
@@ -131,11 +141,19 @@ def out_of_reach(world: World) -> str:
         (folder / "agent.yaml").write_text(yaml.safe_dump(config))
         with program([*world.command, "agent", "run", str(folder / "agent.yaml")], port, folder / "agent.log"):
             old, identifier = Plain(f"http://127.0.0.1:{port}", secret), f"QT-{uuid.uuid4()}"
-            same(old.post(_PATH, alert(f"{identifier}-0"), f"{identifier}-0")[0], 200, "a call while the gateway is there")
+            same(
+                old.post(_PATH, alert(f"{identifier}-0"), f"{identifier}-0")[0],
+                200,
+                "a call while the gateway is there",
+            )
             road.cut()
             for _ in range(2):  # the old system does not trust its ears
                 status, _, body = old.post(_PATH, alert(identifier), identifier)
-                same((status, json.loads(body)["state"]), (202, "queued"), "a submission while the gateway is out of reach")
+                same(
+                    (status, json.loads(body)["state"]),
+                    (202, "queued"),
+                    "a submission while the gateway is out of reach",
+                )
             same(_times(world, identifier), 0, "what the centre has of it")
             road.mend()
             world.wait("the alert in the feed", lambda: _times(world, identifier))
@@ -151,24 +169,44 @@ def old_provider(world: World) -> str:
     config, secret = beside(folder)
     place = urlsplit(config["provider"]["system"])
     assert place.port is not None
-    office = [sys.executable, "-m", "examples.standins.field_office", "--secret", str(folder / "local.secret"), "--port", str(place.port)]
+    office = [
+        sys.executable,
+        "-m",
+        "gateway.sandbox.standins.field_office",
+        "--secret",
+        str(folder / "local.secret"),
+        "--port",
+        str(place.port),
+    ]
     with contextlib.ExitStack() as stack:
         stack.enter_context(program(office, place.port, folder / "office.log"))
         listen = int(config["provider"]["listen"].rpartition(":")[2])
-        stack.enter_context(program([*world.command, "agent", "run", str(folder / "agent.yaml")], listen, folder / "agent.log"))
+        stack.enter_context(
+            program([*world.command, "agent", "run", str(folder / "agent.yaml")], listen, folder / "agent.log")
+        )
         report = messages.field_report(area=messages.TRUONG_HA)
         answer = world.rest("phan-anh").call("POST", "/field-report/v1/requests", report)
-        check(answer.verified and answer.status in (200, 202), f"a report to the office ({answer.status} {answer.body[:300]!r})")
-        transfer = answer.json()["transfer"] if answer.status == 202 else answer.receipt.transfer if answer.receipt else ""
+        check(
+            answer.verified and answer.status in (200, 202),
+            f"a report to the office ({answer.status} {answer.body[:300]!r})",
+        )
+        transfer = (
+            answer.json()["transfer"] if answer.status == 202 else answer.receipt.transfer if answer.receipt else ""
+        )
 
         def came() -> bool:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{config['provider']['system']}/_seen") as seen:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                f"{config['provider']['system']}/_seen"
+            ) as seen:
                 return {"transfer": transfer, "count": 1} in json.load(seen)["transfers"]
 
         world.wait("the report at the office", came, BACK_SECONDS)
         state = world.wait(
             "its end",
-            lambda: (found := world.rest("phan-anh").call("GET", f"/transfers/{transfer}").json())["state"] == "answered" and found,
+            lambda: (
+                (found := world.rest("phan-anh").call("GET", f"/transfers/{transfer}").json())["state"] == "answered"
+                and found
+            ),
         )
     return f"report {state['transfer']} reached the commune's old system in plain HTTP, once; its answer came back signed by the agent"
 

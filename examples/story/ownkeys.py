@@ -6,17 +6,23 @@ import json
 
 from cryptography import x509
 
-from examples.clients.keyset import is_authority
-from examples.clients.transport import Transport
 from examples.story.world import Telling, World, check
+from gateway.sample_client.keyset import is_authority
+from gateway.sample_client.transport import Transport
 
 
 def published(world: World) -> str:
     """A stranger, who has the authority's certificate and nothing else."""
     identity = world.identity("dieu-hanh")
-    answer = Transport(identity.gateway, identity.client_context(with_certificate=False), 10.0).send("GET", "/keys", {}, b"")
+    answer = Transport(identity.gateway, identity.client_context(with_certificate=False), 10.0).send(
+        "GET", "/keys", {}, b""
+    )
     check(answer.status == 200, f"expected the keys, got {answer.status}")
-    anchors = [each for each in x509.load_pem_x509_certificates((identity.folder / "ca.crt").read_bytes()) if is_authority(each)]
+    anchors = [
+        each
+        for each in x509.load_pem_x509_certificates((identity.folder / "ca.crt").read_bytes())
+        if is_authority(each)
+    ]
     told = []
     for use, keys in json.loads(answer.body).items():
         for key in keys:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from examples import messages, misuse
-from examples.clients.wssec import Element
+from examples import misuse
 from examples.story.exchange import ALERTS, INDICATOR, QUESTION, question
 from examples.story.world import Telling, World, check, same
+from gateway.sample_client.wssec import Element
+from gateway.sandbox.standins import messages
 
 REQUESTS = "/field-report/v1/requests"
 VALUES = messages.indicator_question(**QUESTION)
@@ -37,7 +38,9 @@ def tampered(world: World) -> str:
     report = messages.field_report(area="01273")
     answer = world.rest("phan-anh").call("POST", REQUESTS, report, mutate=misuse.replace_text("Kim Đồng", "Kim Đông"))
     words = world.refusal("tampered, REST", "signature.digest-mismatch", answer)
-    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), mutate=misuse.replace_text(">Severe<", ">Minor<"))
+    soap = world.soap("canh-bao").call(
+        ALERTS, "submitAlert", messages.cap_alert(), mutate=misuse.replace_text(">Severe<", ">Minor<")
+    )
     world.refusal("tampered, SOAP", "signature.digest-mismatch", soap)
     return words
 
@@ -62,7 +65,9 @@ def replayed(world: World) -> str:
 
 
 def not_covering(world: World) -> str:
-    answer = world.rest("phan-anh").call("POST", REQUESTS, messages.field_report(area="01273"), leave_out=("content-digest",))
+    answer = world.rest("phan-anh").call(
+        "POST", REQUESTS, messages.field_report(area="01273"), leave_out=("content-digest",)
+    )
     words = world.refusal("signature without the body, REST", "signature.not-covering", answer)
     soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), leave_out=("body",))
     world.refusal("signature without the Body, SOAP", "signature.not-covering", soap)
@@ -125,7 +130,9 @@ def doctype(world: World) -> str:
 
 def too_large(world: World) -> str:
     report = messages.field_report(area="01273") | {"description": "x" * _TOO_LARGE}
-    return world.refusal("too large", "body.too-large", world.rest("phan-anh").call("POST", REQUESTS, report), status=413)
+    return world.refusal(
+        "too large", "body.too-large", world.rest("phan-anh").call("POST", REQUESTS, report), status=413
+    )
 
 
 def provider_down(world: World) -> str:
@@ -133,7 +140,10 @@ def provider_down(world: World) -> str:
     report = messages.field_report(area="01392")
     answer = world.rest("phan-anh").call("POST", REQUESTS, report)
     same(answer.status, 202, f"a report to an agency that is down ({answer.body[:200]!r})")
-    check(answer.verified and answer.receipt is not None and answer.receipt.intent, "a signed answer with a receipt for the intent")
+    check(
+        answer.verified and answer.receipt is not None and answer.receipt.intent,
+        "a signed answer with a receipt for the intent",
+    )
     transfer = answer.json()["transfer"]
     world.remembered["queued"] = transfer
     waiting = [row["transfer"] for row in world.lgsp("queue", "list", "--data", str(world.data))["queue"]]

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from examples.clients.identity import Identity
-from examples.clients.rest import Answer, Prepared, RestClient
-from examples.clients.soap import SoapAnswer, SoapClient
-from examples.clients.transport import Transport
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Answer, Prepared, RestClient
+from gateway.sample_client.soap import SoapAnswer, SoapClient
+from gateway.sample_client.transport import Transport
 
 
 class DidNotHold(AssertionError):
@@ -75,7 +75,9 @@ class World:
 
     def lgsp(self, *words: str) -> dict[str, Any]:
         """Run a command with `--json`; its one object."""
-        done = subprocess.run([*self.command, *words, "--json"], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            [*self.command, *words, "--json"], capture_output=True, text=True, timeout=120, check=False
+        )
         try:
             found: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
@@ -88,12 +90,18 @@ class World:
         """Check that an answer is this refusal, told in the caller's own protocol, and remember it; what it said."""
         if isinstance(answer, Answer):
             problem = answer.problem
-            check(problem is not None, f"expected a problem document with {code}, got {answer.status} {answer.body[:200]!r}")
+            check(
+                problem is not None,
+                f"expected a problem document with {code}, got {answer.status} {answer.body[:200]!r}",
+            )
             assert problem is not None
             same(problem["code"], code, "the code of the refusal")
             same(problem["status"], answer.status, "the status in the document")
             transfer, words = problem["transfer"], f"{problem['title']}: {problem['detail']} → {problem['next']}"
-            check(problem["messages"]["vi"]["next"] and problem["messages"]["en"]["next"], "words in both languages, with what to do next")
+            check(
+                problem["messages"]["vi"]["next"] and problem["messages"]["en"]["next"],
+                "words in both languages, with what to do next",
+            )
         else:
             fault = answer.fault
             check(fault is not None, f"expected a Fault with {code}, got {answer.status} {answer.raw[:300]!r}")
@@ -131,7 +139,9 @@ class World:
 
 def resend(prepared: Prepared, **changes: Any) -> Prepared:
     """The same request with something else in it."""
-    values = {name: changes.get(name, getattr(prepared, name)) for name in ("method", "path", "target", "headers", "body")}
+    values = {
+        name: changes.get(name, getattr(prepared, name)) for name in ("method", "path", "target", "headers", "body")
+    }
     return Prepared(**values)
 
 

@@ -26,8 +26,8 @@ from gateway.agent.queue import Queue
 from gateway.agent.secret import LocalSecret
 from gateway.agent.store import Store, hold, seal_key
 from gateway.client import Identity, NoConnection
-from gateway.client.trusted import TrustedKeys
-from security.channel import SUITES_12
+from gateway.client.identities.trusted import TrustedKeys
+from security.pki.tls import SUITES_12
 
 log = logging.getLogger("lgsp.agent")
 _FAREWELL: Final = 5.0
@@ -66,7 +66,13 @@ async def serve(config: Config, stop: asyncio.Event, ready: Callable[[], None]) 
 
 
 async def _caller(
-    config: Config, side: CallerSide, secret: LocalSecret, identity: Identity, link: Link, store: Store, tasks: list[asyncio.Task[None]]
+    config: Config,
+    side: CallerSide,
+    secret: LocalSecret,
+    identity: Identity,
+    link: Link,
+    store: Store,
+    tasks: list[asyncio.Task[None]],
 ) -> Listener:
     directory = Directory(link.transport, identity.gateway, config.documents, side.contracts)
     queue = Queue(store, link, side.queue)
@@ -85,7 +91,13 @@ async def _keep_fresh(directory: Directory) -> None:
 
 
 async def _provider(
-    config: Config, side: ProviderSide, secret: LocalSecret, identity: Identity, link: Link, store: Store, session: aiohttp.ClientSession
+    config: Config,
+    side: ProviderSide,
+    secret: LocalSecret,
+    identity: Identity,
+    link: Link,
+    store: Store,
+    session: aiohttp.ClientSession,
 ) -> Listener:
     keys = TrustedKeys(identity)
     asked = -math.inf
@@ -102,7 +114,9 @@ async def _provider(
         return raw.status == 200 and keys.learn(raw.body, time.time())
 
     face = Provider(side, identity, secret, keys, store, session, learn=learn)
-    listener = Listener(face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls, tls=server_context(identity))
+    listener = Listener(
+        face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls, tls=server_context(identity)
+    )
     await listener.open(side.listen)
     log.info("the gateway may call %s at %s, for %s", identity.system, side.base, side.system)
     return listener
@@ -114,7 +128,9 @@ def server_context(identity: Identity) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(SUITES_12)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    context.load_cert_chain(identity.folder / "tls.crt", identity.folder / "tls.key", password=identity.passphrase or b"")
+    context.load_cert_chain(
+        identity.folder / "tls.crt", identity.folder / "tls.key", password=identity.passphrase or b""
+    )
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(identity.folder / "ca.crt")
     return context

@@ -76,7 +76,9 @@ class Caller:
             if failure.retry_after is not None:
                 sent["retry-after"] = str(failure.retry_after)
             return Reply(faults.status(failure, version), sent, body)
-        status, headers, body = problems.render(failure, transfer=None, accept_language=head.headers.get("accept-language"))
+        status, headers, body = problems.render(
+            failure, transfer=None, accept_language=head.headers.get("accept-language")
+        )
         if failure.code == "agent.secret":
             headers["www-authenticate"] = 'Basic realm="lgsp-agent"'
         return Reply(status, headers, body)
@@ -98,7 +100,9 @@ class Caller:
 
     async def _document(self, head: Head) -> Reply:
         """The gateway's own document, where its address stands our own: a stack that is made from it calls here."""
-        target = head.path  # without its query: what is kept on disk is what the gateway has, and not what callers can think of
+        target = (
+            head.path
+        )  # without its query: what is kept on disk is what the gateway has, and not what callers can think of
         if target.startswith(SOAP_PREFIX):
             target += "?" + head.query.lower()[:4].rstrip("=")
         found = await self.directory.document(target)
@@ -173,7 +177,9 @@ class Caller:
             found = find()
         return found
 
-    async def _submit(self, operation: Operation, message_id: str, call: Mapping[str, Any], body: bytes) -> Passed | str:
+    async def _submit(
+        self, operation: Operation, message_id: str, call: Mapping[str, Any], body: bytes
+    ) -> Passed | str:
         """Sent now, if nothing of its kind waits and the gateway answers; else it is on disk, in the state that is told."""
         message = Message(self.queue.take_number(), message_id, operation.lane, call, body, time.time())
         if not await self.queue.must_wait(message):
@@ -210,7 +216,10 @@ def _headers(header: etree._Element, version: soap.Version) -> tuple[str | None,
             raise Theirs("agent.envelope", why="wsse:Security")
         if str(block.tag).startswith(f"{{{soap.WSA}}}"):
             found[str(block.tag)] = (block.text or "").strip()
-        elif block.get(version.must_understand, "0").strip() in ("1", "true") and block.get(version.role, "").strip() in version.ours:
+        elif (
+            block.get(version.must_understand, "0").strip() in ("1", "true")
+            and block.get(version.role, "").strip() in version.ours
+        ):
             raise Theirs("agent.envelope", why=f"mustUnderstand {str(block.tag)[:120]}")
     return found.get(soap.MESSAGE_ID), found.get(soap.ACTION)
 

@@ -46,7 +46,9 @@ async def look(config: Config) -> list[Check]:
 
 
 def _failed(name: str, failure: Failure) -> Check:
-    return Check(name, False, f"{failure.what('vi')} / {failure.what('en')}", f"{failure.next('vi')} / {failure.next('en')}")
+    return Check(
+        name, False, f"{failure.what('vi')} / {failure.what('en')}", f"{failure.next('vi')} / {failure.next('en')}"
+    )
 
 
 def _secret(config: Config) -> Check:
@@ -62,8 +64,17 @@ def _state(config: Config) -> Check:
         return Check("state", True, f"{config.state}: chưa chạy lần nào / has not run yet")
     loose = os.name == "posix" and stat.S_IMODE(config.state.stat().st_mode) & 0o077
     writable = os.access(config.state, os.W_OK)
-    then = f"chmod 700 {config.state}" if loose else "Chạy bằng đúng người dùng của dịch vụ / run it as the service's own user."
-    return Check("state", writable and not loose, f"{config.state}" + (": người khác đọc được / others can read it" if loose else ""), then)
+    then = (
+        f"chmod 700 {config.state}"
+        if loose
+        else "Chạy bằng đúng người dùng của dịch vụ / run it as the service's own user."
+    )
+    return Check(
+        "state",
+        writable and not loose,
+        f"{config.state}" + (": người khác đọc được / others can read it" if loose else ""),
+        then,
+    )
 
 
 def _certificates(config: Config) -> Iterator[Check]:
@@ -98,17 +109,24 @@ async def _gateway(config: Config) -> AsyncIterator[Check]:
         yield Check("gateway", True, f"{identity.gateway} ({(time.time() - before) * 1000:.0f} ms)")
         skew = _skew(raw.headers.get("date", ""), before)
         words = f"lệch / differs {skew:+.0f} s" if skew is not None else "?"
-        yield Check("clock", skew is not None and abs(skew) <= _SKEW, words, "Đồng bộ đồng hồ (NTP) / set the clock (NTP).")
+        yield Check(
+            "clock", skew is not None and abs(skew) <= _SKEW, words, "Đồng bộ đồng hồ (NTP) / set the clock (NTP)."
+        )
         await link.client.token()
         yield Check("token", True, "được cấp / granted")
         kept = await link.client.check_log()
         yield Check("log", True, f"{kept.size if kept is not None else 0} entries, consistent")
     except NoConnection as no:
         yield Check(
-            "gateway", False, f"{no.facts.get('reason', '')}", "Kiểm tra mạng, tường lửa, `connect` / see network, firewall, `connect`."
+            "gateway",
+            False,
+            f"{no.facts.get('reason', '')}",
+            "Kiểm tra mạng, tường lửa, `connect` / see network, firewall, `connect`.",
         )
     except Refused as no:
-        yield Check("token", False, f"{no.code}: {no.what('vi')} / {no.what('en')}", f"{no.next('vi')} / {no.next('en')}")
+        yield Check(
+            "token", False, f"{no.code}: {no.what('vi')} / {no.what('en')}", f"{no.next('vi')} / {no.next('en')}"
+        )
     except ClientError as wrong:
         yield _failed("gateway", wrong) if isinstance(wrong, Failure) else Check("gateway", False, str(wrong))
     finally:
@@ -133,7 +151,12 @@ def _queue(config: Config) -> Iterator[Check]:
     finally:
         store.close()
     what = ", ".join(f"{count} {state}" for state, count in counts.items())
-    yield Check("queue", not counts["dead"] and not counts["in_doubt"], what, "lgsp agent queue; lgsp agent retry | discard | settle")
+    yield Check(
+        "queue",
+        not counts["dead"] and not counts["in_doubt"],
+        what,
+        "lgsp agent queue; lgsp agent retry | discard | settle",
+    )
 
 
 def _system(config: Config) -> Iterator[Check]:
@@ -141,7 +164,9 @@ def _system(config: Config) -> Iterator[Check]:
         return
     parts = urlsplit(config.provider.system)
     try:
-        with socket.create_connection((parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), timeout=3):
+        with socket.create_connection(
+            (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), timeout=3
+        ):
             pass
     except OSError as trouble:
         then = "Khởi động hệ thống nghiệp vụ, hoặc sửa `system` / start the component system, or correct `system`."

@@ -108,7 +108,11 @@ def load(file: Path) -> Config:
         found = safeyaml.load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as trouble:
         _wrong(str(file), getattr(trouble, "strerror", None) or "UTF-8")
-    except (yaml.YAMLError, ValueError, RecursionError) as trouble:  # 2026-02-30, a number without end, brackets in brackets
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as trouble:  # 2026-02-30, a number without end, brackets in brackets
         _wrong(str(file), " ".join(str(trouble).split())[:200])
     top = _Section(str(file), found, file.parent)
     caller, provider = top.section("caller"), top.section("provider")
@@ -138,7 +142,12 @@ def _caller(section: _Section) -> CallerSide:
         # the secret and all that is said would cross the network in the clear
         _wrong(section.at("listen"), f"{listen}: 127.0.0.1, ::1, localhost (beyond_loopback: true)")
     bounds = section.section("queue")
-    made = CallerSide(listen, section.names("contracts"), section.seconds("seconds", 20.0), _bounds(bounds) if bounds else QueueBounds())
+    made = CallerSide(
+        listen,
+        section.names("contracts"),
+        section.seconds("seconds", 20.0),
+        _bounds(bounds) if bounds else QueueBounds(),
+    )
     section.end()
     return made
 
@@ -146,7 +155,9 @@ def _caller(section: _Section) -> CallerSide:
 def _bounds(section: _Section) -> QueueBounds:
     plain = QueueBounds()
     made = QueueBounds(
-        section.number("messages", plain.messages), section.number("bytes", plain.bytes), section.seconds("days", plain.days)
+        section.number("messages", plain.messages),
+        section.number("bytes", plain.bytes),
+        section.seconds("days", plain.days),
     )
     section.end()
     return made
@@ -238,7 +249,11 @@ class _Section:
 
     def names(self, name: str) -> tuple[str, ...]:
         value = self._take(name, None)
-        if not isinstance(value, list) or not value or not all(isinstance(each, str) and _is_contract(each) for each in value):
+        if (
+            not isinstance(value, list)
+            or not value
+            or not all(isinstance(each, str) and _is_contract(each) for each in value)
+        ):
             _wrong(self.at(name), "[incident-alert/v1, …]")
         return tuple(dict.fromkeys(value))
 

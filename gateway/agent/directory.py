@@ -96,10 +96,17 @@ class Directory:
         try:
             about: dict[str, Any] = json.loads(summary.read_bytes())
             operations = {
-                each["name"]: (each["method"], each["address"], Operation(f"{name} {each['name']}", each["pattern"] != "query"))
+                each["name"]: (
+                    each["method"],
+                    each["address"],
+                    Operation(f"{name} {each['name']}", each["pattern"] != "query"),
+                )
                 for each in about["operations"]
             }
-            rest = {(method, unquote(address.removeprefix(self._base))): operation for method, address, operation in operations.values()}
+            rest = {
+                (method, unquote(address.removeprefix(self._base))): operation
+                for method, address, operation in operations.values()
+            }
             elements: dict[str, Operation] = {}
             for target in _wsdls(summary.read_bytes(), self._base):
                 file = self._folder / quote(target, safe="")
@@ -126,7 +133,9 @@ def _wsdls(summary: bytes, base: str) -> list[str]:
 def _inputs(wsdl: bytes) -> Iterator[tuple[str, str]]:
     """Of each operation the element in the Body of its request."""
     root = soap.parse_xml(wsdl)
-    parts = {message.get("name"): _qualified(message.find(f"{_WSDL}part")) for message in root.iterfind(f"{_WSDL}message")}
+    parts = {
+        message.get("name"): _qualified(message.find(f"{_WSDL}part")) for message in root.iterfind(f"{_WSDL}message")
+    }
     for operation in root.iterfind(f"{_WSDL}portType/{_WSDL}operation"):
         asked = operation.find(f"{_WSDL}input")
         element = None if asked is None else parts.get(asked.get("message", "").rpartition(":")[2])

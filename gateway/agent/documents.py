@@ -37,7 +37,10 @@ def _opened(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     inside = value[_JOSE].get("x-lgsp-content", {}) if isinstance(value.get(_JOSE), dict) else {}
-    return {name: _opened(each) for name, each in (inside | {k: v for k, v in value.items() if k != _JOSE} if inside else value).items()}
+    return {
+        name: _opened(each)
+        for name, each in (inside | {k: v for k, v in value.items() if k != _JOSE} if inside else value).items()
+    }
 
 
 def _plain(openapi: dict[str, Any]) -> dict[str, Any]:
@@ -46,5 +49,7 @@ def _plain(openapi: dict[str, Any]) -> dict[str, Any]:
         for operation in path.values():
             operation["security"] = [{name: []} for name in _SECRET]
             kept = [each for each in operation.get("parameters", ()) if each.get("name") not in _OF_THE_AGENT]
-            operation["parameters"] = [each | {"required": False} if each.get("name") == "Idempotency-Key" else each for each in kept]
+            operation["parameters"] = [
+                each | {"required": False} if each.get("name") == "Idempotency-Key" else each for each in kept
+            ]
     return openapi

@@ -7,7 +7,9 @@ from typing import Final
 from contracts.base.errors import Branch, Kind, Words, register
 
 
-def _kind(branch: Branch, code: str, status: int, title: tuple[str, str], what: tuple[str, str], after: tuple[str, str]) -> Kind:
+def _kind(
+    branch: Branch, code: str, status: int, title: tuple[str, str], what: tuple[str, str], after: tuple[str, str]
+) -> Kind:
     return Kind(code, branch, status, Words(*title), Words(*what), Words(*after))
 
 
@@ -24,7 +26,10 @@ register(
             "agent.secret",
             401,
             ("Sai mã bí mật nội bộ", "Wrong local secret"),
-            ("Lời gọi tới tác tử không có mã bí mật nội bộ, hoặc mã sai.", "The call to the agent has no local secret, or a wrong one."),
+            (
+                "Lời gọi tới tác tử không có mã bí mật nội bộ, hoặc mã sai.",
+                "The call to the agent has no local secret, or a wrong one.",
+            ),
             (
                 "Gửi tiêu đề Lgsp-Agent-Secret, hoặc Basic với mật khẩu là mã bí mật trong tệp đã cấu hình.",
                 "Send the header Lgsp-Agent-Secret, or Basic with the secret of the configured file as the password.",
@@ -73,7 +78,10 @@ register(
             "agent.media-type",
             415,
             ("Kiểu nội dung không được nhận", "Media type not accepted"),
-            ("Kiểu nội dung {got} không được nhận; cần {expected}.", "The media type {got} is not accepted; {expected} is needed."),
+            (
+                "Kiểu nội dung {got} không được nhận; cần {expected}.",
+                "The media type {got} is not accepted; {expected} is needed.",
+            ),
             ("Ghi đúng Content-Type.", "Set Content-Type accordingly."),
         ),
         _kind(
@@ -85,7 +93,10 @@ register(
                 "Mã thông điệp trong {where} phải có từ 1 đến {most} ký tự ASCII thấy được, không có dấu nháy kép.",
                 "The message id in {where} must have 1 to {most} visible ASCII characters without a double quote.",
             ),
-            ("Sửa mã thông điệp, hoặc bỏ đi để tác tử tự đặt.", "Correct it, or leave it out and let the agent choose one."),
+            (
+                "Sửa mã thông điệp, hoặc bỏ đi để tác tử tự đặt.",
+                "Correct it, or leave it out and let the agent choose one.",
+            ),
         ),
         _kind(
             Branch.THEIRS,
@@ -144,7 +155,10 @@ register(
             "agent.timeout",
             504,
             ("Trục liên thông không trả lời kịp", "The gateway did not answer in time"),
-            ("Trục liên thông không trả lời trong {seconds} giây.", "The gateway did not answer within {seconds} seconds."),
+            (
+                "Trục liên thông không trả lời trong {seconds} giây.",
+                "The gateway did not answer within {seconds} seconds.",
+            ),
             _LATER,
         ),
         _kind(
@@ -180,7 +194,10 @@ register(
             "agent.fault",
             500,
             ("Lỗi của tác tử", "The agent's own fault"),
-            ("Tác tử gặp lỗi ngoài dự kiến khi xử lý lời gọi này.", "The agent met an unforeseen fault with this call."),
+            (
+                "Tác tử gặp lỗi ngoài dự kiến khi xử lý lời gọi này.",
+                "The agent met an unforeseen fault with this call.",
+            ),
             ("Xem nhật ký của tác tử và báo cho nơi cung cấp.", "Look at the agent's log and report it to its makers."),
         ),
         _kind(
@@ -237,7 +254,10 @@ register(
                 "Hệ thống nghiệp vụ không trả lời trong {seconds} giây; có thể nó đã xử lý.",
                 "The component system did not answer within {seconds} seconds; it may have acted.",
             ),
-            ("Hỏi cơ quan quản lý hệ thống trước khi gửi lại.", "Ask the agency that runs the system before sending again."),
+            (
+                "Hỏi cơ quan quản lý hệ thống trước khi gửi lại.",
+                "Ask the agency that runs the system before sending again.",
+            ),
         ),
         _kind(
             Branch.OURS,

@@ -15,7 +15,17 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from contracts.base.errors import Branch, Failure, Language, Ours
 from gateway.agent.config import Address, Config
-from gateway.client import Answer, AsyncClient, BadIdentity, BadState, Identity, LogObjection, NoConnection, NotProven, Refused
+from gateway.client import (
+    Answer,
+    AsyncClient,
+    BadIdentity,
+    BadState,
+    Identity,
+    LogObjection,
+    NoConnection,
+    NotProven,
+    Refused,
+)
 from gateway.client.transport import HttpTransport
 
 log = logging.getLogger("lgsp.agent")
@@ -52,8 +62,12 @@ class Elsewhere(AbstractResolver):
     def __init__(self, at: Address) -> None:
         self._at = at
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
-        place = ResolveResult(hostname=host, host=self._at.host, port=self._at.port, family=socket.AF_INET, proto=0, flags=0)
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        place = ResolveResult(
+            hostname=host, host=self._at.host, port=self._at.port, family=socket.AF_INET, proto=0, flags=0
+        )
         if ":" in self._at.host:
             place["family"] = socket.AF_INET6
         return [place]
@@ -67,7 +81,9 @@ class Link:
 
     def __init__(self, config: Config, identity: Identity, seconds: float, clock: Callable[[], float]) -> None:
         resolver = Elsewhere(config.connect) if config.connect is not None else None
-        self.transport: Final = HttpTransport(identity.tls(), seconds=seconds, connections=config.calls, resolver=resolver)
+        self.transport: Final = HttpTransport(
+            identity.tls(), seconds=seconds, connections=config.calls, resolver=resolver
+        )
         self.client: Final = AsyncClient(
             identity,
             state=config.state / "checkpoints",
@@ -84,9 +100,17 @@ class Link:
         await self.client.close()
 
     async def rest(
-        self, method: str, target: str, body: bytes | None, message_id: str | None, content_type: str, language: Language
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        message_id: str | None,
+        content_type: str,
+        language: Language,
     ) -> Passed | Away:
-        return await self._told(self.client.rest(method, target, body, message_id, content_type=content_type, language=language))
+        return await self._told(
+            self.client.rest(method, target, body, message_id, content_type=content_type, language=language)
+        )
 
     async def soap(self, contract: str, content: bytes, message_id: str, action: str, version: str) -> Passed | Away:
         return await self._told(self.client.soap(contract, content, message_id, action=action, version=version))
@@ -102,7 +126,9 @@ class Link:
             told = _passed(await answer)
         except Refused as no:
             if not no.proven and (no.status >= 500 or no.code.startswith("http.")):  # a page of a server in between
-                return Away(Ours("agent.unreachable", reason=f"status {no.status}", retry_after=30), f"status {no.status}")
+                return Away(
+                    Ours("agent.unreachable", reason=f"status {no.status}", retry_after=30), f"status {no.status}"
+                )
             told = _refused(no)
         except NoConnection as no:
             reason = str(no.facts.get("reason", ""))[:120]
@@ -115,7 +141,9 @@ class Link:
         except BadState as full:  # our own disk: the gateway answered, and answers a repeat of the message alike
             log.error("%s: %s", full.code, full.what("en"))
             return Away(full, f"{full.code}: {full.facts.get('reason', '')}"[:200])
-        except BadIdentity as wrong:  # no key to encrypt with, say: for people to mend, and what is handed in waits for it
+        except (
+            BadIdentity
+        ) as wrong:  # no key to encrypt with, say: for people to mend, and what is handed in waits for it
             reason = str(wrong.facts.get("reason", wrong.code))
             return Away(Ours("agent.identity", reason=reason), f"agent.identity: {reason}")
         if told.proven:

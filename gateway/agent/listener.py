@@ -61,7 +61,9 @@ class Handler(Protocol):
 class Listener:
     """Serves one handler on one address until it is closed."""
 
-    def __init__(self, handler: Handler, *, limit: int, seconds: float, calls: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, handler: Handler, *, limit: int, seconds: float, calls: int, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._handler, self._limit, self._seconds, self._calls, self._tls = handler, limit, seconds, calls, tls
         self._active = 0
         self._server: asyncio.Server | None = None
@@ -135,5 +137,8 @@ def _head(request: web.BaseRequest) -> Head:
     transport = request.transport
     tls = transport.get_extra_info("ssl_object") if transport is not None else None
     return Head(
-        request.method, request.raw_path, joined(request.raw_headers), tls.getpeercert(binary_form=True) if tls is not None else None
+        request.method,
+        request.raw_path,
+        joined(request.raw_headers),
+        tls.getpeercert(binary_form=True) if tls is not None else None,
     )

@@ -24,15 +24,15 @@ from gateway.agent.listener import Head, Reply
 from gateway.agent.secret import LocalSecret
 from gateway.agent.store import Carried, Store
 from gateway.client import Identity
-from gateway.client.trusted import TrustedKeys
+from gateway.client.identities.trusted import TrustedKeys
 from security import jose
-from security.authority import system_of
-from security.encryptkeys import EncryptKey
-from security.httpsig import HttpRequest, Verified, sign_response, verify_request
+from security.encryption_keys import EncryptKey
+from security.http_signatures import HttpRequest, Verified, sign_response, verify_request
 from security.keys import load_certificate
-from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import blinded, encrypt_envelope
-from security.wssec import VerifiedEnvelope, sign_envelope, verify_envelope
+from security.pki.authority import system_of
+from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.verify import VerifiedEnvelope, sign_envelope, verify_envelope
 
 JSON: Final = "application/json"
 _ANSWER_MOST: Final = 20_000_000
@@ -89,7 +89,9 @@ class Provider:
             version = soap.V11
             body = soap.plain_envelope(faults.fault(failure, head.headers.get("lgsp-transfer", ""), version), version)
             return Reply(faults.status(failure, version), {"content-type": soap.MEDIA_TYPE}, body)
-        status, headers, content = problems.render(failure, transfer=head.headers.get("lgsp-transfer"), accept_language=None)
+        status, headers, content = problems.render(
+            failure, transfer=head.headers.get("lgsp-transfer"), accept_language=None
+        )
         return Reply(status, headers, content)
 
     def _check_channel(self, head: Head) -> None:
@@ -101,7 +103,9 @@ class Provider:
 
     async def _rest(self, head: Head, body: bytes) -> Reply:
         request = HttpRequest(head.method, self.side.base + head.target, head.headers, body)
-        proof = await self._proven(lambda: verify_request(request, self.keys.by_id, self.clock(), need=("lgsp-transfer", "lgsp-caller")))
+        proof = await self._proven(
+            lambda: verify_request(request, self.keys.by_id, self.clock(), need=("lgsp-transfer", "lgsp-caller"))
+        )
         told = {"content-type": head.headers.get("content-type", JSON), "accept": JSON}
         message_id = _unquoted(head.headers.get("idempotency-key"))
         receiver: EncryptKey | None = None
@@ -112,7 +116,9 @@ class Provider:
             answer = await self._once(Question(message_id, *_fresh(proof), head.method, head.target, told, body), head)
         except Failure as failure:
             _not_a_replay(failure)
-            answer = Carried(*problems.render(failure, transfer=head.headers.get("lgsp-transfer"), accept_language=None))
+            answer = Carried(
+                *problems.render(failure, transfer=head.headers.get("lgsp-transfer"), accept_language=None)
+            )
         if receiver is not None and answer.body:
             media = answer.headers.get("content-type", JSON).partition(";")[0].strip()
             sealed = jose.seal(answer.body, media, self.identity.sign_key, receiver)[0]
@@ -121,7 +127,9 @@ class Provider:
 
     def _signed(self, answer: Carried, head: Head, proof: Verified) -> Reply:
         headers = dict(answer.headers)
-        headers |= sign_response(answer.status, headers, answer.body, head.headers, self.identity.sign_key, self.clock(), request=proof)
+        headers |= sign_response(
+            answer.status, headers, answer.body, head.headers, self.identity.sign_key, self.clock(), request=proof
+        )
         return Reply(answer.status, headers, answer.body)
 
     # --- SOAP -------------------------------------------------------------------------------------------------------
@@ -139,7 +147,9 @@ class Provider:
             raise Theirs("agent.envelope", why=f"{len(children)} elements in the Body")
         plain = soap.plain_envelope(soap.canonical(children[0]))
         told = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{envelope.action}"', "accept": "text/xml"}
-        question = Question(envelope.message_id, envelope.replay_key, envelope.expires, "POST", head.target, told, plain)
+        question = Question(
+            envelope.message_id, envelope.replay_key, envelope.expires, "POST", head.target, told, plain
+        )
         try:
             answer = await self._once(question, head)
             content = soap.canonical(soap.body_child(soap.parse_xml(answer.body)))
@@ -254,7 +264,11 @@ class Provider:
                     if len(body) > _ANSWER_MOST:
                         raise Silent(Ours("agent.system-answer", reason=f"> {_ANSWER_MOST} bytes"))
                 media = response.headers.get("content-type", "")
-                if response.status in (401, 403, 407):  # the secret is not the one that it knows: nothing that the gateway could mend
+                if response.status in (
+                    401,
+                    403,
+                    407,
+                ):  # the secret is not the one that it knows: nothing that the gateway could mend
                     raise Ours("agent.system-down", reason=f"status {response.status}", retry_after=60)
                 if 300 <= response.status < 400 or response.status < 200:
                     raise Silent(Ours("agent.system-answer", reason=f"status {response.status}"))

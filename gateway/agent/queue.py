@@ -111,7 +111,9 @@ class Queue:
             await self._settle(message, told)
         except Failure as failure:  # it can never be sent as it is
             log.warning("message %s is dead: %s", message.id, failure.code)
-            await self.in_thread(self._store.ended, message.number, "dead", time.time(), why=f"{failure.code}: {failure.what('en')}")
+            await self.in_thread(
+                self._store.ended, message.number, "dead", time.time(), why=f"{failure.code}: {failure.what('en')}"
+            )
         except Exception:
             log.exception("message %s: unforeseen fault; tried again later", message.id)
             await self.in_thread(self._store.later, message.number, time.time() + 60, "agent.fault")
@@ -126,7 +128,9 @@ class Queue:
             return
         if isinstance(told, Passed):
             why, after = f"{told.code} (status {told.status})", told.retry_after
-            if not told.again or (not told.proven and told.status in (400, 404, 405, 413, 415, 422) and message.tries >= _UNPROVEN_TRIES):
+            if not told.again or (
+                not told.proven and told.status in (400, 404, 405, 413, 415, 422) and message.tries >= _UNPROVEN_TRIES
+            ):
                 log.warning("message %s is dead: %s", message.id, why)
                 await ended("dead", now, why=why, status=told.status, transfer=told.transfer)
                 return

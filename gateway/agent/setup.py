@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.agent.secret import new_secret
-from gateway.client.identity import write_private
+from gateway.client.identities.identity import write_private
 
 CONFIG: Final = "agent.yaml"
 SECRET: Final = "local.secret"

@@ -22,7 +22,7 @@ from typing import Any, Final
 from contracts.base.errors import Ours, Theirs
 from gateway.agent.config import DAY, QueueBounds
 from gateway.agent.secret import check_private
-from gateway.client.identity import write_private
+from gateway.client.identities.identity import write_private
 from security.seal import seal, unseal
 
 KEEP_ENDED: Final = 7 * DAY
@@ -135,9 +135,14 @@ class Store:
                 if not hmac.compare_digest(bytes(known["digest"]), digest):
                     raise Theirs("agent.other-body", message=message.id)
                 if known["state"] == "dead":
-                    base.execute("update message set state = 'queued', next = 0, taken = ? where id = ?", (message.taken, message.id))
+                    base.execute(
+                        "update message set state = 'queued', next = 0, taken = ? where id = ?",
+                        (message.taken, message.id),
+                    )
                 return "sent" if known["state"] == "sent" else "queued"
-            count, size = base.execute("select count(*), coalesce(sum(size), 0) from message where state <> 'sent'").fetchone()
+            count, size = base.execute(
+                "select count(*), coalesce(sum(size), 0) from message where state <> 'sent'"
+            ).fetchone()
             if count >= bounds.messages or size + len(message.body) > bounds.bytes:
                 limit = f"{bounds.messages} messages" if count >= bounds.messages else f"{bounds.bytes} bytes"
                 raise Ours("agent.queue-full", limit=limit, retry_after=60)
@@ -194,14 +199,25 @@ class Store:
 
     def later(self, number: int, at: float, why: str) -> None:
         with self._writing() as base:
-            base.execute("update message set tries = tries + 1, next = ?, why = ? where number = ?", (at, why[:300], number))
+            base.execute(
+                "update message set tries = tries + 1, next = ?, why = ? where number = ?", (at, why[:300], number)
+            )
 
     def hurry(self) -> None:
         """The gateway is there again: nothing waits for its time any longer."""
         with self._writing() as base:
             base.execute("update message set next = 0 where state = 'queued' and next > 0")
 
-    def ended(self, number: int, state: str, now: float, *, why: str = "", status: int | None = None, transfer: str | None = None) -> None:
+    def ended(
+        self,
+        number: int,
+        state: str,
+        now: float,
+        *,
+        why: str = "",
+        status: int | None = None,
+        transfer: str | None = None,
+    ) -> None:
         """Delivered (its content is forgotten), or dead (its content is kept for a retry)."""
         forget = ", body = x''" if state == "sent" else ""
         with self._writing() as base:
@@ -226,7 +242,9 @@ class Store:
         """Without contents, oldest first."""
         marks = ", ".join("?" * len(states))
         columns = "id, lane, state, size, taken, tries, next, why, status, transfer"
-        rows = self._all(f"select {columns} from message where state in ({marks}) order by number limit ?", *states, limit)
+        rows = self._all(
+            f"select {columns} from message where state in ({marks}) order by number limit ?", *states, limit
+        )
         return [dict(row) for row in rows]
 
     def doubts(self) -> list[dict[str, Any]]:
@@ -257,7 +275,9 @@ class Store:
 
     # --- calls of the gateway ---------------------------------------------------------------------------------------
 
-    def begin(self, message_id: str | None, body: bytes, replay_key: bytes, until: float, now: float, *, again: bool) -> Carried | None:
+    def begin(
+        self, message_id: str | None, body: bytes, replay_key: bytes, until: float, now: float, *, again: bool
+    ) -> Carried | None:
         """Note a verified call: its signature is used up, and its message is being carried out.
 
         What the message's first call was answered, if it was; agent.replayed, agent.other-body, or agent.in-doubt unless it may be handed over `again`.
@@ -279,13 +299,20 @@ class Store:
                 if again:
                     return None
                 raise Ours("agent.in-doubt", message=message_id)
-            return Carried(row["status"], json.loads(row["headers"]), unseal(self._key, _context(message_id), row["body"]))
+            return Carried(
+                row["status"], json.loads(row["headers"]), unseal(self._key, _context(message_id), row["body"])
+            )
 
     def carried(self, message_id: str, answer: Carried) -> None:
         with self._writing() as base:
             base.execute(
                 "update carried set status = ?, headers = ?, body = ? where id = ?",
-                (answer.status, json.dumps(dict(answer.headers)), seal(self._key, _context(message_id), answer.body), message_id),
+                (
+                    answer.status,
+                    json.dumps(dict(answer.headers)),
+                    seal(self._key, _context(message_id), answer.body),
+                    message_id,
+                ),
             )
 
     def forget(self, message_id: str) -> None:

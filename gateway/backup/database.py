@@ -18,8 +18,8 @@ from typing import Any, Final, cast
 from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
 
 from gateway.backup.manifest import Tick, broken
-from gateway.journal import tables
 from gateway.journal.database import revision
+from gateway.journal.schema import tables
 
 FOLDER: Final = "database"
 SQLITE_FILE: Final = "lgsp.db"
@@ -50,7 +50,9 @@ def copy_out(connection: Connection, folder: Path, tick: Tick) -> dict[str, int]
     for done, table in enumerate(chosen):
         tick("tables", done, len(chosen))
         there = {column["name"] for column in stands.get_columns(table.name)}
-        rows[table.name] = _table_out(connection, table.name, [each.name for each in table.columns if each.name in there], folder)
+        rows[table.name] = _table_out(
+            connection, table.name, [each.name for each in table.columns if each.name in there], folder
+        )
     return rows
 
 
@@ -59,7 +61,9 @@ def _sqlite_out(source: sqlite3.Connection, path: Path, tick: Tick) -> None:
     target = sqlite3.connect(path)
     try:
         target.execute("PRAGMA synchronous = OFF")  # synced once, below
-        source.backup(target, pages=_PAGES, progress=lambda _status, left, total: tick("pages", total - left, total), sleep=0.01)
+        source.backup(
+            target, pages=_PAGES, progress=lambda _status, left, total: tick("pages", total - left, total), sleep=0.01
+        )
         target.execute("PRAGMA journal_mode = DELETE")  # one file, and nothing beside it
     finally:
         target.close()
@@ -204,8 +208,8 @@ def copy_in(connection: Connection, folder: Path, expected: dict[str, int], tick
 def _known_columns(folder: Path, name: str, line: str) -> str:
     """The first line of a file, if it names columns of that table and nothing else: it becomes part of a statement."""
     found = line.rstrip("\n").split(", ")
-    if not {each.strip('"') for each in found} <= {column.name for column in tables.metadata.tables[name].columns} or len(found) != len(
-        set(found)
-    ):
+    if not {each.strip('"') for each in found} <= {
+        column.name for column in tables.metadata.tables[name].columns
+    } or len(found) != len(set(found)):
         raise broken(folder, f"{name}.copy names other columns than the table has")
     return ", ".join(f'"{each.strip(chr(34))}"' for each in found)

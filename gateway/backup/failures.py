@@ -43,13 +43,19 @@ register(
                 "{size} mục đầu của bản sao lưu không phải là những mục đã ký trong {name}.",
                 "The first {size} entries of the backup are not those that were signed in {name}.",
             ),
-            ("Không khôi phục bản này; báo người phụ trách an toàn thông tin.", "Do not restore it; tell the security officer."),
+            (
+                "Không khôi phục bản này; báo người phụ trách an toàn thông tin.",
+                "Do not restore it; tell the security officer.",
+            ),
         ),
         _kind(
             "kind",
             Branch.THEIRS,
             ("Bản sao lưu của loại cơ sở dữ liệu khác", "The backup is of another kind of database"),
-            ("Bản sao lưu là của {found}; đích là {wanted}.", "The backup is of {found}; the place to restore to is {wanted}."),
+            (
+                "Bản sao lưu là của {found}; đích là {wanted}.",
+                "The backup is of {found}; the place to restore to is {wanted}.",
+            ),
             (
                 "Khôi phục về cùng loại cơ sở dữ liệu (`--database` cho PostgreSQL).",
                 "Restore to the same kind (`--database` for PostgreSQL).",
@@ -63,7 +69,10 @@ register(
                 "Bảng ở phiên bản {revision}, chương trình này chưa biết.",
                 "Its tables are at revision {revision}, which this program does not know.",
             ),
-            ("Dùng chương trình của bản phát hành đã sao lưu hoặc mới hơn.", "Use the release that made it, or a later one."),
+            (
+                "Dùng chương trình của bản phát hành đã sao lưu hoặc mới hơn.",
+                "Use the release that made it, or a later one.",
+            ),
         ),
         _kind(
             "none",
@@ -123,7 +132,10 @@ register(
             Branch.THEIRS,
             ("Nơi đích đã có dữ liệu", "The place is taken"),
             ("{path} không trống.", "{path} is not empty."),
-            ("Chọn thư mục trống hoặc chưa có, cơ sở dữ liệu trống.", "Name an empty or missing folder, an empty database."),
+            (
+                "Chọn thư mục trống hoặc chưa có, cơ sở dữ liệu trống.",
+                "Name an empty or missing folder, an empty database.",
+            ),
         ),
         _kind(
             "unwritable",
@@ -140,7 +152,10 @@ register(
             Branch.THEIRS,
             ("Nhật ký trong bản sao lưu không đúng", "The log in the backup does not verify"),
             ("Điều sai đầu tiên: {reason}.", "The first thing wrong: {reason}."),
-            ("Không khôi phục bản này; báo người phụ trách an toàn thông tin.", "Do not restore it; tell the security officer."),
+            (
+                "Không khôi phục bản này; báo người phụ trách an toàn thông tin.",
+                "Do not restore it; tell the security officer.",
+            ),
         ),
     ]
 )

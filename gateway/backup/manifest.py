@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.base.errors import Theirs
-from security import checkpoint as notes
-from security.checkpoint import NoteError, NoteKey
+from security.transparency import checkpoint as notes
+from security.transparency.checkpoint import NoteError, NoteKey
 
 FORMAT: Final = "lgsp-backup/1"
 NAME: Final = "manifest.json"
@@ -80,7 +80,9 @@ def look(folder: Path, tick: Tick = lambda _what, _done, _all: None) -> dict[str
     """All files below the folder but the manifest itself, with their digests."""
     found: dict[str, File] = {}
     paths = [
-        path for path in sorted(folder.rglob("*")) if not path.is_dir() and path.relative_to(folder).as_posix() not in (NAME, SIGNATURE)
+        path
+        for path in sorted(folder.rglob("*"))
+        if not path.is_dir() and path.relative_to(folder).as_posix() not in (NAME, SIGNATURE)
     ]
     total = sum(path.lstat().st_size for path in paths)
     done = 0

@@ -22,28 +22,30 @@ import gateway.backup.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Theirs
 from contracts.base.ids import new_id
 from gateway import settings as settings_module
-from gateway.audit import origins
-from gateway.audit.logkey import LogKey
-from gateway.audit.tiles import root_at
-from gateway.audit.verify import verify_log
+from gateway.audit.log import origins
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.tiles import root_at
+from gateway.audit.verify.verify import verify_log
 from gateway.backup import database, manifest, succession
-from gateway.backup.back import bring_back
 from gateway.backup.manifest import Manifest, Tick
+from gateway.backup.restore_fixups import bring_back
 from gateway.backup.succession import Decision, Known
 from gateway.backup.take import DESTROYED, SANDBOX, VAULT_KEYS, check_free, full_told, note
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import fold_back, knows, open_engine, upgrade, writing
-from gateway.keyring import NAMES, Keyring
-from gateway.registry.held import digest_of, hold
-from gateway.registry.revisions import remember
-from gateway.registry.rows import HOLD
-from gateway.registry.sealing import AT_ONCE, Seal
+from gateway.journal.schema import tables
+from gateway.keys.keyring import NAMES, Keyring
+from gateway.registry.restore_lock import digest_of, hold
+from gateway.registry.seals.revisions import remember
+from gateway.registry.seals.rows import HOLD
+from gateway.registry.seals.sealing import AT_ONCE, Seal
 from gateway.settings import Settings
-from security import entry as form
-from security.checkpoint import NoteKey
+from security.transparency import entry as form
+from security.transparency.checkpoint import NoteKey
 
-MARK: Final = "restore.json"  # in the folder that is being built, and under this key in the database: which restore that is
+MARK: Final = (
+    "restore.json"  # in the folder that is being built, and under this key in the database: which restore that is
+)
 _KEY: Final = "restore.id"
 _OLD_KEY: Final = "log.key"
 
@@ -216,13 +218,23 @@ class _Build:
             database.copy_in(connection, self.folder, dict(made.tables), self.tick)
         upgrade(connection)
         report = verify_log(
-            connection, trusted, origin=made.origin, newest=made.checkpoint, on_progress=lambda done: self.tick("entries", done, made.size)
+            connection,
+            trusted,
+            origin=made.origin,
+            newest=made.checkpoint,
+            on_progress=lambda done: self.tick("entries", done, made.size),
         )
         if not report.ok or report.size != made.size:
             raise Theirs("backup.wrong-log", reason=report.first_wrong or f"{report.size} entries of {made.size}")
         outside = (*self.asked.outside, *_beside(Path(made.data)))
         decision = succession.decide(
-            connection, trusted, made.size, made.checkpoint, outside, complete=self.asked.complete, has_key=old is not None
+            connection,
+            trusted,
+            made.size,
+            made.checkpoint,
+            outside,
+            complete=self.asked.complete,
+            has_key=old is not None,
         )
         gone = bring_back(connection, self.now)
         digest = manifest.digest_of((self.folder / manifest.NAME).read_text("utf-8"))
@@ -277,7 +289,9 @@ class _Build:
         made = self.made
         past = origins.ended(connection)
         first = past[0].origin if past else made.origin
-        name = self.asked.origin or origins.next_name(first, (made.origin, *(each.origin for each in past), *decision.others))
+        name = self.asked.origin or origins.next_name(
+            first, (made.origin, *(each.origin for each in past), *decision.others)
+        )
         settings = replace(settings, origin=name)
         keyring = Keyring(settings)
         keyring.log_key.unlink(missing_ok=True)  # the old log is signed no more
@@ -324,7 +338,9 @@ def runs_beside(old: str, data: Path) -> bool:
 def _missing_vault_keys(connection: Connection, settings: Settings) -> list[str]:
     named = connection.execute(select(tables.vault.c.key_id).distinct()).scalars()
     there = settings.vault_keys
-    return sorted(name for name in named if not (there / f"{name}.key").exists() and not (there / DESTROYED / name).exists())
+    return sorted(
+        name for name in named if not (there / f"{name}.key").exists() and not (there / DESTROYED / name).exists()
+    )
 
 
 def _missing_keys(settings: Settings) -> list[str]:

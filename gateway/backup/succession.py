@@ -20,9 +20,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from contracts.base.errors import Theirs
-from gateway.audit.tiles import root_at
-from security import checkpoint as notes
-from security.checkpoint import Checkpoint, NoteError, NoteKey
+from gateway.audit.log.tiles import root_at
+from security.transparency import checkpoint as notes
+from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,14 @@ class Decision:
 
 
 def decide(
-    connection: Connection, key: NoteKey, size: int, own: str | None, outside: Sequence[Known], *, complete: bool, has_key: bool
+    connection: Connection,
+    key: NoteKey,
+    size: int,
+    own: str | None,
+    outside: Sequence[Known],
+    *,
+    complete: bool,
+    has_key: bool,
 ) -> Decision:
     """`own` is the checkpoint of the restored log itself. `backup.old-key` for a note that the log's key did not sign, `backup.forked` for a contradiction."""
     newest, newest_size, others = own, size, list[str]()

@@ -24,24 +24,26 @@ import gateway.backup.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours, Theirs, Words
 from contracts.base.ids import new_id
 from gateway import __version__
-from gateway.atrest import is_protected
-from gateway.audit.logkey import LogKey
-from gateway.audit.verify import Report, verify_log
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.verify.verify import Report, verify_log
 from gateway.backup import database, manifest
 from gateway.backup.manifest import LAST, Manifest, Tick
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, revision, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from gateway.keyring import Keyring
-from gateway.registry.revisions import remember
-from gateway.registry.revisions import revision as registry_revision
+from gateway.keys.key_encryption import is_protected
+from gateway.keys.keyring import Keyring
+from gateway.registry.seals.revisions import remember
+from gateway.registry.seals.revisions import revision as registry_revision
 from gateway.settings import Settings, save
-from security import entry as form
-from security.checkpoint import NoteKey
+from security.transparency import entry as form
+from security.transparency.checkpoint import NoteKey
 
 VAULT_KEYS: Final = "vault-keys"
-DESTROYED: Final = "destroyed"  # in the folder of the vault's keys: a mark for each key that retention ended, under its id
+DESTROYED: Final = (
+    "destroyed"  # in the folder of the vault's keys: a mark for each key that retention ended, under its id
+)
 VAULT_KEYS_LIVE: Final = 7 * 86_400.0
 SANDBOX: Final = "sandbox"
 SANDBOX_PARTS: Final = ("identities", "agents", "standins.json")
@@ -104,7 +106,10 @@ def check(folder: Path, vkey: NoteKey | None, kept: Sequence[str], tick: Tick) -
 
 
 def _verified(folder: Path, made: Manifest, key: NoteKey, kept: Sequence[str], tick: Tick) -> Report:
-    with tempfile.TemporaryDirectory(prefix="lgsp-backup-") as work, database.opened(folder, made.database, Path(work)) as connection:
+    with (
+        tempfile.TemporaryDirectory(prefix="lgsp-backup-") as work,
+        database.opened(folder, made.database, Path(work)) as connection,
+    ):
         return verify_log(
             connection,
             key,
@@ -123,7 +128,10 @@ def note(what: str, facts: dict[str, form.Json], now: float, actor: str = "comma
 def check_free(folder: Path) -> None:
     """What is built beside it must be able to take its place: told before any work is done."""
     if folder.is_mount():
-        reason = Words("đó là gốc của một ổ đĩa; hãy chỉ một thư mục bên trong", "a file system begins there; name a folder within it")
+        reason = Words(
+            "đó là gốc của một ổ đĩa; hãy chỉ một thư mục bên trong",
+            "a file system begins there; name a folder within it",
+        )
         raise Ours("backup.unwritable", path=folder, reason=reason)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Theirs("backup.taken", path=folder)
@@ -153,7 +161,11 @@ def _free(path: Path) -> int:
 def _room(settings: Settings, engine: Engine, place: Path) -> None:
     needed = 16 * _MIB
     if engine.dialect.name == "sqlite" and engine.url.database:
-        needed += sum(Path(engine.url.database + end).stat().st_size for end in ("", "-wal") if Path(engine.url.database + end).exists())
+        needed += sum(
+            Path(engine.url.database + end).stat().st_size
+            for end in ("", "-wal")
+            if Path(engine.url.database + end).exists()
+        )
     else:
         with engine.connect() as connection:
             needed += int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0)
@@ -162,13 +174,25 @@ def _room(settings: Settings, engine: Engine, place: Path) -> None:
 
 
 def _fill(
-    settings: Settings, engine: Engine, draft: Path, wanted: Wanted, keys: Sequence[Path], clear: bool, now: float, tick: Tick
+    settings: Settings,
+    engine: Engine,
+    draft: Path,
+    wanted: Wanted,
+    keys: Sequence[Path],
+    clear: bool,
+    now: float,
+    tick: Tick,
 ) -> Manifest:
     keyring = Keyring(settings)
     save(replace(settings, data=draft, database=""))  # as they are in force; where the database is, the restore is told
     public = [
         keyring.log_vkey,
-        *(path for place in (settings.authority, settings.keys) for path in place.iterdir() if path.is_file() and path.suffix != ".key"),
+        *(
+            path
+            for place in (settings.authority, settings.keys)
+            for path in place.iterdir()
+            if path.is_file() and path.suffix != ".key"
+        ),
     ]
     for path in (*public, *keys):
         manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
@@ -184,7 +208,9 @@ def _fill(
             manifest.put(draft / VAULT_KEYS / path.name, path.read_bytes())
     with database.snapshot(engine) as connection:
         newest = connection.execute(
-            select(tables.checkpoint.c.size, tables.checkpoint.c.note).order_by(tables.checkpoint.c.size.desc()).limit(1)
+            select(tables.checkpoint.c.size, tables.checkpoint.c.note)
+            .order_by(tables.checkpoint.c.size.desc())
+            .limit(1)
         ).first()
         size, checkpoint = (int(newest[0]), str(newest[1])) if newest is not None else (0, None)
         schema, number = str(revision(connection)), registry_revision(connection)
@@ -212,13 +238,19 @@ def _fill(
 
 def _private(settings: Settings) -> list[Path]:
     """The instance's own keys; the vault's are in folders of their own."""
-    return sorted(path for place in (settings.keys, settings.authority) if place.exists() for path in place.glob("*.key"))
+    return sorted(
+        path for place in (settings.keys, settings.authority) if place.exists() for path in place.glob("*.key")
+    )
 
 
 def _below(data: Path, parts: Sequence[str]) -> Iterator[Path]:
     for part in parts:
         place = data / part
-        yield from ([place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file() and not path.is_symlink()))
+        yield from (
+            [place]
+            if place.is_file()
+            else sorted(path for path in place.rglob("*") if path.is_file() and not path.is_symlink())
+        )
 
 
 def _signer(settings: Settings) -> Callable[[str], str] | None:

@@ -13,7 +13,7 @@ import typer
 from contracts.base.times import rfc3339
 from gateway.cli.common.options import AsJson
 from gateway.cli.common.output import Exit, emit, fail
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from gateway.agent.store import Store
@@ -58,10 +58,10 @@ def agent_run(config: Config, lifeline: Pipe = None, ready: Pipe = None) -> None
     """Run the agent until it is told to stop."""
     import asyncio
 
-    from gateway import child
     from gateway.agent.app import serve
     from gateway.agent.config import load
     from gateway.agent.store import Taken
+    from gateway.processes import child
 
     loaded = load(config)
     child.leave_no_cores()

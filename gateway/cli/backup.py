@@ -18,12 +18,12 @@ from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from gateway.backup.manifest import Tick
     from gateway.backup.succession import Known
-    from security.checkpoint import NoteKey
+    from security.transparency.checkpoint import NoteKey
 
 
 def _defaulting(name: str) -> type[TyperGroup]:
@@ -249,13 +249,13 @@ def restore_confirm(
     """Show what may have gone back in time with the database; with --by, open the doors."""
     from gateway.backup import restore as restoring
     from gateway.journal.database import open_engine
-    from gateway.registry import held
-    from gateway.registry.sealing import Seal, changing
+    from gateway.registry import restore_lock
+    from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
-        found = held.held(connection)
+        found = restore_lock.held(connection)
     if found is None or found["confirmed"]:
         raise Theirs("backup.not-held", data=settings.data)
     restored = found["backup"]
@@ -268,7 +268,7 @@ def restore_confirm(
         raise Theirs("backup.old-runs", old=restored["old"])
     facts: dict[str, Any] = {"backup": restored["backup"], **({"although": "the old instance runs"} if runs else {})}
     with changing(engine, Seal.of(settings)) as act:
-        opens = held.confirm(act.connection)
+        opens = restore_lock.confirm(act.connection)
         act.note("restore-confirmed", facts, time.time(), actor=by)
     assert opens is not None
     lines.append(f"confirmed by / người xác nhận: {by}; the doors open at / cửa mở lúc {civil(opens)}")

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from contracts.base.times import rfc3339
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -31,7 +32,7 @@ _ISSUERS = "`lgsp ca show` lists them. / Xem danh sách bằng `lgsp ca show`."
 @commands.command("show")
 def ca_show(data: Data = None, as_json: AsJson = False) -> None:
     """Root and issuers: who, how long, and whether the root key is offline."""
-    from gateway.authority import EmbeddedAuthority
+    from gateway.keys.authority import EmbeddedAuthority
 
     settings = load_instance(data, as_json)
     authority, now = EmbeddedAuthority(settings), time.time()
@@ -52,10 +53,10 @@ def ca_show(data: Data = None, as_json: AsJson = False) -> None:
 @commands.command("renew")
 def ca_renew(issuer: IssuerName, data: Data = None, as_json: AsJson = False) -> None:
     """Make an issuer anew; needs the root key. What the one before has issued stays in force."""
-    from gateway.authority import EmbeddedAuthority
     from gateway.journal.database import open_engine
-    from gateway.registry.revisions import raise_revision
-    from gateway.registry.sealing import Seal, changing
+    from gateway.keys.authority import EmbeddedAuthority
+    from gateway.registry.seals.revisions import raise_revision
+    from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
     authority, now = EmbeddedAuthority(settings), time.time()
@@ -85,9 +86,9 @@ def ca_crl(
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from gateway.authority import EmbeddedAuthority
     from gateway.journal.database import open_engine, writing
-    from gateway.revocation import own
+    from gateway.keeper.revocation import own
+    from gateway.keys.authority import EmbeddedAuthority
 
     settings = load_instance(data, as_json)
     with writing(open_engine(settings.database_url)) as connection:

@@ -27,13 +27,13 @@ def feed_read(
     as_json: AsJson = False,
 ) -> None:
     """Events of a feed, oldest first. Reading bodies is logged."""
-    import gateway.doors.api_failures  # noqa: F401  (registers the codes)
-    from contracts.model import Pattern
-    from gateway.atrest import AtRest
+    import gateway.doors.api.failures  # noqa: F401  (registers the codes)
+    from contracts.canonical.model import Pattern
     from gateway.exchange import entries
     from gateway.feeds import read
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
+    from gateway.keys.key_encryption import AtRest
     from gateway.registry.snapshot import load_snapshot
     from gateway.vault.vault import Vault
 

@@ -19,11 +19,11 @@ from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.settings import Settings, save
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
-    from gateway import keyring as keys
-    from gateway.atrest import AtRest
+    from gateway.keys import keyring as keys
+    from gateway.keys.key_encryption import AtRest
 
 top = typer.Typer()
 commands = typer.Typer(no_args_is_help=True, help="The gateway's own keys: show, replace, protect at rest.")
@@ -34,7 +34,7 @@ _HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không
 @commands.command("show")
 def keys_show(data: Data = None, as_json: AsJson = False) -> None:
     """The keys with their generations, and whether they are protected at rest."""
-    from gateway.keyring import NAMES, Keyring
+    from gateway.keys.keyring import NAMES, Keyring
 
     settings = load_instance(data, as_json)
     found = [
@@ -72,8 +72,8 @@ def keys_rotate(
     ] = False,
 ) -> None:
     """Replace keys (server, client, sign, …) without downtime; old certificates stay published until they expire."""
-    from gateway import keyring as keys
-    from gateway.keyring import NAMES, Keyring
+    from gateway.keys import keyring as keys
+    from gateway.keys.keyring import NAMES, Keyring
 
     settings = load_instance(data, as_json)
     reload_too = not no_reload
@@ -133,8 +133,8 @@ def keys_protect(
     """Encrypt all private keys and secrets of a stopped instance, so that a copy of its folder opens nothing."""
     import secrets
 
-    from gateway.atrest import AtRest, write_secret
     from gateway.doctor.files import key_files
+    from gateway.keys.key_encryption import AtRest, write_secret
 
     # Encrypt every private key and raw secret of the instance. What was cut short goes on when it is called again.
     settings = load_instance(data, as_json)
@@ -211,7 +211,7 @@ def reload(data: Data = None, as_json: AsJson = False) -> None:
 
 
 def _told(settings: Settings, each: keys.Generation, current: bool) -> dict[str, Any]:
-    from gateway.atrest import is_protected
+    from gateway.keys.key_encryption import is_protected
     from security.keys import load_certificate
 
     certificate = load_certificate(each.pem())
@@ -247,7 +247,7 @@ def is_running(settings: Settings) -> bool:
 
 def _reload(settings: Settings, as_json: bool) -> None:
     """Have the supervisor replace its processes, and wait until it has."""
-    from gateway.supervisor import PID
+    from gateway.processes.supervisor import PID
 
     before = _reloaded(settings)["count"]
     try:
@@ -276,7 +276,7 @@ def _reload(settings: Settings, as_json: bool) -> None:
 
 
 def _reloaded(settings: Settings) -> dict[str, Any]:
-    from gateway.supervisor import RELOADED
+    from gateway.processes.supervisor import RELOADED
 
     try:
         found: dict[str, Any] = json.loads((settings.run / RELOADED).read_text("utf-8"))
@@ -288,8 +288,8 @@ def _reloaded(settings: Settings) -> dict[str, Any]:
 def _protected(path: Path, at_rest: AtRest) -> bool:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    from gateway.atrest import is_protected, replace_secret
-    from security import authority
+    from gateway.keys.key_encryption import is_protected, replace_secret
+    from security.pki import authority
 
     data = path.read_bytes()
     if is_protected(data):

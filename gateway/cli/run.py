@@ -38,16 +38,16 @@ def up(
     ] = None,
 ) -> None:
     """Run an instance; make a sandbox with a whole province first, if there is none."""
-    from gateway.audit.vouched import anchors_of, witnesses_of
-    from gateway.child import private_files
-    from gateway.journal import schema
+    from gateway.audit.witnessing.config import anchors_of, witnesses_of
     from gateway.journal.database import migrate, open_engine, snapshot
-    from gateway.registry.held import held_until
-    from gateway.registry.sealing import Seal, adopt
+    from gateway.journal.schema import comparison
+    from gateway.processes.child import private_files
+    from gateway.processes.supervised import NotStarted
+    from gateway.processes.supervisor import Supervisor
+    from gateway.registry.restore_lock import held_until
+    from gateway.registry.seals.sealing import Seal, adopt
     from gateway.sandbox import live
     from gateway.sandbox.instance import FolderTaken, readdress
-    from gateway.supervised import NotStarted
-    from gateway.supervisor import Supervisor
 
     settings = load_settings(data, as_json)
     left_out = frozenset(without or ())
@@ -95,7 +95,7 @@ def up(
         with _alone(settings):
             engine = open_engine(settings.database_url)
             migrate(engine, _migrating)  # an instance of an older release takes the tables of this one
-            schema.check(engine)
+            comparison.check(engine)
             seal = Seal.of(settings)
             adopt(engine, seal, time.time())  # an instance of an older release
             with snapshot(engine) as connection:
@@ -163,7 +163,7 @@ def door(
     edge_socket_fd: Annotated[int | None, typer.Option("--edge-socket-fd")] = None,
 ) -> None:
     """One door process, on inherited sockets."""
-    from gateway.app import Listeners, run_door
+    from gateway.processes.door import Listeners, run_door
 
     run_door(load_settings(data), Listeners(fd, edge_fd, edge_socket_fd), lifeline, ready)
 
@@ -171,7 +171,7 @@ def door(
 @top.command(hidden=True)
 def desk(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """The people's listener, on an inherited socket."""
-    from gateway.desk import run_desk
+    from gateway.processes.desk import run_desk
 
     run_desk(load_settings(data), fd, lifeline, ready)
 
@@ -179,7 +179,7 @@ def desk(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -
 @top.command(hidden=True)
 def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """The keeper: sequencer, delivery, recovery."""
-    from gateway.commands.keep import run_keeper
+    from gateway.processes.keeper import run_keeper
 
     run_keeper(load_settings(data), lifeline, ready)
 
@@ -187,7 +187,7 @@ def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None
 @top.command(hidden=True)
 def files(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """Takes up what systems drop into their folders."""
-    from gateway.files.worker import run_files
+    from gateway.processes.files import run_files
 
     run_files(load_settings(data), lifeline, ready)
 
@@ -237,8 +237,8 @@ def _alone(settings: Settings) -> Iterator[None]:
     nothing."""
     import fcntl
 
-    from gateway.supervised import NotStarted
-    from gateway.supervisor import PID
+    from gateway.processes.supervised import NotStarted
+    from gateway.processes.supervisor import PID
 
     settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = os.open(settings.run, os.O_RDONLY)
@@ -292,7 +292,7 @@ def _to_try(settings: Settings) -> str:
     return f"""  Danh tính thử nghiệm / test identities {identities}/
 
   Lời gọi đầu tiên / first call:
-    {python} -m examples.clients.rest --identity {identities}/y-te GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
+    {python} -m gateway.sample_client.rest --identity {identities}/y-te GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
 
 {_plainly(settings)}"""
 

@@ -15,13 +15,13 @@ from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
 from gateway.settings import Settings
-from security.windows import civil, moment
+from security.grants.windows import civil, moment
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from gateway.retention.holds import Hold
-    from gateway.retention.status import KeyLine
+    from gateway.keeper.retention.holds import Hold
+    from gateway.keeper.retention.status import KeyLine
     from gateway.vault.vault import Vault
 
 commands = typer.Typer(no_args_is_help=True, help="The vault of bodies: what is kept, what is due, what is held.")
@@ -41,7 +41,7 @@ _LOOK: Final = (
 def vault_status(data: Data = None, as_json: AsJson = False) -> None:
     """Classes, days, keys, bodies, bytes, holds, and what is due when."""
     from gateway.journal.database import open_engine
-    from gateway.retention import status as statuses
+    from gateway.keeper.retention import status as statuses
 
     settings = load_instance(data, as_json)
     now, engine, vault = time.time(), open_engine(settings.database_url), _vault(settings)
@@ -102,11 +102,11 @@ def vault_expire(
     """Destroy the keys that are due. The keeper of a running instance does so by itself; without one it is done
     here."""
     from contracts.base.ids import new_id
-    from gateway.audit import lease as leases
+    from gateway.audit.log import lease as leases
     from gateway.journal.append import append
     from gateway.journal.database import lock_of, open_engine, writing
-    from gateway.retention import chore, clock, holds
-    from gateway.retention import status as statuses
+    from gateway.keeper.retention import chore, clock, holds
+    from gateway.keeper.retention import status as statuses
 
     settings = load_instance(data, as_json)
     engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
@@ -202,10 +202,10 @@ def hold_add(
     """Put a hold in place, and bring what it covers under its own keys."""
     from sqlalchemy import select
 
-    from gateway.journal import tables
     from gateway.journal.database import lock_of, open_engine, writing
-    from gateway.retention import holds
-    from gateway.retention.holds import Hold
+    from gateway.journal.schema import tables
+    from gateway.keeper.retention import holds
+    from gateway.keeper.retention.holds import Hold
 
     settings = load_instance(data, as_json)
     engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
@@ -267,7 +267,7 @@ def hold_add(
 def hold_release(name: str, reason: Reason, data: Data = None, as_json: AsJson = False) -> None:
     """End a hold: what it held is due by its own day and class again."""
     from gateway.journal.database import open_engine, writing
-    from gateway.retention import holds
+    from gateway.keeper.retention import holds
 
     settings = load_instance(data, as_json)
     with writing(open_engine(settings.database_url)) as connection:
@@ -283,7 +283,7 @@ def hold_release(name: str, reason: Reason, data: Data = None, as_json: AsJson =
 def hold_list(data: Data = None, as_json: AsJson = False) -> None:
     """All holds, also those that ended."""
     from gateway.journal.database import open_engine
-    from gateway.retention import holds
+    from gateway.keeper.retention import holds
 
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)
@@ -312,7 +312,7 @@ def _transfers(covered: Covered, as_json: bool) -> tuple[str, ...] | None:
 def _doubted(engine: Engine, vault: Vault, now: float) -> tuple[int, str]:
     """How many keys are due by a clock that neither the log, nor an authority, nor a person speaks for; and the log's
     own time."""
-    from gateway.retention import chore, clock
+    from gateway.keeper.retention import chore, clock
 
     with engine.connect() as connection:
         vouched, log = clock.vouched(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
@@ -320,7 +320,7 @@ def _doubted(engine: Engine, vault: Vault, now: float) -> tuple[int, str]:
 
 
 def _vault(settings: Settings) -> Vault:
-    from gateway.atrest import AtRest
+    from gateway.keys.key_encryption import AtRest
     from gateway.vault.vault import Vault
 
     return Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies)

@@ -14,7 +14,7 @@ import typer
 
 from gateway.cli.common.options import AsJson
 from gateway.cli.common.output import Exit, emit, fail
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
     import ssl
@@ -112,7 +112,7 @@ def witness_run(
     import ssl
 
     from contracts.base.integers import whole_number
-    from gateway import child
+    from gateway.processes import child
     from gateway.witness.judge import Judge
     from gateway.witness.state import Folder
 
@@ -166,7 +166,7 @@ def witness_run(
 @contextmanager
 def _told(as_json: bool) -> Iterator[None]:
     from gateway.witness.state import BadFolder
-    from security.checkpoint import NoteError
+    from security.transparency.checkpoint import NoteError
 
     try:
         yield

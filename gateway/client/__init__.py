@@ -14,6 +14,7 @@ Invariant: a call ends with an `Answer` that the gateway proved, or with a `Clie
 """
 
 from gateway.client.answers import Answer, Receipt
+from gateway.client.audit.proofs import Proof, ProvedEntry
 from gateway.client.client import AsyncClient
 from gateway.client.errors import (
     BadIdentity,
@@ -29,8 +30,7 @@ from gateway.client.errors import (
     RefusedTheirs,
 )
 from gateway.client.feeds import FeedPage
-from gateway.client.identity import Identity
-from gateway.client.proofs import Proof, ProvedEntry
+from gateway.client.identities.identity import Identity
 from gateway.client.sync import Client
 
 __all__ = [

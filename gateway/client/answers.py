@@ -15,7 +15,7 @@ from lxml import etree
 
 from contracts.base.errors import Branch, Failure, Finding, Language
 from contracts.wire import jsontext, soap
-from security.fields import FieldError, Item, parse_dictionary
+from security.structured_fields import FieldError, Item, parse_dictionary
 
 PHASES: Final = ("intent", "outcome", "refusal")
 _LANGUAGES: Final[tuple[Language, Language]] = ("vi", "en")
@@ -151,7 +151,9 @@ class Problem:
             return _unnamed(status, None, side)
 
         def words(name: str) -> Both:
-            said = {each.get(_LANG, ""): (each.text or "").strip() for each in problem.iterfind(f"{{{soap.LGSP}}}{name}")}
+            said = {
+                each.get(_LANG, ""): (each.text or "").strip() for each in problem.iterfind(f"{{{soap.LGSP}}}{name}")
+            }
             return {each: said.get(each) or next(iter(said.values()), "") for each in _LANGUAGES}
 
         def text(name: str) -> str | None:
@@ -164,7 +166,10 @@ class Problem:
             words("Detail"),
             words("Next"),
             text("Transfer"),
-            tuple(Finding(*(str(each.get(name, "")) for name in _FINDING)) for each in problem.iterfind(f"{{{soap.LGSP}}}Finding")),
+            tuple(
+                Finding(*(str(each.get(name, "")) for name in _FINDING))
+                for each in problem.iterfind(f"{{{soap.LGSP}}}Finding")
+            ),
             _seconds(text("RetryAfter")),
         )
 
@@ -175,7 +180,10 @@ def _unnamed(status: int, retry_after: int | None, otherwise: Branch | None = No
         "vi": f"Trạng thái HTTP {status}, không kèm tài liệu lỗi của trục.",
         "en": f"HTTP status {status}, without a problem document of the gateway.",
     }
-    then: Both = {"vi": "Kiểm tra địa chỉ và máy trung gian.", "en": "Check the address and whatever stands in between."}
+    then: Both = {
+        "vi": "Kiểm tra địa chỉ và máy trung gian.",
+        "en": "Check the address and whatever stands in between.",
+    }
     return Problem(f"http.{status}", _branch(None, status, otherwise), what, what, then, retry_after=retry_after)
 
 

@@ -20,21 +20,31 @@ from lxml import etree
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from contracts.base.errors import Language
-from gateway.client import proofs, reconciliation, rest, soap
+from gateway.client import rest, soap
 from gateway.client.answers import Answer, Problem, Receipt, hashes_of, read_json
-from gateway.client.errors import BadIdentity, BadState, ClientError, LogObjection, NoConnection, NotProven, Refused, refused
+from gateway.client.audit import proofs, reconciliation
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
+from gateway.client.audit.proofs import Proof
+from gateway.client.audit.reconciliation import Statement
+from gateway.client.errors import (
+    BadIdentity,
+    BadState,
+    ClientError,
+    LogObjection,
+    NoConnection,
+    NotProven,
+    Refused,
+    refused,
+)
 from gateway.client.feeds import FeedPage
-from gateway.client.identity import Identity
-from gateway.client.proofs import Proof
-from gateway.client.reconciliation import Statement
+from gateway.client.identities.identity import Identity
+from gateway.client.identities.trusted import TrustedKeys
 from gateway.client.transport import HttpTransport, Transport
-from gateway.client.trusted import TrustedKeys
-from gateway.client.witness import Witness
 from security import jose
-from security.checkpoint import Checkpoint
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
 from security.tokens import make_assertion
-from security.wsdecrypt import BodyKeys
+from security.transparency.checkpoint import Checkpoint
+from security.wssec.decrypt import BodyKeys
 
 TOKEN_PATH: Final = "/oauth/token"
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -70,11 +80,13 @@ class AsyncClient:
     ) -> None:
         identity.check_time(clock())
         self.identity: Final = identity
-        self.witness: Final = Witness(identity.log_key, state or identity.folder / "checkpoints", clock)
+        self.witness: Final = CheckpointMonitor(identity.log_key, state or identity.folder / "checkpoints", clock)
         self._language: Language = language
         self._tries = tries
         self._clock = clock
-        self._transport: Transport = transport or HttpTransport(identity.tls(), seconds=seconds, connections=connections)
+        self._transport: Transport = transport or HttpTransport(
+            identity.tls(), seconds=seconds, connections=connections
+        )
         self._trusted = TrustedKeys(identity)
         self._asked_keys = 0.0
         self._keys_lock = asyncio.Lock()
@@ -88,7 +100,9 @@ class AsyncClient:
     async def __aenter__(self) -> AsyncClient:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -126,7 +140,9 @@ class AsyncClient:
                 encrypt_for=await self._encrypt_for(contract),
             )
             raw = await self._transport.send(method, url, prepared.headers, prepared.body)
-            answer = await self._judged(lambda: rest.judge(prepared, raw, self._trusted.by_id, self._clock(), self._opener))
+            answer = await self._judged(
+                lambda: rest.judge(prepared, raw, self._trusted.by_id, self._clock(), self._opener)
+            )
             failed = None if 200 <= answer.status < 300 else Problem.from_rest(raw.status, raw.headers, answer.body)
             return await self._looked_at(answer, failed)
 
@@ -181,7 +197,11 @@ class AsyncClient:
             "client_assertion_type": ASSERTION_TYPE,
             "client_assertion": make_assertion(self.identity.system, self.identity.sign_key, now, url),
         }
-        headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json", "accept-language": self._language}
+        headers = {
+            "content-type": "application/x-www-form-urlencoded",
+            "accept": "application/json",
+            "accept-language": self._language,
+        }
         raw = await self._transport.send("POST", url, headers, urlencode(form).encode())
         if raw.status != 200:
             answer = Answer(raw.status, raw.headers, raw.body, raw.body, False)
@@ -210,7 +230,9 @@ class AsyncClient:
 
     async def transfer(self, transfer: str) -> dict[str, Any]:
         """Where a transfer of ours stands."""
-        content: dict[str, Any] = await self._read("GET", f"/transfers/{quote(transfer, safe='')}", lambda answer: answer.json())
+        content: dict[str, Any] = await self._read(
+            "GET", f"/transfers/{quote(transfer, safe='')}", lambda answer: answer.json()
+        )
         return content
 
     async def reconcile(self, said: Statement) -> dict[str, Any]:
@@ -250,7 +272,12 @@ class AsyncClient:
                 break
             except ClientError as early:
                 # a receipt is a promise: its second entry may come a checkpoint later than its first
-                waits = isinstance(early, Refused) and early.code in _NOT_YET or isinstance(early, NotProven) and receipt is not None
+                waits = (
+                    isinstance(early, Refused)
+                    and early.code in _NOT_YET
+                    or isinstance(early, NotProven)
+                    and receipt is not None
+                )
                 if not waits or self._clock() >= until:
                     raise
             await asyncio.sleep(0.5)
@@ -329,7 +356,9 @@ class AsyncClient:
             await self._learn()
         if self._trusted.encrypt is None or self._opener is None:
             lacking = "gateway-encrypt.crt" if self._opener is not None else "encrypt.key, encrypt.crt"
-            raise BadIdentity("client.identity", folder=self.identity.folder, reason=f"{lacking} ∄ ({contract}: encrypted)")
+            raise BadIdentity(
+                "client.identity", folder=self.identity.folder, reason=f"{lacking} ∄ ({contract}: encrypted)"
+            )
         return self._trusted.encrypt
 
     async def _adapted(self, once: Callable[[], Awaitable[Answer]], contract: str | None) -> Answer:
@@ -351,7 +380,11 @@ class AsyncClient:
 
     async def _repeated(self, once: Callable[[], Awaitable[Answer]], contract: str | None) -> Answer:
         retrying = AsyncRetrying(
-            stop=stop_after_attempt(self._tries), wait=_wait, retry=retry_if_exception(_may_repeat), sleep=asyncio.sleep, reraise=True
+            stop=stop_after_attempt(self._tries),
+            wait=_wait,
+            retry=retry_if_exception(_may_repeat),
+            sleep=asyncio.sleep,
+            reraise=True,
         )
         answer: Answer = await retrying(self._adapted, once, contract)
         return answer

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contracts.base.errors import Branch, Kind, Words, register
 
 
-def _kind(code: str, branch: Branch, status: int, title: tuple[str, str], what: tuple[str, str], then: tuple[str, str]) -> Kind:
+def _kind(
+    code: str, branch: Branch, status: int, title: tuple[str, str], what: tuple[str, str], then: tuple[str, str]
+) -> Kind:
     return Kind(f"client.{code}", branch, status, Words(*title), Words(*what), Words(*then))
 
 
@@ -107,7 +109,10 @@ register(
             Branch.OURS,
             502,
             ("Nhật ký mới không chứng minh được là nối tiếp", "The new log does not prove that it follows the old one"),
-            ("Nhật ký {shown} tự nhận nối tiếp {origin}: {reason}.", "The log {shown} claims to follow {origin}: {reason}."),
+            (
+                "Nhật ký {shown} tự nhận nối tiếp {origin}: {reason}.",
+                "The log {shown} claims to follow {origin}: {reason}.",
+            ),
             (
                 "Không chấp nhận; giữ các điểm kiểm tra và hỏi người phụ trách an toàn thông tin của hai bên.",
                 "Do not accept it; keep the checkpoints, and ask the security officers of both sides.",

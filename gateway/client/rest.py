@@ -18,10 +18,10 @@ from gateway.client.answers import Answer, Problem, Receipt, note_of
 from gateway.client.errors import BadIdentity, BadUsage, NotProven, refused
 from gateway.client.transport import RawAnswer
 from security import jose
-from security.encryptkeys import EncryptKey
-from security.fields import FieldError, serialise_string
-from security.httpsig import HttpRequest, sign_request, verify_response
+from security.encryption_keys import EncryptKey
+from security.http_signatures import HttpRequest, sign_request, verify_response
 from security.keys import SigningKey, VerifyKey
+from security.structured_fields import FieldError, serialise_string
 
 JSON: Final = "application/json"
 # What a path and query may hold as it is; all else (a Vietnamese letter, a space) is percent-encoded before it is signed.
@@ -55,7 +55,8 @@ def content_of(body: Body | None) -> bytes | None:
         return write_json(body)
     except TypeError as wrong:  # a float: 0.1 is not what was meant
         raise BadUsage(
-            "client.usage", what=f"{wrong}; int, Decimal, or json.loads(…, parse_float=Decimal), or the JSON itself as bytes"
+            "client.usage",
+            what=f"{wrong}; int, Decimal, or json.loads(…, parse_float=Decimal), or the JSON itself as bytes",
         ) from None
 
 
@@ -99,7 +100,9 @@ def prepare(
     return Prepared(method, url, headers, content, message_id, encrypt_for is not None)
 
 
-def judge(prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float, opener: jose.Opener | None = None) -> Answer:
+def judge(
+    prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float, opener: jose.Opener | None = None
+) -> Answer:
     """The proven answer, decrypted. `Refused` for an unsigned no, `NotProven` for what proves nothing; a signed no is an answer here."""
     signed = "signature" in raw.headers or "signature-input" in raw.headers
     if not signed and raw.status >= 400:  # the gateway signs nothing for a caller who proved nothing
@@ -122,7 +125,9 @@ def judge(prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float, ope
     return Answer(raw.status, headers, body, raw.body, True, receipt, note, prepared.message_id)
 
 
-def _opened(prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float, opener: jose.Opener | None) -> jose.Opened:
+def _opened(
+    prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float, opener: jose.Opener | None
+) -> jose.Opened:
     if opener is None:
         raise BadIdentity("client.identity", folder="–", reason="encrypt.key, encrypt.crt ∄")
     try:

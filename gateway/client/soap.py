@@ -18,11 +18,11 @@ from gateway.client.answers import Answer, Problem, Receipt, element_bytes, unba
 from gateway.client.errors import BadIdentity, BadUsage, NotProven, refused, wrongly_used
 from gateway.client.rest import not_proven
 from gateway.client.transport import RawAnswer
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
 from security.keys import SigningKey, VerifyKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import blinded, encrypt_envelope
-from security.wssec import sign_envelope, verify_envelope
+from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 
 VERSIONS: Final[Mapping[str, soap.Version]] = {each.number: each for each in (soap.V11, soap.V12)}
 LIFETIME: Final = 60.0
@@ -77,10 +77,14 @@ def prepare(
     body = soap.canonical(element)
     try:
         content = body if encrypt_for is None else blinded(body)
-        envelope = sign_envelope(content, key, now, action=action, message_id=message_id, to=url, lifetime=LIFETIME, version=version)
+        envelope = sign_envelope(
+            content, key, now, action=action, message_id=message_id, to=url, lifetime=LIFETIME, version=version
+        )
         if encrypt_for is not None:
             envelope = encrypt_envelope(envelope, encrypt_for, version)
-    except Failure as failure:  # an Ed25519 key, which XML signatures do not know; an EC key, which XML encryption does not
+    except (
+        Failure
+    ) as failure:  # an Ed25519 key, which XML signatures do not know; an EC key, which XML encryption does not
         raise wrongly_used(failure) from None
     if version is soap.V11:
         headers = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{action}"'}

@@ -17,13 +17,13 @@ from lxml import etree
 from contracts.base.errors import Language
 from gateway.client import rest
 from gateway.client.answers import Answer, Receipt
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
+from gateway.client.audit.proofs import Proof
+from gateway.client.audit.reconciliation import Statement
 from gateway.client.client import AsyncClient
 from gateway.client.feeds import FeedPage
-from gateway.client.identity import Identity
-from gateway.client.proofs import Proof
-from gateway.client.reconciliation import Statement
-from gateway.client.witness import Witness
-from security.checkpoint import Checkpoint
+from gateway.client.identities.identity import Identity
+from security.transparency.checkpoint import Checkpoint
 
 T = TypeVar("T")
 
@@ -40,7 +40,9 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -55,7 +57,7 @@ class Client:
         return self._client.identity
 
     @property
-    def witness(self) -> Witness:
+    def witness(self) -> CheckpointMonitor:
         return self._client.witness
 
     def rest(
@@ -68,7 +70,9 @@ class Client:
         content_type: str = rest.JSON,
         language: Language | None = None,
     ) -> Answer:
-        return self._done(self._client.rest(method, path, body, message_id, content_type=content_type, language=language))
+        return self._done(
+            self._client.rest(method, path, body, message_id, content_type=content_type, language=language)
+        )
 
     def soap(
         self,

@@ -41,7 +41,9 @@ class Transport(Protocol):
 class HttpTransport:
     """The one session of a client, opened at its first request, inside the event loop that then serves it."""
 
-    def __init__(self, tls: ssl.SSLContext, *, seconds: float, connections: int, resolver: AbstractResolver | None = None) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext, *, seconds: float, connections: int, resolver: AbstractResolver | None = None
+    ) -> None:
         """`resolver`: where names lead, if not where this host's own resolver says."""
         self._tls = tls
         self._resolver = resolver

@@ -78,4 +78,6 @@ class _Carried(Transport):
         answer = self._client.soap(self._contract, content, action=action or None, version=version.number)
         if answer.queued:
             raise Queued(answer)
-        return _Response(200, soap.plain_envelope(answer.body, version), {"Content-Type": f"{version.media_type}; charset=utf-8"})
+        return _Response(
+            200, soap.plain_envelope(answer.body, version), {"Content-Type": f"{version.media_type}; charset=utf-8"}
+        )

@@ -52,7 +52,9 @@ def world_of(settings: Settings) -> Any:
     """An instance as the story sees it (`examples.story.World`)."""
     story = importlib.import_module("examples.story")
     command = [sys.executable, "-m", "gateway"]
-    return story.World(data=settings.data, identities=settings.identities, command=command, standins=live.endpoints(settings))
+    return story.World(
+        data=settings.data, identities=settings.identities, command=command, standins=live.endpoints(settings)
+    )
 
 
 def demo_settings(data: Path) -> Settings:

@@ -19,14 +19,18 @@ from starlette.routing import Route
 from contracts.base.errors import Failure
 from contracts.wire import problems
 from gateway.console.words import WORDS
-from gateway.doors import api_audit, api_status, documents
-from gateway.doors.api_services import DeskServices
-from gateway.doors.apis import DOCUMENTS, PEOPLE, build, merge, send_reply
-from gateway.doors.body import Receive, Scope, Send
+from gateway.doors import documents
+from gateway.doors.api import audit
+from gateway.doors.api import status as api_status
+from gateway.doors.api.apis import DOCUMENTS, PEOPLE, build, merge, send_reply
+from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Health, Vitals
-from security.windows import civil
+from gateway.doors.http.body import Receive, Scope, Send
+from security.grants.windows import civil
 
-POLICY: Final = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _HEADERS: Final = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -39,7 +43,7 @@ def build_desk(services: DeskServices) -> Any:
     """ASGI of the people's listener."""
     vitals = Vitals(services.engine, services.registry, services.clock, services.settings.drop_root)
     document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
-    apis = build(document, {**api_audit.HANDLERS, **api_status.handlers(vitals)}, services)
+    apis = build(document, {**audit.HANDLERS, **api_status.handlers(vitals)}, services)
     pages = _pages(services, vitals)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +51,9 @@ def build_desk(services: DeskServices) -> Any:
             return
         try:
             await served(scope, receive, send)
-        except Failure as failure:  # the registry or the schema was altered: whoever opens a page is told so, and what to do
+        except (
+            Failure
+        ) as failure:  # the registry or the schema was altered: whoever opens a page is told so, and what to do
             await _told(Request(scope), failure)(scope, receive, send)
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,9 +73,15 @@ def _told(request: Request, failure: Failure) -> Response:
     language = problems.language_of(request.headers.get("accept-language"))
     page = _templates().get_template("trouble.html")
     text = page.render(
-        language=language, code=failure.code, title=failure.title(language), what=failure.what(language), next=failure.next(language)
+        language=language,
+        code=failure.code,
+        title=failure.title(language),
+        what=failure.what(language),
+        next=failure.next(language),
     )
-    return HTMLResponse(text, failure.status, headers={**_HEADERS, "content-language": language, "vary": "accept-language"})
+    return HTMLResponse(
+        text, failure.status, headers={**_HEADERS, "content-language": language, "vary": "accept-language"}
+    )
 
 
 def _templates() -> Environment:
@@ -112,5 +124,6 @@ def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
         return _told(request, failure)
 
     return Starlette(
-        exception_handlers={Failure: trouble}, routes=[Route("/", home), Route("/console", status), Route("/console/style.css", sheet)]
+        exception_handlers={Failure: trouble},
+        routes=[Route("/", home), Route("/console", status), Route("/console/style.css", sheet)],
     )

@@ -21,17 +21,17 @@ from adapters.model import Adapter, Incoming, Message, Outgoing
 from adapters.rest import RestAdapter
 from adapters.soap import SoapAdapter
 from contracts.base.errors import Failure
-from contracts.compiled import CompiledContract
-from contracts.model import Operation
+from contracts.canonical.model import Operation
+from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import Breakers, Position
 from gateway.delivery.policy import STANDARD, RetryPolicy
 from gateway.journal.write import QueueRow
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-from security.encryptkeys import DecryptKey
+from security.encryption_keys import DecryptKey
 from security.jose import Opener
 from security.keys import SigningKey
-from security.wsdecrypt import BodyKeys
+from security.wssec.decrypt import BodyKeys
 
 SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
 UNREACHABLE: Final = "provider.down"
@@ -93,7 +93,9 @@ class Forwarder:
         if wait > 0:
             seconds = math.ceil(wait)
             raise ProviderFailure(RESTING, acted=Acted.NO, retry_after=seconds, system=provider.id, seconds=seconds)
-        outgoing = Outgoing(transfer, caller, operation, codec, message, timeout, contract.contract.protection == "encrypted")
+        outgoing = Outgoing(
+            transfer, caller, operation, codec, message, timeout, contract.contract.protection == "encrypted"
+        )
         adapter = self._adapters[endpoint.kind]
         try:
             try:
@@ -108,7 +110,9 @@ class Forwarder:
             else:
                 breaker.failed(self._clock(), unreachable=failure.code == UNREACHABLE)
             raise
-        except BaseException:  # cancelled, a message that cannot be expressed, a fault of ours: nothing of it is the provider's
+        except (
+            BaseException
+        ):  # cancelled, a message that cannot be expressed, a fault of ours: nothing of it is the provider's
             breaker.abandoned()
             raise
         breaker.succeeded()
@@ -125,16 +129,26 @@ class Forwarder:
     def positions(self) -> dict[str, Position]:
         return self.breakers.positions(self._clock())
 
-    def queue_row(self, transfer: str, provider: str, body_ref: str, failure: Failure, now: float, *, tries: int = 1) -> QueueRow:
+    def queue_row(
+        self, transfer: str, provider: str, body_ref: str, failure: Failure, now: float, *, tries: int = 1
+    ) -> QueueRow:
         """The row of a message that is put aside after its first try failed. How long this process leaves the system alone does not bind the
         keeper, who has a breaker of its own, and looks whether the system is back."""
         after = None if failure.code == RESTING else failure.retry_after
         at = self.policy.next_try(tries, now, now, self._rng, retry_after=after)
-        return QueueRow(transfer, provider, body_ref, max(now + SOONEST, at or now), tries=tries, last_failure=failure.code)
+        return QueueRow(
+            transfer, provider, body_ref, max(now + SOONEST, at or now), tries=tries, last_failure=failure.code
+        )
 
 
-def forwarder_over(session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]) -> Forwarder:
+def forwarder_over(
+    session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]
+) -> Forwarder:
     """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with its keys."""
     return Forwarder(
-        {"rest": RestAdapter(session, key, Opener(decrypt), clock), "soap": SoapAdapter(session, key, BodyKeys(decrypt), clock)}, clock
+        {
+            "rest": RestAdapter(session, key, Opener(decrypt), clock),
+            "soap": SoapAdapter(session, key, BodyKeys(decrypt), clock),
+        },
+        clock,
     )

@@ -23,7 +23,9 @@ class RetryPolicy:
     seconds: float = 3 * 86400.0  # after which it is given up, however few the tries
     least: float = 0.2  # no wait is shorter: full jitter may roll zero
 
-    def next_try(self, tries: int, first_at: float, now: float, rng: Random, *, retry_after: float | None = None) -> float | None:
+    def next_try(
+        self, tries: int, first_at: float, now: float, rng: Random, *, retry_after: float | None = None
+    ) -> float | None:
         """The time of the next try after `tries` that failed; None to give up. A provider's Retry-After is heeded, within the caps."""
         if tries >= self.tries:
             return None

@@ -18,10 +18,10 @@ from sqlalchemy import Connection, Engine, Row, Select, case, func, select, upda
 import gateway.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Ours
 from gateway.delivery.steps import TAKEN_UP
-from gateway.journal import tables
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import entry_of
+from gateway.journal.schema import tables
 from gateway.vault.integrity import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
@@ -31,7 +31,7 @@ _FINAL: Final = {"answered": DONE, "accepted": DONE, "failed": DONE, "dead": DEA
 
 
 class Leading(Protocol):
-    """What a leading keeper carries (`gateway.audit.lease.Lease`)."""
+    """What a leading keeper carries (`gateway.audit.log.lease.Lease`)."""
 
     @property
     def name(self) -> str: ...
@@ -89,7 +89,9 @@ class Contents:
 def check_lease(connection: Connection, lease: Leading) -> None:
     """Hold the lease's row until the end of this transaction; a failure if a newer epoch has begun."""
     table = tables.lease
-    row = connection.execute(select(table.c.holder, table.c.epoch).where(table.c.name == lease.name).with_for_update()).first()
+    row = connection.execute(
+        select(table.c.holder, table.c.epoch).where(table.c.name == lease.name).with_for_update()
+    ).first()
     if row is None or (row.holder, row.epoch) != (lease.holder, lease.epoch):
         raise Ours("audit.lease-lost", name=lease.name, epoch=lease.epoch)
 
@@ -112,12 +114,19 @@ def take_due(
     due = [queue.c.state == WAITING, queue.c.next_at <= now]
     if resting:
         due.append(queue.c.provider.not_in(list(resting)))
-    rank = func.row_number().over(partition_by=queue.c.provider, order_by=(queue.c.next_at, queue.c.transfer)).label("rank")
+    rank = (
+        func.row_number()
+        .over(partition_by=queue.c.provider, order_by=(queue.c.next_at, queue.c.transfer))
+        .label("rank")
+    )
     ranked = select(queue.c.transfer, queue.c.next_at, queue.c.provider, rank).where(*due).subquery()
     most = case((ranked.c.provider.in_(list(tried)), 1), else_=each) if tried else each
     with engine.connect() as connection:  # most of the time nothing is due: then no writer is kept waiting
         first = connection.execute(
-            select(ranked.c.transfer).where(ranked.c.rank <= most).order_by(ranked.c.next_at, ranked.c.transfer).limit(limit)
+            select(ranked.c.transfer)
+            .where(ranked.c.rank <= most)
+            .order_by(ranked.c.next_at, ranked.c.transfer)
+            .limit(limit)
         )
         wanted = [row.transfer for row in first]
     if not wanted:
@@ -151,13 +160,22 @@ def providers_away(engine: Engine) -> list[str]:
     """The providers that messages wait for since they could not be reached, or were left alone."""
     queue = tables.queue
     with engine.connect() as connection:
-        return list(connection.scalars(select(queue.c.provider).where(queue.c.state == WAITING, queue.c.last_failure.in_(AWAY)).distinct()))
+        return list(
+            connection.scalars(
+                select(queue.c.provider).where(queue.c.state == WAITING, queue.c.last_failure.in_(AWAY)).distinct()
+            )
+        )
 
 
 def bring_forward(engine: Engine, lock: FileLock | None, lease: Leading, provider: str, now: float) -> int:
     """The messages that wait for this provider since it could not be reached are due now; how many they are."""
     queue = tables.queue
-    waiting = (queue.c.provider == provider, queue.c.state == WAITING, queue.c.last_failure.in_(AWAY), queue.c.next_at > now)
+    waiting = (
+        queue.c.provider == provider,
+        queue.c.state == WAITING,
+        queue.c.last_failure.in_(AWAY),
+        queue.c.next_at > now,
+    )
     with engine.connect() as connection:
         if connection.scalar(select(queue.c.transfer).where(*waiting).limit(1)) is None:
             return 0
@@ -190,6 +208,10 @@ def phase_of(engine: Engine, transfer: str, phase: str) -> str:
     before = 0
     with engine.connect() as connection:
         for table in tables.LOGS:
-            counted = select(func.count()).select_from(table).where(table.c.transfer == transfer, table.c.phase.like(f"{phase}%"))
+            counted = (
+                select(func.count())
+                .select_from(table)
+                .where(table.c.transfer == transfer, table.c.phase.like(f"{phase}%"))
+            )
             before += connection.execute(counted).scalar_one()
     return phase if not before else f"{phase}#{before + 1}"

@@ -31,7 +31,7 @@ import gateway.delivery.failures  # noqa: F401  (registers the codes)
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Incoming, evidence_of
 from contracts.base.errors import Failure, Ours, Theirs
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from gateway.delivery import steps
 from gateway.delivery.breaker import Position
 from gateway.delivery.forwarder import RESTING, SOONEST, Forwarder
@@ -46,7 +46,7 @@ from gateway.vault import binding
 from gateway.vault.classes import Parts, keeping
 from gateway.vault.integrity import TAMPERED, tampered
 from gateway.vault.vault import Vault
-from security.entry import Digest, Entry, InDoubt, Note, Outcome, freeze, salted
+from security.transparency.entry import Digest, Entry, InDoubt, Note, Outcome, freeze, salted
 
 AT_ONCE: Final = 32
 A_PROVIDER: Final = 8
@@ -97,7 +97,16 @@ class Deliverer:
             busy.update(name for name, number in self._out.items() if number > 0)
             tried = {name for name, position in positions.items() if position is Position.HALF_OPEN}
             jobs = await asyncio.to_thread(
-                take_due, self._engine, self._lock, lease, self._process, self._clock(), room, busy, tried, each=A_PROVIDER
+                take_due,
+                self._engine,
+                self._lock,
+                lease,
+                self._process,
+                self._clock(),
+                room,
+                busy,
+                tried,
+                each=A_PROVIDER,
             )
         else:
             jobs = []
@@ -132,7 +141,9 @@ class Deliverer:
             _logger.exception("transfer %s: unexpected fault", job.transfer)
             # Whatever it was, nobody knows whether the message was out.
             acted = Acted.NO if contents is None else Acted.MAYBE
-            write = await self._failed(job, contents, ProviderFailure("delivery.fault", acted=acted, system=job.provider))
+            write = await self._failed(
+                job, contents, ProviderFailure("delivery.fault", acted=acted, system=job.provider)
+            )
         await self._commit(job, write)
 
     async def _forward(self, job: Job, contents: Contents) -> Incoming:
@@ -148,14 +159,23 @@ class Deliverer:
             raise tampered(job.transfer, "transfer.idempotent")
         message = compiled.codec("canonical").read_json(operation.request, contents.body)
         return await self._forwarder.forward(
-            snapshot, provider, compiled, operation, message, transfer=job.transfer, caller=job.caller, timeout=self._timeout
+            snapshot,
+            provider,
+            compiled,
+            operation,
+            message,
+            transfer=job.transfer,
+            caller=job.caller,
+            timeout=self._timeout,
         )
 
     # --- what is written ------------------------------------------------------------------------------------------------
 
     async def _answered(self, job: Job, contents: Contents, incoming: Incoming) -> Write:
         compiled = self._registry.compiled(job.bundle)
-        answer = compiled.codec("canonical").write_json(compiled.contract.operations[job.operation].answer, incoming.answer)
+        answer = compiled.codec("canonical").write_json(
+            compiled.contract.operations[job.operation].answer, incoming.answer
+        )
         now, salt = self._clock(), contents.salt
         entry = _row(
             Outcome(
@@ -181,7 +201,15 @@ class Deliverer:
             vault = self._evidence(job, "", failure, now)
             entry = self._outcome(job, contents, failure.status, failure.code, out, back, now)
             return self._end(
-                job, contents, steps.PROVIDER_REFUSED, entry, vault, now, status=failure.status, failure=failure.code, queue=DONE
+                job,
+                contents,
+                steps.PROVIDER_REFUSED,
+                entry,
+                vault,
+                now,
+                status=failure.status,
+                failure=failure.code,
+                queue=DONE,
             )
         if acted is not Acted.NO and not job.idempotent:
             frozen = freeze(InDoubt(job.transfer, now, self._process, failure.code))
@@ -189,25 +217,44 @@ class Deliverer:
             entry = LogRow(job.transfer, phase, frozen.entry, frozen.leaf)
             vault = self._evidence(job, f"{phase}-", failure, now)
             change = self._change(job, steps.OUTCOME_UNKNOWN, status=failure.status, failure=failure.code)
-            return Write(change=change, log=(entry,), vault=vault, queue=self._queue(job, DEAD, now, tries, failure.code))
-        if failure.code == RESTING:  # its breaker opened meanwhile: this one was not tried, and is taken up as soon as the breaker lets it
-            return Write(change=self._change(job, steps.PUT_ASIDE), queue=self._queue(job, WAITING, now + SOONEST, job.tries, failure.code))
+            return Write(
+                change=change, log=(entry,), vault=vault, queue=self._queue(job, DEAD, now, tries, failure.code)
+            )
+        if (
+            failure.code == RESTING
+        ):  # its breaker opened meanwhile: this one was not tried, and is taken up as soon as the breaker lets it
+            return Write(
+                change=self._change(job, steps.PUT_ASIDE),
+                queue=self._queue(job, WAITING, now + SOONEST, job.tries, failure.code),
+            )
         lost = failure.code.startswith("vault.")  # what cannot be opened will not be opened later
         again = self._forwarder.policy.next_try(tries, job.first_at, now, self._rng, retry_after=failure.retry_after)
         if again is not None and not lost:
-            return Write(change=self._change(job, steps.PUT_ASIDE), queue=self._queue(job, WAITING, again, tries, failure.code))
+            return Write(
+                change=self._change(job, steps.PUT_ASIDE), queue=self._queue(job, WAITING, again, tries, failure.code)
+            )
         say = _logger.critical if lost else _logger.warning
         say("transfer %s to %s is given up after %d tries: %s", job.transfer, job.provider, tries, failure.code)
         code = failure.code if lost else "delivery.given-up"
         entry = self._outcome(job, contents, 502, code, out, back, now)
         vault = self._evidence(job, "", failure, now)
-        return self._end(job, contents, steps.GIVEN_UP, entry, vault, now, status=502, failure=code, queue=DEAD, last=failure.code)
+        return self._end(
+            job, contents, steps.GIVEN_UP, entry, vault, now, status=502, failure=code, queue=DEAD, last=failure.code
+        )
 
     async def _tampered(self, job: Job, contents: Contents | None, failure: Failure, now: float) -> Write:
         """Nothing was sent: its rows or entries are not those with which it was sealed. It is given up, unless the log has its outcome already."""
         what = str(failure.facts["what"])
         _logger.critical("transfer %s: %s was changed in the database; it is not sent", job.transfer, what)
-        frozen = freeze(Note(job.transfer, now, TAMPERED, "gateway", {"what": what, "queue": job.provider, "transfer": job.row.provider}))
+        frozen = freeze(
+            Note(
+                job.transfer,
+                now,
+                TAMPERED,
+                "gateway",
+                {"what": what, "queue": job.provider, "transfer": job.row.provider},
+            )
+        )
         phase = await asyncio.to_thread(phase_of, self._engine, job.transfer, frozen.phase)
         note = LogRow(job.transfer, phase, frozen.entry, frozen.leaf)
         intent, outcome = await asyncio.to_thread(self._logged, job.transfer)
@@ -215,25 +262,37 @@ class Deliverer:
             change = self._change(job, steps.GIVEN_UP, status=failure.status, failure=TAMPERED)
             return Write(change=change, log=(note,), queue=self._queue(job, DEAD, now, job.tries, TAMPERED))
         provider = intent.value.get("provider") if intent is not None else None
-        entry = _row(Outcome(job.transfer, now, failure.status, provider=provider or job.row.provider, failure=TAMPERED))
-        end = self._end(job, contents, steps.GIVEN_UP, entry, (), now, status=failure.status, failure=TAMPERED, queue=DEAD)
+        entry = _row(
+            Outcome(job.transfer, now, failure.status, provider=provider or job.row.provider, failure=TAMPERED)
+        )
+        end = self._end(
+            job, contents, steps.GIVEN_UP, entry, (), now, status=failure.status, failure=TAMPERED, queue=DEAD
+        )
         return end._replace(log=(entry, note))
 
     def _logged(self, transfer: str) -> tuple[Logged | None, Logged | None]:
         with self._engine.connect() as connection:
             return entry_of(connection, transfer, "intent"), entry_of(connection, transfer, "outcome")
 
-    def _outcome(self, job: Job, contents: Contents | None, status: int, code: str, out: bytes, back: bytes, now: float) -> LogRow:
+    def _outcome(
+        self, job: Job, contents: Contents | None, status: int, code: str, out: bytes, back: bytes, now: float
+    ) -> LogRow:
         def digest(data: bytes) -> Digest | None:
             return salted(contents.salt, data) if contents is not None and data else None
 
-        return _row(Outcome(job.transfer, now, status, provider=job.provider, failure=code, sent=digest(out), came_back=digest(back)))
+        return _row(
+            Outcome(
+                job.transfer, now, status, provider=job.provider, failure=code, sent=digest(out), came_back=digest(back)
+            )
+        )
 
     def _evidence(self, job: Job, prefix: str, failure: Failure, now: float) -> tuple[VaultRow, ...]:
         parts = [(f"{prefix}{part}", data) for part, data in evidence_of(failure)]
         return self._kept(job, parts, now) if parts else ()
 
-    def _kept(self, job: Job, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE) -> tuple[VaultRow, ...]:
+    def _kept(
+        self, job: Job, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE
+    ) -> tuple[VaultRow, ...]:
         """What the contract keeps of it; what is queued was dispatched."""
         contract = self._registry.compiled(job.bundle).contract
         keep = keeping(contract.evidence, contract.retention_months, Pattern.DISPATCH)
@@ -279,7 +338,9 @@ class Deliverer:
         answer_ref: str | None = None,
         receipt: str | None = None,
     ) -> TransferChange:
-        return TransferChange(job.transfer, step.before, self._process, step.after, finished, status, failure, answer_ref, receipt)
+        return TransferChange(
+            job.transfer, step.before, self._process, step.after, finished, status, failure, answer_ref, receipt
+        )
 
     def _queue(self, job: Job, state: str, at: float, tries: int, last: str | None) -> QueueRow:
         return QueueRow(job.transfer, job.provider, job.body_ref, at, state, tries, last)
@@ -291,7 +352,9 @@ class Deliverer:
             except Ours as trouble:
                 if wait is None:
                     _logger.critical(
-                        "transfer %s: its end could not be written (%s); it stays open until this keeper ends", job.transfer, trouble.code
+                        "transfer %s: its end could not be written (%s); it stays open until this keeper ends",
+                        job.transfer,
+                        trouble.code,
                     )
                     return
                 await asyncio.sleep(wait)

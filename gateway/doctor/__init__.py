@@ -15,7 +15,7 @@ from gateway.doctor.findings import Found, found
 from gateway.doctor.modes import modes
 from gateway.doctor.rows import rows
 from gateway.doctor.vault import key_copies, vault
-from gateway.doctor.vouching import settings_of_vouchers, vouching
+from gateway.doctor.witnessing import settings_of_vouchers, vouching
 from gateway.journal.database import open_engine, snapshot
 from gateway.settings import Settings
 
@@ -64,7 +64,9 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
         with snapshot(engine) as connection:
             yield from store.registry(settings, connection)
     except SQLAlchemyError as trouble:
-        damaged = isinstance(trouble, DatabaseError) and not isinstance(trouble, OperationalError)  # SQLite: "malformed", "not a database"
+        damaged = isinstance(trouble, DatabaseError) and not isinstance(
+            trouble, OperationalError
+        )  # SQLite: "malformed", "not a database"
         yield found("database.damaged" if damaged else "database.unreachable", reason=str(trouble).partition("\n")[0])
     except Failure:  # told above
         pass

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from gateway.doctor.findings import Found, found
-from gateway.registry.granting import grants
-from gateway.registry.officers import officers
+from gateway.registry.changes.granting import grants
+from gateway.registry.changes.officers import officers
 from gateway.settings import Settings
-from security.grants import OFFICERS
+from security.grants.grants import OFFICERS
 
 
 def access(settings: Settings, connection: Connection, now: float) -> Iterator[Found]:
@@ -19,7 +19,9 @@ def access(settings: Settings, connection: Connection, now: float) -> Iterator[F
     in_office = sum(officer.state == "active" for officer in known.values())
     if held and in_office < OFFICERS:
         yield found("officers.few", count=in_office)
-    unsigned = [grant.id for grant in held if not grant.denies and len(grant.approved_by) < OFFICERS and now < grant.valid_until]
+    unsigned = [
+        grant.id for grant in held if not grant.denies and len(grant.approved_by) < OFFICERS and now < grant.valid_until
+    ]
     if unsigned:
         yield found("grants.unsigned", grants=", ".join(unsigned))
     keys = sorted(path.parent.name for path in settings.identities.glob("*/officer.key"))

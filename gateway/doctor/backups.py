@@ -13,10 +13,10 @@ from sqlalchemy import Connection, select
 from contracts.base.times import rfc3339
 from gateway.backup.manifest import FORMAT, LAST, NAME
 from gateway.doctor.findings import Found, found
-from gateway.journal import tables
-from gateway.registry.held import held
+from gateway.journal.schema import tables
+from gateway.registry.restore_lock import held
 from gateway.settings import Settings
-from security.windows import Moment
+from security.grants.windows import Moment
 
 _DAY: Final = 86_400.0
 
@@ -31,7 +31,9 @@ def _is_backup(manifest: Path) -> bool:
 
 
 def backups(settings: Settings, connection: Connection, now: float) -> Iterator[Found]:
-    inside = [str(path.parent) for depth in ("*", "*/*") for path in settings.data.glob(f"{depth}/{NAME}") if _is_backup(path)]
+    inside = [
+        str(path.parent) for depth in ("*", "*/*") for path in settings.data.glob(f"{depth}/{NAME}") if _is_backup(path)
+    ]
     if inside:
         yield found("backup.inside", paths=", ".join(sorted(inside)))
     restored = held(connection)
@@ -51,7 +53,9 @@ def backups(settings: Settings, connection: Connection, now: float) -> Iterator[
         yield found("backup.plain-keys", path=folder)
     try:
         loose = bool(stat.S_IMODE(folder.stat().st_mode) & 0o077)
-        overdue = last["vault_keys_until"] is not None and last["vault_keys_until"] < now and (folder / "vault-keys").exists()
+        overdue = (
+            last["vault_keys_until"] is not None and last["vault_keys_until"] < now and (folder / "vault-keys").exists()
+        )
     except OSError:  # it was moved away, as it should be
         return
     if loose:

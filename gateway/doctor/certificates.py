@@ -10,12 +10,12 @@ from sqlalchemy import Connection, select
 
 from contracts.base.times import rfc3339
 from gateway.doctor.findings import Found, found
-from gateway.journal import tables
-from gateway.keyring import NAMES, Keyring
+from gateway.journal.schema import tables
+from gateway.keys.keyring import NAMES, Keyring
 from gateway.registry.standing import standings
 from gateway.settings import Settings
+from security.grants.windows import Moment, civil
 from security.keys import load_certificate
-from security.windows import Moment, civil
 
 _DAY: Final = 86_400.0
 SOON: Final = 14 * _DAY
@@ -37,21 +37,34 @@ def own_certificates(settings: Settings, now: float) -> Iterator[Found]:
 def _judged(name: str, certificate: x509.Certificate, now: float, soon: float, then: str) -> Iterator[Found]:
     until = certificate.not_valid_after_utc.timestamp()
     if until < now + soon:
-        yield found("certificate.ended" if until <= now else "certificate.ending", name=name, until=Moment(rfc3339(until)), next=then)
+        yield found(
+            "certificate.ended" if until <= now else "certificate.ending",
+            name=name,
+            until=Moment(rfc3339(until)),
+            next=then,
+        )
 
 
 def systems_certificates(connection: Connection, now: float) -> Iterator[Found]:
     """Those that end, and have no successor of the same use that lives on; those that an outside authority has not spoken of in time."""
     key = tables.system_key
-    rows = connection.execute(select(key.c.key_id, key.c.system, key.c.use, key.c.valid_until).where(key.c.state == "active")).all()
+    rows = connection.execute(
+        select(key.c.key_id, key.c.system, key.c.use, key.c.valid_until).where(key.c.state == "active")
+    ).all()
     lasting = {(system, use) for _, system, use, until in rows if until >= now + SOON}
-    ending = sorted(f"{key_id} ({civil(until)[:10]})" for key_id, system, use, until in rows if (system, use) not in lasting)
+    ending = sorted(
+        f"{key_id} ({civil(until)[:10]})" for key_id, system, use, until in rows if (system, use) not in lasting
+    )
     if ending:
         yield found("certificate.systems-ending", keys=", ".join(ending))
     said = standings(connection)
-    active = select(key.c.key_id, key.c.thumbprint).where(key.c.authority.is_not(None), key.c.state == "active", key.c.valid_until > now)
+    active = select(key.c.key_id, key.c.thumbprint).where(
+        key.c.authority.is_not(None), key.c.state == "active", key.c.valid_until > now
+    )
     overdue = sorted(
-        key_id for key_id, mark in connection.execute(active) if all(each.next_update <= now for each in said.get(mark, ()) if each.good)
+        key_id
+        for key_id, mark in connection.execute(active)
+        if all(each.next_update <= now for each in said.get(mark, ()) if each.good)
     )
     if overdue:
         yield found("certificate.status-overdue", keys=", ".join(overdue))

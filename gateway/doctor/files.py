@@ -12,10 +12,10 @@ from sqlalchemy import Connection, select
 
 from adapters.files import quarantined
 from contracts.base.errors import Failure
-from gateway.atrest import is_protected
 from gateway.doctor.findings import Found, found
-from gateway.journal import tables
-from gateway.keyring import NAMES, Keyring
+from gateway.journal.schema import tables
+from gateway.keys.key_encryption import is_protected
+from gateway.keys.keyring import NAMES, Keyring
 from gateway.settings import FILE, Settings
 from security.keys import load_certificate
 
@@ -26,7 +26,14 @@ def files(settings: Settings) -> Iterator[Found]:
     keys = key_files(settings)
     secret = settings.secret_path
     pin = [Path(settings.pkcs11_pin_file)] if settings.pkcs11_pin_file else []
-    private = [settings.keys, settings.authority, settings.vault_keys, *keys, *([secret] if secret is not None else []), *pin]
+    private = [
+        settings.keys,
+        settings.authority,
+        settings.vault_keys,
+        *keys,
+        *([secret] if secret is not None else []),
+        *pin,
+    ]
     loose = [str(path) for path in private if path.exists() and _open_to_others(path)]
     if loose:
         yield found("files.modes", paths=", ".join(loose))
@@ -88,7 +95,11 @@ def _opens(settings: Settings) -> Iterator[Found]:
             if not name.startswith("ca/"):
                 yield found("keys.locked", name=name, reason="missing")
         except (Failure, ValueError) as trouble:
-            yield found("keys.locked", name=name, reason=(trouble.what("en") if isinstance(trouble, Failure) else str(trouble)).rstrip("."))
+            yield found(
+                "keys.locked",
+                name=name,
+                reason=(trouble.what("en") if isinstance(trouble, Failure) else str(trouble)).rstrip("."),
+            )
 
 
 def _open_to_others(path: Path) -> bool:

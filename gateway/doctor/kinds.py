@@ -32,6 +32,12 @@ def found(code: str, **facts: Any) -> Found:
 
 
 def kind(
-    code: str, what: tuple[str, str], why: tuple[str, str], then: tuple[str, str], *, grave: bool = False, sandbox_too: bool = True
+    code: str,
+    what: tuple[str, str],
+    why: tuple[str, str],
+    then: tuple[str, str],
+    *,
+    grave: bool = False,
+    sandbox_too: bool = True,
 ) -> None:
     KINDS[code] = Kind(code, grave, Words(*what), Words(*why), Words(*then), sandbox_too)

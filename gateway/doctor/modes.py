@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import make_url
 
 from gateway.doctor.findings import Found, found
-from gateway.journal.takenup import FOLDER
+from gateway.journal.taken_up import FOLDER
 from gateway.settings import Settings
 
 _NOT_OURS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -34,7 +34,9 @@ def modes(settings: Settings) -> Iterator[Found]:
     if not loose:
         return
     database = [path for path in _database(settings) if path.exists()]
-    if not set(private).isdisjoint(database):  # SQLite gives the files beside a database its mode, whenever it opens them
+    if not set(private).isdisjoint(
+        database
+    ):  # SQLite gives the files beside a database its mode, whenever it opens them
         private = list(dict.fromkeys([*database, *private]))
     parts = [("711" if inside else "700", folder), ("go-rwx", private), ("o-rwx", shared)]
     commands = [f"chmod {how} {' '.join(shlex.quote(str(path)) for path in paths)}" for how, paths in parts if paths]
@@ -58,7 +60,11 @@ def _database(settings: Settings) -> list[Path]:
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         return []
     file = Path(url.database).absolute()
-    return [file, *(file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal")), file.with_name("journal.lock")]
+    return [
+        file,
+        *(file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal")),
+        file.with_name("journal.lock"),
+    ]
 
 
 def _shared_socket(settings: Settings) -> list[Path]:
@@ -69,7 +75,13 @@ def _shared_socket(settings: Settings) -> list[Path]:
 def _folders(root: Path) -> list[Path]:
     """The drop folders, each with what lies in it for its system; none where there is no root."""
     try:
-        return [path for each in sorted(root.iterdir()) if each.is_dir() for path in (each, *sorted(each.iterdir())) if path.is_dir()]
+        return [
+            path
+            for each in sorted(root.iterdir())
+            if each.is_dir()
+            for path in (each, *sorted(each.iterdir()))
+            if path.is_dir()
+        ]
     except OSError:
         return []
 

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.doctor.findings import Found, found
-from gateway.doors.edge import BadEdge, Proxies
+from gateway.doors.http.edge import BadEdge, Proxies
 from gateway.settings import Settings
 
 _SECONDS: Final = 2.0

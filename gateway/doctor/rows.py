@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, or_, select
 
 from gateway.doctor.findings import Found, found
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.vault.integrity import TAMPERED
 
 _NAMED: Final = 5
@@ -18,13 +18,19 @@ def rows(connection: Connection) -> Iterator[Found]:
     queue, transfer = tables.queue.c, tables.transfer.c
     other = or_(queue.provider != transfer.provider, queue.body_ref != queue.transfer + "/canonical")
     waiting = (
-        select(queue.transfer).join(tables.transfer, transfer.id == queue.transfer).where(queue.state.in_(("waiting", "leased")), other)
+        select(queue.transfer)
+        .join(tables.transfer, transfer.id == queue.transfer)
+        .where(queue.state.in_(("waiting", "leased")), other)
     )
     given_up = select(transfer.id).where(transfer.state == "dead", transfer.failure == TAMPERED)
     named: set[str] = set()
     for query in (waiting, given_up):
         named.update(connection.scalars(query.limit(_NAMED)))
     for table in (tables.feed_event, tables.feed_pending):
-        named.update(connection.scalars(select(table.c.transfer).where(table.c.body_ref != table.c.transfer + "/canonical").limit(_NAMED)))
+        named.update(
+            connection.scalars(
+                select(table.c.transfer).where(table.c.body_ref != table.c.transfer + "/canonical").limit(_NAMED)
+            )
+        )
     if named:
         yield found("rows.changed", transfers=", ".join(sorted(named)[:_NAMED]))

@@ -9,11 +9,11 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from contracts.base.errors import Failure, Ours
-from gateway.audit.checkpoints import read_note
+from gateway.audit.log.checkpoints import read_note
 from gateway.doctor.findings import Found, found
 from gateway.journal.database import knows, newest_revision, revision
-from gateway.journal.schema import differences
-from gateway.registry.sealing import Seal
+from gateway.journal.schema.comparison import differences
+from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 
 _MIB: Final = 1 << 20

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, func, select
 
 from contracts.base.times import rfc3339
 from gateway.doctor.findings import Found, found
-from gateway.journal import tables
-from gateway.retention import clock
+from gateway.journal.schema import tables
+from gateway.keeper.retention import clock
 from gateway.settings import Settings
 from gateway.vault.keystore import KeyStore, copied
-from security.windows import Moment
+from security.grants.windows import Moment
 
 _GRACE: Final = 86_400.0
 _NAMED: Final = 5
@@ -33,17 +33,26 @@ def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Fo
     if back:
         yield found("vault.destroyed-back", count=len(back), paths=_some(back))
     standing = {name.id for name in store.names()}
-    missing = [key for key in _key_ids(connection) if key not in standing and key not in gone and store.ended(key) is None]
+    missing = [
+        key for key in _key_ids(connection) if key not in standing and key not in gone and store.ended(key) is None
+    ]
     begun = set(connection.scalars(select(ended.key_id).where(ended.destroyed.is_(None))))
     if lost := sorted(set(missing) - begun):
         yield found("vault.key-missing", keys=_some(lost))
     hold = tables.vault_hold.c
     held = set(connection.scalars(select(hold.name).where(hold.released.is_(None))))
-    late = [name for name in store.names() if name.due is not None and name.due < now - _GRACE and name.hold not in held]
+    late = [
+        name for name in store.names() if name.due is not None and name.due < now - _GRACE and name.hold not in held
+    ]
     if odd := store.odd(now):
         yield found("vault.odd-files", count=len(odd), files=_some(odd))
     if late and not clock.vouched(connection, settings.vault_keys, now):
-        yield found("vault.clock", now=Moment(clock.words(now)), log=Moment(clock.words(clock.newest(connection))), count=len(late))
+        yield found(
+            "vault.clock",
+            now=Moment(clock.words(now)),
+            log=Moment(clock.words(clock.newest(connection))),
+            count=len(late),
+        )
     elif late:
         first = min(name.due or now for name in late)
         yield found("vault.overdue", count=len(late), since=Moment(rfc3339(first)))

@@ -13,10 +13,11 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from contracts.base.errors import Language, Theirs, Words
-from contracts.compiled import CompiledContract
-from contracts.faces import dcat, foreignxsd
+from contracts.compiled.contract import CompiledContract
+from contracts.faces import dcat
+from contracts.faces.foreign import xsd as foreignxsd
 from contracts.faces.openapi import openapi
-from contracts.faces.page import page
+from contracts.faces.pages.page import page
 from contracts.faces.samples import generated
 from contracts.faces.schema import schema_json
 from contracts.faces.wsdl import wsdl
@@ -29,7 +30,10 @@ ROOT: Final = "/contracts"
 _XML: Final = "text/xml; charset=utf-8"
 _HTML: Final = "text/html; charset=utf-8"
 _JSON: Final = "application/json"
-_SAFE: Final = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'", "x-content-type-options": "nosniff"}
+_SAFE: Final = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "x-content-type-options": "nosniff",
+}
 
 
 def is_document(path: str) -> bool:
@@ -57,7 +61,11 @@ def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
         failure = Theirs("address.method", method=scope["method"], path=scope["path"], allowed="GET")
         return Reply(*problems.render(failure, transfer=None, accept_language=languages))
     if not path:
-        return _page(_list_page(snapshot, language)) if as_page else _json([_summary(each, base) for each in snapshot.contracts.values()])
+        return (
+            _page(_list_page(snapshot, language))
+            if as_page
+            else _json([_summary(each, base) for each in snapshot.contracts.values()])
+        )
     found = _catalogue(snapshot, path, base) or _of_contract(snapshot, path, base, language, as_page)
     if found is not None:
         return found
@@ -70,7 +78,11 @@ def _catalogue(snapshot: Snapshot, path: str, base: str) -> Reply | None:
         return None
     named = [(contract, _publisher(snapshot, contract)) for _, contract in sorted(snapshot.contracts.items())]
     centre = snapshot.centre()
-    publisher = dcat.Publisher("centre", Words("Trung tâm", "The centre")) if centre is None else dcat.Publisher(centre.code, centre.name)
+    publisher = (
+        dcat.Publisher("centre", Words("Trung tâm", "The centre"))
+        if centre is None
+        else dcat.Publisher(centre.code, centre.name)
+    )
     return _rdf(tuple(named), publisher, base, path)
 
 
@@ -123,7 +135,9 @@ def _foreign(contract: CompiledContract, path: str, base: str) -> Reply | None:
     if codec.media == "json" and leaf == "openapi.json":
         return Reply(200, {"content-type": _JSON, **_SAFE}, _openapi(contract, base, name))
     if codec.media == "xml" and leaf == "service.wsdl":
-        return Reply(200, {"content-type": _XML, **_SAFE}, _wsdl(contract, f"{base}/soap/{contract.contract.name}", name))
+        return Reply(
+            200, {"content-type": _XML, **_SAFE}, _wsdl(contract, f"{base}/soap/{contract.contract.name}", name)
+        )
     if codec.media == "xml" and leaf in (files := _foreign_xsd(contract, name)):
         return Reply(200, {"content-type": _XML, **_SAFE}, files[leaf])
     return None
@@ -187,7 +201,11 @@ def _summary(each: CompiledContract, base: str) -> dict[str, Any]:
 def foreign_faces(each: CompiledContract) -> dict[str, str]:
     """Of each foreign format the document that a client is made from."""
     leaves = {"json": "openapi.json", "xml": "service.wsdl"}
-    return {name: leaves[codec.media] for name, codec in each.formats.items() if name != "canonical" and codec.media in leaves}
+    return {
+        name: leaves[codec.media]
+        for name, codec in each.formats.items()
+        if name != "canonical" and codec.media in leaves
+    }
 
 
 @lru_cache(maxsize=512)
@@ -199,7 +217,11 @@ def _samples(each: CompiledContract) -> bytes:
             "message": sample.message,
             "name": sample.name,
             "valid": True,
-            **({"content": sample.text} if sample.text is not None else {"contentBase64": base64.b64encode(sample.raw).decode("ascii")}),
+            **(
+                {"content": sample.text}
+                if sample.text is not None
+                else {"contentBase64": base64.b64encode(sample.raw).decode("ascii")}
+            ),
             "canonical": sample.canonical.decode(),
         }
         for sample in each.samples
@@ -221,7 +243,9 @@ def _samples(each: CompiledContract) -> bytes:
 
 def _list_page(snapshot: Snapshot, language: Language) -> str:
     """The catalogue; each language leads to the pages in that language."""
-    title, other, its_name = ("Danh mục hợp đồng dữ liệu", "en", "English") if language == "vi" else ("Data contracts", "vi", "Tiếng Việt")
+    title, other, its_name = (
+        ("Danh mục hợp đồng dữ liệu", "en", "English") if language == "vi" else ("Data contracts", "vi", "Tiếng Việt")
+    )
     rows = "".join(
         f'<li><a href="{ROOT}/{html.escape(name)}?lang={language}">{html.escape(each.contract.title.say(language, {}))}</a> <code>{html.escape(name)}</code></li>'
         for name, each in sorted(snapshot.contracts.items())

@@ -8,22 +8,28 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from contracts.base.errors import Policy
-from contracts.model import Contract
+from contracts.canonical.model import Contract
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-from security.encryptkeys import EncryptKey, newest
+from security.encryption_keys import EncryptKey, newest
 
 
-def answers_for(contract: Contract, snapshot: Snapshot, caller: System, now: float, *, soap: bool = False) -> EncryptKey | None:
+def answers_for(
+    contract: Contract, snapshot: Snapshot, caller: System, now: float, *, soap: bool = False
+) -> EncryptKey | None:
     """None under a contract whose bodies are signed only, and where there is no such key: JOSE encrypts for RSA and EC P-256, XML Encryption for RSA."""
     if contract.protection == "signed":
         return None
     return newest(snapshot.encrypt_keys(caller.id), now, rsa.RSAPublicKey if soap else None)
 
 
-def demand_key(contract: Contract, snapshot: Snapshot, caller: System, now: float, *, soap: bool = False) -> EncryptKey | None:
+def demand_key(
+    contract: Contract, snapshot: Snapshot, caller: System, now: float, *, soap: bool = False
+) -> EncryptKey | None:
     """The same; Policy("encryption.no-key") where a key is needed and there is none."""
     found = answers_for(contract, snapshot, caller, now, soap=soap)
     if found is None and contract.protection == "encrypted":
-        raise Policy("encryption.no-key", contract=contract.name, system=caller.id, kind="RSA" if soap else "RSA, EC P-256")
+        raise Policy(
+            "encryption.no-key", contract=contract.name, system=caller.id, kind="RSA" if soap else "RSA, EC P-256"
+        )
     return found

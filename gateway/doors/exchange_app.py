@@ -17,20 +17,20 @@ from typing import Any, Final, TypeVar
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Ours, Theirs
-from contracts.compiled import CompiledContract
-from contracts.model import Operation
+from contracts.canonical.model import Operation
+from contracts.compiled.contract import CompiledContract
 from contracts.wire import problems
 from gateway.doors import documents
-from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
-from gateway.doors.channel import identify
-from gateway.doors.costly import Reading, Readings
-from gateway.doors.costs import BUDGETS, Budgets, is_costly
 from gateway.doors.health import PATHS
-from gateway.doors.limits import Limits
+from gateway.doors.http.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
+from gateway.doors.http.channel import identify
+from gateway.doors.http.costly import Reading, Readings
+from gateway.doors.http.costs import BUDGETS, Budgets, is_costly
+from gateway.doors.http.limits import Limits
+from gateway.doors.http.taken_up import TAKEN_AT, TRANSFER, TakenUp
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
-from gateway.doors.takenup import TAKEN_AT, TRANSFER, TakenUp
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.stages import Addressed, Face, Received
 from gateway.registry.registry import Registry
@@ -135,7 +135,12 @@ class ExchangeApp:
 
     def _held(self, snapshot: Snapshot, path: str) -> Failure | None:
         """Of a restored instance: what is open to everybody stays so, that the break in the log can be seen; nothing else is answered yet."""
-        if path.startswith(_ALWAYS) or path.startswith("/audit/") and not path.startswith(_READINGS) or documents.is_document(path):
+        if (
+            path.startswith(_ALWAYS)
+            or path.startswith("/audit/")
+            and not path.startswith(_READINGS)
+            or documents.is_document(path)
+        ):
             return None
         left = snapshot.held_until - self.clock()
         return Ours("gateway.restored", retry_after=math.ceil(min(60.0, left))) if left > 0 else None
@@ -175,7 +180,9 @@ class ExchangeApp:
                 admit = partial(self.budgets.admit, channel.system.agency)
                 body = await read_body(receive, headers, limit=self.body_limit, seconds=self.body_seconds, admit=admit)
                 reading = await self._reading(channel.system.agency, body, door)
-                if (newest := self.registry.snapshot) is not snapshot:  # else whoever sends slowly outlives a suspension
+                if (
+                    newest := self.registry.snapshot
+                ) is not snapshot:  # else whoever sends slowly outlives a suspension
                     snapshot = newest
                     contract, operation = self._target(face, scope, snapshot)
                     if contract is None:
@@ -202,7 +209,9 @@ class ExchangeApp:
                 if early.status == LATE or early.code == "limit.cost":  # what is still to come of it is not waited for
                     reply.headers["connection"] = "close"
                 return reply
-            return door.render(await self.exchange.carry(Addressed(received, snapshot, contract, operation), door, reading))
+            return door.render(
+                await self.exchange.carry(Addressed(received, snapshot, contract, operation), door, reading)
+            )
         except Exception:
             # A mistake of ours: the caller gets a code, the log of the process the trace, and neither gets the message.
             log.exception("transfer %s: unexpected fault", received.transfer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gateway.doors.limit_failures  # noqa: F401  registers the codes of limits
+import gateway.doors.http.failures  # noqa: F401  registers the codes of limits
 from contracts.base.errors import Branch, Kind, Words, register
 
 register(
@@ -12,7 +12,10 @@ register(
             Branch.THEIRS,
             401,
             Words("Thiếu chứng thư của máy khách", "No client certificate"),
-            Words("Kết nối TLS không kèm chứng thư của hệ thống gọi.", "The TLS connection bears no certificate of the calling system."),
+            Words(
+                "Kết nối TLS không kèm chứng thư của hệ thống gọi.",
+                "The TLS connection bears no certificate of the calling system.",
+            ),
             Words(
                 "Kết nối lại với chứng thư TLS đã được cấp cho hệ thống của bạn (tệp tls.crt và tls.key).",
                 "Connect again with the TLS certificate that was issued to your system (files tls.crt and tls.key).",
@@ -22,7 +25,9 @@ register(
             "channel.certificate-unreadable",
             Branch.THEIRS,
             400,
-            Words("Không đọc được chứng thư do cổng biên chuyển tới", "The edge's word on the certificate cannot be read"),
+            Words(
+                "Không đọc được chứng thư do cổng biên chuyển tới", "The edge's word on the certificate cannot be read"
+            ),
             Words(
                 "Cổng biên gửi chứng thư của máy khách không đúng dạng đã thống nhất, hoặc gửi nhiều hơn một lần.",
                 "The edge told the client's certificate in another form than agreed, or more than once.",
@@ -84,20 +89,25 @@ register(
                 "The connection's certificate {key} is valid from {valid_from} until {valid_until}, which does not include now.",
             ),
             Words(
-                "Xin cấp và đăng ký chứng thư mới, rồi kết nối lại.", "Have a new certificate issued and registered, then connect with it."
+                "Xin cấp và đăng ký chứng thư mới, rồi kết nối lại.",
+                "Have a new certificate issued and registered, then connect with it.",
             ),
         ),
         Kind(
             "channel.mismatch",
             Branch.POLICY,
             403,
-            Words("Chứng thư, mã truy cập và chữ ký không cùng một hệ thống", "Certificate, token and signature name different systems"),
+            Words(
+                "Chứng thư, mã truy cập và chữ ký không cùng một hệ thống",
+                "Certificate, token and signature name different systems",
+            ),
             Words(
                 "Chứng thư TLS thuộc {channel}, còn {other_kind} thuộc {other}.",
                 "The TLS certificate belongs to {channel}, but the {other_kind} belongs to {other}.",
             ),
             Words(
-                "Dùng khóa, mã truy cập và chứng thư của cùng một hệ thống.", "Use key, token and certificate of one and the same system."
+                "Dùng khóa, mã truy cập và chứng thư của cùng một hệ thống.",
+                "Use key, token and certificate of one and the same system.",
             ),
         ),
         Kind(
@@ -120,7 +130,10 @@ register(
                 "Hợp đồng {contract} đang áp dụng không nhận tệp cho thao tác {operation}.",
                 "The contract {contract} in force takes no files for {operation}.",
             ),
-            Words("Cơ quan vận hành cần sửa đăng ký; hãy báo cho họ.", "The operator must mend the registration; please tell them."),
+            Words(
+                "Cơ quan vận hành cần sửa đăng ký; hãy báo cho họ.",
+                "The operator must mend the registration; please tell them.",
+            ),
         ),
         Kind(
             "file.too-large",
@@ -165,7 +178,9 @@ register(
             Branch.THEIRS,
             405,
             Words("Sai phương thức", "Wrong method"),
-            Words("{path} không nhận {method}, mà nhận {allowed}.", "{path} does not take {method}, it takes {allowed}."),
+            Words(
+                "{path} không nhận {method}, mà nhận {allowed}.", "{path} does not take {method}, it takes {allowed}."
+            ),
             Words("Gọi lại bằng phương thức đúng.", "Call again with the right method."),
         ),
         Kind(
@@ -184,8 +199,14 @@ register(
             Branch.THEIRS,
             408,
             Words("Thân thư đến quá chậm", "Body too slow"),
-            Words("Sau {seconds} giây thân thư vẫn chưa đến đủ.", "After {seconds} seconds the body had not arrived in full."),
-            Words("Kiểm tra đường truyền rồi gửi lại cùng mã thông điệp.", "Check the line, then send again with the same message id."),
+            Words(
+                "Sau {seconds} giây thân thư vẫn chưa đến đủ.",
+                "After {seconds} seconds the body had not arrived in full.",
+            ),
+            Words(
+                "Kiểm tra đường truyền rồi gửi lại cùng mã thông điệp.",
+                "Check the line, then send again with the same message id.",
+            ),
         ),
         Kind(
             "body.unexpected",
@@ -201,7 +222,10 @@ register(
             400,
             Words("Thao tác này không nhận tham số trong địa chỉ", "This operation takes no query string"),
             Words("POST {path} không nhận tham số sau dấu «?».", "POST {path} takes nothing after the «?»."),
-            Words("Đặt mọi dữ liệu trong thân thư; bỏ phần sau dấu «?».", "Put everything into the body; leave the query string out."),
+            Words(
+                "Đặt mọi dữ liệu trong thân thư; bỏ phần sau dấu «?».",
+                "Put everything into the body; leave the query string out.",
+            ),
         ),
         Kind(
             "body.media-type",
@@ -262,7 +286,10 @@ register(
             Branch.THEIRS,
             431,
             Words("Quá nhiều tiêu đề", "Too many headers"),
-            Words("Yêu cầu có {found} tiêu đề, giới hạn {limit}.", "The request has {found} header fields, the limit is {limit}."),
+            Words(
+                "Yêu cầu có {found} tiêu đề, giới hạn {limit}.",
+                "The request has {found} header fields, the limit is {limit}.",
+            ),
             Words("Bỏ các tiêu đề thừa.", "Leave out what is not needed."),
         ),
         Kind(
@@ -304,7 +331,8 @@ register(
             400,
             Words("SOAPAction không khớp", "SOAPAction does not agree"),
             Words(
-                "SOAPAction là {got}, nhưng wsa:Action đã ký là {signed}.", "SOAPAction is {got}, but the signed wsa:Action is {signed}."
+                "SOAPAction là {got}, nhưng wsa:Action đã ký là {signed}.",
+                "SOAPAction is {got}, but the signed wsa:Action is {signed}.",
             ),
             Words("Đặt hai giá trị giống nhau.", "Give both the same value."),
         ),
@@ -314,14 +342,19 @@ register(
             400,
             Words("Thư không gửi cho địa chỉ này", "Not addressed to this service"),
             Words("wsa:To là {got}; địa chỉ này là {expected}.", "wsa:To is {got}; this address is {expected}."),
-            Words("Đặt wsa:To đúng địa chỉ trong WSDL, hoặc bỏ đi.", "Set wsa:To to the address in the WSDL, or leave it out."),
+            Words(
+                "Đặt wsa:To đúng địa chỉ trong WSDL, hoặc bỏ đi.",
+                "Set wsa:To to the address in the WSDL, or leave it out.",
+            ),
         ),
         Kind(
             "soap.reply-elsewhere",
             Branch.THEIRS,
             400,
             Words("Câu trả lời không gửi tới nơi khác", "Answers go nowhere else"),
-            Words("{header} ghi địa chỉ khác; cần {expected}.", "{header} names another address; {expected} is expected."),
+            Words(
+                "{header} ghi địa chỉ khác; cần {expected}.", "{header} names another address; {expected} is expected."
+            ),
             Words(
                 "Bỏ tiêu đề đó, hoặc ghi địa chỉ anonymous: câu trả lời về trên chính kết nối này.",
                 "Leave the header out, or name the anonymous address: the answer comes back on the same connection.",
@@ -332,8 +365,14 @@ register(
             Branch.OURS,
             500,
             Words("Lỗi nội bộ của trục", "A fault of the gateway"),
-            Words("Trục gặp lỗi nội bộ khi xử lý yêu cầu {transfer}.", "The gateway met a fault of its own at request {transfer}."),
-            Words("Báo cho người vận hành trục, kèm mã yêu cầu này.", "Tell the gateway's operators, with this request's id."),
+            Words(
+                "Trục gặp lỗi nội bộ khi xử lý yêu cầu {transfer}.",
+                "The gateway met a fault of its own at request {transfer}.",
+            ),
+            Words(
+                "Báo cho người vận hành trục, kèm mã yêu cầu này.",
+                "Tell the gateway's operators, with this request's id.",
+            ),
         ),
     ]
 )

@@ -20,11 +20,11 @@ from sqlalchemy import Connection, Engine, func, select
 from adapters.files import quarantined
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
-from gateway.doors import refusals
-from gateway.doors.body import Receive, Scope, Send
+from gateway.doors.http import refusals
+from gateway.doors.http.body import Receive, Scope, Send
 from gateway.doors.reply import Reply
 from gateway.exchange.states import State
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.registry.registry import Registry
 
 KEPT_SECONDS: Final = 2.0
@@ -86,7 +86,10 @@ class Vitals:
             checks["revision"] = snapshot.revision
             if held := snapshot.held_until > self.clock():
                 until = rfc3339(snapshot.held_until) if math.isfinite(snapshot.held_until) else None
-                checks["restored"] = {"until": until, "next": "lgsp restore confirm --by WHO" if until is None else "wait"}
+                checks["restored"] = {
+                    "until": until,
+                    "next": "lgsp restore confirm --by WHO" if until is None else "wait",
+                }
         except Failure as failure:
             checks["registry"], checks["reason"] = False, failure.code
         return checks["database"] and checks["registry"] and not held, checks
@@ -121,7 +124,9 @@ def metrics(counts: Counts, revision: int) -> str:
     def gauge(name: str, words: str, values: Mapping[str, float], label: str = "", kind: str = "gauge") -> None:
         lines.append(f"# HELP {name} {words}")
         lines.append(f"# TYPE {name} {kind}")
-        lines.extend(f'{name}{{{label}="{key}"}} {value:g}' if label else f"{name} {value:g}" for key, value in values.items())
+        lines.extend(
+            f'{name}{{{label}="{key}"}} {value:g}' if label else f"{name} {value:g}" for key, value in values.items()
+        )
 
     gauge("lgsp_transfers", "Transfers by state.", counts.transfers, "state")
     gauge("lgsp_queue", "Messages of the queue by state.", counts.queue, "state")
@@ -131,9 +136,17 @@ def metrics(counts: Counts, revision: int) -> str:
         gauge("lgsp_checkpoint_age_seconds", "Age of the newest checkpoint.", {"": round(counts.checkpoint_age, 3)})
     gauge("lgsp_keepers", "Keeper processes that are alive.", {"": counts.keepers})
     gauge(
-        "lgsp_files_quarantined", "Dropped files in quarantine, after the process died twice with them in hand.", {"": counts.quarantined}
+        "lgsp_files_quarantined",
+        "Dropped files in quarantine, after the process died twice with them in hand.",
+        {"": counts.quarantined},
     )
-    gauge("lgsp_limit_refusals_total", "Calls and connections that this process refused, by limit.", refusals.counts(), "limit", "counter")
+    gauge(
+        "lgsp_limit_refusals_total",
+        "Calls and connections that this process refused, by limit.",
+        refusals.counts(),
+        "limit",
+        "counter",
+    )
     gauge("lgsp_registry_revision", "Revision of the registry that this process works with.", {"": revision})
     return "\n".join(lines) + "\n"
 

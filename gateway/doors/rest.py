@@ -15,18 +15,28 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from contracts.base.errors import Failure, Policy, Theirs
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from contracts.wire import problems
 from contracts.wire.headers import media_type
-from gateway.doors.channel import Channel, identify
 from gateway.doors.encryption import answers_for, demand_key
-from gateway.doors.reader import Job
+from gateway.doors.http.channel import Channel, identify
+from gateway.doors.http.reader import Job
 from gateway.doors.reply import Reply
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Received, Refused, Requested
+from gateway.exchange.stages import (
+    Addressed,
+    Answered,
+    Authenticated,
+    Authorised,
+    Message,
+    Receipt,
+    Received,
+    Refused,
+    Requested,
+)
 from gateway.journal.write import ReplayKey
 from gateway.registry.snapshot import Snapshot
-from security import httpsig, jose, tokens
-from security.encryptkeys import EncryptKey
+from security import http_signatures, jose, tokens
+from security.encryption_keys import EncryptKey
 from security.keys import SigningKey, VerifyKey
 
 JSON: Final = "application/json"
@@ -73,7 +83,7 @@ class Proof(NamedTuple):
     """A caller who proved by channel, token and signature who it is, and the signature's facts."""
 
     channel: Channel
-    signature: httpsig.Verified
+    signature: http_signatures.Verified
 
 
 @dataclass(slots=True)
@@ -95,10 +105,12 @@ class RestDoor:
         token = self._token(received, channel)
         if token.system != channel.system.id:
             raise Policy("channel.mismatch", channel=channel.system.id, other=token.system, other_kind="token")
-        request = httpsig.HttpRequest(received.method, received.target_uri, received.headers, received.body)
-        signature = httpsig.verify_request(request, snapshot.key, received.at)
+        request = http_signatures.HttpRequest(received.method, received.target_uri, received.headers, received.body)
+        signature = http_signatures.verify_request(request, snapshot.key, received.at)
         if signature.key.system != channel.system.id:
-            raise Policy("channel.mismatch", channel=channel.system.id, other=signature.key.system, other_kind="signature")
+            raise Policy(
+                "channel.mismatch", channel=channel.system.id, other=signature.key.system, other_kind="signature"
+            )
         return Proof(channel, signature)
 
     def _token(self, received: Received, channel: Channel) -> tokens.Token:
@@ -130,7 +142,7 @@ class RestDoor:
             raise Theirs("body.unexpected", method=received.method, path=received.path)
         if operation.method == "POST" and received.query:  # signed as it is, nothing of it would be read
             raise Theirs("query.unexpected", path=received.path)
-        signature: httpsig.Verified = authenticated.proof
+        signature: http_signatures.Verified = authenticated.proof
         message_id = _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer
         opened, content = self._opened(authenticated)
         return Requested(opened, message_id, operation, operation.request, content)
@@ -162,7 +174,9 @@ class RestDoor:
         self._check_media(who)
         contract, codec = who.contract, who.codec
         if codec.contract is not contract.contract:  # the codec of an older minor version
-            contract = next((each for each in who.snapshot.compiled.values() if each.contract is codec.contract), contract)
+            contract = next(
+                (each for each in who.snapshot.compiled.values() if each.contract is codec.contract), contract
+            )
             if codec.contract is not contract.contract:
                 return None
         return Job(who.content, contract.digest, codec.name, who.request, who.received.at)
@@ -190,14 +204,22 @@ class RestDoor:
             return self._failure(ended.failure, received, ended.receipt, who.authenticated)
         receiver = _receiver(who.authenticated)
         if ended.queued:
-            state = {"transfer": ended.receipt.transfer, "state": "queued", "status": f"/transfers/{ended.receipt.transfer}"}
-            return self.signed(202, {"content-type": JSON}, json.dumps(state).encode(), received, ended.receipt, proof, receiver)
+            state = {
+                "transfer": ended.receipt.transfer,
+                "state": "queued",
+                "status": f"/transfers/{ended.receipt.transfer}",
+            }
+            return self.signed(
+                202, {"content-type": JSON}, json.dumps(state).encode(), received, ended.receipt, proof, receiver
+            )
         assert ended.answer is not None
         body = who.codec.write_json(who.operation.answer, ended.answer)
         return self.signed(200, {"content-type": JSON}, body, received, ended.receipt, proof, receiver)
 
     def _failure(self, failure: Failure, received: Received, receipt: Receipt, who: Authenticated | None) -> Reply:
-        status, headers, body = problems.render(failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language"))
+        status, headers, body = problems.render(
+            failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language")
+        )
         if who is not None:
             return self.signed(status, headers, body, received, receipt, receiver=_receiver(who))
         headers["lgsp-transfer"] = receipt.transfer
@@ -210,7 +232,7 @@ class RestDoor:
         body: bytes,
         received: Received,
         receipt: Receipt | None,
-        proof: httpsig.Verified | None = None,
+        proof: http_signatures.Verified | None = None,
         receiver: EncryptKey | None = None,
     ) -> Reply:
         """An answer with receipt and newest checkpoint, signed together with the request's own signature (`proof`, where that is at hand); its body
@@ -224,7 +246,11 @@ class RestDoor:
         note = self.checkpoint()
         if note:
             headers["lgsp-checkpoint"] = f":{note}:"
-        headers.update(httpsig.sign_response(status, headers, body, received.headers, self.signing_key, self.clock(), request=proof))
+        headers.update(
+            http_signatures.sign_response(
+                status, headers, body, received.headers, self.signing_key, self.clock(), request=proof
+            )
+        )
         return Reply(status, headers, body)
 
 
@@ -251,6 +277,11 @@ def _message_id(received: Received, pattern: Pattern, operation: str) -> str | N
             return None
         raise Theirs("request.no-message-id", operation=operation, header="Idempotency-Key")
     plain = text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else ""
-    if not 1 <= len(plain) <= _ID_MAX or not plain.isascii() or not plain.isprintable() or any(c in '"\\ ' for c in plain):
+    if (
+        not 1 <= len(plain) <= _ID_MAX
+        or not plain.isascii()
+        or not plain.isprintable()
+        or any(c in '"\\ ' for c in plain)
+    ):
         raise Theirs("request.no-message-id", operation=operation, header='Idempotency-Key: "…"')
     return plain

@@ -15,19 +15,19 @@ from lxml import etree
 
 from contracts.base.errors import Failure, Policy, Theirs
 from contracts.base.ids import new_id
-from contracts.model import Contract
+from contracts.canonical.model import Contract
 from contracts.wire import faults
 from contracts.wire import soap as wire
 from contracts.wire.headers import media_type
-from gateway.doors.channel import identify
 from gateway.doors.encryption import answers_for, demand_key
+from gateway.doors.http.channel import identify
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from gateway.journal.write import ReplayKey
-from security import wssec
 from security.keys import SigningKey
-from security.wsdecrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted
-from security.wsencrypt import blinded, encrypt_envelope
+from security.wssec import verify
+from security.wssec.decrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted
+from security.wssec.encrypt import blinded, encrypt_envelope
 
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 ID_MAX: Final = 256  # characters of a wsa:MessageID
@@ -50,11 +50,15 @@ class SoapDoor:
         media = media_type(received.headers)
         version = _VERSIONS.get(media)
         if version is None:
-            raise Theirs("body.media-type", got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8")
+            raise Theirs(
+                "body.media-type", got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8"
+            )
         opened = self._opened(addressed.contract.contract, wire.parse_envelope(received.body, version))
-        envelope = wssec.verify_envelope(opened.root, snapshot.key_by_thumbprint, received.at)
+        envelope = verify.verify_envelope(opened.root, snapshot.key_by_thumbprint, received.at)
         if envelope.key.system != channel.system.id:
-            raise Policy("channel.mismatch", channel=channel.system.id, other=envelope.key.system, other_kind="signature")
+            raise Policy(
+                "channel.mismatch", channel=channel.system.id, other=envelope.key.system, other_kind="signature"
+            )
         return Authenticated(
             addressed,
             channel.system,
@@ -80,7 +84,7 @@ class SoapDoor:
 
     def request(self, authenticated: Authenticated) -> Requested:
         received, addressed = authenticated.received, authenticated.addressed
-        envelope: wssec.VerifiedEnvelope = authenticated.proof
+        envelope: verify.VerifiedEnvelope = authenticated.proof
         contract = addressed.contract.contract
         demand_key(contract, addressed.snapshot, authenticated.caller, received.at, soap=True)
         _check_understood(envelope)
@@ -95,7 +99,7 @@ class SoapDoor:
             raise Theirs("request.no-message-id", operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")
         return Requested(authenticated, envelope.message_id, contract.operations[operation], request, content)
 
-    def _operation(self, authenticated: Authenticated, envelope: wssec.VerifiedEnvelope) -> tuple[str, str, object]:
+    def _operation(self, authenticated: Authenticated, envelope: verify.VerifiedEnvelope) -> tuple[str, str, object]:
         addressed = authenticated.addressed
         codec = addressed.snapshot.codec(authenticated.caller, addressed.contract)
         children = [child for child in envelope.body if isinstance(child.tag, str)]
@@ -145,21 +149,27 @@ class SoapDoor:
     def unproven(self, failure: Failure, transfer: str, headers: Mapping[str, str]) -> Reply:
         """A Fault for a caller who proved nothing: unsigned, in the version of its media type."""
         version = _VERSIONS.get(media_type(headers), wire.V11)
-        sent = {"content-type": f"{version.media_type}; charset=utf-8"} | ({"lgsp-transfer": transfer} if transfer else {})
-        return Reply(faults.status(failure, version), sent, wire.plain_envelope(faults.fault(failure, transfer, version), version))
+        sent = {"content-type": f"{version.media_type}; charset=utf-8"} | (
+            {"lgsp-transfer": transfer} if transfer else {}
+        )
+        return Reply(
+            faults.status(failure, version),
+            sent,
+            wire.plain_envelope(faults.fault(failure, transfer, version), version),
+        )
 
     def _signed(self, status: int, body: bytes, action: str, receipt: Receipt, who: Authenticated) -> Reply:
         version: wire.Version = who.proof.version
         addressed = who.addressed
         receiver = answers_for(addressed.contract.contract, addressed.snapshot, who.caller, who.received.at, soap=True)
-        envelope = wssec.sign_envelope(
+        envelope = verify.sign_envelope(
             body if receiver is None else blinded(body),
             self.signing_key,
             self.clock(),
             action=action,
             message_id=f"urn:uuid:{new_id()}",
             relates_to=who.reply_to,
-            blocks=(wssec.receipt_block(receipt.transfer, _leaves(receipt), self.checkpoint()),),
+            blocks=(verify.receipt_block(receipt.transfer, _leaves(receipt), self.checkpoint()),),
             version=version,
         )
         if receiver is not None:
@@ -176,7 +186,7 @@ def _action(headers: Mapping[str, str], version: wire.Version) -> str:
     return "" if found is None else found[1] or found[2] or ""
 
 
-def _check_understood(envelope: wssec.VerifiedEnvelope) -> None:
+def _check_understood(envelope: verify.VerifiedEnvelope) -> None:
     """Whoever demands of us that a header block be understood must not be served as if it had been (SOAP 1.1 §4.2.3, 1.2 Part 1 §5.2)."""
     version = envelope.version
     root = envelope.body.getparent()
@@ -191,7 +201,7 @@ def _check_understood(envelope: wssec.VerifiedEnvelope) -> None:
                 raise Theirs("soap.not-understood", block=str(each.tag)[:200])
 
 
-def _check_reply(envelope: wssec.VerifiedEnvelope) -> None:
+def _check_reply(envelope: verify.VerifiedEnvelope) -> None:
     """The answer goes back on the connection (WS-Addressing 1.0 Core §2.1, anonymous): nobody makes the gateway call an address of theirs."""
     for name in ("ReplyTo", "FaultTo"):
         block = envelope.headers.get(f"{{{wire.WSA}}}{name}")

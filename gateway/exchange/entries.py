@@ -15,8 +15,8 @@ from gateway.exchange.stages import Addressed, Authenticated, Committed, Decoded
 from gateway.journal.write import LogRow
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-from security import entry as form
 from security.keys import thumbprint
+from security.transparency import entry as form
 
 HashId = Callable[[str], str]
 
@@ -129,7 +129,9 @@ def refusal(
     )
 
 
-def note(what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = "gateway", about: str | None = None) -> LogRow:
+def note(
+    what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = "gateway", about: str | None = None
+) -> LogRow:
     """Anything else that must be accounted for; it gets an id of its own, unless it is told what it is about."""
     return _row(form.Note(about or new_id(int(now * 1000)), now, what, actor, facts))
 

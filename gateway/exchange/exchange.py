@@ -23,7 +23,7 @@ from adapters.model import evidence_of
 from contracts.base.errors import Branch, Failure, Ours, Theirs
 from contracts.base.randomness import random_bytes
 from contracts.base.times import rfc3339
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.exchange import entries
@@ -56,7 +56,7 @@ from gateway.vault import binding
 from gateway.vault.classes import Parts, keeping
 from gateway.vault.integrity import TAMPERED
 from gateway.vault.vault import Vault
-from security.entry import SALT
+from security.transparency.entry import SALT
 
 BUSY_SECONDS: Final = 1
 log = logging.getLogger("lgsp.exchange")
@@ -108,12 +108,16 @@ class Exchange:
                 except UsedUp as full:  # once a grant at most
                     decoded = self.quotas.anew(decoded, full)
         except Failure as failure:
-            return await self.refuse(addressed.received, addressed.snapshot, failure, addressed, authenticated, requested)
+            return await self.refuse(
+                addressed.received, addressed.snapshot, failure, addressed, authenticated, requested
+            )
 
     def authorise(self, requested: Requested) -> Authorised:
         caller, contract, operation = requested.caller, requested.contract.contract, requested.operation
         if operation.name not in requested.codec.rest:
-            raise Theirs("operation.newer", contract=contract.name, version=caller.pin(contract.name), operation=operation.name)
+            raise Theirs(
+                "operation.newer", contract=contract.name, version=caller.pin(contract.name), operation=operation.name
+            )
         return Authorised(requested, decide(asked_by(requested)))
 
     # --- intent -------------------------------------------------------------------------------------------------------
@@ -127,7 +131,13 @@ class Exchange:
         now = self.clock()
         salt = random_bytes(SALT)
         intent = entries.intent(decoded, provider, salt, now, self.hash_id)
-        row = row_of(decoded, now, self.process, state=after(None, Event.PUT_ASIDE if put_aside else Event.SENT_NOW), provider=provider)
+        row = row_of(
+            decoded,
+            now,
+            self.process,
+            state=after(None, Event.PUT_ASIDE if put_aside else Event.SENT_NOW),
+            provider=provider,
+        )
         parts = request_parts(who, salt)
         if who.operation.pattern is Pattern.DISPATCH:
             parts.append(("canonical", canonical(who, decoded.message)))
@@ -223,7 +233,9 @@ class Exchange:
             return await self._forward_failed(committed, failure)
         except Exception as fault:  # a mistake of ours; whether the provider acted is not known
             log.exception("transfer %s: unexpected fault while forwarding", committed.transfer)
-            return await self._forward_failed(committed, Ours("gateway.fault", transfer=committed.transfer, fault=type(fault).__name__))
+            return await self._forward_failed(
+                committed, Ours("gateway.fault", transfer=committed.transfer, fault=type(fault).__name__)
+            )
         now = self.clock()
         answer_json = canonical_answer(who, incoming.answer)
         outcome = entries.answered(committed, incoming, answer_json, now)
@@ -248,19 +260,25 @@ class Exchange:
         assert committed.provider is not None
         if waits and (who.operation.idempotent or not may_have_acted):
             put_aside = entries.put_aside(committed, failure, now)
-            queue = self.forwarder.queue_row(committed.transfer, committed.provider.id, f"{committed.transfer}/canonical", failure, now)
+            queue = self.forwarder.queue_row(
+                committed.transfer, committed.provider.id, f"{committed.transfer}/canonical", failure, now
+            )
             await self._step(committed, Event.PUT_ASIDE, now, put_aside, receipt=None, status=None, queue=queue)
             return Answered(who, Receipt(committed.transfer, intent=committed.intent_leaf), queued=True)
         if waits:
             doubt = entries.in_doubt(committed, failure, self.process, now)
-            await self._step(committed, Event.OUTCOME_UNKNOWN, now, doubt, receipt=None, status=failure.status, failure=failure)
+            await self._step(
+                committed, Event.OUTCOME_UNKNOWN, now, doubt, receipt=None, status=failure.status, failure=failure
+            )
             return Answered(who, Receipt(committed.transfer, intent=committed.intent_leaf), failure=failure)
         sent, back = getattr(failure, "evidence_out", b""), getattr(failure, "evidence_in", b"")
         outcome = entries.failed(committed, failure, sent, back, now)
         receipt = Receipt(committed.transfer, intent=committed.intent_leaf, outcome=outcome.leaf)
         event = Event.PROVIDER_REFUSED if refused else Event.PROVIDER_DOWN
         evidence = self._sealed(who, evidence_of(failure), now)
-        await self._step(committed, event, now, outcome, receipt=receipt, status=failure.status, failure=failure, vault=evidence)
+        await self._step(
+            committed, event, now, outcome, receipt=receipt, status=failure.status, failure=failure, vault=evidence
+        )
         return Answered(who, receipt, failure=failure)
 
     async def _step(
@@ -324,7 +342,11 @@ class Exchange:
                 return stood(connection, self.vault, first, self.hash_id(who.message_id))
         except Ours as failure:
             if failure.code == TAMPERED:
-                log.critical("transfer %s: %s was changed in the database; a repeat is not answered", first, failure.facts["what"])
+                log.critical(
+                    "transfer %s: %s was changed in the database; a repeat is not answered",
+                    first,
+                    failure.facts["what"],
+                )
             raise
 
     # --- refusals -----------------------------------------------------------------------------------------------------
@@ -345,7 +367,9 @@ class Exchange:
                 if flood.count == 1:
                     asyncio.get_running_loop().call_later(SECONDS, self._end_flood, flood)
                 return Refused(received, failure, Receipt(flood.received.transfer), None)
-        entry = entries.refusal(received, snapshot, failure, addressed, authenticated, requested, self.clock(), self.hash_id)
+        entry = entries.refusal(
+            received, snapshot, failure, addressed, authenticated, requested, self.clock(), self.hash_id
+        )
         try:
             await self._log(entry)
         except Ours as broken:
@@ -356,7 +380,15 @@ class Exchange:
         if not self.floods.end(flood):
             return
         entry = entries.refusal(
-            flood.received, flood.snapshot, flood.failure, None, None, None, self.clock(), self.hash_id, count=flood.count
+            flood.received,
+            flood.snapshot,
+            flood.failure,
+            None,
+            None,
+            None,
+            self.clock(),
+            self.hash_id,
+            count=flood.count,
         )
         task = asyncio.ensure_future(self._log(entry))
         self._writing.add(task)
@@ -382,7 +414,9 @@ class Exchange:
 
     # --- small parts --------------------------------------------------------------------------------------------------
 
-    def _sealed(self, who: Requested, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE) -> tuple[VaultRow, ...]:
+    def _sealed(
+        self, who: Requested, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE
+    ) -> tuple[VaultRow, ...]:
         contract = who.contract.contract
         keep = keeping(contract.evidence, contract.retention_months, who.operation.pattern)
         return self.vault.seal_kept(keep, who.received.transfer, parts, now, bound)

@@ -36,7 +36,10 @@ register(
             Branch.THEIRS,
             409,
             Words("Mã thông điệp đã dùng cho nội dung khác", "Message id used for another body"),
-            Words("Mã {message} đã dùng cho một thông điệp có nội dung khác.", "Id {message} was used for a message with another body."),
+            Words(
+                "Mã {message} đã dùng cho một thông điệp có nội dung khác.",
+                "Id {message} was used for a message with another body.",
+            ),
             Words("Dùng mã mới cho thông điệp mới.", "Use a new id for a new message."),
         ),
         Kind(
@@ -45,7 +48,10 @@ register(
             409,
             Words("Thông điệp đang được xử lý", "Still in progress"),
             Words("Lần gửi đầu ({transfer}) chưa xong.", "The first one ({transfer}) is still in progress."),
-            Words("Chờ theo Retry-After rồi hỏi lại cùng mã.", "Wait as Retry-After says, then ask again with the same id."),
+            Words(
+                "Chờ theo Retry-After rồi hỏi lại cùng mã.",
+                "Wait as Retry-After says, then ask again with the same id.",
+            ),
         ),
         Kind(
             "operation.newer",
@@ -70,7 +76,10 @@ register(
                 "Chưa có hệ thống nào được đăng ký nhận {operation} của {contract} với nội dung này.",
                 "No system is registered to take {operation} of {contract} for this message.",
             ),
-            Words("Cơ quan vận hành cần khai báo tuyến; hãy báo cho họ.", "The operator must add a route; please tell them."),
+            Words(
+                "Cơ quan vận hành cần khai báo tuyến; hãy báo cho họ.",
+                "The operator must add a route; please tell them.",
+            ),
         ),
         Kind(
             "route.suspended",

@@ -8,7 +8,7 @@ import json
 import gateway.exchange.failures  # noqa: F401  registers the code that stands for an unknown one
 from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
 from contracts.base.times import rfc3339
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from gateway.exchange.stages import Authorised, Decoded, Message, Receipt, Requested
 from gateway.exchange.states import State
 from gateway.journal.write import TransferRow
@@ -25,7 +25,13 @@ def masked(authorised: Authorised, answer: Message) -> Message:
 
 
 def row_of(
-    decoded: Decoded, now: float, process: str, *, state: State, provider: System | None, answered: Receipt | None = None
+    decoded: Decoded,
+    now: float,
+    process: str,
+    *,
+    state: State,
+    provider: System | None,
+    answered: Receipt | None = None,
 ) -> TransferRow:
     """The row of a new transfer."""
     who = decoded.requested

@@ -17,12 +17,12 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, Engine, select
 
 from contracts.base.errors import Policy
-from contracts.model import Contract, Pattern
+from contracts.canonical.model import Contract, Pattern
 from gateway.exchange.stages import Authorised, Decoded, Requested
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.journal.write import QuotaUse
 from gateway.registry.snapshot import Snapshot
-from security.grants import Decision, Grant, quota_refusal
+from security.grants.grants import Decision, Grant, quota_refusal
 
 _MOST: Final = 10_000
 
@@ -69,7 +69,9 @@ class Quotas:
         """The decision without the grants of which it is known already that this call would be one too many; None if no grant is left."""
         if not self._full:
             return decision
-        return decision.without({use.grant_id for use in uses_of(decision, asked.agency, asked.at) if use in self._full})
+        return decision.without(
+            {use.grant_id for use in uses_of(decision, asked.agency, asked.at) if use in self._full}
+        )
 
     def narrowed(self, asked: Asked, decision: Decision, full: UsedUp) -> Decision:
         """The decision without the grant that the journal found to be used up, which is remembered for those that come after."""
@@ -92,7 +94,9 @@ class Quotas:
         only where nothing else allows it does it count against them, for the first time."""
         asked = asked_by(requested)
         decision = decide(asked)
-        if not decision.limited or requested.operation.pattern is Pattern.SUBMIT:  # the answer to what was handed in is our own word
+        if (
+            not decision.limited or requested.operation.pattern is Pattern.SUBMIT
+        ):  # the answer to what was handed in is our own word
             return Authorised(requested, decision), ()
         counted = await asyncio.to_thread(self._counted, first)
         left = decision.without({grant.id for grant in decision.limited} - counted)
@@ -110,13 +114,18 @@ class Quotas:
             (table.message_id, requested.message_id),
         )
         with self._engine.connect() as connection:
-            return connection.execute(select(table.id).where(*(column == value for column, value in message))).first() is not None
+            return (
+                connection.execute(select(table.id).where(*(column == value for column, value in message))).first()
+                is not None
+            )
 
     def _counted(self, transfer: str) -> set[str]:
         """The grants that let a transfer through, as the log has them."""
         with self._engine.connect() as connection:
             for table in tables.LOGS:
-                found = connection.scalar(select(table.c.entry).where(table.c.transfer == transfer, table.c.phase == "intent"))
+                found = connection.scalar(
+                    select(table.c.entry).where(table.c.transfer == transfer, table.c.phase == "intent")
+                )
                 if found is not None:
                     entry = json.loads(bytes(found))
                     return {entry["grant"], *entry.get("also", ())}
@@ -147,7 +156,11 @@ def refused(asked: Asked) -> Policy:
 
 def uses_of(decision: Decision, agency: str, now: float) -> tuple[QuotaUse, ...]:
     """One call by an agency, against each grant that has a quota."""
-    return tuple(sorted(use for grant in decision.limited if (use := use_of(grant, agency, now)) is not None)) if decision.limited else ()
+    return (
+        tuple(sorted(use for grant in decision.limited if (use := use_of(grant, agency, now)) is not None))
+        if decision.limited
+        else ()
+    )
 
 
 def use_of(grant: Grant, agency: str, now: float) -> QuotaUse | None:
@@ -163,5 +176,10 @@ def used(connection: Connection, grant: Grant, agency: str, now: float) -> int:
     if use is None:
         return 0
     table = tables.quota_use.c
-    wanted = ((table.grant_id, use.grant_id), (table.agency, use.agency), (table.per, use.per), (table.begins, use.begins))
+    wanted = (
+        (table.grant_id, use.grant_id),
+        (table.agency, use.agency),
+        (table.per, use.per),
+        (table.begins, use.begins),
+    )
     return int(connection.scalar(select(table.used).where(*(column == value for column, value in wanted))) or 0)

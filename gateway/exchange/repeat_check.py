@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, select
 from contracts.base.errors import Ours
 from gateway.exchange.forms import receipt_of
 from gateway.exchange.states import FINAL, State
-from gateway.journal import tables
 from gateway.journal.logged import Logged, entry_of
+from gateway.journal.schema import tables
 from gateway.vault.classes import SALT_PART
 from gateway.vault.integrity import intent_of, matches, request_of, tampered
 from gateway.vault.salting import unpack
@@ -70,7 +70,9 @@ def _check_end(row: Row[Any], state: State, intent: Logged, outcome: Logged | No
     for column in ("status", "failure"):
         if outcome.value.get(column) != getattr(row, column):
             raise tampered(row.id, f"transfer.{column}")
-    if (row.answer_ref == f"{row.id}/answer") != (state in ANSWERED) or (row.answer_ref is not None and state not in ANSWERED):
+    if (row.answer_ref == f"{row.id}/answer") != (state in ANSWERED) or (
+        row.answer_ref is not None and state not in ANSWERED
+    ):
         raise tampered(row.id, "transfer.answer_ref")
     try:
         receipt = receipt_of(row.id, row.receipt)

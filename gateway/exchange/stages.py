@@ -13,12 +13,12 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from contracts.base.errors import Failure
-from contracts.compiled import Codec, CompiledContract
-from contracts.model import Operation
+from contracts.canonical.model import Operation
+from contracts.compiled.contract import Codec, CompiledContract
 from gateway.journal.write import ReplayKey
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-from security.grants import Decision
+from security.grants.grants import Decision
 from security.keys import VerifyKey
 
 Message = dict[str, Any]

@@ -27,12 +27,18 @@ def decode(cursor: str, contract: str) -> int:
     try:
         if len(cursor) > _LONGEST:
             raise ValueError
-        version, feed, text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("utf-8").split(" ")
+        version, feed, text = (
+            base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("utf-8").split(" ")
+        )
         offset = whole_number(text)
         if version != _VERSION or offset is None or encode(feed, offset) != cursor:
             raise ValueError
     except (ValueError, binascii.Error):
         raise Theirs("feed.bad-cursor", contract=contract, reason=_STRANGE) from None
     if feed != contract:
-        raise Theirs("feed.bad-cursor", contract=contract, reason=Words(f"con trỏ của nguồn tin {feed}", f"it belongs to the feed {feed}"))
+        raise Theirs(
+            "feed.bad-cursor",
+            contract=contract,
+            reason=Words(f"con trỏ của nguồn tin {feed}", f"it belongs to the feed {feed}"),
+        )
     return offset

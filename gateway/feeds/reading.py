@@ -25,7 +25,8 @@ from contracts.base.errors import Finding, Ours, Theirs, Words
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import read_json
 from gateway.feeds import cursor as cursors
-from gateway.journal import epochs, tables
+from gateway.journal import epochs
+from gateway.journal.schema import tables
 from gateway.vault import binding
 from gateway.vault.vault import Opened, Vault
 
@@ -70,14 +71,18 @@ class _Row:
         return f"{self.transfer}/canonical"
 
 
-def read(connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault, mask: Mask | None = None) -> Page:
+def read(
+    connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault, mask: Mask | None = None
+) -> Page:
     """Up to `limit` events after the cursor; `after` None reads from the start. `feed.bad-cursor` for a cursor of elsewhere."""
     rows, next, more = _rows(connection, contract, after, limit)
     bodies = _bodies(connection, contract, rows, vault)
     events: list[CloudEvent] = []
     for row in rows:
         body = bodies.found[row.offset]
-        event: CloudEvent = json.loads(row.event if body is not None or row.offset not in bodies.tampered else _bare(row))
+        event: CloudEvent = json.loads(
+            row.event if body is not None or row.offset not in bodies.tampered else _bare(row)
+        )
         event["sequence"] = f"{row.offset:020d}"
         event["sequencedtime"] = rfc3339(row.sequenced)
         if body is None:
@@ -96,7 +101,9 @@ def read_raw(connection: Connection, contract: str, after: str | None, limit: in
     events: list[bytes] = []
     for row in rows:
         body = bodies.found[row.offset]
-        head = (row.event if body is not None or row.offset not in bodies.tampered else _bare(row)).rstrip()[:-1].encode()
+        head = (
+            (row.event if body is not None or row.offset not in bodies.tampered else _bare(row)).rstrip()[:-1].encode()
+        )
         tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
         end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
         events.append(head + tail + end)
@@ -127,11 +134,19 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: 
         body = opened.get(row.body)
         found[row.offset] = body.plain if isinstance(body, Opened) else None
         bound = body.binding if isinstance(body, Opened) else None
-        if row.body_ref != row.body or isinstance(body, Ours) or bound is not None and bound != binding.of_event(contract, row.event):
+        if (
+            row.body_ref != row.body
+            or isinstance(body, Ours)
+            or bound is not None
+            and bound != binding.of_event(contract, row.event)
+        ):
             found[row.offset] = None
             tampered.append(row.offset)
             _logger.critical(
-                "feed %s: the event %d (transfer %s) was changed in the database; it is not shown", contract, row.offset, row.transfer
+                "feed %s: the event %d (transfer %s) was changed in the database; it is not shown",
+                contract,
+                row.offset,
+                row.transfer,
             )
     shut = [row.body for row in rows if found[row.offset] is None and row.offset not in tampered]
     return _Bodies(found, vault.ended(connection, shut) if shut else {}, tuple(tampered))
@@ -162,11 +177,18 @@ def _rows(connection: Connection, contract: str, after: str | None, limit: int) 
 def _check_place(connection: Connection, contract: str, offset: int) -> None:
     """Whether the event that the cursor names is here: not where it is of a part that a restore lost, or was never given."""
     table = tables.feed_event.c
-    last = connection.execute(select(func.max(table.offset)).where(table.contract == contract, table.offset <= offset)).scalar() or 0
+    last = (
+        connection.execute(
+            select(func.max(table.offset)).where(table.contract == contract, table.offset <= offset)
+        ).scalar()
+        or 0
+    )
     if last == offset:
         return
     if epochs.epoch(connection):
         again = cursors.encode(contract, last)
         finding = Finding("after", "", "a cursor of what the restore lost", "restored", again)
         raise Theirs("feed.restored", findings=[finding], contract=contract, last=last, cursor=again)
-    raise Theirs("feed.bad-cursor", contract=contract, reason=Words("vượt quá tin mới nhất", "it lies behind the newest event"))
+    raise Theirs(
+        "feed.bad-cursor", contract=contract, reason=Words("vượt quá tin mới nhất", "it lies behind the newest event")
+    )

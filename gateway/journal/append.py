@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, insert
 
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 
 

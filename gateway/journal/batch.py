@@ -46,11 +46,11 @@ _QUEUE: Final = QueueRow._fields
 assert TransferRow._fields == TRANSFER_COLUMNS
 
 
-class Entangled(Exception):
+class DependentWrites(Exception):
     """Units of this batch depend on each other; take them one by one."""
 
 
-class _Full(Entangled):
+class _Full(DependentWrites):
     """A quota is used up by units of this batch: which of them still fit is told one by one."""
 
     def __init__(self, use: QuotaUse) -> None:
@@ -94,7 +94,9 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: 
     return results
 
 
-def one_by_one(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: Promised) -> list[Written | Exception]:
+def one_by_one(
+    sql: Statements, cursor: Cursor, units: Sequence[Write], promised: Promised
+) -> list[Written | Exception]:
     """The careful way: a unit that fails takes only itself out. What is not the fault of a unit is raised."""
     results: dict[int, Written | Exception] = {}
     # Those that count against quotas come last, and the rows of all their quotas are taken before, in one order for all processes, since these
@@ -132,21 +134,23 @@ def _check_entangled(units: Sequence[Write]) -> None:
         touched = unit.transfer.id if unit.transfer is not None else unit.change.id if unit.change is not None else None
         if touched is not None:
             if touched in transfers:
-                raise Entangled
+                raise DependentWrites
             transfers.add(touched)
         if unit.queue is not None:
             if unit.queue.transfer in queued:
-                raise Entangled  # an upsert takes a row once
+                raise DependentWrites  # an upsert takes a row once
             queued.add(unit.queue.transfer)
         if unit.replay is not None:
             if unit.change is not None:
                 guarded.add(unit.replay.key)  # it stays only if the guard holds
             keys.add(unit.replay.key)
     if guarded and sum(1 for unit in units if unit.replay is not None and unit.replay.key in guarded) > len(guarded):
-        raise Entangled
+        raise DependentWrites
 
 
-def _replays(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised) -> None:
+def _replays(
+    sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised
+) -> None:
     first: dict[bytes, float] = {}
     for number, unit in enumerate(units):
         if (replay := unit.replay) is not None:
@@ -167,7 +171,9 @@ def _replays(sql: Statements, cursor: Cursor, units: Sequence[Write], results: l
                 results[number] = REPLAYED
 
 
-def _transfers(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised) -> None:
+def _transfers(
+    sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised
+) -> None:
     wanted: dict[tuple[str, str, str, str], int] = {}
     repeats: list[int] = []
     for number, unit in enumerate(units):
@@ -192,7 +198,9 @@ def _transfers(sql: Statements, cursor: Cursor, units: Sequence[Write], results:
             results[number] = _duplicate(sql, cursor, row)
 
 
-def _changes(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised) -> None:
+def _changes(
+    sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised
+) -> None:
     numbers: list[int] = []
     rows: list[TransferChange] = []
     for number, unit in enumerate(units):
@@ -236,7 +244,7 @@ def _duplicate(sql: Statements, cursor: Cursor, row: TransferRow) -> Written:
         cursor.execute(sql.existing_id, (row.id,))
         found = cursor.fetchone()
     if found is None:
-        raise Entangled  # it went away between the two statements: look again
+        raise DependentWrites  # it went away between the two statements: look again
     existing = dict(zip(TRANSFER_COLUMNS, found, strict=True))
     existing["idempotent"] = bool(existing["idempotent"])
     return Written(Verdict.DUPLICATE, existing)

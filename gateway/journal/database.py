@@ -36,7 +36,9 @@ def open_engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(
-            parsed, hide_parameters=True, connect_args={"timeout": 10.0, "cached_statements": 512, "check_same_thread": False}
+            parsed,
+            hide_parameters=True,
+            connect_args={"timeout": 10.0, "cached_statements": 512, "check_same_thread": False},
         )
         event.listen(engine, "do_connect", _made_private)
         event.listen(engine, "connect", _on_connect_sqlite)

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.journal import tables
+from gateway.journal.schema import tables
 
 KEY: Final = "feed.epoch"
 OFFSETS: Final = (
@@ -33,6 +33,8 @@ def base(connection: Connection) -> int:
 def begin(connection: Connection) -> int:
     """Begin the next epoch; its number."""
     number = epoch(connection) + 1
-    if not connection.execute(update(tables.instance).where(tables.instance.c.key == KEY).values(value=str(number))).rowcount:
+    if not connection.execute(
+        update(tables.instance).where(tables.instance.c.key == KEY).values(value=str(number))
+    ).rowcount:
         connection.execute(insert(tables.instance).values(key=KEY, value=str(number)))
     return number

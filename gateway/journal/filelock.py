@@ -30,7 +30,9 @@ class FileLock:
             return
         self._thread.acquire()
         try:
-            if self._files is None or self._owner != os.getpid():  # a fork shares its parent's lock: it needs files of its own
+            if (
+                self._files is None or self._owner != os.getpid()
+            ):  # a fork shares its parent's lock: it needs files of its own
                 self._owner = os.getpid()
                 self._files = (_open(self.path), _open(self.path.with_name(self.path.name + ".turn")))
             lock, turnstile = self._files
@@ -61,7 +63,9 @@ class FileLock:
         self.acquire()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.release()
 
 

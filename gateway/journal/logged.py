@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from gateway.journal import tables
-from security.merkle import leaf_hash
+from gateway.journal.schema import tables
+from security.transparency.merkle import leaf_hash
 
 
 class Logged(NamedTuple):
@@ -25,7 +25,9 @@ class Logged(NamedTuple):
 
 def entry_of(connection: Connection, transfer: str, phase: str) -> Logged | None:
     for table in tables.LOGS:
-        row = connection.execute(select(table.c.entry, table.c.leaf).where(table.c.transfer == transfer, table.c.phase == phase)).first()
+        row = connection.execute(
+            select(table.c.entry, table.c.leaf).where(table.c.transfer == transfer, table.c.phase == phase)
+        ).first()
         if row is not None:
             raw = bytes(row[0])
             leaf = leaf_hash(raw)
@@ -46,6 +48,10 @@ def told_of(entry: Mapping[str, Any]) -> dict[str, object]:
     """What the entry of an intent says of the columns of its transfer, by their names."""
     caller = entry.get("caller")
     who = caller if isinstance(caller, dict) else {}
-    said: dict[str, object] = {"id": entry.get("transfer"), "caller_agency": who.get("agency"), "caller_system": who.get("system")}
+    said: dict[str, object] = {
+        "id": entry.get("transfer"),
+        "caller_agency": who.get("agency"),
+        "caller_system": who.get("system"),
+    }
     said |= {name: entry.get(name) for name in ("contract", "operation", "bundle", "provider")}
     return said | {"grant_id": entry.get("grant")}

@@ -16,8 +16,8 @@ from sqlalchemy import Engine, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 
 BEAT_SECONDS: Final = 2.0
 
@@ -36,7 +36,15 @@ def register(engine: Engine, process_id: str, kind: str, now: float | None = Non
     """Make the row of this process, alive from now on; a row of that id that stands already is left as it is."""
     at = time.time() if now is None else now
     insert = insert_sqlite if engine.dialect.name == "sqlite" else insert_postgresql
-    row = {"id": process_id, "kind": kind, "pid": os.getpid(), "host": host(), "started": at, "seen": at, "state": "alive"}
+    row = {
+        "id": process_id,
+        "kind": kind,
+        "pid": os.getpid(),
+        "host": host(),
+        "started": at,
+        "seen": at,
+        "state": "alive",
+    }
     with writing(engine) as connection:
         connection.execute(insert(tables.process).values(row).on_conflict_do_nothing())
 
@@ -45,7 +53,9 @@ def end(engine: Engine, process_id: str) -> None:
     """This process is done; what it left open is for the keeper."""
     with writing(engine) as connection:
         connection.execute(
-            update(tables.process).where(tables.process.c.id == process_id, tables.process.c.state == "alive").values(state="ended")
+            update(tables.process)
+            .where(tables.process.c.id == process_id, tables.process.c.state == "alive")
+            .values(state="ended")
         )
 
 

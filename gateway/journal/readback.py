@@ -67,7 +67,15 @@ class Promised:
         _compare(sql, cursor, "transfer", TRANSFER_COLUMNS, "id", self.transfers, self.transfers.values())
         _compare(sql, cursor, "feed_pending", FeedRow._fields, "transfer", self.feed, self.feed.values())
         _compare(sql, cursor, "queue", QueueRow._fields, "transfer", self.queue, self.queue.values())
-        _compare(sql, cursor, "log_pending", LogRow._fields, "transfer", dict.fromkeys(key for key, _ in self.log), self.log.values())
+        _compare(
+            sql,
+            cursor,
+            "log_pending",
+            LogRow._fields,
+            "transfer",
+            dict.fromkeys(key for key, _ in self.log),
+            self.log.values(),
+        )
         _compare(sql, cursor, "vault", _SEALED, "id", self.vault, map(_sealed, self.vault.values()))
         if self.changes:
             stands = {row[0]: row for row in sql.read(cursor, "transfer", _CHANGED, "id", tuple(self.changes))}
@@ -77,7 +85,13 @@ class Promised:
 
 
 def _compare(
-    sql: Statements, cursor: Cursor, table: str, columns: tuple[str, ...], key: str, keys: Mapping[Any, object], rows: Iterable[Row]
+    sql: Statements,
+    cursor: Cursor,
+    table: str,
+    columns: tuple[str, ...],
+    key: str,
+    keys: Mapping[Any, object],
+    rows: Iterable[Row],
 ) -> None:
     if keys:
         missing = set(rows) - set(sql.read(cursor, table, columns, key, tuple(keys)))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.journal.write import TransferChange
 
 Row = tuple[Any, ...]
@@ -86,7 +86,9 @@ class Statements:
     def insert(self, cursor: Cursor, table: str, columns: tuple[str, ...], rows: Sequence[Row], tail: str = "") -> None:
         self._run(cursor, f"INSERT INTO {table} ({', '.join(columns)}) VALUES ", columns, None, rows, tail)
 
-    def insert_new(self, cursor: Cursor, table: str, columns: tuple[str, ...], rows: Sequence[Row], key: str) -> set[Any]:
+    def insert_new(
+        self, cursor: Cursor, table: str, columns: tuple[str, ...], rows: Sequence[Row], key: str
+    ) -> set[Any]:
         """Insert what is new; the values of `key` of the rows that went in."""
         head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
         return self._run(cursor, head, columns, None, rows, f" ON CONFLICT DO NOTHING RETURNING {key}")
@@ -96,7 +98,9 @@ class Statements:
         head = f"WITH step ({', '.join(_CHANGE_COLUMNS)}) AS (VALUES "
         return self._run(cursor, head, _CHANGE_COLUMNS, None if self.sqlite else _CHANGE_TYPES, rows, _CHANGE_TAIL)
 
-    def read(self, cursor: Cursor, table: str, columns: tuple[str, ...], key: str, values: tuple[Any, ...]) -> list[Row]:
+    def read(
+        self, cursor: Cursor, table: str, columns: tuple[str, ...], key: str, values: tuple[Any, ...]
+    ) -> list[Row]:
         """The rows whose `key` is one of these values, in no order."""
         if not self.sqlite:
             cursor.execute(self._reads(table, columns, key, 1), (list(values),))
@@ -116,7 +120,13 @@ class Statements:
         return f"SELECT {', '.join(columns)} FROM {table} WHERE {key} {which}"
 
     def _run(
-        self, cursor: Cursor, head: str, columns: tuple[str, ...], types: tuple[str, ...] | None, rows: Sequence[Row], tail: str
+        self,
+        cursor: Cursor,
+        head: str,
+        columns: tuple[str, ...],
+        types: tuple[str, ...] | None,
+        rows: Sequence[Row],
+        tail: str,
     ) -> set[Any]:
         back: set[Any] = set()
         start, left = 0, len(rows)

@@ -58,7 +58,7 @@ class QueueRow(NamedTuple):
 
 
 class TransferRow(NamedTuple):
-    """The columns of a new transfer (`gateway.journal.tables.transfer`)."""
+    """The columns of a new transfer (`gateway.journal.schema.tables.transfer`)."""
 
     id: str
     state: str
@@ -128,7 +128,9 @@ class Write(NamedTuple):
 class Verdict(StrEnum):
     COMMITTED = "committed"
     REPLAYED = "replayed"  # the replay key stands already: the very same signed bytes came before
-    DUPLICATE = "duplicate"  # the message id stands already: `existing` is that transfer's row; only the replay key was written
+    DUPLICATE = (
+        "duplicate"  # the message id stands already: `existing` is that transfer's row; only the replay key was written
+    )
     FULL = "full"  # the quota of one of its grants is used up, `full`: nothing was written
     FENCED = "fenced"  # the step no longer applies: the keeper took the transfer, or declared this process dead
 

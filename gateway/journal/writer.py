@@ -66,13 +66,17 @@ class Journal:
         batch_size: int = BATCH,
     ) -> None:
         self.process_id: Final = process_id
-        self.fenced = False  # True: the keeper declared this process dead; nothing it writes counts any more, it must end
+        self.fenced = (
+            False  # True: the keeper declared this process dead; nothing it writes counts any more, it must end
+        )
         self._engine: Final = engine
         self._kind: Final = kind
         self._limit: Final = limit
         self._size: Final = batch_size
         self._sql: Final = Statements(engine.dialect.name)
-        self._lock: Final = lock if isinstance(lock, FileLock) else FileLock(lock if engine.dialect.name == "sqlite" else None)
+        self._lock: Final = (
+            lock if isinstance(lock, FileLock) else FileLock(lock if engine.dialect.name == "sqlite" else None)
+        )
         self._begin: Final = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
         self._queue: Final[SimpleQueue[_Job | None]] = SimpleQueue()
         self._gate: Final = threading.Lock()
@@ -173,7 +177,7 @@ class Journal:
                     return self._after_doubt(units, error)
                 if isinstance(error, Altered):
                     return self._altered(units, error)
-                if isinstance(error, batch.Entangled) or self._sql.fault_of_unit(error):
+                if isinstance(error, batch.DependentWrites) or self._sql.fault_of_unit(error):
                     return self._write_carefully(units)
                 if not self._sql.worth_repeating(error):
                     return self._unavailable(units, error)
@@ -261,7 +265,9 @@ class Journal:
 
     def _altered(self, units: Sequence[Write], error: Altered) -> _Results:
         """The database says that it wrote, and does not hold it: nothing of the batch is kept, and whoever runs this is told."""
-        _log.critical("a batch of %d units was taken back: %s; the database is not as this program made it", len(units), error)
+        _log.critical(
+            "a batch of %d units was taken back: %s; the database is not as this program made it", len(units), error
+        )
         self._disconnect()
         return [Ours("journal.altered", what=error.what) for _unit in units]
 
@@ -300,7 +306,9 @@ class Journal:
         loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Written], Written | Exception]]] = {}
         for (_unit, future, loop), result in zip(jobs, results, strict=True):
             if isinstance(result, Exception) and not isinstance(result, Ours):
-                result = Ours("journal.row-refused", reason=str(result).splitlines()[0] if str(result) else type(result).__name__)
+                result = Ours(
+                    "journal.row-refused", reason=str(result).splitlines()[0] if str(result) else type(result).__name__
+                )
             if isinstance(future, BlockingFuture):
                 if isinstance(result, Written):
                     future.set_result(result)

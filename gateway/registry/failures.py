@@ -48,7 +48,10 @@ register(
                 "Tài liệu đăng ký có {count} lỗi; chưa có thay đổi nào được áp dụng.",
                 "The registry document has {count} mistakes; nothing of it was applied.",
             ),
-            Words("Sửa từng lỗi theo đường dẫn được nêu rồi áp dụng lại.", "Mend each one at the path given, then apply it again."),
+            Words(
+                "Sửa từng lỗi theo đường dẫn được nêu rồi áp dụng lại.",
+                "Mend each one at the path given, then apply it again.",
+            ),
         ),
         Kind(
             "registry.unknown",
@@ -107,7 +110,10 @@ register(
             "grant.mask-unshown",
             Branch.THEIRS,
             422,
-            Words("Có trường bị che mà bên nhận không nhận biết được", "The grant hides what its reader could not tell from missing"),
+            Words(
+                "Có trường bị che mà bên nhận không nhận biết được",
+                "The grant hides what its reader could not tell from missing",
+            ),
             Words(
                 "Quyền {grant} che {count} trường mà dạng dữ liệu của bên nhận không ghi được là «không được xem».",
                 "Grant {grant} hides {count} fields that the format of its reader cannot show as not permitted.",
@@ -122,7 +128,10 @@ register(
             Branch.THEIRS,
             409,
             Words("Khóa này đã thuộc cán bộ khác", "The key is another officer's"),
-            Words("Khóa khai cho {id} đã được đăng ký cho một cán bộ khác.", "The key given for {id} is registered for another officer."),
+            Words(
+                "Khóa khai cho {id} đã được đăng ký cho một cán bộ khác.",
+                "The key given for {id} is registered for another officer.",
+            ),
             Words("Mỗi cán bộ tạo khóa riêng và giữ riêng.", "Each officer makes a key of their own, and keeps it."),
         ),
         Kind(
@@ -152,7 +161,10 @@ register(
             Branch.THEIRS,
             409,
             Words("Khóa đã bị thu hồi", "The key was revoked"),
-            Words("Khóa {id} đã bị thu hồi; việc thu hồi là vĩnh viễn.", "The key {id} was revoked, and a revocation is final."),
+            Words(
+                "Khóa {id} đã bị thu hồi; việc thu hồi là vĩnh viễn.",
+                "The key {id} was revoked, and a revocation is final.",
+            ),
             Words("Tạo khóa mới với mã mới, rồi đăng ký.", "Make a new key with a new id, then enrol that."),
         ),
         Kind(
@@ -174,7 +186,10 @@ register(
             Branch.POLICY,
             403,
             Words("Yêu cầu chứng thư mang tên hệ thống khác", "The request names another system"),
-            Words("Yêu cầu chứng thư mang tên {named}, không phải {system}.", "The certificate request names {named}, not {system}."),
+            Words(
+                "Yêu cầu chứng thư mang tên {named}, không phải {system}.",
+                "The certificate request names {named}, not {system}.",
+            ),
             Words(
                 "Tạo lại yêu cầu với subjectAltName urn:lgsp:system:{system}.",
                 "Make the request anew with subjectAltName urn:lgsp:system:{system}.",
@@ -199,7 +214,10 @@ register(
             Branch.THEIRS,
             409,
             Words("Khóa gốc không có trên máy này", "The root key is not on this machine"),
-            Words("Không có {file}: cấp tổ chức phát hành mới cần khóa gốc.", "There is no {file}: a new issuer is signed by the root."),
+            Words(
+                "Không có {file}: cấp tổ chức phát hành mới cần khóa gốc.",
+                "There is no {file}: a new issuer is signed by the root.",
+            ),
             Words(
                 "Đưa khóa gốc từ nơi cất giữ về đúng tệp này cho việc đó, rồi cất lại.",
                 "Bring the root key from where it is kept to this file for the ceremony, then take it away again.",
@@ -236,7 +254,8 @@ register(
             409,
             Words("Số phiên bản không tăng", "The version does not grow"),
             Words(
-                "{contract} đang ở bản {before}; không thể công bố bản {version}.", "{contract} is at {before}; {version} cannot follow it."
+                "{contract} đang ở bản {before}; không thể công bố bản {version}.",
+                "{contract} is at {before}; {version} cannot follow it.",
             ),
             Words(
                 "Đặt version lớn hơn; muốn quay lại bản trước, dùng `lgsp contract publish --rollback`.",
@@ -273,7 +292,10 @@ register(
             Branch.THEIRS,
             409,
             Words("Không có phiên bản cũ hơn", "There is no older version"),
-            Words("{contract} {version} là bản đầu tiên được công bố.", "{contract} {version} is the first that was published."),
+            Words(
+                "{contract} {version} là bản đầu tiên được công bố.",
+                "{contract} {version} is the first that was published.",
+            ),
             Words("Công bố một bản mới thay cho nó.", "Publish a new version in its place."),
         ),
         Kind(
@@ -285,7 +307,10 @@ register(
                 "Sổ đăng ký không đọc lại được từ {seconds} giây trước; không thể biết quyền nào còn hiệu lực.",
                 "The registry could not be read for {seconds} seconds; what is still in force cannot be known.",
             ),
-            Words("Gửi lại sau ít phút; người vận hành đã được báo.", "Try again in a few minutes; the operators can see it."),
+            Words(
+                "Gửi lại sau ít phút; người vận hành đã được báo.",
+                "Try again in a few minutes; the operators can see it.",
+            ),
         ),
     ]
 )

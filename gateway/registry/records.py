@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from adapters.model import DropFolder, Endpoint
 from contracts.base.errors import Words
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
 from security.keys import VerifyKey
 
 ACTIVE: Final = "active"
@@ -51,7 +51,9 @@ class System:
     state: str = ACTIVE
     active: bool = True
     drop: DropFolder | None = None
-    versions: Mapping[str, str] = field(default_factory=dict)  # "<contract>/v<major>" -> the minor version it is pinned to, or NEWEST
+    versions: Mapping[str, str] = field(
+        default_factory=dict
+    )  # "<contract>/v<major>" -> the minor version it is pinned to, or NEWEST
     contact: Mapping[str, str] = field(default_factory=dict)  # its own, where it is not the agency's
 
     @property
@@ -134,6 +136,16 @@ class Change:
     what: Literal["agency", "system", "authority", "grant", "officer", "route", "key", "bundle", "contract"]
     id: str
     how: Literal[
-        "added", "changed", "removed", "suspended", "resumed", "revoked", "published", "rolled back", "proposed", "approved", "retired"
+        "added",
+        "changed",
+        "removed",
+        "suspended",
+        "resumed",
+        "revoked",
+        "published",
+        "rolled back",
+        "proposed",
+        "approved",
+        "retired",
     ]
     fields: tuple[str, ...] = ()

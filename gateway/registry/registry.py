@@ -19,12 +19,12 @@ from sqlalchemy import Connection, Engine
 
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Failure, Ours
-from contracts.compiled import CompiledContract, compile_bundle
-from gateway.journal import schema
+from contracts.compiled.contract import CompiledContract, compile_bundle
 from gateway.journal.database import snapshot as one_moment
-from gateway.registry.revisions import REVISION, revision
-from gateway.registry.rows import Misfit
-from gateway.registry.sealing import Seal, altered
+from gateway.journal.schema import comparison
+from gateway.registry.seals.revisions import REVISION, revision
+from gateway.registry.seals.rows import Misfit
+from gateway.registry.seals.sealing import Seal, altered
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.registry.versions import load
 
@@ -62,7 +62,7 @@ class Registry:
         self._schema_refused: Failure | None = None
         with one_moment(engine) as connection:
             self._schema_at, self._schema_version = clock(), _schema_version(connection)
-            schema.check_on(connection)
+            comparison.check_on(connection)
             if seal is not None:
                 seal.check(connection)
             self._snapshot = load_snapshot(connection)
@@ -117,7 +117,7 @@ class Registry:
             return
         self._schema_at, self._schema_version = self._clock(), version
         try:
-            schema.check_on(connection)
+            comparison.check_on(connection)
             self._schema_refused = None
         except Failure as failure:
             self._schema_refused = failure
@@ -166,7 +166,11 @@ class Registry:
 
 def _schema_version(connection: Connection) -> int:
     """SQLite's own counter of schema changes; nothing of the kind elsewhere."""
-    return int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one()) if connection.dialect.name == "sqlite" else 0
+    return (
+        int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
+        if connection.dialect.name == "sqlite"
+        else 0
+    )
 
 
 def _without_names(failure: Failure) -> Failure:

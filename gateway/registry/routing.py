@@ -31,7 +31,9 @@ class RouteTable:
                 for value in values:
                     known.setdefault(value, position)
             elif route.when:
-                self._others.append((position, tuple((_path(path), frozenset(values)) for path, values in route.when.items())))
+                self._others.append(
+                    (position, tuple((_path(path), frozenset(values)) for path, values in route.when.items()))
+                )
 
     def find(self, message: Mapping[str, Any]) -> str | None:
         best = len(self.systems)

@@ -19,24 +19,24 @@ from sqlalchemy import Connection, select
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from adapters.model import Endpoint
 from contracts.base.errors import Policy, Words
-from contracts.compiled import Codec, CompiledContract, alive, compile_bundle
-from contracts.model import Contract, Operation
-from contracts.pinned import PinnedCodec, pinned
-from gateway.journal import tables
-from gateway.registry.granting import grants
-from gateway.registry.held import held_until
-from gateway.registry.keys import outside
-from gateway.registry.notices import NO_NOTICE, Notice, notices
-from gateway.registry.officers import officers
+from contracts.canonical.model import Contract, Operation
+from contracts.compiled.contract import Codec, CompiledContract, alive, compile_bundle
+from contracts.compiled.pinned import PinnedCodec, pinned
+from gateway.journal.schema import tables
+from gateway.registry.changes.granting import grants
+from gateway.registry.changes.keys import outside
+from gateway.registry.changes.notices import NO_NOTICE, Notice, notices
+from gateway.registry.changes.officers import officers
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
-from gateway.registry.revisions import revision
+from gateway.registry.restore_lock import held_until
 from gateway.registry.routing import RouteTable
+from gateway.registry.seals.revisions import revision
 from gateway.registry.standing import key_of, standing, standings
 from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
-from security.approvals import Officer
-from security.encryptkeys import EncryptKey
-from security.grants import Decision, Grant, Held, Reason, Request, refusal
+from security.encryption_keys import EncryptKey
+from security.grants.approvals import Officer
+from security.grants.grants import Decision, Grant, Held, Reason, Request, refusal
 from security.keys import VerifyKey
 
 __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snapshot"]
@@ -67,7 +67,9 @@ class Snapshot:
     _methods: Mapping[str, frozenset[str]]
     _ids: frozenset[str]
     authorities: Mapping[str, OutsideAuthority]
-    _pinned: Mapping[tuple[str, str], PinnedCodec]  # (system, contract), where the system understands an older minor version
+    _pinned: Mapping[
+        tuple[str, str], PinnedCodec
+    ]  # (system, contract), where the system understands an older minor version
     held_until: float = 0.0  # of a restored instance: before that nothing is taken in and nothing sent
     _masks: dict[tuple[str, str, Views], Mask | None] = field(default_factory=dict, compare=False, repr=False)
 
@@ -94,7 +96,7 @@ class Snapshot:
 
     def encrypt_keys(self, system: str) -> tuple[EncryptKey, ...]:
         """What bodies to a system may be encrypted for: its keys that are not revoked, newest first. Their validity in time is checked by whoever
-        encrypts (`security.encryptkeys.newest`)."""
+        encrypts (`security.encryption_keys.newest`)."""
         return self._encrypt_keys.get(system, ())
 
     def codec(self, system: System, contract: CompiledContract) -> Codec:
@@ -218,7 +220,8 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         if key.encrypt is not None and key.state == ACTIVE:
             encrypt[key.system] = (*encrypt.get(key.system, ()), key.encrypt)
     systems = {
-        row["id"]: _system(row, agencies, own.get(row["id"], []), encrypt.get(row["id"], ())) for row in _rows(connection, tables.system)
+        row["id"]: _system(row, agencies, own.get(row["id"], []), encrypt.get(row["id"], ()))
+        for row in _rows(connection, tables.system)
     }
     known_officers = officers(connection)
     compiled: dict[str, CompiledContract] = {}
@@ -265,7 +268,10 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
 
 
 def _pinned(
-    connection: Connection, systems: Iterable[System], in_force: Mapping[str, CompiledContract], made: Callable[[str], CompiledContract]
+    connection: Connection,
+    systems: Iterable[System],
+    in_force: Mapping[str, CompiledContract],
+    made: Callable[[str], CompiledContract],
 ) -> dict[tuple[str, str], PinnedCodec]:
     """The codecs of systems that are behind. Systems with one version and one format share theirs."""
     shared: dict[tuple[str, str], PinnedCodec] = {}
@@ -298,7 +304,9 @@ def _agency(row: Mapping[str, Any]) -> Agency:
     )
 
 
-def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey], encrypt: tuple[EncryptKey, ...]) -> System:
+def _system(
+    row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey], encrypt: tuple[EncryptKey, ...]
+) -> System:
     endpoint, drop = None, drop_of(row["endpoint"])
     if row["endpoint"] is not None and drop is None:
         at = json.loads(row["endpoint"])
@@ -336,7 +344,9 @@ def _grants(connection: Connection, agencies: Mapping[str, Agency], known: Mappi
 def _routes(connection: Connection) -> dict[tuple[str, str], RouteTable]:
     found: dict[tuple[str, str], list[Route]] = {}
     table = tables.route
-    for row in connection.execute(select(table).order_by(table.c.contract, table.c.operation, table.c.position)).mappings():
+    for row in connection.execute(
+        select(table).order_by(table.c.contract, table.c.operation, table.c.position)
+    ).mappings():
         when = {path: tuple(values) for path, values in json.loads(row["when"]).items()}
         route = Route(row["contract"], row["operation"], when, row["system"])
         found.setdefault((route.contract, route.operation), []).append(route)

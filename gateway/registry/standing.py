@@ -16,13 +16,13 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection, insert, select, update
 
 from contracts.base.times import rfc3339
-from gateway.journal import tables
-from gateway.registry.keys import UNSPECIFIED
+from gateway.journal.schema import tables
+from gateway.registry.changes.keys import UNSPECIFIED
 from gateway.registry.records import REVOKED, Key, OutsideAuthority, Use
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
+from security.grants.windows import civil
 from security.keys import VerifyKey
-from security.revocation import Status
-from security.windows import civil
+from security.pki.revocation import Status
 
 
 class Standing(NamedTuple):
@@ -37,13 +37,18 @@ def standings(connection: Connection) -> dict[str, list[Status]]:
     """What was said, by thumbprint."""
     found: dict[str, list[Status]] = {}
     for row in connection.execute(select(tables.certificate_status)):
-        said = Status(row.source, row.status == "good", row.this_update, row.next_update, row.digest, row.revoked, row.reason)
+        said = Status(
+            row.source, row.status == "good", row.this_update, row.next_update, row.digest, row.revoked, row.reason
+        )
         found.setdefault(row.thumbprint, []).append(said)
     return found
 
 
 def standing(
-    row: Mapping[str, Any], authorities: Mapping[str, OutsideAuthority], said: Mapping[str, Sequence[Status]], revision: int
+    row: Mapping[str, Any],
+    authorities: Mapping[str, OutsideAuthority],
+    said: Mapping[str, Sequence[Status]],
+    revision: int,
 ) -> Standing:
     """How a key of the registry stands. `revision` is that of the registry, whose state is the word of the embedded authority."""
     name = row["key_id"]
@@ -54,12 +59,16 @@ def standing(
     words = said.get(row["thumbprint"], [])
     for each in words:
         if not each.good:
-            return Standing(REVOKED, math.inf, f"{name}; {_line(each)}", _moment(each.revoked), each.reason or UNSPECIFIED)
+            return Standing(
+                REVOKED, math.inf, f"{name}; {_line(each)}", _moment(each.revoked), each.reason or UNSPECIFIED
+            )
     authority = authorities.get(row["authority"])
     if authority is None or not words:
         return Standing(row["state"], 0.0, f"{name}; unknown")
     last = max(words, key=lambda each: each.next_update)
-    return Standing(row["state"], last.next_update + authority.grace, f"{name}; {_line(last)}; authority={authority.name}")
+    return Standing(
+        row["state"], last.next_update + authority.grace, f"{name}; {_line(last)}; authority={authority.name}"
+    )
 
 
 def _line(said: Status) -> str:

@@ -20,18 +20,18 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from adapters.model import DropFolder, DropRule
 from contracts.base.errors import Policy, Words
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
-from gateway.journal import tables
-from gateway.registry.document import Document
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
+from gateway.journal.schema import tables
+from gateway.registry.changes.document import Document
+from gateway.registry.changes.granting import apply_grants
+from gateway.registry.changes.keys import add_key, apply_authorities, apply_keys, revoke_key
+from gateway.registry.changes.officers import apply_officers
 from gateway.registry.failures import unknown
-from gateway.registry.granting import apply_grants
-from gateway.registry.keys import add_key, apply_authorities, apply_keys, revoke_key
-from gateway.registry.officers import apply_officers
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
-from gateway.registry.revisions import alone, raise_revision, remember, revision
+from gateway.registry.seals.revisions import alone, raise_revision, remember, revision
 from gateway.registry.versions import in_force, minor_of
-from security.chains import Trust
+from security.pki.chains import Trust
 
 __all__ = [
     "add_key", "apply", "mark_withdrawn", "publish_bundle", "put_in_force", "raise_revision", "revision", "revoke_key", "set_state", "systems",
@@ -54,8 +54,12 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
     settled = _settled(connection, document)
     systems = {system.id: _system_row(system, settled[system.id]) for system in document.systems}
     stated = document.stated
-    changes += _merge(connection, tables.agency, "code", "agency", agencies, {key for key in agencies if f"agency {key}" in stated})
-    changes += _merge(connection, tables.system, "id", "system", systems, {key for key in systems if f"system {key}" in stated})
+    changes += _merge(
+        connection, tables.agency, "code", "agency", agencies, {key for key in agencies if f"agency {key}" in stated}
+    )
+    changes += _merge(
+        connection, tables.system, "id", "system", systems, {key for key in systems if f"system {key}" in stated}
+    )
     changes += apply_authorities(connection, document.authorities)
     changes += apply_keys(connection, document.keys, now, embedded)
     changes += apply_officers(connection, document.officers, now)
@@ -64,7 +68,9 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
     _check_contacts(connection)
     for change in changes:
         if change.how == "resumed":  # what was said of it no longer holds
-            connection.execute(delete(tables.notice).where(tables.notice.c.what == change.what, tables.notice.c.id == change.id))
+            connection.execute(
+                delete(tables.notice).where(tables.notice.c.what == change.what, tables.notice.c.id == change.id)
+            )
     if changes:
         raise_revision(connection)
         remember(connection, "registry.applied", repr(now))
@@ -91,10 +97,17 @@ def _settled(connection: Connection, document: Document) -> dict[str, dict[str, 
 
     def kept(system: System, contract: str) -> str | None:
         known = before.get(system.id)
-        return known.versions.get(contract) if known is not None and known.formats.get(contract) == system.formats[contract] else None
+        return (
+            known.versions.get(contract)
+            if known is not None and known.formats.get(contract) == system.formats[contract]
+            else None
+        )
 
     return {
-        system.id: {contract: system.versions.get(contract) or kept(system, contract) or now[contract] for contract in system.formats}
+        system.id: {
+            contract: system.versions.get(contract) or kept(system, contract) or now[contract]
+            for contract in system.formats
+        }
         for system in document.systems
     }
 
@@ -121,7 +134,9 @@ def systems(connection: Connection) -> list[System]:
 def drop_of(endpoint: str | None) -> DropFolder | None:
     """The folder of a system that drops files, from its row's endpoint."""
     at = json.loads(endpoint) if endpoint is not None else {}
-    return DropFolder(at["folder"], tuple(DropRule(**rule) for rule in at["rules"])) if at.get("kind") == "files" else None
+    return (
+        DropFolder(at["folder"], tuple(DropRule(**rule) for rule in at["rules"])) if at.get("kind") == "files" else None
+    )
 
 
 def _system_row(system: System, versions: Mapping[str, str]) -> dict[str, Any]:
@@ -142,7 +157,9 @@ def _check_contacts(connection: Connection) -> None:
     """A live connection needs a contact (article 12.3): a system cannot be active without its own or its agency's."""
     system, agency = tables.system.c, tables.agency.c
     query = select(system.id).join_from(tables.system, tables.agency, agency.code == system.agency)
-    lacking = query.where(system.state == ACTIVE, agency.state == ACTIVE, system.contact.is_(None), agency.contact == "{}")
+    lacking = query.where(
+        system.state == ACTIVE, agency.state == ACTIVE, system.contact.is_(None), agency.contact == "{}"
+    )
     for name in connection.scalars(lacking.order_by(system.id)):
         raise Policy("registry.no-contact", system=name)
 
@@ -208,14 +225,20 @@ def _routes(connection: Connection, document: Document) -> list[Change]:
         contract, operation = key
         connection.execute(delete(table).where(table.c.contract == contract, table.c.operation == operation))
         for position, (when, system) in enumerate(after):
-            connection.execute(insert(table).values(contract=contract, operation=operation, when=when, system=system, position=position))
+            connection.execute(
+                insert(table).values(
+                    contract=contract, operation=operation, when=when, system=system, position=position
+                )
+            )
         how: Literal["added", "removed", "changed"] = "added" if not before else "removed" if not after else "changed"
         changes.append(Change("route", f"{contract} {operation}", how))
     return changes
 
 
-def set_state(connection: Connection, what: Literal["agency", "system", "grant"], name: str, active: bool) -> list[Change]:
-    """Suspend or resume one agency, system or grant; `gateway.registry.notices` tells why."""
+def set_state(
+    connection: Connection, what: Literal["agency", "system", "grant"], name: str, active: bool
+) -> list[Change]:
+    """Suspend or resume one agency, system or grant; `gateway.registry.changes.notices` tells why."""
     table, column = {
         "agency": (tables.agency, tables.agency.c.code),
         "system": (tables.system, tables.system.c.id),
@@ -239,14 +262,16 @@ def set_state(connection: Connection, what: Literal["agency", "system", "grant"]
 def publish_bundle(connection: Connection, bundle: Bundle, compiled: CompiledContract | None = None) -> list[Change]:
     """Store a bundle, by digest, and put it in force for its major version. It is compiled first: what does not hold is not published.
 
-    Whether it may follow what is in force is asked by `gateway.registry.publish`; a new instance has nothing in force."""
+    Whether it may follow what is in force is asked by `gateway.registry.changes.publish`; a new instance has nothing in force."""
     compiled = compiled or compile_bundle(bundle)
     contract = compiled.contract
     changes: list[Change] = []
     table = tables.bundle
     if connection.scalar(select(func.count()).select_from(table).where(table.c.digest == bundle.digest)) == 0:
         connection.execute(
-            insert(table).values(digest=bundle.digest, contract=contract.name, version=contract.version, content=bundle.to_bytes())
+            insert(table).values(
+                digest=bundle.digest, contract=contract.name, version=contract.version, content=bundle.to_bytes()
+            )
         )
         changes.append(Change("bundle", bundle.digest, "added"))
     if put_in_force(connection, contract.name, bundle.digest):

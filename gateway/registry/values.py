@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from contracts.base.errors import Finding, Words
-from security.windows import VIETNAM
+from security.grants.windows import VIETNAM
 
 _FIRST_YEAR: Final = 1970
 
@@ -28,7 +28,12 @@ class Values:
             return {}
         for key in value:
             if not isinstance(key, str) or known is not None and key not in known:
-                self._wrong(f"{path}.{key}".lstrip("."), "unknown", f"one of {', '.join(sorted(known or ()))}", "an unknown name")
+                self._wrong(
+                    f"{path}.{key}".lstrip("."),
+                    "unknown",
+                    f"one of {', '.join(sorted(known or ()))}",
+                    "an unknown name",
+                )
         return {key: item for key, item in value.items() if isinstance(key, str)}
 
     def _list(self, path: str, value: Any) -> list[tuple[str, Any]]:
@@ -38,7 +43,13 @@ class Values:
         return [(f"{path}[{number}]", item) for number, item in enumerate(value)]
 
     def _text(
-        self, path: str, value: Any, pattern: re.Pattern[str] | None = None, *, limit: int = 500, choice: tuple[str, ...] = ()
+        self,
+        path: str,
+        value: Any,
+        pattern: re.Pattern[str] | None = None,
+        *,
+        limit: int = 500,
+        choice: tuple[str, ...] = (),
     ) -> str:
         if not isinstance(value, str) or not value.strip():
             self._wrong(path, "required" if value is None else "type", "a text", kind(value))
@@ -46,7 +57,12 @@ class Values:
         if pattern and not pattern.fullmatch(value):
             self._wrong(path, "pattern", pattern.pattern, value)
         if (unseen := next((each for each in value if _is_unseen(each)), None)) is not None:
-            self._wrong(path, "characters", "a text without control characters or marks that nobody sees", f"U+{ord(unseen):04X}")
+            self._wrong(
+                path,
+                "characters",
+                "a text without control characters or marks that nobody sees",
+                f"U+{ord(unseen):04X}",
+            )
         if len(value) > limit:
             self._wrong(path, "length", f"at most {limit} characters", f"{len(value)} characters")
         if choice and value not in choice:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, false, func, select
 
 from contracts.base.errors import Ours
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
-from gateway.journal import tables
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
+from gateway.journal.schema import tables
 from gateway.registry.failures import unknown
 
 

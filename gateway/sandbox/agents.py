@@ -20,7 +20,7 @@ import yaml
 from contracts.base import safeyaml
 from gateway.agent.secret import new_secret
 from gateway.agent.setup import CONFIG, SECRET
-from gateway.client.identity import write_private
+from gateway.client.identities.identity import write_private
 from gateway.sandbox.ports import next_free
 from gateway.settings import Settings
 
@@ -46,7 +46,10 @@ def prepare(settings: Settings, data: Path, endpoints: Mapping[str, str]) -> Non
         folder, identity = data / FOLDER / system, data / "identities" / system
         if (folder / CONFIG).exists() or not identity.is_dir():
             continue
-        for file in (identity, *identity.iterdir()):  # an older release left them to the umask; the agent uses none that others can write
+        for file in (
+            identity,
+            *identity.iterdir(),
+        ):  # an older release left them to the umask; the agent uses none that others can write
             if not file.is_dir() or file == identity:
                 file.chmod(0o700 if file == identity else 0o600)
         port = next_free(port + 1)

@@ -22,21 +22,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
 from contracts.base.errors import Words
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
-from gateway.atrest import write_secret
-from gateway.audit.logkey import LogKey
-from gateway.child import private_files
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
+from gateway.audit.log.logkey import LogKey
 from gateway.journal.database import migrate, open_engine, writing
-from gateway.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
-from gateway.registry import granting, store
-from gateway.registry.document import Document, parse
+from gateway.keys.key_encryption import write_secret
+from gateway.keys.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
+from gateway.processes.child import private_files
+from gateway.registry import store
+from gateway.registry.changes import granting
+from gateway.registry.changes.document import Document, parse
 from gateway.registry.records import Change, System
-from gateway.registry.sealing import Seal
+from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import agents, live
 from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings, save
-from security import approvals, authority
+from security.grants import approvals
 from security.keys import PrivateKey
+from security.pki import authority
 
 PROVINCE: Final = "province.yaml"
 STRANGER: Final = "chua-dang-ky"
@@ -90,7 +92,9 @@ def _make(made: Settings, settings: Settings, endpoints: Mapping[str, str], now:
     building = made.data
     make_keys(made, now, hosts=_hosts(settings))
     (building / "log").mkdir()
-    Keyring(made).log_vkey.write_text(LogKey.open(Keyring(made).log_key, settings.origin, Keyring(made).at_rest).vkey + "\n", "ascii")
+    Keyring(made).log_vkey.write_text(
+        LogKey.open(Keyring(made).log_key, settings.origin, Keyring(made).at_rest).vkey + "\n", "ascii"
+    )
     engine = open_engine(made.database_url)
     try:
         migrate(engine)
@@ -117,7 +121,9 @@ def readdress(settings: Settings) -> None:
             part.replace(file)
 
 
-def _fill(connection: Connection, settings: Settings, base: str, endpoints: Mapping[str, str], now: float, province: bool) -> list[Change]:
+def _fill(
+    connection: Connection, settings: Settings, base: str, endpoints: Mapping[str, str], now: float, province: bool
+) -> list[Change]:
     contracts: dict[str, CompiledContract] = {}
     changes: list[Change] = []
     for folder in catalogue_folders():
@@ -150,7 +156,9 @@ def _officer_keys(settings: Settings) -> dict[str, tuple[str, bytes]]:
     return found
 
 
-def _approve(connection: Connection, document: Document, officers: Mapping[str, tuple[str, bytes]], now: float) -> list[Change]:
+def _approve(
+    connection: Connection, document: Document, officers: Mapping[str, tuple[str, bytes]], now: float
+) -> list[Change]:
     """As two officers would with `lgsp access approve`: each signs each grant of the province."""
     return [
         change
@@ -180,9 +188,13 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
         folder.mkdir(parents=True, mode=0o700)
         tls_key, sign_key = authority.new_private(), authority.new_private()
         hosts = ("localhost", "127.0.0.1") if system.endpoint is not None else ()
-        tls_certificate = authority.issue_tls(tls, system.id, tls_key.public_key(), now, hosts=hosts, agency=system.agency)
+        tls_certificate = authority.issue_tls(
+            tls, system.id, tls_key.public_key(), now, hosts=hosts, agency=system.agency
+        )
         sign_certificate = authority.issue_signing(sign, system.id, sign_key.public_key(), now, agency=system.agency)
-        encrypt_certificate = authority.issue_encryption(sign, system.id, encrypt_key.public_key(), now, agency=system.agency)
+        encrypt_certificate = authority.issue_encryption(
+            sign, system.id, encrypt_key.public_key(), now, agency=system.agency
+        )
         write_secret(folder / "tls.key", authority.private_pem(tls_key))
         write_secret(folder / "sign.key", authority.private_pem(sign_key))
         write_secret(folder / "encrypt.key", authority.private_pem(encrypt_key))
@@ -204,7 +216,9 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
             "gateway_encrypt_key_id": DECRYPT_KEY_ID,
         }
         (folder / "system.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
-        for file in folder.iterdir():  # whoever can write these chooses whom the system believes; no loose umask decides that
+        for (
+            file
+        ) in folder.iterdir():  # whoever can write these chooses whom the system believes; no loose umask decides that
             file.chmod(0o600)
         if system is stranger:  # a certificate of the right authority, and yet nobody: for trying what is refused
             continue

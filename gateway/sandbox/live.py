@@ -16,20 +16,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway import child
+from gateway.processes import child
+from gateway.processes.supervised import Child
 from gateway.sandbox import agents
 from gateway.sandbox.ports import next_free
 from gateway.settings import Settings
-from gateway.supervised import Child
 
 STANDINS: Final[Mapping[str, str]] = {
-    "do-thi": "examples.standins.soap_agency",
-    "kinh-te": "examples.standins.rest_agency",
-    "truong-ha": "examples.standins.field_office",
-    "mot-cua": "examples.standins.one_stop",
+    "do-thi": "gateway.sandbox.standins.soap_agency",
+    "kinh-te": "gateway.sandbox.standins.rest_agency",
+    "truong-ha": "gateway.sandbox.standins.field_office",
+    "mot-cua": "gateway.sandbox.standins.one_stop",
 }
 AGENTS: Final = tuple(agents.CALLERS)  # systems that only call, through an agent
-TRAFFIC: Final = "examples.traffic"
+TRAFFIC: Final = "gateway.sandbox.standins.traffic"
 TRAFFIC_NAME: Final = "traffic"
 _AGENT: Final = "gateway.agent.app"
 _FILE: Final = "standins.json"
@@ -61,7 +61,9 @@ def children(settings: Settings, without: frozenset[str] = frozenset()) -> tuple
     data = str(settings.data)
     agents.prepare(settings, settings.data, endpoints(settings))
     started = [
-        Child(f"standin {name}", ["standin", name, "--data", data], STANDINS[name]) for name in endpoints(settings) if name not in without
+        Child(f"standin {name}", ["standin", name, "--data", data], STANDINS[name])
+        for name in endpoints(settings)
+        if name not in without
     ]
     started += [
         Child(f"agent {each.system}", ["agent", "run", str(each.config)], _AGENT)
@@ -91,7 +93,9 @@ def run_standin(settings: Settings, name: str, lifeline: int | None, ready: int 
 def run_traffic(settings: Settings, lifeline: int | None, ready: int | None, every: float) -> int:
     _end_with(lifeline)
     child.say_ready(ready)
-    return int(importlib.import_module(TRAFFIC).main(["--identities", str(settings.identities), "--every", str(every)]) or 0)
+    return int(
+        importlib.import_module(TRAFFIC).main(["--identities", str(settings.identities), "--every", str(every)]) or 0
+    )
 
 
 def _report(ready_file: Path, ready: int | None) -> None:

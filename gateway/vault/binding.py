@@ -38,7 +38,9 @@ FIXED: Final = (
 )
 _CONTEXT: Final = b"lgsp vault v2\0"
 _fixed: Final = attrgetter(*FIXED)
-_encode: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
+_encode: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")
+).encode
 
 
 def of_transfer(intent: bytes, row: object) -> bytes:

@@ -20,7 +20,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final
 
-from contracts.model import Evidence, Pattern
+from contracts.canonical.model import Evidence, Pattern
 
 SHORT: Final = "short"
 OPEN: Final = "open"

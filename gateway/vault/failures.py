@@ -103,7 +103,9 @@ register(
             Branch.THEIRS,
             404,
             Words("Kho không có gì của giao dịch này", "The vault has nothing of the transfer"),
-            Words("Kho không có nội dung nào của giao dịch {transfer}.", "The vault holds no body of transfer {transfer}."),
+            Words(
+                "Kho không có nội dung nào của giao dịch {transfer}.", "The vault holds no body of transfer {transfer}."
+            ),
             Words(
                 "Kiểm tra mã giao dịch bằng `lgsp audit journey`; nội dung có thể đã hết hạn lưu trữ.",
                 "Check its id with `lgsp audit journey`; its bodies may be past their retention.",
@@ -115,7 +117,8 @@ register(
             404,
             Words("Giao dịch không có phần này", "The transfer has no such part"),
             Words(
-                "Kho không có phần {part} của {transfer}; có: {parts}.", "The vault holds no part {part} of {transfer}; it holds: {parts}."
+                "Kho không có phần {part} của {transfer}; có: {parts}.",
+                "The vault holds no part {part} of {transfer}; it holds: {parts}.",
             ),
             Words(
                 "Chọn một phần trong danh sách. Hợp đồng có thể không lưu phần này (evidence).",

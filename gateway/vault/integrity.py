@@ -17,7 +17,7 @@ from gateway.journal.logged import Logged, entry_of, told_of
 from gateway.vault import binding
 from gateway.vault.salting import unpack
 from gateway.vault.vault import Opened, Vault
-from security.entry import salted
+from security.transparency.entry import salted
 
 TAMPERED: Final = "transfer.tampered"
 _GAP: Final = b"\r\n\r\n"  # between the head of the request and its body

@@ -22,7 +22,7 @@ from typing import Final
 import gateway.vault.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
-from gateway.atrest import PLAIN, AtRest
+from gateway.keys.key_encryption import PLAIN, AtRest
 from gateway.vault.classes import KeyName
 
 KEY_BYTES: Final = 32
@@ -115,7 +115,11 @@ class KeyStore:
     def copies_of(self, key_id: str) -> list[Path]:
         if self.copies is None or not self.copies.is_dir():
             return []
-        return sorted(folder / self._path(key_id).name for folder in _dated(self.copies) if (folder / self._path(key_id).name).exists())
+        return sorted(
+            folder / self._path(key_id).name
+            for folder in _dated(self.copies)
+            if (folder / self._path(key_id).name).exists()
+        )
 
     # --- copies ---------------------------------------------------------------------------------------------------------
     def copy(self, now: float) -> int:

@@ -18,9 +18,9 @@ from sqlalchemy import Connection, func, select, text
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Ours
-from gateway.atrest import PLAIN, AtRest
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.journal.write import VaultRow
+from gateway.keys.key_encryption import PLAIN, AtRest
 from gateway.vault import binding
 from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
 from gateway.vault.keystore import KeyStore
@@ -58,14 +58,24 @@ class Opened(NamedTuple):
 class Vault:
     """Seals and opens. Safe to share between threads."""
 
-    def __init__(self, keys_folder: Path, retention_class: str = DEFAULT, *, at_rest: AtRest = PLAIN, copies: Path | None = None) -> None:
+    def __init__(
+        self, keys_folder: Path, retention_class: str = DEFAULT, *, at_rest: AtRest = PLAIN, copies: Path | None = None
+    ) -> None:
         self.keys: Final = KeyStore(keys_folder, at_rest, copies)
         self._class: Final = retention_class
-        self._sealing: dict[str | None, tuple[int, str, Sealer]] = {}  # by class (None: the vault's own): the day, and its key
+        self._sealing: dict[
+            str | None, tuple[int, str, Sealer]
+        ] = {}  # by class (None: the vault's own): the day, and its key
         self._held: dict[str, _Held] = {}
 
     def seal(
-        self, transfer: str, part: str, plain: bytes, now: float, retention: str | None = None, bound: bytes | None = None
+        self,
+        transfer: str,
+        part: str,
+        plain: bytes,
+        now: float,
+        retention: str | None = None,
+        bound: bytes | None = None,
     ) -> VaultRow:
         """The row of a body, to be committed with its transfer."""
         held = self._sealing.get(retention)
@@ -85,7 +95,11 @@ class Vault:
             return tuple([self.seal(transfer, part, data, now, rest, bound.get(part)) for part, data in parts])
         classes = [(part, data, named.get(part, rest)) for part, data in parts]
         return tuple(
-            [self.seal(transfer, part, data, now, retention, bound.get(part)) for part, data, retention in classes if retention is not None]
+            [
+                self.seal(transfer, part, data, now, retention, bound.get(part))
+                for part, data, retention in classes
+                if retention is not None
+            ]
         )
 
     def reseal(self, row: VaultRow, key_id: str) -> VaultRow:
@@ -103,7 +117,9 @@ class Vault:
     def open_bound(self, connection: Connection, id: str) -> Opened:
         """The body of that id, with its binding."""
         row = connection.execute(
-            select(tables.vault.c.id, tables.vault.c.key_id, tables.vault.c.size, tables.vault.c.sealed).where(tables.vault.c.id == id)
+            select(tables.vault.c.id, tables.vault.c.key_id, tables.vault.c.size, tables.vault.c.sealed).where(
+                tables.vault.c.id == id
+            )
         ).first()
         if row is None:
             raise Ours("vault.not-found", id=id)
@@ -147,7 +163,9 @@ class Vault:
     def meta(self, connection: Connection, id: str) -> Meta | None:
         """What is known of a body without opening it; `vault.expired` and `vault.key-missing` if it does not open any more."""
         table = tables.vault.c
-        row = connection.execute(select(table.id, table.key_id, table.size, func.length(table.sealed)).where(table.id == id)).first()
+        row = connection.execute(
+            select(table.id, table.key_id, table.size, func.length(table.sealed)).where(table.id == id)
+        ).first()
         if row is None:
             return None
         found = Meta(row[0], row[1], int(row[2]), int(row[3]))

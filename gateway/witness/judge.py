@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from gateway.witness.state import Folder, Held
-from security.checkpoint import Checkpoint, NoteError, NoteKey, open_note
-from security.cosignature import AddCheckpoint, CosignerKey, cosign
-from security.merkle import EMPTY_ROOT, ProofError, verify_consistency
+from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, open_note
+from security.transparency.cosignature import AddCheckpoint, CosignerKey, cosign
+from security.transparency.merkle import EMPTY_ROOT, ProofError, verify_consistency
 
 SIZE: Final = "text/x.tlog.size"
 TEXT: Final = "text/plain; charset=utf-8"
@@ -49,13 +49,17 @@ class Judge:
             return _refused(404, "this log is not known here", "an unknown log")
         text = _signed(request.note, known)
         if text is None:
-            return _refused(403, "no key that is trusted for this log signed this checkpoint", f"{origin}: not signed by its key")
+            return _refused(
+                403, "no key that is trusted for this log signed this checkpoint", f"{origin}: not signed by its key"
+            )
         try:
             asked = Checkpoint.from_text(text)
         except NoteError as trouble:
             return _refused(400, str(trouble), f"{origin}: {trouble}")
         if request.old > asked.size:
-            return _refused(400, "the old size is larger than the checkpoint's", f"{origin}: old {request.old}, asked {asked.size}")
+            return _refused(
+                400, "the old size is larger than the checkpoint's", f"{origin}: old {request.old}, asked {asked.size}"
+            )
         with self._folder.alone(origin):
             held = self._folder.read(origin)
             assert held is not None  # a log is never removed
@@ -67,18 +71,29 @@ class Judge:
         if request.old != size:
             return Said(409, SIZE, f"{size}\n", f"{held.origin}: goes on from {request.old}, held is {size}")
         if size == asked.size and root != asked.root:
-            self._folder.forked(AddCheckpoint(size, (), held.note or "").text(), request.text(), f"{held.origin}\n{size}")
-            return Said(409, SIZE, f"{size}\n", f"{held.origin}: FORKED, another root for the size {size}; the request is kept as evidence")
+            self._folder.forked(
+                AddCheckpoint(size, (), held.note or "").text(), request.text(), f"{held.origin}\n{size}"
+            )
+            return Said(
+                409,
+                SIZE,
+                f"{size}\n",
+                f"{held.origin}: FORKED, another root for the size {size}; the request is kept as evidence",
+            )
         try:
             verify_consistency(size, asked.size, root, asked.root, request.proof)
         except ProofError as trouble:
             self._folder.object(request.text())
             return _refused(
-                422, str(trouble), f"{held.origin}: UNPROVEN from {size} to {asked.size}: {trouble}; the request is kept as evidence"
+                422,
+                str(trouble),
+                f"{held.origin}: UNPROVEN from {size} to {asked.size}: {trouble}; the request is kept as evidence",
             )
         time = max(int(self._clock()), held.time)
         self._folder.write(replace(held, note=request.note, time=time))
-        return Said(200, TEXT, cosign(text, self._private, self.key.name, time), f"{held.origin}: cosigned {asked.size}")
+        return Said(
+            200, TEXT, cosign(text, self._private, self.key.name, time), f"{held.origin}: cosigned {asked.size}"
+        )
 
 
 def _signed(note: str, known: Held) -> str | None:

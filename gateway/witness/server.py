@@ -17,7 +17,7 @@ from aiohttp import web
 
 from gateway.witness.judge import TEXT, Judge, Said
 from gateway.witness.state import BadFolder
-from security.cosignature import MAX_REQUEST
+from security.transparency.cosignature import MAX_REQUEST
 
 BODY_SECONDS: Final = 10.0
 HEAD_SECONDS: Final = 20.0
@@ -42,7 +42,12 @@ class Server:
     async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; the port, which the system chose for 0."""
         self._web = web.Server(
-            self._serve, access_log=None, logger=_quoting, auto_decompress=False, keepalive_timeout=HEAD_SECONDS, lingering_time=1.0
+            self._serve,
+            access_log=None,
+            logger=_quoting,
+            auto_decompress=False,
+            keepalive_timeout=HEAD_SECONDS,
+            lingering_time=1.0,
         )
         self._server = await asyncio.get_running_loop().create_server(self._web, host, port, ssl=tls, backlog=128)
         return int(self._server.sockets[0].getsockname()[1])
@@ -71,7 +76,9 @@ class Server:
             self._active -= 1
         if said.told:
             log.log(logging.INFO if said.status == 200 else logging.WARNING, "%d %s", said.status, said.told)
-        answer = web.Response(status=said.status, headers={"server": "lgsp-witness", "content-type": said.kind}, body=said.body.encode())
+        answer = web.Response(
+            status=said.status, headers={"server": "lgsp-witness", "content-type": said.kind}, body=said.body.encode()
+        )
         if said.status == 405:
             answer.headers["allow"] = "POST"
         if not request.content.is_eof():

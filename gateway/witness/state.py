@@ -26,9 +26,9 @@ from urllib.parse import quote, unquote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from security import cosignature
-from security.checkpoint import Checkpoint, NoteError, NoteKey, split_note
-from security.cosignature import CosignerKey
+from security.transparency import cosignature
+from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, split_note
+from security.transparency.cosignature import CosignerKey
 
 _LONGEST: Final = 200
 _FIRST, _LAST = 100, 100  # of the requests that are unproven: more of them prove no more

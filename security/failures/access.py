@@ -6,7 +6,9 @@ from contracts.base.errors import Branch, Kind
 from security.failures.words import kind
 
 
-def _denied(code: str, title: tuple[str, str], what: tuple[str, str], *, status: int = 403, first: tuple[str, str] = ("", "")) -> Kind:
+def _denied(
+    code: str, title: tuple[str, str], what: tuple[str, str], *, status: int = 403, first: tuple[str, str] = ("", "")
+) -> Kind:
     after = (
         first[0] + "Liên hệ {ask} để xin hoặc sửa quyền truy cập {contract}, thao tác {operation}.",
         first[1] + "Ask {ask} for access to {contract}, operation {operation}, or for a change of it.",
@@ -86,7 +88,10 @@ ACCESS = (
             "Quyền {grant} của cơ quan {agency} với {contract} chỉ có hiệu lực trong giờ {hours} (giờ Việt Nam); mở lại lúc {opens}.",
             "Grant {grant} of agency {agency} for {contract} holds only {hours} (time in Vietnam); it opens again at {opens}.",
         ),
-        first=("Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới. ", "Send it again after Retry-After, freshly signed. "),
+        first=(
+            "Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới. ",
+            "Send it again after Retry-After, freshly signed. ",
+        ),
     ),
     _denied(
         "access.quota",
@@ -96,6 +101,9 @@ ACCESS = (
             "Agency {agency} has used all {calls} calls a {per} of grant {grant} for {contract}; {left} are left; the next count begins at {opens}.",
         ),
         status=429,
-        first=("Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới. ", "Send it again after Retry-After, freshly signed. "),
+        first=(
+            "Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới. ",
+            "Send it again after Retry-After, freshly signed. ",
+        ),
     ),
 )

@@ -37,14 +37,20 @@ ENCRYPTION = (
         "body.encryption-profile",
         400,
         ("Cách mã hóa không theo quy định", "Encrypted in another way than prescribed"),
-        ("{where} của nội dung mã hóa không theo quy định: {rule}.", "{where} of the encrypted body is not as prescribed: {rule}."),
+        (
+            "{where} của nội dung mã hóa không theo quy định: {rule}.",
+            "{where} of the encrypted body is not as prescribed: {rule}.",
+        ),
         ("Mã hóa lại đúng theo trang «Giao thức».", "Encrypt it again, exactly as the wire page describes."),
     ),
     theirs(
         "body.decryption",
         400,
         ("Không giải mã được nội dung", "The body cannot be decrypted"),
-        ("Nội dung mã hóa không giải mã được bằng khóa của trục liên thông.", "The encrypted body does not open with the gateway's key."),
+        (
+            "Nội dung mã hóa không giải mã được bằng khóa của trục liên thông.",
+            "The encrypted body does not open with the gateway's key.",
+        ),
         (
             "Lấy chứng thư mã hóa hiện hành của trục liên thông, mã hóa lại cho đúng khóa đó rồi gửi lại.",
             "Take the gateway's encryption certificate now in force, encrypt the body again for that key, and send it.",

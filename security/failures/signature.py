@@ -10,14 +10,20 @@ SIGNATURE = (
         "signature.missing",
         401,
         ("Thiếu chữ ký", "No signature"),
-        ("Thông điệp không có chữ ký của hệ thống gửi ({where}).", "The message carries no signature of its sender ({where})."),
+        (
+            "Thông điệp không có chữ ký của hệ thống gửi ({where}).",
+            "The message carries no signature of its sender ({where}).",
+        ),
         SIGN_ANEW,
     ),
     theirs(
         "signature.several",
         400,
         ("Nhiều hơn một chữ ký", "More than one signature"),
-        ("Chỉ được có đúng một chữ ký, nhưng thấy {found} ({where}).", "Exactly one signature is allowed, {found} were found ({where})."),
+        (
+            "Chỉ được có đúng một chữ ký, nhưng thấy {found} ({where}).",
+            "Exactly one signature is allowed, {found} were found ({where}).",
+        ),
         ("Bỏ các chữ ký thừa; mỗi thông điệp một chữ ký.", "Remove the others: one signature to a message."),
     ),
     theirs(
@@ -25,7 +31,10 @@ SIGNATURE = (
         400,
         ("Chữ ký sai cấu trúc", "Malformed signature"),
         ("{where} không đúng cấu trúc quy định: {rule}.", "{where} does not have the prescribed form: {rule}."),
-        ("Sửa phần được nêu theo trang «Giao thức» rồi ký lại.", "Correct the part named, as the wire page describes, and sign again."),
+        (
+            "Sửa phần được nêu theo trang «Giao thức» rồi ký lại.",
+            "Correct the part named, as the wire page describes, and sign again.",
+        ),
     ),
     theirs(
         "signature.parameter",
@@ -84,7 +93,10 @@ SIGNATURE = (
             "Chữ ký không phủ: {missing}. Phần không được ký có thể bị sửa trên đường.",
             "The signature does not cover: {missing}. What is not signed can be changed on the way.",
         ),
-        ("Thêm các phần được nêu vào danh sách ký rồi ký lại.", "Add the parts named to what you sign, and sign again."),
+        (
+            "Thêm các phần được nêu vào danh sách ký rồi ký lại.",
+            "Add the parts named to what you sign, and sign again.",
+        ),
     ),
     theirs(
         "signature.digest-mismatch",
@@ -133,7 +145,10 @@ SIGNATURE = (
         "signature.unknown-key",
         401,
         ("Không biết khóa ký", "Unknown signing key"),
-        ("Khóa ký {key} chưa được đăng ký hoặc đã bị thu hồi.", "The signing key {key} is not registered, or was revoked."),
+        (
+            "Khóa ký {key} chưa được đăng ký hoặc đã bị thu hồi.",
+            "The signing key {key} is not registered, or was revoked.",
+        ),
         (
             "Đăng ký chứng thư ký với Trung tâm, hoặc dùng khóa đang còn hiệu lực.",
             "Register the signing certificate with the centre, or use the key that is in force.",
@@ -155,7 +170,10 @@ SIGNATURE = (
         403,
         ("Chứng thư ký đã bị thu hồi", "The signing certificate was revoked"),
         ("Khóa {key} đã bị thu hồi lúc {since} ({reason}).", "The key {key} was revoked at {since} ({reason})."),
-        ("Tạo khóa mới, xin cấp và đăng ký chứng thư mới.", "Make a new key; have a certificate issued for it and registered."),
+        (
+            "Tạo khóa mới, xin cấp và đăng ký chứng thư mới.",
+            "Make a new key; have a certificate issued for it and registered.",
+        ),
     ),
     kind(
         Branch.POLICY,
@@ -185,7 +203,10 @@ SIGNATURE = (
         "signature.wrong",
         401,
         ("Chữ ký sai", "The signature is wrong"),
-        ("Chữ ký không do khóa {key} tạo ra trên nội dung này.", "The signature was not made by key {key} over this content."),
+        (
+            "Chữ ký không do khóa {key} tạo ra trên nội dung này.",
+            "The signature was not made by key {key} over this content.",
+        ),
         (
             "Kiểm tra khóa riêng có khớp chứng thư đã đăng ký không, địa chỉ công bố và chuỗi byte được ký.",
             "Check that the private key belongs to the registered certificate, the public address, and the very bytes signed.",
@@ -210,8 +231,14 @@ SIGNATURE = (
         "signature.duplicate-id",
         400,
         ("Trùng định danh phần tử", "An element Id occurs twice"),
-        ("Định danh {id} xuất hiện nhiều lần trong tài liệu XML.", "The Id {id} occurs more than once in the XML document."),
-        ("Đặt mỗi wsu:Id, Id, ID, xml:id một giá trị duy nhất.", "Give each wsu:Id, Id, ID and xml:id a value of its own."),
+        (
+            "Định danh {id} xuất hiện nhiều lần trong tài liệu XML.",
+            "The Id {id} occurs more than once in the XML document.",
+        ),
+        (
+            "Đặt mỗi wsu:Id, Id, ID, xml:id một giá trị duy nhất.",
+            "Give each wsu:Id, Id, ID and xml:id a value of its own.",
+        ),
     ),
     theirs(
         "signature.header-missing",

@@ -10,14 +10,20 @@ TOKEN = (
         401,
         ("Thiếu mã truy cập", "No access token"),
         ("Yêu cầu không có tiêu đề Authorization: Bearer.", "The request has no header Authorization: Bearer."),
-        ("Lấy mã truy cập tại POST /oauth/token rồi gửi kèm.", "Get an access token at POST /oauth/token and send it along."),
+        (
+            "Lấy mã truy cập tại POST /oauth/token rồi gửi kèm.",
+            "Get an access token at POST /oauth/token and send it along.",
+        ),
     ),
     theirs(
         "token.malformed",
         401,
         ("Mã không đọc được", "The token cannot be read"),
         ("Mã không phải là JWT đúng quy định: {rule}.", "The token is not a JWT of the prescribed form: {rule}."),
-        ("Tạo lại mã theo RFC 7519 với đúng các trường quy định.", "Make the token again as RFC 7519 has it, with the prescribed claims."),
+        (
+            "Tạo lại mã theo RFC 7519 với đúng các trường quy định.",
+            "Make the token again as RFC 7519 has it, with the prescribed claims.",
+        ),
     ),
     theirs(
         "token.unknown-key",
@@ -33,7 +39,10 @@ TOKEN = (
         "token.algorithm",
         401,
         ("Thuật toán của mã không được chấp nhận", "Token algorithm not accepted"),
-        ("Mã ghi thuật toán {algorithm}; khóa này chỉ dùng {expected}.", "The token says {algorithm}; this key is for {expected} only."),
+        (
+            "Mã ghi thuật toán {algorithm}; khóa này chỉ dùng {expected}.",
+            "The token says {algorithm}; this key is for {expected} only.",
+        ),
         ("Ký lại mã bằng thuật toán nêu trên.", "Sign the token again with the algorithm named."),
     ),
     theirs(
@@ -50,7 +59,10 @@ TOKEN = (
         "token.claim",
         401,
         ("Trường của mã không hợp lệ", "Unacceptable token claim"),
-        ("Trường {claim} của mã thiếu hoặc sai; cần {rule}.", "The token's claim {claim} is missing or wrong; {rule} is wanted."),
+        (
+            "Trường {claim} của mã thiếu hoặc sai; cần {rule}.",
+            "The token's claim {claim} is missing or wrong; {rule} is wanted.",
+        ),
         ("Sửa trường được nêu rồi ký lại mã.", "Correct the claim named and sign the token again."),
     ),
     theirs(
@@ -58,13 +70,19 @@ TOKEN = (
         401,
         ("Mã đã hết hạn", "The token has expired"),
         ("Mã hết hạn cách đây {late} giây.", "The token expired {late} s ago."),
-        ("Lấy mã mới tại POST /oauth/token; đồng bộ đồng hồ máy (NTP).", "Get a new one at POST /oauth/token; set the clock (NTP)."),
+        (
+            "Lấy mã mới tại POST /oauth/token; đồng bộ đồng hồ máy (NTP).",
+            "Get a new one at POST /oauth/token; set the clock (NTP).",
+        ),
     ),
     theirs(
         "token.from-future",
         401,
         ("Mã đến từ tương lai", "The token comes from the future"),
-        ("Thời điểm cấp mã đi trước đồng hồ máy nhận {skew} giây.", "The token's time of issue is {skew} s ahead of the receiver's clock."),
+        (
+            "Thời điểm cấp mã đi trước đồng hồ máy nhận {skew} giây.",
+            "The token's time of issue is {skew} s ahead of the receiver's clock.",
+        ),
         CLOCK,
     ),
     theirs(
@@ -75,7 +93,10 @@ TOKEN = (
             "Mã này được cấp cho một chứng thư TLS khác với chứng thư của kết nối.",
             "This token was issued to another TLS certificate than that of the connection.",
         ),
-        ("Lấy mã mới qua chính kết nối dùng chứng thư này.", "Get a new token over a connection with this very certificate."),
+        (
+            "Lấy mã mới qua chính kết nối dùng chứng thư này.",
+            "Get a new token over a connection with this very certificate.",
+        ),
     ),
     theirs(
         "key.unacceptable",

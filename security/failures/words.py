@@ -5,7 +5,9 @@ from __future__ import annotations
 from contracts.base.errors import Branch, Kind, Words
 
 
-def kind(branch: Branch, code: str, status: int, title: tuple[str, str], what: tuple[str, str], after: tuple[str, str]) -> Kind:
+def kind(
+    branch: Branch, code: str, status: int, title: tuple[str, str], what: tuple[str, str], after: tuple[str, str]
+) -> Kind:
     return Kind(code, branch, status, Words(*title), Words(*what), Words(*after))
 
 

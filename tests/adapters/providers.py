@@ -15,9 +15,9 @@ from aiohttp import web
 
 from adapters.http import client_context, open_session
 from contracts.wire import soap
-from security.httpsig import HttpRequest, sign_response, verify_request
+from security.http_signatures import HttpRequest, sign_response, verify_request
 from security.keys import SigningKey
-from security.wssec import sign_envelope, verify_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.registry.making import House, Identity
 
 Script = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
@@ -81,10 +81,17 @@ class Provider:
         headers = {name.lower(): value for name, value in request.headers.items()}
         uri = self.url.removesuffix("/base") + request.raw_path
         check = HttpRequest(request.method, uri, headers, body)
-        verify_request(check, {self.gateway.key_id: self.gateway.verify_key()}.get, time.time(), need=("lgsp-transfer", "lgsp-caller"))
+        verify_request(
+            check,
+            {self.gateway.key_id: self.gateway.verify_key()}.get,
+            time.time(),
+            need=("lgsp-transfer", "lgsp-caller"),
+        )
 
     def json(self, request: web.Request, value: Any, status: int = 200, **extra: str) -> web.Response:
-        return self.signed(request, json.dumps(value, ensure_ascii=False).encode(), status, {"content-type": JSON, **extra})
+        return self.signed(
+            request, json.dumps(value, ensure_ascii=False).encode(), status, {"content-type": JSON, **extra}
+        )
 
     def signed(self, request: web.Request, body: bytes, status: int, headers: dict[str, str]) -> web.Response:
         asked = {name.lower(): value for name, value in request.headers.items()}
@@ -93,9 +100,13 @@ class Provider:
 
     # --- SOAP ---------------------------------------------------------------------------------------------------------
 
-    def envelope(self, body: bytes, content: bytes, *, status: int = 200, relates_to: str | None = None) -> web.Response:
+    def envelope(
+        self, body: bytes, content: bytes, *, status: int = 200, relates_to: str | None = None
+    ) -> web.Response:
         """A signed answer to the envelope in `body`."""
-        asked = verify_envelope(soap.parse_xml(body), {self.gateway.thumbprint: self.gateway.verify_key()}.get, time.time())
+        asked = verify_envelope(
+            soap.parse_xml(body), {self.gateway.thumbprint: self.gateway.verify_key()}.get, time.time()
+        )
         raw = sign_envelope(
             content, self.signer, time.time(), action=asked.action + "Response", message_id="urn:uuid:answer",
             relates_to=relates_to or asked.message_id, version=asked.version,

@@ -75,7 +75,10 @@ def test_a_claimed_file_goes_through_work_to_its_end(folder: Folder, place: Path
         folder.read(claimed, 2)
     for _ in range(2):  # the second time is that of whoever comes after a death
         folder.finish(claimed, "accepted", {".report.json": b"{}"})
-    assert sorted(path.name for path in (place / "accepted").iterdir()) == [f"quý 3.{mark}.csv", f"quý 3.{mark}.report.json"]
+    assert sorted(path.name for path in (place / "accepted").iterdir()) == [
+        f"quý 3.{mark}.csv",
+        f"quý 3.{mark}.report.json",
+    ]
     assert folder.claimed() == [] and (place / "accepted" / f"quý 3.{mark}.csv").read_bytes() == b"abc"
 
 

@@ -32,7 +32,9 @@ def sample() -> dict[str, Any]:
     """A provider's answer from the contract's own samples."""
     contract = contracts()["indicator/v1"]
     found = next(
-        each for each in contract.samples if each.format == "kinh-te-json" and each.message == "IndicatorValue" and "ngan-sach" in each.name
+        each
+        for each in contract.samples
+        if each.format == "kinh-te-json" and each.message == "IndicatorValue" and "ngan-sach" in each.name
     )
     value: dict[str, Any] = json.loads(found.raw)
     return value
@@ -45,7 +47,14 @@ def endpoint(provider: Provider, identity: Identity | None = None, url: str | No
 
 def outgoing(format: str = "kinh-te-json", timeout: float = 5.0) -> Outgoing:
     contract = contracts()["indicator/v1"]
-    return Outgoing(TRANSFER, "H14.0/dieu-hanh", contract.contract.operations["getValue"], contract.codec(format), dict(QUERY), timeout)
+    return Outgoing(
+        TRANSFER,
+        "H14.0/dieu-hanh",
+        contract.contract.operations["getValue"],
+        contract.codec(format),
+        dict(QUERY),
+        timeout,
+    )
 
 
 async def call(
@@ -102,7 +111,9 @@ async def test_a_get_carries_its_query_in_the_signed_target(provider: Provider, 
         provider.verified(request, body)
         assert body == b"" and "content-type" not in request.headers
         canonical = next(
-            each for each in contracts()["indicator/v1"].samples if each.format == "canonical" and each.message == "IndicatorValue"
+            each
+            for each in contracts()["indicator/v1"].samples
+            if each.format == "canonical" and each.message == "IndicatorValue"
         )
         return provider.signed(request, canonical.raw, 200, {"content-type": "application/json"})
 
@@ -130,10 +141,14 @@ async def test_an_unsigned_answer_is_not_believed(provider: Provider, session: a
 
     failure = await failing(provider, session, script)
     assert failure.code == "provider.bad-signature" and failure.acted is Acted.MAYBE
-    assert failure.evidence_in.endswith(json.dumps(sample()).encode()) and failure.evidence_out.startswith(b"POST /base/tra-cuu")
+    assert failure.evidence_in.endswith(json.dumps(sample()).encode()) and failure.evidence_out.startswith(
+        b"POST /base/tra-cuu"
+    )
 
 
-async def test_another_systems_signature_is_not_believed(provider: Provider, session: aiohttp.ClientSession, stranger: Identity) -> None:
+async def test_another_systems_signature_is_not_believed(
+    provider: Provider, session: aiohttp.ClientSession, stranger: Identity
+) -> None:
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:
         provider.signer = stranger.sign
         return provider.json(request, sample())
@@ -150,7 +165,9 @@ async def test_a_changed_answer_is_not_believed(provider: Provider, session: aio
     assert (await failing(provider, session, script)).code == "provider.bad-signature"
 
 
-async def test_an_answer_to_another_question_is_not_believed(provider: Provider, session: aiohttp.ClientSession) -> None:
+async def test_an_answer_to_another_question_is_not_believed(
+    provider: Provider, session: aiohttp.ClientSession
+) -> None:
     kept: list[web.Response] = []
 
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:

@@ -15,8 +15,8 @@ from adapters.model import Endpoint, Incoming, Outgoing, evidence_of
 from adapters.rest import RestAdapter
 from contracts.wire import jsontext
 from security import jose
-from security.encryptkeys import DecryptKey
-from security.httpsig import sign_response
+from security.encryption_keys import DecryptKey
+from security.http_signatures import sign_response
 from tests.adapters.providers import Provider, Script, drop
 from tests.adapters.test_adapter_rest import TRANSFER
 from tests.registry.making import contracts
@@ -27,7 +27,9 @@ QUERY = {"dossier": "000.00.22.H14-261118-0007"}
 
 def sample(message: str) -> Any:
     samples = contracts()["dossier-status/v1"].samples
-    return next(each for each in samples if (each.format, each.message, each.name) == ("mot-cua-json", message, "khai-sinh"))
+    return next(
+        each for each in samples if (each.format, each.message, each.name) == ("mot-cua-json", message, "khai-sinh")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,9 @@ def theirs() -> DecryptKey:
 class Side:
     """The provider's side: what it reads of a call, and how it answers."""
 
-    def __init__(self, provider: Provider, session: aiohttp.ClientSession, ours: DecryptKey, theirs: DecryptKey) -> None:
+    def __init__(
+        self, provider: Provider, session: aiohttp.ClientSession, ours: DecryptKey, theirs: DecryptKey
+    ) -> None:
         self.provider, self.session, self.ours, self.theirs = provider, session, ours, theirs
 
     def opened(self, body: bytes) -> jose.Opened:
@@ -51,10 +55,20 @@ class Side:
         return jose.Opener([self.theirs]).open(body, {gateway.key_id: gateway.verify_key()}.get, time.time())
 
     def answered(
-        self, request: web.Request, *, to: DecryptKey | None = None, by: Any = None, media: str = "application/json", clear: bool = False
+        self,
+        request: web.Request,
+        *,
+        to: DecryptKey | None = None,
+        by: Any = None,
+        media: str = "application/json",
+        clear: bool = False,
     ) -> web.Response:
         content = sample("DossierAnswer").raw
-        body = content if clear else jose.seal(content, media, by or self.provider.signer, (to or self.ours).encrypt_key())[0]
+        body = (
+            content
+            if clear
+            else jose.seal(content, media, by or self.provider.signer, (to or self.ours).encrypt_key())[0]
+        )
         headers = {"content-type": "application/json" if clear else jose.MEDIA_TYPE}
         sent = {name.lower(): value for name, value in request.headers.items()}
         headers |= sign_response(200, headers, body, sent, self.provider.signer, time.time())
@@ -67,8 +81,12 @@ class Side:
         endpoint = Endpoint("do-thi", "rest", self.provider.url, {key.key_id: key}, {key.thumbprint: key}, keys)
         contract = contracts()["dossier-status/v1"]
         operation = contract.contract.operations["getStatus"]
-        outgoing = Outgoing(TRANSFER, "H14.22/mot-cua-xa", operation, contract.codec("mot-cua-json"), dict(QUERY), 5.0, encrypted=True)
-        return await RestAdapter(self.session, self.provider.gateway, jose.Opener([self.ours]), time.time).call(endpoint, outgoing)
+        outgoing = Outgoing(
+            TRANSFER, "H14.22/mot-cua-xa", operation, contract.codec("mot-cua-json"), dict(QUERY), 5.0, encrypted=True
+        )
+        return await RestAdapter(self.session, self.provider.gateway, jose.Opener([self.ours]), time.time).call(
+            endpoint, outgoing
+        )
 
     async def failing(self, script: Script, encrypt_keys: tuple[DecryptKey, ...] | None = None) -> ProviderFailure:
         with pytest.raises(ProviderFailure) as caught:

@@ -14,8 +14,8 @@ from adapters.model import Endpoint, Incoming, Outgoing
 from adapters.soap import SoapAdapter
 from contracts.wire import soap
 from contracts.wire.jsontext import read_json
-from security.wsdecrypt import BodyKeys
-from security.wssec import verify_envelope
+from security.wssec.decrypt import BodyKeys
+from security.wssec.verify import verify_envelope
 from tests.adapters.providers import Provider, Script, drop, never
 from tests.registry.making import Identity, contracts
 
@@ -24,12 +24,16 @@ CONTRACT = "field-report/v1"
 
 
 def sample(message: str) -> Any:
-    return next(each for each in contracts()[CONTRACT].samples if each.format == "do-thi-xml" and each.message == message)
+    return next(
+        each for each in contracts()[CONTRACT].samples if each.format == "do-thi-xml" and each.message == message
+    )
 
 
 def answer() -> bytes:
     contract = contracts()[CONTRACT]
-    return contract.codec("do-thi-xml").write_xml("ServiceRequestReceived", read_json(sample("ServiceRequestReceived").canonical))
+    return contract.codec("do-thi-xml").write_xml(
+        "ServiceRequestReceived", read_json(sample("ServiceRequestReceived").canonical)
+    )
 
 
 def plain(content: bytes) -> bytes:
@@ -51,7 +55,9 @@ async def call(provider: Provider, session: aiohttp.ClientSession, script: Scrip
     return await SoapAdapter(session, provider.gateway, BodyKeys([]), time.time).call(endpoint, outgoing(timeout))
 
 
-async def failing(provider: Provider, session: aiohttp.ClientSession, script: Script, timeout: float = 5.0) -> ProviderFailure:
+async def failing(
+    provider: Provider, session: aiohttp.ClientSession, script: Script, timeout: float = 5.0
+) -> ProviderFailure:
     with pytest.raises(ProviderFailure) as caught:
         await call(provider, session, script, timeout)
     return caught.value
@@ -64,8 +70,14 @@ async def test_a_call_in_the_systems_own_format(provider: Provider, session: aio
     incoming = await call(provider, session, script)
     assert incoming.answer == read_json(sample("ServiceRequestReceived").canonical)
     seen = provider.seen[0]
-    envelope = verify_envelope(soap.parse_xml(seen.body), {provider.gateway.thumbprint: provider.gateway.verify_key()}.get, time.time())
-    assert envelope.message_id == f"urn:uuid:{TRANSFER}" and envelope.caller == "H14.5/phan-anh" and envelope.to == provider.url
+    envelope = verify_envelope(
+        soap.parse_xml(seen.body), {provider.gateway.thumbprint: provider.gateway.verify_key()}.get, time.time()
+    )
+    assert (
+        envelope.message_id == f"urn:uuid:{TRANSFER}"
+        and envelope.caller == "H14.5/phan-anh"
+        and envelope.to == provider.url
+    )
     assert seen.header("soapaction") == f'"{envelope.action}"'
     codec = contracts()[CONTRACT].codec("do-thi-xml")
     assert codec.read_xml("ServiceRequest", envelope.body[0]) == read_json(sample("ServiceRequest").canonical)
@@ -92,7 +104,9 @@ async def test_an_rsa_signed_answer(provider: Provider, session: aiohttp.ClientS
     assert (await call(provider, session, script)).key_id == "rsa.sign-1"
 
 
-async def test_another_systems_signature_is_not_believed(provider: Provider, session: aiohttp.ClientSession, stranger: Identity) -> None:
+async def test_another_systems_signature_is_not_believed(
+    provider: Provider, session: aiohttp.ClientSession, stranger: Identity
+) -> None:
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:
         provider.signer = stranger.sign
         return provider.envelope(body, answer())
@@ -142,7 +156,9 @@ def fault(code: str) -> bytes:
         ("Server", False, "provider.fault", Acted.MAYBE),
     ],
 )
-async def test_faults(provider: Provider, session: aiohttp.ClientSession, fault_code: str, signed: bool, code: str, acted: Acted) -> None:
+async def test_faults(
+    provider: Provider, session: aiohttp.ClientSession, fault_code: str, signed: bool, code: str, acted: Acted
+) -> None:
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:
         if signed:
             return provider.envelope(body, fault(fault_code), status=500)
@@ -152,8 +168,12 @@ async def test_faults(provider: Provider, session: aiohttp.ClientSession, fault_
     assert (failure.code, failure.acted) == (code, acted)
 
 
-@pytest.mark.parametrize(("status", "code"), [(200, "provider.bad-answer"), (404, "provider.refused"), (503, "provider.fault")])
-async def test_a_page_is_no_envelope(provider: Provider, session: aiohttp.ClientSession, status: int, code: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"), [(200, "provider.bad-answer"), (404, "provider.refused"), (503, "provider.fault")]
+)
+async def test_a_page_is_no_envelope(
+    provider: Provider, session: aiohttp.ClientSession, status: int, code: str
+) -> None:
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:
         return web.Response(text="<html>", status=status, content_type="text/html")
 

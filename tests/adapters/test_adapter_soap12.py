@@ -13,10 +13,10 @@ from adapters.model import Endpoint, Incoming
 from adapters.soap import SoapAdapter
 from contracts.wire import soap
 from contracts.wire.jsontext import read_json
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wssec import verify_envelope
+from security.encryption_keys import DecryptKey
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.verify import verify_envelope
 from tests.adapters.providers import Provider, Script
 from tests.adapters.test_adapter_soap import answer, outgoing, sample
 from tests.adapters.test_adapter_soap_encrypted import decrypt_key
@@ -31,7 +31,11 @@ def fault(code: str) -> bytes:
 
 
 async def call(
-    provider: Provider, session: aiohttp.ClientSession, script: Script, ours: DecryptKey | None = None, theirs: DecryptKey | None = None
+    provider: Provider,
+    session: aiohttp.ClientSession,
+    script: Script,
+    ours: DecryptKey | None = None,
+    theirs: DecryptKey | None = None,
 ) -> Incoming:
     provider.script = script
     key = provider.identity.sign.verify_key()
@@ -48,7 +52,9 @@ async def test_a_call_and_its_answer(provider: Provider, session: aiohttp.Client
     assert (await call(provider, session, script)).answer == read_json(sample("ServiceRequestReceived").canonical)
     seen = provider.seen[0]
     asked = verify_envelope(
-        soap.parse_envelope(seen.body, soap.V12), {provider.gateway.thumbprint: provider.gateway.verify_key()}.get, time.time()
+        soap.parse_envelope(seen.body, soap.V12),
+        {provider.gateway.thumbprint: provider.gateway.verify_key()}.get,
+        time.time(),
     )
     assert seen.header("content-type") == f'application/soap+xml; charset=utf-8; action="{asked.action}"'
     assert not any(name.lower() == b"soapaction" for name, _ in seen.raw_headers)
@@ -61,10 +67,16 @@ async def test_encrypted_both_ways(provider: Provider, session: aiohttp.ClientSe
         opened = decrypt_envelope(soap.parse_envelope(body, soap.V12), BodyKeys([theirs]))
         made = provider.envelope(opened.raw, answer())
         assert isinstance(made.body, bytes)
-        return web.Response(body=encrypt_envelope(made.body, ours.encrypt_key(), soap.V12), content_type="application/soap+xml")
+        return web.Response(
+            body=encrypt_envelope(made.body, ours.encrypt_key(), soap.V12), content_type="application/soap+xml"
+        )
 
     incoming = await call(provider, session, script, ours, theirs)
-    assert incoming.answer == read_json(sample("ServiceRequestReceived").canonical) and incoming.opened_in and incoming.opened_out
+    assert (
+        incoming.answer == read_json(sample("ServiceRequestReceived").canonical)
+        and incoming.opened_in
+        and incoming.opened_out
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +88,9 @@ async def test_encrypted_both_ways(provider: Provider, session: aiohttp.ClientSe
         ("Receiver", "provider.fault", Acted.MAYBE),
     ],
 )
-async def test_faults(provider: Provider, session: aiohttp.ClientSession, code: str, expected: str, acted: Acted) -> None:
+async def test_faults(
+    provider: Provider, session: aiohttp.ClientSession, code: str, expected: str, acted: Acted
+) -> None:
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:
         return provider.envelope(body, fault(code), status=400)
 

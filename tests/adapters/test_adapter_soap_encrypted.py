@@ -14,11 +14,11 @@ from adapters.model import Endpoint, Incoming, Outgoing, evidence_of
 from adapters.soap import SoapAdapter
 from contracts.wire import soap
 from contracts.wire.jsontext import read_json
-from security.authority import KeyType, issue_encryption, new_private, private_pem
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wssec import sign_envelope, verify_envelope
+from security.encryption_keys import DecryptKey
+from security.pki.authority import KeyType, issue_encryption, new_private, private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.adapters.providers import Provider, Script, drop
 from tests.adapters.test_adapter_soap import TRANSFER, answer, fault, outgoing, plain, sample
 from tests.registry.making import House
@@ -43,7 +43,9 @@ def theirs(keys: House) -> DecryptKey:
 class Side:
     """The provider's side: what it reads of a call, and how it answers."""
 
-    def __init__(self, provider: Provider, session: aiohttp.ClientSession, ours: DecryptKey, theirs: DecryptKey) -> None:
+    def __init__(
+        self, provider: Provider, session: aiohttp.ClientSession, ours: DecryptKey, theirs: DecryptKey
+    ) -> None:
         self.provider, self.session, self.ours, self.theirs = provider, session, ours, theirs
 
     def opened(self, body: bytes) -> bytes:
@@ -85,7 +87,9 @@ async def test_an_encrypted_call_and_its_answer(side: Side) -> None:
     assert incoming.answer == read_json(sample("ServiceRequestReceived").canonical)
     seen = side.provider.seen[0].body
     gateway = side.provider.gateway
-    envelope = verify_envelope(soap.parse_envelope(side.opened(seen)), {gateway.thumbprint: gateway.verify_key()}.get, time.time())
+    envelope = verify_envelope(
+        soap.parse_envelope(side.opened(seen)), {gateway.thumbprint: gateway.verify_key()}.get, time.time()
+    )
     assert envelope.message_id == f"urn:uuid:{TRANSFER}" and envelope.caller == "H14.5/phan-anh"
     kept = dict(evidence_of(incoming))
     # What travelled is kept as it was, unreadable; beside it what the signatures of both sides cover.
@@ -143,7 +147,12 @@ async def test_faults_are_encrypted_too(side: Side) -> None:
 
     failure = await side.failing(script)
     assert (failure.code, failure.acted) == ("provider.refused", Acted.NO)
-    assert [part for part, _ in evidence_of(failure)] == ["forwarded", "provider-answer", "forwarded-opened", "provider-answer-opened"]
+    assert [part for part, _ in evidence_of(failure)] == [
+        "forwarded",
+        "provider-answer",
+        "forwarded-opened",
+        "provider-answer-opened",
+    ]
 
 
 @pytest.mark.parametrize("signed", [True, False])
@@ -159,7 +168,10 @@ async def test_a_fault_in_clear_tells_but_proves_nothing(side: Side, signed: boo
 
 async def test_a_connection_that_drops_leaves_what_was_signed(side: Side) -> None:
     failure = await side.failing(drop)
-    assert failure.code == "provider.dropped" and [part for part, _ in evidence_of(failure)] == ["forwarded", "forwarded-opened"]
+    assert failure.code == "provider.dropped" and [part for part, _ in evidence_of(failure)] == [
+        "forwarded",
+        "forwarded-opened",
+    ]
 
 
 async def test_an_encrypted_answer_where_none_is_asked_for(side: Side, ours: DecryptKey) -> None:
@@ -167,7 +179,12 @@ async def test_an_encrypted_answer_where_none_is_asked_for(side: Side, ours: Dec
 
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:
         raw = sign_envelope(
-            answer(), side.provider.signer, time.time(), action="urn:x", message_id="urn:y", relates_to=f"urn:uuid:{TRANSFER}"
+            answer(),
+            side.provider.signer,
+            time.time(),
+            action="urn:x",
+            message_id="urn:y",
+            relates_to=f"urn:uuid:{TRANSFER}",
         )
         return web.Response(body=encrypt_envelope(raw, ours.encrypt_key()), content_type="text/xml")
 

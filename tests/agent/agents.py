@@ -223,7 +223,9 @@ class OldSystem:
                 if self.headers.get("lgsp-agent-secret") != system.secret:
                     status, media, content = 401, "text/plain", b"who?"
                 else:
-                    system.calls.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+                    system.calls.append(
+                        (self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+                    )
                     status, media, content = system.answer(self.path, body)
                 if status == 0:  # goes silent
                     time.sleep(float(content))

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from adapters.http import client_context, open_session
 from examples.story.world import World
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.sandbox.ports import free_port
 from gateway.settings import Settings
 from tests.agent.agents import Agent, Road
@@ -23,7 +23,9 @@ def make(instance: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """`make(system, contracts, connect=…)`: an agent that is not started yet; stopped at the end of the module."""
     made: list[Agent] = []
 
-    def agent(system: str, contracts: list[str], *, connect: str | None = None, skew: float = 0.0, **changes: object) -> Agent:
+    def agent(
+        system: str, contracts: list[str], *, connect: str | None = None, skew: float = 0.0, **changes: object
+    ) -> Agent:
         config = {
             "identity": str(instance.identities / system),
             "body_seconds": 1.0,
@@ -56,7 +58,9 @@ def alerts(world: World) -> Callable[[str], list[dict[str, object]]]:
     """The events of the alerts' feed whose identifier begins so, in their order."""
     from examples.story.exchange import ALERTS, read_feed
 
-    return lambda prefix: [each["data"] for each in read_feed(world, ALERTS) if str(each["data"]["identifier"]).startswith(prefix)]
+    return lambda prefix: [
+        each["data"] for each in read_feed(world, ALERTS) if str(each["data"]["identifier"]).startswith(prefix)
+    ]
 
 
 @pytest.fixture(scope="session")

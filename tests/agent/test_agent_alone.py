@@ -33,7 +33,7 @@ from gateway.agent.queue import pause
 from gateway.agent.secret import LocalSecret
 from gateway.agent.setup import make
 from gateway.agent.store import LONGEST_PAUSE, Message, Store, Taken, hold, seal_key
-from gateway.client.identity import write_private
+from gateway.client.identities.identity import write_private
 from gateway.sandbox.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,18 +72,36 @@ sys.argv[1:] = ["agent", "init", {str(tmp_path / "agent")!r}, "--json"]
 main()
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ok"]
 
 
 def test_no_module_of_it_calls_what_only_unix_has() -> None:
-    only_unix = {"fcntl", "pwd", "grp", "resource", "termios", "uvloop", "add_signal_handler", "fork", "chmod", "getuid", "O_DIRECTORY"}
+    only_unix = {
+        "fcntl",
+        "pwd",
+        "grp",
+        "resource",
+        "termios",
+        "uvloop",
+        "add_signal_handler",
+        "fork",
+        "chmod",
+        "getuid",
+        "O_DIRECTORY",
+    }
     for file in (ROOT / "gateway" / "agent").glob("*.py"):
         tree = ast.parse(file.read_text("utf-8"))
         names = {each.attr for each in ast.walk(tree) if isinstance(each, ast.Attribute)}
-        names |= {each.name for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) for each in node.names}
+        names |= {
+            each.name for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) for each in node.names
+        }
         assert not names & only_unix, file.name
 
 
@@ -93,14 +111,19 @@ def test_no_module_of_it_calls_what_only_unix_has() -> None:
 def test_what_init_writes_can_be_read_and_is_not_overwritten(tmp_path: Path) -> None:
     config, secret = make(tmp_path / "agent", ("incident-alert/v1", "indicator/v1"))
     made = load(config)
-    assert made.caller is not None and made.caller.contracts == ("incident-alert/v1", "indicator/v1") and made.caller.listen.loopback
+    assert (
+        made.caller is not None
+        and made.caller.contracts == ("incident-alert/v1", "indicator/v1")
+        and made.caller.listen.loopback
+    )
     assert made.identity == config.parent / "identity" and made.provider is None
     assert secret.stat().st_mode & 0o777 == 0o600
     LocalSecret.read(secret)
     with pytest.raises(FileExistsError):
         make(tmp_path / "agent", ())
     commented = "\n".join(
-        line.replace("# ", "", 1) if re.match(r"# (provider:|  )", line) else line for line in config.read_text().splitlines()
+        line.replace("# ", "", 1) if re.match(r"# (provider:|  )", line) else line
+        for line in config.read_text().splitlines()
     )
     config.write_text(commented, "utf-8")
     assert load(config).provider is not None, "the commented part is a configuration too"
@@ -145,13 +168,16 @@ def test_a_wrong_configuration_is_named_with_its_place(tmp_path: Path, text: str
 
 
 def test_beyond_the_host_only_if_told(tmp_path: Path) -> None:
-    (tmp_path / "agent.yaml").write_text(GOOD.replace("127.0.0.1", "0.0.0.0").replace("{", "{beyond_loopback: true, "), "utf-8")
+    (tmp_path / "agent.yaml").write_text(
+        GOOD.replace("127.0.0.1", "0.0.0.0").replace("{", "{beyond_loopback: true, "), "utf-8"
+    )
     made = load(tmp_path / "agent.yaml")
     assert made.caller is not None and not made.caller.listen.loopback
 
 
 @pytest.mark.parametrize(
-    ("text", "mode"), [("a" * 15, 0o600), ("a b" * 10, 0o600), ("mật" * 10, 0o600), ("", 0o600), ("a" * 32, 0o640), ("a" * 32, 0o604)]
+    ("text", "mode"),
+    [("a" * 15, 0o600), ("a b" * 10, 0o600), ("mật" * 10, 0o600), ("", 0o600), ("a" * 32, 0o640), ("a" * 32, 0o604)],
 )
 def test_a_weak_or_open_secret_is_not_used(tmp_path: Path, text: str, mode: int) -> None:
     write_private(tmp_path / "secret", text.encode())
@@ -213,7 +239,11 @@ async def test_calls_beyond_the_bound_are_turned_away_and_a_head_that_does_not_c
     assert await _asked(port, b"POST / HTTP/1.1\r\nHost: a\r\nLgsp-Agent-Sec") == b""
     wrong = await _asked(port, b"POST / HTTP/1.1\r\nLgsp-Agent-Secret: bi-mat\r\nX\x00: a\r\n\r\n")
     assert b" 400 " in wrong.splitlines()[0] and "bi-mat" not in caplog.text
-    again = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n" + b"x" * 101 + b"\r\n0\r\n\r\n"
+    again = (
+        b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n"
+        + b"x" * 101
+        + b"\r\n0\r\n\r\n"
+    )
     assert b"agent.body-too-large" in await _asked(port, again)
     await served.close(1.0)
 
@@ -270,7 +300,11 @@ def test_a_lane_goes_on_only_when_its_first_has_ended(tmp_path: Path) -> None:
     assert [each.id for each in store.due(10.0, 8)] == ["2", "3"]
     store.close()
     again = _store(tmp_path)
-    assert again.counts() == {"queued": 2, "sent": 0, "dead": 1, "in_doubt": 0} and again.waits("a") and not again.waits("c")
+    assert (
+        again.counts() == {"queued": 2, "sent": 0, "dead": 1, "in_doubt": 0}
+        and again.waits("a")
+        and not again.waits("c")
+    )
     assert again.take_number() == 4
     again.close()
 
@@ -367,7 +401,15 @@ async def test_a_document_is_kept_under_one_name(tmp_path: Path) -> None:
         raise AssertionError("no body is read")
 
     at, soap = "/contracts/incident-alert/v1", "/soap/incident-alert/v1"
-    for target in (at, f"{at}?lang=en", f"{at}?{'x' * 9000}", f"{at}/openapi.json", f"{soap}?xsd=a", f"{soap}?XSD=b", f"{soap}?wsdl"):
+    for target in (
+        at,
+        f"{at}?lang=en",
+        f"{at}?{'x' * 9000}",
+        f"{at}/openapi.json",
+        f"{soap}?xsd=a",
+        f"{soap}?XSD=b",
+        f"{soap}?wsdl",
+    ):
         assert (await caller.handle(Head("GET", target, {}, None), nothing)).status == 200
     kept = {unquote(each.name) for each in (tmp_path / "documents").iterdir()}
     assert kept == {at, f"{at}/openapi.json", f"{soap}?xsd", f"{soap}?wsdl"}
@@ -383,7 +425,14 @@ def test_no_page_in_a_browser_uses_a_password_that_somebody_typed() -> None:
     basic = {"authorization": secret.headers()["authorization"]}
     for good in ({}, {"sec-fetch-site": "none"}, {"sec-fetch-site": "same-origin"}):
         secret.check(basic | good)
-    for page in ({"origin": "https://la.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}):
+    for page in (
+        {"origin": "https://la.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ):
         with pytest.raises(Theirs, match="agent.secret"):
             secret.check(basic | page)
-        secret.check({"lgsp-agent-secret": "x" * 32} | page)  # no page can have that sent without the agent's leave, which it does not give
+        secret.check(
+            {"lgsp-agent-secret": "x" * 32} | page
+        )  # no page can have that sent without the agent's leave, which it does not give

@@ -16,8 +16,8 @@ from lxml import etree
 from requests.auth import HTTPBasicAuth
 from zeep.transports import Transport
 
-from examples import messages
 from examples.story.world import World
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.agent.agents import Agent, running, wait
 
@@ -59,23 +59,47 @@ def problem_of(fault: bytes) -> str:
     return code.text
 
 
-def test_curl_without_a_key_hands_an_alert_in(stations: Agent, alerts: Alerts, sample: dict[str, Any], world: World) -> None:
+def test_curl_without_a_key_hands_an_alert_in(
+    stations: Agent, alerts: Alerts, sample: dict[str, Any], world: World
+) -> None:
     name = f"QT-{uuid.uuid4()}"
-    (stations.folder / "alert.json").write_bytes(_json(sample | {"identifier": name, "note": "Mưa đá, gió giật tại bản Ngườm Khuổi"}))
+    (stations.folder / "alert.json").write_bytes(
+        _json(sample | {"identifier": name, "note": "Mưa đá, gió giật tại bản Ngườm Khuổi"})
+    )
     done = subprocess.run(
-        ["curl", "-sS", "-i", "--noproxy", "*", "-H", f"Lgsp-Agent-Secret: {stations.secret}", "-H", "Content-Type: application/json"]
-        + ["-H", f'Idempotency-Key: "{name}"', "--data-binary", f"@{stations.folder / 'alert.json'}", stations.base + ALERTS],
+        [
+            "curl",
+            "-sS",
+            "-i",
+            "--noproxy",
+            "*",
+            "-H",
+            f"Lgsp-Agent-Secret: {stations.secret}",
+            "-H",
+            "Content-Type: application/json",
+        ]
+        + [
+            "-H",
+            f'Idempotency-Key: "{name}"',
+            "--data-binary",
+            f"@{stations.folder / 'alert.json'}",
+            stations.base + ALERTS,
+        ],
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout.startswith("HTTP/1.1 200 "), done.stdout
-    transfer = next(line.split(": ")[1].strip() for line in done.stdout.splitlines() if line.startswith("lgsp-transfer"))
+    transfer = next(
+        line.split(": ")[1].strip() for line in done.stdout.splitlines() if line.startswith("lgsp-transfer")
+    )
     assert "lgsp-receipt: intent=:" in done.stdout and "lgsp-checkpoint: :" in done.stdout
     (found,) = wait("the alert in the feed", lambda: alerts(name))
     assert found["note"] == "Mưa đá, gió giật tại bản Ngườm Khuổi"
     shown = world.lgsp("audit", "show", transfer, "--data", str(world.data))["entries"]
-    assert {each["caller"]["system"] for each in shown if "caller" in each} == {"quan-trac"}, "the log names the system behind the agent"
+    assert {each["caller"]["system"] for each in shown if "caller" in each} == {"quan-trac"}, (
+        "the log names the system behind the agent"
+    )
 
 
 def _json(value: Any) -> bytes:
@@ -86,7 +110,9 @@ def _json(value: Any) -> bytes:
 
 def test_a_repeat_gets_the_gateways_stored_answer(stations: Agent, alerts: Alerts, sample: dict[str, Any]) -> None:
     name = f"QT-{uuid.uuid4()}"
-    first, again = (stations.call("POST", ALERTS, sample | {"identifier": name}, Idempotency_Key=name) for _ in range(2))
+    first, again = (
+        stations.call("POST", ALERTS, sample | {"identifier": name}, Idempotency_Key=name) for _ in range(2)
+    )
     assert first.status == again.status == 200 and first.body == again.body
     assert len(wait("it in the feed", lambda: alerts(name))) == 1
     other = stations.call("POST", ALERTS, sample | {"identifier": name, "note": "khác"}, Idempotency_Key=name)
@@ -98,10 +124,17 @@ def test_the_gateways_refusals_come_through_as_they_are(stations: Agent, warning
     assert told.status == 422 and told.headers["content-type"] == "application/problem+json"
     problem = told.json()
     assert problem["code"] == "message.invalid" and problem["transfer"] == told.headers["lgsp-transfer"]
-    assert {"here": "identifier", "rule": "type"}.items() <= next(f for f in problem["findings"] if f["here"] == "identifier").items()
+    assert {"here": "identifier", "rule": "type"}.items() <= next(
+        f for f in problem["findings"] if f["here"] == "identifier"
+    ).items()
     assert problem["title"] == problem["messages"]["en"]["title"] != problem["messages"]["vi"]["title"]
-    wrong = messages.cap_alert().replace(b"<cap:urgency>Expected</cap:urgency>", b"<cap:urgency>Perhaps</cap:urgency>", 1)
-    for space, media, status in ((SOAP11, "text/xml; charset=utf-8", 500), (SOAP12, "application/soap+xml; charset=utf-8", 400)):
+    wrong = messages.cap_alert().replace(
+        b"<cap:urgency>Expected</cap:urgency>", b"<cap:urgency>Perhaps</cap:urgency>", 1
+    )
+    for space, media, status in (
+        (SOAP11, "text/xml; charset=utf-8", 500),
+        (SOAP12, "application/soap+xml; charset=utf-8", 400),
+    ):
         fault = warnings.call("POST", SOAP_ALERTS, envelope(wrong, space), Content_Type=media)
         assert fault.status == status and fault.headers["content-type"].startswith(media.partition(";")[0])
         assert problem_of(fault.body) == "message.invalid"
@@ -144,23 +177,35 @@ def test_a_question_by_rest_and_the_documents_with_the_agents_own_address(centre
     openapi = centre.call("GET", "/contracts/indicator/v1/openapi.json", secret="").json()
     assert openapi["servers"] == [{"url": f"{centre.base}/indicator/v1"}]
     operation = openapi["paths"]["/values"]["post"]
-    assert [each["name"] for each in operation["parameters"]] == ["Idempotency-Key"] and operation["security"][0] == {"agentSecret": []}
+    assert [each["name"] for each in operation["parameters"]] == ["Idempotency-Key"] and operation["security"][0] == {
+        "agentSecret": []
+    }
     wsdl = centre.call("GET", "/soap/indicator/v1?wsdl", secret="")
-    assert f'location="{centre.base}/soap/indicator/v1"'.encode() in wsdl.body and instance.base.encode() not in wsdl.body
+    assert (
+        f'location="{centre.base}/soap/indicator/v1"'.encode() in wsdl.body and instance.base.encode() not in wsdl.body
+    )
     kept = set((centre.folder / "state" / "documents").iterdir())
     for query in ("?lang=a", "?lang=b", "?x"):
-        assert centre.call("GET", f"/contracts/indicator/v1/openapi.json{query}", secret="", Host="may-chu:8181").json()["servers"] == [
-            {"url": "http://may-chu:8181/indicator/v1"}
-        ]
-    assert set((centre.folder / "state" / "documents").iterdir()) == kept, "whoever asks without the secret fills no disk"
+        assert centre.call(
+            "GET", f"/contracts/indicator/v1/openapi.json{query}", secret="", Host="may-chu:8181"
+        ).json()["servers"] == [{"url": "http://may-chu:8181/indicator/v1"}]
+    assert set((centre.folder / "state" / "documents").iterdir()) == kept, (
+        "whoever asks without the secret fills no disk"
+    )
 
 
 @pytest.mark.parametrize("shown", ["", "sai", "bi-mat-noi-bo-de-thu-nghie", "bi-mật"])
-def test_without_the_local_secret_nothing_is_carried(stations: Agent, shown: str, alerts: Alerts, sample: dict[str, Any]) -> None:
+def test_without_the_local_secret_nothing_is_carried(
+    stations: Agent, shown: str, alerts: Alerts, sample: dict[str, Any]
+) -> None:
     name = f"QT-{uuid.uuid4()}"
     told = stations.call("POST", ALERTS, sample | {"identifier": name}, secret=shown)
-    assert (told.status, told.json()["code"]) == (401, "agent.secret") and told.headers["www-authenticate"].startswith("Basic")
-    soap = stations.call("POST", SOAP_ALERTS, envelope(messages.cap_alert(identifier=name)), secret=shown, Content_Type="text/xml")
+    assert (told.status, told.json()["code"]) == (401, "agent.secret") and told.headers["www-authenticate"].startswith(
+        "Basic"
+    )
+    soap = stations.call(
+        "POST", SOAP_ALERTS, envelope(messages.cap_alert(identifier=name)), secret=shown, Content_Type="text/xml"
+    )
     assert soap.status == 500 and problem_of(soap.body) == "agent.secret"
     assert not alerts(name) and stations.secret not in stations.said.read_text()
 
@@ -228,7 +273,16 @@ def test_a_wrong_clock_is_named(make: Callable[..., Agent], sample: dict[str, An
 def test_check_says_what_is_wrong(stations: Agent, make: Callable[..., Agent]) -> None:
     well = stations.lgsp("check")
     assert well["ok"], well
-    assert {each["name"] for each in well["checks"]} >= {"secret", "identity", "gateway", "clock", "token", "log", "tls.crt", "queue"}
+    assert {each["name"] for each in well["checks"]} >= {
+        "secret",
+        "identity",
+        "gateway",
+        "clock",
+        "token",
+        "log",
+        "tls.crt",
+        "queue",
+    }
     lost = make("quan-trac", ["incident-alert/v1"], connect="127.0.0.1:9")
     lost.folder.mkdir(parents=True)
     (lost.folder / "local.secret").write_text("ngan\n")

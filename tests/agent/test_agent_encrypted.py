@@ -14,14 +14,16 @@ import pytest
 
 from contracts.base.ids import new_id
 from gateway.settings import Settings
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
 from tests.agent.agents import Agent, OldSystem, Road, running, wait
 from tests.agent.test_agent_provider import Gateway, _answered, _provider, _soap_answer
 
 pytestmark = pytest.mark.server
 DOSSIERS = "dossier-status/v1"
 ACTION = "urn:caobang:mot-cua:1:DongBoHoSo"
-SAMPLE = Path(__file__).parents[2] / "contracts/catalogue/dossier-status/v1/samples/mot-cua-xml/DossierStatus.dat-dai.xml"
+SAMPLE = (
+    Path(__file__).parents[2] / "contracts/catalogue/dossier-status/v1/samples/mot-cua-xml/DossierStatus.dat-dai.xml"
+)
 ENVELOPE = '<s:Envelope xmlns:s="{}"><s:Body>{}</s:Body></s:Envelope>'
 
 
@@ -50,7 +52,9 @@ def test_an_old_caller_of_an_encrypted_contract(make: Callable[..., Agent], tapp
 
     def send(text: str, space: str = "http://schemas.xmlsoap.org/soap/envelope/", media: str = "text/xml") -> Any:
         headers = (
-            {"Content_Type": media, "SOAPAction": f'"{ACTION}"'} if "xmlsoap" in space else {"Content_Type": f'{media}; action="{ACTION}"'}
+            {"Content_Type": media, "SOAPAction": f'"{ACTION}"'}
+            if "xmlsoap" in space
+            else {"Content_Type": f'{media}; action="{ACTION}"'}
         )
         return agent.call("POST", f"/soap/{DOSSIERS}", ENVELOPE.format(space, text).encode(), **headers)
 
@@ -79,7 +83,9 @@ def test_an_old_caller_of_an_encrypted_contract(make: Callable[..., Agent], tapp
     assert seen.count(b"EncryptedData") >= 8 and b"NguoiNop" not in calls and b"acceptedAt>" not in b"".join(heard)
 
 
-@pytest.mark.parametrize(("system", "kind", "answer"), [("truong-ha", "rest", _answered), ("do-thi", "soap", _soap_answer)])
+@pytest.mark.parametrize(
+    ("system", "kind", "answer"), [("truong-ha", "rest", _answered), ("do-thi", "soap", _soap_answer)]
+)
 async def test_an_old_provider_of_an_encrypted_contract(
     make: Callable[..., Agent],
     instance: Settings,
@@ -92,13 +98,17 @@ async def test_an_old_provider_of_an_encrypted_contract(
         agent = _provider(make, system, kind, old.port)
         with running(agent):
             gateway = Gateway(instance, session, system, agent, kind)
-            key = EncryptKey.from_certificate(f"{system}.encrypt-1", system, (instance.identities / system / "encrypt.crt").read_bytes())
+            key = EncryptKey.from_certificate(
+                f"{system}.encrypt-1", system, (instance.identities / system / "encrypt.crt").read_bytes()
+            )
             gateway.encrypted_for((key,))
             transfer = new_id()
             first, again = await gateway.call(transfer), await gateway.call(transfer)
             assert first.answer == again.answer and len(old.calls) == 1
             words = str(gateway.outgoing(transfer).message["description"]).split(",")[0].encode()
-            assert words in old.calls[0][2] or json.dumps(words.decode())[1:-1].encode() in old.calls[0][2], "in clear at the old system"
+            assert words in old.calls[0][2] or json.dumps(words.decode())[1:-1].encode() in old.calls[0][2], (
+                "in clear at the old system"
+            )
             travelled = first.evidence_out + first.evidence_in
             assert words not in travelled and str(first.answer["service_request_id"]).encode() not in travelled
             at = first.evidence_out.rindex(b"." if kind == "rest" else b"</xenc:CipherValue>") - 20

@@ -21,19 +21,23 @@ from adapters.rest import RestAdapter
 from adapters.soap import SoapAdapter
 from contracts.base.ids import new_id
 from contracts.wire.jsontext import read_json
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.sandbox.ports import free_port
 from gateway.settings import Settings
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
 from security.jose import Opener
 from security.keys import SigningKey, VerifyKey
-from security.wsdecrypt import BodyKeys
+from security.wssec.decrypt import BodyKeys
 from tests.agent.agents import Agent, OldSystem, running
 from tests.registry.making import contracts
 
 pytestmark = pytest.mark.server
 CONTRACT = "field-report/v1"
-TAKEN = {"service_request_id": "TH-2026-0007", "status": "open", "service_notice": "Đã tiếp nhận, cán bộ thôn Pác Bó kiểm tra."}
+TAKEN = {
+    "service_request_id": "TH-2026-0007",
+    "status": "open",
+    "service_notice": "Đã tiếp nhận, cán bộ thôn Pác Bó kiểm tra.",
+}
 LATE = 1.0
 
 
@@ -44,10 +48,14 @@ def _answered(_: str, __: bytes) -> tuple[int, str, bytes]:
 class Gateway:
     """The gateway as one provider sees it: its keys, its adapters, its raw bytes."""
 
-    def __init__(self, settings: Settings, session: aiohttp.ClientSession, system: str, agent: Agent, kind: Any) -> None:
+    def __init__(
+        self, settings: Settings, session: aiohttp.ClientSession, system: str, agent: Agent, kind: Any
+    ) -> None:
         keyring = Keyring(settings)
         self.session, self.key, self.keyring = session, keyring.signing_key(), keyring
-        key = VerifyKey.from_certificate(f"{system}.sign-1", system, (settings.identities / system / "sign.crt").read_bytes())
+        key = VerifyKey.from_certificate(
+            f"{system}.sign-1", system, (settings.identities / system / "sign.crt").read_bytes()
+        )
         side = agent.config["provider"]
         self.port, self.kind = int(side["listen"].rpartition(":")[2]), kind
         self.endpoint = Endpoint(system, kind, side["base"], {key.key_id: key}, {key.thumbprint: key})
@@ -61,9 +69,19 @@ class Gateway:
     def outgoing(self, transfer: str) -> Outgoing:
         contract = contracts()[CONTRACT]
         name = "do-thi-xml" if self.kind == "soap" else "canonical"
-        sample = next(each for each in contract.samples if each.message == "ServiceRequest" and each.format == "do-thi-xml")
+        sample = next(
+            each for each in contract.samples if each.message == "ServiceRequest" and each.format == "do-thi-xml"
+        )
         operation = contract.contract.operations["createRequest"]
-        return Outgoing(transfer, "H14.5/phan-anh", operation, contract.codec(name), read_json(sample.canonical), 5.0, self.encrypted)
+        return Outgoing(
+            transfer,
+            "H14.5/phan-anh",
+            operation,
+            contract.codec(name),
+            read_json(sample.canonical),
+            5.0,
+            self.encrypted,
+        )
 
     async def call(self, transfer: str | None = None, *, key: SigningKey | None = None) -> Incoming:
         signing, own = key or self.key, self.keyring.decrypt_keys()
@@ -80,7 +98,11 @@ class Gateway:
     async def raw(self, message: bytes, *, who: str = "") -> bytes:
         """These very bytes, over mutual TLS as the gateway, or as another system."""
         folder = self.settings.identities / who
-        certificate = (folder / "tls.crt", folder / "tls.key") if who else (self.keyring.client_certificate, self.keyring.client_key)
+        certificate = (
+            (folder / "tls.crt", folder / "tls.key")
+            if who
+            else (self.keyring.client_certificate, self.keyring.client_key)
+        )
         tls = client_context(self.keyring.trust_anchors, *certificate)
         reader, writer = await asyncio.open_connection("localhost", self.port, ssl=tls)
         writer.write(message.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
@@ -115,24 +137,34 @@ def rest(instance: Settings, session: aiohttp.ClientSession, office: Agent, old:
     return Gateway(instance, session, "truong-ha", office, "rest")
 
 
-async def test_a_call_reaches_the_old_system_plainly_and_its_answer_comes_back_signed(rest: Gateway, old: OldSystem) -> None:
+async def test_a_call_reaches_the_old_system_plainly_and_its_answer_comes_back_signed(
+    rest: Gateway, old: OldSystem
+) -> None:
     transfer, before = new_id(), len(old.calls)
     incoming = await rest.call(transfer)
     assert incoming.answer["service_notice"] == TAKEN["service_notice"]
     path, headers, body = old.calls[before]
     assert path == "/requests" and json.loads(body)["description"] == rest.outgoing(transfer).message["description"]
     assert headers["idempotency-key"] == f'"{transfer}"' and headers["lgsp-caller"] == "H14.5/phan-anh"
-    assert headers["authorization"].startswith("Basic ") and not {"signature", "signature-input", "content-digest"} & set(headers)
+    assert headers["authorization"].startswith("Basic ") and not {
+        "signature",
+        "signature-input",
+        "content-digest",
+    } & set(headers)
 
 
-async def test_a_repeat_is_answered_from_what_is_kept_and_a_replay_is_refused(rest: Gateway, old: OldSystem, office: Agent) -> None:
+async def test_a_repeat_is_answered_from_what_is_kept_and_a_replay_is_refused(
+    rest: Gateway, old: OldSystem, office: Agent
+) -> None:
     transfer, before = new_id(), len(old.calls)
     first = await rest.call(transfer)
     again = await rest.call(transfer)
     assert first.answer == again.answer and len(old.calls) == before + 1
     replayed = await rest.raw(first.evidence_out)
     assert b" 409 " in replayed.splitlines()[0] and b"agent.replayed" in replayed
-    assert b"signature" not in replayed.lower().partition(b"\r\n\r\n")[0], "a signed no would pass for the answer to the call itself"
+    assert b"signature" not in replayed.lower().partition(b"\r\n\r\n")[0], (
+        "a signed no would pass for the answer to the call itself"
+    )
     office.kill()
     office.start()
     assert b"agent.replayed" in await rest.raw(first.evidence_out), "after a restart too"
@@ -192,11 +224,17 @@ async def test_its_faults_become_signed_refusals(rest: Gateway, old: OldSystem) 
     assert (await rest.failing()).acted is Acted.MAYBE
 
 
-async def test_an_unknown_outcome_is_in_doubt_until_a_person_settles_it(rest: Gateway, old: OldSystem, office: Agent) -> None:
+async def test_an_unknown_outcome_is_in_doubt_until_a_person_settles_it(
+    rest: Gateway, old: OldSystem, office: Agent
+) -> None:
     transfer, before = new_id(), len(old.calls)
     old.answer = lambda *_: (0, "", str(LATE * 2).encode())
     silent = await rest.failing(transfer)
-    assert silent.acted is Acted.MAYBE and b"agent.system-late" in silent.evidence_in and b" 504 " in silent.evidence_in.splitlines()[0]
+    assert (
+        silent.acted is Acted.MAYBE
+        and b"agent.system-late" in silent.evidence_in
+        and b" 504 " in silent.evidence_in.splitlines()[0]
+    )
     old.answer = _answered
     doubt = await rest.failing(transfer)
     assert doubt.acted is Acted.MAYBE and b"agent.in-doubt" in doubt.evidence_in
@@ -223,18 +261,24 @@ async def test_an_old_system_that_is_down_has_surely_not_acted(
 
 # --- SOAP -------------------------------------------------------------------------------------------------------------
 
-_ENVELOPE = '<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>{}</soap:Body></soap:Envelope>'
+_ENVELOPE = (
+    '<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>{}</soap:Body></soap:Envelope>'
+)
 _FAULT = "<soap:Fault><faultcode>soap:{}</faultcode><faultstring>Không nhận</faultstring></soap:Fault>"
 
 
 def _soap_answer(_: str, __: bytes) -> tuple[int, str, bytes]:
     contract = contracts()[CONTRACT]
-    sample = next(each for each in contract.samples if each.message == "ServiceRequestReceived" and each.format == "do-thi-xml")
+    sample = next(
+        each for each in contract.samples if each.message == "ServiceRequestReceived" and each.format == "do-thi-xml"
+    )
     content = contract.codec("do-thi-xml").write_xml("ServiceRequestReceived", read_json(sample.canonical)).decode()
     return 200, "text/xml; charset=utf-8", ('<?xml version="1.0"?>\n' + _ENVELOPE.format(content)).encode()
 
 
-async def test_a_soap_system_that_cannot_sign(make: Callable[..., Agent], instance: Settings, session: aiohttp.ClientSession) -> None:
+async def test_a_soap_system_that_cannot_sign(
+    make: Callable[..., Agent], instance: Settings, session: aiohttp.ClientSession
+) -> None:
     with OldSystem("bi-mat-noi-bo-de-thu-nghiem", _soap_answer).serving() as old:
         agent = _provider(make, "do-thi", "soap", old.port)
         with running(agent):
@@ -244,7 +288,9 @@ async def test_a_soap_system_that_cannot_sign(make: Callable[..., Agent], instan
             assert len(old.calls) == 1
             _, headers, body = old.calls[0]
             envelope = etree.fromstring(body)
-            assert len(envelope) == 1 and len(envelope[0]) == 1 and b"Signature" not in body, "a plain envelope, its Body alone"
+            assert len(envelope) == 1 and len(envelope[0]) == 1 and b"Signature" not in body, (
+                "a plain envelope, its Body alone"
+            )
             assert headers["idempotency-key"] == f'"urn:uuid:{transfer}"' and headers["soapaction"].startswith('"')
             sample = gateway.outgoing(transfer)
             assert sample.codec.read_xml("ServiceRequest", envelope[0][0]) == sample.message

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from examples import messages
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.agent.agents import Agent, Road, running, wait
 
@@ -33,16 +33,25 @@ def test_kill_9_amid_fifty_submissions_each_comes_once_and_in_order(
         taken = []
         for number in range(50):
             told = agent.call(
-                "POST", ALERTS, sample | {"identifier": f"{prefix}-{number:02}", "note": secret_words}, Idempotency_Key=f"{prefix}-{number}"
+                "POST",
+                ALERTS,
+                sample | {"identifier": f"{prefix}-{number:02}", "note": secret_words},
+                Idempotency_Key=f"{prefix}-{number}",
             )
-            assert told.status == 202 and told.json() == {"message": f"{prefix}-{number}", "state": "queued", "by": "agent"}, told
+            assert told.status == 202 and told.json() == {
+                "message": f"{prefix}-{number}",
+                "state": "queued",
+                "by": "agent",
+            }, told
             taken.append(f"{prefix}-{number:02}")
             if number in (11, 30):
                 agent.kill()
                 agent.start()
         assert agent.lgsp("status") == {"ok": True, "queued": 50, "sent": 0, "dead": 0, "in_doubt": 0}
         kept = b"".join(file.read_bytes() for file in (agent.folder / "state").glob("agent.db*"))
-        assert prefix.encode() in kept and "Ngoãn".encode() not in kept and b"Ng\\u" not in kept, "contents are sealed at rest"
+        assert prefix.encode() in kept and "Ngoãn".encode() not in kept and b"Ng\\u" not in kept, (
+            "contents are sealed at rest"
+        )
         road.mend()
         wait("some to be delivered", lambda: agent.count("sent") >= 5)
         agent.kill()
@@ -52,17 +61,25 @@ def test_kill_9_amid_fifty_submissions_each_comes_once_and_in_order(
     found = wait("all in the feed", lambda: len(alerts(prefix)) >= 50 and alerts(prefix))
     assert [each["identifier"] for each in found] == taken
     assert {each["note"] for each in found} == {secret_words}
-    assert agent.rows("select count(*) from message where length(body) > 0") == [(0,)], "what was delivered is forgotten"
+    assert agent.rows("select count(*) from message where length(body) > 0") == [(0,)], (
+        "what was delivered is forgotten"
+    )
 
 
-def test_questions_are_never_queued_and_a_full_queue_says_so(make: Callable[..., Agent], road: Road, sample: dict[str, Any]) -> None:
+def test_questions_are_never_queued_and_a_full_queue_says_so(
+    make: Callable[..., Agent], road: Road, sample: dict[str, Any]
+) -> None:
     agent = make("quan-trac", ["incident-alert/v1", "indicator/v1"], connect=road.at, queue={"messages": 2})
     with running(agent):
         agent.call("POST", ALERTS, {})
         agent.call("GET", QUESTION)
         road.cut()
         told = agent.call("GET", QUESTION)
-        assert told.status in (503, 504) and told.json()["code"] in ("agent.unreachable", "agent.timeout") and told.headers["retry-after"]
+        assert (
+            told.status in (503, 504)
+            and told.json()["code"] in ("agent.unreachable", "agent.timeout")
+            and told.headers["retry-after"]
+        )
         asked = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>%b</s:Body></s:Envelope>'
         question = messages.indicator_body(indicator="KT-05", area="04", period="2026-Q3").partition(b"?>")[2]
         soap = agent.call("POST", "/soap/indicator/v1", asked % question, Content_Type="text/xml")
@@ -89,19 +106,26 @@ def test_an_answer_whose_checkpoint_cannot_be_kept_is_asked_for_again(
         folder.rmdir()
         told = agent.call("POST", ALERTS, sample | {"identifier": name}, Idempotency_Key=name)
         assert told.status == 202, told
-        wait("a try of the queue", lambda: agent.rows("select 1 from message where tries > 0 and why like 'client.state%'"))
+        wait(
+            "a try of the queue",
+            lambda: agent.rows("select 1 from message where tries > 0 and why like 'client.state%'"),
+        )
         assert (agent.count("queued"), agent.count("dead")) == (1, 0)
         folder.mkdir(mode=0o700)
         wait("its delivery", lambda: agent.count("sent") == 1)
     assert len(alerts(name)) == 1
 
 
-def test_soap_waits_too_and_a_refusal_makes_a_dead_letter(make: Callable[..., Agent], road: Road, alerts: Alerts) -> None:
+def test_soap_waits_too_and_a_refusal_makes_a_dead_letter(
+    make: Callable[..., Agent], road: Road, alerts: Alerts
+) -> None:
     agent = make("canh-bao", ["incident-alert/v1"], connect=road.at)
     prefix = f"NCHMF-{uuid.uuid4()}"
 
     def send(content: bytes, space: str = "http://schemas.xmlsoap.org/soap/envelope/", media: str = "text/xml") -> Any:
-        body = f'<s:Envelope xmlns:s="{space}"><s:Body>'.encode() + content.partition(b"?>")[2] + b"</s:Body></s:Envelope>"
+        body = (
+            f'<s:Envelope xmlns:s="{space}"><s:Body>'.encode() + content.partition(b"?>")[2] + b"</s:Body></s:Envelope>"
+        )
         return agent.call("POST", SOAP_ALERTS, body, Content_Type=media)
 
     with running(agent):
@@ -111,7 +135,11 @@ def test_soap_waits_too_and_a_refusal_makes_a_dead_letter(make: Callable[..., Ag
         for content in (wrong, messages.cap_alert(identifier=f"{prefix}-1")):
             told = send(content)
             assert told.status == 202 and b"<lgsp:Queued" in told.body and b"urn:uuid:" in told.body
-        newer = send(messages.cap_alert(identifier=f"{prefix}-2"), "http://www.w3.org/2003/05/soap-envelope", "application/soap+xml")
+        newer = send(
+            messages.cap_alert(identifier=f"{prefix}-2"),
+            "http://www.w3.org/2003/05/soap-envelope",
+            "application/soap+xml",
+        )
         assert newer.status == 202 and b"http://www.w3.org/2003/05/soap-envelope" in newer.body
         road.mend()
         wait("the end of all three", lambda: agent.count("queued") == 0)
@@ -120,9 +148,15 @@ def test_soap_waits_too_and_a_refusal_makes_a_dead_letter(make: Callable[..., Ag
         (dead,) = agent.lgsp("queue")["messages"]
         assert dead["state"] == "dead" and dead["why"].startswith("message.invalid") and dead["transfer"]
         assert agent.lgsp("retry", dead["id"]) == {"ok": True, "retried": 1}
-        wait("the second refusal", lambda: agent.rows("select tries from message where state = 'dead'") == [(dead["tries"] + 1,)])
+        wait(
+            "the second refusal",
+            lambda: agent.rows("select tries from message where state = 'dead'") == [(dead["tries"] + 1,)],
+        )
         assert agent.lgsp("discard", dead["id"])["ok"] and agent.count("dead") == 0
-    assert [each["identifier"] for each in wait("two in the feed", lambda: alerts(prefix))] == [f"{prefix}-1", f"{prefix}-2"]
+    assert [each["identifier"] for each in wait("two in the feed", lambda: alerts(prefix))] == [
+        f"{prefix}-1",
+        f"{prefix}-2",
+    ]
 
 
 @pytest.fixture
@@ -145,12 +179,19 @@ def test_a_tampered_answer_never_reaches_the_old_system(
     with running(agent):
         honest = agent.call("POST", ALERTS, sample | {"identifier": f"{name}-0"})
         assert honest.status == 200, honest
-        tapped.tamper = lambda data: data.replace(b'"acceptedAt":"2', b'"acceptedAt":"1').replace(b'"state"', b'"State"')
+        tapped.tamper = lambda data: data.replace(b'"acceptedAt":"2', b'"acceptedAt":"1').replace(
+            b'"state"', b'"State"'
+        )
         told = agent.call("POST", ALERTS, sample | {"identifier": f"{name}-1"})
         assert told.status == 202 and told.json()["by"] == "agent", "what cannot be proved is no answer: it waits"
         question = agent.call("GET", f"/transfers/{honest.headers['lgsp-transfer']}")
-        assert (question.status, question.json()["code"]) == (502, "agent.bad-answer") and b"accepted" not in question.body
-        tapped.tamper = lambda data: data.replace(b"\r\nSignature", b"\r\nX-Signature").replace(b"\r\nsignature", b"\r\nx-signature")
+        assert (question.status, question.json()["code"]) == (
+            502,
+            "agent.bad-answer",
+        ) and b"accepted" not in question.body
+        tapped.tamper = lambda data: data.replace(b"\r\nSignature", b"\r\nX-Signature").replace(
+            b"\r\nsignature", b"\r\nx-signature"
+        )
         stripped = agent.call("GET", f"/transfers/{honest.headers['lgsp-transfer']}")
         assert (stripped.status, stripped.json()["code"]) == (502, "agent.bad-answer")
         tapped.tamper = lambda data: data
@@ -160,7 +201,9 @@ def test_a_tampered_answer_never_reaches_the_old_system(
     assert "client.not-proven" in agent.said.read_text()
 
 
-def test_nothing_overtakes_what_waits(make: Callable[..., Agent], road: Road, alerts: Alerts, sample: dict[str, Any]) -> None:
+def test_nothing_overtakes_what_waits(
+    make: Callable[..., Agent], road: Road, alerts: Alerts, sample: dict[str, Any]
+) -> None:
     """While the road flickers and callers go on, each lane keeps its order."""
     agent = make("quan-trac", ["incident-alert/v1"], connect=road.at)
     prefix, stop = f"QT-{uuid.uuid4()}", threading.Event()

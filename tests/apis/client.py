@@ -15,28 +15,28 @@ from urllib.parse import urlencode, urlsplit
 from sqlalchemy import Engine, select
 
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile, NewestCheckpoint
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile, NewestCheckpoint
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
 from gateway.delivery.forwarder import Forwarder
-from gateway.doors.api_services import Services
-from gateway.doors.apis import build_apis
+from gateway.doors.api.apis import build_apis
+from gateway.doors.api.services import Services
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.exchange.exchange import Exchange
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import FeedRow, LogRow, TransferRow, Write
 from gateway.journal.writer import Journal
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
-from security.entry import SALT, Caller, Intent, Note, freeze, salted
-from security.httpsig import HttpRequest, sign_request, verify_response
+from security.http_signatures import HttpRequest, sign_request, verify_response
 from security.jose import Opener
 from security.tokens import make_assertion
+from security.transparency.entry import SALT, Caller, Intent, Note, freeze, salted
 from tests.registry.making import PROVINCE, House, Identity, filled, new_database, province
 
 BASE = "https://gateway.example:8443"
@@ -118,21 +118,27 @@ class World:
     async def token(self, system: str, form: dict[str, str] | None = None, **options: Any) -> Answer:
         body = urlencode(self.form(system) if form is None else form).encode()
         options.setdefault("certificate", self.identities[system].tls_der)
-        return await ask(self.app, "POST", "/oauth/token", {"content-type": "application/x-www-form-urlencoded"}, body, **options)
+        return await ask(
+            self.app, "POST", "/oauth/token", {"content-type": "application/x-www-form-urlencoded"}, body, **options
+        )
 
     async def signed_headers(self, system: str, method: str, target: str) -> dict[str, str]:
         if system not in self.tokens:
             self.tokens[system] = (await self.token(system)).json["access_token"]
         headers = {"authorization": f"Bearer {self.tokens[system]}", "accept-language": "en"}
         request = HttpRequest(method, BASE + target, headers, b"")
-        return headers | sign_request(request, self.identities[system].sign, time.time(), nonce=secrets.token_urlsafe(18))
+        return headers | sign_request(
+            request, self.identities[system].sign, time.time(), nonce=secrets.token_urlsafe(18)
+        )
 
     async def signed(self, system: str, target: str, method: str = "GET") -> Answer:
         """A signed request; the answer's signature is verified."""
         headers = await self.signed_headers(system, method, target)
         answer = await ask(self.app, method, target, headers, certificate=self.identities[system].tls_der)
         if "signature" in answer.headers:
-            verify_response(answer.status, answer.headers, answer.body, headers, self.gateway.sign.verify_key(), time.time())
+            verify_response(
+                answer.status, answer.headers, answer.body, headers, self.gateway.sign.verify_key(), time.time()
+            )
         return answer
 
     # --- what is in the log and in the feeds ------------------------------------------------------------------------------
@@ -141,7 +147,9 @@ class World:
         for _ in range(3):  # the first run of a new log only signs the empty tree
             self.sequencer.run_once(self.lease)
 
-    async def hand_in(self, transfer: str, message: dict[str, Any], *, state: str = "accepted", provider: str | None = None) -> None:
+    async def hand_in(
+        self, transfer: str, message: dict[str, Any], *, state: str = "accepted", provider: str | None = None
+    ) -> None:
         """A transfer of canh-bao, with its event in the feed."""
         now = time.time()
         row = TransferRow(
@@ -190,10 +198,17 @@ async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncItera
     sequencer = Sequencer(engine, lock_of(engine), log_key, CheckpointFile(settings.checkpoint_file))
     newest = NewestCheckpoint(settings.checkpoint_file)
     registry, vault = Registry(engine), Vault(folder / "vault")
-    exchange = Exchange(journal, vault, Forwarder({}, time.time), engine, "door-test", lambda text: text, time.time, 1.0)
+    exchange = Exchange(
+        journal, vault, Forwarder({}, time.time), engine, "door-test", lambda text: text, time.time, 1.0
+    )
     signing = gateway.sign
     rest = RestDoor(
-        TokenKeeper(signing.verify_key(), settings.base), signing, Opener([]), settings.token_endpoint, newest.base64, time.time
+        TokenKeeper(signing.verify_key(), settings.base),
+        signing,
+        Opener([]),
+        settings.token_endpoint,
+        newest.base64,
+        time.time,
     )
     services = Services(
         engine=engine, registry=registry, journal=journal, vault=vault, newest_checkpoint=newest, token_key=signing, settings=settings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import time
 
-from security.httpsig import verify_response
+from security.http_signatures import verify_response
 from tests.apis.client import World, ask
 
 
@@ -24,7 +24,9 @@ async def test_caching_as_tlog_tiles_has_it(world: World) -> None:
     assert full.headers["cache-control"] == "public, max-age=31536000, immutable" and len(full.body) == 8192
     assert part.headers["cache-control"] == "public, max-age=3600, immutable" and len(part.body) == 96
     assert (await world.public("HEAD", "/audit/tile/0/000")).headers["content-length"] == "8192"
-    older = await world.public("GET", "/audit/tile/0/000.p/200")  # a partial tile stays, as the beginning of the full one
+    older = await world.public(
+        "GET", "/audit/tile/0/000.p/200"
+    )  # a partial tile stays, as the beginning of the full one
     assert older.body == full.body[:6400]
 
 
@@ -38,11 +40,18 @@ async def test_bundles_are_compressed_for_whoever_accepts_that_and_never_cached(
         and plain.headers["cache-control"] == "no-store"
         and plain.headers["vary"] == "accept-encoding"
     )
-    for accepts, packed in (("gzip, identity", True), ("br, GZIP;q=0.5", True), ("gzip;q=0", False), ("identity", False)):
+    for accepts, packed in (
+        ("gzip, identity", True),
+        ("br, GZIP;q=0.5", True),
+        ("gzip;q=0", False),
+        ("identity", False),
+    ):
         headers = await world.signed_headers("dieu-hanh", "GET", path)
         certificate = world.identities["dieu-hanh"].tls_der
         answer = await ask(world.app, "GET", path, headers | {"accept-encoding": accepts}, certificate=certificate)
-        verify_response(answer.status, answer.headers, answer.body, headers, world.gateway.sign.verify_key(), time.time())
+        verify_response(
+            answer.status, answer.headers, answer.body, headers, world.gateway.sign.verify_key(), time.time()
+        )
         assert (answer.headers.get("content-encoding") == "gzip") == packed
         assert (gzip.decompress(answer.body) if packed else answer.body) == plain.body
         assert not packed or len(answer.body) < len(plain.body) / 2

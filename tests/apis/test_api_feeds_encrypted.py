@@ -8,9 +8,9 @@ import time
 
 from gateway.journal.database import writing
 from gateway.registry import store
-from security.authority import issue_encryption, make_issuer, make_root, new_private, private_pem
-from security.encryptkeys import DecryptKey
+from security.encryption_keys import DecryptKey
 from security.jose import MEDIA_TYPE, Opener
+from security.pki.authority import issue_encryption, make_issuer, make_root, new_private, private_pem
 from tests.apis.client import World
 
 FEED = "/feeds/dossier-status/v1"
@@ -18,7 +18,9 @@ FEED = "/feeds/dossier-status/v1"
 
 def enrolled(world: World, system: str, number: int, since: float) -> DecryptKey:
     private, name = new_private(), f"{system}.encrypt-{number}"
-    certificate = issue_encryption(make_issuer(make_root("Root", since), "Signing", since), system, private.public_key(), since)
+    certificate = issue_encryption(
+        make_issuer(make_root("Root", since), "Signing", since), system, private.public_key(), since
+    )
     with writing(world.engine) as connection:
         store.add_key(connection, name, system, "encrypt", certificate)
         world.services.registry.refresh(connection)

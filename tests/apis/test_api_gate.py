@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.doors.apis import DOCUMENTS, BadDocument, build, merge
+from gateway.doors.api.apis import DOCUMENTS, BadDocument, build, merge
 from gateway.doors.reply import Reply
 from tests.apis.client import World, ask
 
@@ -41,7 +41,9 @@ def test_every_operation_states_its_security_and_its_listeners() -> None:
 def test_each_listener_serves_its_own() -> None:
     people = merge(ALL, "people")
     assert "/api/status" in people["paths"] and "/audit/checkpoint" in people["paths"]
-    assert not {"/oauth/token", "/feeds/{contract}/v{major}", "/transfers/{transfer}", "/audit/proof/{transfer}"} & set(people["paths"])
+    assert not {"/oauth/token", "/feeds/{contract}/v{major}", "/transfers/{transfer}", "/audit/proof/{transfer}"} & set(
+        people["paths"]
+    )
     assert "/api/status" not in exchange()["paths"]
 
 
@@ -76,7 +78,9 @@ def test_a_body_that_would_go_unchecked_refuses_to_start(world: World) -> None:
 
 def test_documents_that_disagree_refuse_to_start(tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
-    other.write_text((DOCUMENTS / "feeds.yaml").read_text("utf-8").replace("bearerFormat: JWT", "bearerFormat: other"), "utf-8")
+    other.write_text(
+        (DOCUMENTS / "feeds.yaml").read_text("utf-8").replace("bearerFormat: JWT", "bearerFormat: other"), "utf-8"
+    )
     with pytest.raises(BadDocument):
         merge([DOCUMENTS / "transfers.yaml", other], "exchange")
     with pytest.raises(BadDocument):
@@ -84,7 +88,9 @@ def test_documents_that_disagree_refuse_to_start(tmp_path: Path) -> None:
 
 
 def test_all_documents_are_served_not_only_the_first_and_the_last(world: World) -> None:
-    assert {"/oauth/token", "/feeds/{contract}/v{major}", "/transfers/{transfer}", "/audit/checkpoint"} <= set(exchange()["paths"])
+    assert {"/oauth/token", "/feeds/{contract}/v{major}", "/transfers/{transfer}", "/audit/checkpoint"} <= set(
+        exchange()["paths"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,19 +130,26 @@ async def test_the_method_is_part_of_the_address(world: World) -> None:
 
 async def test_routing_left_behind_by_an_earlier_request_counts_for_nothing(world: World) -> None:
     app = build(exchange(), HANDLERS, world.services)
-    kept = {"tls": {"client_cert_der": None}, "connexion_routing": {"operation_id": "readTransfer", "api_base_path": ""}}
+    kept = {
+        "tls": {"client_cert_der": None},
+        "connexion_routing": {"operation_id": "readTransfer", "api_base_path": ""},
+    }
     answer = await ask(app, "GET", "/nothing", extensions=kept)
     assert answer.status == 404
     answer = await ask(app, "GET", "/transfers/01935b6e-0000-7000-8000-000000000001", extensions=kept)
     assert answer.status == 401 and answer.json["code"] == "channel.no-certificate"
 
 
-@pytest.mark.parametrize("path", ["/transfers/01935b6e-0000-7000-8000-000000000001", "/feeds/incident-alert/v1", "/audit/tile/entries/000"])
+@pytest.mark.parametrize(
+    "path", ["/transfers/01935b6e-0000-7000-8000-000000000001", "/feeds/incident-alert/v1", "/audit/tile/entries/000"]
+)
 async def test_a_protected_operation_is_not_reached_without_proof(path: str, world: World) -> None:
     app = build(exchange(), HANDLERS, world.services)
     answer = await ask(app, "GET", path)
     assert answer.status == 401 and answer.body != b"reached"
-    answer = await ask(app, "GET", path, {"authorization": "Bearer x"}, certificate=world.identities["canh-bao"].tls_der)
+    answer = await ask(
+        app, "GET", path, {"authorization": "Bearer x"}, certificate=world.identities["canh-bao"].tls_der
+    )
     assert answer.status in (400, 401) and answer.json["code"].startswith("token.")
     assert len(world.logged("refusal")) == 2
 
@@ -145,7 +158,12 @@ async def test_a_body_over_the_limit_and_an_encoded_one(world: World) -> None:
     answer = await world.token("canh-bao", {"client_assertion": "x" * 30_000})
     assert answer.status == 413 and answer.json["code"] == "body.too-large"
     answer = await ask(
-        world.app, "POST", "/oauth/token", {"content-encoding": "gzip"}, b"x", certificate=world.identities["canh-bao"].tls_der
+        world.app,
+        "POST",
+        "/oauth/token",
+        {"content-encoding": "gzip"},
+        b"x",
+        certificate=world.identities["canh-bao"].tls_der,
     )
     assert answer.status == 415 and answer.json["error"] == "invalid_request"
 
@@ -153,13 +171,22 @@ async def test_a_body_over_the_limit_and_an_encoded_one(world: World) -> None:
 async def test_all_that_is_wrong_with_the_parameters_is_told_without_their_values(world: World) -> None:
     answer = await world.public("GET", "/audit/consistency?from=secret&from=2&x=1")
     assert answer.status == 400 and answer.json["code"] == "api.invalid"
-    assert [(found["here"], found["rule"]) for found in answer.json["findings"]] == [("query from", "unique"), ("query x", "unknown")]
+    assert [(found["here"], found["rule"]) for found in answer.json["findings"]] == [
+        ("query from", "unique"),
+        ("query x", "unknown"),
+    ]
     answer = await world.public("GET", "/audit/consistency?from=secret")
     assert b"secret" not in answer.body and answer.json["findings"][0]["rule"] == "type"
     answer = await world.public("GET", "/audit/consistency")
     assert answer.json["findings"][0]["rule"] == "required"
     answer = await world.public("GET", "/audit/consistency?from=-1")
-    assert answer.json["findings"][0] == {"here": "query from", "canonical": "", "got": "int", "rule": "minimum", "expected": "0"}
+    assert answer.json["findings"][0] == {
+        "here": "query from",
+        "canonical": "",
+        "got": "int",
+        "rule": "minimum",
+        "expected": "0",
+    }
     answer = await world.public("GET", "/audit/tile/0/%2e%2e/x")
     assert answer.status in (400, 404)
 

@@ -9,11 +9,11 @@ import json
 import pytest
 from sqlalchemy import insert, select, update
 
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.registry import store
-from security.checkpoint import Checkpoint
-from security.merkle import verify_consistency, verify_inclusion
+from security.transparency.checkpoint import Checkpoint
+from security.transparency.merkle import verify_consistency, verify_inclusion
 from tests.apis.client import World, ask
 from tests.registry.making import approve_all
 
@@ -42,7 +42,11 @@ async def test_a_feed_in_pages(world: World) -> None:
 async def test_a_feed_needs_a_grant(world: World) -> None:
     answer = await world.signed("canh-bao", FEED)
     assert answer.status == 403 and answer.json["code"] == "access.no-operation"
-    assert "(H14.0; " in answer.json["next"] and "signature" in answer.headers and "refusal=" in answer.headers["lgsp-receipt"]
+    assert (
+        "(H14.0; " in answer.json["next"]
+        and "signature" in answer.headers
+        and "refusal=" in answer.headers["lgsp-receipt"]
+    )
     answer = await world.signed("thuc-phan", FEED)
     assert answer.status == 403 and answer.json["code"] == "access.no-grant"
 
@@ -74,7 +78,9 @@ async def test_the_very_same_bytes_are_answered_once(world: World) -> None:
 
 async def test_a_signature_for_another_address_does_not_serve(world: World) -> None:
     headers = await world.signed_headers("dieu-hanh", "GET", f"{FEED}?limit=1")
-    answer = await ask(world.app, "GET", f"{FEED}?limit=1000", headers, certificate=world.identities["dieu-hanh"].tls_der)
+    answer = await ask(
+        world.app, "GET", f"{FEED}?limit=1000", headers, certificate=world.identities["dieu-hanh"].tls_der
+    )
     assert answer.status == 401 and answer.json["code"] == "signature.wrong"
 
 
@@ -95,7 +101,10 @@ async def test_a_readers_grant_masks(world: World) -> None:
     world.sequence()
     answer = await world.signed("dieu-hanh", FEED)
     (event,) = answer.json["events"]
-    assert event["data"]["identifier"] == ONE == event["subject"] and event["data"].get("note") in (None, {"absent": "not-permitted"})
+    assert event["data"]["identifier"] == ONE == event["subject"] and event["data"].get("note") in (
+        None,
+        {"absent": "not-permitted"},
+    )
     assert b"private" not in answer.body
 
 
@@ -132,22 +141,33 @@ async def test_beyond_a_quota_a_reader_sees_what_its_other_grants_show(world: Wo
     await world.hand_in(ONE, {"identifier": ONE, "note": "private"})
     world.sequence()
     answers = [await world.signed("dieu-hanh", FEED) for _ in range(3)]
-    assert [answer.status for answer in answers] == [200, 200, 200] and [b"private" in answer.body for answer in answers] == [
+    assert [answer.status for answer in answers] == [200, 200, 200] and [
+        b"private" in answer.body for answer in answers
+    ] == [
         True,
         False,
         False,
     ]
     facts = [entry["facts"] for entry in world.logged("feed-read")]
-    assert [sorted([each["grant"], *each.get("also", [])]) for each in facts] == [["G-0004", "G-0999"], ["G-0004"], ["G-0004"]]
+    assert [sorted([each["grant"], *each.get("also", [])]) for each in facts] == [
+        ["G-0004", "G-0999"],
+        ["G-0004"],
+        ["G-0004"],
+    ]
 
 
 async def test_a_transfer_for_its_parties_only(world: World) -> None:
     await world.hand_in(ONE, {}, provider="do-thi")
     for party in ("canh-bao", "do-thi"):
         answer = await world.signed(party, f"/transfers/{ONE}")
-        assert answer.status == 200 and answer.json["state"] == "accepted" and answer.json["sender"] == "H14.2/canh-bao", answer.json
+        assert (
+            answer.status == 200 and answer.json["state"] == "accepted" and answer.json["sender"] == "H14.2/canh-bao"
+        ), answer.json
         assert answer.json["final"] is True and "finished" not in answer.json
-    others, nothing = await world.signed("dieu-hanh", f"/transfers/{ONE}"), await world.signed("dieu-hanh", f"/transfers/{TWO}")
+    others, nothing = (
+        await world.signed("dieu-hanh", f"/transfers/{ONE}"),
+        await world.signed("dieu-hanh", f"/transfers/{TWO}"),
+    )
     assert others.status == nothing.status == 404
     assert others.json["code"] == nothing.json["code"] == "transfer.unknown"
     assert (await world.signed("canh-bao", "/transfers/not-an-id")).json["code"] == "api.invalid"
@@ -165,7 +185,9 @@ async def test_the_log_for_everybody(world: World) -> None:
     world.sequence()
     proof = (await world.public("GET", f"/audit/consistency?from={before.size}")).json
     after = Checkpoint.from_text(proof["checkpoint"].split("\n\n")[0] + "\n")
-    verify_consistency(before.size, proof["to"], before.root, after.root, [base64.b64decode(each) for each in proof["proof"]])
+    verify_consistency(
+        before.size, proof["to"], before.root, after.root, [base64.b64decode(each) for each in proof["proof"]]
+    )
     tile = await world.public("GET", f"/audit/tile/0/000.p/{after.size}")
     assert tile.status == 200 and len(tile.body) == 32 * after.size and "immutable" in tile.headers["cache-control"]
     assert (await world.public("GET", "/audit/tile/0/000")).status == 404
@@ -197,7 +219,11 @@ async def test_a_proof_for_the_parties(world: World) -> None:
     (entry,) = answer.json["entries"]
     root = Checkpoint.from_text(answer.json["checkpoint"].split("\n\n")[0] + "\n")
     verify_inclusion(
-        base64.b64decode(entry["leaf"]), entry["index"], root.size, [base64.b64decode(each) for each in entry["proof"]], root.root
+        base64.b64decode(entry["leaf"]),
+        entry["index"],
+        root.size,
+        [base64.b64decode(each) for each in entry["proof"]],
+        root.root,
     )
     assert entry["phase"] == "intent" and entry["text"].startswith("c2sp.org/tlog-proof@v1")
     assert (await world.signed("dieu-hanh", f"/audit/proof/{ONE}")).json["code"] == "transfer.unknown"

@@ -13,15 +13,15 @@ from sqlalchemy import Engine, text
 
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
-from gateway.audit.search import reading
-from gateway.doors import api_reconciliation
-from gateway.doors.api_reconciliation import Unhurried
+from gateway.audit.search.search import reading
+from gateway.doors.api import reconciliation
+from gateway.doors.api.reconciliation import Unhurried
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.write import LogRow
-from security import entry as form
-from security.httpsig import HttpRequest, sign_request, verify_response
-from security.windows import VIETNAM
+from security.grants.windows import VIETNAM
+from security.http_signatures import HttpRequest, sign_request, verify_response
+from security.transparency import entry as form
 from tests.apis.client import BASE, Answer, World, ask
 
 PATH = "/audit/reconciliation"
@@ -34,7 +34,9 @@ def said(*counts: dict[str, Any], day: str = YESTERDAY.date().isoformat(), **mor
     return {"day": day, "counts": list(counts), **more}
 
 
-async def post(world: World, system: str, body: Any, *, headers: dict[str, str] | None = None, signer: str | None = None) -> Answer:
+async def post(
+    world: World, system: str, body: Any, *, headers: dict[str, str] | None = None, signer: str | None = None
+) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     if system not in world.tokens:
         world.tokens[system] = (await world.token(system)).json["access_token"]
@@ -45,7 +47,9 @@ async def post(world: World, system: str, body: Any, *, headers: dict[str, str] 
         **(headers or {}),
     }
     request = HttpRequest("POST", BASE + PATH, named, raw)
-    named |= sign_request(request, world.identities[signer or system].sign, time.time(), nonce=secrets.token_urlsafe(18))
+    named |= sign_request(
+        request, world.identities[signer or system].sign, time.time(), nonce=secrets.token_urlsafe(18)
+    )
     answer = await ask(world.app, "POST", PATH, named, raw, certificate=world.identities[system].tls_der)
     if answer.status == 200:
         verify_response(answer.status, answer.headers, answer.body, named, world.gateway.sign.verify_key(), time.time())
@@ -60,7 +64,17 @@ def yesterday(world: World) -> World:
         at = YESTERDAY.timestamp() + 3600 * (number + 1)
         id, caller, digest = new_id(int(at * 1000)), form.Caller("H14.2", "canh-bao"), form.Digest(bytes(32), 9)
         contract = form.Intent(
-            id, at, "rest", caller, "incident-alert/v1", "submitAlert", "sha256:0", f"m-{number}", "G-0001", None, digest
+            id,
+            at,
+            "rest",
+            caller,
+            "incident-alert/v1",
+            "submitAlert",
+            "sha256:0",
+            f"m-{number}",
+            "G-0001",
+            None,
+            digest,
         )
         rows += [form.freeze(contract), form.freeze(form.Outcome(id, at, 200))]
     with writing(world.engine) as connection:
@@ -143,7 +157,11 @@ async def test_a_statement_that_is_none(world: World) -> None:
         assert (answer.status, answer.json["code"]) == (400, code), answer.body
     for media in MEDIA:
         answer = await post(world, "canh-bao", said({**COUNT, "accepted": True}), headers={"content-type": media})
-        assert answer.status in (400, 415) and answer.json["code"] in ("body.media-type", "api.invalid", "reconciliation.invalid"), media
+        assert answer.status in (400, 415) and answer.json["code"] in (
+            "body.media-type",
+            "api.invalid",
+            "reconciliation.invalid",
+        ), media
     assert world.logged("reconciliation") == []
 
 
@@ -151,7 +169,9 @@ async def test_a_long_list_fits_and_a_longer_one_is_told(world: World) -> None:
     """The instance's own limit is 20,000 bytes here."""
     answer = await post(world, "canh-bao", said({**COUNT, "messages": [f"m-{number:04}" for number in range(1_500)]}))
     assert (
-        answer.status == 200 and answer.json["lines"][0]["numbers"]["not_here"] == 1_500 and len(answer.json["lines"][0]["not_here"]) == 200
+        answer.status == 200
+        and answer.json["lines"][0]["numbers"]["not_here"] == 1_500
+        and len(answer.json["lines"][0]["not_here"]) == 200
     )
     answer = await post(world, "canh-bao", said({**COUNT, "messages": [f"m-{number:05}" for number in range(3_000)]}))
     assert answer.status == 413 and answer.json["code"] == "body.too-large"
@@ -161,16 +181,20 @@ async def test_a_long_list_fits_and_a_longer_one_is_told(world: World) -> None:
 async def test_one_at_a_time_an_agency_and_few_in_all(
     world: World, others: list[str], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_reconciliation, "_under_way", set(others))
+    monkeypatch.setattr(reconciliation, "_under_way", set(others))
     answer = await post(world, "canh-bao", said())
     assert answer.status == status, answer.body
     assert status == 200 or (answer.json["code"] == "reconciliation.busy" and answer.headers["retry-after"] == "5")
 
 
 async def test_a_comparison_that_takes_too_long_ends(yesterday: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_reconciliation, "Unhurried", lambda: Unhurried(seconds=-1.0))
+    monkeypatch.setattr(reconciliation, "Unhurried", lambda: Unhurried(seconds=-1.0))
     answer = await post(yesterday, "canh-bao", said({**COUNT, "accepted": 3}))
-    assert answer.status == 503 and answer.json["code"] == "reconciliation.too-long" and answer.headers["retry-after"] == "5"
+    assert (
+        answer.status == 503
+        and answer.json["code"] == "reconciliation.too-long"
+        and answer.headers["retry-after"] == "5"
+    )
     assert yesterday.logged("reconciliation") == []
     monkeypatch.undo()
     assert (await post(yesterday, "canh-bao", said({**COUNT, "accepted": 3}))).status == 200, "its place was given back"

@@ -21,7 +21,11 @@ async def test_a_token_bound_to_the_certificate(world: World) -> None:
     assert answer.json["token_type"] == "Bearer" and answer.json["expires_in"] == 600
     assert answer.headers["cache-control"] == "no-store" and answer.headers["pragma"] == "no-cache"
     token = verify_token(answer.json["access_token"], world.gateway.sign.verify_key(), time.time(), BASE)
-    assert (token.system, token.agency, token.thumbprint) == ("canh-bao", "H14.2", world.identities["canh-bao"].tls_thumbprint)
+    assert (token.system, token.agency, token.thumbprint) == (
+        "canh-bao",
+        "H14.2",
+        world.identities["canh-bao"].tls_thumbprint,
+    )
     (entry,) = world.logged("token")
     assert entry["actor"] == "H14.2/canh-bao" and "access_token" not in str(entry)
 
@@ -47,7 +51,10 @@ async def test_without_certificate(world: World) -> None:
 
 async def test_an_unknown_certificate(world: World, keys: Any) -> None:
     stranger = keys.identity("y-te", time.time())
-    assert well_formed(await world.token("canh-bao", certificate=stranger.tls_der)) == "403 invalid_client channel.unknown-system"
+    assert (
+        well_formed(await world.token("canh-bao", certificate=stranger.tls_der))
+        == "403 invalid_client channel.unknown-system"
+    )
 
 
 async def test_an_assertion_of_another_system(world: World) -> None:
@@ -86,7 +93,12 @@ async def test_a_form_with_fields_missing_or_twice(world: World) -> None:
     body = (urlencode(world.form("canh-bao")) + "&grant_type=client_credentials").encode()
     certificate = world.identities["canh-bao"].tls_der
     answer = await ask(
-        world.app, "POST", "/oauth/token", {"content-type": "application/x-www-form-urlencoded"}, body, certificate=certificate
+        world.app,
+        "POST",
+        "/oauth/token",
+        {"content-type": "application/x-www-form-urlencoded"},
+        body,
+        certificate=certificate,
     )
     assert well_formed(answer) == "400 invalid_request api.invalid"
 
@@ -94,7 +106,9 @@ async def test_a_form_with_fields_missing_or_twice(world: World) -> None:
 @pytest.mark.parametrize("media", ["application/json", "text/plain", ""])
 async def test_a_body_of_another_type(media: str, world: World) -> None:
     certificate = world.identities["canh-bao"].tls_der
-    answer = await ask(world.app, "POST", "/oauth/token", {"content-type": media} if media else {}, b"{}", certificate=certificate)
+    answer = await ask(
+        world.app, "POST", "/oauth/token", {"content-type": media} if media else {}, b"{}", certificate=certificate
+    )
     assert well_formed(answer) == "415 invalid_request body.media-type"
 
 

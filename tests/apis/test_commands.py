@@ -25,11 +25,11 @@ from gateway import __version__
 from gateway.cli import app
 from gateway.commands.run import _alone
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.processes.supervised import NotStarted
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import DRAFT, WHOLE, Settings, load
-from gateway.supervised import NotStarted
-from security.entry import Note, freeze
+from security.transparency.entry import Note, freeze
 from tests import commandline
 from tests.audit import making
 
@@ -37,7 +37,12 @@ from tests.audit import making
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = load(tmp_path_factory.mktemp("commands") / "data", environment={})
-    make_instance(settings, dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"), time.time(), province=True)
+    make_instance(
+        settings,
+        dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"),
+        time.time(),
+        province=True,
+    )
     return settings
 
 
@@ -175,11 +180,22 @@ def test_like_mistakes_end_alike(sandbox: Settings, tmp_path: Path, words: str, 
     (tmp_path / "nonsense").write_text("nonsense\n", "utf-8")
     (tmp_path / "statement.csv").write_text("system,contract,operation,direction,accepted\n", "utf-8")
     (tmp_path / "v1" / "there").mkdir(parents=True)
-    names = {"missing": "missing", "nonsense": "nonsense", "new": "new", "folder": "", "v1": "v1", "statement": "statement.csv"}
-    places = {name: str(tmp_path / path) for name, path in names.items()} | {"identity": str(sandbox.data / "identities" / "y-te")}
+    names = {
+        "missing": "missing",
+        "nonsense": "nonsense",
+        "new": "new",
+        "folder": "",
+        "v1": "v1",
+        "statement": "statement.csv",
+    }
+    places = {name: str(tmp_path / path) for name, path in names.items()} | {
+        "identity": str(sandbox.data / "identities" / "y-te")
+    }
     filled = words.format_map(places).split()
     elsewhere = (
-        any(words.startswith(each) for each in ("client ", "backup check", "contract new")) or "--identity" in words or "--from {" in words
+        any(words.startswith(each) for each in ("client ", "backup check", "contract new"))
+        or "--identity" in words
+        or "--from {" in words
     )
     ended, told = lgsp(*filled, *([] if elsewhere else ["--data", str(sandbox.data)]))
     assert (ended, told["error"]["code"]) == (exit_code, code), told
@@ -223,7 +239,9 @@ def test_an_identity_is_named_by_its_folder_or_by_its_name(sandbox: Settings) ->
     for said in (["--identity", name, "--data", str(sandbox.data)], ["--identity", str(sandbox.identities / name)]):
         for command in (["verify"], ["watch", "--once"]):
             ended, told = lgsp("audit", *command, *said)
-            assert (ended, told["error"]["code"]) == (3, "client.no-connection"), told  # it was found, and its gateway does not run
+            assert (ended, told["error"]["code"]) == (3, "client.no-connection"), (
+                told
+            )  # it was found, and its gateway does not run
 
 
 def test_an_untrusted_gateway_is_met_with_the_option_that_names_authorities(sandbox: Settings, tmp_path: Path) -> None:
@@ -243,14 +261,19 @@ def test_an_untrusted_gateway_is_met_with_the_option_that_names_authorities(sand
     assert (ended, told["error"]["code"]) == (3, "client.no-connection") and "--trust" in told["error"]["next"], told
     (tmp_path / "none.pem").write_text("none")
     for name, code in (("missing", "no-file"), ("none.pem", "bad-certificates")):
-        ended, told = lgsp("audit", "verify", "--url", url, "--vkey", str(Keyring(sandbox).log_vkey), "--trust", str(tmp_path / name))
+        ended, told = lgsp(
+            "audit", "verify", "--url", url, "--vkey", str(Keyring(sandbox).log_vkey), "--trust", str(tmp_path / name)
+        )
         assert (ended, told["error"]["code"]) == (2, code), told
 
 
 def test_an_actor_is_found_by_a_part_of_the_name_that_is_no_others(tmp_path: Path) -> None:
     settings = load(tmp_path / "data", environment={})
     make_instance(settings, {}, time.time(), province=False)
-    notes = [Note(new_id(), time.time(), "export", actor, {}) for actor in ("lan, command line", "minh as root, command line", "gateway")]
+    notes = [
+        Note(new_id(), time.time(), "export", actor, {})
+        for actor in ("lan, command line", "minh as root, command line", "gateway")
+    ]
     with writing(open_engine(settings.database_url)) as connection:
         making.write(connection, [(time.time(), freeze(each)) for each in notes])
 
@@ -276,7 +299,14 @@ def test_showing_entries_loads_neither_what_draws_nor_what_signs(sandbox: Settin
     command = [sys.executable, "-c", code, "audit", "show", SOME, "--data", str(sandbox.data)]
     loaded = subprocess.run(command, capture_output=True, text=True, timeout=60).stderr.splitlines()[-1].split()
     assert "sqlalchemy" in loaded
-    assert not {"rich.progress", "cryptography", "aiohttp", "lxml", "gateway.keyring", "gateway.supervisor"} & set(loaded)
+    assert not {
+        "rich.progress",
+        "cryptography",
+        "aiohttp",
+        "lxml",
+        "gateway.keys.keyring",
+        "gateway.processes.supervisor",
+    } & set(loaded)
 
 
 def test_one_up_a_data_folder(sandbox: Settings) -> None:
@@ -288,7 +318,9 @@ def test_one_up_a_data_folder(sandbox: Settings) -> None:
             raise AssertionError("a second one came in")
         done = commandline.lgsp("up", "--data", str(sandbox.data))
         assert done.code == 3 and [line.count(" / ") for line in done.err.splitlines()] == [1, 1], done.err
-        assert "is running already / không khởi động được: phiên bản tại" in done.err and "--data. / Hãy dừng" in done.err
+        assert (
+            "is running already / không khởi động được: phiên bản tại" in done.err and "--data. / Hãy dừng" in done.err
+        )
     finally:
         os.close(folder)
     with _alone(sandbox):
@@ -299,7 +331,9 @@ def test_identities_follow_the_port(sandbox: Settings) -> None:
     moved = load(sandbox.data, environment={"LGSP_EXCHANGE_PORT": "9553"})
     readdress(moved)
     files = sorted(Path(sandbox.identities).glob("*/system.json"))
-    assert len(files) >= 12 and {json.loads(each.read_text("utf-8"))["gateway"] for each in files} == {"https://localhost:9553"}
+    assert len(files) >= 12 and {json.loads(each.read_text("utf-8"))["gateway"] for each in files} == {
+        "https://localhost:9553"
+    }
     readdress(sandbox)
     assert json.loads(files[0].read_text("utf-8"))["gateway"] == sandbox.base
 
@@ -317,7 +351,10 @@ def test_settings_may_lie_where_an_instance_is_to_be_made(tmp_path: Path) -> Non
     made = load(place, environment={})
     assert made.is_made and made == settings and (made.authority / "anchors.pem").exists()
     shown = subprocess.run(
-        [sys.executable, "-m", "gateway", "registry", "show", "--data", str(place)], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "gateway", "registry", "show", "--data", str(place)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "lgsp registry apply" in shown.stdout and "Chưa đăng ký ai" in shown.stdout
     with pytest.raises(FolderTaken, match="data: ca, "):
@@ -341,7 +378,11 @@ def test_an_instance_is_made_in_the_very_folder_and_once_whole_moves_there_in_an
         (place / moved).rename(place / WHOLE / moved)
         assert not settings.is_made
     make_instance(settings, {}, time.time(), province=False)
-    assert settings.is_made and {each.name for each in place.iterdir()} == names and (place / "ca" / "root.crt").read_bytes() == root
+    assert (
+        settings.is_made
+        and {each.name for each in place.iterdir()} == names
+        and (place / "ca" / "root.crt").read_bytes() == root
+    )
 
 
 def test_no_instance_is_made_beside_what_is_somebodys(tmp_path: Path) -> None:

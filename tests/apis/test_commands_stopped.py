@@ -40,7 +40,9 @@ def start(*words: str) -> subprocess.Popen[str]:
         ("restore {data} --data {new} --checkpoint {pipe}", signal.SIGTERM, 143),
     ],
 )
-def test_a_command_that_is_stopped_says_what_stands(instance: Settings, tmp_path: Path, words: str, number: int, code: int) -> None:
+def test_a_command_that_is_stopped_says_what_stands(
+    instance: Settings, tmp_path: Path, words: str, number: int, code: int
+) -> None:
     pipe = tmp_path / "pipe"  # whoever reads it waits until the test lets go
     os.mkfifo(pipe)
     process = start(*words.format(pipe=pipe, data=instance.data, new=tmp_path / "new").split())
@@ -123,7 +125,13 @@ def test_a_reader_that_goes_away_ends_it_quietly(instance: Settings, words: str,
 
 
 @pytest.mark.parametrize(
-    "words", ["--version", "ca show --data {data}", "ca show --json --data {data}", "contract show nothing/v1 --json --data {data}"]
+    "words",
+    [
+        "--version",
+        "ca show --data {data}",
+        "ca show --json --data {data}",
+        "contract show nothing/v1 --json --data {data}",
+    ],
 )
 def test_an_output_that_is_full_or_closed_is_no_trace(instance: Settings, words: str) -> None:
     command = shlex.join([*LGSP, *words.format(data=instance.data).split()])
@@ -150,7 +158,10 @@ def test_what_stands_is_told_of_commands_that_there_are() -> None:
             command = command.commands[word]  # type: ignore[attr-defined]
         assert words.en != words.vi
     assert stopping.stands(["vault", "hold", "add", "x", "--json"])[0] == "vault hold add"
-    assert stopping.stands(["backup", "/srv/x"])[0] == "backup" and stopping.stands(["audit", "show", "x"])[0] == "audit show"
+    assert (
+        stopping.stands(["backup", "/srv/x"])[0] == "backup"
+        and stopping.stands(["audit", "show", "x"])[0] == "audit show"
+    )
     assert (
         stopping.stands(["backup", "check", "/srv/x"])[0] == "backup check"
         and stopping.stands(["restore", "confirm"])[0] == "restore confirm"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.journal.database import open_engine
-from gateway.registry.sealing import Seal
+from gateway.registry.seals.sealing import Seal
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
 from tests import commandline
@@ -20,7 +20,12 @@ from tests.registry.editions import NAME, Edit, answer_field, begin_at_first, ed
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = load(tmp_path_factory.mktemp("contracts") / "data", environment={})
-    make_instance(settings, dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"), time.time(), province=True)
+    make_instance(
+        settings,
+        dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"),
+        time.time(),
+        province=True,
+    )
     begin_at_first(open_engine(settings.database_url), Seal.of(settings))
     return settings
 
@@ -43,15 +48,26 @@ SHORTER = swap("schema.json", '"maxLength": 60', '"maxLength": 30')
 
 def test_diff_of_what_is_in_force_and_a_folder(sandbox: Settings, tmp_path: Path) -> None:
     code, told = asked(sandbox, "diff", NAME, folder(tmp_path, "1.1.0", SHORTER, answer_field("source")))
-    assert (code, told["ok"], told["level"], told["old"]["version"], told["new"]["version"]) == (1, False, "major", "1.0.0", "1.1.0")
+    assert (code, told["ok"], told["level"], told["old"]["version"], told["new"]["version"]) == (
+        1,
+        False,
+        "major",
+        "1.0.0",
+        "1.1.0",
+    )
     gravest = told["changes"][0]
-    assert (gravest["code"], gravest["breaking"], gravest["file"]) == ("schema.bounds-narrowed", True, "schema.json") and gravest[
-        "line"
-    ] > 1
+    assert (gravest["code"], gravest["breaking"], gravest["file"]) == (
+        "schema.bounds-narrowed",
+        True,
+        "schema.json",
+    ) and gravest["line"] > 1
     assert gravest["words"]["vi"] and gravest["words"]["en"]
     code, out, _ = lgsp(sandbox, "diff", NAME, folder(tmp_path, "1.2.0", answer_field("source")))
     assert code == 0 and "thêm / minor  schema.field-added  schema.json:" in out
-    assert "Thêm trường IndicatorValue.source, không bắt buộc" in out and "The field IndicatorValue.source is added, and optional" in out
+    assert (
+        "Thêm trường IndicatorValue.source, không bắt buộc" in out
+        and "The field IndicatorValue.source is added, and optional" in out
+    )
     same = folder(tmp_path, "1.0.0")
     assert asked(sandbox, "diff", same, same)[1]["changes"] == []
 
@@ -75,7 +91,14 @@ def test_mistakes(sandbox: Settings, words: tuple[str, ...], code: int, name: st
 
 def test_publish_refuse_show_and_go_back(sandbox: Settings, tmp_path: Path) -> None:
     code, out, err = lgsp(sandbox, "publish", folder(tmp_path, "1.1.0", SHORTER))
-    assert code == 1 and not out and "contract.breaking" in err and "schema.json:" in err and "v2" in err and "hẹp lại" in err
+    assert (
+        code == 1
+        and not out
+        and "contract.breaking" in err
+        and "schema.json:" in err
+        and "v2" in err
+        and "hẹp lại" in err
+    )
     broken = Path(folder(tmp_path, "1.0.5"))
     (broken / "samples" / "canonical" / "ValueQuery.che-phu-rung.json").write_text('{"indicator": 1}', "utf-8")
     code, told = asked(sandbox, "publish", str(broken))

@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import select
 
 from contracts.base.errors import Ours
-from contracts.bundle import catalogue_folders
+from contracts.folder.bundle import catalogue_folders
 from gateway.console.app import POLICY, build_desk
 from gateway.console.words import WORDS
-from gateway.doors.api_services import DeskServices
+from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Counts, Vitals, metrics
 from gateway.exchange.states import State
-from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.registry.held import confirm, hold
+from gateway.journal.schema import tables
+from gateway.registry.restore_lock import confirm, hold
 from tests.apis.client import Answer, World, ask
 
 ONE = "01935b6e-0000-7000-8000-000000000001"
@@ -28,7 +28,9 @@ class Desk:
     def __init__(self, world: World) -> None:
         services = world.services
         self.app = build_desk(
-            DeskServices(services.engine, services.registry, services.newest_checkpoint, services.settings, services.clock)
+            DeskServices(
+                services.engine, services.registry, services.newest_checkpoint, services.settings, services.clock
+            )
         )
 
     async def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
@@ -64,7 +66,11 @@ async def test_the_page_in_both_languages(world: World, desk: Desk) -> None:
     for language, words in WORDS.items():
         answer = await desk.get(f"/console?lang={language}")
         text = answer.body.decode()
-        assert answer.status == 200 and answer.headers["content-language"] == language and f'<html lang="{language}">' in text
+        assert (
+            answer.status == 200
+            and answer.headers["content-language"] == language
+            and f'<html lang="{language}">' in text
+        )
         assert words["systems"] in text and words["state.accepted"] in text
         assert "access.no-operation" in text and "H14.2/canh-bao" in text
         assert "secret-body" not in text and ONE not in text and "192.0.2.7" not in text
@@ -89,8 +95,12 @@ async def test_the_policy_is_strict(desk: Desk) -> None:
 
 async def test_what_stands_in_the_registry_is_escaped(world: World, desk: Desk) -> None:
     with writing(world.engine) as connection:
-        connection.execute(tables.system.update().where(tables.system.c.id == "y-te").values(title_vi="<script>alert(1)</script>"))
-        connection.execute(tables.instance.update().where(tables.instance.c.key == "registry.revision").values(value="999"))
+        connection.execute(
+            tables.system.update().where(tables.system.c.id == "y-te").values(title_vi="<script>alert(1)</script>")
+        )
+        connection.execute(
+            tables.instance.update().where(tables.instance.c.key == "registry.revision").values(value="999")
+        )
     with world.engine.connect() as connection:
         world.services.registry.refresh(connection)
     text = (await desk.get("/console?lang=vi")).body.decode()
@@ -105,12 +115,15 @@ async def test_status_for_programs(world: World, desk: Desk) -> None:
     status = answer.json
     assert status["transfers"]["accepted"] == 1 and set(status["transfers"]) == {state.value for state in State}
     assert status["log"]["size"] == 1 and status["queue"]["waiting"] == 0
-    assert {contract["name"] for contract in status["contracts"]} == {f"{each.parent.name}/{each.name}" for each in catalogue_folders()}
+    assert {contract["name"] for contract in status["contracts"]} == {
+        f"{each.parent.name}/{each.name}" for each in catalogue_folders()
+    }
     assert {"do-thi", "kinh-te"} <= {system["id"] for system in status["systems"]}
 
 
 @pytest.mark.parametrize(
-    "path", ["/transfers/x", "/feeds/incident-alert/v1", "/oauth/token", "/nothing", "/audit/proof/x", "/console/nothing"]
+    "path",
+    ["/transfers/x", "/feeds/incident-alert/v1", "/oauth/token", "/nothing", "/audit/proof/x", "/console/nothing"],
 )
 async def test_nothing_of_the_exchange_is_here(path: str, desk: Desk) -> None:
     assert (await desk.get(path)).status == 404
@@ -139,7 +152,10 @@ async def test_the_catalogue_in_a_browser_is_in_one_language(
 ) -> None:
     text = (await desk.get(target, accept="text/html", accept_language=accepted)).body.decode()
     assert f'<html lang="{language}">' in text and shown in text and hidden not in text
-    assert f'href="/contracts/incident-alert/v1?lang={language}"' in text and f"?lang={'vi' if language == 'en' else 'en'}" in text
+    assert (
+        f'href="/contracts/incident-alert/v1?lang={language}"' in text
+        and f"?lang={'vi' if language == 'en' else 'en'}" in text
+    )
 
 
 async def test_machines_on_both_listeners(world: World, desk: Desk) -> None:
@@ -152,7 +168,11 @@ async def test_machines_on_both_listeners(world: World, desk: Desk) -> None:
         answer = await ask(app, "GET", "/metrics")
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
         text = answer.body.decode()
-        assert 'lgsp_transfers{state="accepted"} 1' in text and "lgsp_log_entries 1" in text and 'lgsp_queue{state="waiting"} 0' in text
+        assert (
+            'lgsp_transfers{state="accepted"} 1' in text
+            and "lgsp_log_entries 1" in text
+            and 'lgsp_queue{state="waiting"} 0' in text
+        )
         for line in text.splitlines():
             assert re.fullmatch(r'# (HELP|TYPE) lgsp_\w+ .+|lgsp_\w+(\{\w+="[\w-]+"\})? [0-9.e+-]+', line), line
 

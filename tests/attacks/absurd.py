@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from examples.clients import wscrypt, wssec
-from examples.clients.errors import ClientError
+from gateway.sample_client import wscrypt, wssec
+from gateway.sample_client.errors import ClientError
 
 DEEP: Final = 100_000
 JSONS: Final = [

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.identity import Identity
 from examples.story.world import World
 from gateway.commands.demo import demo_settings, running, world_of
+from gateway.sample_client.identity import Identity
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks.raw import Told, ask, loaded, of
 
@@ -41,7 +41,10 @@ class Judge:
 
     def seen(self) -> dict[str, int]:
         """Calls that reached each provider, by its own journal."""
-        return {name: rows(self.world.data / "run" / f"{name}.sqlite", "select count(*) from calls")[0][0] for name in PROVIDERS}
+        return {
+            name: rows(self.world.data / "run" / f"{name}.sqlite", "select count(*) from calls")[0][0]
+            for name in PROVIDERS
+        }
 
     def log(self) -> dict[str, list[str]]:
         """The failures that the log holds of each gathered transfer; what a flood of strangers adds up to is written a second later."""
@@ -57,8 +60,12 @@ class Judge:
         found: dict[str, list[str]] = {}
         for transfer in self.told:
             # In one statement: the keeper moves entries from the one table to the other.
-            query = " union all ".join(f"select entry from {table} where transfer = ?1" for table in ("log_entry", "log_pending"))
-            found[transfer] = [json.loads(entry)["failure"] for (entry,) in rows(self.world.data / "lgsp.db", query, transfer)]
+            query = " union all ".join(
+                f"select entry from {table} where transfer = ?1" for table in ("log_entry", "log_pending")
+            )
+            found[transfer] = [
+                json.loads(entry)["failure"] for (entry,) in rows(self.world.data / "lgsp.db", query, transfer)
+            ]
         return found
 
 
@@ -90,7 +97,13 @@ PLACES = {"certificate_connections": 16, "agency_connections": 24, "source_conne
 @pytest.fixture(scope="session")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """An instance with one door process and a short deadline of bodies."""
-    settings = replace(demo_settings(tmp_path_factory.mktemp("narrow") / "data"), doors=1, body_seconds=BODY_SECONDS, live=False, **PLACES)  # type: ignore[arg-type]
+    settings = replace(
+        demo_settings(tmp_path_factory.mktemp("narrow") / "data"),
+        doors=1,
+        body_seconds=BODY_SECONDS,
+        live=False,
+        **PLACES,
+    )  # type: ignore[arg-type]
     with running(settings):
         made = world_of(settings)
         yield Kept(made.data, made.identities, made.command, made.standins)
@@ -134,7 +147,9 @@ def judge(world: World, some_refused: dict[str, str], shown: None) -> Iterator[J
     yield made
     assert made.seen() == before, "something of a refused message reached a provider"
     found = made.log()
-    assert {transfer: found[transfer] for transfer in made.told} == {transfer: [code] for transfer, (code, _) in made.told.items()}
+    assert {transfer: found[transfer] for transfer in made.told} == {
+        transfer: [code] for transfer, (code, _) in made.told.items()
+    }
     some_refused.update({transfer: code for transfer, (code, _) in list(made.told.items())[:1]})
     if time.monotonic() - began > 0.5 or len(some_refused) % 10 == 0:
         assert world.rest("y-te").call("GET", QUESTION).ok, "the door goes on"

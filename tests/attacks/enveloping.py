@@ -7,12 +7,12 @@ from typing import Any
 
 from lxml import etree
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
-from examples.clients.soap import SoapClient
-from examples.clients.wssec import SOAP, SOAP12
 from examples.story.world import World
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
+from gateway.sample_client.soap import SoapClient
+from gateway.sample_client.wssec import SOAP, SOAP12
+from gateway.sandbox.standins import messages
 from tests.attacks.raw import Told, ask, of
 
 WHO, CONTRACT, OPERATION = "canh-bao", "incident-alert/v1", "submitAlert"

@@ -14,9 +14,9 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
-from examples.clients.wssec import DS, EXC_C14N, canonical
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
+from gateway.sample_client.wssec import DS, EXC_C14N, canonical
 
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # the order of P-256
 USUAL = ("@method", "@target-uri", "authorization", "content-type", "content-digest", "idempotency-key")
@@ -83,7 +83,9 @@ def reference(info: etree._Element, uri: str | None, *transforms: str | bytes, d
         made.set("URI", uri)
     holder = etree.SubElement(made, f"{{{DS}}}Transforms")
     for each in transforms or (EXC_C14N,):
-        holder.append(etree.fromstring(each) if isinstance(each, bytes) else etree.Element(f"{{{DS}}}Transform", Algorithm=each))
+        holder.append(
+            etree.fromstring(each) if isinstance(each, bytes) else etree.Element(f"{{{DS}}}Transform", Algorithm=each)
+        )
     etree.SubElement(made, f"{{{DS}}}DigestMethod", Algorithm="http://www.w3.org/2001/04/xmlenc#sha256")
     etree.SubElement(made, f"{{{DS}}}DigestValue").text = digest
     return made

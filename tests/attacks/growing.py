@@ -26,7 +26,9 @@ class Superlinear(AssertionError):
     """The cost of an input grew by more than its length."""
 
 
-def check_growth(read: Callable[[Any], object], make: Callable[[int], Any], *, first: int = 64, largest: int = _LARGEST) -> float:
+def check_growth(
+    read: Callable[[Any], object], make: Callable[[int], Any], *, first: int = 64, largest: int = _LARGEST
+) -> float:
     """The largest ratio found; Superlinear where four times the input cost `TOO_MUCH` times the time, and the same again from twice and from four times the input on:
     a limit that a size reaches, or a buffer that a processor's cache no longer holds, is one step and no slope."""
     largest = min(largest, _LARGEST)
@@ -100,8 +102,12 @@ def _screen(run: Callable[[Any], object], make: Callable[[int], Any], width: int
         given = make(number)
         if seconds(lambda given=given: run(given), 1) <= _SUSPECT:  # type: ignore[misc]
             continue
-        if number <= _STAGES[-1]:  # so few should cost nothing: no larger ones are tried before it is known that they end
-            ratio = min(_again(run, make, number // 2, number) for _ in range(3))  # one slow moment of the machine is no growth
+        if (
+            number <= _STAGES[-1]
+        ):  # so few should cost nothing: no larger ones are tried before it is known that they end
+            ratio = min(
+                _again(run, make, number // 2, number) for _ in range(3)
+            )  # one slow moment of the machine is no growth
             if ratio > _EXPLOSIVE:
                 raise Superlinear(f"{number} units cost {ratio:.1f} times what half of them cost")
             continue
@@ -202,7 +208,9 @@ def _classes(sets: list[Any]) -> list[str]:
             chars.append(chr(value))
         elif code is op.IN:
             for kind, given in value:
-                chars += [chr(given)] if kind is op.LITERAL else [chr(given[0]), chr(given[1])] if kind is op.RANGE else []
+                chars += (
+                    [chr(given)] if kind is op.LITERAL else [chr(given[0]), chr(given[1])] if kind is op.RANGE else []
+                )
     kept: dict[tuple[bool, ...], str] = {}
     for char in chars:
         kept.setdefault(tuple(_holds(code, value, char) for code, value in sets), char)
@@ -212,7 +220,9 @@ def _classes(sets: list[Any]) -> list[str]:
 def _pick(code: Any, value: Any) -> list[str]:
     found = [char for char in _SAMPLES if _holds(code, value, char)]
     if not found and code is op.IN:
-        found = [chr(given if kind is op.LITERAL else given[0]) for kind, given in value if kind in (op.LITERAL, op.RANGE)]
+        found = [
+            chr(given if kind is op.LITERAL else given[0]) for kind, given in value if kind in (op.LITERAL, op.RANGE)
+        ]
     return found[:_WORDS]
 
 

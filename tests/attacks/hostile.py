@@ -17,10 +17,10 @@ from pathlib import Path
 
 from lxml import etree
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sandbox.standins import messages
 from tests.attacks.raw import Told, ask, connect, head, of, read_one
 
 CONNECTIONS = 8
@@ -36,7 +36,9 @@ def json_bodies(size: int) -> dict[str, bytes]:
         "unterminated string in an object": b'{"identifier":"' + b'\\"' * (size // 2),
         "1e999": b'{"info":[' + b",".join([b"1e999"] * (size // 6 - 10)) + b"]}",
         "unknown fields": ("{" + ",".join(f'"k{number}":1' for number in range(size // 12)) + "}").encode(),
-        "unknown fields that are null": ("{" + ",".join(f'"k{number}":null' for number in range(size // 14)) + "}").encode(),
+        "unknown fields that are null": (
+            "{" + ",".join(f'"k{number}":null' for number in range(size // 14)) + "}"
+        ).encode(),
         "empty items": b'{"info":[' + b",".join([b"{}"] * (size // 12)) + b"]}",
         "deep": b'{"info":' + b"[" * (size // 2) + b"]" * (size // 2) + b"}",
         "names alike": ("{" + ",".join(f'"{"k" * 40}{number}":[]' for number in range(size // 50)) + "}").encode(),

@@ -48,7 +48,9 @@ def by_bytes(raw: bytes, chance: random.Random) -> bytes:
     if kind == 3:
         return (
             raw[:at]
-            + chance.choice((b"\0", b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"<", b">", b"&", b"\r", b'"', b"\xef\xbb\xbf", b"]]>"))
+            + chance.choice(
+                (b"\0", b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"<", b">", b"&", b"\r", b'"', b"\xef\xbb\xbf", b"]]>")
+            )
             + raw[at:]
         )
     if kind == 4:
@@ -147,7 +149,13 @@ def _quotes(tag: str, chance: random.Random) -> str:
 
 def _spaced(tag: str, chance: random.Random) -> str:
     return chance.choice(
-        (tag.replace('="', ' = "', 1), tag.replace(" ", "\n  ", 1), _put(tag, " "), _put(tag, "\n"), tag.replace(" ", "\t", 1))
+        (
+            tag.replace('="', ' = "', 1),
+            tag.replace(" ", "\n  ", 1),
+            _put(tag, " "),
+            _put(tag, "\n"),
+            tag.replace(" ", "\t", 1),
+        )
     )
 
 
@@ -230,7 +238,12 @@ def _instruction(text: str, chance: random.Random) -> str:
 def _cdata(text: str, chance: random.Random) -> str:
     before, after = _split(text, chance)
     return chance.choice(
-        (f"<![CDATA[{text}]]>", f"{before}<![CDATA[{after}]]>", f"{before}<![CDATA[]]>{after}", f"{before}<![CDATA[&amp;<x/>]]>{after}")
+        (
+            f"<![CDATA[{text}]]>",
+            f"{before}<![CDATA[{after}]]>",
+            f"{before}<![CDATA[]]>{after}",
+            f"{before}<![CDATA[&amp;<x/>]]>{after}",
+        )
     )
 
 
@@ -241,7 +254,19 @@ def _reference(text: str, chance: random.Random) -> str:
     code = ord(after[0])
     return (
         before
-        + chance.choice((f"&#{code};", f"&#x{code:x};", f"&#x{code:X};", f"&#00{code};", "&e;", "&#0;", "&#xFFFE;", "&gt;", "&quot;"))
+        + chance.choice(
+            (
+                f"&#{code};",
+                f"&#x{code:x};",
+                f"&#x{code:X};",
+                f"&#00{code};",
+                "&e;",
+                "&#0;",
+                "&#xFFFE;",
+                "&gt;",
+                "&quot;",
+            )
+        )
         + after[1:]
     )
 
@@ -289,7 +314,19 @@ def _between(text: str, chance: random.Random) -> str:
     at = chance.randrange(len(tokens) + 1)
     tokens.insert(
         at,
-        chance.choice((*_WHITE, "<!-- x -->", "<?x?>", "<x/>", "<![CDATA[]]>", "<![CDATA[ ]]>", "&e;", "x", '<zz:x xmlns:zz="urn:zz"/>')),
+        chance.choice(
+            (
+                *_WHITE,
+                "<!-- x -->",
+                "<?x?>",
+                "<x/>",
+                "<![CDATA[]]>",
+                "<![CDATA[ ]]>",
+                "&e;",
+                "x",
+                '<zz:x xmlns:zz="urn:zz"/>',
+            )
+        ),
     )
     return "".join(tokens)
 

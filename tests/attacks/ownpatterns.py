@@ -64,7 +64,9 @@ def sites() -> list[Site]:
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module:
                 here |= {
-                    alias.asname or alias.name: kept[node.module, alias.name] for alias in node.names if (node.module, alias.name) in kept
+                    alias.asname or alias.name: kept[node.module, alias.name]
+                    for alias in node.names
+                    if (node.module, alias.name) in kept
                 }
         _uses(tree, here)
     return found
@@ -77,7 +79,9 @@ def odd_imports() -> list[str]:
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module in ("re", "regex"):
                 odd.append(module)
-            if isinstance(node, ast.Import) and any(a.name in ("regex", "re2") or a.name == "re" and a.asname for a in node.names):
+            if isinstance(node, ast.Import) and any(
+                a.name in ("regex", "re2") or a.name == "re" and a.asname for a in node.names
+            ):
                 odd.append(module)
     return odd
 
@@ -91,13 +95,18 @@ def _in(module: str, statement: ast.stmt) -> Iterator[Site]:
     for node in ast.walk(statement):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
-        if not isinstance(node.func.value, ast.Name) or node.func.value.id != "re" or node.func.attr not in _RUNS | {"compile"}:
+        if (
+            not isinstance(node.func.value, ast.Name)
+            or node.func.value.id != "re"
+            or node.func.attr not in _RUNS | {"compile"}
+        ):
             continue
         given = node.args[0]
         literal = given.value if isinstance(given, ast.Constant) and isinstance(given.value, str | bytes) else None
         compiled = node.func.attr == "compile"
         flags = next(
-            (each.value for each in node.keywords if each.arg == "flags"), node.args[1] if compiled and len(node.args) > 1 else None
+            (each.value for each in node.keywords if each.arg == "flags"),
+            node.args[1] if compiled and len(node.args) > 1 else None,
         )
         direct = isinstance(statement, ast.AnnAssign | ast.Assign) and statement.value is node
         site = Site(module, within, constant if direct else None, literal, "0" if flags is None else ast.unparse(flags))

@@ -13,8 +13,8 @@ from typing import Any
 
 from lxml import etree
 
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
 
 LGSP = "urn:lgsp:wire:1"
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -62,7 +62,13 @@ def _context(folder: Path, with_certificate: bool) -> ssl.SSLContext:
     return loaded(folder).client_context(with_certificate=with_certificate)
 
 
-def head(method: str, target: str, headers: Sequence[tuple[str, str]] | Mapping[str, str] = (), *, host: str | None = "localhost") -> bytes:
+def head(
+    method: str,
+    target: str,
+    headers: Sequence[tuple[str, str]] | Mapping[str, str] = (),
+    *,
+    host: str | None = "localhost",
+) -> bytes:
     pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
     lines = [
         f"{method} {target} HTTP/1.1",
@@ -72,7 +78,9 @@ def head(method: str, target: str, headers: Sequence[tuple[str, str]] | Mapping[
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def of(prepared: Prepared, more: Sequence[tuple[str, str]] = (), *, host: str = "localhost", target: str | None = None) -> bytes:
+def of(
+    prepared: Prepared, more: Sequence[tuple[str, str]] = (), *, host: str = "localhost", target: str | None = None
+) -> bytes:
     """A prepared request as the bytes that a plain client would write."""
     pairs = [*prepared.headers.items(), *more]
     if prepared.body and not any(name in ("content-length", "transfer-encoding") for name, _ in pairs):
@@ -105,7 +113,9 @@ def read_one(sock: ssl.SSLSocket, left: bytes = b"", *, bodiless: bool = False) 
     return Told(int(first.split()[1]), headers, data[:size]), data[size:]
 
 
-def ask(identity: Identity, data: bytes, *, with_certificate: bool = True, bodiless: bool = False, timeout: float = 60.0) -> Told | None:
+def ask(
+    identity: Identity, data: bytes, *, with_certificate: bool = True, bodiless: bool = False, timeout: float = 60.0
+) -> Told | None:
     """One exchange on a connection of its own."""
     with connect(identity, with_certificate=with_certificate, timeout=timeout) as sock:
         try:

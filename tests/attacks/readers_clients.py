@@ -13,18 +13,22 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
 from contracts.wire import soap
-from examples.clients import audit, fields, httpsig, jose, signing, wscrypt, wssec
-from examples.clients import soap as soapclient
 from gateway.agent import documents as agent_documents
 from gateway.agent.secret import LocalSecret
-from gateway.client import answers, client, proofs, reconciliation, succession
+from gateway.client import answers, client
 from gateway.client import soap as kit
+from gateway.client.audit import proofs, reconciliation
 from gateway.client.feeds import FeedPage
-from gateway.client.trusted import TrustedKeys, _offered
-from gateway.doors import api_audit, body, documents, edge
-from gateway.doors.api_validation import FORM, RECEIVED, Checks, Parameter, _pairs
+from gateway.client.identities import succession
+from gateway.client.identities.trusted import TrustedKeys, _offered
+from gateway.doors import documents
+from gateway.doors.api import audit as api_audit
+from gateway.doors.api.validation import FORM, RECEIVED, Checks, Parameter, _pairs
+from gateway.doors.http import body, edge
 from gateway.feeds import cursor
-from security import authority
+from gateway.sample_client import audit, fields, httpsig, jose, signing, wscrypt, wssec
+from gateway.sample_client import soap as soapclient
+from security.pki import authority
 from tests.attacks.readers_log import note
 from tests.attacks.readers_security import NOW, TEXTS, known
 from tests.attacks.readers_wire import JSON, XML, again
@@ -55,43 +59,70 @@ def plain_answers() -> Iterable[Try]:
 )
 def told() -> Iterable[Try]:
     for name, make in TEXTS.items():
-        yield Try(f"receipt: {name}", lambda text: answers.Receipt.from_headers({"lgsp-receipt": text, "lgsp-transfer": text}), make)
+        yield Try(
+            f"receipt: {name}",
+            lambda text: answers.Receipt.from_headers({"lgsp-receipt": text, "lgsp-transfer": text}),
+            make,
+        )
         yield Try(f"later: {name}", lambda text: answers.Problem.from_rest(503, {"retry-after": text}, b""), make)
     findings = {"findings": lambda n: {"code": "a", "findings": [{"here": "a"}] * n}, "messages": lambda n: {"code": "a", "messages": {f"a{at}": {} for at in range(n)}}}  # fmt: skip
     for name, made in findings.items():
         yield Try(
-            f"problem: {name}", lambda raw: answers.Problem.from_rest(400, {}, raw), lambda n, m=made: json.dumps(m(n)).encode(), 50_000
+            f"problem: {name}",
+            lambda raw: answers.Problem.from_rest(400, {}, raw),
+            lambda n, m=made: json.dumps(m(n)).encode(),
+            50_000,
         )
     units = ["Finding", "Title", "Detail", "Next", "Code", "Hash"]
     for unit in units:
-        make_ = again(b'<l:%b xml:lang="vi"/>' % unit.encode(), b'<f xmlns:l="%b"><l:Problem>' % soap.LGSP.encode(), b"</l:Problem></f>")
+        make_ = again(
+            b'<l:%b xml:lang="vi"/>' % unit.encode(),
+            b'<f xmlns:l="%b"><l:Problem>' % soap.LGSP.encode(),
+            b"</l:Problem></f>",
+        )
         yield Try(f"fault: {unit}", lambda raw: answers.Problem.from_fault(500, soap.parse_xml(raw)), make_, 50_000)
         yield Try(f"sample fault: {unit}", lambda raw: soapclient.Fault.read(wssec.parse(raw)), make_, 50_000)
-        yield Try(f"receipt in XML: {unit}", lambda raw: answers.Receipt.from_element(soap.parse_xml(raw)), make_, 50_000)
+        yield Try(
+            f"receipt in XML: {unit}", lambda raw: answers.Receipt.from_element(soap.parse_xml(raw)), make_, 50_000
+        )
 
 
 @reader(
-    "gateway.client.proofs:check",
-    "gateway.client.succession:check",
+    "gateway.client.audit.proofs:check",
+    "gateway.client.identities.succession:check",
     "gateway.client.client:published_protection",
     "gateway.client.feeds:FeedPage.read",
-    "gateway.client.trusted:TrustedKeys.learn",
-    "examples.clients.audit:check_proof",
+    "gateway.client.identities.trusted:TrustedKeys.learn",
+    "gateway.sample_client.audit:check_proof",
 )
 def documents_of_the_gateway() -> Iterable[Try]:
     _, key, good = note()
     sample = audit.LogKey.parse(key.text())
-    proof = {"leaf": base64.b64encode(__import__("hashlib").sha256(b"\x00a").digest()).decode(), "proof": [], "index": 0, "phase": "a"}
+    proof = {
+        "leaf": base64.b64encode(__import__("hashlib").sha256(b"\x00a").digest()).decode(),
+        "proof": [],
+        "index": 0,
+        "phase": "a",
+    }
     pem = known().issuer.certificate.public_bytes(Encoding.PEM).decode()
     made: dict[str, Callable[[int], Any]] = {
         "entries": lambda n: {"checkpoint": good, "entries": [proof] * n, "transfer": "a"},
         "a proof": lambda n: {"checkpoint": good, "entries": [proof | {"proof": [proof["leaf"]] * n}], "transfer": "a"},
         "a note": lambda n: {"checkpoint": good + "— b YWFhYWFh\n" * n, "entries": [], "transfer": "a"},
-        "entries and a note": lambda n: {"checkpoint": good + "— b YWFhYWFh\n" * n, "entries": [proof] * n, "transfer": "a"},
+        "entries and a note": lambda n: {
+            "checkpoint": good + "— b YWFhYWFh\n" * n,
+            "entries": [proof] * n,
+            "transfer": "a",
+        },
         "events": lambda n: {"events": [{}] * n, "next": "a", "more": True},
         "keys": lambda n: {"sign": [{"id": "a", "certificate": pem, "chain": [pem]}] * n, "encrypt": []},
         "a chain": lambda n: {"sign": [{"id": "a", "certificate": pem, "chain": [pem] * n}], "encrypt": []},
-        "a successor": lambda n: {"vkey": key.text(), "origin": "log", "checkpoint": good + "— b YWFhYWFh\n" * n, "proof": ["YWFh"] * n},
+        "a successor": lambda n: {
+            "vkey": key.text(),
+            "origin": "log",
+            "checkpoint": good + "— b YWFhYWFh\n" * n,
+            "proof": ["YWFh"] * n,
+        },
         "a protection": lambda n: {"protection": "a" * n},
     }
     readers: dict[str, Callable[[bytes], object]] = {
@@ -103,7 +134,9 @@ def documents_of_the_gateway() -> Iterable[Try]:
         "sample proof": lambda raw: audit.check_proof(raw, sample),
     }
     for which, read in readers.items():
-        yield from [Try(f"{which}: {name}", read, lambda n, m=m: json.dumps(m(n)).encode(), 2_000) for name, m in made.items()]
+        yield from [
+            Try(f"{which}: {name}", read, lambda n, m=m: json.dumps(m(n)).encode(), 2_000) for name, m in made.items()
+        ]
 
 
 class _Said:
@@ -116,7 +149,11 @@ class _Said:
         return answers.read_json(self._raw)
 
 
-@reader("gateway.client.reconciliation:from_json", "gateway.client.reconciliation:from_csv", "gateway.client.reconciliation:decoded")
+@reader(
+    "gateway.client.audit.reconciliation:from_json",
+    "gateway.client.audit.reconciliation:from_csv",
+    "gateway.client.audit.reconciliation:decoded",
+)
 def statements() -> Iterable[Try]:
     day = datetime.date(2026, 11, 24)
     head = "system,contract,operation,direction,message\n"
@@ -145,10 +182,12 @@ def statements() -> Iterable[Try]:
         "numbers": lambda n: [item | {"messages": list(range(n))}],
     }
     for name, given in values.items():
-        yield Try(f"JSON: {name}", lambda v: reconciliation.from_json({"day": "2026-11-24", "counts": v}), given, 50_000)
+        yield Try(
+            f"JSON: {name}", lambda v: reconciliation.from_json({"day": "2026-11-24", "counts": v}), given, 50_000
+        )
 
 
-@reader("gateway.client.soap:content_of", "examples.clients.wssec:parse")
+@reader("gateway.client.soap:content_of", "gateway.sample_client.wssec:parse")
 def kit_xml() -> Iterable[Try]:
     for name, make in XML.items():
         yield Try(f"kit: {name}", kit.content_of, make, 50_000)
@@ -172,14 +211,14 @@ def cursors() -> Iterable[Try]:
 
 
 @reader(
-    "gateway.doors.api_validation:Parameter.read",
-    "gateway.doors.api_validation:Checks.read_parameters",
-    "gateway.doors.api_validation:Checks.read_form",
-    "gateway.doors.api_validation:Checks.read_json",
-    "gateway.doors.body:target_uri",
-    "gateway.doors.body:read_body",
+    "gateway.doors.api.validation:Parameter.read",
+    "gateway.doors.api.validation:Checks.read_parameters",
+    "gateway.doors.api.validation:Checks.read_form",
+    "gateway.doors.api.validation:Checks.read_json",
+    "gateway.doors.http.body:target_uri",
+    "gateway.doors.http.body:read_body",
     "gateway.doors.documents:soap_document",
-    "gateway.doors.edge:by_socket",
+    "gateway.doors.http.edge:by_socket",
 )
 def asked() -> Iterable[Try]:
     spec = {
@@ -188,7 +227,8 @@ def asked() -> Iterable[Try]:
     }  # fmt: skip
     checks = Checks.compile(spec, lambda each: each)
     form = Checks.compile(
-        {"requestBody": {"content": {FORM: {"schema": {"type": "object", "properties": {"a": {"type": "string"}}}}}}}, lambda each: each
+        {"requestBody": {"content": {FORM: {"schema": {"type": "object", "properties": {"a": {"type": "string"}}}}}}},
+        lambda each: each,
     )
     parameter: Parameter = checks.parameters[0]
 
@@ -198,17 +238,34 @@ def asked() -> Iterable[Try]:
 
     for name, make in TEXTS.items():
         yield Try(f"parameter: {name}", lambda text: parameter.read(text, []), make)
-        yield Try(f"query: {name}", lambda text: checks.read_parameters({RECEIVED: Received(f"a={text}")}), make, 50_000)
-        yield Try(f"form: {name}", lambda text: form.read_form({RECEIVED: Received(raw=text.encode(), kind=FORM)}), make, 50_000)
+        yield Try(
+            f"query: {name}", lambda text: checks.read_parameters({RECEIVED: Received(f"a={text}")}), make, 50_000
+        )
+        yield Try(
+            f"form: {name}",
+            lambda text: form.read_form({RECEIVED: Received(raw=text.encode(), kind=FORM)}),
+            make,
+            50_000,
+        )
         yield Try(f"if-none-match: {name}", lambda text: api_audit._is_known("a", text), make)
         yield Try(f"accept-encoding: {name}", api_audit._takes_gzip, make)
-        yield Try(f"SOAP document: {name}", lambda text: documents.soap_document(None, text.encode(), "https://a"), make)
-        yield Try(f"target: {name}", lambda text: body.target_uri({body.TARGET: b"/" + text.encode(), "headers": []}, "https://a"), make)
+        yield Try(
+            f"SOAP document: {name}", lambda text: documents.soap_document(None, text.encode(), "https://a"), make
+        )
+        yield Try(
+            f"target: {name}",
+            lambda text: body.target_uri({body.TARGET: b"/" + text.encode(), "headers": []}, "https://a"),
+            make,
+        )
         yield Try(f"certificate of a proxy: {name}", edge._thumbprint, make)
     yield Try("names", lambda text: _pairs(text, "query", []), lambda n: "&".join(f"a{at}=1" for at in range(n)))
     for name, raw in list(JSON.items())[::3]:
         yield Try(f"JSON: {name}", lambda given: checks.read_json({RECEIVED: Received(raw=given)}), raw, 100_000)
-    yield Try("a text of a pattern", lambda given: checks.read_json({RECEIVED: Received(raw=given)}), again(b"a", b'{"a":"', b'!"}'))
+    yield Try(
+        "a text of a pattern",
+        lambda given: checks.read_json({RECEIVED: Received(raw=given)}),
+        again(b"a", b'{"a":"', b'!"}'),
+    )
 
     def received(pieces: list[bytes]) -> bytes:
         left = list(reversed(pieces))
@@ -223,15 +280,15 @@ def asked() -> Iterable[Try]:
 
 
 @reader(
-    "examples.clients.fields:read_dictionary",
-    "examples.clients.fields:read_bytes",
-    "examples.clients.fields:read_string",
-    "examples.clients.audit:LogKey.parse",
-    "examples.clients.audit:read_checkpoint",
-    "examples.clients.audit:Receipt.from_headers",
-    "examples.clients.httpsig:verify_request",
-    "examples.clients.httpsig:verify_answer",
-    "examples.clients.httpsig:digest_fits",
+    "gateway.sample_client.fields:read_dictionary",
+    "gateway.sample_client.fields:read_bytes",
+    "gateway.sample_client.fields:read_string",
+    "gateway.sample_client.audit:LogKey.parse",
+    "gateway.sample_client.audit:read_checkpoint",
+    "gateway.sample_client.audit:Receipt.from_headers",
+    "gateway.sample_client.httpsig:verify_request",
+    "gateway.sample_client.httpsig:verify_answer",
+    "gateway.sample_client.httpsig:digest_fits",
 )
 def samples() -> Iterable[Try]:
     _, key, good = note()
@@ -242,12 +299,20 @@ def samples() -> Iterable[Try]:
         yield Try(f"string: {name}", fields.read_string, lambda n, m=make: f'"{m(n)}"', 50_000)
         yield Try(f"key: {name}", audit.LogKey.parse, make, 50_000)
         yield Try(
-            f"checkpoint: {name}", lambda text: audit.read_checkpoint(text, sample), lambda n, m=make: m(n) + "\n\n" + m(n) + "\n", 50_000
+            f"checkpoint: {name}",
+            lambda text: audit.read_checkpoint(text, sample),
+            lambda n, m=make: m(n) + "\n\n" + m(n) + "\n",
+            50_000,
         )
         yield Try(f"receipt: {name}", lambda text: audit.Receipt.from_headers({"lgsp-receipt": text}), make, 50_000)
         yield Try(f"digest: {name}", lambda text: httpsig.digest_fits(text, b""), make, 50_000)
         yield Try(f"signed: {name}", _verified, lambda n, m=make: m(n).replace("a=", "sig1=", 1), 50_000)
-    yield Try("signatures below", lambda text: audit.read_checkpoint(text, sample), lambda n: good + "— b YWFhYWFh\n" * n, 50_000)
+    yield Try(
+        "signatures below",
+        lambda text: audit.read_checkpoint(text, sample),
+        lambda n: good + "— b YWFhYWFh\n" * n,
+        50_000,
+    )
 
 
 def _verified(text: str) -> object:
@@ -256,17 +321,21 @@ def _verified(text: str) -> object:
 
 
 @reader(
-    "examples.clients.jose:unseal",
-    "examples.clients.wscrypt:decrypt",
-    "examples.clients.wssec:verify",
-    "examples.clients.audit:included",
-    "examples.clients.audit:consistent",
-    "examples.clients.signing:verify_raw",
+    "gateway.sample_client.jose:unseal",
+    "gateway.sample_client.wscrypt:decrypt",
+    "gateway.sample_client.wssec:verify",
+    "gateway.sample_client.audit:included",
+    "gateway.sample_client.audit:consistent",
+    "gateway.sample_client.signing:verify_raw",
 )
 def sample_proofs() -> Iterable[Try]:
     private = known().encrypt.private
     certificate = load_pem_x509_certificate(authority.certificate_pem(known().issuer.certificate))
-    for name, make in {"points": again(b"."), "letters": again(b"a"), "parts": again(b"YWFh", b"YWFh.YWFh.", b".YWFh.YWFh")}.items():
+    for name, make in {
+        "points": again(b"."),
+        "letters": again(b"a"),
+        "parts": again(b"YWFh", b"YWFh.YWFh.", b".YWFh.YWFh"),
+    }.items():
         yield Try(f"unseal: {name}", lambda raw: jose.unseal(raw, "a", private, lambda _: [], NOW), make)  # type: ignore[arg-type]
     for name, make in list(XML.items())[::3]:
         yield Try(f"decrypt: {name}", lambda raw: wscrypt.decrypt(wssec.parse(raw), private, certificate), make, 50_000)  # type: ignore[arg-type]

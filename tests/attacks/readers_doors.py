@@ -7,11 +7,11 @@ import pickle
 import zipfile
 from collections.abc import Callable, Iterable
 
-from contracts.cells.xlsxparts import open_book
-from examples.clients import jsontext as client_json
-from gateway.doors import costs
-from gateway.doors import reader as process
-from gateway.doors.framing import Framing
+from contracts.codecs.cells.xlsxparts import open_book
+from gateway.doors.http import costs
+from gateway.doors.http import reader as process
+from gateway.doors.http.framing import Framing
+from gateway.sample_client import jsontext as client_json
 from tests.attacks.readers_wire import again
 from tests.attacks.reading import Try, reader
 
@@ -49,21 +49,21 @@ def in_pieces(raw: bytes) -> None:
             return
 
 
-@reader("gateway.doors.framing:Framing.take")
+@reader("gateway.doors.http.framing:Framing.take")
 def framed() -> Iterable[Try]:
     for name, make in BYTES.items():
         yield Try(name, lambda raw: Framing().take(raw), make)
         yield Try(f"in pieces: {name}", in_pieces, make)
 
 
-@reader("gateway.doors.costs:estimate", "gateway.doors.costs:is_costly")
+@reader("gateway.doors.http.costs:estimate", "gateway.doors.http.costs:is_costly")
 def counted() -> Iterable[Try]:
     for name, make in {**BYTES, **JSON}.items():
         yield Try(name, costs.estimate, make)
         yield Try(f"costly: {name}", costs.is_costly, make)
 
 
-@reader("gateway.doors.reader:read", "gateway.doors.reader:unpacked")
+@reader("gateway.doors.http.reader:read", "gateway.doors.http.reader:unpacked")
 def answered() -> Iterable[Try]:
     for name, make in JSON.items():
         yield Try(name, lambda raw: process.read(process.Job(raw), {}), make)
@@ -71,7 +71,7 @@ def answered() -> Iterable[Try]:
     yield Try("values in each other", process.unpacked, lambda n: b"]" * n + b".")
 
 
-@reader("examples.clients.jsontext:load_json", "examples.clients.jsontext:in_words")
+@reader("gateway.sample_client.jsontext:load_json", "gateway.sample_client.jsontext:in_words")
 def clients() -> Iterable[Try]:
     for name, make in JSON.items():
         yield Try(name, client_json.load_json, make)
@@ -86,7 +86,7 @@ def _archive(parts: int) -> bytes:
     return raw.getvalue()
 
 
-@reader("contracts.cells.xlsxparts:open_book")
+@reader("contracts.codecs.cells.xlsxparts:open_book")
 def workbooks() -> Iterable[Try]:
     yield Try("letters", open_book, again(b"a"))
     yield Try("beginnings of entries", open_book, again(b"PK\x01\x02"))

@@ -6,17 +6,19 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from contracts.canonical.patterns import matcher, pattern_fault
 from contracts.importers import names
-from contracts.importers.openapi import import_openapi
+from contracts.importers.formats.openapi import import_openapi
+from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.patterns import from_ecma, from_xsd
 from contracts.importers.source import Files
-from contracts.importers.wsdl import import_wsdl
-from contracts.patterns import matcher, pattern_fault
 from tests.attacks.readers_wire import JSON, XML, again, numbered
 from tests.attacks.reading import Try, reader
 from tests.size import FULL
 
-_FEW = 2_000 if FULL else 128  # places of one message are bounded (MAX_PLACES), and so is the draft that is made of them
+_FEW = (
+    2_000 if FULL else 128
+)  # places of one message are bounded (MAX_PLACES), and so is the draft that is made of them
 _XS = "http://www.w3.org/2001/XMLSchema"
 _WSDL = f"""<w:definitions xmlns:w="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:t="urn:t"
  xmlns:x="{_XS}" targetNamespace="urn:t"><w:types><x:schema targetNamespace="urn:t"><x:element name="a" type="t:A"/>
@@ -39,7 +41,7 @@ def openapi(raw: bytes) -> object:
     return _imported(import_openapi, "a.json", raw)
 
 
-@reader("contracts.importers.wsdl:import_wsdl", "contracts.importers.schemas:Schemas.load")
+@reader("contracts.importers.formats.wsdl:import_wsdl", "contracts.importers.schemas:Schemas.load")
 def interfaces() -> Iterable[Try]:
     units: dict[str, tuple[str, Callable[[int], bytes]]] = {
         "elements": ("IN", numbered(b'<x:element name="eN" type="x:string"/>')),
@@ -60,7 +62,10 @@ def interfaces() -> Iterable[Try]:
         "parts": ("MESSAGE", numbered(b'<w:part name="qN" element="t:a"/>')),
         "faults": ("OPERATION", again(b'<w:fault name="f" message="t:m"/>')),
         "operations": ("PORT", numbered(b'<w:operation name="oN"><w:input message="t:m"/></w:operation>')),
-        "bound operations": ("BINDING", numbered(b'<w:operation name="oN"><s:operation soapAction="u"/></w:operation>')),
+        "bound operations": (
+            "BINDING",
+            numbered(b'<w:operation name="oN"><s:operation soapAction="u"/></w:operation>'),
+        ),
         "headers": ("BODY", again(b'<s:header message="t:m" part="p" use="literal"/>')),
         "bodies": ("BODY", again(b'<s:body use="literal"/>')),
         "messages": ("TOP", numbered(b'<w:message name="mN"><w:part name="p" element="t:a"/></w:message>')),
@@ -94,12 +99,14 @@ def interfaces() -> Iterable[Try]:
     yield from [Try(f"XML: {name}", wsdl, make, 1_000) for name, make in list(XML.items())[::6]]
 
 
-@reader("contracts.importers.openapi:import_openapi")
+@reader("contracts.importers.formats.openapi:import_openapi")
 def descriptions() -> Iterable[Try]:
     def whole(schemas: dict[str, Any], **more: Any) -> bytes:
         body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}}
         call = {"operationId": "a", "requestBody": body, "responses": {"200": body}, **more}
-        return json.dumps({"openapi": "3.0.0", "paths": {"/a": {"post": call}}, "components": {"schemas": schemas}}).encode()
+        return json.dumps(
+            {"openapi": "3.0.0", "paths": {"/a": {"post": call}}, "components": {"schemas": schemas}}
+        ).encode()
 
     text = {"type": "string"}
     made: dict[str, Callable[[int], bytes]] = {
@@ -125,7 +132,14 @@ def descriptions() -> Iterable[Try]:
     }  # fmt: skip
     yield from [Try(name, openapi, make, _FEW) for name, make in made.items() if FULL or "often" not in name]
     yield from [Try(f"JSON: {name}", openapi, make, 1_000) for name, make in list(JSON.items())[::7]]
-    for name, unit in {"items": b"- a\n", "names": b"aN: 1\n", "deep": b"- ", "flow": b"[", "numbers": b"- 1e9\n", "digits": b"1"}.items():
+    for name, unit in {
+        "items": b"- a\n",
+        "names": b"aN: 1\n",
+        "deep": b"- ",
+        "flow": b"[",
+        "numbers": b"- 1e9\n",
+        "digits": b"1",
+    }.items():
         yield Try(f"YAML: {name}", openapi, numbered(unit, b"openapi: 3.0.0\na:\n"), 1_000)
 
 

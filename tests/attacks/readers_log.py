@@ -7,7 +7,7 @@ from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from security import checkpoint, cosignature, merkle, tiles
+from security.transparency import checkpoint, cosignature, merkle, tiles
 from tests.attacks.readers_security import TEXTS
 from tests.attacks.readers_wire import again
 from tests.attacks.reading import Try, reader
@@ -21,18 +21,18 @@ def note() -> tuple[Ed25519PrivateKey, checkpoint.NoteKey, str]:
 
 
 @reader(
-    "security.checkpoint:open_note",
-    "security.checkpoint:split_note",
-    "security.checkpoint:verify",
-    "security.checkpoint:unb64",
-    "security.checkpoint:Checkpoint.from_text",
-    "security.checkpoint:NoteKey.from_text",
-    "security.checkpoint:LogProof.from_text",
-    "security.cosignature:CosignerKey.from_text",
-    "security.cosignature:AddCheckpoint.from_text",
-    "security.cosignature:cosignatures",
-    "security.cosignature:answered",
-    "security.cosignature:quorum",
+    "security.transparency.checkpoint:open_note",
+    "security.transparency.checkpoint:split_note",
+    "security.transparency.checkpoint:verify",
+    "security.transparency.checkpoint:unb64",
+    "security.transparency.checkpoint:Checkpoint.from_text",
+    "security.transparency.checkpoint:NoteKey.from_text",
+    "security.transparency.checkpoint:LogProof.from_text",
+    "security.transparency.cosignature:CosignerKey.from_text",
+    "security.transparency.cosignature:AddCheckpoint.from_text",
+    "security.transparency.cosignature:cosignatures",
+    "security.transparency.cosignature:answered",
+    "security.transparency.cosignature:quorum",
 )
 def notes() -> Iterable[Try]:
     private, key, good = note()
@@ -71,7 +71,11 @@ def notes() -> Iterable[Try]:
         yield from [Try(f"{which}: {name}", read, make, 400_000) for name, make in grown.items()]
 
 
-@reader("security.tiles:parse_path", "security.tiles:parse_bundle", "security.tiles:split_hashes")
+@reader(
+    "security.transparency.tiles:parse_path",
+    "security.transparency.tiles:parse_bundle",
+    "security.transparency.tiles:split_hashes",
+)
 def tile_texts() -> Iterable[Try]:
     yield from [Try(f"path: {name}", tiles.parse_path, make, 400_000) for name, make in TEXTS.items()]
     yield Try("bundle", tiles.parse_bundle, again(b"\x00\x01a"))
@@ -79,7 +83,11 @@ def tile_texts() -> Iterable[Try]:
     yield Try("hashes", tiles.split_hashes, again(b"a" * 32))
 
 
-@reader("security.merkle:verify_inclusion", "security.merkle:verify_consistency", "security.merkle:Frontier.from_bytes")
+@reader(
+    "security.transparency.merkle:verify_inclusion",
+    "security.transparency.merkle:verify_consistency",
+    "security.transparency.merkle:Frontier.from_bytes",
+)
 def proofs() -> Iterable[Try]:
     root = merkle.leaf_hash(b"a")
     yield Try("inclusion", lambda way: merkle.verify_inclusion(root, 0, 1, way, root), lambda n: [root] * n)

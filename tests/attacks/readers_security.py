@@ -12,24 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from contracts.wire.soap import V11, parse_envelope, parse_xml
-from security import (
-    authority,
-    der,
-    encryptkeys,
-    fields,
-    httpsig,
-    jose,
-    keys,
-    revocation,
-    timestamp,
-    tokens,
-    windows,
-    wsdecrypt,
-    wsinfo,
-    wssec,
-    wssign,
-    wsusual,
-)
+from security import encryption_keys, http_signatures, jose, keys, structured_fields, tokens
+from security.grants import windows
+from security.pki import authority, der, revocation, timestamp
+from security.wssec import decrypt, fast_path, signed_info, verify
+from security.wssec import sign as wssign
 from tests.attacks.readers_wire import XML, again, numbered
 from tests.attacks.reading import Try, reader
 
@@ -39,7 +26,7 @@ NOW = float(int(time.time()))
 class Known(NamedTuple):
     issuer: authority.Authority
     sign: keys.SigningKey
-    encrypt: encryptkeys.DecryptKey
+    encrypt: encryption_keys.DecryptKey
 
     def find(self, _: str) -> keys.VerifyKey:
         return self.sign.verify_key()
@@ -54,7 +41,7 @@ def known() -> Known:
     return Known(
         issuer,
         keys.SigningKey.make("a.sign-1", private, certificate, system="a"),
-        encryptkeys.DecryptKey.from_pem("a.encrypt-1", authority.private_pem(other), encrypting),
+        encryption_keys.DecryptKey.from_pem("a.encrypt-1", authority.private_pem(other), encrypting),
     )
 
 
@@ -91,35 +78,64 @@ TEXTS: dict[str, Callable[[int], str]] = {
 }
 
 
-@reader("security.fields:parse_dictionary")
+@reader("security.structured_fields:parse_dictionary")
 def structured() -> Iterable[Try]:
-    yield from [Try(name, fields.parse_dictionary, make) for name, make in TEXTS.items()]
+    yield from [Try(name, structured_fields.parse_dictionary, make) for name, make in TEXTS.items()]
 
 
-@reader("security.httpsig:check_content_digest", "security.httpsig:verify_request", "security.httpsig:verify_response")
+@reader(
+    "security.http_signatures:check_content_digest",
+    "security.http_signatures:verify_request",
+    "security.http_signatures:verify_response",
+)
 def signatures() -> Iterable[Try]:
     def ask(given: tuple[str, str, str, str]) -> object:
         inputs, signature, digest, kind = given
-        sent = {"signature-input": inputs, "signature": signature, "content-digest": digest, "content-type": kind, "authorization": "a"}
-        return httpsig.verify_request(httpsig.HttpRequest("POST", "https://a/b", sent, b"{}"), known().find, NOW)
+        sent = {
+            "signature-input": inputs,
+            "signature": signature,
+            "content-digest": digest,
+            "content-type": kind,
+            "authorization": "a",
+        }
+        return http_signatures.verify_request(
+            http_signatures.HttpRequest("POST", "https://a/b", sent, b"{}"), known().find, NOW
+        )
 
     def answered(given: tuple[str, str, str, str]) -> object:
         inputs, signature, digest, kind = given
         sent = {"signature-input": inputs, "signature": signature, "content-digest": digest, "content-type": kind}
         asked = {"signature-input": inputs, "signature": signature}
-        return httpsig.verify_response(200, sent, b"{}", asked, known().find, NOW)
+        return http_signatures.verify_response(200, sent, b"{}", asked, known().find, NOW)
 
     usual = 'sig1=("@method" "@target-uri" "authorization" "content-type" "content-digest");created=1;keyid="a";alg="ecdsa-p256-sha256"'
     bits = "sig1=:YQ==:"
     for name, make in TEXTS.items():
         for read in (ask, answered):
-            yield Try(f"{read.__name__}: input: {name}", read, lambda n, m=make: (m(n).replace("a=", "sig1=", 1), bits, "", "a"), 100_000)
             yield Try(
-                f"{read.__name__}: signature: {name}", read, lambda n, m=make: (usual, m(n).replace("a=", "sig1=", 1), "", "a"), 100_000
+                f"{read.__name__}: input: {name}",
+                read,
+                lambda n, m=make: (m(n).replace("a=", "sig1=", 1), bits, "", "a"),
+                100_000,
             )
-        yield Try(f"digest: {name}", lambda text: httpsig.check_content_digest(text, b""), make, 200_000)
-    yield Try("signatures", ask, lambda n: (",".join(f"{usual.replace('sig1', f's{at}')}" for at in range(n)), bits, "", "a"), 50_000)
-    yield Try("a body", lambda body: httpsig.check_content_digest(httpsig.content_digest(body), body), again(b"a"))
+            yield Try(
+                f"{read.__name__}: signature: {name}",
+                read,
+                lambda n, m=make: (usual, m(n).replace("a=", "sig1=", 1), "", "a"),
+                100_000,
+            )
+        yield Try(f"digest: {name}", lambda text: http_signatures.check_content_digest(text, b""), make, 200_000)
+    yield Try(
+        "signatures",
+        ask,
+        lambda n: (",".join(f"{usual.replace('sig1', f's{at}')}" for at in range(n)), bits, "", "a"),
+        50_000,
+    )
+    yield Try(
+        "a body",
+        lambda body: http_signatures.check_content_digest(http_signatures.content_digest(body), body),
+        again(b"a"),
+    )
 
 
 @reader("security.tokens:verify_token", "security.tokens:verify_assertion")
@@ -131,7 +147,9 @@ def token_texts() -> Iterable[Try]:
 
     for name, make in {**TEXTS, "of many claims": claims}.items():
         yield Try(f"token: {name}", lambda text: tokens.verify_token(text, key.verify_key(), NOW, "a"), make, 100_000)
-        yield Try(f"assertion: {name}", lambda text: tokens.verify_assertion(text, known().find, NOW, "a"), make, 100_000)
+        yield Try(
+            f"assertion: {name}", lambda text: tokens.verify_assertion(text, known().find, NOW, "a"), make, 100_000
+        )
 
 
 @reader("security.jose:verify", "security.jose:Opener.decrypt", "security.jose:Opener.open")
@@ -145,42 +163,50 @@ def encrypted() -> Iterable[Try]:
         "a long header": again(b"YWFh", b"", b".YWFh.YWFh"),
         "a long payload": again(b"YWFh", b"YWFh.", b".YWFh"),
         "a long signature": again(b"YWFh", b"YWFh.YWFh."),
-        "a header of names": lambda n: jose._encoded(b"{" + b",".join(b'"a%d":1' % at for at in range(n)) + b"}") + b".YWFh.YWFh",
+        "a header of names": lambda n: (
+            jose._encoded(b"{" + b",".join(b'"a%d":1' % at for at in range(n)) + b"}") + b".YWFh.YWFh"
+        ),
         "five parts": again(b"YWFh", b"YWFh.YWFh.YWFh.", b".YWFh"),
     }.items():
         yield Try(f"verify: {name}", lambda raw: jose.verify(raw, known().find, NOW), make)
         yield Try(f"decrypt: {name}", lambda raw: opener.open(raw, known().find, NOW), make)
-    yield Try("signed", lambda raw: jose.verify(raw, known().find, NOW), lambda n: jose.sign(b"a" * n, "a/b", known().sign))
+    yield Try(
+        "signed", lambda raw: jose.verify(raw, known().find, NOW), lambda n: jose.sign(b"a" * n, "a/b", known().sign)
+    )
     assert receiver is None or receiver
 
 
 def _signed_envelope(content: bytes) -> bytes:
-    made = wssign.sign_envelope(content, known().sign, NOW, action="urn:a", message_id="urn:uuid:1", relates_to="urn:uuid:2")
+    made = wssign.sign_envelope(
+        content, known().sign, NOW, action="urn:a", message_id="urn:uuid:1", relates_to="urn:uuid:2"
+    )
     return made if isinstance(made, bytes) else made[0]
 
 
 @reader(
-    "security.wssec:verify_envelope",
-    "security.wsinfo:read_signed_info",
-    "security.wsusual:verify_usual",
-    "security.wsdecrypt:decrypt_envelope",
+    "security.wssec.verify:verify_envelope",
+    "security.wssec.signed_info:read_signed_info",
+    "security.wssec.fast_path:verify_usual",
+    "security.wssec.decrypt:decrypt_envelope",
 )
 def envelopes() -> Iterable[Try]:
-    bodies = wsdecrypt.BodyKeys([known().encrypt])
+    bodies = decrypt.BodyKeys([known().encrypt])
 
     def general(raw: bytes) -> object:
-        return wssec.verify_envelope(parse_envelope(raw), known().find, NOW)
+        return verify.verify_envelope(parse_envelope(raw), known().find, NOW)
 
     def quick(raw: bytes) -> object:
-        return wsusual.verify_usual(raw, V11, known().find, NOW)
+        return fast_path.verify_usual(raw, V11, known().find, NOW)
 
     def opened(raw: bytes) -> object:
-        return wsdecrypt.decrypt_envelope(parse_envelope(raw), bodies)
+        return decrypt.decrypt_envelope(parse_envelope(raw), bodies)
 
     plain = _signed_envelope(b"<a>M</a>")
     head, _, behind = plain.partition(b"<a>M</a>")
     for name, make in XML.items():
-        if not name.startswith(("a DOCTYPE", "UTF", "instructions before", "stylesheets", "marks", "spaces", "the word")):
+        if not name.startswith(
+            ("a DOCTYPE", "UTF", "instructions before", "stylesheets", "marks", "spaces", "the word")
+        ):
             yield Try(f"in the Body: {name}", general, lambda n, m=make: head + m(n) + behind)
     places = {
         "in the Header": (plain.replace(b"<wsse:Security", b"<!--M--><wsse:Security", 1), b"<!--M-->"),
@@ -188,7 +214,10 @@ def envelopes() -> Iterable[Try]:
         "in SignedInfo": (plain.replace(b"</ds:SignedInfo>", b"<!--M--></ds:SignedInfo>", 1), b"<!--M-->"),
         "in KeyInfo": (plain.replace(b"</ds:KeyInfo>", b"<!--M--></ds:KeyInfo>", 1), b"<!--M-->"),
         "in the value": (plain.replace(b"</ds:SignatureValue>", b"<!--M--></ds:SignatureValue>", 1), b"<!--M-->"),
-        "in the token": (plain.replace(b"</wsse:BinarySecurityToken>", b"<!--M--></wsse:BinarySecurityToken>", 1), b"<!--M-->"),
+        "in the token": (
+            plain.replace(b"</wsse:BinarySecurityToken>", b"<!--M--></wsse:BinarySecurityToken>", 1),
+            b"<!--M-->",
+        ),
         "in a reference": (plain.replace(b"</ds:Reference>", b"<!--M--></ds:Reference>", 1), b"<!--M-->"),
         "in the Id": (plain.replace(b'wsu:Id="body"', b'wsu:Id="body<!--M-->"', 1), b"<!--M-->"),
         "in the Body": (plain.replace(b"<a>M</a>", b"<!--M-->", 1), b"<!--M-->"),
@@ -205,7 +234,7 @@ def envelopes() -> Iterable[Try]:
         "attributes": numbered(b' aN="1"'),
         "declarations": numbered(b' xmlns:pN="u:N"'),
         "blocks": numbered(b'<p:aN xmlns:p="urn:b"/>'),
-        "usual blocks": again(b'<wsa:To xmlns:wsa="%b" xmlns:wsu="%b" wsu:Id="to">a</wsa:To>' % (wsusual.WSA.encode(), wsusual.WSU.encode())),
+        "usual blocks": again(b'<wsa:To xmlns:wsa="%b" xmlns:wsu="%b" wsu:Id="to">a</wsa:To>' % (fast_path.WSA.encode(), fast_path.WSU.encode())),
         "references": again(plain[plain.find(b"<ds:Reference ") : plain.find(b"</ds:Reference>") + 15]),
         "prefixes": lambda n: b"<ec:InclusiveNamespaces xmlns:ec='http://www.w3.org/2001/10/xml-exc-c14n#' PrefixList='" + b"a " * n + b"'/>",
         "entities": again(b"&amp;"),
@@ -213,21 +242,40 @@ def envelopes() -> Iterable[Try]:
     for place, (text, mark) in places.items():
         for unit, make in units.items():
             for read in (general, quick):
-                yield Try(f"{read.__name__}: {place}: {unit}", read, lambda n, t=text, k=mark, m=make: t.replace(k, m(n), 1), 8_000)
+                yield Try(
+                    f"{read.__name__}: {place}: {unit}",
+                    read,
+                    lambda n, t=text, k=mark, m=make: t.replace(k, m(n), 1),
+                    8_000,
+                )
     long_ = b"<a>" + b"M" * 30_000 + b"</a>"
     yield Try("signed, usual", quick, lambda n: _signed_envelope(b"<a>" + b"M" * n + b"</a>"))
     yield Try("signed", general, lambda n: _signed_envelope(b"<a>" + b"M" * n + b"</a>"))
     yield Try("quick: long", quick, again(b"<", _signed_envelope(long_)))
     inside = b'<xenc:EncryptedData xmlns:xenc="http://www.w3.org/2001/04/xmlenc#">M</xenc:EncryptedData>'
     for unit, make in units.items():
-        yield Try(f"encrypted: {unit}", opened, lambda n, m=make: plain.replace(b"<a>M</a>", inside.replace(b"M", m(n))), 50_000)
+        yield Try(
+            f"encrypted: {unit}",
+            opened,
+            lambda n, m=make: plain.replace(b"<a>M</a>", inside.replace(b"M", m(n))),
+            50_000,
+        )
     yield Try("encrypted again and again", opened, lambda n: plain.replace(b"<a>M</a>", inside * n), 50_000)
     yield Try(
-        "SignedInfo by itself", lambda raw: wsinfo.read_signed_info(parse_xml(raw), known().find("")), again(b"<a/>", b"<r>", b"</r>")
+        "SignedInfo by itself",
+        lambda raw: signed_info.read_signed_info(parse_xml(raw), known().find("")),
+        again(b"<a/>", b"<r>", b"</r>"),
     )
 
 
-@reader("security.der:first", "security.der:only", "security.der:each", "security.der:integer", "security.der:oid", "security.der:time")
+@reader(
+    "security.pki.der:first",
+    "security.pki.der:only",
+    "security.pki.der:each",
+    "security.pki.der:integer",
+    "security.pki.der:oid",
+    "security.pki.der:time",
+)
 def encodings() -> Iterable[Try]:
     def deep(raw: bytes) -> None:
         for _ in range(8):
@@ -256,7 +304,7 @@ def _nested(depth: int) -> bytes:
     return made
 
 
-@reader("security.timestamp:read", "security.timestamp:claimed", "security.timestamp:nonce_of")
+@reader("security.pki.timestamp:read", "security.pki.timestamp:claimed", "security.pki.timestamp:nonce_of")
 def stamps() -> Iterable[Try]:
     for name, make in {
         "nulls": again(b"\x05\x00"),
@@ -272,20 +320,28 @@ def stamps() -> Iterable[Try]:
         yield Try(f"question: {name}", timestamp.nonce_of, make)
 
 
-@reader("security.revocation:read_crl", "security.revocation:read_ocsp")
+@reader("security.pki.revocation:read_crl", "security.pki.revocation:read_ocsp")
 def revocations() -> Iterable[Try]:
     issuer = known().issuer
 
     def listed(n: int) -> bytes:
-        return revocation.make_crl(issuer, [revocation.Revoked(at + 1, NOW, "unspecified") for at in range(n)], 1, NOW - 60, 3600)
+        return revocation.make_crl(
+            issuer, [revocation.Revoked(at + 1, NOW, "unspecified") for at in range(n)], 1, NOW - 60, 3600
+        )
 
     yield Try("a list", lambda raw: revocation.read_crl(raw, [issuer.certificate], NOW), listed, 4_000)
     for name, make in {"PEM": again(b"-----BEGIN X509 CRL-----\n"), "spaces": again(b" "), "DER": again(b"\x30\x80"), "long": lambda n: der.element(der.SEQUENCE, b"\x05\x00" * n)}.items():  # fmt: skip
         yield Try(f"CRL: {name}", lambda raw: revocation.read_crl(raw, [issuer.certificate], NOW), make)
-        yield Try(f"OCSP: {name}", lambda raw: revocation.read_ocsp(raw, issuer.certificate, issuer.certificate, b"a", NOW), make)
+        yield Try(
+            f"OCSP: {name}",
+            lambda raw: revocation.read_ocsp(raw, issuer.certificate, issuer.certificate, b"a", NOW),
+            make,
+        )
 
 
-@reader("security.authority:read_request", "security.keys:load_certificate", "security.keys:VerifyKey.from_certificate")
+@reader(
+    "security.pki.authority:read_request", "security.keys:load_certificate", "security.keys:VerifyKey.from_certificate"
+)
 def certificates() -> Iterable[Try]:
     private = authority.new_private("P-256")
 
@@ -309,14 +365,20 @@ def certificates() -> Iterable[Try]:
     for name, make in texts.items():
         yield Try(f"request: {name}", authority.read_request, make)
         yield Try(f"certificate: {name}", keys.load_certificate, make)
-        yield Try(f"certificate in base64: {name}", lambda raw: keys.load_certificate(base64.b64encode(raw).decode()), make)
+        yield Try(
+            f"certificate in base64: {name}", lambda raw: keys.load_certificate(base64.b64encode(raw).decode()), make
+        )
 
 
-@reader("security.windows:Hours.from_json", "security.windows:Quota.from_json")
+@reader("security.grants.windows:Hours.from_json", "security.grants.windows:Quota.from_json")
 def hours() -> Iterable[Try]:
     values: dict[str, Callable[[int], Any]] = {"a text": lambda n: "1" * n, "a list": lambda n: ["mon"] * n, "fields": lambda n: {f"a{at}": 1 for at in range(n)}}  # fmt: skip
     for name, make in values.items():
-        yield Try(f"hours: {name}", lambda given: windows.Hours.from_json({"days": given, "from": given, "until": given}), make)
+        yield Try(
+            f"hours: {name}",
+            lambda given: windows.Hours.from_json({"days": given, "from": given, "until": given}),
+            make,
+        )
         yield Try(f"hours, all: {name}", windows.Hours.from_json, make)
         yield Try(f"quota: {name}", windows.Quota.from_json, make)
     yield Try("a moment", windows.moment, lambda n: "2" * n)  # type: ignore[arg-type]

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from contracts import compiled, located, tryout
 from contracts.base.composing import form_c
-from contracts.bundle import Bundle
-from contracts.cells import csvtext, xlsxread
-from contracts.cells.grid import Layout
-from contracts.codec import Codec
-from contracts.compiled import CompiledContract
-from contracts.large import read_large
-from contracts.query import parse_query
-from contracts.rows import expressions
+from contracts.codecs.cells import csvtext, xlsxread
+from contracts.codecs.codec import Codec
+from contracts.compiled import contract as compiled
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.streaming import read_large
+from contracts.folder import source_locations
+from contracts.folder.bundle import Bundle
+from contracts.mapping.grid import Layout
+from contracts.mapping.rows import expressions
+from contracts.proof import tryout
 from contracts.wire import attachments, headers, jsontext, problems, soap
+from contracts.wire.query import parse_query
 from tests.attacks.reading import Try, reader
 
 Bytes = Callable[[int], bytes]
@@ -57,7 +59,9 @@ JSON: dict[str, Bytes] = {
     "long exponent": again(b"9", b"1e"),
     "zeros": again(b"0.0000000001,", b"[", b"1]"),
     "another number each": numbered(b"N,", b"[", b"1]"),
-    "numbers of one hash": lambda number: b"[" + b",".join(b"%d" % (at * ((1 << 61) - 1)) for at in range(number)) + b"]",
+    "numbers of one hash": lambda number: (
+        b"[" + b",".join(b"%d" % (at * ((1 << 61) - 1)) for at in range(number)) + b"]"
+    ),
     "fields": numbered(b'"aN":1,', b"{", b'"":1}'),
     "one field again and again": again(b'"a":1,', b"{", b'"a":1}'),
     "bytes that are no UTF-8, after many lines": again(b"\n", b"", b"\xff"),
@@ -109,7 +113,11 @@ def json_texts() -> Iterable[Try]:
 @reader("contracts.wire.soap:parse_xml", "contracts.wire.soap:parse_envelope")
 def xml_texts() -> Iterable[Try]:
     for name, make in XML.items():
-        yield Try(name, lambda raw: soap.parse_xml(raw, published=True) if b"xml-style" in raw[:40] else soap.parse_xml(raw), make)
+        yield Try(
+            name,
+            lambda raw: soap.parse_xml(raw, published=True) if b"xml-style" in raw[:40] else soap.parse_xml(raw),
+            make,
+        )
     open_, close = b'<s:Envelope xmlns:s="%b"><s:Body>' % soap.SOAP.encode(), b"</s:Body></s:Envelope>"
     yield Try("bodies", soap.parse_envelope, again(close[:9] + b"<s:Body>", open_, close))
     yield Try("what is in a body", soap.parse_envelope, again(b"<a/>", open_, close))
@@ -144,7 +152,7 @@ def lifted_xml() -> Iterable[Try]:
     yield Try("behind spaces in a tag", lift, lambda n: b"<r" + b" " * n + b">" + b"QUJD" * 20_000 + b"</r>")
 
 
-@reader("contracts.large:read_large")
+@reader("contracts.compiled.streaming:read_large")
 def large_messages() -> Iterable[Try]:
     made = contracts_by_name()["official-document/v1"]
     message = next(iter(made.messages))
@@ -152,7 +160,13 @@ def large_messages() -> Iterable[Try]:
 
         def read(raw: bytes, form: str = form) -> object:
             return read_large(
-                made, "canonical", message, io.BytesIO(raw), attachments.Spool(io.BytesIO()), media=form, limit=len(raw) + 100
+                made,
+                "canonical",
+                message,
+                io.BytesIO(raw),
+                attachments.Spool(io.BytesIO()),
+                media=form,
+                limit=len(raw) + 100,
             )
 
         yield from [Try(f"{form}: {name}", read, make) for name, make in list(text.items())[::4]]
@@ -174,11 +188,11 @@ def _samples() -> Iterator[tuple[CompiledContract, str, Codec, str, str, bytes]]
 
 
 @reader(
-    "contracts.codec:Codec.read",
-    "contracts.codec:Codec.read_json",
-    "contracts.codec:Codec.read_xml",
-    "contracts.codec:Codec.read_canonical_xml",
-    "contracts.tryout:try_out",
+    "contracts.codecs.codec:Codec.read",
+    "contracts.codecs.codec:Codec.read_json",
+    "contracts.codecs.codec:Codec.read_xml",
+    "contracts.codecs.codec:Codec.read_canonical_xml",
+    "contracts.proof.tryout:try_out",
 )
 def messages() -> Iterable[Try]:
     """Each sample with one of its parts a great many times: the longest list, field or element of each depth."""
@@ -212,7 +226,9 @@ def _grown(raw: bytes, media: str) -> dict[str, Bytes]:
     return {
         "a long text": lambda n, v=value: jsontext.write_json(_stretched(v, n, lists=False)),
         "long lists": lambda n, v=value: jsontext.write_json(_stretched(v, n, lists=True)),
-        "fields that it does not have": lambda n, v=value: jsontext.write_json({**v, **{f"x{at}": 1 for at in range(n)}}),
+        "fields that it does not have": lambda n, v=value: jsontext.write_json(
+            {**v, **{f"x{at}": 1 for at in range(n)}}
+        ),
     }
 
 
@@ -221,22 +237,38 @@ def _stretched(value: Any, number: int, *, lists: bool) -> Any:
     if isinstance(value, dict):
         return {name: _stretched(each, number, lists=lists) for name, each in value.items()}
     if isinstance(value, list):
-        return value * (number // max(len(value), 1) + 1) if lists else [_stretched(each, number, lists=lists) for each in value[:1]]
+        return (
+            value * (number // max(len(value), 1) + 1)
+            if lists
+            else [_stretched(each, number, lists=lists) for each in value[:1]]
+        )
     return value * (number // max(len(value), 1) + 1) if isinstance(value, str) and not lists else value
 
 
-@reader("contracts.query:parse_query", "contracts.codec:Codec.read_query")
+@reader("contracts.wire.query:parse_query", "contracts.codecs.codec:Codec.read_query")
 def queries() -> Iterable[Try]:
     codec = contracts_by_name()["indicator/v1"].codec("canonical")
-    for name, unit in {"parts": "a=b&", "names": "a", "percents": "%", "escapes": "%41", "plus": "a+", "equals": "=", "and": "&"}.items():
+    for name, unit in {
+        "parts": "a=b&",
+        "names": "a",
+        "percents": "%",
+        "escapes": "%41",
+        "plus": "a+",
+        "equals": "=",
+        "and": "&",
+    }.items():
         yield Try(name, parse_query, lambda n, unit=unit: unit * n)
-        yield Try(f"of a message: {name}", lambda text: codec.read_query("Query", text), lambda n, unit=unit: "a=1&" + unit * n)
+        yield Try(
+            f"of a message: {name}",
+            lambda text: codec.read_query("Query", text),
+            lambda n, unit=unit: "a=1&" + unit * n,
+        )
     yield Try("another name each", parse_query, lambda n: "&".join(f"a{at}=1" for at in range(n)))
 
 
 @reader("contracts.wire.headers:joined")
 def header_fields() -> Iterable[Try]:
-    # Those that repeat are joined; how many there are is bounded by whoever reads the head (`gateway.doors.body.MAX_HEADERS`).
+    # Those that repeat are joined; how many there are is bounded by whoever reads the head (`gateway.doors.http.body.MAX_HEADERS`).
     yield Try("one field", headers.joined, lambda n: [(b"a", b"b" * n)])
     yield Try("another each", headers.joined, lambda n: [(b"a%d" % at, b"b") for at in range(n)])
     yield Try("media type", headers.media_type, lambda n: {"content-type": ";" * n})  # type: ignore[arg-type]
@@ -253,11 +285,11 @@ def marks() -> Iterable[Try]:
 
 
 @reader(
-    "contracts.cells.csvtext:read",
-    "contracts.cells.csvtext:decode",
-    "contracts.cells.codec:CellCodec.read",
-    "contracts.cells.codec:CellCodec.read_lines",
-    "contracts.cells.codec:CellCodec.read_cells",
+    "contracts.codecs.cells.csvtext:read",
+    "contracts.codecs.cells.csvtext:decode",
+    "contracts.codecs.cells.codec:CellCodec.read",
+    "contracts.codecs.cells.codec:CellCodec.read_lines",
+    "contracts.codecs.cells.codec:CellCodec.read_cells",
 )
 def cells() -> Iterable[Try]:
     texts = {
@@ -281,9 +313,21 @@ def cells() -> Iterable[Try]:
     message = next(iter(codec._tables))  # type: ignore[attr-defined]
     titles = codec.write(message, _first(contract, message), "csv").split(b"\r\n")
     for name, make in texts.items():
-        yield Try(f"of a format: {name}", lambda raw: codec.read(message, raw, "csv"), lambda n, make=make: titles[0] + b"\r\n" + make(n))
-    yield Try("good lines", lambda raw: codec.read(message, raw, "csv"), lambda n: titles[0] + b"\r\n" + (titles[1] + b"\r\n") * n)
-    yield Try("titles", lambda raw: codec.read(message, raw, "csv"), lambda n: b",".join(b"a%d" % at for at in range(n)) + b"\r\n")
+        yield Try(
+            f"of a format: {name}",
+            lambda raw: codec.read(message, raw, "csv"),
+            lambda n, make=make: titles[0] + b"\r\n" + make(n),
+        )
+    yield Try(
+        "good lines",
+        lambda raw: codec.read(message, raw, "csv"),
+        lambda n: titles[0] + b"\r\n" + (titles[1] + b"\r\n") * n,
+    )
+    yield Try(
+        "titles",
+        lambda raw: codec.read(message, raw, "csv"),
+        lambda n: b",".join(b"a%d" % at for at in range(n)) + b"\r\n",
+    )
 
 
 def _first(contract: CompiledContract, message: str) -> Any:
@@ -291,7 +335,7 @@ def _first(contract: CompiledContract, message: str) -> Any:
     return contract.codec("canonical").read_json(message, sample.canonical)
 
 
-@reader("contracts.cells.xlsxread:read")
+@reader("contracts.codecs.cells.xlsxread:read")
 def workbooks() -> Iterable[Try]:
     from openpyxl import Workbook
 
@@ -307,7 +351,12 @@ def workbooks() -> Iterable[Try]:
     yield Try("no workbook", lambda raw: list(xlsxread.read(raw, Layout("xlsx"))), again(b"PK\x05\x06"))
 
 
-@reader("contracts.located:read_yaml", "contracts.located:read_json", "contracts.located:read_codes", "contracts.bundle:Bundle.from_bytes")
+@reader(
+    "contracts.folder.source_locations:read_yaml",
+    "contracts.folder.source_locations:read_json",
+    "contracts.folder.source_locations:read_codes",
+    "contracts.folder.bundle:Bundle.from_bytes",
+)
 def contract_files() -> Iterable[Try]:
     for name, unit in {
         "items": b"- a\n",
@@ -317,17 +366,39 @@ def contract_files() -> Iterable[Try]:
         "braces": b"{",
         "anchors": b"- &aN b\n",
     }.items():
-        yield Try(f"YAML: {name}", lambda raw: located.read_yaml("a", raw, located.Findings()), numbered(unit), 100_000)
+        yield Try(
+            f"YAML: {name}",
+            lambda raw: source_locations.read_yaml("a", raw, source_locations.Findings()),
+            numbered(unit),
+            100_000,
+        )
     for name, make in list(JSON.items())[::3]:
-        yield Try(f"JSON: {name}", lambda raw: located.read_json("a", raw, located.Findings()), make, 60_000)
+        yield Try(
+            f"JSON: {name}", lambda raw: source_locations.read_json("a", raw, source_locations.Findings()), make, 60_000
+        )
     head = b"code,vi,en,valid_from,valid_until,replaced_by\n"
-    yield Try("codes", lambda raw: located.read_codes("a.csv", raw, located.Findings()), numbered(b"cN,a,b,,,\n", head), 50_000)
-    yield Try("one code", lambda raw: located.read_codes("a.csv", raw, located.Findings()), again(b"c,a,b,,,\n", head), 50_000)
-    yield Try("replaced", lambda raw: located.read_codes("a.csv", raw, located.Findings()), numbered(b"cN,a,b,,,c0\n", head), 50_000)
+    yield Try(
+        "codes",
+        lambda raw: source_locations.read_codes("a.csv", raw, source_locations.Findings()),
+        numbered(b"cN,a,b,,,\n", head),
+        50_000,
+    )
+    yield Try(
+        "one code",
+        lambda raw: source_locations.read_codes("a.csv", raw, source_locations.Findings()),
+        again(b"c,a,b,,,\n", head),
+        50_000,
+    )
+    yield Try(
+        "replaced",
+        lambda raw: source_locations.read_codes("a.csv", raw, source_locations.Findings()),
+        numbered(b"cN,a,b,,,c0\n", head),
+        50_000,
+    )
     yield Try("no bundle", Bundle.from_bytes, again(b"PK\x05\x06"), 100_000)
 
 
-@reader("contracts.rows.expressions:compiled")
+@reader("contracts.mapping.rows.expressions:compiled")
 def expressed() -> Iterable[Try]:
     """Expressions by JSONata over a sender's text and lists: each step that it has."""
     steps = {
@@ -340,4 +411,9 @@ def expressed() -> Iterable[Try]:
     }  # fmt: skip
     for name, text in steps.items():
         run = expressions.compiled(text)
-        yield Try(name, run, lambda n: {"t": "a" * n, "l": [f"a{at}" for at in range(n)], "o": {f"a{at}": 1 for at in range(n)}}, 20_000)
+        yield Try(
+            name,
+            run,
+            lambda n: {"t": "a" * n, "l": [f"a{at}" for at in range(n)], "o": {f"a{at}": 1 for at in range(n)}},
+            20_000,
+        )

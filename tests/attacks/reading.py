@@ -16,7 +16,15 @@ from typing import Any, Final
 
 from tests.attacks.ownpatterns import trees
 
-PACKAGES: Final = ("contracts", "security", "gateway.client", "gateway.agent", "gateway.doors", "gateway.feeds.cursor", "examples.clients")
+PACKAGES: Final = (
+    "contracts",
+    "security",
+    "gateway.client",
+    "gateway.agent",
+    "gateway.doors",
+    "gateway.feeds.cursor",
+    "gateway.sample_client",
+)
 _NAMED: Final = re.compile(
     r"(from|parse|read|split|decode|decoded|decrypt|open|import|verify|lift|load|unseal|unbase64|unb64|form_c|joined|answered|quorum|cosignatures)"
     r"(_.*)?"
@@ -63,13 +71,17 @@ def found() -> set[str]:
             continue
         for node in tree.body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                if not node.name.startswith("_") and (_NAMED.fullmatch(node.name) and node.args.args or _takes_bytes(node)):
+                if not node.name.startswith("_") and (
+                    _NAMED.fullmatch(node.name) and node.args.args or _takes_bytes(node)
+                ):
                     readers.add(f"{module}:{node.name}")
             elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 readers |= {
                     f"{module}:{node.name}.{each.name}"
                     for each in node.body
-                    if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and _NAMED.fullmatch(each.name) and len(each.args.args) > 1
+                    if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+                    and _NAMED.fullmatch(each.name)
+                    and len(each.args.args) > 1
                 }
     return readers
 

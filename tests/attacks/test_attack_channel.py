@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
 from examples.story.world import World
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from security import authority
-from security.authority import Authority
+from security.pki import authority
+from security.pki.authority import Authority
 from tests.attacks.conftest import QUESTION, Judge
 from tests.attacks.forging import b64
 from tests.attacks.raw import Told, ask, head, of, port_of, read_one
@@ -39,7 +39,9 @@ def certificate(identity: Identity) -> bytes:
 
 
 @pytest.mark.attack("no certificate in force")
-@pytest.mark.parametrize("name", ["none at all", "of nobody registered", "the gateway's own", "of the gateway's server"])
+@pytest.mark.parametrize(
+    "name", ["none at all", "of nobody registered", "the gateway's own", "of the gateway's server"]
+)
 def test_a_certificate_of_no_system(world: World, instance: Settings, judge: Judge, name: str) -> None:
     """A valid token and a valid signature are worth nothing over a connection that is nobody's."""
     prepared = world.rest(WHO).prepare("GET", QUESTION)
@@ -51,7 +53,11 @@ def test_a_certificate_of_no_system(world: World, instance: Settings, judge: Jud
             judge.refused(ask(world.identity("chua-dang-ky"), of(request)), "channel.unknown-system")
         else:
             keys = Keyring(instance)
-            pair = (keys.client_certificate, keys.client_key) if "own" in name else (keys.server_certificate, keys.server_key)
+            pair = (
+                (keys.client_certificate, keys.client_key)
+                if "own" in name
+                else (keys.server_certificate, keys.server_key)
+            )
             told = with_pair(world, pair, of(request))
             if told is None and "server" in name:
                 continue  # the handshake itself refused a server's certificate as a client's
@@ -84,7 +90,9 @@ def issued(issuer: Authority, identity: Identity, begin: dt.datetime, end: dt.da
     """A client certificate with the very names of a registered system."""
     old = x509.load_der_x509_certificate(certificate(identity))
     private = authority.new_private()
-    made = x509.CertificateBuilder(old.issuer, old.subject, private.public_key(), x509.random_serial_number(), begin, end)
+    made = x509.CertificateBuilder(
+        old.issuer, old.subject, private.public_key(), x509.random_serial_number(), begin, end
+    )
     for extension in old.extensions:
         if extension.oid not in (x509.AuthorityKeyIdentifier.oid, x509.SubjectKeyIdentifier.oid):
             made = made.add_extension(extension.value, extension.critical)
@@ -125,9 +133,15 @@ def by_a_leaf(keys: Keyring, identity: Identity) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.attack("no certificate in force")
-@pytest.mark.parametrize("make", [expired, not_yet, of_another_authority, by_a_leaf], ids=lambda make: make.__name__.replace("_", " "))
+@pytest.mark.parametrize(
+    "make", [expired, not_yet, of_another_authority, by_a_leaf], ids=lambda make: make.__name__.replace("_", " ")
+)
 def test_a_certificate_that_ends_in_the_handshake(
-    world: World, instance: Settings, judge: Judge, tmp_path: Path, make: Callable[[Keyring, Identity], tuple[bytes, bytes]]
+    world: World,
+    instance: Settings,
+    judge: Judge,
+    tmp_path: Path,
+    make: Callable[[Keyring, Identity], tuple[bytes, bytes]],
 ) -> None:
     """The names of a registered system do not help: nothing of the request is ever read."""
     identity = world.identity(WHO)
@@ -219,7 +233,9 @@ def test_a_path_that_the_apis_do_not_have(world: World, judge: Judge, path: str)
 
 
 @pytest.mark.attack("an unknown path of the own APIs")
-@pytest.mark.parametrize("path", ["/feeds/incident-alert/v1", "/transfers/x", "/audit/proof/x", "/audit/tile/entries/000"])
+@pytest.mark.parametrize(
+    "path", ["/feeds/incident-alert/v1", "/transfers/x", "/audit/proof/x", "/audit/tile/entries/000"]
+)
 def test_a_path_that_demands_a_proof(world: World, judge: Judge, path: str) -> None:
     identity = world.identity(WHO)
     judge.refused(ask(identity, head("GET", path), with_certificate=False), "channel.no-certificate", 401)
@@ -244,7 +260,12 @@ def test_a_path_that_climbs(world: World, judge: Judge, path: str) -> None:
     """A path is a name that is looked up; none leads to a file."""
     for method in ("GET", "POST"):
         told = ask(world.identity(WHO), head(method, path))
-        assert told is not None and told.status in (400, 401, 404, 405, 500) and b"PRIVATE" not in told.body and b"root:" not in told.body
+        assert (
+            told is not None
+            and told.status in (400, 401, 404, 405, 500)
+            and b"PRIVATE" not in told.body
+            and b"root:" not in told.body
+        )
         assert told.code in ("address.unknown", "address.method", "api.invalid", "request.no-token"), told
         if told.transfer:
             judge.refused(told, told.code)
@@ -255,26 +276,37 @@ def test_a_path_that_climbs(world: World, judge: Judge, path: str) -> None:
 
 @pytest.mark.attack("decompression bombs")
 @pytest.mark.parametrize(
-    "encoding", ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "compress", "identity, gzip", "gzip, gzip", "aes128gcm", "x"]
+    "encoding",
+    ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "compress", "identity, gzip", "gzip, gzip", "aes128gcm", "x"],
 )
 def test_a_body_that_would_unpack(world: World, judge: Judge, encoding: str) -> None:
     """A thousandfold in gzip; it is refused by its name, before it is read, and so nothing is unpacked."""
     import gzip
 
     packed = gzip.compress(b"[" + b" " * 50_000_000, 9)
-    prepared = world.rest(OTHER).prepare("POST", "/incident-alert/v1/alerts", packed, headers={"content-encoding": encoding})
+    prepared = world.rest(OTHER).prepare(
+        "POST", "/incident-alert/v1/alerts", packed, headers={"content-encoding": encoding}
+    )
     judge.refused(ask(world.identity(OTHER), of(prepared)), "body.encoded", 415)
     envelope = world.soap("canh-bao").prepare("incident-alert/v1", "submitAlert", messages.cap_alert()).request
-    changed = Prepared("POST", envelope.path, envelope.target, {**envelope.headers, "content-encoding": encoding}, packed)
+    changed = Prepared(
+        "POST", envelope.path, envelope.target, {**envelope.headers, "content-encoding": encoding}, packed
+    )
     judge.refused(ask(world.identity("canh-bao"), of(changed)), "body.encoded")
 
 
 @pytest.mark.attack("decompression bombs")
-@pytest.mark.parametrize("encoding", ["gzip, chunked", "chunked, gzip", "gzip", "deflate, chunked", "chunked, chunked", "identity", "x"])
+@pytest.mark.parametrize(
+    "encoding", ["gzip, chunked", "chunked, gzip", "gzip", "deflate, chunked", "chunked, chunked", "identity", "x"]
+)
 def test_a_transfer_coding_that_would_unpack(world: World, judge: Judge, encoding: str) -> None:
-    prepared = world.rest(OTHER).prepare("POST", "/incident-alert/v1/alerts", json.dumps(messages.fire_alarm()).encode())
+    prepared = world.rest(OTHER).prepare(
+        "POST", "/incident-alert/v1/alerts", json.dumps(messages.fire_alarm()).encode()
+    )
     bare = Prepared(prepared.method, prepared.path, prepared.target, prepared.headers, b"")
     told = ask(world.identity(OTHER), of(bare, [("transfer-encoding", encoding)]) + b"5\r\nabcde\r\n0\r\n\r\n")
-    assert told is not None and (400 <= told.status < 500 or (told.status, told.code) == (501, "http.transfer-coding"))  # RFC 9112 §6.1
+    assert told is not None and (
+        400 <= told.status < 500 or (told.status, told.code) == (501, "http.transfer-coding")
+    )  # RFC 9112 §6.1
     if told.transfer:
         judge.refused(told, told.code)

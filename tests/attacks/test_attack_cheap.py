@@ -19,15 +19,17 @@ from sqlalchemy import select
 
 from contracts.base.ids import new_id
 from contracts.wire import jsontext, soap
-from gateway.app import DoorParts, assemble
 from gateway.commands import run
 from gateway.commands.demo import demo_settings
-from gateway.doors.body import TARGET
-from gateway.journal import tables
+from gateway.doors.http.body import TARGET
+from gateway.journal.schema import tables
+from gateway.processes.door import DoorParts, assemble
 from gateway.settings import Settings
-from security import httpsig, keys, tokens
+from security import http_signatures, keys, tokens
 
-ENVELOPE = b'<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Header/><soap:Body/></soap:Envelope>'
+ENVELOPE = (
+    b'<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Header/><soap:Body/></soap:Envelope>'
+)
 SIGNED = {
     "authorization": "Bearer a.b.c",
     "content-digest": "sha-256=:AAAA:",
@@ -35,7 +37,9 @@ SIGNED = {
     "signature": "sig1=:AAAA:",
     "idempotency-key": '"a"',
 }
-FORM = urlencode({"grant_type": "client_credentials", "client_assertion_type": "x", "client_assertion": "a.b.c"}).encode()
+FORM = urlencode(
+    {"grant_type": "client_credentials", "client_assertion_type": "x", "client_assertion": "a.b.c"}
+).encode()
 OWN = b'{"type": "urn:lgsp:problem:'
 # Every kind of address that takes a body, or that a proof is asked for.
 REQUESTS = {
@@ -79,7 +83,11 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         def counting(*of: Any, **how: Any) -> Any:
             # The registry's thread reads JSON too, and a refusal of the token endpoint is made of our own problem document.
-            ours = threading.current_thread() is not threading.main_thread() or isinstance(of[0], bytes) and of[0].startswith(OWN)
+            ours = (
+                threading.current_thread() is not threading.main_thread()
+                or isinstance(of[0], bytes)
+                and of[0].startswith(OWN)
+            )
             done[what] += not ours
             return original(*of, **how)
 
@@ -91,13 +99,15 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     count("JSON parsed", jsontext, "read_json")
     count("signature verified", keys.VerifyKey, "verify")
     count("signature verified", keys.VerifyKey, "verify_xml")
-    count("signature read", httpsig, "verify_request")
+    count("signature read", http_signatures, "verify_request")
     count("token verified", jwt.api_jws.PyJWS, "decode")
     count("token read", tokens, "_header")
     return done
 
 
-async def ask(door: DoorParts, certificate: bytes | None, method: str, target: str, media: str, body: bytes, work: Counter[str]) -> str:
+async def ask(
+    door: DoorParts, certificate: bytes | None, method: str, target: str, media: str, body: bytes, work: Counter[str]
+) -> str:
     path, _, query = target.partition("?")
     headers = SIGNED | ({"content-type": media, "content-length": str(len(body))} if body else {})
     told: list[Any] = []
@@ -121,7 +131,11 @@ async def ask(door: DoorParts, certificate: bytes | None, method: str, target: s
     )  # fmt: skip
     assert told[0]["status"] >= 400
     text: bytes = told[1]["body"]
-    return text.split(b'"code": "')[1].split(b'"')[0].decode() if text[:1] == b"{" else text.split(b"lgsp:Code>")[1].split(b"<")[0].decode()
+    return (
+        text.split(b'"code": "')[1].split(b'"')[0].decode()
+        if text[:1] == b"{"
+        else text.split(b"lgsp:Code>")[1].split(b"<")[0].decode()
+    )
 
 
 def certificate(settings: Settings, system: str) -> bytes:
@@ -130,8 +144,12 @@ def certificate(settings: Settings, system: str) -> bytes:
 
 
 @pytest.mark.attack("limits")
-@pytest.mark.parametrize("who", ["no certificate", "a certificate that is not registered", "bytes that are none", "one that has expired"])
-async def test_an_unproven_caller_buys_nothing(door: DoorParts, settings: Settings, work: Counter[str], who: str) -> None:
+@pytest.mark.parametrize(
+    "who", ["no certificate", "a certificate that is not registered", "bytes that are none", "one that has expired"]
+)
+async def test_an_unproven_caller_buys_nothing(
+    door: DoorParts, settings: Settings, work: Counter[str], who: str
+) -> None:
     shown = {
         "no certificate": None,
         "bytes that are none": b"\x30\x03\x02\x01\x01",
@@ -140,14 +158,18 @@ async def test_an_unproven_caller_buys_nothing(door: DoorParts, settings: Settin
     }[who]
     if who == "one that has expired":
         door.app.clock = cast(Any, door.app.apis)._app._services.clock = lambda: time.time() + 400 * 86_400
-    refused = {"no certificate": "channel.no-certificate", "one that has expired": "channel.expired"}.get(who, "channel.unknown-system")
+    refused = {"no certificate": "channel.no-certificate", "one that has expired": "channel.expired"}.get(
+        who, "channel.unknown-system"
+    )
     for name, request in REQUESTS.items():
         code = await ask(door, shown, *request, work)
         assert code in (refused, "address.unknown") and not +work, (name, code, work)
 
 
 @pytest.mark.attack("limits")
-async def test_what_a_registered_caller_buys_comes_in_order_of_cost(door: DoorParts, settings: Settings, work: Counter[str]) -> None:
+async def test_what_a_registered_caller_buys_comes_in_order_of_cost(
+    door: DoorParts, settings: Settings, work: Counter[str]
+) -> None:
     """The counters count; and a token that is none costs no signature, an envelope that is none no canonical form."""
     known = certificate(settings, "bao-chay")
     assert await ask(door, known, *REQUESTS["REST"], work) == "token.malformed"

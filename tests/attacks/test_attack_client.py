@@ -13,14 +13,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
-from examples.clients import audit, fields, httpsig, jose, rest, wscrypt, wssec
-from examples.clients.errors import ClientError
-from examples.clients.fields import BadField
-from examples.clients.identity import Identity
-from examples.clients.rest import Answer, Prepared, RestClient
-from examples.clients.signing import Verifier
-from examples.clients.soap import PreparedSoap, SoapClient
-from examples.clients.transport import RawAnswer
+from gateway.sample_client import audit, fields, httpsig, jose, rest, wscrypt, wssec
+from gateway.sample_client.errors import ClientError
+from gateway.sample_client.fields import BadField
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Answer, Prepared, RestClient
+from gateway.sample_client.signing import Verifier
+from gateway.sample_client.soap import PreparedSoap, SoapClient
+from gateway.sample_client.transport import RawAnswer
 from tests.attacks.absurd import JSONS, SOAPS, TEXTS, only_its_own
 from tests.attacks.mutating import by_bytes, mutate
 from tests.examples import conftest as parties
@@ -52,8 +52,14 @@ def envelope(gateway: Identity, authority: Authority, version: str, message_id: 
     leaf, note = (base64.b64encode(each).decode() for each in (LEAF, authority.note(1, LEAF).encode()))
     for name, text in (("Transfer", "t-1"), ("Intent", leaf), ("Outcome", leaf), ("Checkpoint", note)):
         etree.SubElement(receipt, f"{{{wssec.LGSP}}}{name}").text = text
-    headers = [("Action", "action", "urn:answer"), ("MessageID", "message-id", "urn:uuid:a"), ("RelatesTo", "relates-to", message_id)]
-    root = wssec.new_envelope(wssec.parse(b'<a:x xmlns:a="urn:a"><a:y>Tr\xc3\xa0 L\xc4\xa9nh &amp; 1</a:y></a:x>'), version)
+    headers = [
+        ("Action", "action", "urn:answer"),
+        ("MessageID", "message-id", "urn:uuid:a"),
+        ("RelatesTo", "relates-to", message_id),
+    ]
+    root = wssec.new_envelope(
+        wssec.parse(b'<a:x xmlns:a="urn:a"><a:y>Tr\xc3\xa0 L\xc4\xa9nh &amp; 1</a:y></a:x>'), version
+    )
     return wssec.serialise(wssec.sign(root, gateway.signer, headers=headers, now=time.time(), blocks=[receipt]))
 
 
@@ -65,7 +71,9 @@ def fault(version: str) -> bytes:
 
 @pytest.mark.attack("a hostile gateway")
 @pytest.mark.parametrize("version", [wssec.SOAP, wssec.SOAP12], ids=["1.1", "1.2"])
-def test_mutated_envelopes_end_in_the_clients_own_error(me: Identity, gateway: Identity, province: Province, version: str) -> None:
+def test_mutated_envelopes_end_in_the_clients_own_error(
+    me: Identity, gateway: Identity, province: Province, version: str
+) -> None:
     client = SoapClient(me, soap=version)
     prepared = PreparedSoap(Prepared("POST", "/soap/x", "https://localhost/soap/x", {}, b""), "urn:uuid:1")
     sound = envelope(gateway, province.authority, version, "urn:uuid:1").decode()
@@ -77,12 +85,15 @@ def test_mutated_envelopes_end_in_the_clients_own_error(me: Identity, gateway: I
         text = chance.choice((sound, sound, sound, fault(version).decode()))
         raw = mutate(text, chance) if chance.random() < 0.7 else signed_anew(text, chance, gateway)
         refused += only_its_own(
-            lambda raw=raw: client.judge(prepared, RawAnswer(200, headers, raw)), f"seed {SEED + number}: {raw[:4000]!r}"
+            lambda raw=raw: client.judge(prepared, RawAnswer(200, headers, raw)),
+            f"seed {SEED + number}: {raw[:4000]!r}",
         )
     assert refused > MANY / 3
     for raw in SOAPS:
         only_its_own(lambda raw=raw: client.judge(prepared, RawAnswer(500, headers, raw)), repr(raw[:500]))
-        only_its_own(lambda raw=raw: client.judge(prepared, RawAnswer(200, {"content-type": "xml"}, raw)), repr(raw[:500]))
+        only_its_own(
+            lambda raw=raw: client.judge(prepared, RawAnswer(200, {"content-type": "xml"}, raw)), repr(raw[:500])
+        )
 
 
 def signed_anew(text: str, chance: random.Random, gateway: Identity) -> bytes:
@@ -250,7 +261,9 @@ def test_mutated_answers_end_in_the_clients_own_error(me: Identity, gateway: Ide
         else:
             content = chance.choice((by_bytes(body, chance), *JSONS))
         told = f"seed {SEED + number}: {name}: {made.get(name, '')[:300]!r} {content[:100]!r}"
-        refused += only_its_own(lambda made=made, content=content: use(client.judge(prepared, RawAnswer(200, made, content))), told)
+        refused += only_its_own(
+            lambda made=made, content=content: use(client.judge(prepared, RawAnswer(200, made, content))), told
+        )
     assert refused > MANY / 3
     for content in JSONS:
         for status in (200, 400):
@@ -269,7 +282,9 @@ def signed_headers(
     if name in made:
         made[name] = chance.choice(TEXTS)
     try:
-        return made | httpsig.sign_answer(httpsig.Message(made, status=200, request=request), gateway.signer, created=int(time.time()))
+        return made | httpsig.sign_answer(
+            httpsig.Message(made, status=200, request=request), gateway.signer, created=int(time.time())
+        )
     except BadField:
         return made | {each: text for each, text in headers.items() if each.startswith("signature")}
 
@@ -303,7 +318,9 @@ def test_nonsense_in_small_readers_ends_in_their_own_error(province: Province) -
 
 def signed_note(authority: Authority, text: str) -> str:
     name = authority.log_vkey.partition("+")[0]
-    signature = base64.b64encode(bytes.fromhex(authority.log_vkey.split("+")[1]) + authority.log_key.sign(text.encode())).decode()
+    signature = base64.b64encode(
+        bytes.fromhex(authority.log_vkey.split("+")[1]) + authority.log_key.sign(text.encode())
+    ).decode()
     return f"{text}\n— {name} {signature}\n"
 
 
@@ -315,8 +332,15 @@ def test_entries_of_a_proof_that_are_none_end_in_the_clients_own_error(province:
     audit.check_proof(json.dumps(content).encode(), key)
     odd: list[Any] = [None, 1, -1, 0.5, 10**400, "", "ấ", "\ud800", [], {}, [None], True, "x" * 9_999]
     for value in odd:
-        for made in [{**content, "entries": value}, {**content, "entries": [value]}, {**content, "checkpoint": value}, value]:
+        for made in [
+            {**content, "entries": value},
+            {**content, "entries": [value]},
+            {**content, "checkpoint": value},
+            value,
+        ]:
             only_its_own(lambda made=made: audit.check_proof(json.dumps(made).encode(), key), repr(made)[:200])
         for name in sound:
             made = {**content, "entries": [{**sound, name: value}]}
-            only_its_own(lambda made=made: audit.check_proof(json.dumps(made).encode(), key), f"{name}: {value!r}"[:200])
+            only_its_own(
+                lambda made=made: audit.check_proof(json.dumps(made).encode(), key), f"{name}: {value!r}"[:200]
+            )

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import pytest
 
-from examples.clients import keyset
-from examples.clients.identity import Identity
-from examples.clients.rest import RestClient
-from examples.clients.transport import MOST_BYTES, RawAnswer, Transport
+from gateway.sample_client import keyset
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.transport import MOST_BYTES, RawAnswer, Transport
 from tests.attacks.absurd import JSONS, only_its_own
 from tests.examples import conftest as parties
 from tests.examples.conftest import Province
@@ -36,7 +36,17 @@ def gateway(province: Province) -> Identity:
 def test_published_keys_that_are_none_are_no_keys(me: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyset, "_AGAIN", 0.0)
     pem = (me.folder / "sign.crt").read_text()
-    odd: list[Any] = [None, 1, "", "ấ", [], {}, pem, pem[:-40], "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    odd: list[Any] = [
+        None,
+        1,
+        "",
+        "ấ",
+        [],
+        {},
+        pem,
+        pem[:-40],
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ]
     bodies = [*JSONS, *(json.dumps({"sign": made}).encode() for value in odd for made in (
         value, [value], [{"id": value, "certificate": pem, "chain": []}], [{"id": "x", "certificate": value, "chain": []}],
         [{"id": "x", "certificate": pem, "chain": value}], [{"id": "x", "certificate": pem, "chain": [value]}],
@@ -95,7 +105,7 @@ def wire(gateway: Identity) -> Iterator[Callable[[bytes], str]]:
 def test_what_is_no_answer_over_the_wire_ends_in_the_clients_own_error(
     me: Identity, wire: Callable[[bytes], str], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("examples.clients.transport.MOST_BYTES", 1_000_000)
+    monkeypatch.setattr("gateway.sample_client.transport.MOST_BYTES", 1_000_000)
     transport = Transport(wire(WIRES[name]), me.client_context(), 20.0)
     refused = only_its_own(lambda: transport.send("GET", "/", {}, b""), name)
     assert refused == (name not in ("headers outside ASCII", "a length that is none", "a length of 5,000 digits"))

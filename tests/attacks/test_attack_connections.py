@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from examples.clients.identity import Identity
 from examples.story.world import World
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.sample_client.identity import Identity
 from gateway.settings import load
-from security import authority
+from security.pki import authority
 from tests.attacks.conftest import PLACES
 from tests.attacks.raw import head, port_of
 from tests.size import FULL
@@ -41,7 +41,9 @@ class Held:
 
     async def open(self, number: int) -> None:
         for _ in range(number):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port, ssl=self._context, server_hostname="localhost")
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", self._port, ssl=self._context, server_hostname="localhost"
+            )
             self.writers.append(writer)
             try:
                 writer.write(CALL)
@@ -73,9 +75,15 @@ def context_of(identity: Identity) -> ssl.SSLContext:
 async def test_connections_of_one_certificate_and_of_one_agency(narrow: World) -> None:
     """Those beyond are told 429 and closed, or closed before they could read it; those before them, and others, go on."""
     most, agency = PLACES["certificate_connections"], PLACES["agency_connections"]
-    first, second, other = (narrow.identity(name) for name in ("quan-trac", "canh-bao", "bao-chay"))  # the first two are of one agency
+    first, second, other = (
+        narrow.identity(name) for name in ("quan-trac", "canh-bao", "bao-chay")
+    )  # the first two are of one agency
     port = port_of(first)
-    with held(port, context_of(first)) as one, held(port, context_of(second)) as two, held(port, context_of(other)) as others:
+    with (
+        held(port, context_of(first)) as one,
+        held(port, context_of(second)) as two,
+        held(port, context_of(other)) as others,
+    ):
         await one.open(most + BEYOND)
         assert one.told[b"200"] == most, (one.told, one.codes)
         await two.open(agency - most + BEYOND)
@@ -108,7 +116,11 @@ async def test_connections_of_a_certificate_that_nobody_registered(narrow: World
         contexts.append(context)
     most = PLACES["source_connections"]
     port = port_of(narrow.identity("y-te"))
-    with held(port, contexts[0]) as one, held(port, contexts[1]) as two, held(port, context_of(narrow.identity("y-te"))) as known:
+    with (
+        held(port, contexts[0]) as one,
+        held(port, contexts[1]) as two,
+        held(port, context_of(narrow.identity("y-te"))) as known,
+    ):
         await one.open(most - 2)
         await two.open(2 + BEYOND)
         assert (one.told[b"200"], two.told[b"200"]) == (most - 2, 2), (one.told, two.told)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from examples.story.world import World
-from gateway.doors.body import LATE
+from gateway.doors.http.body import LATE
 from gateway.settings import load
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import Told, head, port_of
@@ -22,7 +22,9 @@ JSON = ("content-type", "application/json")
 DOORS = {
     "REST": head("POST", ALERTS, [JSON, ("content-length", "900")]),
     "SOAP": head("POST", SOAP_INDICATOR, [("content-type", "text/xml"), ("content-length", "900")]),
-    "token": head("POST", "/oauth/token", [("content-type", "application/x-www-form-urlencoded"), ("content-length", "900")]),
+    "token": head(
+        "POST", "/oauth/token", [("content-type", "application/x-www-form-urlencoded"), ("content-length", "900")]
+    ),
     "own API": head("GET", "/feeds/incident-alert/v1", [("content-length", "900")]),
     "reconciliation": head("POST", "/audit/reconciliation", [JSON, ("transfer-encoding", "chunked")]),
     "desk": head("GET", "/api/status", [("content-length", "900")]),
@@ -36,7 +38,9 @@ async def held(world: World, door: str, drip: bytes) -> Told | None:
     port = port_of(identity)
     if door == "desk":
         port, secure = load(world.data, {}).desk_port, None
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=secure, server_hostname="localhost" if secure else None)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=secure, server_hostname="localhost" if secure else None
+    )
     writer.write(DOORS[door])
     told, began = b"", time.monotonic()
     try:
@@ -58,7 +62,9 @@ async def held(world: World, door: str, drip: bytes) -> Told | None:
         return None
     top, _, body = told.partition(b"\r\n\r\n")
     first, *lines = top.decode().split("\r\n")
-    return Told(int(first.split()[1]), {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}, body)
+    return Told(
+        int(first.split()[1]), {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}, body
+    )
 
 
 @pytest.mark.attack("limits")
@@ -75,6 +81,8 @@ async def test_a_head_whose_body_does_not_come(narrow: World) -> None:
             assert told.code == "body.too-slow", (door, drip, told)
     judge = Judge(narrow)
     judge.told = {
-        told.transfer: ("body.too-slow", told.status) for (door, _), told in zip(asked, answers, strict=True) if told and door != "desk"
+        told.transfer: ("body.too-slow", told.status)
+        for (door, _), told in zip(asked, answers, strict=True)
+        if told and door != "desk"
     }
     assert all(found == ["body.too-slow"] for found in judge.log().values())

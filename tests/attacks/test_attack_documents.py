@@ -11,12 +11,12 @@ from typing import Any, cast
 import pytest
 from lxml import etree
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.soap import parse_xml
 from gateway.doors import documents
 from gateway.doors.exchange_app import ExchangeApp
-from gateway.doors.limits import Limits
+from gateway.doors.http.limits import Limits
 from gateway.registry.snapshot import Snapshot
 
 EVIL = """</title><script>alert(1)</script> ]]> --> ?> "'`\\\\ """
@@ -49,17 +49,35 @@ class _Registry:
         self.snapshot = Snapshot(**nothing | known)
 
 
-async def ask(contract: CompiledContract, path: str, *, method: str = "GET", query: bytes = b"", accept: bytes = b"text/html") -> Any:
+async def ask(
+    contract: CompiledContract, path: str, *, method: str = "GET", query: bytes = b"", accept: bytes = b"text/html"
+) -> Any:
     nothing = cast(Any, None)
     app = ExchangeApp(
-        cast(Any, _Registry(contract)), nothing, nothing, nothing, nothing, "https://gateway.example", 1_000, 1.0, lambda: 0.0, Limits(9, 9)
+        cast(Any, _Registry(contract)),
+        nothing,
+        nothing,
+        nothing,
+        nothing,
+        "https://gateway.example",
+        1_000,
+        1.0,
+        lambda: 0.0,
+        Limits(9, 9),
     )
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": [(b"accept", accept)], "extensions": {}}
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": query,
+        "headers": [(b"accept", accept)],
+        "extensions": {},
+    }
     await app(scope, nothing, send)
     return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}, sent[1]["body"]
 
@@ -72,7 +90,9 @@ async def test_no_document_runs_what_a_contract_says(evil: CompiledContract, lea
     path = f"/contracts/{name}/{leaf}".replace("do-thi-xml", formats[0] if formats else "do-thi-xml").rstrip("/")
     status, headers, body = await ask(evil, path, accept=accept)
     assert status == 200
-    assert headers["x-content-type-options"] == "nosniff" and headers["content-security-policy"].startswith("default-src 'none'")
+    assert headers["x-content-type-options"] == "nosniff" and headers["content-security-policy"].startswith(
+        "default-src 'none'"
+    )
     media = headers["content-type"]
     if "html" in media:
         assert b"<script" not in body and body.count(b"</title>") == 1

@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from lxml import etree
 
-from examples import messages
-from examples.clients.identity import Identity, encryption_of
-from examples.clients.jose import seal
-from examples.clients.rest import Prepared
-from examples.clients.transport import RawAnswer
-from examples.clients.wscrypt import XENC, XENC11
 from examples.story.world import World
+from gateway.sample_client.identity import Identity, encryption_of
+from gateway.sample_client.jose import seal
+from gateway.sample_client.rest import Prepared
+from gateway.sample_client.transport import RawAnswer
+from gateway.sample_client.wscrypt import XENC, XENC11
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge
 from tests.attacks.forging import b64, b64url, jws
 from tests.attacks.raw import Told, ask, of
@@ -35,7 +35,9 @@ pytestmark = pytest.mark.server
 WHO, BY_SOAP = "mot-cua", "mot-cua-xa"
 PATH, CONTRACT = "/dossier-status/v1/statuses", "dossier-status/v1"
 ACTION = "urn:caobang:mot-cua:1:DongBoHoSo"
-SAMPLE = Path(__file__).parents[2] / "contracts/catalogue/dossier-status/v1/samples/mot-cua-xml/DossierStatus.dat-dai.xml"
+SAMPLE = (
+    Path(__file__).parents[2] / "contracts/catalogue/dossier-status/v1/samples/mot-cua-xml/DossierStatus.dat-dai.xml"
+)
 OAEP = padding.OAEP(padding.MGF1(SHA256()), SHA256(), None)
 Make = Callable[[Identity], bytes]
 
@@ -74,7 +76,9 @@ def jwe(
 ) -> bytes:
     """RFC 7516 §7.1, with any header; None leaves a name out."""
     header = {"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": encryption_of(who).gateway_key_id, "cty": "JWS"} | changed
-    head = b64url(raw or json.dumps({name: value for name, value in header.items() if value is not None}).encode()).encode()
+    head = b64url(
+        raw or json.dumps({name: value for name, value in header.items() if value is not None}).encode()
+    ).encode()
     cek, iv = os.urandom(32), os.urandom(iv_size)
     sealed = AESGCM(cek).encrypt(iv, text(who), head)
     return b".".join([head, *(b64url(each).encode() for each in (wrap(who, cek), iv, sealed[:-16], sealed[-16:]))])
@@ -100,7 +104,9 @@ def flipped(part: bytes) -> bytes:
 def signed_inside(header: dict[str, Any], sign: Callable[[bytes], bytes] | None = None) -> Make:
     def text(who: Identity) -> bytes:
         made = {"alg": who.signer.jose_algorithm, "kid": who.signer.key_id, "cty": "application/json"} | header
-        return jws({name: value for name, value in made.items() if value is not None}, content(), sign or who.signer.sign).encode()
+        return jws(
+            {name: value for name, value in made.items() if value is not None}, content(), sign or who.signer.sign
+        ).encode()
 
     return lambda who: jwe(who, text=text)
 
@@ -189,7 +195,9 @@ def test_signed_inside_by_another_system(world: World, judge: Judge) -> None:
     keys = encryption_of(who)
     body = seal(content(), "application/json", other.signer, keys.gateway_key_id, keys.gateway)
     judge.refused(
-        told_in_clear(world, world.rest(WHO).prepare("POST", PATH, body, content_type="application/jose")), "channel.mismatch", 403
+        told_in_clear(world, world.rest(WHO).prepare("POST", PATH, body, content_type="application/jose")),
+        "channel.mismatch",
+        403,
     )
 
 
@@ -301,5 +309,9 @@ def test_xml_encryption(world: World, judge: Judge, name: str) -> None:
 def test_an_envelope_in_clear(world: World, judge: Judge) -> None:
     prepared = world.soap(BY_SOAP).prepare(CONTRACT, "submitStatus", dossier(), action=ACTION).request
     judge.refused(ask(world.identity(BY_SOAP), of(prepared)), "body.not-encrypted")
-    alert = world.soap("canh-bao").prepare("incident-alert/v1", "submitAlert", messages.cap_alert(), encrypt_it=True).request
+    alert = (
+        world.soap("canh-bao")
+        .prepare("incident-alert/v1", "submitAlert", messages.cap_alert(), encrypt_it=True)
+        .request
+    )
     judge.refused(ask(world.identity("canh-bao"), of(alert)), "body.encryption-unexpected")

@@ -14,9 +14,9 @@ from copy import deepcopy
 import pytest
 from lxml import etree
 
-from examples import messages
 from examples.story.world import World
-from gateway.doors.costs import LARGE
+from gateway.doors.http.costs import LARGE
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import connect, of, read_one
 from tests.attacks.test_attack_http import ALERTS
@@ -114,10 +114,17 @@ def test_eight_hostile_connections_of_one_agency(narrow: World) -> None:
     judge = Judge(narrow)
     judge.told = {transfer: (code, status) for _, code, status, transfer in told}
     logged = judge.log()
-    for name, code, _, transfer in told:  # what is said of an encrypted body is encrypted, so that the log alone can be asked
+    for (
+        name,
+        code,
+        _,
+        transfer,
+    ) in told:  # what is said of an encrypted body is encrypted, so that the log alone can be asked
         (reason,) = logged[transfer]
         assert reason in REASONS and (code == reason or not code and name == "encrypted junk"), (name, code, reason)
-    found = narrow.lgsp("audit", "search", "--agency", "H14.2", "--kind", "refusal", "--limit", "1000", "--data", str(narrow.data))
+    found = narrow.lgsp(
+        "audit", "search", "--agency", "H14.2", "--kind", "refusal", "--limit", "1000", "--data", str(narrow.data)
+    )
     assert {each["transfer"] for each in found["entries"]} >= set(list(judge.told)[:100])
     assert p99(beside) <= TIMES * max(FLOOR, p99(alone)), (p99(alone), p99(beside), counted)
 
@@ -125,7 +132,9 @@ def test_eight_hostile_connections_of_one_agency(narrow: World) -> None:
 def test_large_messages_are_taken(world: World) -> None:
     """Honest ones, by REST and by SOAP: read elsewhere, answered the same."""
     message = messages.fire_alarm()
-    message["chiTiet"] = [{**message["chiTiet"][0], "noiDung": "Đám cháy lan sang khu dân cư. " * 200} for _ in range(20)]
+    message["chiTiet"] = [
+        {**message["chiTiet"][0], "noiDung": "Đám cháy lan sang khu dân cư. " * 200} for _ in range(20)
+    ]
     client = world.rest("bao-chay")
     assert client.call("POST", ALERTS, message).status == 200
     refused = client.call("POST", ALERTS, {**message, "la": "x" * 70_000})

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.check import check
-from contracts.importers.openapi import import_openapi
-from contracts.rows.expressions import Wrong, compiled
+from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.importers.formats.openapi import import_openapi
+from contracts.mapping.rows.expressions import Wrong, compiled
+from contracts.proof.check import check
 from gateway.commands import contracts as command
 from gateway.commands.contract_import import _files
 
@@ -40,7 +40,10 @@ def sparse(file: Path) -> None:
 def chained(number: int, ways: int) -> str:
     text = {"type": "string"}
     closed: dict[str, Any] = {"type": "object", "additionalProperties": False}
-    each = {f"A{i}": {**closed, "properties": {f"p{way}": {"$ref": f"#/$defs/A{i + 1}"} for way in range(ways)}} for i in range(number)}
+    each = {
+        f"A{i}": {**closed, "properties": {f"p{way}": {"$ref": f"#/$defs/A{i + 1}"} for way in range(ways)}}
+        for i in range(number)
+    }
     return json.dumps({"$defs": {**each, f"A{number}": {**closed, "properties": {"v": text}}}})
 
 
@@ -56,7 +59,9 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "many files": lambda at: [(at / "codes" / f"c{i}.csv").touch() for i in range(2_100)],
     "aliases of aliases": lambda at: (at / "contract.yaml").write_text(doubled("[x]", 40, "[{0}, {0}, {0}]")),
     "aliases of objects": lambda at: (at / "contract.yaml").write_text(doubled("{x: y}", 40, "{{p: {0}, q: {0}}}")),
-    "an alias of itself": lambda at: (at / "contract.yaml").write_text("a: &a [*a]\nid: *a\nshared_codes: *a\ntitle: &b {vi: *b}\n"),
+    "an alias of itself": lambda at: (at / "contract.yaml").write_text(
+        "a: &a [*a]\nid: *a\nshared_codes: *a\ntitle: &b {vi: *b}\n"
+    ),
     "deep YAML": lambda at: (at / "contract.yaml").write_text("a: " + "[" * 100_000),
     "YAML as deep as its reader goes": lambda at: (at / "contract.yaml").write_text("a: " + "[" * 900 + "]" * 900),
     "deep JSON": lambda at: (at / "schema.json").write_text('{"$defs":' * 50_000),
@@ -68,7 +73,9 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "names that are lists": lambda at: (at / "schema.json").write_text(
         '{"$defs":{"A":{"type":"object","additionalProperties":false,"required":[[1]],"properties":{"v":{"type":"string","codes":[1]}}}}}'
     ),
-    "groups within groups": lambda at: (at / "schema.json").write_text(pattern("^" + "(" * 500 + "a" + ")*" * 500 + "$")),
+    "groups within groups": lambda at: (at / "schema.json").write_text(
+        pattern("^" + "(" * 500 + "a" + ")*" * 500 + "$")
+    ),
 }
 
 
@@ -102,7 +109,11 @@ def test_what_is_published_is_what_was_proved(folder: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(command, "check_folder", changing)
     monkeypatch.setattr(command, "_change", lambda settings, act, as_json: act(None))
-    monkeypatch.setattr(command.publishing, "publish", lambda connection, bundle, compiled: sent.append((bundle.digest, compiled.digest)))
+    monkeypatch.setattr(
+        command.publishing,
+        "publish",
+        lambda connection, bundle, compiled: sent.append((bundle.digest, compiled.digest)),
+    )
     command.publish(Any, folder, True)  # type: ignore[arg-type]
     assert sent == [(proved, proved)]
 
@@ -133,7 +144,14 @@ def test_a_reference_that_leads_nowhere_is_a_note(tmp_path: Path, link: str) -> 
 
 
 @pytest.mark.parametrize(
-    "expression", ["$match(a, /(a+)+$/)", "$replace(a, /(a|a)*$/, 'b')", "$sum([1..10000000])", "$length($pad(a, n))", "[0..n].($ * 2)"]
+    "expression",
+    [
+        "$match(a, /(a+)+$/)",
+        "$replace(a, /(a|a)*$/, 'b')",
+        "$sum([1..10000000])",
+        "$length($pad(a, n))",
+        "[0..n].($ * 2)",
+    ],
 )
 def test_no_step_of_an_expression_takes_long(expression: str) -> None:
     """The time of a whole expression is bounded between its steps only; a message must not make one step long."""

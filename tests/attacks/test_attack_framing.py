@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from examples.story.world import World
-from gateway.doors import server
-from gateway.doors.body import Gone, read_body
-from gateway.doors.framing import HEAD_BYTES
+from gateway.doors.http import server
+from gateway.doors.http.body import Gone, read_body
+from gateway.doors.http.framing import HEAD_BYTES
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import Told, ask, head
 from tests.attacks.test_attack_slow import FOR_EVER
@@ -44,7 +44,9 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
 async def answers(port: int, *pieces: bytes) -> list[Told]:
     """All that is told to somebody who sends this and waits until the connection is closed, or idle."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    hearing = asyncio.create_task(_heard(reader))  # while sending: what was told is lost where the connection is reset before it is read
+    hearing = asyncio.create_task(
+        _heard(reader)
+    )  # while sending: what was told is lost where the connection is reset before it is read
     try:
         for piece in pieces:
             writer.write(piece)
@@ -64,7 +66,9 @@ async def _heard(reader: asyncio.StreamReader) -> list[Told]:
             body = await reader.readexactly(int(headers["content-length"]))
             found.append(Told(int(first.split()[1]), headers, body))
             if headers.get("connection") == "close":
-                assert await asyncio.wait_for(reader.read(), FOR_EVER) == b"", "more than one answer to what cannot be read"
+                assert await asyncio.wait_for(reader.read(), FOR_EVER) == b"", (
+                    "more than one answer to what cannot be read"
+                )
                 return found
     except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
         return found
@@ -108,7 +112,9 @@ BAD = {
     "bare LF": request(b"GET / HTTP/1.1", b"Host: x", b"X: a\nY: b"),
     "lines of LF": b"GET / HTTP/1.1\nHost: x\n\n",
     "DEL": request(b"GET / HTTP/1.1", b"Host: x", b"X: a\x7fb"),
-    "length and chunks": request(b"POST / HTTP/1.1", b"Host: x", b"Content-Length: 5", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
+    "length and chunks": request(
+        b"POST / HTTP/1.1", b"Host: x", b"Content-Length: 5", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"
+    ),
     "a length with a sign": request(b"POST / HTTP/1.1", b"Host: x", b"Content-Length: +2", body=b"ab"),
     "a length with zeros": request(b"POST / HTTP/1.1", b"Host: x", b"Content-Length: 02", body=b"ab"),
     "a list of lengths": request(b"POST / HTTP/1.1", b"Host: x", b"Content-Length: 2, 2", body=b"ab"),
@@ -121,15 +127,23 @@ BAD = {
     "chunked in two fields": request(
         b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"
     ),
-    "chunked, then gzip": request(b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: chunked, gzip", body=b"0\r\n\r\n"),
+    "chunked, then gzip": request(
+        b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: chunked, gzip", body=b"0\r\n\r\n"
+    ),
     "a coding of nothing": request(b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding:", body=b"0\r\n\r\n"),
-    "a coding behind a vertical tab": request(b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: \x0bchunked", body=b"0\r\n\r\n"),
-    "chunked with a parameter": request(b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: chunked;a=b", body=b"0\r\n\r\n"),
+    "a coding behind a vertical tab": request(
+        b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: \x0bchunked", body=b"0\r\n\r\n"
+    ),
+    "chunked with a parameter": request(
+        b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: chunked;a=b", body=b"0\r\n\r\n"
+    ),
 }
 UNKNOWN = {
     "gzip": request(b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"),
     "identity": request(b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: identity, chunked", body=b"0\r\n\r\n"),
-    "a coding in quotes": request(b"POST / HTTP/1.1", b"Host: x", b'Transfer-Encoding: "x", chunked', body=b"0\r\n\r\n"),
+    "a coding in quotes": request(
+        b"POST / HTTP/1.1", b"Host: x", b'Transfer-Encoding: "x", chunked', body=b"0\r\n\r\n"
+    ),
 }
 
 
@@ -141,7 +155,9 @@ async def test_what_can_be_read_in_two_ways(port: int) -> None:
         for pieces in ((BAD[name] + WHOLE,), tuple(BAD[name][at : at + 7] for at in range(0, len(BAD[name]), 7))):
             told = await answers(port, *pieces)
             assert [each.status for each in told] == [400], (name, told)
-            assert told[0].code in ("http.malformed", "request.header-twice") and told[0].headers["connection"] == "close", (name, told)
+            assert (
+                told[0].code in ("http.malformed", "request.header-twice") and told[0].headers["connection"] == "close"
+            ), (name, told)
         told = await answers(port, WHOLE + BAD[name] + WHOLE)
         assert [each.status for each in told] == [200, 400], (name, told)
 
@@ -199,7 +215,15 @@ async def test_what_must_be_taken(port: int) -> None:
         (request(b"GET /?a=%20 HTTP/1.1", b"host:x:80"), b""),
         (request(b"GET http://x/a HTTP/1.1"), b""),
         (request(b"GET / HTTP/1.1", b"Host: [::1]:80", b"X: \xe9\t y ", b"Y:"), b""),
-        (request(b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: Chunked", body=b'2;a="b c"\r\nab\r\n0000\r\nT: u\r\n\r\n'), b"ab"),
+        (
+            request(
+                b"POST / HTTP/1.1",
+                b"Host: x",
+                b"Transfer-Encoding: Chunked",
+                body=b'2;a="b c"\r\nab\r\n0000\r\nT: u\r\n\r\n',
+            ),
+            b"ab",
+        ),
         (request(b"POST / HTTP/1.1", b"Host: x", b"Content-Length:   2  ", body=b"ab"), b"ab"),
     ):
         for pieces in ((raw,), tuple(raw[at : at + 3] for at in range(0, len(raw), 3))):
@@ -225,12 +249,18 @@ async def test_a_head_is_as_long_as_may_be_and_no_byte_longer(port: int) -> None
             for pieces in ((whole,), tuple(whole[at : at + 50_000] for at in range(0, len(whole), 50_000))):
                 told = await answers(port, *pieces)
                 assert told and told[-1].status == status, (size, len(pieces), told)
-                assert status == 200 or told[-1].code == "http.head-too-large" and told[-1].headers["connection"] == "close"
+                assert (
+                    status == 200
+                    or told[-1].code == "http.head-too-large"
+                    and told[-1].headers["connection"] == "close"
+                )
 
 
 @pytest.mark.server
 @pytest.mark.attack("limits")
-@pytest.mark.parametrize("target", ["/contracts", "/healthz", "/incident-alert/v1/alerts", "/soap/incident-alert/v1", "/oauth/token"])
+@pytest.mark.parametrize(
+    "target", ["/contracts", "/healthz", "/incident-alert/v1/alerts", "/soap/incident-alert/v1", "/oauth/token"]
+)
 def test_a_long_head_wherever_it_goes(world: World, judge: Judge, target: str) -> None:
     """The limit is the server's own: it knows no paths. Each is in the log with whose it was, and told in the protocol of its address."""
     told = ask(world.identity("bao-chay"), head("GET", target, [("x", "a" * 70_000)]))

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.rest import Prepared
 from examples.story.world import World
+from gateway.sample_client.rest import Prepared
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import MUCH, QUESTION, Judge
 from tests.attacks.raw import Told, ask, connect, head, of, read_one
 
@@ -40,7 +40,13 @@ def chunked(prepared: Prepared, trailer: bytes = b"", end: bytes = b"0\r\n") -> 
     bare = Prepared(prepared.method, prepared.path, prepared.target, prepared.headers, b"")
     body = prepared.body
     pieces = [body[at : at + 300] for at in range(0, len(body), 300)]
-    return of(bare, [("transfer-encoding", "chunked")]) + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + end + trailer + b"\r\n"
+    return (
+        of(bare, [("transfer-encoding", "chunked")])
+        + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces)
+        + end
+        + trailer
+        + b"\r\n"
+    )
 
 
 @pytest.mark.attack("path traversal")
@@ -81,7 +87,13 @@ def test_an_address_that_does_not_exist(world: World, judge: Judge, target: str,
 @pytest.mark.attack("HTTP misused")
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "PROPFIND"])
 def test_a_method_that_the_address_does_not_have(world: World, judge: Judge, method: str) -> None:
-    for target, status in ((ALERTS, 405), (QUESTION, 405), (SOAP_INDICATOR, 500), ("/feeds/incident-alert/v1", 405), ("/oauth/token", 405)):
+    for target, status in (
+        (ALERTS, 405),
+        (QUESTION, 405),
+        (SOAP_INDICATOR, 500),
+        ("/feeds/incident-alert/v1", 405),
+        ("/oauth/token", 405),
+    ):
         bodiless = method == "HEAD"
         if bodiless and target.startswith("/feeds/"):
             continue  # what may be got may be asked for by HEAD too
@@ -112,7 +124,8 @@ def test_who_waits_for_100_continue_gets_it(world: World) -> None:
 
 @pytest.mark.attack("HTTP misused")
 @pytest.mark.parametrize(
-    "name", ["signature", "signature-input", "authorization", "content-digest", "idempotency-key", "content-type", "host"]
+    "name",
+    ["signature", "signature-input", "authorization", "content-digest", "idempotency-key", "content-type", "host"],
 )
 def test_a_header_that_stands_twice(world: World, judge: Judge, name: str) -> None:
     prepared = post(world)
@@ -134,7 +147,9 @@ def test_a_header_that_stands_twice(world: World, judge: Judge, name: str) -> No
         [("content-length", "5"), ("x", "a\0b")],
     ],
 )
-def test_a_length_that_can_be_read_in_two_ways_is_not_read_at_all(world: World, judge: Judge, more: list[tuple[str, str]]) -> None:
+def test_a_length_that_can_be_read_in_two_ways_is_not_read_at_all(
+    world: World, judge: Judge, more: list[tuple[str, str]]
+) -> None:
     told = send(world, post(world), more)
     assert told is not None and told.status == 400 and told.headers["connection"] == "close"
 
@@ -193,7 +208,9 @@ def test_a_body_over_the_limit(world: World, judge: Judge) -> None:
     judge.refused(ask(world.identity("bao-chay"), of(bare, [("content-length", "5000001")])), "body.too-large", 413)
     big = Prepared(prepared.method, prepared.path, prepared.target, prepared.headers, b"")
     piece = b"10000\r\n" + b" " * 65_536 + b"\r\n"
-    judge.refused(ask(world.identity("bao-chay"), of(big, [("transfer-encoding", "chunked")]) + piece * 80), "body.too-large", 413)
+    judge.refused(
+        ask(world.identity("bao-chay"), of(big, [("transfer-encoding", "chunked")]) + piece * 80), "body.too-large", 413
+    )
 
 
 @pytest.mark.attack("limits")
@@ -222,7 +239,14 @@ def endless_head(world: World) -> bool:
 @pytest.mark.attack("HTTP misused")
 @pytest.mark.parametrize(
     "data",
-    [b"\x16\x03\x01\x00", b"GET\r\n\r\n", b"\r\n\r\nX", b"GET /\xff HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0" * 100],
+    [
+        b"\x16\x03\x01\x00",
+        b"GET\r\n\r\n",
+        b"\r\n\r\nX",
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\0" * 100,
+    ],
 )
 def test_what_is_not_http(world: World, judge: Judge, data: bytes) -> None:
     told = ask(world.identity("y-te"), data)
@@ -289,7 +313,21 @@ def test_query_strings(world: World, judge: Judge, query: str, code: str) -> Non
 
 @pytest.mark.attack("HTTP misused")
 @pytest.mark.parametrize(
-    "key", ['""', '"' + "a" * 129 + '"', '"a"b"', '"a\\\\b"', '"a b"', "abc", "'abc'", '"a";x=1', '"a", "b"', '"a', "?1", ":YQ==:"]
+    "key",
+    [
+        '""',
+        '"' + "a" * 129 + '"',
+        '"a"b"',
+        '"a\\\\b"',
+        '"a b"',
+        "abc",
+        "'abc'",
+        '"a";x=1',
+        '"a", "b"',
+        '"a',
+        "?1",
+        ":YQ==:",
+    ],
 )
 def test_forms_of_an_idempotency_key(world: World, judge: Judge, key: str) -> None:
     judge.refused(send(world, post(world, headers={"idempotency-key": key})), "request.no-message-id", 400)
@@ -299,7 +337,13 @@ def test_a_key_of_full_length_and_one_that_is_not_ascii(world: World, judge: Jud
     told = send(world, post(world, headers={"idempotency-key": '"' + "z" * 118 + f'{time.time_ns() % 10**10:010}"'}))
     assert told is not None and told.status == 200
     prepared = post(world)
-    spoiled = Prepared(prepared.method, prepared.path, prepared.target, {**prepared.headers, "idempotency-key": '"\xe9"'}, prepared.body)
+    spoiled = Prepared(
+        prepared.method,
+        prepared.path,
+        prepared.target,
+        {**prepared.headers, "idempotency-key": '"\xe9"'},
+        prepared.body,
+    )
     judge.refused(send(world, spoiled), "signature.malformed", 400)
     judge.refused(send(world, post(world, message_id="")), "request.no-message-id", 400)
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Failure
-from contracts.importers.openapi import import_openapi
-from contracts.importers.wsdl import import_wsdl
+from contracts.importers.formats.openapi import import_openapi
+from contracts.importers.formats.wsdl import import_wsdl
 from gateway.commands.contract_import import _files
 
 SECRET = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='secret-of-another-folder' type='xs:string'/></xs:schema>"

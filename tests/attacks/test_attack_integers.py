@@ -19,9 +19,9 @@ import yaml
 
 from contracts.base.errors import Theirs
 from contracts.base.integers import whole_number
-from contracts.compiled import catalogue
+from contracts.compiled.contract import catalogue
 from gateway.feeds import cursor
-from security.httpsig import HttpRequest, sign_request
+from security.http_signatures import HttpRequest, sign_request
 from tests.apis.client import BASE, World, ask, opened
 from tests.registry.making import House
 
@@ -35,7 +35,9 @@ NUMBERS: Final = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def apis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with opened(tmp_path_factory.mktemp("apis"), House.make(tmp_path_factory.mktemp("keys"), time.time())) as made:
+    async with opened(
+        tmp_path_factory.mktemp("apis"), House.make(tmp_path_factory.mktemp("keys"), time.time())
+    ) as made:
         await made.hand_in(ONE, {"identifier": ONE})
         made.sequence()
         (made.services.settings.data / "log" / "log.vkey").write_text("localhost/lgsp-test+00000000+AA==\n", "ascii")
@@ -82,8 +84,19 @@ def targets() -> list[tuple[str, str]]:
         ("GET", "/audit/tile/entries/{}"), ("GET", "/audit/tile/entries/000.p/{}"), ("GET", "/audit/proof/{}"), ("GET", "/transfers/{}"),
         ("GET", "/audit/origin?origin={}"), ("GET", "/audit/consistency?from=0&origin={}"),
     ]  # fmt: skip
-    paths = ["x999/" * 6 + "999", "x999/" * 7 + "999", "x000/000", "x922/x337/x203/x685/x477/x580/807", "999.p/256", "999.p/0"]
-    return found + [("GET", f"/audit/tile/{level}/{path}") for level in ("0", "7", "8", "63", "64", "99", "entries") for path in paths]
+    paths = [
+        "x999/" * 6 + "999",
+        "x999/" * 7 + "999",
+        "x000/000",
+        "x922/x337/x203/x685/x477/x580/807",
+        "999.p/256",
+        "999.p/0",
+    ]
+    return found + [
+        ("GET", f"/audit/tile/{level}/{path}")
+        for level in ("0", "7", "8", "63", "64", "99", "entries")
+        for path in paths
+    ]
 
 
 def test_every_number_of_the_interfaces_is_tried() -> None:
@@ -108,7 +121,10 @@ async def test_a_number_in_an_address_is_never_a_fault_of_ours(apis: World, meth
         assert answer.status < 500, (number[:30], answer.status, answer.body[:300])
 
 
-BODY: Final = {"day": "2026-11-26", "counts": [{"contract": "incident-alert/v1", "operation": "submitAlert", "accepted": "NUMBER"}]}
+BODY: Final = {
+    "day": "2026-11-26",
+    "counts": [{"contract": "incident-alert/v1", "operation": "submitAlert", "accepted": "NUMBER"}],
+}
 
 
 @pytest.mark.attack("numbers that are none")
@@ -137,7 +153,9 @@ async def test_a_number_in_a_header_is_never_a_fault_of_ours(apis: World, name: 
 
 async def posted(apis: World, system: str, target: str, body: bytes) -> Any:
     headers = await apis.signed_headers(system, "GET", "/")
-    headers = {name: headers[name] for name in ("authorization", "accept-language")} | {"content-type": "application/json"}
+    headers = {name: headers[name] for name in ("authorization", "accept-language")} | {
+        "content-type": "application/json"
+    }
     headers["content-digest"] = _digest(body)
     request = HttpRequest("POST", BASE + target, headers, body)
     headers |= sign_request(request, apis.identities[system].sign, time.time(), nonce=secrets.token_urlsafe(18))
@@ -166,7 +184,11 @@ def test_a_number_in_the_query_of_a_contract_is_a_finding_or_a_value() -> None:
                 if operation.method == "GET" and hasattr(codec, "read_query"):
                     fields = {field.name for field in compiled.messages[operation.request].fields}
                     plan = codec.plans.get(operation.request)
-                    fields |= {child.name for child in plan.root.children} if plan is not None and plan.media == "json" else set()
+                    fields |= (
+                        {child.name for child in plan.root.children}
+                        if plan is not None and plan.media == "json"
+                        else set()
+                    )
                     for field in fields:
                         for number in NUMBERS:
                             with suppress(Theirs):

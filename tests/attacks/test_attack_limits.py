@@ -10,9 +10,9 @@ from collections import Counter
 
 import pytest
 
-from examples import messages
-from examples.clients.identity import Identity
 from examples.story.world import World
+from gateway.sample_client.identity import Identity
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks.conftest import QUESTION
 from tests.attacks.raw import head, port_of
@@ -20,7 +20,9 @@ from tests.attacks.raw import head, port_of
 pytestmark = pytest.mark.server
 
 
-async def opened(identity: Identity, *, with_certificate: bool = True) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def opened(
+    identity: Identity, *, with_certificate: bool = True
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     context = identity.client_context(with_certificate=with_certificate)
     return await asyncio.open_connection("127.0.0.1", port_of(identity), ssl=context, server_hostname="localhost")
 
@@ -50,7 +52,9 @@ async def test_calls_of_one_agency_at_once(world: World, instance: Settings) -> 
     try:
         async with asyncio.timeout(60):
             await full.wait()
-        answer = await asyncio.to_thread(world.rest("bao-chay").call, "POST", "/incident-alert/v1/alerts", messages.fire_alarm())
+        answer = await asyncio.to_thread(
+            world.rest("bao-chay").call, "POST", "/incident-alert/v1/alerts", messages.fire_alarm()
+        )
         assert answer.status == 200, "another agency was turned away"
     finally:
         for call in calls:
@@ -84,7 +88,9 @@ async def test_connections_of_an_address_that_shows_no_certificate(world: World,
     opening = [asyncio.create_task(one()) for _ in range(most + 20)]
     try:
         await asyncio.wait_for(refused(), 60)
-        assert (await asyncio.to_thread(world.rest("y-te").call, "GET", QUESTION)).ok, "who shows a certificate is served"
+        assert (await asyncio.to_thread(world.rest("y-te").call, "GET", QUESTION)).ok, (
+            "who shows a certificate is served"
+        )
     finally:
         for each in opening:
             each.cancel()

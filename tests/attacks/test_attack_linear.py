@@ -17,12 +17,12 @@ from typing import Any, Final
 import jsonschema_rs
 import pytest
 
-from contracts import times
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract
-from contracts.faces.patternwords import words
-from contracts.loader import load
-from contracts.patterns import ENGINE, matcher, pattern_fault
+from contracts.canonical.patterns import ENGINE, matcher, pattern_fault
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.loader import load
+from contracts.faces.pages.pattern_words import words
+from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.mapping import times
 from contracts.phrases import vietnamese
 from examples.story.world import World
 from tests.attacks.conftest import MUCH, Judge
@@ -38,22 +38,22 @@ gather()
 # Regular expressions that only running code makes: what they are made of, or why no stranger's text meets them.
 MADE: Final[dict[str, str]] = {
     "contracts.base.composing:_long_runs": "tried by the table of `form_c`",
-    "contracts.loader:_calls": "the methods of HTTP, over a contract's own file",
-    "contracts.patterns:pattern_fault": "only compiled, for the words of its error: patterns of contracts run in `ENGINE`",
+    "contracts.compiled.loader:_calls": "the methods of HTTP, over a contract's own file",
+    "contracts.canonical.patterns:pattern_fault": "only compiled, for the words of its error: patterns of contracts run in `ENGINE`",
     "contracts.phrases:_table": "our own sentences, over our own sentences",
-    "contracts.times:_expression": "tried by test_patterns_that_contracts_make",
+    "contracts.mapping.times:_expression": "tried by test_patterns_that_contracts_make",
     "contracts.wire.attachments:Spool": "tried by the table of `Spool.restore`",
-    "contracts.xmlusual:compile_usual": "tried by test_patterns_that_contracts_make",
-    "contracts.xmlusual:_apart": "tried by test_patterns_that_contracts_make",
-    "contracts.xmlusual:_many": "tried by test_patterns_that_contracts_make",
-    "contracts.xmlusual:_rows": "tried by test_patterns_that_contracts_make",
-    "gateway.keyring:Keyring": "names of our own files",
-    "gateway.keyring:next_generation": "names of our own files",
-    "examples.stranger.check:_KNOWN": "names of the files of a package that a person checks by hand",
+    "contracts.codecs.xml_fast_path:compile_usual": "tried by test_patterns_that_contracts_make",
+    "contracts.codecs.xml_fast_path:_apart": "tried by test_patterns_that_contracts_make",
+    "contracts.codecs.xml_fast_path:_many": "tried by test_patterns_that_contracts_make",
+    "contracts.codecs.xml_fast_path:_rows": "tried by test_patterns_that_contracts_make",
+    "gateway.keys.keyring:Keyring": "names of our own files",
+    "gateway.keys.keyring:next_generation": "names of our own files",
+    "gateway.audit.verifier.check:_KNOWN": "names of the files of a package that a person checks by hand",
 }
 # Regular expressions that are not linear, and whose texts are short.
 SHORT: Final[dict[str, str]] = {
-    "contracts.cells.xlsxread:_LITERAL": "over a formatCode, of at most 255 characters",
+    "contracts.codecs.cells.xlsxread:_LITERAL": "over a formatCode, of at most 255 characters",
     "bench.provider:_MESSAGE_ID": "over messages that the measurement itself makes",
 }
 # Where a pattern is handed to a library, how that uses it.
@@ -145,7 +145,7 @@ def test_patterns_that_contracts_make(monkeypatch: pytest.MonkeyPatch) -> None:
         def compile(pattern: str, flags: int = 0) -> re.Pattern[str]:
             return made.setdefault((pattern, flags), compile_(pattern, flags))
 
-    usual = importlib.import_module("contracts.xmlusual")
+    usual = importlib.import_module("contracts.codecs.xml_fast_path")
     monkeypatch.setattr(usual, "re", Recording())
     for folder in catalogue_folders() if FULL else catalogue_folders()[:3]:
         bundle = Bundle.from_folder(folder)
@@ -227,7 +227,9 @@ def test_what_the_engine_cannot_run_is_refused_at_check(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", _patterns())
 def test_the_engine_accepts_what_the_one_before_accepted(pattern: str) -> None:
     """Of each pattern of the catalogue: what it takes, and what is one character away from that."""
-    before = jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=jsonschema_rs.FancyRegexOptions()).is_valid
+    before = jsonschema_rs.Draft202012Validator(
+        {"pattern": pattern}, pattern_options=jsonschema_rs.FancyRegexOptions()
+    ).is_valid
     now, python, chance = matcher(pattern), re.compile(pattern[1:-1]), random.Random(pattern)
     some = [text for text, _ in zip(words(pattern, 0, 200), range(40), strict=False)]
     assert some

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
 from examples.story.world import World
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge
 from tests.attacks.forging import USUAL, N, b64, forged, mirrored, parameters, spki
 from tests.attacks.raw import Told, ask, of
@@ -30,7 +30,9 @@ Spoil = Callable[[Prepared, Identity], Prepared]
 
 
 def prepare(world: World, **how: Any) -> Prepared:
-    return world.rest(WHO).prepare("POST", ALERTS, json.dumps(messages.fire_alarm(), ensure_ascii=False).encode(), **how)
+    return world.rest(WHO).prepare(
+        "POST", ALERTS, json.dumps(messages.fire_alarm(), ensure_ascii=False).encode(), **how
+    )
 
 
 def send(world: World, prepared: Prepared) -> Told | None:
@@ -42,7 +44,10 @@ def tried(world: World, spoil: Spoil, **how: Any) -> Told | None:
 
 
 def headers(prepared: Prepared, **changed: str | None) -> Prepared:
-    made = {**prepared.headers, **{name.replace("_", "-"): value for name, value in changed.items() if value is not None}}
+    made = {
+        **prepared.headers,
+        **{name.replace("_", "-"): value for name, value in changed.items() if value is not None},
+    }
     for name, value in changed.items():
         if value is None:
             made.pop(name.replace("_", "-"), None)
@@ -119,7 +124,9 @@ def keyed(secret: Callable[[Identity], bytes], alg: str | None) -> Spoil:
 
 def der(prepared: Prepared, _: Identity) -> Prepared:
     value = value_of(prepared)
-    return with_value(prepared, encode_dss_signature(int.from_bytes(value[:32], "big"), int.from_bytes(value[32:], "big")))
+    return with_value(
+        prepared, encode_dss_signature(int.from_bytes(value[:32], "big"), int.from_bytes(value[32:], "big"))
+    )
 
 
 def numbers(change: Callable[[int, int], tuple[int, int]]) -> Spoil:
@@ -317,7 +324,9 @@ def test_a_message_at_another_address_or_by_another_method(world: World, judge: 
     elsewhere = Prepared("POST", "/field-report/v1/requests", prepared.target, prepared.headers, prepared.body)
     judge.refused(ask(world.identity(WHO), of(elsewhere)), "signature.wrong", 401)
     question = world.rest(WHO).prepare("GET", "/transfers/x")
-    told = ask(world.identity(WHO), of(Prepared("GET", "/feeds/incident-alert/v1", question.target, question.headers, b"")))
+    told = ask(
+        world.identity(WHO), of(Prepared("GET", "/feeds/incident-alert/v1", question.target, question.headers, b""))
+    )
     judge.refused(told, "signature.wrong", 401)
 
 
@@ -344,5 +353,9 @@ def test_identities_mixed(world: World, judge: Judge) -> None:
     mine, theirs = world.rest(WHO), world.rest(OTHER)
     raw = json.dumps(messages.fire_alarm(), ensure_ascii=False).encode()
     judge.refused(ask(world.identity(OTHER), of(mine.prepare("POST", ALERTS, raw))), "token.other-certificate", 401)
-    judge.refused(ask(mine.identity, of(mine.prepare("POST", ALERTS, raw, token=theirs.token()))), "token.other-certificate", 401)
-    judge.refused(ask(mine.identity, of(theirs.prepare("POST", ALERTS, raw, token=mine.token()))), "channel.mismatch", 403)
+    judge.refused(
+        ask(mine.identity, of(mine.prepare("POST", ALERTS, raw, token=theirs.token()))), "token.other-certificate", 401
+    )
+    judge.refused(
+        ask(mine.identity, of(theirs.prepare("POST", ALERTS, raw, token=mine.token()))), "channel.mismatch", 403
+    )

@@ -15,13 +15,13 @@ import pytest
 import pytest_asyncio
 
 from contracts.base.ids import new_id
-from gateway.audit.index import Indexer
-from gateway.audit.reconcile import compare
-from gateway.audit.search import reading
-from gateway.client.reconciliation import Claim, Key, Statement
-from gateway.doors import api_reconciliation, api_transfers
+from gateway.audit.search.index import Indexer
+from gateway.audit.search.reconcile import compare
+from gateway.audit.search.search import reading
+from gateway.client.audit.reconciliation import Claim, Key, Statement
+from gateway.doors.api import reconciliation, transfers
 from gateway.journal.database import lock_of, writing
-from security import entry as form
+from security.transparency import entry as form
 from tests.apis.client import Answer, World, opened
 from tests.apis.test_api_reconciliation import COUNT, YESTERDAY, post, said
 from tests.audit.making import write
@@ -45,7 +45,19 @@ def filled(world: World, messages: int = MESSAGES) -> None:
     for number in range(messages):
         at = YESTERDAY.timestamp() + 3600 + number * 70_000 / messages
         id = new_id(int(at * 1000))
-        intent = form.Intent(id, at, "rest", caller, "incident-alert/v1", "submitAlert", "sha256:0", f"m-{number}", "G-0001", None, digest)
+        intent = form.Intent(
+            id,
+            at,
+            "rest",
+            caller,
+            "incident-alert/v1",
+            "submitAlert",
+            "sha256:0",
+            f"m-{number}",
+            "G-0001",
+            None,
+            digest,
+        )
         rows += [(at, form.freeze(intent)), (at + 1, form.freeze(form.Outcome(id, at, 200)))]
     with writing(world.engine) as connection:
         write(connection, rows)
@@ -55,7 +67,9 @@ def filled(world: World, messages: int = MESSAGES) -> None:
 
 def hostile(lines: int, each: int) -> dict[str, Any]:
     """Lines of the sender's own, each with messages that were counted under another operation: each one is to be explained."""
-    return said(*({**COUNT, "operation": f"op{n}", "messages": [f"m-{n}-{k}" for k in range(each)]} for n in range(lines)))
+    return said(
+        *({**COUNT, "operation": f"op{n}", "messages": [f"m-{n}-{k}" for k in range(each)]} for n in range(lines))
+    )
 
 
 async def median(call: Callable[[], Awaitable[Answer]], enough: Callable[[list[float]], bool]) -> float:
@@ -78,7 +92,7 @@ async def test_others_are_answered_while_one_agency_compares(world: World) -> No
         await median(small, lambda taken: len(taken) == 10)
         alone = await median(small, lambda taken: len(taken) == 60)
         slow = asyncio.create_task(post(world, "canh-bao", hostile(2_000, examples(10))))
-        while not api_reconciliation._under_way:
+        while not reconciliation._under_way:
             assert not slow.done()
             await asyncio.sleep(0.01)
         during = await median(small, lambda taken: len(taken) == 60 or len(taken) > 10 and slow.done())
@@ -97,12 +111,16 @@ async def test_what_a_comparison_costs_is_bounded_by_the_day_and_not_by_what_is_
 
     def cost(each: int) -> float:
         claims = {
-            Key("canh-bao", "incident-alert/v1", f"op{n}", "sent"): Claim(each, tuple(f"m-{n}-{k}" for k in range(each)))
+            Key("canh-bao", "incident-alert/v1", f"op{n}", "sent"): Claim(
+                each, tuple(f"m-{n}-{k}" for k in range(each))
+            )
             for n in range(250)
         }
         began = time.process_time()
         with reading(world.engine) as connection:
-            compare(connection, "H14.2", ["canh-bao"], Statement(YESTERDAY.date(), claims), lambda text: text, time.time())
+            compare(
+                connection, "H14.2", ["canh-bao"], Statement(YESTERDAY.date(), claims), lambda text: text, time.time()
+            )
         return time.process_time() - began
 
     assert cost(24) <= 3 * cost(4), "six times as many messages to be explained"
@@ -112,7 +130,7 @@ async def test_what_a_comparison_costs_is_bounded_by_the_day_and_not_by_what_is_
 async def test_one_agency_does_not_hold_all_threads(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty readings that take long, of one agency: another agency's reading is answered, and so is a stranger's."""
     let_go, began = threading.Event(), threading.Semaphore(0)
-    plain = api_transfers.transfer_status
+    plain = transfers.transfer_status
 
     def slow(engine: Any, transfer: str, system: str) -> Any:
         if system == "canh-bao":
@@ -120,7 +138,7 @@ async def test_one_agency_does_not_hold_all_threads(world: World, monkeypatch: p
             let_go.wait(60)
         return plain(engine, transfer, system)
 
-    monkeypatch.setattr(api_transfers, "transfer_status", slow)
+    monkeypatch.setattr(transfers, "transfer_status", slow)
     calls = [asyncio.create_task(world.signed("canh-bao", SMALL)) for _ in range(40)]
     try:
         while not began.acquire(blocking=False):
@@ -136,7 +154,7 @@ async def test_one_agency_does_not_hold_all_threads(world: World, monkeypatch: p
 @pytest.mark.attack("all places of the own APIs")
 async def test_whoever_waits_too_long_for_its_own_places_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     let_go = threading.Event()
-    monkeypatch.setattr(api_transfers, "transfer_status", lambda *_: let_go.wait(60) and None)
+    monkeypatch.setattr(transfers, "transfer_status", lambda *_: let_go.wait(60) and None)
     monkeypatch.setattr(world.services.readers, "seconds", 0.2)
     calls = [asyncio.create_task(world.signed("canh-bao", SMALL)) for _ in range(5)]
     done, waiting = await asyncio.wait(calls, timeout=30, return_when=asyncio.FIRST_COMPLETED)
@@ -145,7 +163,9 @@ async def test_whoever_waits_too_long_for_its_own_places_is_told(world: World, m
         done |= more
     for one in done:
         answer = one.result()
-        assert (answer.status, json.loads(answer.body)["code"]) == (429, "limit.agency") and int(answer.headers["retry-after"]) > 0
+        assert (answer.status, json.loads(answer.body)["code"]) == (429, "limit.agency") and int(
+            answer.headers["retry-after"]
+        ) > 0
     let_go.set()
     assert {one.result().status for one in (await asyncio.wait(waiting, timeout=30))[0]} == {404}
     await asyncio.sleep(0.1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from contracts.bundle import catalogue_folders
+from contracts.folder.bundle import catalogue_folders
 from examples.story.world import World
 from gateway.settings import Settings
 from tests.faults.load import child, gone, rows, until
@@ -22,7 +22,9 @@ CSV = (SAMPLES / "chi-tieu-csv" / "IndicatorValues.quy-3.csv").read_text("utf-8-
 
 
 @pytest.mark.attack("files that end the process")
-def test_a_file_that_was_in_hand_at_two_deaths_is_set_aside_and_others_are_delivered(instance: Settings, world: World) -> None:
+def test_a_file_that_was_in_hand_at_two_deaths_is_set_aside_and_others_are_delivered(
+    instance: Settings, world: World
+) -> None:
     folder = instance.drop_root / "so-lieu"
     supervisor = int((instance.run / "supervisor.pid").read_text())
     until("the folder is there", folder.exists)
@@ -45,7 +47,9 @@ def test_a_file_that_was_in_hand_at_two_deaths_is_set_aside_and_others_are_deliv
     assert [json.loads(entry)["facts"] for (entry,) in noted] == [
         {"system": "so-lieu", "file": "cach-ly.csv", "size": len(big.encode()), "deaths": 2}
     ]
-    assert "files.quarantined" in [each["code"] for each in world.lgsp("doctor", "--data", str(instance.data))["findings"]]
+    assert "files.quarantined" in [
+        each["code"] for each in world.lgsp("doctor", "--data", str(instance.data))["findings"]
+    ]
     aside[0].unlink()
 
 

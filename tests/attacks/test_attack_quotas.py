@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import pytest
 
-from examples import messages
 from examples.story.exchange import INDICATOR, QUESTION
 from examples.story.world import World
+from gateway.sandbox.standins import messages
 from tests.attacks import raw
 from tests.attacks.conftest import Judge, rows
 
@@ -27,14 +27,18 @@ CALLS: Final = 2
 
 def granted(world: World, *grants: dict[str, Any]) -> None:
     common = {"agency": AGENCY, "contract": INDICATOR, "purpose": "x", "legal_basis": "y"}
-    texts = [json.dumps(common | each)[:-1] + ', "valid_from": 2026-01-01, "valid_until": 2030-12-31}' for each in grants]
+    texts = [
+        json.dumps(common | each)[:-1] + ', "valid_from": 2026-01-01, "valid_until": 2030-12-31}' for each in grants
+    ]
     file = world.data / "run" / f"{WIDE}.yaml"
     file.write_text(f'{{"grants": [{", ".join(texts)}]}}', "utf-8")
     assert world.lgsp("access", "propose", str(file), "--data", str(world.data))["ok"]
     for each in grants:
         for officer in ("can-bo-an-toan-1", "can-bo-an-toan-2"):
             key = str(world.identities / officer / "officer.key")
-            assert world.lgsp("access", "approve", each["id"], "--officer", officer, "--key", key, "--data", str(world.data))["ok"]
+            assert world.lgsp(
+                "access", "approve", each["id"], "--officer", officer, "--key", key, "--data", str(world.data)
+            )["ok"]
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +89,17 @@ def test_by_another_grant_a_repeat_or_another_connection(world: World, grants: N
     assert [hidden(each) for each in first] == [False] * CALLS + [True] * 4, (
         "beyond the quota its fields are hidden, and the call is answered"
     )
-    assert [ask(world, each) for each in ids] == first, "a repeat sees what the first answer showed, not less and not more"
+    assert [ask(world, each) for each in ids] == first, (
+        "a repeat sees what the first answer showed, not less and not more"
+    )
     assert counted(world) == [(WIDE, CALLS)]
     told = explained(world)
-    assert told["ok"] and told["grant"] == NARROW and told["quotas"][WIDE]["left"] == 0 and "IndicatorValue: responsible" in told["hidden"]
+    assert (
+        told["ok"]
+        and told["grant"] == NARROW
+        and told["quotas"][WIDE]["left"] == 0
+        and "IndicatorValue: responsible" in told["hidden"]
+    )
 
 
 @pytest.fixture

@@ -10,7 +10,13 @@ import pytest
 from tests.attacks.raw import Told
 
 pytestmark = pytest.mark.server
-COUNT = {"system": "phan-anh", "contract": "field-report/v1", "operation": "createRequest", "direction": "sent", "accepted": 1}
+COUNT = {
+    "system": "phan-anh",
+    "contract": "field-report/v1",
+    "operation": "createRequest",
+    "direction": "sent",
+    "accepted": 1,
+}
 FOREIGN: dict[str, dict[str, Any]] = {
     "counts of a system of another agency": {"counts": [COUNT]},
     "in the name of that agency": {"agency": "{agency}", "counts": [COUNT]},

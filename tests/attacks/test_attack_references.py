@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
-from examples.clients.wssec import DS, EXC_C14N, WSA, sign
 from examples.story.world import World
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
+from gateway.sample_client.wssec import DS, EXC_C14N, WSA, sign
 from tests.attacks.conftest import Judge
 from tests.attacks.enveloping import OPERATION, WHO, Spoil, envelope, tried
 from tests.attacks.forging import b64, part, reference, signed_again
@@ -153,7 +153,11 @@ def test_an_answer_to_elsewhere(world: World, judge: Judge, canary: tuple[int, l
     to = etree.SubElement(root[0], f"{{{WSA}}}{name}")
     etree.SubElement(to, f"{{{WSA}}}Address").text = f"http://127.0.0.1:{canary[0]}/callback"
     action = f"urn:lgsp:contract:incident-alert:v1:{OPERATION}"
-    headers = [("Action", "action", action), ("MessageID", "message-id", f"urn:uuid:{uuid.uuid4()}"), ("To", "to", prepared.target)]
+    headers = [
+        ("Action", "action", action),
+        ("MessageID", "message-id", f"urn:uuid:{uuid.uuid4()}"),
+        ("To", "to", prepared.target),
+    ]
     sign(root, who.signer, headers=headers, now=time.time())
     told = ask(who, of(Prepared("POST", prepared.path, prepared.target, prepared.headers, etree.tostring(root))))
     judge.refused(told, "soap.reply-elsewhere")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from examples import messages
 from gateway.commands import run
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.sandbox import agents, live
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import Told, ask, of
 
@@ -28,7 +28,9 @@ def test_across_a_restart(place: Path) -> None:
     with running(settings, without):
         world = world_of(settings)
         world.rest(OWN_KEYS_LATER).token()
-        assert world.lgsp("registry", "revoke", f"{OWN_KEYS_LATER}.tls-1", "--reason", "keyCompromise", "--data", str(settings.data))["ok"]
+        assert world.lgsp(
+            "registry", "revoke", f"{OWN_KEYS_LATER}.tls-1", "--reason", "keyCompromise", "--data", str(settings.data)
+        )["ok"]
         judge = Judge(world)
 
         def revoked() -> Told | None:
@@ -40,14 +42,22 @@ def test_across_a_restart(place: Path) -> None:
         raw = json.dumps(messages.fire_alarm(), ensure_ascii=False).encode()
         sent = {
             "REST": ("bao-chay", world.rest("bao-chay").prepare("POST", "/incident-alert/v1/alerts", raw)),
-            "SOAP": ("canh-bao", world.soap("canh-bao").prepare("incident-alert/v1", "submitAlert", messages.cap_alert()).request),
+            "SOAP": (
+                "canh-bao",
+                world.soap("canh-bao").prepare("incident-alert/v1", "submitAlert", messages.cap_alert()).request,
+            ),
             "an API": ("dieu-hanh", world.rest("dieu-hanh").prepare("GET", "/feeds/incident-alert/v1")),
             "a token": ("phan-anh", world.rest("phan-anh").token_request()),
         }
         for name, (who, prepared) in sent.items():
             told = ask(world.identity(who), of(prepared))
             assert told is not None and told.status == 200, (name, told)
-    codes = {"REST": "message.replayed", "SOAP": "message.replayed", "an API": "api.replayed", "a token": "token.assertion-used"}
+    codes = {
+        "REST": "message.replayed",
+        "SOAP": "message.replayed",
+        "an API": "api.replayed",
+        "a token": "token.assertion-used",
+    }
     with running(settings, without):
         for name, (who, prepared) in sent.items():
             told = ask(world.identity(who), of(prepared))

@@ -21,13 +21,13 @@ import pytest
 from lxml import etree
 from sqlalchemy import text
 
-from examples import messages
-from examples.clients.rest import Prepared
 from examples.story.world import World
-from gateway.child import PlainTraces
 from gateway.journal.database import open_engine
+from gateway.processes.child import PlainTraces
+from gateway.processes.supervisor import PID
+from gateway.sample_client.rest import Prepared
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from gateway.supervisor import PID
 from tests.attacks.raw import ask, of
 from tests.faults.load import children
 
@@ -50,7 +50,12 @@ def test_traces_say_where_and_not_what() -> None:
     except ValueError:
         log.exception("transfer %s: unexpected fault", "01")
     told = out.getvalue()
-    assert MARK not in told.replace("{}[MARK]", "") and "KeyError" in told and "ValueError" in told and "test_traces_say_where" in told
+    assert (
+        MARK not in told.replace("{}[MARK]", "")
+        and "KeyError" in told
+        and "ValueError" in told
+        and "test_traces_say_where" in told
+    )
 
 
 def test_the_database_does_not_quote_what_it_was_given(tmp_path: Path) -> None:
@@ -109,7 +114,10 @@ def sent(world: World) -> Iterator[bytes]:
 
 def secrets_of(settings: Settings, world: World) -> dict[str, bytes]:
     """A part of each private key and secret of the instance and of its systems, long enough to be nobody else's."""
-    found: dict[str, bytes] = {"a value of a message": MARK.encode(), "the same in base64": base64.b64encode(MARK.encode())[:24]}
+    found: dict[str, bytes] = {
+        "a value of a message": MARK.encode(),
+        "the same in base64": base64.b64encode(MARK.encode())[:24],
+    }
     places = [
         *settings.keys.rglob("*"),
         *settings.authority.rglob("*.key"),
@@ -121,7 +129,13 @@ def secrets_of(settings: Settings, world: World) -> dict[str, bytes]:
             continue
         raw = path.read_bytes().strip()
         lines = raw.splitlines()
-        part = lines[1] if raw.startswith(b"-----BEGIN") and b"PRIVATE" in lines[0] else raw if b"CERTIFICATE" not in raw else b""
+        part = (
+            lines[1]
+            if raw.startswith(b"-----BEGIN") and b"PRIVATE" in lines[0]
+            else raw
+            if b"CERTIFICATE" not in raw
+            else b""
+        )
         if len(part) >= 16:
             found[str(path.relative_to(settings.data))] = part
     for name in ("y-te", "bao-chay", "mot-cua"):
@@ -143,7 +157,14 @@ def test_no_secret_in_what_people_read(world: World, instance: Settings) -> None
     assert len(secrets) > 40, sorted(secrets)
 
     read: dict[str, bytes] = {"the processes' log": (instance.data / "demo.log").read_bytes()}
-    for words in (["registry", "show"], ["registry", "keys"], ["keys", "show"], ["doctor"], ["access", "list"], ["queue", "list"]):
+    for words in (
+        ["registry", "show"],
+        ["registry", "keys"],
+        ["keys", "show"],
+        ["doctor"],
+        ["access", "list"],
+        ["queue", "list"],
+    ):
         command = [*world.command, *words, "--data", str(instance.data)]
         done = subprocess.run(command, capture_output=True, timeout=60, check=False)
         read[f"lgsp {' '.join(words)}"] = done.stdout + done.stderr
@@ -165,5 +186,9 @@ def test_a_process_that_crashes_leaves_no_memory_on_disk(instance: Settings) -> 
     found = {kind: pid for pid, words in own.items() for kind in ("door", "keeper", "desk", "files") if kind in words}
     assert len(found) == 4
     for pid in found.values():
-        (line,) = [each for each in Path(f"/proc/{pid}/limits").read_text("ascii").splitlines() if each.startswith("Max core file size")]
+        (line,) = [
+            each
+            for each in Path(f"/proc/{pid}/limits").read_text("ascii").splitlines()
+            if each.startswith("Max core file size")
+        ]
         assert line.split()[4:6] == ["0", "0"]

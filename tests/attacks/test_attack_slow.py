@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from gateway.doors import server
-from gateway.doors.body import LATE, Gone, read_body
+from gateway.doors.http import server
+from gateway.doors.http.body import LATE, Gone, read_body
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
 ALLOWED = 0.4
@@ -122,7 +122,13 @@ async def test_who_is_just_slow_is_served(port: int, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(server, "HEAD_SECONDS", allowed)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(2):
-        for piece, pause in ((HEAD, 0.05), (b"content-length: 2\r\n", 0.05), (b"\r\n", 0.05), (b"a", 1.2 * allowed), (b"b", 0.0)):
+        for piece, pause in (
+            (HEAD, 0.05),
+            (b"content-length: 2\r\n", 0.05),
+            (b"\r\n", 0.05),
+            (b"a", 1.2 * allowed),
+            (b"b", 0.0),
+        ):
             writer.write(piece)
             await asyncio.sleep(pause)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")

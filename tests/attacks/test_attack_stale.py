@@ -9,7 +9,7 @@ from lxml import etree
 
 from contracts.base.errors import Ours
 from gateway.doors.exchange_app import ExchangeApp
-from gateway.doors.limits import Limits
+from gateway.doors.http.limits import Limits
 from gateway.doors.soap import SoapDoor
 from tests.attacks.raw import Told
 
@@ -27,7 +27,16 @@ async def ask(trouble: Exception, path: str) -> Told:
     nothing = cast(Any, None)
     soap = SoapDoor(nothing, nothing, lambda: "", lambda: 0.0)
     app = ExchangeApp(
-        cast(Any, Registry(trouble)), nothing, nothing, soap, nothing, "https://gateway.example", 1_000, 1.0, lambda: 0.0, Limits(1, 1)
+        cast(Any, Registry(trouble)),
+        nothing,
+        nothing,
+        soap,
+        nothing,
+        "https://gateway.example",
+        1_000,
+        1.0,
+        lambda: 0.0,
+        Limits(1, 1),
     )
     sent: list[Any] = []
 

@@ -22,7 +22,9 @@ LISTED = [
 def test_the_page_is_made_from_the_tests() -> None:
     """In a process of its own: pytest does not like to be called from within."""
     code = "from tests.attacks.table import page; print(page(), end='')"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+    )
     assert done.stdout == PAGE.read_text("utf-8"), "run: python -m tests.attacks.table"
 
 

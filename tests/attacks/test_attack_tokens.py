@@ -15,11 +15,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from examples.clients.identity import Identity
-from examples.clients.rest import ASSERTION_TYPE, Prepared
-from examples.clients.signing import sign_raw
 from examples.story.world import World
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import ASSERTION_TYPE, Prepared
+from gateway.sample_client.signing import sign_raw
 from gateway.settings import Settings
 from security.tokens import issue_token
 from tests.attacks.conftest import QUESTION, Judge
@@ -65,7 +65,9 @@ def claiming(**changed: Any) -> Make:
 
 
 def secret(of_: Callable[[Identity], bytes], alg: str = "HS256") -> Make:
-    return lambda who: jws(header(who, alg=alg), claims(who), lambda data: hmac.new(of_(who), data, hashlib.sha256).digest())
+    return lambda who: jws(
+        header(who, alg=alg), claims(who), lambda data: hmac.new(of_(who), data, hashlib.sha256).digest()
+    )
 
 
 def now(offset: float) -> int:
@@ -153,7 +155,11 @@ CLAIMS: dict[str, tuple[Make, str]] = {
 
 
 def asked(who: Identity, assertion: str, **changed: str) -> Prepared:
-    form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion} | changed
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": assertion,
+    } | changed
     headers = {"content-type": "application/x-www-form-urlencoded"}
     return Prepared("POST", "/oauth/token", f"{who.gateway}/oauth/token", headers, urlencode(form).encode())
 
@@ -243,7 +249,13 @@ def access(who: Identity, instance: Settings, **changed: Any) -> str:
         "lifetime": 600,
     } | changed
     return issue_token(
-        said["system"], said["agency"], said["thumbprint"], keyring.signing_key(), said["now"], said["audience"], said["lifetime"]
+        said["system"],
+        said["agency"],
+        said["thumbprint"],
+        keyring.signing_key(),
+        said["now"],
+        said["audience"],
+        said["lifetime"],
     )
 
 

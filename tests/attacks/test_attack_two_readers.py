@@ -22,17 +22,17 @@ from cryptography import x509
 from lxml import etree
 
 from contracts.base.errors import Failure
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.codec import Codec
-from contracts.compiled import CompiledContract, catalogue
-from contracts.loader import load
-from contracts.plan import Enough
+from contracts.codecs.codec import Codec
+from contracts.codecs.xmlproblems import XmlProblems
+from contracts.compiled.contract import CompiledContract, catalogue
+from contracts.compiled.loader import load
+from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.mapping.plan import Enough
 from contracts.wire.soap import V11, V12, Version, parse_envelope, parse_xml
-from contracts.xmlproblems import XmlProblems
-from security.authority import certificate_pem
-from security.wsnames import DS, WSU
-from security.wssec import sign_envelope, verify_envelope
-from security.wsusual import verify_usual
+from security.pki.authority import certificate_pem
+from security.wssec.fast_path import verify_usual
+from security.wssec.names import DS, WSU
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.attacks.mutating import mutate, mutate_text
 from tests.security import conftest as keys
 from tests.size import mutations
@@ -42,7 +42,9 @@ house, p256, rsa_pair, now = keys.house, keys.p256, keys.rsa_pair, keys.now  # f
 SEED: Final = int(os.environ.get("LGSP_TEST_SEED", "20261127"))
 MANY: Final = mutations(2_000)
 SPACE: Final = "urn:lgsp:contract:observation:v1"
-READING: Final = "<a:readings><a:phenomenonTime>2026-11-24T00:00:00Z</a:phenomenonTime><a:result>1.5</a:result></a:readings>"
+READING: Final = (
+    "<a:readings><a:phenomenonTime>2026-11-24T00:00:00Z</a:phenomenonTime><a:result>1.5</a:result></a:readings>"
+)
 CONTENT: Final = (
     f'<a:submitReadings xmlns:a="{SPACE}"><a:Datastream><a:id>ab</a:id></a:Datastream>{READING}'
     "<a:readings><a:phenomenonTime>2026-11-24T01:00:00Z</a:phenomenonTime><a:result>-2</a:result><a:resultQuality>tốt &amp; rõ</a:resultQuality>"
@@ -67,7 +69,8 @@ class Judges:
         self.pair, self.codec, self.now = pair, codec, now
         self.find = {pair.verify.thumbprint: pair.verify}.get
         self._key = xmlsec.Key.from_memory(
-            certificate_pem(x509.load_der_x509_certificate(pair.sign.certificate_der)), xmlsec.constants.KeyDataFormatCertPem
+            certificate_pem(x509.load_der_x509_certificate(pair.sign.certificate_der)),
+            xmlsec.constants.KeyDataFormatCertPem,
         )
 
     def quick(self, raw: bytes, version: Version) -> Any:
@@ -141,13 +144,19 @@ def signed_anew(text: str, pair: Any, exactly: bool) -> str:
     info = text[start:end]
     for ident, part in parts.items():
         digest = base64.b64encode(hashlib.sha256(part).digest()).decode()
-        info = re.sub(rf'(URI="#{re.escape(ident)}".*?<ds:DigestValue>)[^<]*', rf"\g<1>{digest}", info, count=1, flags=re.DOTALL)
+        info = re.sub(
+            rf'(URI="#{re.escape(ident)}".*?<ds:DigestValue>)[^<]*', rf"\g<1>{digest}", info, count=1, flags=re.DOTALL
+        )
     canonical = info.encode("utf-8", "replace")
     if not exactly:
         try:
             root = parse_xml((text[:start] + info + text[end:]).encode())
             found = root.find(f".//{{{DS}}}SignedInfo")
-            canonical = etree.tostring(found, method="c14n", exclusive=True, with_comments=False) if found is not None else canonical
+            canonical = (
+                etree.tostring(found, method="c14n", exclusive=True, with_comments=False)
+                if found is not None
+                else canonical
+            )
         except (Failure, UnicodeEncodeError, etree.LxmlError):
             return text
     value = base64.b64encode(pair.sign.sign_xml(canonical)).decode()
@@ -171,7 +180,8 @@ def by_tree(text: str) -> dict[str, bytes]:
     ids = {element.get(f"{{{WSU}}}Id"): element for element in root.iter(etree.Element) if element.get(f"{{{WSU}}}Id")}
     try:
         return {
-            ident: etree.tostring(each, method="c14n", exclusive=True, with_comments=False, with_tail=False) for ident, each in ids.items()
+            ident: etree.tostring(each, method="c14n", exclusive=True, with_comments=False, with_tail=False)
+            for ident, each in ids.items()
         }
     except etree.C14NError:  # a namespace that is no absolute address
         return {}
@@ -180,7 +190,9 @@ def by_tree(text: str) -> dict[str, bytes]:
 def mutated(chance: random.Random, pair: Any, now: float, version: Version) -> tuple[str, bytes]:
     """How it was made, and the envelope."""
     text = envelope(pair, now, chance, version)
-    kind = chance.choice(("after", "content, exactly", "content, exactly", "content", "content", "whole, exactly", "whole"))
+    kind = chance.choice(
+        ("after", "content, exactly", "content, exactly", "content", "content", "whole, exactly", "whole")
+    )
     if kind == "after":
         return kind, mutate(text, chance)
     if kind.startswith("content"):
@@ -200,7 +212,9 @@ def codec() -> Codec:
 
 @pytest.mark.attack("two readers of one message")
 @pytest.mark.parametrize("key", ["p256", "rsa_pair"])
-def test_an_envelope_is_judged_alike_by_three_readers(key: str, codec: Codec, now: float, request: Any, record_property: Any) -> None:
+def test_an_envelope_is_judged_alike_by_three_readers(
+    key: str, codec: Codec, now: float, request: Any, record_property: Any
+) -> None:
     pair = request.getfixturevalue(key)
     judges, verdicts = Judges(pair, codec, now), Counter[str]()
     for seed, chance in seeds():
@@ -227,9 +241,11 @@ def test_an_envelope_is_judged_alike_by_three_readers(key: str, codec: Codec, no
     record_property("verdicts", str(dict(verdicts)))
     sys.stdout.write(f"envelopes, {key}: {dict(verdicts)}\n")
     tried = sum(verdicts.values()) / 2
-    assert verdicts["quick and general"] > tried / 25 and verdicts["general"] > tried / 10 and verdicts["refused by both"] > tried / 10, (
-        verdicts
-    )
+    assert (
+        verdicts["quick and general"] > tried / 25
+        and verdicts["general"] > tried / 10
+        and verdicts["refused by both"] > tried / 10
+    ), verdicts
 
 
 # --- documents --------------------------------------------------------------------------------------------------------
@@ -239,7 +255,9 @@ def documents() -> list[tuple[str, Codec, str, str]]:
     """A document of each message that has a quick reader, from the samples of the catalogue, in each of its formats."""
     found = []
     for compiled in catalogue():
-        folder = next(each for each in catalogue_folders() if f"{each.parent.name}/{each.name}" == compiled.contract.name)
+        folder = next(
+            each for each in catalogue_folders() if f"{each.parent.name}/{each.name}" == compiled.contract.name
+        )
         values: dict[str, list[Any]] = {}
         for path in sorted(folder.glob("samples/*/*.json")):
             if path.name.endswith(".canonical.json") or path.parent.name == "canonical":
@@ -250,7 +268,12 @@ def documents() -> list[tuple[str, Codec, str, str]]:
                     try:
                         value = compiled.codec("canonical").read_json(message, path.read_bytes())
                         found.append(
-                            (f"{compiled.contract.name} {name} {message}", codec, message, codec.write_xml(message, value).decode())
+                            (
+                                f"{compiled.contract.name} {name} {message}",
+                                codec,
+                                message,
+                                codec.write_xml(message, value).decode(),
+                            )
                         )
                     except Failure:
                         continue
@@ -281,14 +304,20 @@ def test_a_document_is_read_alike_by_both_readers(record_property: Any) -> None:
         if canonical is not None:  # it says of the bytes that they are their own canonical form
             assert etree.tostring(root, method="c14n", exclusive=True, with_comments=False) == raw, told
         verdicts[
-            "quick and general" if quick is not None and general is not None else "general" if general is not None else "refused by both"
+            "quick and general"
+            if quick is not None and general is not None
+            else "general"
+            if general is not None
+            else "refused by both"
         ] += 1
         verdicts["canonical"] += canonical is not None
     record_property("verdicts", str(dict(verdicts)))
     sys.stdout.write(f"documents: {dict(verdicts)}\n")
-    assert verdicts["quick and general"] > MANY / 25 and verdicts["general"] > MANY / 10 and verdicts["refused by both"] > MANY / 10, (
-        verdicts
-    )
+    assert (
+        verdicts["quick and general"] > MANY / 25
+        and verdicts["general"] > MANY / 10
+        and verdicts["refused by both"] > MANY / 10
+    ), verdicts
 
 
 def same(one: Any, other: Any) -> bool:
@@ -298,9 +327,20 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.attack("two readers of one message")
 @pytest.mark.parametrize(
-    "tag", ["<soap:Envelope", "<soap:Header", "<wsse:Security ", "<ds:Signature ", "<ds:SignatureValue", "<ds:KeyInfo", "<wsse:Reference"]
+    "tag",
+    [
+        "<soap:Envelope",
+        "<soap:Header",
+        "<wsse:Security ",
+        "<ds:Signature ",
+        "<ds:SignatureValue",
+        "<ds:KeyInfo",
+        "<wsse:Reference",
+    ],
 )
-def test_a_relative_namespace_is_refused_outside_of_what_is_signed_too(tag: str, codec: Codec, p256: Any, now: float) -> None:
+def test_a_relative_namespace_is_refused_outside_of_what_is_signed_too(
+    tag: str, codec: Codec, p256: Any, now: float
+) -> None:
     """What was found so: xmlsec finds no part of such a document signed, and the general reader took it."""
     judges = Judges(p256, codec, now)
     raw = envelope(p256, now, random.Random(1), V11)

@@ -10,9 +10,9 @@ from typing import Any, Final
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.bundle import catalogue_folders
-from contracts.cells.codec import CellCodec
-from contracts.cells.xlsxwrite import write
+from contracts.codecs.cells.codec import CellCodec
+from contracts.codecs.cells.xlsxwrite import write
+from contracts.folder.bundle import catalogue_folders
 from contracts.phrases import vietnamese
 from tests.cost import seconds
 
@@ -150,7 +150,7 @@ def codec(catalogue: dict[str, Any]) -> CellCodec:
 
 @pytest.fixture(scope="module")
 def catalogue() -> dict[str, Any]:
-    from contracts.compiled import catalogue
+    from contracts.compiled.contract import catalogue
 
     return {compiled.contract.name: compiled for compiled in catalogue()}
 
@@ -187,7 +187,11 @@ def test_a_hostile_workbook_is_refused_with_words_and_soon(codec: CellCodec, pla
     assert refused is not None and refused.code == "message.invalid"
     (finding,) = refused.findings
     assert finding.rule in ("file", "unknown", "required") and finding.expected
-    assert finding.rule != "file" or vietnamese(finding.got) != finding.got and vietnamese(finding.expected) != finding.expected
+    assert (
+        finding.rule != "file"
+        or vietnamese(finding.got) != finding.got
+        and vietnamese(finding.expected) != finding.expected
+    )
 
 
 @pytest.mark.attack("hostile workbooks")
@@ -210,7 +214,9 @@ def spliced(raw: bytes, cell: str) -> bytes:
             text = old.read(name)
             new.writestr(
                 name,
-                text.replace(b"</sheetData>", f"<row>{cell}</row></sheetData>".encode()) if name.startswith("xl/worksheets/") else text,
+                text.replace(b"</sheetData>", f"<row>{cell}</row></sheetData>".encode())
+                if name.startswith("xl/worksheets/")
+                else text,
             )
     return out.getvalue()
 
@@ -218,7 +224,9 @@ def spliced(raw: bytes, cell: str) -> bytes:
 @pytest.mark.attack("hostile workbooks")
 def test_half_a_character_in_a_title_can_be_told(codec: CellCodec) -> None:
     """What a finding quotes goes into a report, whose bytes are UTF-8."""
-    raw = workbook({SHEET: sheet("")[SHEET].replace("</row></sheetData>", '<c t="str"><v>_xD800_</v></c></row></sheetData>')})
+    raw = workbook(
+        {SHEET: sheet("")[SHEET].replace("</row></sheetData>", '<c t="str"><v>_xD800_</v></c></row></sheetData>')}
+    )
     _, refused = cost(codec, raw)
     assert refused is not None
     for finding in refused.findings:
@@ -228,7 +236,9 @@ def test_half_a_character_in_a_title_can_be_told(codec: CellCodec) -> None:
 
 TABLES: Final = {
     "ten million empty lines": lambda: b"\n" * 10_000_000,
-    "ten million empty lines after the titles": lambda: "Mã chỉ tiêu;Kỳ;Mã địa bàn;Giá trị\n".encode() + b"\n" * 10_000_000,
+    "ten million empty lines after the titles": lambda: (
+        "Mã chỉ tiêu;Kỳ;Mã địa bàn;Giá trị\n".encode() + b"\n" * 10_000_000
+    ),
     "ten million cells in a line": lambda: b";" * 10_000_000,
     "ten million quotes": lambda: b'"' * 10_000_000,
 }

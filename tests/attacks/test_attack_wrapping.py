@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
-from examples.clients.signing import sign_raw
-from examples.clients.wssec import DS, EXC_C14N, WSA, WSSE, WSU
 from examples.story.world import World
-from security import authority
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
+from gateway.sample_client.signing import sign_raw
+from gateway.sample_client.wssec import DS, EXC_C14N, WSA, WSSE, WSU
+from gateway.sandbox.standins import messages
+from security.pki import authority
 from tests.attacks.conftest import Judge
 from tests.attacks.enveloping import CONTRACT, OPERATION, VERSIONS, WHO, Spoil, envelope, tried
 from tests.attacks.forging import b64, mirrored, part, signed_again, spki
@@ -203,7 +203,7 @@ def own_certificate(root: etree._Element, who: Identity) -> None:
     token.text = b64(made.certificate.public_bytes(Encoding.DER))
     for each in root.iter(f"{{{DS}}}Reference"):
         if each.get("URI") == "#token":
-            from examples.clients.wssec import canonical
+            from gateway.sample_client.wssec import canonical
 
             each[2].text = b64(hashlib.sha256(canonical(token)).digest())
     signed_again(root, lambda data: sign_raw(ATTACKER, data))

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.rest import Prepared
-from examples.clients.soap import SoapClient
-from examples.clients.wssec import SOAP12
 from examples.story.world import World
+from gateway.sample_client.rest import Prepared
+from gateway.sample_client.soap import SoapClient
+from gateway.sample_client.wssec import SOAP12
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import MUCH, Judge
 from tests.attacks.raw import SOAP, Told, ask, of
 
@@ -77,9 +77,17 @@ SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }  # fmt: skip
 
 
-def send(world: World, spoil: Callable[[bytes], bytes] = bytes, headers: dict[str, str] | None = None, **how: Any) -> Told | None:
-    prepared = world.soap("canh-bao").prepare(CONTRACT, "submitAlert", how.pop("body", None) or messages.cap_alert(), **how).request
-    changed = Prepared("POST", prepared.path, prepared.target, {**prepared.headers, **(headers or {})}, spoil(prepared.body))
+def send(
+    world: World, spoil: Callable[[bytes], bytes] = bytes, headers: dict[str, str] | None = None, **how: Any
+) -> Told | None:
+    prepared = (
+        world.soap("canh-bao")
+        .prepare(CONTRACT, "submitAlert", how.pop("body", None) or messages.cap_alert(), **how)
+        .request
+    )
+    changed = Prepared(
+        "POST", prepared.path, prepared.target, {**prepared.headers, **(headers or {})}, spoil(prepared.body)
+    )
     return ask(world.identity("canh-bao"), of(changed))
 
 
@@ -148,7 +156,9 @@ def test_a_header_that_must_be_understood_is_not_passed_over(world: World, judge
         ('soap:role="urn:another-node"', None),
     ],
 )
-def test_soap_12_is_held_to_the_same_and_answered_in_its_own(world: World, judge: Judge, role: str, code: str | None) -> None:
+def test_soap_12_is_held_to_the_same_and_answered_in_its_own(
+    world: World, judge: Judge, role: str, code: str | None
+) -> None:
     """SOAP 1.2 Part 1 §2.4: what must be understood is what is targeted at us."""
     client = SoapClient(world.identity("canh-bao"), soap=SOAP12)
     block = f'<x:pay xmlns:x="urn:x" {role} soap:mustUnderstand="true"/></soap:Header>'.encode()
@@ -160,7 +170,11 @@ def test_soap_12_is_held_to_the_same_and_answered_in_its_own(world: World, judge
     if code is None:
         assert answer.ok and answer.verified, answer.raw
     else:
-        assert answer.fault is not None and (answer.status, answer.fault.code, answer.fault.problem) == (500, "MustUnderstand", code)
+        assert answer.fault is not None and (answer.status, answer.fault.code, answer.fault.problem) == (
+            500,
+            "MustUnderstand",
+            code,
+        )
         assert answer.verified
     claimed = client.prepare(
         CONTRACT,
@@ -169,4 +183,8 @@ def test_soap_12_is_held_to_the_same_and_answered_in_its_own(world: World, judge
         mutate=lambda h, b: ({**h, "content-type": h["content-type"].replace("submitAlert", "x")}, b),
     )
     told = client.send(claimed)
-    assert told.fault is not None and (told.status, told.fault.code, told.fault.problem) == (400, "Sender", "soap.action")
+    assert told.fault is not None and (told.status, told.fault.code, told.fault.problem) == (
+        400,
+        "Sender",
+        "soap.action",
+    )

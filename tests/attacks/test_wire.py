@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.rest import Answer, RestClient
 from examples.story import World
 from examples.story.exchange import ALERTS, INDICATOR, question, read_feed
 from examples.story.refusals import REQUESTS, VALUES
+from gateway.sample_client.rest import Answer, RestClient
+from gateway.sandbox.standins import messages
 
 pytestmark = pytest.mark.server
 ALERTS_PATH = "/incident-alert/v1/alerts"
@@ -64,7 +64,9 @@ def test_one_message_sent_by_many_at_once_appears_once(world: World) -> None:
     for client in clients:
         client.token()
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda client: client.call("POST", ALERTS_PATH, message, message_id=message_id), clients))
+        answers = list(
+            pool.map(lambda client: client.call("POST", ALERTS_PATH, message, message_id=message_id), clients)
+        )
     assert {answer.status for answer in answers} == {200}
     assert len({answer.json()["transfer"] for answer in answers}) == 1
     events = world.wait("the alert in the feed", lambda: _events(world, identifier))
@@ -81,7 +83,9 @@ def test_a_dispatch_sent_by_many_at_once_is_carried_out_once(world: World) -> No
         answers = list(pool.map(lambda client: client.call("POST", REQUESTS, report, message_id=message_id), clients))
     assert {answer.status for answer in answers} <= {200, 409}
     waiting = [answer for answer in answers if answer.status == 409]
-    assert all(problem(answer)[1] == "message.in-progress" and int(answer.headers["retry-after"]) > 0 for answer in waiting)
+    assert all(
+        problem(answer)[1] == "message.in-progress" and int(answer.headers["retry-after"]) > 0 for answer in waiting
+    )
     assert sum(answer.status == 200 for answer in answers) >= 1
     assert world.seen("do-thi")["records"] == before + 1
 
@@ -133,7 +137,9 @@ def test_twisted_queries_are_refused_with_a_reason(query: str, world: World) -> 
 @pytest.mark.parametrize("key", ["", "x" * 129, "a b", 'a"b'])
 def test_message_ids_of_another_form_are_refused(key: str, world: World) -> None:
     client = world.rest("phan-anh")
-    prepared = client.prepare("POST", REQUESTS, messages.field_report(area="01273"), message_id="", headers={"idempotency-key": f'"{key}"'})
+    prepared = client.prepare(
+        "POST", REQUESTS, messages.field_report(area="01273"), message_id="", headers={"idempotency-key": f'"{key}"'}
+    )
     answer = client.send(prepared)
     assert problem(answer)[1] == "request.no-message-id" and answer.verified
 

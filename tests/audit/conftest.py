@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.lease import Lease
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
-from gateway.audit.verify import Report, verify_log
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.lease import Lease
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.verify.verify import Report, verify_log
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from tests.audit.packaging import files, packages, trusted  # noqa: F401  fixtures of this room

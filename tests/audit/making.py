@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert
 
 from contracts.base.ids import new_id
-from gateway.audit import facts
-from gateway.audit.search import Query
-from gateway.journal import tables
-from security import entry as form
+from gateway.audit.search import facts
+from gateway.audit.search.search import Query
+from gateway.journal.schema import tables
+from security.transparency import entry as form
 
 START = 1_795_500_000.0
 AGENCIES = ("H14.1", "H14.2", "H14.5")
@@ -26,7 +26,9 @@ ACTORS = ("command line", "gateway", "H14.1/canh-bao")
 KEY = b"k" * 32
 
 
-def entries(chance: Random, number: int, start: float = START, *, step: float = 0.4) -> Iterator[tuple[float, form.FrozenEntry]]:
+def entries(
+    chance: Random, number: int, start: float = START, *, step: float = 0.4
+) -> Iterator[tuple[float, form.FrozenEntry]]:
     """Frozen entries with their times of sequencing: intents, and later what became of them, in no particular order."""
     open_: list[tuple[str, str]] = []
     now, made = start, 0
@@ -48,7 +50,11 @@ def _some(chance: Random, now: float, open_: list[tuple[str, str]]) -> list[form
     if roll < 0.35 or not open_:
         open_.append((id, provider))
         contract, operation, grant = chance.choice(CONTRACTS), chance.choice(OPERATIONS), chance.choice(GRANTS)
-        return [form.Intent(id, now, "rest", caller, contract, operation, "sha256:" + "0" * 64, message, grant, provider, digest)]
+        return [
+            form.Intent(
+                id, now, "rest", caller, contract, operation, "sha256:" + "0" * 64, message, grant, provider, digest
+            )
+        ]
     of = chance.choice(open_)
     if roll < 0.65:
         open_.remove(of)
@@ -72,15 +78,27 @@ def _some(chance: Random, now: float, open_: list[tuple[str, str]]) -> list[form
         return [form.Note(of[0], now, "queued", "gateway", {"failure": code, "provider": of[1]})]
     if roll < 0.97:
         return [form.Note(id, now, "body-view", "officer-1", {"transfer": of[0], "reason": "kiểm tra"})]
-    return [form.Note(id, now, chance.choice(("registry", "export", "feed-read")), chance.choice(ACTORS), {"grant": chance.choice(GRANTS)})]
+    return [
+        form.Note(
+            id,
+            now,
+            chance.choice(("registry", "export", "feed-read")),
+            chance.choice(ACTORS),
+            {"grant": chance.choice(GRANTS)},
+        )
+    ]
 
 
 def write(connection: Connection, rows: Sequence[tuple[float, form.FrozenEntry]], start: int = 0) -> None:
     """As the sequencer does, without its tiles: the indexes go on from `start`."""
     table, values = tables.log_entry, []
     for at, (sequenced, (transfer, phase, raw, leaf)) in enumerate(rows):
-        name = f"{phase}#{start + at}" if phase in ("in-doubt", "queued") else phase  # a transfer may have several of these
-        values.append({"idx": start + at, "transfer": transfer, "phase": name, "entry": raw, "leaf": leaf, "sequenced": sequenced})
+        name = (
+            f"{phase}#{start + at}" if phase in ("in-doubt", "queued") else phase
+        )  # a transfer may have several of these
+        values.append(
+            {"idx": start + at, "transfer": transfer, "phase": name, "entry": raw, "leaf": leaf, "sequenced": sequenced}
+        )
     if values:
         connection.execute(insert(table), values)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from examples import messages
 from examples.story import World
-from examples.stranger.check import read_package
-from examples.stranger.findings import Findings
+from gateway.audit.verifier.check import read_package
+from gateway.audit.verifier.findings import Findings
+from gateway.sandbox.standins import messages
 
 Files = dict[str, bytes]
 REASON = "Thanh tra tỉnh yêu cầu, công văn 12/TTr"
@@ -20,7 +20,9 @@ REASON = "Thanh tra tỉnh yêu cầu, công văn 12/TTr"
 @pytest.fixture(scope="session")
 def trusted(world: World) -> tuple[str, bytes]:
     """The log's key and the authorities, from an agency's identity folder."""
-    return (world.identities / "dieu-hanh" / "log.vkey").read_text("utf-8"), (world.data / "ca" / "anchors.pem").read_bytes()
+    return (world.identities / "dieu-hanh" / "log.vkey").read_text("utf-8"), (
+        world.data / "ca" / "anchors.pem"
+    ).read_bytes()
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +37,9 @@ def packages(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         out, transfer = folder / f"{name}.zip", answer.receipt.transfer
         world.wait(
             "its entries under a checkpoint",
-            lambda of=transfer: all(_indexed(each) for each in world.lgsp("audit", "show", of, "--data", str(world.data))["entries"]),
+            lambda of=transfer: all(
+                _indexed(each) for each in world.lgsp("audit", "show", of, "--data", str(world.data))["entries"]
+            ),
         )
         found = world.lgsp("audit", "package", transfer, str(out), "--reason", REASON, "--data", str(world.data))
         assert found["ok"] and found["entries"] == 2 and not found["missing"], found

@@ -19,15 +19,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sqlalchemy import select
 
 from contracts.base.errors import Ours
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.gate import STAMPS, Gate, Licence
-from gateway.audit.outside import newest_stamped
-from gateway.journal import tables
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.witnessing.admission import STAMPS, AdmissionDeadline, Gate
+from gateway.audit.witnessing.verify import newest_stamped
 from gateway.journal.database import lock_of
-from gateway.vouching.spell import Spell
-from gateway.vouching.stamps import Authority as Asked
-from gateway.vouching.stamps import Stamps
-from security.checkpoint import NoteKey
+from gateway.journal.schema import tables
+from gateway.keeper.witnessing.coverage import CoverageTracker
+from gateway.keeper.witnessing.stamps import Authority as Asked
+from gateway.keeper.witnessing.stamps import Stamps
+from security.transparency.checkpoint import NoteKey
 
 _CONFIG = """
 [tsa]
@@ -74,7 +74,9 @@ class Authority:
         root = self._issue("Root of stamps", root_key, "Root of stamps", root_key, now, 90 * DAY, ca=True)
         issuer = self._issue("Issuer of stamps", issuer_key, "Root of stamps", root_key, now, 90 * DAY, ca=True)
         uses = [ExtendedKeyUsageOID.TIME_STAMPING] if uses is None else uses
-        leaf = self._issue("Stamps", key, "Issuer of stamps", issuer_key, now, ends, ca=False, uses=uses, critical=critical)
+        leaf = self._issue(
+            "Stamps", key, "Issuer of stamps", issuer_key, now, ends, ca=False, uses=uses, critical=critical
+        )
         pem = [each.public_bytes(Encoding.PEM) for each in (root, issuer, leaf)]
         self.anchors = folder / ("root.pem" if chain else "both.pem")
         self.anchors.write_bytes(pem[0] if chain else pem[0] + pem[1])
@@ -82,7 +84,9 @@ class Authority:
         (folder / "tsa.pem").write_bytes(pem[2])
         (folder / "tsa.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         (folder / "serial").write_text("01\n")
-        (folder / "ts.cnf").write_text(_CONFIG.format(folder=folder, chain=f"certs = {folder}/issuer.pem" if chain else "", ess=ess))
+        (folder / "ts.cnf").write_text(
+            _CONFIG.format(folder=folder, chain=f"certs = {folder}/issuer.pem" if chain else "", ess=ess)
+        )
         self.reply: Callable[[bytes], bytes] = self.by_openssl
         self._server: ThreadingHTTPServer | None = None
 
@@ -123,7 +127,17 @@ class Authority:
     def by_openssl(self, question: bytes) -> bytes:
         asked, answer = self.folder / "asked.tsq", self.folder / "answer.tsr"
         asked.write_bytes(question)
-        command = ["openssl", "ts", "-reply", "-config", str(self.folder / "ts.cnf"), "-queryfile", str(asked), "-out", str(answer)]
+        command = [
+            "openssl",
+            "ts",
+            "-reply",
+            "-config",
+            str(self.folder / "ts.cnf"),
+            "-queryfile",
+            str(asked),
+            "-out",
+            str(answer),
+        ]
         subprocess.run(command, check=True, capture_output=True)
         return answer.read_bytes()
 
@@ -182,9 +196,11 @@ class Stamping:
     def begin(self) -> None:
         """As a keeper that has just started: with nothing in memory."""
         log, folder = self.log, self.log.folder / "log"
-        licence = Licence(folder / "licence", frozenset({STAMPS}))
+        licence = AdmissionDeadline(folder / "licence", frozenset({STAMPS}))
         file = CheckpointFile(folder / "checkpoint")
-        self.spell = Spell(STAMPS, self.every * 2, log.engine, lock_of(log.engine), licence, self.clock, self._prove, file)
+        self.spell = CoverageTracker(
+            STAMPS, self.every * 2, log.engine, lock_of(log.engine), licence, self.clock, self._prove, file
+        )
         self.chore = Stamps(self.spell, self.asked, self.every, monotonic=lambda: time.monotonic() + self.moved)
 
     def clock(self) -> float:

@@ -16,9 +16,9 @@ from sqlalchemy import Engine, insert, select, update
 from contracts.base.errors import Failure, Ours
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.audit.reading import View, view_body
-from gateway.journal import tables
+from gateway.audit.evidence.reading import View, view_body
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.vault.vault import Vault
 from security.seal import CHUNK, seal, unseal_pieces
 
@@ -37,13 +37,18 @@ def put(engine: Engine, vault: Vault, body: bytes, part: str = "request") -> str
 def view(
     engine: Engine, vault: Vault, transfer: str, part: str = "request", reason: str = REASON, **more: Any
 ) -> AbstractContextManager[View]:
-    return view_body(engine, lock_of(engine), vault, transfer, part, reason=reason, actor="lan, command line", now=NOW, **more)
+    return view_body(
+        engine, lock_of(engine), vault, transfer, part, reason=reason, actor="lan, command line", now=NOW, **more
+    )
 
 
 def logged(engine: Engine) -> list[tuple[str, str, dict[str, Any]]]:
     table = tables.log_pending.c
     with engine.connect() as connection:
-        return [(row[0], row[1], json.loads(row[2])) for row in connection.execute(select(table.transfer, table.phase, table.entry))]
+        return [
+            (row[0], row[1], json.loads(row[2]))
+            for row in connection.execute(select(table.transfer, table.phase, table.entry))
+        ]
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 20 * CHUNK + 7])
@@ -52,8 +57,16 @@ def test_a_body_comes_whole_and_its_note_before_it(database: Engine, tmp_path: P
     transfer = put(database, vault, body)
     with view(database, Vault(tmp_path / "keys"), transfer) as found:
         ((about, phase, note),) = logged(database)  # nothing was given out yet
-        assert (about, note["kind"], note["what"], note["actor"]) == (transfer, "note", "body-view", "lan, command line")
-        assert note["facts"] == {"part": "request", "reason": REASON, "size": size, "key": "2026-11-24.m24"} and phase == found.note
+        assert (about, note["kind"], note["what"], note["actor"]) == (
+            transfer,
+            "note",
+            "body-view",
+            "lan, command line",
+        )
+        assert (
+            note["facts"] == {"part": "request", "reason": REASON, "size": size, "key": "2026-11-24.m24"}
+            and phase == found.note
+        )
         assert b"".join(found.pieces) == body and found.size == size
 
 
@@ -90,7 +103,9 @@ def test_what_cannot_be_read_is_told_and_not_logged(sqlite: Engine, tmp_path: Pa
     assert logged(sqlite) == []
 
 
-def test_if_the_note_cannot_be_written_nothing_is_read(sqlite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_the_note_cannot_be_written_nothing_is_read(
+    sqlite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vault = Vault(tmp_path / "keys")
     transfer = put(sqlite, vault, b"body")
     monkeypatch.setattr(Vault, "pieces", lambda *given, **named: pytest.fail("it was read"))
@@ -144,7 +159,11 @@ def test_pieces_are_what_the_whole_has_there(size: int, start: int, length: int,
 @given(st.integers(1, 3 * CHUNK), st.data())
 def test_a_record_that_was_cut_or_lengthened_gives_no_pieces(size: int, data: st.DataObject) -> None:
     sealed = seal(KEY, CONTEXT, bytes(size))
-    cut = data.draw(st.integers(0, len(sealed) - 1)) if data.draw(st.booleans()) else len(sealed) + data.draw(st.integers(1, 100))
+    cut = (
+        data.draw(st.integers(0, len(sealed) - 1))
+        if data.draw(st.booleans())
+        else len(sealed) + data.draw(st.integers(1, 100))
+    )
     other = (sealed + bytes(100))[:cut]
     with pytest.raises(Ours):
         got = b"".join(unseal_pieces(KEY, CONTEXT, len(other), lambda at, count: other[at : at + count], 0, 1 << 30))

@@ -15,15 +15,15 @@ from sqlalchemy import insert
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from gateway.audit import lease as leases
+from gateway.audit.log import lease as leases
 from gateway.commands import audit, audit_search, body, package, vault
-from gateway.journal import tables
 from gateway.journal.database import migrate, open_engine, writing
-from gateway.retention import clock
+from gateway.journal.schema import tables
+from gateway.keeper.retention import clock
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
-from security import entry as form
-from security.windows import moment
+from security.grants.windows import moment
+from security.transparency import entry as form
 from tests.audit import making
 
 REASON = "công văn 12/CV-CA"
@@ -62,11 +62,18 @@ def test_a_body_is_shown_and_who_saw_it_stands_with_the_transfer(settings: Setti
     code, found = told(body.body, settings, transfer, "request", REASON, None, None)
     assert (code, found["text"], found["size"]) == (0, BODY.decode(), len(BODY))
     code, found = told(body.body, settings, transfer, "request", REASON, tmp_path / "body.bin", "2-4")
-    assert code == 0 and (tmp_path / "body.bin").read_bytes() == BODY[2:5] and (tmp_path / "body.bin").stat().st_mode & 0o777 == 0o600
+    assert (
+        code == 0
+        and (tmp_path / "body.bin").read_bytes() == BODY[2:5]
+        and (tmp_path / "body.bin").stat().st_mode & 0o777 == 0o600
+    )
     code, shown = told(audit.show, settings, [transfer])
     assert code == 0 and [entry["what"] for entry in shown["entries"]] == ["body-view", "body-view"]
     user = pwd.getpwuid(os.getuid()).pw_name
-    assert all(entry["actor"].endswith(f"{user}, command line") and entry["facts"]["reason"] == REASON for entry in shown["entries"])
+    assert all(
+        entry["actor"].endswith(f"{user}, command line") and entry["facts"]["reason"] == REASON
+        for entry in shown["entries"]
+    )
     assert [entry["facts"].get("range") for entry in shown["entries"]] == [None, "2-5"]
 
 
@@ -90,7 +97,9 @@ def test_what_is_no_text_comes_in_base64_and_what_is_too_large_not_at_all(settin
         (None, "9000-9999", "bad-range"),
     ],
 )
-def test_wrong_usage_reads_nothing(settings: Settings, tmp_path: Path, told: Any, out: str | None, span: str | None, code: str) -> None:
+def test_wrong_usage_reads_nothing(
+    settings: Settings, tmp_path: Path, told: Any, out: str | None, span: str | None, code: str
+) -> None:
     transfer = put(settings, "request", BODY)
     (tmp_path / "there").touch()
     ended, found = told(body.body, settings, transfer, "request", REASON, None if out is None else tmp_path / out, span)
@@ -106,7 +115,11 @@ def test_raw_bytes_go_to_standard_output(settings: Settings, capfdbinary: pytest
 
 
 def test_status_dry_run_expire_and_holds(settings: Settings, told: Any) -> None:
-    old, held, new = put(settings, "request", BODY, 800), put(settings, "answer", BODY, 801), put(settings, "request", BODY)
+    old, held, new = (
+        put(settings, "request", BODY, 800),
+        put(settings, "answer", BODY, 801),
+        put(settings, "request", BODY),
+    )
     code, found = told(vault.hold_add, settings, "vu-an-7", REASON, [held], None, None, None, None)
     assert (code, found["transfers"], found["bodies"]) == (0, 0, 1)
     code, found = told(vault.status, settings)
@@ -130,7 +143,9 @@ def test_status_dry_run_expire_and_holds(settings: Settings, told: Any) -> None:
     assert len(told(vault.expire, settings, False)[1]["destroyed"]) == 1
     (settings.vault_keys / f"{told(vault.status, settings)[1]['keys'][0]['key']}.key").unlink()
     code, found = told(vault.status, settings)
-    assert code == 1 and len(found["missing"]) == 1, "a key that is gone without having been destroyed is no small thing"
+    assert code == 1 and len(found["missing"]) == 1, (
+        "a key that is gone without having been destroyed is no small thing"
+    )
 
 
 def test_where_a_keeper_leads_it_alone_destroys(settings: Settings, told: Any) -> None:
@@ -145,7 +160,9 @@ def test_a_hold_takes_its_last_day_whole(settings: Settings, told: Any, capsys: 
     assert told(vault.hold_add, settings, "mot-ngay", REASON, None, None, None, "2026-11-24", "2026-11-24")[0] == 0
     assert told(vault.hold_add, settings, "den-gio", REASON, None, None, None, None, "2026-11-24T17:30")[0] == 0
     one, until = told(vault.hold_list, settings)[1]["holds"]
-    assert moment(one["from"]) == moment("2026-11-24T00:00+07:00") and moment(one["to"]) == moment("2026-11-25T00:00+07:00")
+    assert moment(one["from"]) == moment("2026-11-24T00:00+07:00") and moment(one["to"]) == moment(
+        "2026-11-25T00:00+07:00"
+    )
     assert moment(until["to"]) == moment("2026-11-24T17:30+07:00")
     with pytest.raises(SystemExit):
         vault.hold_add(settings, "ba", REASON, None, None, None, "2026-11-24", "2026-11-24", False)
@@ -154,19 +171,28 @@ def test_a_hold_takes_its_last_day_whole(settings: Settings, told: Any, capsys: 
         vault.hold_add(settings, "bon", REASON, None, None, None, "2026-11-25", "2026-11-24", True)
 
 
-def test_a_second_hold_tells_what_another_holds_for_it_already(settings: Settings, told: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_hold_tells_what_another_holds_for_it_already(
+    settings: Settings, told: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     """ "0 bodies" alone reads as if nothing were kept."""
     held = put(settings, "request", BODY)
-    assert told(vault.hold_add, settings, "vu-an-7", REASON, [held], None, None, None, None)[1]["under_other_holds"] == 0
+    assert (
+        told(vault.hold_add, settings, "vu-an-7", REASON, [held], None, None, None, None)[1]["under_other_holds"] == 0
+    )
     found = told(vault.hold_add, settings, "vu-an-8", REASON, [held], None, None, None, None)[1]
     assert (found["bodies"], found["under_other_holds"]) == (0, 1)
     assert [each["under_other_holds"] for each in told(vault.hold_list, settings)[1]["holds"]] == [0, 1]
     with pytest.raises(SystemExit):
         vault.hold_list(settings, False)
-    assert "vu-an-8                  in force  0 bodies (+ 1 under other holds / dưới lệnh khác)" in capsys.readouterr().out
+    assert (
+        "vu-an-8                  in force  0 bodies (+ 1 under other holds / dưới lệnh khác)"
+        in capsys.readouterr().out
+    )
 
 
-def test_what_went_well_is_told_in_both_languages(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_went_well_is_told_in_both_languages(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     transfer = put(settings, "request", BODY)
     for done, said in (
         (
@@ -187,28 +213,55 @@ def test_what_went_well_is_told_in_both_languages(settings: Settings, tmp_path: 
 
 def test_a_name_that_nobody_knows_is_refused(settings: Settings, told: Any) -> None:
     with writing(open_engine(settings.database_url)) as connection:
-        row = {"code": "H14.5", "name_vi": "a", "name_en": "a", "level": "province", "roles": "[]", "contact": "{}", "state": "active"}
+        row = {
+            "code": "H14.5",
+            "name_vi": "a",
+            "name_en": "a",
+            "level": "province",
+            "roles": "[]",
+            "contact": "{}",
+            "state": "active",
+        }
         connection.execute(insert(tables.agency).values(**row))
     code, found = told(vault.hold_add, settings, "mot", REASON, None, "h14.5", None, None, None)
     assert (code, found["error"]["code"]) == (2, "unknown-agency") and "H14.5" in found["error"]["next"]
     code, found = told(vault.hold_add, settings, "hai", REASON, None, "H14.5", "incident-alert", None, None)
-    assert (code, found["error"]["code"]) == (2, "unknown-contract") and told(vault.hold_list, settings)[1]["holds"] == []
+    assert (code, found["error"]["code"]) == (2, "unknown-contract") and told(vault.hold_list, settings)[1][
+        "holds"
+    ] == []
     assert told(vault.hold_add, settings, "ba", REASON, None, "H14.5", None, None, None)[0] == 0
 
     def search(since: str | None = None, until: str | None = None, **conditions: str) -> tuple[int, str | None]:
-        rest: dict[str, Any] = {"oldest_first": False, "trouble_first": False, "limit": 5, "cursor": None, "indexed": True, "as_csv": False}
+        rest: dict[str, Any] = {
+            "oldest_first": False,
+            "trouble_first": False,
+            "limit": 5,
+            "cursor": None,
+            "indexed": True,
+            "as_csv": False,
+        }
         ended, said = told(
-            lambda json: audit_search.search(settings, conditions, message=None, since=since, until=until, as_json=json, **rest)
+            lambda json: audit_search.search(
+                settings, conditions, message=None, since=since, until=until, as_json=json, **rest
+            )
         )
         return ended, said.get("error", {}).get("code")
 
-    for what, value in {"agency": "h14.5", "system": "x", "contract": "incident-alert", "grant": "G", "failure": "no.such"}.items():
+    for what, value in {
+        "agency": "h14.5",
+        "system": "x",
+        "contract": "incident-alert",
+        "grant": "G",
+        "failure": "no.such",
+    }.items():
         assert search(**{what: value}) == (2, f"unknown-{what}")
     assert search("2026-11-25", "2026-11-24") == (2, "bad-range")
     assert search("2026-11-24", "2026-11-24", agency="H14.5", failure="access.no-grant") == (0, None)
 
 
-def test_ids_of_transfers_are_taken_in_large_letters_and_others_point_to_the_journey(settings: Settings, tmp_path: Path, told: Any) -> None:
+def test_ids_of_transfers_are_taken_in_large_letters_and_others_point_to_the_journey(
+    settings: Settings, tmp_path: Path, told: Any
+) -> None:
     transfer = put(settings, "request", BODY)
     assert told(body.body, settings, transfer.upper(), "request", REASON, None, None)[0] == 0
     assert told(audit.show, settings, [transfer.upper()])[0] == 0
@@ -217,7 +270,10 @@ def test_ids_of_transfers_are_taken_in_large_letters_and_others_point_to_the_jou
         told(audit.show, settings, ["PA-2026-0117"]),
         told(package.make, settings, "PA-2026-0117", tmp_path / "out", REASON),
     ):
-        assert (ended, said["error"]["code"]) == (2, "no-transfer-id") and "audit journey PA-2026-0117 --system" in said["error"]["next"]
+        assert (ended, said["error"]["code"]) == (
+            2,
+            "no-transfer-id",
+        ) and "audit journey PA-2026-0117 --system" in said["error"]["next"]
 
 
 def test_what_was_denied_is_told_apart_from_the_rest(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,8 +284,18 @@ def test_what_was_denied_is_told_apart_from_the_rest(settings: Settings, capsys:
     ]
     with writing(open_engine(settings.database_url)) as connection:
         making.write(connection, [(now, form.freeze(each)) for each in made])
-    rest: dict[str, Any] = {"message": None, "since": None, "until": None, "oldest_first": False, "limit": 5, "cursor": None}
-    for denied, heads in ((True, ["--- refused", "H14.5/phan-anh", "--- the rest", "lan"]), (False, ["H14.5/phan-anh", "lan"])):
+    rest: dict[str, Any] = {
+        "message": None,
+        "since": None,
+        "until": None,
+        "oldest_first": False,
+        "limit": 5,
+        "cursor": None,
+    }
+    for denied, heads in (
+        (True, ["--- refused", "H14.5/phan-anh", "--- the rest", "lan"]),
+        (False, ["H14.5/phan-anh", "lan"]),
+    ):
         with pytest.raises(SystemExit):
             audit_search.search(settings, {}, trouble_first=denied, indexed=True, as_csv=False, as_json=False, **rest)
         lines = capsys.readouterr().out.splitlines()

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from examples import messages
 from examples.story import World
 from gateway.commands import audit, audit_verify, body, vault
 from gateway.commands.vouchers import vouchers_of
-from gateway.journal import tables
 from gateway.journal.database import open_engine
+from gateway.journal.schema import tables
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 
 pytestmark = pytest.mark.server
@@ -34,7 +34,10 @@ def sequenced(engine: Engine, transfer: str, phase: str) -> bool:
     while time.monotonic() < until:
         with engine.connect() as connection:
             table = tables.log_entry.c
-            if connection.execute(select(table.idx).where(table.transfer == transfer, table.phase == phase)).first() is not None:
+            if (
+                connection.execute(select(table.idx).where(table.transfer == transfer, table.phase == phase)).first()
+                is not None
+            ):
                 return True
         time.sleep(0.05)
     return False
@@ -50,7 +53,9 @@ def test_a_reading_is_in_the_tree(instance: Settings, world: World, capsys: pyte
     phases = [entry.get("what") or entry["kind"] for entry in told(capsys, audit.show, instance, [transfer])["entries"]]
     assert phases == ["intent", "outcome", "body-view"]
     with pytest.raises(SystemExit) as end:
-        audit_verify.of_database(instance, None, audit_verify.Asked(None, [], None, None, True), vouchers_of(None, 1, None, True))
+        audit_verify.of_database(
+            instance, None, audit_verify.Asked(None, [], None, None, True), vouchers_of(None, 1, None, True)
+        )
     said = capsys.readouterr().out
     assert end.value.code == 0, said
     kept = told(capsys, vault.status, instance)

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.ids import new_id
-from gateway import recovery
-from gateway.audit import lease as leases
-from gateway.journal import tables
+from gateway.audit.log import lease as leases
 from gateway.journal.database import lock_of, writing
-from gateway.keeper import Keeper
+from gateway.journal.schema import tables
+from gateway.keeper import recovery
+from gateway.keeper.leader import Keeper
 from tests.journal.databases import transfer_row
 
 DAY = 86_400.0
@@ -37,7 +37,9 @@ class Machine:
             connection.execute(insert(tables.process).values(row))
         sequencer = log.sequencer()
         sequencer._clock = lambda: self.clock
-        self.keeper = Keeper(log.engine, lock_of(log.engine), name, sequencer, clock=lambda: self.clock, monotonic=lambda: self.time)
+        self.keeper = Keeper(
+            log.engine, lock_of(log.engine), name, sequencer, clock=lambda: self.clock, monotonic=lambda: self.time
+        )
 
     def pass_time(self, seconds: float) -> None:
         """A tick a second, as it does by itself."""
@@ -117,7 +119,12 @@ def test_a_clock_ahead_does_not_make_messages_acceptable_again(free: Any) -> Non
     """Of the keeper alone, or for a while of the whole machine: the keys of messages that doors would still take are not forgotten."""
     now = free.clock[0]
     with writing(free.engine) as connection:
-        for key, expires in ((b"long expired", now - 700), (b"just expired", now - 5), (b"good", now + 280), (b"newest", now + 300)):
+        for key, expires in (
+            (b"long expired", now - 700),
+            (b"just expired", now - 5),
+            (b"good", now + 280),
+            (b"newest", now + 300),
+        ):
             connection.execute(insert(tables.replay).values(key=key, expires=expires))
     ahead = Machine(free, "keeper-a", 7 * DAY)
     ahead.pass_time(30)
@@ -137,7 +144,9 @@ def test_a_clock_behind_forgets_nothing_too_early_either(free: Any) -> None:
 
 
 @pytest.mark.parametrize(("open_for", "state"), [(2.0, "forwarding"), (recovery.FORGOTTEN_SECONDS + 2, "in-doubt")])
-def test_what_a_living_door_has_in_hand_is_not_taken_from_it_by_another_clock(free: Any, open_for: float, state: str) -> None:
+def test_what_a_living_door_has_in_hand_is_not_taken_from_it_by_another_clock(
+    free: Any, open_for: float, state: str
+) -> None:
     """How long a transfer is open is told by the door's own clock, whatever the keeper's says."""
     door, keeper = Machine(free, "door-a"), Machine(free, "keeper-a", DAY)
     row = transfer_row("door-a", id=new_id(), idempotent=False)._replace(committed=door.clock - open_for)

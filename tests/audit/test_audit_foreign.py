@@ -13,10 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pymerkle import InmemoryTree, verify_consistency
 
-from examples.clients.audit import consistent
-from gateway.audit.folder import Wanted, export
-from gateway.audit.proofs import consistency, newest
-from security.checkpoint import vkey
+from gateway.audit.log.proofs import consistency, newest
+from gateway.audit.verify.folder import Wanted, export
+from gateway.sample_client.audit import consistent
+from security.transparency.checkpoint import vkey
 from tests.journal.databases import log_row
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "audit-log.md"
@@ -85,9 +85,9 @@ def test_spicy_litetlog_accepts_what_is_genuine_and_nothing_else(exported: Path)
 
 def test_by_hand_as_the_page_says(exported: Path, tmp_path: Path) -> None:
     found = re.search(r"```bash\n(# by-hand\.sh.*?)```", PAGE.read_text("utf-8"), re.S)
-    assert found is not None and found[1] == resources.files("gateway.audit").joinpath("by-hand.sh").read_text("utf-8"), (
-        "as packages hold it"
-    )
+    assert found is not None and found[1] == resources.files("gateway.audit").joinpath("by-hand.sh").read_text(
+        "utf-8"
+    ), "as packages hold it"
     script = tmp_path / "by-hand.sh"
     script.write_text(found[1], "utf-8")
 
@@ -95,7 +95,9 @@ def test_by_hand_as_the_page_says(exported: Path, tmp_path: Path) -> None:
         proof = entry.with_name(entry.name.removesuffix(".json") + ".tlog-proof")
         command = ["bash", str(script), str(exported.parents[1] / key), str(entry), str(proof)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert (done.returncode == 0) == ("in the log of localhost/lgsp-test, under its checkpoint of 300 entries" in done.stdout), done
+        assert (done.returncode == 0) == (
+            "in the log of localhost/lgsp-test, under its checkpoint of 300 entries" in done.stdout
+        ), done
         return done.returncode == 0
 
     for name in ("t0", "t299"):
@@ -140,7 +142,9 @@ def test_consistency_between_any_two_sizes_of_the_tree_that_pymerkle_builds(sqli
             roots = theirs.get_root(old), theirs.get_root(new)
             assert consistent(old, roots[0], new, roots[1], proof)
             if old < new:
-                verify_consistency(*roots, theirs.prove_consistency(old, new))  # pymerkle's own word on the same two roots
+                verify_consistency(
+                    *roots, theirs.prove_consistency(old, new)
+                )  # pymerkle's own word on the same two roots
                 assert not consistent(old, roots[1], new, roots[0], proof) and not consistent(
                     old, roots[0], new, roots[1], [*proof, roots[0]]
                 )

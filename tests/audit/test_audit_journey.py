@@ -6,15 +6,15 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from contracts.base.ids import new_id
-from gateway.audit.index import Indexer
-from gateway.audit.journey import Journey, of_message, of_transfer
-from gateway.audit.search import reading
+from gateway.audit.search.index import Indexer
+from gateway.audit.search.journey import Journey, of_message, of_transfer
+from gateway.audit.search.search import reading
 from gateway.commands.audit import entries_of
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from security import entry as form
+from security.transparency import entry as form
 from tests.audit import making
 from tests.journal.databases import transfer_row
 
@@ -28,12 +28,28 @@ def story() -> list[form.Entry]:
     digest = form.Digest(bytes(32), 9)
 
     def refusal(id: str, at: float, message: str, caller: form.Caller = CALLER) -> form.Refusal:
-        return form.Refusal(id, at, "rest", "body.invalid", 400, caller, None, "field-report/v1", "createRequest", message)
+        return form.Refusal(
+            id, at, "rest", "body.invalid", 400, caller, None, "field-report/v1", "createRequest", message
+        )
 
     return [
         refusal(REFUSED, START, MESSAGE),
-        form.Intent(ONE, START + 1, "rest", CALLER, "field-report/v1", "createRequest", "sha256:0", MESSAGE, "G-1", "do-thi", digest),
-        refusal(OTHER, START + 2, MESSAGE, form.Caller("H14.2", "canh-bao")),  # of another system: its id is its own affair
+        form.Intent(
+            ONE,
+            START + 1,
+            "rest",
+            CALLER,
+            "field-report/v1",
+            "createRequest",
+            "sha256:0",
+            MESSAGE,
+            "G-1",
+            "do-thi",
+            digest,
+        ),
+        refusal(
+            OTHER, START + 2, MESSAGE, form.Caller("H14.2", "canh-bao")
+        ),  # of another system: its id is its own affair
         form.Note(ONE, START + 3, "queued", "gateway", {"failure": "provider.down", "provider": "do-thi"}),
         form.Note(new_id(), START + 4, "export", "command line", {"entries": 3}),
         form.Outcome(ONE, START + 5, 200, "do-thi", sent=digest, came_back=digest, answered=digest),
@@ -52,7 +68,9 @@ def told(kept_database: Engine, request: pytest.FixtureRequest) -> Engine:
             connection.execute(table.delete())
         making.write(connection, [(START + at, each) for at, each in enumerate(frozen[:-1])])
         append(connection, [LogRow(*frozen[-1])])
-        row = transfer_row("door-1", id=ONE, message="PA-1", state="answered")._asdict() | {"receipt": '{"intent": "AA=="}'}
+        row = transfer_row("door-1", id=ONE, message="PA-1", state="answered")._asdict() | {
+            "receipt": '{"intent": "AA=="}'
+        }
         connection.execute(insert(tables.transfer).values(row))
         connection.execute(
             insert(tables.queue).values(
@@ -60,9 +78,13 @@ def told(kept_database: Engine, request: pytest.FixtureRequest) -> Engine:
             )
         )
         for part in ("answer", "request"):
-            connection.execute(insert(tables.vault).values(id=f"{ONE}/{part}", key_id="2026-11-24.standard", size=7, sealed=b"sealed"))
+            connection.execute(
+                insert(tables.vault).values(id=f"{ONE}/{part}", key_id="2026-11-24.standard", size=7, sealed=b"sealed")
+            )
         connection.execute(
-            insert(tables.feed_event).values(contract="field-report/v1", offset=5, transfer=ONE, event="{}", body_ref="b", sequenced=START)
+            insert(tables.feed_event).values(
+                contract="field-report/v1", offset=5, transfer=ONE, event="{}", body_ref="b", sequenced=START
+            )
         )
     Indexer(kept_database, None).step(None)
     if request.param:
@@ -77,10 +99,19 @@ def kinds(journey: Journey) -> list[tuple[int | None, str]]:
 def test_a_transfer_by_any_of_its_ids(told: Engine) -> None:
     with reading(told) as connection:
         whole = of_transfer(connection, ONE)
-        assert kinds(whole) == [(0, "refusal"), (1, "intent"), (3, "queued"), (5, "outcome"), (6, "repeat"), (None, "body-view")]
+        assert kinds(whole) == [
+            (0, "refusal"),
+            (1, "intent"),
+            (3, "queued"),
+            (5, "outcome"),
+            (6, "repeat"),
+            (None, "body-view"),
+        ]
         assert whole.row is not None and whole.row["state"] == "answered"
         assert whole.queue is not None and whole.queue["tries"] == 2
-        assert [each["part"] for each in whole.vault] == ["answer", "request"] and all("sealed" not in each for each in whole.vault)
+        assert [each["part"] for each in whole.vault] == ["answer", "request"] and all(
+            "sealed" not in each for each in whole.vault
+        )
         assert [(each["contract"], each["offset"]) for each in whole.feed] == [("field-report/v1", 5)]
         assert of_transfer(connection, AGAIN) == whole  # the id of its repeat
         assert of_message(connection, MESSAGE, "phan-anh") == [whole] == of_message(connection, MESSAGE, None)
@@ -99,4 +130,6 @@ def test_show_has_the_repeats_and_notes_that_the_journey_has(told: Engine) -> No
     with reading(told) as connection:
         shown = [(each["index"], each["kind"]) for each in entries_of(connection, ONE)]
         assert shown == [(1, "intent"), (3, "note"), (5, "outcome"), (6, "repeat"), (None, "note")]
-        assert [each["kind"] for each in entries_of(connection, AGAIN)] == ["repeat"] and entries_of(connection, new_id()) == []
+        assert [each["kind"] for each in entries_of(connection, AGAIN)] == ["repeat"] and entries_of(
+            connection, new_id()
+        ) == []

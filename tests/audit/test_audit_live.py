@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from examples import messages
 from examples.story import World
-from gateway.audit.logkey import LogKey
-from gateway.audit.verify import NO_ENTRIES
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.verify.verify import NO_ENTRIES
 from gateway.cli import app
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 
 pytestmark = pytest.mark.server
@@ -32,7 +32,12 @@ def place(world: World) -> dict[str, str]:
     """Where the log is, and what is known of it from elsewhere."""
     about = json.loads((world.identities / CENTRE / "system.json").read_text("utf-8"))
     folder = world.identities / CENTRE
-    return {"url": about["gateway"], "vkey": str(folder / "log.vkey"), "ca": str(folder / "ca.crt"), "identity": str(folder)}
+    return {
+        "url": about["gateway"],
+        "vkey": str(folder / "log.vkey"),
+        "ca": str(folder / "ca.crt"),
+        "identity": str(folder),
+    }
 
 
 def test_over_http(world: World, place: dict[str, str], tmp_path: Path) -> None:
@@ -50,7 +55,9 @@ def test_over_http(world: World, place: dict[str, str], tmp_path: Path) -> None:
     assert code == 1 and told["error"]["code"] == "audit.not-yours"
 
 
-def test_an_export_is_checked_elsewhere_and_stands_in_the_log(world: World, place: dict[str, str], tmp_path: Path) -> None:
+def test_an_export_is_checked_elsewhere_and_stands_in_the_log(
+    world: World, place: dict[str, str], tmp_path: Path
+) -> None:
     answer = world.rest("y-te").call("GET", messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3"))
     assert answer.receipt is not None
     transfer = answer.receipt.transfer
@@ -58,7 +65,9 @@ def test_an_export_is_checked_elsewhere_and_stands_in_the_log(world: World, plac
 
     def logged() -> bool:
         code, told = lgsp("show", transfer, *data)
-        return code == 0 and len(told[0]["entries"]) == 2 and all(each["index"] is not None for each in told[0]["entries"])
+        return (
+            code == 0 and len(told[0]["entries"]) == 2 and all(each["index"] is not None for each in told[0]["entries"])
+        )
 
     world.wait("both entries in the log", logged)
     code, (told,) = lgsp("export", str(tmp_path / "all"), *data, "--from", "0", "--transfer", transfer)
@@ -73,11 +82,19 @@ def test_an_export_is_checked_elsewhere_and_stands_in_the_log(world: World, plac
     assert code == 0 and told["ok"], told
 
 
-def test_followed_over_http_and_a_fork_is_objected_to(world: World, place: dict[str, str], instance: Settings, tmp_path: Path) -> None:
+def test_followed_over_http_and_a_fork_is_objected_to(
+    world: World, place: dict[str, str], instance: Settings, tmp_path: Path
+) -> None:
     people = ["--url", f"http://localhost:{instance.desk_port}", "--vkey", place["vkey"]]
     once = ["watch", *people, "--once", "--state", str(tmp_path / "state")]
     code, told = lgsp(*once)
-    assert code == 0 and told[-1]["ok"] and told[-1]["size"] > 0 and told[0]["event"] == "checkpoint" and told[0]["before"] is None
+    assert (
+        code == 0
+        and told[-1]["ok"]
+        and told[-1]["size"] > 0
+        and told[0]["event"] == "checkpoint"
+        and told[0]["before"] is None
+    )
     world.rest("y-te").call("GET", messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3"))
     before = told[-1]["size"]
 
@@ -93,8 +110,15 @@ def test_followed_over_http_and_a_fork_is_objected_to(world: World, place: dict[
     kept.write_text(key.sign(3, b"\x07" * 32), "utf-8")
     for _ in range(2):
         code, told = lgsp(*once)
-        assert code == 1 and told[-1]["ok"] is False and told[-1]["error"]["code"] == "client.log-forked" and told[-1]["error"]["next"]
-    code, told = lgsp("watch", "--data", str(world.data), "--vkey", place["vkey"], "--once", "--state", str(tmp_path / "state"))
+        assert (
+            code == 1
+            and told[-1]["ok"] is False
+            and told[-1]["error"]["code"] == "client.log-forked"
+            and told[-1]["error"]["next"]
+        )
+    code, told = lgsp(
+        "watch", "--data", str(world.data), "--vkey", place["vkey"], "--once", "--state", str(tmp_path / "state")
+    )
     assert code == 1 and told[-1]["error"]["code"] == "client.log-forked"
 
 

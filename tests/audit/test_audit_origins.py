@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
-from gateway.audit import origins
-from gateway.audit.verify import verify_log
-from gateway.journal import tables
+from gateway.audit.log import origins
+from gateway.audit.verify.verify import verify_log
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 
 
 def test_cosigned_checkpoints_go_with_the_log_that_ended(make_log: Callable[[], Any]) -> None:
@@ -33,7 +33,9 @@ def test_cosigned_checkpoints_go_with_the_log_that_ended(make_log: Callable[[], 
         ended = origins.end(connection, log.key.origin, log.key.vkey, 2.0)
     assert ended.size == 3 and ended.note == notes[3] + line
     with log.engine.connect() as connection:
-        kept = dict(connection.execute(select(tables.past_checkpoint.c.size, tables.past_checkpoint.c.note)).tuples().all())
+        kept = dict(
+            connection.execute(select(tables.past_checkpoint.c.size, tables.past_checkpoint.c.note)).tuples().all()
+        )
         assert {size: kept[size] for size in notes} == {size: note + line for size, note in notes.items()}
         for table in (tables.cosigned, tables.vouching, tables.log_entry, tables.log_tile, tables.checkpoint):
             assert connection.scalar(select(func.count()).select_from(table)) == 0
@@ -41,6 +43,8 @@ def test_cosigned_checkpoints_go_with_the_log_that_ended(make_log: Callable[[], 
         report = verify_log(connection, log.key.vkey, kept=notes[2])
         assert report.ok and report.size == 3, report.wrong
         connection.rollback()
-        assert verify_log(connection, log.key.vkey).ok, "a reader that ends its transactions still sees the log that ended"
+        assert verify_log(connection, log.key.vkey).ok, (
+            "a reader that ends its transactions still sees the log that ended"
+        )
     with log.engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(tables.log_entry)) == 0, "and nobody after it does"

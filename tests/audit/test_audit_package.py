@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from examples.story import World
-from examples.stranger.check import check, read_package
+from gateway.audit.verifier.check import check, read_package
 from tests.audit.packaging import REASON, Files, reasons, wrong
 from tests.audit.stamping import Authority
 
@@ -37,14 +37,18 @@ def _expected(note: str, revoked: set[str]) -> bool:
 
 
 @pytest.mark.parametrize("name", ["dispatch", "query"])
-def test_a_stranger_finds_it_sound(world: World, packages: dict[str, Path], trusted: tuple[str, bytes], name: str) -> None:
+def test_a_stranger_finds_it_sound(
+    world: World, packages: dict[str, Path], trusted: tuple[str, bytes], name: str
+) -> None:
     found = check(read_package(packages[name]), *trusted)
     with sqlite3.connect(f"file:{world.data / 'lgsp.db'}?mode=ro", uri=True) as connection:
         revoked = {row[0] for row in connection.execute("SELECT key_id FROM system_key WHERE state = 'revoked'")}
     assert found.ok and not [note for note in found.notes if not _expected(note, revoked)], (wrong(found), found.notes)
     names = [each["name"] for each in found.checks]
     assert {f"messages/{part}.http, signature" for part in ("request", "forwarded", "provider-answer")} <= set(names)
-    assert sum(name.startswith("messages/") and "signature" not in name for name in names) == 4, "each digest of the log was compared"
+    assert sum(name.startswith("messages/") and "signature" not in name for name in names) == 4, (
+        "each digest of the log was compared"
+    )
 
 
 def test_the_program_inside_says_so_too(packages: dict[str, Path], trusted: tuple[str, bytes], tmp_path: Path) -> None:
@@ -83,7 +87,9 @@ def test_a_stranger_follows_its_page_word_by_word(
         (tmp_path / authorities).write_bytes(trusted[1])
     (tmp_path / "python3").symlink_to(sys.executable)
     entries = [json.loads(path.read_bytes()) for path in (folder / "entries").glob("*.json")]
-    logged = {part: entry[part]["sha256"] for entry in entries for part in ("in", "sent", "back", "out") if part in entry}
+    logged = {
+        part: entry[part]["sha256"] for entry in entries for part in ("in", "sent", "back", "out") if part in entry
+    }
     blocks = re.findall(r"```sh\n(.*?)```", (folder / page).read_text("utf-8"), re.S)
     assert len(blocks) == 5
     said = []
@@ -97,7 +103,9 @@ def test_a_stranger_follows_its_page_word_by_word(
         if parts := re.findall(r"^salted .*# (\w+)$", block, re.M):
             assert dict(zip(parts, done.stdout.split()[::2], strict=True)) == logged
     whole = "".join(said)
-    assert "the package holds / gói đúng" in whole and whole.count("in the log of ") == 2 and whole.count(".crt: OK") >= 4
+    assert (
+        "the package holds / gói đúng" in whole and whole.count("in the log of ") == 2 and whole.count(".crt: OK") >= 4
+    )
 
 
 def test_a_mistaken_file_from_elsewhere_is_wrong_usage_and_no_forgery(
@@ -113,12 +121,16 @@ def test_a_mistaken_file_from_elsewhere_is_wrong_usage_and_no_forgery(
         (["--vkey", "binary"], "--vkey is no verifier key"),
         (["--vkey", "a+b+c"], "--vkey is no verifier key"),
     ):
-        command = [sys.executable, "-m", "examples.stranger.check", str(packages["query"]), *words]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        command = [sys.executable, "-m", "gateway.audit.verifier.check", str(packages["query"]), *words]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
         assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr and not done.stdout, done
 
 
-def test_what_cannot_be_looked_at_is_no_forgery(packages: dict[str, Path], trusted: tuple[str, bytes], tmp_path: Path) -> None:
+def test_what_cannot_be_looked_at_is_no_forgery(
+    packages: dict[str, Path], trusted: tuple[str, bytes], tmp_path: Path
+) -> None:
     """Without lxml a SOAP message's signature is unseen: neither held nor wrong."""
     (tmp_path / "lxml.py").write_text("raise ImportError")
     (tmp_path / "authorities.pem").write_bytes(trusted[1])
@@ -135,10 +147,15 @@ def test_what_cannot_be_looked_at_is_no_forgery(packages: dict[str, Path], trust
         str(tmp_path / "authorities.pem"),
         "--json",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}
+    )
     told = json.loads(done.stdout)
     assert done.returncode == 3 and not told["ok"] and all(each["ok"] for each in told["checks"])
-    assert [each.partition(",")[0] for each in told["unseen"]] == ["messages/forwarded.http", "messages/provider-answer.http"]
+    assert [each.partition(",")[0] for each in told["unseen"]] == [
+        "messages/forwarded.http",
+        "messages/provider-answer.http",
+    ]
 
 
 def test_what_the_package_says_of_itself_is_named_as_such(files: Files) -> None:
@@ -153,7 +170,9 @@ def test_that_it_was_made_is_in_the_log(world: World, packages: dict[str, Path])
 
 def test_only_its_owner_reads_a_package(world: World, packages: dict[str, Path], tmp_path: Path) -> None:
     transfer = json.loads(read_package(packages["query"])["manifest.json"])["transfer"]
-    assert world.lgsp("audit", "package", transfer, str(tmp_path / "p"), "--reason", "Xem quyền tệp", "--data", str(world.data))["ok"]
+    assert world.lgsp(
+        "audit", "package", transfer, str(tmp_path / "p"), "--reason", "Xem quyền tệp", "--data", str(world.data)
+    )["ok"]
     modes = {path.stat().st_mode & 0o777 for path in [tmp_path / "p", *(tmp_path / "p").rglob("*")]}
     assert modes == {0o700, 0o600} and packages["query"].stat().st_mode & 0o777 == 0o600
 
@@ -175,7 +194,9 @@ def test_spicy_agrees(files: Files, trusted: tuple[str, bytes], tmp_path: Path) 
 def test_by_hand(files: Files, tmp_path: Path) -> None:
     """What the page tells people to type: the leaf and a digest, with openssl and sha256sum."""
     entry = next(each for each in files if each.startswith("entries/") and "outcome" in each and each.endswith(".json"))
-    leaf = subprocess.run(["openssl", "dgst", "-sha256", "-binary"], input=b"\0" + files[entry], capture_output=True, check=True).stdout
+    leaf = subprocess.run(
+        ["openssl", "dgst", "-sha256", "-binary"], input=b"\0" + files[entry], capture_output=True, check=True
+    ).stdout
     assert base64.b64encode(leaf) == base64.b64encode(hashlib.sha256(b"\0" + files[entry]).digest())
     salted = bytes.fromhex(files["messages/salt"].decode()) + files["messages/answer.json"]
     digest = subprocess.run(["sha256sum"], input=salted, capture_output=True, check=True).stdout.split()[0].decode()
@@ -183,7 +204,9 @@ def test_by_hand(files: Files, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(files["certificates/authorities.pem"])
     for name in (each for each in files if each.endswith(".crt")):
         (tmp_path / "one.crt").write_bytes(files[name])
-        subprocess.run(["openssl", "verify", "-CAfile", "ca.pem", "one.crt"], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(
+            ["openssl", "verify", "-CAfile", "ca.pem", "one.crt"], cwd=tmp_path, check=True, capture_output=True
+        )
 
 
 def test_a_time_stamp_goes_along_and_openssl_accepts_it(
@@ -192,17 +215,38 @@ def test_a_time_stamp_goes_along_and_openssl_accepts_it(
     transfer = json.loads(read_package(packages["query"])["manifest.json"])["transfer"]
     data = ("--data", str(world.data))
     with Authority(tmp_path / "tsa") as authority:
-        chosen = {"LGSP_STAMP_URL": authority.url, "LGSP_STAMP_ANCHORS": str(authority.anchors), "LGSP_STAMP_POLICY": "flagged"}
+        chosen = {
+            "LGSP_STAMP_URL": authority.url,
+            "LGSP_STAMP_ANCHORS": str(authority.anchors),
+            "LGSP_STAMP_POLICY": "flagged",
+        }
         command = [*world.command, "audit", "stamp", "--now", "--json", *data]
         stamped = json.loads(subprocess.run(command, capture_output=True, env=os.environ | chosen).stdout)
     assert stamped["stamped"], stamped
-    assert world.lgsp("audit", "package", transfer, str(tmp_path / "stamped"), "--reason", "Có dấu thời gian", *data)["ok"]
+    assert world.lgsp("audit", "package", transfer, str(tmp_path / "stamped"), "--reason", "Có dấu thời gian", *data)[
+        "ok"
+    ]
     files = read_package(tmp_path / "stamped")
     found = check(files, *trusted)
-    assert found.ok and f"{stamped['size']} entries" in next(each["detail"] for each in found.checks if each["name"] == "log/checkpoint")
+    assert found.ok and f"{stamped['size']} entries" in next(
+        each["detail"] for each in found.checks if each["name"] == "log/checkpoint"
+    )
     log = tmp_path / "stamped" / "log"
-    verify = ["openssl", "ts", "-verify", "-data", "checkpoint", "-in", "checkpoint.tsr", "-CAfile", str(authority.anchors)]
-    assert subprocess.run(verify, cwd=log, capture_output=True).returncode == 0 and b"openssl ts -verify" in files["README.vi.md"]
+    verify = [
+        "openssl",
+        "ts",
+        "-verify",
+        "-data",
+        "checkpoint",
+        "-in",
+        "checkpoint.tsr",
+        "-CAfile",
+        str(authority.anchors),
+    ]
+    assert (
+        subprocess.run(verify, cwd=log, capture_output=True).returncode == 0
+        and b"openssl ts -verify" in files["README.vi.md"]
+    )
     (log / "checkpoint").write_bytes(files["log/checkpoint"] + b"\n")
     assert subprocess.run(verify, cwd=log, capture_output=True).returncode != 0
 
@@ -210,13 +254,27 @@ def test_a_time_stamp_goes_along_and_openssl_accepts_it(
 @pytest.mark.parametrize(("reason", "code"), [("ngắn", "vault.no-reason"), ("", "vault.no-reason")])
 def test_no_package_without_a_reason(world: World, tmp_path: Path, reason: str, code: str) -> None:
     found = world.lgsp(
-        "audit", "package", "01935b6e-0000-7000-8000-000000000001", str(tmp_path / "p"), "--reason", reason, "--data", str(world.data)
+        "audit",
+        "package",
+        "01935b6e-0000-7000-8000-000000000001",
+        str(tmp_path / "p"),
+        "--reason",
+        reason,
+        "--data",
+        str(world.data),
     )
     assert found["error"]["code"] == code and not (tmp_path / "p").exists()
 
 
 def test_a_transfer_that_is_none(world: World, tmp_path: Path) -> None:
     found = world.lgsp(
-        "audit", "package", "01935b6e-0000-7000-8000-000000000001", str(tmp_path / "p"), "--reason", REASON, "--data", str(world.data)
+        "audit",
+        "package",
+        "01935b6e-0000-7000-8000-000000000001",
+        str(tmp_path / "p"),
+        "--reason",
+        REASON,
+        "--data",
+        str(world.data),
     )
     assert found["error"]["code"] == "audit.not-logged" and not any(tmp_path.iterdir())

@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from examples.clients import httpsig
-from examples.clients.signing import Signer
 from examples.story import World
-from examples.stranger.check import Unreadable, check, read_package
-from examples.stranger.findings import Findings
-from examples.stranger.messages import read_http
+from gateway.audit.verifier.check import Unreadable, check, read_package
+from gateway.audit.verifier.findings import Findings
+from gateway.audit.verifier.messages import read_http
+from gateway.sample_client import httpsig
+from gateway.sample_client.signing import Signer
 from tests.audit.packaging import REASON, Files, reasons, wrong
 
 pytestmark = pytest.mark.server
@@ -41,7 +41,9 @@ def _last_digit(data: bytes) -> bytes:
 
 def _signature_off(data: bytes) -> bytes:
     head, parted, body = data.partition(b"\r\n\r\n")
-    return b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"signature")) + parted + body
+    return (
+        b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"signature")) + parted + body
+    )
 
 
 def _other_hash(data: bytes) -> bytes:
@@ -56,16 +58,27 @@ def _other_target(data: bytes) -> bytes:
 
 ATTACKS: dict[str, tuple[Callable[[Files], None], str]] = {
     "an entry's byte": (
-        _altered("entries/0", lambda data: data.replace(b'"status":200', b'"status":201').replace(b'"v":1', b'"v":2', 1)),
+        _altered(
+            "entries/0", lambda data: data.replace(b'"status":200', b'"status":201').replace(b'"v":1', b'"v":2', 1)
+        ),
         "entries/",
     ),
     "a proof's hash": (_altered("entries/", _other_hash, ".tlog-proof"), "entries/"),
-    "the checkpoint's size": (_altered("log/checkpoint", lambda data: data.replace(b"\n", b"\n1", 1)), "log/checkpoint"),
+    "the checkpoint's size": (
+        _altered("log/checkpoint", lambda data: data.replace(b"\n", b"\n1", 1)),
+        "log/checkpoint",
+    ),
     "the request's body": (_altered("messages/request.http", _last_digit), "messages/request.http"),
     "the request's target": (_altered("messages/request.http", _other_target), "messages/request.http, signature"),
-    "the request's signature taken off": (_altered("messages/request.http", _signature_off), "messages/request.http, signature"),
+    "the request's signature taken off": (
+        _altered("messages/request.http", _signature_off),
+        "messages/request.http, signature",
+    ),
     "the provider's answer": (_altered("messages/provider-answer.http", _last_digit), "messages/provider-answer.http"),
-    "the answer": (_altered("messages/answer.json", lambda data: data.replace(b"open", b"shut")), "messages/answer.json"),
+    "the answer": (
+        _altered("messages/answer.json", lambda data: data.replace(b"open", b"shut")),
+        "messages/answer.json",
+    ),
     "the salt": (_altered("messages/salt", lambda data: b"00" + data[2:]), "messages/answer.json"),
 }
 
@@ -87,7 +100,9 @@ def test_what_was_done_to_it_is_found(files: Files, trusted: tuple[str, bytes], 
 
 def _manifest_anew(files: Files) -> None:
     manifest = json.loads(files["manifest.json"])
-    manifest["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != "manifest.json"}
+    manifest["files"] = {
+        name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != "manifest.json"
+    }
     files["manifest.json"] = json.dumps(manifest).encode()
 
 
@@ -96,7 +111,7 @@ def test_another_log_of_the_same_name(files: Files, trusted: tuple[str, bytes]) 
     """Whoever forges a whole package brings a key of its own: it is not the one that was given."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from security.checkpoint import vkey
+    from security.transparency.checkpoint import vkey
 
     other = vkey(trusted[0].partition("+")[0], Ed25519PrivateKey.generate().public_key())
     found = check(files, other, trusted[1])
@@ -106,7 +121,7 @@ def test_another_log_of_the_same_name(files: Files, trusted: tuple[str, bytes]) 
 @pytest.mark.attack("evidence")
 def test_an_authority_of_ones_own(files: Files, trusted: tuple[str, bytes], world: World) -> None:
     """With other authorities than those that issued them, no certificate counts, and so no signature."""
-    from security.authority import make_root
+    from security.pki.authority import make_root
 
     root = make_root("Stranger", 1_795_000_000.0)
     found = check(files, trusted[0], root.pem)
@@ -116,7 +131,9 @@ def test_an_authority_of_ones_own(files: Files, trusted: tuple[str, bytes], worl
 @pytest.mark.attack("evidence")
 @pytest.mark.parametrize("part", ["intent", "outcome"])
 def test_an_entry_left_out_with_all_that_speaks_of_it(files: Files, trusted: tuple[str, bytes], part: str) -> None:
-    for name in [each for each in files if each.endswith((f"-{part}.json", f"-{part}.tlog-proof", f"-{part}.json.spicy"))]:
+    for name in [
+        each for each in files if each.endswith((f"-{part}.json", f"-{part}.tlog-proof", f"-{part}.json.spicy"))
+    ]:
         del files[name]
     if (
         part == "outcome"
@@ -133,7 +150,14 @@ def test_an_entry_left_out_with_all_that_speaks_of_it(files: Files, trusted: tup
 
 @pytest.mark.attack("evidence")
 @pytest.mark.parametrize(
-    "name", ["messages/answer-to-citizen.json", "messages/in-doubt-forwarded.http", "messages/canonical.json", "log/other", "note.txt"]
+    "name",
+    [
+        "messages/answer-to-citizen.json",
+        "messages/in-doubt-forwarded.http",
+        "messages/canonical.json",
+        "log/other",
+        "note.txt",
+    ],
 )
 def test_what_would_pass_for_checked(files: Files, trusted: tuple[str, bytes], name: str) -> None:
     files[name] = b'{"forged":true}'
@@ -147,20 +171,30 @@ def test_an_opened_form_beside_what_was_never_encrypted(files: Files, trusted: t
 
 
 @pytest.mark.attack("evidence")
-def test_signed_by_another_system_under_the_callers_key_id(files: Files, trusted: tuple[str, bytes], world: World) -> None:
+def test_signed_by_another_system_under_the_callers_key_id(
+    files: Files, trusted: tuple[str, bytes], world: World
+) -> None:
     """The forger has a certificate of the same authority, and gives its file the name of the caller's key."""
     thief = world.identities / "y-te"
     request = read_http(files["messages/request.http"])
     target = request.target + "?forged=1"
-    headers = {name: value for name, value in request.headers.items() if not name.startswith(("signature", "lgsp-certificate-status"))}
+    headers = {
+        name: value
+        for name, value in request.headers.items()
+        if not name.startswith(("signature", "lgsp-certificate-status"))
+    }
     created = int(httpsig.read_dictionary(request.headers["signature-input"])["sig1"].param("created"))  # type: ignore[union-attr,arg-type]
     key_id = (
-        next(name for name in files if name.startswith("certificates/phan-anh.sign")).removeprefix("certificates/").removesuffix(".crt")
+        next(name for name in files if name.startswith("certificates/phan-anh.sign"))
+        .removeprefix("certificates/")
+        .removesuffix(".crt")
     )
     signer = Signer.from_pem(key_id, (thief / "sign.key").read_bytes(), (thief / "sign.crt").read_bytes())
     message = httpsig.Message(headers, request.method, target)
     headers |= httpsig.sign_request(message, signer, created=created, expires=created + 60, nonce="A" * 24)
-    head = "\r\n".join([f"{request.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())])
+    head = "\r\n".join(
+        [f"{request.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    )
     files["messages/request.http"] = head.encode("latin-1") + b"\r\n\r\n" + request.body
     files[f"certificates/{key_id}.crt"] = (thief / "sign.crt").read_bytes().split(b"-----END CERTIFICATE-----")[
         0
@@ -175,7 +209,9 @@ def test_lists_of_an_authority_that_nobody_trusts(files: Files, trusted: tuple[s
     """It bears the true issuer's name, and takes back, or puts on, a revocation."""
     (issuer,) = {x509.load_der_x509_crl(data).issuer for name, data in files.items() if name == "certificates/sign.crl"}
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(issuer).issuer_name(issuer).public_key(key.public_key()).serial_number(7)
+    builder = (
+        x509.CertificateBuilder().subject_name(issuer).issuer_name(issuer).public_key(key.public_key()).serial_number(7)
+    )
     false = builder.not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1)).sign(key, hashes.SHA256())
     crl = (
         x509.CertificateRevocationListBuilder()
@@ -194,7 +230,14 @@ def test_lists_of_an_authority_that_nobody_trusts(files: Files, trusted: tuple[s
 
 @pytest.mark.attack("evidence")
 @pytest.mark.parametrize(
-    "names", [("p/messages/answer.json", "p/messages/answer.json"), ("p/a", "q/a"), ("p/a", "p/../a"), ("p/a", "p/A"), ("p/a", "p\\b")]
+    "names",
+    [
+        ("p/messages/answer.json", "p/messages/answer.json"),
+        ("p/a", "q/a"),
+        ("p/a", "p/../a"),
+        ("p/a", "p/A"),
+        ("p/a", "p\\b"),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_zips_that_unpack_into_something_else(tmp_path: Path, names: tuple[str, ...]) -> None:
@@ -210,7 +253,9 @@ def test_zips_that_unpack_into_something_else(tmp_path: Path, names: tuple[str, 
     "name", ["messages/salt", "certificates/sign.crl", "certificates/authorities.pem", "log/log.vkey", "manifest.json"]
 )
 @pytest.mark.parametrize("data", [None, b"", b"\xff\x00", b"{}"])
-def test_whatever_is_broken_there_is_a_verdict(files: Files, trusted: tuple[str, bytes], name: str, data: bytes | None) -> None:
+def test_whatever_is_broken_there_is_a_verdict(
+    files: Files, trusted: tuple[str, bytes], name: str, data: bytes | None
+) -> None:
     files.pop(name)
     if data is not None:
         files[name] = data
@@ -218,7 +263,9 @@ def test_whatever_is_broken_there_is_a_verdict(files: Files, trusted: tuple[str,
         _manifest_anew(files)
     check(files)
     found = check(files, *trusted)
-    assert found.checks and (found.ok is False or name in ("log/log.vkey", "certificates/authorities.pem", "certificates/sign.crl"))
+    assert found.checks and (
+        found.ok is False or name in ("log/log.vkey", "certificates/authorities.pem", "certificates/sign.crl")
+    )
 
 
 def _anew(files: Files, trusted: tuple[str, bytes]) -> Findings:
@@ -227,13 +274,17 @@ def _anew(files: Files, trusted: tuple[str, bytes]) -> Findings:
 
 
 @pytest.mark.attack("evidence")
-def test_killed_before_it_stands_it_is_in_the_log_all_the_same(world: World, packages: dict[str, Path], tmp_path: Path) -> None:
+def test_killed_before_it_stands_it_is_in_the_log_all_the_same(
+    world: World, packages: dict[str, Path], tmp_path: Path
+) -> None:
     """The note is written before a body is opened: nothing lies on disk that the log does not know of."""
     transfer = json.loads(read_package(packages["query"])["manifest.json"])["transfer"]
     reason = f"{REASON} {os.urandom(4).hex()}"
     there = tmp_path / "there"
     there.write_text("a file in the way of the folder")
-    found = world.lgsp("audit", "package", transfer, str(there / "package"), "--reason", reason, "--data", str(world.data))
+    found = world.lgsp(
+        "audit", "package", transfer, str(there / "package"), "--reason", reason, "--data", str(world.data)
+    )
     assert found["error"]["code"] == "not-written"
     assert reasons(world, transfer).count(reason) == 1
 

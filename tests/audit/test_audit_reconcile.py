@@ -13,17 +13,27 @@ from sqlalchemy import Engine, insert
 
 from contracts.base.errors import Failure, Finding
 from contracts.base.ids import new_id
-from gateway.audit import origins
-from gateway.audit.index import Indexer
-from gateway.audit.reconcile import Comparison, Line, compare
-from gateway.audit.search import reading
-from gateway.client.reconciliation import RECEIVED, SENT, BadStatement, Claim, Key, Statement, decoded, from_csv, from_json
+from gateway.audit.log import origins
+from gateway.audit.search.index import Indexer
+from gateway.audit.search.reconcile import Comparison, Line, compare
+from gateway.audit.search.search import reading
+from gateway.client.audit.reconciliation import (
+    RECEIVED,
+    SENT,
+    BadStatement,
+    Claim,
+    Key,
+    Statement,
+    decoded,
+    from_csv,
+    from_json,
+)
 from gateway.commands import statement_file
 from gateway.commands.output import told
-from gateway.journal import tables
 from gateway.journal.database import writing
-from security import entry as form
-from security.windows import VIETNAM
+from gateway.journal.schema import tables
+from security.grants.windows import VIETNAM
+from security.transparency import entry as form
 from tests.audit import making
 
 DAY = date(2026, 11, 24)
@@ -45,11 +55,15 @@ class Book:
         self.entries: list[form.Entry] = []
         self.queued: list[str] = []
 
-    def intent(self, message: str, at: float, *, agency: str = "H14.5", system: str = "phan-anh", provider: str = "do-thi") -> str:
+    def intent(
+        self, message: str, at: float, *, agency: str = "H14.5", system: str = "phan-anh", provider: str = "do-thi"
+    ) -> str:
         id = new_id(int(at * 1000))
         caller, digest = form.Caller(agency, system), form.Digest(bytes(32), 9)
         contract, operation = SENDER.contract, SENDER.operation
-        self.entries.append(form.Intent(id, at, "rest", caller, contract, operation, "sha256:0", HASH(message), "G-1", provider, digest))
+        self.entries.append(
+            form.Intent(id, at, "rest", caller, contract, operation, "sha256:0", HASH(message), "G-1", provider, digest)
+        )
         return id
 
     def ended(self, id: str, at: float, failure: str | None = None) -> str:
@@ -72,7 +86,19 @@ class Book:
         caller = form.Caller("H14.5", "phan-anh")
         contract, operation, hashed = SENDER.contract, SENDER.operation, HASH(message)
         self.entries.append(
-            form.Refusal(new_id(int(at * 1000)), at, "rest", "body.invalid", 400, caller, None, contract, operation, hashed, count=times)
+            form.Refusal(
+                new_id(int(at * 1000)),
+                at,
+                "rest",
+                "body.invalid",
+                400,
+                caller,
+                None,
+                contract,
+                operation,
+                hashed,
+                count=times,
+            )
         )
 
     def compare(self, claims: dict[Key, Claim], agency: str = "H14.5", now: float = NEXT_WEEK) -> Comparison:
@@ -122,7 +148,12 @@ def test_the_very_messages_are_named(book: Book) -> None:
     early = book.ended(book.intent("early", clock("23:59:58", 23)), clock("23:59:59", 23))
     line = book.line(SENDER, listed("a", "r", "y", "f", "never", "early"))
     assert line.verdict == "differs" and line.ours == 3 and line.theirs == 6
-    assert dict(line.not_here) == {"r": "refused: body.invalid", "f": "failed", "never": "unknown", "early": "on 2026-11-23"}
+    assert dict(line.not_here) == {
+        "r": "refused: body.invalid",
+        "f": "failed",
+        "never": "unknown",
+        "early": "on 2026-11-23",
+    }
     assert line.not_there == ((lost, ""),)
     told = line.to_json()
     assert told["refused"] == {"body.invalid": 3} and told["failed"] == [failed] and told["numbers"]["not_here"] == 4
@@ -150,8 +181,12 @@ def test_a_message_accepted_before_midnight_counts_on_its_day_whenever_it_ended(
 
 def test_what_is_queued_is_the_senders_from_the_start_and_the_receivers_when_it_arrives(book: Book) -> None:
     waits = book.aside(book.intent("waits", clock("09:00:00")), clock("09:00:01"))
-    dead = book.ended(book.aside(book.intent("dead", clock("09:10:00")), clock("09:10:01")), clock("20:00:00"), "delivery.given-up")
-    arrives = book.ended(book.aside(book.intent("arrives", clock("09:20:00")), clock("09:20:01")), clock("03:00:00", 25))
+    dead = book.ended(
+        book.aside(book.intent("dead", clock("09:10:00")), clock("09:10:01")), clock("20:00:00"), "delivery.given-up"
+    )
+    arrives = book.ended(
+        book.aside(book.intent("arrives", clock("09:20:00")), clock("09:20:01")), clock("03:00:00", 25)
+    )
     sent = book.line(SENDER, listed("waits", "dead", "arrives"))
     assert sent.verdict == "equal"
     assert (sent.counted.waiting, sent.counted.given_up, sent.counted.over_midnight) == ([waits], [dead], [arrives])
@@ -161,7 +196,11 @@ def test_the_receiver_of_what_was_queued(book: Book) -> None:
     waits = book.aside(book.intent("waits", clock("09:00:00")), clock("09:00:01"))
     came = book.ended(book.aside(book.intent("came", clock("22:00:00", 23)), clock("22:00:01", 23)), clock("01:00:00"))
     received = book.line(RECEIVER, listed(came))
-    assert received.verdict == "equal" and received.counted.waiting == [waits] and list(received.counted.accepted) == [came]
+    assert (
+        received.verdict == "equal"
+        and received.counted.waiting == [waits]
+        and list(received.counted.accepted) == [came]
+    )
 
 
 def test_what_is_in_doubt_is_named_and_explains(book: Book) -> None:
@@ -187,7 +226,10 @@ def test_what_one_side_does_not_tell_of_is_a_difference(book: Book) -> None:
 
 def test_nothing_is_told_of_what_is_not_the_receivers(book: Book) -> None:
     foreign = book.intent("x", clock("09:00:00"), provider="kinh-te")
-    assert book.line(RECEIVER, listed(foreign, "no id at all")).not_here == ((foreign, "unknown"), ("no id at all", "unknown"))
+    assert book.line(RECEIVER, listed(foreign, "no id at all")).not_here == (
+        (foreign, "unknown"),
+        ("no id at all", "unknown"),
+    )
 
 
 def test_a_day_that_is_not_over_is_not_compared(book: Book) -> None:
@@ -204,7 +246,9 @@ def test_a_statement_in_every_form() -> None:
         DAY,
     )
     assert lists.claims == {SENDER: listed("a", "b")}  # a repeat counts once
-    numbers = from_csv("﻿direction,operation,contract,system,accepted\nreceived,createRequest,field-report/v1,do-thi,7\n", DAY)
+    numbers = from_csv(
+        "﻿direction,operation,contract,system,accepted\nreceived,createRequest,field-report/v1,do-thi,7\n", DAY
+    )
     assert numbers.claims == {RECEIVER: Claim(7)}
     for each in (lists, numbers):
         assert from_json(each.to_json()) == each
@@ -216,10 +260,16 @@ def test_a_statement_in_every_form() -> None:
         ({"day": "2026-11-24"}, "counts"),
         ({"day": "2026-11-31", "counts": []}, "day"),
         ({"day": "2026-11-24", "counts": [1]}, "counts.0"),
-        ({"day": "2026-11-24", "counts": [{**SENDER._asdict(), "direction": "up", "accepted": 1}]}, "counts.0.direction"),
+        (
+            {"day": "2026-11-24", "counts": [{**SENDER._asdict(), "direction": "up", "accepted": 1}]},
+            "counts.0.direction",
+        ),
         ({"day": "2026-11-24", "counts": [{**SENDER._asdict(), "accepted": -1}]}, "counts.0.accepted"),
         ({"day": "2026-11-24", "counts": [{**SENDER._asdict(), "accepted": True}]}, "counts.0.accepted"),
-        ({"day": "2026-11-24", "counts": [{**SENDER._asdict(), "accepted": 2, "messages": ["a", "a"]}]}, "counts.0.accepted"),
+        (
+            {"day": "2026-11-24", "counts": [{**SENDER._asdict(), "accepted": 2, "messages": ["a", "a"]}]},
+            "counts.0.accepted",
+        ),
         ({"day": "2026-11-24", "counts": [{**SENDER._asdict(), "digests": ["A" * 64]}]}, "counts.0.digests"),
         ({"day": "2026-11-24", "counts": [{**SENDER._asdict(), "accepted": 1}] * 2}, "counts.1"),
     ],
@@ -257,7 +307,8 @@ def test_a_log_that_ended_that_day_is_named_and_not_counted(database: Engine) ->
         found = compare(connection, "H14.5", ["phan-anh"], said, HASH, NEXT_WEEK)
     assert (
         found.differences == 1
-        and "the log tinh.example/lgsp, which ended by a restore (0 entries, 2026-11-24T09:00+07:00" in found.to_json()["notes"][0]
+        and "the log tinh.example/lgsp, which ended by a restore (0 entries, 2026-11-24T09:00+07:00"
+        in found.to_json()["notes"][0]
     )
     with reading(database) as connection:
         for day in (date(2026, 11, 23), date(2026, 11, 25)):
@@ -286,8 +337,16 @@ HEAD = "system;contract;operation;direction;accepted\n"
         (f"{HEAD}a;b;c;sent;1;5\n", "line 2", "6 cells"),
         (f"{HEAD}a;b;c;up;1\n", "line 2, column direction", "text of 2 characters"),
         ("system,contract,operation,direction,message\na,b,c,sent,\n", "line 2, column message", "nothing"),
-        ("system,contract,operation,direction,message\na,b,c,sent," + "m" * 301, "line 2, column message", "text of 301 characters"),
-        ("system,contract,operation,direction,digest\na,b,c,sent,PA-1\n", "line 2, column digest", "text of 4 characters"),
+        (
+            "system,contract,operation,direction,message\na,b,c,sent," + "m" * 301,
+            "line 2, column message",
+            "text of 301 characters",
+        ),
+        (
+            "system,contract,operation,direction,digest\na,b,c,sent,PA-1\n",
+            "line 2, column digest",
+            "text of 4 characters",
+        ),
         (f"{HEAD[:-1]};accepted\na;b;c;sent;1;2\n", "line 1", f"{HEAD[:-1].replace(';', ', ')}, accepted"),
         (f"{HEAD[:-1]};system\na;b;c;sent;1;d\n", "line 1", f"{HEAD[:-1].replace(';', ', ')}, system"),
     ],
@@ -306,13 +365,28 @@ def test_a_table_in_an_encoding_of_old_is_told_where() -> None:
     assert [each.got for each in caught.value.findings] == ["nothing", "nothing"]
 
 
-def test_what_a_statement_names_does_not_speak_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_statement_names_does_not_speak_to_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A file of an agency is a stranger's: its names and ids are shown as text, in the comparison and where they are refused."""
     evil, names = "\x1b]0;x\x07\u202e", ("waiting", "given_up", "in_doubt", "failed", "over_midnight")
-    at = {"system": f"y-te{evil}", "contract": "c/v1", "operation": "o", "direction": "sent", "verdict": "differs", "theirs": 1, "ours": 0}
+    at = {
+        "system": f"y-te{evil}",
+        "contract": "c/v1",
+        "operation": "o",
+        "direction": "sent",
+        "verdict": "differs",
+        "theirs": 1,
+        "ours": 0,
+    }
     lacking = {"not_here": [{"message": f"m{evil}\nALL IS WELL", "reason": "unknown"}], "not_there": [], "refused": {}}
     text = statement_file.text_of(
-        {"agency": "H14", "day": "2026-11-24", "differences": 1, "lines": [{**at, **lacking, **dict.fromkeys(names, [])}]}
+        {
+            "agency": "H14",
+            "day": "2026-11-24",
+            "differences": 1,
+            "lines": [{**at, **lacking, **dict.fromkeys(names, [])}],
+        }
     )
     assert len(text.splitlines()) == 3 and "y-te\\u001b]0;x\\u0007\\u202e" in text and "\\u000aALL IS WELL" in text
     file = tmp_path / "counts.csv"

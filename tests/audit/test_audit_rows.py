@@ -7,17 +7,17 @@ from random import Random
 import pytest
 from sqlalchemy import Engine, delete, insert, select, update
 
-from gateway.audit import facts
-from gateway.audit.index import Indexer, keys_of
-from gateway.audit.rows.findings import MOST, Findings
-from gateway.audit.rows.index import Quick, check_index
-from gateway.audit.rows.quotas import check_quotas
-from gateway.journal import tables
+from gateway.audit.search import facts
+from gateway.audit.search.index import Indexer, keys_of
+from gateway.audit.verify.rows.findings import MOST, Findings
+from gateway.audit.verify.rows.index import Quick, check_index
+from gateway.audit.verify.rows.quotas import check_quotas
 from gateway.journal.append import append
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from security.entry import Caller, Note, Repeat, freeze
-from security.windows import Quota
+from security.grants.windows import Quota
+from security.transparency.entry import Caller, Note, Repeat, freeze
 from tests.audit import making
 from tests.registry.making import NOW, PROVINCE, province
 from tests.registry.making import filled as filled_registry
@@ -86,12 +86,16 @@ def test_readings_of_feeds_and_calls_are_counted_as_they_were_made(counting: Eng
     begins = Quota(100, "month").window(AT).begins
     assert _quotas(counting) == []
     with writing(counting) as connection:
-        for number, facts_of in enumerate([{"grant": "G-0001", "also": [GRANT]}, {"grant": GRANT}, {"grant": "G-0008"}]):
+        for number, facts_of in enumerate(
+            [{"grant": "G-0001", "also": [GRANT]}, {"grant": GRANT}, {"grant": "G-0008"}]
+        ):
             note = freeze(Note(f"n{number}", AT + number, "feed-read", "H14.0/dieu-hanh", facts_of))
             append(connection, [LogRow(*note)])
         repeat = freeze(Repeat("r1", AT + 9, "rest", Caller("H14.0", "dieu-hanh"), "n0", 200))
         append(connection, [LogRow(*repeat)])
-    assert _quotas(counting) == [f"the quota of the grant {GRANT} for H14.0: 0 uses are counted, and the log has 2 in this window"]
+    assert _quotas(counting) == [
+        f"the quota of the grant {GRANT} for H14.0: 0 uses are counted, and the log has 2 in this window"
+    ]
     use = {"grant_id": GRANT, "agency": "H14.0", "per": "month", "begins": begins}
     with writing(counting) as connection:
         connection.execute(insert(tables.quota_use).values(**use, used=2))
@@ -101,7 +105,9 @@ def test_readings_of_feeds_and_calls_are_counted_as_they_were_made(counting: Eng
     assert _quotas(counting) == [], "a repeat may have counted"
     with writing(counting) as connection:
         connection.execute(update(tables.quota_use).values(used=4))
-    assert _quotas(counting) == [f"the quota of the grant {GRANT} for H14.0: 4 uses are counted, and the log has at most 3 in this window"]
+    assert _quotas(counting) == [
+        f"the quota of the grant {GRANT} for H14.0: 4 uses are counted, and the log has at most 3 in this window"
+    ]
 
 
 def _quotas(engine: Engine) -> list[str]:

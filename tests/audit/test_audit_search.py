@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, func, select, update
 
 from contracts.base.errors import Failure
-from gateway.audit import index, search
-from gateway.audit.facts import OUTCOMES
-from gateway.audit.index import Indexer
-from gateway.audit.search import Query
+from gateway.audit.search import index, search
+from gateway.audit.search.facts import OUTCOMES
+from gateway.audit.search.index import Indexer
+from gateway.audit.search.search import Query
 from gateway.commands.audit_search import _cell
-from gateway.journal import tables
 from gateway.journal.database import writing
-from security import entry as form
+from gateway.journal.schema import tables
+from security.transparency import entry as form
 from tests.audit import making
 from tests.size import examples
 
@@ -92,7 +92,9 @@ QUERIES = st.builds(
 
 
 @pytest.mark.parametrize("small", [False, True])
-def test_a_search_finds_what_looking_at_every_entry_finds(filled: Engine, small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_finds_what_looking_at_every_entry_finds(
+    filled: Engine, small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`small`: pages may look at so little that they come short again and again."""
     if small:
         for name, value in {"LOOKS": 20, "RAW_LOOKS": 9, "_RAW": 9, "_PROBE": 5, "_WIDEST": 8}.items():
@@ -112,7 +114,9 @@ def test_a_search_finds_what_looking_at_every_entry_finds(filled: Engine, small:
 
 @pytest.mark.parametrize("oldest_first", [False, True])
 @pytest.mark.parametrize("trouble_first", [False, True])
-def test_a_search_is_of_the_log_as_it_was_when_it_began(database: Engine, oldest_first: bool, trouble_first: bool) -> None:
+def test_a_search_is_of_the_log_as_it_was_when_it_began(
+    database: Engine, oldest_first: bool, trouble_first: bool
+) -> None:
     with writing(database) as connection:
         making.write(connection, LOG[:200])
     query = Query(agency="H14.2", oldest_first=oldest_first, trouble_first=trouble_first)
@@ -137,7 +141,13 @@ def test_a_cursor_serves_its_own_search_only(filled: Engine) -> None:
     with search.reading(filled) as connection:
         cursor = search.search(connection, query, limit=3).next
         assert cursor is not None
-        for other, text in ((replace(query, agency="H14.2"), cursor), (query, cursor[:-6]), (query, "☃"), (query, "W10"), (query, "")):
+        for other, text in (
+            (replace(query, agency="H14.2"), cursor),
+            (query, cursor[:-6]),
+            (query, "☃"),
+            (query, "W10"),
+            (query, ""),
+        ):
             with pytest.raises(Failure) as caught:
                 search.search(connection, other, limit=3, cursor=text)
             assert caught.value.code == "audit.bad-cursor"
@@ -170,7 +180,9 @@ def test_a_falsified_index_shows_nothing_false_and_is_mended(filled: Engine) -> 
     table = tables.log_index
     false = next(idx for idx in range(WIDTH) if idx not in wanted and idx < 300)
     with writing(filled) as connection:
-        connection.execute(update(table).where(table.c.idx == false).values(outcome=OUTCOMES["refused"], agency=index.word("H14.1")))
+        connection.execute(
+            update(table).where(table.c.idx == false).values(outcome=OUTCOMES["refused"], agency=index.word("H14.1"))
+        )
         connection.execute(delete(table).where(table.c.idx == wanted[-1]))
     with search.reading(filled) as connection:
         page = search.search(connection, query, limit=WIDTH)
@@ -186,7 +198,11 @@ def test_words_that_share_a_digest_are_told_apart(filled: Engine, monkeypatch: p
     monkeypatch.setattr(index, "wide", lambda text: 5)
     monkeypatch.setattr(search, "wide", lambda text: 5)
     list(Indexer(filled, None).remake())
-    for query in (Query(agency="H14.1"), Query(agency="H14.5", failure="access.no-grant"), Query(transfer=LOG[40][1].transfer)):
+    for query in (
+        Query(agency="H14.1"),
+        Query(agency="H14.5", failure="access.no-grant"),
+        Query(transfer=LOG[40][1].transfer),
+    ):
         assert pages(filled, query, 9) == making.brute(LOG, query) != []
 
 
@@ -214,7 +230,10 @@ def test_killed_in_the_middle_of_a_step_nothing_is_half_done(filled: Engine, mon
     def killed(*_: Any) -> Any:
         raise Killed
 
-    for held, where in ((None, "gateway.journal.statements.Statements._run"), (object(), "gateway.audit.lease.check")):
+    for held, where in (
+        (None, "gateway.journal.statements.Statements._run"),
+        (object(), "gateway.audit.log.lease.check"),
+    ):
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(where, killed)
             Indexer(filled, None).step(held)  # type: ignore[arg-type]
@@ -235,7 +254,9 @@ def test_an_overtaken_keeper_indexes_nothing(log: Any) -> None:
     assert indexer.step(newer) == 20
 
 
-async def test_the_chore_waits_for_some_to_come_together_and_leaves_time_to_others(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_chore_waits_for_some_to_come_together_and_leaves_time_to_others(
+    log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(index, "LIMIT", 40)
     now = [0.0]
     chore = index.Indexing(Indexer(log.engine, None, limit=40), lambda: now[0])
@@ -275,7 +296,9 @@ def test_no_page_walks_the_log_or_sorts(database: Engine, oldest_first: bool, mo
             text = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
             if "log_index" in text:
                 head = "EXPLAIN QUERY PLAN " if database.dialect.name == "sqlite" else "EXPLAIN "
-                said.append((text, "\n".join(str(row) for row in connection.exec_driver_sql(head + text.replace("%", "%%")))))
+                said.append(
+                    (text, "\n".join(str(row) for row in connection.exec_driver_sql(head + text.replace("%", "%%"))))
+                )
             return execute(statement, *rest)
 
         monkeypatch.setattr(connection, "execute", explained)

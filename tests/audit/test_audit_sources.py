@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
-from gateway.audit.folder import FolderSource, Wanted, export
-from gateway.audit.proofs import newest
-from gateway.audit.remote import RemoteSource
-from gateway.audit.sources import BESIDE, DatabaseSource, NoSource, Signed
-from gateway.audit.tiles import read_path
-from gateway.audit.verify import NO_ENTRIES, Report, verify
+from gateway.audit.log.proofs import newest
+from gateway.audit.log.tiles import read_path
+from gateway.audit.verify.folder import FolderSource, Wanted, export
+from gateway.audit.verify.remote import RemoteSource
+from gateway.audit.verify.sources import BESIDE, DatabaseSource, NoSource, Signed
+from gateway.audit.verify.verify import NO_ENTRIES, Report, verify
 from gateway.client.transport import RawAnswer
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from tests.journal.databases import log_row
 
 SIZE = 700
@@ -70,8 +70,15 @@ def filled(sqlite_log: Any, tmp_path: Path) -> Filled:
 def test_an_export_is_whole_and_needs_no_database(filled: Filled) -> None:
     place = filled.export("out")
     report = filled.check(place, outside=[("the kept checkpoint", filled.kept)])
-    assert report.ok and report.size == SIZE and report.checked["entries"] == SIZE and report.checked["checkpoints from outside"] == 1
-    assert report.notes[0].startswith("698 open, an intent without an outcome so far / còn mở, chưa có kết quả: t0 (entry 0)")
+    assert (
+        report.ok
+        and report.size == SIZE
+        and report.checked["entries"] == SIZE
+        and report.checked["checkpoints from outside"] == 1
+    )
+    assert report.notes[0].startswith(
+        "698 open, an intent without an outcome so far / còn mở, chưa có kết quả: t0 (entry 0)"
+    )
     assert len((place / "entries.ndjson").read_bytes().splitlines()) == SIZE
     assert {str(path.relative_to(place)) for path in (place / "tile").rglob("*") if path.is_file()} == {
         *("tile/0/000", "tile/0/001", "tile/0/002.p/188", "tile/1/000.p/2"),
@@ -105,7 +112,9 @@ def test_each_change_of_an_export_is_named(filled: Filled) -> None:
 def test_half_an_export_is_none_and_a_missing_bundle_is_named(filled: Filled) -> None:
     place = filled.export("out")
     (place / "tile" / "entries" / "001").unlink()
-    assert str(filled.check(place).first_wrong).startswith("the checkpoint of the export signs 700 entries; the export holds 256")
+    assert str(filled.check(place).first_wrong).startswith(
+        "the checkpoint of the export signs 700 entries; the export holds 256"
+    )
     (place / "manifest.json").unlink()
     with pytest.raises(NoSource, match="only half of one"):
         filled.check(place)
@@ -171,7 +180,10 @@ def test_a_range_is_proved_into_the_signed_checkpoint(filled: Filled) -> None:
         row = log_row("t400", "intent", b"forged")
         connection.execute(update(table).where(table.c.idx == 400).values(entry=row.entry, leaf=row.leaf))
     assert filled.database(first=0, last=399).ok, "what was changed lies outside"
-    assert filled.database(first=390, last=410).first_wrong == "entry 400 (transfer t400, intent): its bytes are not those that were signed"
+    assert (
+        filled.database(first=390, last=410).first_wrong
+        == "entry 400 (transfer t400, intent): its bytes are not those that were signed"
+    )
 
 
 def test_a_range_of_tiles_that_do_not_lead_to_the_root(filled: Filled) -> None:
@@ -216,7 +228,9 @@ class Gateway:
         self.asked += paths
         with self.filled.log.engine.connect() as connection:
             return [
-                RawAnswer(404, {}, b"") if path in self.gone else RawAnswer(200, {}, read_path(connection, path.removeprefix("/audit/")))
+                RawAnswer(404, {}, b"")
+                if path in self.gone
+                else RawAnswer(200, {}, read_path(connection, path.removeprefix("/audit/")))
                 for path in paths
             ]
 
@@ -245,12 +259,17 @@ def test_over_http_with_entries(filled: Filled) -> None:
     assert report.ok and report.checked["entries"] == 100
     table = tables.log_entry
     with writing(filled.log.engine) as connection:
-        connection.execute(update(table).where(table.c.idx == 650).values(entry=log_row("t650", "intent", b"forged").entry))
-    assert over_http(filled, True).first_wrong == "entry 650 (transfer t650): the tile holds another hash than its bytes give"
+        connection.execute(
+            update(table).where(table.c.idx == 650).values(entry=log_row("t650", "intent", b"forged").entry)
+        )
+    assert (
+        over_http(filled, True).first_wrong
+        == "entry 650 (transfer t650): the tile holds another hash than its bytes give"
+    )
 
 
 def test_nothing_is_read_by_the_word_of_a_note_that_is_not_the_logs(filled: Filled, tmp_path: Path) -> None:
-    from gateway.audit.logkey import LogKey
+    from gateway.audit.log.logkey import LogKey
 
     stranger = LogKey.open(tmp_path / "stranger.key", filled.log.key.origin)
     for proven in (True, False):
@@ -279,11 +298,14 @@ def written(log: Any, *rows: bytes, phases: Sequence[str] = ()) -> Report:
     """A log whose sequencer was made to take these bytes."""
     from gateway.journal.append import append
     from gateway.journal.write import LogRow
-    from security.merkle import leaf_hash
+    from security.transparency.merkle import leaf_hash
 
     log.sequencer().run_once(log.lease)
     with writing(log.engine) as connection:
-        made = [LogRow("t", phases[at] if phases else f"{'intent' if at == 0 else at}", raw, leaf_hash(raw)) for at, raw in enumerate(rows)]
+        made = [
+            LogRow("t", phases[at] if phases else f"{'intent' if at == 0 else at}", raw, leaf_hash(raw))
+            for at, raw in enumerate(rows)
+        ]
         append(connection, made)
     log.sequencer().run_once(log.lease)
     found: Report = log.verify()
@@ -357,7 +379,11 @@ def test_a_transaction_that_was_handed_over_is_read_in_and_left_open(filled: Fil
     with filled.log.engine.connect() as connection:
         connection.exec_driver_sql("CREATE TEMPORARY VIEW log_entry AS SELECT * FROM main.log_entry WHERE idx < 300")
         report = verify(DatabaseSource(connection), filled.log.key.vkey)
-        assert connection.in_transaction() and report.checked["entries"] == 300 and "signs 700 entries" in str(report.wrong)
+        assert (
+            connection.in_transaction()
+            and report.checked["entries"] == 300
+            and "signs 700 entries" in str(report.wrong)
+        )
     assert filled.database().ok
 
 

@@ -20,17 +20,17 @@ from hypothesis import strategies as st
 from rfc3161_client import VerifierBuilder, decode_timestamp_response
 from sqlalchemy import insert, select, update
 
-from gateway.audit.gate import STAMPS
-from gateway.audit.outside import verify_outside, write_stamp
-from gateway.audit.vouched import standing
-from gateway.journal import tables
+from gateway.audit.witnessing.admission import STAMPS
+from gateway.audit.witnessing.config import standing
+from gateway.audit.witnessing.verify import verify_outside, write_stamp
 from gateway.journal.database import writing
-from gateway.revocation.fetch import open_session
-from gateway.vouching.post import Unreached
-from gateway.vouching.stamps import Authority as Asked
-from security import der
-from security.checkpoint import NoteKey
-from security.timestamp import Stamp, Unstamped, nonce_of, question, read
+from gateway.journal.schema import tables
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.witnessing.post import Unreached
+from gateway.keeper.witnessing.stamps import Authority as Asked
+from security.pki import der
+from security.pki.timestamp import Stamp, Unstamped, nonce_of, question, read
+from security.transparency.checkpoint import NoteKey
 from tests.audit.stamping import DAY, Authority, Stamping, grow, verified_by_openssl
 from tests.size import examples
 
@@ -58,7 +58,17 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 def test_the_question_is_that_of_openssl(tmp_path: Path) -> None:
     """Byte for byte but for the nonce, which openssl chooses."""
     (tmp_path / "data").write_bytes(b"a checkpoint")
-    command = ["openssl", "ts", "-query", "-data", str(tmp_path / "data"), "-sha256", "-cert", "-out", str(tmp_path / "q")]
+    command = [
+        "openssl",
+        "ts",
+        "-query",
+        "-data",
+        str(tmp_path / "data"),
+        "-sha256",
+        "-cert",
+        "-out",
+        str(tmp_path / "q"),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     theirs = (tmp_path / "q").read_bytes()
     assert question(DIGEST, nonce_of(theirs)) == theirs
@@ -81,14 +91,21 @@ def test_der_is_read_as_it_is_written(content: bytes, tag: int) -> None:
 
 @given(st.binary(max_size=60))
 def test_whatever_comes_it_is_der_or_it_is_refused(data: bytes) -> None:
-    for read_it in (lambda: list(der.each(data)), lambda: der.oid(data), lambda: der.time(data), lambda: der.integer(data)):
+    for read_it in (
+        lambda: list(der.each(data)),
+        lambda: der.oid(data),
+        lambda: der.time(data),
+        lambda: der.integer(data),
+    ):
         try:
             read_it()
         except der.BadDer:
             pass
 
 
-@pytest.mark.parametrize("options", [{}, {"chain": False}, {"kind": "ec"}, {"chain": False, "kind": "ec", "ess": "sha1"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"chain": False}, {"kind": "ec"}, {"chain": False, "kind": "ec", "ess": "sha1"}], ids=str
+)
 def test_a_real_authority_is_believed(tmp_path: Path, options: dict[str, Any]) -> None:
     authority = Authority(tmp_path, **options)
     answer = authority.by_openssl(question(DIGEST, NONCE))
@@ -183,14 +200,21 @@ async def test_a_clock_that_is_far_off_is_flagged(file_log: Any, session: Any, a
         assert "clock" in dict(standing(connection, STAMPS).trouble or {})
 
 
-async def test_a_stamp_for_another_digest_or_nonce_is_not_kept(file_log: Any, session: Any, authority: Authority) -> None:
+async def test_a_stamp_for_another_digest_or_nonce_is_not_kept(
+    file_log: Any, session: Any, authority: Authority
+) -> None:
     grow(file_log)
     stamping = Stamping(file_log, session, authority, every=100.0)
     earlier = authority.by_openssl(question(DIGEST, NONCE))
     try:
         for reply, said in (
             (lambda asked: earlier, "digest"),
-            (lambda asked: authority.by_openssl(question(hashlib.sha256((file_log.file.read() or "").encode()).digest(), NONCE)), "nonce"),
+            (
+                lambda asked: authority.by_openssl(
+                    question(hashlib.sha256((file_log.file.read() or "").encode()).digest(), NONCE)
+                ),
+                "nonce",
+            ),
             (lambda asked: b"", "not an answer"),
             (lambda asked: b"x" * 100_000, "longer"),
         ):
@@ -199,11 +223,15 @@ async def test_a_stamp_for_another_digest_or_nonce_is_not_kept(file_log: Any, se
         assert stamping.rows() == []
         await stamping.look(200.0)
         with file_log.engine.connect() as connection:
-            notes = connection.scalars(select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "unwitnessed"))
+            notes = connection.scalars(
+                select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "unwitnessed")
+            )
             assert [json.loads(each)["facts"]["what"] for each in notes] == ["stamps"]
     finally:
         authority.reply = authority.by_openssl
-    assert list(await stamping.look(400.0)) == ["clock"] and len(stamping.rows()) == 1  # it was this test that moved ours
+    assert (
+        list(await stamping.look(400.0)) == ["clock"] and len(stamping.rows()) == 1
+    )  # it was this test that moved ours
 
 
 async def test_a_row_that_claims_more_than_is_stamped(log: Any, session: Any, authority: Authority) -> None:

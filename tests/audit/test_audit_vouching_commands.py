@@ -14,24 +14,24 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
-from gateway.audit.vouched import Standing, anchors_of, witnesses_of
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.witnessing.config import WitnessStatus, anchors_of, witnesses_of
 from gateway.cli import app
 from gateway.doctor import examine
-from gateway.doctor.vouching import settings_of_vouchers, vouching
+from gateway.doctor.witnessing import settings_of_vouchers, vouching
 from gateway.exchange import entries
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
-from gateway.keyring import Keyring
-from gateway.revocation.fetch import open_session
+from gateway.journal.schema import tables
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.witnessing.coverage import keep
+from gateway.keys.keyring import Keyring
 from gateway.sandbox.instance import make_instance
 from gateway.settings import BadSetting, Settings, load, save
-from gateway.vouching.spell import keep
-from security.cosignature import CosignerKey
+from security.transparency.cosignature import CosignerKey
 from tests.audit.stamping import Authority, verified_by_openssl
 from tests.audit.witnessing import Asking, honest
 
@@ -125,7 +125,9 @@ def test_stamping_by_hand(instance: Instance, authority: Authority, lgsp: Lgsp, 
     save(instance.settings)
 
 
-def test_verify_takes_witnesses_and_anchors_from_outside(instance: Instance, authority: Authority, lgsp: Lgsp, tmp_path: Path) -> None:
+def test_verify_takes_witnesses_and_anchors_from_outside(
+    instance: Instance, authority: Authority, lgsp: Lgsp, tmp_path: Path
+) -> None:
     data, vkey = instance.settings.data, Keyring(instance.settings).log_vkey.read_text("ascii").strip()
     instance.grow()
     lgsp(data, "audit", "stamp", "--now")
@@ -137,15 +139,33 @@ def test_verify_takes_witnesses_and_anchors_from_outside(instance: Instance, aut
 
     key = asyncio.run(cosign())
     (tmp_path / "key").write_text(key + "\n")
-    found = lgsp(data, "audit", "verify", "--vkey", vkey, "--witness", str(tmp_path / "key"), "--stamp-anchors", str(authority.anchors))
+    found = lgsp(
+        data,
+        "audit",
+        "verify",
+        "--vkey",
+        vkey,
+        "--witness",
+        str(tmp_path / "key"),
+        "--stamp-anchors",
+        str(authority.anchors),
+    )
     assert found["outside"]["newest"] == {"cosigned checkpoints": instance.size(), "time-stamps": instance.size()}
     other = CosignerKey.make("w.example/b", Ed25519PrivateKey.generate().public_key()).text()
     found = lgsp(data, "audit", "verify", "--vkey", vkey, "--witness", other, code=1)
     assert "0 known witnesses cosigned, and 1 must" in found["first_wrong"]
-    assert "and 2 must" in lgsp(data, "audit", "verify", "--witness", other, "--witness", key, "--quorum", "2", code=1)["first_wrong"]
+    assert (
+        "and 2 must"
+        in lgsp(data, "audit", "verify", "--witness", other, "--witness", key, "--quorum", "2", code=1)["first_wrong"]
+    )
     assert lgsp(data, "audit", "verify", "--witness", key, "--quorum", "2", code=2)["error"]["code"] == "bad-quorum"
-    assert lgsp(data, "audit", "verify", "--witness", vkey, code=2)["error"]["code"] == "bad-key", "the log's own key is no witness's"
-    assert lgsp(data, "audit", "verify", "--stamp-anchors", str(tmp_path / "key"), code=2)["error"]["code"] == "bad-certificates"
+    assert lgsp(data, "audit", "verify", "--witness", vkey, code=2)["error"]["code"] == "bad-key", (
+        "the log's own key is no witness's"
+    )
+    assert (
+        lgsp(data, "audit", "verify", "--stamp-anchors", str(tmp_path / "key"), code=2)["error"]["code"]
+        == "bad-certificates"
+    )
     assert "outside" not in lgsp(data, "audit", "verify")
 
 
@@ -166,7 +186,7 @@ def test_the_doctor_says_who_does_not_vouch(instance: Instance) -> None:
     ):
         with writing(instance.engine) as connection:
             for kind in ("witnesses", "stamps"):
-                keep(connection, kind, Standing(1, now - 9000, behind, None, trouble))
+                keep(connection, kind, WitnessStatus(1, now - 9000, behind, None, trouble))
         found = codes(settings)
         assert set(found) == expected and all("no connection" in each for each in found.values())
     assert {"witness.lacking", "stamp.overdue"} <= {each.kind.code for each in examine(settings, time.time)}
@@ -178,7 +198,10 @@ def test_settings_that_will_not_do(tmp_path: Path, authority: Authority) -> None
     keys = [CosignerKey.make(f"w.example/{name}", Ed25519PrivateKey.generate().public_key()).text() for name in "ab"]
     plain = Settings(tmp_path, witness_policy="closed")
     good = f"https://a.example/w {keys[0]};http://b.example:7380/ {keys[1]}"
-    assert [each.url for each in witnesses_of(replace(plain, witnesses=good))] == ["https://a.example/w", "http://b.example:7380"]
+    assert [each.url for each in witnesses_of(replace(plain, witnesses=good))] == [
+        "https://a.example/w",
+        "http://b.example:7380",
+    ]
     (tmp_path / "two words").write_text("# nhân chứng\n" + good.replace(";", "\n") + "\n")
     assert len(witnesses_of(replace(plain, witnesses=str(tmp_path / "two words"), witness_quorum=2))) == 2
     assert witnesses_of(replace(plain, witness_policy="off", witnesses="nonsense")) == ()
@@ -195,7 +218,9 @@ def test_settings_that_will_not_do(tmp_path: Path, authority: Authority) -> None
     ):
         with pytest.raises(BadSetting, match=said):
             witnesses_of(replace(plain, **bad))  # type: ignore[arg-type]
-    stamped = Settings(tmp_path, stamp_policy="flagged", stamp_url="https://tsa.example", stamp_anchors=str(authority.anchors))
+    stamped = Settings(
+        tmp_path, stamp_policy="flagged", stamp_url="https://tsa.example", stamp_anchors=str(authority.anchors)
+    )
     assert len(anchors_of(stamped)) == 1 and anchors_of(replace(stamped, stamp_policy="off")) == ()
     for bad, said in (
         ({"stamp_url": "file:///etc/passwd"}, "stamp_url"),

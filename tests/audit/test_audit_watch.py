@@ -10,23 +10,23 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from gateway.audit.logkey import LogKey
-from gateway.audit.sources import NotYet
-from gateway.audit.watch import DatabaseLog, Step, look
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.verify.sources import NotYet
+from gateway.audit.verify.watch import DatabaseLog, Step, look
 from gateway.client import LogObjection
-from gateway.client.witness import Witness
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.commands.audit_remote import told
 from gateway.commands.audit_watch import _follow
-from gateway.journal import tables
 from gateway.journal.database import writing
-from security.checkpoint import NoteKey
+from gateway.journal.schema import tables
+from security.transparency.checkpoint import NoteKey
 
 
 def watch(log: Any, state: Path) -> tuple[Step | None, list[int]]:
     """One look, as a new process takes it: with what lies in the folder and nothing else."""
     with log.engine.connect() as connection:
         of = DatabaseLog(connection)
-        step = look(of, Witness(NoteKey.from_text(log.key.vkey), state, time.time))
+        step = look(of, CheckpointMonitor(NoteKey.from_text(log.key.vkey), state, time.time))
         if step is None or step.before is None:
             return step, []
         return step, [index for index, _entry in of.entries(step.before, step.size)]
@@ -69,7 +69,9 @@ def test_a_step_back(followed: tuple[Any, Path]) -> None:
     log, state = followed
     with writing(log.engine) as connection:
         connection.execute(delete(tables.checkpoint))
-        connection.execute(tables.checkpoint.insert().values(size=4, root=b"\0" * 32, note=log.key.sign(4, b"\0" * 32), signed=0.0))
+        connection.execute(
+            tables.checkpoint.insert().values(size=4, root=b"\0" * 32, note=log.key.sign(4, b"\0" * 32), signed=0.0)
+        )
     assert objected(log, state) == ["client.log-rolled-back"] * 2
 
 
@@ -84,7 +86,9 @@ def test_another_key(followed: tuple[Any, Path], tmp_path: Path) -> None:
     log, state = followed
     other = LogKey.open(tmp_path / "other.key", log.key.origin)
     with writing(log.engine) as connection:
-        connection.execute(tables.checkpoint.insert().values(size=11, root=b"\0" * 32, note=other.sign(11, b"\0" * 32), signed=0.0))
+        connection.execute(
+            tables.checkpoint.insert().values(size=11, root=b"\0" * 32, note=other.sign(11, b"\0" * 32), signed=0.0)
+        )
     assert objected(log, state) == ["client.log-key"] * 2
 
 
@@ -100,7 +104,7 @@ class Away:
             raise KeyboardInterrupt
         raise NotYet("the log has no checkpoint yet")
 
-    def see(self, witness: Witness, note: str) -> None:
+    def see(self, witness: CheckpointMonitor, note: str) -> None:
         raise AssertionError("there is nothing to see")
 
     def entries(self, start: int, stop: int) -> Any:

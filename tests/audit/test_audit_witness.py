@@ -25,15 +25,15 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import delete, func, select, update
 
 from contracts.base.errors import Ours
-from gateway.audit.checkpoints import NewestCheckpoint, PublicCheckpoint
-from gateway.audit.gate import WITNESSES, Gate, Licence
-from gateway.audit.vouched import Witness, standing
-from gateway.journal import tables
+from gateway.audit.log.checkpoints import NewestCheckpoint, PublicCheckpoint
+from gateway.audit.witnessing.admission import WITNESSES, AdmissionDeadline, Gate
+from gateway.audit.witnessing.config import Witness, standing
 from gateway.journal.database import writing
-from gateway.revocation.fetch import open_session
-from gateway.vouching.post import trusting
-from security.checkpoint import Checkpoint, sign, split_note, verify
-from security.cosignature import AddCheckpoint, CosignerKey, cosign, quorum
+from gateway.journal.schema import tables
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.witnessing.post import trusting
+from security.transparency.checkpoint import Checkpoint, sign, split_note, verify
+from security.transparency.cosignature import AddCheckpoint, CosignerKey, cosign, quorum
 from tests.audit.witnessing import Asking, answering, honest
 
 NAME = "witness.example/bad"
@@ -55,13 +55,19 @@ def grow(log: Any, count: int = 3) -> None:
 
 async def test_a_quorum_is_collected_and_kept(log: Any, session: Any) -> None:
     grow(log, 5)
-    async with honest(log.folder / "a", "w.example/a", log.key.vkey) as a, honest(log.folder / "b", "w.example/b", log.key.vkey) as b:
+    async with (
+        honest(log.folder / "a", "w.example/a", log.key.vkey) as a,
+        honest(log.folder / "b", "w.example/b", log.key.vkey) as b,
+    ):
         asking = Asking(log, session, [a.witness, b.witness], needed=2)
         assert await asking.ask() == {}
         [(size, note)] = asking.kept()
         assert size == 5 and asking.file.read_text("utf-8") == note
         assert verify(note, log.key.vkey).size == 5
-        assert {each.key.name for each in quorum(note, [a.witness.key, b.witness.key], 2)} == {"w.example/a", "w.example/b"}
+        assert {each.key.name for each in quorum(note, [a.witness.key, b.witness.key], 2)} == {
+            "w.example/a",
+            "w.example/b",
+        }
         grow(log, 600)
         asking.begin()  # another keeper: the witnesses tell it what they hold (409), and it proves the way from there
         assert await asking.ask() == {} and asking.kept()[-1][0] == 605
@@ -93,7 +99,16 @@ def bad_line(kind: str, note: str, key: Ed25519PrivateKey) -> str:
     return {"garbage": "what?\n", "nothing": "", "too long": "\u2014 x AAAAAAAA\n" * 5000}[kind]
 
 
-LIES = ["another log", "another key", "an unknown key", "an old time", "a time to come", "garbage", "nothing", "too long"]
+LIES = [
+    "another log",
+    "another key",
+    "an unknown key",
+    "an old time",
+    "a time to come",
+    "garbage",
+    "nothing",
+    "too long",
+]
 
 
 async def test_a_lie_counts_for_nothing(file_log: Any, session: Any) -> None:
@@ -113,7 +128,12 @@ async def test_a_lie_counts_for_nothing(file_log: Any, session: Any) -> None:
         for kind in LIES:
             key = Ed25519PrivateKey.generate()
             url = await stack.enter_async_context(liar(kind, key))
-            liars.append(Witness(url, CosignerKey.make(NAME if kind != "an unknown key" else kind.replace(" ", "-"), key.public_key())))
+            liars.append(
+                Witness(
+                    url,
+                    CosignerKey.make(NAME if kind != "an unknown key" else kind.replace(" ", "-"), key.public_key()),
+                )
+            )
         for each in liars:  # they share a name, as keys of one witness may: alone, and one after the other
             asking = Asking(log, session, [each])
             assert list(await asking.ask()) == [each.key.name]
@@ -136,10 +156,15 @@ async def test_whoever_does_not_cosign_holds_up_nobody(file_log: Any, session: A
             bad = []
             for status in STATUSES:
                 url = await stack.enter_async_context(failing(status))
-                bad.append(Witness(url, CosignerKey.make(f"w.example/{status}", Ed25519PrivateKey.generate().public_key())))
+                bad.append(
+                    Witness(url, CosignerKey.make(f"w.example/{status}", Ed25519PrivateKey.generate().public_key()))
+                )
             asking = Asking(log, session, [*bad, a.witness])
             assert sorted(await asking.ask()) == sorted(each.key.name for each in bad)
-            assert asking.kept()[0][0] == 3 and len(quorum(asking.kept()[0][1], [each.key for each in asking.witnesses], 1)) == 1
+            assert (
+                asking.kept()[0][0] == 3
+                and len(quorum(asking.kept()[0][1], [each.key for each in asking.witnesses], 1)) == 1
+            )
             assert sorted(asked) == [(status, "/add-checkpoint") for status in STATUSES], (
                 "no redirect is followed, and nothing is tried over"
             )
@@ -232,7 +257,9 @@ async def test_a_row_that_claims_more_than_is_proved_opens_nothing(log: Any, ses
     for at in range(6):
         with writing(log.engine) as connection:
             size = connection.scalar(select(func.max(tables.checkpoint.c.size)))
-            connection.execute(update(tables.vouching).values(size=size, at=moment[0], behind=None if at % 2 else moment[0] + 1e6))
+            connection.execute(
+                update(tables.vouching).values(size=size, at=moment[0], behind=None if at % 2 else moment[0] + 1e6)
+            )
         if at == 3:
             asking.begin()
         moment[0] += 5.0
@@ -249,12 +276,14 @@ async def test_a_row_that_claims_more_than_is_proved_opens_nothing(log: Any, ses
 def log_notes(log: Any) -> list[str]:
     with log.engine.connect() as connection:
         return [
-            bytes(each).decode() for table in (tables.log_entry, tables.log_pending) for each in connection.scalars(select(table.c.entry))
+            bytes(each).decode()
+            for table in (tables.log_entry, tables.log_pending)
+            for each in connection.scalars(select(table.c.entry))
         ]
 
 
 def test_a_licence_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    licence = Licence(tmp_path / "licence", frozenset({WITNESSES}))
+    licence = AdmissionDeadline(tmp_path / "licence", frozenset({WITNESSES}))
     licence.extend(WITNESSES, 1.0)
     assert (tmp_path / "licence").stat().st_mode & 0o777 == 0o600
     (tmp_path / "licence").unlink()
@@ -276,7 +305,7 @@ def test_a_licence_of_a_clock_that_leapt_ahead_opens_nothing_when_it_is_right_ag
     """No keeper runs any more that could take it back: neither now, nor when that time comes, nor in a door that starts meanwhile."""
     moment, ahead, longest = [1_000_000.0], 86_400.0, 60.0
     path = tmp_path / "licence"
-    Licence(path, frozenset({WITNESSES})).extend(WITNESSES, moment[0] + ahead + longest)
+    AdmissionDeadline(path, frozenset({WITNESSES})).extend(WITNESSES, moment[0] + ahead + longest)
     door = Gate(path, lambda: moment[0], longest)
     for later in (0.0, ahead / 2):
         moment[0] += later
@@ -287,7 +316,9 @@ def test_a_licence_of_a_clock_that_leapt_ahead_opens_nothing_when_it_is_right_ag
     moment[0] += ahead / 2
     with pytest.raises(Ours):
         door()
-    Licence(path, frozenset({WITNESSES})).extend(WITNESSES, moment[0] + longest + 1.0)  # a keeper whose clock is a second ahead
+    AdmissionDeadline(path, frozenset({WITNESSES})).extend(
+        WITNESSES, moment[0] + longest + 1.0
+    )  # a keeper whose clock is a second ahead
     door._looked = float("-inf")
     door()
 

@@ -14,33 +14,44 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import RestClient
 from gateway.cli import app
 from gateway.commands.demo import demo_settings, running
 from gateway.commands.run import ensure_instance
 from gateway.doctor import examine
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import RestClient
 from gateway.sandbox import live
 from gateway.sandbox.ports import free_port
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings, save
 from gateway.witness.state import Folder
-from security.cosignature import CosignerKey, quorum
+from security.transparency.cosignature import CosignerKey, quorum
 from tests.audit.stamping import Authority, verified_by_openssl
 from tests.size import FULL
 
 pytestmark = [
     pytest.mark.server,
     pytest.mark.skipif(
-        not FULL, reason="starts an instance of its own; each part is tried without one, all of it with LGSP_TEST_SIZE=full"
+        not FULL,
+        reason="starts an instance of its own; each part is tried without one, all of it with LGSP_TEST_SIZE=full",
     ),
 ]
 ALERT = "/incident-alert/v1/alerts"
 
 
 def witness(folder: Path, port: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "gateway", "witness", "run", "--data", str(folder), "--listen", f"127.0.0.1:{port}"]
+    command = [
+        sys.executable,
+        "-m",
+        "gateway",
+        "witness",
+        "run",
+        "--data",
+        str(folder),
+        "--listen",
+        f"127.0.0.1:{port}",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None and process.stdout.readline()
     return process
@@ -100,7 +111,12 @@ def test_nothing_new_is_taken_while_nobody_vouches(tmp_path: Path, lgsp: Lgsp) -
 
 
 def _closes_and_opens(
-    settings: Settings, folder: Folder, port: int, key: CosignerKey, process: subprocess.Popen[str], authority: Authority
+    settings: Settings,
+    folder: Folder,
+    port: int,
+    key: CosignerKey,
+    process: subprocess.Popen[str],
+    authority: Authority,
 ) -> None:
     client = RestClient(Identity.load(settings.identities / "bao-chay"))
 
@@ -129,7 +145,9 @@ def _closes_and_opens(
         refused, taken = (None, taken + 1) if answer.ok else (answer, taken)
         assert time.monotonic() - begun < 60
         time.sleep(0.1)
-    assert refused.status == 503 and refused.problem["code"] == "audit.unwitnessed" and refused.problem["branch"] == "ours"
+    assert (
+        refused.status == 503 and refused.problem["code"] == "audit.unwitnessed" and refused.problem["branch"] == "ours"
+    )
     assert int(refused.headers["retry-after"]) > 0 and taken > 0, "it goes on for a while, and then it does not"
     wait(lambda: not status()["witnesses"]["ok"])
     assert "witness.lacking" in {each.kind.code for each in examine(settings, time.time)}
@@ -146,7 +164,14 @@ def _closes_and_opens(
 
 
 def _is_checked(settings: Settings, key: CosignerKey, authority: Authority, folder: Path, lgsp: Lgsp) -> None:
-    keys = ["--witness", key.text(), "--stamp-anchors", str(authority.anchors), "--vkey", str(Keyring(settings).log_vkey)]
+    keys = [
+        "--witness",
+        key.text(),
+        "--stamp-anchors",
+        str(authority.anchors),
+        "--vkey",
+        str(Keyring(settings).log_vkey),
+    ]
     found = lgsp(settings, "audit", "verify", *keys)
     assert found["outside"]["checked"]["cosigned checkpoints"] >= 1 and found["outside"]["checked"]["time-stamps"] >= 1
     made = lgsp(settings, "audit", "stamp", "--now")

@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.ids import new_id
-from gateway import recovery
-from gateway.audit.lease import Lease
-from gateway.journal import processes, tables
+from gateway.audit.log.lease import Lease
+from gateway.journal import processes
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import Verdict
 from gateway.journal.writer import Journal
-from gateway.keeper import Keeper
+from gateway.keeper import recovery
+from gateway.keeper.leader import Keeper
 from tests.journal.databases import intent, outcome
 
 
@@ -40,11 +41,22 @@ def gone_pid() -> int:
 
 
 def add_process(
-    engine: Engine, name: str, *, pid: int, host: str, state: str = "alive", seen: float = 0.0, started: float | None = None
+    engine: Engine,
+    name: str,
+    *,
+    pid: int,
+    host: str,
+    state: str = "alive",
+    seen: float = 0.0,
+    started: float | None = None,
 ) -> None:
     with writing(engine) as connection:
         started = time.time() if started is None else started
-        connection.execute(insert(tables.process).values(id=name, kind="door", pid=pid, host=host, started=started, seen=seen, state=state))
+        connection.execute(
+            insert(tables.process).values(
+                id=name, kind="door", pid=pid, host=host, started=started, seen=seen, state=state
+            )
+        )
 
 
 def leave_open(engine: Engine, owner: str, *, idempotent: bool) -> str:
@@ -75,7 +87,9 @@ def phases(engine: Engine, id: str) -> list[str]:
     with engine.connect() as connection:
         return list(
             connection.execute(
-                select(tables.log_pending.c.phase).where(tables.log_pending.c.transfer == id).order_by(tables.log_pending.c.id)
+                select(tables.log_pending.c.phase)
+                .where(tables.log_pending.c.transfer == id)
+                .order_by(tables.log_pending.c.id)
             ).scalars()
         )
 
@@ -133,7 +147,7 @@ def test_silence_is_measured_by_the_keepers_own_clock(idle_log: Any) -> None:
     engine, now = idle_log.engine, [100.0]
     add_process(engine, "far", pid=1, host="another machine", seen=time.time() + 5000)  # its clock runs ahead
     add_process(engine, "beating", pid=1, host="another machine", seen=1.0)
-    watch = recovery.Watch(lambda: now[0])
+    watch = recovery.HeartbeatMonitor(lambda: now[0])
 
     def look() -> set[str]:
         with engine.connect() as connection:
@@ -211,7 +225,9 @@ def test_running_sequences_delivers_and_gives_the_lease_back(idle_log: Any) -> N
             async with asyncio.timeout(60):
                 while True:
                     with engine.connect() as connection:
-                        if connection.execute(select(tables.log_entry.c.idx).where(tables.log_entry.c.transfer == name)).first():
+                        if connection.execute(
+                            select(tables.log_entry.c.idx).where(tables.log_entry.c.transfer == name)
+                        ).first():
                             break
                     await asyncio.sleep(0.02)
         idle_log.pend("last")

@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from contracts.base.errors import Ours
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile, NewestCheckpoint, size_of
-from gateway.audit.sequencer import Sequenced
-from gateway.journal import tables
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile, NewestCheckpoint, size_of
+from gateway.audit.log.sequencer import Sequenced
 from gateway.journal.database import writing
-from security.merkle import Tree, leaf_hash
+from gateway.journal.schema import tables
+from security.transparency.merkle import Tree, leaf_hash
 from tests.journal.databases import log_row
 
 
@@ -24,7 +24,9 @@ def code(call: Any, *arguments: Any) -> str:
 def indexes(log: Any) -> list[tuple[int, str, str]]:
     with log.engine.connect() as connection:
         table = tables.log_entry.c
-        return [tuple(row) for row in connection.execute(select(table.idx, table.transfer, table.phase).order_by(table.idx))]
+        return [
+            tuple(row) for row in connection.execute(select(table.idx, table.transfer, table.phase).order_by(table.idx))
+        ]
 
 
 def test_pending_becomes_a_log_with_a_checkpoint_of_the_right_root(log: Any) -> None:
@@ -63,17 +65,23 @@ def test_feeds_get_gap_free_offsets_each_and_each_message_once(log: Any) -> None
     with writing(log.engine) as connection:
         for number in range(10):
             connection.execute(
-                insert(tables.feed_pending).values(contract=f"c{number % 2}", transfer=f"t{number}", event="{}", body_ref="b")
+                insert(tables.feed_pending).values(
+                    contract=f"c{number % 2}", transfer=f"t{number}", event="{}", body_ref="b"
+                )
             )
     while sequencer.run_once(log.lease).events:
         pass
     with writing(log.engine) as connection:
         for name in ("t3", "t11"):
-            connection.execute(insert(tables.feed_pending).values(contract="c1", transfer=name, event="{}", body_ref="b"))
+            connection.execute(
+                insert(tables.feed_pending).values(contract="c1", transfer=name, event="{}", body_ref="b")
+            )
     assert log.sequencer().run_once(log.lease).events == 1
     with log.engine.connect() as connection:
         table = tables.feed_event.c
-        rows = connection.execute(select(table.contract, table.offset, table.transfer).order_by(table.contract, table.offset)).all()
+        rows = connection.execute(
+            select(table.contract, table.offset, table.transfer).order_by(table.contract, table.offset)
+        ).all()
     assert [tuple(row) for row in rows] == [("c0", at + 1, f"t{2 * at}") for at in range(5)] + [
         ("c1", at + 1, f"t{2 * at + 1}") for at in range(5)
     ] + [("c1", 6, "t11")]
@@ -87,7 +95,9 @@ def test_times_of_sequencing_never_go_back(log: Any) -> None:
     log.pend("b")
     log.sequencer().run_once(log.lease)
     with log.engine.connect() as connection:
-        times = list(connection.execute(select(tables.log_entry.c.sequenced).order_by(tables.log_entry.c.idx)).scalars())
+        times = list(
+            connection.execute(select(tables.log_entry.c.sequenced).order_by(tables.log_entry.c.idx)).scalars()
+        )
     assert times == sorted(times)
 
 
@@ -110,7 +120,7 @@ def test_a_stale_epoch_writes_nothing(log: Any) -> None:
 
 def test_the_lease_is_for_one_and_its_epoch_rises(log: Any) -> None:
     now, lease, mine = log.clock[0], log.lease, [100.0]
-    watch = leases.Watch(lambda: mine[0])
+    watch = leases.LeaseObserver(lambda: mine[0])
     with writing(log.engine) as connection:
         assert leases.take(connection, "keeper-2", now + 1000) is None, "no clock of ours ends the lease of another"
         assert watch.look(connection) is None
@@ -121,7 +131,9 @@ def test_the_lease_is_for_one_and_its_epoch_rises(log: Any) -> None:
         silent = watch.look(connection)
         assert silent is not None
         assert leases.renew(connection, lease, now - 7000)
-        assert leases.take(connection, "keeper-2", now, unmoved=silent) is None, "it was renewed between the look and the taking"
+        assert leases.take(connection, "keeper-2", now, unmoved=silent) is None, (
+            "it was renewed between the look and the taking"
+        )
         assert watch.look(connection) is None
         mine[0] += leases.LEASE_SECONDS
         second = leases.take(connection, "keeper-2", now, unmoved=watch.look(connection))
@@ -136,7 +148,7 @@ def test_the_lease_is_for_one_and_its_epoch_rises(log: Any) -> None:
 
 def test_after_a_time_without_the_database_silence_proves_nothing(log: Any) -> None:
     mine = [100.0]
-    watch = leases.Watch(lambda: mine[0])
+    watch = leases.LeaseObserver(lambda: mine[0])
     with log.engine.connect() as connection:
         assert watch.look(connection) is None
         mine[0] += 100
@@ -159,7 +171,11 @@ def crash(*_arguments: Any, **_options: Any) -> Any:
 
 @pytest.mark.parametrize(
     "where",
-    ["gateway.audit.sequencer.root_of_edge", "gateway.audit.sequencer.Sequencer._sign", "gateway.audit.sequencer.Sequencer._forget"],
+    [
+        "gateway.audit.log.sequencer.root_of_edge",
+        "gateway.audit.log.sequencer.Sequencer._sign",
+        "gateway.audit.log.sequencer.Sequencer._forget",
+    ],
 )
 def test_a_crash_inside_the_transaction_leaves_nothing(log: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     sequencer = log.sequencer()
@@ -172,8 +188,10 @@ def test_a_crash_inside_the_transaction_leaves_nothing(log: Any, monkeypatch: py
     assert sequencer.run_once(log.lease).size == 2 and log.verify().ok
 
 
-@pytest.mark.parametrize("step", ["os.fsync", "os.replace", "gateway.audit.checkpoints.CheckpointFile.advance"])
-def test_a_crash_between_commit_and_file_leaves_the_file_behind(log: Any, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+@pytest.mark.parametrize("step", ["os.fsync", "os.replace", "gateway.audit.log.checkpoints.CheckpointFile.advance"])
+def test_a_crash_between_commit_and_file_leaves_the_file_behind(
+    log: Any, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     sequencer = log.sequencer()
     sequencer.run_once(log.lease)
     log.pend("a", "b")
@@ -235,13 +253,17 @@ def test_nothing_inconsistent_is_signed(log: Any, attack: str, fresh: bool) -> N
                 connection.execute(delete(table))
         elif attack == "tile":
             table = tables.log_tile
-            connection.execute(update(table).where(table.c.level == 0, table.c.number == 2).values(hashes=b"\x00" * 32 * 88))
+            connection.execute(
+                update(table).where(table.c.level == 0, table.c.number == 2).values(hashes=b"\x00" * 32 * 88)
+            )
         elif attack == "missing-file":
             log.file.path.unlink()
         elif attack == "other-file":
             log.file.path.write_text(log.key.sign(600, b"\x07" * 32))
         elif attack == "checkpoint-root":
-            connection.execute(update(tables.checkpoint).where(tables.checkpoint.c.size == 600).values(root=b"\x07" * 32))
+            connection.execute(
+                update(tables.checkpoint).where(tables.checkpoint.c.size == 600).values(root=b"\x07" * 32)
+            )
     log.pend("next")
     if attack == "pending-entry":
         with writing(log.engine) as connection:
@@ -285,12 +307,12 @@ def test_a_second_entry_of_a_phase_is_kept_apart_and_stops_nothing(log: Any) -> 
 
 
 def test_doors_see_the_newest_checkpoint(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.audit.checkpoints._LOOK_SECONDS", 600.0)
+    monkeypatch.setattr("gateway.audit.log.checkpoints._LOOK_SECONDS", 600.0)
     newest = NewestCheckpoint(log.file.path)
     assert newest.note() == "" and newest.base64() == ""
     filled(log, 2)
     assert newest.note() == ""  # it looks a few times a second
-    monkeypatch.setattr("gateway.audit.checkpoints._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.audit.log.checkpoints._LOOK_SECONDS", 0.0)
     assert newest.note() == log.file.read() and newest.base64()
     log.pend("x")
     log.sequencer().run_once(log.lease)

@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from contracts.base.errors import Theirs
-from gateway.audit.proofs import consistency, inclusions
-from gateway.audit.tiles import read_path
-from gateway.journal import tables
+from gateway.audit.log.proofs import consistency, inclusions
+from gateway.audit.log.tiles import read_path
 from gateway.journal.database import writing
-from security.checkpoint import LogProof
-from security.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
-from security.tiles import entries_path, parse_bundle, tile_path, tiles_of
+from gateway.journal.schema import tables
+from security.transparency.checkpoint import LogProof
+from security.transparency.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
+from security.transparency.tiles import entries_path, parse_bundle, tile_path, tiles_of
 from tests.journal.databases import log_row
 
 ENTRY = tables.log_entry
@@ -59,7 +59,9 @@ def test_one_byte_of_an_entry(filled: Any) -> None:
 
 
 def test_one_byte_of_a_leaf(filled: Any) -> None:
-    assert "entry 7 (transfer t7, intent): its stored leaf hash" in str(change(filled, at(7).values(leaf=b"\x01" * 32)).first_wrong)
+    assert "entry 7 (transfer t7, intent): its stored leaf hash" in str(
+        change(filled, at(7).values(leaf=b"\x01" * 32)).first_wrong
+    )
 
 
 @pytest.mark.parametrize("with_leaf", [True, False])
@@ -89,7 +91,10 @@ def test_everything_rewritten_consistently_is_told_by_the_checkpoint(filled: Any
     forged = log_row("t0", "intent", b"forged")
     with filled.engine.connect() as connection:
         first = forged.leaf + read_path(connection, tile_path(0, 0))[32:]
-        upper = root_of([first[i : i + 32] for i in range(0, len(first), 32)]) + read_path(connection, tile_path(1, 0, 2))[32:]
+        upper = (
+            root_of([first[i : i + 32] for i in range(0, len(first), 32)])
+            + read_path(connection, tile_path(1, 0, 2))[32:]
+        )
     table = tables.log_tile
     report = change(
         filled,
@@ -118,12 +123,16 @@ def test_an_inserted_entry(filled: Any) -> None:
         for idx in reversed(range(200, SIZE)):
             connection.execute(at(idx).values(idx=idx + 1))
         row = log_row("new", "intent")
-        connection.execute(insert(ENTRY).values(idx=200, transfer="new", phase="intent", entry=row.entry, leaf=row.leaf, sequenced=0.0))
+        connection.execute(
+            insert(ENTRY).values(idx=200, transfer="new", phase="intent", entry=row.entry, leaf=row.leaf, sequenced=0.0)
+        )
     assert str(filled.verify().first_wrong).startswith("entry 200 (transfer new, intent)")
 
 
 def test_two_entries_in_each_others_place(filled: Any) -> None:
-    report = change(filled, at(10).values(idx=-1), at(20).values(idx=10), update(ENTRY).where(ENTRY.c.idx == -1).values(idx=20))
+    report = change(
+        filled, at(10).values(idx=-1), at(20).values(idx=10), update(ENTRY).where(ENTRY.c.idx == -1).values(idx=20)
+    )
     assert str(report.first_wrong).startswith("entry 10 (transfer t20, intent)")
 
 
@@ -145,7 +154,9 @@ def test_rolled_back_to_an_earlier_checkpoint(filled: Any) -> None:
         update(tile_table).where(tile_table.c.level == 0, tile_table.c.number == 1).values(hashes=tile),
         update(tile_table).where(tile_table.c.level == 1).values(hashes=upper),
     )
-    assert report.wrong == ("the checkpoint beside the database signs 530 entries; the database holds 300 that follow one another",)
+    assert report.wrong == (
+        "the checkpoint beside the database signs 530 entries; the database holds 300 that follow one another",
+    )
     assert filled.verify(newest=None).ok  # only what stands outside can tell
 
 
@@ -157,17 +168,19 @@ def test_an_added_entry_that_nobody_signed(filled: Any) -> None:
 
 
 def test_tiles_beyond_the_log(filled: Any) -> None:
-    assert "beyond" in str(change(filled, insert(tables.log_tile).values(level=0, number=9, hashes=b"\x00" * 32)).first_wrong)
+    assert "beyond" in str(
+        change(filled, insert(tables.log_tile).values(level=0, number=9, hashes=b"\x00" * 32)).first_wrong
+    )
 
 
 def test_another_key_or_origin_is_not_trusted(filled: Any, make_log: Any) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from security.checkpoint import vkey
+    from security.transparency.checkpoint import vkey
 
     stranger = vkey("localhost/lgsp-test", Ed25519PrivateKey.generate().public_key())
     with filled.engine.connect() as connection:
-        from gateway.audit.verify import verify_log
+        from gateway.audit.verify.verify import verify_log
 
         assert not verify_log(connection, stranger, newest=filled.file.read()).ok
         assert not verify_log(connection, filled.key.vkey, origin="elsewhere/log").ok
@@ -204,7 +217,12 @@ def test_consistency_from_every_older_size(filled: Any) -> None:
 
 def test_what_is_not_there_is_theirs(filled: Any) -> None:
     with filled.engine.connect() as connection:
-        for call, argument in ((inclusions, "nobody"), (consistency, SIZE + 1), (read_path, "tile/0/003"), (read_path, "tile/0/../x")):
+        for call, argument in (
+            (inclusions, "nobody"),
+            (consistency, SIZE + 1),
+            (read_path, "tile/0/003"),
+            (read_path, "tile/0/../x"),
+        ):
             with pytest.raises(Theirs):
                 call(connection, argument)  # type: ignore[operator]
         for path in ("tile/0/002.p/19", "tile/1/000.p/3", "tile/2/000.p/1", "tile/entries/002.p/19"):

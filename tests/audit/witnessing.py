@@ -14,18 +14,18 @@ import aiohttp
 from aiohttp import web
 from sqlalchemy import select
 
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.gate import WITNESSES, Licence
-from gateway.audit.outside import newest_cosigned
-from gateway.audit.vouched import Witness
-from gateway.journal import tables
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.witnessing.admission import WITNESSES, AdmissionDeadline
+from gateway.audit.witnessing.config import Witness
+from gateway.audit.witnessing.verify import newest_cosigned
 from gateway.journal.database import lock_of
-from gateway.vouching.spell import Spell
-from gateway.vouching.witnesses import Witnesses
+from gateway.journal.schema import tables
+from gateway.keeper.witnessing.coverage import CoverageTracker
+from gateway.keeper.witnessing.witnesses import Witnesses
 from gateway.witness.judge import Judge
 from gateway.witness.server import Server
 from gateway.witness.state import Folder
-from security.checkpoint import NoteKey
+from security.transparency.checkpoint import NoteKey
 
 Clock = Callable[[], float]
 
@@ -88,22 +88,29 @@ class Asking:
     def begin(self) -> None:
         """As a keeper that has just started: with nothing in memory."""
         engine, folder = self.log.engine, self.log.folder / "log"
-        spell = Spell(
+        spell = CoverageTracker(
             WITNESSES,
             self.patience,
             engine,
             lock_of(engine),
-            Licence(folder / "licence", self.closing),
+            AdmissionDeadline(folder / "licence", self.closing),
             self.clock,
             self._prove,
             CheckpointFile(folder / "checkpoint"),
         )
         self.chore = Witnesses(
-            spell, self.session, self.witnesses, self.needed, folder / "cosigned", monotonic=lambda: time.monotonic() + self.moved
+            spell,
+            self.session,
+            self.witnesses,
+            self.needed,
+            folder / "cosigned",
+            monotonic=lambda: time.monotonic() + self.moved,
         )
 
     def _prove(self, connection: Any, top: int, now: float) -> tuple[int, float]:
-        return newest_cosigned(connection, NoteKey.from_text(self.vkey), top, now, [each.key for each in self.witnesses], self.needed)
+        return newest_cosigned(
+            connection, NoteKey.from_text(self.vkey), top, now, [each.key for each in self.witnesses], self.needed
+        )
 
     async def ask(self, lease: Any = None) -> dict[str, str]:
         """A round, however short the last one is ago; what is wrong with whom."""
@@ -117,13 +124,21 @@ class Asking:
 
     def kept(self) -> list[tuple[int, str]]:
         with self.log.engine.connect() as connection:
-            return [(row.size, row.note) for row in connection.execute(select(tables.cosigned).order_by(tables.cosigned.c.size))]
+            return [
+                (row.size, row.note)
+                for row in connection.execute(select(tables.cosigned).order_by(tables.cosigned.c.size))
+            ]
 
     def noted(self) -> list[str]:
         """What the log was told, in order."""
         found: list[str] = []
         with self.log.engine.connect() as connection:
-            for table, order in ((tables.log_entry, tables.log_entry.c.idx), (tables.log_pending, tables.log_pending.c.id)):
+            for table, order in (
+                (tables.log_entry, tables.log_entry.c.idx),
+                (tables.log_pending, tables.log_pending.c.id),
+            ):
                 rows = connection.execute(select(table.c.phase, table.c.entry).order_by(order))
-                found += [row.entry.decode() for row in rows if row.phase in ("unwitnessed", "witnessed", "witness-objection")]
+                found += [
+                    row.entry.decode() for row in rows if row.phase in ("unwitnessed", "witnessed", "witness-objection")
+                ]
         return found

@@ -16,17 +16,17 @@ import pytest
 from sqlalchemy import Engine, create_engine, insert, make_url, text
 
 from contracts.base.ids import new_id
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.lease import Lease
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.lease import Lease
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
 from gateway.backup.restore import Asked, Restored, restore
 from gateway.backup.take import Wanted, take
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import Keyring
+from gateway.journal.schema import tables
+from gateway.keys.keyring import Keyring
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
 from tests.journal import databases
@@ -83,7 +83,9 @@ class Instance:
         return Keyring(self.settings).log_vkey.read_text("ascii").strip()
 
     def back_up(self, folder: Path, tick: Callable[[str, int, int], object] = quiet, **wanted: Any) -> Path:
-        _made, _digest, report = take(self.settings, folder, Wanted(**{"plain_keys": True, **wanted}), time.time(), tick)
+        _made, _digest, report = take(
+            self.settings, folder, Wanted(**{"plain_keys": True, **wanted}), time.time(), tick
+        )
         assert report.ok, report.first_wrong
         return folder
 

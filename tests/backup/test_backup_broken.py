@@ -17,14 +17,14 @@ import pytest
 from sqlalchemy import select
 
 from contracts.base.errors import Failure, Theirs
-from gateway.audit.changes import note_changes
+from gateway.audit.log.changes import note_changes
 from gateway.backup import manifest
 from gateway.backup.manifest import NAME, SIGNATURE, File
 from gateway.backup.restore import Asked, restore
 from gateway.backup.take import Wanted, check, take
-from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
-from security.checkpoint import NoteKey
+from gateway.journal.schema import tables
+from security.transparency.checkpoint import NoteKey
 from tests.backup.conftest import Instance, quiet
 from tests.size import examples
 
@@ -88,14 +88,20 @@ def test_a_backup_that_was_changed_is_refused(case: str, copy: tuple[Path, NoteK
     assert not (tmp_path / "new").exists()
 
 
-def test_even_without_a_key_from_outside_the_log_must_agree_with_itself(copy: tuple[Path, NoteKey], tmp_path: Path) -> None:
+def test_even_without_a_key_from_outside_the_log_must_agree_with_itself(
+    copy: tuple[Path, NoteKey], tmp_path: Path
+) -> None:
     folder, _key = copy
     in_the_database(folder, "UPDATE log_entry SET entry = x'7b7d' WHERE idx = 4")
     _made, report = check(folder, None, [], quiet)
     assert not report.ok and "entry 4" in str(report.first_wrong)
     with pytest.raises(Theirs) as refused:
         restore(folder, Asked(tmp_path / "new"), time.time(), quiet)
-    assert refused.value.code == "backup.wrong-log" and "entry 4" in refused.value.facts["reason"] and not (tmp_path / "new").exists()
+    assert (
+        refused.value.code == "backup.wrong-log"
+        and "entry 4" in refused.value.facts["reason"]
+        and not (tmp_path / "new").exists()
+    )
 
 
 def test_what_lies_in_a_backup(lite: Instance, tmp_path: Path) -> None:
@@ -126,20 +132,28 @@ def test_what_lies_in_a_backup(lite: Instance, tmp_path: Path) -> None:
     assert [path.name for path in again.settings.vault_keys.rglob("*.key")] == ["2026-11-24.standard.key"], (
         "a key that was destroyed stays so"
     )
-    done, again = lite.restore(without, tmp_path / "bare")  # the log's key is lost: nobody could sign the old log any more
+    done, again = lite.restore(
+        without, tmp_path / "bare"
+    )  # the log's key is lost: nobody could sign the old log any more
     assert done.reason == "key-lost" and "sign" in done.missing_keys
     done, again = lite.restore(without, tmp_path / "with", keys=lite.settings.keys)
     assert done.reason is None and not done.missing_keys
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(lite: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_and_leaves_nothing(
+    lite: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr("gateway.backup.manifest.put", full)
     with pytest.raises(Failure) as told:
         lite.back_up(tmp_path / "copy")
-    assert told.value.code == "backup.disk-full" and not list(tmp_path.glob("*copy*")) and not list(tmp_path.glob(".copy*"))
+    assert (
+        told.value.code == "backup.disk-full"
+        and not list(tmp_path.glob("*copy*"))
+        and not list(tmp_path.glob(".copy*"))
+    )
 
 
 def killed_at(steps: int, work: Callable[[], object]) -> int | None:
@@ -181,7 +195,11 @@ def test_a_backup_that_is_killed_is_none(lite: Instance, tmp_path: Path) -> None
 
     steps = killed_at(10_000, begun(tmp_path / "whole"))
     assert steps is not None and check(tmp_path / "whole", NoteKey.from_text(lite.vkey), [], quiet)[1].ok
-    for at in [*random.sample(range(steps - 4), examples(2)), steps - 3, steps - 2]:  # the last ones are those of the rename
+    for at in [
+        *random.sample(range(steps - 4), examples(2)),
+        steps - 3,
+        steps - 2,
+    ]:  # the last ones are those of the rename
         place = tmp_path / f"at-{at}"
         assert killed_at(at, begun(place)) is None
         if place.exists():  # moved there whole, or not at all
@@ -202,7 +220,11 @@ def test_a_restore_that_is_killed_is_begun_anew_or_ended(one: Instance, tmp_path
     steps = killed_at(10_000, lambda: restore(folder, first, time.time(), quiet))
     assert steps is not None
     ended = 0
-    for at in [random.randrange(steps - 4), steps - 3, steps - 2]:  # before the rename: PostgreSQL has committed by then
+    for at in [
+        random.randrange(steps - 4),
+        steps - 3,
+        steps - 2,
+    ]:  # before the rename: PostgreSQL has committed by then
         mine = asked(f"at-{at}")
         assert killed_at(at, lambda mine=mine: restore(folder, mine, time.time(), quiet)) is None  # type: ignore[misc]
         if not mine.data.exists():
@@ -211,7 +233,9 @@ def test_a_restore_that_is_killed_is_begun_anew_or_ended(one: Instance, tmp_path
         assert not list(tmp_path.glob(f".at-{at}*"))
         engine = open_engine(mine.database or f"sqlite:///{mine.data / 'lgsp.db'}")
         with engine.connect() as connection:
-            notes = connection.execute(select(tables.log_pending.c.phase).where(tables.log_pending.c.phase == "restore")).all()
+            notes = connection.execute(
+                select(tables.log_pending.c.phase).where(tables.log_pending.c.phase == "restore")
+            ).all()
         engine.dispose()
         assert len(notes) == 1, "once, however often it was begun"
     assert ended >= 2
@@ -230,11 +254,22 @@ def test_changes_of_settings_are_noted_without_what_may_open_something(lite: Ins
     assert set(noted(later)) == {"token_seconds", "database", "secret_file", "provider_seconds"} and noted(later) == []
     assert noted(replace(later, database=secret.replace("mat-khau", "khac"))) == ["database"]
     with lite.engine.connect() as connection:
-        entries = connection.execute(select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "settings")).scalars().all()
-        kept = connection.execute(select(tables.instance.c.value).where(tables.instance.c.key.like("settings.seen%"))).scalar_one()
-    assert json.loads(entries[0])["facts"]["changed"] == []  # the first start, by whose digest a changed memory is found
+        entries = (
+            connection.execute(select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "settings"))
+            .scalars()
+            .all()
+        )
+        kept = connection.execute(
+            select(tables.instance.c.value).where(tables.instance.c.key.like("settings.seen%"))
+        ).scalar_one()
+    assert (
+        json.loads(entries[0])["facts"]["changed"] == []
+    )  # the first start, by whose digest a changed memory is found
     first = {each["name"]: each for each in json.loads(entries[1])["facts"]["changed"]}
-    assert first["token_seconds"] == {"name": "token_seconds", "from": 600, "to": 900} and first["provider_seconds"]["to"] == "7.5"
+    assert (
+        first["token_seconds"] == {"name": "token_seconds", "from": 600, "to": 900}
+        and first["provider_seconds"]["to"] == "7.5"
+    )
     assert first["database"] == {"name": "database"} and first["secret_file"] == {"name": "secret_file"}
     assert len(entries) == 3 and "mat-khau" not in kept + str(entries) and "bi-mat" not in kept + str(entries)
 

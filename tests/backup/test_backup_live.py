@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from contracts.wire.jsontext import write_json
-from examples import messages
 from examples.story import World
 from gateway.client import Client, Identity, LogObjection, Refused
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.journal.database import open_engine
-from gateway.registry.held import WINDOW, confirm, held, hold
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.restore_lock import WINDOW, confirm, held, hold
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.sandbox import live
 from gateway.sandbox.ports import free_ports
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings, load, save
 from tests.backup.conftest import databases
 from tests.size import FULL
@@ -34,7 +34,9 @@ QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="202
 
 
 def lgsp(*words: object) -> tuple[int, Any]:
-    done = subprocess.run([sys.executable, "-m", "gateway", *map(str, words), "--json"], capture_output=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", *map(str, words), "--json"], capture_output=True, timeout=120
+    )
     return done.returncode, json.loads(done.stdout)
 
 
@@ -42,7 +44,9 @@ def witness(identity: Path) -> Client:
     return Client(Identity.load(identity))
 
 
-def test_a_running_instance_is_backed_up_restored_and_followed(instance: Settings, world: World, tmp_path: Path) -> None:
+def test_a_running_instance_is_backed_up_restored_and_followed(
+    instance: Settings, world: World, tmp_path: Path
+) -> None:
     carried_through(instance, world, tmp_path)
 
 
@@ -81,7 +85,16 @@ def carried_through(instance: Settings, world: World, tmp_path: Path, database: 
     place = tmp_path / "new"
     (note,) = (identity / "checkpoints").glob("*.checkpoint")
     code, done = lgsp(
-        "restore", tmp_path / "copy", "--data", place, "--database", database, "--checkpoint", note, "--vkey", identity / "log.vkey"
+        "restore",
+        tmp_path / "copy",
+        "--data",
+        place,
+        "--database",
+        database,
+        "--checkpoint",
+        note,
+        "--vkey",
+        identity / "log.vkey",
     )
     assert code == 0 and done["reason"] == "missing" and done["signed"] >= kept.size and done["old_runs"]
     exchange, desk = free_ports(2)
@@ -97,11 +110,17 @@ def carried_through(instance: Settings, world: World, tmp_path: Path, database: 
             with pytest.raises(LogObjection) as objected:
                 client.check_log()
             assert objected.value.code == "client.log-other"
-        code, accepted = lgsp("client", "accept-log", "--identity", identity, "--accept", "--vkey", place / "log" / "log.vkey")
+        code, accepted = lgsp(
+            "client", "accept-log", "--identity", identity, "--accept", "--vkey", place / "log" / "log.vkey"
+        )
         assert code == 0 and accepted["accepted"] and accepted["lost"] > 0 and accepted["logs"][0]["vouched"]
         by = ("restore", "confirm", "--data", place, "--by", "can-bo-an-toan-1")
         code, kept_closed = lgsp(*by)
-        assert code == 1 and kept_closed["error"]["code"] == "backup.old-runs" and str(instance.data) in kept_closed["error"]["what"]
+        assert (
+            code == 1
+            and kept_closed["error"]["code"] == "backup.old-runs"
+            and str(instance.data) in kept_closed["error"]["what"]
+        )
         assert not lgsp("restore", "confirm", "--data", place)[1]["confirmed"], "nothing was opened"
         code, opened = lgsp(*by, "--although-it-runs")
         assert code == 0 and opened["confirmed"] and opened["old_runs"]
@@ -124,5 +143,7 @@ def carried_through(instance: Settings, world: World, tmp_path: Path, database: 
                     time.sleep(0.2)
             follows = client.check_log()
             assert follows is not None and follows.origin == done["origin"] and not client.witness.objections
-    code, report = lgsp("audit", "verify", "--data", place, "--origin", made["origin"], "--vkey", instance.data / "log" / "log.vkey")
+    code, report = lgsp(
+        "audit", "verify", "--data", place, "--origin", made["origin"], "--vkey", instance.data / "log" / "log.vkey"
+    )
     assert code == 0 and report["size"] == made["size"]

@@ -13,20 +13,21 @@ from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from contracts.base.errors import Failure, Ours, Theirs
-from gateway.audit import origins, proofs
-from gateway.audit.logkey import LogKey
-from gateway.audit.verify import verify_log
+from gateway.audit.log import origins, proofs
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.verify.verify import verify_log
 from gateway.backup import database, manifest
 from gateway.backup.restore import Asked, restore
 from gateway.backup.succession import Known
 from gateway.backup.take import check
 from gateway.cli import app
 from gateway.feeds import cursor, read
-from gateway.journal import epochs, tables
+from gateway.journal import epochs
 from gateway.journal.database import revision, writing
-from gateway.registry.held import WINDOW, confirm, held, held_until
+from gateway.journal.schema import tables
+from gateway.registry.restore_lock import WINDOW, confirm, held, held_until
 from gateway.vault.vault import Vault
-from security.checkpoint import NoteKey, open_note, verify
+from security.transparency.checkpoint import NoteKey, open_note, verify
 from tests.backup.conftest import ORIGIN, Instance, databases, quiet
 
 FEED = "incident-alert/v1"
@@ -39,7 +40,9 @@ def verified(instance: Instance, **options: Any) -> int:
     return report.size
 
 
-def test_a_backup_is_of_one_moment_while_others_write(one: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backup_is_of_one_moment_while_others_write(
+    one: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between any two steps of the copy somebody writes, and is not made to wait for its end."""
     monkeypatch.setattr(database, "_PAGES", 8)
     before = int(one.exchange(300).split("\n")[1])
@@ -56,14 +59,18 @@ def test_a_backup_is_of_one_moment_while_others_write(one: Instance, tmp_path: P
     made, report = check(folder, NoteKey.from_text(one.vkey), [], quiet)
     assert report.ok and made.size == report.size == before, "the moment at which it began, and no later one"
     with one.engine.connect() as connection:
-        note = connection.execute(select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "backup")).scalar_one()
+        note = connection.execute(
+            select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "backup")
+        ).scalar_one()
     assert json.loads(note)["facts"]["size"] == before
 
 
 def test_where_nothing_that_was_signed_is_missing_the_log_goes_on(one: Instance, tmp_path: Path) -> None:
     kept = one.exchange(5)
     folder = one.back_up(tmp_path / "copy")
-    done, again = one.restore(folder, tmp_path / "new")  # the old folder is there, and its checkpoint is that of the backup
+    done, again = one.restore(
+        folder, tmp_path / "new"
+    )  # the old folder is there, and its checkpoint is that of the backup
     assert (done.reason, done.origin, done.held) == (None, ORIGIN, 11)
     again.exchange(3)
     assert again.vkey == one.vkey and verified(again, kept=kept) > 16
@@ -75,7 +82,9 @@ def test_where_nothing_that_was_signed_is_missing_the_log_goes_on(one: Instance,
     assert done.reason is None and done.origin == ORIGIN
 
 
-def test_where_signed_entries_are_missing_a_new_log_begins_with_the_old_checkpoint(one: Instance, tmp_path: Path) -> None:
+def test_where_signed_entries_are_missing_a_new_log_begins_with_the_old_checkpoint(
+    one: Instance, tmp_path: Path
+) -> None:
     one.exchange(300)
     folder = one.back_up(tmp_path / "copy")
     kept = one.exchange(40)
@@ -92,14 +101,20 @@ def test_where_signed_entries_are_missing_a_new_log_begins_with_the_old_checkpoi
     again.exchange(2)
     assert again.vkey != old_vkey and verified(again) >= 6
     with again.engine.connect() as connection:
-        first = connection.execute(select(tables.log_entry.c.phase, tables.log_entry.c.entry).where(tables.log_entry.c.idx == 0)).one()
+        first = connection.execute(
+            select(tables.log_entry.c.phase, tables.log_entry.c.entry).where(tables.log_entry.c.idx == 0)
+        ).one()
         (ended,) = origins.ended(connection)
         start = origins.beginning(connection, f"{ORIGIN}/2", 1)
     facts = json.loads(first.entry)["facts"]
-    assert first.phase == "new-log" and facts["checkpoint"] == kept and facts["vkey"] == old_vkey and facts["held"] == 601
+    assert (
+        first.phase == "new-log" and facts["checkpoint"] == kept and facts["vkey"] == old_vkey and facts["held"] == 601
+    )
     assert start is not None and open_note(start.began, old_vkey), "the old key leads to the new one"
     assert (ended.origin, ended.vkey, ended.size) == (ORIGIN, old_vkey, 601)
-    with origins.within(again.engine, ORIGIN) as connection:  # the old log stays readable and verifiable under its origin
+    with origins.within(
+        again.engine, ORIGIN
+    ) as connection:  # the old log stays readable and verifiable under its origin
         report = verify_log(connection, old_vkey, newest=ended.note)
         assert report.ok and report.size == 601
         some = connection.execute(select(tables.log_entry.c.transfer).where(tables.log_entry.c.idx == 7)).scalar_one()
@@ -111,7 +126,9 @@ def test_where_signed_entries_are_missing_a_new_log_begins_with_the_old_checkpoi
     assert unknown.value.code == "audit.no-origin"
 
 
-def test_without_a_word_from_outside_only_the_operator_can_say_that_it_is_complete(lite: Instance, tmp_path: Path) -> None:
+def test_without_a_word_from_outside_only_the_operator_can_say_that_it_is_complete(
+    lite: Instance, tmp_path: Path
+) -> None:
     early = lite.exchange(1)
     lite.exchange(2)
     folder = lite.back_up(tmp_path / "copy")
@@ -139,7 +156,9 @@ def test_without_a_word_from_outside_only_the_operator_can_say_that_it_is_comple
         assert [each.origin for each in origins.ended(connection)] == [ORIGIN, f"{ORIGIN}/2"]
 
 
-def test_a_checkpoint_from_outside_that_contradicts_it_stops_the_restore(lite: Instance, base: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_from_outside_that_contradicts_it_stops_the_restore(
+    lite: Instance, base: Path, tmp_path: Path
+) -> None:
     lite.exchange(3)
     folder = lite.back_up(tmp_path / "copy")
     note = LogKey.open(lite.settings.keys / "log.key", ORIGIN).sign(7, bytes(32))
@@ -152,7 +171,9 @@ def test_a_checkpoint_from_outside_that_contradicts_it_stops_the_restore(lite: I
 
 def test_what_goes_back_in_time_is_made_safe_and_held(one: Instance, tmp_path: Path) -> None:
     one.exchange(2)
-    rows = {name: databases_row(name, idempotent) for name, idempotent in (("queued-once", False), ("queued-often", True))}
+    rows = {
+        name: databases_row(name, idempotent) for name, idempotent in (("queued-once", False), ("queued-often", True))
+    }
     with writing(one.engine) as connection:
         for id, row in rows.items():
             connection.execute(tables.transfer.insert().values(row))
@@ -161,21 +182,36 @@ def test_what_goes_back_in_time_is_made_safe_and_held(one: Instance, tmp_path: P
                     transfer=id, provider="do-thi", body_ref=f"{id}/canonical", state="waiting", tries=0, next_at=0.0
                 )
             )
-        connection.execute(tables.process.insert().values(id="door-1", kind="door", pid=1, host="-", started=0.0, seen=0.0, state="alive"))
         connection.execute(
-            tables.revocation_list.insert().values(issuer="tls", number=7, this_update=time.time() - 50, next_update=time.time(), crl=b"")
+            tables.process.insert().values(
+                id="door-1", kind="door", pid=1, host="-", started=0.0, seen=0.0, state="alive"
+            )
+        )
+        connection.execute(
+            tables.revocation_list.insert().values(
+                issuer="tls", number=7, this_update=time.time() - 50, next_update=time.time(), crl=b""
+            )
         )
     folder = one.back_up(tmp_path / "copy")
     done, again = one.restore(folder, tmp_path / "new")
     with again.engine.connect() as connection:
-        states = dict(connection.execute(select(tables.transfer.c.id, tables.transfer.c.state).where(tables.transfer.c.id.in_(rows))).all())
+        states = dict(
+            connection.execute(
+                select(tables.transfer.c.id, tables.transfer.c.state).where(tables.transfer.c.id.in_(rows))
+            ).all()
+        )
         queue = dict(connection.execute(select(tables.queue.c.transfer, tables.queue.c.state)).all())
         assert states == {"queued-once": "in-doubt", "queued-often": "queued"} and queue == {
             "queued-once": "dead",
             "queued-often": "waiting",
         }
-        assert connection.execute(select(tables.process.c.state).where(tables.process.c.id == "door-1")).scalar_one() == "dead"
-        assert connection.execute(select(tables.revocation_list.c.number)).scalar_one() >= 57, "no number of a list is given twice"
+        assert (
+            connection.execute(select(tables.process.c.state).where(tables.process.c.id == "door-1")).scalar_one()
+            == "dead"
+        )
+        assert connection.execute(select(tables.revocation_list.c.number)).scalar_one() >= 57, (
+            "no number of a list is given twice"
+        )
         assert held_until(connection) == math.inf and done.gone_back["in_doubt"] == ["queued-once"]
     with writing(again.engine) as connection:
         opens = confirm(connection)
@@ -205,8 +241,16 @@ def test_a_search_names_the_log_that_it_does_not_look_at(lite: Instance, tmp_pat
         return done.exit_code, json.loads(done.stdout)
 
     code, told = search()
-    assert code == 0 and len(told["notes"]) == 1 and f"the log {ORIGIN}, which ended by a restore (7 entries, " in told["notes"][0]
-    assert search("--from", "2020-01-01", "--to", "2020-12-31")[1]["notes"] == [] == search("--from", "2100-01-01")[1]["notes"]
+    assert (
+        code == 0
+        and len(told["notes"]) == 1
+        and f"the log {ORIGIN}, which ended by a restore (7 entries, " in told["notes"][0]
+    )
+    assert (
+        search("--from", "2020-01-01", "--to", "2020-12-31")[1]["notes"]
+        == []
+        == search("--from", "2100-01-01")[1]["notes"]
+    )
     assert search("--system", "of-then")[0] == 0, "a name may stand in the log that ended alone"
     with lite.engine.connect() as connection:
         assert origins.unseen(connection) == ()
@@ -232,7 +276,10 @@ def test_a_reader_of_a_feed_across_a_restore(one: Instance, tmp_path: Path) -> N
         with again.engine.connect() as connection:
             with pytest.raises(Theirs) as told:
                 read(connection, FEED, beyond.next, 100, vault=vault)
-            assert told.value.code == "feed.restored" and told.value.facts["cursor"] == here == told.value.findings[0].expected
+            assert (
+                told.value.code == "feed.restored"
+                and told.value.facts["cursor"] == here == told.value.findings[0].expected
+            )
             page = read(connection, FEED, told.value.facts["cursor"], 100, vault=vault)
     sequences = [int(event["sequence"]) for event in page.events]
     assert sequences == [epochs.OFFSETS + each for each in (1, 2, 3, 4, 5)], "none was ever given before"
@@ -245,8 +292,13 @@ def test_a_reader_of_a_feed_across_a_restore(one: Instance, tmp_path: Path) -> N
     _, third = again.restore(folder, tmp_path / "third")
     third.exchange(1, "field-report/v1")
     with third.engine.connect() as connection:
-        assert int(read(connection, "field-report/v1", None, 1, vault=vault).events[0]["sequence"]) == 2 * epochs.OFFSETS + 1
-        assert read(connection, FEED, page.next, 10, vault=vault).events, "a cursor of an event that is still here holds"
+        assert (
+            int(read(connection, "field-report/v1", None, 1, vault=vault).events[0]["sequence"])
+            == 2 * epochs.OFFSETS + 1
+        )
+        assert read(connection, FEED, page.next, 10, vault=vault).events, (
+            "a cursor of an event that is still here holds"
+        )
 
 
 def test_never_restored_cursors_are_as_they_were(lite: Instance) -> None:
@@ -311,7 +363,9 @@ def test_a_database_of_an_older_revision_is_restored(one: Instance, tmp_path: Pa
 def test_a_database_of_a_newer_revision_is_refused(one: Instance, tmp_path: Path) -> None:
     folder = one.back_up(tmp_path / "copy")
     text = (folder / manifest.NAME).read_text("utf-8")
-    (folder / manifest.NAME).write_text(text.replace(f'"revision": "{databases.newest()}"', '"revision": "9999"'), "utf-8")
+    (folder / manifest.NAME).write_text(
+        text.replace(f'"revision": "{databases.newest()}"', '"revision": "9999"'), "utf-8"
+    )
     with pytest.raises(Theirs) as refused:
         one.restore(folder, tmp_path / "new")
     assert refused.value.code == "backup.newer"

@@ -13,14 +13,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from gateway.audit import proofs
+from gateway.audit.log import proofs
 from gateway.backup.succession import Known
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.client import AsyncClient
 from gateway.client.errors import LogObjection
-from gateway.client.succession import accept, ask, check
-from gateway.client.witness import Witness
-from gateway.doors.api_audit import _consistency, _origin
-from security.checkpoint import NoteKey
+from gateway.client.identities.succession import accept, ask, check
+from gateway.doors.api.audit import _consistency, _origin
+from security.transparency.checkpoint import NoteKey
 from tests.backup.conftest import Instance
 
 
@@ -35,7 +35,7 @@ class Reader:
     """A client as far as it asks for documents: they are the gateway's own answers, of an instance of the test's."""
 
     identity: Who
-    witness: Witness
+    witness: CheckpointMonitor
     instance: Instance
 
     async def document(self, path: str) -> bytes:
@@ -54,7 +54,7 @@ class Reader:
 def reader(instance: Instance, folder: Path, key: NoteKey) -> AsyncClient:
     folder.mkdir(exist_ok=True)
     (folder / "log.vkey").write_text(key.text() + "\n")
-    witness = Witness(key, folder / "checkpoints", time.time)
+    witness = CheckpointMonitor(key, folder / "checkpoints", time.time)
     return cast(AsyncClient, Reader(Who(key, folder), witness, instance))
 
 
@@ -82,7 +82,9 @@ def test_a_witness_is_led_to_the_new_log_and_keeps_what_it_held(lite: Instance, 
         assert not first.denies(client.witness.kept) and first.lost(client.witness.kept) > 0
         kept = accept(client, None, (first,))
         assert NoteKey.from_text(kept.read_text()) == old and (client.witness.note or None) == held
-        anew = Witness(NoteKey.from_text((tmp_path / name / "log.vkey").read_text()), tmp_path / name / "checkpoints", time.time)
+        anew = CheckpointMonitor(
+            NoteKey.from_text((tmp_path / name / "log.vkey").read_text()), tmp_path / name / "checkpoints", time.time
+        )
         again.exchange(1)
         asyncio.run(anew.see(again.note, lambda older, newer: fetch_of(again, older, newer)))
         assert anew.note == again.note and not anew.objections
@@ -106,7 +108,10 @@ def test_a_new_log_that_does_not_follow_is_objected_to(lite: Instance, tmp_path:
     wrong = {
         "another log before it": (said, stranger),
         "another key": (said | {"vkey": old.text()}, old),
-        "an entry that is not in it": (said | {"before": before | {"entry": base64.b64encode(json.dumps(forged).encode()).decode()}}, old),
+        "an entry that is not in it": (
+            said | {"before": before | {"entry": base64.b64encode(json.dumps(forged).encode()).decode()}},
+            old,
+        ),
         "no proof": (said | {"before": before | {"proof": [base64.b64encode(bytes(32)).decode()]}}, old),
         "another beginning": (said | {"before": before | {"began": said["checkpoint"].replace("\n1\n", "\n2\n")}}, old),
         "nothing before it": ({name: value for name, value in said.items() if name != "before"}, old),
@@ -130,6 +135,8 @@ def test_a_chain_of_two_new_logs(lite: Instance, tmp_path: Path) -> None:
     _done, third = second.restore(folder, tmp_path / "third")
     client = reader(third, tmp_path / "who", old)
     chain = asyncio.run(ask(client))
-    assert [each.key.name for each in chain] == [f"{old.name}/2", f"{old.name}/3"] and all(each.vouched for each in chain)
+    assert [each.key.name for each in chain] == [f"{old.name}/2", f"{old.name}/3"] and all(
+        each.vouched for each in chain
+    )
     client = reader(third, tmp_path / "now", NoteKey.from_text(third.vkey))
     assert asyncio.run(ask(client)) == ()

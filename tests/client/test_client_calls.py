@@ -13,10 +13,19 @@ from pathlib import Path
 import pytest
 
 from contracts.base.errors import Branch
-from examples import messages
 from examples.story import World
-from gateway.client import AsyncClient, Client, Identity, NoConnection, Refused, RefusedOurs, RefusedPolicy, RefusedTheirs
+from gateway.client import (
+    AsyncClient,
+    Client,
+    Identity,
+    NoConnection,
+    Refused,
+    RefusedOurs,
+    RefusedPolicy,
+    RefusedTheirs,
+)
 from gateway.client.errors import BadUsage
+from gateway.sandbox.standins import messages
 
 pytestmark = pytest.mark.server
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
@@ -68,9 +77,17 @@ def test_a_message_repeated_under_its_id_is_one(client: Clients, world: World) -
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-def test_soap_in_the_systems_own_format_and_in_the_canonical_wrapper(client: Clients, world: World, version: str) -> None:
-    alert = client("canh-bao").soap("incident-alert/v1", messages.cap_alert(identifier=f"NCHMF-{uuid.uuid4()}"), version=version)
-    assert alert.proven and alert.receipt is not None and alert.xml().tag == "{urn:lgsp:contract:incident-alert:v1}submitAlertResponse"
+def test_soap_in_the_systems_own_format_and_in_the_canonical_wrapper(
+    client: Clients, world: World, version: str
+) -> None:
+    alert = client("canh-bao").soap(
+        "incident-alert/v1", messages.cap_alert(identifier=f"NCHMF-{uuid.uuid4()}"), version=version
+    )
+    assert (
+        alert.proven
+        and alert.receipt is not None
+        and alert.xml().tag == "{urn:lgsp:contract:incident-alert:v1}submitAlertResponse"
+    )
     body = messages.indicator_body(indicator="KT-05", area="04", period="2026-Q3")
     value = client("dieu-hanh").soap("indicator/v1", body, version=version)
     assert value.xml().findtext("{*}value") == "612.450"
@@ -83,7 +100,9 @@ def test_the_feed_page_by_page(client: Clients) -> None:
     start = client("dieu-hanh").feed("incident-alert/v1", limit=1000).next
     for identifier in sent:
         client("canh-bao").soap("incident-alert/v1", messages.cap_alert(identifier=identifier))
-    client("canh-bao").prove(client("canh-bao").soap("incident-alert/v1", messages.cap_alert()).receipt or "")  # sequenced by now
+    client("canh-bao").prove(
+        client("canh-bao").soap("incident-alert/v1", messages.cap_alert()).receipt or ""
+    )  # sequenced by now
     first = client("dieu-hanh").feed("incident-alert/v1", start, limit=1)
     assert len(first.events) == 1 and first.more
     pages = list(client("dieu-hanh").pages("incident-alert/v1", start, limit=2))
@@ -99,12 +118,18 @@ def test_refusals_say_who_can_mend_them_in_both_languages(client: Clients) -> No
     assert wrong.value.findings[0].here == "period" and wrong.value.transfer
     with pytest.raises(RefusedTheirs) as fault:
         client("canh-bao").soap("incident-alert/v1", messages.cap_alert().replace(b"Severe<", b"Severo<"))
-    assert fault.value.code == "message.invalid" and fault.value.findings[0].here.endswith("cap:severity") and fault.value.proven
+    assert (
+        fault.value.code == "message.invalid"
+        and fault.value.findings[0].here.endswith("cap:severity")
+        and fault.value.proven
+    )
     with pytest.raises(RefusedPolicy) as denied:
         client("thuc-phan").rest("GET", QUESTION)
     assert denied.value.code == "access.no-grant" and denied.value.proven
     with pytest.raises(RefusedPolicy) as denied_by_soap:
-        client("thuc-phan").soap("indicator/v1", messages.indicator_body(indicator="KT-05", area="04", period="2026-Q3"))
+        client("thuc-phan").soap(
+            "indicator/v1", messages.indicator_body(indicator="KT-05", area="04", period="2026-Q3")
+        )
     assert denied_by_soap.value.code == "access.no-grant"
     for said in (wrong.value, fault.value, denied.value, denied_by_soap.value):
         assert said.what("vi") and said.what("en") and said.what("vi") != said.what("en") and said.next("vi")

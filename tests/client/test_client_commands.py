@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from contracts.wire.jsontext import write_json
-from examples import messages
 from examples.story import World
+from gateway.sandbox.standins import messages
 from tests import commandline
 
 pytestmark = pytest.mark.server
@@ -36,12 +36,19 @@ def identity(world: World, system: str, state: Path) -> list[str]:
 def test_call_prove_and_checkpoints(world: World, tmp_path: Path) -> None:
     who = identity(world, "y-te", tmp_path / "state")
     code, told = lgsp("call", "GET", QUESTION, *who)
-    assert code == 0 and told["ok"] and told["answer"]["indicator"] == "KT-05" and set(told["receipt"]) == {"intent", "outcome"}
+    assert (
+        code == 0
+        and told["ok"]
+        and told["answer"]["indicator"] == "KT-05"
+        and set(told["receipt"]) == {"intent", "outcome"}
+    )
     code, proof = lgsp("prove", told["transfer"], *who, "--out", str(tmp_path / "proofs"))
     assert code == 0 and {each["leaf"] for each in proof["entries"]} == set(told["receipt"].values())
     assert all(Path(file).read_text("utf-8").startswith("c2sp.org/tlog-proof@v1\n") for file in proof["files"])
     code, kept = lgsp("checkpoints", *who)
-    assert code == 0 and kept["kept"]["size"] >= proof["checkpoint"]["size"] and kept["before"] and not kept["objections"]
+    assert (
+        code == 0 and kept["kept"]["size"] >= proof["checkpoint"]["size"] and kept["before"] and not kept["objections"]
+    )
     code, shown = lgsp("checkpoints", *who, "--offline")
     assert code == 0 and shown["kept"] == kept["kept"]
     # the file that is kept is what the operators' own command takes
@@ -59,10 +66,16 @@ def test_an_identity_by_its_name_or_its_folder(world: World, monkeypatch: pytest
     for name in ("dieu-hanh", str(world.identities / "dieu-hanh")):
         done = commandline.lgsp("audit", "verify", "--identity", name, "--json")
         assert done.code == 0 and json.loads(done.out)["trusted_key"] == "given"
-    for words in (("client", "call", "GET", QUESTION), ("audit", "verify"), ("audit", "verify", "--data", str(world.data))):
+    for words in (
+        ("client", "call", "GET", QUESTION),
+        ("audit", "verify"),
+        ("audit", "verify", "--data", str(world.data)),
+    ):
         done = commandline.lgsp(*words, "--identity", "y-the", "--json")
         error = json.loads(done.out)["error"]
-        assert done.code == 2 and error["code"] == "no-identity" and "y-the" in error["what"] and "y-te" in error["next"], error
+        assert (
+            done.code == 2 and error["code"] == "no-identity" and "y-the" in error["what"] and "y-te" in error["next"]
+        ), error
     monkeypatch.setenv("LGSP_DATA", str(tmp_path / "none"))
     assert lgsp("token", "--identity", "y-te")[1]["error"]["code"] == "no-identity"
 
@@ -74,11 +87,16 @@ def test_a_post_without_a_body_is_told(world: World, tmp_path: Path) -> None:
 
 def test_soap_a_body_from_standard_input_the_feed_and_a_token(world: World, tmp_path: Path) -> None:
     alert = messages.cap_alert(identifier=f"NCHMF-{uuid.uuid4()}")
-    code, told = lgsp("soap", "incident-alert/v1", "-", *identity(world, "canh-bao", tmp_path), "--soap", "1.2", given=alert)
+    code, told = lgsp(
+        "soap", "incident-alert/v1", "-", *identity(world, "canh-bao", tmp_path), "--soap", "1.2", given=alert
+    )
     assert code == 0 and "submitAlertResponse" in told["answer"]
     report = write_json(messages.field_report(area="01273"))
     who = identity(world, "phan-anh", tmp_path)
-    sent = [lgsp("call", "post", "/field-report/v1/requests", *who, "--body", "-", "--id", "PA-17", given=report) for _ in range(2)]
+    sent = [
+        lgsp("call", "post", "/field-report/v1/requests", *who, "--body", "-", "--id", "PA-17", given=report)
+        for _ in range(2)
+    ]
     assert sent[0][0] == 0 and sent[0][1]["answer"] == sent[1][1]["answer"] and sent[0][1]["message_id"] == "PA-17"
     code, page = lgsp("feed", "incident-alert/v1", "--limit", "2", *identity(world, "dieu-hanh", tmp_path))
     assert code == 0 and len(page["events"]) <= 2 and page["next"]
@@ -87,9 +105,17 @@ def test_soap_a_body_from_standard_input_the_feed_and_a_token(world: World, tmp_
 
 
 def test_exit_codes_and_words_say_who_can_mend_it(world: World, tmp_path: Path) -> None:
-    code, told = lgsp("call", "GET", "/indicator/v1/values?indicator=KT-05&area=04&period=x", *identity(world, "y-te", tmp_path))
+    code, told = lgsp(
+        "call", "GET", "/indicator/v1/values?indicator=KT-05&area=04&period=x", *identity(world, "y-te", tmp_path)
+    )
     error = told["error"]
-    assert (code, told["ok"], error["code"], error["branch"], error["proven"]) == (1, False, "message.invalid", "theirs", True)
+    assert (code, told["ok"], error["code"], error["branch"], error["proven"]) == (
+        1,
+        False,
+        "message.invalid",
+        "theirs",
+        True,
+    )
     assert error["findings"][0]["here"] == "period" and "chỗ sai" in error["what"] and "wrong" in error["what"]
     code, told = lgsp("call", "GET", QUESTION, *identity(world, "thuc-phan", tmp_path))
     assert (code, told["error"]["code"], told["error"]["branch"]) == (1, "access.no-grant", "policy")
@@ -112,12 +138,24 @@ def test_from_nothing_to_the_first_call_with_keys_of_its_own(world: World, tmp_p
     code, made = lgsp("keygen", "y-te", "--out", str(folder), *locked)
     assert code == 0 and {Path(each).name for each in made["requests"]} == {"tls.csr", "sign.csr", "encrypt.csr"}
     for key in folder.glob("*.key"):
-        assert key.read_bytes().startswith(b"-----BEGIN ENCRYPTED") and (os.name != "posix" or stat.S_IMODE(key.stat().st_mode) == 0o600)
+        assert key.read_bytes().startswith(b"-----BEGIN ENCRYPTED") and (
+            os.name != "posix" or stat.S_IMODE(key.stat().st_mode) == 0o600
+        )
     assert lgsp("keygen", "y-te", "--out", str(folder), *locked)[0] == 2  # never written over
 
     enrolled = {}
     for use in ("tls", "sign", "encrypt"):
-        command = ["registry", "enrol", "y-te", "--use", use, "--request", str(folder / f"{use}.csr"), "--out", str(given / f"{use}.crt")]
+        command = [
+            "registry",
+            "enrol",
+            "y-te",
+            "--use",
+            use,
+            "--request",
+            str(folder / f"{use}.csr"),
+            "--out",
+            str(given / f"{use}.crt"),
+        ]
         enrolled[use] = world.lgsp(*command, "--data", str(world.data))["key"]
     told = world.lgsp("registry", "handout", "--out", str(given), "--data", str(world.data))
     assert told["ok"] and told["gateway"] == world.rest("y-te").base
@@ -131,9 +169,13 @@ def test_from_nothing_to_the_first_call_with_keys_of_its_own(world: World, tmp_p
     code, told = lgsp("install", str(folder), *rest, "--trust", str(given), *ids, *locked)
     assert code == 0 and not told["missing"] and set(told["put"]) == {"sign", "encrypt"}
     who = ["--identity", str(folder), *locked]
-    answer = world.wait("the new keys at every door", lambda: (found := lgsp("call", "GET", QUESTION, *who))[0] == 0 and found[1])
+    answer = world.wait(
+        "the new keys at every door", lambda: (found := lgsp("call", "GET", QUESTION, *who))[0] == 0 and found[1]
+    )
     assert answer["answer"]["indicator"] == "KT-05"
-    assert lgsp("call", "GET", QUESTION, "--identity", str(folder))[1]["error"]["code"] == "client.identity"  # without the passphrase
+    assert (
+        lgsp("call", "GET", QUESTION, "--identity", str(folder))[1]["error"]["code"] == "client.identity"
+    )  # without the passphrase
 
 
 def test_nothing_of_the_server_is_loaded() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from examples import messages
 from examples.story import World
 from gateway.client import AsyncClient, BadIdentity, Identity, NotProven, RefusedOurs, RefusedTheirs
 from gateway.client.transport import HttpTransport, RawAnswer
+from gateway.sandbox.standins import messages
 
 pytestmark = pytest.mark.server
 DOSSIERS = "dossier-status/v1"
@@ -48,12 +48,16 @@ class Wire:
 
 def status() -> bytes:
     return (
-        (SAMPLES / "mot-cua-xml/DossierStatus.dat-dai.xml").read_bytes().replace(b"H14.21-261105-0042.7", f"H14.22-{uuid.uuid4()}".encode())
+        (SAMPLES / "mot-cua-xml/DossierStatus.dat-dai.xml")
+        .read_bytes()
+        .replace(b"H14.21-261105-0042.7", f"H14.22-{uuid.uuid4()}".encode())
     )
 
 
 def copied(folder: Path, to: Path, *without: str) -> Identity:
-    shutil.copytree(folder, to, ignore=lambda _, names: [name for name in names if name in without or name == "checkpoints"])
+    shutil.copytree(
+        folder, to, ignore=lambda _, names: [name for name in names if name in without or name == "checkpoints"]
+    )
     return Identity.load(to)
 
 
@@ -66,15 +70,21 @@ async def soap(world: World, tmp_path: Path) -> AsyncIterator[tuple[AsyncClient,
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-async def test_soap_is_encrypted_both_ways_where_the_contract_says_so(soap: tuple[AsyncClient, Wire], version: str) -> None:
+async def test_soap_is_encrypted_both_ways_where_the_contract_says_so(
+    soap: tuple[AsyncClient, Wire], version: str
+) -> None:
     client, wire = soap
     body, known_as = status(), f"urn:uuid:{uuid.uuid4()}"
     answers = [await client.soap(DOSSIERS, body, known_as, action=ACTION, version=version) for _ in range(2)]
-    assert answers[0].proven and b"acceptedAt" in answers[0].body and answers[0].body == answers[1].body  # a repeat is the same message
+    assert (
+        answers[0].proven and b"acceptedAt" in answers[0].body and answers[0].body == answers[1].body
+    )  # a repeat is the same message
     seen = wire.all_bytes()
     assert b"NguoiNop" not in seen and b"acceptedAt" not in seen and seen.count(b"EncryptedData") >= 4
     with pytest.raises(RefusedTheirs) as wrong:  # a refusal that speaks of the content is encrypted too
-        await client.soap(DOSSIERS, status().replace(b"<mc:TrangThai>5<", b"<mc:TrangThai>93<"), action=ACTION, version=version)
+        await client.soap(
+            DOSSIERS, status().replace(b"<mc:TrangThai>5<", b"<mc:TrangThai>93<"), action=ACTION, version=version
+        )
     assert wrong.value.code == "message.invalid" and wrong.value.proven and b"TrangThai" not in wire.all_bytes()
 
 
@@ -85,9 +95,14 @@ async def test_a_contract_that_became_encrypted_is_noticed(soap: tuple[AsyncClie
     assert [b"EncryptedData" in (body or b"") for url, body in wire.sent if "/soap/" in url] == [False, True]
 
 
-async def test_nothing_goes_out_in_clear_for_want_of_an_answer_nor_where_the_caller_knows_better(world: World, tmp_path: Path) -> None:
+async def test_nothing_goes_out_in_clear_for_want_of_an_answer_nor_where_the_caller_knows_better(
+    world: World, tmp_path: Path
+) -> None:
     who = Identity.load(world.identities / "mot-cua-xa")
-    for lie, encrypted in ((RawAnswer(503, {}, b""), ()), (RawAnswer(200, {}, b'{"protection":"signed"}'), (DOSSIERS,))):
+    for lie, encrypted in (
+        (RawAnswer(503, {}, b""), ()),
+        (RawAnswer(200, {}, b'{"protection":"signed"}'), (DOSSIERS,)),
+    ):
         wire = Wire(who)
         wire.lies["/contracts/"] = lie
         async with AsyncClient(who, state=tmp_path / "state", transport=wire, tries=1, encrypted=encrypted) as client:
@@ -99,12 +114,17 @@ async def test_nothing_goes_out_in_clear_for_want_of_an_answer_nor_where_the_cal
         assert all(b"EncryptedData" in (body or b"") for url, body in wire.sent if "/soap/" in url)
 
 
-async def test_a_changed_cipher_and_an_answer_in_clear_are_not_believed(soap: tuple[AsyncClient, Wire], world: World) -> None:
+async def test_a_changed_cipher_and_an_answer_in_clear_are_not_believed(
+    soap: tuple[AsyncClient, Wire], world: World
+) -> None:
     client, wire = soap
     await client.soap(DOSSIERS, status(), action=ACTION)
     sealed = wire.answers[-1]
     at = sealed.body.rindex(b"</xenc:CipherValue>") - 40
-    for lie in (sealed.body[:at] + (b"A" if sealed.body[at : at + 1] != b"A" else b"B") + sealed.body[at + 1 :], b"<html/>"):
+    for lie in (
+        sealed.body[:at] + (b"A" if sealed.body[at : at + 1] != b"A" else b"B") + sealed.body[at + 1 :],
+        b"<html/>",
+    ):
         wire.lies["/soap/"] = lie
         with pytest.raises(NotProven):
             await client.soap(DOSSIERS, status(), action=ACTION)
@@ -117,8 +137,12 @@ async def test_a_changed_cipher_and_an_answer_in_clear_are_not_believed(soap: tu
         await client.soap(DOSSIERS, status(), action=ACTION)
 
 
-async def test_a_folder_without_keys_for_encryption_is_told_before_anything_is_sent(world: World, tmp_path: Path) -> None:
-    who = copied(world.identities / "mot-cua-xa", tmp_path / "without", "encrypt.key", "encrypt.crt", "gateway-encrypt.crt")
+async def test_a_folder_without_keys_for_encryption_is_told_before_anything_is_sent(
+    world: World, tmp_path: Path
+) -> None:
+    who = copied(
+        world.identities / "mot-cua-xa", tmp_path / "without", "encrypt.key", "encrypt.crt", "gateway-encrypt.crt"
+    )
     wire = Wire(who)
     async with AsyncClient(who, transport=wire) as client:
         with pytest.raises(BadIdentity) as lacking:
@@ -153,7 +177,9 @@ async def rest(world: World, tmp_path: Path) -> AsyncIterator[tuple[AsyncClient,
         yield made, wire
 
 
-async def test_rest_is_encrypted_both_ways_where_the_contract_says_so(rest: tuple[AsyncClient, Wire], world: World) -> None:
+async def test_rest_is_encrypted_both_ways_where_the_contract_says_so(
+    rest: tuple[AsyncClient, Wire], world: World
+) -> None:
     client, wire = rest
     event = str(uuid.uuid4())
     content = messages.dossier_status(event=event)
@@ -166,8 +192,12 @@ async def test_rest_is_encrypted_both_ways_where_the_contract_says_so(rest: tupl
     with pytest.raises(RefusedTheirs) as wrong:
         await client.rest("POST", "/dossier-status/v1/statuses", {**content, "MaHoSo": 7}, str(uuid.uuid4()))
     assert wrong.value.code == "message.invalid" and wrong.value.proven and wrong.value.findings[0].here == "MaHoSo"
-    async with AsyncClient(Identity.load(world.identities / "dieu-hanh"), state=client.identity.folder / "checkpoints") as centre:
-        assert (await centre.feed("dossier-status/v1", limit=1)).answer.proven  # its pages are encrypted for their reader
+    async with AsyncClient(
+        Identity.load(world.identities / "dieu-hanh"), state=client.identity.folder / "checkpoints"
+    ) as centre:
+        assert (
+            await centre.feed("dossier-status/v1", limit=1)
+        ).answer.proven  # its pages are encrypted for their reader
 
 
 async def test_a_changed_cipher_and_an_answer_in_clear_by_rest(rest: tuple[AsyncClient, Wire], world: World) -> None:
@@ -183,4 +213,6 @@ async def test_a_changed_cipher_and_an_answer_in_clear_by_rest(rest: tuple[Async
 async def test_a_contract_that_became_encrypted_is_noticed_by_rest(rest: tuple[AsyncClient, Wire]) -> None:
     client, wire = rest
     wire.lies["/contracts/"] = json.dumps({"protection": "signed"}).encode()
-    assert (await client.rest("POST", "/dossier-status/v1/statuses", messages.dossier_status(event=str(uuid.uuid4())))).proven
+    assert (
+        await client.rest("POST", "/dossier-status/v1/statuses", messages.dossier_status(event=str(uuid.uuid4())))
+    ).proven

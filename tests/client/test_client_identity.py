@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.client import BadIdentity, Client, Identity, enrol
-from gateway.client.trusted import TrustedKeys
-from security import authority
-from security.authority import Authority
-from security.checkpoint import vkey
+from gateway.client import BadIdentity, Client, Identity
+from gateway.client.identities import enrol
+from gateway.client.identities.trusted import TrustedKeys
+from security.pki import authority
+from security.pki.authority import Authority
+from security.transparency.checkpoint import vkey
 
 SYSTEM = "y-te"
 FACTS = {"gateway": "https://localhost:1", "gateway_key_id": "gateway.sign-1"}
@@ -34,7 +35,9 @@ class Operator:
         self.sign = authority.make_issuer(root, "sign issuer", now)
         folder.mkdir()
         (folder / "ca.crt").write_bytes(root.pem + self.tls.pem + self.sign.pem)
-        (folder / "gateway-sign.crt").write_bytes(authority.issue_signing(self.sign, "gateway", authority.new_private().public_key(), now))
+        (folder / "gateway-sign.crt").write_bytes(
+            authority.issue_signing(self.sign, "gateway", authority.new_private().public_key(), now)
+        )
         (folder / "log.vkey").write_text(vkey("localhost/log", Ed25519PrivateKey.generate().public_key()), "ascii")
 
     def issue(self, request: Path, *, at: float | None = None, system: str | None = None) -> Path:
@@ -42,7 +45,9 @@ class Operator:
         issue: Callable[..., bytes] = authority.issue_tls if request.stem == "tls" else authority.issue_signing
         issuer: Authority = self.tls if request.stem == "tls" else self.sign
         made = self.folder / f"{request.stem}.crt"
-        made.write_bytes(issue(issuer, system or asked.system, asked.public, time.time() if at is None else at, agency="H14.09"))
+        made.write_bytes(
+            issue(issuer, system or asked.system, asked.public, time.time() if at is None else at, agency="H14.09")
+        )
         return made
 
 
@@ -70,19 +75,28 @@ def refused(folder: Path) -> BadIdentity:
 
 def test_a_whole_folder_is_loaded(folder: Path) -> None:
     made = Identity.load(folder)
-    assert (made.system, made.agency, made.sign_key.key_id, made.gateway) == (SYSTEM, "H14.09", "y-te.sign-1", FACTS["gateway"])
+    assert (made.system, made.agency, made.sign_key.key_id, made.gateway) == (
+        SYSTEM,
+        "H14.09",
+        "y-te.sign-1",
+        FACTS["gateway"],
+    )
     assert made.gateway_key.system == "gateway" and "PRIVATE" not in repr(made)
 
 
 @POSIX
-@pytest.mark.parametrize(("name", "mode"), [("tls.key", 0o640), ("sign.key", 0o604), ("ca.crt", 0o666), ("log.vkey", 0o664), (".", 0o777)])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("tls.key", 0o640), ("sign.key", 0o604), ("ca.crt", 0o666), ("log.vkey", 0o664), (".", 0o777)]
+)
 def test_files_that_are_open_to_others_are_not_used(folder: Path, name: str, mode: int) -> None:
     (folder / name).chmod(mode)
     wrong = refused(folder)
     assert wrong.code == "client.identity-mode" and "chmod" in wrong.next("en")
 
 
-@pytest.mark.parametrize("name", ["system.json", "tls.key", "tls.crt", "sign.key", "sign.crt", "ca.crt", "gateway-sign.crt", "log.vkey"])
+@pytest.mark.parametrize(
+    "name", ["system.json", "tls.key", "tls.crt", "sign.key", "sign.crt", "ca.crt", "gateway-sign.crt", "log.vkey"]
+)
 def test_a_missing_or_damaged_file_is_named(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"-")
     assert name in refused(folder).what("en")
@@ -107,7 +121,9 @@ def test_a_gateway_of_another_authority_is_not_believed(folder: Path, tmp_path: 
     assert "gateway-sign.crt" in refused(folder).what("en")
 
 
-@pytest.mark.parametrize(("name", "value"), [("gateway", "http://localhost"), ("gateway", None), ("sign_key_id", 7), ("system", "")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("gateway", "http://localhost"), ("gateway", None), ("sign_key_id", 7), ("system", "")]
+)
 def test_a_wrong_word_in_system_json_is_named(folder: Path, name: str, value: object) -> None:
     about = json.loads((folder / "system.json").read_text("utf-8")) | {name: value}
     (folder / "system.json").write_text(json.dumps(about), "utf-8")
@@ -156,13 +172,19 @@ def test_whom_the_issuer_vouches_for(folder: Path, operator: Operator) -> None:
     rsa = authority.issue_encryption(operator.sign, "gateway", authority.new_private("RSA-3072").public_key(), now)
     assert not vouched(rsa) and not vouched(operator.sign.pem)
     assert identity.vouched_for_encryption(rsa, [], "gateway.encrypt-2", now) is not None
-    assert identity.vouched_for_encryption(authority.issue_signing(operator.sign, "gateway", public, now), [], "k", now) is None
+    assert (
+        identity.vouched_for_encryption(authority.issue_signing(operator.sign, "gateway", public, now), [], "k", now)
+        is None
+    )
 
 
 def test_install_takes_all_or_nothing(folder: Path, operator: Operator, tmp_path: Path) -> None:
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     now = time.time()
-    good, late = operator.issue(folder / "tls.csr").rename(tmp_path / "good.crt"), operator.issue(folder / "sign.csr", at=now - 400 * 86400)
+    good, late = (
+        operator.issue(folder / "tls.csr").rename(tmp_path / "good.crt"),
+        operator.issue(folder / "sign.csr", at=now - 400 * 86400),
+    )
     for wrong in (
         late,
         operator.issue(folder / "sign.csr", system="phan-anh"),
@@ -174,7 +196,9 @@ def test_install_takes_all_or_nothing(folder: Path, operator: Operator, tmp_path
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
-def test_keys_that_openssl_made_become_a_folder_by_what_their_certificates_name(operator: Operator, tmp_path: Path) -> None:
+def test_keys_that_openssl_made_become_a_folder_by_what_their_certificates_name(
+    operator: Operator, tmp_path: Path
+) -> None:
     place, now = tmp_path / "by-hand", time.time()
     place.mkdir(mode=0o700)
     for use in ("tls", "sign"):
@@ -225,7 +249,9 @@ def test_nobody_leads_back_to_an_older_key_for_encryption(folder: Path, operator
     keys, now = TrustedKeys(Identity.load(folder)), time.time()
 
     def offered(number: int, begins: float) -> bytes:
-        made = authority.issue_encryption(operator.sign, "gateway", authority.new_private("RSA-3072").public_key(), begins)
+        made = authority.issue_encryption(
+            operator.sign, "gateway", authority.new_private("RSA-3072").public_key(), begins
+        )
         listed = {"id": f"gateway.encrypt-{number}", "certificate": made.decode(), "chain": [], "current": True}
         return json.dumps({"sign": [], "encrypt": [listed]}).encode()
 

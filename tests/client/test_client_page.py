@@ -14,9 +14,9 @@ import pytest
 
 import gateway.client
 from contracts.wire.jsontext import write_json
-from examples import messages
 from examples.story import World
 from gateway.client import Client, Identity
+from gateway.sandbox.standins import messages
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {"en": ROOT / "docs" / "client.md", "vi": ROOT / "docs" / "vi" / "bo-cong-cu-khach.md"}
@@ -32,7 +32,10 @@ def page() -> str:
 def test_both_pages_show_the_same_commands_and_names() -> None:
     pages = [path.read_text("utf-8") for path in PAGES.values()]
     assert len({tuple(sorted(re.findall(r"`([A-Z][A-Za-z]+)`", each))) for each in pages}) == 1
-    commands = [[line.split("#")[0].split()[:3] for line in each.splitlines() if line.startswith(("lgsp ", "python "))] for each in pages]
+    commands = [
+        [line.split("#")[0].split()[:3] for line in each.splitlines() if line.startswith(("lgsp ", "python "))]
+        for each in pages
+    ]
     assert commands[0] == commands[1] and len(commands[0]) >= 9
     python = [re.sub(r" *#.*", "", each.partition("```python")[2].partition("```")[0]) for each in pages]
     assert python[0] == python[1] and "with Client" in python[0]
@@ -54,7 +57,9 @@ def test_the_commands_run_as_they_stand_there(page: str, world: World, tmp_path:
         command = shlex.split(words, comments=True)
         command = [transfer if word in ("TRANSFER", "MÃ-GIAO-DỊCH") else word for word in command]
         told = command[1:3] == ["client", "call"] and command[3] == "GET"
-        command = [sys.executable, "-m", "gateway", *command[1:]] if command[0] == "lgsp" else [sys.executable, *command[1:]]
+        command = (
+            [sys.executable, "-m", "gateway", *command[1:]] if command[0] == "lgsp" else [sys.executable, *command[1:]]
+        )
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, (line, done.stderr.decode())
         if target:
@@ -65,7 +70,9 @@ def test_the_commands_run_as_they_stand_there(page: str, world: World, tmp_path:
 
 
 @pytest.mark.server
-def test_the_python_runs_as_it_stands_there(page: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_runs_as_it_stands_there(
+    page: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = next(each for each in re.findall(r"```python\n(.*?)```", page, re.S) if "with Client" in each)
     (tmp_path / "lgsp-data").mkdir()
     (tmp_path / PLACE).symlink_to(world.identities, target_is_directory=True)
@@ -75,11 +82,19 @@ def test_the_python_runs_as_it_stands_there(page: str, world: World, tmp_path: P
         "client.pages", 'others["dieu-hanh"].pages'
     )
     code = code.replace("client.prove", 'others["canh-bao"].prove')
-    others = {name: Client(Identity.load(world.identities / name), state=tmp_path / name) for name in ("canh-bao", "dieu-hanh")}
+    others = {
+        name: Client(Identity.load(world.identities / name), state=tmp_path / name)
+        for name in ("canh-bao", "dieu-hanh")
+    }
     try:
         exec(
             compile(code, "docs/client.md", "exec"),
-            {"report": write_json(messages.field_report(area="01273")), "alert_xml": messages.cap_alert(), "kept": None, "others": others},
+            {
+                "report": write_json(messages.field_report(area="01273")),
+                "alert_xml": messages.cap_alert(),
+                "kept": None,
+                "others": others,
+            },
         )
     finally:
         for each in others.values():

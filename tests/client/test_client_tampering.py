@@ -15,17 +15,26 @@ from typing import Any
 
 import pytest
 
-from examples import messages
 from examples.story import World
-from gateway.audit.logkey import LogKey
-from gateway.authority import EmbeddedAuthority
-from gateway.client import AsyncClient, Identity, LogObjection, NoConnection, NotProven, Refused, RefusedOurs, RefusedTheirs
+from gateway.audit.log.logkey import LogKey
+from gateway.client import (
+    AsyncClient,
+    Identity,
+    LogObjection,
+    NoConnection,
+    NotProven,
+    Refused,
+    RefusedOurs,
+    RefusedTheirs,
+)
 from gateway.client.transport import HttpTransport, RawAnswer
-from gateway.keyring import Keyring
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.keys.keyring import Keyring
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from security import authority
-from security.httpsig import sign_response
+from security.http_signatures import sign_response
 from security.keys import SigningKey
+from security.pki import authority
 
 pytestmark = pytest.mark.server
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
@@ -93,25 +102,33 @@ ALTERED_REST: dict[str, Lie] = {
     "transfer": lambda a: other(a, lgsp_transfer=str(uuid.uuid4())),
     "receipt": lambda a: other(a, lgsp_receipt=a.headers["lgsp-receipt"].replace("intent", "refusal")),
     "no receipt": lambda a: other(a, lgsp_receipt=None),
-    "checkpoint": lambda a: other(a, lgsp_checkpoint=":" + base64.b64encode(b"localhost/other\n1\nAAAA\n").decode() + ":"),
+    "checkpoint": lambda a: other(
+        a, lgsp_checkpoint=":" + base64.b64encode(b"localhost/other\n1\nAAAA\n").decode() + ":"
+    ),
     "no checkpoint": lambda a: other(a, lgsp_checkpoint=None),
     "no signature": lambda a: other(a, signature=None, signature_input=None),
     "no value": lambda a: other(a, signature=None),
     "signature": lambda a: other(a, signature=f"sig1=:{base64.b64encode(bytes(64)).decode()}:"),
     "thin list": lambda a: other(a, signature_input=a.headers["signature-input"].replace('"lgsp-receipt" ', "")),
-    "unbound": lambda a: other(a, signature_input=a.headers["signature-input"].replace(' "signature";req;key="sig1"', "")),
+    "unbound": lambda a: other(
+        a, signature_input=a.headers["signature-input"].replace(' "signature";req;key="sig1"', "")
+    ),
     "tag": lambda a: other(a, signature_input=a.headers["signature-input"].replace("lgsp-answer", "lgsp-request")),
 }
 
 
 @pytest.mark.parametrize("altered", ALTERED_REST)
-async def test_an_altered_rest_answer_is_not_proven_and_nothing_of_it_is_kept(kit: tuple[AsyncClient, Relay], altered: str) -> None:
+async def test_an_altered_rest_answer_is_not_proven_and_nothing_of_it_is_kept(
+    kit: tuple[AsyncClient, Relay], altered: str
+) -> None:
     client, relay = kit
     relay.lie("/indicator/", ALTERED_REST[altered])
     with pytest.raises(NotProven) as objected:
         await client.rest("GET", QUESTION)
     assert objected.value.code == "client.not-proven" and objected.value.what("vi") != objected.value.what("en")
-    assert client.witness.kept is None and len([url for url, _, _ in relay.heard if "/indicator/" in url]) == 1  # nor is it asked again
+    assert (
+        client.witness.kept is None and len([url for url, _, _ in relay.heard if "/indicator/" in url]) == 1
+    )  # nor is it asked again
 
 
 async def test_an_older_answer_is_not_the_answer_to_this_question(kit: tuple[AsyncClient, Relay]) -> None:
@@ -133,7 +150,9 @@ ALTERED_SOAP: dict[str, Lie] = {
     "receipt taken away": lambda a: a._replace(
         body=a.body[: a.body.index(b"<lgsp:Receipt")] + a.body[a.body.index(b"</lgsp:Receipt>") + 15 :]
     ),
-    "no signature": lambda a: a._replace(body=a.body[: a.body.index(b"<wsse:Security")] + a.body[a.body.index(b"</wsse:Security>") + 16 :]),
+    "no signature": lambda a: a._replace(
+        body=a.body[: a.body.index(b"<wsse:Security")] + a.body[a.body.index(b"</wsse:Security>") + 16 :]
+    ),
     "media type": lambda a: other(a, content_type="application/json"),
     "no envelope": lambda a: a._replace(body=b"<html/>"),
     "doctype": lambda a: a._replace(body=b"<!DOCTYPE a>" + a.body),
@@ -162,7 +181,9 @@ async def test_an_older_envelope_is_not_the_answer_to_this_message(kit: tuple[As
 async def test_an_unsigned_refusal_is_told_as_one(kit: tuple[AsyncClient, Relay]) -> None:
     """A relay can always say no: that nobody proved it is said too, and the message id stays to be used again."""
     client, relay = kit
-    forged = RawAnswer(422, {"content-type": "application/problem+json"}, json.dumps(PROBLEM | {"code": "message.invalid"}).encode())
+    forged = RawAnswer(
+        422, {"content-type": "application/problem+json"}, json.dumps(PROBLEM | {"code": "message.invalid"}).encode()
+    )
     relay.lie("/indicator/", lambda _: forged)
     with pytest.raises(RefusedTheirs) as said:
         await client.rest("GET", QUESTION, message_id="hoi-1")
@@ -194,7 +215,9 @@ def published(key: SigningKey) -> RawAnswer:
     return RawAnswer(200, {}, json.dumps({"sign": [{"id": key.key_id, "certificate": pem, "chain": []}]}).encode())
 
 
-async def test_a_newer_key_is_learnt_under_the_trusted_issuer(kit: tuple[AsyncClient, Relay], instance: Settings) -> None:
+async def test_a_newer_key_is_learnt_under_the_trusted_issuer(
+    kit: tuple[AsyncClient, Relay], instance: Settings
+) -> None:
     client, relay = kit
     newer = issued(instance, "gateway")
     relay.lies["/indicator/"] = signed_anew(newer)
@@ -204,7 +227,9 @@ async def test_a_newer_key_is_learnt_under_the_trusted_issuer(kit: tuple[AsyncCl
 
 
 @pytest.mark.parametrize(("system", "issuer"), [("y-te", "sign"), ("gateway", "tls")])
-async def test_a_key_of_another_name_or_issuer_is_not(kit: tuple[AsyncClient, Relay], instance: Settings, system: str, issuer: str) -> None:
+async def test_a_key_of_another_name_or_issuer_is_not(
+    kit: tuple[AsyncClient, Relay], instance: Settings, system: str, issuer: str
+) -> None:
     client, relay = kit
     false = issued(instance, system, issuer=issuer)
     relay.lies["/indicator/"] = signed_anew(false)
@@ -237,7 +262,9 @@ def note_of(instance: Settings, size: int, root: bytes) -> str:
     return LogKey.open(Keyring(instance).log_key, instance.origin).sign(size, root)
 
 
-async def test_a_forked_log_is_objected_to_with_both_notes_kept(kit: tuple[AsyncClient, Relay], instance: Settings, insider: Any) -> None:
+async def test_a_forked_log_is_objected_to_with_both_notes_kept(
+    kit: tuple[AsyncClient, Relay], instance: Settings, insider: Any
+) -> None:
     client, relay = kit
     await client.rest("GET", QUESTION)
     kept = client.witness.kept
@@ -245,7 +272,8 @@ async def test_a_forked_log_is_objected_to_with_both_notes_kept(kit: tuple[Async
     for size in (kept.size, kept.size + 1):  # the same size with another root; a newer size that does not go on from it
         relay.lies["/indicator/"] = insider(note_of(instance, size, bytes(32)))
         relay.lie(
-            "/audit/consistency", lambda a: RawAnswer(200, {}, json.dumps({"proof": [base64.b64encode(bytes(32)).decode()]}).encode())
+            "/audit/consistency",
+            lambda a: RawAnswer(200, {}, json.dumps({"proof": [base64.b64encode(bytes(32)).decode()]}).encode()),
         )
         for _ in range(2):  # and again at every later call
             with pytest.raises(LogObjection) as objected:
@@ -287,7 +315,7 @@ async def test_a_log_that_does_not_prove_itself_is_waited_for_and_then_objected_
     assert (await client.prove((await client.rest("GET", QUESTION)).receipt or "")).checkpoint.size
     assert client.witness.kept == kept and client.witness.pending
     with monkeypatch.context() as impatient, pytest.raises(LogObjection) as objected:
-        impatient.setattr("gateway.client.witness.PATIENCE", -1.0)
+        impatient.setattr("gateway.client.audit.checkpoint_monitor.PATIENCE", -1.0)
         await client.check_log()
     assert objected.value.code == "client.log-unproven"
     del relay.lies["/audit/consistency"]
@@ -334,7 +362,11 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_id(world: World, 
     async with AsyncClient(who, state=tmp_path, transport=relay) as client:
         answer = await client.rest("POST", "/field-report/v1/requests", messages.field_report(area="01273"))
     sent = [headers for url, headers, _ in relay.heard if "/requests" in url]
-    assert len(sent) == 3 and len({each["idempotency-key"] for each in sent}) == 1 and len({each["signature"] for each in sent}) == 3
+    assert (
+        len(sent) == 3
+        and len({each["idempotency-key"] for each in sent}) == 1
+        and len({each["signature"] for each in sent}) == 3
+    )
     assert answer.proven and world.seen("do-thi")["records"] == before + 1
 
 
@@ -363,7 +395,11 @@ async def test_who_is_told_to_wait_waits_and_not_for_ever(kit: tuple[AsyncClient
 
     def refuse(answer: RawAnswer) -> RawAnswer:
         busy[0] -= 1
-        return RawAnswer(503, {"content-type": "application/problem+json", "retry-after": "0"}, document) if busy[0] >= 0 else answer
+        return (
+            RawAnswer(503, {"content-type": "application/problem+json", "retry-after": "0"}, document)
+            if busy[0] >= 0
+            else answer
+        )
 
     relay.lie("/indicator/", refuse)
     assert (await client.rest("GET", QUESTION)).proven and busy[0] == -1

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.errors import BadState, LogObjection
-from gateway.client.witness import Witness
-from security.checkpoint import Checkpoint, NoteKey, sign
-from security.merkle import Tree, consistency_proof, leaf_hash
+from security.transparency.checkpoint import Checkpoint, NoteKey, sign
+from security.transparency.merkle import Tree, consistency_proof, leaf_hash
 
 ORIGIN = "caobang.example/nhat-ky"
 KEY = Ed25519PrivateKey.generate()
@@ -45,12 +45,12 @@ class Log:
 HONEST = Log(*(f"entry {number}" for number in range(MOST)))
 
 
-def see(witness: Witness, log: Log, size: int) -> None:
+def see(witness: CheckpointMonitor, log: Log, size: int) -> None:
     asyncio.run(witness.see(log.note(size), log.fetch))
 
 
-def witness(folder: str | Path) -> Witness:
-    return Witness(PUBLIC, Path(folder), lambda: 1_790_000_000.0)
+def witness(folder: str | Path) -> CheckpointMonitor:
+    return CheckpointMonitor(PUBLIC, Path(folder), lambda: 1_790_000_000.0)
 
 
 @settings(max_examples=30, deadline=None)
@@ -66,7 +66,9 @@ def test_an_honest_log_is_never_objected_to_in_whatever_order_its_checkpoints_co
 
 @settings(max_examples=40, deadline=None)
 @given(st.data(), st.integers(1, MOST), st.integers(1, MOST))
-def test_a_log_that_changed_what_it_had_signed_is_always_objected_to(data: st.DataObject, size: int, shown: int) -> None:
+def test_a_log_that_changed_what_it_had_signed_is_always_objected_to(
+    data: st.DataObject, size: int, shown: int
+) -> None:
     """One entry of those that both checkpoints cover is another; the forger answers with the proofs of either tree."""
     changed = data.draw(st.integers(0, min(size, shown) - 1))
     forged = Log(*(f"entry {number}" if number != changed else "forged" for number in range(MOST)))
@@ -144,7 +146,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_sent(tmp_
 
 def test_two_logs_are_kept_apart(tmp_path: Path) -> None:
     private = Ed25519PrivateKey.generate()
-    other = Witness(NoteKey.make("khac.example/log", private.public_key()), tmp_path, lambda: 0.0)
+    other = CheckpointMonitor(NoteKey.make("khac.example/log", private.public_key()), tmp_path, lambda: 0.0)
     note = sign(Checkpoint("khac.example/log", 1, hashlib.sha256(b"x").digest()), private, "khac.example/log")
     asyncio.run(other.see(note, HONEST.fetch))
     see(witness(tmp_path), HONEST, 3)

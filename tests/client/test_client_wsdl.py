@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from examples import messages
 from examples.story import World
 from gateway.client import Client, Identity, RefusedPolicy, RefusedTheirs
 from gateway.client.errors import BadUsage
 from gateway.client.wsdl import Queued, service
+from gateway.sandbox.standins import messages
 
 pytestmark = pytest.mark.server
 REQUIRED = ("service_code", "area", "description")

@@ -12,15 +12,17 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from contracts import compiled
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract
-from contracts.loader import load
-from contracts.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
+from contracts.canonical.model import REASONS, Array, Choice, RecursiveRef, Scalar, Struct, Type
+from contracts.compiled import contract as compiled
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.loader import load
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.xmltext import ILLEGAL
 
 LEGAL = st.text(
-    st.characters(codec="utf-8", exclude_characters="\ufffe\uffff", exclude_categories=("Cs",)).filter(lambda c: not ILLEGAL.search(c)),
+    st.characters(codec="utf-8", exclude_characters="\ufffe\uffff", exclude_categories=("Cs",)).filter(
+        lambda c: not ILLEGAL.search(c)
+    ),
     max_size=12,
 )
 VIETNAMESE = st.sampled_from(
@@ -46,28 +48,45 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
     if made.kind == "boolean":
         return st.booleans()
     if made.kind == "integer":
-        return (st.integers() | st.integers(-6, 1001) | st.sampled_from([0, 1, 10**40])).filter(lambda n: wild or _inside(n, made))
+        return (st.integers() | st.integers(-6, 1001) | st.sampled_from([0, 1, 10**40])).filter(
+            lambda n: wild or _inside(n, made)
+        )
     if made.kind == "number":
         exact = st.decimals(allow_nan=False, allow_infinity=False).filter(lambda d: abs(d.as_tuple().exponent) < 200)
         small = st.decimals(min_value=-200, max_value=200, places=4)
         near = st.sampled_from(
-            [Decimal("0.00"), Decimal("-1.50"), Decimal("1E+1"), Decimal("0.10000000000000000000000000000000001"), 5, Decimal(90)]
+            [
+                Decimal("0.00"),
+                Decimal("-1.50"),
+                Decimal("1E+1"),
+                Decimal("0.10000000000000000000000000000000001"),
+                5,
+                Decimal(90),
+            ]
         )
         return (exact | small | near).filter(lambda d: wild or _inside(d, made))
     if made.binary:
         right = (
             st.binary(max_size=9)
             .map(lambda raw: base64.b64encode(raw).decode())
-            .filter(lambda t: (made.min_length or 0) <= len(t) <= (10**6 if made.max_length is None else made.max_length))
+            .filter(
+                lambda t: (made.min_length or 0) <= len(t) <= (10**6 if made.max_length is None else made.max_length)
+            )
         )
-        odd = st.sampled_from(["QR==", "QUJD=", "QUI", "A", "=", "Q Q=", "QUJDREVGR0hJ", "QUJDREVGR0hJSktM", "", "QQ=="])
+        odd = st.sampled_from(
+            ["QR==", "QUJD=", "QUI", "A", "=", "Q Q=", "QUJDREVGR0hJ", "QUJDREVGR0hJSktM", "", "QQ=="]
+        )
         return right | odd if wild else right
     if made.values:
         right: st.SearchStrategy[str] = st.sampled_from(made.values)
     elif made.format == "date":
         right = st.dates(min_value=date(1000, 1, 1)).map(date.isoformat)
     elif made.format is not None:
-        shapes = ["{}T{:02d}:{:02d}:{:02d}{}"] if made.pattern else ["{}T{:02d}:{:02d}:{:02d}{}", "{}T{:02d}:{:02d}:{:02d}.123456789{}"]
+        shapes = (
+            ["{}T{:02d}:{:02d}:{:02d}{}"]
+            if made.pattern
+            else ["{}T{:02d}:{:02d}:{:02d}{}", "{}T{:02d}:{:02d}:{:02d}.123456789{}"]
+        )
         zones = ["+07:00", "-05:00", "+00:00", "+14:00", "-00:30"] + ([] if made.pattern else ["Z"])
         right = st.builds(
             lambda shape, day, h, m, s, zone: shape.format(day.isoformat(), h, m, s, zone),
@@ -81,7 +100,10 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
     elif made.pattern is not None:
         # A pattern leaves the outer bounds on length to the schema's own words.
         right = st.from_regex(made.pattern[1:-1], fullmatch=True).filter(
-            lambda t: not ILLEGAL.search(t) and (made.min_length or 0) <= len(t) <= (10**6 if made.max_length is None else made.max_length)
+            lambda t: (
+                not ILLEGAL.search(t)
+                and (made.min_length or 0) <= len(t) <= (10**6 if made.max_length is None else made.max_length)
+            )
         )
     else:
         right = (LEGAL | VIETNAMESE).filter(
@@ -126,15 +148,15 @@ def _inside(number: int | Decimal, made: Scalar) -> bool:
 
 
 def values(made: Type, wild: bool) -> st.SearchStrategy[Any]:
-    if isinstance(made, Again):
+    if isinstance(made, RecursiveRef):
         return st.deferred(lambda: values(made.made, wild))
     if isinstance(made, Choice):
         return st.one_of([branched(made, number, wild) for number in range(len(made.branches))])
     if isinstance(made, Scalar):
         return scalars(made, wild)
-    if isinstance(made, Many):
+    if isinstance(made, Array):
         item = values(made.items, wild)
-        more = 0 if isinstance(made.items, Again) else 2  # else messages would never end
+        more = 0 if isinstance(made.items, RecursiveRef) else 2  # else messages would never end
         lists = st.lists(item, min_size=max(made.least, 1), max_size=min(max(made.least, 1) + more, made.most or 99))
         if made.least == 0:
             lists = st.just([]) | lists
@@ -155,7 +177,7 @@ def branched(made: Choice, number: int, wild: bool) -> st.SearchStrategy[Any]:
 
 def _may_be_empty(made: Struct, name: str) -> bool:
     field = made.field(name)
-    return field is not None and isinstance(field.type, Many) and field.type.least == 0
+    return field is not None and isinstance(field.type, Array) and field.type.least == 0
 
 
 def structs(made: Struct, wild: bool) -> st.SearchStrategy[dict[str, Any]]:
@@ -173,7 +195,10 @@ def structs(made: Struct, wild: bool) -> st.SearchStrategy[dict[str, Any]]:
             st.fixed_dictionaries(
                 # Of a required list that may be empty, XML cannot say that it is missing: it is empty then.
                 {name: required[name] for name in required if _may_be_empty(made, name)},
-                optional={**{name: each for name, each in required.items() if not _may_be_empty(made, name)}, **optional},
+                optional={
+                    **{name: each for name, each in required.items() if not _may_be_empty(made, name)},
+                    **optional,
+                },
             ),
         )
     return st.fixed_dictionaries(required, optional=optional)
@@ -203,7 +228,9 @@ def values_of() -> Make:
         key = (compiled.digest, message, wild)
         if key not in kept:
             kept[key] = structs(compiled.messages[message], wild).map(lambda value: _today(compiled, value))
-            kept[key] = kept[key].filter(lambda value: all(each.got != NOT_IN_FORCE for each in compiled.validate(message, value)))
+            kept[key] = kept[key].filter(
+                lambda value: all(each.got != NOT_IN_FORCE for each in compiled.validate(message, value))
+            )
         return kept[key]
 
     return make

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
 
 CONTRACT = """
 id: made
@@ -22,7 +22,14 @@ operations:
 protection: signed
 retention_months: 24
 """
-PATTERNS = ["^[A-Z]{2}[0-9]{1,3}$", "^(a|bc)+$", "^[^ ,]{1,8}$", r"^[+\-]?[0-9]+([.][0-9]{2})?$", "^[À-ỹa-z ]{0,6}$", "^x?(y{2}|z)$"]
+PATTERNS = [
+    "^[A-Z]{2}[0-9]{1,3}$",
+    "^(a|bc)+$",
+    "^[^ ,]{1,8}$",
+    r"^[+\-]?[0-9]+([.][0-9]{2})?$",
+    "^[À-ỹa-z ]{0,6}$",
+    "^x?(y{2}|z)$",
+]
 NAMES = ["ten", "maSo", "ghi_chu", "A", "b2", "noiDung", "soLuong", "thoi_diem", "value", "_x"]
 BOUND = st.integers(-20, 20)
 
@@ -35,7 +42,11 @@ def strings(draw: st.DrawFn) -> dict[str, Any]:
         least = draw(st.integers(0, 5))
         made |= {"minLength": least, "maxLength": least + draw(st.integers(0, 8))}
     elif kind == "enum":
-        made["enum"] = draw(st.lists(st.sampled_from(["A", "b c", "Đã nhận", "1", "", "<&>", " x "]), min_size=1, max_size=4, unique=True))
+        made["enum"] = draw(
+            st.lists(
+                st.sampled_from(["A", "b c", "Đã nhận", "1", "", "<&>", " x "]), min_size=1, max_size=4, unique=True
+            )
+        )
     elif kind == "pattern":
         made["pattern"] = draw(st.sampled_from(PATTERNS))
     elif kind != "plain":
@@ -64,7 +75,11 @@ def bytes_(draw: st.DrawFn) -> dict[str, Any]:
 
 
 SCALARS = st.one_of(
-    strings(), numbers(), bytes_(), st.builds(dict, type=st.just("boolean")), st.builds(dict, type=st.just("string"), codes=st.just("bang"))
+    strings(),
+    numbers(),
+    bytes_(),
+    st.builds(dict, type=st.just("boolean")),
+    st.builds(dict, type=st.just("string"), codes=st.just("bang")),
 )
 
 
@@ -87,7 +102,11 @@ def fields(draw: st.DrawFn, depth: int, parts: int) -> tuple[dict[str, Any], boo
     """The schema of a property, and whether it is required."""
     required = draw(st.booleans())
     absentable = draw(st.integers(0, 3)) == 0
-    kind = draw(st.sampled_from(["scalar", "scalar", "list", "object", "ref", "choice"] if depth else ["scalar", "list", "back"]))
+    kind = draw(
+        st.sampled_from(
+            ["scalar", "scalar", "list", "object", "ref", "choice"] if depth else ["scalar", "list", "back"]
+        )
+    )
     made: dict[str, Any]
     if kind == "list":
         least = draw(st.integers(0 if required and not absentable else 1, 3))
@@ -130,7 +149,10 @@ def contracts(draw: st.DrawFn) -> CompiledContract:
         "Message": draw(objects(2, 2)),
         "Part0": draw(SCALARS),
         "Part1": draw(objects(0, 0)),
-        "Choice": {"oneOf": [{"$ref": "#/$defs/One"}, {"$ref": "#/$defs/Other"}], "discriminator": {"propertyName": "loai"}},
+        "Choice": {
+            "oneOf": [{"$ref": "#/$defs/One"}, {"$ref": "#/$defs/Other"}],
+            "discriminator": {"propertyName": "loai"},
+        },
         "One": draw(branches(["a", "b"], "p")),
         "Other": draw(branches(["c"], "q")),
     }

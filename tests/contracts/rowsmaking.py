@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, settings
 from lxml import etree
 
 from contracts.base.errors import Failure, Finding, Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
-from contracts.faces import foreignxsd
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.faces.foreign import xsd
 from contracts.faces.openapi import openapi
+from contracts.folder.bundle import Bundle
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 
@@ -30,7 +30,9 @@ def closed(properties: dict[str, Any], *required: str) -> dict[str, Any]:
 
 
 def schema(properties: dict[str, Any], *required: str) -> str:
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": {"Thing": closed(properties, *required)}})
+    return json.dumps(
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": {"Thing": closed(properties, *required)}}
+    )
 
 
 CONTRACT = """
@@ -58,8 +60,12 @@ def contract(
         media = name.partition("-")[0]
         head = spaces if media == "xml" else ""
         root = "    root: d:T\n" if media == "xml" else ""
-        lines = "".join(f"{'      ' if line.strip()[0] == '-' else '    '}{line.strip()}\n" for line in rows.strip().splitlines())
-        files[f"systems/{name}.yaml"] = f"format: {media}\ntitle: {{vi: A, en: A}}\n{head}messages:\n  Thing:\n{root}    rows:\n{lines}"
+        lines = "".join(
+            f"{'      ' if line.strip()[0] == '-' else '    '}{line.strip()}\n" for line in rows.strip().splitlines()
+        )
+        files[f"systems/{name}.yaml"] = (
+            f"format: {media}\ntitle: {{vi: A, en: A}}\n{head}messages:\n  Thing:\n{root}    rows:\n{lines}"
+        )
     files.update({f"codes/{name}.csv": text for name, text in (codes or {}).items()})
     return compile_bundle(Bundle.of({path: text.encode() for path, text in files.items()}))
 
@@ -94,7 +100,7 @@ def face(compiled: CompiledContract, name: str) -> Callable[[bytes], Any]:
         validator = jsonschema_rs.Draft4Validator(described)
         return lambda raw: validator.validate(read_json(raw))
     with TemporaryDirectory() as folder:
-        for file, raw in foreignxsd.xsd_files(compiled, name).items():
+        for file, raw in xsd.xsd_files(compiled, name).items():
             Path(folder, file).write_bytes(raw)
         schema = etree.XMLSchema(etree.parse(Path(folder, "schema.xsd")))
     return lambda raw: schema.assertValid(etree.fromstring(raw))

@@ -20,7 +20,9 @@ from contracts.wire.attachments import LIFT, Spool, lift_json, lift_xml, stand_i
 
 LIMIT = 10_000_000
 BIG = bytes(range(256)) * 300  # 76,800 bytes, more than LIFT characters
-TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), max_size=20)
+TEXT = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), max_size=20
+)
 SIZES = st.sampled_from([LIFT * 3 // 4 - 3, LIFT * 3 // 4, LIFT * 3 // 4 + 1, LIFT * 3 // 4 + 2, 400_000, 786_433])
 
 
@@ -41,7 +43,9 @@ def lifted(lift, raw: bytes) -> tuple[bytes, Spool]:
 @given(
     pieces=st.lists(
         st.one_of(
-            SIZES.map(lambda size: base64.b64encode(data(size)).decode()), TEXT, TEXT.map(lambda text: f"<!--{text.replace('-', '')}-->")
+            SIZES.map(lambda size: base64.b64encode(data(size)).decode()),
+            TEXT,
+            TEXT.map(lambda text: f"<!--{text.replace('-', '')}-->"),
         ),
         max_size=5,
     ),
@@ -54,7 +58,9 @@ def test_xml_there_and_back(pieces, attribute, wrap):
             return piece
         return "\r\n".join(textwrap.wrap(piece, wrap)) if wrap and len(piece) > 1000 else escape(piece)
 
-    raw = ("<r>" + "".join(f"<d name={quoteattr(attribute)} >{content(piece)}</d> đuôi " for piece in pieces) + "</r>").encode()
+    raw = (
+        "<r>" + "".join(f"<d name={quoteattr(attribute)} >{content(piece)}</d> đuôi " for piece in pieces) + "</r>"
+    ).encode()
     small, spool = lifted(lift_xml, raw)
     assert len(spool.attachments) == sum(len(piece) > LIFT for piece in pieces)
     assert len(small) < len(raw) - sum(len(piece) - 60 for piece in pieces if len(piece) > LIFT) + 1
@@ -71,11 +77,15 @@ def unwrapped(text: str) -> str:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    values=st.lists(st.one_of(SIZES.map(lambda size: base64.b64encode(data(size)).decode()), st.text(max_size=20)), max_size=5),
+    values=st.lists(
+        st.one_of(SIZES.map(lambda size: base64.b64encode(data(size)).decode()), st.text(max_size=20)), max_size=5
+    ),
     ascii=st.booleans(),
 )
 def test_json_there_and_back(values, ascii):
-    raw = json.dumps({f'"\\{n}': value for n, value in enumerate(values)}, ensure_ascii=ascii).encode("utf-8", "surrogatepass")
+    raw = json.dumps({f'"\\{n}': value for n, value in enumerate(values)}, ensure_ascii=ascii).encode(
+        "utf-8", "surrogatepass"
+    )
     small, spool = lifted(lift_json, raw)
     assert len(spool.attachments) == sum(len(value) > LIFT for value in values)
     assert put_back(small, spool) == raw
@@ -133,7 +143,8 @@ def test_doctypes_and_sizes_are_refused():
 
 
 @pytest.mark.parametrize(
-    "raw", [b"<a>", b"", b"\xff", '<?xml version="1.0" encoding="utf-16"?><a>đ</a>'.encode("utf-16"), b'{"a": "', b'"\\']
+    "raw",
+    [b"<a>", b"", b"\xff", '<?xml version="1.0" encoding="utf-16"?><a>đ</a>'.encode("utf-16"), b'{"a": "', b'"\\'],
 )
 def test_what_is_not_well_formed_is_left_to_its_parser(raw):
     for lift in (lift_xml, lift_json):

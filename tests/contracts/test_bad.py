@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from contracts.check import check
+from contracts.proof.check import check
 from gateway.commands.contracts import check as command
 
 BAD = Path(__file__).with_name("bad")
@@ -22,7 +22,10 @@ def test_the_contract_without_a_fault_is_proved() -> None:
     report = check(BAD / "none" / "v1")
     assert report.ok, report.findings
     assert any(each.startswith("Level: the laws hold for") for each in report.proved)
-    assert "dai-xml Level: observer: the reason for an absence (unknown, partial, none, not-permitted) is lost" in report.losses
+    assert (
+        "dai-xml Level: observer: the reason for an absence (unknown, partial, none, not-permitted) is lost"
+        in report.losses
+    )
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.compiled import CompiledContract
-from contracts.steps import above, json_steps
+from contracts.compiled.contract import CompiledContract
+from contracts.mapping.steps import above, json_steps
 from contracts.wire.soap import parse_xml
 
 CAP = "urn:oasis:names:tc:emergency:cap:1."
@@ -37,7 +37,9 @@ ALERTS = {
 
 @pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize("kind", list(ALERTS))
-def test_both_versions_pass_both_ways_and_into_each_other(kind: str, version: str, catalogue: dict[str, CompiledContract]) -> None:
+def test_both_versions_pass_both_ways_and_into_each_other(
+    kind: str, version: str, catalogue: dict[str, CompiledContract]
+) -> None:
     compiled = catalogue["incident-alert/v1"]
     here, there = compiled.codec(f"cap1{version}"), compiled.codec(f"cap1{3 - int(version)}")
     text, infos = ALERTS[kind]
@@ -49,7 +51,10 @@ def test_both_versions_pass_both_ways_and_into_each_other(kind: str, version: st
         canonical = compiled.codec("canonical")
         assert canonical.read_json("Alert", canonical.write_json("Alert", value)) == value
         if infos:
-            assert value["info"][0]["parameter"] == [{"valueName": "TIME...MOT...LOC", "value": ""}, {"valueName": "VTEC", "value": ""}]
+            assert value["info"][0]["parameter"] == [
+                {"valueName": "TIME...MOT...LOC", "value": ""},
+                {"valueName": "VTEC", "value": ""},
+            ]
             assert value["info"][0]["description"] == "LOCATION: <br /> Trà Lĩnh...\n* dòng hai"
 
 
@@ -60,16 +65,23 @@ def prefixed(text: str) -> str:
     return head + "<c:alert xmlns:c" + rest if tag else text
 
 
-def test_an_alert_without_scope_and_one_of_the_other_version_are_refused(catalogue: dict[str, CompiledContract]) -> None:
+def test_an_alert_without_scope_and_one_of_the_other_version_are_refused(
+    catalogue: dict[str, CompiledContract],
+) -> None:
     codec = catalogue["incident-alert/v1"].codec("cap12")
     with pytest.raises(Theirs) as caught:
         codec.read_xml("Alert", parse_xml(f'{XML}<alert xmlns="{CAP}2">{HEAD}<!-- no scope -->{INFO}</alert>'.encode()))
-    assert [(each.here, each.canonical, each.rule) for each in caught.value.findings] == [("cap:alert/cap:scope", "scope", "required")]
+    assert [(each.here, each.canonical, each.rule) for each in caught.value.findings] == [
+        ("cap:alert/cap:scope", "scope", "required")
+    ]
     with pytest.raises(Theirs) as caught:
         codec.read_xml("Alert", parse_xml(f'<alert xmlns="{CAP}1">{HEAD}<scope>Public</scope></alert>'.encode()))
     assert caught.value.code == "message.wrong-root"
     with pytest.raises(Theirs) as caught:
-        parse_xml(f'<!DOCTYPE alert [<!ENTITY x SYSTEM "file:///etc/hostname">]><alert xmlns="{CAP}2">&x;</alert>'.encode(), published=True)
+        parse_xml(
+            f'<!DOCTYPE alert [<!ENTITY x SYSTEM "file:///etc/hostname">]><alert xmlns="{CAP}2">&x;</alert>'.encode(),
+            published=True,
+        )
     assert caught.value.code == "xml.doctype"
 
 
@@ -124,10 +136,20 @@ def test_sensorthings_bodies_pass_both_ways(message: str, raw: str, catalogue: d
     [
         ("Datastream", DATASTREAM.replace('"name":"Nhiệt độ",', ""), "name", "required"),
         ("Datastream", DATASTREAM.replace('"metadata":"Pt100"', '"metadata":12'), "Sensor.metadata", "type"),
-        ("Datastream", DATASTREAM.replace('"Sensor":{"name":"s"', '"Sensor":{"@iot.id":"3","name":"s"'), "Sensor.@iot.id", "unknown"),
+        (
+            "Datastream",
+            DATASTREAM.replace('"Sensor":{"name":"s"', '"Sensor":{"@iot.id":"3","name":"s"'),
+            "Sensor.@iot.id",
+            "unknown",
+        ),
         ("Observation", '{"phenomenonTime":"2026-03-01T00:40:00Z","result":"8"}', "result", "type"),
         ("Observation", '{"phenomenonTime":"2026-03-01T00:40:00Z"}', "result", "required"),
-        ("Observation", '{"phenomenonTime":"2026-03-01T00:40:00Z","result":8,"Datastream":{"@iot.id":7}}', "Datastream.'@iot.id'", "type"),
+        (
+            "Observation",
+            '{"phenomenonTime":"2026-03-01T00:40:00Z","result":8,"Datastream":{"@iot.id":7}}',
+            "Datastream.'@iot.id'",
+            "type",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_sensorthings_body_is_named(

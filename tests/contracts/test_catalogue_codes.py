@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
-from contracts.located import Findings, other_orders, read_codes
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.folder.source_locations import Findings, other_orders, read_codes
 
 FOLDERS = {folder.parent.name: folder for folder in catalogue_folders()}
 SHARED = FOLDERS["camera-event"].parents[1] / "_codes"
@@ -27,7 +27,9 @@ USERS = ["camera-event", "dossier-status", "official-document"]
 def test_both_orders_name_the_same_place_in_the_tree() -> None:
     """H14.5.2 is 000.02.05.H14: the province last, three levels before it, filled up with zeros."""
     for row in AGENCIES:
-        assert re.fullmatch(r"[A-Z0-9.]{1,35}", row["code"]) and re.fullmatch(r"[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.H14", row["qcvn102"])
+        assert re.fullmatch(r"[A-Z0-9.]{1,35}", row["code"]) and re.fullmatch(
+            r"[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.H14", row["qcvn102"]
+        )
         province, *levels = row["code"].split(".")
         if row["code"] == "H14.0":  # the centre, which 000.00.00.H14 cannot name
             assert row["qcvn102"] == "000.00.50.H14"
@@ -59,7 +61,9 @@ def test_the_table_is_frozen_into_each_bundle(name: str) -> None:
     assert not (FOLDERS[name] / "codes" / "agency.csv").exists()
     tables = compile_bundle(Bundle.from_bytes(bundle.to_bytes())).tables
     assert tables["agency"].codes == tuple(row["code"] for row in AGENCIES)
-    assert [(row.code, row.canonical) for row in tables["agency.qcvn102"].rows] == [(row["qcvn102"], row["code"]) for row in AGENCIES]
+    assert [(row.code, row.canonical) for row in tables["agency.qcvn102"].rows] == [
+        (row["qcvn102"], row["code"]) for row in AGENCIES
+    ]
 
 
 def test_another_table_is_another_bundle(tmp_path: Path) -> None:
@@ -88,7 +92,9 @@ def test_a_shared_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(Theirs) as caught:
         compile_bundle(Bundle.of(files))
     line = files["contract.yaml"].decode().split("shared_codes")[0].count("\n") + 1
-    assert [(each.here, each.canonical) for each in caught.value.findings] == [(f"contract.yaml:{line}", "shared_codes")]
+    assert [(each.here, each.canonical) for each in caught.value.findings] == [
+        (f"contract.yaml:{line}", "shared_codes")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,9 +113,15 @@ def test_faults_of_a_table_have_their_line(rows: str, line: int, got: str) -> No
 
 
 def test_columns_that_are_no_order() -> None:
-    for head in ("code,QCVN,vi,en,valid_from,valid_until,replaced_by", "code,canonical,qcvn102,vi,en,valid_from,valid_until,replaced_by"):
+    for head in (
+        "code,QCVN,vi,en,valid_from,valid_until,replaced_by",
+        "code,canonical,qcvn102,vi,en,valid_from,valid_until,replaced_by",
+    ):
         findings = Findings()
-        assert read_codes("codes/agency.csv", (head + "\n").encode(), findings) is None and findings.found[0].here == "codes/agency.csv:1"
+        assert (
+            read_codes("codes/agency.csv", (head + "\n").encode(), findings) is None
+            and findings.found[0].here == "codes/agency.csv:1"
+        )
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 9)), min_size=1, max_size=10))
@@ -130,12 +142,16 @@ def test_the_other_order_has_the_same_dates_and_its_own_successors(made: list[tu
         assert row.replaced_by == (theirs[0] if theirs else "")
 
 
-def test_a_code_is_taken_up_to_its_last_day_and_its_successor_named_after(catalogue: dict[str, CompiledContract]) -> None:
+def test_a_code_is_taken_up_to_its_last_day_and_its_successor_named_after(
+    catalogue: dict[str, CompiledContract],
+) -> None:
     codec = catalogue["camera-event/v1"].codec("vms-json")
     sample = (FOLDERS["camera-event"] / "samples/vms-json/CameraEvent.khoi-rung-phia-oac.json").read_bytes()
 
     def at(day: bytes) -> bytes:
-        return sample.replace(b"20261118143207", day).replace(b"000.01.02.H14", b"000.00.14.H14").replace(b"01726", b"04")
+        return (
+            sample.replace(b"20261118143207", day).replace(b"000.01.02.H14", b"000.00.14.H14").replace(b"01726", b"04")
+        )
 
     assert codec.read_json("CameraEvent", at(b"20250228235959"))["operator"] == "H14.14"
     assert findings_of(lambda: codec.read_json("CameraEvent", at(b"20250301000000"))) == [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.soap import parse_xml
 
 RECEIVED = datetime.fromisoformat("2026-11-24T08:00:00+07:00").timestamp()
@@ -90,7 +90,9 @@ CASES = [
 
 
 def sample(catalogue: dict[str, CompiledContract], contract: str, name: str) -> Any:
-    return next(each for each in catalogue[f"{contract}/v1"].samples if f"{each.format}/{each.message}.{each.name}" == name)
+    return next(
+        each for each in catalogue[f"{contract}/v1"].samples if f"{each.format}/{each.message}.{each.name}" == name
+    )
 
 
 def read(catalogue: dict[str, CompiledContract], contract: str, one: Any, raw: bytes) -> Any:
@@ -128,11 +130,22 @@ def test_a_fault_is_named_where_it_is(
 def test_every_format_has_its_cases(catalogue: dict[str, CompiledContract]) -> None:
     tried = {(f"{case[0]}/v1", case[1].split("/")[0]) for case in CASES}
     formats = [(name, codec) for name, compiled in catalogue.items() for codec in compiled.formats.values()]
-    assert tried == {(name, codec.name) for name, codec in formats if codec.name != "canonical" and codec.media in ("json", "xml")}
+    assert tried == {
+        (name, codec.name) for name, codec in formats if codec.name != "canonical" and codec.media in ("json", "xml")
+    }
 
 
 @pytest.mark.parametrize(
-    "contract", ["camera-event", "dossier-status", "field-report", "indicator", "observation", "official-document", "reference-query"]
+    "contract",
+    [
+        "camera-event",
+        "dossier-status",
+        "field-report",
+        "indicator",
+        "observation",
+        "official-document",
+        "reference-query",
+    ],
 )
 def test_all_samples_are_in_force_on_the_day_they_come(contract: str, catalogue: dict[str, CompiledContract]) -> None:
     for one in catalogue[f"{contract}/v1"].samples:
@@ -149,7 +162,9 @@ def test_all_samples_are_in_force_on_the_day_they_come(contract: str, catalogue:
         ("dossier-status", "mot-cua-json/DossierAnswer.khai-sinh", '"NgayTra": "20261119103005"', '"NgayTra": ""'),
     ],
 )  # fmt: skip
-def test_what_systems_leave_empty_is_missing(contract: str, name: str, old: str, new: str, catalogue: dict[str, CompiledContract]) -> None:
+def test_what_systems_leave_empty_is_missing(
+    contract: str, name: str, old: str, new: str, catalogue: dict[str, CompiledContract]
+) -> None:
     one = sample(catalogue, contract, name)
     value = read(catalogue, contract, one, one.raw)
     if contract == "dossier-status":

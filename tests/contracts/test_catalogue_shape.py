@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from contracts.bundle import catalogue_folders
-from contracts.check import check
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
+from contracts.folder.bundle import catalogue_folders
+from contracts.proof.check import check
 from contracts.wire.soap import parse_xml
 
 FOLDERS = {f"{folder.parent.name}/{folder.name}": folder for folder in catalogue_folders()}
@@ -41,7 +41,9 @@ def test_check_is_green_and_every_sample_is_proved(name: str, catalogue: dict[st
 
 
 @pytest.mark.parametrize("name", EIGHT)
-def test_each_speaks_foreign_xml_and_foreign_json_and_shows_it(name: str, catalogue: dict[str, CompiledContract]) -> None:
+def test_each_speaks_foreign_xml_and_foreign_json_and_shows_it(
+    name: str, catalogue: dict[str, CompiledContract]
+) -> None:
     compiled = catalogue[name]
     foreign = {codec.name: codec for codec in compiled.formats.values() if codec.name != "canonical"}
     assert {codec.media for codec in foreign.values()} >= {"json", "xml"}
@@ -51,7 +53,9 @@ def test_each_speaks_foreign_xml_and_foreign_json_and_shows_it(name: str, catalo
     for message in compiled.exchanged:
         assert any(each == message for _, each in shown), f"no sample of {message}"
         mapped = [codec.name for codec in foreign.values() if message in codec.mapped]
-        assert not mapped or any((format_name, message) in shown for format_name in mapped), f"no foreign sample of {message}"
+        assert not mapped or any((format_name, message) in shown for format_name in mapped), (
+            f"no foreign sample of {message}"
+        )
 
 
 @pytest.mark.parametrize("name", EIGHT)
@@ -98,7 +102,9 @@ def test_pages_and_guide_list_what_is_there(catalogue: dict[str, CompiledContrac
     docs = Path(__file__).parents[2] / "docs"
     for file, language in ((docs / "catalogue.md", "en"), (docs / "vi" / "danh-muc.md", "vi")):
         sections = {
-            part.partition("\n")[0].split("`")[1]: part for part in file.read_text("utf-8").split("\n## `")[1:] for part in ["`" + part]
+            part.partition("\n")[0].split("`")[1]: part
+            for part in file.read_text("utf-8").split("\n## `")[1:]
+            for part in ["`" + part]
         }
         assert sorted(sections) == EIGHT, file.name
         for name, text in sections.items():
@@ -106,7 +112,9 @@ def test_pages_and_guide_list_what_is_there(catalogue: dict[str, CompiledContrac
             contract = compiled.contract
             assert contract.title.say(language, {}) in text.partition("\n")[0]
             rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
-            assert sorted(rows) == sorted([*contract.operations, *(each for each in compiled.formats if each != "canonical")]), (
+            assert sorted(rows) == sorted(
+                [*contract.operations, *(each for each in compiled.formats if each != "canonical")]
+            ), (
                 file.name,
                 name,
             )

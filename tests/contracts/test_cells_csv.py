@@ -9,12 +9,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.cells import csvtext
-from contracts.cells.grid import Layout, Unreadable
+from contracts.codecs.cells import csvtext
+from contracts.mapping.grid import Layout, Unreadable
 from contracts.wire.xmltext import ILLEGAL
 
-CELL = st.text(st.characters(exclude_categories=("Cs",)).filter(lambda c: not ILLEGAL.search(c)), max_size=8) | st.sampled_from(
-    ["", " ", "a;b", 'q"uo"te', "hai\r\ndòng", "\r", "\n", "\ufeff", "00123", "=1+1", "'", "'=", "+84 206 000 0801", "-12,5", "@a", "\t=1"]
+CELL = st.text(
+    st.characters(exclude_categories=("Cs",)).filter(lambda c: not ILLEGAL.search(c)), max_size=8
+) | st.sampled_from(
+    [
+        "",
+        " ",
+        "a;b",
+        'q"uo"te',
+        "hai\r\ndòng",
+        "\r",
+        "\n",
+        "\ufeff",
+        "00123",
+        "=1+1",
+        "'",
+        "'=",
+        "+84 206 000 0801",
+        "-12,5",
+        "@a",
+        "\t=1",
+    ]
 )
 VIETNAMESE = "Ữ ữ Ộ ộ ẵ ẳ ắ Đ đ ợ ỹ ỵ ề ễ ỡ ặ — Thục Phán, Trùng Khánh: “Ổ gà”"
 

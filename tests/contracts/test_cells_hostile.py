@@ -11,14 +11,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from contracts.bundle import catalogue_folders
-from contracts.cells.codec import CellCodec
+from contracts.codecs.cells.codec import CellCodec
+from contracts.folder.bundle import catalogue_folders
 
 SAMPLES = next(folder for folder in catalogue_folders() if folder.parent.name == "indicator") / "samples"
 MESSAGE = "IndicatorValues"
 MANY = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PLACES = st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=3), st.integers(0, 3)), min_size=1, max_size=4)
-SPLICES = [b"&amp;", b"<row>", b'r="A1"', b't="s"', b"<v>1e400</v>", b"<v>-1</v>", b"</c>", b"<!DOCTYPE a>", b"\x00", b'"', b";", b"\r"]
+SPLICES = [
+    b"&amp;",
+    b"<row>",
+    b'r="A1"',
+    b't="s"',
+    b"<v>1e400</v>",
+    b"<v>-1</v>",
+    b"</c>",
+    b"<!DOCTYPE a>",
+    b"\x00",
+    b'"',
+    b";",
+    b"\r",
+]
 
 
 def damaged(raw: bytes, data: st.DataObject) -> bytes:

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
-from contracts.bundle import Bundle
-from contracts.cells.codec import CellCodec
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.codecs.cells.codec import CellCodec
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
 
 WORD = {"type": "string", "pattern": "^[A-Za-z0-9 ]{1,12}$"}
 ITEM = {
@@ -77,8 +77,15 @@ def table(head: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def compiled() -> CompiledContract:
-    files = {"contract.yaml": CONTRACT.encode(), "schema.json": json.dumps(SCHEMA).encode(), "codes/khu-vuc.csv": CODES.encode()}
-    heads = {"systems/bang-csv.yaml": table('format: csv\ndelimiter: ";"'), "systems/bang-xlsx.yaml": table("format: xlsx")}
+    files = {
+        "contract.yaml": CONTRACT.encode(),
+        "schema.json": json.dumps(SCHEMA).encode(),
+        "codes/khu-vuc.csv": CODES.encode(),
+    }
+    heads = {
+        "systems/bang-csv.yaml": table('format: csv\ndelimiter: ";"'),
+        "systems/bang-xlsx.yaml": table("format: xlsx"),
+    }
     return compile_bundle(Bundle.of(files | heads))
 
 
@@ -89,9 +96,13 @@ def codec_of(compiled: CompiledContract, name: str) -> CellCodec:
 
 
 @pytest.mark.parametrize("name", ["bang-csv", "bang-xlsx"])
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
-def test_the_laws_hold_for_every_kind(name: str, compiled: CompiledContract, values_of: Any, data: st.DataObject) -> None:
+def test_the_laws_hold_for_every_kind(
+    name: str, compiled: CompiledContract, values_of: Any, data: st.DataObject
+) -> None:
     codec = codec_of(compiled, name)
     message = data.draw(st.sampled_from(["Items", "Item"]))
     value = data.draw(values_of(compiled, message))
@@ -126,7 +137,11 @@ def test_findings_of_every_kind_bear_the_title(compiled: CompiledContract) -> No
         assert line.value is None
         assert all(not finding.here.startswith(("c", "lines")) for finding in line.findings), line.findings
     assert {finding.here for finding in lines[0].findings} >= {"Trị số", "Địa chỉ", "Khu vực", "Số"}
-    assert {finding.canonical for finding in lines[0].findings} >= {"items[0].height", "items[0].area", "items[0].count"}
+    assert {finding.canonical for finding in lines[0].findings} >= {
+        "items[0].height",
+        "items[0].area",
+        "items[0].count",
+    }
     assert all(finding.canonical.startswith("items[1].") for finding in lines[1].findings)
 
 
@@ -137,7 +152,11 @@ def test_a_code_out_of_force_is_refused_in_its_line_with_its_successor(compiled:
     lines = codec.read_lines("Items", raw, 1_795_503_600.0)
     assert [line.value is None for line in lines] == [False, True]
     (finding,) = lines[1].findings
-    assert (finding.here, finding.canonical, finding.rule) == ("Khu vực", "items[1].area", "code") and "B" in finding.expected
+    assert (finding.here, finding.canonical, finding.rule) == (
+        "Khu vực",
+        "items[1].area",
+        "code",
+    ) and "B" in finding.expected
     with pytest.raises(Theirs):
         codec.read_cells("Items", raw, 1_795_503_600.0)
 
@@ -145,7 +164,11 @@ def test_a_code_out_of_force_is_refused_in_its_line_with_its_successor(compiled:
 def test_an_expression_has_no_place_in_a_table_of_lines() -> None:
     rows = ROWS.replace("@", "") + '      - {canonical: "id", jsonata: "Mã"}\n'
     text = f"title: {{vi: B, en: B}}\nformat: csv\nmessages:\n  Item:\n    rows: {rows}"
-    files = {"contract.yaml": CONTRACT.encode(), "schema.json": json.dumps(SCHEMA).encode(), "codes/khu-vuc.csv": CODES.encode()}
+    files = {
+        "contract.yaml": CONTRACT.encode(),
+        "schema.json": json.dumps(SCHEMA).encode(),
+        "codes/khu-vuc.csv": CODES.encode(),
+    }
     with pytest.raises(Theirs) as caught:
         compile_bundle(Bundle.of(files | {"systems/bang.yaml": text.encode()}))
     assert any("a line has columns" in found.expected for found in caught.value.findings)

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
-from contracts.bundle import Bundle
-from contracts.cells.codec import CellCodec
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.codecs.cells.codec import CellCodec
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
 
 ROW = {
     "type": "object",
@@ -142,7 +142,9 @@ def codec_of(compiled: CompiledContract, name: str) -> CellCodec:
 
 
 @pytest.mark.parametrize("name", list(HEADS))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_decode_of_encode_is_the_value_but_for_the_listed_losses(
     name: str, compiled: CompiledContract, values_of: Any, data: st.DataObject
@@ -154,11 +156,17 @@ def test_decode_of_encode_is_the_value_but_for_the_listed_losses(
         raw = codec.write_cells(message, values)
     except Failure as failure:
         assert failure.code == "message.not-expressible"
-        assert failure.findings[0].rule == "range" or name == "csv-c" and failure.findings[0].expected == "characters of windows-1258"
+        assert (
+            failure.findings[0].rule == "range"
+            or name == "csv-c"
+            and failure.findings[0].expected == "characters of windows-1258"
+        )
         return
     back = codec.read_cells(message, raw)
     assert back == [codec.normal(message, value) for value in values]
-    assert codec.write_cells(message, back) == codec.write_cells(message, codec.read_cells(message, codec.write_cells(message, back)))
+    assert codec.write_cells(message, back) == codec.write_cells(
+        message, codec.read_cells(message, codec.write_cells(message, back))
+    )
 
 
 def header(compiled: CompiledContract, message: str = "Row") -> str:
@@ -199,9 +207,19 @@ def test_each_finding_names_line_and_column(compiled: CompiledContract) -> None:
         GOOD + ",thừa",
     )
     lines = codec.read_lines("Row", raw)
-    assert [(line.number, line.value is None) for line in lines] == [(2, False), (3, True), (5, True), (7, False), (9, True)]
+    assert [(line.number, line.value is None) for line in lines] == [
+        (2, False),
+        (3, True),
+        (5, True),
+        (7, False),
+        (9, True),
+    ]
     assert lines[0].value == VALUE and lines[3].value == VALUE | {"id": "007"}
-    found = {line.number: [(each.here, each.canonical, each.rule) for each in line.findings] for line in lines if line.findings}
+    found = {
+        line.number: [(each.here, each.canonical, each.rule) for each in line.findings]
+        for line in lines
+        if line.findings
+    }
     assert found == {
         3: [("Mã số", "id", "required")],
         5: [
@@ -241,9 +259,13 @@ def test_findings_in_a_list_bear_the_number_of_the_item(compiled: CompiledContra
         (lambda head: "", "file", ""),
     ],
 )
-def test_a_header_that_does_not_fit_is_refused_once(compiled: CompiledContract, change: Any, rule: str, title: str) -> None:
+def test_a_header_that_does_not_fit_is_refused_once(
+    compiled: CompiledContract, change: Any, rule: str, title: str
+) -> None:
     with pytest.raises(Theirs) as refused:
-        codec_of(compiled, "csv-a").read_lines("Row", (change(header(compiled)) + "\n" + GOOD if change("x") else "").encode())
+        codec_of(compiled, "csv-a").read_lines(
+            "Row", (change(header(compiled)) + "\n" + GOOD if change("x") else "").encode()
+        )
     assert (title, rule) in [(each.here, each.rule) for each in refused.value.findings]
 
 
@@ -301,7 +323,9 @@ def test_a_cell_of_a_workbook_is_taken_only_as_what_its_column_is(
 ) -> None:
     line = codec_of(compiled, "xlsx-a").read_lines("Row", workbook(compiled, **{title: value}))[0]
     if meant is None:
-        assert line.value is None and line.findings[0].here == title.replace("_", " ") and line.findings[0].rule == "type"
+        assert (
+            line.value is None and line.findings[0].here == title.replace("_", " ") and line.findings[0].rule == "type"
+        )
     else:
         assert line.value is not None and line.value[meant[0]] == meant[1]
 
@@ -316,7 +340,7 @@ def test_a_system_of_tables_is_told_so_at_a_door(compiled: CompiledContract) -> 
 
 
 def test_too_many_lines_are_refused(compiled: CompiledContract, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contracts.cells.codec.MAX_LINES", 2)
+    monkeypatch.setattr("contracts.codecs.cells.codec.MAX_LINES", 2)
     codec = codec_of(compiled, "csv-a")
     assert len(codec.read_lines("Row", csv(compiled, GOOD, GOOD))) == 2
     with pytest.raises(Theirs) as refused:
@@ -345,7 +369,9 @@ def test_too_many_lines_are_refused(compiled: CompiledContract, monkeypatch: pyt
 def test_the_loader_names_what_is_wrong_with_a_table(old: str, new: str, expected: str) -> None:
     text = table(HEADS["csv-a"])
     if expected == "a row for a required field":  # no other column is always there
-        text = text.replace("codes: loai}", "codes: loai, default: a}").replace('      - {here: Phiên bản, constant: "1.2"}\n', "")
+        text = text.replace("codes: loai}", "codes: loai, default: a}").replace(
+            '      - {here: Phiên bản, constant: "1.2"}\n', ""
+        )
     assert old in text
     with pytest.raises(Theirs) as caught:
         compile_bundle(Bundle.of(files(bang=text.replace(old, new))))

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.cells import xlsxparts, xlsxread, xlsxwrite
-from contracts.cells.grid import Cell, Layout, Typed, Unreadable
+from contracts.codecs.cells import xlsxparts, xlsxread, xlsxwrite
+from contracts.mapping.grid import Cell, Layout, Typed, Unreadable
 from contracts.wire.xmltext import ILLEGAL
 
 LAYOUT = Layout("xlsx")
-TEXT = st.text(st.characters(exclude_categories=("Cs",)).filter(lambda c: not ILLEGAL.search(c)), max_size=8) | st.sampled_from(
-    ["", " hai  đầu ", "a\r\nb\r", "_x000D_", "_x005F_", "=1+1", "00123", "<&>\"'", "𝄞"]
-)
+TEXT = st.text(
+    st.characters(exclude_categories=("Cs",)).filter(lambda c: not ILLEGAL.search(c)), max_size=8
+) | st.sampled_from(["", " hai  đầu ", "a\r\nb\r", "_x000D_", "_x005F_", "=1+1", "00123", "<&>\"'", "𝄞"])
 NUMBER = st.decimals(allow_nan=False, allow_infinity=False, places=6) | st.integers(-(10**17), 10**17).map(Decimal)
 
 
@@ -49,7 +49,10 @@ def patched(raw: bytes, changes: dict[str, Callable[[bytes], bytes]], added: dic
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.lists(TEXT | NUMBER.map(lambda n: xlsxwrite.number_cell(f"{n:f}")), max_size=5), max_size=4), st.integers(1, 5))
+@given(
+    st.lists(st.lists(TEXT | NUMBER.map(lambda n: xlsxwrite.number_cell(f"{n:f}")), max_size=5), max_size=4),
+    st.integers(1, 5),
+)
 def test_what_is_written_is_read_and_is_the_same_bytes_each_time(rows: list[list[Cell]], header_row: int) -> None:
     raw = xlsxwrite.write(rows, "Số liệu & <1>", header_row)
     assert raw == xlsxwrite.write(rows, "Số liệu & <1>", header_row)
@@ -68,14 +71,24 @@ def test_a_number_is_exact_in_a_numeric_cell_or_it_is_text(number: Decimal) -> N
 
 
 def test_another_program_reads_what_we_write() -> None:
-    rows: list[list[Cell]] = [["Mã", "Trị số"], ["00123", xlsxwrite.number_cell("612.450")], [" =1+1 ", Typed("boolean", True)]]
+    rows: list[list[Cell]] = [
+        ["Mã", "Trị số"],
+        ["00123", xlsxwrite.number_cell("612.450")],
+        [" =1+1 ", Typed("boolean", True)],
+    ]
     sheet = openpyxl.load_workbook(io.BytesIO(xlsxwrite.write(rows, "Số liệu", 3)))["Số liệu"]
-    assert [[cell.value for cell in row] for row in sheet.iter_rows(min_row=3)] == [["Mã", "Trị số"], ["00123", 612.45], [" =1+1 ", True]]
+    assert [[cell.value for cell in row] for row in sheet.iter_rows(min_row=3)] == [
+        ["Mã", "Trị số"],
+        ["00123", 612.45],
+        [" =1+1 ", True],
+    ]
 
 
 def test_what_another_program_writes_is_read_exactly() -> None:
     def fill(sheet: Any) -> None:
-        sheet.append(["00123", 123, 0.1, 1e-7, -612.45, True, datetime(2026, 10, 5, 8, 30), date(2026, 1, 31), None, "hai\ndòng"])
+        sheet.append(
+            ["00123", 123, 0.1, 1e-7, -612.45, True, datetime(2026, 10, 5, 8, 30), date(2026, 1, 31), None, "hai\ndòng"]
+        )
         sheet["K1"] = 45_000
         sheet["K1"].number_format = '"ngày" dd/mm'
         sheet["L1"] = 45_000
@@ -118,7 +131,10 @@ def test_what_another_program_writes_is_read_exactly() -> None:
 )
 def test_a_double_is_its_shortest_decimal_and_what_it_cannot_hold_is_refused(stored: str, meant: str | None) -> None:
     sheet = "xl/worksheets/sheet1.xml"
-    raw = patched(xlsxwrite.write([[xlsxwrite.number_cell("7")]], "S", 1), {sheet: lambda x: x.replace(b"<v>7<", f"<v>{stored}<".encode())})
+    raw = patched(
+        xlsxwrite.write([[xlsxwrite.number_cell("7")]], "S", 1),
+        {sheet: lambda x: x.replace(b"<v>7<", f"<v>{stored}<".encode())},
+    )
     cell = rows_of(raw)[0][0]
     assert isinstance(cell, Typed)
     assert (cell.kind, str(cell.value)) == ("number", meant) if meant is not None else cell.kind == "refused"

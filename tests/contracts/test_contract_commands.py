@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from contracts.bundle import catalogue_folders
-from contracts.compiled import CompiledContract
-from contracts.marks import MARK
-from contracts.tryout import try_out
+from contracts.compiled.contract import CompiledContract
+from contracts.folder.bundle import catalogue_folders
+from contracts.folder.todo_markers import MARK
+from contracts.proof.tryout import try_out
 from gateway.cli import app
 
 RUN = CliRunner()
@@ -58,7 +58,12 @@ def test_new_is_taken_up_by_check_which_names_what_is_left(tmp_path: Path) -> No
     assert code == 1 and {found["rule"] for found in contract["findings"]} == {"left-open"}
     assert len(contract["proved"]) >= 4, "all but the marks holds"
     files = {found["here"].partition(":")[0] for found in contract["findings"]}
-    assert files >= {"contract.yaml", "schema.json", "systems/phuong-tien-json.yaml", "samples/phuong-tien-json/PhuongTien.mau.json"}
+    assert files >= {
+        "contract.yaml",
+        "schema.json",
+        "systems/phuong-tien-json.yaml",
+        "samples/phuong-tien-json/PhuongTien.mau.json",
+    }
     assert all(re.fullmatch(r"\S+:[0-9]+", found["here"]) and found["expected"] for found in contract["findings"])
     filled(folder)
     assert answer("check", folder)[1]["ok"]
@@ -73,7 +78,12 @@ def test_new_wants_an_id(bad: str, tmp_path: Path) -> None:
 def test_import_writes_a_folder_and_never_over_another(tmp_path: Path) -> None:
     (tmp_path / "a.wsdl").write_text(WSDL.replace("LINK", ""))
     code, text = run("import-wsdl", tmp_path / "a.wsdl", "--out", tmp_path / "ho-chua")
-    assert code == 0 and "http://nowhere.example/u.xsd was not loaded" in text and f"marked {MARK}" in text and "đánh dấu" in text
+    assert (
+        code == 0
+        and "http://nowhere.example/u.xsd was not loaded" in text
+        and f"marked {MARK}" in text
+        and "đánh dấu" in text
+    )
     code, made = answer("import-wsdl", tmp_path / "a.wsdl", "--out", tmp_path / "ho-chua")
     assert code == 2 and made["error"]["code"] == "not-empty"
     filled(tmp_path / "ho-chua" / "v1")
@@ -96,7 +106,9 @@ def test_import_reads_inside_its_folder_only(tmp_path: Path) -> None:
     (extra / "u.xsd").write_text('<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:u"/>')
     (inside / "a.wsdl").write_text(WSDL.replace("LINK", ""))
     code, made = answer("import-wsdl", inside / "a.wsdl", "--out", tmp_path / "o2", "--with", extra, "--id", "muc-nuoc")
-    assert code == 0 and made["contract"] == "muc-nuoc/v1" and "not-loaded" not in {note["code"] for note in made["notes"]}
+    assert (
+        code == 0 and made["contract"] == "muc-nuoc/v1" and "not-loaded" not in {note["code"] for note in made["notes"]}
+    )
 
 
 def test_import_says_why_not(tmp_path: Path) -> None:
@@ -127,7 +139,11 @@ def test_try_shows_each_stage() -> None:
 def test_try_reads_an_envelope_and_standard_input() -> None:
     message = POT_HOLE.read_bytes()
     message = message[message.index(b"<dt:") :]
-    envelope = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>' + message + b"</s:Body></s:Envelope>"
+    envelope = (
+        b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'
+        + message
+        + b"</s:Body></s:Envelope>"
+    )
     assert answer("try", FIELD_REPORT, "--format", "do-thi-xml", "-", stdin=envelope)[0] == 0
 
 
@@ -206,5 +222,9 @@ def test_check_of_several_puts_like_things_in_one_line_and_ends_with_the_sum() -
     lines = text.splitlines()
     assert code == 0 and lines[-1] == "8 hợp đồng, 8 đạt / 8 contracts, 8 ok"
     assert sum("mẫu: đọc được" in line for line in lines) == 8 and len(lines) < 150
-    untold = [line for line in lines if line.startswith("       ") and line.strip().partition(" / ")[0] == line.strip().partition(" / ")[2]]
+    untold = [
+        line
+        for line in lines
+        if line.startswith("       ") and line.strip().partition(" / ")[0] == line.strip().partition(" / ")[2]
+    ]
     assert untold == []

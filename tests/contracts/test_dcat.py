@@ -37,7 +37,10 @@ RULES: dict[URIRef, tuple[set[URIRef], set[URIRef] | None]] = {
     DCTERMS.conformsTo: (RESOURCE, {DCTERMS.Standard}),
     FOAF.name: ({FOAF.Agent}, None),
     rdflib.RDFS.label: ({DCTERMS.RightsStatement}, None),
-    URIRef(dcat.PREFIXES["dcatap"] + "applicableLegislation"): (RESOURCE, {URIRef(dcat.PREFIXES["eli"] + "LegalResource")}),
+    URIRef(dcat.PREFIXES["dcatap"] + "applicableLegislation"): (
+        RESOURCE,
+        {URIRef(dcat.PREFIXES["eli"] + "LegalResource")},
+    ),
 }
 
 
@@ -56,7 +59,11 @@ def keeps_to_the_vocabulary(graph: Graph) -> None:
         if ranged is None:
             assert isinstance(value, Literal), (subject, word, value)
         else:
-            assert not isinstance(value, Literal) and (not ranged or set(graph.objects(value, RDF.type)) & ranged), (subject, word, value)
+            assert not isinstance(value, Literal) and (not ranged or set(graph.objects(value, RDF.type)) & ranged), (
+                subject,
+                word,
+                value,
+            )
 
 
 def test_the_catalogue_keeps_to_dcat(catalogue: Any) -> None:
@@ -66,7 +73,10 @@ def test_the_catalogue_keeps_to_dcat(catalogue: Any) -> None:
     at = URIRef(f"{BASE}/contracts")
     assert set(graph.objects(at, DCAT.dataset)) == {URIRef(f"{BASE}/contracts/{name}") for name in catalogue}
     assert set(graph.objects(at, DCAT.service)) == set(graph.subjects(RDF.type, DCAT.DataService))
-    assert {str(each) for each in graph.objects(at, DCTERMS.title)} == {"Danh mục hợp đồng dữ liệu", "Catalogue of data contracts"}
+    assert {str(each) for each in graph.objects(at, DCTERMS.title)} == {
+        "Danh mục hợp đồng dữ liệu",
+        "Catalogue of data contracts",
+    }
 
 
 def test_an_entry_says_who_what_where_and_by_what_law(catalogue: Any) -> None:
@@ -76,11 +86,18 @@ def test_an_entry_says_who_what_where_and_by_what_law(catalogue: Any) -> None:
     graph = graph_of(nodes)
     keeps_to_the_vocabulary(graph)
     at = URIRef(f"{BASE}/contracts/incident-alert/v1")
-    assert {(str(each), each.language) for each in graph.objects(at, DCTERMS.title)} == {("Cảnh báo sự cố", "vi"), ("Incident alert", "en")}  # type: ignore[attr-defined]
+    assert {(str(each), each.language) for each in graph.objects(at, DCTERMS.title)} == {
+        ("Cảnh báo sự cố", "vi"),
+        ("Incident alert", "en"),
+    }  # type: ignore[attr-defined]
     law = graph.objects(at, URIRef(dcat.PREFIXES["dcatap"] + "applicableLegislation"))
     assert {str(graph.value(each, DCTERMS.title)) for each in law} == set(compiled.contract.legal_basis)
     endpoints = {str(each) for each in graph.objects(None, DCAT.endpointURL)}
-    assert endpoints == {f"{BASE}/incident-alert/v1", f"{BASE}/soap/incident-alert/v1", f"{BASE}/feeds/incident-alert/v1"}
+    assert endpoints == {
+        f"{BASE}/incident-alert/v1",
+        f"{BASE}/soap/incident-alert/v1",
+        f"{BASE}/feeds/incident-alert/v1",
+    }
     distributions = {str(each).removeprefix(str(at)) for each in graph.objects(at, DCAT.distribution)}
     assert distributions == {"#json", "#xml", *(f"/formats/{name}" for name in compiled.formats if name != "canonical")}
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import compile_bundle
+from contracts.compiled.contract import compile_bundle
 from contracts.diff.changes import CODES, Change, Level
 from contracts.diff.compare import differences, level_of
+from contracts.folder.bundle import Bundle, catalogue_folders
 
 Files = dict[str, str]
 Edit = Callable[[Files], None]
@@ -131,7 +131,9 @@ def schema(old: str, new: str) -> Edit:
 ROW = "      - {canonical: status, here: s:TinhTrang, codes: tinh-trang}\n"
 PERIOD = '"period": {"type": "string", "minLength": 4, "maxLength": 7},'
 STATUS = '"status": {"type": "string", "enum": ["final", "provisional"]},'
-VALUE_ROW = "      - {canonical: value, here: s:GiaTri, absent: {unknown: KR, none: KC, partial: MP, not-permitted: BM}}\n"
+VALUE_ROW = (
+    "      - {canonical: value, here: s:GiaTri, absent: {unknown: KR, none: KC, partial: MP, not-permitted: BM}}\n"
+)
 B, M, P = Level.MAJOR, Level.MINOR, Level.PATCH
 
 
@@ -279,6 +281,9 @@ def test_the_gravest_comes_first_and_the_catalogue_does_not_differ_from_itself()
     side = bundle, compile_bundle(bundle)
     assert differences(side, side) == []
     found = changed(
-        both(swap("codes/level.csv", "cao,Cao", "cao,Mức cao"), swap("contract.yaml", "retention_months: 24", "retention_months: 12"))
+        both(
+            swap("codes/level.csv", "cao,Cao", "cao,Mức cao"),
+            swap("contract.yaml", "retention_months: 24", "retention_months: 12"),
+        )
     )
     assert [each.level for each in found] == [Level.MAJOR, Level.PATCH]

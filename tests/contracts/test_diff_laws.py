@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.compiled.pinned import pinned, projection
 from contracts.diff.changes import Level
 from contracts.diff.compare import differences, level_of
-from contracts.pinned import pinned, projection
+from contracts.folder.bundle import Bundle
 from contracts.wire.soap import parse_xml
 from tests.size import examples
 
@@ -56,7 +56,10 @@ def contract(request: Schema, answer: Schema, version: str) -> tuple[Bundle, Com
             }
         },
     }
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": {"Question": request, "Figure": answer}}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {"Question": request, "Figure": answer},
+    }
     return _made(json.dumps(head, ensure_ascii=False), json.dumps(schema))
 
 
@@ -77,7 +80,9 @@ def without_none(given: dict[str, Any]) -> Schema:
 TEXTS = st.fixed_dictionaries(
     {"type": st.just("string"), "minLength": maybe(st.integers(0, 2)), "maxLength": maybe(st.integers(4, 8))}
 ).map(without_none)
-ENUMS = st.builds(lambda values: {"type": "string", "enum": values}, st.lists(st.sampled_from(WORDS), min_size=1, unique=True))
+ENUMS = st.builds(
+    lambda values: {"type": "string", "enum": values}, st.lists(st.sampled_from(WORDS), min_size=1, unique=True)
+)
 SHAPES = st.builds(lambda pattern: {"type": "string", "pattern": pattern}, st.sampled_from(PATTERNS))
 DATES = st.builds(lambda form: {"type": "string", "format": form}, st.sampled_from(["date", "date-time"]))
 NUMBERS = st.fixed_dictionaries(
@@ -128,7 +133,10 @@ def successors(draw: Callable[..., Any], schema: Schema) -> Schema:
             name = draw(st.sampled_from(names))
             if act == "add" and (fresh := [each for each in NAMES if each not in names]):
                 part["properties"] = _put_in(
-                    draw, part["properties"], draw(st.sampled_from(fresh)), copy.deepcopy(draw(SCALARS | arrays(SCALARS)))
+                    draw,
+                    part["properties"],
+                    draw(st.sampled_from(fresh)),
+                    copy.deepcopy(draw(SCALARS | arrays(SCALARS))),
                 )
             elif act == "lift" and required:
                 required.remove(draw(st.sampled_from(required)))
@@ -143,23 +151,39 @@ def successors(draw: Callable[..., Any], schema: Schema) -> Schema:
                 child = part["properties"][name]
                 child["absentable"] = not child.get("absentable", False)
         elif kind == "array":
-            word, value = draw(st.sampled_from([("minItems", 1), ("minItems", 2), ("maxItems", 3), ("maxItems", 5), ("maxItems", None)]))
+            word, value = draw(
+                st.sampled_from(
+                    [("minItems", 1), ("minItems", 2), ("maxItems", 3), ("maxItems", 5), ("maxItems", None)]
+                )
+            )
             _set(part, word, value)
         elif "enum" in part:
             part["enum"] = draw(st.lists(st.sampled_from(WORDS), min_size=1, unique=True))
         elif "pattern" in part or "format" in part:
-            part.update(draw(SHAPES | DATES)) if draw(st.booleans()) else [part.pop(word, None) for word in ("pattern", "format")]
+            part.update(draw(SHAPES | DATES)) if draw(st.booleans()) else [
+                part.pop(word, None) for word in ("pattern", "format")
+            ]
             if "pattern" in part:
                 part.pop("format", None)
         elif kind == "string":
             _set(
                 part,
-                *draw(st.sampled_from([("minLength", None), ("minLength", 1), ("maxLength", None), ("maxLength", 8), ("maxLength", 4)])),
+                *draw(
+                    st.sampled_from(
+                        [("minLength", None), ("minLength", 1), ("maxLength", None), ("maxLength", 8), ("maxLength", 4)]
+                    )
+                ),
             )
         elif kind in ("integer", "number"):
             word, value = draw(
                 st.sampled_from(
-                    [("minimum", None), ("minimum", -3), ("exclusiveMaximum", 9), ("exclusiveMaximum", None), ("type", "number")]
+                    [
+                        ("minimum", None),
+                        ("minimum", -3),
+                        ("exclusiveMaximum", 9),
+                        ("exclusiveMaximum", None),
+                        ("type", "number"),
+                    ]
                 )
             )
             _set(part, word, value)
@@ -182,7 +206,9 @@ def _set(schema: Schema, word: str, value: Any) -> None:
 
 
 PAIRS = st.tuples(objects(), objects()).flatmap(
-    lambda old: st.tuples(st.just(old), st.tuples(successors(old[0]), successors(old[1])) | st.tuples(objects(), objects()))
+    lambda old: st.tuples(
+        st.just(old), st.tuples(successors(old[0]), successors(old[1])) | st.tuples(objects(), objects())
+    )
 )
 
 

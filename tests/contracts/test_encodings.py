@@ -22,8 +22,13 @@ def windows_1258(text: str) -> bytes:
             made += char.encode("cp1258")
         except UnicodeEncodeError:
             whole = unicodedata.normalize("NFD", char)
-            letter, marks = unicodedata.normalize("NFC", "".join(c for c in whole if c in whole[0] + "\u0302\u0306\u031b")), whole[1:]
-            made += letter.encode("cp1258") + "".join(c for c in marks if c not in "\u0302\u0306\u031b").encode("cp1258")
+            letter, marks = (
+                unicodedata.normalize("NFC", "".join(c for c in whole if c in whole[0] + "\u0302\u0306\u031b")),
+                whole[1:],
+            )
+            made += letter.encode("cp1258") + "".join(c for c in marks if c not in "\u0302\u0306\u031b").encode(
+                "cp1258"
+            )
     return made
 
 
@@ -48,7 +53,9 @@ ESCAPED = TEXT.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16", "UTF-16BE", "windows-1258"])
-@pytest.mark.parametrize("written", [ESCAPED, f"<![CDATA[{TEXT}]]>", f"<!-- x -->{ESCAPED[:9]}<!-- y --><![CDATA[{TEXT[9:]}]]>"])
+@pytest.mark.parametrize(
+    "written", [ESCAPED, f"<![CDATA[{TEXT}]]>", f"<!-- x -->{ESCAPED[:9]}<!-- y --><![CDATA[{TEXT[9:]}]]>"]
+)
 def test_text_is_the_same_in_every_encoding(catalogue: Any, encoding: str, written: str) -> None:
     value = alert(catalogue, encoding, written)
     assert value["info"][0]["description"] == TEXT
@@ -60,7 +67,10 @@ def test_character_references_reach_what_an_encoding_lacks() -> None:
 
 
 def test_bytes_that_are_not_of_their_encoding_are_refused() -> None:
-    for raw in (b'<?xml version="1.0" encoding="UTF-8"?><a>\xe9</a>', b'<?xml version="1.0" encoding="x-unknown"?><a/>'):
+    for raw in (
+        b'<?xml version="1.0" encoding="UTF-8"?><a>\xe9</a>',
+        b'<?xml version="1.0" encoding="x-unknown"?><a/>',
+    ):
         with pytest.raises(Theirs) as caught:
             parse_xml(raw)
         assert caught.value.code == "xml.malformed"
@@ -70,7 +80,12 @@ def test_bytes_that_are_not_of_their_encoding_are_refused() -> None:
 def test_a_prefix_is_only_a_name(catalogue: Any, prefix: str) -> None:
     compiled = catalogue["incident-alert/v1"]
     sample = next(each for each in compiled.samples if each.format == "cap12" and each.name == "lu-quet-tra-linh")
-    raw = sample.raw.decode().replace("<cap:", f"<{prefix}:").replace("</cap:", f"</{prefix}:").replace("xmlns:cap=", f"xmlns:{prefix}=")
+    raw = (
+        sample.raw.decode()
+        .replace("<cap:", f"<{prefix}:")
+        .replace("</cap:", f"</{prefix}:")
+        .replace("xmlns:cap=", f"xmlns:{prefix}=")
+    )
     codec = compiled.codec("cap12")
     value = codec.read_xml("Alert", parse_xml(raw.encode()))
     assert value == codec.read_xml("Alert", parse_xml(sample.raw))

@@ -13,12 +13,14 @@ import pytest
 import zeep
 from lxml import etree
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import compile_bundle
-from contracts.faces import foreignxsd, openapi, page, pagecalls, wsdl, xsd
-from contracts.faces.differences import DIFFERENCES
+from contracts.compiled.contract import compile_bundle
+from contracts.faces import openapi, wsdl, xsd
 from contracts.faces.examples import valid
+from contracts.faces.foreign import xsd as foreignxsd
+from contracts.faces.foreign.differences import DIFFERENCES
+from contracts.faces.pages import calls, page
 from contracts.faces.schema import schema_json
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.phrases import vietnamese
 from contracts.wire.soap import V11, V12, parse_xml
 
@@ -36,8 +38,12 @@ def test_faces_are_byte_stable(catalogue: Any) -> None:
                 assert wsdl.wsdl(first, "https://x", name) == wsdl.wsdl(again, "https://x", name)
                 assert foreignxsd.xsd_files(first, name) == foreignxsd.xsd_files(again, name)
             elif codec.media == "json":
-                assert json.dumps(openapi.openapi(first, "https://x", name)) == json.dumps(openapi.openapi(again, "https://x", name))
-        assert schema_json(first) == schema_json(again) and page.page(first, "vi", "https://x") == page.page(again, "vi", "https://x")
+                assert json.dumps(openapi.openapi(first, "https://x", name)) == json.dumps(
+                    openapi.openapi(again, "https://x", name)
+                )
+        assert schema_json(first) == schema_json(again) and page.page(first, "vi", "https://x") == page.page(
+            again, "vi", "https://x"
+        )
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -56,7 +62,7 @@ def test_zeep_loads_the_wsdl_and_makes_a_message_that_we_read(name: str, catalog
         assert list(binding.get(op.name).faults) == ["Problem"]
         value = valid(compiled, op.request)["full"]
         for port, version in zip(ports, (V11, V12), strict=True):
-            arguments = pagecalls.as_elements(compiled.messages[op.request], value)
+            arguments = calls.as_elements(compiled.messages[op.request], value)
             element = client.create_message(client.bind(service.name, port), op.name, **arguments)
             assert element.tag == version.envelope
             body = element.find(version.body)
@@ -89,7 +95,9 @@ def test_the_openapi_documents_what_the_door_answers(name: str, catalogue: Any) 
     for op in compiled.contract.operations.values():
         described = document["paths"][op.path][op.method.lower()]
         assert described["security"] == [{"boundToken": []}]
-        assert {"200", "400", "401", "403", "404", "405", "406", "409", "413", "422", "429", "500", "503"} <= set(described["responses"])
+        assert {"200", "400", "401", "403", "404", "405", "406", "409", "413", "422", "429", "500", "503"} <= set(
+            described["responses"]
+        )
         headers = {each["name"] for each in described["parameters"] if each["in"] == "header"}
         assert ("Idempotency-Key" in headers) is (op.method == "POST") and {"Signature", "Signature-Input"} <= headers
         if op.method == "GET":
@@ -98,10 +106,15 @@ def test_the_openapi_documents_what_the_door_answers(name: str, catalogue: Any) 
             ]
         else:
             content = described["requestBody"]["content"]
-            if compiled.contract.protection == "encrypted":  # what is signed in the body, and in no answer anything in clear but problems
+            if (
+                compiled.contract.protection == "encrypted"
+            ):  # what is signed in the body, and in no answer anything in clear but problems
                 assert list(content) == ["application/jose"] == list(described["responses"]["200"]["content"])
                 content = content["application/jose"]["x-lgsp-content"]
-                assert set(document["components"]["responses"]["Problem400"]["content"]) == {"application/jose", "application/problem+json"}
+                assert set(document["components"]["responses"]["Problem400"]["content"]) == {
+                    "application/jose",
+                    "application/problem+json",
+                }
             assert content["application/json"]["examples"]
 
 
@@ -114,8 +127,12 @@ def test_absence_is_said_in_every_face(catalogue: Any) -> None:
 
 
 def test_the_page_escapes_what_a_contract_brings() -> None:
-    files = dict(Bundle.from_folder(next(each for each in catalogue_folders() if each.parent.name == "indicator")).files)
-    files["contract.yaml"] = files["contract.yaml"].replace("Chỉ tiêu kinh tế - xã hội".encode(), b"<script>alert(1)</script>")
+    files = dict(
+        Bundle.from_folder(next(each for each in catalogue_folders() if each.parent.name == "indicator")).files
+    )
+    files["contract.yaml"] = files["contract.yaml"].replace(
+        "Chỉ tiêu kinh tế - xã hội".encode(), b"<script>alert(1)</script>"
+    )
     files["schema.json"] = files["schema.json"].replace("Mã chỉ tiêu".encode(), b"<img src=x>")
     compiled = compile_bundle(Bundle.of(files))
     for language in ("vi", "en"):
@@ -123,7 +140,9 @@ def test_the_page_escapes_what_a_contract_brings() -> None:
         assert "<script" not in made and "<img" not in made
     etree.fromstring(wsdl.wsdl(compiled, 'https://x/?a="&b=<'))
     etree.fromstring(wsdl.wsdl(compiled, 'https://x/?a="&b=<', "sdmx-ml"))
-    assert "Thao tác" in page.page(compiled, "vi", "https://x") and "Operations" in page.page(compiled, "en", "https://x")
+    assert "Thao tác" in page.page(compiled, "vi", "https://x") and "Operations" in page.page(
+        compiled, "en", "https://x"
+    )
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -154,15 +173,15 @@ def test_the_calls_on_the_page_can_be_copied(name: str, catalogue: Any, tmp_path
         body: dict[str, Any] = {}
         exec(
             "from decimal import Decimal\nmade = dict("
-            + pagecalls.zeep(compiled, op, smallest, "").partition(f"{op.name}(\n")[2].removesuffix(")"),
+            + calls.zeep(compiled, op, smallest, "").partition(f"{op.name}(\n")[2].removesuffix(")"),
             body,
         )
         element = client.create_message(client.service, op.name, **body["made"])
         assert codec.read_xml(op.request, parse_xml(etree.tostring(element.find(V11.body)[0]))) == smallest
-        command = pagecalls.curl(compiled, op, smallest)
+        command = calls.curl(compiled, op, smallest)
         encrypted = compiled.contract.protection == "encrypted"  # an encrypted answer is nothing that curl could read
         words = shlex.split(command.rpartition("\n" if encrypted else 'eval "$(')[2].removesuffix(')"'))
-        assert words[:3] == ["python", "-m", f"examples.clients.{'rest' if encrypted else 'curl'}"]
+        assert words[:3] == ["python", "-m", f"gateway.sample_client.{'rest' if encrypted else 'curl'}"]
         if op.method == "POST":
             assert codec.read_json(op.request, command.partition("\n")[2].partition("\nEOF\n")[0].encode()) == smallest
         else:

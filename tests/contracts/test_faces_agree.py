@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure, Theirs
-from contracts.compiled import CompiledContract
+from contracts.canonical.model import Array, Choice, RecursiveRef, Struct, Type
+from contracts.compiled.contract import CompiledContract
 from contracts.faces import openapi, samples, xsd
-from contracts.faces.differences import DIFFERENCES
+from contracts.faces.foreign.differences import DIFFERENCES
 from contracts.faces.schema import schema_json
-from contracts.model import Again, Choice, Many, Struct, Type
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 from tests.contracts.conftest import structs
@@ -29,7 +29,12 @@ from tests.contracts.generating import CONTRACT, built, contracts
 MANY = settings(
     max_examples=100,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large, HealthCheck.large_base_example],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+    ],
 )
 
 
@@ -60,12 +65,16 @@ class Faces:
 
 def few_of_an_absentable_list(made: Type, value: Any, absentable: bool = False) -> bool:
     """The published difference `few`: XSD cannot ask for more than one item where one nil may stand for the list."""
-    made = made.made if isinstance(made, Again) else made
+    made = made.made if isinstance(made, RecursiveRef) else made
     made = made.union if isinstance(made, Choice) else made
     if isinstance(made, Struct) and isinstance(value, dict):
-        return any(f.name in value and few_of_an_absentable_list(f.type, value[f.name], f.absentable) for f in made.fields)
-    if isinstance(made, Many) and isinstance(value, list):
-        return absentable and len(value) < made.least or any(few_of_an_absentable_list(made.items, each) for each in value)
+        return any(
+            f.name in value and few_of_an_absentable_list(f.type, value[f.name], f.absentable) for f in made.fields
+        )
+    if isinstance(made, Array) and isinstance(value, list):
+        return (
+            absentable and len(value) < made.least or any(few_of_an_absentable_list(made.items, each) for each in value)
+        )
     return False
 
 
@@ -118,16 +127,17 @@ def test_samples_can_be_made_of_any_schema(compiled: CompiledContract) -> None:
             else:
                 faces.codec.read_json("Message", each.content)
         at = each.path.removesuffix(".absent")
-        assert any(f.rule == each.rule and f.canonical in ("", each.path, at) for f in caught.value.findings), (each, caught.value.findings)
+        assert any(f.rule == each.rule and f.canonical in ("", each.path, at) for f in caught.value.findings), (
+            each,
+            caught.value.findings,
+        )
 
 
 # --- the published list -----------------------------------------------------------------------------------------------------
 
 NS = 'xmlns="urn:lgsp:contract:made:v1"'
 XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
-GOOD_XML = (
-    f"<Message {NS} {XSI}><n>1</n><d>1.5</d><t>2026-02-28T00:00:00Z</t><y>true</y><s>x</s><l>a</l><l>b</l><b>QUJD</b><c>A1</c></Message>"
-)
+GOOD_XML = f"<Message {NS} {XSI}><n>1</n><d>1.5</d><t>2026-02-28T00:00:00Z</t><y>true</y><s>x</s><l>a</l><l>b</l><b>QUJD</b><c>A1</c></Message>"
 GOOD_JSON = '{"n":1,"d":1.5,"t":"2026-02-28T00:00:00Z","y":true,"s":"x","l":["a","b"],"b":"QUJD","c":"A1"}'
 FORMS: dict[str, list[tuple[str, str]]] = {
     "padding": [("<n>1<", "<n> 1<"), ("<d>1.5<", "<d>1.5\n<"), ("<y>true<", "<y>true <"), ("<t>2026", "<t> 2026"), ("<b>QU", "<b>QU\n")],

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from contracts import facesproof
 from contracts.base.errors import Finding
 from contracts.faces import samples
-from contracts.faces.page import page
+from contracts.faces.pages.page import page
+from contracts.proof import faces
 from tests.contracts.generating import built
 
 
@@ -30,7 +30,7 @@ def message(**properties: Any) -> dict[str, Any]:
 def test_constraints_that_no_value_keeps_are_named(impossible: dict[str, Any]) -> None:
     compiled = built(message(a=impossible))
     found: list[Finding] = []
-    facesproof.generated_samples(compiled, found)
+    faces.generated_samples(compiled, found)
     assert [(each.here, each.canonical, each.rule) for each in found] == [("schema.json", "Message", "sample")]
     # What is served goes on without them.
     assert samples.generated(compiled) == [] and page(compiled, "vi", "https://x")
@@ -49,7 +49,7 @@ def test_constraints_that_no_value_keeps_are_named(impossible: dict[str, Any]) -
 def test_values_are_found_where_they_are_rare(rare: dict[str, Any]) -> None:
     compiled = built(message(a=rare))
     found: list[Finding] = []
-    facesproof.generated_samples(compiled, found)
+    faces.generated_samples(compiled, found)
     assert found == []
     assert len([each for each in samples.generated(compiled) if not each.rule]) >= 4
 
@@ -57,21 +57,23 @@ def test_values_are_found_where_they_are_rare(rare: dict[str, Any]) -> None:
 def test_the_catalogue_is_held_to_its_own_faces(catalogue: Any) -> None:
     for compiled in catalogue.values():
         found: list[Finding] = []
-        proved = facesproof.foreign_faces(compiled, found)
+        proved = faces.foreign_faces(compiled, found)
         assert found == [] and len(proved) == len(
             [each for each in compiled.formats.values() if each.name != "canonical" and each.media in ("xml", "json")]
         )
         assert not any(each.endswith(" of 0 samples") for each in proved), proved
-    assert facesproof.xml_face(catalogue["indicator/v1"], "sdmx-ml")("IndicatorValue", b"<x/>")  # two namespaces, in memory
-    assert facesproof.json_face(catalogue["indicator/v1"], "kinh-te-json")("ValueQuery", json.dumps({"maChiTieu": 1}).encode())
+    assert faces.xml_face(catalogue["indicator/v1"], "sdmx-ml")("IndicatorValue", b"<x/>")  # two namespaces, in memory
+    assert faces.json_face(catalogue["indicator/v1"], "kinh-te-json")(
+        "ValueQuery", json.dumps({"maChiTieu": 1}).encode()
+    )
 
 
 @pytest.mark.parametrize(("face", "format_name"), [("xml_face", "do-thi-xml"), ("json_face", "hien-truong-json")])
 def test_a_face_that_refuses_what_its_format_writes_is_a_finding(
     face: str, format_name: str, catalogue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facesproof, face, lambda compiled, name: lambda message, raw: "not in this schema")
+    monkeypatch.setattr(faces, face, lambda compiled, name: lambda message, raw: "not in this schema")
     found: list[Finding] = []
-    facesproof.foreign_faces(catalogue["field-report/v1"], found)
+    faces.foreign_faces(catalogue["field-report/v1"], found)
     assert found and {(each.rule, each.got) for each in found} == {("face", "not in this schema")}
     assert all(f"as {format_name} writes it" in each.expected for each in found)

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure
-from contracts.bundle import catalogue_folders
-from contracts.compiled import CompiledContract
-from contracts.faces import foreignxsd
+from contracts.compiled.contract import CompiledContract
+from contracts.faces.foreign import xsd
 from contracts.faces.openapi import openapi
 from contracts.faces.wsdl import wsdl
+from contracts.folder.bundle import catalogue_folders
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import V11, V12, parse_xml
 
@@ -29,21 +29,25 @@ FEW = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )
 TABLES = [
-    (f"{folder.parent.name}/{folder.name}", table) for folder in catalogue_folders() for table in sorted(folder.glob("systems/*.yaml"))
+    (f"{folder.parent.name}/{folder.name}", table)
+    for folder in catalogue_folders()
+    for table in sorted(folder.glob("systems/*.yaml"))
 ]
 XML = [(name, table.stem) for name, table in TABLES if "\nformat: xml" in table.read_text("utf-8")]
 JSON = [(name, table.stem) for name, table in TABLES if "\nformat: json" in table.read_text("utf-8")]
 
 
 def xml_schema(compiled: CompiledContract, format_name: str, folder: Path) -> etree.XMLSchema:
-    for name, raw in foreignxsd.xsd_files(compiled, format_name).items():
+    for name, raw in xsd.xsd_files(compiled, format_name).items():
         (folder / name).write_bytes(raw)
     return etree.XMLSchema(etree.parse(folder / "schema.xsd"))
 
 
 def json_validator(document: dict[str, Any], message: str) -> jsonschema_rs.Draft4Validator:
     schemas = document["components"]["schemas"]
-    return jsonschema_rs.Draft4Validator({"$ref": f"#/components/schemas/{message}", "components": {"schemas": schemas}})
+    return jsonschema_rs.Draft4Validator(
+        {"$ref": f"#/components/schemas/{message}", "components": {"schemas": schemas}}
+    )
 
 
 def written(compiled: CompiledContract, format_name: str, message: str, value: Any) -> bytes | None:
@@ -60,7 +64,12 @@ def written(compiled: CompiledContract, format_name: str, message: str, value: A
 @FEW
 @given(data=st.data())
 def test_what_is_written_is_valid_by_the_xsd_of_the_format(
-    name: str, format_name: str, catalogue: Any, values_of: Any, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    name: str,
+    format_name: str,
+    catalogue: Any,
+    values_of: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
 ) -> None:
     compiled = catalogue[name]
     schema = xml_schema(compiled, format_name, tmp_path_factory.mktemp("xsd"))
@@ -84,7 +93,9 @@ def test_what_is_written_is_valid_by_the_openapi_of_the_format(
 
 
 @pytest.mark.parametrize(("name", "format_name"), XML + JSON)
-def test_samples_are_valid_by_the_faces_of_their_format(name: str, format_name: str, catalogue: Any, tmp_path: Path) -> None:
+def test_samples_are_valid_by_the_faces_of_their_format(
+    name: str, format_name: str, catalogue: Any, tmp_path: Path
+) -> None:
     compiled = catalogue[name]
     seen = 0
     for sample in compiled.samples:
@@ -117,7 +128,11 @@ def test_the_faces_refuse_what_the_table_refuses(catalogue: Any, tmp_path: Path)
     document = openapi(catalogue["indicator/v1"], "https://x", "kinh-te-json")
     validator = json_validator(document, "IndicatorValue")
     value = read_json(
-        next(each for each in catalogue["indicator/v1"].samples if each.name == "thu-ngan-sach" and each.message == "IndicatorValue").raw
+        next(
+            each
+            for each in catalogue["indicator/v1"].samples
+            if each.name == "thu-ngan-sach" and each.message == "IndicatorValue"
+        ).raw
     )
     assert validator.is_valid(value) and validator.is_valid({**value, "giaTri": "KXD"})
     for change in (
@@ -131,11 +146,15 @@ def test_the_faces_refuse_what_the_table_refuses(catalogue: Any, tmp_path: Path)
     ):
         assert not validator.is_valid({**value, **change})
         with pytest.raises(Failure):
-            catalogue["indicator/v1"].codec("kinh-te-json").read_json("IndicatorValue", json.dumps({**value, **change}).encode())
+            catalogue["indicator/v1"].codec("kinh-te-json").read_json(
+                "IndicatorValue", json.dumps({**value, **change}).encode()
+            )
 
 
 @pytest.mark.parametrize("version", [V11, V12])
-def test_a_zeep_client_made_from_the_wsdl_of_a_format_is_understood(version: Any, catalogue: Any, tmp_path: Path) -> None:
+def test_a_zeep_client_made_from_the_wsdl_of_a_format_is_understood(
+    version: Any, catalogue: Any, tmp_path: Path
+) -> None:
     compiled = catalogue["field-report/v1"]
     (tmp_path / "x.wsdl").write_bytes(wsdl(compiled, "https://cong.example/soap/field-report/v1", "do-thi-xml"))
     client = zeep.Client(str(tmp_path / "x.wsdl"))
@@ -157,7 +176,9 @@ def test_a_zeep_client_made_from_the_wsdl_of_a_format_is_understood(version: Any
     assert found["phone"] == {"absent": "unknown"} and found["device_id"] == "TB-7" and found["address_id"] == "04-1"
     assert found["lat"] == Decimal("22.6657") and found["attribute"] == [{"code": "kich-thuoc", "value": "rộng 1 m"}]
     # And the answer in the format's own form is read by the same client.
-    received = next(each for each in compiled.samples if each.format == "do-thi-xml" and each.message == "ServiceRequestReceived")
+    received = next(
+        each for each in compiled.samples if each.format == "do-thi-xml" and each.message == "ServiceRequestReceived"
+    )
     operation = service._binding.get("createRequest")
     answer = etree.fromstring(b'<s:Envelope xmlns:s="' + version.namespace.encode() + b'"><s:Body/></s:Envelope>')
     answer[0].append(etree.fromstring(received.raw))

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.faces import samples, xsd
-from contracts.faces.patternwords import words
+from contracts.faces.pages.pattern_words import words
 from contracts.faces.schema import schema_json
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 
@@ -43,16 +43,19 @@ def test_every_face_takes_the_valid_ones(name: str, catalogue: Any) -> None:
     schema, served = etree.XMLSchema(etree.fromstring(xsd.xsd(compiled))), json.loads(schema_json(compiled))
     valid = [each for each in samples.generated(compiled) if not each.rule]
     assert {(each.message, each.name, each.media) for each in valid} >= {
-        (message, kind, media) for message in compiled.exchanged for kind in ("smallest", "full") for media in ("json", "xml")
+        (message, kind, media)
+        for message in compiled.exchanged
+        for kind in ("smallest", "full")
+        for media in ("json", "xml")
     }
     for each in valid:
         value = decode(compiled, each)
         if each.media == "xml":
             schema.assertValid(etree.fromstring(each.content))
         else:
-            jsonschema_rs.Draft202012Validator({**served, "$ref": f"#/$defs/{each.message}"}, validate_formats=True).validate(
-                read_json(each.content)
-            )
+            jsonschema_rs.Draft202012Validator(
+                {**served, "$ref": f"#/$defs/{each.message}"}, validate_formats=True
+            ).validate(read_json(each.content))
         assert compiled.validate(each.message, value) == []
 
 
@@ -82,7 +85,9 @@ def test_each_constraint_has_its_sample(catalogue: Any) -> None:
 PATTERNS = st.recursive(
     st.sampled_from(["a", "[a-z]", "[0-9]", r"\.", r"[^ \t\r\n,<&]", r"[+\-]", "[A-Za-zÀ-ỹ]", "ắ"]),
     lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from(["?", "*", "+", "{2}", "{1,3}", "{2,}"])).map(lambda pair: f"({pair[0]}){pair[1]}"),
+        st.tuples(inner, st.sampled_from(["?", "*", "+", "{2}", "{1,3}", "{2,}"])).map(
+            lambda pair: f"({pair[0]}){pair[1]}"
+        ),
         st.lists(inner, min_size=1, max_size=3).map(lambda parts: f"({'|'.join(parts)})"),
         st.lists(inner, min_size=1, max_size=3).map("".join),
     ),

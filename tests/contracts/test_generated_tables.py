@@ -17,7 +17,9 @@ from tests.contracts.rowsmaking import closed, contract, laws, write
 from tests.size import examples
 
 Draw = Any
-CODES = {"so": "code,canonical,vi,en,valid_from,valid_until,replaced_by\n1,a,A,A,,,\n2,b,B,B,,,\n7,c,C,C,,,\n8,c,C,C,,2020-01-01,7\n"}
+CODES = {
+    "so": "code,canonical,vi,en,valid_from,valid_until,replaced_by\n1,a,A,A,,,\n2,b,B,B,,,\n7,c,C,C,,,\n8,c,C,C,,2020-01-01,7\n"
+}
 WORDS = "{unknown: '?', partial: '??', none: '-', not-permitted: '!'}"
 SCALARS: dict[str, dict[str, Any]] = {
     "text": {"type": "string", "maxLength": 12},
@@ -33,7 +35,12 @@ SCALARS: dict[str, dict[str, Any]] = {
 ZONE = 'zone: "+07:00"'
 FORMS: dict[str, list[str]] = {
     "integer": ["", "unit: {factor: 1000}", 'unit: {factor: "0.5", offset: "-3"}'],
-    "number": ["", "as: decimal-comma", 'unit: {factor: "0.01"}', 'as: decimal-comma, unit: {factor: "1.6", offset: "32"}'],
+    "number": [
+        "",
+        "as: decimal-comma",
+        'unit: {factor: "0.01"}',
+        'as: decimal-comma, unit: {factor: "1.6", offset: "32"}',
+    ],
     "boolean": ["", "as: boolean-01"],
     "date": ["", "as: dd/MM/yyyy", "as: yyyyMMdd", "as: date"],
     "time": ["", f"as: yyyyMMddHHmmss, {ZONE}", f"as: dd-MM-yyyy HH:mm, {ZONE}", f"as: datetime, {ZONE}"],
@@ -61,7 +68,9 @@ class Group:
 
     def places(self, draw: Draw, name: str) -> tuple[str, str]:
         xml = draw(
-            st.sampled_from([f"d:{name}", f"@{name}", f"d:w1/d:{name}", f"d:w2/@{name}", f"d:m[@k='{name}']", f"d:w1/d:w3/d:{name}"])
+            st.sampled_from(
+                [f"d:{name}", f"@{name}", f"d:w1/d:{name}", f"d:w2/@{name}", f"d:m[@k='{name}']", f"d:w1/d:w3/d:{name}"]
+            )
         )
         return self.xml + xml, self.json + draw(st.sampled_from([name, f"w1.{name}", f"w1.w3.{name}"]))
 
@@ -84,7 +93,10 @@ class Group:
         self.row("json", self.path(name), f'here: "{plain}"', *more)
 
     def split(self, draw: Draw, name: str) -> None:
-        kinds = [draw(st.sampled_from(["name", "text", "integer", "date", "boolean"])) for _ in range(draw(st.integers(2, 3)))]
+        kinds = [
+            draw(st.sampled_from(["name", "text", "integer", "date", "boolean"]))
+            for _ in range(draw(st.integers(2, 3)))
+        ]
         names = [f"{name}p{number}" for number in range(len(kinds))]
         for each, kind in zip(names, kinds, strict=True):
             self.properties[each] = SCALARS[kind]
@@ -120,7 +132,11 @@ class Group:
         least = draw(st.integers(0, 1))
         inner = Group(f"{self.at}{name}[].", f"{self.xml}d:{name}[]/", f"{self.json}{name}[].", rows=self.rows)
         inner.fill(draw, depth - 1, f"{name}x")
-        self.properties[name] = {"type": "array", "items": closed(inner.properties, *inner.required), **({"minItems": 1} if least else {})}
+        self.properties[name] = {
+            "type": "array",
+            "items": closed(inner.properties, *inner.required),
+            **({"minItems": 1} if least else {}),
+        }
         self.required += [name] * (not least or draw(st.booleans()))
 
     def nested(self, draw: Draw, name: str, depth: int) -> None:
@@ -168,7 +184,9 @@ class Group:
         for number in range(1, draw(st.integers(2, 5))):
             name = f"{prefix}{number}"
             what = draw(
-                st.sampled_from(["one", "one", "split", "join", "words", "chosen", *(["lines", "keyed", "nested"] if depth else [])])
+                st.sampled_from(
+                    ["one", "one", "split", "join", "words", "chosen", *(["lines", "keyed", "nested"] if depth else [])]
+                )
             )
             if what == "one":
                 self.one(draw, name, draw(st.sampled_from(sorted(SCALARS))))
@@ -182,10 +200,16 @@ class Group:
 def tables(draw: Draw) -> tuple[str, dict[str, str]]:
     group = Group()
     group.fill(draw, 2, "f")
-    thing = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": {"Thing": closed(group.properties, *group.required)}}
+    thing = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {"Thing": closed(group.properties, *group.required)},
+    }
     orders = {media: draw(st.permutations(rows)) if draw(st.booleans()) else rows for media, rows in group.rows.items()}
     # A default has a place only once the rows before it have made its list, and the name of a member stands before its value.
-    keep = {media: rows if any("{}" in row or "default" in row for row in rows) else orders[media] for media, rows in group.rows.items()}
+    keep = {
+        media: rows if any("{}" in row or "default" in row for row in rows) else orders[media]
+        for media, rows in group.rows.items()
+    }
     return json.dumps(thing), {f"{media}-a": "\n".join(rows) for media, rows in keep.items()}
 
 
@@ -199,7 +223,9 @@ def test_the_laws_hold_for_generated_tables(values_of: Any, data: st.DataObject)
         laws(compiled, data.draw(strategy))
 
 
-ODD = st.sampled_from([None, True, 0, 1.5, "", "?", "a;b", [], [None], {}, {"absent": "none"}, {"w1": []}, [{}], 10**30])
+ODD = st.sampled_from(
+    [None, True, 0, 1.5, "", "?", "a;b", [], [None], {}, {"absent": "none"}, {"w1": []}, [{}], 10**30]
+)
 
 
 def broken_json(draw: Draw, value: Any) -> Any:

@@ -13,7 +13,14 @@ def test_names_in_any_case_and_repeated_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [(None, ""), ("", ""), ("Text/XML", "text/xml"), ("application/json ; charset=utf-8", "application/json"), (";", "")]
+    ("text", "found"),
+    [
+        (None, ""),
+        ("", ""),
+        ("Text/XML", "text/xml"),
+        ("application/json ; charset=utf-8", "application/json"),
+        (";", ""),
+    ],
 )
 def test_a_media_type_is_lower_case_and_bare(text: str | None, found: str) -> None:
     assert media_type({} if text is None else {"content-type": text}) == found

@@ -23,7 +23,8 @@ def refused(codec: Any, raw: bytes) -> Theirs:
 
 
 @pytest.mark.parametrize(
-    "number", ["1e9999999999999999999999", "-1e-99999999999999999999", "0e999999999999999999999", "1" + "0" * 5000, "1E+1000"]
+    "number",
+    ["1e9999999999999999999999", "-1e-99999999999999999999", "0e999999999999999999999", "1" + "0" * 5000, "1E+1000"],
 )
 def test_a_number_beyond_all_bounds_is_not_json(number: str) -> None:
     with pytest.raises(Theirs) as caught:
@@ -35,14 +36,24 @@ def test_a_number_beyond_all_bounds_is_not_json(number: str) -> None:
 @pytest.mark.parametrize("inside", [b"", b'"\\u0001"', b'"\\ud800"'])
 def test_any_depth_is_answered(catalogue: Any, depth: int, inside: bytes) -> None:
     for name in ("canonical", "bao-chay-json"):
-        for raw in (b'{"info":' + b"[" * depth + inside + b"]" * depth + b"}", b'{"info":' * depth + (inside or b"1") + b"}" * depth):
-            assert refused(catalogue["incident-alert/v1"].codec(name), raw).code in ("message.not-json", "message.invalid")
+        for raw in (
+            b'{"info":' + b"[" * depth + inside + b"]" * depth + b"}",
+            b'{"info":' * depth + (inside or b"1") + b"}" * depth,
+        ):
+            assert refused(catalogue["incident-alert/v1"].codec(name), raw).code in (
+                "message.not-json",
+                "message.invalid",
+            )
 
 
 @pytest.mark.parametrize("item", [b"{}", b"0", b"[]", b'{"event":1}', b'{"area":[{},{}]}'])
 def test_as_many_wrong_items_as_are_read_cost_little(catalogue: Any, item: bytes) -> None:
     """What one finding costs, times a few, and not times the items: a door has one loop, and others wait for it."""
-    raw = b'{"info":[' + b",".join([item] * ((MAX_VALUES - 2) // (1 + sum(item.count(sign) for sign in (b",", b"[", b"{"))))) + b"]}"
+    raw = (
+        b'{"info":['
+        + b",".join([item] * ((MAX_VALUES - 2) // (1 + sum(item.count(sign) for sign in (b",", b"[", b"{")))))
+        + b"]}"
+    )
     codec = catalogue["incident-alert/v1"].codec("canonical")
     failure = refused(codec, raw)
     assert failure.code == "message.invalid" and failure.findings
@@ -88,7 +99,11 @@ def test_fields_without_number_are_told_soon_and_those_behind_them_are_seen(cata
 
 
 def test_too_many_good_items_are_told_as_such(catalogue: Any) -> None:
-    sample = next(each for each in catalogue["incident-alert/v1"].samples if each.format == "canonical" and each.message == "Alert")
+    sample = next(
+        each
+        for each in catalogue["incident-alert/v1"].samples
+        if each.format == "canonical" and each.message == "Alert"
+    )
     alert = json.loads(sample.canonical)
     alert["info"] = alert["info"][:1] * 6_000
     failure = refused(catalogue["incident-alert/v1"].codec("canonical"), json.dumps(alert).encode())

@@ -20,13 +20,13 @@ from lxml import etree
 from zeep.transports import Transport
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle
-from contracts.check import check
-from contracts.compiled import compile_bundle
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle
+from contracts.folder.todo_markers import MARK
 from contracts.importers.draft import write
+from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.source import Files
-from contracts.importers.wsdl import import_wsdl
-from contracts.marks import MARK
+from contracts.proof.check import check
 from tests.size import examples
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -65,12 +65,18 @@ def simple(draw: Any, number: int) -> Shape:
             st.sampled_from(["1", "b", "Ổn định"]),
             '<xs:enumeration value="1"/><xs:enumeration value="b"/><xs:enumeration value="Ổn định"/>',
         ),
-        (f"t:S{number}", st.from_regex(r"[0-9]{3}-[A-Z]{1,2}", fullmatch=True), r'<xs:pattern value="\d{3}-[A-Z]{1,2}"/>'),
+        (
+            f"t:S{number}",
+            st.from_regex(r"[0-9]{3}-[A-Z]{1,2}", fullmatch=True),
+            r'<xs:pattern value="\d{3}-[A-Z]{1,2}"/>',
+        ),
         (f"t:S{number}", st.text("abc", min_size=1, max_size=5), '<xs:minLength value="1"/><xs:maxLength value="5"/>'),
     ]
     name, values, facets = draw(st.sampled_from(made))
     types = (
-        [f'<xs:simpleType name="S{number}"><xs:restriction base="xs:string">{facets}</xs:restriction></xs:simpleType>'] if facets else []
+        [f'<xs:simpleType name="S{number}"><xs:restriction base="xs:string">{facets}</xs:restriction></xs:simpleType>']
+        if facets
+        else []
     )
     return Shape(name, values, True, types)
 
@@ -84,7 +90,9 @@ def groups(draw: Any, depth: int = 0, prefix: str = "") -> Shape:
     for number, name in enumerate(names):
         kind = draw(
             st.sampled_from(
-                ["value", "value", "attribute", "list", "group", "simple content"] if depth < 2 else ["value", "attribute", "list"]
+                ["value", "value", "attribute", "list", "group", "simple content"]
+                if depth < 2
+                else ["value", "attribute", "list"]
             )
         )
         at = f"{prefix}{depth}{number}"
@@ -97,7 +105,9 @@ def groups(draw: Any, depth: int = 0, prefix: str = "") -> Shape:
         types += inner.types
         if kind == "attribute":
             required = draw(st.booleans())
-            attributes.append(f'<xs:attribute name="{name}" type="{inner.xsd}" use="{"required" if required else "optional"}"/>')
+            attributes.append(
+                f'<xs:attribute name="{name}" type="{inner.xsd}" use="{"required" if required else "optional"}"/>'
+            )
             (values if required else optional)[name] = inner.values
             solid = solid or required
             continue
@@ -184,9 +194,9 @@ def test_a_draft_holds_and_carries_what_zeep_writes(data: st.DataObject, root: S
     assert codec.read_xml("Gui", written) == codec.normal("Gui", canonical)
     if "hollow" not in {note.code for note in interface.notes}:
         element = client.get_element("{urn:t}Gui")
-        assert zeep.helpers.serialize_object(element.parse(written, client.wsdl.types)) == zeep.helpers.serialize_object(
-            element.parse(sent, client.wsdl.types)
-        )
+        assert zeep.helpers.serialize_object(
+            element.parse(written, client.wsdl.types)
+        ) == zeep.helpers.serialize_object(element.parse(sent, client.wsdl.types))
 
 
 # --- anything at all that is a schema ---------------------------------------------------------------------------------------

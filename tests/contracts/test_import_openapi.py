@@ -12,22 +12,31 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import compile_bundle
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle
 from contracts.importers.draft import Draft, write
-from contracts.importers.openapi import import_openapi
+from contracts.importers.formats.openapi import import_openapi
 from contracts.importers.source import Files
 from contracts.wire.jsontext import read_json
 
 
 def files(main: Any, others: Mapping[str, Any] | None = None) -> Files:
     given_files = {"main.yaml": main, **(others or {})}
-    texts = {name: each if isinstance(each, str) else yaml.safe_dump(each, allow_unicode=True) for name, each in given_files.items()}
+    texts = {
+        name: each if isinstance(each, str) else yaml.safe_dump(each, allow_unicode=True)
+        for name, each in given_files.items()
+    }
     return Files("main.yaml", lambda path: texts[path].encode() if path in texts else None)
 
 
 def document(
-    request: Any, answer: Any = None, *, version: str = "3.0.3", schemas: Any = None, parameters: Any = None, method: str = "post"
+    request: Any,
+    answer: Any = None,
+    *,
+    version: str = "3.0.3",
+    schemas: Any = None,
+    parameters: Any = None,
+    method: str = "post",
 ) -> Any:
     operation: dict[str, Any] = {"operationId": "guiSoLieu", "responses": {"200": {"description": "x"}}}
     if request is not None:
@@ -68,10 +77,18 @@ STATION = {
     "required": ["maTram", "toaDo"],
     "properties": {
         "maTram": {"type": "string", "maxLength": 8, "pattern": r"^\d+$", "description": "Mã trạm"},
-        "toaDo": {"type": "object", "required": ["lat"], "properties": {"lat": {"type": "number", "minimum": -90, "maximum": 90.5}}},
+        "toaDo": {
+            "type": "object",
+            "required": ["lat"],
+            "properties": {"lat": {"type": "number", "minimum": -90, "maximum": 90.5}},
+        },
         "soDo": {
             "type": "array",
-            "items": {"type": "object", "required": ["luc"], "properties": {"luc": {"type": "string", "format": "date-time"}}},
+            "items": {
+                "type": "object",
+                "required": ["luc"],
+                "properties": {"luc": {"type": "string", "format": "date-time"}},
+            },
         },
         "loai": {"type": "string", "enum": ["muc-nuoc", "mua"]},
         "dem": {"type": "integer", "format": "int32", "minimum": 0},
@@ -81,7 +98,11 @@ STATION = {
 
 
 def test_objects_lists_bounds_and_names() -> None:
-    made = draft(document({"$ref": "#/components/schemas/Tram"}, {"$ref": "#/components/schemas/Tram"}, schemas={"Tram": STATION}))
+    made = draft(
+        document(
+            {"$ref": "#/components/schemas/Tram"}, {"$ref": "#/components/schemas/Tram"}, schemas={"Tram": STATION}
+        )
+    )
     assert not made.notes
     assert rows(made, "GuiSoLieuRequest") == {
         "ma_tram": "maTram",
@@ -97,23 +118,39 @@ def test_objects_lists_bounds_and_names() -> None:
     assert found["so_do"]["minItems"] == 1
     assert str(schema(made, "ToaDo")["properties"]["lat"]["maximum"]) == "90.5"
     codec = compile_bundle(Bundle.of(made.files)).codec("tram-quan-trac-json")
-    value = codec.read_json("GuiSoLieuRequest", b'{"maTram":"007","toaDo":{"lat":22.50},"soDo":[{"luc":"2026-01-01T00:00:00+07:00"}]}')
+    value = codec.read_json(
+        "GuiSoLieuRequest", b'{"maTram":"007","toaDo":{"lat":22.50},"soDo":[{"luc":"2026-01-01T00:00:00+07:00"}]}'
+    )
     assert codec.read_json("GuiSoLieuRequest", codec.write_json("GuiSoLieuRequest", value)) == value
     assert codec.rest["guiSoLieu"].path == "/so-lieu" and codec.rest["guiSoLieu"].method == "POST"
 
 
 def test_the_words_of_3_1_and_composition() -> None:
     parts = {
-        "Goc": {"type": "object", "properties": {"a": {"type": ["string", "null"]}, "n": {"type": "integer", "exclusiveMinimum": 0}}},
-        "Them": {
-            "allOf": [{"$ref": "#/components/schemas/Goc"}, {"type": "object", "required": ["b", "n"], "properties": {"b": {"const": "x"}}}]
+        "Goc": {
+            "type": "object",
+            "properties": {"a": {"type": ["string", "null"]}, "n": {"type": "integer", "exclusiveMinimum": 0}},
         },
-        "Chon": {"oneOf": [{"$ref": "#/components/schemas/Goc"}, {"type": "object", "properties": {"c": {"type": "boolean"}}}]},
+        "Them": {
+            "allOf": [
+                {"$ref": "#/components/schemas/Goc"},
+                {"type": "object", "required": ["b", "n"], "properties": {"b": {"const": "x"}}},
+            ]
+        },
+        "Chon": {
+            "oneOf": [
+                {"$ref": "#/components/schemas/Goc"},
+                {"type": "object", "properties": {"c": {"type": "boolean"}}},
+            ]
+        },
     }
     made = draft(
         document(
             {"$ref": "#/components/schemas/Them"},
-            {"type": "object", "properties": {"k": {"anyOf": [{"$ref": "#/components/schemas/Chon"}, {"type": "null"}]}}},
+            {
+                "type": "object",
+                "properties": {"k": {"anyOf": [{"$ref": "#/components/schemas/Chon"}, {"type": "null"}]}},
+            },
             version="3.1.0",
             schemas=parts,
         )
@@ -147,7 +184,11 @@ def test_what_cannot_be_taken_is_named() -> None:
         "type": "object",
         "properties": {
             "a": {"type": "string", "pattern": "x+"},
-            "b": {"type": "object", "properties": {"x": {"type": "string"}}, "additionalProperties": {"type": "string"}},
+            "b": {
+                "type": "object",
+                "properties": {"x": {"type": "string"}},
+                "additionalProperties": {"type": "string"},
+            },
             "c": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}},
             "d.e": {"type": "string"},
             "f": {},
@@ -159,13 +200,21 @@ def test_what_cannot_be_taken_is_named() -> None:
     }
     tree = {
         "type": "object",
-        "properties": {"ten": {"type": "string"}, "con": {"type": "array", "items": {"$ref": "#/components/schemas/Cay"}}},
+        "properties": {
+            "ten": {"type": "string"},
+            "con": {"type": "array", "items": {"$ref": "#/components/schemas/Cay"}},
+        },
     }
     main = document(body, schemas={"Cay": tree})
     main["paths"]["/x/{id}"] = {"put": main["paths"]["/so-lieu"]["post"] | {"operationId": "khac"}}
-    main["paths"]["/tep"] = {"post": {"operationId": "tep", "requestBody": {"content": {"text/csv": {}}}, "responses": {}}}
+    main["paths"]["/tep"] = {
+        "post": {"operationId": "tep", "requestBody": {"content": {"text/csv": {}}}, "responses": {}}
+    }
     main["paths"]["/ds"] = {
-        "get": {"operationId": "ds", "responses": {"200": {"content": {"application/json": {"schema": {"type": "array", "items": tree}}}}}}
+        "get": {
+            "operationId": "ds",
+            "responses": {"200": {"content": {"application/json": {"schema": {"type": "array", "items": tree}}}}},
+        }
     }
     made = draft(main)
     assert codes(made) == {"pattern", "map", "any-type", "array-of-arrays", "name", "facet", "missing", "not-loaded",
@@ -180,7 +229,11 @@ def test_members_of_any_name_become_a_list_of_names_and_values() -> None:
             "them": {"type": "object", "additionalProperties": {"type": "string"}},
             "cua": {
                 "type": "object",
-                "additionalProperties": {"type": "object", "required": ["so"], "properties": {"so": {"type": "integer"}}},
+                "additionalProperties": {
+                    "type": "object",
+                    "required": ["so"],
+                    "properties": {"so": {"type": "integer"}},
+                },
             },
             "tep": {"type": "string", "format": "byte"},
             "ghiChu": {"type": "string", "nullable": True},
@@ -192,7 +245,9 @@ def test_members_of_any_name_become_a_list_of_names_and_values() -> None:
     codec = compile_bundle(Bundle.of(made.files)).codec("tram-quan-trac-json")
     sent = '{"them":{"a":"1","Mã số":"2"},"cua":{"1":{"so":3}},"tep":"eA=="}'
     value = codec.read_json("GuiSoLieuRequest", (sent[:-1] + ',"ghiChu":null}').encode())
-    assert value["them"] == [{"name": "a", "value": "1"}, {"name": "Mã số", "value": "2"}] and value["cua"] == [{"name": "1", "so": 3}]
+    assert value["them"] == [{"name": "a", "value": "1"}, {"name": "Mã số", "value": "2"}] and value["cua"] == [
+        {"name": "1", "so": 3}
+    ]
     assert value["ghi_chu"] == {"absent": "unknown"}
     assert read_json(codec.write_json("GuiSoLieuRequest", value)) == {**read_json(sent.encode()), "ghiChu": None}
 
@@ -200,7 +255,10 @@ def test_members_of_any_name_become_a_list_of_names_and_values() -> None:
 def test_references_into_files_beside_it() -> None:
     made = draft(
         document({"$ref": "kieu/tram.yaml#/A"}),
-        {"kieu/tram.yaml": {"A": {"type": "object", "properties": {"b": {"$ref": "../b.yaml"}}}}, "b.yaml": {"type": "string"}},
+        {
+            "kieu/tram.yaml": {"A": {"type": "object", "properties": {"b": {"$ref": "../b.yaml"}}}},
+            "b.yaml": {"type": "string"},
+        },
     )
     assert codes(made) == {"one-way"} and rows(made, "GuiSoLieuRequest") == {"b": "b"}
 
@@ -226,13 +284,20 @@ def test_refused(main: Any) -> None:
 
 def test_what_explodes_is_bounded() -> None:
     """An object made ten times of itself, in fact and by YAML's aliases."""
-    self_made = {"type": "object", "properties": {"a": {"type": "string"}}, "allOf": [{"$ref": "#/components/schemas/x"}] * 10}
+    self_made = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "allOf": [{"$ref": "#/components/schemas/x"}] * 10,
+    }
     untyped = {"allOf": [{"$ref": "#/components/schemas/y"}] * 10}
-    assert "too-large" in codes(draft(json.dumps(document({"$ref": "#/components/schemas/x"}, schemas={"x": self_made}))))
+    assert "too-large" in codes(
+        draft(json.dumps(document({"$ref": "#/components/schemas/x"}, schemas={"x": self_made})))
+    )
     with pytest.raises(Theirs):
         draft(json.dumps(document({"$ref": "#/components/schemas/y"}, schemas={"y": untyped})))
     laughs = "a0: &a0 {type: object, properties: {x: {type: string}}}\n" + "".join(
-        f"a{i + 1}: &a{i + 1} {{type: object, properties: {{{', '.join(f'p{j}: *a{i}' for j in range(10))}}}}}\n" for i in range(12)
+        f"a{i + 1}: &a{i + 1} {{type: object, properties: {{{', '.join(f'p{j}: *a{i}' for j in range(10))}}}}}\n"
+        for i in range(12)
     )
     text = (
         "openapi: 3.0.0\ninfo: {title: Trạm quan trắc}\nx-kieu:\n  "
@@ -264,7 +329,10 @@ def schemas(depth: int = 0) -> st.SearchStrategy[Any]:
     if depth == 3:
         return scalars
     inner = schemas(depth + 1)
-    lists = st.builds(lambda items: {"type": "array", "items": items, "minItems": 1}, inner.filter(lambda each: each["type"] != "array"))
+    lists = st.builds(
+        lambda items: {"type": "array", "items": items, "minItems": 1},
+        inner.filter(lambda each: each["type"] != "array"),
+    )
     objects = st.dictionaries(st.sampled_from(NAMES), inner, min_size=1, max_size=4).map(
         lambda made: {"type": "object", "properties": made, "required": list(made)[:2]}
     )
@@ -286,7 +354,8 @@ def values(made: Any) -> st.SearchStrategy[Any]:
     return {
         "string": st.text("aăđ <&\"'", min_size=made.get("minLength", 0), max_size=5),
         "integer": st.integers(made.get("minimum"), 8 if "maximum" in made else None),
-        "number": st.integers() | st.floats(allow_nan=False, allow_infinity=False, width=32).map(lambda number: round(number, 3)),
+        "number": st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False, width=32).map(lambda number: round(number, 3)),
         "boolean": st.booleans(),
     }[kind]
 

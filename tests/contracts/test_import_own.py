@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.faces.openapi import openapi
 from contracts.faces.wsdl import wsdl
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.importers.draft import write
-from contracts.importers.openapi import import_openapi
+from contracts.importers.formats.openapi import import_openapi
+from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.source import Files
-from contracts.importers.wsdl import import_wsdl
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 
@@ -35,9 +35,15 @@ def values(compiled: CompiledContract, message: str) -> list[Any]:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("face", ["wsdl", "openapi"])
-def test_a_served_interface_is_a_foreign_one_to_others(name: str, face: str, catalogue: dict[str, CompiledContract]) -> None:
+def test_a_served_interface_is_a_foreign_one_to_others(
+    name: str, face: str, catalogue: dict[str, CompiledContract]
+) -> None:
     compiled = catalogue[f"{name}/v1"]
-    raw = wsdl(compiled, "https://lgsp.example/soap") if face == "wsdl" else json.dumps(openapi(compiled, "https://lgsp.example")).encode()
+    raw = (
+        wsdl(compiled, "https://lgsp.example/soap")
+        if face == "wsdl"
+        else json.dumps(openapi(compiled, "https://lgsp.example")).encode()
+    )
     given = Files("main", lambda path: raw if path == "main" else None)
     interface = import_wsdl(given) if face == "wsdl" else import_openapi(given)
     assert [call.name for call in interface.calls] == list(compiled.contract.operations)
@@ -45,14 +51,22 @@ def test_a_served_interface_is_a_foreign_one_to_others(name: str, face: str, cat
     (codec,) = [each for format_name, each in made.formats.items() if format_name != "canonical"]
     canonical, carried = compiled.codec("canonical"), 0
     for op, again in zip(compiled.contract.operations.values(), made.contract.operations.values(), strict=True):
-        for ours, theirs, wrapper in ((op.request, again.request, op.name), (op.answer, again.answer, f"{op.name}Response")):
+        for ours, theirs, wrapper in (
+            (op.request, again.request, op.name),
+            (op.answer, again.answer, f"{op.name}Response"),
+        ):
             if face == "openapi" and op.method == "GET" and ours == op.request:
                 continue  # a query string, not a body
             for value in values(compiled, ours):
                 carried += 1
                 if face == "wsdl":
                     sent = canonical.write_xml(ours, value, wrapper)
-                    assert canonical.read_xml(ours, parse_xml(codec.write_xml(theirs, codec.read_xml(theirs, parse_xml(sent))))) == value
+                    assert (
+                        canonical.read_xml(
+                            ours, parse_xml(codec.write_xml(theirs, codec.read_xml(theirs, parse_xml(sent))))
+                        )
+                        == value
+                    )
                 else:
                     sent = canonical.write_json(ours, value)
                     assert read_json(codec.write_json(theirs, codec.read_json(theirs, sent))) == read_json(sent)

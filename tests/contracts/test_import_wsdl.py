@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
+from contracts.folder.source_locations import Findings, read_yaml
+from contracts.folder.todo_markers import MARK, marks
 from contracts.importers.draft import Draft, write
+from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.source import MAX_FILES, Files
-from contracts.importers.wsdl import import_wsdl
-from contracts.located import Findings, read_yaml
-from contracts.marks import MARK, marks
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 
@@ -25,7 +25,9 @@ HEAD = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:
 SCHEMA = '<xs:schema targetNamespace="urn:t" elementFormDefault="qualified">'
 
 
-def wsdl(types: str, *, binding: str | None = None, parts: str = '<wsdl:part name="p" element="t:Hoi"/>', extra: str = "") -> str:
+def wsdl(
+    types: str, *, binding: str | None = None, parts: str = '<wsdl:part name="p" element="t:Hoi"/>', extra: str = ""
+) -> str:
     """A service of one operation Hoi, answered by the element Dap; `types` are whole schemas."""
     bound = binding or (
         '<wsdl:binding name="B" type="t:P"><soap:binding style="document" transport="http://schemas.xmlsoap.org/soap/http"/>'
@@ -45,7 +47,9 @@ ANSWER = '<xs:element name="Dap"><xs:complexType><xs:sequence><xs:element name="
 
 def one(body: str, more: str = "") -> str:
     """One schema whose element Hoi has this content."""
-    return f'{SCHEMA}<xs:element name="Hoi"><xs:complexType>{body}</xs:complexType></xs:element>{ANSWER}{more}</xs:schema>'
+    return (
+        f'{SCHEMA}<xs:element name="Hoi"><xs:complexType>{body}</xs:complexType></xs:element>{ANSWER}{more}</xs:schema>'
+    )
 
 
 def files(main: str, others: Mapping[str, str] | None = None, extra: Mapping[str, str] | None = None) -> Files:
@@ -114,14 +118,24 @@ def test_a_wrapped_service_becomes_a_folder_that_holds_but_for_its_marks() -> No
         "nguoi_nop.tel[]": "t:NguoiNop/t:Tel[]",
     }
     assert schema(made, "Hoi")["properties"]["ma_ho_so_tthc"] == {"type": "string", "pattern": "^[0-9]{3}-[A-Z]{2}$"}
-    assert schema(made, "Hoi")["properties"]["so_luong"] == {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
+    assert schema(made, "Hoi")["properties"]["so_luong"] == {
+        "type": "integer",
+        "minimum": -(2**31),
+        "maximum": 2**31 - 1,
+    }
     assert schema(made, "Hoi")["required"] == ["ma_ho_so_tthc"]
     assert schema(made, "NguoiNop")["required"] == ["ho_ten"]
-    value = read(made, '<Hoi xmlns="urn:t"><MaHoSoTTHC>001-AB</MaHoSoTTHC><NguoiNop><Họ-Tên>Lý</Họ-Tên><Tel>1</Tel></NguoiNop></Hoi>')
+    value = read(
+        made,
+        '<Hoi xmlns="urn:t"><MaHoSoTTHC>001-AB</MaHoSoTTHC><NguoiNop><Họ-Tên>Lý</Họ-Tên><Tel>1</Tel></NguoiNop></Hoi>',
+    )
     assert value == {"ma_ho_so_tthc": "001-AB", "nguoi_nop": {"ho_ten": "Lý", "tel": ["1"]}}
     assert compiled(made).codec("ho-chua-xml").soap_action("hoi") == "urn:t:Hoi"
     left = marks(Bundle.of(made.files))
-    assert {each.got for each in left} == {MARK} and {each.here.split(":")[0] for each in left} >= {"contract.yaml", "schema.json"}
+    assert {each.got for each in left} == {MARK} and {each.here.split(":")[0] for each in left} >= {
+        "contract.yaml",
+        "schema.json",
+    }
     assert made.files == draft(DOSSIER).files, "the same bytes each time"
 
 
@@ -150,8 +164,15 @@ def test_extensions_attributes_groups_and_simple_content() -> None:
         "tien.value": "t:tien/text()",
         "tien.loai": "t:tien/@loai",
     }
-    value = read(made, '<Hoi xmlns="urn:t" ban="2" xml:lang="vi" nguon="a"><ma>1</ma><ghi/><tien loai="VND">1.50</tien></Hoi>')
-    assert value["tien"]["loai"] == "VND" and str(value["tien"]["value"]) == "1.50" and value["ghi"] == "" and value["lang"] == "vi"
+    value = read(
+        made, '<Hoi xmlns="urn:t" ban="2" xml:lang="vi" nguon="a"><ma>1</ma><ghi/><tien loai="VND">1.50</tien></Hoi>'
+    )
+    assert (
+        value["tien"]["loai"] == "VND"
+        and str(value["tien"]["value"]) == "1.50"
+        and value["ghi"] == ""
+        and value["lang"] == "vi"
+    )
 
 
 def test_a_list_within_its_own_items_goes_as_deep_as_a_message() -> None:
@@ -165,9 +186,15 @@ def test_a_list_within_its_own_items_goes_as_deep_as_a_message() -> None:
         )
     )
     assert not made.notes
-    assert rows(made) == {"muc.ten": "t:muc/t:ten", "muc.con[].ten": "t:muc/t:con[]/t:ten", "muc.con[].con[]": "t:muc/t:con[]/t:con[]"}
+    assert rows(made) == {
+        "muc.ten": "t:muc/t:ten",
+        "muc.con[].ten": "t:muc/t:con[]/t:ten",
+        "muc.con[].con[]": "t:muc/t:con[]/t:con[]",
+    }
     deep = "<con><ten>2</ten><con><ten>3</ten><con><ten>4</ten></con></con><con><ten>5</ten></con></con>"
-    assert read(made, f'<Hoi xmlns="urn:t"><muc><ten>1</ten>{deep}</muc></Hoi>')["muc"]["con"][0]["con"][0]["con"] == [{"ten": "4"}]
+    assert read(made, f'<Hoi xmlns="urn:t"><muc><ten>1</ten>{deep}</muc></Hoi>')["muc"]["con"][0]["con"][0]["con"] == [
+        {"ten": "4"}
+    ]
 
 
 def test_a_list_within_its_own_items_that_comes_first_or_alone() -> None:
@@ -207,7 +234,17 @@ def test_what_a_contract_cannot_say_is_named_with_its_place() -> None:
             )
         )
     )
-    assert codes(made) == {"any", "any-type", "any-attribute", "choice", "repeated-group", "float", "list", "nillable", "pattern"}
+    assert codes(made) == {
+        "any",
+        "any-type",
+        "any-attribute",
+        "choice",
+        "repeated-group",
+        "float",
+        "list",
+        "nillable",
+        "pattern",
+    }
     (choice,) = [note for note in made.notes if note.code == "choice"]
     assert choice.place.startswith("main.wsdl:") and choice.place.endswith("/Hoi") and choice.detail == "b, c"
     head = made.files["systems/ho-chua-xml.yaml"].decode().split("format:")[0]
@@ -215,8 +252,16 @@ def test_what_a_contract_cannot_say_is_named_with_its_place() -> None:
     # What may hold anything is read over; a place that is not known at all is refused.
     assert rows(made)["d"] == "t:d"
     nil = '<d xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/>'
-    assert read(made, f'<Hoi xmlns="urn:t"><a>1</a><gi/>{nil}<e>x</e></Hoi>') == {"a": "1", "d": {"absent": "unknown"}, "e": "x"}
-    assert read(made, '<Hoi xmlns="urn:t"><a>1</a><gi><x xmlns="urn:z"/></gi><b>1</b><e>x</e></Hoi>') == {"a": "1", "b": [1], "e": "x"}
+    assert read(made, f'<Hoi xmlns="urn:t"><a>1</a><gi/>{nil}<e>x</e></Hoi>') == {
+        "a": "1",
+        "d": {"absent": "unknown"},
+        "e": "x",
+    }
+    assert read(made, '<Hoi xmlns="urn:t"><a>1</a><gi><x xmlns="urn:z"/></gi><b>1</b><e>x</e></Hoi>') == {
+        "a": "1",
+        "b": [1],
+        "e": "x",
+    }
 
 
 def test_schemas_in_several_files_and_namespaces() -> None:
@@ -238,7 +283,9 @@ def test_schemas_in_several_files_and_namespaces() -> None:
     assert not made.notes
     assert rows(made) == {"k": "t:k", "lien_he.so": "u:lien-he/so"}
     assert schema(made, "Hoi")["properties"]["k"] == {"type": "string", "maxLength": 5}
-    assert read(made, '<t:Hoi xmlns:t="urn:t"><t:k>a</t:k><u:lien-he xmlns:u="urn:u"><so>1</so></u:lien-he></t:Hoi>') == {
+    assert read(
+        made, '<t:Hoi xmlns:t="urn:t"><t:k>a</t:k><u:lien-he xmlns:u="urn:u"><so>1</so></u:lien-he></t:Hoi>'
+    ) == {
         "k": "a",
         "lien_he": {"so": "1"},
     }
@@ -250,9 +297,16 @@ def test_a_wsdl_in_parts() -> None:
         '<wsdl:binding name="B" type="t:P"><soap:binding transport="x"/><wsdl:operation name="Hoi"><soap:operation soapAction=""/>'
         '<wsdl:input><soap:body use="literal"/></wsdl:input></wsdl:operation></wsdl:binding></wsdl:definitions>'
     )
-    parts = wsdl(one('<xs:sequence><xs:element name="a" type="xs:string"/></xs:sequence>'), binding="<wsdl:documentation/>")
+    parts = wsdl(
+        one('<xs:sequence><xs:element name="a" type="xs:string"/></xs:sequence>'), binding="<wsdl:documentation/>"
+    )
     made = draft(
-        main, {"phan/kieu.wsdl": parts.replace("<wsdl:types>", '<wsdl:import namespace="urn:t" location="../main.wsdl"/><wsdl:types>')}
+        main,
+        {
+            "phan/kieu.wsdl": parts.replace(
+                "<wsdl:types>", '<wsdl:import namespace="urn:t" location="../main.wsdl"/><wsdl:types>'
+            )
+        },
     )
     assert codes(made) == {"empty-action"} and rows(made) == {"a": "t:a"}
 
@@ -273,7 +327,8 @@ def test_nothing_is_fetched_but_a_folder_can_be_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "location", ["../outside.xsd", "/etc/passwd", "file:///etc/passwd", "\\\\host\\share.xsd", "a/../../b.xsd", "%2e%2e/x.xsd"]
+    "location",
+    ["../outside.xsd", "/etc/passwd", "file:///etc/passwd", "\\\\host\\share.xsd", "a/../../b.xsd", "%2e%2e/x.xsd"],
 )
 def test_no_location_leads_out_of_the_folder(location: str) -> None:
     schemas = (
@@ -308,7 +363,10 @@ def test_rpc_style() -> None:
 
 
 def test_bindings_headers_and_attachments() -> None:
-    schemas = one('<xs:sequence><xs:element name="a" type="xs:string"/></xs:sequence>', '<xs:element name="Dau" type="xs:string"/>')
+    schemas = one(
+        '<xs:sequence><xs:element name="a" type="xs:string"/></xs:sequence>',
+        '<xs:element name="Dau" type="xs:string"/>',
+    )
     twelve = (
         '<wsdl:binding name="B12" type="t:P"><soap12:binding transport="x"/><wsdl:operation name="Hoi"><soap12:operation soapAction="h12"/>'
         '<wsdl:input><mime:multipartRelated><mime:part><soap12:header message="t:H" part="h" use="literal"/><soap12:body use="literal"/></mime:part>'
@@ -357,10 +415,18 @@ XXE = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY d SYSTEM "file:///etc/passwd">
         ("", {}, "import.unreadable"),
         ('<description xmlns="http://www.w3.org/ns/wsdl"/>', {}, "import.unreadable"),
         (HEAD + "</wsdl:definitions>", {}, "import.nothing"),
-        (wsdl(f'{SCHEMA}<xs:include schemaLocation="x.xsd"/></xs:schema>'), {"x.xsd": XXE + "<a>&d;</a>"}, "import.unreadable"),
+        (
+            wsdl(f'{SCHEMA}<xs:include schemaLocation="x.xsd"/></xs:schema>'),
+            {"x.xsd": XXE + "<a>&d;</a>"},
+            "import.unreadable",
+        ),
         (wsdl("<x>" * 80 + "</x>" * 80), {}, "import.unreadable"),
         (
-            wsdl(SCHEMA + "".join(f'<xs:include schemaLocation="{i}.xsd"/>' for i in range(MAX_FILES + 1)) + "</xs:schema>"),
+            wsdl(
+                SCHEMA
+                + "".join(f'<xs:include schemaLocation="{i}.xsd"/>' for i in range(MAX_FILES + 1))
+                + "</xs:schema>"
+            ),
             {f"{i}.xsd": '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"/>' for i in range(MAX_FILES + 1)},
             "import.too-large",
         ),
@@ -379,7 +445,11 @@ LAST = '<xs:complexType name="T12"><xs:sequence><xs:element name="x" type="xs:st
 @pytest.mark.parametrize(
     ("top", "step", "last"),
     [
-        ('<xs:element name="e" type="t:T0"/>', '<xs:complexType name="T{}"><xs:sequence>{}</xs:sequence></xs:complexType>', LAST),
+        (
+            '<xs:element name="e" type="t:T0"/>',
+            '<xs:complexType name="T{}"><xs:sequence>{}</xs:sequence></xs:complexType>',
+            LAST,
+        ),
         ('<xs:group ref="t:G0"/>', '<xs:group name="G{}"><xs:sequence>{}</xs:sequence></xs:group>', ""),
     ],
     ids=["types", "groups"],

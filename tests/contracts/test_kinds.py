@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure, Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.faces import xsd
+from contracts.folder.bundle import Bundle
 from contracts.wire.soap import parse_xml
 
 NAME = {"type": "string", "maxLength": 20}
@@ -32,13 +32,23 @@ SCHEMA = {
                 "at": {"type": "string", "format": "date-time"},
                 "kind": {"type": "string", "enum": ["a", "b"], "absentable": True},
                 "tags": {"type": "array", "items": NAME},
-                "marks": {"type": "array", "minItems": 1, "maxItems": 3, "items": {"type": "integer"}, "absentable": True},
+                "marks": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": 3,
+                    "items": {"type": "integer"},
+                    "absentable": True,
+                },
                 "flags": {"type": "array", "minItems": 1, "items": {"type": "boolean"}},
                 "place": {
                     "type": "object",
                     "properties": {
                         "name": NAME,
-                        "deep": {"type": "object", "properties": {"x": {"type": "integer"}}, "additionalProperties": False},
+                        "deep": {
+                            "type": "object",
+                            "properties": {"x": {"type": "integer"}},
+                            "additionalProperties": False,
+                        },
                     },
                     "additionalProperties": False,
                     "absentable": True,
@@ -219,7 +229,9 @@ def test_a_message_in_each_format_by_hand(everything: CompiledContract) -> None:
     }  # fmt: skip
     assert str(value["ratio"]) == "2.50"
     written = everything.codec("all-json").write_json("Everything", value).decode()
-    assert '"dau":{"loai":true,"so":"12"}' in written and '"lon":"KC"' in written and '"luc":"20261125063000"' in written
+    assert (
+        '"dau":{"loai":true,"so":"12"}' in written and '"lon":"KC"' in written and '"luc":"20261125063000"' in written
+    )
 
 
 @pytest.mark.parametrize(
@@ -238,7 +250,9 @@ def test_a_message_in_each_format_by_hand(everything: CompiledContract) -> None:
         ("24/11/2026", "31/11/2026", "Tat/Ngay", "format"),
     ],
 )
-def test_faults_in_attributes_keys_and_constants(everything: CompiledContract, old: str, new: str, here: str, rule: str) -> None:
+def test_faults_in_attributes_keys_and_constants(
+    everything: CompiledContract, old: str, new: str, here: str, rule: str
+) -> None:
     raw = """<Tat xmlns="urn:a" xmlns:q="urn:b" ver="1" q:ma="M1"><LienHe k="e-mail">a@b</LienHe><Dau bat="1"><Loai>TC</Loai></Dau><Lon>-</Lon><Ngay>24/11/2026</Ngay>
       <Dong so="1"/><Dong so="2"/></Tat>"""
     assert everything.codec("all-xml").read_xml("Everything", parse_xml(raw.encode()))

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.compiled import CompiledContract
-from contracts.large import read_large, write_large
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.streaming import read_large, write_large
 from contracts.wire.attachments import Spool
 
 FILES = [b"%PDF-1.7 " + bytes(range(256)) * 400, b"x" * 70_001, b"nho"]
@@ -26,11 +26,15 @@ def compiled(catalogue: dict[str, CompiledContract]) -> CompiledContract:
 
 def document(compiled: CompiledContract, files: list[bytes]) -> dict[str, Any]:
     sample = next(
-        each for each in compiled.samples if (each.format, each.message) == ("edxml", "Document") and b"attachments" in each.canonical
+        each
+        for each in compiled.samples
+        if (each.format, each.message) == ("edxml", "Document") and b"attachments" in each.canonical
     )
     made: dict[str, Any] = copy.deepcopy(json.loads(sample.canonical))
     first = made["attachments"][0]
-    made["attachments"] = [first | {"contentId": f"tep-{n}", "data": base64.b64encode(data).decode()} for n, data in enumerate(files)]
+    made["attachments"] = [
+        first | {"contentId": f"tep-{n}", "data": base64.b64encode(data).decode()} for n, data in enumerate(files)
+    ]
     return made
 
 
@@ -52,12 +56,14 @@ def test_the_same_bytes_as_in_one_piece(compiled: CompiledContract, there: str, 
     onward = compiled.codec(back)
     expected = onward.write_xml("Document", value) if back == "edxml" else onward.write_json("Document", value)
     assert whole(write_large(compiled, back, "Document", read, spool)) == expected
-    assert whole(write_large(compiled, "canonical", "Document", read, spool, media="xml")) == compiled.codec("canonical").write_xml(
-        "Document", value
-    )
+    assert whole(write_large(compiled, "canonical", "Document", read, spool, media="xml")) == compiled.codec(
+        "canonical"
+    ).write_xml("Document", value)
 
 
-@pytest.mark.parametrize("field", ["subject", "code.codeNotation", "business.docType", "promulgation.date", "from.organId", "documentId"])
+@pytest.mark.parametrize(
+    "field", ["subject", "code.codeNotation", "business.docType", "promulgation.date", "from.organId", "documentId"]
+)
 def test_a_file_in_a_field_that_is_none(compiled: CompiledContract, field: str) -> None:
     """What a text, a code, a date would be refused for in one piece, it is refused for here."""
     value = document(compiled, FILES)
@@ -72,4 +78,8 @@ def test_a_file_in_a_field_that_is_none(compiled: CompiledContract, field: str) 
     with pytest.raises(Theirs) as caught:
         read_large(compiled, "canonical", "Document", io.BytesIO(raw), Spool(io.BytesIO()))
     assert caught.value.code == in_one_piece.value.code == "message.invalid"
-    assert {each.canonical for each in caught.value.findings} == {each.canonical for each in in_one_piece.value.findings} == {field}
+    assert (
+        {each.canonical for each in caught.value.findings}
+        == {each.canonical for each in in_one_piece.value.findings}
+        == {field}
+    )

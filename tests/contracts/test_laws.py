@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure
-from contracts.bundle import catalogue_folders
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from contracts.faces import xsd
+from contracts.folder.bundle import catalogue_folders
 from contracts.wire.soap import parse_xml
 
 CONTRACTS = [f"{folder.parent.name}/{folder.name}" for folder in catalogue_folders()]
@@ -31,7 +31,9 @@ def through(compiled: CompiledContract, format_name: str, media: str, message: s
 @pytest.mark.parametrize("name", CONTRACTS)
 @FEW
 @given(data=st.data())
-def test_decode_of_encode_is_the_value_but_for_the_listed_losses(name: str, catalogue: Any, values_of: Any, data: st.DataObject) -> None:
+def test_decode_of_encode_is_the_value_but_for_the_listed_losses(
+    name: str, catalogue: Any, values_of: Any, data: st.DataObject
+) -> None:
     compiled = catalogue[name]
     message = data.draw(st.sampled_from(compiled.exchanged))
     value = data.draw(values_of(compiled, message))
@@ -74,7 +76,9 @@ def test_written_xml_is_its_own_exclusive_c14n(name: str, catalogue: Any, values
         assert etree.tostring(parse_xml(written), method="c14n", exclusive=True, with_comments=False) == written
         # The same bytes as a subtree of an envelope, where prefixes of the envelope are in scope.
         envelope = etree.fromstring(
-            b'<s:E xmlns:s="urn:s" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><s:B>' + written + b"</s:B></s:E>"
+            b'<s:E xmlns:s="urn:s" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><s:B>'
+            + written
+            + b"</s:B></s:E>"
         )
         assert etree.tostring(envelope[0][0], method="c14n", exclusive=True, with_comments=False) == written
 
@@ -82,7 +86,9 @@ def test_written_xml_is_its_own_exclusive_c14n(name: str, catalogue: Any, values
 @pytest.mark.parametrize("name", CONTRACTS)
 @settings(FEW, max_examples=150)
 @given(data=st.data())
-def test_the_xsd_takes_a_value_exactly_when_the_schema_does(name: str, catalogue: Any, values_of: Any, data: st.DataObject) -> None:
+def test_the_xsd_takes_a_value_exactly_when_the_schema_does(
+    name: str, catalogue: Any, values_of: Any, data: st.DataObject
+) -> None:
     compiled = catalogue[name]
     schema = etree.XMLSchema(etree.fromstring(xsd.xsd(compiled)))
     message = data.draw(st.sampled_from(compiled.exchanged))

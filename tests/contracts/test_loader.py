@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.check import check
-from contracts.compiled import compile_bundle
-from contracts.patterns import pattern_fault
+from contracts.canonical.patterns import pattern_fault
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.proof.check import check
 
 FOLDERS = {folder.parent.name: folder for folder in catalogue_folders()}
 
 
-def broken(contract: str, changes: dict[str, Callable[[str], str] | None], added: dict[str, str] | None = None) -> list[Any]:
+def broken(
+    contract: str, changes: dict[str, Callable[[str], str] | None], added: dict[str, str] | None = None
+) -> list[Any]:
     files = dict(Bundle.from_folder(FOLDERS[contract]).files)
     for path, change in changes.items():
         before = files.pop(path).decode()
@@ -98,13 +100,19 @@ def test_each_fault_names_file_and_line(path: str, old: str, new: str, expected:
     before = Bundle.from_folder(FOLDERS["field-report"]).files[path].decode()
     line = before[: before.index(old)].count("\n") + 1
     found = broken("field-report", {path: swap(old, new)})
-    assert ELSEWHERE.get((old, new), f"{path}:{line}") in [each.here for each in found if expected in each.expected], found
+    assert ELSEWHERE.get((old, new), f"{path}:{line}") in [each.here for each in found if expected in each.expected], (
+        found
+    )
 
 
 def test_a_field_that_no_row_names_must_be_dropped_by_name() -> None:
-    found = broken("field-report", {"systems/do-thi-xml.yaml": lambda text: re.sub(r".*canonical: media_url.*\n", "", text)})
+    found = broken(
+        "field-report", {"systems/do-thi-xml.yaml": lambda text: re.sub(r".*canonical: media_url.*\n", "", text)}
+    )
     assert [each.canonical for each in found] == ["media_url"] and "drops" in found[0].expected
-    found = broken("field-report", {"systems/do-thi-xml.yaml": lambda text: re.sub(r".*canonical: area,.*\n", "", text)})
+    found = broken(
+        "field-report", {"systems/do-thi-xml.yaml": lambda text: re.sub(r".*canonical: area,.*\n", "", text)}
+    )
     assert [(each.canonical, each.rule) for each in found] == [("area", "required")]
 
 
@@ -115,10 +123,12 @@ def test_a_required_field_needs_a_word_for_every_absence() -> None:
 
 def test_nothing_of_an_encrypted_contract_stands_in_an_address() -> None:
     found = broken("indicator", {YAML: swap("protection: signed", "protection: encrypted")})
-    assert [(each.canonical, each.got) for each in found] == [("operations.getValue.method", "GET")] and found[0].here.startswith(
-        f"{YAML}:"
+    assert [(each.canonical, each.got) for each in found] == [("operations.getValue.method", "GET")] and found[
+        0
+    ].here.startswith(f"{YAML}:")
+    found = broken(
+        "dossier-status", {"systems/mot-cua-json.yaml": swap("method: POST, path: /api", "method: GET, path: /api")}
     )
-    found = broken("dossier-status", {"systems/mot-cua-json.yaml": swap("method: POST, path: /api", "method: GET, path: /api")})
     assert [(each.canonical, each.got) for each in found] == [("operations.getStatus.method", "'GET'")]
 
 
@@ -126,9 +136,19 @@ def test_files_out_of_place() -> None:
     found = broken("field-report", {SCHEMA: None})
     assert found[0].here == "schema.json"
     found = broken(
-        "field-report", {}, {"notes.yaml": "a: 1", "samples/canonical/Nope.x.json": "{}", "samples/do-thi-xml/ServiceRequest.y.xml": "<a/>"}
+        "field-report",
+        {},
+        {
+            "notes.yaml": "a: 1",
+            "samples/canonical/Nope.x.json": "{}",
+            "samples/do-thi-xml/ServiceRequest.y.xml": "<a/>",
+        },
     )
-    assert {each.here for each in found} == {"notes.yaml", "samples/canonical/Nope.x.json", "samples/do-thi-xml/ServiceRequest.y.xml"}
+    assert {each.here for each in found} == {
+        "notes.yaml",
+        "samples/canonical/Nope.x.json",
+        "samples/do-thi-xml/ServiceRequest.y.xml",
+    }
 
 
 @pytest.mark.parametrize("pattern", ["^[a-z]+$", "^(a|b)[^ \\t,<&]{1,3}$", "^[+]?[0-9 ]{3,20}$", "^\\[x\\]$", "^$"])
@@ -137,7 +157,22 @@ def test_patterns_of_the_profile(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["a", "^a", "^a|b$", "^a.b$", "^(?:a)$", "^(?=a)$", "^a$b$", "^a*?$", "^[a-[b]]$", "^\\w$", "^\\/$", "^[a$", "^a{2}+$"]
+    "pattern",
+    [
+        "a",
+        "^a",
+        "^a|b$",
+        "^a.b$",
+        "^(?:a)$",
+        "^(?=a)$",
+        "^a$b$",
+        "^a*?$",
+        "^[a-[b]]$",
+        "^\\w$",
+        "^\\/$",
+        "^[a$",
+        "^a{2}+$",
+    ],
 )
 def test_patterns_that_mean_two_things(pattern: str) -> None:
     assert pattern_fault(pattern) is not None

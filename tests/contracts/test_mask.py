@@ -41,7 +41,9 @@ def test_everything_seen_is_no_mask(catalogue: Any) -> None:
 
 def test_a_list_of_visible_fields_hides_the_rest(catalogue: Any) -> None:
     compiled, full = value(catalogue)
-    shown = [field.name for field in compiled.messages["IndicatorValue"].fields if field.name not in ("responsible", "value")]
+    shown = [
+        field.name for field in compiled.messages["IndicatorValue"].fields if field.name not in ("responsible", "value")
+    ]
     assert compiled.check_fields("IndicatorValue", shown) == []
     seen = compiled.mask("IndicatorValue", shown)(full)
     assert seen["value"] == seen["responsible"] == {"absent": "not-permitted"}
@@ -59,7 +61,9 @@ def test_problems_of_field_lists(catalogue: Any) -> None:
     assert alert.check_fields("Alert", ["info[].area"]) and alert.check_fields("Alert", ["info.area.areaDesc"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_nothing_hidden_survives_in_any_list(catalogue: Any, values_of: Any, data: st.DataObject) -> None:
     compiled = catalogue["incident-alert/v1"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
 
 CONTRACT = """id: don-vi
 version: 1.0.0
@@ -37,9 +37,19 @@ def told(kind: str, **properties: Any) -> dict[str, Any]:
 
 DEFS: dict[str, Any] = {
     "Units": {"properties": {"units": listed("Unit"), "place": {"$ref": "#/$defs/Place"}}},
-    "Unit": {"properties": {"name": TEXT, "phone": {**TEXT, "absentable": True}, "units": listed("Unit"), "box": {"$ref": "#/$defs/Box"}}},
+    "Unit": {
+        "properties": {
+            "name": TEXT,
+            "phone": {**TEXT, "absentable": True},
+            "units": listed("Unit"),
+            "box": {"$ref": "#/$defs/Box"},
+        }
+    },
     "Box": {"properties": {"unit": {"$ref": "#/$defs/Unit"}}},
-    "Place": {"oneOf": [{"$ref": "#/$defs/House"}, {"$ref": "#/$defs/Street"}], "discriminator": {"propertyName": "kind"}},
+    "Place": {
+        "oneOf": [{"$ref": "#/$defs/House"}, {"$ref": "#/$defs/Street"}],
+        "discriminator": {"propertyName": "kind"},
+    },
     "House": told("house", next={"$ref": "#/$defs/House"}),
     "Street": told("street", places=listed("Place")),
 }
@@ -47,7 +57,10 @@ DEFS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def units() -> CompiledContract:
-    closed = {name: each if "oneOf" in each else {"type": "object", "additionalProperties": False, **each} for name, each in DEFS.items()}
+    closed = {
+        name: each if "oneOf" in each else {"type": "object", "additionalProperties": False, **each}
+        for name, each in DEFS.items()
+    }
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": closed}
     return compile_bundle(Bundle.of({"contract.yaml": CONTRACT.encode(), "schema.json": json.dumps(schema).encode()}))
 
@@ -63,13 +76,20 @@ def house(depth: int) -> dict[str, Any]:
 
 FULL = {
     "units": [unit(4)],
-    "place": {"kind": "street", "phone": SECRET, "places": [house(3), {"kind": "street", "phone": SECRET, "places": [house(2)]}]},
+    "place": {
+        "kind": "street",
+        "phone": SECRET,
+        "places": [house(3), {"kind": "street", "phone": SECRET, "places": [house(2)]}],
+    },
 }
 
 
 @pytest.mark.parametrize(
     "fields",
-    [["*", "!units.phone", "!place.phone"], ["units.name", "units.units", "units.box", "place.kind", "place.places", "place.next"]],
+    [
+        ["*", "!units.phone", "!place.phone"],
+        ["units.name", "units.units", "units.box", "place.kind", "place.places", "place.next"],
+    ],
 )
 def test_what_is_hidden_is_hidden_at_every_depth(units: CompiledContract, fields: list[str]) -> None:
     assert units.check_fields("Units", fields) == []
@@ -81,7 +101,10 @@ def test_what_is_hidden_is_hidden_at_every_depth(units: CompiledContract, fields
     shown = json.dumps(seen, ensure_ascii=False)
     assert SECRET not in shown and shown.count("not-permitted") == json.dumps(FULL, ensure_ascii=False).count(SECRET)
     assert shown.count("Phòng") == json.dumps(FULL, ensure_ascii=False).count("Phòng"), "and nothing else is"
-    for written in (units.codec("canonical").write_json("Units", seen), units.codec("canonical").write_xml("Units", seen)):
+    for written in (
+        units.codec("canonical").write_json("Units", seen),
+        units.codec("canonical").write_xml("Units", seen),
+    ):
         assert SECRET.encode() not in written
 
 

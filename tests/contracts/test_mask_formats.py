@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Failure
-from contracts.compiled import CompiledContract
-from contracts.model import Choice, Struct, group
+from contracts.canonical.model import Choice, Struct, group
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import read_json
 
 NOT_PERMITTED = {"absent": "not-permitted"}
@@ -64,7 +64,9 @@ def test_over_every_format_of_the_catalogue(catalogue: Any) -> None:
                 shown += 1
             else:
                 assert back is not None and at(back, path) is None, (name, message, path)
-                assert at(codec.read(message, codec.write(message, value)), path) is None, "a format that does not carry it"
+                assert at(codec.read(message, codec.write(message, value)), path) is None, (
+                    "a format that does not carry it"
+                )
                 missing += 1
     assert shown and refused, (shown, refused, missing)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.cells import grid
-from contracts.compiled import compile_bundle
-from contracts.faces.page import page
-from contracts.model import Scalar
+from contracts.canonical.model import Scalar
+from contracts.canonical.validate import describe
+from contracts.compiled.contract import compile_bundle
+from contracts.faces.pages.page import page
+from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.mapping import grid
 from contracts.phrases import vietnamese
-from contracts.validate import describe
 
 _CONTRACTS = Path(grid.__file__).parents[1]
 _ENGLISH = {
@@ -88,7 +88,10 @@ def _scalars(struct: object) -> Iterator[Scalar]:
 
 
 def test_what_a_contract_says_itself_is_never_turned() -> None:
-    assert vietnamese("a code of the table tan-suat: nothing, text, number") == "mã trong bảng tan-suat: nothing, text, number"
+    assert (
+        vietnamese("a code of the table tan-suat: nothing, text, number")
+        == "mã trong bảng tan-suat: nothing, text, number"
+    )
     assert vietnamese("text of 1 to 9 characters matching ^text$") == "văn bản 1 đến 9 ký tự theo mẫu ^text$"
     assert vietnamese('a number ≥ 0, or {"absent": reason}') == "số ≥ 0, hoặc lý do vắng mặt"
     assert vietnamese("something new") == "something new"

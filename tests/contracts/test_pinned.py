@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.compiled.pinned import PinnedCodec, pinned
 from contracts.diff.changes import Level
 from contracts.diff.compare import differences, level_of
-from contracts.pinned import PinnedCodec, pinned
+from contracts.folder.bundle import Bundle
 from contracts.wire.soap import parse_xml
 
 CONTRACT = """id: quy-tac
@@ -28,23 +28,42 @@ operations:
   putRule: {{pattern: dispatch, method: POST, path: /quy-tac, request: Rules, answer: Taken, title: {{vi: Nộp, en: Hand in}}}}
 """
 OLD: dict[str, Any] = {
-    "Rules": {"properties": {"rule": {"$ref": "#/$defs/Rule"}, "tags": {"type": "array", "items": {"$ref": "#/$defs/Tag"}, "minItems": 1}}},
+    "Rules": {
+        "properties": {
+            "rule": {"$ref": "#/$defs/Rule"},
+            "tags": {"type": "array", "items": {"$ref": "#/$defs/Tag"}, "minItems": 1},
+        }
+    },
     "Rule": {"oneOf": [{"$ref": "#/$defs/Both"}, {"$ref": "#/$defs/Above"}], "discriminator": {"propertyName": "kind"}},
     "Both": {
-        "properties": {"kind": {"type": "string", "const": "both"}, "parts": {"type": "array", "items": {"$ref": "#/$defs/Rule"}}},
+        "properties": {
+            "kind": {"type": "string", "const": "both"},
+            "parts": {"type": "array", "items": {"$ref": "#/$defs/Rule"}},
+        },
         "required": ["kind", "parts"],
     },
-    "Above": {"properties": {"kind": {"type": "string", "const": "above"}, "bound": {"type": "number"}}, "required": ["kind", "bound"]},
-    "Tag": {"properties": {"name": {"type": "string"}, "within": {"$ref": "#/$defs/Tag", "absentable": True}}, "required": ["name"]},
+    "Above": {
+        "properties": {"kind": {"type": "string", "const": "above"}, "bound": {"type": "number"}},
+        "required": ["kind", "bound"],
+    },
+    "Tag": {
+        "properties": {"name": {"type": "string"}, "within": {"$ref": "#/$defs/Tag", "absentable": True}},
+        "required": ["name"],
+    },
     "Taken": {"properties": {"transfer": {"type": "string"}}},
 }
 TEXT = {"type": "string"}
 
 
 def compiled(defs: dict[str, Any], version: str) -> tuple[Bundle, CompiledContract]:
-    closed = {name: each if "oneOf" in each else {"type": "object", "additionalProperties": False, **each} for name, each in defs.items()}
+    closed = {
+        name: each if "oneOf" in each else {"type": "object", "additionalProperties": False, **each}
+        for name, each in defs.items()
+    }
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": closed}
-    bundle = Bundle.of({"contract.yaml": CONTRACT.format(version=version).encode(), "schema.json": json.dumps(schema).encode()})
+    bundle = Bundle.of(
+        {"contract.yaml": CONTRACT.format(version=version).encode(), "schema.json": json.dumps(schema).encode()}
+    )
     return bundle, compile_bundle(bundle)
 
 
@@ -58,7 +77,10 @@ def versions() -> tuple[CompiledContract, PinnedCodec]:
     new["Rule"]["oneOf"].append({"$ref": "#/$defs/Within"})
     first, second = compiled(OLD, "1.0.0"), compiled(new, "1.1.0")
     changes = differences(first, second)
-    assert level_of(changes) is Level.MINOR and {each.code for each in changes} == {"schema.field-added", "schema.branch-added"}
+    assert level_of(changes) is Level.MINOR and {each.code for each in changes} == {
+        "schema.field-added",
+        "schema.branch-added",
+    }
     return second[1], pinned(first[1], "canonical")
 
 
@@ -69,7 +91,10 @@ VALUE: dict[str, Any] = {
         "note": "x",
         "parts": [{"kind": "above", "bound": 1, "note": "x"}, {"kind": "both", "parts": [], "note": "x"}],
     },
-    "tags": [{"name": "a", "note": "x", "within": {"name": "b", "note": "x"}}, {"name": "c", "within": {"absent": "not-permitted"}}],
+    "tags": [
+        {"name": "a", "note": "x", "within": {"name": "b", "note": "x"}},
+        {"name": "c", "within": {"absent": "not-permitted"}},
+    ],
 }
 
 
@@ -94,7 +119,9 @@ def test_a_branch_that_came_later_is_refused_not_cut(versions: tuple[CompiledCon
     for write in (behind.write_json, behind.write_xml):
         with pytest.raises(Theirs) as caught:
             write("Rules", value)
-        assert caught.value.code == "message.not-expressible" and caught.value.findings[0].canonical.startswith("rule.parts[0]")
+        assert caught.value.code == "message.not-expressible" and caught.value.findings[0].canonical.startswith(
+            "rule.parts[0]"
+        )
 
 
 def test_a_number_that_was_an_integer_is_refused_where_it_is_written_as_none() -> None:

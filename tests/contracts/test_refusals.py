@@ -39,8 +39,20 @@ def cap(catalogue: Any, old: str, new: str) -> list[Finding]:
         ("<cap:scope>Public</cap:scope>", "", "cap:alert/cap:scope", "scope", "required"),
         (">Actual<", ">Thật<", "cap:alert/cap:status", "status", "code"),
         (">Actual<", "> Actual<", "cap:alert/cap:status", "status", "code"),
-        ("2026-08-14T03:20:00+07:00</cap:sent>", "2026-08-14T03:20:00</cap:sent>", "cap:alert/cap:sent", "sent", "format"),
-        ("2026-08-14T03:20:00+07:00</cap:sent>", "2026-08-14T03:20:00Z</cap:sent>", "cap:alert/cap:sent", "sent", "pattern"),
+        (
+            "2026-08-14T03:20:00+07:00</cap:sent>",
+            "2026-08-14T03:20:00</cap:sent>",
+            "cap:alert/cap:sent",
+            "sent",
+            "format",
+        ),
+        (
+            "2026-08-14T03:20:00+07:00</cap:sent>",
+            "2026-08-14T03:20:00Z</cap:sent>",
+            "cap:alert/cap:sent",
+            "sent",
+            "pattern",
+        ),
         (">284119<", ">284 kB<", "cap:alert/cap:info/cap:resource/cap:size", "info[0].resource[0].size", "type"),
         (">2050.5<", ">2050,5<", "cap:alert/cap:info/cap:area[1]/cap:altitude", "info[0].area[0].altitude", "type"),
         (
@@ -65,7 +77,9 @@ def test_a_cap_alert_that_is_wrong(catalogue: Any, old: str, new: str, here: str
 def test_values_are_never_quoted(catalogue: Any) -> None:
     found = cap(catalogue, ">Actual<", ">Bí mật<")
     assert all("Bí mật" not in part for each in found for part in (each.here, each.canonical, each.got, each.expected))
-    assert found[0].got == "text of 6 characters" and found[0].expected == "one of Actual, Exercise, System, Test, Draft"
+    assert (
+        found[0].got == "text of 6 characters" and found[0].expected == "one of Actual, Exercise, System, Test, Draft"
+    )
 
 
 def test_comments_and_cdata_are_taken_and_whitespace_is_kept(catalogue: Any) -> None:
@@ -94,8 +108,18 @@ def test_another_version_of_cap_is_named(catalogue: Any) -> None:
         (lambda m: m.update(maCanhBao=12), "maCanhBao", "identifier", "type"),
         (lambda m: m.pop("maCanhBao"), "maCanhBao", "identifier", "required"),
         (lambda m: m.update(la=1), "la", "", "unknown"),
-        (lambda m: m["chiTiet"][0]["khuVuc"][0].update(doCao="6.5"), "chiTiet[0].khuVuc[0].doCao", "info[0].area[0].altitude", "type"),
-        (lambda m: m["chiTiet"][0]["khuVuc"][0].pop("diaDiem"), "chiTiet[0].khuVuc[0].diaDiem", "info[0].area[0].areaDesc", "required"),
+        (
+            lambda m: m["chiTiet"][0]["khuVuc"][0].update(doCao="6.5"),
+            "chiTiet[0].khuVuc[0].doCao",
+            "info[0].area[0].altitude",
+            "type",
+        ),
+        (
+            lambda m: m["chiTiet"][0]["khuVuc"][0].pop("diaDiem"),
+            "chiTiet[0].khuVuc[0].diaDiem",
+            "info[0].area[0].areaDesc",
+            "required",
+        ),
         (lambda m: m.update(chiTiet={}), "chiTiet", "info", "type"),
         (lambda m: m.update(chiTiet=[1]), "chiTiet[0]", "info[0]", "type"),
         (lambda m: m.update(ghiChu=None), "ghiChu", "note", "type"),
@@ -113,7 +137,9 @@ def test_a_json_alert_that_is_wrong(catalogue: Any, change: Any, here: str, cano
 def test_the_table_is_named_with_its_first_codes(catalogue: Any) -> None:
     compiled = catalogue["field-report/v1"]
     found = refused(
-        lambda: compiled.codec("canonical").read_json("ServiceRequest", b'{"service_code":"x","area":"01273","description":"d"}')
+        lambda: compiled.codec("canonical").read_json(
+            "ServiceRequest", b'{"service_code":"x","area":"01273","description":"d"}'
+        )
     )
     assert found == [
         Finding(
@@ -151,7 +177,9 @@ def test_one_point_zero_is_no_integer(catalogue: Any) -> None:
     compiled = catalogue["incident-alert/v1"]
     raw = sample(compiled, "cap12", "lu-quet-tra-linh").canonical
     for number in (b"284119.0", b"2.84119E5"):
-        found = refused(lambda number=number: compiled.codec("canonical").read_json("Alert", raw.replace(b"284119", number)))
+        found = refused(
+            lambda number=number: compiled.codec("canonical").read_json("Alert", raw.replace(b"284119", number))
+        )
         assert [(each.here, each.rule) for each in found] == [("info[0].resource[0].size", "type")]
 
 
@@ -174,7 +202,12 @@ VALUE = (
         ('<value absent="none"/>', "", "getValueResponse/value/@absent", "unknown"),
         ('<value xsi:nil="true" absent="x"/>', "", "getValueResponse/value", "absent"),
         ('<value xsi:nil="true" absent="none">5</value>', "", "getValueResponse/value", "absent"),
-        ("<value>5</value>", "<responsible><phone>123</phone></responsible>", "getValueResponse/responsible/name", "required"),
+        (
+            "<value>5</value>",
+            "<responsible><phone>123</phone></responsible>",
+            "getValueResponse/responsible/name",
+            "required",
+        ),
         ("<value>5</value>", '<responsible xsi:nil="true"/>', "getValueResponse/responsible", "absent"),
         ("", "", "getValueResponse/value", "required"),
     ],
@@ -196,7 +229,9 @@ def test_queries(catalogue: Any) -> None:
     value = codec.read_query("ValueQuery", "indicator=KT-05&area=04&period=2026-Q3")
     assert value == {"indicator": "KT-05", "area": "04", "period": "2026-Q3"}
     assert codec.read_query("ValueQuery", codec.write_query("ValueQuery", value)) == value
-    assert [(f.here, f.rule) for f in refused(lambda: codec.read_query("ValueQuery", "indicator=KT-05&area=04&kỳ=1"))] == [
+    assert [
+        (f.here, f.rule) for f in refused(lambda: codec.read_query("ValueQuery", "indicator=KT-05&area=04&kỳ=1"))
+    ] == [
         ("kỳ", "unknown"),
         ("period", "required"),
     ]
@@ -217,20 +252,28 @@ def test_the_wrong_media_is_named(catalogue: Any) -> None:
     refused(lambda: compiled.codec("bao-chay-json").read_xml("Alert", parse_xml(b"<a/>")), "message.wrong-media")
     # What a format does not map is exchanged in canonical form, in either medium.
     accepted = {"transfer": "t", "messageId": "m", "acceptedAt": "2026-03-02T06:45:01.204Z"}
-    assert compiled.codec("cap12").read_json("Accepted", compiled.codec("cap12").write_json("Accepted", accepted)) == accepted
+    assert (
+        compiled.codec("cap12").read_json("Accepted", compiled.codec("cap12").write_json("Accepted", accepted))
+        == accepted
+    )
     assert compiled.codec("cap12").answer_wrapper("submitAlert") == "submitAlertResponse"
 
 
 def test_roots_actions_and_addresses(catalogue: Any) -> None:
     alert, report, indicator = (catalogue[name] for name in ("incident-alert/v1", "field-report/v1", "indicator/v1"))
     assert alert.codec("cap12").soap_roots == {f"{{{CAP}}}alert": ("submitAlert", "Alert")}
-    assert alert.codec("canonical").soap_roots == {"{urn:lgsp:contract:incident-alert:v1}submitAlert": ("submitAlert", "Alert")}
+    assert alert.codec("canonical").soap_roots == {
+        "{urn:lgsp:contract:incident-alert:v1}submitAlert": ("submitAlert", "Alert")
+    }
     assert alert.codec("canonical").soap_answer_roots == {
         "{urn:lgsp:contract:incident-alert:v1}submitAlertResponse": ("submitAlert", "Accepted")
     }
     assert report.codec("do-thi-xml").soap_action("createRequest").endswith(":TiepNhanPhanAnh")
     assert indicator.codec("canonical").soap_action("getValue") == "urn:lgsp:contract:indicator:v1:getValue"
-    assert (indicator.codec("kinh-te-json").rest["getValue"].method, indicator.codec("kinh-te-json").rest["getValue"].path) == (
+    assert (
+        indicator.codec("kinh-te-json").rest["getValue"].method,
+        indicator.codec("kinh-te-json").rest["getValue"].path,
+    ) == (
         "POST",
         "/tra-cuu",
     )

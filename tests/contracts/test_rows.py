@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from tests.contracts.rowsmaking import LAWS, MA, NAME, closed, contract, found, laws, read, refused_table, schema, write
 
 # --- units ----------------------------------------------------------------------------------------------------------------
 
-UNITS = schema({"id": NAME, "level": {"type": "number"}, "count": {"type": "integer"}, "heat": {"type": "number"}}, "id")
+UNITS = schema(
+    {"id": NAME, "level": {"type": "number"}, "count": {"type": "integer"}, "heat": {"type": "number"}}, "id"
+)
 UNIT_ROWS = {
     "json-a": """
         - {canonical: id, here: ma}
@@ -70,7 +72,9 @@ def test_a_unit_without_an_exact_way_back_is_refused(unit: str, expected: str | 
         assert contract(UNITS, rows)
         return
     findings = refused_table(UNITS, rows)
-    assert [(each.here, each.rule) for each in findings] == [("systems/json-a.yaml:7", "unit")] and expected in findings[0].expected
+    assert [(each.here, each.rule) for each in findings] == [
+        ("systems/json-a.yaml:7", "unit")
+    ] and expected in findings[0].expected
 
 
 # --- conditions -----------------------------------------------------------------------------------------------------------
@@ -86,7 +90,9 @@ WHEN = schema(
         "items": {
             "type": "array",
             "minItems": 1,
-            "items": closed({"no": {"type": "integer"}, "own": {"type": "boolean"}, "text": NAME, "mark": NAME}, "no", "own", "text"),
+            "items": closed(
+                {"no": {"type": "integer"}, "own": {"type": "boolean"}, "text": NAME, "mark": NAME}, "no", "own", "text"
+            ),
         },
     },
     "kind",
@@ -135,7 +141,9 @@ def test_conditions_keep_the_laws(whens: CompiledContract, values_of: Any, data:
 
 
 def test_conditions_by_hand(whens: CompiledContract) -> None:
-    value = read(whens, "json-a", b'{"chung":5,"ma":"2","ds":[{"so":1,"chuB":"t","rieng":true}],"sau":true,"co":7,"loai":"b"}')
+    value = read(
+        whens, "json-a", b'{"chung":5,"ma":"2","ds":[{"so":1,"chuB":"t","rieng":true}],"sau":true,"co":7,"loai":"b"}'
+    )
     assert value == {
         "kind": "b", "size": 5, "code": "y", "deep": True, "items": [{"no": 1, "own": True, "text": "t", "mark": "M"}],
     }  # fmt: skip
@@ -152,7 +160,9 @@ def test_conditions_by_hand(whens: CompiledContract) -> None:
         ("co", "", "condition"),
     ]
     assert found(
-        lambda: read(whens, "json-a", b'{"loai":"a","ma":"1","sau":false,"chung":"","ds":[{"so":1,"rieng":false,"chuB":"t"}]}')
+        lambda: read(
+            whens, "json-a", b'{"loai":"a","ma":"1","sau":false,"chung":"","ds":[{"so":1,"rieng":false,"chuB":"t"}]}'
+        )
     ) == [
         ("ds[0].chuB", "", "condition"),
         ("ds[0].chuB", "items[0].text", "required"),
@@ -167,10 +177,20 @@ def test_conditions_by_hand(whens: CompiledContract) -> None:
     [
         ("kind, is: [b]}, absent", "kind, is: [a, b]}, absent", 8, "overlap"),
         ("when: {canonical: kind, is: [b]}, absent", "absent", 8, "overlap"),
-        ("code, constant: y, when: {canonical: kind, is: [c]}", "code, constant: y, when: {canonical: kind, is: [b, c]}", 10, "overlap"),
+        (
+            "code, constant: y, when: {canonical: kind, is: [c]}",
+            "code, constant: y, when: {canonical: kind, is: [b, c]}",
+            10,
+            "overlap",
+        ),
         ("is: [b, c]}}", "is: [b]}}", 16, "required"),
         ("kind, is: [a]}, default", "kind, is: [z]}, default", 7, "when"),
-        ("note, here: chung, when: {canonical: kind, is", 'note, here: chung, when: {canonical: "items[].own", is', 7, "when"),
+        (
+            "note, here: chung, when: {canonical: kind, is",
+            'note, here: chung, when: {canonical: "items[].own", is',
+            7,
+            "when",
+        ),
         ("note, here: chung, when: {canonical: kind, is: [a]}", "note, here: chung, when: [a]", 7, "when"),
     ],
 )
@@ -241,7 +261,11 @@ def test_split_and_join_by_hand(parts: CompiledContract) -> None:
         "at": [{"x": Decimal("1.50"), "y": Decimal(-2)}],
     }  # fmt: skip
     assert write(parts, "json-a", value).decode() == raw
-    assert found(lambda: read(parts, "json-a", b'{"diaChi":"a, b","ngay":"24/11/2026","the":1,"so_s":"1 x","diem":[{"toaDo":"1"}]}')) == [
+    assert found(
+        lambda: read(
+            parts, "json-a", b'{"diaChi":"a, b","ngay":"24/11/2026","the":1,"so_s":"1 x","diem":[{"toaDo":"1"}]}'
+        )
+    ) == [
         ("diaChi", "street", "format"),
         ("the", "tags", "type"),
         ("so_s", "nos[1]", "type"),

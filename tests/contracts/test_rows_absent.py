@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from tests.contracts.rowsmaking import LAWS, MA, NAME, closed, contract, found, laws, read, refused_table, schema, write
 
 XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
@@ -57,13 +57,17 @@ def absent() -> CompiledContract:
 
 @LAWS
 @given(data=st.data())
-def test_words_for_absence_and_for_nothing_keep_the_laws(absent: CompiledContract, values_of: Any, data: st.DataObject) -> None:
+def test_words_for_absence_and_for_nothing_keep_the_laws(
+    absent: CompiledContract, values_of: Any, data: st.DataObject
+) -> None:
     value = data.draw(values_of(absent, "Thing"))
     assert laws(absent, value) == 2
 
 
 def test_empty_null_and_missing_in_json(absent: CompiledContract) -> None:
-    value = read(absent, "json-a", b'{"ma":"","ghiChu":"","ten":"-","co":null,"nhom":"","ngay":null,"luc":"2026-11-24T07:00:00"}')
+    value = read(
+        absent, "json-a", b'{"ma":"","ghiChu":"","ten":"-","co":null,"nhom":"","ngay":null,"luc":"2026-11-24T07:00:00"}'
+    )
     assert value == {"id": "", "note": "", "size": {"absent": "unknown"}, "at": "2026-11-24T07:00:00+07:00"}
     assert write(absent, "json-a", value) == b'{"ma":"","ghiChu":"","co":null,"luc":"2026-11-24T07:00:00+07:00"}'
     assert read(absent, "json-a", b'{"ma":"1","ghiChu":null,"co":""}') == {"id": "1", "size": {"absent": "none"}}
@@ -86,11 +90,15 @@ def test_empty_nil_and_missing_in_xml(absent: CompiledContract) -> None:
         "<d:Ngay>2026-11-24</d:Ngay><d:Luc>2026-11-24T07:00:00Z</d:Luc></d:T>"
     )
     for wrong in ('xsi:nil="true">5', 'xsi:nil="false">', 'xsi:nil="true" x="1">'):
-        faults = found(lambda wrong=wrong: read(absent, "xml-a", f'<d:T xmlns:d="urn:d" {XSI}><d:Ma/><d:Co {wrong}</d:Co></d:T>'.encode()))
+        faults = found(
+            lambda wrong=wrong: read(
+                absent, "xml-a", f'<d:T xmlns:d="urn:d" {XSI}><d:Ma/><d:Co {wrong}</d:Co></d:T>'.encode()
+            )
+        )
         assert faults[0][1:] == ("size", "unknown")
-    assert found(lambda: read(absent, "xml-a", f'<d:T xmlns:d="urn:d" {XSI}><d:Ma xsi:nil="true"/><d:Co>1</d:Co></d:T>'.encode())) == [
-        ("d:T/d:Ma/@nil", "id", "unknown")
-    ]
+    assert found(
+        lambda: read(absent, "xml-a", f'<d:T xmlns:d="urn:d" {XSI}><d:Ma xsi:nil="true"/><d:Co>1</d:Co></d:T>'.encode())
+    ) == [("d:T/d:Ma/@nil", "id", "unknown")]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +178,12 @@ def test_words_for_whole_groups_keep_the_laws(groups: CompiledContract, values_o
 
 def test_groups_by_hand(groups: CompiledContract) -> None:
     value = read(groups, "json-a", b'{"ma":"1","lyDo":{"vi":"KP"},"ds":{"muc":null},"the":"MP"}')
-    assert value == {"id": "1", "who": {"absent": "not-permitted"}, "list": {"absent": "unknown"}, "tags": {"absent": "partial"}}
+    assert value == {
+        "id": "1",
+        "who": {"absent": "not-permitted"},
+        "list": {"absent": "unknown"},
+        "tags": {"absent": "partial"},
+    }
     assert write(groups, "json-a", value) == b'{"ma":"1","lyDo":{"vi":"KP"},"ds":{"muc":null},"the":"MP"}'
     assert write(groups, "xml-a", {**value, "tags": {"absent": "unknown"}}).decode() == (
         f'<d:T xmlns:d="urn:d"><d:Ma>1</d:Ma><d:Nguoi>KP</d:Nguoi><d:Muc {XSI} xsi:nil="true"></d:Muc><d:The {XSI} xsi:nil="true"></d:The></d:T>'
@@ -186,9 +199,19 @@ def test_groups_by_hand(groups: CompiledContract) -> None:
 @pytest.mark.parametrize(
     ("media", "old", "new", "rule"),
     [
-        ("json-a", f"{{canonical: who, here: lyDo.vi, {ALL}}}", "{canonical: who, here: lyDo.vi, absent: {unknown: K}}", "absent"),
+        (
+            "json-a",
+            f"{{canonical: who, here: lyDo.vi, {ALL}}}",
+            "{canonical: who, here: lyDo.vi, absent: {unknown: K}}",
+            "absent",
+        ),
         ("xml-a", "here: d:The, absent: {unknown: null}", "here: d:The, absent: {unknown: K}", "absent"),
-        ("xml-a", 'here: "d:Muc[]/d:Trong", absent: {unknown: null}', 'here: "d:Muc[]/d:Trong", absent: {unknown: ""}', "absent"),
+        (
+            "xml-a",
+            'here: "d:Muc[]/d:Trong", absent: {unknown: null}',
+            'here: "d:Muc[]/d:Trong", absent: {unknown: ""}',
+            "absent",
+        ),
         ("json-a", "{canonical: tags, here: the,", '{canonical: tags, here: "the[]",', "absent"),
         ("json-a", 'here: "ds.muc[].trong", absent', "here: trong, absent", "absent"),
     ],

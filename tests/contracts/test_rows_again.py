@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from tests.contracts.rowsmaking import LAWS, MA, NAME, closed, contract, found, laws, read, refused_table, write
 
 UNIT = closed(
@@ -23,7 +23,9 @@ UNIT = closed(
         "notes": {
             "type": "array",
             "minItems": 1,
-            "items": closed({"k": {**NAME, "pattern": "^[a-z]+$"}, "v": NAME, "no": {"type": "integer"}}, "k", "v", "no"),
+            "items": closed(
+                {"k": {**NAME, "pattern": "^[a-z]+$"}, "v": NAME, "no": {"type": "integer"}}, "k", "v", "no"
+            ),
         },
     },
     "name",
@@ -83,11 +85,20 @@ def test_what_leads_back_keeps_the_laws(again: CompiledContract, values_of: Any,
 def test_as_deep_as_a_message_goes(again: CompiledContract) -> None:
     value: dict[str, Any] = {"name": "e", "kind": "x", "size": Decimal("0.5"), "units": []}
     for name in "dcba":
-        value = {"name": name, "kind": "y", "since": "2026-11-24", "units": [value, {"name": name * 2, "kind": "x", "units": []}]}
+        value = {
+            "name": name,
+            "kind": "y",
+            "since": "2026-11-24",
+            "units": [value, {"name": name * 2, "kind": "x", "units": []}],
+        }
     value = {"id": "1", "units": [value]}
     assert laws(again, value) == 2
     written = write(again, "xml-a", value).decode()
-    assert written.count("<f:Ds") == 8 and written.count('xmlns:f="urn:f"') == 2 and read(again, "xml-a", written.encode()) == value
+    assert (
+        written.count("<f:Ds") == 8
+        and written.count('xmlns:f="urn:f"') == 2
+        and read(again, "xml-a", written.encode()) == value
+    )
     assert b'"co":5' in write(again, "json-a", value)
     wrong = write(again, "json-a", value).replace(b'"co":5', b'"co":"5"')
     deep = "units[0].units[0].units[0].units[0].units[0]"

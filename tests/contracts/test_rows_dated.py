@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from tests.contracts.rowsmaking import LAWS, closed, contract, found, laws, read, schema, write
 
 # --- codes in time --------------------------------------------------------------------------------------------------------
@@ -20,7 +20,11 @@ DATED = schema(
         "ward": {"type": "string", "codes": "ward"},
         "office": {"type": "string", "enum": ["h1", "h2"]},
         "also": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": ["h1", "h2"]}},
-        "to": {"type": "array", "minItems": 1, "items": closed({"office": {"type": "string", "enum": ["h1", "h2"]}}, "office")},
+        "to": {
+            "type": "array",
+            "minItems": 1,
+            "items": closed({"office": {"type": "string", "enum": ["h1", "h2"]}}, "office"),
+        },
     },
     "ward",
     "office",
@@ -58,7 +62,9 @@ def in_time() -> CompiledContract:
 def test_codes_in_time_keep_the_laws(in_time: CompiledContract, values_of: Any, data: st.DataObject) -> None:
     value = data.draw(values_of(in_time, "Thing"))
     if "on" in value:
-        value["on"] = data.draw(st.sampled_from(["2024-05-01T00:00:00Z", "2025-06-30T23:59:59+07:00", "2025-07-01T00:00:00+07:00"]))
+        value["on"] = data.draw(
+            st.sampled_from(["2024-05-01T00:00:00Z", "2025-06-30T23:59:59+07:00", "2025-07-01T00:00:00+07:00"])
+        )
     if in_time.validate("Thing", value) == []:
         laws(in_time, value)
 
@@ -67,7 +73,11 @@ def test_a_code_that_has_ended_is_refused_and_its_successor_named(in_time: Compi
     late = b'{"luc":"2026-01-01T00:00:00+07:00","xa":"001","so":1,"ds":["1","10"],"den":[{"so":"2"},{"so":"1"}]}'
     with pytest.raises(Theirs) as caught:
         read(in_time, "json-a", late)
-    assert [(each.here, each.rule) for each in caught.value.findings] == [("so", "code"), ("ds[0]", "code"), ("den[1].so", "code")]
+    assert [(each.here, each.rule) for each in caught.value.findings] == [
+        ("so", "code"),
+        ("ds[0]", "code"),
+        ("den[1].so", "code"),
+    ]
     assert caught.value.findings[0].expected == "10, its successor; this code ended on 2025-06-30"
     right = late.replace(b'"so":1,', b'"so":10,').replace(b'"1","10"', b'"10"').replace(b'{"so":"1"}', b'{"so":"10"}')
     with pytest.raises(Theirs) as caught:
@@ -82,7 +92,9 @@ def test_a_code_that_has_ended_is_refused_and_its_successor_named(in_time: Compi
     assert found(lambda: read(in_time, "json-a", bare, 1_767_200_000.0)) == [("so", "office", "code")]
     assert read(in_time, "json-a", bare, 1_704_067_200.0)["office"] == "h1"
     canonical = in_time.codec("canonical")
-    assert found(lambda: canonical.read_json("Thing", b'{"ward":"001","office":"h1"}', 1_767_200_000.0)) == [("ward", "ward", "code")]
+    assert found(lambda: canonical.read_json("Thing", b'{"ward":"001","office":"h1"}', 1_767_200_000.0)) == [
+        ("ward", "ward", "code")
+    ]
     # 2025-07-01 begins in Vietnam at 17:00 of the day before.
     assert canonical.read_json("Thing", b'{"ward":"001","office":"h1"}', 1_751_302_799.0)
     assert found(lambda: canonical.read_json("Thing", b'{"ward":"001","office":"h1"}', 1_751_302_800.0))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from tests.contracts.rowsmaking import LAWS, MA, NAME, closed, contract, found, laws, read, refused_table, schema, write
 
 # --- keyed entries --------------------------------------------------------------------------------------------------------
@@ -25,7 +25,9 @@ KEYED = schema(
         "sensor": {
             "type": "array",
             "items": closed(
-                {"code": {"type": "string", "enum": ["x", "y"]}, "low": {"type": "number"}, "high": {"type": "number"}}, "code", "low"
+                {"code": {"type": "string", "enum": ["x", "y"]}, "low": {"type": "number"}, "high": {"type": "number"}},
+                "code",
+                "low",
             ),
         },
     },
@@ -92,8 +94,18 @@ def test_keyed_entries_by_hand(keyed: CompiledContract) -> None:
     ("old", "new", "line", "rule"),
     [
         ('"sensor[].code", here: "{}"', '"sensor[].code", here: "{}.a"', 9, "table"),
-        ('{canonical: "parameter[].value", here: "thongSo.{}"}', '{canonical: "parameter[].value", here: "thongSo.{}.x.{}"}', 8, "table"),
-        ('{canonical: "parameter[].name", here: "thongSo.{}"}', '{canonical: "parameter[].name", here: "thongSo"}', 7, "table"),
+        (
+            '{canonical: "parameter[].value", here: "thongSo.{}"}',
+            '{canonical: "parameter[].value", here: "thongSo.{}.x.{}"}',
+            8,
+            "table",
+        ),
+        (
+            '{canonical: "parameter[].name", here: "thongSo.{}"}',
+            '{canonical: "parameter[].name", here: "thongSo"}',
+            7,
+            "table",
+        ),
     ],
 )
 def test_keyed_entries_out_of_form_are_refused(old: str, new: str, line: int, rule: str) -> None:
@@ -105,7 +117,9 @@ def test_keyed_entries_out_of_form_are_refused(old: str, new: str, line: int, ru
 
 # --- expressions ----------------------------------------------------------------------------------------------------------
 
-MADE = schema({"id": NAME, "title": {"type": "string"}, "total": {"type": "number"}, "first": NAME, "last": NAME}, "id", "first")
+MADE = schema(
+    {"id": NAME, "title": {"type": "string"}, "total": {"type": "number"}, "first": NAME, "last": NAME}, "id", "first"
+)
 MADE_ROWS = {
     "json-a": """
         - {canonical: id, here: ma}
@@ -133,7 +147,9 @@ def made() -> CompiledContract:
 
 @LAWS
 @given(data=st.data())
-def test_expressions_leave_the_laws_of_the_other_rows(made: CompiledContract, values_of: Any, data: st.DataObject) -> None:
+def test_expressions_leave_the_laws_of_the_other_rows(
+    made: CompiledContract, values_of: Any, data: st.DataObject
+) -> None:
     laws(made, data.draw(values_of(made, "Thing")))
 
 
@@ -149,11 +165,15 @@ def test_expressions_by_hand(made: CompiledContract) -> None:
 @pytest.mark.parametrize("expression", ["a.(", "$now()", "$random()", "$eval('1')"])
 def test_expressions_that_cannot_be_used_are_refused(expression: str) -> None:
     rows = MADE_ROWS["json-a"].replace("$length(ma) / 4", expression)
-    assert [(each.here, each.rule) for each in refused_table(MADE, {"json-a": rows})] == [("systems/json-a.yaml:10", "expression")]
+    assert [(each.here, each.rule) for each in refused_table(MADE, {"json-a": rows})] == [
+        ("systems/json-a.yaml:10", "expression")
+    ]
 
 
 def test_an_expression_that_fails_on_a_message_is_a_finding() -> None:
     compiled = contract(MADE, {"json-a": MADE_ROWS["json-a"].replace("$length(ma) / 4", "ma * 2")})
     assert found(lambda: read(compiled, "json-a", b'{"ma":"x","ten":{"dau":"a"}}')) == [("", "total", "expression")]
-    compiled = contract(MADE, {"json-a": MADE_ROWS["json-a"].replace("$length(ma) / 4", "($f := function($x){$f($x + 1)}; $f(1))")})
+    compiled = contract(
+        MADE, {"json-a": MADE_ROWS["json-a"].replace("$length(ma) / 4", "($f := function($x){$f($x + 1)}; $f(1))")}
+    )
     assert found(lambda: read(compiled, "json-a", b'{"ma":"x","ten":{"dau":"a"}}')) == [("", "total", "expression")]

@@ -10,12 +10,16 @@ import yaml
 from contracts.base import safeyaml
 from contracts.base.errors import Theirs
 from gateway.agent import config as agent_config
-from gateway.doors.apis import DOCUMENTS
+from gateway.doors.api.apis import DOCUMENTS
 from gateway.settings import BadSetting, load
 
 ROOT = Path(__file__).resolve().parents[2]
 # Written by programs of others, or a template that is no YAML before it is filled.
-OURS = [path for folder in ("openapi", "contracts", "examples", "deploy") for path in sorted((ROOT / folder).rglob("*.y*ml"))]
+OURS = [
+    path
+    for folder in ("openapi", "contracts", "examples", "deploy")
+    for path in sorted((ROOT / folder).rglob("*.y*ml"))
+]
 
 
 @pytest.mark.parametrize("text", ["a: 1\na: 2\n", "x: {b: 1, b: 1}\n", "- {1: a, 1: b}\n", '"a": 1\na: 2\n'])
@@ -41,7 +45,9 @@ def test_the_interfaces_are_among_them() -> None:
     assert {path for path in OURS if path.parent.name == "openapi"} == set(DOCUMENTS.glob("*.yaml"))
 
 
-@pytest.mark.parametrize(("text", "told"), [("base: a\nbase: b\n", "line 2: the key 'base' stands twice"), ("a: [\n", "line ")])
+@pytest.mark.parametrize(
+    ("text", "told"), [("base: a\nbase: b\n", "line 2: the key 'base' stands twice"), ("a: [\n", "line ")]
+)
 def test_settings_that_cannot_be_read_are_told_with_file_and_line(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "settings.yaml").write_text(text, "utf-8")
     with pytest.raises(BadSetting, match="settings.yaml, ") as refused:

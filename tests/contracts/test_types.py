@@ -14,15 +14,21 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure, Finding, Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
-from contracts.faces import openapi, page, wsdl, xsd
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.faces import openapi, wsdl, xsd
+from contracts.faces.pages import page
 from contracts.faces.schema import schema_json
+from contracts.folder.bundle import Bundle
 from contracts.wire.soap import parse_xml
 from tests.contracts.rowsmaking import CONTRACT, LAWS, NAME, closed, contract, found, laws, read, refused_table
 
 NODE = closed(
-    {"name": NAME, "count": {"type": "integer"}, "parts": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/Node"}}}, "name"
+    {
+        "name": NAME,
+        "count": {"type": "integer"},
+        "parts": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/Node"}},
+    },
+    "name",
 )
 CHOICE = {
     "oneOf": [{"$ref": "#/$defs/Both"}, {"$ref": "#/$defs/Not"}, {"$ref": "#/$defs/Level"}],
@@ -91,9 +97,14 @@ def test_every_face_takes_the_same_values(types: CompiledContract, values_of: An
     valid = types.validate("Thing", value) == []
     element = parse_xml(codec.write_xml("Thing", value))
     assert etree.XMLSchema(etree.fromstring(xsd.xsd(types))).validate(element) is valid
-    served = jsonschema_rs.Draft202012Validator({**json.loads(schema_json(types)), "$ref": "#/$defs/Thing"}, validate_formats=True)
+    served = jsonschema_rs.Draft202012Validator(
+        {**json.loads(schema_json(types)), "$ref": "#/$defs/Thing"}, validate_formats=True
+    )
     assert served.is_valid(value) is valid
-    for decode in (lambda: codec.read_xml("Thing", element), lambda: codec.read_json("Thing", codec.write_json("Thing", value))):
+    for decode in (
+        lambda: codec.read_xml("Thing", element),
+        lambda: codec.read_json("Thing", codec.write_json("Thing", value)),
+    ):
         try:
             assert decode() == value
             taken = True
@@ -118,7 +129,9 @@ def test_findings_inside_name_where_they_are(types: CompiledContract) -> None:
         ("tree.parts[1].parts[0].name", "tree.parts[1].parts[0].name", "type"),
         ("tree.parts[1].parts[0].count", "tree.parts[1].parts[0].count", "type"),
     }
-    assert json_faults({"rule": {"op": "not", "of": {"op": "level", "value": 1, "of": 2}}}) == [("rule.of.of", "rule.of.of", "unknown")]
+    assert json_faults({"rule": {"op": "not", "of": {"op": "level", "value": 1, "of": 2}}}) == [
+        ("rule.of.of", "rule.of.of", "unknown")
+    ]
     assert json_faults({"rule": {"op": "xor"}}) == [("rule.op", "rule.op", "code")]
     assert json_faults({"rule": {}}) == [("rule.op", "rule.op", "required")]
     assert json_faults({"file": "QR=="})[0] == ("file", "file", "pattern")
@@ -126,7 +139,11 @@ def test_findings_inside_name_where_they_are(types: CompiledContract) -> None:
     assert xml_faults(tree) == [("Thing/tree/parts/parts/count", "tree.parts[0].parts[0].count", "type")]
     rule = "<rule><Not><op>not</op><of><Not><op>not</op><of><Level><op>level</op><value>x</value></Level></of></Not></of></Not></rule>"
     assert xml_faults(rule) == [("Thing/rule/Not/of/Not/of/Level/value", "rule.of.of.value", "type")]
-    assert xml_faults("<rule><Level><op>not</op><value>1</value></Level></rule>")[0] == ("Thing/rule/Level", "rule.op", "code")
+    assert xml_faults("<rule><Level><op>not</op><value>1</value></Level></rule>")[0] == (
+        "Thing/rule/Level",
+        "rule.op",
+        "code",
+    )
     level = "<Level><op>level</op><value>1</value></Level>"
     assert xml_faults(f"<rule>{level}{level}</rule>") == [("Thing/rule/Level[2]", "", "repeated")]
     assert xml_faults("<rule></rule>") == [("Thing/rule/*/op", "rule.op", "required")]
@@ -153,7 +170,11 @@ def test_the_documents_of_such_a_contract_can_be_read(types: CompiledContract, t
 def test_a_mask_reaches_into_what_leads_back(types: CompiledContract) -> None:
     mask = types.mask("Thing", ["*", "!tree.count", "!rule.why", "!key"])
     assert mask is not None
-    value = {"tree": {"name": "a", "count": 1, "parts": [{"name": "b", "count": 2}]}, "rule": {"op": "level", "why": "vì"}, "key": "QUJD"}
+    value = {
+        "tree": {"name": "a", "count": 1, "parts": [{"name": "b", "count": 2}]},
+        "rule": {"op": "level", "why": "vì"},
+        "key": "QUJD",
+    }
     assert mask(value) == {
         "tree": {"name": "a", "parts": [{"name": "b"}]},
         "rule": {"op": "level"},
@@ -186,17 +207,25 @@ def changed(name: str, part: dict[str, Any]) -> list[Finding]:
 )  # fmt: skip
 def test_types_that_no_face_could_hold_are_refused(name: str, part: dict[str, Any], rule: str, expected: str) -> None:
     findings = changed(name, part)
-    assert any(each.rule == rule and expected in each.expected and each.here.startswith("schema.json:") for each in findings), findings
+    assert any(
+        each.rule == rule and expected in each.expected and each.here.startswith("schema.json:") for each in findings
+    ), findings
 
 
 CHOSEN = {
     "Thing": closed(
         {
             "id": NAME,
-            "what": {"oneOf": [{"$ref": "#/$defs/Fire"}, {"$ref": "#/$defs/Flood"}], "discriminator": {"propertyName": "kind"}},
+            "what": {
+                "oneOf": [{"$ref": "#/$defs/Fire"}, {"$ref": "#/$defs/Flood"}],
+                "discriminator": {"propertyName": "kind"},
+            },
             "seen": {
                 "type": "array",
-                "items": {"oneOf": [{"$ref": "#/$defs/Fire"}, {"$ref": "#/$defs/Flood"}], "discriminator": {"propertyName": "kind"}},
+                "items": {
+                    "oneOf": [{"$ref": "#/$defs/Fire"}, {"$ref": "#/$defs/Flood"}],
+                    "discriminator": {"propertyName": "kind"},
+                },
             },
             "file": {"type": "string", "contentEncoding": "base64"},
             "tree": {"$ref": "#/$defs/Node"},
@@ -205,9 +234,15 @@ CHOSEN = {
         "what",
         "seen",
     ),
-    "Fire": closed({"kind": {"type": "string", "enum": ["fire", "smoke"]}, "heat": {"type": "integer"}, "note": NAME}, "kind", "heat"),
+    "Fire": closed(
+        {"kind": {"type": "string", "enum": ["fire", "smoke"]}, "heat": {"type": "integer"}, "note": NAME},
+        "kind",
+        "heat",
+    ),
     "Flood": closed(
-        {"kind": {"type": "string", "const": "flood"}, "level": {"type": "integer"}, "ford": {"type": "boolean"}}, "kind", "level"
+        {"kind": {"type": "string", "const": "flood"}, "level": {"type": "integer"}, "ford": {"type": "boolean"}},
+        "kind",
+        "level",
     ),
     "Node": NODE,
 }
@@ -256,14 +291,23 @@ def chosen() -> CompiledContract:
 
 @LAWS
 @given(data=st.data())
-def test_tables_keep_the_laws_for_branches_of_a_choice(chosen: CompiledContract, values_of: Any, data: st.DataObject) -> None:
+def test_tables_keep_the_laws_for_branches_of_a_choice(
+    chosen: CompiledContract, values_of: Any, data: st.DataObject
+) -> None:
     assert laws(chosen, data.draw(values_of(chosen, "Thing"))) == 2
 
 
 def test_bytes_may_be_broken_over_lines_in_xml(chosen: CompiledContract) -> None:
     raw = '<d:T xmlns:d="urn:d" ma="1"><d:Tep>\n QUJD\n REVG </d:Tep><d:GiaTri>5</d:GiaTri><d:Loai>flood</d:Loai></d:T>'
-    assert read(chosen, "xml-a", raw.encode()) == {"id": "1", "what": {"kind": "flood", "level": 5}, "seen": [], "file": "QUJDREVG"}
-    assert found(lambda: read(chosen, "json-a", b'{"ma":"1","loai":"flood","giaTri":"5","tep":"QUJD\\n"}')) == [("tep", "file", "pattern")]
+    assert read(chosen, "xml-a", raw.encode()) == {
+        "id": "1",
+        "what": {"kind": "flood", "level": 5},
+        "seen": [],
+        "file": "QUJDREVG",
+    }
+    assert found(lambda: read(chosen, "json-a", b'{"ma":"1","loai":"flood","giaTri":"5","tep":"QUJD\\n"}')) == [
+        ("tep", "file", "pattern")
+    ]
 
 
 def test_a_table_names_every_branch_and_what_leads_back() -> None:
@@ -278,6 +322,11 @@ def test_a_table_names_every_branch_and_what_leads_back() -> None:
         "file",
     }
     findings = refused_table(
-        of(CHOSEN), {"json-a": CHOSEN_ROWS["json-a"].replace('"seen[].level", here: "ds[].muc"', '"seen[].note", here: "ds[].muc"')}
+        of(CHOSEN),
+        {
+            "json-a": CHOSEN_ROWS["json-a"].replace(
+                '"seen[].level", here: "ds[].muc"', '"seen[].note", here: "ds[].muc"'
+            )
+        },
     )
     assert any(each.canonical == "seen[].level" for each in findings)

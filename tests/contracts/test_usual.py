@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from contracts.codec import Codec
-from contracts.compiled import CompiledContract
+from contracts.codecs.codec import Codec
+from contracts.codecs.xmlproblems import XmlProblems
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.soap import parse_xml
-from contracts.xmlproblems import XmlProblems
 
 
 def generally(codec: Codec, message: str, element: Any) -> tuple[Any, bool]:
@@ -42,10 +42,29 @@ def spoken(catalogue: dict[str, CompiledContract]) -> list[tuple[CompiledContrac
 
 def test_most_messages_of_the_catalogue_have_one(catalogue: dict[str, CompiledContract]) -> None:
     found = {(compiled.contract.name, name, message) for compiled, name, message in spoken(catalogue)}
-    assert {("observation/v1", "canonical", "Readings"), ("incident-alert/v1", "cap12", "Alert")} <= found and len(found) > 20
+    assert {("observation/v1", "canonical", "Readings"), ("incident-alert/v1", "cap12", "Alert")} <= found and len(
+        found
+    ) > 20
 
 
-CHANGES = ["&amp;", "&lt;x", "\r", " ", "<!-- c -->", "<x/>", ' a="1"', "</", "\n  ", "ấ", "1", "", "<", 'xmlns="urn:y"', "0", "--5"]
+CHANGES = [
+    "&amp;",
+    "&lt;x",
+    "\r",
+    " ",
+    "<!-- c -->",
+    "<x/>",
+    ' a="1"',
+    "</",
+    "\n  ",
+    "ấ",
+    "1",
+    "",
+    "<",
+    'xmlns="urn:y"',
+    "0",
+    "--5",
+]
 
 
 @settings(max_examples=60, deadline=None)
@@ -107,7 +126,9 @@ def test_any_prefix(observation: CompiledContract, prefix: str | None) -> None:
         (f'<submitReadings xmlns="{SPACE}">', "", "<more/></submitReadings>"),
     ],
 )
-def test_what_is_not_usual_is_left_alone(catalogue: dict[str, CompiledContract], opening: str, p: str, closing: str) -> None:
+def test_what_is_not_usual_is_left_alone(
+    catalogue: dict[str, CompiledContract], opening: str, p: str, closing: str
+) -> None:
     root = parse_xml(READINGS.format(open=opening, close=closing, p=p).encode())
     assert quick(catalogue["observation/v1"].codec("canonical"), "Readings", root) is None
 

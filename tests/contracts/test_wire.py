@@ -95,7 +95,9 @@ DOCTYPES = [
     b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
     '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>'.encode("utf-16"),
     "<!DOCTYPE a><a/>".encode("utf-16"),
-    ('<!DOCTYPE a [<!ENTITY b "' + "x" * 1000 + '"><!ENTITY c "' + "&b;" * 1000 + '">]><a>' + "&c;" * 1000 + "</a>").encode(),
+    (
+        '<!DOCTYPE a [<!ENTITY b "' + "x" * 1000 + '"><!ENTITY c "' + "&b;" * 1000 + '">]><a>' + "&c;" * 1000 + "</a>"
+    ).encode(),
 ]
 
 
@@ -192,7 +194,11 @@ def test_an_envelope_is_of_the_version_that_its_media_type_says() -> None:
     raw = ENVELOPE.format("<soap:Header><x/></soap:Header><soap:Body>\n <y/>\n</soap:Body>").encode()
     newer = raw.replace(soap.SOAP.encode(), soap.SOAP12.encode())
     assert parse_envelope(raw).tag == soap.V11.envelope and parse_envelope(newer, soap.V12).tag == soap.V12.envelope
-    for sent, version in ((newer, soap.V11), (raw, soap.V12), (raw.replace(soap.SOAP.encode(), b"urn:soap:3"), soap.V12)):
+    for sent, version in (
+        (newer, soap.V11),
+        (raw, soap.V12),
+        (raw.replace(soap.SOAP.encode(), b"urn:soap:3"), soap.V12),
+    ):
         with pytest.raises(Theirs) as caught:
             parse_envelope(sent, version)
         assert caught.value.code == "soap.version"

@@ -17,21 +17,21 @@ from aiohttp import web
 from sqlalchemy import Engine, select
 
 from adapters.rest import RestAdapter
-from gateway.audit import lease as leases
+from gateway.audit.log import lease as leases
 from gateway.delivery.breaker import Breakers, Rules
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.worker import Deliverer
-from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow, QueueRow, TransferRow, Write
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.vault import binding
 from gateway.vault.salting import pack
 from gateway.vault.vault import Vault
-from security.entry import Caller, Intent, freeze, salted
 from security.jose import Opener
+from security.transparency.entry import Caller, Intent, freeze, salted
 from tests.adapters.providers import Provider, Script, session_of, tls_of
 from tests.registry.making import ENDPOINTS, House, contracts, filled, province
 
@@ -41,7 +41,9 @@ CONTRACT = "field-report/v1"
 
 
 def raw(message: str) -> bytes:
-    return next(each.raw for each in contracts()[CONTRACT].samples if each.format == "canonical" and each.message == message)
+    return next(
+        each.raw for each in contracts()[CONTRACT].samples if each.format == "canonical" and each.message == message
+    )
 
 
 @dataclass
@@ -105,12 +107,16 @@ class Post:
 
     def queued(self, transfer: str) -> dict[str, Any]:
         with self.engine.connect() as connection:
-            return dict(connection.execute(select(tables.queue).where(tables.queue.c.transfer == transfer)).mappings().one())
+            return dict(
+                connection.execute(select(tables.queue).where(tables.queue.c.transfer == transfer)).mappings().one()
+            )
 
     def entry(self, transfer: str, phase: str) -> dict[str, Any]:
         table = tables.log_pending
         with self.engine.connect() as connection:
-            found = connection.execute(select(table.c.entry).where(table.c.transfer == transfer, table.c.phase == phase)).scalar_one()
+            found = connection.execute(
+                select(table.c.entry).where(table.c.transfer == transfer, table.c.phase == phase)
+            ).scalar_one()
             value: dict[str, Any] = json.loads(bytes(found))
             return value
 
@@ -139,7 +145,16 @@ async def post(database: Engine, tmp_path: Path, keys: House) -> AsyncIterator[P
         policy=RetryPolicy(tries=4), rng=Random(7),
     )  # fmt: skip
     deliverer = Deliverer(
-        database, lock_of(database), journal, vault, registry, forwarder, "keeper-1", lambda: clock[0], timeout=4.0, rng=Random(7)
+        database,
+        lock_of(database),
+        journal,
+        vault,
+        registry,
+        forwarder,
+        "keeper-1",
+        lambda: clock[0],
+        timeout=4.0,
+        rng=Random(7),
     )
     yield Post(database, journal, vault, registry, provider, deliverer, lease, clock, tls_of(keys, gateway))
     await session.close()
@@ -150,6 +165,8 @@ async def post(database: Engine, tmp_path: Path, keys: House) -> AsyncIterator[P
 def answering(provider: Provider, status: int = 200, **headers: str) -> Script:
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:
         provider.verified(request, body)
-        return provider.signed(request, raw("ServiceRequestReceived"), status, {"content-type": "application/json", **headers})
+        return provider.signed(
+            request, raw("ServiceRequestReceived"), status, {"content-type": "application/json", **headers}
+        )
 
     return script

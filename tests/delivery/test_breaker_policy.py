@@ -93,7 +93,9 @@ def test_a_rest_ends_when_a_system_that_was_unreachable_listens_again() -> None:
     breaker = Breaker(Rules(failures=1, rest=5.0, growth=2.0))
     breaker.failed(0.0, unreachable=True)
     breaker.listens(1.0)
-    assert breaker.position(1.0) is Position.HALF_OPEN and breaker.admit(1.0) == 0.0 and breaker.admit(1.0) > 0  # one call goes ahead
+    assert (
+        breaker.position(1.0) is Position.HALF_OPEN and breaker.admit(1.0) == 0.0 and breaker.admit(1.0) > 0
+    )  # one call goes ahead
     breaker.failed(1.0)  # it listens, and answers badly: a longer rest, to its end
     breaker.listens(2.0)
     assert breaker.position(2.0) is Position.OPEN and breaker.wait(2.0) == 9.0

@@ -11,12 +11,12 @@ from sqlalchemy import select, update
 
 from contracts.base.errors import Failure
 from contracts.wire.jsontext import read_json
-from gateway.audit import lease as leases
+from gateway.audit.log import lease as leases
 from gateway.delivery.queue import take_due
-from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.registry import store
-from security.entry import salted
+from security.transparency.entry import salted
 from tests.adapters.providers import drop
 from tests.delivery.posting import CONTRACT, SALT, Post, answering, raw
 from tests.registry.making import bundles
@@ -34,7 +34,10 @@ async def test_what_is_due_is_delivered_and_its_outcome_stands(post: Post) -> No
     sent = post.body(transfer, "forwarded")
     assert sent.endswith(b"\r\n\r\n" + post.provider.seen[0].body)
     entry = post.entry(transfer, "outcome")
-    assert entry["sent"] == {"sha256": salted(SALT, sent).sha256.hex(), "size": len(sent)} and entry["provider"] == "truong-ha"
+    assert (
+        entry["sent"] == {"sha256": salted(SALT, sent).sha256.hex(), "size": len(sent)}
+        and entry["provider"] == "truong-ha"
+    )
     assert post.queued(transfer)["state"] == "done" and post.queued(transfer)["tries"] == 2
     assert await post.run() == 0
     seen = post.provider.seen[0]
@@ -193,7 +196,11 @@ async def test_an_overtaken_keeper_takes_nothing(post: Post) -> None:
     with pytest.raises(Failure) as caught:
         await post.run()
     assert caught.value.code == "audit.lease-lost"
-    assert post.row(transfer)["state"] == "queued" and post.queued(transfer)["state"] == "waiting" and not post.provider.seen
+    assert (
+        post.row(transfer)["state"] == "queued"
+        and post.queued(transfer)["state"] == "waiting"
+        and not post.provider.seen
+    )
 
 
 async def test_a_keeper_that_was_declared_dead_writes_no_outcome(post: Post) -> None:
@@ -238,7 +245,9 @@ async def test_a_queued_message_keeps_its_contract(post: Post) -> None:
     transfer = await post.put_aside()
     with writing(post.engine) as connection:
         connection.execute(
-            update(tables.contract_in_force).where(tables.contract_in_force.c.contract == CONTRACT).values(digest=bundles()[1].digest)
+            update(tables.contract_in_force)
+            .where(tables.contract_in_force.c.contract == CONTRACT)
+            .values(digest=bundles()[1].digest)
         )
         store.set_state(connection, "system", "y-te", False)
     with post.engine.connect() as connection:

@@ -45,7 +45,10 @@ class Office:
         self.now = 1000.0
         self.rest, self.soap = Scripted(), Scripted()
         self.forwarder = Forwarder(
-            {"rest": self.rest, "soap": self.soap}, lambda: self.now, breakers=Breakers(Rules(failures=2, rest=5.0)), rng=Random(1)
+            {"rest": self.rest, "soap": self.soap},
+            lambda: self.now,
+            breakers=Breakers(Rules(failures=2, rest=5.0)),
+            rng=Random(1),
         )
 
     async def forward(self, system: str, contract: str, operation: str) -> Incoming:
@@ -79,12 +82,17 @@ async def test_the_endpoint_chooses_the_adapter_and_the_registration_the_format(
     assert await office.ask() is INCOMING
     assert await office.forward("do-thi", "field-report/v1", "createRequest") is INCOMING
     ((endpoint, outgoing),) = office.rest.calls
-    assert endpoint.system == "kinh-te" and outgoing.codec.name == "kinh-te-json" and outgoing.caller == "H14.0/dieu-hanh"
+    assert (
+        endpoint.system == "kinh-te" and outgoing.codec.name == "kinh-te-json" and outgoing.caller == "H14.0/dieu-hanh"
+    )
     assert office.soap.calls[0][1].codec.name == "do-thi-xml"
 
 
 async def test_a_system_without_key_or_address_is_not_called(office: Office) -> None:
-    for system, contract, operation in (("truong-ha", "field-report/v1", "createRequest"), ("y-te", "indicator/v1", "getValue")):
+    for system, contract, operation in (
+        ("truong-ha", "field-report/v1", "createRequest"),
+        ("y-te", "indicator/v1", "getValue"),
+    ):
         with pytest.raises(ProviderFailure) as caught:
             await office.forward(system, contract, operation)
         assert caught.value.code == "provider.no-endpoint" and not caught.value.may_have_acted
@@ -97,7 +105,14 @@ async def test_a_format_that_the_contract_does_not_have(office: Office) -> None:
     compiled = contracts()["indicator/v1"]
     with pytest.raises(ProviderFailure) as caught:
         await office.forwarder.forward(
-            office.snapshot, newer, compiled, compiled.contract.operations["getValue"], {}, transfer=TRANSFER, caller="a/b", timeout=1.0
+            office.snapshot,
+            newer,
+            compiled,
+            compiled.contract.operations["getValue"],
+            {},
+            transfer=TRANSFER,
+            caller="a/b",
+            timeout=1.0,
         )
     assert caught.value.code == "provider.no-format" and office.forwarder.breakers.of("kinh-te").wait(office.now) == 0
 
@@ -108,7 +123,12 @@ async def test_a_failing_system_is_left_alone_and_tried_with_one_call(office: Of
     assert (await office.failing()).code == "provider.down" and office.forwarder.is_open("kinh-te")
     resting = await office.failing()
     assert isinstance(resting, ProviderFailure)
-    assert (resting.code, resting.status, resting.retry_after, resting.may_have_acted) == ("provider.resting", 503, 5, False)
+    assert (resting.code, resting.status, resting.retry_after, resting.may_have_acted) == (
+        "provider.resting",
+        503,
+        5,
+        False,
+    )
     assert len(office.rest.calls) == 2 and office.forwarder.positions() == {"kinh-te": Position.OPEN}
     assert not office.forwarder.is_open("do-thi")
     office.now += 5.0
@@ -132,7 +152,11 @@ async def test_a_refusal_says_that_the_system_is_well(office: Office, failure: A
 
 async def test_what_is_not_the_systems_fault_does_not_count(office: Office) -> None:
     def ours() -> list[BaseException]:
-        return [Theirs("message.not-expressible", message="x", format="y"), RuntimeError("bug"), asyncio.CancelledError()]
+        return [
+            Theirs("message.not-expressible", message="x", format="y"),
+            RuntimeError("bug"),
+            asyncio.CancelledError(),
+        ]
 
     for result in [*ours(), *ours()]:
         office.rest.results = [result]
@@ -142,10 +166,16 @@ async def test_what_is_not_the_systems_fault_does_not_count(office: Office) -> N
 
 
 @pytest.mark.parametrize(
-    ("contract", "operation", "again"), [("indicator/v1", "getValue", True), ("incident-alert/v1", "submitAlert", False)]
+    ("contract", "operation", "again"),
+    [("indicator/v1", "getValue", True), ("incident-alert/v1", "submitAlert", False)],
 )
-async def test_a_dropped_call_is_repeated_only_where_that_is_safe(office: Office, contract: str, operation: str, again: bool) -> None:
-    office.rest.results = [ProviderFailure("provider.dropped", acted=Acted.MAYBE, system="kinh-te", reason="x"), INCOMING]
+async def test_a_dropped_call_is_repeated_only_where_that_is_safe(
+    office: Office, contract: str, operation: str, again: bool
+) -> None:
+    office.rest.results = [
+        ProviderFailure("provider.dropped", acted=Acted.MAYBE, system="kinh-te", reason="x"),
+        INCOMING,
+    ]
     if again:
         assert await office.forward("kinh-te", contract, operation) is INCOMING
     else:
@@ -156,7 +186,11 @@ async def test_a_dropped_call_is_repeated_only_where_that_is_safe(office: Office
 
 def test_a_message_put_aside_waits_a_little(office: Office) -> None:
     row = office.forwarder.queue_row(TRANSFER, "do-thi", f"{TRANSFER}/canonical", down(), 1000.0)
-    assert (row.state, row.tries, row.last_failure) == ("waiting", 1, "provider.down") and 1000.5 <= row.next_at <= 1002.5
+    assert (row.state, row.tries, row.last_failure) == (
+        "waiting",
+        1,
+        "provider.down",
+    ) and 1000.5 <= row.next_at <= 1002.5
     slow = ProviderFailure("provider.fault", acted=Acted.NO, system="x", provider_status=503, retry_after=40)
     assert office.forwarder.queue_row(TRANSFER, "do-thi", "x", slow, 1000.0).next_at >= 1040.0
 

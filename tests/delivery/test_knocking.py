@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from adapters.http import Knocker
+from adapters.http import ConnectionProbe
 from gateway.delivery.breaker import Rules
-from gateway.delivery.knocking import Knocking
-from gateway.journal import tables
+from gateway.delivery.recovery_probe import RecoveryProbe
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from tests.delivery.posting import Post, answering
 from tests.registry.making import House
 
 
 async def test_a_system_that_comes_back_is_drained_whatever_its_messages_had_come_to(post: Post, keys: House) -> None:
-    knocking = Knocking(
-        post.engine, lock_of(post.engine), post.registry, post.deliverer._forwarder, Knocker(post.tls), lambda: post.clock[0]
+    knocking = RecoveryProbe(
+        post.engine,
+        lock_of(post.engine),
+        post.registry,
+        post.deliverer._forwarder,
+        ConnectionProbe(post.tls),
+        lambda: post.clock[0],
     )
     post.provider.script = answering(post.provider)
     port = post.provider.port
@@ -46,7 +51,9 @@ async def test_a_system_that_listens_and_fails_is_knocked_at_ever_more_rarely(po
         knocks.append(post.clock[0])
         return True
 
-    knocking = Knocking(post.engine, lock_of(post.engine), post.registry, post.deliverer._forwarder, knock, lambda: post.clock[0])
+    knocking = RecoveryProbe(
+        post.engine, lock_of(post.engine), post.registry, post.deliverer._forwarder, knock, lambda: post.clock[0]
+    )
     transfer = await post.put_aside()
     for _ in range(300):
         with writing(post.engine) as connection:  # each try finds nobody, though the address listens

@@ -8,8 +8,9 @@ import pytest
 
 from gateway.doctor.access import access
 from gateway.journal.database import writing
-from gateway.registry import granting, store
-from gateway.registry.officers import set_officer
+from gateway.registry import store
+from gateway.registry.changes import granting
+from gateway.registry.changes.officers import set_officer
 from gateway.settings import Settings
 from tests.registry.making import NOW, OFFICERS, filled, new_database, province
 

@@ -23,14 +23,14 @@ from gateway.backup.manifest import FORMAT, LAST
 from gateway.doctor import examine, store
 from gateway.doctor.findings import KINDS
 from gateway.doctor.network import accepts_old_tls
-from gateway.journal import tables
 from gateway.journal.database import knows, open_engine, writing
-from gateway.keyring import Keyring
-from gateway.registry.held import confirm, hold
-from gateway.registry.sealing import Seal, accept
+from gateway.journal.schema import tables
+from gateway.keys.keyring import Keyring
+from gateway.registry.restore_lock import confirm, hold
+from gateway.registry.seals.sealing import Seal, accept
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load, save
-from security import authority
+from security.pki import authority
 from tests import commandline
 from tests.journal.databases import downgrade
 
@@ -108,12 +108,22 @@ def at_revision(settings: Settings, wanted: str) -> None:
 
 def waiting(settings: Settings) -> None:
     with writing(open_engine(settings.database_url)) as connection:
-        rows = [{"transfer": f"t{n}", "phase": "note", "entry": b"{}", "leaf": secrets.token_bytes(32)} for n in range(10_001)]
+        rows = [
+            {"transfer": f"t{n}", "phase": "note", "entry": b"{}", "leaf": secrets.token_bytes(32)}
+            for n in range(10_001)
+        ]
         connection.execute(insert(tables.log_pending), rows)
 
 
 def redirected(settings: Settings) -> None:
-    event = {"contract": "incident-alert/v1", "offset": 1, "transfer": "t-1", "event": "{}", "body_ref": "t-2/canonical", "sequenced": 0.0}
+    event = {
+        "contract": "incident-alert/v1",
+        "offset": 1,
+        "transfer": "t-1",
+        "event": "{}",
+        "body_ref": "t-2/canonical",
+        "sequenced": 0.0,
+    }
     with writing(open_engine(settings.database_url)) as connection:
         connection.execute(insert(tables.feed_event).values(event))
 
@@ -148,7 +158,9 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "files.modes": lambda s: (s.keys / "sign.key").chmod(0o640),
     "files.open": lambda s: s.data.chmod(0o755),
     "files.quarantined": quarantined,
-    "files.settings-secret": lambda s: write(s.data / "settings.yaml", "database: postgresql://lgsp:mat-khau@db/lgsp\n", 0o644),
+    "files.settings-secret": lambda s: write(
+        s.data / "settings.yaml", "database: postgresql://lgsp:mat-khau@db/lgsp\n", 0o644
+    ),
     "keys.unprotected": lambda s: write(s.keys / "hash.key", b"x" * 32),
     "keys.locked": lambda s: write(s.keys / "hash.key", b"LGSP sealed 1\n" + b"x" * 80),
     "keys.root-online": lambda s: write(s.authority / "root.key", b"LGSP sealed 1\n"),
@@ -168,7 +180,9 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "database.damaged": damage,
     "database.older": lambda s: at_revision(s, "0004"),
     "database.newer": lambda s: at_revision(s, "9999"),
-    "database.altered": lambda s: edited(s, "CREATE TRIGGER vanish AFTER INSERT ON log_pending BEGIN DELETE FROM log_pending; END"),
+    "database.altered": lambda s: edited(
+        s, "CREATE TRIGGER vanish AFTER INSERT ON log_pending BEGIN DELETE FROM log_pending; END"
+    ),
     "registry.altered": lambda s: edited(s, "UPDATE bundle SET withdrawn = 1"),
     "log.waiting": waiting,
     "rows.changed": redirected,
@@ -187,9 +201,16 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
 APART = {"certificate.ended", "certificate.ending", "tls.old", "clock.skew", "disk.low", "disk.full"}  # below
 APART |= {"officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor_access.py
 APART |= {
-    f"vault.{each}" for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue", "clock", "odd-files")
+    f"vault.{each}"
+    for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue", "clock", "odd-files")
 }  # test_doctor_vault.py
-APART |= {"witness.settings", "witness.lacking", "witness.failing", "stamp.overdue", "stamp.trouble"}  # test_audit_vouching_commands.py
+APART |= {
+    "witness.settings",
+    "witness.lacking",
+    "witness.failing",
+    "stamp.overdue",
+    "stamp.trouble",
+}  # test_audit_vouching_commands.py
 
 
 @pytest.mark.parametrize("code", CASES)
@@ -237,7 +258,9 @@ def test_a_clock_apart_from_the_databases(database: Engine) -> None:
 
 def test_a_disk_that_fills(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, code in ((50, "disk.full"), (500, "disk.low")):
-        monkeypatch.setattr(store.shutil, "disk_usage", lambda _path, free=free: shutil._ntuple_diskusage(1 << 40, 0, free << 20))
+        monkeypatch.setattr(
+            store.shutil, "disk_usage", lambda _path, free=free: shutil._ntuple_diskusage(1 << 40, 0, free << 20)
+        )
         assert [each.kind.code for each in store.disk(settings)] == [code]
 
 

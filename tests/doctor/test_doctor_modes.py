@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.doctor import examine
-from gateway.journal.takenup import FOLDER, Register
+from gateway.journal.taken_up import FOLDER, Register
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
 
@@ -81,7 +81,9 @@ def test_what_is_shared_on_purpose_is_not_named(settings: Settings) -> None:
     Path(settings.edge_socket).chmod(0o660)
     assert not named(replace(settings, edge_socket_group="www-data"))
     shutil.rmtree(settings.drop_root)
-    assert named(replace(settings, edge_socket_group="www-data")) == str(settings.data), "without drop folders nobody has to pass"
+    assert named(replace(settings, edge_socket_group="www-data")) == str(settings.data), (
+        "without drop folders nobody has to pass"
+    )
 
 
 def test_a_folder_with_blanks_in_its_name(settings: Settings, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import insert
 
 from gateway.doctor.vault import key_copies, vault
-from gateway.journal import tables
 from gateway.journal.database import migrate, open_engine, writing
+from gateway.journal.schema import tables
 from gateway.settings import BadSetting, Settings, load
 from gateway.vault.vault import Vault
 
@@ -76,7 +76,14 @@ def test_a_sound_key_store_has_nothing_to_mend(settings: Settings) -> None:
     assert codes(settings, NOW + 740 * DAY) == {"vault.clock"}
     with writing(open_engine(settings.database_url)) as connection:
         rows = [
-            {"idx": day, "transfer": f"t-{day}", "phase": "start", "entry": b"{}", "leaf": b"", "sequenced": NOW + (736.5 + day) * DAY}
+            {
+                "idx": day,
+                "transfer": f"t-{day}",
+                "phase": "start",
+                "entry": b"{}",
+                "leaf": b"",
+                "sequenced": NOW + (736.5 + day) * DAY,
+            }
             for day in range(4)
         ]
         connection.execute(insert(tables.log_entry), rows)

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from contracts.base.errors import Failure
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import compile_bundle
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.jsontext import read_json
-from examples import messages
-from gateway.doors import costly, reader
-from gateway.doors.costly import NoReader, Reader
-from gateway.doors.costs import LARGE, SMALL, Budgets, is_costly
-from gateway.doors.reader import Done, Job
+from gateway.doors.http import costly, reader
+from gateway.doors.http.costly import NoReader, Reader
+from gateway.doors.http.costs import LARGE, SMALL, Budgets, is_costly
+from gateway.doors.http.reader import Done, Job
+from gateway.sandbox.standins import messages
 
 FOLDER: Path = next(folder for folder in catalogue_folders() if "incident-alert" in str(folder))
 BUNDLE = Bundle.from_folder(FOLDER)
@@ -76,7 +76,9 @@ async def test_turns_are_one_at_a_time_an_agency_in_the_order_they_came() -> Non
 
     await asyncio.gather(*(one(agency, number) for number in range(4) for agency in "ab"))
     for agency in "ab":
-        assert [each for each in order if each[0] == agency] == [f"{agency}{number}" for number in range(4) for _ in range(2)]
+        assert [each for each in order if each[0] == agency] == [
+            f"{agency}{number}" for number in range(4) for _ in range(2)
+        ]
     held = await budgets.begin("a")
     budgets.patience = 0.05
     with pytest.raises(Failure):
@@ -112,7 +114,9 @@ async def test_the_reader_judges_as_the_codec_does(process: Reader) -> None:
         with pytest.raises(Failure) as there:
             await read(process, bad)
         assert str(there.value) == str(here.value) and there.value.findings == here.value.findings
-        assert {name: str(fact) for name, fact in there.value.facts.items()} == {n: str(fact) for n, fact in here.value.facts.items()}
+        assert {name: str(fact) for name, fact in there.value.facts.items()} == {
+            n: str(fact) for n, fact in here.value.facts.items()
+        }
 
 
 async def test_a_reader_that_dies_costs_one_call(process: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +141,7 @@ async def test_a_reader_that_dies_costs_one_call(process: Reader, monkeypatch: p
 
 
 async def test_a_job_without_end_ends_its_process(process: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "import gateway.doors.reader as r; r.JOB_SECONDS = 0.2; r.read_json = lambda raw: sum(range(10**12)); r.main()"
+    code = "import gateway.doors.http.reader as r; r.JOB_SECONDS = 0.2; r.read_json = lambda raw: sum(range(10**12)); r.main()"
     start = asyncio.create_subprocess_exec
 
     async def spoiled(program: str, *_words: str, **how: object) -> object:
@@ -172,7 +176,10 @@ def test_the_door_takes_values_alone_from_it() -> None:
 
 def test_a_contract_that_is_missing_is_asked_for() -> None:
     asked = b"".join(
-        map(reader.packed, (Job(b"{}", BUNDLE.digest, "canonical", REQUEST), BUNDLE, Job(b"[]", BUNDLE.digest, "canonical", REQUEST)))
+        map(
+            reader.packed,
+            (Job(b"{}", BUNDLE.digest, "canonical", REQUEST), BUNDLE, Job(b"[]", BUNDLE.digest, "canonical", REQUEST)),
+        )
     )
     out = io.BytesIO()
     reader.serve(io.BytesIO(asked), out)
@@ -181,4 +188,8 @@ def test_a_contract_that_is_missing_is_asked_for() -> None:
         size = int.from_bytes(raw[at : at + reader.LENGTH], "big")
         answers.append(reader.unpacked(raw[at + reader.LENGTH : at + reader.LENGTH + size]))
         at += reader.LENGTH + size
-    assert answers[0].wanted == BUNDLE.digest and answers[2].failure is not None and answers[2].failure[1] == "message.invalid"
+    assert (
+        answers[0].wanted == BUNDLE.digest
+        and answers[2].failure is not None
+        and answers[2].failure[1] == "message.invalid"
+    )

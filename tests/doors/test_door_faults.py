@@ -11,7 +11,12 @@ from contracts.wire import faults
 from contracts.wire.soap import LGSP, SOAP, SOAP12, V11, V12, Version, parse_envelope, parse_xml, plain_envelope
 
 INVALID = Theirs(
-    "message.invalid", findings=[Finding("a/b", "a.b", 'x"<\x01', "type", "text")], message="M", contract="c/v1", format="f", count=1
+    "message.invalid",
+    findings=[Finding("a/b", "a.b", 'x"<\x01', "type", "text")],
+    message="M",
+    contract="c/v1",
+    format="f",
+    count=1,
 )
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -43,7 +48,12 @@ def test_each_version_has_its_own_shape() -> None:
         (INVALID, "soap:Client", "soap:Sender", 400),
         (Ours("gateway.fault", transfer="t"), "soap:Server", "soap:Receiver", 500),
         (Theirs("soap.not-understood", block="{urn:x}pay"), "soap:MustUnderstand", "soap:MustUnderstand", 500),
-        (Theirs("soap.version", got="urn:x", expected="urn:y", number="1.2"), "soap:VersionMismatch", "soap:VersionMismatch", 500),
+        (
+            Theirs("soap.version", got="urn:x", expected="urn:y", number="1.2"),
+            "soap:VersionMismatch",
+            "soap:VersionMismatch",
+            500,
+        ),
     ],
 )
 def test_codes_and_status(failure: Theirs, old: str, new: str, status: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from contracts.base.errors import Ours
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.health import PATHS
-from gateway.doors.limits import Limits
+from gateway.doors.http.limits import Limits
 
 ALTERED = Ours("registry.altered", rows="…", count=1)
 
@@ -26,7 +26,9 @@ async def ask(path: str) -> tuple[int, bytes]:
         await send({"type": "http.response.body", "body": b"by the health addresses"})
 
     nothing = cast(Any, None)
-    app = ExchangeApp(cast(Any, Refused()), nothing, nothing, nothing, apis, "https://x", 1_000, 1.0, lambda: 0.0, Limits(9, 9))
+    app = ExchangeApp(
+        cast(Any, Refused()), nothing, nothing, nothing, apis, "https://x", 1_000, 1.0, lambda: 0.0, Limits(9, 9)
+    )
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

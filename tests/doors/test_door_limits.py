@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
-from gateway.doors.body import MAX_HEADERS, headers_of
-from gateway.doors.limits import Connections, Limits
+from gateway.doors.http.body import MAX_HEADERS, headers_of
+from gateway.doors.http.limits import Connections, Limits
 from gateway.exchange.floods import SINGLE, Floods
 
 
@@ -32,7 +32,7 @@ class Snapshot:
     systems = _Systems()
 
     def __init__(self) -> None:
-        from gateway.doors.channel import mark_of
+        from gateway.doors.http.channel import mark_of
 
         self._keys = {mark_of(name.encode()): Key(name, "!" not in name) for name in ("a1", "a2", "b1", "a!")}
 
@@ -41,7 +41,9 @@ class Snapshot:
 
 
 SNAPSHOT = cast(Any, Snapshot())
-WHO = st.tuples(st.sampled_from([b"a1", b"a2", b"b1", b"a!", b"unknown", None]), st.sampled_from(["192.0.2.1", "192.0.2.2"]))
+WHO = st.tuples(
+    st.sampled_from([b"a1", b"a2", b"b1", b"a!", b"unknown", None]), st.sampled_from(["192.0.2.1", "192.0.2.2"])
+)
 
 
 @given(st.lists(st.one_of(WHO, st.integers(0, 30)), max_size=60))
@@ -111,7 +113,10 @@ def test_all_addresses_of_one_network_are_one_source() -> None:
         limits.leave(place)
     assert not limits._taken
     floods = Floods()
-    alone = [floods.sum_of(_from(f"fe80::{number:x}%eth0"), SNAPSHOT, Theirs("channel.no-certificate")) for number in range(3 * SINGLE)]
+    alone = [
+        floods.sum_of(_from(f"fe80::{number:x}%eth0"), SNAPSHOT, Theirs("channel.no-certificate"))
+        for number in range(3 * SINGLE)
+    ]
     assert alone.count(None) == SINGLE and len(set(map(id, alone))) == 2
 
 
@@ -121,7 +126,10 @@ def _from(source: str) -> Any:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("xyz"), st.sampled_from(["channel.no-certificate", "address.unknown"]), st.integers(0, 3)), max_size=200
+        st.tuples(
+            st.sampled_from("xyz"), st.sampled_from(["channel.no-certificate", "address.unknown"]), st.integers(0, 3)
+        ),
+        max_size=200,
     )
 )
 def test_each_refusal_of_a_flood_is_in_exactly_one_entry(steps: list[Any]) -> None:

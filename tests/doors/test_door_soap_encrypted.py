@@ -10,18 +10,18 @@ import pytest
 
 from contracts.base.errors import Failure, Theirs
 from contracts.wire.soap import V11, V12, Version, parse_envelope
-from examples.messages import dossier_status_xml
 from gateway.doors.soap import SoapDoor
 from gateway.exchange.stages import Addressed, Authenticated, Face, Receipt, Received, Refused
 from gateway.journal.database import writing
-from gateway.registry import keys as registered
 from gateway.registry import store
+from gateway.registry.changes import keys as registered
 from gateway.registry.snapshot import load_snapshot
-from security.authority import KeyType, issue_encryption, new_private, private_pem
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import encrypt_envelope
-from security.wssec import sign_envelope, verify_envelope
+from gateway.sandbox.standins.messages import dossier_status_xml
+from security.encryption_keys import DecryptKey
+from security.pki.authority import KeyType, issue_encryption, new_private, private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.registry.making import House, Identity, filled, new_database, province
 
 CONTRACT, CALLER = "dossier-status/v1", "mot-cua-xa"
@@ -42,7 +42,9 @@ class Case:
 
     def key(self, system: str, kind: KeyType, days_ago: float) -> tuple[bytes, DecryptKey]:
         private = new_private(kind)
-        certificate = issue_encryption(self.house.signing, system, private.public_key(), self.now - 3600 - days_ago * 86_400 * 0.5)
+        certificate = issue_encryption(
+            self.house.signing, system, private.public_key(), self.now - 3600 - days_ago * 86_400 * 0.5
+        )
         return certificate, DecryptKey.from_pem(f"{system}.encrypt-{days_ago}", private_pem(private), certificate)
 
     def enrol(self, kind: KeyType, days_ago: float = 0) -> DecryptKey:
@@ -58,7 +60,12 @@ class Case:
     def authenticated(self, version: Version) -> Authenticated:
         content = dossier_status_xml(event="H14.22-1").partition(b"?>")[2].strip()
         signed = sign_envelope(
-            content, self.caller.sign, self.now, action="urn:caobang:mot-cua:1:DongBoHoSo", message_id="urn:uuid:1", version=version
+            content,
+            self.caller.sign,
+            self.now,
+            action="urn:caobang:mot-cua:1:DongBoHoSo",
+            message_id="urn:uuid:1",
+            version=version,
         )
         body = encrypt_envelope(signed, self.ours.encrypt_key(), version)
         headers = {"content-type": version.media_type}
@@ -67,7 +74,17 @@ class Case:
         contract = snapshot.contract(CONTRACT)
         assert contract is not None
         received = Received(
-            "t-1", self.now, Face.SOAP, "POST", f"/soap/{CONTRACT}", URI, "", headers, body, self.caller.tls_der, "127.0.0.1"
+            "t-1",
+            self.now,
+            Face.SOAP,
+            "POST",
+            f"/soap/{CONTRACT}",
+            URI,
+            "",
+            headers,
+            body,
+            self.caller.tls_der,
+            "127.0.0.1",
         )
         return self.door.authenticate(Addressed(received, snapshot, contract, None))
 

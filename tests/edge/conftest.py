@@ -16,17 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient
-from examples.clients.transport import Transport
 from examples.story.world import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sample_client.transport import Transport
 from gateway.sandbox.ports import free_port, free_ports
 from gateway.settings import Settings, save
-from security import authority
 from security.keys import load_certificate
+from security.pki import authority
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
@@ -119,7 +119,9 @@ def nginx(edged: Edged) -> Iterator[str]:
     made = edged.folder / "nginx.conf"
     made.write_text(text, "utf-8")
     site = f"https://localhost:{port}"
-    with _serving([program, "-c", str(made), "-p", str(edged.folder)], site, edged.folder / "nginx.log", dict(os.environ)):
+    with _serving(
+        [program, "-c", str(made), "-p", str(edged.folder)], site, edged.folder / "nginx.log", dict(os.environ)
+    ):
         yield site
 
 
@@ -154,7 +156,9 @@ def rest_via(edge: str, edged: Edged, system: str) -> RestClient:
     client = RestClient(edged.world.identity(system))
     for identity in (client.identity, None):
         name = None if identity is None else str(identity.folder)
-        client._transports[name] = Transport(edge, client.identity.client_context(with_certificate=identity is not None), 20.0)
+        client._transports[name] = Transport(
+            edge, client.identity.client_context(with_certificate=identity is not None), 20.0
+        )
     return client
 
 

@@ -14,9 +14,9 @@ from urllib.parse import quote
 import pytest
 from lxml import etree
 
-from examples import messages
-from examples.clients.rest import Prepared
 from examples.story.exchange import ALERTS, INDICATOR, NS
+from gateway.sample_client.rest import Prepared
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import QUESTION, Judge, rows
 from tests.attacks.raw import Told, of, read_one
 from tests.edge.conftest import Edged, rest_via, soap_via
@@ -32,7 +32,10 @@ def claims(edged: Edged, system: str = VICTIM) -> dict[str, str]:
     """A system's certificate, as public as any, in the two forms that an edge tells."""
     pem = (edged.world.identities / system / "tls.crt").read_text("ascii")
     first = pem[: pem.index("-----END CERTIFICATE-----") + 26]
-    return {"rfc9440": f":{base64.b64encode(ssl.PEM_cert_to_DER_cert(first)).decode()}:", "nginx": quote(first, safe="")}
+    return {
+        "rfc9440": f":{base64.b64encode(ssl.PEM_cert_to_DER_cert(first)).decode()}:",
+        "nginx": quote(first, safe=""),
+    }
 
 
 def spellings(edged: Edged) -> list[list[tuple[str, str]]]:
@@ -183,7 +186,10 @@ def test_a_proxy_is_believed_only_in_the_form_agreed_on(edged: Edged, judge: Jud
     told, proxy = claims(edged), context_of(edged, edged.folder / "edge")
     value = told["rfc9440"]
     expected: dict[str, list[list[tuple[str, str]]]] = {
-        "token.malformed": [[("Client-Cert", value)], [("client-cert", f" {value} ")]],  # past the channel: the certificate is believed
+        "token.malformed": [
+            [("Client-Cert", value)],
+            [("client-cert", f" {value} ")],
+        ],  # past the channel: the certificate is believed
         "channel.no-certificate": [
             [],
             [("Client-Cert", "")],
@@ -202,7 +208,10 @@ def test_a_proxy_is_believed_only_in_the_form_agreed_on(edged: Edged, judge: Jud
             [("Client-Cert", value[:-3] + "*" + value[-2:])],
             [("Client-Cert", ":")],
         ],
-        "channel.unknown-system": [[("Client-Cert", ":AAAA:")], [("Client-Cert", claims(edged, "chua-dang-ky")["rfc9440"])]],
+        "channel.unknown-system": [
+            [("Client-Cert", ":AAAA:")],
+            [("Client-Cert", claims(edged, "chua-dang-ky")["rfc9440"])],
+        ],
     }
     for code, requests in expected.items():
         for more in requests:
@@ -217,7 +226,12 @@ def test_one_connection_of_a_proxy_carries_each_client_apart(edged: Edged) -> No
     plain = socket.create_connection(("127.0.0.1", edged.settings.edge_port), 10)
     with proxy.wrap_socket(plain, server_hostname="localhost") as sock:
         codes = []
-        for more in ([("Client-Cert", claims(edged)["rfc9440"])], [], [("Client-Cert", claims(edged, "chua-dang-ky")["rfc9440"])], []):
+        for more in (
+            [("Client-Cert", claims(edged)["rfc9440"])],
+            [],
+            [("Client-Cert", claims(edged, "chua-dang-ky")["rfc9440"])],
+            [],
+        ):
             sock.sendall(of(prepared(edged), more))
             told, left = read_one(sock)
             assert told is not None and not left
@@ -228,7 +242,9 @@ def test_one_connection_of_a_proxy_carries_each_client_apart(edged: Edged) -> No
 def source_of(edged: Edged, told: Told | None) -> str:
     """Whom the log names as the source of a refusal."""
     assert told is not None
-    query = " union all ".join(f"select entry from {table} where transfer = ?1" for table in ("log_entry", "log_pending"))
+    query = " union all ".join(
+        f"select entry from {table} where transfer = ?1" for table in ("log_entry", "log_pending")
+    )
     ((entry,),) = until("the refusal in the log", lambda: rows(edged.settings.data / "lgsp.db", query, told.transfer))
     return str(json.loads(entry)["source"])
 
@@ -260,7 +276,10 @@ def test_the_socket_opens_for_the_owner_alone_and_speaks_its_own_dialect(edged: 
         ([], "channel.no-certificate"),
         ([("Client-Cert", told["rfc9440"])], "channel.no-certificate"),
         ([("X_SSL_Client_Cert", told["nginx"])], "channel.no-certificate"),
-        ([("X-SSL-Client-Cert", told["nginx"]), ("X-SSL-Client-Cert", told["nginx"])], "channel.certificate-unreadable"),
+        (
+            [("X-SSL-Client-Cert", told["nginx"]), ("X-SSL-Client-Cert", told["nginx"])],
+            "channel.certificate-unreadable",
+        ),
         ([("X-SSL-Client-Cert", told["nginx"] * 2)], "channel.certificate-unreadable"),
         ([("X-SSL-Client-Cert", told["rfc9440"])], "channel.certificate-unreadable"),
     ):

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.doors.edge import DIALECTS, UNREADABLE, BadEdge, Proxies
-from gateway.doors.server import bind_unix
+from gateway.doors.http.edge import DIALECTS, UNREADABLE, BadEdge, Proxies
+from gateway.doors.http.server import bind_unix
 from gateway.settings import BadSetting, Settings, load
-from security import authority
 from security.keys import load_certificate, thumbprint
+from security.pki import authority
 
 NOW = time.time()
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from examples.clients.identity import Identity
-from examples.clients.signing import PrivateKey
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.signing import PrivateKey
 from tests.examples.small_door import small_door
 
 LOG_NAME = "lgsp.caobang.example/log"
@@ -154,7 +154,9 @@ def province(tmp_path_factory: pytest.TempPathFactory) -> Province:
     parties = {}
     for system, kind in KINDS.items():
         tls, sign = make_key("p256"), make_key(kind)
-        parties[system] = Party(system, tls, sign, authority.leaf(f"{system} tls", tls), authority.leaf(f"{system} sign", sign))
+        parties[system] = Party(
+            system, tls, sign, authority.leaf(f"{system} tls", tls), authority.leaf(f"{system} sign", sign)
+        )
     return Province(folder, authority, parties)
 
 

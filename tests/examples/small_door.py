@@ -18,11 +18,24 @@ import jwt
 from aiohttp import web
 from lxml import etree
 
-from examples.clients.audit import leaf_hash
-from examples.clients.httpsig import Message, digest_header, sign_answer, verify_request
-from examples.clients.identity import Identity
-from examples.clients.signing import Verifier
-from examples.clients.wssec import ID, LGSP, SOAP, SOAP12, WSA, BadEnvelope, new_envelope, parse, serialise, sign, soap_of, verify
+from gateway.sample_client.audit import leaf_hash
+from gateway.sample_client.httpsig import Message, digest_header, sign_answer, verify_request
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.signing import Verifier
+from gateway.sample_client.wssec import (
+    ID,
+    LGSP,
+    SOAP,
+    SOAP12,
+    WSA,
+    BadEnvelope,
+    new_envelope,
+    parse,
+    serialise,
+    sign,
+    soap_of,
+    verify,
+)
 
 LEAF = leaf_hash(b"entry")
 
@@ -69,10 +82,13 @@ class Door:
         try:
             verify_request(message, body, self.caller, time.time(), needed=("authorization",))
         except Exception as wrong:
-            return web.Response(status=401, headers=problem, text=json.dumps({"code": "signature", "detail": str(wrong)}))
+            return web.Response(
+                status=401, headers=problem, text=json.dumps({"code": "signature", "detail": str(wrong)})
+            )
         self.requests.append(message)
         content = json.dumps(
-            {"path": request.raw_path, "body": body.decode(), "language": headers["accept-language"]}, ensure_ascii=False
+            {"path": request.raw_path, "body": body.decode(), "language": headers["accept-language"]},
+            ensure_ascii=False,
         ).encode()
         leaf = base64.b64encode(LEAF).decode()
         note = base64.b64encode(self.province.authority.note(1, LEAF).encode()).decode()
@@ -131,12 +147,18 @@ class Door:
         for name, text in (("Transfer", "t-1"), ("Intent", leaf), ("Outcome", leaf), ("Checkpoint", note)):
             etree.SubElement(receipt, f"{{{LGSP}}}{name}").text = text
         asked = "urn:uuid:other" if self.break_it == "binding" else found.text(WSA, "MessageID") or ""
-        headers = [("Action", "action", "urn:answer"), ("MessageID", "message-id", "urn:uuid:a"), ("RelatesTo", "relates-to", asked)]
+        headers = [
+            ("Action", "action", "urn:answer"),
+            ("MessageID", "message-id", "urn:uuid:a"),
+            ("RelatesTo", "relates-to", asked),
+        ]
         root = new_envelope(found.body, soap_of(asked_by))
         if self.break_it != "unsigned":
             sign(root, self.key.signer, headers=headers, now=time.time(), blocks=[receipt])
         raw = serialise(root)
-        return web.Response(headers=content, body=raw.replace("Đông".encode(), b"Dong") if self.break_it == "body" else raw)
+        return web.Response(
+            headers=content, body=raw.replace("Đông".encode(), b"Dong") if self.break_it == "body" else raw
+        )
 
 
 @contextmanager

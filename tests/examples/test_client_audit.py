@@ -11,8 +11,18 @@ from typing import Any
 import pytest
 from pymerkle import InmemoryTree
 
-from examples.clients.audit import EMPTY_ROOT, Keeper, LogKey, Receipt, check_proof, consistent, included, leaf_hash, read_checkpoint
-from examples.clients.errors import LogError
+from gateway.sample_client.audit import (
+    EMPTY_ROOT,
+    Keeper,
+    LogKey,
+    Receipt,
+    check_proof,
+    consistent,
+    included,
+    leaf_hash,
+    read_checkpoint,
+)
+from gateway.sample_client.errors import LogError
 
 SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 21]
 
@@ -121,7 +131,14 @@ def test_verifier_keys(province: Any) -> None:
     text = province.authority.log_vkey
     name, hint, typed = text.split("+")[0], text.split("+")[1], text.partition("+")[2].partition("+")[2]
     assert LogKey.parse(text + "\n").name == name
-    for wrong in (f"{name}+00000000+{typed}", f"x{text}", f"{name}+{hint}", f"{name}+{hint}+AAAA", "", "+".join([name, hint, "?"])):
+    for wrong in (
+        f"{name}+00000000+{typed}",
+        f"x{text}",
+        f"{name}+{hint}",
+        f"{name}+{hint}+AAAA",
+        "",
+        "+".join([name, hint, "?"]),
+    ):
         with pytest.raises(LogError):
             LogKey.parse(wrong)
 
@@ -172,7 +189,10 @@ def test_a_receipt_is_exchanged_for_a_proof(province: Any) -> None:
     key = LogKey.parse(authority.log_vkey)
     receipt = Receipt("t", LEAVES[3], LEAVES[6])
     checkpoint, entries = check_proof(_proof(authority), key, receipt)
-    assert checkpoint.size == 13 and [(entry.phase, entry.index) for entry in entries] == [("intent", 3), ("outcome", 6)]
+    assert checkpoint.size == 13 and [(entry.phase, entry.index) for entry in entries] == [
+        ("intent", 3),
+        ("outcome", 6),
+    ]
     check_proof(_proof(authority, entry=None), key, receipt)
     for changes, says in (
         ({"entry": "entry 7"}, "not what the log holds"), ({"index": 7}, "is not in the log"), ({"proof": []}, "is not in the log"),

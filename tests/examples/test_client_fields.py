@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples.clients.fields import BadField, InnerList, Item, Token, read_bytes, read_dictionary, read_string, write_bare
+from gateway.sample_client.fields import (
+    BadField,
+    InnerList,
+    Item,
+    Token,
+    read_bytes,
+    read_dictionary,
+    read_string,
+    write_bare,
+)
 
 NAMES = st.from_regex(r"[a-z*][a-z0-9_\-.*]{0,8}", fullmatch=True)
 BARE = (
@@ -18,7 +27,9 @@ BARE = (
 )
 PARAMS = st.dictionaries(NAMES, BARE, max_size=3).map(lambda found: tuple(found.items()))
 ITEMS = st.builds(Item, BARE, PARAMS)
-MEMBERS = ITEMS.filter(lambda item: item.value is not True) | st.builds(InnerList, st.lists(ITEMS, max_size=4).map(tuple), PARAMS)
+MEMBERS = ITEMS.filter(lambda item: item.value is not True) | st.builds(
+    InnerList, st.lists(ITEMS, max_size=4).map(tuple), PARAMS
+)
 
 
 @given(st.dictionaries(NAMES, MEMBERS, min_size=1, max_size=4))

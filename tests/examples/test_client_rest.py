@@ -15,13 +15,13 @@ import zeep
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from examples import traffic
-from examples.clients import curl, rest, soap
-from examples.clients.errors import BadIdentity, LogError, NoAnswer, NoProof, WrongAnswer
-from examples.clients.identity import Identity
-from examples.clients.rest import AsyncRestClient, RestClient, TokenRefused
-from examples.clients.soap import SoapClient, ZeepSigner, zeep_transport
-from examples.clients.wssec import SOAP12
+from gateway.sample_client import curl, rest, soap
+from gateway.sample_client.errors import BadIdentity, LogError, NoAnswer, NoProof, WrongAnswer
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import AsyncRestClient, RestClient, TokenRefused
+from gateway.sample_client.soap import SoapClient, ZeepSigner, zeep_transport
+from gateway.sample_client.wssec import SOAP12
+from gateway.sandbox.standins import traffic
 from tests.examples.small_door import LEAF, Door
 
 
@@ -35,8 +35,17 @@ def test_a_call(door: Door, system: str) -> None:
     answer = one.call("POST", "/field-report/v1/requests", {"description": "Ổ gà"}, "m-1", "en")
     assert answer.ok and answer.verified
     assert answer.json() == {"path": "/field-report/v1/requests", "body": '{"description":"Ổ gà"}', "language": "en"}
-    assert answer.receipt is not None and answer.receipt.leaves == {"intent": LEAF, "outcome": LEAF} and answer.receipt.transfer == "t-1"
-    assert answer.checkpoint is not None and one.keeper is not None and one.keeper.newest is not None and one.keeper.newest.size == 1
+    assert (
+        answer.receipt is not None
+        and answer.receipt.leaves == {"intent": LEAF, "outcome": LEAF}
+        and answer.receipt.transfer == "t-1"
+    )
+    assert (
+        answer.checkpoint is not None
+        and one.keeper is not None
+        and one.keeper.newest is not None
+        and one.keeper.newest.size == 1
+    )
     assert door.requests[0].headers["idempotency-key"] == '"m-1"'
     assert one.call("GET", "/indicator/v1/values?area=04&x=%E1%BB%99").json()["path"].endswith("x=%E1%BB%99")
     assert "idempotency-key" not in door.requests[1].headers and door.tokens == 1
@@ -48,7 +57,9 @@ def test_async_calls_share_preparing_and_judging(door: Door) -> None:
     async def many() -> list[Any]:
         async with AsyncRestClient(one, connections=4) as fast:
             await fast.call("GET", "/first")
-            return await asyncio.gather(*(fast.call("POST", f"/r/{number}?x=%20", {"n": number}) for number in range(25)))
+            return await asyncio.gather(
+                *(fast.call("POST", f"/r/{number}?x=%20", {"n": number}) for number in range(25))
+            )
 
     answers = asyncio.run(many())
     assert all(answer.ok and answer.verified for answer in answers) and door.tokens == 1
@@ -73,7 +84,9 @@ def test_async_calls_share_preparing_and_judging(door: Door) -> None:
 )
 def test_misuse_is_refused_and_heard(door: Door, how: dict[str, Any], says: str) -> None:
     answer = client(door).call("POST", "/x", {"a": 1}, **how)
-    assert answer.status == 401 and not answer.verified and answer.problem is not None and says in answer.problem["detail"]
+    assert (
+        answer.status == 401 and not answer.verified and answer.problem is not None and says in answer.problem["detail"]
+    )
 
 
 def test_certificates_of_ones_own_choice(door: Door) -> None:
@@ -202,7 +215,12 @@ def test_zeep_signs_and_verifies(door: Door, tmp_path: Path, system: str) -> Non
     signer = ZeepSigner(identity)
     foreign = zeep.Client(str(tmp_path / "t.wsdl"), wsse=signer, transport=zeep_transport(identity))
     assert foreign.service.ask(area="Xã Đông Khê & Trà Lĩnh") == "Xã Đông Khê & Trà Lĩnh"
-    assert signer.verified and signer.receipt is not None and signer.receipt.intent == LEAF and signer.checkpoint is not None
+    assert (
+        signer.verified
+        and signer.receipt is not None
+        and signer.receipt.intent == LEAF
+        and signer.checkpoint is not None
+    )
     for what in ("binding", "unsigned", "body"):
         door.break_it = what
         with pytest.raises(WrongAnswer):
@@ -225,7 +243,9 @@ def test_traffic_goes_round(door: Door, capsys: pytest.CaptureFixture[str], tmp_
     assert capsys.readouterr().out == ""
     assert traffic.main(["--identities", str(tmp_path), "--every", "0", "--count", "5", "--verbose"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 5
-    assert {"/incident-alert/v1/alerts", "/field-report/v1/requests"} < {message.target.removeprefix(door.url) for message in door.requests}
+    assert {"/incident-alert/v1/alerts", "/field-report/v1/requests"} < {
+        message.target.removeprefix(door.url) for message in door.requests
+    }
     door.break_it = "unsigned"
     assert traffic.main(["--identities", str(tmp_path), "--every", "0", "--count", "5"]) == 1
     assert traffic.main(["--identities", str(tmp_path / "none"), "--count", "1"]) == 2
@@ -254,7 +274,9 @@ def test_rest_command(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_a_curl_command_can_be_run(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = str(door.province.identity("phan-anh", address=door.url).folder)
     (tmp_path / "body.json").write_text('{"a": "Đông Khê"}', "utf-8")
-    assert curl.main(["--identity", folder, "--body", str(tmp_path / "body.json"), "--id", "m-1", "POST", "/x?y=xã"]) == 0
+    assert (
+        curl.main(["--identity", folder, "--body", str(tmp_path / "body.json"), "--id", "m-1", "POST", "/x?y=xã"]) == 0
+    )
     assert not door.requests
     done = subprocess.run(["sh", "-c", capsys.readouterr().out], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and json.loads(done.stdout)["body"] == '{"a": "Đông Khê"}', done.stderr
@@ -268,7 +290,9 @@ def test_soap_12_is_spoken_and_heard(door: Door, tmp_path: Path, capsys: pytest.
     (tmp_path / "ask.xml").write_bytes(QUESTION)
     assert soap.main(["--identity", str(identity.folder), "--soap12", "--file", str(tmp_path / "ask.xml")]) == 0
     assert "Đông Khê" in capsys.readouterr().out
-    newer = WSDL.replace("ADDRESS", door.url).replace("http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/")
+    newer = WSDL.replace("ADDRESS", door.url).replace(
+        "http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"
+    )
     (tmp_path / "t.wsdl").write_text(newer)
     signer = ZeepSigner(identity)
     foreign = zeep.Client(str(tmp_path / "t.wsdl"), wsse=signer, transport=zeep_transport(identity))
@@ -311,7 +335,9 @@ def test_identities_that_contradict_themselves(province: Any, tmp_path: Path) ->
     # a certificate under the anchor's name that the anchor never signed
     other = type(province.authority)(tmp_path)
     leaf = x509.load_pem_x509_certificate(other.leaf("gateway sign", province.parties["gateway"].sign))
-    (folder / "gateway-sign.crt").write_bytes(b"".join(item.public_bytes(Encoding.PEM) for item in (leaf, province.authority.issuer)))
+    (folder / "gateway-sign.crt").write_bytes(
+        b"".join(item.public_bytes(Encoding.PEM) for item in (leaf, province.authority.issuer))
+    )
     with pytest.raises(BadIdentity, match=r"not signed by the authority .* Do not use it\. Ask the operator"):
         Identity.load(folder)
 

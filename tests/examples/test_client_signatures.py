@@ -11,13 +11,28 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, HTTPSignatureKeyResolver, InvalidSignature, algorithms
+from http_message_signatures import (
+    HTTPMessageSigner,
+    HTTPMessageVerifier,
+    HTTPSignatureKeyResolver,
+    InvalidSignature,
+    algorithms,
+)
 
-from examples.clients.errors import WrongAnswer, WrongRequest
-from examples.clients.fields import BadField, InnerList, Item, read_bytes, read_dictionary
-from examples.clients.httpsig import Message, base, digest_fits, digest_header, sign_answer, sign_request, verify_answer, verify_request
-from examples.clients.identity import Identity
-from examples.clients.signing import Verifier, verify_raw
+from gateway.sample_client.errors import WrongAnswer, WrongRequest
+from gateway.sample_client.fields import BadField, InnerList, Item, read_bytes, read_dictionary
+from gateway.sample_client.httpsig import (
+    Message,
+    base,
+    digest_fits,
+    digest_header,
+    sign_answer,
+    sign_request,
+    verify_answer,
+    verify_request,
+)
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.signing import Verifier, verify_raw
 
 P256 = b"""-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqIVYZVLCrPZHGHjP17CTW0/+D9Lf
@@ -77,8 +92,18 @@ def test_rfc_b_2_3_signature_base() -> None:
 @pytest.mark.parametrize(
     ("public", "covered", "message", "signature"),
     [
-        (P256, B24, RFC_ANSWER, "wNmSUAhwb5LxtOtOpNa6W5xj067m5hFrj0XQ4fvpaCLx0NKocgPquLgyahnzDnDAUy5eCdlYUEkLIj+32oiasw=="),
-        (ED25519, B26, RFC_REQUEST, "wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw=="),
+        (
+            P256,
+            B24,
+            RFC_ANSWER,
+            "wNmSUAhwb5LxtOtOpNa6W5xj067m5hFrj0XQ4fvpaCLx0NKocgPquLgyahnzDnDAUy5eCdlYUEkLIj+32oiasw==",
+        ),
+        (
+            ED25519,
+            B26,
+            RFC_REQUEST,
+            "wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==",
+        ),
     ],
     ids=["B.2.4 ECDSA", "B.2.6 Ed25519"],
 )
@@ -108,7 +133,8 @@ def test_target_uri_and_authority() -> None:
 
 
 @pytest.mark.parametrize(
-    "covered", ['("x" "x")', '("missing")', '("@nothing")', '("@status")', '("x";sf)', '("x";req)', '("@method";key="a")']
+    "covered",
+    ['("x" "x")', '("missing")', '("@nothing")', '("@status")', '("x";sf)', '("x";req)', '("@method";key="a")'],
 )
 def test_what_has_no_base(covered: str) -> None:
     with pytest.raises(BadField):
@@ -149,7 +175,9 @@ def _find(identity: Identity) -> Any:
 def test_library_accepts_our_request(identities: Any, system: str) -> None:
     identity, now = identities(system), int(time.time())
     request = _request(b'{"a":1}')
-    headers = dict(request.headers) | sign_request(request, identity.signer, created=now, expires=now + 60, nonce="A" * 24)
+    headers = dict(request.headers) | sign_request(
+        request, identity.signer, created=now, expires=now + 60, nonce="A" * 24
+    )
     outside = HTTPMessageVerifier(signature_algorithm=ALGORITHMS[system], key_resolver=Keys(identity))
     (result,) = outside.verify(SimpleNamespace(method="POST", url=request.target, headers=headers))
     assert result.parameters["tag"] == "lgsp-request"
@@ -165,7 +193,9 @@ def test_library_accepts_our_answer(identities: Any, system: str) -> None:
     request = _request(b'{"a":1}')
     sent = dict(request.headers) | sign_request(request, caller.signer, created=now, expires=now + 60, nonce="A" * 24)
     answer = Message(
-        {"content-type": "application/json", "content-digest": digest_header(b"{}")}, status=200, request=replace(request, headers=sent)
+        {"content-type": "application/json", "content-digest": digest_header(b"{}")},
+        status=200,
+        request=replace(request, headers=sent),
     )
     headers = dict(answer.headers) | sign_answer(answer, provider.signer, created=now)
     asked = SimpleNamespace(method="POST", url=request.target, headers=sent)
@@ -231,7 +261,11 @@ def test_a_request_that_was_altered(identities: Any) -> None:
         (replace(signed, method="PUT"), body, "does not fit"),
         (replace(signed, headers={**signed.headers, "authorization": "Bearer other"}), body, "does not fit"),
         (replace(signed, headers={k: v for k, v in signed.headers.items() if k != "signature"}), body, "no signature"),
-        (replace(signed, headers={**signed.headers, "lgsp-caller": "H14.2/canh-bao"}), body, 'does not cover "lgsp-caller"'),
+        (
+            replace(signed, headers={**signed.headers, "lgsp-caller": "H14.2/canh-bao"}),
+            body,
+            'does not cover "lgsp-caller"',
+        ),
     ]
     for message, content, says in altered:
         with pytest.raises(WrongRequest, match=says):
@@ -245,7 +279,9 @@ def test_a_request_that_was_altered(identities: Any) -> None:
 def test_an_answer_to_another_request(identities: Any) -> None:
     caller, gateway, now = identities("canh-bao"), identities("gateway"), int(time.time())
     first, second = _signed(caller, now, nonce="A" * 24), _signed(caller, now, nonce="B" * 24)
-    answer = Message({"content-type": "application/json", "content-digest": digest_header(b"{}")}, status=200, request=first)
+    answer = Message(
+        {"content-type": "application/json", "content-digest": digest_header(b"{}")}, status=200, request=first
+    )
     signed = replace(answer, headers=dict(answer.headers) | sign_answer(answer, gateway.signer, created=now))
     assert verify_answer(signed, b"{}", _find(gateway), now).covered
     with pytest.raises(WrongAnswer, match="does not fit"):
@@ -253,7 +289,9 @@ def test_an_answer_to_another_request(identities: Any) -> None:
     with pytest.raises(WrongAnswer, match="does not fit"):
         verify_answer(replace(signed, status=202), b"{}", _find(gateway), now)
     with pytest.raises(WrongAnswer, match="lgsp-receipt"):
-        verify_answer(replace(signed, headers={**signed.headers, "lgsp-receipt": "intent=:AA==:"}), b"{}", _find(gateway), now)
+        verify_answer(
+            replace(signed, headers={**signed.headers, "lgsp-receipt": "intent=:AA==:"}), b"{}", _find(gateway), now
+        )
     with pytest.raises(WrongAnswer, match="tag"):
         verify_answer(replace(signed, headers={**signed.headers, "signature-input": signed.headers["signature-input"].replace("lgsp-answer", "x")}), b"{}", _find(gateway), now)  # fmt: skip
 

@@ -11,15 +11,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
 from contracts.wire.soap import VERSIONS, parse_envelope
-from examples.clients.signing import Verifier
-from examples.clients.wscrypt import XENC, decrypt, encrypt, is_encrypted
-from examples.clients.wssec import SOAP, SOAP12, BadEnvelope, new_envelope, parse, serialise, sign, verify
-from security.authority import issue_encryption, make_issuer, make_root, private_pem
-from security.encryptkeys import DecryptKey
+from gateway.sample_client.signing import Verifier
+from gateway.sample_client.wscrypt import XENC, decrypt, encrypt, is_encrypted
+from gateway.sample_client.wssec import SOAP, SOAP12, BadEnvelope, new_envelope, parse, serialise, sign, verify
+from security.encryption_keys import DecryptKey
 from security.keys import SigningKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wssec import sign_envelope, verify_envelope
+from security.pki.authority import issue_encryption, make_issuer, make_root, private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 
 BODY = '<q:TraCuu xmlns:q="urn:q" loai="1"><q:Ma>H14.22 &amp; 0001</q:Ma><q:Ten>Nguyễn Thị Ượng</q:Ten></q:TraCuu>'.encode()
 both = pytest.mark.parametrize("soap", [SOAP, SOAP12], ids=["1.1", "1.2"])
@@ -30,7 +30,9 @@ def receiver() -> DecryptKey:
     now = time.time()
     issuer = make_issuer(make_root("Root", now), "Issuer", now)
     private = rsa.generate_private_key(65537, 3072)
-    return DecryptKey.from_pem("gateway.encrypt-1", private_pem(private), issue_encryption(issuer, "gateway", private.public_key(), now))
+    return DecryptKey.from_pem(
+        "gateway.encrypt-1", private_pem(private), issue_encryption(issuer, "gateway", private.public_key(), now)
+    )
 
 
 def certificate(key: DecryptKey) -> x509.Certificate:
@@ -44,7 +46,9 @@ def signed(identity: Any, soap: str) -> Any:
 
 @both
 @pytest.mark.parametrize("system", ["canh-bao", "may-cu"])
-def test_the_product_reads_what_the_client_encrypts(system: str, soap: str, identities: Any, receiver: DecryptKey) -> None:
+def test_the_product_reads_what_the_client_encrypts(
+    system: str, soap: str, identities: Any, receiver: DecryptKey
+) -> None:
     identity = identities(system)
     raw = serialise(encrypt(signed(identity, soap), certificate(receiver)))
     assert "Ượng".encode() not in raw
@@ -90,7 +94,9 @@ def spoilt(root: Any, kind: str) -> None:
         data.getparent().append(etree.Element("beside"))
 
 
-@pytest.mark.parametrize("kind", ["cbc", "rsa-1_5", "twice", "elsewhere", "changed", "for another", "no base64", "beside"])
+@pytest.mark.parametrize(
+    "kind", ["cbc", "rsa-1_5", "twice", "elsewhere", "changed", "for another", "no base64", "beside"]
+)
 def test_the_client_refuses_what_the_page_does_not_allow(kind: str, identities: Any, receiver: DecryptKey) -> None:
     root = encrypt(signed(identities("canh-bao"), SOAP), certificate(receiver))
     spoilt(root, kind)

@@ -13,10 +13,25 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from lxml import etree
 from signxml import DigestAlgorithm, SignatureConfiguration, SignatureMethod, XMLVerifier
 
-from examples.clients import wssec
-from examples.clients.identity import Identity
-from examples.clients.signing import Verifier
-from examples.clients.wssec import DS, EXC_C14N, ID, LGSP, SOAP, WSA, WSSE, WSU, BadEnvelope, new_envelope, parse, serialise, sign, verify
+from gateway.sample_client import wssec
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.signing import Verifier
+from gateway.sample_client.wssec import (
+    DS,
+    EXC_C14N,
+    ID,
+    LGSP,
+    SOAP,
+    WSA,
+    WSSE,
+    WSU,
+    BadEnvelope,
+    new_envelope,
+    parse,
+    serialise,
+    sign,
+    verify,
+)
 
 BODY = """<cap:alert xmlns:cap="urn:oasis:names:tc:emergency:cap:1.2">
   <cap:identifier>H14.2-CB-2026-000417</cap:identifier><!-- a comment -->
@@ -27,9 +42,19 @@ XMLSEC_ALGORITHM = {"canh-bao": xmlsec.Transform.ECDSA_SHA256, "may-cu": xmlsec.
 
 
 def signed(identity: Identity, now: float | None = None, **how: Any) -> bytes:
-    headers = [("Action", "action", "urn:x:do"), ("MessageID", "message-id", "urn:uuid:1"), ("To", "to", "https://localhost/soap")]
+    headers = [
+        ("Action", "action", "urn:x:do"),
+        ("MessageID", "message-id", "urn:uuid:1"),
+        ("To", "to", "https://localhost/soap"),
+    ]
     return serialise(
-        sign(new_envelope(parse(BODY.encode())), identity.signer, headers=headers, now=time.time() if now is None else now, **how)
+        sign(
+            new_envelope(parse(BODY.encode())),
+            identity.signer,
+            headers=headers,
+            now=time.time() if now is None else now,
+            **how,
+        )
     )
 
 
@@ -135,7 +160,11 @@ def test_our_own_way_round(identities: Any, system: str) -> None:
 
 def test_free_whitespace_and_comments_change_nothing_unsigned(identities: Any) -> None:
     identity = identities("canh-bao")
-    raw = signed(identity).replace(b"<soap:Body", b"\n  <!-- note --><soap:Body").replace(b"<ds:Signature ", b"\n<ds:Signature ")
+    raw = (
+        signed(identity)
+        .replace(b"<soap:Body", b"\n  <!-- note --><soap:Body")
+        .replace(b"<ds:Signature ", b"\n<ds:Signature ")
+    )
     assert verify(parse(raw), finder(identity), time.time()).body is not None
 
 
@@ -187,7 +216,9 @@ def _edit(raw: bytes, what: str) -> bytes:
         etree.SubElement(header, f"{{{LGSP}}}Caller").text = "H14.0/dieu-hanh"
     elif what == "xpath":
         transforms = signature.find(f".//{{{DS}}}Transforms")
-        etree.SubElement(transforms, f"{{{DS}}}Transform").set("Algorithm", "http://www.w3.org/TR/1999/REC-xpath-19991116")
+        etree.SubElement(transforms, f"{{{DS}}}Transform").set(
+            "Algorithm", "http://www.w3.org/TR/1999/REC-xpath-19991116"
+        )
     elif what == "inclusive":
         for method in signature.iter(f"{{{DS}}}Transform"):
             method.set("Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")
@@ -254,7 +285,9 @@ def test_a_published_document_leaves_its_style_sheet_behind(identities: Any) -> 
     identity = identities("canh-bao")
     published = b"<?xml version='1.0'?><?xml-stylesheet href='cap.xsl'?><!-- c --><a xmlns='urn:x'>1</a>"
     headers = [("Action", "action", "urn:a"), ("MessageID", "message-id", "urn:uuid:1")]
-    raw = serialise(sign(new_envelope(parse(published, published=True)), identity.signer, headers=headers, now=time.time()))
+    raw = serialise(
+        sign(new_envelope(parse(published, published=True)), identity.signer, headers=headers, now=time.time())
+    )
     assert b"xml-stylesheet" not in raw and verify(parse(raw), finder(identity), time.time()).body is not None
     for wrong in (b"<a><?php x?></a>", b"<!DOCTYPE a><a/>"):
         with pytest.raises(BadEnvelope):

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from examples.standins.field_office import FieldOffice, main
+from gateway.sandbox.standins.field_office import FieldOffice, main
 
 REPORT = {"service_code": "chieu-sang", "area": "01392", "description": "Đèn đường tắt ba đêm."}
 
@@ -19,8 +19,14 @@ class Asking:
     def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
         self.session, self.base = session, base
 
-    async def post(self, content: Any, message: str = "", secret: str = "bi-mat", path: str = "/v1/requests") -> tuple[int, Any]:
-        headers = {"Lgsp-Agent-Secret": secret, "Idempotency-Key": f'"{message or uuid.uuid4()}"', "Lgsp-Transfer": message}
+    async def post(
+        self, content: Any, message: str = "", secret: str = "bi-mat", path: str = "/v1/requests"
+    ) -> tuple[int, Any]:
+        headers = {
+            "Lgsp-Agent-Secret": secret,
+            "Idempotency-Key": f'"{message or uuid.uuid4()}"',
+            "Lgsp-Transfer": message,
+        }
         async with self.session.post(self.base + path, json=content, headers=headers) as answer:
             return answer.status, await answer.json()
 

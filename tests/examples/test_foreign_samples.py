@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from examples import messages
 from examples.story import World
+from gateway.sandbox.standins import messages
 from tests.examples.small_door import Door
 
 FOREIGN = Path(__file__).resolve().parents[2] / "examples" / "foreign"
@@ -39,7 +39,17 @@ def sample(request: pytest.FixtureRequest) -> list[str]:
 def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("classes")
     subprocess.run(
-        ["javac", "--release", "11", "-Xlint:all,-serial", "-Werror", "-d", str(folder), str(FOREIGN / "java" / "Lgsp.java")], check=True
+        [
+            "javac",
+            "--release",
+            "11",
+            "-Xlint:all,-serial",
+            "-Werror",
+            "-d",
+            str(folder),
+            str(FOREIGN / "java" / "Lgsp.java"),
+        ],
+        check=True,
     )
     return folder
 
@@ -49,7 +59,11 @@ def test_each_says_how_it_is_called() -> None:
     for name, command in COMMANDS.items():
         if all(shutil.which(tool) for tool in TOOLS[name]):
             asked = subprocess.run(command, capture_output=True, timeout=60, check=False)
-            assert asked.returncode == 2 and b"usage" in asked.stderr and b"IDENTITY GET|POST PATH [FILE [MESSAGE-ID]]" in asked.stderr
+            assert (
+                asked.returncode == 2
+                and b"usage" in asked.stderr
+                and b"IDENTITY GET|POST PATH [FILE [MESSAGE-ID]]" in asked.stderr
+            )
     if shutil.which("shellcheck"):
         subprocess.run(["shellcheck", "-s", "bash", COMMANDS["curl"][1]], check=True)
 
@@ -66,12 +80,19 @@ def test_a_signed_get_and_a_signed_post_are_accepted(sample: list[str], world: W
     report, known_as = tmp_path / "report.json", str(uuid.uuid4())
     report.write_text(json.dumps(messages.field_report(area="01273"), ensure_ascii=False, default=float), "utf-8")
     before = world.seen("do-thi")["records"]
-    sent = [call(sample, world.identities / "phan-anh", "POST", "/field-report/v1/requests", str(report), known_as) for _ in range(2)]
+    sent = [
+        call(sample, world.identities / "phan-anh", "POST", "/field-report/v1/requests", str(report), known_as)
+        for _ in range(2)
+    ]
     assert [each.returncode for each in sent] == [0, 0], sent[0].stderr
     assert sent[0].stdout == sent[1].stdout and json.loads(sent[0].stdout)["service_request_id"].startswith("SXD-")
     assert world.seen("do-thi")["records"] == before + 1  # a repeat under its id is one
     refused = call(sample, world.identities / "y-te", "GET", QUESTION.replace("2026-Q3", "never"))
-    assert refused.returncode == 1 and json.loads(refused.stdout)["code"] == "message.invalid" and b"(not signed)" not in refused.stderr
+    assert (
+        refused.returncode == 1
+        and json.loads(refused.stdout)["code"] == "message.invalid"
+        and b"(not signed)" not in refused.stderr
+    )
     stranger = call(sample, world.identities / "chua-dang-ky", "GET", QUESTION)
     assert stranger.returncode in (1, 2) and b"channel.unknown-system" in stranger.stdout + stranger.stderr
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from examples import messages
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient
-from examples.standins import base
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sandbox.standins import base, messages
 
 ROOT = Path(__file__).parents[2]
 GUIDES = [ROOT / "docs" / "integrate.md", ROOT / "docs" / "vi" / "tich-hop.md"]
@@ -38,7 +37,11 @@ def test_both_languages_show_the_same() -> None:
 
 @pytest.mark.parametrize("command", commands(GUIDES[0]))
 def test_commands_are_real(
-    command: str, province: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+    command: str,
+    province: object,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     words = shlex.split(command)
     assert words[:2] == ["python", "-m"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from examples.messages import cap_alert
 from gateway.client import Client, Identity, NotProven, RefusedTheirs
-from security.httpsig import content_digest
+from gateway.sandbox.standins.messages import cap_alert
+from security.http_signatures import content_digest
 from tests.examples.small_door import LEAF, Door
 
 Make = Callable[..., Client]
@@ -35,11 +35,21 @@ def kit(door: Door, tmp_path: Path) -> Iterator[Make]:
 def test_a_call_by_rest(kit: Make, door: Door, system: str) -> None:
     client = kit(system)
     answer = client.rest("POST", "/field-report/v1/requests", {"description": "Ổ gà"}, "m-1", language="en")
-    assert answer.proven and answer.json() == {"path": "/field-report/v1/requests", "body": '{"description":"Ổ gà"}', "language": "en"}
-    assert answer.receipt is not None and answer.receipt.leaves == {"intent": LEAF, "outcome": LEAF} and answer.transfer == "t-1"
+    assert answer.proven and answer.json() == {
+        "path": "/field-report/v1/requests",
+        "body": '{"description":"Ổ gà"}',
+        "language": "en",
+    }
+    assert (
+        answer.receipt is not None
+        and answer.receipt.leaves == {"intent": LEAF, "outcome": LEAF}
+        and answer.transfer == "t-1"
+    )
     assert client.witness.kept is not None and client.witness.kept.size == 1
     heard = door.requests[-1].headers
-    assert heard["idempotency-key"] == '"m-1"' and heard["content-digest"] == content_digest('{"description":"Ổ gà"}'.encode())
+    assert heard["idempotency-key"] == '"m-1"' and heard["content-digest"] == content_digest(
+        '{"description":"Ổ gà"}'.encode()
+    )
     assert client.rest("GET", "/indicator/v1/values?area=04&x=ộ y").json()["path"].endswith("x=%E1%BB%99%20y")
     assert "idempotency-key" not in door.requests[-1].headers and door.tokens == 1
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from examples import messages, misuse
-from examples.clients.rest import dump_json
-from examples.clients.wssec import SOAP, BadEnvelope, new_envelope, parse, serialise, sign, verify
-from examples.messages import CAP
+from examples import misuse
+from gateway.sample_client.rest import dump_json
+from gateway.sample_client.wssec import SOAP, BadEnvelope, new_envelope, parse, serialise, sign, verify
+from gateway.sandbox.standins import messages
+from gateway.sandbox.standins.messages import CAP
 
 # CAP 1.2, section 3.2: the elements of each block in the order of its schema
 ORDER = {

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from examples.clients.errors import NoAnswer, WrongAnswer
-from examples.clients.httpsig import Message, sign_request
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient, check_answer
-from examples.clients.transport import Transport
-from examples.clients.wssec import ID, LGSP, SOAP, Verified, new_envelope, parse, serialise, sign
-from examples.standins.base import ScriptedFault, StandIn, serving
-from examples.standins.rest_agency import AREAS, SERIES, RestAgency, look_up
-from examples.standins.rest_agency import main as rest_main
-from examples.standins.soap_agency import ACTION, NAMESPACE, SoapAgency
+from gateway.sample_client.errors import NoAnswer, WrongAnswer
+from gateway.sample_client.httpsig import Message, sign_request
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient, check_answer
+from gateway.sample_client.transport import Transport
+from gateway.sample_client.wssec import ID, LGSP, SOAP, Verified, new_envelope, parse, serialise, sign
+from gateway.sandbox.standins.base import ScriptedFault, StandIn, serving
+from gateway.sandbox.standins.rest_agency import AREAS, SERIES, RestAgency, look_up
+from gateway.sandbox.standins.rest_agency import main as rest_main
+from gateway.sandbox.standins.soap_agency import ACTION, NAMESPACE, SoapAgency
 
 NOW = 1795507200.0  # 2026-11-24T08:00:00Z
 QUESTION = {"maChiTieu": "KT-05", "maDiaBan": "04", "kyBaoCao": "2026-Q3"}
@@ -46,30 +46,47 @@ class AsGateway:
         headers = {"lgsp-transfer": transfer, "lgsp-caller": "H14.7/y-te"} | how.pop("headers", {})
         return self.rest.call("POST", path, body, transfer, token="", headers=headers, **how)
 
-    def tell(self, body: str = REPORT, transfer: str | None = None, action: str = ACTION, **how: Any) -> tuple[int, Verified | None, bytes]:
+    def tell(
+        self, body: str = REPORT, transfer: str | None = None, action: str = ACTION, **how: Any
+    ) -> tuple[int, Verified | None, bytes]:
         message = f"urn:uuid:{transfer or uuid.uuid4()}"
         caller = etree.Element(f"{{{LGSP}}}Caller", nsmap={"lgsp": LGSP})
         caller.text = "H14.5/phan-anh"
         caller.set(ID, "caller")
-        headers = [("Action", "action", action), ("MessageID", "message-id", message), ("To", "to", how.pop("to", self.url + "/dich-vu"))]
+        headers = [
+            ("Action", "action", action),
+            ("MessageID", "message-id", message),
+            ("To", "to", how.pop("to", self.url + "/dich-vu")),
+        ]
         blocks = [] if how.pop("nameless", False) else [caller]
         soap_action = how.pop("soap_action", action)
         mutate = how.pop("mutate", lambda raw: raw)
         raw = mutate(
             serialise(
-                sign(new_envelope(parse(body.encode())), self.identity.signer, headers=headers, now=time.time(), blocks=blocks, **how)
+                sign(
+                    new_envelope(parse(body.encode())),
+                    self.identity.signer,
+                    headers=headers,
+                    now=time.time(),
+                    blocks=blocks,
+                    **how,
+                )
             )
         )
         return self.post(raw, message, soap_action)
 
     def post(self, raw: bytes, message: str, soap_action: str = ACTION) -> tuple[int, Verified | None, bytes]:
         transport = Transport(self.url, self.identity.client_context())
-        answer = transport.send("POST", "/dich-vu", {"content-type": "text/xml; charset=utf-8", "soapaction": f'"{soap_action}"'}, raw)
+        answer = transport.send(
+            "POST", "/dich-vu", {"content-type": "text/xml; charset=utf-8", "soapaction": f'"{soap_action}"'}, raw
+        )
         return answer.status, check_answer(parse(answer.body), self.identity, message, time.time()), answer.body
 
     def control(self, method: str, path: str, content: Any = None) -> Any:
         body = b"" if content is None else json.dumps(content).encode()
-        answer = Transport(self.url, self.identity.client_context()).send(method, path, {"content-type": "application/json"}, body)
+        answer = Transport(self.url, self.identity.client_context()).send(
+            method, path, {"content-type": "application/json"}, body
+        )
         return answer.status, json.loads(answer.body)
 
 
@@ -124,15 +141,22 @@ def test_a_repeat_is_carried_out_once(kinh_te: AsGateway) -> None:
     assert conflict.status == 409 and conflict.verified
     _, seen = kinh_te.control("GET", "/_seen")
     assert (
-        seen["records"] == 2 and seen["transfers"][0] == {"transfer": transfer, "count": 2} and seen["calls"] == 4 and seen["refused"] == 1
+        seen["records"] == 2
+        and seen["transfers"][0] == {"transfer": transfer, "count": 2}
+        and seen["calls"] == 4
+        and seen["refused"] == 1
     )
 
 
 def test_requests_that_are_not_the_gateways(kinh_te: AsGateway, province: Any) -> None:
-    tampered = kinh_te.ask("/tra-cuu", QUESTION, mutate=lambda headers, body: (headers, body.replace(b"KT-05", b"KT-06")))
+    tampered = kinh_te.ask(
+        "/tra-cuu", QUESTION, mutate=lambda headers, body: (headers, body.replace(b"KT-05", b"KT-06"))
+    )
     assert tampered.status == 401 and not tampered.verified and "Content-Digest" in tampered.json()["thongBao"]
     no_caller = kinh_te.ask(
-        "/tra-cuu", QUESTION, mutate=lambda headers, body: ({k: v for k, v in headers.items() if k != "lgsp-caller"}, body)
+        "/tra-cuu",
+        QUESTION,
+        mutate=lambda headers, body: ({k: v for k, v in headers.items() if k != "lgsp-caller"}, body),
     )
     assert no_caller.status == 401 and "lgsp-caller" in no_caller.json()["thongBao"]
     uncovered = kinh_te.ask("/tra-cuu", QUESTION, leave_out=("content-digest",))
@@ -153,11 +177,13 @@ def test_requests_that_are_not_the_gateways(kinh_te: AsGateway, province: Any) -
 
 def test_the_address_that_was_signed_must_be_ours(kinh_te: AsGateway) -> None:
     def elsewhere(headers: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
-        request = Message({k: v for k, v in headers.items() if not k.startswith("signature")}, "POST", "https://evil.example/tra-cuu")
+        request = Message(
+            {k: v for k, v in headers.items() if not k.startswith("signature")}, "POST", "https://evil.example/tra-cuu"
+        )
         now = int(time.time())
-        return headers | sign_request(request, kinh_te.identity.signer, created=now, expires=now + 60, nonce="A" * 24) | {
-            "host": "evil.example"
-        }, body
+        return headers | sign_request(
+            request, kinh_te.identity.signer, created=now, expires=now + 60, nonce="A" * 24
+        ) | {"host": "evil.example"}, body
 
     assert kinh_te.ask("/tra-cuu", QUESTION, mutate=elsewhere).status in (400, 401)
 
@@ -186,7 +212,12 @@ def test_a_report_is_taken_in_signed(do_thi: AsGateway) -> None:
 def test_a_report_of_nothing_but_space_is_taken_in_too(do_thi: AsGateway, content: str) -> None:
     """The contract asks for one character, not for a visible one; what it lets through is for the stand-in to take."""
     status, verified, _ = do_thi.tell(REPORT.replace("Ổ gà lớn trước số nhà 25 phố Kim Đồng.", content))
-    assert status == 200 and verified is not None and verified.body is not None and verified.body.findtext("{*}TrangThai") == "01"
+    assert (
+        status == 200
+        and verified is not None
+        and verified.body is not None
+        and verified.body.findtext("{*}TrangThai") == "01"
+    )
 
 
 def test_soap_repeats(do_thi: AsGateway) -> None:
@@ -194,7 +225,9 @@ def test_soap_repeats(do_thi: AsGateway) -> None:
     numbers = [do_thi.tell(transfer=transfer)[1].body.findtext("{*}MaHoSo") for _ in range(2)]  # type: ignore[union-attr]
     assert numbers[0] == numbers[1] != do_thi.tell()[1].body.findtext("{*}MaHoSo")  # type: ignore[union-attr]
     status, verified, _ = do_thi.tell(REPORT.replace("25", "52"), transfer)
-    assert status == 500 and verified is not None and verified.body is not None and verified.body.tag == f"{{{SOAP}}}Fault"
+    assert (
+        status == 500 and verified is not None and verified.body is not None and verified.body.tag == f"{{{SOAP}}}Fault"
+    )
     _, seen = do_thi.control("GET", "/_seen")
     assert seen["records"] == 2 and {"transfer": transfer, "count": 2} in seen["transfers"]
 
@@ -208,7 +241,12 @@ def test_reports_that_cannot_be_taken_in(do_thi: AsGateway) -> None:
         (REPORT, "urn:other"),
     ):
         status, verified, _ = do_thi.tell(body, action=action)
-        assert status == 500 and verified is not None and verified.body is not None and verified.body.findtext("faultcode") == "soap:Client"
+        assert (
+            status == 500
+            and verified is not None
+            and verified.body is not None
+            and verified.body.findtext("faultcode") == "soap:Client"
+        )
 
 
 def test_envelopes_that_are_not_the_gateways(do_thi: AsGateway, province: Any) -> None:
@@ -287,7 +325,9 @@ def test_scripted_faults_soap(do_thi: AsGateway) -> None:
 def test_a_restart_repeats_nothing(province: Any, tmp_path: Any) -> None:
     transfer, numbers = str(uuid.uuid4()), []
     for _ in range(2):
-        for gateway in _started(province, SoapAgency, "do-thi", file=tmp_path / "state.db", fault=ScriptedFault("none")):
+        for gateway in _started(
+            province, SoapAgency, "do-thi", file=tmp_path / "state.db", fault=ScriptedFault("none")
+        ):
             numbers.append(gateway.tell(transfer=transfer)[1].body.findtext("{*}MaHoSo"))  # type: ignore[union-attr]
     assert numbers[0] == numbers[1]
 
@@ -328,19 +368,25 @@ def test_a_stand_in_as_a_program(province: Any, tmp_path: Path, module: str, sys
     command = [
         sys.executable,
         "-m",
-        f"examples.standins.{module}",
+        f"gateway.sandbox.standins.{module}",
         "--identity",
         str(province.identity(system).folder),
         "--ready-file",
         str(ready),
     ]
-    process = subprocess.Popen([*command, "--fault", "500", "--records", str(tmp_path / "seen.db")], cwd=Path(__file__).parents[2])
+    process = subprocess.Popen(
+        [*command, "--fault", "500", "--records", str(tmp_path / "seen.db")], cwd=Path(__file__).parents[2]
+    )
     try:
         until = time.monotonic() + 60
         while not ready.exists() and time.monotonic() < until:
             time.sleep(0.02)
         about = json.loads(ready.read_text())
-        assert about["system"] == system and about["pid"] == process.pid and about["url"] == f"https://localhost:{about['port']}"
+        assert (
+            about["system"] == system
+            and about["pid"] == process.pid
+            and about["url"] == f"https://localhost:{about['port']}"
+        )
         gateway = AsGateway(province, about["url"], system)
         assert gateway.control("GET", "/_seen")[1]["system"] == system
         assert gateway.rest.exchange(gateway.rest.prepare("POST", "/", {}, token="")).status == 500

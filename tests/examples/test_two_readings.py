@@ -12,19 +12,21 @@ import pytest
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from examples.clients import wssec as theirs_soap
-from examples.clients.audit import LogKey, consistent, included, leaf_hash, read_checkpoint
-from examples.clients.errors import WrongAnswer, WrongRequest
-from examples.clients.httpsig import Message, digest_header
-from examples.clients.httpsig import sign_answer as vendor_signs_answer
-from examples.clients.httpsig import sign_request as vendor_signs_request
-from examples.clients.httpsig import verify_answer as vendor_verifies_answer
-from examples.clients.httpsig import verify_request as vendor_verifies_request
-from examples.clients.identity import Identity
-from examples.clients.signing import Verifier
-from examples.clients.wssec import LGSP, SOAP, WSA, BadEnvelope, new_envelope, serialise, sign
-from security import checkpoint, httpsig, merkle, wssec
+from gateway.sample_client import wssec as theirs_soap
+from gateway.sample_client.audit import LogKey, consistent, included, leaf_hash, read_checkpoint
+from gateway.sample_client.errors import WrongAnswer, WrongRequest
+from gateway.sample_client.httpsig import Message, digest_header
+from gateway.sample_client.httpsig import sign_answer as vendor_signs_answer
+from gateway.sample_client.httpsig import sign_request as vendor_signs_request
+from gateway.sample_client.httpsig import verify_answer as vendor_verifies_answer
+from gateway.sample_client.httpsig import verify_request as vendor_verifies_request
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.signing import Verifier
+from gateway.sample_client.wssec import LGSP, SOAP, WSA, BadEnvelope, new_envelope, serialise, sign
+from security import http_signatures
 from security.keys import SigningKey
+from security.transparency import checkpoint, merkle
+from security.wssec import verify
 
 TARGET = "https://localhost:8443/incident-alert/v1/alerts?vung=tr%C3%A0"
 BODY = '{"tieuDe":"Cháy tại Chợ Xanh"}'.encode()
@@ -49,17 +51,25 @@ def asked(identity: Identity, now: int) -> Message:
         "idempotency-key": '"m-1"',
     }
     request = Message(headers, "POST", TARGET)
-    return Message(headers | vendor_signs_request(request, identity.signer, created=now, expires=now + 60, nonce="N" * 24), "POST", TARGET)
+    return Message(
+        headers | vendor_signs_request(request, identity.signer, created=now, expires=now + 60, nonce="N" * 24),
+        "POST",
+        TARGET,
+    )
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_house_accepts_a_vendors_request(identities: Any, system: str) -> None:
     identity, now = identities(system), int(time.time())
     request, key = asked(identity, now), house_key(identity).verify_key()
-    found = httpsig.verify_request(httpsig.HttpRequest("POST", TARGET, request.headers, BODY), lambda key_id: key, now)
+    found = http_signatures.verify_request(
+        http_signatures.HttpRequest("POST", TARGET, request.headers, BODY), lambda key_id: key, now
+    )
     assert found.key.key_id == identity.signer.key_id and found.nonce == "N" * 24
     with pytest.raises(Theirs):
-        httpsig.verify_request(httpsig.HttpRequest("POST", TARGET, request.headers, BODY + b" "), lambda key_id: key, now)
+        http_signatures.verify_request(
+            http_signatures.HttpRequest("POST", TARGET, request.headers, BODY + b" "), lambda key_id: key, now
+        )
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -72,48 +82,66 @@ def test_a_vendor_accepts_the_houses_answer(identities: Any, system: str) -> Non
         "lgsp-receipt": "intent=:AAAA:, outcome=:AAAA:",
         "lgsp-checkpoint": ":AAAA:",
     }
-    headers |= httpsig.sign_response(200, headers, b"{}", request.headers, house_key(gateway), now)
-    assert vendor_verifies_answer(Message(headers, status=200, request=request), b"{}", pinned(gateway), now).key.key_id == "gateway.sign-1"
+    headers |= http_signatures.sign_response(200, headers, b"{}", request.headers, house_key(gateway), now)
+    assert (
+        vendor_verifies_answer(Message(headers, status=200, request=request), b"{}", pinned(gateway), now).key.key_id
+        == "gateway.sign-1"
+    )
     with pytest.raises(WrongAnswer):
         vendor_verifies_answer(Message(headers, status=200, request=request), b"[]", pinned(gateway), now)
     with pytest.raises(WrongAnswer):
-        vendor_verifies_answer(Message(headers | {"lgsp-transfer": "u"}, status=200, request=request), b"{}", pinned(gateway), now)
+        vendor_verifies_answer(
+            Message(headers | {"lgsp-transfer": "u"}, status=200, request=request), b"{}", pinned(gateway), now
+        )
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_provider_accepts_the_houses_call_and_the_house_its_answer(identities: Any, system: str) -> None:
     gateway, provider, now = identities("gateway"), identities(system), int(time.time())
-    headers = {"content-type": "application/json", "idempotency-key": '"t"', "lgsp-transfer": "t", "lgsp-caller": "H14.7/y-te"}
-    headers |= httpsig.sign_request(httpsig.HttpRequest("POST", TARGET, headers, BODY), house_key(gateway), now)
+    headers = {
+        "content-type": "application/json",
+        "idempotency-key": '"t"',
+        "lgsp-transfer": "t",
+        "lgsp-caller": "H14.7/y-te",
+    }
+    headers |= http_signatures.sign_request(
+        http_signatures.HttpRequest("POST", TARGET, headers, BODY), house_key(gateway), now
+    )
     request = Message(headers, "POST", TARGET)
-    assert vendor_verifies_request(request, BODY, pinned(gateway), now, needed=("lgsp-caller", "content-digest")).covered
+    assert vendor_verifies_request(
+        request, BODY, pinned(gateway), now, needed=("lgsp-caller", "content-digest")
+    ).covered
     with pytest.raises(WrongRequest):
         vendor_verifies_request(Message(headers, "POST", TARGET + "x"), BODY, pinned(gateway), now)
     answer = {"content-type": "application/json", "content-digest": digest_header(b"{}")}
     answer |= vendor_signs_answer(Message(answer, status=200, request=request), provider.signer, created=now)
-    assert httpsig.verify_response(200, answer, b"{}", headers, house_key(provider).verify_key(), now)
+    assert http_signatures.verify_response(200, answer, b"{}", headers, house_key(provider).verify_key(), now)
     with pytest.raises(Theirs):
-        httpsig.verify_response(201, answer, b"{}", headers, house_key(provider).verify_key(), now)
+        http_signatures.verify_response(201, answer, b"{}", headers, house_key(provider).verify_key(), now)
 
 
 @pytest.mark.parametrize("system", SOAP_SYSTEMS)
 def test_the_house_accepts_a_vendors_envelope(identities: Any, system: str) -> None:
     identity, now = identities(system), time.time()
-    headers = [("Action", "action", "urn:a"), ("MessageID", "message-id", "urn:uuid:1"), ("To", "to", "https://localhost/")]
+    headers = [
+        ("Action", "action", "urn:a"),
+        ("MessageID", "message-id", "urn:uuid:1"),
+        ("To", "to", "https://localhost/"),
+    ]
     body = etree.fromstring("<a xmlns='urn:x'><b>Trà Lĩnh</b>\n <!-- c --></a>")
     raw = serialise(sign(new_envelope(body), identity.signer, headers=headers, now=now))
     key = house_key(identity).verify_key()
-    found = wssec.verify_envelope(etree.fromstring(raw), {key.thumbprint: key}.get, now)
+    found = verify.verify_envelope(etree.fromstring(raw), {key.thumbprint: key}.get, now)
     assert (found.action, found.message_id, found.to) == ("urn:a", "urn:uuid:1", "https://localhost/")
     with pytest.raises(Theirs):
-        wssec.verify_envelope(etree.fromstring(raw.replace("Lĩnh".encode(), b"Linh")), {key.thumbprint: key}.get, now)
+        verify.verify_envelope(etree.fromstring(raw.replace("Lĩnh".encode(), b"Linh")), {key.thumbprint: key}.get, now)
 
 
 @pytest.mark.parametrize("system", SOAP_SYSTEMS)
 def test_a_vendor_accepts_the_houses_envelope(identities: Any, system: str) -> None:
     gateway, now = identities(system), time.time()
-    blocks = [wssec.caller_block("H14.5", "phan-anh"), wssec.receipt_block("t", [("Intent", b"\1" * 32)], "note")]
-    raw = wssec.sign_envelope(
+    blocks = [verify.caller_block("H14.5", "phan-anh"), verify.receipt_block("t", [("Intent", b"\1" * 32)], "note")]
+    raw = verify.sign_envelope(
         "<x:a xmlns:x=\"urn:x\">Đông Khê</x:a>".encode(), house_key(gateway), now, action="urn:a", message_id="urn:uuid:2", relates_to="urn:uuid:1",
         blocks=blocks,
     )  # fmt: skip
@@ -140,4 +168,6 @@ def test_the_log_is_read_alike(province: Any) -> None:
             assert included(leaf_hash(f"entry {index}".encode()), index, size, proof, tree.root(size))
             assert not included(leaf_hash(b"another"), index, size, proof, tree.root(size))
         for older in range(1, size + 1):
-            assert consistent(older, tree.root(older), size, tree.root(size), merkle.consistency_proof(older, size, tree.at))
+            assert consistent(
+                older, tree.root(older), size, tree.root(size), merkle.consistency_proof(older, size, tree.at)
+            )

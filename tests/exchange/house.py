@@ -15,13 +15,23 @@ from sqlalchemy import Engine, select
 
 from adapters.model import Incoming
 from contracts.base.ids import new_id
-from contracts.compiled import CompiledContract
-from contracts.model import Evidence
+from contracts.canonical.model import Evidence
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import read_json
 from gateway.exchange.exchange import Exchange
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Face, Message, Received, Refused, Requested
-from gateway.journal import tables
+from gateway.exchange.stages import (
+    Addressed,
+    Answered,
+    Authenticated,
+    Authorised,
+    Face,
+    Message,
+    Received,
+    Refused,
+    Requested,
+)
 from gateway.journal.database import lock_of
+from gateway.journal.schema import tables
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
@@ -44,7 +54,9 @@ class PlainDoor:
             for each in addressed.snapshot.systems.values()
             if addressed.snapshot.decide(each.agency, name, operation.name, addressed.received.at).allowed
         )
-        return Authenticated(addressed, caller, None, None, ReplayKey(addressed.received.transfer.encode(), NOW + 300), b"d" * 32, None)
+        return Authenticated(
+            addressed, caller, None, None, ReplayKey(addressed.received.transfer.encode(), NOW + 300), b"d" * 32, None
+        )
 
     def request(self, authenticated: Authenticated) -> Requested:
         operation = authenticated.addressed.operation
@@ -86,14 +98,26 @@ class Gateway:
         forwarder = cast(Any, Provider(sample(compiled, op.answer), resting))
         exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
         received = Received(
-            new_id(int(self.now * 1000)), self.now, Face.REST, "POST", "/x", "https://localhost/x", "", {}, b"{}", None, "127.0.0.1"
+            new_id(int(self.now * 1000)),
+            self.now,
+            Face.REST,
+            "POST",
+            "/x",
+            "https://localhost/x",
+            "",
+            {},
+            b"{}",
+            None,
+            "127.0.0.1",
         )
         addressed = Addressed(received, self.snapshot, compiled, op)
         return asyncio.run(exchange.carry(addressed, PlainDoor(message_id, sample(compiled, op.request))))
 
     def classes(self, transfer: str) -> dict[str, str]:
         with self.engine.connect() as connection:
-            found = connection.execute(select(tables.vault.c.id, tables.vault.c.key_id).where(tables.vault.c.id.startswith(transfer)))
+            found = connection.execute(
+                select(tables.vault.c.id, tables.vault.c.key_id).where(tables.vault.c.id.startswith(transfer))
+            )
             return {id.partition("/")[2]: key.split(".")[1] for id, key in found}
 
     def entries(self, transfer: str) -> dict[str, set[str]]:
@@ -105,7 +129,11 @@ class Gateway:
 
 
 def sample(compiled: CompiledContract, message: str) -> Message:
-    raw = next(each.canonical for each in compiled.samples if each.message == message and each.kind != "csv" and each.kind != "xlsx")
+    raw = next(
+        each.canonical
+        for each in compiled.samples
+        if each.message == message and each.kind != "csv" and each.kind != "xlsx"
+    )
     return cast(Message, read_json(raw))
 
 

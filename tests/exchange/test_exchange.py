@@ -14,8 +14,8 @@ from contracts.base.errors import Ours, Theirs
 from gateway.exchange import entries
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.stages import Face, Received
-from gateway.journal import tables
 from gateway.journal.database import lock_of, migrate, open_engine, writing
+from gateway.journal.schema import tables
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.vault.salting import pack, unpack
@@ -36,11 +36,15 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def exchange_over(journal: Journal, tmp_path: Path) -> Exchange:
     """With all that a refusal needs; nothing is forwarded here."""
     engine = journal._engine
-    return Exchange(journal, Vault(tmp_path / "keys"), cast(Any, None), engine, "door-1", str, lambda: 1_800_000_000.0, 1.0)
+    return Exchange(
+        journal, Vault(tmp_path / "keys"), cast(Any, None), engine, "door-1", str, lambda: 1_800_000_000.0, 1.0
+    )
 
 
 def received() -> Received:
-    return Received("t-1", 1_800_000_000.0, Face.REST, "GET", "/x", "https://localhost/x", "", {}, b"", None, "127.0.0.1")
+    return Received(
+        "t-1", 1_800_000_000.0, Face.REST, "GET", "/x", "https://localhost/x", "", {}, b"", None, "127.0.0.1"
+    )
 
 
 def declare_dead(journal: Journal) -> None:
@@ -60,7 +64,9 @@ def test_a_refusal_is_logged_and_then_told(journal: Journal, tmp_path: Path) -> 
     assert logged(journal) == ["refusal"]
 
 
-def test_a_process_declared_dead_does_not_hand_out_a_receipt_of_what_it_could_not_log(journal: Journal, tmp_path: Path) -> None:
+def test_a_process_declared_dead_does_not_hand_out_a_receipt_of_what_it_could_not_log(
+    journal: Journal, tmp_path: Path
+) -> None:
     exchange, snapshot = exchange_over(journal, tmp_path), Registry(journal._engine).snapshot
     declare_dead(journal)
     told = asyncio.run(exchange.refuse(received(), snapshot, Theirs("message.replayed")))

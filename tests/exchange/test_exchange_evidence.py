@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from gateway.audit import lease as leases
+from gateway.audit.log import lease as leases
 from gateway.exchange.stages import Answered, Refused
 from gateway.journal.database import writing
-from gateway.retention.chore import Retention
+from gateway.keeper.retention.chore import Retention
 from gateway.vault.classes import key_id
 from tests.exchange.house import Gateway, house, operation_of
 from tests.registry.making import NOW
@@ -76,9 +76,14 @@ def test_what_is_dispatched_is_kept_as_long_as_it_waits(gateway: Gateway) -> Non
     waiting = gateway.call("none", contract, operation, "m-1", resting=True)
     done = answered(gateway.call("none", contract, operation, "m-2")).receipt.transfer
     assert isinstance(waiting, Answered) and waiting.queued
-    assert gateway.classes(waiting.receipt.transfer) == gateway.classes(done) == {"request": "open", "canonical": "open"}
+    assert (
+        gateway.classes(waiting.receipt.transfer) == gateway.classes(done) == {"request": "open", "canonical": "open"}
+    )
     with writing(gateway.engine) as connection:
         lease = leases.take(connection, "keeper-1", NOW, seconds=1e9)
     assert lease is not None
     Retention(gateway.engine, None, gateway.vault, lambda: gateway.now).look(lease, gateway.now)
-    assert gateway.classes(done) == {} and gateway.classes(waiting.receipt.transfer) == {"request": "open", "canonical": "open"}
+    assert gateway.classes(done) == {} and gateway.classes(waiting.receipt.transfer) == {
+        "request": "open",
+        "canonical": "open",
+    }

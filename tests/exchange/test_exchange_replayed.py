@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, delete, func, select, update
 
 from gateway.exchange.stages import Answered, Refused
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.journal.write import ReplayKey
 from tests.exchange import house
 from tests.registry.making import NOW
@@ -19,7 +19,9 @@ CONTRACT, OPERATION = "incident-alert/v1", "submitAlert"
 
 @pytest.mark.attack("a signed message again, after its replay key was deleted")
 @pytest.mark.parametrize("change", ["deleted", "altered", "not"])
-def test_a_message_whose_replay_key_is_gone(database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+def test_a_message_whose_replay_key_is_gone(
+    database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
     """One signature gives one key, whenever it comes."""
     monkeypatch.setattr(house, "ReplayKey", lambda _key, until: ReplayKey(b"k" * 32, until))
     with house.house(database, tmp_path) as gateway:

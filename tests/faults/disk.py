@@ -23,13 +23,29 @@ _OF = re.compile(r"(\d+)<((?:\\x[0-9a-f]{2})*)>")
 
 
 def command(trace: Path, *words: str) -> list[str]:
-    return ["strace", "-f", "-qq", "-y", "-xx", "-s", "10000000", "--seccomp-bpf", "-e", f"trace={CALLS}", "-o", str(trace), *words]
+    return [
+        "strace",
+        "-f",
+        "-qq",
+        "-y",
+        "-xx",
+        "-s",
+        "10000000",
+        "--seccomp-bpf",
+        "-e",
+        f"trace={CALLS}",
+        "-o",
+        str(trace),
+        *words,
+    ]
 
 
 def can_trace(folder: Path) -> str | None:
     """Why this machine cannot; None if it can."""
     try:
-        done = subprocess.run(command(folder / "trial", "true"), capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command(folder / "trial", "true"), capture_output=True, text=True, timeout=60, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as trouble:
         return f"strace: {trouble}"
     return None if done.returncode == 0 else f"strace: {done.stderr.strip()[:120]}"

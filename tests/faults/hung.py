@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gateway.app import Listeners, run_door
 from gateway.exchange.exchange import Exchange
+from gateway.processes.door import Listeners, run_door
 from gateway.settings import load
 
 

@@ -25,13 +25,13 @@ from typing import Any
 from sqlalchemy import event
 
 from contracts.base.ids import new_id
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
 from gateway.journal.writer import Journal
-from gateway.keeper import Keeper
+from gateway.keeper.leader import Keeper
 from tests.attacks.audit.insider import ORIGIN, answered, handed_in, sent_on
 
 ROUNDS = 3
@@ -47,7 +47,11 @@ class Steps:
 
     def at(self, what: str) -> None:
         thread = threading.current_thread().name
-        kind = what if what.startswith("checkpoint file") else f"{'door' if thread.startswith('journal') else 'keeper'}: {what}"
+        kind = (
+            what
+            if what.startswith("checkpoint file")
+            else f"{'door' if thread.startswith('journal') else 'keeper'}: {what}"
+        )
         self.seen[kind] += 1
         if what == "COMMIT":
             self.seen[kind + INSIDE] += 1
@@ -164,7 +168,11 @@ def live(job: dict[str, Any]) -> Steps:
     watch(steps, engine)
     lock, name = lock_of(engine), new_id()
     sequencer = Sequencer(
-        engine, lock, LogKey.open(folder / "keys" / "log.key", ORIGIN), CheckpointFile(folder / "log" / "checkpoint"), limit=8
+        engine,
+        lock,
+        LogKey.open(folder / "keys" / "log.key", ORIGIN),
+        CheckpointFile(folder / "log" / "checkpoint"),
+        limit=8,
     )
     processes.register(engine, f"keeper-{name}", "keeper")
     keeper = Keeper(engine, lock, f"keeper-{name}", sequencer)

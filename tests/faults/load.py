@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from examples import messages
-from examples.clients.errors import ClientError
-from examples.clients.identity import Identity
-from examples.clients.rest import AsyncRestClient, RestClient
 from examples.story.exchange import ALERTS, read_feed
 from examples.story.world import World
+from gateway.sample_client.errors import ClientError
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import AsyncRestClient, RestClient
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 
 ALERT = "/incident-alert/v1/alerts"

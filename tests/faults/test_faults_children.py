@@ -19,13 +19,13 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from examples import messages
 from examples.story.exchange import QUESTION
 from examples.story.world import World
 from gateway.commands.demo import demo_settings, world_of
 from gateway.commands.run import ensure_instance
+from gateway.processes.supervisor import RELOADED
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from gateway.supervisor import RELOADED
 from tests.attacks.raw import Told, connect, head, of, read_one
 from tests.faults.load import ALERT, Load, all_in_feed, child, children, gone, rows, until
 from tests.faults.test_kill import start
@@ -66,7 +66,9 @@ class Instance:
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    settings = replace(demo_settings(tmp_path_factory.mktemp("faults") / "data"), body_seconds=1.0, provider_seconds=1.0)
+    settings = replace(
+        demo_settings(tmp_path_factory.mktemp("faults") / "data"), body_seconds=1.0, provider_seconds=1.0
+    )
     ensure_instance(settings, say_progress=False)
     made = Instance(settings)
     yield made
@@ -84,7 +86,10 @@ def test_a_door_is_killed(one: Instance) -> None:
         victim = child(one.pid, "door")
         os.kill(victim, signal.SIGKILL)
         load.wait(SOME)
-        until("a new door", lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count)
+        until(
+            "a new door",
+            lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count,
+        )
     assert victim not in children(one.pid)
     counts = all_in_feed(one.world, load.acknowledged)
     assert set(counts.values()) == {1}
@@ -96,7 +101,9 @@ def test_the_keeper_is_killed(one: Instance) -> None:
         load.wait(SOME)
         os.kill(child(one.pid, "keeper"), signal.SIGKILL)
         load.wait(SOME)
-        report = one.world.rest("phan-anh").call("POST", "/field-report/v1/requests", messages.field_report(area="01273"))
+        report = one.world.rest("phan-anh").call(
+            "POST", "/field-report/v1/requests", messages.field_report(area="01273")
+        )
         assert report.status in (200, 202)
     assert not load.others and not load.unanswered, "doors need no keeper to take messages"
     assert set(all_in_feed(one.world, load.acknowledged, 30.0).values()) == {1}
@@ -123,7 +130,11 @@ def test_the_fork_server_is_killed(one: Instance) -> None:
     until("its end", lambda: gone(server), 15)
     assert one.world.rest("y-te").call("GET", VALUES).ok
     os.kill(victim, signal.SIGKILL)
-    until("a new door", lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count, 60)
+    until(
+        "a new door",
+        lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count,
+        60,
+    )
     after = children(one.pid)
     assert child(one.pid, "forkserver") != server and victim not in after
     assert {*before} - {server, victim} <= {*after}, "nobody else was started anew"
@@ -137,10 +148,18 @@ def test_a_door_cannot_be_started_for_a_while(one: Instance) -> None:
     resource.prlimit(one.pid, resource.RLIMIT_NOFILE, (open_ones - 1, hard))
     os.kill(victim, signal.SIGKILL)
     log = one.settings.data / "kill.log"
-    until("the word of it", lambda: "door-0 could not be started: Too many open files" in log.read_text("utf-8", "replace"), 30)
+    until(
+        "the word of it",
+        lambda: "door-0 could not be started: Too many open files" in log.read_text("utf-8", "replace"),
+        30,
+    )
     assert one.process.poll() is None and victim not in children(one.pid)
     resource.prlimit(one.pid, resource.RLIMIT_NOFILE, (soft, hard))
-    until("a new door", lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count, 60)
+    until(
+        "a new door",
+        lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count,
+        60,
+    )
     until("no descriptor lost", lambda: len(os.listdir(f"/proc/{one.pid}/fd")) == open_ones, 30)
     assert one.world.rest("y-te").call("GET", VALUES).ok
 
@@ -151,7 +170,9 @@ def test_a_reload_whose_end_cannot_be_noted(one: Instance) -> None:
     taken.mkdir()
     before = children(one.pid)
     one.process.send_signal(signal.SIGHUP)
-    until("the word of it", lambda: "what became of the reload cannot be noted" in log.read_text("utf-8", "replace"), 120)
+    until(
+        "the word of it", lambda: "what became of the reload cannot be noted" in log.read_text("utf-8", "replace"), 120
+    )
     taken.rmdir()
     assert one.process.poll() is None and child(one.pid, "door") not in before
     assert one.world.rest("y-te").call("GET", VALUES).ok
@@ -170,7 +191,11 @@ def test_told_to_stop_while_the_fork_server_hangs(one: Instance) -> None:
 def test_a_body_that_does_not_come(one: Instance) -> None:
     """Slowly, or not at all: told after the time for bodies, and the connection ends."""
     identity = one.world.identity("bao-chay")
-    for address, code in ((ALERT, b"body.too-slow"), ("/soap/incident-alert/v1", b"body.too-slow"), ("/oauth/token", b"body.too-slow")):
+    for address, code in (
+        (ALERT, b"body.too-slow"),
+        ("/soap/incident-alert/v1", b"body.too-slow"),
+        ("/oauth/token", b"body.too-slow"),
+    ):
         with connect(identity) as sock:
             began = time.monotonic()
             sock.sendall(head("POST", address, [("content-length", "1000"), ("content-type", "application/json")]))
@@ -199,7 +224,9 @@ def test_a_body_that_does_not_come(one: Instance) -> None:
     ],
 )
 def test_a_provider_does_wrong(one: Instance, kind: str, status: int, codes: set[str]) -> None:
-    one.world.fault("kinh-te", kind, seconds=3.0, count=2 if kind == "close" else 1)  # a dropped question is asked once more at once
+    one.world.fault(
+        "kinh-te", kind, seconds=3.0, count=2 if kind == "close" else 1
+    )  # a dropped question is asked once more at once
     got, code = problem(one.world.rest("y-te").call("GET", VALUES))
     assert got == status and code in codes
     answer = one.world.rest("y-te").call("GET", VALUES)
@@ -258,13 +285,17 @@ def test_told_to_stop_under_load(one: Instance) -> None:
         load.wait(SOME)
         one.process.send_signal(signal.SIGTERM)
         one.process.wait(60)
-        taken = {name for (name,) in rows(one.settings, "select id from transfer where contract like 'incident-alert%'")}
+        taken = {
+            name for (name,) in rows(one.settings, "select id from transfer where contract like 'incident-alert%'")
+        }
         time.sleep(0.3)
     assert set(load.acknowledged.values()) <= taken
     assert not load.others
     mine = {
         transfer
-        for (transfer,) in rows(one.settings, "select id from transfer where state not in ('accepted', 'answered', 'failed', 'dead')")
+        for (transfer,) in rows(
+            one.settings, "select id from transfer where state not in ('accepted', 'answered', 'failed', 'dead')"
+        )
     }
     assert not mine, "nothing is left open"
     one.restart()
@@ -292,6 +323,11 @@ def test_replayed_across_a_restart_that_was_a_crash(one: Instance) -> None:
     other = client.call("POST", ALERT, {**message, "ghiChu": "khác"}, message_id=message_id)
     assert problem(other) == (409, "message.other-body")
     verified = one.world.lgsp(
-        "audit", "verify", "--data", str(one.settings.data), "--vkey", str(one.settings.identities / "bao-chay" / "log.vkey")
+        "audit",
+        "verify",
+        "--data",
+        str(one.settings.data),
+        "--vkey",
+        str(one.settings.identities / "bao-chay" / "log.vkey"),
     )
     assert verified["ok"], verified

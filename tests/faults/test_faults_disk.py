@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from examples import messages
 from examples.story.exchange import QUESTION
 from gateway.commands.demo import demo_settings, running, world_of
+from gateway.sandbox.standins import messages
 from tests.faults.load import Load, all_in_feed, until
 
 pytestmark = pytest.mark.server
@@ -32,7 +32,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         pytest.skip("a disk of its own: needs Linux and the right to mount")
     made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", folder], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if made.returncode:
         pytest.skip(f"a disk of its own: {made.stderr.strip()[:120]}")
@@ -81,4 +84,7 @@ def test_a_full_disk(small_disk: Path) -> None:
         assert not load.unanswered
         assert set(all_in_feed(world, load.acknowledged, 30.0).values()) == {1}
         vkey = str(settings.identities / "bao-chay" / "log.vkey")
-        until("the log verifies", lambda: world.lgsp("audit", "verify", "--data", str(settings.data), "--vkey", vkey)["ok"])
+        until(
+            "the log verifies",
+            lambda: world.lgsp("audit", "verify", "--data", str(settings.data), "--vkey", vkey)["ok"],
+        )

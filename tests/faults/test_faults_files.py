@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from contracts.bundle import catalogue_folders
+from contracts.folder.bundle import catalogue_folders
 from examples.story.exchange import read_feed
 from examples.story.world import World
 from gateway.settings import Settings
@@ -32,7 +32,9 @@ def test_files_dropped_while_the_worker_is_killed(instance: Settings, world: Wor
     shutil.copy(SAMPLES / "chi-tieu-xlsx" / "IndicatorValues.quy-3.xlsx", folder / "bang.xlsx")
     for number in range(FILES):
         part = folder / f"so-lieu-{number}.csv.part"
-        part.write_text(CSV.replace("612,450", f"612,{number:03d}") if number % 4 else "Mã;Giá trị\n1;2\n" + "\n" * number, "utf-8")
+        part.write_text(
+            CSV.replace("612,450", f"612,{number:03d}") if number % 4 else "Mã;Giá trị\n1;2\n" + "\n" * number, "utf-8"
+        )
         part.rename(folder / f"so-lieu-{number}.csv")
     work = folder / "work"
     for _ in range(2):
@@ -48,7 +50,9 @@ def test_files_dropped_while_the_worker_is_killed(instance: Settings, world: Wor
     accepted = {each["transfer"] for each in told if each["result"] == "accepted"}
     events = until("all that was accepted in the feed", lambda: _fed(world, accepted))
     assert Counter(event["id"] for event in events if event["id"] in accepted) == Counter(accepted)
-    assert {str(event["data"]["values"][0]["value"]) for event in events} >= {f"612.{number:03d}" for number in range(FILES) if number % 4}
+    assert {str(event["data"]["values"][0]["value"]) for event in events} >= {
+        f"612.{number:03d}" for number in range(FILES) if number % 4
+    }
     world.wait("everything written has its place in the log", lambda: not rows(instance, "select id from log_pending"))
     refused = {each["transfer"] for each in told if each["result"] == "refused"}
     logged = {transfer for (transfer,) in rows(instance, "select transfer from log_entry where phase = 'refusal'")}

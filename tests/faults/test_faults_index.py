@@ -11,16 +11,16 @@ from random import Random
 import pytest
 from sqlalchemy import func, select
 
-from gateway.audit.index import Indexer, watermark
-from gateway.journal import tables
+from gateway.audit.search.index import Indexer, watermark
 from gateway.journal.database import migrate, open_engine, writing
+from gateway.journal.schema import tables
 from tests.audit import making
 
 pytestmark = pytest.mark.server
 NUMBER = 3_000
 CHILD = """
 import sys
-from gateway.audit.index import Indexer
+from gateway.audit.search.index import Indexer
 from gateway.journal.database import lock_of, open_engine
 engine = open_engine(sys.argv[1])
 indexer = Indexer(engine, lock_of(engine), limit=int(sys.argv[2]))

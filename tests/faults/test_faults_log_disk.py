@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import size_of
-from gateway.audit.logkey import LogKey
-from gateway.journal import processes, tables
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import size_of
+from gateway.audit.log.logkey import LogKey
+from gateway.journal import processes
 from gateway.journal.database import lock_of, migrate, open_engine, writing
-from gateway.keeper import Keeper
+from gateway.journal.schema import tables
+from gateway.keeper.leader import Keeper
 from tests.attacks.audit.insider import Gateway, commit, handed_in
 from tests.faults.test_faults_disk import fill, small_disk
 
@@ -60,7 +61,9 @@ def test_under_the_database(small_disk: Path, tmp_path: Path) -> None:
     note, filler = gateway.note, small_disk / "filler"
     fill(filler)
     sequencer = gateway.sequencer()
-    assert all(refused(lambda: sequencer.run_once(gateway.lease)) for _ in range(3)), "four hundred entries went where there was no room"
+    assert all(refused(lambda: sequencer.run_once(gateway.lease)) for _ in range(3)), (
+        "four hundred entries went where there was no room"
+    )
     assert gateway.note == note, "nothing was said outside that does not stand inside"
     filler.unlink()
     assert counted(gateway) == (6, 400), "all of a run stands, or nothing of it"

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import size_of
-from gateway.journal import tables
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import size_of
 from gateway.journal.database import migrate, open_engine, snapshot, writing
+from gateway.journal.schema import tables
 from tests.attacks.audit.insider import Gateway
 from tests.journal import databases
 from tests.size import FULL
@@ -46,7 +46,9 @@ class Zygote:
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "tests.faults.killed"]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
 
     def live(self, told: Told, **job: Any) -> tuple[int, dict[str, int]]:
         """How it ended, and which steps it went through if it was not killed."""
@@ -86,7 +88,9 @@ def check(gateway: Gateway, told: Told, before: int) -> int:
     phases: dict[str, set[str]] = {}
     for transfer, phase in logged:
         phases.setdefault(transfer, set()).add(phase)
-    assert all(phases.get(id, set()) >= {"intent", "outcome"} for id in told.kept | told.end), "acknowledged, and not in the log"
+    assert all(phases.get(id, set()) >= {"intent", "outcome"} for id in told.kept | told.end), (
+        "acknowledged, and not in the log"
+    )
     assert all("intent" in phases.get(id, set()) for id in told.out), "it left without an intent"
     assert set(states) <= told.tried, "nobody sent this"
     assert told.kept <= set(states)
@@ -136,7 +140,9 @@ def test_killed_at_every_step(zygote: Zygote, tmp_path: Path, kind: str) -> None
             assert ended == 0, (SEED, step, attempt, ended)
     missed = {step for step, _ in targets} - set(killed)
     assert len(missed) <= 2, (SEED, missed)
-    print(f"{kind}: {sum(killed.values())} deaths at {len(killed)} of {len(steps)} steps, {len(told.kept)} kept, seed {SEED}")
+    print(
+        f"{kind}: {sum(killed.values())} deaths at {len(killed)} of {len(steps)} steps, {len(told.kept)} kept, seed {SEED}"
+    )
     ended, _ = zygote.live(told, **job)
     assert ended == 0
     size = check(gateway, told, size)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile, size_of
-from gateway.audit.logkey import LogKey
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile, size_of
+from gateway.audit.log.logkey import LogKey
 from gateway.journal.database import fold_back, migrate, open_engine, writing
 from tests.attacks.audit.insider import ORIGIN, Gateway
 from tests.faults.disk import Disk, can_trace, chosen, command

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from examples.story.world import World
-from gateway.doors.server import bind
+from gateway.doors.http.server import bind
 from gateway.settings import Settings
 from security.keys import thumbprint
 from tests.attacks.raw import connect, head, loaded
@@ -32,7 +32,9 @@ def door(settings: Settings, *how: str, silent: int = SECONDS) -> Iterator[tuple
     listener = bind("127.0.0.1", 0)
     ready, told = os.pipe()
     command = [sys.executable, "-m", "tests.faults.hung", str(settings.data), str(listener.fileno()), str(told), *how]
-    process = subprocess.Popen(command, pass_fds=[listener.fileno(), told], env={**os.environ, "LGSP_SILENT_SECONDS": str(silent)})
+    process = subprocess.Popen(
+        command, pass_fds=[listener.fileno(), told], env={**os.environ, "LGSP_SILENT_SECONDS": str(silent)}
+    )
     os.close(told)
     try:
         with listener:
@@ -76,7 +78,8 @@ def in_hand(settings: Settings, pid: int) -> Any:
 
 def entries(settings: Settings, process: str) -> list[dict[str, Any]]:
     found = rows(
-        settings, "select entry from log_entry where phase = 'taken-up' union all select entry from log_pending where phase = 'taken-up'"
+        settings,
+        "select entry from log_entry where phase = 'taken-up' union all select entry from log_pending where phase = 'taken-up'",
     )
     return [told for (raw,) in found if (told := json.loads(raw))["facts"]["process"] == process]
 
@@ -90,7 +93,9 @@ def searched(world: World, *words: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_door_that_is_killed_names_who_was_in_hand(instance: Settings, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_door_that_is_killed_names_who_was_in_hand(
+    instance: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     identity = loaded(world.identities / "bao-chay")
     with door(instance) as (process, port), half_a_call(world, "bao-chay", port, monkeypatch):
         until("the call in hand", lambda: in_hand(instance, process.pid), 20)
@@ -109,7 +114,11 @@ def test_a_door_that_is_killed_names_who_was_in_hand(instance: Settings, world: 
     until("the end of the register", lambda: not (instance.run / "taken-up" / name).exists())
     (hit,) = until(
         "the index of it",
-        lambda: [each for each in searched(world, "--agency", identity.agency, "--kind", "taken-up") if name in each["detail"]],
+        lambda: [
+            each
+            for each in searched(world, "--agency", identity.agency, "--kind", "taken-up")
+            if name in each["detail"]
+        ],
     )
     assert hit["system"] == "bao-chay" and hit["outcome"] == "failed" and hit["source"] == "127.0.0.1"
     for word in (PATH, str(SIZE), certificate):
@@ -127,7 +136,9 @@ def loaded_certificate(identity: Any) -> bytes:
     return x509.load_pem_x509_certificate((identity.folder / "tls.crt").read_bytes()).public_bytes(Encoding.DER)
 
 
-def test_a_door_whose_loop_hangs_in_c_is_ended_and_says_why(instance: Settings, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_door_whose_loop_hangs_in_c_is_ended_and_says_why(
+    instance: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = instance.data / "demo.log"
     with door(instance, "hang") as (process, port), half_a_call(world, "y-te", port, monkeypatch, whole=True):
         until("the call in hand", lambda: in_hand(instance, process.pid), 20)
@@ -136,26 +147,39 @@ def test_a_door_whose_loop_hangs_in_c_is_ended_and_says_why(instance: Settings, 
     (entry,) = until("the entry", lambda: entries(instance, name))
     assert entry["facts"]["failure"] == "process.silent" and entry["actor"].endswith("/y-te")
     told = until(
-        "the trace", lambda: [line for line in log.read_text("utf-8", "replace").splitlines() if name in line and "hung.py" in line]
+        "the trace",
+        lambda: [line for line in log.read_text("utf-8", "replace").splitlines() if name in line and "hung.py" in line],
     )
     assert "_hang" in told[0]
-    assert rows(instance, f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'") or until(
+    assert rows(
+        instance, f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'"
+    ) or until(
         "the end in the log",
-        lambda: rows(instance, f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'"),
+        lambda: rows(
+            instance, f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'"
+        ),
     )
 
 
-def test_a_door_that_was_taken_for_dead_names_who_was_in_hand(instance: Settings, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_door_that_was_taken_for_dead_names_who_was_in_hand(
+    instance: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It goes on after it was fenced, and ends by itself: it could write no entry any more."""
     with door(instance, silent=0) as (process, port), half_a_call(world, "phan-anh", port, monkeypatch):
         until("the call in hand", lambda: in_hand(instance, process.pid), 20)
         name = of_process(instance, process.pid)
         process.send_signal(signal.SIGSTOP)
-        until("its being fenced", lambda: rows(instance, f"select 1 from process where id = '{name}' and state = 'dead'"))
+        until(
+            "its being fenced", lambda: rows(instance, f"select 1 from process where id = '{name}' and state = 'dead'")
+        )
         process.send_signal(signal.SIGCONT)
         assert process.wait(60) == 0
     (entry,) = until("the entry", lambda: entries(instance, name))
-    assert entry["facts"]["failure"] == "process.died" and entry["actor"].endswith("/phan-anh") and entry["facts"]["seconds"] >= 9
+    assert (
+        entry["facts"]["failure"] == "process.died"
+        and entry["actor"].endswith("/phan-anh")
+        and entry["facts"]["seconds"] >= 9
+    )
 
 
 def test_a_door_that_ends_in_order_leaves_nothing(instance: Settings) -> None:

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.errors import ClientError
-from examples.clients.identity import Identity
-from examples.clients.rest import AsyncRestClient, RestClient
 from examples.story.exchange import ALERTS, read_feed
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
+from gateway.sample_client.errors import ClientError
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import AsyncRestClient, RestClient
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 
 pytestmark = pytest.mark.server
@@ -80,7 +80,9 @@ def kill_all(process: subprocess.Popen[str]) -> None:
     process.wait(60)
 
 
-async def submit(identities: Path, acknowledged: dict[str, str], dispatched: dict[str, str], kill_at: asyncio.Event) -> None:
+async def submit(
+    identities: Path, acknowledged: dict[str, str], dispatched: dict[str, str], kill_at: asyncio.Event
+) -> None:
     """Alerts and reports from many connections; what was acknowledged is remembered by transfer."""
     fire, reports = (RestClient(Identity.load(identities / name)) for name in ("bao-chay", "phan-anh"))
     async with AsyncRestClient(fire, connections=8) as alerts, AsyncRestClient(reports, connections=8) as dispatch:
@@ -90,11 +92,15 @@ async def submit(identities: Path, acknowledged: dict[str, str], dispatched: dic
             try:
                 if number % 2:
                     identifier = f"KILL-{uuid.uuid4()}"
-                    answer = await alerts.call("POST", "/incident-alert/v1/alerts", messages.fire_alarm(identifier=identifier))
+                    answer = await alerts.call(
+                        "POST", "/incident-alert/v1/alerts", messages.fire_alarm(identifier=identifier)
+                    )
                     if answer.ok:
                         acknowledged[identifier] = answer.json()["transfer"]
                 else:
-                    answer = await dispatch.call("POST", "/field-report/v1/requests", messages.field_report(area="01273"))
+                    answer = await dispatch.call(
+                        "POST", "/field-report/v1/requests", messages.field_report(area="01273")
+                    )
                     if answer.ok:
                         dispatched[answer.headers["lgsp-transfer"]] = str(answer.status)
             except (ClientError, OSError, asyncio.CancelledError):
@@ -148,7 +154,9 @@ def test_killed_in_the_middle(place: Path) -> None:
             30.0,
         )
         # An outcome is on disk before it has its index: the log is read once the keeper has sequenced all of it.
-        world.wait("everything written has its place in the log", lambda: not rows(settings, "select id from log_pending"))
+        world.wait(
+            "everything written has its place in the log", lambda: not rows(settings, "select id from log_pending")
+        )
         seen = world.seen("do-thi")
         intents = {transfer for (transfer,) in rows(settings, "select transfer from log_entry where phase = 'intent'")}
         assert {item["transfer"] for item in seen["transfers"]} <= intents
@@ -157,10 +165,19 @@ def test_killed_in_the_middle(place: Path) -> None:
         # What was in flight is in doubt, each by name; since the operation is idempotent it was then sent again.
         doubts = {transfer for (transfer,) in rows(settings, "select transfer from log_entry where phase = 'in-doubt'")}
         assert doubts == forwarding
-        finished = {transfer for (transfer,) in rows(settings, "select transfer from log_entry where phase = 'outcome'")}
+        finished = {
+            transfer for (transfer,) in rows(settings, "select transfer from log_entry where phase = 'outcome'")
+        }
         assert doubts | set(dispatched) | set(acknowledged.values()) <= finished
 
-        verified = world.lgsp("audit", "verify", "--data", str(settings.data), "--vkey", str(settings.identities / "bao-chay" / "log.vkey"))
+        verified = world.lgsp(
+            "audit",
+            "verify",
+            "--data",
+            str(settings.data),
+            "--vkey",
+            str(settings.identities / "bao-chay" / "log.vkey"),
+        )
         assert verified["ok"], verified
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from sqlalchemy import Engine, delete, insert
 
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
+from gateway.audit.log import lease as leases
 from gateway.feeds import read, read_raw
-from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
-from gateway.retention.chore import Retention
+from gateway.journal.schema import tables
+from gateway.keeper.retention.chore import Retention
 from gateway.vault.vault import Vault
 
 FEED = "incident-alert/v1"
@@ -31,12 +31,21 @@ def test_tombstones_stand_in_their_places(database: Engine, tmp_path: Path) -> N
             event = json.dumps({"specversion": "1.0", "id": f"t-{offset}", "source": "urn:x", "type": "y"})
             connection.execute(
                 insert(tables.feed_event).values(
-                    contract=FEED, offset=offset, transfer=f"t-{offset}", event=event, body_ref=body.id, sequenced=NOW + offset
+                    contract=FEED,
+                    offset=offset,
+                    transfer=f"t-{offset}",
+                    event=event,
+                    body_ref=body.id,
+                    sequenced=NOW + offset,
                 )
             )
         connection.execute(delete(tables.vault).where(tables.vault.c.id == "t-7/canonical"))
         lost = vault.seal("t-8", "canonical", b"{}", NOW, "m120")
-        connection.execute(tables.vault.update().where(tables.vault.c.id == "t-8/canonical").values(key_id=lost.key_id, sealed=lost.sealed))
+        connection.execute(
+            tables.vault.update()
+            .where(tables.vault.c.id == "t-8/canonical")
+            .values(key_id=lost.key_id, sealed=lost.sealed)
+        )
         lease = leases.take(connection, "keeper-1", NOW, seconds=1e12)
     assert lease is not None
     (tmp_path / "keys" / f"{lost.key_id}.key").unlink()
@@ -51,6 +60,9 @@ def test_tombstones_stand_in_their_places(database: Engine, tmp_path: Path) -> N
             after = page.next
     assert [int(event["sequence"]) for event in seen] == list(range(1, 9))
     retention = {"tombstone": True, "tombstonereason": "retention", "tombstonetime": rfc3339(LATER)}
-    told = [{name: value for name, value in event.items() if name.startswith("tombstone") or name == "data"} for event in seen]
+    told = [
+        {name: value for name, value in event.items() if name.startswith("tombstone") or name == "data"}
+        for event in seen
+    ]
     gone = {"tombstone": True, "tombstonereason": "lost"}
     assert told == [retention, retention, *({"data": {"number": number}} for number in (3, 4, 5, 6)), gone, gone]

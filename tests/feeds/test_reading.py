@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert
 
 from contracts.base.errors import Theirs
 from gateway.feeds import Page, cursor, read, read_raw
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.vault.vault import Vault
 
 FEED, OTHER = "incident-alert/v1", "indicator/v1"
@@ -28,9 +28,14 @@ def fill(engine: Engine, vault: Vault, number: int, contract: str = FEED) -> Non
         for offset in range(1, number + 1):
             id = f"{contract}-{offset}"
             body = vault.seal(
-                id, "canonical", b'{"value":0.10,"responsible":{"name":"Lan"},"number":%d}' % offset, NOW + 86_400 * (offset // 4)
+                id,
+                "canonical",
+                b'{"value":0.10,"responsible":{"name":"Lan"},"number":%d}' % offset,
+                NOW + 86_400 * (offset // 4),
             )
-            connection.execute(insert(tables.vault).values(id=body.id, key_id=body.key_id, size=body.size, sealed=body.sealed))
+            connection.execute(
+                insert(tables.vault).values(id=body.id, key_id=body.key_id, size=body.size, sealed=body.sealed)
+            )
             event = json.dumps({"specversion": "1.0", "id": id, "source": "urn:x", "type": "y"})
             connection.execute(
                 insert(tables.feed_event).values(
@@ -74,7 +79,14 @@ def test_an_empty_feed_gives_a_cursor_to_go_on_from(database: Engine, vault: Vau
 def test_the_mask_is_applied_to_the_data(database: Engine, vault: Vault) -> None:
     fill(database, vault, 1)
     with database.connect() as connection:
-        page = read(connection, FEED, None, 1, vault=vault, mask=lambda data: {**data, "responsible": {"absent": "not-permitted"}})
+        page = read(
+            connection,
+            FEED,
+            None,
+            1,
+            vault=vault,
+            mask=lambda data: {**data, "responsible": {"absent": "not-permitted"}},
+        )
     assert page.events[0]["data"]["responsible"] == {"absent": "not-permitted"}
 
 
@@ -104,7 +116,9 @@ def test_cursors_come_back(contract: str, offset: int) -> None:
     assert caught.value.code == "feed.bad-cursor"
 
 
-@pytest.mark.parametrize("text", ["x", "é", "MSBh", "=", "MSBpbmNpZGVudC1hbGVydC92MSAtNQ", cursor.encode(FEED, 5) + "=", "A" * 5000])
+@pytest.mark.parametrize(
+    "text", ["x", "é", "MSBh", "=", "MSBpbmNpZGVudC1hbGVydC92MSAtNQ", cursor.encode(FEED, 5) + "=", "A" * 5000]
+)
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(Theirs) as caught:
         cursor.decode(text, FEED)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
 from tests.files.dropping import Place, fresh
 
 _BUNDLES: dict[str, Bundle] = {}

@@ -17,14 +17,14 @@ from typing import Any, cast
 import yaml
 from sqlalchemy import text
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import compile_bundle
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.exchange.exchange import Exchange
-from gateway.files.worker import Files
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.writer import Journal
+from gateway.processes.files import Files
 from gateway.registry import store
-from gateway.registry.document import parse
+from gateway.registry.changes.document import parse
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
@@ -61,7 +61,9 @@ class Place:
         journal = Journal(engine, lock_of(engine), f"files-{self.looks}", kind="files")
         journal.start()
         vault = Vault(self.data / "keys")
-        exchange = Exchange(journal, vault, cast(Any, self.provider), engine, f"files-{self.looks}", str, lambda: self.now[0], 1.0)
+        exchange = Exchange(
+            journal, vault, cast(Any, self.provider), engine, f"files-{self.looks}", str, lambda: self.now[0], 1.0
+        )
         files = Files(engine, registry, exchange, self.settings, lambda: "", monotonic=lambda: self.now[0])
         try:
             yield files
@@ -103,11 +105,17 @@ class Place:
         return sorted(found, key=lambda each: each["transfer"])
 
     def table(self, name: str) -> list[list[str]]:
-        return list(csv.reader(io.StringIO(next(self.drop.rglob(f"*{name}*.report.csv")).read_text("utf-8-sig")), delimiter=";"))
+        return list(
+            csv.reader(io.StringIO(next(self.drop.rglob(f"*{name}*.report.csv")).read_text("utf-8-sig")), delimiter=";")
+        )
 
     def where(self, ending: str = "") -> list[str]:
         """Names of the folders in which files lie that were dropped."""
-        found = [path for path in self.drop.rglob("*") if path.is_file() and ".report." not in path.name and path.name.endswith(ending)]
+        found = [
+            path
+            for path in self.drop.rglob("*")
+            if path.is_file() and ".report." not in path.name and path.name.endswith(ending)
+        ]
         return sorted(path.parent.name for path in found)
 
 
@@ -118,7 +126,9 @@ def edited(**changes: Any) -> str:
     system.update(changes.get("system", {}))
     if "rules" in changes:
         system["endpoint"]["rules"] = changes["rules"]
-    raw["grants"] = [grant for grant in raw["grants"] if grant["id"] != changes.get("without")] + changes.get("grants", [])
+    raw["grants"] = [grant for grant in raw["grants"] if grant["id"] != changes.get("without")] + changes.get(
+        "grants", []
+    )
     for each in raw["grants"]:
         if each["id"] == changes.get("again"):  # given up before: under another edition
             each["edition"] = 2
@@ -153,7 +163,9 @@ def apply(place: Place, text: str, bundle: Bundle | None = None) -> None:
     engine.dispose()
 
 
-def changed(changes: dict[str, tuple[str, str]], added: dict[str, str] | None = None, *, of: str = "indicator") -> Bundle:
+def changed(
+    changes: dict[str, tuple[str, str]], added: dict[str, str] | None = None, *, of: str = "indicator"
+) -> Bundle:
     """The indicator contract (or another) with some of its text replaced, and files added; under a number of its own, since one number is one content."""
     files = dict(Bundle.from_folder(SAMPLES.parents[2] / of / "v1").files)
     files["contract.yaml"] = re.sub(rb"(?m)^(version: \d+\.\d+\.)(\d+)", rb"\g<1>9\2", files["contract.yaml"])

@@ -10,10 +10,10 @@ from sqlalchemy import select, update
 
 from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
-from gateway import recovery
-from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow
+from gateway.keeper import recovery
 from tests.files.dropping import Place, changed, dropped, edited, fresh, grant
 
 REPORTS = """format: csv
@@ -41,7 +41,9 @@ class Provider:
     def queue_row(self, transfer: str, provider: str, body_ref: str, failure: Any, now: float) -> QueueRow:
         return QueueRow(transfer, provider, body_ref, now + 1)
 
-    async def forward(self, snapshot: Any, provider: Any, contract: Any, operation: Any, message: dict[str, Any], **rest: Any) -> Incoming:
+    async def forward(
+        self, snapshot: Any, provider: Any, contract: Any, operation: Any, message: dict[str, Any], **rest: Any
+    ) -> Incoming:
         self.asked.append(message["description"])
         if message["description"] == "KHÔNG NHẬN":
             raise ProviderFailure("provider.refused", acted=Acted.NO, system=provider.id, provider_status=422)
@@ -67,7 +69,9 @@ def test_lines_are_dispatched_and_each_ends_as_its_provider_says(tmp_path: Path)
     place.look()
     (report,) = place.reports()
     assert report["result"] == "partly-accepted" and report["lines"] == {"taken": 2, "refused": 1}
-    assert [(each["line"], each["rule"], each["got"]) for each in report["findings"]] == [(3, "refused", "provider.refused")]
+    assert [(each["line"], each["rule"], each["got"]) for each in report["findings"]] == [
+        (3, "refused", "provider.refused")
+    ]
     states = dict(place.rows("select message_id, state from transfer"))
     assert [states[f"sha256:{report['sha256']}:{line}"] for line in (2, 3, 4)] == ["answered", "failed", "queued"]
     assert place.rows("select count(*) from queue") == [(1,)]
@@ -92,9 +96,13 @@ def test_what_was_being_forwarded_when_the_worker_died_waits_for_the_keeper(tmp_
         place.look()
     place.provider = Provider()
     place.look()
-    assert place.where() == ["work"] and place.provider.asked == [], "nobody knows yet whether the first one was carried out"
+    assert place.where() == ["work"] and place.provider.asked == [], (
+        "nobody knows yet whether the first one was carried out"
+    )
     with writing(open_engine(f"sqlite:///{place.data / 'lgsp.db'}")) as connection:
-        for each in connection.execute(select(tables.process.c.id).where(tables.process.c.state == "ended")).scalars().all():
+        for each in (
+            connection.execute(select(tables.process.c.id).where(tables.process.c.state == "ended")).scalars().all()
+        ):
             connection.execute(update(tables.transfer).where(tables.transfer.c.process == each).values(process="gone"))
         assert recovery.close_open(connection, place.now[0]).queued == 1
     place.look()

@@ -63,14 +63,21 @@ def taken_anew(place: Place) -> None:
     results = {name: each["result"] for name, each in reports.items()}
     assert results == {"tot.csv": "accepted", "mot-phan.csv": "partly-accepted", "hong.csv": "refused"}
     assert [each for each in place.where() if each != "accepted"] == ["refused"] and len(place.reports()) == 3
-    assert reports["tot.csv"]["lines"] == {"taken": 3, "refused": 0} and reports["mot-phan.csv"]["lines"] == {"taken": 1, "refused": 2}
+    assert reports["tot.csv"]["lines"] == {"taken": 3, "refused": 0} and reports["mot-phan.csv"]["lines"] == {
+        "taken": 1,
+        "refused": 2,
+    }
     assert all(each.get("receipt") or each.get("transfers") for each in reports.values())
     values = Counter(str(value) for message in place.fed() for value in message.get("values", [message]))
-    assert sum(values.values()) == 4 and max(values.values()) == 2, "three lines of one file, one of the other, which both have"
+    assert sum(values.values()) == 4 and max(values.values()) == 2, (
+        "three lines of one file, one of the other, which both have"
+    )
     phases = Counter(place.rows("select transfer, phase from log_pending"))
     assert max(phases.values()) == 1
     counts = Counter(phase for _, phase in phases)
-    assert counts["refusal"] == 1 and counts["intent"] == counts["outcome"] == len(place.fed()) and "repeat" not in counts
+    assert (
+        counts["refusal"] == 1 and counts["intent"] == counts["outcome"] == len(place.fed()) and "repeat" not in counts
+    )
 
 
 @pytest.mark.parametrize("kind", ["whole", "lines"])

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from contracts.cells.codec import CellCodec
-from gateway import child
-from gateway.audit.facts import facts_of
+from contracts.codecs.cells.codec import CellCodec
+from gateway.audit.search.facts import facts_of
 from gateway.doctor.files import files as examined
+from gateway.doors.files.in_hand import InHand
 from gateway.doors.health import Vitals, count, metrics
-from gateway.files import worker
-from gateway.files.inhand import InHand
 from gateway.journal.database import open_engine
+from gateway.processes import child
+from gateway.processes import files as worker
 from gateway.settings import save
 from tests.files.dropping import CSV, Place, dropped, edited, fresh
 
@@ -30,7 +30,9 @@ DEADLY = CSV.replace(b"41,07", b"66,66")
 _READ = CellCodec.read_lines
 
 
-def ends(place: Place, look: Callable[[], Any], at: Callable[[], Any] = lambda: os.kill(os.getpid(), signal.SIGKILL)) -> bool:
+def ends(
+    place: Place, look: Callable[[], Any], at: Callable[[], Any] = lambda: os.kill(os.getpid(), signal.SIGKILL)
+) -> bool:
     """Whether a look, in a process of its own, ends when the deadly file is parsed."""
     place.looks, place.now[0] = place.looks + 10, place.now[0] + 1  # what the other process counts is lost
     pid = os.fork()
@@ -64,14 +66,23 @@ def test_a_file_that_ends_the_process_is_set_aside(place: Place) -> None:
     assert not ends(place, place.look), "it is not parsed again"
     assert place.where() == ["accepted", "quarantine"]
     report = next(each for each in place.reports() if each["file"] == "chet.csv")
-    assert report["result"] == "refused" and report["problem"]["code"] == "file.quarantined" and set(report["receipt"]) == {"refusal"}
-    assert set(report["problem"]["messages"]) == {"vi", "en"} and len(list((place.drop / "refused").glob("chet.*.report.*"))) == 2
+    assert (
+        report["result"] == "refused"
+        and report["problem"]["code"] == "file.quarantined"
+        and set(report["receipt"]) == {"refusal"}
+    )
+    assert (
+        set(report["problem"]["messages"]) == {"vi", "en"}
+        and len(list((place.drop / "refused").glob("chet.*.report.*"))) == 2
+    )
     told = place.table("chet")[1]
     assert "2 lần" in told[2] and "2 times" in told[5] and told[3] and told[6]
     notes = [json.loads(entry) for (entry,) in place.rows("select entry from log_pending where phase = 'quarantine'")]
     said = facts_of(notes[0], "-", "quarantine", {})
     assert (said.agency, said.system) == ("H14.4", "so-lieu"), "an officer finds it by whose it is"
-    assert [each["facts"] for each in notes] == [{"system": "so-lieu", "file": "chet.csv", "size": len(DEADLY), "deaths": 2}]
+    assert [each["facts"] for each in notes] == [
+        {"system": "so-lieu", "file": "chet.csv", "size": len(DEADLY), "deaths": 2}
+    ]
     assert notes[0]["transfer"] == report["transfer"]
     for _ in range(3):
         assert place.look() == 0

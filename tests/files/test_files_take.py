@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import update
 
 from contracts.base.errors import Ours
-from contracts.cells.codec import CellCodec
+from contracts.codecs.cells.codec import CellCodec
 from contracts.wire.jsontext import read_json
-from gateway.doors.files import FileDoor
-from gateway.journal import tables
+from gateway.doors.files.door import FileDoor
 from gateway.journal.database import open_engine, writing
+from gateway.journal.schema import tables
 from gateway.vault.salting import unpack
 from gateway.vault.vault import Vault
 from tests.files.dropping import CSV, SAMPLES, XLSX, Place, apply, changed, dropped, edited, fresh, grant
@@ -34,9 +34,14 @@ def test_a_dropped_table_stands_in_the_feed_and_in_the_log(place: Place, name: s
     (report,) = place.reports()
     digest = hashlib.sha256(data).hexdigest()
     ending = name.rpartition("_")[2]
-    assert report["result"] == "accepted" and report["lines"] == {"taken": 3, "refused": 0} and report["sha256"] == digest
+    assert (
+        report["result"] == "accepted" and report["lines"] == {"taken": 3, "refused": 0} and report["sha256"] == digest
+    )
     assert set(report["receipt"]) == {"intent", "outcome"}
-    assert place.where() == ["accepted"] and (place.drop / "accepted" / f"quy-3.{report['transfer']}.{ending}").read_bytes() == data
+    assert (
+        place.where() == ["accepted"]
+        and (place.drop / "accepted" / f"quy-3.{report['transfer']}.{ending}").read_bytes() == data
+    )
     row = "select id, state, caller_system, message_id, grant_id, status from transfer"
     assert place.rows(row) == [(report["transfer"], "accepted", "so-lieu", f"sha256:{digest}", "G-0007", 200)]
     (intent,) = [json.loads(entry) for (entry,) in place.rows("select entry from log_pending where phase = 'intent'")]
@@ -46,7 +51,11 @@ def test_a_dropped_table_stands_in_the_feed_and_in_the_log(place: Place, name: s
         _, evidence = unpack(Vault(place.data / "keys").open(connection, f"{report['transfer']}/request"))
     engine.dispose()
     head, _, body = evidence.partition(b"\r\n\r\n")
-    assert body == data and head.startswith(f"PUT file:/so-lieu/quy-3.{ending} HTTP/1.1".encode()) and b"content-digest: sha-256=:" in head
+    assert (
+        body == data
+        and head.startswith(f"PUT file:/so-lieu/quy-3.{ending} HTTP/1.1".encode())
+        and b"content-digest: sha-256=:" in head
+    )
 
 
 def test_the_same_file_twice_is_one(place: Place) -> None:
@@ -57,15 +66,23 @@ def test_the_same_file_twice_is_one(place: Place) -> None:
     place.look()
     first, second = place.reports()
     assert (first["result"], second["result"]) == ("accepted", "repeated") and second["first"] == first["transfer"]
-    assert len(place.fed()) == 1 and place.phases() == ["intent", "outcome", "repeat"] and place.where() == ["accepted"] * 2
+    assert (
+        len(place.fed()) == 1
+        and place.phases() == ["intent", "outcome", "repeat"]
+        and place.where() == ["accepted"] * 2
+    )
 
 
 def test_good_lines_are_taken_and_bad_ones_reported(place: Place) -> None:
     dropped(place, xau_csv=BAD)
     place.look()
     (report,) = place.reports()
-    assert report["result"] == "partly-accepted" and report["lines"] == {"taken": 1, "refused": 2} and report["found"] == 2
-    assert [(each["line"], each["column"], each["canonical"], each["rule"], each["vi"]) for each in report["findings"]] == [
+    assert (
+        report["result"] == "partly-accepted" and report["lines"] == {"taken": 1, "refused": 2} and report["found"] == 2
+    )
+    assert [
+        (each["line"], each["column"], each["canonical"], each["rule"], each["vi"]) for each in report["findings"]
+    ] == [
         (2, "Mã chỉ tiêu", "values[0].indicator", "code", "mã không có trong danh mục"),
         (5, "Giá trị", "values[2].value", "type", "sai kiểu giá trị"),
     ]
@@ -105,7 +122,9 @@ def test_where_the_contract_says_all_or_nothing_one_bad_line_refuses_the_file(tm
         ("a_csv", b"x" * 100_001, "file.too-large"),
     ],
 )
-def test_what_cannot_be_taken_is_refused_with_a_reason_and_logged(place: Place, name: str, data: bytes, code: str) -> None:
+def test_what_cannot_be_taken_is_refused_with_a_reason_and_logged(
+    place: Place, name: str, data: bytes, code: str
+) -> None:
     dropped(place, **{name: data})
     place.look()
     (report,) = place.reports()
@@ -142,7 +161,9 @@ def test_a_header_that_does_not_fit_is_reported_by_line_and_title(place: Place) 
         (1, "=HYPERLINK(1)", "unknown"),
         (1, "Giá trị", "required"),
     ]
-    assert ["1", "'=HYPERLINK(1)"] in [row[:2] for row in place.table("a.")], "nothing of the sender's is run by whoever opens the report"
+    assert ["1", "'=HYPERLINK(1)"] in [row[:2] for row in place.table("a.")], (
+        "nothing of the sender's is run by whoever opens the report"
+    )
 
 
 def test_without_a_grant_nothing_is_taken_and_with_one_the_same_file_is(place: Place) -> None:
@@ -215,7 +236,9 @@ def test_what_waits_in_work_does_not_hold_up_the_rest(place: Place, monkeypatch:
         assert asyncio.run(files.look()) == 1 and place.where() == ["accepted", "work"]
         logged = place.phases().count("refusal")
         place.now[0] += 1
-        assert asyncio.run(files.look()) == 0 and place.phases().count("refusal") == logged, "it is not tried at each look"
+        assert asyncio.run(files.look()) == 0 and place.phases().count("refusal") == logged, (
+            "it is not tried at each look"
+        )
     place.look()
     assert place.where() == ["accepted", "accepted"] and len(place.fed()) == 2 and place.phases().count("intent") == 2
 
@@ -302,11 +325,15 @@ def test_a_file_with_the_mark_of_something_else_is_carried_under_its_own(place: 
     assert len(place.fed()) == 2 and place.rows("select count(*) from transfer") == [(2,)]
     engine = open_engine(f"sqlite:///{place.data / 'lgsp.db'}")
     with writing(engine) as connection:  # the transfer of somebody else
-        connection.execute(update(tables.transfer).where(tables.transfer.c.id == first["transfer"]).values(caller_system="mot-cua"))
+        connection.execute(
+            update(tables.transfer).where(tables.transfer.c.id == first["transfer"]).values(caller_system="mot-cua")
+        )
     engine.dispose()
     (place.drop / "work" / f"{first['transfer']}~lai.csv").write_bytes(CSV)
     place.look()
-    assert [each["transfer"] for each in place.reports()].count(first["transfer"]) == 1, "nothing of it is told to another system"
+    assert [each["transfer"] for each in place.reports()].count(first["transfer"]) == 1, (
+        "nothing of it is told to another system"
+    )
 
 
 def test_a_quota_counts_files_and_a_repeat_is_told_even_when_it_is_full(place: Place) -> None:
@@ -319,4 +346,7 @@ def test_a_quota_counts_files_and_a_repeat_is_told_even_when_it_is_full(place: P
     place.look()
     assert sorted(each["result"] for each in place.reports()) == ["accepted", "refused", "refused", "repeated"]
     assert {each["problem"]["code"] for each in place.reports() if each["result"] == "refused"} == {"access.quota"}
-    assert place.rows("select grant_id, agency, per, used from quota_use") == [("G-1", "H14.4", "month", 1)] and len(place.fed()) == 1
+    assert (
+        place.rows("select grant_id, agency, per, used from quota_use") == [("G-1", "H14.4", "month", 1)]
+        and len(place.fed()) == 1
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts.base.errors import Ours
-from gateway.audit.gate import Gate, Licence, gate_of
+from gateway.audit.witnessing.admission import AdmissionDeadline, Gate, gate_of
 from gateway.settings import Settings
 from tests.files.dropping import CSV, Place, dropped, fresh
 
@@ -37,7 +37,7 @@ def test_a_dropped_file_waits_unclaimed(place: Place) -> None:
     for _ in range(3):
         assert look(place, gate) == 0
     assert stands(place) == before and place.phases() == [] and place.where() == ["so-lieu"]
-    Licence(place.data / "licence", frozenset({"witnesses"})).extend("witnesses", place.now[0] + 1000)
+    AdmissionDeadline(place.data / "licence", frozenset({"witnesses"})).extend("witnesses", place.now[0] + 1000)
     gate._looked = float("-inf")
     assert look(place, gate) == 1
     assert len(place.fed()) == 1 and place.where() == ["accepted"]

@@ -22,7 +22,7 @@ from contracts.base import jcs
 from contracts.base.ids import new_id
 from gateway.journal.database import migrate, open_engine
 from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
-from security.merkle import leaf_hash
+from security.transparency.merkle import leaf_hash
 
 KINDS = ("sqlite", "postgresql")
 _numbers = itertools.count()
@@ -134,7 +134,13 @@ def downgrade(connection: Connection, to: str) -> None:
 def log_row(transfer: str, phase: str, content: bytes = b"") -> LogRow:
     """An entry in the form that `lgsp audit verify` looks for; phases that no fixed form has are notes."""
     kind = phase.partition("#")[0]
-    value = {"v": 1, "transfer": transfer, "at": "2026-11-25T00:00:00Z", "kind": kind, "content": content.decode() or None}
+    value = {
+        "v": 1,
+        "transfer": transfer,
+        "at": "2026-11-25T00:00:00Z",
+        "kind": kind,
+        "content": content.decode() or None,
+    }
     if kind not in ("intent", "outcome", "refusal", "repeat", "in-doubt"):
         value |= {"kind": "note", "what": kind}
     entry = jcs.encode({name: one for name, one in value.items() if one is not None})
@@ -142,7 +148,12 @@ def log_row(transfer: str, phase: str, content: bytes = b"") -> LogRow:
 
 
 def submission(
-    process: str, *, id: str | None = None, message: str | None = None, key: bytes | None = None, caller: str = "canh-bao"
+    process: str,
+    *,
+    id: str | None = None,
+    message: str | None = None,
+    key: bytes | None = None,
+    caller: str = "canh-bao",
 ) -> Write:
     """An accepted alert: transfer, both entries, body, feed."""
     id = id or new_id()
@@ -157,7 +168,13 @@ def submission(
 
 
 def transfer_row(
-    process: str, *, id: str, message: str | None = None, state: str = "forwarding", caller: str = "phan-anh", idempotent: bool = True
+    process: str,
+    *,
+    id: str,
+    message: str | None = None,
+    state: str = "forwarding",
+    caller: str = "phan-anh",
+    idempotent: bool = True,
 ) -> TransferRow:
     now = time.time()
     return TransferRow(
@@ -192,7 +209,9 @@ def intent(process: str, *, id: str | None = None, idempotent: bool = True) -> W
 
 def outcome(process: str, id: str) -> Write:
     return Write(
-        change=TransferChange(id, "forwarding", process, "answered", finished=time.time(), status=200, answer_ref=f"{id}/answer"),
+        change=TransferChange(
+            id, "forwarding", process, "answered", finished=time.time(), status=200, answer_ref=f"{id}/answer"
+        ),
         log=(log_row(id, "outcome"),),
         vault=(VaultRow(f"{id}/answer", "2026-11-24.standard", 2, b"sealed"),),
     )

@@ -1,11 +1,11 @@
-"""Makes `gateway/journal/schema.json`: how the schema reads in databases that were only ever migrated. `python -m tests.journal.schemas` writes it."""
+"""Makes `gateway/journal/schema/schema.json`: how the schema reads in databases that were only ever migrated. `python -m tests.journal.schemas` writes it."""
 
 import json
 import tempfile
 from importlib import resources
 from pathlib import Path
 
-from gateway.journal.schema import FILE, described
+from gateway.journal.schema.comparison import FILE, described
 from tests.journal import databases
 
 

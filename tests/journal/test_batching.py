@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, select
 
-from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow, ReplayKey, TransferChange, VaultRow, Verdict, Write, Written
 from gateway.journal.writer import Journal
 from tests.journal.databases import log_row, transfer_row
@@ -42,7 +42,11 @@ units = st.builds(
     ),
     st.none() | st.sampled_from(KEYS),
     st.none() | new_transfers | changes,
-    st.lists(st.tuples(st.sampled_from(TRANSFERS), st.sampled_from(["intent", "outcome", "x", "y", "z"])), max_size=2, unique=True),
+    st.lists(
+        st.tuples(st.sampled_from(TRANSFERS), st.sampled_from(["intent", "outcome", "x", "y", "z"])),
+        max_size=2,
+        unique=True,
+    ),
     st.lists(st.sampled_from(["v1", "v2", "v3", "v4", "v5", "v6"]), max_size=1),
     st.none() | st.sampled_from(TRANSFERS),
 )
@@ -62,7 +66,9 @@ class Model:
             return Verdict.REPLAYED
         if (row := unit.transfer) is not None:
             key = (row.caller_system, row.message_id)
-            if row.id in self.transfers or any(key == (one["caller"], one["message"]) for one in self.transfers.values()):
+            if row.id in self.transfers or any(
+                key == (one["caller"], one["message"]) for one in self.transfers.values()
+            ):
                 if unit.replay:
                     self.replay.add(unit.replay.key)
                 return Verdict.DUPLICATE
@@ -70,12 +76,19 @@ class Model:
             standing = self.transfers.get(step.id)
             if standing is None or standing["state"] != step.before or step.process not in (None, standing["process"]):
                 return Verdict.FENCED
-        if any((entry.transfer, entry.phase) in self.log for entry in unit.log) or any(body.id in self.vault for body in unit.vault):
+        if any((entry.transfer, entry.phase) in self.log for entry in unit.log) or any(
+            body.id in self.vault for body in unit.vault
+        ):
             return "error"
         if unit.replay:
             self.replay.add(unit.replay.key)
         if row is not None:
-            self.transfers[row.id] = {"caller": row.caller_system, "message": row.message_id, "state": row.state, "process": row.process}
+            self.transfers[row.id] = {
+                "caller": row.caller_system,
+                "message": row.message_id,
+                "state": row.state,
+                "process": row.process,
+            }
         if step is not None:
             self.transfers[step.id]["state"] = step.state
         self.log |= {(entry.transfer, entry.phase) for entry in unit.log}
@@ -91,7 +104,12 @@ def read(engine: Engine) -> Model:
         return Model(
             set(connection.execute(select(t.replay.c.key)).scalars()),
             {
-                row.id: {"caller": row.caller_system, "message": row.message_id, "state": row.state, "process": row.process}
+                row.id: {
+                    "caller": row.caller_system,
+                    "message": row.message_id,
+                    "state": row.state,
+                    "process": row.process,
+                }
                 for row in connection.execute(select(t.transfer))
             },
             {(row.transfer, row.phase) for row in connection.execute(select(t.log_pending))},

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 from contracts.base.errors import Ours
 from gateway.journal.database import check_revision, fold_back, lock_of, lock_path, migrate, revision, writing
 from gateway.journal.filelock import FileLock
-from gateway.journal.tables import metadata
+from gateway.journal.schema.tables import metadata
 from tests.journal.databases import downgrade, newest
 
 
@@ -61,7 +61,12 @@ def test_a_migration_that_is_killed_is_begun_anew(database: Engine) -> None:
     url = database.url.render_as_string(hide_password=False)
 
     def run(step: int) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", KILLED, url, str(step)], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+        return subprocess.run(
+            [sys.executable, "-c", KILLED, url, str(step)],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
 
     def older() -> None:
         with writing(database) as connection:
@@ -189,7 +194,9 @@ def test_folding_back_keeps_the_write_ahead_log_short(sqlite: Engine) -> None:
         for _ in range(6):
             with writing(sqlite) as connection:
                 connection.execute(
-                    text("INSERT INTO bundle VALUES (hex(randomblob(8)), 'c', hex(randomblob(8)), randomblob(8000000), NULL)")
+                    text(
+                        "INSERT INTO bundle VALUES (hex(randomblob(8)), 'c', hex(randomblob(8)), randomblob(8000000), NULL)"
+                    )
                 )
             fold_back(sqlite)
         assert file.stat().st_size < 3 * 8_200_000

@@ -38,7 +38,9 @@ journal.stop()
 
 
 def start(url: str, process: str, number: int, tasks: int) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-c", WRITER, url, process, str(number), str(tasks)], cwd=ROOT, stdout=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, url, process, str(number), str(tasks)], cwd=ROOT, stdout=subprocess.PIPE
+    )
 
 
 def url_of(engine: Engine) -> str:
@@ -61,7 +63,9 @@ def test_four_writers_at_once(database: Engine) -> None:
         assert connection.execute(text("SELECT count(*) FROM feed_pending")).scalar() == 800
     for process in {*turns}:
         own = [place for place, each in enumerate(turns) if each == process]
-        assert max(after - before for before, after in pairwise(own)) < 400, "nobody waits while the others write all that they have"
+        assert max(after - before for before, after in pairwise(own)) < 400, (
+            "nobody waits while the others write all that they have"
+        )
 
 
 def test_what_a_killed_process_acknowledged_is_there_and_whole(database: Engine) -> None:

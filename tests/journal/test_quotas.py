@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text
 
-from gateway.journal import tables
 from gateway.journal.batch import one_by_one
 from gateway.journal.database import lock_of
 from gateway.journal.readback import Promised
+from gateway.journal.schema import tables
 from gateway.journal.statements import Statements
 from gateway.journal.write import QuotaUse, ReplayKey, Verdict, Write, Written
 from gateway.journal.writer import Journal
@@ -51,7 +51,13 @@ def test_so_many_and_no_more(database: Engine, journal: Journal) -> None:
     verdicts = [journal.commit_blocking(call()).verdict for _ in range(7)]
     assert verdicts == [Verdict.COMMITTED] * 5 + [Verdict.FULL] * 2
     assert used(database) == {FIVE[:4]: 5}
-    assert [count(database, name) for name in ("transfer", "replay", "log_pending", "vault", "feed_pending")] == [5, 5, 10, 5, 5]
+    assert [count(database, name) for name in ("transfer", "replay", "log_pending", "vault", "feed_pending")] == [
+        5,
+        5,
+        10,
+        5,
+        5,
+    ]
 
 
 def test_a_full_quota_refuses_its_own_rows_and_never_its_batch(database: Engine, journal: Journal) -> None:
@@ -90,11 +96,16 @@ def test_what_is_refused_can_come_again_in_the_next_window(database: Engine, jou
     refused = call(one, message="m-2", key=b"k" * 32)
     assert journal.commit_blocking(refused).verdict is Verdict.FULL
     later = refused._replace(quota=(one._replace(begins=one.begins + 60),))
-    assert journal.commit_blocking(later).verdict is Verdict.COMMITTED, "nothing of it was written, its replay key neither"
+    assert journal.commit_blocking(later).verdict is Verdict.COMMITTED, (
+        "nothing of it was written, its replay key neither"
+    )
 
 
 def test_reading_counts_too_without_a_transfer(database: Engine, journal: Journal) -> None:
-    reads = [Write(replay=ReplayKey(bytes([n]) * 32, 9e9), log=(log_row(f"n{n}", "feed-read"),), quota=(FIVE,)) for n in range(7)]
+    reads = [
+        Write(replay=ReplayKey(bytes([n]) * 32, 9e9), log=(log_row(f"n{n}", "feed-read"),), quota=(FIVE,))
+        for n in range(7)
+    ]
     assert [journal.commit_blocking(each).verdict for each in reads] == [Verdict.COMMITTED] * 5 + [Verdict.FULL] * 2
     assert count(database, "log_pending") == 5 == count(database, "replay")
 

@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import Engine, select
 
 from contracts.base.ids import new_id
-from gateway import recovery
-from gateway.doors.takenup import TRANSFER, TakenUp
+from gateway.doors.http.taken_up import TRANSFER, TakenUp
 from gateway.exchange import entries
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, migrate, open_engine, writing
-from gateway.journal.takenup import NOWHERE, SLOTS, Left, Register, left_behind
+from gateway.journal.schema import tables
+from gateway.journal.taken_up import NOWHERE, SLOTS, Left, Register, left_behind
+from gateway.keeper import recovery
 
 PATH = "/incident-alert/v1/alerts"
 
@@ -48,7 +48,10 @@ def killed_with(folder: Path, *paths: str, transfer: str | None = None) -> list[
 def logged(engine: Engine) -> list[dict[str, Any]]:
     with engine.connect() as connection:
         return [
-            json.loads(raw) for raw in connection.execute(select(tables.log_pending.c.entry).order_by(tables.log_pending.c.id)).scalars()
+            json.loads(raw)
+            for raw in connection.execute(
+                select(tables.log_pending.c.entry).order_by(tables.log_pending.c.id)
+            ).scalars()
         ]
 
 
@@ -139,7 +142,13 @@ class _Journal:
 
 
 def _scope(path: str = PATH) -> dict[str, Any]:
-    return {"path": path, "method": "POST", "headers": [(b"content-length", b"12")], "client": ("192.0.2.7", 1), "extensions": {}}
+    return {
+        "path": path,
+        "method": "POST",
+        "headers": [(b"content-length", b"12")],
+        "client": ("192.0.2.7", 1),
+        "extensions": {},
+    }
 
 
 def test_calls_of_a_fenced_door_stay_noted(tmp_path: Path) -> None:

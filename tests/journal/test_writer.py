@@ -12,8 +12,8 @@ from sqlalchemy import Engine, select, text, update
 
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
-from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow, ReplayKey, TransferChange, Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import intent, log_row, outcome, submission, transfer_row
@@ -33,7 +33,9 @@ def count(engine: Engine, table: str) -> int:
 
 
 def counts(engine: Engine) -> dict[str, int]:
-    return {name: count(engine, name) for name in ("transfer", "replay", "log_pending", "vault", "feed_pending", "queue")}
+    return {
+        name: count(engine, name) for name in ("transfer", "replay", "log_pending", "vault", "feed_pending", "queue")
+    }
 
 
 def test_a_unit_is_written_whole(database: Engine, journal: Journal) -> None:
@@ -89,7 +91,9 @@ def test_a_fenced_step_takes_its_replay_key_back(database: Engine, journal: Jour
 def test_put_aside_taken_up_and_settled(database: Engine, journal: Journal) -> None:
     """The queue's row follows the steps, and a new owner may end the transfer."""
     id = new_id()
-    first = Write(transfer=transfer_row("door-1", id=id, state="queued"), queue=QueueRow(id, "do-thi", f"{id}/canonical", 1.0))
+    first = Write(
+        transfer=transfer_row("door-1", id=id, state="queued"), queue=QueueRow(id, "do-thi", f"{id}/canonical", 1.0)
+    )
     journal.commit_blocking(first)
     up = Write(change=TransferChange(id, "queued", None, "forwarding", owner="keeper-1"))
     assert journal.commit_blocking(up).verdict is Verdict.COMMITTED
@@ -100,7 +104,13 @@ def test_put_aside_taken_up_and_settled(database: Engine, journal: Journal) -> N
     assert journal.commit_blocking(back).verdict is Verdict.COMMITTED
     with database.connect() as connection:
         row = connection.execute(select(tables.queue)).one()
-        assert (row.state, row.tries, row.next_at, row.epoch, row.last_failure) == ("waiting", 1, 9.0, None, "provider.down")
+        assert (row.state, row.tries, row.next_at, row.epoch, row.last_failure) == (
+            "waiting",
+            1,
+            9.0,
+            None,
+            "provider.down",
+        )
         assert connection.execute(select(tables.transfer.c.process)).scalar() == "keeper-1"
 
 
@@ -114,7 +124,9 @@ def test_one_poisonous_row_fails_only_its_unit(database: Engine, journal: Journa
         return await asyncio.gather(*[journal.commit(unit) for unit in units], return_exceptions=True)
 
     results = asyncio.run(many())
-    assert [isinstance(one, Ours) and one.code for one in results] == [False] * 5 + ["journal.row-refused"] * 2 + [False] * 5
+    assert [isinstance(one, Ours) and one.code for one in results] == [False] * 5 + ["journal.row-refused"] * 2 + [
+        False
+    ] * 5
     assert counts(database)["transfer"] == 10 and counts(database)["replay"] == 10
 
 
@@ -177,7 +189,10 @@ def test_stopping_writes_what_waits_then_refuses(database: Engine) -> None:
     journal.start()
     units = [submission("door-1") for _ in range(200)]
     results: list[Verdict] = []
-    threads = [threading.Thread(target=lambda unit=unit: results.append(journal.commit_blocking(unit).verdict)) for unit in units]
+    threads = [
+        threading.Thread(target=lambda unit=unit: results.append(journal.commit_blocking(unit).verdict))
+        for unit in units
+    ]
     for thread in threads:
         thread.start()
     while journal.waiting == 0 and len(results) < 200:
@@ -218,12 +233,16 @@ def test_a_full_disk_refuses_the_batch_and_the_writer_goes_on(sqlite: Engine) ->
     cursor: sqlite3.Cursor = journal._cursor  # type: ignore[assignment]
     cursor.execute(f"PRAGMA max_page_count = {pages + 3}")
 
-    big = submission("door-1")._replace(vault=tuple(submission("door-1").vault[0]._replace(sealed=bytes(400_000)) for _ in range(1)))
+    big = submission("door-1")._replace(
+        vault=tuple(submission("door-1").vault[0]._replace(sealed=bytes(400_000)) for _ in range(1))
+    )
     with pytest.raises(Ours) as caught:
         journal.commit_blocking(big)
     assert caught.value.code == "journal.unavailable"
     assert counts(sqlite)["transfer"] == 1
-    assert journal.commit_blocking(submission("door-1")).verdict is Verdict.COMMITTED  # on a new connection, with room again
+    assert (
+        journal.commit_blocking(submission("door-1")).verdict is Verdict.COMMITTED
+    )  # on a new connection, with room again
     journal.stop()
 
 
@@ -264,7 +283,9 @@ def test_a_connection_lost_during_commit_is_cleared_up(database: Engine, stood: 
     journal.stop()
 
 
-def test_a_commit_that_stood_unknown_to_its_callers_fences_the_process(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_that_stood_unknown_to_its_callers_fences_the_process(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if database.dialect.name == "sqlite":
         pytest.skip("there is no connection to lose")
     monkeypatch.setattr("gateway.journal.writer._RECONNECT_SECONDS", 0.0)
@@ -287,7 +308,9 @@ def test_a_lost_connection_is_made_again(database: Engine) -> None:
     journal.commit_blocking(Write())
     with database.connect() as connection:
         connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()")
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
         )
     with pytest.raises(Ours) as caught:
         journal.commit_blocking(submission("door-1"))

@@ -19,13 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Ours
-from gateway.atrest import PLAIN, AtRest, is_protected
-from gateway.audit.logkey import LogKey
+from gateway.audit.log.logkey import LogKey
 from gateway.commands import keys as command
 from gateway.doctor.files import key_files
-from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import NAMES, Keyring
+from gateway.journal.schema import tables
+from gateway.keys.key_encryption import PLAIN, AtRest, is_protected
+from gateway.keys.keyring import NAMES, Keyring
 from gateway.sandbox.instance import make_instance
 from gateway.settings import BadSetting, Settings, load
 from gateway.vault.vault import Vault
@@ -102,7 +102,9 @@ def test_an_instance_made_with_a_secret_opens_with_it_alone(tmp_path: Path) -> N
         Keyring(replace(settings, secret_file=str(other))).signing_key()
 
 
-def test_an_instance_is_converted_and_a_conversion_cut_short_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_instance_is_converted_and_a_conversion_cut_short_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = made(tmp_path, None)
     body = put_body(settings)
     opens(settings, body)
@@ -182,7 +184,9 @@ def test_without_systemd_there_is_no_credential_and_no_file_of_its_name_is_taken
 
 
 @given(st.binary(max_size=100), st.binary(min_size=32, max_size=40), st.integers(0, 10_000))
-def test_what_is_sealed_is_read_back_under_its_own_name_and_unchanged_only(plain: bytes, secret: bytes, at: int) -> None:
+def test_what_is_sealed_is_read_back_under_its_own_name_and_unchanged_only(
+    plain: bytes, secret: bytes, at: int
+) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -216,7 +220,9 @@ def test_a_stolen_key_is_not_withdrawn_for_later(tmp_path: Path, capsys: pytest.
     assert Keyring(settings).current("sign").key_id == before
 
 
-def test_files_that_others_left_among_the_keys_do_not_stop_a_rotation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_that_others_left_among_the_keys_do_not_stop_a_rotation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A copy that somebody made, and what a rotation that was killed had written: neither is used, and no number comes twice."""
     settings = made(tmp_path, None)
     for name in ("sign-old.key", "sign-2024.key.bak", "sign-2.key"):

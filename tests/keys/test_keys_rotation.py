@@ -19,20 +19,20 @@ import pytest
 from cryptography import x509
 
 import gateway.client
-from examples import messages
-from examples.clients.errors import ClientError
-from examples.clients.identity import Identity
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient
-from examples.clients.transport import Transport
 from examples.story.exchange import ALERTS
 from examples.story.world import World
 from gateway.client import Client
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import _alone
-from gateway.keyring import NAMES
+from gateway.keys.keyring import NAMES
+from gateway.processes.supervisor import PID
+from gateway.sample_client.errors import ClientError
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sample_client.transport import Transport
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from gateway.supervisor import PID
 from tests.attacks.conftest import QUESTION, rows
 from tests.faults.load import until
 
@@ -42,7 +42,9 @@ pytestmark = pytest.mark.server
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     folder = tmp_path_factory.mktemp("rotation")
-    (folder / "secret").write_bytes(secrets.token_bytes(32))  # so that all of it is shown with keys that are protected at rest
+    (folder / "secret").write_bytes(
+        secrets.token_bytes(32)
+    )  # so that all of it is shown with keys that are protected at rest
     made = replace(demo_settings(folder / "data"), doors=1, secret_file=str(folder / "secret"))
     with running(made):
         yield made
@@ -61,9 +63,13 @@ class Callers:
         self.held: dict[str, int] = {}
         self.lost: list[str] = []
         self.clients: list[RestClient | SoapClient] = []
-        rest, asks, soap, dossiers = (Identity.load(settings.identities / name) for name in ("bao-chay", "y-te", "canh-bao", "mot-cua"))
+        rest, asks, soap, dossiers = (
+            Identity.load(settings.identities / name) for name in ("bao-chay", "y-te", "canh-bao", "mot-cua")
+        )
         kinds = {
-            "alert by REST": self._rest(rest, lambda client: client.call("POST", "/incident-alert/v1/alerts", messages.fire_alarm())),
+            "alert by REST": self._rest(
+                rest, lambda client: client.call("POST", "/incident-alert/v1/alerts", messages.fire_alarm())
+            ),
             "question to a provider": self._rest(asks, lambda client: client.call("GET", QUESTION)),
             "alert by SOAP": self._soap(soap),
             "dossier, encrypted for the first key": self._rest(dossiers, _dossier),
@@ -115,7 +121,9 @@ def _dossier(client: RestClient) -> Any:
 def published(world: World) -> dict[str, list[dict[str, Any]]]:
     """As a stranger reads it: no certificate, no signature."""
     identity = world.identity("y-te")
-    answer = Transport(identity.gateway, identity.client_context(with_certificate=False), 10.0).send("GET", "/keys", {}, b"")
+    answer = Transport(identity.gateway, identity.client_context(with_certificate=False), 10.0).send(
+        "GET", "/keys", {}, b""
+    )
     assert answer.status == 200 and "max-age" in answer.headers["cache-control"]
     found: dict[str, list[dict[str, Any]]] = json.loads(answer.body)
     return found
@@ -145,7 +153,9 @@ def test_every_key_is_replaced_and_not_one_call_is_lost(settings: Settings, worl
         assert client.identity.keys.by_id(key_id), "the new key was learnt by the old one's authority"
     peer = ssl.get_server_certificate(("127.0.0.1", settings.exchange_port))
     served = x509.load_pem_x509_certificate(peer.encode())
-    assert served in [x509.load_pem_x509_certificate(each["certificate"].encode()) for each in after["tls"] if each["current"]]
+    assert served in [
+        x509.load_pem_x509_certificate(each["certificate"].encode()) for each in after["tls"] if each["current"]
+    ]
     told = world.lgsp("keys", "show", "--data", str(settings.data))["keys"]
     assert [each["key"] for each in told if each["name"] == "sign"] == [True, False], "the old private key is gone"
 
@@ -174,7 +184,9 @@ def test_a_key_in_wrong_hands_is_believed_no_more(settings: Settings, world: Wor
     assert client.call("GET", QUESTION, token=RestClient(world.identity("y-te")).token()).ok
 
 
-def test_the_client_kit_goes_on_from_the_keys_that_it_was_given(settings: Settings, world: World, tmp_path: Path) -> None:
+def test_the_client_kit_goes_on_from_the_keys_that_it_was_given(
+    settings: Settings, world: World, tmp_path: Path
+) -> None:
     """Its folder pins the first keys; the gateway has replaced both, and withdraws one more while the kit holds a token signed by it."""
     with (
         Client(gateway.client.Identity.load(settings.identities / "y-te"), state=tmp_path / "y-te") as asks,
@@ -195,7 +207,9 @@ def test_a_new_process_that_does_not_come_up_leaves_the_old_ones(settings: Setti
     file.write_text(kept + "\nno_such_setting: 1\n", "utf-8")
     try:
         os.kill(int((settings.run / "supervisor.pid").read_text()), signal.SIGHUP)
-        told = until("the reload is given up", lambda: json.loads((settings.run / "reload.json").read_text("utf-8"))["trouble"])
+        told = until(
+            "the reload is given up", lambda: json.loads((settings.run / "reload.json").read_text("utf-8"))["trouble"]
+        )
         assert "did not come up" in told
         assert RestClient(world.identity("y-te")).call("GET", QUESTION).ok
     finally:

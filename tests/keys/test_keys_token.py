@@ -16,19 +16,23 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from contracts.base.errors import Ours, Theirs
-from examples import messages
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient
 from examples.story.exchange import ALERTS
-from gateway import hardware
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
+from gateway.keys import hardware
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings, save
-from security import authority
 from security.keys import RSA_PKCS1, RSA_PSS, SigningKey
+from security.pki import authority
 from tests.attacks.conftest import QUESTION
 
-MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib64/libsofthsm2.so")
+MODULES = (
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib64/libsofthsm2.so",
+)
 PIN = secrets.token_hex(4)
 
 
@@ -42,7 +46,9 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
     folder = tmp_path_factory.mktemp("softhsm")
     (folder / "tokens").mkdir()
-    (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n")
+    (folder / "softhsm2.conf").write_text(
+        f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n"
+    )
     before = os.environ.get("SOFTHSM2_CONF")
     os.environ["SOFTHSM2_CONF"] = str(folder / "softhsm2.conf")
     command = [program, "--init-token", "--free", "--label", "lgsp", "--pin", PIN, "--so-pin", secrets.token_hex(4)]

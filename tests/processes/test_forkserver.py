@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from gateway import forkserver
-from gateway.forkserver import Forked, ForkServer
-from gateway.supervisor import CATALOGUE, MODULES
+from gateway.processes import forkserver
+from gateway.processes.forkserver import Forked, ForkServer
+from gateway.processes.supervisor import CATALOGUE, MODULES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forked children fall to the supervisor on Linux alone")
 
@@ -29,9 +29,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from contracts.base.ids import new_id
 from contracts.base.randomness import random_bytes
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import alive
-from gateway.forkserver import serve
+from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.compiled.contract import alive
+from gateway.processes.forkserver import serve
 
 random_bytes(16)  # something is drawn before the first fork
 loaded = lambda: [sorted(os.listdir(f"/proc/{os.getppid()}/{kind}")) for kind in ("task", "fd")]
@@ -65,7 +65,10 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServ
         words = arguments[1:] if arguments[0] == forkserver.COMMAND else ["", *arguments]
         assert arguments[0] == forkserver.COMMAND, "a fresh interpreter was not asked for"
         return subprocess.Popen(
-            [sys.executable, str(script), *words], pass_fds=descriptors, cwd=Path.cwd(), env={**os.environ, "PYTHONPATH": "."}
+            [sys.executable, str(script), *words],
+            pass_fds=descriptors,
+            cwd=Path.cwd(),
+            env={**os.environ, "PYTHONPATH": "."},
         )
 
     monkeypatch.setattr(forkserver, "start", start)
@@ -114,7 +117,9 @@ def test_a_child_has_the_code_and_nothing_else(server: ForkServer) -> None:
     child, told = telling(server, more=(mark, aside))
     assert set(MODULES) <= set(told["modules"]) and told["compiled"] and all(told["compiled"]) and told["threads"] == 1
     listing = 1  # the descriptor of the listing itself
-    assert {mark, aside} <= set(told["descriptors"]) and len(told["descriptors"]) == 3 + 3 + listing, told["descriptors"]
+    assert {mark, aside} <= set(told["descriptors"]) and len(told["descriptors"]) == 3 + 3 + listing, told[
+        "descriptors"
+    ]
     os.close(mark), os.close(aside)
     status = Path(f"/proc/{pid_of(server)}/status").read_text("ascii")
     assert "\nThreads:\t1\n" in status, "a thread would not be there in a child, with the locks that it holds"
@@ -187,7 +192,7 @@ def test_few_open_files_are_enough(most: int) -> None:
     """The numbers that a child's descriptors have here are there, too, however low the limit; nothing needs a higher one for a while."""
     script = f"""
 import os, resource
-from gateway.forkserver import Forked, ForkServer
+from gateway.processes.forkserver import Forked, ForkServer
 resource.setrlimit(resource.RLIMIT_NOFILE, ({most}, {most}))
 server, pipes = ForkServer(["json"]), [os.pipe() for _ in range(5)]
 child = server.fork(["--version"], [end for pipe in pipes for end in pipe])
@@ -202,7 +207,7 @@ def test_where_no_process_can_begin_it_is_said_and_nobody_is_left() -> None:
     script = """
 import os, resource, sys
 from gateway import forkserver
-from gateway.forkserver import COMMAND, ForkServer
+from gateway.processes.forkserver import COMMAND, ForkServer
 
 def poor():
     if os.getuid() == 0:
@@ -235,7 +240,9 @@ except OSError:
         file = Path(folder, "poor.py")
         file.write_text(script, "utf-8")
         Path(folder).chmod(0o755)
-        done = subprocess.run([sys.executable, file], env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, file], env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True, timeout=120
+        )
     assert done.returncode == 0 and done.stdout.endswith("said\n") and "Traceback" not in done.stderr, done.stderr
 
 
@@ -262,7 +269,7 @@ def test_code_that_does_not_load_is_told_by_whoever_runs_it() -> None:
 
 def test_it_ends_with_the_supervisor(tmp_path: Path) -> None:
     script = (
-        "from gateway.forkserver import ForkServer; import os, time; s = ForkServer(['json']); s.fork(['--version'], ()).wait(60);"
+        "from gateway.processes.forkserver import ForkServer; import os, time; s = ForkServer(['json']); s.fork(['--version'], ()).wait(60);"
         " print(s._server.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as supervisor:

@@ -11,7 +11,11 @@ LACKING = "fcntl", "resource", "uvloop", "setproctitle", "pwd", "grp"  # what Wi
 RUN = "import runpy, sys; sys.modules.update(dict.fromkeys({lacking!r})); sys.argv[1:] = {words!r}; runpy.run_module('gateway', run_name='__main__')"
 
 
-@pytest.mark.parametrize("words", [["--version"], ["client", "--help"], ["agent", "--help"], ["client", "show", "nobody"]])
+@pytest.mark.parametrize(
+    "words", [["--version"], ["client", "--help"], ["agent", "--help"], ["client", "show", "nobody"]]
+)
 def test_it_loads_without_what_windows_lacks(words: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-c", RUN.format(lacking=LACKING, words=words)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN.format(lacking=LACKING, words=words)], capture_output=True, text=True, timeout=60
+    )
     assert "Traceback" not in done.stderr and done.returncode == (2 if "nobody" in words else 0), done.stderr

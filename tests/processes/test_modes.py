@@ -45,5 +45,7 @@ def test_the_shared_instance_too(instance: Settings) -> None:
     """It was started with the umask of whoever runs the tests. Dropped files keep the modes of whoever dropped them; documents in `run/` are of other tests."""
     found = loose(instance)
     assert not {
-        place: mode for place, mode in found.items() if not place.startswith("drops/") and not place.endswith((".log", ".part", ".yaml"))
+        place: mode
+        for place, mode in found.items()
+        if not place.startswith("drops/") and not place.endswith((".log", ".part", ".yaml"))
     }

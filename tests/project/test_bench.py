@@ -26,7 +26,9 @@ def test_a_door_is_small_and_soon_there() -> None:
     starts = [each.first_answer / each.loading for each in (measured, door.measure(1), door.measure(1))]
     assert statistics.median(starts) <= 2.5, f"a door does more at its start than to load what it needs: {starts}"
     assert measured.memory_mib <= 150
-    assert measured.memory_mib - measured.memory_at_start <= (40 if FULL else 25), "memory grows with the number of exchanges"
+    assert measured.memory_mib - measured.memory_at_start <= (40 if FULL else 25), (
+        "memory grows with the number of exchanges"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,9 @@ def test_the_secured_exchange_is_measured_against_the_plain_stack(measured_row: 
 
 
 @pytest.mark.server
-@pytest.mark.xfail(reason="the goal of 4 x the plain stack is not reached yet: docs/bench.md says where the time goes", strict=True)
+@pytest.mark.xfail(
+    reason="the goal of 4 x the plain stack is not reached yet: docs/bench.md says where the time goes", strict=True
+)
 def test_the_secured_exchange_beats_the_plain_stack_four_times(measured_row: dict[str, Any]) -> None:
     """The goal as it was set. Strict: the day that it is reached this fails, and the mark goes."""
     assert measured_row["against"]["plain"] >= 4

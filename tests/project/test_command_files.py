@@ -14,16 +14,18 @@ import pytest
 from sqlalchemy import select
 
 from gateway import cli
-from gateway.child import PlainTraces
 from gateway.commands import identities
-from gateway.journal import tables
 from gateway.journal.database import open_engine
+from gateway.journal.schema import tables
+from gateway.processes.child import PlainTraces
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
-from security.authority import make_request, new_private
+from security.pki.authority import make_request, new_private
 
 
-def test_a_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     taken = tmp_path / "khóa"
     taken.write_text("a file where a folder is wanted")
     monkeypatch.setattr(sys, "argv", ["lgsp", "client", "keygen", "y-te", "--out", str(taken), "--json"])
@@ -37,13 +39,20 @@ def test_a_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_no_key_is_enrolled_whose_certificate_could_not_be_handed_out(tmp_path: Path) -> None:
     settings = Settings(tmp_path / "data", kind="sandbox")
-    make_instance(settings, dict.fromkeys(("mot-cua", "do-thi", "kinh-te", "truong-ha"), "https://localhost:1"), time.time(), province=True)
+    make_instance(
+        settings,
+        dict.fromkeys(("mot-cua", "do-thi", "kinh-te", "truong-ha"), "https://localhost:1"),
+        time.time(),
+        province=True,
+    )
     request = tmp_path / "tls.csr"
     request.write_bytes(make_request("y-te", new_private()))
 
     def enrolled() -> int:
         with open_engine(settings.database_url).connect() as connection:
-            return len(connection.execute(select(tables.system_key.c.key_id).where(tables.system_key.c.system == "y-te")).all())
+            return len(
+                connection.execute(select(tables.system_key.c.key_id).where(tables.system_key.c.system == "y-te")).all()
+            )
 
     before = enrolled()
     with pytest.raises(IsADirectoryError):
@@ -67,6 +76,8 @@ def test_every_letter_is_told_where_a_terminal_or_a_pipe_has_not_all_of_them(tmp
 
 def test_a_message_in_the_log_of_a_process_is_one_line() -> None:
     """A file that was dropped may bear any name, and would write lines of its own into the log, or into the terminal of whoever reads it."""
-    record = logging.LogRecord("lgsp.files", logging.INFO, "", 0, "%s: taken", ("phản ánh\n2026-11-25 CRITICAL\x1b[2J\u202e.csv",), None)
+    record = logging.LogRecord(
+        "lgsp.files", logging.INFO, "", 0, "%s: taken", ("phản ánh\n2026-11-25 CRITICAL\x1b[2J\u202e.csv",), None
+    )
     told = PlainTraces("%(levelname)s %(message)s").format(record)
     assert told == "INFO phản ánh\\u000a2026-11-25 CRITICAL\\u001b[2J\\u202e.csv: taken"

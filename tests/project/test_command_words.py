@@ -13,14 +13,22 @@ VIETNAMESE = re.compile("[àáảãạăằắẳẵặâầấẩẫậđèé�
 FILES = sorted([*(ROOT / "gateway/cli").glob("*.py"), *(ROOT / "gateway/commands").glob("*.py")])
 
 
-HANDED_ON = ("failed", "content", "_usage", "_unclear", "tell")  # say what they are given: a failure's words, or those of their callers
+HANDED_ON = (
+    "failed",
+    "content",
+    "_usage",
+    "_unclear",
+    "tell",
+)  # say what they are given: a failure's words, or those of their callers
 
 
 def calls() -> Iterator[tuple[str, list[str], str, str, str]]:
     """Where, exit codes, code, what, next of every `fail(...)`; `{}` stands for what is filled in."""
     for path in FILES:
         module = ast.parse(path.read_text("utf-8"))
-        functions = [each for each in ast.walk(module) if isinstance(each, ast.FunctionDef) and each.name not in HANDED_ON]
+        functions = [
+            each for each in ast.walk(module) if isinstance(each, ast.FunctionDef) and each.name not in HANDED_ON
+        ]
         for function in functions:
             for node in ast.walk(function):
                 if not isinstance(node, ast.Call):
@@ -28,7 +36,9 @@ def calls() -> Iterator[tuple[str, list[str], str, str, str]]:
                 called = ast.unparse(node.func)
                 if called == "fail":
                     code, name, what, then = node.args[:4]
-                    ends = re.findall(r"Exit\.(\w+)", " ".join(map(ast.unparse, [code, *_assigned(code, function, module)])))
+                    ends = re.findall(
+                        r"Exit\.(\w+)", " ".join(map(ast.unparse, [code, *_assigned(code, function, module)]))
+                    )
                 elif called == "_usage":
                     ends, (name, what, then) = ["USAGE"], node.args[:3]
                 elif called == "_unclear":
@@ -39,10 +49,19 @@ def calls() -> Iterator[tuple[str, list[str], str, str, str]]:
                         ast.Name("_COLUMNS", lineno=node.lineno),
                     )
                 elif called == "given.content":
-                    ends, name, what, then = ["USAGE"], ast.Constant("no-file"), ast.Constant("ở / at given.content"), node.args[1]
+                    ends, name, what, then = (
+                        ["USAGE"],
+                        ast.Constant("no-file"),
+                        ast.Constant("ở / at given.content"),
+                        node.args[1],
+                    )
                 else:
                     continue
-                yield f"{path.name}:{node.lineno}", ends, *(_text(each, function, module) for each in (name, what, then))
+                yield (
+                    f"{path.name}:{node.lineno}",
+                    ends,
+                    *(_text(each, function, module) for each in (name, what, then)),
+                )
 
 
 def _assigned(node: ast.expr, function: ast.FunctionDef, module: ast.Module) -> list[ast.expr]:
@@ -65,7 +84,10 @@ def _text(node: ast.expr, function: ast.FunctionDef, module: ast.Module) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
-        return "".join(_text(each.value if isinstance(each, ast.FormattedValue) else each, function, module) for each in node.values)
+        return "".join(
+            _text(each.value if isinstance(each, ast.FormattedValue) else each, function, module)
+            for each in node.values
+        )
     if isinstance(node, ast.IfExp):
         return f"{_text(node.body, function, module)}{_text(node.orelse, function, module)}"
     return next((_text(each, function, module) for each in _assigned(node, function, module)), "{}")

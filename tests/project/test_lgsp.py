@@ -14,7 +14,24 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ("sh", "dirname", "readlink", "cmp", "cut", "cksum", "grep", "tail", "cp", "mv", "rm", "mkdir", "cat", "sleep", "chmod", "touch")
+TOOLS = (
+    "sh",
+    "dirname",
+    "readlink",
+    "cmp",
+    "cut",
+    "cksum",
+    "grep",
+    "tail",
+    "cp",
+    "mv",
+    "rm",
+    "mkdir",
+    "cat",
+    "sleep",
+    "chmod",
+    "touch",
+)
 
 # Stands for any Python: has a version, makes "environments" that hold itself, "installs" by noting it, "runs" by saying how it was called.
 PYTHON = """#!/bin/sh
@@ -41,9 +58,17 @@ class Checkout:
     def run(
         self, *arguments: str, cwd: Path | None = None, before: tuple[str, ...] = (), **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        env = {"PATH": str(self.bin), "HOME": str(self.home), "NOTES": str(self.notes), "LANG": "C.UTF-8", **environment}
+        env = {
+            "PATH": str(self.bin),
+            "HOME": str(self.home),
+            "NOTES": str(self.notes),
+            "LANG": "C.UTF-8",
+            **environment,
+        }
         command = [*before, str(self.folder / "lgsp"), *arguments]
-        return subprocess.run(command, cwd=cwd or self.home, env=env, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            command, cwd=cwd or self.home, env=env, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+        )
 
     def noted(self, what: str) -> int:
         return self.notes.read_text("utf-8").count(what)
@@ -119,11 +144,15 @@ def test_a_changed_lock_makes_it_anew_and_the_test_lock_goes_on_top(checkout: Ch
 def test_two_at_once_make_it_once(checkout: Checkout) -> None:
     env = {"PATH": str(checkout.bin), "HOME": str(checkout.home), "NOTES": str(checkout.notes), "PRETEND_SLOW": "0.7"}
     both = [
-        subprocess.Popen([str(checkout.folder / "lgsp"), "up"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [str(checkout.folder / "lgsp"), "up"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
     said = [process.communicate(timeout=60) for process in both]
-    assert all(process.returncode == 0 and "-m gateway up" in out for process, (out, _) in zip(both, said, strict=True)), said
+    assert all(
+        process.returncode == 0 and "-m gateway up" in out for process, (out, _) in zip(both, said, strict=True)
+    ), said
     assert checkout.noted("made ") == 1 and checkout.noted("installed") == 1
     assert sum("waiting" in err for _, err in said) == 1
 
@@ -138,7 +167,11 @@ def test_a_folder_that_it_did_not_make_is_never_removed(checkout: Checkout, held
     (checkout.home / "mine").mkdir()
     (checkout.home / "mine" / held).write_text("dear", "utf-8")
     got = checkout.run("up", LGSP_VENV="mine")
-    assert got.returncode == 3 and "không phải do lgsp tạo" in got.stderr and "name another place with LGSP_VENV" in got.stderr
+    assert (
+        got.returncode == 3
+        and "không phải do lgsp tạo" in got.stderr
+        and "name another place with LGSP_VENV" in got.stderr
+    )
     assert (checkout.home / "mine" / held).read_text("utf-8") == "dear" and checkout.noted("made ") == 0
     (checkout.home / "mine" / held).unlink()
     assert checkout.run("up", LGSP_VENV="mine").returncode == 0
@@ -161,7 +194,10 @@ def test_a_checkout_of_somebody_else_is_left_alone(checkout: Checkout) -> None:
 
 @pytest.mark.parametrize(
     ("pretended", "words"),
-    [("PRETEND_OLD", ("Không tìm thấy Python 3.11", "No Python 3.11 or newer")), ("PRETEND_BARE", ("python3-venv", "thiếu mô-đun venv"))],
+    [
+        ("PRETEND_OLD", ("Không tìm thấy Python 3.11", "No Python 3.11 or newer")),
+        ("PRETEND_BARE", ("python3-venv", "thiếu mô-đun venv")),
+    ],
 )
 def test_without_a_fit_python_it_says_what_to_do(checkout: Checkout, pretended: str, words: tuple[str, ...]) -> None:
     got = checkout.run("up", **{pretended: "yes"})

@@ -51,9 +51,18 @@ def test_the_drawing_of_the_states_is_made_from_the_table() -> None:
 def test_no_text_names_a_command_that_there_is_not() -> None:
     top: Any = typer.main.get_command(app)
     within = {name: set(getattr(found, "commands", {})) for name, found in top.commands.items()}
-    texts = [path for room in ("gateway", "contracts", "adapters", "security", "examples") for path in (ROOT / room).rglob("*.py")]
+    texts = [
+        path
+        for room in ("gateway", "contracts", "adapters", "security", "examples")
+        for path in (ROOT / room).rglob("*.py")
+    ]
     texts += [*DOCS.rglob("*.md"), *ROOT.glob("README*.md"), *(ROOT / "openapi").glob("*.yaml")]
     for path in texts:
-        for first, second in re.findall(r"(?:`|--|: |[/(] ?)lgsp ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+(?:-[a-z]+)*))?", path.read_text("utf-8")):
-            assert first in {*within, "test", "and"}, (path, first)  # `./lgsp test` is the checkout's own, "and" is prose
+        for first, second in re.findall(
+            r"(?:`|--|: |[/(] ?)lgsp ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+(?:-[a-z]+)*))?", path.read_text("utf-8")
+        ):
+            assert first in {*within, "test", "and"}, (
+                path,
+                first,
+            )  # `./lgsp test` is the checkout's own, "and" is prose
             assert not second or not within.get(first) or second in within[first], (path, first, second)

@@ -17,8 +17,8 @@ import pytest
 import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
+from gateway.processes.supervisor import Supervisor
 from gateway.settings import Settings
-from gateway.supervisor import Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("gateway", "adapters", "contracts", "security", "examples", "bench")
@@ -28,7 +28,16 @@ CODE = sorted(path for package in (*PACKAGES, "tests", "deploy") for path in (RO
 def _tracked() -> list[Path]:
     """The files of the project: git's list in a clone, else all that stands there (an unpacked archive)."""
     if (ROOT / ".git").exists() and shutil.which("git"):
-        command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        command = [
+            "git",
+            "-c",
+            f"safe.directory={ROOT}",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ]
         names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
         return [ROOT / name for name in names if name and (ROOT / name).is_file()]
     return [path for path in ROOT.rglob("*") if path.is_file() and not {".venv", "__pycache__"} & set(path.parts)]
@@ -61,7 +70,9 @@ def test_nothing_of_a_machine_and_no_secret_in_the_tree() -> None:
         "a registry's host": re.compile("pypi" + r"\.org|python" + "hosted|registry" + r"\.npmjs|deb" + r"\.debian"),
         "a path of one machine": re.compile("/(?:" + "work|home|root|Users)/" + r"[a-z._]"),
         # in backquotes it is named, as where the guide says what a drafted contract leaves to people
-        "something left open": re.compile(r"(?<!`)\b(?:" + "TO" + "DO|FIX" + "ME|X" + r"XX)\b|raise Not" + "ImplementedError"),
+        "something left open": re.compile(
+            r"(?<!`)\b(?:" + "TO" + "DO|FIX" + "ME|X" + r"XX)\b|raise Not" + "ImplementedError"
+        ),
     }
     found = [
         f"{name}:{text.count(chr(10), 0, hit.start()) + 1}: {what}: {hit.group()}"
@@ -79,7 +90,11 @@ def test_locks_pin_everything_by_hash_and_name_no_index(name: str) -> None:
     assert not re.search(r"^-", text, re.M), "options belong to whoever installs"
     entries = [entry for entry in text.replace("\\\n", " ").splitlines() if entry.strip()]
     assert len(entries) > 40
-    loose = [entry for entry in entries if not re.match(r"[a-z0-9._-]+(\[[a-z,]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", entry)]
+    loose = [
+        entry
+        for entry in entries
+        if not re.match(r"[a-z0-9._-]+(\[[a-z,]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", entry)
+    ]
     assert not loose
 
 
@@ -103,7 +118,8 @@ def _imported(folders: tuple[str, ...]) -> set[str]:
                     roots.add(node.module.partition(".")[0])
     by_import = packages_distributions()
     return {
-        by_import.get(root, [root])[0].lower().replace("_", "-") for root in roots - set(sys.stdlib_module_names) - {*PACKAGES, "tests"}
+        by_import.get(root, [root])[0].lower().replace("_", "-")
+        for root in roots - set(sys.stdlib_module_names) - {*PACKAGES, "tests"}
     }
 
 
@@ -136,10 +152,18 @@ def test_whoever_runs_it_waits_as_long_as_the_supervisor_does_before_killing(tmp
         lines = (ROOT / "deploy" / name).read_text("utf-8").splitlines()
         unit = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
         program, *words = unit["ExecStart"].split()
-        assert program.endswith("/bin/lgsp") and unit["StateDirectory"] in unit["ExecStart"] and unit["User"] == unit["StateDirectory"]
+        assert (
+            program.endswith("/bin/lgsp")
+            and unit["StateDirectory"] in unit["ExecStart"]
+            and unit["User"] == unit["StateDirectory"]
+        )
         asked = list(takewhile(lambda word: not word.startswith("-"), words))
-        helped = subprocess.run([sys.executable, "-m", "gateway", *asked, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
-        assert helped.returncode == 0 and all(word in helped.stdout for word in words if word.startswith("--")), helped.stderr
+        helped = subprocess.run(
+            [sys.executable, "-m", "gateway", *asked, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+        assert helped.returncode == 0 and all(word in helped.stdout for word in words if word.startswith("--")), (
+            helped.stderr
+        )
         assert name != "lgsp.service" or (int(unit["TimeoutStopSec"]) > patience and unit["KillMode"] == "mixed")
 
 

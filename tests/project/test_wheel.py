@@ -16,7 +16,11 @@ PACKAGES = ("gateway", "adapters", "contracts", "security", "openapi", "examples
 
 
 def _pip(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments],
+        check=True,
+        capture_output=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,11 @@ def test_what_was_installed_works_from_any_folder(wheel: Path, tmp_path: Path) -
     }
     code = "import sys, gateway; from gateway.client import Client; from gateway.cli import main; assert sys.argv.pop(1) in gateway.__file__; main()"
     ran = subprocess.run(
-        [sys.executable, "-c", code, str(place), "contract", "check", "--json"], cwd=anywhere, env=env, capture_output=True, text=True
+        [sys.executable, "-c", code, str(place), "contract", "check", "--json"],
+        cwd=anywhere,
+        env=env,
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert json.loads(ran.stdout)["ok"] is True

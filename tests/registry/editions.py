@@ -11,11 +11,11 @@ from pathlib import Path
 import yaml
 from sqlalchemy import Connection, Engine, delete, select, update
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import compile_bundle
-from gateway.journal import tables
-from gateway.registry.publish import Publication, publish
-from gateway.registry.sealing import Seal, changing
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
+from gateway.journal.schema import tables
+from gateway.registry.changes.publish import Publication, publish
+from gateway.registry.seals.sealing import Seal, changing
 
 NAME = "indicator/v1"
 NOTE = '"note": {"type": "string", "title": "Ghi chú", "maxLength": 2000},'

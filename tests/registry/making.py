@@ -11,14 +11,15 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, Engine
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.journal.database import migrate, open_engine, writing
-from gateway.registry import granting, officers, store
-from gateway.registry.document import Document, parse
-from security.approvals import approve, public_pem
-from security.authority import Authority, issue_signing, issue_tls, make_issuer, make_root, new_private, private_pem
+from gateway.registry import store
+from gateway.registry.changes import granting, officers
+from gateway.registry.changes.document import Document, parse
+from security.grants.approvals import approve, public_pem
 from security.keys import SigningKey, load_certificate, thumbprint
+from security.pki.authority import Authority, issue_signing, issue_tls, make_issuer, make_root, new_private, private_pem
 
 NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
 NOWHERE = "https://localhost:1"
@@ -96,7 +97,9 @@ def approve_all(connection: Connection, now: float = NOW) -> None:
     """Both officers sign every grant that they have not signed yet."""
     for grant in granting.grants(connection, officers.officers(connection)):
         for name in OFFICERS.keys() - set(grant.approved_by):
-            granting.approve_grant(connection, grant.id, name, approve(grant.canonical(), name, private_pem(OFFICERS[name])), now)
+            granting.approve_grant(
+                connection, grant.id, name, approve(grant.canonical(), name, private_pem(OFFICERS[name])), now
+            )
     store.raise_revision(connection)
 
 

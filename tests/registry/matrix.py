@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from gateway.registry import matrix
+from gateway.registry.changes import matrix
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from tests.registry.making import NOW, filled, new_database, province
 

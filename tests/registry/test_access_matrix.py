@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import read_json
-from gateway.registry import matrix
+from gateway.registry.changes import matrix
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Snapshot
-from security.grants import Reason
+from security.grants.grants import Reason
 from tests.registry.making import NOW
 from tests.registry.matrix import AGAIN, FILE, sandbox, written
 
@@ -25,17 +25,24 @@ def snapshot() -> Snapshot:
 
 
 def test_the_matrix_is_the_one_that_was_reviewed(snapshot: Snapshot) -> None:
-    assert written(snapshot) == FILE.read_text("utf-8"), f"the grants come to something else: look at it, then `{AGAIN}`"
+    assert written(snapshot) == FILE.read_text("utf-8"), (
+        f"the grants come to something else: look at it, then `{AGAIN}`"
+    )
 
 
 def test_default_deny_over_the_whole_matrix(snapshot: Snapshot) -> None:
     """Whatever no row of the province names is refused, for every agency, contract and operation; an agency that is not registered gets nothing."""
     named = {
-        (code, grant.contract, operation) for code in snapshot.agencies for grant in snapshot.grants(code) for operation in grant.operations
+        (code, grant.contract, operation)
+        for code in snapshot.agencies
+        for grant in snapshot.grants(code)
+        for operation in grant.operations
     }
     cells = list(matrix.matrix(snapshot, NOW))
     assert {(each.agency, each.contract, each.operation) for each in cells if each.decision.allowed} == named
-    assert len(cells) == len(snapshot.agencies) * sum(len(matrix.operations(each)) for each in snapshot.contracts.values())
+    assert len(cells) == len(snapshot.agencies) * sum(
+        len(matrix.operations(each)) for each in snapshot.contracts.values()
+    )
     for each in cells:
         assert snapshot.decide("H99", each.contract, each.operation, NOW).reason is Reason.NO_GRANT
         assert not snapshot.decide(each.agency, each.contract, each.operation, 0.0).allowed, "before any grant began"
@@ -60,12 +67,24 @@ def test_masks_show_what_the_matrix_says_and_nothing_else(snapshot: Snapshot) ->
     assert looked > 50
 
 
-FIELDS = ["*", "!responsible", "!value", "!responsible.phone", "responsible", "responsible.name", "value", "note", "updated"]
+FIELDS = [
+    "*",
+    "!responsible",
+    "!value",
+    "!responsible.phone",
+    "responsible",
+    "responsible.name",
+    "value",
+    "note",
+    "updated",
+]
 views = st.lists(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=4).map(tuple), min_size=1, max_size=3)
 
 
 @given(views, st.randoms())
-def test_several_grants_show_what_one_of_them_shows(snapshot: Snapshot, views: list[tuple[str, ...]], random: Random) -> None:
+def test_several_grants_show_what_one_of_them_shows(
+    snapshot: Snapshot, views: list[tuple[str, ...]], random: Random
+) -> None:
     """Over random lists of fields: seen by all together is what is seen by one of them, and what the matrix says; order means nothing."""
     contract = snapshot.contracts["indicator/v1"]
 

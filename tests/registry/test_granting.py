@@ -14,16 +14,17 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from sqlalchemy import Connection, Engine, select, text, update
 
 from contracts.base.errors import Theirs, Words
-from gateway.journal import tables
 from gateway.journal.database import migrate, writing
-from gateway.registry import granting, notices, store
-from gateway.registry.document import parse
-from gateway.registry.officers import officers
+from gateway.journal.schema import tables
+from gateway.registry import store
+from gateway.registry.changes import granting, notices
+from gateway.registry.changes.document import parse
+from gateway.registry.changes.officers import officers
 from gateway.registry.records import Change
 from gateway.registry.snapshot import Snapshot, load_snapshot
-from security.approvals import approve, public_pem
-from security.authority import private_pem
-from security.grants import Reason, digest
+from security.grants.approvals import approve, public_pem
+from security.grants.grants import Reason, digest
+from security.pki.authority import private_pem
 from tests.registry.making import ENDPOINTS, NOW, OFFICERS, PROVINCE, contracts, filled, province
 
 FIRST, SECOND = OFFICERS
@@ -103,7 +104,13 @@ def test_a_changed_grant_has_lost_its_approvals_for_good(database: Engine) -> No
 
 @pytest.mark.parametrize(
     "body",
-    [{"fields": ["*"]}, {"agency": "H14.21"}, {"quota": {"calls": 9, "per": "day"}}, {"purpose": "khác"}, {"contract": "field-report/v1"}],
+    [
+        {"fields": ["*"]},
+        {"agency": "H14.21"},
+        {"quota": {"calls": 9, "per": "day"}},
+        {"purpose": "khác"},
+        {"contract": "field-report/v1"},
+    ],
 )
 def test_a_row_that_was_changed_in_the_database_holds_no_longer(database: Engine, body: dict[str, Any]) -> None:
     filled(database, province(), [])
@@ -131,8 +138,12 @@ def test_two_names_typed_into_a_document_approve_nothing(database: Engine) -> No
         raw["officers"].append(third())
         grant = grant_of(raw, "G-0006")
         grant["fields"] = ["*"]
-        proposal = next(each for each in parse(yaml.safe_dump(raw), contracts(), ENDPOINTS).grants if each.grant.id == "G-0006")
-        grant["approvals"] = [{"officer": "can-bo-3", "signature": approve(proposal.grant.canonical(), "can-bo-3", private_pem(THIRD))}]
+        proposal = next(
+            each for each in parse(yaml.safe_dump(raw), contracts(), ENDPOINTS).grants if each.grant.id == "G-0006"
+        )
+        grant["approvals"] = [
+            {"officer": "can-bo-3", "signature": approve(proposal.grant.canonical(), "can-bo-3", private_pem(THIRD))}
+        ]
 
     with pytest.raises(Theirs) as caught:
         apply(database, own_officer)
@@ -146,9 +157,12 @@ def test_a_document_may_carry_signatures(database: Engine) -> None:
     def wider(raw: dict[str, Any]) -> None:
         grant = grant_of(raw, "G-0006")
         grant["fields"] = ["*"]
-        proposal = next(each for each in parse(yaml.safe_dump(raw), contracts(), ENDPOINTS).grants if each.grant.id == "G-0006")
+        proposal = next(
+            each for each in parse(yaml.safe_dump(raw), contracts(), ENDPOINTS).grants if each.grant.id == "G-0006"
+        )
         grant["approvals"] = [
-            {"officer": name, "signature": approve(proposal.grant.canonical(), name, private_pem(key))} for name, key in OFFICERS.items()
+            {"officer": name, "signature": approve(proposal.grant.canonical(), name, private_pem(key))}
+            for name, key in OFFICERS.items()
         ]
 
     changes = apply(database, wider)
@@ -174,7 +188,9 @@ def test_only_officers_make_officers(database: Engine) -> None:
             assert caught.value.code == code
         for number, name in enumerate(OFFICERS):
             assert officers(connection)["can-bo-3"].state == "proposed", number
-            granting.approve_officer(connection, "can-bo-3", name, approve(content, name, private_pem(OFFICERS[name])), NOW)
+            granting.approve_officer(
+                connection, "can-bo-3", name, approve(content, name, private_pem(OFFICERS[name])), NOW
+            )
         assert officers(connection)["can-bo-3"].state == "active"
 
 
@@ -191,7 +207,9 @@ def test_who_leaves_leaves_for_good(database: Engine) -> None:
     assert snapshot_of(database).decide(*GETS).allowed, "what was signed in office stands"
     assert apply(database, lambda raw: None) == [], "listed again is not in office again"
     assert apply(database, revoked) == [Change("officer", FIRST, "revoked", ("state",))]
-    assert snapshot_of(database).decide(*GETS).reason is Reason.NOT_APPROVED, "of a key that others may have, nothing counts"
+    assert snapshot_of(database).decide(*GETS).reason is Reason.NOT_APPROVED, (
+        "of a key that others may have, nothing counts"
+    )
     with pytest.raises(Theirs) as caught:
         apply(database, lambda raw: None, **{FIRST: public_pem(THIRD.public_key())})
     assert caught.value.code == "officer.other-key"
@@ -200,7 +218,9 @@ def test_who_leaves_leaves_for_good(database: Engine) -> None:
 def test_what_was_proposed_by_itself_outlives_documents_until_it_is_revoked(database: Engine) -> None:
     filled(database, province(), [])
     proposal = next(
-        each for each in province(document(lambda raw: grant_of(raw, "G-0006").update(id="G-9"))).grants if each.grant.id == "G-9"
+        each
+        for each in province(document(lambda raw: grant_of(raw, "G-0006").update(id="G-9"))).grants
+        if each.grant.id == "G-9"
     )
     with writing(database) as connection:
         granting.propose(connection, proposal, NOW)
@@ -226,7 +246,11 @@ def test_suspended_with_notice(database: Engine) -> None:
     snapshot = snapshot_of(database)
     told = snapshot.suspension(snapshot.systems["y-te"])
     assert (told.code, told.status) == ("channel.suspended", 403)
-    assert "Nghi lộ khóa." in told.what("vi") and "2026-11-24T14:00+07:00" in told.what("vi") and "15:00+07:00" in told.what("en")
+    assert (
+        "Nghi lộ khóa." in told.what("vi")
+        and "2026-11-24T14:00+07:00" in told.what("vi")
+        and "15:00+07:00" in told.what("en")
+    )
     assert "Tổ vận hành trục liên thông, 0206 000 0000" in told.next("vi")
     decision = snapshot.decide(*GETS)
     refused = snapshot.refusal(decision, "H14.7", snapshot.contracts["indicator/v1"].contract, "getValue", NOW)
@@ -266,7 +290,12 @@ def test_grants_from_before_are_proposals_after_the_migration(database: Engine) 
     with writing(database) as connection:
         (grant,) = granting.grants(connection, {})
         body = connection.scalar(select(tables.access_grant.c.body)) or ""
-    assert (grant.valid_from, grant.valid_until, grant.state, grant.approved_by) == (1_767_200_400.0, 1_924_966_800.0, "suspended", ())
+    assert (grant.valid_from, grant.valid_until, grant.state, grant.approved_by) == (
+        1_767_200_400.0,
+        1_924_966_800.0,
+        "suspended",
+        (),
+    )
     assert body.encode() == grant.canonical() and digest(grant.canonical())
 
 

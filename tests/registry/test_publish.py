@@ -13,15 +13,15 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle
+from contracts.compiled.pinned import PinnedCodec
 from contracts.diff.changes import Level
-from contracts.pinned import PinnedCodec
+from contracts.folder.bundle import Bundle
 from contracts.wire.soap import parse_xml
-from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
+from gateway.journal.schema import tables
 from gateway.registry import store, versions
-from gateway.registry.document import Document, parse
-from gateway.registry.publish import pins, roll_back
+from gateway.registry.changes.document import Document, parse
+from gateway.registry.changes.publish import pins, roll_back
 from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot, load_snapshot
@@ -100,7 +100,12 @@ def test_the_pointer_moves_and_the_older_bundle_stays(engine: Engine) -> None:
     before = snapshot_of(engine)
     with writing(engine) as connection:
         done = put(connection, SOURCE)
-    assert (done.now.version, done.before and done.before.version, done.level, done.moved) == ("1.1.0", "1.0.0", Level.MINOR, True)
+    assert (done.now.version, done.before and done.before.version, done.level, done.moved) == (
+        "1.1.0",
+        "1.0.0",
+        Level.MINOR,
+        True,
+    )
     assert in_force(engine) == ("1.1.0", SOURCE.digest) and stored(engine) == ["1.0.0", "1.1.0"]
     after = snapshot_of(engine, before)
     assert after.revision == before.revision + 1
@@ -121,7 +126,9 @@ def test_the_pointer_moves_and_the_older_bundle_stays(engine: Engine) -> None:
         ("1.0.0", [answer_field("source")], "contract.version-taken"),
     ],
 )
-def test_what_may_not_follow_is_refused_and_nothing_moves(engine: Engine, version: str, edits: list[Any], code: str) -> None:
+def test_what_may_not_follow_is_refused_and_nothing_moves(
+    engine: Engine, version: str, edits: list[Any], code: str
+) -> None:
     before = snapshot_of(engine)
     with pytest.raises(Theirs) as caught, writing(engine) as connection:
         put(connection, edition(version, *edits))
@@ -129,7 +136,10 @@ def test_what_may_not_follow_is_refused_and_nothing_moves(engine: Engine, versio
     for language in ("vi", "en"):
         assert "…" not in caught.value.what(language) + caught.value.next(language)
     if code == "contract.breaking":
-        assert caught.value.findings[0].here.startswith("schema.json:") and caught.value.findings[0].rule == "schema.bounds-narrowed"
+        assert (
+            caught.value.findings[0].here.startswith("schema.json:")
+            and caught.value.findings[0].rule == "schema.bounds-narrowed"
+        )
     assert in_force(engine) == ("1.0.0", FIRST.digest) and stored(engine) == ["1.0.0"]
     assert snapshot_of(engine).revision == before.revision
 
@@ -196,7 +206,10 @@ def test_a_version_has_one_bundle_whoever_writes(engine: Engine) -> None:
     with pytest.raises(Exception, match="(?i)unique"), writing(engine) as connection:
         store.publish_bundle(connection, edition("1.0.0", answer_field("source")))
     with engine.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(tables.bundle).where(tables.bundle.c.contract == NAME)) == 1
+        assert (
+            connection.scalar(select(func.count()).select_from(tables.bundle).where(tables.bundle.c.contract == NAME))
+            == 1
+        )
 
 
 # --- pins -------------------------------------------------------------------------------------------------------------
@@ -241,7 +254,9 @@ def test_a_named_format_is_pinned_when_it_is_registered_and_stays(engine: Engine
 def test_a_pin_that_cannot_be_is_refused(engine: Engine, value: str, path: str, rule: str) -> None:
     with pytest.raises(Theirs) as caught:
         registered(engine, speaking(value))
-    assert (f"formats.{NAME}{path}", rule) in [(each.here.partition(".")[2], each.rule) for each in caught.value.findings]
+    assert (f"formats.{NAME}{path}", rule) in [
+        (each.here.partition(".")[2], each.rule) for each in caught.value.findings
+    ]
 
 
 def test_a_format_must_be_in_the_version_that_is_named(engine: Engine) -> None:
@@ -256,7 +271,8 @@ def test_a_format_must_be_in_the_version_that_is_named(engine: Engine) -> None:
     registered(engine, speaking("kho-bac", "kinh-te"))
     assert (
         system_of(engine, "kinh-te").pin(NAME) == "1.1"
-        and snapshot_of(engine).codec(system_of(engine, "kinh-te"), snapshot_of(engine).contracts[NAME]).name == "kho-bac"
+        and snapshot_of(engine).codec(system_of(engine, "kinh-te"), snapshot_of(engine).contracts[NAME]).name
+        == "kho-bac"
     )
     registered(engine, speaking("{format: kho-bac, version: newest}", "kinh-te"))
     with pytest.raises(Theirs) as caught, writing(engine) as connection:
@@ -266,7 +282,9 @@ def test_a_format_must_be_in_the_version_that_is_named(engine: Engine) -> None:
 
 def test_a_version_taken_back_cannot_be_pinned(engine: Engine) -> None:
     """Not even when a later one is in force, which was compared with the one before it: here it has the field as a number."""
-    as_number = edition("1.2.0", swap("schema.json", NOTE, f'{NOTE}\n        "source": {{"type": "integer"}},'), row("source"))
+    as_number = edition(
+        "1.2.0", swap("schema.json", NOTE, f'{NOTE}\n        "source": {{"type": "integer"}},'), row("source")
+    )
     with writing(engine) as connection:
         put(connection, SOURCE)
         roll_back(connection, NAME)
@@ -288,8 +306,12 @@ def test_who_is_behind_speaks_its_own_version_in_every_face(engine: Engine) -> N
     registered(engine, speaking('{format: canonical, version: "1.0"}'))
     snapshot = snapshot_of(engine)
     contract = snapshot.contracts[NAME]
-    behind, newest, economy = (snapshot.codec(snapshot.systems[name], contract) for name in ("y-te", "dieu-hanh", "kinh-te"))
-    assert isinstance(behind, PinnedCodec) and isinstance(economy, PinnedCodec) and newest is contract.codec("canonical")
+    behind, newest, economy = (
+        snapshot.codec(snapshot.systems[name], contract) for name in ("y-te", "dieu-hanh", "kinh-te")
+    )
+    assert (
+        isinstance(behind, PinnedCodec) and isinstance(economy, PinnedCodec) and newest is contract.codec("canonical")
+    )
     # Answers: without the field that came later; in the foreign format as in the canonical ones.
     assert newest.read_json("IndicatorValue", newest.write_json("IndicatorValue", VALUE)) == VALUE
     assert newest.read_json("IndicatorValue", behind.write_json("IndicatorValue", VALUE)) == OLD_VALUE
@@ -310,7 +332,10 @@ def test_who_is_behind_speaks_its_own_version_in_every_face(engine: Engine) -> N
 
 def test_a_provider_is_not_asked_what_its_version_cannot_hold(engine: Engine) -> None:
     with writing(engine) as connection:
-        done = put(connection, edition("1.1.0", swap("schema.json", '["indicator", "area", "period"]', '["indicator", "area"]')))
+        done = put(
+            connection,
+            edition("1.1.0", swap("schema.json", '["indicator", "area", "period"]', '["indicator", "area"]')),
+        )
     assert [change.code for change in done.changes] == ["schema.required-lifted"]
     snapshot = snapshot_of(engine)
     economy = snapshot.codec(snapshot.systems["kinh-te"], snapshot.contracts[NAME])

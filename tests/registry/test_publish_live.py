@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import AsyncRestClient, RestClient
-from examples.clients.soap import SoapClient
 from examples.story.exchange import ALERTS, QUESTION, read_feed
 from examples.story.world import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
 from gateway.journal.database import open_engine
-from gateway.registry.sealing import Seal
+from gateway.registry.seals.sealing import Seal
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import AsyncRestClient, RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.faults.load import rows
 from tests.following import everywhere
@@ -66,7 +66,10 @@ class Calls:
         self.seen: list[Seen] = []
         self.wrong: list[Any] = []
         self._settings, self._stop = settings, threading.Event()
-        self._threads = [threading.Thread(target=asyncio.run, args=(self._rest(name),), daemon=True) for name in ("y-te", "dieu-hanh")]
+        self._threads = [
+            threading.Thread(target=asyncio.run, args=(self._rest(name),), daemon=True)
+            for name in ("y-te", "dieu-hanh")
+        ]
         self._threads.append(threading.Thread(target=self._soap, args=("y-te",), daemon=True))
 
     def __enter__(self) -> Calls:
@@ -105,7 +108,12 @@ class Calls:
                 answer = client.call(NAME, "getValue", messages.indicator_body(**QUESTION))
                 assert answer.ok and answer.body is not None and answer.receipt is not None, answer.fault
                 children = {each.tag.rpartition("}")[2]: each.text for each in answer.body}
-                self._note(start, name, answer.receipt.transfer, {key: text for key, text in children.items() if key.startswith("mark")})
+                self._note(
+                    start,
+                    name,
+                    answer.receipt.transfer,
+                    {key: text for key, text in children.items() if key.startswith("mark")},
+                )
             except Exception as trouble:
                 self.wrong.append((name, trouble))
             time.sleep(PAUSE)
@@ -140,7 +148,9 @@ def test_publishing_while_calls_run(world: World, tmp_path: Path) -> None:
             folder = written(bundle.files, tmp_path / f"1.{version}" / "v1")
             start = time.time()
             done = world.lgsp("contract", "publish", str(folder), "--data", str(settings.data))
-            assert done["ok"] and done["moved"] and done["version"] == f"1.{version}.0" and done["level"] == "minor", done
+            assert done["ok"] and done["moved"] and done["version"] == f"1.{version}.0" and done["level"] == "minor", (
+                done
+            )
             assert done["pinned"] == {"dieu-hanh": "1.0"}
             moves.append(Move(start, version))
             if version % 2:
@@ -149,7 +159,10 @@ def test_publishing_while_calls_run(world: World, tmp_path: Path) -> None:
             else:
                 time.sleep(0.3)  # the next follows before the doors are done
         start = time.time()
-        assert world.lgsp("contract", "publish", NAME, "--rollback", "--data", str(settings.data))["version"] == f"1.{TIMES - 1}.0"
+        assert (
+            world.lgsp("contract", "publish", NAME, "--rollback", "--data", str(settings.data))["version"]
+            == f"1.{TIMES - 1}.0"
+        )
         moves.append(Move(start, TIMES - 1))
         everywhere(settings)
         moves[-1].done = time.time()
@@ -182,9 +195,17 @@ def test_who_is_pinned_over_the_wire(world: World, tmp_path: Path) -> None:
     """A sender held to the version it was built to, and a reader of the feed who is spared what came later."""
     settings: Settings = world.remembered["settings"]
     more = edition(
-        "1.1.0", unplaced("Alert", "confirmedBy"), operation("withdrawAlert", "submitAlert", "/withdrawals"), contract="incident-alert"
+        "1.1.0",
+        unplaced("Alert", "confirmedBy"),
+        operation("withdrawAlert", "submitAlert", "/withdrawals"),
+        contract="incident-alert",
     )
-    assert world.lgsp("contract", "publish", str(written(more.files, tmp_path / "v1")), "--data", str(settings.data))["level"] == "minor"
+    assert (
+        world.lgsp("contract", "publish", str(written(more.files, tmp_path / "v1")), "--data", str(settings.data))[
+            "level"
+        ]
+        == "minor"
+    )
     sample = json.loads(more.files["samples/canonical/Alert.chay-rung-nguyen-binh.json"])
     sender = world.rest("quan-trac")
     told = {**sample, "identifier": f"QT-{uuid.uuid4()}", "confirmedBy": "Ban chỉ huy"}
@@ -193,7 +214,9 @@ def test_who_is_pinned_over_the_wire(world: World, tmp_path: Path) -> None:
     document = PROVINCE
     for name in ("quan-trac", "dieu-hanh"):
         mark = f"  - id: {name}\n"
-        document = document.replace(mark, f'{mark}    formats: {{incident-alert/v1: {{format: canonical, version: "1.0"}}}}\n')
+        document = document.replace(
+            mark, f'{mark}    formats: {{incident-alert/v1: {{format: canonical, version: "1.0"}}}}\n'
+        )
     (tmp_path / "province.yaml").write_text(document, "utf-8")
     assert world.lgsp("registry", "apply", str(tmp_path / "province.yaml"), "--data", str(settings.data))["ok"]
     shown = world.lgsp("registry", "show", "--data", str(settings.data))
@@ -212,7 +235,9 @@ def event(world: World, identifier: str) -> Any:
     """The data of one alert in the feed, as the centre reads it."""
 
     def found() -> Any:
-        return next((each["data"] for each in read_feed(world, ALERTS) if each["data"]["identifier"] == identifier), None)
+        return next(
+            (each["data"] for each in read_feed(world, ALERTS) if each["data"]["identifier"] == identifier), None
+        )
 
     return world.wait(f"{identifier} in the feed", found)
 
@@ -220,7 +245,9 @@ def event(world: World, identifier: str) -> Any:
 def in_force(moves: list[Move], call: Seen) -> set[int]:
     """What a call may have met: each version from the start of its command until all doors are known to work with the next, or one after it."""
     gone = [min(later.done for later in moves[place + 1 :] or [Move(0.0, 0)]) for place in range(len(moves))]
-    return {move.version for move, done in zip(moves, gone, strict=True) if move.start <= call.end and call.start <= done}
+    return {
+        move.version for move, done in zip(moves, gone, strict=True) if move.start <= call.end and call.start <= done
+    }
 
 
 def entries(settings: Settings) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from contracts.base.errors import Theirs
-from gateway.registry.document import parse
+from gateway.registry.changes.document import parse
 from tests.registry.making import ENDPOINTS, PROVINCE, contracts, province
 
 
@@ -51,8 +51,13 @@ def test_the_sandbox_province_holds() -> None:
     assert systems["y-te"].format("indicator/v1") == "canonical"
     grants = {each.grant.id: each.grant for each in document.grants}
     assert grants["G-0006"].fields == ("*", "!responsible")
-    assert not any(grant.approved_by or each.signed for each in document.grants for grant in [each.grant]), "a document approves nothing"
-    assert document.officers is not None and [each.id for each in document.officers] == ["can-bo-an-toan-1", "can-bo-an-toan-2"]
+    assert not any(grant.approved_by or each.signed for each in document.grants for grant in [each.grant]), (
+        "a document approves nothing"
+    )
+    assert document.officers is not None and [each.id for each in document.officers] == [
+        "can-bo-an-toan-1",
+        "can-bo-an-toan-2",
+    ]
     assert not any(grant.agency == "H14.21" for grant in grants.values())
 
 
@@ -104,13 +109,17 @@ def test_a_field_that_cannot_be_shown_as_absent_cannot_be_hidden() -> None:
     assert findings(changed(grants__5__fields=["*", "!indicator"]))["grants[5].fields"] == "reference"
 
 
-@pytest.mark.parametrize("url", ["http://localhost:1", "https://", "https://host/x?y=1", "ftp://host", "https://host/#x"])
+@pytest.mark.parametrize(
+    "url", ["http://localhost:1", "https://", "https://host/x?y=1", "ftp://host", "https://host/#x"]
+)
 def test_an_endpoint_is_an_https_address(url: str) -> None:
     assert findings(PROVINCE, {**ENDPOINTS, "kinh-te": url}) == {f"{at('kinh-te')}.endpoint.url": "format"}
 
 
 def test_a_placeholder_needs_its_address() -> None:
-    assert findings(PROVINCE, {name: value for name, value in ENDPOINTS.items() if name not in ("kinh-te", "truong-ha")}) == {
+    assert findings(
+        PROVINCE, {name: value for name, value in ENDPOINTS.items() if name not in ("kinh-te", "truong-ha")}
+    ) == {
         f"{at('kinh-te')}.endpoint.url": "placeholder",
         f"{at('truong-ha')}.endpoint.url": "placeholder",
     }
@@ -122,16 +131,24 @@ def test_a_drop_folder_says_what_its_files_are() -> None:
     rule = {"match": "*.csv", "contract": "indicator/v1", "operation": "submitValues", "format": "chi-tieu-csv"}
 
     def wrong(**endpoint: Any) -> dict[str, str]:
-        return findings(changed(**{f"systems__{number}__endpoint": {"kind": "files", "folder": "so-lieu", "rules": [rule]} | endpoint}))
+        return findings(
+            changed(
+                **{f"systems__{number}__endpoint": {"kind": "files", "folder": "so-lieu", "rules": [rule]} | endpoint}
+            )
+        )
 
     assert wrong(folder="../keys") == {f"{folder}.folder": "pattern"}
     assert wrong(rules=[]) == {f"{folder}.rules": "required"}
     assert wrong(url="https://x") == {f"{folder}.url": "unknown"}
     first = f"{folder}.rules[0]"
-    assert wrong(rules=[rule | {"operation": "getValue"}]) == {f"{first}.operation": "reference"}, "nobody waits for an answer"
+    assert wrong(rules=[rule | {"operation": "getValue"}]) == {f"{first}.operation": "reference"}, (
+        "nobody waits for an answer"
+    )
     assert wrong(rules=[rule | {"format": "kinh-te-json"}]) == {f"{first}.format": "reference"}, "no table"
     assert wrong(rules=[rule | {"contract": "no-such/v1"}]) == {f"{first}.contract": "reference"}
-    assert wrong(rules=[rule | {"contract": "dossier-status/v1"}]) == {f"{first}.contract": "protection"}, "a file lies there in clear"
+    assert wrong(rules=[rule | {"contract": "dossier-status/v1"}]) == {f"{first}.contract": "protection"}, (
+        "a file lies there in clear"
+    )
     other = {"id": "hai", "agency": "H14.4", "title": {"vi": "Hai", "en": "Two"}}
     raw = yaml.safe_load(PROVINCE)
     raw["systems"].append(other | {"endpoint": {"kind": "files", "folder": "so-lieu", "rules": [rule]}})

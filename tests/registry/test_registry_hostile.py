@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 
 from contracts.base.errors import Theirs
 from gateway.journal.database import writing
-from gateway.registry.document import parse
-from gateway.registry.revisions import raise_revision, revision
+from gateway.registry.changes.document import parse
+from gateway.registry.seals.revisions import raise_revision, revision
 from tests.registry.making import ENDPOINTS, PROVINCE, contracts
 
 
@@ -79,7 +79,9 @@ def test_values_that_an_officer_could_not_mean(edits: dict[str, Any], path: str,
 def test_vietnamese_in_any_form_and_signs_of_four_bytes_are_taken_as_they_are() -> None:
     for purpose in ("Điều phối ứng phó", "Đie\u0302\u0300u pho\u0302\u0301i", "Chữ Nôm 𠄎𡨸", "x" * 500):
         found = parse(with_grant(purpose=purpose, valid_until=datetime.date(9999, 12, 31)), contracts(), ENDPOINTS)
-        assert found.grants[0].grant.purpose == purpose and found.grants[0].grant.from_json(found.grants[0].grant.content())
+        assert found.grants[0].grant.purpose == purpose and found.grants[0].grant.from_json(
+            found.grants[0].grant.content()
+        )
 
 
 def test_no_system_bears_the_gateways_name() -> None:

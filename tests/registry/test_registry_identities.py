@@ -10,15 +10,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from sqlalchemy import Engine, select
 
 from contracts.base.errors import Failure, Theirs
-from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.registry import enrolment, keys, store
-from gateway.registry.document import Document
+from gateway.journal.schema import tables
+from gateway.registry import store
+from gateway.registry.changes import enrolment, keys
+from gateway.registry.changes.document import Document
 from gateway.registry.records import Change
 from gateway.registry.snapshot import Snapshot, load_snapshot
-from security import authority
-from security.authority import make_request, new_private
-from security.chains import Trust
+from security.pki import authority
+from security.pki.authority import make_request, new_private
+from security.pki.chains import Trust
 from tests.registry.making import NOW, PROVINCE, House, filled, province
 from tests.revocation.outside import Outside, new_key, pem
 
@@ -48,7 +49,9 @@ def own(house: House) -> Trust:
 
 def stating(*parts: str, authorities: str = "", text: str = PROVINCE) -> Document:
     """The province with this under the system `y-te`."""
-    return province(text.replace(MARK, MARK + indent("".join(parts), "    ")).replace("systems:\n", f"{authorities}systems:\n", 1))
+    return province(
+        text.replace(MARK, MARK + indent("".join(parts), "    ")).replace("systems:\n", f"{authorities}systems:\n", 1)
+    )
 
 
 def key(name: str, certificate: str | bytes, use: str = "sign", **more: str) -> str:
@@ -151,7 +154,9 @@ def test_outside_authorities(engine: Engine, house: House, outside: Outside) -> 
         assert connection.scalar(select(tables.system_key.c.authority)) == "chuyen-dung"
         assert keys.outside(connection)["chuyen-dung"].grace == 86400.0
     changed = applied(
-        engine, stating("keys:\n", key("y-te.tls-9", pem(certificate), "tls"), authorities=vouching(outside, grace="1")), house
+        engine,
+        stating("keys:\n", key("y-te.tls-9", pem(certificate), "tls"), authorities=vouching(outside, grace="1")),
+        house,
     )
     assert changed == [Change("authority", "chuyen-dung", "changed", ("grace",))]
     assert Change("authority", "chuyen-dung", "removed") in applied(engine, province(), house)
@@ -197,7 +202,10 @@ def test_a_live_connection_needs_a_contact(engine: Engine, house: House) -> None
     assert set(findings(half).values()) == {"required"}
     own_contact = 'contact: {office: "Tổ trực", phone: "0206 000 0077", email: "truc@yte.caobang.example"}\n'
     changes = applied(engine, stating(own_contact, text=without), house)
-    assert changes == [Change("agency", "H14.7", "changed", ("contact",)), Change("system", "y-te", "changed", ("contact",))]
+    assert changes == [
+        Change("agency", "H14.7", "changed", ("contact",)),
+        Change("system", "y-te", "changed", ("contact",)),
+    ]
     assert snapshot_of(engine).systems["y-te"].contact["office"] == "Tổ trực"
     applied(engine, stating("state: suspended\n", text=without), house)
     with pytest.raises(Failure) as refused, writing(engine) as connection:
@@ -215,8 +223,12 @@ def test_enrolment_by_request(engine: Engine, house: House) -> None:
         first = enrolment.by_request(
             connection, house.tls, "do-thi", "tls", make_request("do-thi", private, hosts=["localhost"]), None, NOW
         )
-        second = enrolment.by_request(connection, house.signing, "do-thi", "sign", make_request("do-thi", private), "do-thi.of-2026", NOW)
-        third = enrolment.by_request(connection, house.tls, "do-thi", "tls", make_request("do-thi", new_private()), None, NOW)
+        second = enrolment.by_request(
+            connection, house.signing, "do-thi", "sign", make_request("do-thi", private), "do-thi.of-2026", NOW
+        )
+        third = enrolment.by_request(
+            connection, house.tls, "do-thi", "tls", make_request("do-thi", new_private()), None, NOW
+        )
         rsa = make_request("do-thi", new_private("RSA-3072"))
         fourth = enrolment.by_request(connection, house.signing, "do-thi", "encrypt", rsa, None, NOW)
     assert (first.key_id, second.key_id, third.key_id) == ("do-thi.tls-1", "do-thi.of-2026", "do-thi.tls-2")

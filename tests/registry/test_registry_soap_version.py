@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import VERSIONS
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.registry.parts.parties import SOAP_VERSIONS
 from gateway.registry.snapshot import load_snapshot
 from tests.registry.making import PROVINCE, filled, new_database, province
@@ -36,7 +36,9 @@ def test_the_registered_version_reaches_the_endpoint(text: str, version: str, tm
         row = connection.scalar(select(tables.system.c.endpoint).where(tables.system.c.id == "do-thi"))
     engine.dispose()
     assert endpoint is not None and endpoint.version == version
-    assert json.loads(row or "").get("version", "1.1") == version and (version == "1.2" or "version" not in json.loads(row or ""))
+    assert json.loads(row or "").get("version", "1.1") == version and (
+        version == "1.2" or "version" not in json.loads(row or "")
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,4 +52,6 @@ def test_the_registered_version_reaches_the_endpoint(text: str, version: str, tm
 def test_other_versions_and_places_are_findings(text: str, path: str) -> None:
     with pytest.raises(Theirs) as caught:
         province(text)
-    assert caught.value.code == "registry.invalid" and [found.here.rpartition(".")[2] for found in caught.value.findings] == [path]
+    assert caught.value.code == "registry.invalid" and [
+        found.here.rpartition(".")[2] for found in caught.value.findings
+    ] == [path]

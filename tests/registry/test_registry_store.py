@@ -14,7 +14,7 @@ from gateway.registry import store, versions
 from gateway.registry.records import Change
 from gateway.registry.registry import POLL_SECONDS, Registry
 from gateway.registry.snapshot import Snapshot, load_snapshot
-from security.authority import issue_encryption, new_private
+from security.pki.authority import issue_encryption, new_private
 from tests.registry.making import NOW, PROVINCE, House, bundles, contracts, filled, new_database, province
 
 
@@ -99,7 +99,11 @@ def test_applying_again_changes_nothing(engine: Engine) -> None:
 def test_a_change_is_named_and_raises_the_revision(engine: Engine) -> None:
     filled(engine, province(), [])
     before = snapshot_of(engine)
-    text = PROVINCE.replace("0206 000 0002", "0206 000 9999").replace('["*", "!responsible"]', '["*"]').replace('"01392"', '"01414"')
+    text = (
+        PROVINCE.replace("0206 000 0002", "0206 000 9999")
+        .replace('["*", "!responsible"]', '["*"]')
+        .replace('"01392"', '"01414"')
+    )
     with writing(engine) as connection:
         changes = store.apply(province(text), connection, NOW + 1)
     assert changes == [
@@ -129,14 +133,18 @@ def test_what_the_document_drops_is_gone_or_suspended(engine: Engine) -> None:
 def test_a_suspension_outlives_the_document(engine: Engine) -> None:
     filled(engine, province(), [])
     with writing(engine) as connection:
-        assert store.set_state(connection, "agency", "H14.2", False) == [Change("agency", "H14.2", "suspended", ("state",))]
+        assert store.set_state(connection, "agency", "H14.2", False) == [
+            Change("agency", "H14.2", "suspended", ("state",))
+        ]
         assert store.set_state(connection, "agency", "H14.2", False) == []
     with writing(engine) as connection:
         assert store.apply(province(), connection, NOW) == []
     system = snapshot_of(engine).system("canh-bao")
     assert system is not None and system.state == "active" and not system.active
     with writing(engine) as connection:
-        changes = store.apply(province(PROVINCE.replace("code: H14.2\n", "code: H14.2\n    state: active\n")), connection, NOW)
+        changes = store.apply(
+            province(PROVINCE.replace("code: H14.2\n", "code: H14.2\n    state: active\n")), connection, NOW
+        )
     assert changes == [Change("agency", "H14.2", "resumed", ("state",))]
 
 
@@ -184,14 +192,22 @@ def test_what_bodies_are_encrypted_for(engine: Engine, house: House) -> None:
     filled(engine, province(), [])
     with writing(engine) as connection:
         for number in (1, 2):
-            certificate = issue_encryption(house.signing, "do-thi", new_private("RSA-2048").public_key(), NOW - 3600 + number)
+            certificate = issue_encryption(
+                house.signing, "do-thi", new_private("RSA-2048").public_key(), NOW - 3600 + number
+            )
             assert store.add_key(connection, f"do-thi.encrypt-{number}", "do-thi", "encrypt", certificate)
         with pytest.raises(Theirs, match=r"key\.unacceptable"):
-            store.add_key(connection, "do-thi.encrypt-3", "do-thi", "encrypt", house.identity("do-thi", NOW).sign_certificate)
+            store.add_key(
+                connection, "do-thi.encrypt-3", "do-thi", "encrypt", house.identity("do-thi", NOW).sign_certificate
+            )
     snapshot = snapshot_of(engine)
     system = snapshot.system("do-thi")
     assert [key.key_id for key in snapshot.encrypt_keys("do-thi")] == ["do-thi.encrypt-2", "do-thi.encrypt-1"]
-    assert system is not None and system.endpoint is not None and system.endpoint.encrypt_keys == snapshot.encrypt_keys("do-thi")
+    assert (
+        system is not None
+        and system.endpoint is not None
+        and system.endpoint.encrypt_keys == snapshot.encrypt_keys("do-thi")
+    )
     assert snapshot.key("do-thi.encrypt-1") is None and not system.endpoint.keys_by_id  # they verify nothing
     with writing(engine) as connection:
         store.revoke_key(connection, "do-thi.encrypt-2", NOW)
@@ -204,7 +220,9 @@ def test_a_revoked_key_is_found_no_more(engine: Engine, house: House) -> None:
     identity = house.identity("do-thi", NOW)
     filled(engine, province(), [identity])
     with writing(engine) as connection:
-        assert store.revoke_key(connection, "do-thi.sign-1", NOW) == [Change("key", "do-thi.sign-1", "revoked", ("unspecified",))]
+        assert store.revoke_key(connection, "do-thi.sign-1", NOW) == [
+            Change("key", "do-thi.sign-1", "revoked", ("unspecified",))
+        ]
         assert store.revoke_key(connection, "do-thi.sign-1", NOW) == []
         store.revoke_key(connection, "do-thi.tls-1", NOW)
     snapshot = snapshot_of(engine)
@@ -222,7 +240,9 @@ def test_whom_to_ask(engine: Engine) -> None:
     snapshot = snapshot_of(engine)
     assert "(H14.0; " in snapshot.owner_of(contracts()["incident-alert/v1"].contract).en
     asked = snapshot.owner_of(contracts()["indicator/v1"].contract)
-    assert asked.vi.startswith("Sở Tài chính (H14.4; Phòng Tổng hợp, quy hoạch, 0206 000 0004, ")  # of many departments, its provider
+    assert asked.vi.startswith(
+        "Sở Tài chính (H14.4; Phòng Tổng hợp, quy hoạch, 0206 000 0004, "
+    )  # of many departments, its provider
 
 
 def test_masks_are_compiled_once(engine: Engine) -> None:
@@ -233,7 +253,9 @@ def test_masks_are_compiled_once(engine: Engine) -> None:
     assert mask is not None and snapshot.mask(contract, "IndicatorValue", (("*", "!responsible"),)) is mask
     assert mask({"value": 1, "responsible": {"name": "x"}})["responsible"] == {"absent": "not-permitted"}
     assert snapshot.mask(contract, "IndicatorValue", (("*",),)) is None
-    assert snapshot.mask(contract, "IndicatorValue", (("*",), ("*", "!responsible"))) is None, "what one grant shows is seen"
+    assert snapshot.mask(contract, "IndicatorValue", (("*",), ("*", "!responsible"))) is None, (
+        "what one grant shows is seen"
+    )
 
 
 class Looking(Registry):

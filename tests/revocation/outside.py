@@ -84,7 +84,11 @@ class Outside:
         """DER, by the issuing authority, or by the root."""
         issuer, own = (self.root, self.root_key) if root else (self.issuer, self.key)
         made = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject)
-        made = made.last_update(self.at(begins)).next_update(self.at(begins + lasts)).add_extension(x509.CRLNumber(number), critical=False)
+        made = (
+            made.last_update(self.at(begins))
+            .next_update(self.at(begins + lasts))
+            .add_extension(x509.CRLNumber(number), critical=False)
+        )
         made = made.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(own.public_key()), critical=False)
         for each in revoked:
             entry = x509.RevokedCertificateBuilder().serial_number(each.serial_number).revocation_date(self.at(begins))
@@ -111,7 +115,13 @@ class Outside:
         asked = ocsp.load_der_ocsp_request(question)
         responder, own = by or (self.issuer, self.key)
         gone = of in revoked
-        status = ocsp.OCSPCertStatus.UNKNOWN if unknown else ocsp.OCSPCertStatus.REVOKED if gone else ocsp.OCSPCertStatus.GOOD
+        status = (
+            ocsp.OCSPCertStatus.UNKNOWN
+            if unknown
+            else ocsp.OCSPCertStatus.REVOKED
+            if gone
+            else ocsp.OCSPCertStatus.GOOD
+        )
         made = ocsp.OCSPResponseBuilder().add_response(
             cert=of,
             issuer=issuer or self.issuer,
@@ -145,22 +155,31 @@ class Outside:
     ) -> x509.Certificate:
         made = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
         made = (
-            made.serial_number(x509.random_serial_number()).not_valid_before(self.at(begins)).not_valid_after(self.at(begins) + days * DAY)
+            made.serial_number(x509.random_serial_number())
+            .not_valid_before(self.at(begins))
+            .not_valid_after(self.at(begins) + days * DAY)
         )
         made = made.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         made = made.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         made = made.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False)
-        usage = dict.fromkeys(("key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False)
+        usage = dict.fromkeys(
+            ("key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False
+        )
         made = made.add_extension(
-            x509.KeyUsage(digital_signature=not ca, content_commitment=False, key_cert_sign=ca, crl_sign=ca, **usage), critical=True
+            x509.KeyUsage(digital_signature=not ca, content_commitment=False, key_cert_sign=ca, crl_sign=ca, **usage),
+            critical=True,
         )
         if uses:
             made = made.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         if points:
             address = [x509.UniformResourceIdentifier(points)]
-            made = made.add_extension(x509.CRLDistributionPoints([x509.DistributionPoint(address, None, None, None)]), critical=False)
+            made = made.add_extension(
+                x509.CRLDistributionPoints([x509.DistributionPoint(address, None, None, None)]), critical=False
+            )
             access = [x509.AccessDescription(AuthorityInformationAccessOID.OCSP, address[0])]
             made = made.add_extension(x509.AuthorityInformationAccess(access), critical=False)
         if uri:
-            made = made.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False)
+            made = made.add_extension(
+                x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False
+            )
         return made.sign(by, hashes.SHA256())

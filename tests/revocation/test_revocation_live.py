@@ -19,17 +19,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import Answer, RestClient, TokenRefused
-from examples.clients.soap import SoapClient
 from examples.story.exchange import QUESTION
 from examples.story.world import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
 from gateway.journal.database import open_engine
-from gateway.registry import enrolment, keys
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.changes import enrolment, keys
+from gateway.registry.seals.sealing import Seal, changing
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Answer, RestClient, TokenRefused
+from gateway.sample_client.soap import SoapClient
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 from tests.following import everywhere
@@ -95,7 +95,17 @@ def put(place: Path, use: str, key: ec.EllipticCurvePrivateKey, certificate: str
 def request_by_openssl(place: Path, system: str) -> tuple[Path, Path]:
     """Key and request as a partner makes them, with what lies on every machine."""
     key, request = place / "new.key", place / "new.csr"
-    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", str(key), "-out", str(request)]
+    words = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-noenc",
+        "-keyout",
+        str(key),
+        "-out",
+        str(request),
+    ]
     words += ["-subj", f"/CN={system}", "-addext", f"subjectAltName=URI:urn:lgsp:system:{system}"]
     subprocess.run(["openssl", "req", "-new", *words], check=True, capture_output=True, timeout=60)
     return key, request
@@ -132,11 +142,25 @@ def code(answer: Answer) -> str | None:
 
 def test_keys_are_rotated_while_calls_run(world: World, tmp_path: Path) -> None:
     """Two keys of one use in force at once; the client moves when it likes; then the old ones are revoked, and told to others."""
-    old, place = world.rest("y-te"), folder(world, tmp_path / "y-te", tls_key_id="y-te.tls-2", sign_key_id="y-te.sign-2")
+    old, place = (
+        world.rest("y-te"),
+        folder(world, tmp_path / "y-te", tls_key_id="y-te.tls-2", sign_key_id="y-te.sign-2"),
+    )
     with Calling(RestClient(Identity.load(world.identities / "y-te"))) as calling:
         for use in ("tls", "sign"):
             key, request = request_by_openssl(tmp_path, "y-te")
-            done = lgsp(world, "registry", "enrol", "y-te", "--use", use, "--request", str(request), "--out", str(place / f"{use}.crt"))
+            done = lgsp(
+                world,
+                "registry",
+                "enrol",
+                "y-te",
+                "--use",
+                use,
+                "--request",
+                str(request),
+                "--out",
+                str(place / f"{use}.crt"),
+            )
             assert done["key"] == f"y-te.{use}-2" and done["added"] and done["authority"] is None
             shutil.move(key, place / f"{use}.key")
         everywhere(world.remembered["settings"])
@@ -152,7 +176,10 @@ def test_keys_are_rotated_while_calls_run(world: World, tmp_path: Path) -> None:
         world.wait("calls go on", lambda: calling.answers > last + 5)
     assert calling.wrong == [] and calling.answers > 20
     shown = {each["key"]: each["state"] for each in lgsp(world, "registry", "keys", "y-te")["keys"]}
-    assert shown["y-te.tls-1"] == shown["y-te.sign-1"] == "revoked" and shown["y-te.tls-2"] == shown["y-te.sign-2"] == "active"
+    assert (
+        shown["y-te.tls-1"] == shown["y-te.sign-1"] == "revoked"
+        and shown["y-te.tls-2"] == shown["y-te.sign-2"] == "active"
+    )
     # The old signing key over the new connection: the signature is what is refused.
     shutil.copy(world.identities / "y-te" / "sign.key", place)
     shutil.copy(world.identities / "y-te" / "sign.crt", place)
@@ -164,14 +191,27 @@ def test_keys_are_rotated_while_calls_run(world: World, tmp_path: Path) -> None:
     ca, raw = world.data / "ca", old.identity.gateway
     listed = tmp_path / "tls.crl"
     got = subprocess.run(
-        ["curl", "-sS", "--cacert", str(ca / "anchors.pem"), f"{raw}/ca/tls.crl", "-o", str(listed)], capture_output=True, timeout=60
+        ["curl", "-sS", "--cacert", str(ca / "anchors.pem"), f"{raw}/ca/tls.crl", "-o", str(listed)],
+        capture_output=True,
+        timeout=60,
     )
     assert got.returncode == 0, got.stderr
     printed = lgsp(world, "ca", "crl", "tls", "--out", str(tmp_path / "by-command.crl"))
     assert printed["revoked"] == 1 and (tmp_path / "by-command.crl").read_bytes() == listed.read_bytes()
     (tmp_path / "crl.pem").write_bytes(x509.load_der_x509_crl(listed.read_bytes()).public_bytes(Encoding.PEM))
-    common = ["openssl", "verify", "-CAfile", str(ca / "anchors.pem"), "-crl_check", "-CRLfile", str(tmp_path / "crl.pem")]
-    for certificate, ending in ((world.identities / "y-te" / "tls.crt", "certificate revoked"), (place / "tls.crt", "OK")):
+    common = [
+        "openssl",
+        "verify",
+        "-CAfile",
+        str(ca / "anchors.pem"),
+        "-crl_check",
+        "-CRLfile",
+        str(tmp_path / "crl.pem"),
+    ]
+    for certificate, ending in (
+        (world.identities / "y-te" / "tls.crt", "certificate revoked"),
+        (place / "tls.crt", "OK"),
+    ):
         judged = subprocess.run([*common, str(certificate)], capture_output=True, text=True, timeout=60)
         assert ending in judged.stdout + judged.stderr
 
@@ -179,7 +219,9 @@ def test_keys_are_rotated_while_calls_run(world: World, tmp_path: Path) -> None:
 def test_an_issuer_is_made_anew(world: World, tmp_path: Path) -> None:
     """Certificates of the issuer before go on; those of the new one are understood without a restart, even without their chain."""
     before = lgsp(world, "ca", "show")
-    assert {each["name"] for each in before["certificates"]} == {"root", "tls", "sign"} and not before["root_key_offline"]
+    assert {each["name"] for each in before["certificates"]} == {"root", "tls", "sign"} and not before[
+        "root_key_offline"
+    ]
     assert lgsp(world, "ca", "renew", "tls")["before"] == "tls-1"
     (world.data / "ca" / "root.key").rename(tmp_path / "root.key")  # the ceremony is over
     offline = world.lgsp("ca", "renew", "sign", "--data", str(world.data))
@@ -197,7 +239,9 @@ def test_an_issuer_is_made_anew(world: World, tmp_path: Path) -> None:
     (tmp_path / "root.key").rename(world.data / "ca" / "root.key")
 
 
-def enrolled(world: World, outside: Outside, tmp_path: Path, system: str, **more: Any) -> tuple[RestClient, dict[str, x509.Certificate]]:
+def enrolled(
+    world: World, outside: Outside, tmp_path: Path, system: str, **more: Any
+) -> tuple[RestClient, dict[str, x509.Certificate]]:
     """A system with certificates of the outside authority; `more` shapes the TLS certificate."""
     place = folder(world, tmp_path / system, system, tls_key_id=f"{system}.tls-9", sign_key_id=f"{system}.sign-9")
     leaves = {}
@@ -210,11 +254,15 @@ def enrolled(world: World, outside: Outside, tmp_path: Path, system: str, **more
             leaves[use] = outside.issue(f"{system} {use}", key, purpose, **(more if use == "tls" else {}))
             put(place, use, key, pem(leaves[use]) + (pem(outside.issuer) if use == "tls" else ""))
             trusts = keys.trusted(connection, None)
-            enrolment.by_certificate(connection, trusts, system, use, pem(leaves[use]).encode(), f"{system}.{use}-9", time.time())  # type: ignore[arg-type]
+            enrolment.by_certificate(
+                connection, trusts, system, use, pem(leaves[use]).encode(), f"{system}.{use}-9", time.time()
+            )  # type: ignore[arg-type]
     return RestClient(Identity.load(place)), leaves
 
 
-def test_outside_certificates_serve_without_a_restart(world: World, outside: Outside, lists: dict[str, bytes], tmp_path: Path) -> None:
+def test_outside_certificates_serve_without_a_restart(
+    world: World, outside: Outside, lists: dict[str, bytes], tmp_path: Path
+) -> None:
     client, leaves = enrolled(world, outside, tmp_path, "kinh-te")
     word = ("--use", "tls", "--certificate", str(client.identity.folder / "tls.crt"), "--id", "kinh-te.tls-9")
     again = lgsp(world, "registry", "enrol", "kinh-te", *word)
@@ -228,7 +276,9 @@ def test_outside_certificates_serve_without_a_restart(world: World, outside: Out
     assert told is not None and "kinh-te.tls-9" in told["detail"] and "keyCompromise" in told["detail"]
 
 
-def test_the_status_is_kept_with_the_evidence(world: World, outside: Outside, lists: dict[str, bytes], tmp_path: Path) -> None:
+def test_the_status_is_kept_with_the_evidence(
+    world: World, outside: Outside, lists: dict[str, bytes], tmp_path: Path
+) -> None:
     client, _ = enrolled(world, outside, tmp_path, "dieu-hanh")
     world.wait("its standing is known", lambda: believed(client))
     answer = client.call("GET", QUERY)
@@ -244,7 +294,9 @@ def test_the_status_is_kept_with_the_evidence(world: World, outside: Outside, li
     assert all("sha256=" in line and "next-update=" in line and "authority=chuyen-dung" in line for line in said)
 
 
-def test_what_ends_while_a_connection_lives(world: World, outside: Outside, lists: dict[str, bytes], tmp_path: Path) -> None:
+def test_what_ends_while_a_connection_lives(
+    world: World, outside: Outside, lists: dict[str, bytes], tmp_path: Path
+) -> None:
     """A certificate that ends, and one of which nobody can say any more that it was not revoked: the door fails closed, and says so."""
     since = time.time() - outside.now
     lists["/issuer.crl"] = outside.crl(begins=since, lasts=13.0, number=9)

@@ -14,23 +14,23 @@ from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
-from gateway.authority import EmbeddedAuthority
-from gateway.doors.channel import identify
-from gateway.journal import tables
+from gateway.audit.log import lease as leases
+from gateway.doors.http.channel import identify
 from gateway.journal.database import lock_of, writing
-from gateway.keyring import make_keys
-from gateway.registry import keys
+from gateway.journal.schema import tables
+from gateway.keeper.revocation import own
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.revocation.outside import OutsideAuthorities
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.keys.keyring import make_keys
+from gateway.registry.changes import keys
 from gateway.registry.records import OutsideAuthority
-from gateway.registry.revisions import raise_revision
+from gateway.registry.seals.revisions import raise_revision
 from gateway.registry.snapshot import Snapshot, load_snapshot
-from gateway.revocation import own
-from gateway.revocation.fetch import open_session
-from gateway.revocation.outside import OutsideAuthorities
 from gateway.settings import Settings
-from security.authority import issue_tls, new_private
+from security.grants.windows import civil
 from security.keys import load_certificate
-from security.windows import civil
+from security.pki.authority import issue_tls, new_private
 from tests.registry.making import NOW
 from tests.revocation.outside import Outside, new_key, pem
 from tests.revocation.responder import Served
@@ -50,27 +50,37 @@ def served() -> Iterator[Served]:
 
 
 def a_system(connection: Connection) -> None:
-    connection.execute(tables.system.insert().values(id="y-te", agency="H14.7", title_vi="", title_en="", formats="{}", state="active"))
+    connection.execute(
+        tables.system.insert().values(id="y-te", agency="H14.7", title_vi="", title_en="", formats="{}", state="active")
+    )
     named = {"name_vi": "Sở Y tế", "name_en": "Department of Health", "level": "department", "roles": "[]"}
-    connection.execute(tables.agency.insert().values(code="H14.7", contact='{"office": "Tổ trực"}', state="active", **named))
+    connection.execute(
+        tables.agency.insert().values(code="H14.7", contact='{"office": "Tổ trực"}', state="active", **named)
+    )
 
 
 class House:
     """A registry with one outside authority and a key of `y-te` from it."""
 
-    def __init__(self, engine: Engine, outside: Outside, served: Served, leaf: x509.Certificate, *, ocsp: bool = False) -> None:
+    def __init__(
+        self, engine: Engine, outside: Outside, served: Served, leaf: x509.Certificate, *, ocsp: bool = False
+    ) -> None:
         self.engine, self.leaf, self.at = engine, leaf, NOW
         with writing(engine) as connection:
             a_system(connection)
             address = f"{served.base}/ocsp" if ocsp else None
             lists = () if ocsp else (f"{served.base}/issuer.crl", f"{served.base}/root.crl")
-            keys.apply_authorities(connection, [OutsideAuthority("chuyen-dung", ("tls", "sign"), outside.pem, lists, address, GRACE)])
+            keys.apply_authorities(
+                connection, [OutsideAuthority("chuyen-dung", ("tls", "sign"), outside.pem, lists, address, GRACE)]
+            )
             keys.add_key(connection, "y-te.tls-1", "y-te", "tls", pem(leaf), authority="chuyen-dung")
 
     def ask(self) -> list[str]:
         async def asked() -> list[str]:
             async with open_session() as session:
-                return await OutsideAuthorities(self.engine, lock_of(self.engine), session, 0.0, clock=lambda: self.at).ask_all()
+                return await OutsideAuthorities(
+                    self.engine, lock_of(self.engine), session, 0.0, clock=lambda: self.at
+                ).ask_all()
 
         return asyncio.run(asked())
 
@@ -102,7 +112,9 @@ def test_a_key_is_in_force_while_its_authority_says_so(database: Engine, outside
     assert house.ask() == [] and house.refused(NOW) is None
     before = house.snapshot()
     said = before.keys["y-te.tls-1"].said
-    assert said.startswith(f"y-te.tls-1; good; crl; this-update={rfc3339(NOW - 60)}; next-update={rfc3339(NOW + 3540)}; sha256=")
+    assert said.startswith(
+        f"y-te.tls-1; good; crl; this-update={rfc3339(NOW - 60)}; next-update={rfc3339(NOW + 3540)}; sha256="
+    )
     early, late = house.refused(NOW - 7200), house.refused(NOW + 301 * 86400)
     assert early is not None and late is not None and early.code == late.code == "channel.expired"  # not begun, ended
     # The last word ages: until the end of its grace and not a second longer.
@@ -118,7 +130,9 @@ def test_a_key_is_in_force_while_its_authority_says_so(database: Engine, outside
     gone = house.refused(NOW + 30)
     assert gone is not None and gone.code == "channel.revoked" and gone.facts["reason"] == "keyCompromise"
     assert house.snapshot().revision > before.revision
-    assert house.changes() == [{"what": "key", "id": "y-te.tls-1", "how": "revoked", "fields": ["chuyen-dung", "keyCompromise"]}]
+    assert house.changes() == [
+        {"what": "key", "id": "y-te.tls-1", "how": "revoked", "fields": ["chuyen-dung", "keyCompromise"]}
+    ]
     lists["/issuer.crl"] = good
     assert house.ask() == [] and house.refused(NOW + 30) is not None
     assert served.asked.count("/issuer.crl") == 4
@@ -131,7 +145,12 @@ def test_what_cannot_be_proved_changes_nothing(database: Engine, outside: Outsid
     served.answer = lambda path, body: lists.get(path)
     house.ask()
     before = house.snapshot().revision
-    for forged in (Outside(NOW).crl(leaf, begins=-10.0), outside.crl(leaf, begins=-10.0, key=new_key()), b"x" * 1000, None):
+    for forged in (
+        Outside(NOW).crl(leaf, begins=-10.0),
+        outside.crl(leaf, begins=-10.0, key=new_key()),
+        b"x" * 1000,
+        None,
+    ):
         lists["/issuer.crl"] = forged  # type: ignore[assignment]
         assert house.ask() and house.refused(NOW) is None
     assert house.snapshot().revision == before
@@ -167,7 +186,9 @@ def test_no_address_of_a_certificate_is_asked(database: Engine, outside: Outside
 def test_signing_keys_and_an_authority_that_left(database: Engine, outside: Outside, served: Served) -> None:
     house = House(database, outside, served, outside.issue("y-te", new_key()))
     with writing(database) as connection:
-        keys.add_key(connection, "y-te.sign-1", "y-te", "sign", pem(outside.issue("ký", new_key())), authority="chuyen-dung")
+        keys.add_key(
+            connection, "y-te.sign-1", "y-te", "sign", pem(outside.issue("ký", new_key())), authority="chuyen-dung"
+        )
     lists = {"/issuer.crl": outside.crl(), "/root.crl": outside.crl(root=True)}
     served.answer = lambda path, body: lists.get(path)
     house.ask()
@@ -203,10 +224,16 @@ def test_lists_of_our_own(database: Engine, tmp_path: Path) -> None:
     def renewed(now: float) -> dict[str, x509.CertificateRevocationList]:
         with writing(database) as connection:
             own.renew(connection, authority, now)
-            return {row.issuer: x509.load_der_x509_crl(row.crl) for row in connection.execute(select(tables.revocation_list))}
+            return {
+                row.issuer: x509.load_der_x509_crl(row.crl)
+                for row in connection.execute(select(tables.revocation_list))
+            }
 
     def numbers(lists: dict[str, x509.CertificateRevocationList]) -> dict[str, int]:
-        return {name: each.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for name, each in lists.items()}
+        return {
+            name: each.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+            for name, each in lists.items()
+        }
 
     with writing(database) as connection:
         a_system(connection)
@@ -221,7 +248,10 @@ def test_lists_of_our_own(database: Engine, tmp_path: Path) -> None:
     assert [each.serial_number for each in second["tls"]] == [load_certificate(made).serial_number]
     (tmp_path / "root.key").rename(settings.authority / "root.key")
     before, certificate = authority.renew("tls", NOW + 200)
-    assert before == "tls-1" and certificate.subject != load_certificate((settings.authority / "tls-1.crt").read_bytes()).subject
+    assert (
+        before == "tls-1"
+        and certificate.subject != load_certificate((settings.authority / "tls-1.crt").read_bytes()).subject
+    )
     assert (settings.authority / "anchors.pem").read_bytes().count(b"BEGIN") == 4
     third = renewed(NOW + 210)
     assert numbers(third) == {"tls": 3, "tls-1": 1, "sign": 1}

@@ -13,9 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from security.authority import Authority, KeyType, issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
-from security.encryptkeys import DecryptKey
+from security.encryption_keys import DecryptKey
 from security.keys import SigningKey, VerifyKey
+from security.pki.authority import (
+    Authority,
+    KeyType,
+    issue_encryption,
+    issue_signing,
+    make_issuer,
+    make_root,
+    new_private,
+    private_pem,
+)
 
 NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
 
@@ -135,7 +144,9 @@ def modules() -> Path:
 def node(modules):
     def ask(operation, **given):
         request = json.dumps({"operation": operation, "modules": str(modules), **given})
-        done = subprocess.run(["node", str(NODE / "oracle.cjs")], input=request, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["node", str(NODE / "oracle.cjs")], input=request, capture_output=True, text=True, check=True
+        )
         answer = json.loads(done.stdout)
         assert "error" not in answer, answer["error"]
         return answer["result"]

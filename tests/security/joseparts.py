@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from security.authority import issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
-from security.encryptkeys import DecryptKey
+from security.encryption_keys import DecryptKey
 from security.keys import SigningKey, VerifyKey
+from security.pki.authority import issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
 
 NOW = float(int(time.time()))
 PAYLOAD = '{"dossier":"000.00.22.H14-261119-0001","applicant":"Nông Thị Ngọc Ánh"}'.encode()
@@ -25,7 +25,9 @@ def signer(system: str, kind: str = "P-256", algorithm: str | None = None) -> Si
 
 def receiver(name: str, kind: str, now: float = NOW) -> DecryptKey:
     private = new_private(kind)  # type: ignore[arg-type]
-    return DecryptKey.from_pem(f"{name}.encrypt-1", private_pem(private), issue_encryption(_ISSUER, name, private.public_key(), now - 3600))
+    return DecryptKey.from_pem(
+        f"{name}.encrypt-1", private_pem(private), issue_encryption(_ISSUER, name, private.public_key(), now - 3600)
+    )
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 
 from contracts.base.errors import Theirs, Words
-from security.approvals import Approval, Officer, approve, check, counted, holds, load_public, public_pem
-from security.authority import private_pem
-from security.grants import Grant
+from security.grants.approvals import Approval, Officer, approve, check, counted, holds, load_public, public_pem
+from security.grants.grants import Grant
+from security.pki.authority import private_pem
 
 GRANT = Grant("G-1", "H14.7", None, "indicator/v1", ("getValue",), ("*",), "Điều hành", "QĐ 1/2026", 0.0, 2000.0)
 CONTENT = GRANT.canonical()
@@ -26,7 +26,9 @@ KEYS = {
     "chi": ed25519.Ed25519PrivateKey.generate(),
 }
 OFFICERS = {
-    name: Officer(name, "H14.5", Words("Cán bộ", "Officer"), public_pem(key.public_key()), "active", 0.0, key.public_key())
+    name: Officer(
+        name, "H14.5", Words("Cán bộ", "Officer"), public_pem(key.public_key()), "active", 0.0, key.public_key()
+    )
     for name, key in KEYS.items()
 }
 SIGNED = {name: approve(CONTENT, name, private_pem(key)) for name, key in KEYS.items()}
@@ -48,9 +50,9 @@ def test_an_approval_is_a_jws_that_another_library_accepts(name: str) -> None:
 
 def test_what_another_library_signs_is_an_approval() -> None:
     key = ECKey.import_key(private_pem(KEYS["an"]).decode())
-    head, _, mark = jws.serialize_compact({"alg": "ES256", "kid": "an", "typ": "lgsp-approval"}, CONTENT, key, algorithms=["ES256"]).split(
-        "."
-    )
+    head, _, mark = jws.serialize_compact(
+        {"alg": "ES256", "kid": "an", "typ": "lgsp-approval"}, CONTENT, key, algorithms=["ES256"]
+    ).split(".")
     assert holds(CONTENT, f"{head}..{mark}", OFFICERS["an"])
 
 
@@ -69,7 +71,10 @@ def test_a_signature_has_one_spelling(at: int, letter: str) -> None:
 def test_confusions() -> None:
     def with_head(**changes: object) -> str:
         head = {"alg": "ES256", "kid": "an", "typ": "lgsp-approval"} | changes
-        return base64.urlsafe_b64encode(json.dumps(head).encode()).rstrip(b"=").decode() + SIGNED["an"][SIGNED["an"].index(".") :]
+        return (
+            base64.urlsafe_b64encode(json.dumps(head).encode()).rstrip(b"=").decode()
+            + SIGNED["an"][SIGNED["an"].index(".") :]
+        )
 
     payload = base64.urlsafe_b64encode(CONTENT).rstrip(b"=").decode()
     for signature in (
@@ -108,11 +113,18 @@ def test_the_proposer_does_not_count() -> None:
 
 
 def test_who_left() -> None:
-    retired, revoked = replace(OFFICERS["an"], state="retired", since=50.0), replace(OFFICERS["an"], state="revoked", since=50.0)
-    assert counted(CONTENT, None, approvals("an", "binh"), OFFICERS | {"an": retired}) == ("an", "binh"), "signed while in office"
+    retired, revoked = (
+        replace(OFFICERS["an"], state="retired", since=50.0),
+        replace(OFFICERS["an"], state="revoked", since=50.0),
+    )
+    assert counted(CONTENT, None, approvals("an", "binh"), OFFICERS | {"an": retired}) == ("an", "binh"), (
+        "signed while in office"
+    )
     late = [Approval("an", SIGNED["an"], 50.0)]
     assert counted(CONTENT, None, late, OFFICERS | {"an": retired}) == ()
-    assert counted(CONTENT, None, approvals("an", "binh"), OFFICERS | {"an": revoked}) == ("binh",), "whoever has the key could have signed"
+    assert counted(CONTENT, None, approvals("an", "binh"), OFFICERS | {"an": revoked}) == ("binh",), (
+        "whoever has the key could have signed"
+    )
     assert counted(CONTENT, None, approvals("an"), OFFICERS | {"an": replace(OFFICERS["an"], state="proposed")}) == ()
     for officer in (retired, revoked):
         with pytest.raises(Theirs) as caught:
@@ -138,6 +150,11 @@ def test_keys_that_may_approve() -> None:
         assert caught.value.code == "key.unacceptable"
         with pytest.raises(Theirs):
             approve(CONTENT, "an", private_pem(key))  # type: ignore[arg-type]
-    for text in ("", "x", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", private_pem(KEYS["an"]).decode()):
+    for text in (
+        "",
+        "x",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+        private_pem(KEYS["an"]).decode(),
+    ):
         with pytest.raises(Theirs):
             load_public(text)

@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from contracts.base.errors import Theirs
-from security.authority import (
+from security.pki.authority import (
     Authority,
     certificate_pem,
     issue_server,
@@ -32,7 +32,18 @@ def extension(certificate, kind):
     return certificate.extensions.get_extension_for_class(kind)
 
 
-def handshake(tmp_path, house, server_pem, server_key, client_pem, client_key, *, host="localhost", client_chain=b"", server_chain=b""):
+def handshake(
+    tmp_path,
+    house,
+    server_pem,
+    server_key,
+    client_pem,
+    client_key,
+    *,
+    host="localhost",
+    client_chain=b"",
+    server_chain=b"",
+):
     """A TLS 1.3 handshake in memory with mutual certificates and OpenSSL's strict checks (the default from Python 3.13 on)."""
 
     def context(side, certificate, key, name):
@@ -72,7 +83,9 @@ def live():
 
     now = time.time()
     root = make_root("Root", now)
-    return SimpleNamespace(now=now, root=root, tls=make_issuer(root, "TLS", now), signing=make_issuer(root, "Signing", now))
+    return SimpleNamespace(
+        now=now, root=root, tls=make_issuer(root, "TLS", now), signing=make_issuer(root, "Signing", now)
+    )
 
 
 @pytest.mark.parametrize("kind", ["P-256", "RSA-3072"])
@@ -131,25 +144,44 @@ def test_another_implementation_verifies_the_chain(house, now):
     from datetime import UTC, datetime
 
     leaf = x509.load_pem_x509_certificate(issue_tls(house.tls, "canh-bao", new_private().public_key(), now))
-    verifier = PolicyBuilder().store(Store([house.root.certificate])).time(datetime.fromtimestamp(now, UTC)).build_client_verifier()
+    verifier = (
+        PolicyBuilder()
+        .store(Store([house.root.certificate]))
+        .time(datetime.fromtimestamp(now, UTC))
+        .build_client_verifier()
+    )
     found = verifier.verify(leaf, [house.tls.certificate])
-    assert [c.subject for c in found.chain] == [leaf.subject, house.tls.certificate.subject, house.root.certificate.subject]
+    assert [c.subject for c in found.chain] == [
+        leaf.subject,
+        house.tls.certificate.subject,
+        house.root.certificate.subject,
+    ]
 
 
 def test_what_stands_in_the_certificates(house, now):
     public = new_private().public_key()
-    tls = x509.load_pem_x509_certificate(issue_tls(house.tls, "do-thi", public, now, hosts=["do-thi.vn", "10.0.0.7"], agency="H14.3"))
+    tls = x509.load_pem_x509_certificate(
+        issue_tls(house.tls, "do-thi", public, now, hosts=["do-thi.vn", "10.0.0.7"], agency="H14.3")
+    )
     signing = x509.load_pem_x509_certificate(issue_signing(house.signing, "do-thi", public, now, agency="H14.3"))
     for certificate, issuer in ((tls, house.tls), (signing, house.signing)):
         assert system_of(certificate) == "do-thi"
         certificate.verify_directly_issued_by(issuer.certificate)
-        assert extension(certificate, x509.BasicConstraints).critical and not extension(certificate, x509.BasicConstraints).value.ca
+        assert (
+            extension(certificate, x509.BasicConstraints).critical
+            and not extension(certificate, x509.BasicConstraints).value.ca
+        )
         usage = extension(certificate, x509.KeyUsage)
         assert usage.critical and usage.value.digital_signature and not usage.value.key_cert_sign
         above = extension(issuer.certificate, x509.SubjectKeyIdentifier).value.digest
         assert extension(certificate, x509.AuthorityKeyIdentifier).value.key_identifier == above
-    assert set(extension(tls, x509.ExtendedKeyUsage).value) == {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH}
-    assert not {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH} & set(extension(signing, x509.ExtendedKeyUsage).value)
+    assert set(extension(tls, x509.ExtendedKeyUsage).value) == {
+        ExtendedKeyUsageOID.CLIENT_AUTH,
+        ExtendedKeyUsageOID.SERVER_AUTH,
+    }
+    assert not {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH} & set(
+        extension(signing, x509.ExtendedKeyUsage).value
+    )
     names = extension(tls, x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["do-thi.vn"]
     assert [str(a) for a in names.get_values_for_type(x509.IPAddress)] == ["10.0.0.7"]
@@ -180,12 +212,18 @@ def test_requests(house, now):
     for bad in (b"", b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", house.root.pem):
         with pytest.raises(Theirs):
             read_request(bad)
-    der = bytearray(x509.load_pem_x509_csr(pem).public_bytes(__import__("cryptography").hazmat.primitives.serialization.Encoding.DER))
+    der = bytearray(
+        x509.load_pem_x509_csr(pem).public_bytes(
+            __import__("cryptography").hazmat.primitives.serialization.Encoding.DER
+        )
+    )
     at = bytes(der).index(b"y-te")
     der[at : at + 4] = b"x-te"
     with pytest.raises(Theirs):
         read_request(
-            x509.load_der_x509_csr(bytes(der)).public_bytes(__import__("cryptography").hazmat.primitives.serialization.Encoding.PEM)
+            x509.load_der_x509_csr(bytes(der)).public_bytes(
+                __import__("cryptography").hazmat.primitives.serialization.Encoding.PEM
+            )
         )
 
 

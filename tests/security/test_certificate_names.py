@@ -12,11 +12,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from contracts.base.errors import Theirs
-from security.authority import read_request, system_of
+from security.pki.authority import read_request, system_of
 
 URN = "urn:lgsp:system:"
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Sở Y tế")])
-X400 = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3002a300"))  # a kind of name that nobody reads
+X400 = x509.UnrecognizedExtension(
+    ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3002a300")
+)  # a kind of name that nobody reads
 
 
 def uris(*names: str) -> x509.SubjectAlternativeName:
@@ -26,7 +28,11 @@ def uris(*names: str) -> x509.SubjectAlternativeName:
 def certificate(names: x509.ExtensionType) -> x509.Certificate:
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(NAME).issuer_name(NAME).public_key(key.public_key())
-    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    builder = (
+        builder.serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+    )
     return builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
 
 
@@ -38,7 +44,12 @@ def request(names: x509.ExtensionType) -> bytes:
 
 @pytest.mark.parametrize(
     "names",
-    [uris(URN + "y-te", URN + "do-thi"), uris(URN + "y-te", "URN:LGSP:System:do-thi"), uris(URN + "y-te", URN + "y-te"), X400],
+    [
+        uris(URN + "y-te", URN + "do-thi"),
+        uris(URN + "y-te", "URN:LGSP:System:do-thi"),
+        uris(URN + "y-te", URN + "y-te"),
+        X400,
+    ],
     ids=["two", "two spellings", "twice", "unreadable"],
 )
 def test_whoever_names_several_is_nobody(names: x509.ExtensionType) -> None:

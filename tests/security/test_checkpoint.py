@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from security.checkpoint import (
+from security.transparency.checkpoint import (
     Checkpoint,
     LogProof,
     NoteError,
@@ -40,7 +40,10 @@ def test_the_form_is_that_of_c2sp():
     key_hash = hashlib.sha256(NAME.encode() + b"\n\x01" + PUBLIC.public_bytes_raw()).digest()[:4]
     assert raw[:4] == key_hash
     PUBLIC.verify(raw[4:], (text + "\n").encode())
-    assert vkey(NAME, PUBLIC) == f"{NAME}+{key_hash.hex()}+{base64.b64encode(bytes([1]) + PUBLIC.public_bytes_raw()).decode()}"
+    assert (
+        vkey(NAME, PUBLIC)
+        == f"{NAME}+{key_hash.hex()}+{base64.b64encode(bytes([1]) + PUBLIC.public_bytes_raw()).decode()}"
+    )
 
 
 def test_fixed_vector():
@@ -141,7 +144,11 @@ def test_checkpoints_that_cannot_be_written(bad):
 
 @given(st.text(max_size=300))
 def test_rubbish_is_refused(text):
-    for call in (lambda: open_note(text, vkey(NAME, PUBLIC)), lambda: NoteKey.from_text(text), lambda: LogProof.from_text(text)):
+    for call in (
+        lambda: open_note(text, vkey(NAME, PUBLIC)),
+        lambda: NoteKey.from_text(text),
+        lambda: LogProof.from_text(text),
+    ):
         with pytest.raises(NoteError):
             call()
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from security.checkpoint import Checkpoint, NoteError, NoteKey, open_note, sign, split_note, verify
-from security.cosignature import (
+from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, open_note, sign, split_note, verify
+from security.transparency.cosignature import (
     AddCheckpoint,
     CosignerKey,
     answered,
@@ -30,7 +30,10 @@ LOG = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 NAME = "log.example.vn/lgsp"
 NOTE = sign(Checkpoint(NAME, 123456, hashlib.sha256(b"root").digest()), LOG, NAME)
 TEXT = split_note(NOTE)[0]
-PRIVATE = {name: Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest()) for name in ("w.example/a", "w.example/b")}
+PRIVATE = {
+    name: Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())
+    for name in ("w.example/a", "w.example/b")
+}
 LATE = bytes([255]) * 8
 KEYS = {name: CosignerKey.make(name, private.public_key()) for name, private in PRIVATE.items()}
 
@@ -64,7 +67,19 @@ def test_openssl_verifies_a_cosignature(tmp_path: Path) -> None:
     key.write_bytes(PRIVATE["w.example/a"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     signature.write_bytes(value[12:])
     message.write_bytes(b"cosignature/v1\ntime 1700000000\n" + TEXT.encode())
-    command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", str(key), "-rawin", "-in", str(message), "-sigfile", str(signature)]
+    command = [
+        "openssl",
+        "pkeyutl",
+        "-verify",
+        "-pubin",
+        "-inkey",
+        str(key),
+        "-rawin",
+        "-in",
+        str(message),
+        "-sigfile",
+        str(signature),
+    ]
     assert subprocess.run(command, capture_output=True).returncode == 0
     message.write_bytes(message.read_bytes().replace(b"1700000000", b"1700000001"))
     assert subprocess.run(command, capture_output=True).returncode != 0
@@ -83,7 +98,10 @@ def test_a_key_that_is_not_a_witness_s() -> None:
     for text in (log.text(), KEYS["w.example/a"].text().replace("w.example/a", "w.example/c"), "x", "a+b+c", ""):
         with pytest.raises(NoteError):
             CosignerKey.from_text(text)
-    for text in ("PRIVATE+KEY+x", private_text("w.example/a", PRIVATE["w.example/a"]).replace("w.example/a", "w.example/c")):
+    for text in (
+        "PRIVATE+KEY+x",
+        private_text("w.example/a", PRIVATE["w.example/a"]).replace("w.example/a", "w.example/c"),
+    ):
         with pytest.raises(NoteError):
             private_from_text(text)
     with pytest.raises(NoteError):
@@ -93,7 +111,10 @@ def test_a_key_that_is_not_a_witness_s() -> None:
 def test_a_quorum() -> None:
     note = with_lines(NOTE, [line(), line("w.example/b", 1_795_500_001)])
     found = cosignatures(note, KEYS.values())
-    assert {(each.key.name, each.time) for each in found} == {("w.example/a", 1_795_500_000), ("w.example/b", 1_795_500_001)}
+    assert {(each.key.name, each.time) for each in found} == {
+        ("w.example/a", 1_795_500_000),
+        ("w.example/b", 1_795_500_001),
+    }
     assert len(quorum(note, KEYS.values(), 2)) == 2
     assert verify(note, NoteKey.make(NAME, LOG.public_key())).size == 123456, "what the log signed reads as before"
     with pytest.raises(NoteError, match="1 known witnesses cosigned, and 2 must"):

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from contracts.base.errors import Theirs
-from security.authority import (
+from security.encryption_keys import DecryptKey, EncryptKey, newest
+from security.pki.authority import (
     Authority,
     certificate_pem,
     issue_encryption,
@@ -22,7 +23,6 @@ from security.authority import (
     new_private,
     private_pem,
 )
-from security.encryptkeys import DecryptKey, EncryptKey, newest
 
 NOW = float(int(time.time()))
 DAY = 86400
@@ -52,7 +52,11 @@ def test_an_encryption_certificate_does_nothing_else(issuer: Authority, kind, us
 
 
 def test_certificates_for_something_else_are_refused(issuer: Authority) -> None:
-    small, big, curve = rsa.generate_private_key(65537, 1024), new_private("RSA-3072"), ec.generate_private_key(ec.SECP384R1())
+    small, big, curve = (
+        rsa.generate_private_key(65537, 1024),
+        new_private("RSA-3072"),
+        ec.generate_private_key(ec.SECP384R1()),
+    )
     signing = issue_signing(issuer, "x", big.public_key(), NOW)
     channel = issue_tls(issuer, "x", new_private().public_key(), NOW)
     for certificate in (
@@ -70,11 +74,15 @@ def test_certificates_for_something_else_are_refused(issuer: Authority) -> None:
     with pytest.raises(Theirs):
         issue_encryption(issuer, "x", new_private("Ed25519").public_key(), NOW)
     with pytest.raises(Theirs):  # of another key
-        DecryptKey.from_pem("x", private_pem(new_private("RSA-3072")), issue_encryption(issuer, "x", big.public_key(), NOW))
+        DecryptKey.from_pem(
+            "x", private_pem(new_private("RSA-3072")), issue_encryption(issuer, "x", big.public_key(), NOW)
+        )
 
 
 def test_an_outside_certificate_without_key_usage_is_taken() -> None:
-    assert EncryptKey.from_certificate("x.encrypt-1", "x", _self_signed(new_private("RSA-2048"))).key_id == "x.encrypt-1"
+    assert (
+        EncryptKey.from_certificate("x.encrypt-1", "x", _self_signed(new_private("RSA-2048"))).key_id == "x.encrypt-1"
+    )
 
 
 def test_the_newest_in_time_is_used(issuer: Authority) -> None:
@@ -93,7 +101,9 @@ def test_the_newest_in_time_is_used(issuer: Authority) -> None:
 def _self_signed(private) -> bytes:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
     start = datetime.fromtimestamp(NOW, UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key()).serial_number(1)
+    builder = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key()).serial_number(1)
+    )
     builder = builder.not_valid_before(start).not_valid_after(start + timedelta(days=1))
     digest = None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
     return certificate_pem(builder.sign(private, digest))

@@ -12,8 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base import jcs
-from security.entry import Caller, Digest, InDoubt, Intent, Note, Outcome, Refusal, Repeat, freeze, keyed, salted
-from security.merkle import leaf_hash
+from security.transparency.entry import (
+    Caller,
+    Digest,
+    InDoubt,
+    Intent,
+    Note,
+    Outcome,
+    Refusal,
+    Repeat,
+    freeze,
+    keyed,
+    salted,
+)
+from security.transparency.merkle import leaf_hash
 
 AT = 1_795_503_600.25
 CALLER = Caller("H14.2", "canh-bao", "tp", "canh-bao.sign-1")
@@ -39,7 +51,9 @@ def test_an_intent_to_the_byte():
         '{"at":"2026-11-24T07:00:00.250Z","bundle":"sha256:00",'
         '"caller":{"agency":"H14.2","certificate":"tp","key":"canh-bao.sign-1","system":"canh-bao"},'
         '"contract":"incident-alert/v1","door":"soap","grant":"g-1",'
-        '"in":{"sha256":"' + "ab" * 32 + '","size":1024},"kind":"intent","message":"m","operation":"submitAlert","transfer":"t-1","v":1}'
+        '"in":{"sha256":"'
+        + "ab" * 32
+        + '","size":1024},"kind":"intent","message":"m","operation":"submitAlert","transfer":"t-1","v":1}'
     )
     assert (frozen.transfer, frozen.phase, frozen.leaf) == ("t-1", "intent", leaf_hash(frozen.entry))
 
@@ -52,7 +66,11 @@ def test_an_intent_names_every_grant_that_let_it_through_and_keeps_its_bytes_whe
 
 
 OTHERS = [
-    (Outcome("t-1", AT, 200, "do-thi", None, DIGEST, DIGEST, DIGEST), "outcome", {"status", "provider", "sent", "back", "out"}),
+    (
+        Outcome("t-1", AT, 200, "do-thi", None, DIGEST, DIGEST, DIGEST),
+        "outcome",
+        {"status", "provider", "sent", "back", "out"},
+    ),
     (Outcome("t-1", AT, 502, failure="provider.down"), "outcome", {"status", "failure"}),
     (
         Refusal("t-2", AT, "rest", "signature.wrong", 401, caller=CALLER, came_in=DIGEST),
@@ -112,11 +130,25 @@ def test_what_is_written_out_is_canonical_too(text, absent, status):
     for entry, phase in ((intent, "intent"), (outcome, "outcome")):
         frozen = freeze(entry)
         value = json.loads(frozen.entry)
-        assert frozen.entry == jcs.encode(value) and (frozen.transfer, frozen.phase, value["kind"]) == (text, phase, phase)
+        assert frozen.entry == jcs.encode(value) and (frozen.transfer, frozen.phase, value["kind"]) == (
+            text,
+            phase,
+            phase,
+        )
         assert frozen.leaf == leaf_hash(frozen.entry)
     value = json.loads(freeze(outcome).entry)
-    given = {"provider": some[0], "failure": some[1], "sent": digests[0], "back": digests[1], "out": digests[2], "status": status}
-    expected = {name: each if not isinstance(each, Digest) else {"sha256": "ab" * 32, "size": status} for name, each in given.items()}
+    given = {
+        "provider": some[0],
+        "failure": some[1],
+        "sent": digests[0],
+        "back": digests[1],
+        "out": digests[2],
+        "status": status,
+    }
+    expected = {
+        name: each if not isinstance(each, Digest) else {"sha256": "ab" * 32, "size": status}
+        for name, each in given.items()
+    }
     names = {name for name, each in expected.items() if each is not None}
     assert {name: value[name] for name in names} == {name: expected[name] for name in names}
     assert set(value) == names | {"v", "kind", "transfer", "at"}

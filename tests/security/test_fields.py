@@ -7,7 +7,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from security.fields import FieldError, InnerList, Item, Token, parse_dictionary, serialise_bytes, serialise_string
+from security.structured_fields import (
+    FieldError,
+    InnerList,
+    Item,
+    Token,
+    parse_dictionary,
+    serialise_bytes,
+    serialise_string,
+)
 
 ALPHABET = 'ab1=;,()": \t-.?:*/\\AZ09+_@\x00é'
 
@@ -27,7 +35,9 @@ def _value(value):
 def theirs(text):
     return {
         key: (
-            value if not isinstance(value, list) else [(_value(v), {k: _value(p) for k, p in ps.items()}) for v, ps in value],
+            value
+            if not isinstance(value, list)
+            else [(_value(v), {k: _value(p) for k, p in ps.items()}) for v, ps in value],
             {k: _value(p) for k, p in params.items()},
         )
         if isinstance(value, list)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Policy, Words
-from security.grants import Decision, Grant, Held, Reason, Request, decide, digest, quota_refusal, refusal
-from security.windows import Hours, Quota
+from security.grants.grants import Decision, Grant, Held, Reason, Request, decide, digest, quota_refusal, refusal
+from security.grants.windows import Hours, Quota
 
 NOW = 1000.0  # a Thursday, 07:16 in Vietnam
 GOOD = Grant(
@@ -73,7 +73,11 @@ def test_each_reason(change, reason):
 
 
 def test_the_nearest_miss_is_told():
-    misses = [replace(GOOD, id="a", contract="x/v1"), replace(GOOD, id="b", valid_until=10.0), replace(GOOD, id="c", operations=("other",))]
+    misses = [
+        replace(GOOD, id="a", contract="x/v1"),
+        replace(GOOD, id="b", valid_until=10.0),
+        replace(GOOD, id="c", operations=("other",)),
+    ]
     for order in itertools.permutations(misses):
         decision = decide(order, ASK, NOW)
         assert (decision.reason, decision.nearest.id) == (Reason.EXPIRED, "b")
@@ -90,7 +94,19 @@ def test_who_decides_among_several_and_what_is_seen():
 
 grants = st.builds(
     lambda id, holder, contract, operations, fields, valid, officers, denies, state, hours, quota: Grant(
-        id, *holder, contract, operations, fields, "p", "b", *valid, hours, quota, approved_by=officers, denies=denies, state=state
+        id,
+        *holder,
+        contract,
+        operations,
+        fields,
+        "p",
+        "b",
+        *valid,
+        hours,
+        quota,
+        approved_by=officers,
+        denies=denies,
+        state=state,
     ),
     st.sampled_from("abc"),
     st.sampled_from([("H14.7", None), ("H14.3", None), (None, "department"), (None, "centre")]),
@@ -217,7 +233,8 @@ def test_what_is_kept_is_what_would_be_decided_anew(rows, times):
 
 def test_a_thousand_grants_cost_what_one_costs():
     many = [
-        replace(GOOD, id=f"g{n}", valid_from=float(n % 900), contract=f"c{n % 40}/v1", hours=OPEN if n % 3 else None) for n in range(1000)
+        replace(GOOD, id=f"g{n}", valid_from=float(n % 900), contract=f"c{n % 40}/v1", hours=OPEN if n % 3 else None)
+        for n in range(1000)
     ]
     random.Random(7).shuffle(many)
 
@@ -235,7 +252,9 @@ def test_a_thousand_grants_cost_what_one_costs():
 
 @pytest.mark.parametrize("reason", [r for r in Reason if r is not Reason.GRANTED])
 def test_a_refusal_names_contract_operation_and_whom_to_ask(reason):
-    nearest = None if reason is Reason.NO_GRANT else replace(GOOD, hours=Hours(("sat",), "07:00", "08:00"), valid_until=9e9)
+    nearest = (
+        None if reason is Reason.NO_GRANT else replace(GOOD, hours=Hours(("sat",), "07:00", "08:00"), valid_until=9e9)
+    )
     notice = {"reason": Words("đang rà soát", "under review"), "since": "2026-11-24", "until": ""}
     failure = refusal(Decision(False, reason, nearest=nearest), ASK, CENTRE, NOW, notice)
     assert isinstance(failure, Policy) and failure.code == f"access.{reason}" and failure.status == 403
@@ -246,7 +265,9 @@ def test_a_refusal_names_contract_operation_and_whom_to_ask(reason):
 
 
 def test_out_of_hours_says_when_it_opens():
-    closed = refusal(Decision(False, Reason.OUT_OF_HOURS, nearest=replace(GOOD, hours=CLOSED, valid_until=9e9)), ASK, CENTRE, NOW)
+    closed = refusal(
+        Decision(False, Reason.OUT_OF_HOURS, nearest=replace(GOOD, hours=CLOSED, valid_until=9e9)), ASK, CENTRE, NOW
+    )
     assert closed.retry_after == 3600 - 1000 and "1970-01-01T08:00+07:00" in closed.what("vi")
     over = refusal(Decision(False, Reason.OUT_OF_HOURS, nearest=replace(GOOD, hours=CLOSED)), ASK, CENTRE, NOW)
     assert over.retry_after is None, "the grant ends before it would open"

@@ -11,7 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from security.httpsig import HttpRequest, check_content_digest, content_digest, sign_request, sign_response, verify_request, verify_response
+from security.http_signatures import (
+    HttpRequest,
+    check_content_digest,
+    content_digest,
+    sign_request,
+    sign_response,
+    verify_request,
+    verify_response,
+)
 
 URI = "https://gw.example.vn/incident-alert/v1/alerts"
 BODY = b'{"identifier":"a"}'
@@ -87,7 +95,9 @@ def test_get_without_a_body(p256, now):
 
 
 def test_the_gateway_as_client_needs_no_token(p256, now):
-    request = HttpRequest("POST", URI, {"content-type": "application/json", "lgsp-transfer": "t", "lgsp-caller": "H14.2/canh-bao"}, BODY)
+    request = HttpRequest(
+        "POST", URI, {"content-type": "application/json", "lgsp-transfer": "t", "lgsp-caller": "H14.2/canh-bao"}, BODY
+    )
     verified = verify_request(signed(p256, now, request), finder(p256), now, need=("lgsp-transfer", "lgsp-caller"))
     assert b'"lgsp-caller": H14.2/canh-bao' in verified.base
 
@@ -119,10 +129,15 @@ def test_the_gateway_as_client_needs_no_token(p256, now):
         (lambda m: with_headers(m, signature_input="sig1=("), "signature.malformed"),
         (lambda m: with_headers(m, signature_input=""), "signature.malformed"),
         (
-            lambda m: with_headers(m, signature_input=m.headers["signature-input"] + ", " + m.headers["signature-input"]),
+            lambda m: with_headers(
+                m, signature_input=m.headers["signature-input"] + ", " + m.headers["signature-input"]
+            ),
             "signature.malformed",
         ),
-        (lambda m: with_headers(m, signature_input=m.headers["signature-input"].replace("lgsp-request", "x")), "signature.missing"),
+        (
+            lambda m: with_headers(m, signature_input=m.headers["signature-input"].replace("lgsp-request", "x")),
+            "signature.missing",
+        ),
         (lambda m: with_headers(m, idempotency_key='"m-1"\nx'), "signature.malformed"),
         (lambda m: with_headers(m, idempotency_key='"m-é"'), "signature.malformed"),
         (lambda m: with_headers(m, content_digest="sha-256"), "signature.malformed"),
@@ -156,7 +171,10 @@ def test_a_token_is_needed_where_the_door_says_so(p256, now):
 def test_a_body_without_digest_is_not_covered(p256, now):
     request = post()
     components = [c for c in ALL if c != "content-digest"]
-    assert code(verify_request, hand_signed(p256, components, params(now), request), finder(p256), now).facts["missing"] == "content-digest"
+    assert (
+        code(verify_request, hand_signed(p256, components, params(now), request), finder(p256), now).facts["missing"]
+        == "content-digest"
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,7 +234,13 @@ def test_parameters(old, new, expected, p256, now):
 def test_spaces_that_the_standard_lets_pass_do_not_break_a_signature(p256, now):
     """The signature base holds the canonical form, whatever spaces came on the wire (RFC 9421 §2.5)."""
     message = signed(p256, now)
-    loose = message.headers["signature-input"].replace(";", "; ").replace('" "', '"   "').replace("(", "( ").replace(")", " )")
+    loose = (
+        message.headers["signature-input"]
+        .replace(";", "; ")
+        .replace('" "', '"   "')
+        .replace("(", "( ")
+        .replace(")", " )")
+    )
     assert verify_request(with_headers(message, signature_input=f"  {loose} "), finder(p256), now).key == p256.verify
 
 
@@ -279,7 +303,10 @@ def test_sha512_digests_are_accepted_and_all_known_must_agree():
     strong = base64.b64encode(hashlib.sha512(BODY).digest()).decode()
     check_content_digest(f"sha-512=:{strong}:", BODY)
     check_content_digest(f"unixsum=:AAAA:, sha-512=:{strong}:, {content_digest(BODY)}", BODY)
-    assert code(check_content_digest, f"sha-512=:{strong}:, {content_digest(b'x')}", BODY).code == "signature.digest-mismatch"
+    assert (
+        code(check_content_digest, f"sha-512=:{strong}:, {content_digest(b'x')}", BODY).code
+        == "signature.digest-mismatch"
+    )
     assert code(check_content_digest, f"sha-256=:{strong}:", BODY).code == "signature.digest-mismatch"
 
 
@@ -319,8 +346,14 @@ def test_the_label_of_the_question_is_kept(p256, other, now):
         (lambda h: {k: v for k, v in h.items() if k != "lgsp-receipt"}, "signature.component-absent"),
         (lambda h: {k: v for k, v in h.items() if k != "signature"}, "signature.missing"),
         (lambda h: h | {"signature-input": h["signature-input"].replace(";req;", ";")}, "signature.component-unknown"),
-        (lambda h: h | {"signature-input": h["signature-input"].replace("lgsp-answer", "lgsp-request")}, "signature.missing"),
-        (lambda h: h | {"signature-input": h["signature-input"].replace("canh-bao.sign-1", "x")}, "signature.unknown-key"),
+        (
+            lambda h: h | {"signature-input": h["signature-input"].replace("lgsp-answer", "lgsp-request")},
+            "signature.missing",
+        ),
+        (
+            lambda h: h | {"signature-input": h["signature-input"].replace("canh-bao.sign-1", "x")},
+            "signature.unknown-key",
+        ),
     ],
 )
 def test_answers_changed_on_the_way(change, expected, p256, other, now):
@@ -333,23 +366,35 @@ def test_status_body_and_age_of_an_answer(p256, other, now):
     request = signed(other, now)
     headers = answer(p256, now, request)
     assert code(verify_response, 201, headers, b"{}", request.headers, p256.verify, now).code == "signature.wrong"
-    assert code(verify_response, 200, headers, b"{ }", request.headers, p256.verify, now).code == "signature.digest-mismatch"
-    assert code(verify_response, 200, headers, b"{}", request.headers, p256.verify, now + 61).code == "signature.expired"
-    assert code(verify_response, 200, headers, b"{}", request.headers, p256.verify, now - 6).code == "signature.from-future"
+    assert (
+        code(verify_response, 200, headers, b"{ }", request.headers, p256.verify, now).code
+        == "signature.digest-mismatch"
+    )
+    assert (
+        code(verify_response, 200, headers, b"{}", request.headers, p256.verify, now + 61).code == "signature.expired"
+    )
+    assert (
+        code(verify_response, 200, headers, b"{}", request.headers, p256.verify, now - 6).code
+        == "signature.from-future"
+    )
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(given_input=st.text(max_size=200), given_signature=st.text(max_size=100))
 def test_rubbish_is_refused_and_never_breaks(given_input, given_signature, p256):
     headers = {"authorization": "Bearer x", "signature-input": given_input, "signature": given_signature}
-    assert code(verify_request, HttpRequest("GET", URI, headers, b""), lambda _: p256.verify, 1.0).code.startswith("signature.")
+    assert code(verify_request, HttpRequest("GET", URI, headers, b""), lambda _: p256.verify, 1.0).code.startswith(
+        "signature."
+    )
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_one_changed_character_never_passes(data, p256, now):
     message = signed(p256, now)
-    name = data.draw(st.sampled_from(["signature-input", "signature", "content-digest", "authorization", "idempotency-key"]))
+    name = data.draw(
+        st.sampled_from(["signature-input", "signature", "content-digest", "authorization", "idempotency-key"])
+    )
     value = message.headers[name]
     at = data.draw(st.integers(0, len(value) - 1))
     new = data.draw(st.characters(min_codepoint=32, max_codepoint=126).filter(lambda c: c != value[at]))

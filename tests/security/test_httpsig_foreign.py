@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, HTTPSignatureKeyResolver, algorithms
 from http_message_signatures.structures import CaseInsensitiveDict
 
-from security.httpsig import HttpRequest, content_digest, sign_request, verify_request
+from security.http_signatures import HttpRequest, content_digest, sign_request, verify_request
 
 URI = "https://gw.example.vn/field-report/v1/requests?x=1"
 COMPONENTS = ("@method", "@target-uri", "authorization", "content-type", "content-digest", "idempotency-key")
@@ -34,7 +34,9 @@ class Keys(HTTPSignatureKeyResolver):
 
 
 def _algorithm(pair):
-    return algorithms.ECDSA_P256_SHA256 if isinstance(pair.sign.private, EllipticCurvePrivateKey) else algorithms.ED25519
+    return (
+        algorithms.ECDSA_P256_SHA256 if isinstance(pair.sign.private, EllipticCurvePrivateKey) else algorithms.ED25519
+    )
 
 
 def _request():
@@ -83,7 +85,9 @@ def test_we_sign_and_they_verify(pair):
 
 def test_the_base_of_a_request_written_out_by_hand(p256, now):
     request = _request()
-    signed = request._replace(headers={**request.headers, **sign_request(request, p256.sign, now, nonce="MTIzNDU2Nzg5MGFiY2RlZg")})
+    signed = request._replace(
+        headers={**request.headers, **sign_request(request, p256.sign, now, nonce="MTIzNDU2Nzg5MGFiY2RlZg")}
+    )
     assert verify_request(signed, lambda _: p256.verify, now).base.decode() == (
         '"@method": POST\n'
         '"@target-uri": https://gw.example.vn/field-report/v1/requests?x=1\n'

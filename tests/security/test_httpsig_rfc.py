@@ -13,9 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from contracts.base.errors import Theirs
-from security.fields import parse_dictionary
-from security.httpsig import HttpRequest, _base, _line, check_content_digest, verify_request
+from security.http_signatures import HttpRequest, _base, _line, check_content_digest, verify_request
 from security.keys import ALGORITHMS, ECDSA_P256, ED25519, RSA_PSS, VerifyKey
+from security.structured_fields import parse_dictionary
 
 REQUEST = {
     "host": "example.com",
@@ -131,7 +131,10 @@ def test_the_signature(name: str) -> None:
     assert vector.algorithm is not None
     base, value = base_of(name), base64.b64decode(vector.signature)
     key(vector.algorithm).verify(base, value)
-    for changed, signature in ((base.replace(b"1618884473", b"1618884474"), value), (base, value[:-1] + bytes([value[-1] ^ 1]))):
+    for changed, signature in (
+        (base.replace(b"1618884473", b"1618884474"), value),
+        (base, value[:-1] + bytes([value[-1] ^ 1])),
+    ):
         with pytest.raises(Theirs, match=r"signature\.wrong"):
             key(vector.algorithm).verify(changed, signature)
 

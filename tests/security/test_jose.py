@@ -43,8 +43,18 @@ SEALED = sealed()
 def test_what_is_sealed_is_opened(kind: str, to) -> None:
     sender = SENDERS[kind]
     body, jws = seal(PAYLOAD, JSON, sender, to.encrypt_key())
-    assert header_of(body) | {"epk": None} == {"alg": header_of(body)["alg"], "enc": "A256GCM", "kid": to.key_id, "cty": "JWS", "epk": None}
-    assert header_of(jws) == {"alg": {"P-256": "ES256", "Ed25519": "EdDSA"}.get(kind, "PS256"), "kid": sender.key_id, "cty": JSON}
+    assert header_of(body) | {"epk": None} == {
+        "alg": header_of(body)["alg"],
+        "enc": "A256GCM",
+        "kid": to.key_id,
+        "cty": "JWS",
+        "epk": None,
+    }
+    assert header_of(jws) == {
+        "alg": {"P-256": "ES256", "Ed25519": "EdDSA"}.get(kind, "PS256"),
+        "kid": sender.key_id,
+        "cty": JSON,
+    }
     opened = Opener([OTHER, to]).open(body, known(sender), NOW)
     assert (opened.payload, opened.media_type, opened.key.system, opened.jws) == (PAYLOAD, JSON, "mot-cua", jws)
     assert verify(opened.jws, known(sender), NOW).payload == PAYLOAD  # later, without the key that decrypts
@@ -62,7 +72,10 @@ def test_any_bytes_come_back(payload: bytes) -> None:
 def test_a_changed_character_opens_nothing(data: st.DataObject) -> None:
     at, other = data.draw(st.integers(0, len(SEALED) - 1)), data.draw(st.sampled_from(b"ABCDwxyz0189-_."))
     if SEALED[at] != other:
-        assert refused(SEALED[:at] + bytes([other]) + SEALED[at + 1 :])[0] in ("body.decryption", "body.encryption-profile")
+        assert refused(SEALED[:at] + bytes([other]) + SEALED[at + 1 :])[0] in (
+            "body.decryption",
+            "body.encryption-profile",
+        )
 
 
 def test_a_key_that_signs_with_pss_is_ps256_too() -> None:
@@ -120,7 +133,12 @@ def test_a_header_that_says_something_else(changed: dict[str, Any], rule: str) -
 
 def test_rsa_with_its_old_paddings_and_an_ephemeral_key() -> None:
     body = sealed(to=RSA)
-    for changed in ({"alg": "RSA1_5"}, {"alg": "RSA-OAEP"}, {"alg": "RSA-OAEP-512"}, {"epk": header_of(sealed())["epk"]}):
+    for changed in (
+        {"alg": "RSA1_5"},
+        {"alg": "RSA-OAEP"},
+        {"alg": "RSA-OAEP-512"},
+        {"epk": header_of(sealed())["epk"]},
+    ):
         assert refused(with_header(body, header_of(body) | changed), (RSA,))[0] == "body.encryption-profile"
 
 
@@ -154,7 +172,9 @@ def test_what_is_no_compact_jwe(body: bytes) -> None:
 
 def _off_curve(body: bytes) -> bytes:
     return with_header(
-        body, header_of(body) | {"epk": {"kty": "EC", "crv": "P-256", "x": b64(b"\x01" * 32).decode(), "y": b64(b"\x02" * 32).decode()}}
+        body,
+        header_of(body)
+        | {"epk": {"kty": "EC", "crv": "P-256", "x": b64(b"\x01" * 32).decode(), "y": b64(b"\x02" * 32).decode()}},
     )
 
 
@@ -193,10 +213,17 @@ FAULTS: dict[str, Any] = {
 
 
 # With an RSA key an ephemeral key is refused for what it is.
-_OF_EC = ("a point off the curve", "the point at infinity", "coordinates that are no base64", "another recipient's under our id")
+_OF_EC = (
+    "a point off the curve",
+    "the point at infinity",
+    "coordinates that are no base64",
+    "another recipient's under our id",
+)
 
 
-@pytest.mark.parametrize(("key", "fault"), [(key, fault) for key in (EC, RSA) for fault in FAULTS if key is EC or fault not in _OF_EC])
+@pytest.mark.parametrize(
+    ("key", "fault"), [(key, fault) for key in (EC, RSA) for fault in FAULTS if key is EC or fault not in _OF_EC]
+)
 def test_all_that_fails_with_a_key_fails_alike(key: Any, fault: str) -> None:
     with pytest.raises(Theirs) as caught:
         Opener([key]).open(FAULTS[fault](sealed(to=key)), known(ME), NOW)
@@ -222,7 +249,9 @@ def test_the_library_itself_allows_three_algorithms_and_no_more() -> None:
         ("dir", OctKey.generate_key(256)),
         ("PBES2-HS256+A128KW", OctKey.generate_key(128)),
     ):
-        body = jwe.encrypt_compact({"alg": algorithm, "enc": "A256GCM"}, PAYLOAD, key, algorithms=[algorithm, "A256GCM"])
+        body = jwe.encrypt_compact(
+            {"alg": algorithm, "enc": "A256GCM"}, PAYLOAD, key, algorithms=[algorithm, "A256GCM"]
+        )
         with pytest.raises(Exception, match="not allowed"):
             jwe.decrypt_compact(body, key, registry=jose._REGISTRY)
 
@@ -303,4 +332,9 @@ def test_a_signature_of_a_certificate_that_is_over() -> None:
 
 def _jwk(public: Any) -> dict[str, str]:
     numbers = public.public_numbers()
-    return {"kty": "EC", "crv": "P-256", "x": b64(numbers.x.to_bytes(32, "big")).decode(), "y": b64(numbers.y.to_bytes(32, "big")).decode()}
+    return {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": b64(numbers.x.to_bytes(32, "big")).decode(),
+        "y": b64(numbers.y.to_bytes(32, "big")).decode(),
+    }

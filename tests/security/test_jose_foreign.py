@@ -10,11 +10,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from jwcrypto import jwe, jwk, jws
 
-from examples.clients import jose as byhand
-from examples.clients.errors import WrongAnswer
-from examples.clients.signing import Signer, Verifier
-from security.authority import certificate_pem, private_pem
+from gateway.sample_client import jose as byhand
+from gateway.sample_client.errors import WrongAnswer
+from gateway.sample_client.signing import Signer, Verifier
 from security.jose import Opener, seal
+from security.pki.authority import certificate_pem, private_pem
 from tests.security.joseparts import NOW, PAYLOAD, known, receiver, signer
 
 JSON = "application/json"

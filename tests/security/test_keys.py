@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from security.authority import certificate_pem, new_private, private_pem
 from security.keys import SigningKey, VerifyKey, natural_algorithm, thumbprint
+from security.pki.authority import certificate_pem, new_private, private_pem
 
 
 def refused(call, *args, **kw):
@@ -48,7 +48,10 @@ def test_r_and_s_must_lie_in_the_group(p256):
     raw = p256.sign.sign(b"data")
     order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
     for r, s in ((0, 1), (1, 0), (order, 1), (1, order), (2**256 - 1, 1)):
-        assert refused(p256.verify.verify, b"data", r.to_bytes(32, "big") + s.to_bytes(32, "big")).code == "signature.wrong"
+        assert (
+            refused(p256.verify.verify, b"data", r.to_bytes(32, "big") + s.to_bytes(32, "big")).code
+            == "signature.wrong"
+        )
     p256.verify.verify(b"data", raw)
 
 
@@ -80,9 +83,20 @@ def test_which_keys_are_accepted():
 
 
 def test_the_algorithm_must_fit_the_key(p256, rsa_pair):
-    for pair, algorithm in ((p256, "ed25519"), (rsa_pair, "ecdsa-p256-sha256"), (p256, "rsa-pss-sha512"), (p256, "none")):
-        assert refused(VerifyKey.from_certificate, "k", "s", pair.sign.certificate_der, algorithm).code == "key.unacceptable"
-    assert VerifyKey.from_certificate("k", "s", rsa_pair.sign.certificate_der, "rsa-pss-sha512").algorithm == "rsa-pss-sha512"
+    for pair, algorithm in (
+        (p256, "ed25519"),
+        (rsa_pair, "ecdsa-p256-sha256"),
+        (p256, "rsa-pss-sha512"),
+        (p256, "none"),
+    ):
+        assert (
+            refused(VerifyKey.from_certificate, "k", "s", pair.sign.certificate_der, algorithm).code
+            == "key.unacceptable"
+        )
+    assert (
+        VerifyKey.from_certificate("k", "s", rsa_pair.sign.certificate_der, "rsa-pss-sha512").algorithm
+        == "rsa-pss-sha512"
+    )
 
 
 def test_pem_der_and_rubbish(p256):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from security.merkle import (
+from security.transparency.merkle import (
     EMPTY_ROOT,
     Frontier,
     ProofError,
@@ -162,7 +162,11 @@ def test_the_ends_of_consistency():
     ]:
         with pytest.raises(ProofError):
             verify_consistency(*arguments)
-    for call in (lambda: inclusion_proof(5, 5, TREE.at), lambda: inclusion_proof(-1, 5, TREE.at), lambda: consistency_proof(6, 5, TREE.at)):
+    for call in (
+        lambda: inclusion_proof(5, 5, TREE.at),
+        lambda: inclusion_proof(-1, 5, TREE.at),
+        lambda: consistency_proof(6, 5, TREE.at),
+    ):
         with pytest.raises(ValueError):
             call()
 
@@ -180,7 +184,13 @@ def test_a_frontier_goes_on_from_its_bytes(size, more):
 
 
 def test_broken_frontiers():
-    for raw in (b"", b"\x00" * 7, (1).to_bytes(8, "big"), (0).to_bytes(8, "big") + bytes(32), (3).to_bytes(8, "big") + bytes(63)):
+    for raw in (
+        b"",
+        b"\x00" * 7,
+        (1).to_bytes(8, "big"),
+        (0).to_bytes(8, "big") + bytes(32),
+        (3).to_bytes(8, "big") + bytes(63),
+    ):
         with pytest.raises(ValueError):
             Frontier.from_bytes(raw)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from security.merkle import HASH, ProofError, root_of
-from security.provedtiles import ProvedTiles
-from security.tiles import WIDTH, Builder, tiles_of
+from security.transparency.merkle import HASH, ProofError, root_of
+from security.transparency.proved_tiles import ProvedTiles
+from security.transparency.tiles import WIDTH, Builder, tiles_of
 
 # Sizes about the edges of tiles, and one with a third level.
 SIZES = st.one_of(st.integers(1, 700), st.sampled_from([255, 256, 257, 511, 512, 65_535, 65_536, 65_537, 66_000]))

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from pyhanko_certvalidator import CertificateValidator, ValidationContext
 from pyhanko_certvalidator.errors import InsufficientRevinfoError, RevokedError
 
-from security import authority
-from security.authority import make_issuer, make_root, new_private, private_pem
-from security.chains import path
-from security.revocation import AHEAD, Revoked, Unproven, ask, listed, make_crl, read_crl, read_ocsp
+from security.pki import authority
+from security.pki.authority import make_issuer, make_root, new_private, private_pem
+from security.pki.chains import path
+from security.pki.revocation import AHEAD, Revoked, Unproven, ask, listed, make_crl, read_crl, read_ocsp
 from tests.revocation.outside import Outside, new_key
 
 NOW = 1_795_503_600.0
@@ -52,7 +52,9 @@ def test_a_list_says_good_or_revoked(outside: Outside, leaf: x509.Certificate) -
     pem = x509.load_der_x509_crl(outside.crl(leaf)).public_bytes(Encoding.PEM)
     gone = listed(read_crl(pem, above(outside), NOW), leaf)
     assert gone is not None and not gone.good and gone.reason == "keyCompromise" and gone.revoked == NOW - 60
-    assert listed(read_crl(outside.crl(root=True), above(outside), NOW), leaf) is None  # the root's list speaks of issuers
+    assert (
+        listed(read_crl(outside.crl(root=True), above(outside), NOW), leaf) is None
+    )  # the root's list speaks of issuers
     by_root = listed(read_crl(outside.crl(outside.issuer, root=True), above(outside), NOW), outside.issuer)
     assert by_root is not None and not by_root.good
 
@@ -81,7 +83,9 @@ def shaped(outside: Outside, *extensions: x509.ExtensionType, critical: bool = T
 
 
 def point(*addresses: str, **more: bool) -> x509.IssuingDistributionPoint:
-    flags = dict.fromkeys(("only_contains_user_certs", "only_contains_ca_certs", "indirect_crl", "only_contains_attribute_certs"), False)
+    flags = dict.fromkeys(
+        ("only_contains_user_certs", "only_contains_ca_certs", "indirect_crl", "only_contains_attribute_certs"), False
+    )
     names = [x509.UniformResourceIdentifier(each) for each in addresses] or None
     return x509.IssuingDistributionPoint(full_name=names, relative_name=None, only_some_reasons=None, **(flags | more))
 
@@ -97,7 +101,9 @@ def test_lists_of_a_part_are_not_taken_for_the_whole(outside: Outside, leaf: x50
             read_crl(shaped(outside, extension), above(outside), NOW)
     of_issuers = read_crl(shaped(outside, point(only_contains_ca_certs=True)), above(outside), NOW)
     assert listed(of_issuers, leaf) is None
-    assert listed(read_crl(shaped(outside, point(only_contains_user_certs=True)), above(outside), NOW), leaf) is not None
+    assert (
+        listed(read_crl(shaped(outside, point(only_contains_user_certs=True)), above(outside), NOW), leaf) is not None
+    )
     part = read_crl(shaped(outside, point("http://x/1.crl")), above(outside), NOW)
     assert listed(part, leaf) is None  # the certificate does not say that it belongs to this part
 
@@ -114,7 +120,9 @@ def test_an_answer_says_good_or_revoked(outside: Outside, leaf: x509.Certificate
     question = ask(leaf, outside.issuer, NONCE)
     for by in (None, responder(outside)):
         for algorithm in (hashes.SHA256(), hashes.SHA1()):  # of the names in it
-            good = read_ocsp(outside.ocsp(question, of=leaf, by=by, algorithm=algorithm), leaf, outside.issuer, NONCE, NOW)  # type: ignore[arg-type]
+            good = read_ocsp(
+                outside.ocsp(question, of=leaf, by=by, algorithm=algorithm), leaf, outside.issuer, NONCE, NOW
+            )  # type: ignore[arg-type]
             assert good.good and good.source == "ocsp" and good.next_update == NOW + 3540
         gone = read_ocsp(outside.ocsp(question, leaf, of=leaf, by=by), leaf, outside.issuer, NONCE, NOW)  # type: ignore[arg-type]
         assert not gone.good and gone.reason == "keyCompromise" and gone.revoked == NOW - 60
@@ -131,7 +139,9 @@ def test_answers_that_prove_nothing(outside: Outside, leaf: x509.Certificate) ->
             question, of=leaf, by=responder(outside, ExtendedKeyUsageOID.CLIENT_AUTH)
         ),  # type: ignore[arg-type]
         "a responder of another authority": outside.ocsp(question, of=leaf, by=responder(liar)),  # type: ignore[arg-type]
-        "a responder whose certificate has ended": outside.ocsp(question, of=leaf, by=responder(outside, days=1, begins=-90000.0)),  # type: ignore[arg-type]
+        "a responder whose certificate has ended": outside.ocsp(
+            question, of=leaf, by=responder(outside, days=1, begins=-90000.0)
+        ),  # type: ignore[arg-type]
         "another authority of the same name": liar.ocsp(question, of=leaf),
         "another question": outside.ocsp(question, of=leaf, nonce=b"x" * 16),
         "another certificate": outside.ocsp(question, of=other),
@@ -139,7 +149,9 @@ def test_answers_that_prove_nothing(outside: Outside, leaf: x509.Certificate) ->
         "unknown": outside.ocsp(question, of=leaf, unknown=True),
         "out of date": outside.ocsp(question, of=leaf, begins=-7200.0, lasts=7200.0),
         "of the future": outside.ocsp(question, of=leaf, begins=AHEAD + 60),
-        "try later": x509.ocsp.OCSPResponseBuilder.build_unsuccessful(x509.ocsp.OCSPResponseStatus.TRY_LATER).public_bytes(Encoding.DER),
+        "try later": x509.ocsp.OCSPResponseBuilder.build_unsuccessful(
+            x509.ocsp.OCSPResponseStatus.TRY_LATER
+        ).public_bytes(Encoding.DER),
         "changed": whole[:-1] + bytes([whole[-1] ^ 1]),
         "nothing": b"",
     }.items():
@@ -184,15 +196,38 @@ def test_openssl_takes_our_lists(tmp_path: Path, use: str) -> None:
     issue = authority.issue_tls if use == "tls" else authority.issue_signing
     kept, gone = (issue(issuer, name, new_private().public_key(), NOW) for name in ("y-te", "do-thi"))
     serial = x509.load_pem_x509_certificate(gone).serial_number
-    lists = {"issuer": make_crl(issuer, [Revoked(serial, NOW, "keyCompromise")], 7, NOW, 86400), "root": make_crl(root, [], 1, NOW, 86400)}
+    lists = {
+        "issuer": make_crl(issuer, [Revoked(serial, NOW, "keyCompromise")], 7, NOW, 86400),
+        "root": make_crl(root, [], 1, NOW, 86400),
+    }
     files = {"root.pem": root.pem, "issuer.pem": issuer.pem, "kept.pem": kept, "gone.pem": gone}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    (tmp_path / "crl.pem").write_bytes(b"".join(x509.load_der_x509_crl(each).public_bytes(Encoding.PEM) for each in lists.values()))
+    (tmp_path / "crl.pem").write_bytes(
+        b"".join(x509.load_der_x509_crl(each).public_bytes(Encoding.PEM) for each in lists.values())
+    )
     (tmp_path / "list.der").write_bytes(lists["issuer"])
-    shown = openssl("crl", "-in", str(tmp_path / "list.der"), "-inform", "DER", "-noout", "-text", "-CAfile", str(tmp_path / "issuer.pem"))
+    shown = openssl(
+        "crl",
+        "-in",
+        str(tmp_path / "list.der"),
+        "-inform",
+        "DER",
+        "-noout",
+        "-text",
+        "-CAfile",
+        str(tmp_path / "issuer.pem"),
+    )
     assert "verify OK" in shown.stderr and "Key Compromise" in shown.stdout and "X509v3 CRL Number" in shown.stdout
-    common = ["-attime", str(int(NOW)), "-CAfile", str(tmp_path / "root.pem"), "-untrusted", str(tmp_path / "issuer.pem"), "-x509_strict"]
+    common = [
+        "-attime",
+        str(int(NOW)),
+        "-CAfile",
+        str(tmp_path / "root.pem"),
+        "-untrusted",
+        str(tmp_path / "issuer.pem"),
+        "-x509_strict",
+    ]
     common += ["-crl_check_all", "-CRLfile", str(tmp_path / "crl.pem")]
     assert openssl("verify", *common, str(tmp_path / "kept.pem")).returncode == 0
     refused = openssl("verify", *common, str(tmp_path / "gone.pem"))
@@ -249,4 +284,8 @@ async def test_pyhanko_agrees(outside: Outside, leaf: x509.Certificate) -> None:
     for lists, error in (((outside.crl(leaf), of_root), RevokedError), ((of_root,), InsufficientRevinfoError)):
         with pytest.raises(error):
             await by_them(*lists).async_validate_path()
-    assert [each.subject for each in path(leaf, above(outside), NOW)] == [leaf.subject, outside.issuer.subject, outside.root.subject]
+    assert [each.subject for each in path(leaf, above(outside), NOW)] == [
+        leaf.subject,
+        outside.issuer.subject,
+        outside.root.subject,
+    ]

@@ -21,7 +21,9 @@ def test_words(kind):
     assert KINDS[kind.code] is kind
     for words in (kind.title, kind.what, kind.next):
         assert VIETNAMESE.search(words.vi) and not VIETNAMESE.search(words.en)
-        assert set(re.findall(r"\{(\w+)\}", words.vi)) == set(re.findall(r"\{(\w+)\}", words.en)), "the same facts in both"
+        assert set(re.findall(r"\{(\w+)\}", words.vi)) == set(re.findall(r"\{(\w+)\}", words.en)), (
+            "the same facts in both"
+        )
     for words in (kind.what, kind.next):
         assert words.vi.endswith(".") and words.en.endswith(".")
     assert 400 <= kind.status < 600
@@ -31,16 +33,29 @@ def raised():
     """(code, names of the facts given) of every failure made in this room."""
     for path in Path(security.__path__[0]).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Theirs", "Policy", "Ours"):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("Theirs", "Policy", "Ours")
+            ):
                 first = node.args[0]
                 codes = [first.value] if isinstance(first, ast.Constant) else [k.code for k in ACCESS]
                 for code in codes:
-                    yield code, {keyword.arg for keyword in node.keywords}  # None among them: more, told by the tests of grants
+                    yield (
+                        code,
+                        {keyword.arg for keyword in node.keywords},
+                    )  # None among them: more, told by the tests of grants
 
 
 def test_each_code_is_raised_somewhere_and_each_raised_one_is_known():
     codes = {code for code, _ in raised()}
-    told_by_the_door = {"token.missing", "body.not-encrypted", "body.encryption-unexpected", "encryption.no-key", "signature.key-revoked"}
+    told_by_the_door = {
+        "token.missing",
+        "body.not-encrypted",
+        "body.encryption-unexpected",
+        "encryption.no-key",
+        "signature.key-revoked",
+    }
     assert {k.code for k in OURS} - codes == told_by_the_door
     assert codes <= {k.code for k in OURS}
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from security.merkle import Tree, consistency_proof, inclusion_proof, leaf_hash, root_at, root_of
-from security.tiles import (
+from security.transparency.merkle import Tree, consistency_proof, inclusion_proof, leaf_hash, root_at, root_of
+from security.transparency.tiles import (
     Builder,
     entries_path,
     entry_bundle,
@@ -22,7 +22,8 @@ from security.tiles import (
 
 
 @pytest.mark.parametrize(
-    ("number", "path"), [(0, "000"), (7, "007"), (999, "999"), (1000, "x001/000"), (1067, "x001/067"), (1234067, "x001/x234/067")]
+    ("number", "path"),
+    [(0, "000"), (7, "007"), (999, "999"), (1000, "x001/000"), (1067, "x001/067"), (1234067, "x001/x234/067")],
 )
 def test_numbers(number, path):
     assert number_path(number) == path
@@ -51,7 +52,12 @@ def test_paths():
     ):
         with pytest.raises(ValueError):
             parse_path(wrong)
-    for call in (lambda: number_path(-1), lambda: tile_path(64, 0), lambda: tile_path(0, 0, 0), lambda: tile_path(0, 0, 257)):
+    for call in (
+        lambda: number_path(-1),
+        lambda: tile_path(64, 0),
+        lambda: tile_path(0, 0, 0),
+        lambda: tile_path(0, 0, 257),
+    ):
         with pytest.raises(ValueError):
             call()
 

@@ -141,11 +141,16 @@ def test_times_of_an_assertion(p256, now):
     ],
 )
 def test_headers_that_may_not_be(header, p256, now):
-    assert refused(verify_assertion, forge(p256, claims(now), **header), lambda _: p256.verify, now, ENDPOINT).code == "token.malformed"
+    assert (
+        refused(verify_assertion, forge(p256, claims(now), **header), lambda _: p256.verify, now, ENDPOINT).code
+        == "token.malformed"
+    )
 
 
 def encode(header, payload, signature=b""):
-    return ".".join(base64.urlsafe_b64encode(p).rstrip(b"=").decode() for p in (json.dumps(header).encode(), payload, signature))
+    return ".".join(
+        base64.urlsafe_b64encode(p).rstrip(b"=").decode() for p in (json.dumps(header).encode(), payload, signature)
+    )
 
 
 def test_algorithms_are_the_keys(p256, rsa_pair, now):
@@ -169,7 +174,10 @@ def test_keys_of_assertions(p256, other, now):
     assert refused(verify_assertion, made, lambda _: other.verify, now, ENDPOINT).code == "token.wrong"
     no_kid = jwt.encode(claims(now), p256.sign.private, algorithm="ES256")
     assert refused(verify_assertion, no_kid, lambda _: p256.verify, now, ENDPOINT).code == "token.malformed"
-    assert refused(verify_assertion, made, lambda _: p256.verify, now + 366 * 86400, ENDPOINT).code == "signature.key-expired"
+    assert (
+        refused(verify_assertion, made, lambda _: p256.verify, now + 366 * 86400, ENDPOINT).code
+        == "signature.key-expired"
+    )
 
 
 def test_a_claim_that_stands_twice(p256, now):
@@ -181,8 +189,16 @@ def test_a_claim_that_stands_twice(p256, now):
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.one_of(st.text(max_size=80), st.lists(st.text(alphabet="abcXYZ09-_=", max_size=40), min_size=3, max_size=3).map(".".join)))
+@given(
+    text=st.one_of(
+        st.text(max_size=80),
+        st.lists(st.text(alphabet="abcXYZ09-_=", max_size=40), min_size=3, max_size=3).map(".".join),
+    )
+)
 def test_rubbish(text, p256, now):
-    for call in (lambda: verify_token(text, p256.verify, now, AUD), lambda: verify_assertion(text, lambda _: p256.verify, now, ENDPOINT)):
+    for call in (
+        lambda: verify_token(text, p256.verify, now, AUD),
+        lambda: verify_assertion(text, lambda _: p256.verify, now, ENDPOINT),
+    ):
         assert refused(call).code.startswith("token.")
     assert refused(verify_token, "a" * 9000, p256.verify, now, AUD).code == "token.malformed"

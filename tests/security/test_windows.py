@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from security.windows import DAYS, PERIODS, Hours, Moment, Quota, civil
+from security.grants.windows import DAYS, PERIODS, Hours, Moment, Quota, civil
 
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
 times = st.integers(1_700_000_000, 2_000_000_000).map(float)
 clocks = st.builds(lambda h, m: f"{h:02}:{m:02}", st.integers(0, 23), st.integers(0, 59))
-hours = st.builds(lambda days, a, b: Hours(tuple(days), a, b), st.sets(st.sampled_from(DAYS), min_size=1), clocks, clocks)
+hours = st.builds(
+    lambda days, a, b: Hours(tuple(days), a, b), st.sets(st.sampled_from(DAYS), min_size=1), clocks, clocks
+)
 
 
 def by_calendar(window: Hours, now: float) -> bool:
@@ -25,7 +27,9 @@ def by_calendar(window: Hours, now: float) -> bool:
         day = (here - timedelta(days=back)).replace(hour=0, minute=0, second=0, microsecond=0)
         if DAYS[day.weekday()] not in window.days:
             continue
-        begin, end = (day + timedelta(hours=int(text[:2]), minutes=int(text[3:])) for text in (window.start, window.until))
+        begin, end = (
+            day + timedelta(hours=int(text[:2]), minutes=int(text[3:])) for text in (window.start, window.until)
+        )
         if end <= begin:
             end += timedelta(days=1)
         if begin <= here < end:

@@ -16,10 +16,10 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
-from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import OAEP, blinded, encrypt_envelope
-from security.wsnames import AES256_GCM, CONTENT, DS, SUBJECT_KEY_ID, WSSE, WSU, XENC
-from security.wssec import verify_envelope
+from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wssec.encrypt import OAEP, blinded, encrypt_envelope
+from security.wssec.names import AES256_GCM, CONTENT, DS, SUBJECT_KEY_ID, WSSE, WSU, XENC
+from security.wssec.verify import verify_envelope
 from tests.security.wscrypting import CHILD, encrypted, find, opened, refused, signed
 
 both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
@@ -61,7 +61,12 @@ def test_the_digest_in_clear_tells_nothing_of_a_short_content(p256, crypt, now):
     for _ in range(2):
         raw = encrypted(p256, crypt, now, blinded(CHILD))
         references = [each for each in etree.fromstring(raw).iter(f"{{{DS}}}Reference") if each.get("URI") == "#body"]
-        found.append((references[0].findtext(f"{{{DS}}}DigestValue"), verify_envelope(opened(raw, crypt).root, lambda _: p256.verify, now)))
+        found.append(
+            (
+                references[0].findtext(f"{{{DS}}}DigestValue"),
+                verify_envelope(opened(raw, crypt).root, lambda _: p256.verify, now),
+            )
+        )
     assert found[0][0] != found[1][0] and found[0][1].payload_digest == found[1][1].payload_digest
     assert len(found[0][1].body.text) == 128 and set(found[0][1].body.text) == {" ", "\t"}
 
@@ -189,10 +194,16 @@ def larger_than_the_modulus(raw, _):
 
 
 WRONG = [
-    *[(0, change) for change in (flipped(0), flipped(-1), another_key, a_short_key, no_key_at_all, the_old_padding, with_sha1)],
+    *[
+        (0, change)
+        for change in (flipped(0), flipped(-1), another_key, a_short_key, no_key_at_all, the_old_padding, with_sha1)
+    ],
     (0, larger_than_the_modulus),
     (0, lambda raw, _: bytes(len(raw))),
-    *[(1, change) for change in (flipped(0), flipped(12), flipped(-1), lambda raw, _: raw[:-1], lambda raw, _: bytes(28))],
+    *[
+        (1, change)
+        for change in (flipped(0), flipped(12), flipped(-1), lambda raw, _: raw[:-1], lambda raw, _: bytes(28))
+    ],
 ]
 
 
@@ -261,13 +272,18 @@ HOSTILE = {
 def test_hostile_plaintext(kind, version, p256, crypt, now):
     plaintext, code = HOSTILE[kind]
     with pytest.raises(Theirs) as caught:
-        verify_envelope(opened(holding(p256, crypt, now, plaintext, version), crypt, version).root, lambda _: p256.verify, now)
+        verify_envelope(
+            opened(holding(p256, crypt, now, plaintext, version), crypt, version).root, lambda _: p256.verify, now
+        )
     assert caught.value.code == code
 
 
 def test_a_ciphertext_of_another_message_does_not_help(p256, other, crypt, now):
     """Whoever holds a message of somebody else cannot hand it in as his own: his signature does not cover what comes out."""
-    mine, theirs = etree.fromstring(encrypted(other, crypt, now, b"<a/>")), etree.fromstring(encrypted(p256, crypt, now))
+    mine, theirs = (
+        etree.fromstring(encrypted(other, crypt, now, b"<a/>")),
+        etree.fromstring(encrypted(p256, crypt, now)),
+    )
     for local in ("EncryptedKey", "EncryptedData"):
         own = find(mine, local)
         own.getparent().replace(own, find(theirs, local))

@@ -13,11 +13,23 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
-from security.authority import private_pem
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wsnames import AES256_GCM, DIGEST_SHA256, DS, ENCRYPTED_KEY, MGF1_SHA256, RSA_OAEP, THUMBPRINT_SHA1, WSSE, WSU, XENC, XENC11
-from security.wssec import sign_envelope, verify_envelope
+from security.pki.authority import private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.names import (
+    AES256_GCM,
+    DIGEST_SHA256,
+    DS,
+    ENCRYPTED_KEY,
+    MGF1_SHA256,
+    RSA_OAEP,
+    THUMBPRINT_SHA1,
+    WSSE,
+    WSU,
+    XENC,
+    XENC11,
+)
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.test_wssec_foreign import BODIES, CHILD, _foreign, certificate, signxml_verifies, trees
 
 KEY, DATA = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData"
@@ -97,7 +109,9 @@ def xmlsec_encrypts(raw, crypt, *, indent=False, digest=DIGEST_SHA256, mgf=MGF1_
     name = etree.SubElement(holder, f"{{{WSSE}}}KeyIdentifier")
     name.set("ValueType", THUMBPRINT_SHA1)
     name.text = base64.b64encode(hashlib.sha1(crypt.certificate_der, usedforsecurity=False).digest()).decode()
-    etree.SubElement(etree.SubElement(wrapped, f"{{{XENC}}}ReferenceList"), f"{{{XENC}}}DataReference").set("URI", "#ED-1")
+    etree.SubElement(etree.SubElement(wrapped, f"{{{XENC}}}ReferenceList"), f"{{{XENC}}}DataReference").set(
+        "URI", "#ED-1"
+    )
     security = next(root.iter(f"{{{WSSE}}}Security"))
     security.insert(0, wrapped)
     if indent:
@@ -112,7 +126,9 @@ def received(raw, crypt, pair, now):
 
 # The binding dies on content that ends in text, as the fourth does.
 @pytest.mark.parametrize("body", BODIES[:3])
-@pytest.mark.parametrize("manner", [{}, {"indent": True}, {"named": False}], ids=lambda manner: "-".join(manner) or "plain")
+@pytest.mark.parametrize(
+    "manner", [{}, {"indent": True}, {"named": False}], ids=lambda manner: "-".join(manner) or "plain"
+)
 def test_we_decrypt_and_verify_what_xmlsec_makes(pair, crypt, now, body, manner):
     """Its plaintext leans on the namespaces of the envelope around it."""
     raw = xmlsec_encrypts(_foreign(pair, now, body=body), crypt, **manner)
@@ -146,7 +162,9 @@ def test_any_content_encrypted_by_xmlsec(body, p256, crypt, now):
 def test_any_content_encrypted_by_us(body, p256, crypt, now):
     holder = etree.fromstring(f'<h xmlns:k="urn:k" xmlns:S="{V11.namespace}" xmlns:wsu="{WSU}">{body}</h>')
     canonical = etree.tostring(holder[0], method="c14n", exclusive=True, with_tail=False)
-    raw = encrypt_envelope(sign_envelope(canonical, p256.sign, now, action="urn:x", message_id="m"), crypt.encrypt_key())
+    raw = encrypt_envelope(
+        sign_envelope(canonical, p256.sign, now, action="urn:x", message_id="m"), crypt.encrypt_key()
+    )
     xmlsec_verifies(xmlsec_decrypts(raw, crypt), p256)
     assert received(raw, crypt, p256, now).message_id == "m"
     assert next(etree.fromstring(raw).iter(DATA))[0].get("Algorithm") == AES256_GCM

@@ -9,8 +9,8 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsnames import DS, XENC, XENC11
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.names import DS, XENC, XENC11
 from tests.security.wscrypting import CHILD, encrypted, find, refused, signed
 
 both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
@@ -94,7 +94,9 @@ def an_encrypted_signature(root):
 
 
 def an_encrypted_header(root):
-    header = etree.SubElement(root[0], "{http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd}EncryptedHeader")
+    header = etree.SubElement(
+        root[0], "{http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd}EncryptedHeader"
+    )
     header.append(etree.fromstring(etree.tostring(find(root, "EncryptedData"))))
 
 

@@ -11,10 +11,10 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wsnames import DS, SOAP, WSSE, XENC
-from security.wssec import sign_envelope, verify_envelope
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.names import DS, SOAP, WSSE, XENC
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.test_wssec_wrapping import CHILD, EVIL, FORMS
 
 KEY, DATA = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData"
@@ -47,7 +47,13 @@ def test_a_ciphertext_that_is_moved(form, version, p256, crypt, now):
     form(root)
     with pytest.raises(Theirs) as caught:
         received(root, version, crypt, p256, now)
-    assert caught.value.code in {FORMS[form], "body.encryption-profile", "soap.malformed", "signature.missing", "signature.several"}
+    assert caught.value.code in {
+        FORMS[form],
+        "body.encryption-profile",
+        "soap.malformed",
+        "signature.missing",
+        "signature.several",
+    }
 
 
 def bodies_of(root):
@@ -74,7 +80,13 @@ def test_wrapped_and_encrypted_anew(form, kept, version, p256, crypt, now):
     security.insert(0, next(own.iter(KEY)))
     with pytest.raises(Theirs) as caught:
         received(root, version, crypt, p256, now)
-    assert caught.value.code in {FORMS[form], "body.encryption-profile", "soap.malformed", "signature.missing", "signature.several"}
+    assert caught.value.code in {
+        FORMS[form],
+        "body.encryption-profile",
+        "soap.malformed",
+        "signature.missing",
+        "signature.several",
+    }
 
 
 @both

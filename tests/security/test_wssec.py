@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from security.wsnames import DS, LGSP, SOAP, WSA, WSSE, WSU
-from security.wssec import caller_block, receipt_block, sign_envelope, verify_envelope
+from security.wssec.names import DS, LGSP, SOAP, WSA, WSSE, WSU
+from security.wssec.verify import caller_block, receipt_block, sign_envelope, verify_envelope
 
 CHILD = b'<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><identifier>a &amp; b</identifier><sent>2026-11-24</sent></submitAlert>'
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
@@ -24,7 +24,9 @@ def parse(raw):
 
 
 def make(pair, now, body=CHILD, **more):
-    return sign_envelope(body, pair.sign, now, **{"action": "urn:x:submit", "message_id": "urn:uuid:1", "to": "urn:gw"} | more)
+    return sign_envelope(
+        body, pair.sign, now, **{"action": "urn:x:submit", "message_id": "urn:uuid:1", "to": "urn:gw"} | more
+    )
 
 
 def verify(raw, pair, now):
@@ -41,7 +43,12 @@ def refused(raw, pair, now):
 def test_what_we_sign_we_verify(p256, now):
     blocks = [caller_block("H14.2", "canh-bao"), receipt_block("t-1", [("Intent", b"\x01" * 32)], "note\n")]
     found = verify(make(p256, now, relates_to="urn:uuid:0", blocks=blocks), p256, now)
-    assert (found.action, found.message_id, found.to, found.relates_to) == ("urn:x:submit", "urn:uuid:1", "urn:gw", "urn:uuid:0")
+    assert (found.action, found.message_id, found.to, found.relates_to) == (
+        "urn:x:submit",
+        "urn:uuid:1",
+        "urn:gw",
+        "urn:uuid:0",
+    )
     assert found.caller == "H14.2/canh-bao"
     assert found.receipt.findtext(f"{{{LGSP}}}Transfer") == "t-1"
     assert base64.b64decode(found.receipt.findtext(f"{{{LGSP}}}Intent")) == b"\x01" * 32
@@ -66,7 +73,12 @@ def test_ed25519_has_no_place_in_xml(ed25519_pair, now):
 
 def test_every_signed_part_is_its_own_canonical_form(p256, now):
     """The invariant of the signer: canonicalising a part of the finished envelope gives the bytes that were written."""
-    raw = make(p256, now, relates_to="urn:r", blocks=[caller_block("H14.2", "canh-bao"), receipt_block("t", [("Intent", bytes(32))], "n")])
+    raw = make(
+        p256,
+        now,
+        relates_to="urn:r",
+        blocks=[caller_block("H14.2", "canh-bao"), receipt_block("t", [("Intent", bytes(32))], "n")],
+    )
     root = parse(raw)
     parts = root.findall(f".//*[@{{{WSU}}}Id]")
     assert len(parts) == 9
@@ -140,7 +152,9 @@ def resign(root, pair):
     """Gives the envelope a right signature over whatever SignedInfo it now has."""
     info = root.find(f".//{{{DS}}}SignedInfo")
     value = root.find(f".//{{{DS}}}SignatureValue")
-    value.text = base64.b64encode(pair.sign.sign_xml(etree.tostring(info, method="c14n", exclusive=True, with_tail=False))).decode()
+    value.text = base64.b64encode(
+        pair.sign.sign_xml(etree.tostring(info, method="c14n", exclusive=True, with_tail=False))
+    ).decode()
     return etree.tostring(root)
 
 
@@ -214,10 +228,19 @@ def add(local, xml):
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        (set_at("CanonicalizationMethod", "Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"), "signature.algorithm"),
-        (set_at("CanonicalizationMethod", "Algorithm", "http://www.w3.org/2001/10/xml-exc-c14n#WithComments"), "signature.algorithm"),
+        (
+            set_at("CanonicalizationMethod", "Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"),
+            "signature.algorithm",
+        ),
+        (
+            set_at("CanonicalizationMethod", "Algorithm", "http://www.w3.org/2001/10/xml-exc-c14n#WithComments"),
+            "signature.algorithm",
+        ),
         (set_at("SignatureMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#rsa-sha1"), "signature.algorithm"),
-        (set_at("SignatureMethod", "Algorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"), "signature.algorithm"),
+        (
+            set_at("SignatureMethod", "Algorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"),
+            "signature.algorithm",
+        ),
         (set_at("SignatureMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#hmac-sha1"), "signature.algorithm"),
         (set_at("DigestMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1"), "signature.algorithm"),
         (set_at("Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116"), "signature.algorithm"),
@@ -246,7 +269,10 @@ def add(local, xml):
         (double("Reference"), "signature.malformed"),
         (add("Security", f'<wsse:UsernameToken xmlns:wsse="{WSSE}"/>'), "signature.malformed"),
         (add("Signature", f'<ds:Object xmlns:ds="{DS}"/>'), "signature.malformed"),
-        (add("SignatureMethod", f'<ds:HMACOutputLength xmlns:ds="{DS}">1</ds:HMACOutputLength>'), "signature.algorithm"),
+        (
+            add("SignatureMethod", f'<ds:HMACOutputLength xmlns:ds="{DS}">1</ds:HMACOutputLength>'),
+            "signature.algorithm",
+        ),
         (add("Header", f'<wsa:Action xmlns:wsa="{WSA}">urn:evil</wsa:Action>'), "signature.malformed"),
         (add("Header", f'<wsa:Unheard xmlns:wsa="{WSA}"/>'), "signature.malformed"),
         (add("Header", f'<wsse:Security xmlns:wsse="{WSSE}"/>'), "signature.several"),
@@ -389,7 +415,15 @@ def test_one_changed_byte_never_changes_what_is_read(data, p256, now):
     except (Theirs, etree.XMLSyntaxError):
         return
     was = verify(raw, p256, now)
-    assert (found.action, found.message_id, found.to, found.caller, found.created, found.expires, found.payload_digest) == (
+    assert (
+        found.action,
+        found.message_id,
+        found.to,
+        found.caller,
+        found.created,
+        found.expires,
+        found.payload_digest,
+    ) == (
         was.action,
         was.message_id,
         was.to,

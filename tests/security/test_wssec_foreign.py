@@ -14,9 +14,9 @@ from signxml import SignatureConfiguration, SignatureReference, XMLSigner, XMLVe
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 
 from contracts.wire.soap import V11, V12
-from security.authority import certificate_pem, private_pem
-from security.wsnames import BASE64_BINARY, DS, EXC_C14N, SOAP, WSA, WSSE, WSU, X509V3
-from security.wssec import caller_block, receipt_block, sign_envelope, verify_envelope
+from security.pki.authority import certificate_pem, private_pem
+from security.wssec.names import BASE64_BINARY, DS, EXC_C14N, SOAP, WSA, WSSE, WSU, X509V3
+from security.wssec.verify import caller_block, receipt_block, sign_envelope, verify_envelope
 
 CHILD = '<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><headline>Cháy rừng &amp; gió mạnh</headline></submitAlert>'.encode()
 
@@ -27,9 +27,19 @@ def pair(request):
 
 
 def our_envelope(pair, now):
-    blocks = [caller_block("H14.2", "canh-bao"), receipt_block("t", [("Intent", bytes(32)), ("Outcome", bytes(32))], "note\n")]
+    blocks = [
+        caller_block("H14.2", "canh-bao"),
+        receipt_block("t", [("Intent", bytes(32)), ("Outcome", bytes(32))], "note\n"),
+    ]
     return sign_envelope(
-        CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", to="urn:gw", relates_to="urn:uuid:0", blocks=blocks
+        CHILD,
+        pair.sign,
+        now,
+        action="urn:x",
+        message_id="urn:uuid:1",
+        to="urn:gw",
+        relates_to="urn:uuid:0",
+        blocks=blocks,
     )
 
 
@@ -65,14 +75,17 @@ def test_signxml_accepts_what_we_make(pair, now):
 
 @pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
 def test_we_accept_what_signxml_makes(pair, version, now):
-    root = etree.fromstring(sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version))
+    root = etree.fromstring(
+        sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+    )
     security, ours = root.find(f".//{{{WSSE}}}Security"), root.find(f".//{{{DS}}}Signature")
     security.remove(ours)
     method = SignatureMethod.ECDSA_SHA256 if pair.sign.algorithm.startswith("ecdsa") else SignatureMethod.RSA_SHA256
     exclusive = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0
     signer = XMLSigner(methods.detached, method, DigestAlgorithm.SHA256, exclusive)
     references = [
-        SignatureReference(f"#{ident}", c14n_method=exclusive) for ident in ("message-id", "action", "token", "body", "timestamp")
+        SignatureReference(f"#{ident}", c14n_method=exclusive)
+        for ident in ("message-id", "action", "token", "body", "timestamp")
     ]
     key, chain = pair.sign.private, [certificate(pair).decode()]
     signature = signer.sign(root, key=key, cert=chain, reference_uri=references, id_attribute="Id")
@@ -100,7 +113,11 @@ def _foreign(pair, now, *, body, prefixes=None, info_prefixes=None, enveloped=Fa
     )
     if indent:
         etree.indent(root)
-    method = xmlsec.constants.TransformEcdsaSha256 if pair.sign.algorithm.startswith("ecdsa") else xmlsec.constants.TransformRsaSha256
+    method = (
+        xmlsec.constants.TransformEcdsaSha256
+        if pair.sign.algorithm.startswith("ecdsa")
+        else xmlsec.constants.TransformRsaSha256
+    )
     signature = xmlsec.template.create(root, xmlsec.constants.TransformExclC14N, method, ns="dsig")
     for ident in ids.values():
         reference = xmlsec.template.add_reference(signature, xmlsec.constants.TransformSha256, uri=f"#{ident}")
@@ -108,10 +125,14 @@ def _foreign(pair, now, *, body, prefixes=None, info_prefixes=None, enveloped=Fa
             xmlsec.template.add_transform(reference, xmlsec.constants.TransformEnveloped)
         transform = xmlsec.template.add_transform(reference, xmlsec.constants.TransformExclC14N)
         if prefixes is not None:
-            etree.SubElement(transform, f"{{{EXC_C14N}}}InclusiveNamespaces", nsmap={"ec": EXC_C14N}).set("PrefixList", prefixes)
+            etree.SubElement(transform, f"{{{EXC_C14N}}}InclusiveNamespaces", nsmap={"ec": EXC_C14N}).set(
+                "PrefixList", prefixes
+            )
     if info_prefixes is not None:
         method_element = signature.find(f".//{{{DS}}}CanonicalizationMethod")
-        etree.SubElement(method_element, f"{{{EXC_C14N}}}InclusiveNamespaces", nsmap={"ec": EXC_C14N}).set("PrefixList", info_prefixes)
+        etree.SubElement(method_element, f"{{{EXC_C14N}}}InclusiveNamespaces", nsmap={"ec": EXC_C14N}).set(
+            "PrefixList", info_prefixes
+        )
     info = xmlsec.template.ensure_key_info(signature)
     holder = etree.SubElement(info, f"{{{WSSE}}}SecurityTokenReference")
     etree.SubElement(holder, f"{{{WSSE}}}Reference").set("URI", f"#{ids['x']}")
@@ -156,7 +177,9 @@ def test_we_accept_what_xmlsec_makes(pair, now, body, manner):
 def test_another_draw_of_ids_is_the_same_payload(p256, now):
     digests = {
         verify_envelope(
-            etree.fromstring(_foreign(p256, now, body=BODIES[1], ids={k: f"id-{k}-{draw}" for k in "btxam"})), lambda t: p256.verify, now
+            etree.fromstring(_foreign(p256, now, body=BODIES[1], ids={k: f"id-{k}-{draw}" for k in "btxam"})),
+            lambda t: p256.verify,
+            now,
         ).payload_digest
         for draw in range(3)
     }
@@ -173,7 +196,9 @@ def trees(draw, depth=3):
 
     name = draw(names)
     attributes = draw(st.dictionaries(st.sampled_from(["p", "q", "k:r", "xml:lang"]), texts, max_size=3))
-    declared = draw(st.sampled_from(["", ' xmlns="urn:other"', ' xmlns:k="urn:k2"', ' xmlns:new="urn:new"', ' xmlns=""']))
+    declared = draw(
+        st.sampled_from(["", ' xmlns="urn:other"', ' xmlns:k="urn:k2"', ' xmlns:new="urn:new"', ' xmlns=""'])
+    )
     inner = "".join(draw(st.lists(trees(depth - 1), max_size=2))) if depth else ""
     written = "".join(f" {n}={quoteattr(v)}" for n, v in attributes.items())
     return f"<{name}{declared}{written}>{escape(draw(texts)).replace(chr(13), '&#13;')}{inner}</{name}>"

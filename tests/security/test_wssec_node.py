@@ -18,11 +18,11 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
-from security.authority import certificate_pem, private_pem
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wsnames import DS, THUMBPRINT_SHA1, WSA, WSSE, WSU, XENC, XENC11
-from security.wssec import caller_block, sign_envelope, verify_envelope
+from security.pki.authority import certificate_pem, private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.names import DS, THUMBPRINT_SHA1, WSA, WSSE, WSU, XENC, XENC11
+from security.wssec.verify import caller_block, sign_envelope, verify_envelope
 
 CHILD = '<getStatus xmlns="urn:a"><code>H14.22 &amp; 0001</code><applicant>Hồ sơ của công dân</applicant></getStatus>'
 both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
@@ -41,7 +41,14 @@ def unsigned(version):
 
 
 def by_npm_soap(
-    node, pair, now, version, *, with_token=False, stamp=True, parts=("wsa:Action", "wsa:MessageID", "wsse:BinarySecurityToken")
+    node,
+    pair,
+    now,
+    version,
+    *,
+    with_token=False,
+    stamp=True,
+    parts=("wsa:Action", "wsa:MessageID", "wsse:BinarySecurityToken"),
 ):
     at = datetime.fromtimestamp(now, UTC)
     created, expires = f"{at:%Y-%m-%dT%H:%M:%S}Z", f"{at:%Y-%m-%dT%H}:05:00Z"

@@ -14,10 +14,10 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
-from security.authority import certificate_pem, issue_encryption, issue_signing
 from security.keys import VerifyKey
-from security.wsnames import DS, ENVELOPED, EXC_C14N, WSU
-from security.wssec import sign_envelope, verify_envelope
+from security.pki.authority import certificate_pem, issue_encryption, issue_signing
+from security.wssec.names import DS, ENVELOPED, EXC_C14N, WSU
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.test_wssec import CHILD, find, make, reference_again, verify
 
 both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
@@ -30,7 +30,9 @@ def refused(root, pair, now, version):
 
 
 def made(pair, now, version):
-    return etree.fromstring(sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version))
+    return etree.fromstring(
+        sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+    )
 
 
 def enveloped(root, ident):
@@ -91,7 +93,10 @@ def test_enveloped_signature_never_where_the_signature_lies_inside(move, ident, 
 
 @both
 def test_enveloped_signature_only_once_and_only_first(version, p256, now):
-    for change in (lambda steps: steps.append(steps[0]), lambda steps: steps.insert(0, etree.fromstring(etree.tostring(steps[0])))):
+    for change in (
+        lambda steps: steps.append(steps[0]),
+        lambda steps: steps.insert(0, etree.fromstring(etree.tostring(steps[0]))),
+    ):
         root = made(p256, now, version)
         enveloped(root, "body")
         change(next(each for each in root.iter(f"{{{DS}}}Reference") if each.get("URI") == "#body")[0])
@@ -105,7 +110,9 @@ def test_enveloped_signature_only_once_and_only_first(version, p256, now):
 
 def self_signed(private):
     name, now = x509.Name([]), datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key()).serial_number(7)
+    builder = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key()).serial_number(7)
+    )
     builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
     return certificate_pem(builder.sign(private, hashes.SHA256()))
 
@@ -138,12 +145,17 @@ def test_keys_that_may_sign(private, accepted):
 def test_payload_digest_does_not_depend_on_white_space_around_the_element(body, p256, now):
     assert verify(make(p256, now, body), p256, now).payload_digest == verify(make(p256, now), p256, now).payload_digest
     inside = CHILD.replace(b"<sent>", b" <sent>")
-    assert verify(make(p256, now, inside), p256, now).payload_digest != verify(make(p256, now), p256, now).payload_digest
+    assert (
+        verify(make(p256, now, inside), p256, now).payload_digest != verify(make(p256, now), p256, now).payload_digest
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"\t\n"])
 def test_a_body_of_white_space_has_a_digest_too(body, p256, now):
-    assert verify(make(p256, now, body), p256, now).payload_digest == verify(make(p256, now, b""), p256, now).payload_digest
+    assert (
+        verify(make(p256, now, body), p256, now).payload_digest
+        == verify(make(p256, now, b""), p256, now).payload_digest
+    )
 
 
 # --- only verified nodes go on ----------------------------------------------------------------------------------------
@@ -154,7 +166,9 @@ def test_an_unsigned_header_is_not_handed_on(version, p256, now):
     raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
     raw = raw.replace(b"<soap:Header>", b'<soap:Header><t:Trace xmlns:t="urn:t">1</t:Trace>')
     found = verify_envelope(parse_envelope(raw, version), lambda _: p256.verify, now)
-    assert "{urn:t}Trace" not in found.headers and all(tag.startswith("{http://www.w3.org/2005/08/addressing}") for tag in found.headers)
+    assert "{urn:t}Trace" not in found.headers and all(
+        tag.startswith("{http://www.w3.org/2005/08/addressing}") for tag in found.headers
+    )
 
 
 @both
@@ -197,7 +211,9 @@ def test_the_authority_issues_what_the_profile_asks_for(house, now):
     uses = {}
     for issue in (issue_signing, issue_encryption):
         usage = (
-            x509.load_pem_x509_certificate(issue(house.signing, "x", private, now)).extensions.get_extension_for_class(x509.KeyUsage).value
+            x509.load_pem_x509_certificate(issue(house.signing, "x", private, now))
+            .extensions.get_extension_for_class(x509.KeyUsage)
+            .value
         )
         uses[issue.__name__] = (usage.digital_signature, usage.key_encipherment)
     assert uses == {"issue_signing": (True, False), "issue_encryption": (False, True)}

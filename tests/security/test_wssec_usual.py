@@ -16,17 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Failure
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.codec import Codec
-from contracts.compiled import CompiledContract
-from contracts.loader import load
+from contracts.codecs.codec import Codec
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.loader import load
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.soap import V11, V12, Version, parse_envelope
-from security.wssec import sign_envelope, verify_envelope
-from security.wsusual import verify_usual
+from security.wssec.fast_path import verify_usual
+from security.wssec.verify import sign_envelope, verify_envelope
 
 SPACE = "urn:lgsp:contract:observation:v1"
 READING = "<a:readings><a:phenomenonTime>2026-11-24T00:00:00Z</a:phenomenonTime><a:result>1.5</a:result></a:readings>"
-CONTENT = f'<a:submitReadings xmlns:a="{SPACE}"><a:Datastream><a:id>ab</a:id></a:Datastream>{READING}</a:submitReadings>'
+CONTENT = (
+    f'<a:submitReadings xmlns:a="{SPACE}"><a:Datastream><a:id>ab</a:id></a:Datastream>{READING}</a:submitReadings>'
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +40,23 @@ def codec() -> Codec:
 
 def envelope(content: str, pair: Any, now: float, version: Version = V11, **more: Any) -> bytes:
     return sign_envelope(
-        content.encode(), pair.sign, now, action="urn:a", message_id="urn:uuid:1", relates_to="urn:uuid:2", version=version, **more
+        content.encode(),
+        pair.sign,
+        now,
+        action="urn:a",
+        message_id="urn:uuid:1",
+        relates_to="urn:uuid:2",
+        version=version,
+        **more,
     )
 
 
 def quick(raw: bytes, codec: Codec, pair: Any, now: float, version: Version = V11) -> Any:
     found = verify_usual(raw, version, {pair.verify.thumbprint: pair.verify}.get, now)
     value = None if found is None else codec.read_canonical_xml("Readings", found.content)
-    return None if found is None or value is None else (found.key, found.action, found.message_id, found.relates_to, value)
+    return (
+        None if found is None or value is None else (found.key, found.action, found.message_id, found.relates_to, value)
+    )
 
 
 def general(raw: bytes, codec: Codec, pair: Any, now: float, version: Version = V11) -> Any:
@@ -104,7 +115,13 @@ def test_what_is_not_its_own_canonical_form_is_left_alone(content: str, codec: C
     start, end = raw.index(b"<ds:SignedInfo"), raw.index(b"</ds:SignedInfo>") + 16
     info = raw[start:end].replace(_digest(body), _digest(made))
     value_start, value_end = raw.index(b"<ds:SignatureValue>") + 19, raw.index(b"</ds:SignatureValue>")
-    forged = raw[:start] + info + raw[end:value_start] + base64.b64encode(p256.sign.sign_xml(info)) + raw[value_end:].replace(body, made)
+    forged = (
+        raw[:start]
+        + info
+        + raw[end:value_start]
+        + base64.b64encode(p256.sign.sign_xml(info))
+        + raw[value_end:].replace(body, made)
+    )
     assert verify_usual(forged, V11, {p256.verify.thumbprint: p256.verify}.get, now) is not None
     assert quick(forged, codec, p256, now) is None
 
@@ -149,7 +166,15 @@ def test_damaged_envelopes_are_judged_alike(seed: int, codec: Codec, p256: Any, 
         assert found is None or found == general(damaged, codec, p256, now)
 
 
-PIECES = (b"<wsa:", b"<wsse:Security", b"<wsu:Timestamp", b"<wsse:BinarySecurityToken", b"<ds:", b"<soap:Body", b"</soap:")
+PIECES = (
+    b"<wsa:",
+    b"<wsse:Security",
+    b"<wsu:Timestamp",
+    b"<wsse:BinarySecurityToken",
+    b"<ds:",
+    b"<soap:Body",
+    b"</soap:",
+)
 
 
 @settings(max_examples=30, deadline=None)

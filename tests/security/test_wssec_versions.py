@@ -7,13 +7,15 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import SOAP, V11, V12
-from security.wssec import sign_envelope, verify_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 
 CHILD = b'<a xmlns="urn:x">a &amp; b</a>'
 
 
 def make(pair, now, version):
-    return sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", relates_to="urn:uuid:0", version=version)
+    return sign_envelope(
+        CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", relates_to="urn:uuid:0", version=version
+    )
 
 
 def verify(raw, pair, now):

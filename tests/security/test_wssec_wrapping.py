@@ -14,8 +14,8 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12
-from security.wsnames import DS, SOAP, WSA, WSSE, WSU
-from security.wssec import sign_envelope, verify_envelope
+from security.wssec.names import DS, SOAP, WSA, WSSE, WSU
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.cost import seconds
 
 CHILD = b'<submitAlert xmlns="urn:a"><text>real</text></submitAlert>'
@@ -179,7 +179,9 @@ def test_a_wrapped_body_is_named_with_the_place_where_it_was_found(p256, now):
 
 def test_all_forms_are_tried():
     forms = [
-        f for n, f in globals().items() if inspect.isfunction(f) and list(inspect.signature(f).parameters) == ["root"] and n != "security"
+        f
+        for n, f in globals().items()
+        if inspect.isfunction(f) and list(inspect.signature(f).parameters) == ["root"] and n != "security"
     ]
     assert set(forms) == set(FORMS)
 
@@ -203,9 +205,7 @@ def test_no_envelope_costs_much_before_anything_is_proven(kind, p256, now):
     if kind == "many prefixes":
         names = " ".join(f"n{n}" for n in range(2000))
         bare = b'exc-c14n#"></ds:Transform>'
-        listed = (
-            f'exc-c14n#"><e:InclusiveNamespaces xmlns:e="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="{names}"/></ds:Transform>'
-        )
+        listed = f'exc-c14n#"><e:InclusiveNamespaces xmlns:e="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="{names}"/></ds:Transform>'
         raw = raw.replace(bare, listed.encode())
     root = etree.fromstring(raw)
     plain = seconds(lambda: etree.fromstring(b'<a xmlns:u="urn:u">' + costly("many Ids") + b"</a>"))

@@ -7,15 +7,17 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, parse_envelope
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wssec import sign_envelope
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.verify import sign_envelope
 
 CHILD = '<getStatus xmlns="urn:a"><code>H14.22-261124-0001</code><applicant>Hồ sơ của công dân</applicant></getStatus>'.encode()
 
 
 def signed(pair, now, body=CHILD, version=V11, **more):
-    return sign_envelope(body, pair.sign, now, **{"action": "urn:x", "message_id": "urn:uuid:1"} | more, version=version)
+    return sign_envelope(
+        body, pair.sign, now, **{"action": "urn:x", "message_id": "urn:uuid:1"} | more, version=version
+    )
 
 
 def encrypted(pair, crypt, now, body=CHILD, version=V11):

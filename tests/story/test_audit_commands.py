@@ -16,13 +16,13 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.wire.jsontext import write_json
-from examples import messages
 from examples.story import World
-from gateway.audit.index import Indexer
+from gateway.audit.search.index import Indexer
 from gateway.cli import app
 from gateway.journal.database import open_engine
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from security.windows import VIETNAM
+from security.grants.windows import VIETNAM
 
 pytestmark = pytest.mark.server
 REPORTS = "/field-report/v1/requests"
@@ -64,15 +64,23 @@ def test_search_and_journey(world: World, sent: dict[str, str]) -> None:
     assert {each["about"] for each in found} == {sent["transfer"]} and [each["index"] for each in found] == sorted(
         each["index"] for each in found
     )
-    assert found[1]["agency"] == found[0]["agency"] and found[1]["grant"] == found[0]["grant"] and found[1]["outcome"] == "ok"
+    assert (
+        found[1]["agency"] == found[0]["agency"]
+        and found[1]["grant"] == found[0]["grant"]
+        and found[1]["outcome"] == "ok"
+    )
     denied = ("--system", "thuc-phan", "--outcome", "refused", "--denied", "--limit", "5")
     refused = search(world, *denied)
-    while sent["refused"] not in {each["transfer"] for each in refused}:  # it may get its index later than the repeat before it
+    while sent["refused"] not in {
+        each["transfer"] for each in refused
+    }:  # it may get its index later than the repeat before it
         assert time.monotonic() < deadline, refused
         time.sleep(0.3)
         refused = search(world, *denied)
     assert search(world, *denied, "--raw") == refused
-    (journey,) = lgsp("audit", "journey", sent["message"], "--system", "phan-anh", "--data", str(world.data))["journeys"]
+    (journey,) = lgsp("audit", "journey", sent["message"], "--system", "phan-anh", "--data", str(world.data))[
+        "journeys"
+    ]
     assert journey == lgsp("audit", "journey", sent["transfer"], "--data", str(world.data))["journeys"][0]
     assert [step["kind"] for step in journey["steps"]] == ["intent", "outcome", "repeat"]
     assert journey["state"]["state"] == "answered" and set(journey["state"]["receipt"]) == {"intent", "outcome"}
@@ -82,12 +90,24 @@ def test_search_and_journey(world: World, sent: dict[str, str]) -> None:
 
 
 def test_for_people_and_as_a_table(world: World, sent: dict[str, str]) -> None:
-    command = [*world.command, "audit", "search", "--transfer", sent["transfer"], "--limit", "1", "--data", str(world.data)]
+    command = [
+        *world.command,
+        "audit",
+        "search",
+        "--transfer",
+        sent["transfer"],
+        "--limit",
+        "1",
+        "--data",
+        str(world.data),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     (line,) = done.stdout.splitlines()
     assert "phan-anh" in line and sent["transfer"] in line and "next: --cursor " in done.stderr
     cursor = done.stderr.split("--cursor ")[1].strip()
-    table = subprocess.run([*command, "--cursor", cursor, "--csv"], capture_output=True, text=True, timeout=60, check=True).stdout
+    table = subprocess.run(
+        [*command, "--cursor", cursor, "--csv"], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
     (row,) = csv.DictReader(io.StringIO(table))
     assert row["about"] == sent["transfer"] and row["index"] != line.split()[0].lstrip("#")
     noted = next(each for each in _raw(world, "export") if "search" in each["facts"])
@@ -103,7 +123,9 @@ def _raw(world: World, kind: str) -> list[dict[str, Any]]:
     return list(lgsp("audit", "show", *[each["transfer"] for each in found], "--data", str(world.data))["entries"])
 
 
-def test_the_keeper_fills_the_index_and_a_person_makes_it_anew(world: World, instance: Settings, sent: dict[str, str]) -> None:
+def test_the_keeper_fills_the_index_and_a_person_makes_it_anew(
+    world: World, instance: Settings, sent: dict[str, str]
+) -> None:
     indexer = Indexer(open_engine(instance.database_url), None)
     deadline = time.monotonic() + 60
     while indexer.waiting():
@@ -128,13 +150,20 @@ def test_reconcile_from_a_file_and_by_the_kit(world: World, tmp_path: Path) -> N
     assert {**lgsp("client", "reconcile", str(table), *who)} == told
     table.write_text(table.read_text().replace(",0\n", ",2\n"))
     done = subprocess.run(
-        [*world.command, "client", "reconcile", str(table), *who], capture_output=True, text=True, timeout=60, check=False
+        [*world.command, "client", "reconcile", str(table), *who],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 1 and "theirs 2, ours 0" in done.stdout and "differs" in done.stdout
     stated = tmp_path / "counts.json"
     stated.write_text(
         json.dumps(
-            {"day": YESTERDAY, "counts": [{"system": "y-te", "contract": "c", "operation": "o", "direction": "sent", "accepted": 1}]}
+            {
+                "day": YESTERDAY,
+                "counts": [{"system": "y-te", "contract": "c", "operation": "o", "direction": "sent", "accepted": 1}],
+            }
         )
     )
     assert lgsp("client", "reconcile", str(stated), *who)["error"]["code"] == "reconciliation.not-yours"

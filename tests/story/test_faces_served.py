@@ -10,8 +10,8 @@ import zeep
 from lxml import etree
 from rdflib import DCAT, RDF, Graph, URIRef
 
-from examples.clients.soap import ZeepSigner, zeep_transport
 from examples.story import World
+from gateway.sample_client.soap import ZeepSigner, zeep_transport
 
 pytestmark = pytest.mark.server
 
@@ -29,21 +29,30 @@ def session(world: World) -> requests.Session:
 def test_every_address_of_the_summary_answers(world: World, session: requests.Session) -> None:
     base = world.identity("canh-bao").gateway
     for summary in session.get(f"{base}/contracts", timeout=60).json():
-        for address in (*(summary[word] for word in ("openapi", "schema", "samples", "dcat", "wsdl")), *summary["foreign"].values()):
+        for address in (
+            *(summary[word] for word in ("openapi", "schema", "samples", "dcat", "wsdl")),
+            *summary["foreign"].values(),
+        ):
             answer = session.get(address, timeout=60)
             assert answer.status_code == 200 and answer.content, address
         samples = session.get(summary["samples"], timeout=60).json()
-        assert {each["valid"] for each in samples} == {True, False} and all(each["rule"] for each in samples if not each["valid"])
+        assert {each["valid"] for each in samples} == {True, False} and all(
+            each["rule"] for each in samples if not each["valid"]
+        )
     assert session.get(f"{base}/contracts/{CAP}/formats/canonical/openapi.json", timeout=60).status_code == 404
     assert session.get(f"{base}/contracts/{CAP}/formats/cap12/openapi.json", timeout=60).status_code == 404
-    assert etree.fromstring(session.get(f"{base}/contracts/{CAP}/formats/cap12/schema.xsd", timeout=60).content).tag.endswith("schema")
+    assert etree.fromstring(
+        session.get(f"{base}/contracts/{CAP}/formats/cap12/schema.xsd", timeout=60).content
+    ).tag.endswith("schema")
 
 
 def test_the_catalogue_is_rdf(world: World, session: requests.Session) -> None:
     base = world.identity("canh-bao").gateway
     linked = session.get(f"{base}/contracts/catalog.jsonld", timeout=60)
     turtle = session.get(f"{base}/contracts/catalog.ttl", timeout=60)
-    assert linked.headers["content-type"] == "application/ld+json" and turtle.headers["content-type"].startswith("text/turtle")
+    assert linked.headers["content-type"] == "application/ld+json" and turtle.headers["content-type"].startswith(
+        "text/turtle"
+    )
     one, other = Graph().parse(data=linked.text, format="json-ld"), Graph().parse(data=turtle.text, format="turtle")
     assert len(one) == len(other) and URIRef(f"{base}/contracts/{CAP}") in set(one.subjects(RDF.type, DCAT.Dataset))
 
@@ -52,7 +61,11 @@ def test_the_catalogue_is_rdf(world: World, session: requests.Session) -> None:
 def test_a_zeep_client_of_cap_goes_on_in_its_own_format(port: str, world: World) -> None:
     identity = world.identity("canh-bao")  # registered with the format cap12
     signer = ZeepSigner(identity)
-    client = zeep.Client(f"{identity.gateway}/contracts/{CAP}/formats/cap12/service.wsdl", wsse=signer, transport=zeep_transport(identity))
+    client = zeep.Client(
+        f"{identity.gateway}/contracts/{CAP}/formats/cap12/service.wsdl",
+        wsse=signer,
+        transport=zeep_transport(identity),
+    )
     service = client.bind("IncidentAlertService", port)
     alert: dict[str, Any] = {
         "identifier": f"CB-2026-{port}",

@@ -69,7 +69,9 @@ def test_step(block: Block, desk: tuple[Path, dict[str, str]]) -> None:
         target.write_text(block.text, "utf-8")
         return
     for waited in range(20):
-        done = subprocess.run(["sh", "-ec", block.text], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            ["sh", "-ec", block.text], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        )
         # What was handed in stands in the feed once the keeper has put it in order: a reader would ask again.
         if "feed read" not in block.text or "HC-007" in done.stdout or waited == 19:
             break

@@ -12,13 +12,17 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from requests.auth import AuthBase
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
-from examples.clients.httpsig import Message, digest_header, sign_request
-from examples.clients.identity import encryption_of
-from examples.clients.jose import MEDIA_TYPE, seal, unseal
-from examples.clients.rest import RestClient
 from examples.story import World
+from gateway.sample_client.httpsig import Message, digest_header, sign_request
+from gateway.sample_client.identity import encryption_of
+from gateway.sample_client.jose import MEDIA_TYPE, seal, unseal
+from gateway.sample_client.rest import RestClient
 
 pytestmark = pytest.mark.server
 
@@ -44,7 +48,9 @@ class Signed(AuthBase):
         raw = body.encode() if isinstance(body, str) else bytes(body)
         if raw and self._encrypted:
             keys = encryption_of(self._client.identity)
-            request.body = raw = seal(raw, "application/json", self._client.identity.signer, keys.gateway_key_id, keys.gateway)
+            request.body = raw = seal(
+                raw, "application/json", self._client.identity.signer, keys.gateway_key_id, keys.gateway
+            )
             request.headers.update({"content-type": MEDIA_TYPE, "content-length": str(len(raw))})
         request.headers["authorization"] = f"Bearer {self._client.token()}"
         if raw:
@@ -68,7 +74,9 @@ class Signed(AuthBase):
 def in_clear(document: Any) -> bool:
     """Put what is in the encrypted bodies of a document in their place; whether there were any."""
     found = False
-    for item in list(document.values()) if isinstance(document, dict) else document if isinstance(document, list) else ():
+    for item in (
+        list(document.values()) if isinstance(document, dict) else document if isinstance(document, list) else ()
+    ):
         found = in_clear(item) or found
     if isinstance(document, dict) and MEDIA_TYPE in document.get("content", {}):
         document["content"] = document["content"][MEDIA_TYPE]["x-lgsp-content"]
@@ -109,7 +117,9 @@ def test_the_door_keeps_its_openapi(contract: str, world: World) -> None:
         @given(case=operation.ok().as_strategy())
         def attack(case: Any) -> None:
             nonlocal called
-            response = case.call(base_url=base, session=session, auth=Signed(client, encrypted), verify=session.verify, timeout=60)
+            response = case.call(
+                base_url=base, session=session, auth=Signed(client, encrypted), verify=session.verify, timeout=60
+            )
             case.validate_response(response, checks=CHECKS)
             called += 1
 

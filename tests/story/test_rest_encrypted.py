@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from examples.clients.jose import seal
-from examples.clients.rest import RestClient
-from examples.messages import dossier_status, fire_alarm
 from examples.story import World
 from gateway.journal.database import open_engine
+from gateway.sample_client.jose import seal
+from gateway.sample_client.rest import RestClient
+from gateway.sandbox.standins.messages import dossier_status, fire_alarm
 from gateway.vault.vault import Vault
 from security import jose
 from security.keys import VerifyKey
@@ -39,7 +39,12 @@ def test_encrypted_both_ways(client: RestClient) -> None:
     raw = client.exchange(prepared)
     assert raw.headers["content-type"] == "application/jose" and b"acceptedAt" not in raw.body
     answer = client.judge(prepared, raw)
-    assert answer.ok and answer.verified and answer.receipt is not None and set(answer.receipt.leaves) == {"intent", "outcome"}
+    assert (
+        answer.ok
+        and answer.verified
+        and answer.receipt is not None
+        and set(answer.receipt.leaves) == {"intent", "outcome"}
+    )
 
 
 def test_a_repeat_is_known_by_what_is_in_it_and_answered_anew(client: RestClient) -> None:
@@ -47,7 +52,9 @@ def test_a_repeat_is_known_by_what_is_in_it_and_answered_anew(client: RestClient
     sent = [client.prepare("POST", STATUSES, status, message_id=name, encrypt_it=True) for _ in range(2)]
     raw = [client.exchange(each) for each in sent]
     assert sent[0].body != sent[1].body and raw[0].body != raw[1].body
-    assert [client.judge(*each).body for each in zip(sent, raw, strict=True)] == [client.judge(sent[0], raw[0]).body] * 2
+    assert [client.judge(*each).body for each in zip(sent, raw, strict=True)] == [
+        client.judge(sent[0], raw[0]).body
+    ] * 2
     other = client.call("POST", STATUSES, status | {"NoiDungXuLy": "Nội dung khác"}, message_id=name, encrypt_it=True)
     assert other.status == 409 and code(other) == "message.other-body"
 
@@ -61,7 +68,10 @@ def test_the_same_bytes_twice_are_a_replay(client: RestClient) -> None:
 def test_what_is_demanded_and_what_is_not(client: RestClient, world: World) -> None:
     assert code(client.call("POST", STATUSES, dossier_status())) == "body.not-encrypted"
     fire = RestClient(world.identity("bao-chay"))
-    assert code(fire.call("POST", "/incident-alert/v1/alerts", fire_alarm(), encrypt_it=True)) == "body.encryption-unexpected"
+    assert (
+        code(fire.call("POST", "/incident-alert/v1/alerts", fire_alarm(), encrypt_it=True))
+        == "body.encryption-unexpected"
+    )
     assert code(client.call("POST", STATUSES + "?loai=1", dossier_status(), encrypt_it=True)) == "query.unexpected"
 
 
@@ -70,7 +80,11 @@ def test_a_refusal_that_speaks_of_the_content_is_encrypted(client: RestClient) -
     raw = client.exchange(prepared)
     assert raw.headers["content-type"] == "application/jose" and raw.status == 422
     answer = client.judge(prepared, raw)
-    assert code(answer) == "message.invalid" and answer.problem is not None and answer.problem["findings"][0]["here"] == "TrangThaiHoSo"
+    assert (
+        code(answer) == "message.invalid"
+        and answer.problem is not None
+        and answer.problem["findings"][0]["here"] == "TrangThaiHoSo"
+    )
 
 
 def spoiled(client: RestClient, change: Any) -> Any:
@@ -118,7 +132,9 @@ def test_the_jws_of_another_system(client: RestClient, world: World) -> None:
 
 def test_a_system_without_a_key_hears_it_before_anything_is_done(world: World) -> None:
     """In clear, for there is nothing to encrypt it for."""
-    revoked = world.lgsp("registry", "revoke", "phan-anh.encrypt-1", "--reason", "superseded", "--data", str(world.data))
+    revoked = world.lgsp(
+        "registry", "revoke", "phan-anh.encrypt-1", "--reason", "superseded", "--data", str(world.data)
+    )
     assert revoked["ok"] and revoked["revoked"]
     client = RestClient(world.identity("phan-anh"))
 
@@ -141,7 +157,9 @@ def test_the_evidence_proves_without_the_key(client: RestClient, world: World) -
     engine = open_engine(f"sqlite:///{world.data / 'lgsp.db'}")
     vault = Vault(world.data / "keys" / "vault")
     with engine.connect() as connection:
-        travelled, opened = (vault.open(connection, f"{answer.receipt.transfer}/{part}") for part in ("request", "request-opened"))
+        travelled, opened = (
+            vault.open(connection, f"{answer.receipt.transfer}/{part}") for part in ("request", "request-opened")
+        )
     engine.dispose()
     assert travelled.endswith(prepared.body)
     signer = client.identity.signer

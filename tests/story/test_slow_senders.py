@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from examples import messages
 from examples.story.world import World
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks import raw
 from tests.faults.load import ALERT
@@ -30,7 +30,9 @@ def test_a_slow_body_does_not_outlive_a_suspension(world: World, instance: Setti
     time.sleep(0.3)  # the door has looked at the heads
     system = client.identity.system
     try:
-        world.lgsp("registry", "suspend", "system", system, "--reason-vi", "Khóa bị lộ", "--reason-en", "Stolen keys", *data)
+        world.lgsp(
+            "registry", "suspend", "system", system, "--reason-vi", "Khóa bị lộ", "--reason-en", "Stolen keys", *data
+        )
         everywhere(instance)
         for sock, each in zip(held, sent, strict=True):
             sock.sendall(each[-20:])

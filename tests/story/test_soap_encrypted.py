@@ -14,21 +14,23 @@ import zeep.exceptions
 from lxml import etree
 
 from contracts.wire.soap import parse_envelope
-from examples.clients.soap import SoapClient, ZeepSigner, zeep_transport
-from examples.clients.wscrypt import is_encrypted
-from examples.clients.wssec import SOAP, SOAP12
-from examples.messages import cap_alert
 from examples.story import World
 from gateway.journal.database import open_engine
+from gateway.sample_client.soap import SoapClient, ZeepSigner, zeep_transport
+from gateway.sample_client.wscrypt import is_encrypted
+from gateway.sample_client.wssec import SOAP, SOAP12
+from gateway.sandbox.standins.messages import cap_alert
 from gateway.vault.vault import Vault
 from security.keys import VerifyKey
-from security.wssec import verify_envelope
+from security.wssec.verify import verify_envelope
 
 pytestmark = pytest.mark.server
 
 DOSSIERS = "dossier-status/v1"
 ACTION = "urn:caobang:mot-cua:1:DongBoHoSo"
-SAMPLE = Path(__file__).parents[2] / "contracts/catalogue/dossier-status/v1/samples/mot-cua-xml/DossierStatus.dat-dai.xml"
+SAMPLE = (
+    Path(__file__).parents[2] / "contracts/catalogue/dossier-status/v1/samples/mot-cua-xml/DossierStatus.dat-dai.xml"
+)
 
 
 def status() -> bytes:
@@ -58,7 +60,9 @@ def test_encrypted_both_ways(soap: str, client: Callable[[str], SoapClient]) -> 
 @both
 def test_a_repeat_gets_its_answer_encrypted_anew(soap: str, client: Callable[[str], SoapClient]) -> None:
     caller, body, name = client(soap), status(), f"urn:uuid:{uuid.uuid4()}"
-    one, two = (caller.call(DOSSIERS, "submitStatus", body, action=ACTION, message_id=name, encrypt_it=True) for _ in range(2))
+    one, two = (
+        caller.call(DOSSIERS, "submitStatus", body, action=ACTION, message_id=name, encrypt_it=True) for _ in range(2)
+    )
     assert one.ok and two.ok and one.body is not None and two.body is not None and one.raw != two.raw
     assert etree.tostring(one.body) == etree.tostring(two.body)
 
@@ -68,7 +72,9 @@ def test_what_is_demanded_and_what_is_not(soap: str, client: Callable[[str], Soa
     caller = client(soap)
     plain = caller.call(DOSSIERS, "submitStatus", status(), action=ACTION)
     assert plain.fault is not None and plain.fault.problem == "body.not-encrypted"
-    alerts = SoapClient(world.identity("canh-bao"), soap=soap).call("incident-alert/v1", "submitAlert", cap_alert(), encrypt_it=True)
+    alerts = SoapClient(world.identity("canh-bao"), soap=soap).call(
+        "incident-alert/v1", "submitAlert", cap_alert(), encrypt_it=True
+    )
     assert alerts.fault is not None and alerts.fault.problem == "body.encryption-unexpected"
 
 
@@ -116,7 +122,9 @@ def test_the_evidence_proves_without_the_key(client: Callable[[str], SoapClient]
     engine = open_engine(f"sqlite:///{world.data / 'lgsp.db'}")
     vault = Vault(world.data / "keys" / "vault")
     with engine.connect() as connection:
-        travelled, opened = (vault.open(connection, f"{answer.receipt.transfer}/{part}") for part in ("request", "request-opened"))
+        travelled, opened = (
+            vault.open(connection, f"{answer.receipt.transfer}/{part}") for part in ("request", "request-opened")
+        )
     engine.dispose()
     assert travelled.endswith(prepared.request.body)
     key = VerifyKey.from_certificate("k", "mot-cua-xa", caller.identity.signer.certificate_der)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from examples import messages
 from examples.story.exchange import INDICATOR, QUESTION, question
 from examples.story.world import World
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.following import everywhere
 
@@ -32,7 +32,11 @@ def told_by(answer: Any) -> tuple[str, dict[str, str]]:
             return "", {}
         return problem["code"], {each: " ".join(problem["messages"][each].values()) for each in ("vi", "en")}
     fault = answer.fault
-    return ("", {}) if fault is None else (fault.problem, {each: f"{fault.detail[each]} {fault.next[each]}" for each in ("vi", "en")})
+    return (
+        ("", {})
+        if fault is None
+        else (fault.problem, {each: f"{fault.detail[each]} {fault.next[each]}" for each in ("vi", "en")})
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,9 @@ def told_by(answer: Any) -> tuple[str, dict[str, str]]:
         (("access", "suspend"), "G-0006", "access.suspended"),
     ],
 )
-def test_with_notice_on_every_door_and_back(world: World, instance: Settings, what: tuple[str, ...], name: str, code: str) -> None:
+def test_with_notice_on_every_door_and_back(
+    world: World, instance: Settings, what: tuple[str, ...], name: str, code: str
+) -> None:
     rest, soap = world.rest("y-te"), world.soap("y-te")
     doors: dict[str, Callable[[], Any]] = {
         "REST": lambda: rest.call("GET", VALUES),

@@ -8,11 +8,11 @@ from sqlalchemy import Engine, insert, select
 
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
-from gateway.audit import lease as leases
-from gateway.audit.lease import Lease
-from gateway.journal import tables
+from gateway.audit.log import lease as leases
+from gateway.audit.log.lease import Lease
 from gateway.journal.database import lock_of, writing
-from gateway.retention.chore import Retention
+from gateway.journal.schema import tables
+from gateway.keeper.retention.chore import Retention
 from gateway.vault.vault import Vault
 from tests.journal.databases import transfer_row
 
@@ -30,7 +30,9 @@ class House:
     now: float = NOW
 
     def retention(self, **options: Any) -> Retention:
-        return Retention(self.engine, lock_of(self.engine), self.vault, lambda: self.now, **{"clock_is_right": True, **options})
+        return Retention(
+            self.engine, lock_of(self.engine), self.vault, lambda: self.now, **{"clock_is_right": True, **options}
+        )
 
     def transfer(
         self,
@@ -63,12 +65,17 @@ class House:
 
     def notes(self, what: str) -> list[dict[str, Any]]:
         with self.engine.connect() as connection:
-            found = [json.loads(raw) for raw in connection.scalars(select(tables.log_pending.c.entry).order_by(tables.log_pending.c.id))]
+            found = [
+                json.loads(raw)
+                for raw in connection.scalars(select(tables.log_pending.c.entry).order_by(tables.log_pending.c.id))
+            ]
         return [each for each in found if each.get("what") == what]
 
     def key_of(self, transfer: str, part: str = "request") -> str:
         with self.engine.connect() as connection:
-            return str(connection.scalar(select(tables.vault.c.key_id).where(tables.vault.c.id == f"{transfer}/{part}")))
+            return str(
+                connection.scalar(select(tables.vault.c.key_id).where(tables.vault.c.id == f"{transfer}/{part}"))
+            )
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from contracts.base.errors import Ours
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.journal.write import VaultRow
 from gateway.vault.vault import Vault
 
@@ -19,7 +19,9 @@ DAY = 86_400.0
 def store(engine: Engine, *rows: VaultRow) -> None:
     with engine.begin() as connection:
         for row in rows:
-            connection.execute(insert(tables.vault).values(id=row.id, key_id=row.key_id, size=row.size, sealed=row.sealed))
+            connection.execute(
+                insert(tables.vault).values(id=row.id, key_id=row.key_id, size=row.size, sealed=row.sealed)
+            )
 
 
 @pytest.mark.parametrize("plain", [b"", "cảnh báo lũ".encode(), bytes(200_000)])

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import insert, select
 
 from contracts.base.errors import Theirs
-from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.retention import clock, holds
-from gateway.retention.holds import Hold
+from gateway.journal.schema import tables
+from gateway.keeper.retention import clock, holds
+from gateway.keeper.retention.holds import Hold
 from gateway.vault.classes import KeyName
 
 DAY = 86_400.0
@@ -25,7 +25,14 @@ def log(house: Any, times: Iterable[float]) -> None:
         newest = connection.scalar(select(tables.log_entry.c.idx).order_by(tables.log_entry.c.idx.desc()).limit(1))
         first = 0 if newest is None else newest + 1
         rows = [
-            {"idx": first + at, "transfer": f"t-{first + at}", "phase": "start", "entry": b"{}", "leaf": b"", "sequenced": time}
+            {
+                "idx": first + at,
+                "transfer": f"t-{first + at}",
+                "phase": "start",
+                "entry": b"{}",
+                "leaf": b"",
+                "sequenced": time,
+            }
             for at, time in enumerate(times)
         ]
         connection.execute(insert(tables.log_entry), rows)
@@ -90,7 +97,15 @@ def test_an_authority_or_a_person_speaks_for_the_clock(house: Any, by: str) -> N
         assert house.opened(old) == f"request of {old}".encode()
         clock.say(house.vault.keys.folder, house.now - 60.0)
     else:
-        stamped = {"size": 1, "digest": b"", "note": "", "question": b"", "answer": b"", "authority": "a", "received": house.now}
+        stamped = {
+            "size": 1,
+            "digest": b"",
+            "note": "",
+            "question": b"",
+            "answer": b"",
+            "authority": "a",
+            "received": house.now,
+        }
         with writing(house.engine) as connection:
             connection.execute(insert(tables.stamp).values(time=house.now - DAY, **stamped))
     run(house, work)
@@ -105,7 +120,9 @@ def test_a_file_of_the_end_of_time_stops_nothing(small_house: Any, file: str) ->
     house.now += 30 * DAY
     run(house, house.retention())
     name = KeyName.of(file)
-    assert name is not None and name.due is None and house.vault.keys.stands(file) and house.opened(old) == "vault.expired"
+    assert (
+        name is not None and name.due is None and house.vault.keys.stands(file) and house.opened(old) == "vault.expired"
+    )
     assert house.vault.keys.odd(house.now) == [f"{file}.key"]
 
 
@@ -127,7 +144,9 @@ def test_trouble_with_one_key_leaves_the_others_alone(small_house: Any, monkeypa
     assert house.vault.keys.stands(bad) and house.opened(other) == "vault.expired"
 
 
-def test_a_hold_over_what_is_being_destroyed_is_refused_and_names_it(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hold_over_what_is_being_destroyed_is_refused_and_names_it(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     going, staying = house.transfer("request"), house.transfer("request", retention="m120")
     house.now += 800 * DAY
     begun(house, monkeypatch)
@@ -151,7 +170,10 @@ def test_what_a_hold_covers_after_all_is_held_back_before_the_mark(house: Any, m
     assert work.run(house.lease, house.now) and house.vault.keys.stands(key)  # moved: it waits for the next look
     assert not work.run(house.lease, house.now)
     assert house.opened(held) == f"request of {held}".encode() and house.opened(other) == "vault.expired"
-    assert [(each["facts"]["step"], each["facts"]["bodies"]) for each in house.notes("retention")] == [("begun", 2), ("done", 1)]
+    assert [(each["facts"]["step"], each["facts"]["bodies"]) for each in house.notes("retention")] == [
+        ("begun", 2),
+        ("done", 1),
+    ]
 
 
 def begun(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select
 
 from contracts.base.errors import Theirs
-from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.retention import holds
-from gateway.retention.chore import due
-from gateway.retention.holds import Hold
+from gateway.journal.schema import tables
+from gateway.keeper.retention import holds
+from gateway.keeper.retention.chore import due
+from gateway.keeper.retention.holds import Hold
 
 DAY = 86_400.0
 MONTHS_24 = 24 * 31 * DAY
@@ -51,14 +51,22 @@ def test_the_day_key_goes_on_time_and_what_is_held_stays(house: Any, at_once: bo
     if not at_once:  # it came just before the end
         put(house, transfers=(held,))
     over(house)
-    assert house.opened(held) == f"request of {held}".encode() and house.opened(held, "answer") == f"answer of {held}".encode()
+    assert (
+        house.opened(held) == f"request of {held}".encode()
+        and house.opened(held, "answer") == f"answer of {held}".encode()
+    )
     assert house.opened(other) == "vault.expired" and not house.vault.keys.stands(key)
     added = house.notes("hold")
-    assert [each["facts"] for each in added] == [{"hold": "vu-an-7", "step": "added", "reason": REASON, "count": 1, "transfers": [held]}]
+    assert [each["facts"] for each in added] == [
+        {"hold": "vu-an-7", "step": "added", "reason": REASON, "count": 1, "transfers": [held]}
+    ]
     assert added[0]["actor"] == "lan, command line"
     assert release(house) == 2
     over(house)
-    assert house.opened(held) == "vault.expired" and [each["facts"]["step"] for each in house.notes("hold")] == ["added", "released"]
+    assert house.opened(held) == "vault.expired" and [each["facts"]["step"] for each in house.notes("hold")] == [
+        "added",
+        "released",
+    ]
 
 
 def test_a_hold_covers_an_agency_a_contract_and_a_span(house: Any) -> None:
@@ -80,7 +88,9 @@ def test_a_hold_covers_an_agency_a_contract_and_a_span(house: Any) -> None:
 def test_an_agency_is_that_of_the_provider_too(house: Any) -> None:
     with writing(house.engine) as connection:
         connection.execute(
-            tables.system.insert().values(id="khi-tuong", agency="H14.7", title_vi="a", title_en="b", formats="{}", state="active")
+            tables.system.insert().values(
+                id="khi-tuong", agency="H14.7", title_vi="a", title_en="b", formats="{}", state="active"
+            )
         )
     asked, other = house.transfer("request", provider="khi-tuong"), house.transfer("request")
     put(house, agency="H14.7")
@@ -162,7 +172,9 @@ def test_a_name_that_is_taken_tells_by_which_hold_and_what_to_do(small_house: An
     def refused(name: str) -> str:
         with pytest.raises(Theirs) as caught:
             put(house, name, agency="H14.2")
-        assert caught.value.what("vi") != caught.value.what("en") and "…" not in caught.value.what("vi") + caught.value.next("vi")
+        assert caught.value.what("vi") != caught.value.what("en") and "…" not in caught.value.what(
+            "vi"
+        ) + caught.value.next("vi")
         return f"{caught.value.what('en')} {caught.value.next('en')}"
 
     put(house, "vu-an-7", agency="H14.5")
@@ -170,7 +182,11 @@ def test_a_name_that_is_taken_tells_by_which_hold_and_what_to_do(small_house: An
     with pytest.raises(Theirs) as again:
         put(house, "vu-an-7", agency="H14.5")
     assert "cho cơ quan H14.5; đang có hiệu lực" in again.value.what("vi")
-    assert "for agency H14.5; it is in force" in said and "`lgsp vault hold release vu-an-7`" in said and "such as vu-an-7-2:" in said
+    assert (
+        "for agency H14.5; it is in force" in said
+        and "`lgsp vault hold release vu-an-7`" in said
+        and "such as vu-an-7-2:" in said
+    )
     release(house, "vu-an-7")
     put(house, "vu-an-7-2", agency="H14.5", begins=0.0)
     assert "for agency H14.5, from 1970-01-01T07:00+07:00;" in refused("vu-an-7-2")
@@ -178,7 +194,9 @@ def test_a_name_that_is_taken_tells_by_which_hold_and_what_to_do(small_house: An
     assert "it was released at 2026-" in said and "such as vu-an-7-3:" in said and "hold release" not in said
     with pytest.raises(Theirs) as caught:
         release(house, "vu-an-7")
-    assert "(it was released at 2026-" in caught.value.what("en") and "in force are: vu-an-7-2" in caught.value.what("en")
+    assert "(it was released at 2026-" in caught.value.what("en") and "in force are: vu-an-7-2" in caught.value.what(
+        "en"
+    )
     put(house, "a" * 40, agency="H14.5")
     with pytest.raises(Theirs) as caught:
         put(house, "a" * 40, agency="H14.5")
@@ -216,7 +234,9 @@ def test_a_held_body_that_is_damaged_holds_its_key_and_nothing_else(small_house:
     put(house, transfers=(held, damaged))
     key = house.key_of(damaged)
     with writing(house.engine) as connection:
-        connection.execute(tables.vault.update().where(tables.vault.c.id == f"{damaged}/request").values(sealed=b"nonsense" * 20))
+        connection.execute(
+            tables.vault.update().where(tables.vault.c.id == f"{damaged}/request").values(sealed=b"nonsense" * 20)
+        )
     house.now += MONTHS_24
     over(house)
     assert house.opened(held) == f"request of {held}".encode() and house.vault.keys.stands(key)

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.retention import holds
-from gateway.retention.chore import Retention
-from gateway.retention.holds import Hold
+from gateway.journal.schema import tables
+from gateway.keeper.retention import holds
+from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.holds import Hold
 from gateway.vault.vault import Vault
 
 pytestmark = pytest.mark.server
@@ -27,10 +27,10 @@ BODIES = 160
 # A keeper in a process of its own, with small steps, so that there are many places to be killed at.
 CHILD = """
 import sys
-from gateway.audit.lease import Lease
+from gateway.audit.log.lease import Lease
 from gateway.journal.database import lock_of, open_engine
-from gateway.retention import holds, rows
-from gateway.retention.chore import Retention
+from gateway.keeper.retention import holds, rows
+from gateway.keeper.retention.chore import Retention
 from gateway.vault.vault import Vault
 from pathlib import Path
 url, folder, holder, epoch, now = sys.argv[1:]
@@ -49,7 +49,16 @@ print("done", flush=True)
 
 def child(house: Any, now: float) -> subprocess.Popen[str]:
     url = house.engine.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-c", CHILD, url, str(house.folder), house.lease.holder, str(house.lease.epoch), str(now)]
+    command = [
+        sys.executable,
+        "-c",
+        CHILD,
+        url,
+        str(house.folder),
+        house.lease.holder,
+        str(house.lease.epoch),
+        str(now),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     return process
@@ -89,9 +98,9 @@ def test_killed_in_the_middle_of_retention(house: Any) -> None:
     Retention(house.engine, None, vault, lambda: LATER, clock_is_right=True).run(house.lease, LATER)
     assert [each["facts"]["step"] for each in house.notes("retention")] == ["begun", "done"]
     assert house.notes("retention")[0]["facts"]["bodies"] == BODIES - len(held)
-    assert {house.opened(each) for each in held} == {bytes(2_000)} and {house.opened(each) for each in old[len(held) :]} == {
-        "vault.expired"
-    }
+    assert {house.opened(each) for each in held} == {bytes(2_000)} and {
+        house.opened(each) for each in old[len(held) :]
+    } == {"vault.expired"}
     assert count(func.length(table.sealed) == 0) == BODIES - len(held)
 
 

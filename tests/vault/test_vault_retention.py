@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from contracts.base.errors import Ours
-from contracts.model import Pattern
-from gateway.audit import lease as leases
-from gateway.journal import tables
+from contracts.canonical.model import Pattern
+from gateway.audit.log import lease as leases
 from gateway.journal.database import writing
-from gateway.retention import rows
+from gateway.journal.schema import tables
+from gateway.keeper.retention import rows
 from gateway.vault.classes import KeyName, add_months, keeping, key_id
 from gateway.vault.vault import Vault
 
@@ -154,7 +154,9 @@ def test_other_processes_forget_a_destroyed_key(house: Any, monkeypatch: pytest.
         door.unseal(row)
     another = house.transfer("request", retention="m60")
     with house.engine.connect() as connection:
-        row = rows._row(connection.execute(select(*tables.vault.c).where(tables.vault.c.id == f"{another}/request")).one())
+        row = rows._row(
+            connection.execute(select(*tables.vault.c).where(tables.vault.c.id == f"{another}/request")).one()
+        )
         door.unseal(row)
         house.vault.destroy(row.key_id, house.now)
         later = time.monotonic() + 2.0  # without being told
@@ -171,7 +173,11 @@ def test_a_body_moved_to_another_transfer_or_another_key_does_not_open(house: An
         connection.execute(update(tables.vault).where(tables.vault.c.id == f"{other}/request").values(sealed=sealed))
     assert house.opened(other) == "vault.broken"
     with writing(house.engine) as connection:  # the key that is destroyed last, for a body that is to go first
-        connection.execute(update(tables.vault).where(tables.vault.c.id == f"{one}/request").values(key_id=house_key(connection, other)))
+        connection.execute(
+            update(tables.vault)
+            .where(tables.vault.c.id == f"{one}/request")
+            .values(key_id=house_key(connection, other))
+        )
     assert house.opened(one) == "vault.broken"
 
 
@@ -191,7 +197,9 @@ def test_what_an_open_transfer_needs_is_carried_on_and_the_rest_goes(house: Any)
     over = house.transfer("request", retention="short")
     key, work = house.key_of(waiting), house.retention()
     house.now += 9 * DAY
-    assert work.run(house.lease, house.now)  # moved: the key waits for the next look, since somebody may just have read the row
+    assert work.run(
+        house.lease, house.now
+    )  # moved: the key waits for the next look, since somebody may just have read the row
     assert house.vault.keys.stands(key) and house.key_of(waiting) == key_id(house.now, "short")
     assert not work.run(house.lease, house.now)
     assert not house.vault.keys.stands(key) and house.opened(over) == "vault.expired"
@@ -199,7 +207,10 @@ def test_what_an_open_transfer_needs_is_carried_on_and_the_rest_goes(house: Any)
 
 
 def test_nothing_stays_of_a_contract_that_keeps_nothing_once_its_transfer_has_ended(house: Any) -> None:
-    waiting, over = house.transfer("request", "canonical", retention="open", state="in-doubt"), house.transfer("request", retention="open")
+    waiting, over = (
+        house.transfer("request", "canonical", retention="open", state="in-doubt"),
+        house.transfer("request", retention="open"),
+    )
     work = house.retention()
     work.look(house.lease, house.now)
     assert house.opened(over) == "vault.not-found" and house.opened(waiting) == f"request of {waiting}".encode()
@@ -225,7 +236,9 @@ def test_a_keeper_that_was_overtaken_destroys_nothing(house: Any) -> None:
 
 
 @pytest.mark.parametrize("stop_at", ["destroy", "empty", "finish"])
-def test_a_run_that_ends_half_way_is_gone_on_with(small_house: Any, monkeypatch: pytest.MonkeyPatch, stop_at: str) -> None:
+def test_a_run_that_ends_half_way_is_gone_on_with(
+    small_house: Any, monkeypatch: pytest.MonkeyPatch, stop_at: str
+) -> None:
     house = small_house
     old, key = house.transfer("request", "answer"), None
     key = house.key_of(old)
@@ -234,7 +247,11 @@ def test_a_run_that_ends_half_way_is_gone_on_with(small_house: Any, monkeypatch:
     def stop(*given: Any, **named: Any) -> Any:
         raise KeyboardInterrupt
 
-    where = {"destroy": (house.vault, "destroy"), "empty": (rows, "empty"), "finish": (type(house.vault.keys), "ended")}[stop_at]
+    where = {
+        "destroy": (house.vault, "destroy"),
+        "empty": (rows, "empty"),
+        "finish": (type(house.vault.keys), "ended"),
+    }[stop_at]
     if stop_at == "finish":
         real = rows.empty
         where = (rows, "empty")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from security.checkpoint import Checkpoint, sign, vkey
-from security.cosignature import AddCheckpoint
-from security.merkle import Tree, consistency_proof, leaf_hash
+from security.transparency.checkpoint import Checkpoint, sign, vkey
+from security.transparency.cosignature import AddCheckpoint
+from security.transparency.merkle import Tree, consistency_proof, leaf_hash
 
 
 @dataclass

@@ -24,12 +24,13 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from gateway.sandbox.ports import free_port
 from gateway.witness.judge import Judge
 from gateway.witness.state import Folder
-from security.cosignature import CosignerKey
+from security.transparency.cosignature import CosignerKey
 
 pytestmark = [
     pytest.mark.server,
     pytest.mark.skipif(
-        shutil.which("litewitness") is None or shutil.which("ssh-agent") is None, reason="litetlog or openssh-client (Debian) is not there"
+        shutil.which("litewitness") is None or shutil.which("ssh-agent") is None,
+        reason="litetlog or openssh-client (Debian) is not there",
     ),
 ]
 NAME = "w.example/lite"
@@ -38,7 +39,9 @@ Ask = Callable[[bytes], tuple[int, str]]
 
 @pytest.fixture
 def lite(tmp_path: Path, log: Any) -> Iterator[tuple[Ask, Path]]:
-    tools = {name: str(shutil.which(name)) for name in ("litewitness", "witnessctl", "ssh-agent", "ssh-add", "ssh-keygen")}
+    tools = {
+        name: str(shutil.which(name)) for name in ("litewitness", "witnessctl", "ssh-agent", "ssh-add", "ssh-keygen")
+    }
     base, socket, key = tmp_path / "w.db", tmp_path / "s", tmp_path / "k"
     subprocess.run([tools["ssh-keygen"], "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     for more in (["add-log", "-origin", log.name], ["add-key", "-origin", log.name, "-key", log.vkey]):
@@ -52,9 +55,15 @@ def lite(tmp_path: Path, log: Any) -> Iterator[tuple[Ask, Path]]:
         while not socket.exists():
             assert time.monotonic() < until
             time.sleep(0.02)
-        environment = {**os.environ, "SSH_AUTH_SOCK": str(socket), "GODEBUG": "httpmuxgo121=0"}  # else its router knows no methods
+        environment = {
+            **os.environ,
+            "SSH_AUTH_SOCK": str(socket),
+            "GODEBUG": "httpmuxgo121=0",
+        }  # else its router knows no methods
         subprocess.run([tools["ssh-add"], "-q", str(key)], check=True, env=environment)
-        mark = subprocess.run([tools["ssh-keygen"], "-lf", f"{key}.pub"], check=True, capture_output=True, text=True).stdout.split()[1]
+        mark = subprocess.run(
+            [tools["ssh-keygen"], "-lf", f"{key}.pub"], check=True, capture_output=True, text=True
+        ).stdout.split()[1]
         command = [
             tools["litewitness"],
             "-db",
@@ -131,8 +140,17 @@ def test_ours_says_what_a_foreign_one_says(lite: tuple[Ask, Path], log: Any) -> 
     with sqlite3.connect(place / "w.db") as base:
         kind = base.execute("SELECT typeof(tree_hash) FROM log").fetchone()[0]
         root: Any = log.tree.root(5)
-        base.execute("UPDATE log SET tree_size = 5, tree_hash = ?", (base64.b64encode(root).decode() if kind == "text" else root,))
-    after = [(log.ask(0, 9), None), (log.ask(0, 4), None), (log.ask(4, 9), None), (other.ask(5, 9), None), (log.ask(5, 9, []), None)]
+        base.execute(
+            "UPDATE log SET tree_size = 5, tree_hash = ?",
+            (base64.b64encode(root).decode() if kind == "text" else root,),
+        )
+    after = [
+        (log.ask(0, 9), None),
+        (log.ask(0, 4), None),
+        (log.ask(4, 9), None),
+        (other.ask(5, 9), None),
+        (log.ask(5, 9, []), None),
+    ]
     after += [(log.ask(5, 9, [bytes(32)] * 4), None), (log.ask(5, 4, []), None), (other.ask(5, 5), 422)]  # 409 by now
     for body, differs in [*after, (log.ask(5, 9), None)]:
         mine, foreign = ours(body), theirs(body)

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from gateway.witness.judge import Judge
 from gateway.witness.server import Server
 from gateway.witness.state import BadFolder, Folder
-from security.checkpoint import Checkpoint, NoteError, split_note
-from security.cosignature import MAX_REQUEST, AddCheckpoint, answered
+from security.transparency.checkpoint import Checkpoint, NoteError, split_note
+from security.transparency.cosignature import MAX_REQUEST, AddCheckpoint, answered
 
 NOW = 1_795_500_000.5
 
@@ -128,7 +128,10 @@ def test_of_many_at_once_one_goes_first(judge: Judge, log: Any) -> None:
     """The race of the specification: two that go on from one size, and only one is cosigned."""
     assert say(judge, log.ask(0, 100))[0] == 200
     said: list[int] = []
-    threads = [threading.Thread(target=lambda size=size: said.append(say(judge, log.ask(100, size))[0])) for size in range(101, 113)]
+    threads = [
+        threading.Thread(target=lambda size=size: said.append(say(judge, log.ask(100, size))[0]))
+        for size in range(101, 113)
+    ]
     for each in threads:
         each.start()
     for each in threads:
@@ -138,7 +141,9 @@ def test_of_many_at_once_one_goes_first(judge: Judge, log: Any) -> None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.booleans()), max_size=12))
-def test_whatever_is_asked_it_cosigned_one_history(tmp_path: Path, log: Any, steps: list[tuple[int, int, bool]]) -> None:
+def test_whatever_is_asked_it_cosigned_one_history(
+    tmp_path: Path, log: Any, steps: list[tuple[int, int, bool]]
+) -> None:
     other = log.fork()
     folder = Folder(tmp_path / os.urandom(8).hex())
     folder.make_key("w.example/x")
@@ -170,7 +175,13 @@ def test_a_damaged_state_is_no_unknown_log(judge: Judge, log: Any, folder: Folde
     assert say(judge, log.ask(0, 200))[0] == 200
     [file] = (folder.path / "logs").glob("*.json")
     whole = json.loads(file.read_text())
-    for damage in ("", "{}", json.dumps(whole | {"note": "x"}), json.dumps(whole | {"origin": "other"}), file.read_text()[:-40]):
+    for damage in (
+        "",
+        "{}",
+        json.dumps(whole | {"note": "x"}),
+        json.dumps(whole | {"origin": "other"}),
+        file.read_text()[:-40],
+    ):
         file.write_text(damage)
         with pytest.raises(BadFolder):
             judge.add_checkpoint(log.ask(0, 5))

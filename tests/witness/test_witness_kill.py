@@ -16,21 +16,34 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway.witness.state import Folder
-from security.checkpoint import split_note
-from security.cosignature import CosignerKey, answered
+from security.transparency.checkpoint import split_note
+from security.transparency.cosignature import CosignerKey, answered
 
 pytestmark = pytest.mark.server
 
 
 def lgsp(*arguments: str) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-m", "gateway", "witness", *arguments, "--json"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "witness", *arguments, "--json"], capture_output=True, text=True
+    )
     found: dict[str, Any] = json.loads(done.stdout)
     assert (done.returncode == 0) == found["ok"], done.stderr
     return {**found, "code": done.returncode}
 
 
 def run(folder: Path) -> tuple[subprocess.Popen[str], str]:
-    command = [sys.executable, "-m", "gateway", "witness", "run", "--data", str(folder), "--listen", "127.0.0.1:0", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "gateway",
+        "witness",
+        "run",
+        "--data",
+        str(folder),
+        "--listen",
+        "127.0.0.1:0",
+        "--json",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     return process, str(urlsplit(json.loads(process.stdout.readline())["address"]).netloc)

@@ -17,15 +17,15 @@ from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.registry.registry import listed
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from gateway.registry.records import Change
-    from gateway.registry.sealing import Act
+    from gateway.registry.seals.sealing import Act
     from gateway.registry.snapshot import Snapshot
-    from security.grants import Grant
+    from security.grants.grants import Grant
 
 commands = typer.Typer()
 Officer = Annotated[str, typer.Option("--officer", help="Id of the officer who signs.")]
@@ -37,9 +37,9 @@ ACTOR: Final = "command line"
 def access_propose(file: Path, data: Data = None, as_json: AsJson = False) -> None:
     """Put the grants of a file in as proposals; each holds once two officers have signed it."""
     from gateway.journal.database import open_engine
-    from gateway.registry import granting
-    from gateway.registry.document import parse_grants
-    from gateway.registry.sealing import Seal, changing
+    from gateway.registry.changes import granting
+    from gateway.registry.changes.document import parse_grants
+    from gateway.registry.seals.sealing import Seal, changing
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
@@ -77,11 +77,11 @@ def access_approve(
 ) -> None:
     """Sign a grant as it stands, as an officer; or, by officer/ID, somebody who is to become one."""
     from gateway.journal.database import open_engine
-    from gateway.registry import granting
-    from gateway.registry.officers import officers
-    from gateway.registry.sealing import Seal, changing
+    from gateway.registry.changes import granting
+    from gateway.registry.changes.officers import officers
+    from gateway.registry.seals.sealing import Seal, changing
     from gateway.registry.snapshot import load_snapshot
-    from security.grants import digest
+    from security.grants.grants import digest
 
     settings = load_instance(data, as_json)
     now = time.time()
@@ -120,7 +120,7 @@ def access_sign(
     as_json: AsJson = False,
 ) -> None:
     """Sign a content away from the gateway: CONTENT is what `lgsp access show GRANT --canonical` printed."""
-    from security.grants import digest
+    from security.grants.grants import digest
 
     # Away from the gateway: the officer's own machine sees the content, makes the signature, keeps the key.
     raw = _read(content, "a content, as `lgsp access show --canonical` gives it", as_json).strip()
@@ -132,9 +132,9 @@ def access_sign(
 def access_list(data: Data = None, as_json: AsJson = False) -> None:
     """All grants with what holds of them, and the officers."""
     from gateway.journal.database import open_engine
-    from gateway.registry import granting
-    from gateway.registry.officers import officers
-    from security.grants import OFFICERS
+    from gateway.registry.changes import granting
+    from gateway.registry.changes.officers import officers
+    from security.grants.grants import OFFICERS
 
     settings = load_instance(data, as_json)
     now = time.time()
@@ -167,10 +167,10 @@ def access_show(
     """One grant: its content, its digest, and every signature, those that were voided too."""
     from sqlalchemy import select
 
-    from gateway.journal import tables
     from gateway.journal.database import open_engine
-    from gateway.registry import granting
-    from security.grants import digest
+    from gateway.journal.schema import tables
+    from gateway.registry.changes import granting
+    from security.grants.grants import digest
 
     settings = load_instance(data, as_json)
     now = time.time()
@@ -217,8 +217,8 @@ def access_show(
 def access_revoke(grant: str, data: Data = None, as_json: AsJson = False) -> None:
     """Give a grant up for good, with its approvals."""
     from gateway.journal.database import open_engine
-    from gateway.registry import granting
-    from gateway.registry.sealing import Seal, changing
+    from gateway.registry.changes import granting
+    from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
     now = time.time()
@@ -233,7 +233,7 @@ def access_revoke(grant: str, data: Data = None, as_json: AsJson = False) -> Non
 
 
 def _done(act: Act, changes: list[Change], now: float, **facts: Any) -> None:
-    from gateway.registry.revisions import raise_revision
+    from gateway.registry.seals.revisions import raise_revision
 
     if changes:
         raise_revision(act.connection)
@@ -261,9 +261,9 @@ def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
 
 
 def _standing(connection: Connection, name: str) -> Grant:
-    from gateway.registry import granting
+    from gateway.registry.changes import granting
+    from gateway.registry.changes.officers import officers
     from gateway.registry.failures import unknown
-    from gateway.registry.officers import officers
 
     found = next((each for each in granting.grants(connection, officers(connection)) if each.id == name), None)
     if found is None:
@@ -272,20 +272,20 @@ def _standing(connection: Connection, name: str) -> Grant:
 
 
 def _signatures(grant: Grant) -> str:
-    from security.grants import OFFICERS
+    from security.grants.grants import OFFICERS
 
     count = len(grant.approved_by)
     return f"{count} of {OFFICERS} signatures / {count} trên {OFFICERS} chữ ký"
 
 
 def _lacks(grant: Grant) -> bool:
-    from security.grants import OFFICERS
+    from security.grants.grants import OFFICERS
 
     return not grant.denies and len(grant.approved_by) < OFFICERS
 
 
 def _row(grant: Grant, now: float) -> dict[str, Any]:
-    from security.grants import Reason, judge
+    from security.grants.grants import Reason, judge
 
     verdict = judge(grant, now)
     standing = (
@@ -313,7 +313,7 @@ def _row(grant: Grant, now: float) -> dict[str, Any]:
 
 
 def _signed(content: bytes, officer: str, key: Path | None, as_json: bool) -> str:
-    from security import approvals
+    from security.grants import approvals
 
     if key is None:
         fail(

@@ -11,12 +11,12 @@ from contracts.base.times import rfc3339
 from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import emit
-from security.windows import Quota, civil
+from security.grants.windows import Quota, civil
 
 if TYPE_CHECKING:
-    from gateway.registry.matrix import Cell
+    from gateway.registry.changes.matrix import Cell
     from gateway.registry.snapshot import Snapshot
-    from security.grants import Grant
+    from security.grants.grants import Grant
 
 commands = typer.Typer()
 At = Annotated[str | None, typer.Option("--at", help="At another moment than now (2026-12-01T17:30, time in Vietnam).")]
@@ -30,7 +30,7 @@ def access_explain(
     quota, and whom to ask."""
     from gateway.exchange.quotas import Asked, refused, used
     from gateway.journal.database import open_engine
-    from gateway.registry.matrix import cell, operations
+    from gateway.registry.changes.matrix import cell, operations
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
@@ -106,7 +106,7 @@ def access_explain(
 def access_matrix(at: At = None, data: Data = None, as_json: AsJson = False) -> None:
     """Agency × contract × operation × field: who may what."""
     from gateway.journal.database import open_engine
-    from gateway.registry.matrix import matrix, text
+    from gateway.registry.changes.matrix import matrix, text
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)

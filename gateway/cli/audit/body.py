@@ -18,7 +18,7 @@ from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
-    from gateway.audit.reading import View
+    from gateway.audit.evidence.reading import View
 
 commands = typer.Typer()
 _RANGE: Final = re.compile(r"(\d+)-(\d*)")
@@ -47,9 +47,9 @@ def audit_body(
     as_json: AsJson = False,
 ) -> None:
     """Read a body. Who read it and why is in the log before the first byte is shown."""
-    from gateway.atrest import AtRest
-    from gateway.audit.reading import view_body
+    from gateway.audit.evidence.reading import view_body
     from gateway.journal.database import lock_of, open_engine
+    from gateway.keys.key_encryption import AtRest
     from gateway.vault.vault import Vault
 
     settings = load_instance(data, as_json)

@@ -12,12 +12,12 @@ from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.settings import Settings
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from gateway.audit import origins
+    from gateway.audit.log import origins
 
 commands = typer.Typer()
 Origin = Annotated[
@@ -29,7 +29,7 @@ Origin = Annotated[
 @commands.command("show")
 def audit_show(transfers: list[str], data: Data = None, as_json: AsJson = False) -> None:
     """All entries of the transfers named, and those about them such as repeats, in the order of the log."""
-    from gateway.audit.search import reading
+    from gateway.audit.search.search import reading
     from gateway.journal.database import open_engine
 
     # The entries of transfers, in the order given.
@@ -51,9 +51,9 @@ def audit_show(transfers: list[str], data: Data = None, as_json: AsJson = False)
 @commands.command("origins")
 def audit_origins(data: Data = None, as_json: AsJson = False) -> None:
     """The log that goes on, and those that ended because a restore lacked what was signed."""
-    from gateway.audit import origins
+    from gateway.audit.log import origins
     from gateway.journal.database import open_engine
-    from gateway.keyring import Keyring
+    from gateway.keys.keyring import Keyring
 
     # The log that goes on, and those that ended by a restore.
     settings = load_instance(data, as_json)
@@ -86,8 +86,8 @@ def entries_of(connection: Connection, transfer: str) -> list[dict[str, Any]]:
     the order of the log, then those that wait for an index."""
     from sqlalchemy import select
 
-    from gateway.audit import journey
-    from gateway.journal import tables
+    from gateway.audit.search import journey
+    from gateway.journal.schema import tables
 
     entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
     before = (
@@ -110,7 +110,7 @@ def entries_of(connection: Connection, transfer: str) -> list[dict[str, Any]]:
 
 def past_log(engine: Engine, settings: Settings, origin: str | None) -> origins.Ended | None:
     """The log that ended under this origin; None for the one that goes on."""
-    from gateway.audit import origins
+    from gateway.audit.log import origins
 
     if origin is None or origin == settings.origin:
         return None

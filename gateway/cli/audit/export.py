@@ -15,7 +15,7 @@ from gateway.cli.common.output import Exit, emit, fail, not_written
 from gateway.cli.common.progress import progress as shown
 
 if TYPE_CHECKING:
-    from security.entry import Json
+    from security.transparency.entry import Json
 
 commands = typer.Typer()
 ACTOR = "command line"
@@ -42,14 +42,14 @@ def audit_export(
     origin: Origin = None,
 ) -> None:
     """Write entries, tiles and checkpoint as plain files, in the layout of tlog-tiles."""
-    from gateway.audit import origins
-    from gateway.audit.folder import Wanted, export
-    from gateway.audit.proofs import newest
-    from gateway.audit.sources import paged
+    from gateway.audit.log import origins
+    from gateway.audit.log.proofs import newest
+    from gateway.audit.verify.folder import Wanted, export
+    from gateway.audit.verify.sources import paged
     from gateway.exchange import entries
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
-    from gateway.keyring import Keyring
+    from gateway.keys.keyring import Keyring
 
     settings = load_instance(data, as_json)
     transfers = transfers or []

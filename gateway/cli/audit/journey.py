@@ -14,7 +14,7 @@ from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
-    from gateway.audit.journey import Journey
+    from gateway.audit.search.journey import Journey
 
 commands = typer.Typer()
 
@@ -28,12 +28,12 @@ def audit_journey(
 ) -> None:
     """All that the gateway knows of one transfer, in order: log, queue, feed, receipt, what the vault holds; no
     bodies."""
-    from gateway.audit import journey as journeys
-    from gateway.audit import origins
-    from gateway.audit import search as searching
+    from gateway.audit.log import origins
+    from gateway.audit.search import journey as journeys
+    from gateway.audit.search import search as searching
     from gateway.journal.database import open_engine
-    from gateway.keyring import Keyring
-    from security.entry import keyed
+    from gateway.keys.keyring import Keyring
+    from security.transparency.entry import keyed
 
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)

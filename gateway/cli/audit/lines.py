@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from contracts.base.visible import visible
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
-    from gateway.audit.facts import Facts
+    from gateway.audit.search.facts import Facts
 
 
 def line(idx: int | None, told: Facts) -> str:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from cryptography import x509
     from sqlalchemy import Connection
 
-    from gateway.audit.outside import Outside
-    from security.checkpoint import NoteKey
-    from security.cosignature import CosignerKey
+    from gateway.audit.witnessing.verify import Outside
+    from security.transparency.checkpoint import NoteKey
+    from security.transparency.cosignature import CosignerKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Vouchers:
     anchors: tuple[x509.Certificate, ...]
 
     def check(self, connection: Connection, key: NoteKey, origin: str, progress: Progress) -> Outside | None:
-        from gateway.audit.outside import verify_outside
+        from gateway.audit.witnessing.verify import verify_outside
 
         if not self.witnesses and not self.anchors:
             return None
@@ -72,7 +72,7 @@ class Vouchers:
 
 
 def vouchers_of(others: Others, as_json: bool) -> Vouchers:
-    from gateway.audit.vouched import read_anchors
+    from gateway.audit.witnessing.config import read_anchors
 
     keys = tuple(_key(each, as_json) for each in others.witness or ())
     needed, anchors = others.quorum, others.stamp_anchors
@@ -93,7 +93,7 @@ def vouchers_of(others: Others, as_json: bool) -> Vouchers:
 
 
 def _key(text: str, as_json: bool) -> CosignerKey:
-    from security.cosignature import CosignerKey
+    from security.transparency.cosignature import CosignerKey
 
     path = Path(text)
     try:

@@ -21,9 +21,9 @@ from gateway.cli.common.output import Exit, emit, fail, not_written
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from gateway.audit import origins
-    from gateway.audit import package as packages
-    from security.entry import Json
+    from gateway.audit.evidence import package as packages
+    from gateway.audit.log import origins
+    from security.transparency.entry import Json
 
 commands = typer.Typer()
 _OUT_NEXT: Final = "Name a folder or a .zip file that is not there yet. / Chọn thư mục hoặc tệp .zip chưa có."
@@ -39,13 +39,13 @@ def audit_package(
 ) -> None:
     """All of one transfer that a stranger needs to check it: messages, certificates, proofs, the checkpoint, and
     how."""
-    from gateway.audit import origins
-    from gateway.audit import package as packages
-    from gateway.audit.reading import LEAST_REASON
+    from gateway.audit.evidence import package as packages
+    from gateway.audit.evidence.reading import LEAST_REASON
+    from gateway.audit.log import origins
     from gateway.exchange import entries
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
-    from gateway.keyring import Keyring
+    from gateway.keys.keyring import Keyring
     from gateway.vault.vault import Vault
 
     # Noted in the log first, then written; whole or not at all.
@@ -102,8 +102,8 @@ def audit_package(
 def _log_of(engine: Engine, transfer: str) -> origins.Ended | None:
     """The log that ended by a restore in which this transfer stands; None for the one that goes on. `audit.not-logged`
     if it stands in none."""
-    from gateway.audit import origins
-    from gateway.audit.proofs import inclusions
+    from gateway.audit.log import origins
+    from gateway.audit.log.proofs import inclusions
 
     with engine.connect() as connection:
         past = origins.ended(connection)
@@ -116,8 +116,8 @@ def _log_of(engine: Engine, transfer: str) -> origins.Ended | None:
 
 def _write(made: packages.Package, draft: Path, out: Path) -> None:
     """Bodies are personal: for their owner alone."""
-    from gateway.atrest import write_secret
-    from gateway.audit import package as packages
+    from gateway.audit.evidence import package as packages
+    from gateway.keys.key_encryption import write_secret
 
     if out.suffix == ".zip":
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:

@@ -32,14 +32,14 @@ def audit_reconcile(
     logged."""
     from sqlalchemy import select
 
-    from gateway.audit.reconcile import compare
-    from gateway.audit.search import reading
+    from gateway.audit.search.reconcile import compare
+    from gateway.audit.search.search import reading
     from gateway.exchange import entries
-    from gateway.journal import tables
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
-    from gateway.keyring import Keyring
-    from security.entry import keyed
+    from gateway.journal.schema import tables
+    from gateway.keys.keyring import Keyring
+    from security.transparency.entry import keyed
 
     # `ok` where no line differs; that it was compared is logged first.
     settings = load_instance(data, as_json)

@@ -19,9 +19,9 @@ from gateway.cli.common.output import Exit, exit_of, fail, failed
 if TYPE_CHECKING:
     import ssl
 
-    from gateway.audit.remote import Remote
+    from gateway.audit.verify.remote import Remote
     from gateway.client import NoConnection
-    from security.checkpoint import NoteKey
+    from security.transparency.checkpoint import NoteKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class Place:
 @contextmanager
 def remote(place: Place, as_json: bool) -> Iterator[tuple[Remote, NoteKey]]:
     """The gateway, and the key by which its log is judged."""
-    from gateway.audit.remote import Remote
+    from gateway.audit.verify.remote import Remote
     from gateway.client import Identity
 
     with told(as_json):
@@ -117,7 +117,7 @@ def told(as_json: bool) -> Iterator[None]:
     """What cannot be had over HTTP or from a folder, in words; a log that takes something back is a no."""
     import ssl
 
-    from gateway.audit.sources import NoSource, NotYet
+    from gateway.audit.verify.sources import NoSource, NotYet
     from gateway.client import BadIdentity, BadState, BadUsage, LogObjection, NoConnection, NotProven, Refused
 
     try:

@@ -22,13 +22,13 @@ from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as drawn
 from gateway.cli.common.stopping import Stopped
 from gateway.settings import Settings
-from security.windows import VIETNAM
+from security.grants.windows import VIETNAM
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from gateway.audit.facts import Logged
-    from gateway.audit.search import Query
+    from gateway.audit.search.facts import Logged
+    from gateway.audit.search.search import Query
 
 commands = typer.Typer()
 
@@ -132,7 +132,7 @@ class Form:
 def audit_search(conditions: Conditions, part: Part, form: Form, data: Data = None) -> None:
     """Entries of the audit log that fit all conditions, each with its index. Goes on by itself until the limit or the
     end is reached."""
-    from gateway.audit import origins
+    from gateway.audit.log import origins
     from gateway.journal.database import open_engine
 
     settings = load_instance(data, form.as_json)
@@ -167,9 +167,9 @@ def audit_reindex(data: Data = None, as_json: AsJson = False) -> None:
     """Throw the search's index away and make it anew from the log. The gateway may run meanwhile."""
     from sqlalchemy import func, select
 
-    from gateway.audit.index import Indexer
-    from gateway.journal import tables
+    from gateway.audit.search.index import Indexer
     from gateway.journal.database import lock_of, open_engine
+    from gateway.journal.schema import tables
 
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)
@@ -213,10 +213,10 @@ def _query(
     as_json: bool,
 ) -> Query:
     """`elsewhere`: a name may stand in a log that ended, and nowhere else."""
-    from gateway.audit.search import Query
+    from gateway.audit.search.search import Query
     from gateway.journal.database import open_engine
-    from gateway.keyring import Keyring
-    from security.entry import keyed
+    from gateway.keys.keyring import Keyring
+    from security.transparency.entry import keyed
 
     engine = open_engine(settings.database_url)
     if not elsewhere:
@@ -232,7 +232,7 @@ def _query(
 
 def _search(engine: Engine, query: Query, part: Part, form: Form) -> Found:
     """Page after page, until the limit, the end of the log or a signal."""
-    from gateway.audit import search as searching
+    from gateway.audit.search import search as searching
 
     found, looked = Found(cursor=part.cursor), 0
     trouble: bool | None = None
@@ -290,8 +290,8 @@ def _print_remarks(found: Found, notes: Sequence[str]) -> None:
 def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> None:
     """End with the first name that neither the registry nor the log has; a look that did not come to the log's end says
     nothing."""
-    from gateway.audit import search as searching
-    from gateway.audit.search import Query
+    from gateway.audit.search import search as searching
+    from gateway.audit.search.search import Query
 
     with searching.reading(engine) as connection:
         for what in name_checks.CHECKED:
@@ -306,8 +306,8 @@ def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> 
 def _actor(engine: Engine, said: str, elsewhere: bool, as_json: bool) -> str:
     """An actor whole, by a part of its name that is no other's; wrong usage if several have it, or none where it can
     stand `elsewhere` neither."""
-    from gateway.audit import search as searching
-    from gateway.audit.search import Query
+    from gateway.audit.search import search as searching
+    from gateway.audit.search.search import Query
 
     with searching.reading(engine) as connection:
         found = searching.search(connection, Query(actor=said), limit=1)
@@ -345,7 +345,7 @@ def _local(at: str) -> str:
 
 
 def _told(query: Query) -> dict[str, Any]:
-    from gateway.audit import search as searching
+    from gateway.audit.search import search as searching
 
     return {name: getattr(query, name) for name in searching.WORDS} | {
         "transfer": query.transfer,

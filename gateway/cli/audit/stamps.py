@@ -13,13 +13,13 @@ from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, bad_setting, emit, fail
 from gateway.settings import BadSetting, Settings
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from gateway.vouching.stamps import Stamped
-    from security.entry import Json
+    from gateway.keeper.witnessing.stamps import Stamped
+    from security.transparency.entry import Json
 
 commands = typer.Typer()
 
@@ -41,9 +41,9 @@ def audit_stamps(
     """List the time-stamps of checkpoints, newest first; or export one as files that `openssl ts -verify` takes."""
     from sqlalchemy import func, select
 
-    from gateway.audit.outside import write_stamp
-    from gateway.journal import tables
+    from gateway.audit.witnessing.verify import write_stamp
     from gateway.journal.database import open_engine
+    from gateway.journal.schema import tables
 
     settings = load_instance(data, as_json)
     engine, table = open_engine(settings.database_url), tables.stamp
@@ -106,13 +106,13 @@ def audit_stamp(
     """Have the newest checkpoint time-stamped; without --now only if it is due."""
     import asyncio
 
-    from gateway.audit import proofs
-    from gateway.audit.gate import STAMPS
-    from gateway.audit.vouched import anchors_of, standing
+    from gateway.audit.log import proofs
+    from gateway.audit.witnessing.admission import STAMPS
+    from gateway.audit.witnessing.config import anchors_of, standing
     from gateway.journal.database import open_engine
-    from gateway.vouching.post import Unreached
-    from gateway.vouching.stamps import clock_trouble
-    from security.timestamp import Unstamped
+    from gateway.keeper.witnessing.post import Unreached
+    from gateway.keeper.witnessing.stamps import clock_trouble
+    from security.pki.timestamp import Unstamped
 
     settings = load_instance(data, as_json)
     try:
@@ -163,10 +163,10 @@ def audit_stamp(
 
 
 async def _ask(settings: Settings, anchors: Any, size: int, note: str) -> Stamped:
-    from gateway.keyring import Keyring
-    from gateway.revocation import fetch
-    from gateway.vouching.post import trusting
-    from gateway.vouching.stamps import Authority
+    from gateway.keeper.revocation import fetch
+    from gateway.keeper.witnessing.post import trusting
+    from gateway.keeper.witnessing.stamps import Authority
+    from gateway.keys.keyring import Keyring
 
     async with fetch.open_session() as session:
         authority = Authority(
@@ -177,13 +177,13 @@ async def _ask(settings: Settings, anchors: Any, size: int, note: str) -> Stampe
 
 def _keep(engine: Engine, made: Stamped) -> None:
     """With a note of who asked, since the keeper did not."""
-    from gateway.audit.gate import STAMPS
-    from gateway.audit.vouched import Standing, standing
+    from gateway.audit.witnessing.admission import STAMPS
+    from gateway.audit.witnessing.config import WitnessStatus, standing
     from gateway.exchange import entries
     from gateway.journal.append import append
     from gateway.journal.database import lock_of, writing
-    from gateway.vouching.spell import keep
-    from gateway.vouching.stamps import clock_trouble, store
+    from gateway.keeper.witnessing.coverage import keep
+    from gateway.keeper.witnessing.stamps import clock_trouble, store
 
     with writing(engine, lock_of(engine)) as connection:
         held = standing(connection, STAMPS)
@@ -191,7 +191,7 @@ def _keep(engine: Engine, made: Stamped) -> None:
         facts: dict[str, Json] = {"size": made.size, "digest": made.digest.hex()}
         append(connection, [entries.note("stamp", facts, time.time(), actor="command line")])
         if made.counts and made.size >= held.size:
-            keep(connection, STAMPS, Standing(made.size, made.received, None, held.told, clock_trouble(made)))
+            keep(connection, STAMPS, WitnessStatus(made.size, made.received, None, held.told, clock_trouble(made)))
 
 
 def _iso(at: float) -> str:

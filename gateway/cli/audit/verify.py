@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from cryptography import x509
     from sqlalchemy import Connection, Engine
 
-    from gateway.audit import origins
-    from gateway.audit.complete import Completeness
-    from gateway.audit.outside import Outside
-    from gateway.audit.registered import Registered
-    from gateway.audit.sources import Source
-    from gateway.audit.verify import Report
-    from gateway.registry.sealing import Seal
-    from security.checkpoint import Checkpoint, NoteKey
+    from gateway.audit.log import origins
+    from gateway.audit.verify.complete import Completeness
+    from gateway.audit.verify.registered import Registered
+    from gateway.audit.verify.sources import Source
+    from gateway.audit.verify.verify import Report
+    from gateway.audit.witnessing.verify import Outside
+    from gateway.registry.seals.sealing import Seal
+    from security.transparency.checkpoint import Checkpoint, NoteKey
 
 commands = typer.Typer()
 _OWN = {
@@ -116,8 +116,8 @@ class Asked:
     def beyond(self, report: Report) -> bool:
         """Whether the range goes past the signed log, and past every checkpoint that is held against it: then the
         question is wrong, not the log."""
-        from gateway.audit.checkpoints import size_of
-        from security.checkpoint import Checkpoint
+        from gateway.audit.log.checkpoints import size_of
+        from security.transparency.checkpoint import Checkpoint
 
         most = max(
             report.size, *(note.size if isinstance(note, Checkpoint) else size_of(note) for _, note in self.outside), 0
@@ -181,14 +181,14 @@ class Beside:
 def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vouchers) -> None:
     """Without `--vkey` the instance's own copy is used, and the result says so: that proves only that it agrees with
     itself."""
-    from gateway.audit import origins
-    from gateway.audit.complete import Completeness, check_complete
-    from gateway.audit.registered import check_registered
-    from gateway.audit.rows.check import check_tables
-    from gateway.audit.sources import DatabaseSource
-    from gateway.journal import schema
+    from gateway.audit.log import origins
+    from gateway.audit.verify.complete import Completeness, check_complete
+    from gateway.audit.verify.registered import check_registered
+    from gateway.audit.verify.rows.check import check_tables
+    from gateway.audit.verify.sources import DatabaseSource
     from gateway.journal.database import open_engine, snapshot
-    from gateway.keyring import Keyring
+    from gateway.journal.schema import comparison
+    from gateway.keys.keyring import Keyring
 
     engine = open_engine(settings.database_url)
     past = past_log(engine, settings, asked.origin)
@@ -204,7 +204,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
             # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
             rows, registered, missing = None, None, [*unreadable, *_missing(connection, settings)]
-            missing += [f"the schema of the database, {each}" for each in schema.differences(connection)]
+            missing += [f"the schema of the database, {each}" for each in comparison.differences(connection)]
             if asked.whole:
                 rows = check_complete(
                     connection,
@@ -230,7 +230,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
 def _beside(settings: Settings, origin: str, unreadable: list[str]) -> Iterator[tuple[str, str]]:
     """The files that the keeper writes. The cosigned one may be of a log that ended, until witnesses cosign this
     one."""
-    from gateway.audit.checkpoints import read_note
+    from gateway.audit.log.checkpoints import read_note
 
     for what, path in (("checkpoint", settings.checkpoint_file), ("cosigned checkpoint", settings.cosigned_file)):
         try:
@@ -244,7 +244,7 @@ def _beside(settings: Settings, origin: str, unreadable: list[str]) -> Iterator[
 
 def _of_past(engine: Engine, past: origins.Ended) -> Iterator[tuple[str, str | Checkpoint]]:
     """What its own row says, and what was signed of it into the first entry of the log after it."""
-    from gateway.audit import origins
+    from gateway.audit.log import origins
 
     if past.note is not None:
         yield "the checkpoint that it ended with", past.note
@@ -260,7 +260,7 @@ def _missing(connection: Connection, settings: Settings) -> Iterator[str]:
     """Without it a log cut short agrees with itself; the keeper signs nothing either."""
     from sqlalchemy import select
 
-    from gateway.journal import tables
+    from gateway.journal.schema import tables
 
     filled = connection.execute(select(tables.log_entry.c.idx).limit(1)).first() is not None
     if filled and not settings.checkpoint_file.exists():  # in this order: it stands before the first entry does
@@ -272,7 +272,7 @@ def _missing(connection: Connection, settings: Settings) -> Iterator[str]:
 
 def _issuers(settings: Settings) -> dict[str, x509.Certificate] | None:
     """None where the authority is kept elsewhere."""
-    from gateway.authority import EmbeddedAuthority
+    from gateway.keys.authority import EmbeddedAuthority
 
     own = EmbeddedAuthority(settings)
     try:
@@ -283,8 +283,8 @@ def _issuers(settings: Settings) -> dict[str, x509.Certificate] | None:
 
 def _hash_id(settings: Settings) -> Callable[[str], str] | None:
     """None for whoever may read the database and not the keys: then ids of messages are not held against the log."""
-    from gateway.keyring import Keyring
-    from security.entry import keyed
+    from gateway.keys.keyring import Keyring
+    from security.transparency.entry import keyed
 
     try:
         return partial(keyed, Keyring(settings).hash_key())
@@ -294,7 +294,7 @@ def _hash_id(settings: Settings) -> Callable[[str], str] | None:
 
 def _seal(settings: Settings) -> Seal | None:
     """None for whoever may not read the keys: then seals are not proved."""
-    from gateway.registry.sealing import Seal
+    from gateway.registry.seals.sealing import Seal
 
     try:
         return Seal.of(settings)
@@ -303,7 +303,7 @@ def _seal(settings: Settings) -> Seal | None:
 
 
 def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:
-    from gateway.audit.folder import FolderSource
+    from gateway.audit.verify.folder import FolderSource
 
     with told(asked.as_json):
         source = FolderSource(folder)
@@ -312,14 +312,14 @@ def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:
 
 
 def over_http(place: Place, asked: Asked) -> None:
-    from gateway.audit.remote import RemoteSource
+    from gateway.audit.verify.remote import RemoteSource
 
     with remote(place, asked.as_json) as (found, key):
         _check(RemoteSource(found), key, asked, None)
 
 
 def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: Beside | None = None) -> None:
-    from gateway.audit.verify import verify
+    from gateway.audit.verify.verify import verify
 
     origin = asked.origin or key.name
     with shown(asked.as_json) as progress:

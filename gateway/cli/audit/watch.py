@@ -20,12 +20,12 @@ from gateway.cli.common import arguments
 from gateway.cli.common.options import Data, grouped, load_instance
 from gateway.cli.common.output import Exit, fail
 from gateway.cli.common.stopping import Stopped
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
-    from gateway.audit.watch import Log
-    from gateway.client.witness import Witness
-    from security.checkpoint import NoteKey
+    from gateway.audit.verify.watch import Log
+    from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
+    from security.transparency.checkpoint import NoteKey
 
 commands = typer.Typer()
 Lines = Annotated[bool, typer.Option("--json", help="One JSON object a line, the last one with `ok`.")]
@@ -53,9 +53,9 @@ class Pace:
 def audit_watch(place: Place, pace: Pace, data: Data = None, as_json: Lines = False) -> None:
     """Follow the log: each new checkpoint must go on from the last one kept. Ends with 1 if the log takes anything
     back."""
-    from gateway.audit.watch import DatabaseLog, RemoteLog
+    from gateway.audit.verify.watch import DatabaseLog, RemoteLog
     from gateway.journal.database import open_engine
-    from gateway.keyring import Keyring
+    from gateway.keys.keyring import Keyring
 
     data, place = place.resolved(data, as_json)
     if not place.remote:
@@ -76,11 +76,11 @@ def audit_watch(place: Place, pace: Pace, data: Data = None, as_json: Lines = Fa
 def _follow(log: Log, key: NoteKey, state: Path, pace: Pace, as_json: bool) -> None:
     """Ends by Ctrl-C or SIGTERM, after one look with `--once`, or by what the log takes back (`told` turns that into
     exit code 1)."""
-    from gateway.audit.sources import NoSource
+    from gateway.audit.verify.sources import NoSource
     from gateway.client import NoConnection
-    from gateway.client.witness import Witness
+    from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 
-    witness, grown, trouble = Witness(key, state, time.time), 0, ""
+    witness, grown, trouble = CheckpointMonitor(key, state, time.time), 0, ""
     started = None if witness.kept is None else witness.kept.size
     try:
         while True:
@@ -121,8 +121,8 @@ def _follow(log: Log, key: NoteKey, state: Path, pace: Pace, as_json: bool) -> N
     raise SystemExit(Exit.WELL)
 
 
-def _look(log: Log, witness: Witness, as_json: bool) -> int:
-    from gateway.audit.watch import look
+def _look(log: Log, witness: CheckpointMonitor, as_json: bool) -> int:
+    from gateway.audit.verify.watch import look
 
     step = look(log, witness)
     if step is None:

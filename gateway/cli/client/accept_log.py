@@ -13,8 +13,8 @@ from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import emit
 
 if TYPE_CHECKING:
-    from gateway.client.succession import Succession
-    from security.checkpoint import Checkpoint, NoteKey
+    from gateway.client.identities.succession import Succession
+    from security.transparency.checkpoint import Checkpoint, NoteKey
 
 commands = typer.Typer()
 
@@ -83,7 +83,7 @@ async def _accept(
     kit: Kit, wanted: bool, judgement: Judgement, as_json: bool
 ) -> tuple[tuple[Succession, ...], Checkpoint | None, Path | None]:
     from gateway.client.client import AsyncClient
-    from gateway.client.succession import accept, ask
+    from gateway.client.identities.succession import accept, ask
 
     async with AsyncClient(kit.load(as_json), state=kit.state) as client:
         chain, kept = await ask(client), client.witness.kept
@@ -143,7 +143,7 @@ def _result(
 
 def _key(text: str) -> NoteKey:
     from gateway.client.errors import BadUsage
-    from security.checkpoint import NoteError, NoteKey
+    from security.transparency.checkpoint import NoteError, NoteKey
 
     path = Path(text)
     try:

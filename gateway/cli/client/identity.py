@@ -12,7 +12,7 @@ import typer
 from gateway.cli.client.kit import Passphrase, secret_in, told_in_words
 from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import emit
-from security.windows import civil
+from security.grants.windows import civil
 
 commands = typer.Typer()
 
@@ -49,7 +49,7 @@ def client_keygen(
     as_json: AsJson = False,
 ) -> None:
     """Keys for TLS, signing and encryption, and the certificate requests to be sent for enrolment."""
-    from gateway.client import enrol
+    from gateway.client.identities import enrol
 
     with told_in_words(as_json):
         requests = enrol.keygen(system, out, hosts=host or (), passphrase=secret_in(passphrase))
@@ -95,7 +95,7 @@ def client_install(
     as_json: AsJson = False,
 ) -> None:
     """Put issued certificates beside their keys, check that they fit, and say what is still missing."""
-    from gateway.client import enrol
+    from gateway.client.identities import enrol
 
     asked = {name: value for name, value in asdict(facts).items() if value is not None}
     with told_in_words(as_json):

@@ -12,7 +12,7 @@ from gateway.cli.client.kit import Kit, told_in_words
 from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import emit
-from security.windows import civil
+from security.grants.windows import civil
 
 commands = typer.Typer()
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 from contracts.base.times import rfc3339
 from gateway.cli.common.output import Exit, fail
-from security.windows import moment as moment_of
+from security.grants.windows import moment as moment_of
 
 if TYPE_CHECKING:
-    from security.checkpoint import NoteKey
+    from security.transparency.checkpoint import NoteKey
 
 _NOTE = (
     "Name a file that holds a checkpoint as /audit/checkpoint gives it."
@@ -78,7 +78,7 @@ def empty_folder(folder: Path, as_json: bool) -> Path:
 
 def log_key(text: str, as_json: bool) -> NoteKey:
     """The verifier key of a log that `text` is, or that stands in the file it names."""
-    from security.checkpoint import NoteKey
+    from security.transparency.checkpoint import NoteKey
 
     path = Path(text)
     try:
@@ -97,7 +97,7 @@ def log_key(text: str, as_json: bool) -> NoteKey:
 
 def checkpoint(path: Path, as_json: bool) -> str:
     """The text of a signed checkpoint, whoever signed it: that is looked at later, and tells of the log."""
-    from security.checkpoint import Checkpoint, split_note
+    from security.transparency.checkpoint import Checkpoint, split_note
 
     try:
         note = path.read_text("utf-8")

@@ -34,7 +34,7 @@ def names(connection: Connection, what: str) -> set[str]:
 
     from sqlalchemy import select
 
-    from gateway.journal import tables
+    from gateway.journal.schema import tables
 
     if what != "failure":
         table, _, column = _COLUMNS[what].partition(".")

@@ -19,7 +19,7 @@ from gateway.cli.common import arguments
 from gateway.cli.common.output import Exit, fail, told
 
 if TYPE_CHECKING:
-    from gateway.client.reconciliation import Statement
+    from gateway.client.audit.reconciliation import Statement
 
 _COLUMNS: Final = (
     "The columns are system,contract,operation,direction,accepted (or message); see docs/audit-log.md. / "
@@ -30,7 +30,7 @@ _COLUMNS: Final = (
 def read(file: Path, day: str | None, agency: str | None, as_json: bool) -> Statement:
     """CSV, or the JSON of openapi/audit.yaml; a day and an agency that are named must be those of the file, where that
     names them."""
-    from gateway.client.reconciliation import BadStatement, decoded, from_csv, from_json
+    from gateway.client.audit.reconciliation import BadStatement, decoded, from_csv, from_json
 
     try:
         named = None if day is None else date.fromisoformat(day)

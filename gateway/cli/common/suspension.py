@@ -12,10 +12,10 @@ from gateway.cli.common import arguments
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.registry.registry import listed
 from gateway.settings import Settings
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
-    from gateway.registry import notices
+    from gateway.registry.changes import notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Notice:
 
 def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, as_json: bool) -> None:
     from gateway.journal.database import open_engine
-    from gateway.registry import notices
-    from gateway.registry.sealing import Seal, changing
+    from gateway.registry.changes import notices
+    from gateway.registry.seals.sealing import Seal, changing
 
     (what, name), reason = whom, notice.reason
     now, ends = time.time(), None if notice.until is None else arguments.moment(notice.until, as_json)
@@ -77,8 +77,8 @@ def _json(notice: notices.Notice) -> dict[str, Any]:
 
 def resume(settings: Settings, whom: tuple[notices.What, str], as_json: bool) -> None:
     from gateway.journal.database import open_engine
-    from gateway.registry import notices
-    from gateway.registry.sealing import Seal, changing
+    from gateway.registry.changes import notices
+    from gateway.registry.seals.sealing import Seal, changing
 
     (what, name), now = whom, time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:

@@ -46,7 +46,7 @@ class Wanted:
 @grouped
 def contract_import_wsdl(file: Path, wanted: Wanted, as_json: AsJson = False) -> None:
     """Draft a contract from a foreign WSDL 1.1 file; only the meaning is left to fill in."""
-    from contracts.importers.wsdl import import_wsdl
+    from contracts.importers.formats.wsdl import import_wsdl
 
     _import(import_wsdl, file, wanted, as_json)
 
@@ -55,7 +55,7 @@ def contract_import_wsdl(file: Path, wanted: Wanted, as_json: AsJson = False) ->
 @grouped
 def contract_import_openapi(file: Path, wanted: Wanted, as_json: AsJson = False) -> None:
     """Draft a contract from a foreign OpenAPI 3.0 or 3.1 file; only the meaning is left to fill in."""
-    from contracts.importers.openapi import import_openapi
+    from contracts.importers.formats.openapi import import_openapi
 
     _import(import_openapi, file, wanted, as_json)
 
@@ -131,8 +131,8 @@ def _folder(out: Path, as_json: bool) -> Path:
 
 
 def _write(folder: Path, made: draft.Draft, as_json: bool) -> None:
+    from contracts.folder.todo_markers import MARK
     from contracts.importers.shape import told
-    from contracts.marks import MARK
 
     for path, raw in made.files.items():
         target = folder / path

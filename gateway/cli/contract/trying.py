@@ -16,8 +16,8 @@ from gateway.cli.common.options import AsJson
 from gateway.cli.common.output import Exit, emit, fail, finding_json
 
 if TYPE_CHECKING:
-    from contracts.compiled import CompiledContract
-    from contracts.tryout import Tryout, Written
+    from contracts.compiled.contract import CompiledContract
+    from contracts.proof.tryout import Tryout, Written
 
 commands = typer.Typer()
 _SAID = {
@@ -42,9 +42,9 @@ def contract_try(
     as_json: AsJson = False,
 ) -> None:
     """Take one message through a contract's folder and print each stage: parsed, canonical, each other format, back."""
-    from contracts.bundle import Bundle
-    from contracts.compiled import compile_bundle
-    from contracts.tryout import try_out
+    from contracts.compiled.contract import compile_bundle
+    from contracts.folder.bundle import Bundle
+    from contracts.proof.tryout import try_out
 
     compiled = compile_bundle(Bundle.from_folder(folder))
     if format_name not in compiled.formats:
@@ -76,7 +76,7 @@ def _message(
     compiled: CompiledContract, format_name: str, file: Path, message: str | None, as_json: bool
 ) -> str | None:
     """The message named, or that of a sample's file name, or the only one; of XML its root tells."""
-    from contracts.tryout import messages
+    from contracts.proof.tryout import messages
 
     codec = compiled.formats[format_name]
     known = messages(compiled, codec)

@@ -18,13 +18,13 @@ from gateway.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from contracts.bundle import Bundle
-    from contracts.check import Report
-    from contracts.compiled import CompiledContract
+    from contracts.compiled.contract import CompiledContract
     from contracts.diff.changes import Change
-    from gateway.registry.publish import Publication
+    from contracts.folder.bundle import Bundle
+    from contracts.proof.check import Report
+    from gateway.registry.changes.publish import Publication
     from gateway.registry.versions import Stored
-    from security.entry import Json
+    from security.transparency.entry import Json
 
 commands = typer.Typer()
 _NAME_ONE: Final = "Name a contract's folder. / Chỉ thư mục của một hợp đồng."
@@ -40,8 +40,8 @@ def contract_check(
     as_json: AsJson = False,
 ) -> None:
     """Prove every contract in a folder; print each finding with file and line."""
-    from contracts.bundle import catalogue_folders
-    from contracts.check import check as check_folder
+    from contracts.folder.bundle import catalogue_folders
+    from contracts.proof.check import check as check_folder
 
     if folder is None:
         folders = catalogue_folders()
@@ -148,8 +148,8 @@ def contract_show(
 ) -> None:
     """Contracts in force: versions stored, who is pinned to which; of one also its operations, formats, addresses."""
     from gateway.journal.database import open_engine
-    from gateway.registry import publish as publishing
     from gateway.registry import versions
+    from gateway.registry.changes import publish as publishing
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
@@ -222,8 +222,8 @@ def _checked(folder: Path, report: Report) -> list[str]:
 
 def _side(text: str, data: Path | None, as_json: bool) -> tuple[Bundle, CompiledContract]:
     """Of a folder, or of the name of a contract in force in the instance."""
-    from contracts.bundle import Bundle
-    from contracts.compiled import compile_bundle
+    from contracts.compiled.contract import compile_bundle
+    from contracts.folder.bundle import Bundle
     from gateway.journal.database import open_engine
     from gateway.registry import versions
 
@@ -260,8 +260,8 @@ def _told(changes: Sequence[Change]) -> list[str]:
 
 
 def _publish(settings: Settings, folder: Path, as_json: bool) -> None:
-    from contracts.check import check as check_folder
-    from gateway.registry import publish as publishing
+    from contracts.proof.check import check as check_folder
+    from gateway.registry.changes import publish as publishing
 
     if not (folder / "contract.yaml").exists():
         fail(
@@ -280,8 +280,8 @@ def _publish(settings: Settings, folder: Path, as_json: bool) -> None:
 
 def _roll_back(settings: Settings, name: str, as_json: bool) -> None:
     from gateway.journal.database import open_engine
-    from gateway.registry import publish as publishing
     from gateway.registry import versions
+    from gateway.registry.changes import publish as publishing
 
     with open_engine(settings.database_url).connect() as connection:
         known = sorted(versions.in_force(connection))
@@ -293,8 +293,8 @@ def _roll_back(settings: Settings, name: str, as_json: bool) -> None:
 def _change(settings: Settings, act: Callable[[Connection], Publication], as_json: bool) -> None:
     """Move the pointer and log it in one transaction; once that is on disk, tell what was done."""
     from gateway.journal.database import open_engine
-    from gateway.registry import publish as publishing
-    from gateway.registry.sealing import Seal, changing
+    from gateway.registry.changes import publish as publishing
+    from gateway.registry.seals.sealing import Seal, changing
     from gateway.registry.versions import minor_of
 
     with changing(open_engine(settings.database_url), Seal.of(settings)) as change:

@@ -23,7 +23,7 @@ def registry_handout(
 ) -> None:
     """Write what a system has to be told of the gateway: whom to trust, its keys, its address. `lgsp client install
     --trust` takes it."""
-    from gateway.keyring import Keyring
+    from gateway.keys.keyring import Keyring
 
     settings = load_instance(data, as_json)
     keyring = Keyring(settings)

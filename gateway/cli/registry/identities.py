@@ -14,12 +14,12 @@ from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
-from security.windows import civil
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from gateway.registry.records import Change, Key
-    from gateway.registry.sealing import Act
-    from security.entry import Json
+    from gateway.registry.seals.sealing import Act
+    from security.transparency.entry import Json
 
 commands = typer.Typer()
 
@@ -50,10 +50,10 @@ def registry_enrol(
     as_json: AsJson = False,
 ) -> None:
     """Register a key of a system, beside those it has; the certificate is issued for a request, or was made outside."""
-    from gateway.authority import EmbeddedAuthority
     from gateway.journal.database import open_engine
-    from gateway.registry import enrolment, keys
-    from gateway.registry.sealing import Seal, changing
+    from gateway.keys.authority import EmbeddedAuthority
+    from gateway.registry.changes import enrolment, keys
+    from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
     file = request or certificate
@@ -110,8 +110,8 @@ def registry_revoke(
 ) -> None:
     """Withdraw a key for good, from the next request on; the revocation list tells others."""
     from gateway.journal.database import open_engine
-    from gateway.registry import keys
-    from gateway.registry.sealing import Seal, changing
+    from gateway.registry.changes import keys
+    from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
     if reason not in keys.REASONS:
@@ -178,9 +178,9 @@ def registry_refresh(data: Data = None, as_json: AsJson = False) -> None:
     import asyncio
 
     from gateway.journal.database import lock_of, open_engine
-    from gateway.registry.sealing import Seal
-    from gateway.revocation import fetch
-    from gateway.revocation.outside import OutsideAuthorities
+    from gateway.keeper.revocation import fetch
+    from gateway.keeper.revocation.outside import OutsideAuthorities
+    from gateway.registry.seals.sealing import Seal
 
     # Ask all outside authorities now.
     settings = load_instance(data, as_json)

@@ -25,11 +25,11 @@ commands = typer.Typer()
 @commands.command("apply")
 def registry_apply(file: Path, data: Data = None, as_json: AsJson = False) -> None:
     """Bring the registry to what a document declares; each change is logged."""
-    from gateway.authority import EmbeddedAuthority
     from gateway.journal.database import open_engine
+    from gateway.keys.authority import EmbeddedAuthority
     from gateway.registry import store, versions
-    from gateway.registry.document import parse
-    from gateway.registry.sealing import Seal, changing
+    from gateway.registry.changes.document import parse
+    from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
     told = (
@@ -62,8 +62,8 @@ def registry_accept(
     """Take rows that differ from the log as they stand, after somebody has looked at each; what differed and why is
     logged."""
     from gateway.journal.database import open_engine
-    from gateway.registry import sealing
-    from gateway.registry.sealing import Seal
+    from gateway.registry.seals import sealing
+    from gateway.registry.seals.sealing import Seal
 
     settings = load_instance(data, as_json)
     if not reason.strip():

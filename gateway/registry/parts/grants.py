@@ -10,15 +10,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
-from contracts.compiled import CompiledContract
-from contracts.model import Pattern
-from gateway.registry.granting import Proposal
+from contracts.canonical.model import Pattern
+from contracts.compiled.contract import CompiledContract
+from gateway.registry.changes.granting import Proposal
 from gateway.registry.parts.officers import OFFICER_ID
 from gateway.registry.parts.parties import Minor, Parties
 from gateway.registry.records import System
 from gateway.registry.values import kind
-from security.grants import ALL, Grant
-from security.windows import Hours, Quota
+from security.grants.grants import ALL, Grant
+from security.grants.windows import Hours, Quota
 
 _GRANT_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
 _NAMES: Final = {*Grant.__slots__} - {"state", "approved_by"} | {"approvals"}
@@ -35,7 +35,10 @@ class Grants(Parties):
     def _grant(self, path: str, raw: Any) -> Proposal | None:
         item = self._mapping(path, raw, _NAMES)
         before = len(self.findings)
-        agency, role = (self._text(f"{path}.{name}", item[name]) if item.get(name) is not None else None for name in ("agency", "role"))
+        agency, role = (
+            self._text(f"{path}.{name}", item[name]) if item.get(name) is not None else None
+            for name in ("agency", "role")
+        )
         if (agency is None) == (role is None):
             self._wrong(path, "choice", "either an agency or a role", "both" if agency else "neither")
         if agency and agency not in self._agencies:
@@ -63,15 +66,23 @@ class Grants(Parties):
         if name in self._granted_ids:
             self._wrong(f"{path}.id", "unique", "an id of its own", f"{name}, used before")
         self._granted_ids.add(name)
-        purpose, basis = self._text(f"{path}.purpose", item.get("purpose")), self._text(f"{path}.legal_basis", item.get("legal_basis"))
-        hours, quota = self._made(f"{path}.hours", item, Hours.from_json), self._made(f"{path}.quota", item, Quota.from_json)
+        purpose, basis = (
+            self._text(f"{path}.purpose", item.get("purpose")),
+            self._text(f"{path}.legal_basis", item.get("legal_basis")),
+        )
+        hours, quota = (
+            self._made(f"{path}.hours", item, Hours.from_json),
+            self._made(f"{path}.quota", item, Quota.from_json),
+        )
         proposer = self._text(f"{path}.proposed_by", item["proposed_by"], OFFICER_ID) if "proposed_by" in item else None
         signed = [self._approval(at, value) for at, value in self._list(f"{path}.approvals", item.get("approvals", []))]
         if compiled and not self.findings:  # else what systems speak is not known
             for each, place, hidden in unshown(
                 compiled, operations, fields, receivers(self._systems.values(), self._holders(agency, role))
             ):
-                self._wrong(f"{path}.fields", "mask", f"a format that can say `not-permitted` of {hidden}", f"{each} ({place})")
+                self._wrong(
+                    f"{path}.fields", "mask", f"a format that can say `not-permitted` of {hidden}", f"{each} ({place})"
+                )
         if len(self.findings) > before:
             return None
         grant = Grant(
@@ -116,7 +127,9 @@ class Grants(Parties):
         known = compiled.contract.operations
         for number, name in enumerate(operations):
             if name and name not in (*known, FEED, ALL):
-                self._wrong(f"{path}.operations[{number}]", "reference", f"one of {', '.join([*known, FEED, ALL])}", name)
+                self._wrong(
+                    f"{path}.operations[{number}]", "reference", f"one of {', '.join([*known, FEED, ALL])}", name
+                )
         for message in sorted({*answers(compiled, operations), *fed(compiled, operations)}):
             for problem in compiled.check_fields(message, fields):
                 self._wrong(f"{path}.fields", "reference", f"fields of {message} that can be shown or masked", problem)
@@ -131,7 +144,9 @@ def answers(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
 def fed(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
     """What is seen by whoever may read the feed: the messages that are handed in."""
     known = compiled.contract.operations.values()
-    return {each.request for each in known if each.pattern is Pattern.SUBMIT} if {FEED, ALL} & set(operations) else set()
+    return (
+        {each.request for each in known if each.pattern is Pattern.SUBMIT} if {FEED, ALL} & set(operations) else set()
+    )
 
 
 def receivers(systems: Iterable[System], agencies: set[str]) -> list[System]:

@@ -15,9 +15,9 @@ from cryptography import x509
 from contracts.base.errors import Theirs
 from gateway.registry.records import ACTIVE, REVOKED, OutsideAuthority, StatedKey, Use
 from gateway.registry.values import Values, kind
-from security.authority import certificate_pem, system_of
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
 from security.keys import ALGORITHMS, VerifyKey, load_certificate
+from security.pki.authority import certificate_pem, system_of
 
 KEY_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
 ID_MAX: Final = 128
@@ -40,14 +40,20 @@ class Identities(Values):
         uses = tuple(self._text(at, each, choice=_USES) for at, each in self._list(f"{path}.uses", item.get("uses")))
         if not uses:
             self._wrong(f"{path}.uses", "required", f"at least one of {', '.join(_USES)}", "none")
-        crl = tuple(self._address(at, each, ("http", "https", "file")) for at, each in self._list(f"{path}.crl", item.get("crl", [])))
+        crl = tuple(
+            self._address(at, each, ("http", "https", "file"))
+            for at, each in self._list(f"{path}.crl", item.get("crl", []))
+        )
         ocsp = self._address(f"{path}.ocsp", item["ocsp"], ("http", "https")) if "ocsp" in item else None
         if not crl and not ocsp:
             self._wrong(path, "required", "crl or ocsp: where it says what it has revoked", "neither")
         grace = item.get("grace")
         if not isinstance(grace, int) or isinstance(grace, bool) or not 0 <= grace <= _MOST_HOURS:
             self._wrong(
-                f"{path}.grace", "range", f"whole hours, 0 to {_MOST_HOURS}", kind(grace) if not isinstance(grace, int) else str(grace)
+                f"{path}.grace",
+                "range",
+                f"whole hours, 0 to {_MOST_HOURS}",
+                kind(grace) if not isinstance(grace, int) else str(grace),
             )
             grace = 0
         if name in self._authorities:
@@ -70,7 +76,10 @@ class Identities(Values):
                 issues = False
             if not issues:
                 self._wrong(
-                    path, "authority", "certificates of authorities alone (basicConstraints CA)", f"certificate {number + 1} is none"
+                    path,
+                    "authority",
+                    "certificates of authorities alone (basicConstraints CA)",
+                    f"certificate {number + 1} is none",
                 )
         if found and not any(each.subject == each.issuer for each in found):
             self._wrong(path, "root", "the root too, since trust ends there", "issuing authorities alone")
@@ -79,7 +88,11 @@ class Identities(Values):
     def _address(self, path: str, raw: Any, schemes: tuple[str, ...]) -> str:
         text = self._text(path, raw)
         parts = urlsplit(text)
-        reached = parts.path.startswith("/") and not parts.netloc if parts.scheme == "file" else bool(parts.hostname) and not parts.username
+        reached = (
+            parts.path.startswith("/") and not parts.netloc
+            if parts.scheme == "file"
+            else bool(parts.hostname) and not parts.username
+        )
         if text and (parts.scheme not in schemes or not reached):
             self._wrong(path, "format", f"an address: {', '.join(schemes)}", text)
         return text
@@ -88,7 +101,11 @@ class Identities(Values):
         item = self._mapping(path, raw, {"id", "use", "certificate", "algorithm", "state"})
         name = self._text(f"{path}.id", item.get("id"), KEY_ID, limit=ID_MAX)
         use = self._text(f"{path}.use", item.get("use"), choice=_USES)
-        algorithm = self._text(f"{path}.algorithm", item["algorithm"], choice=tuple(sorted(ALGORITHMS))) if "algorithm" in item else None
+        algorithm = (
+            self._text(f"{path}.algorithm", item["algorithm"], choice=tuple(sorted(ALGORITHMS)))
+            if "algorithm" in item
+            else None
+        )
         state = self._text(f"{path}.state", item["state"], choice=(ACTIVE, REVOKED)) if "state" in item else None
         text = self._text(f"{path}.certificate", item.get("certificate"), limit=20_000)
         if name in self._keys:
@@ -102,7 +119,9 @@ class Identities(Values):
             else:
                 VerifyKey.from_certificate(name, system, text, algorithm if use == "sign" else None)
         except Theirs as trouble:
-            self._wrong(f"{path}.certificate", "key", "an X.509 certificate with an acceptable key", str(trouble.facts["rule"]))
+            self._wrong(
+                f"{path}.certificate", "key", "an X.509 certificate with an acceptable key", str(trouble.facts["rule"])
+            )
             return
         if named not in (None, system):
             self._wrong(f"{path}.certificate", "system", f"a certificate of {system}", f"one of {named}")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from contracts.base.errors import Theirs
 from gateway.registry.parts.parties import Parties
-from security.approvals import Officer, load_public, public_pem
+from security.grants.approvals import Officer, load_public, public_pem
 
 OFFICER_ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _FILLED: Final = re.compile(r"\{([a-z0-9-]+)\}")
@@ -46,7 +46,12 @@ class Officers(Parties):
             public = load_public(key)
         except Theirs as refused:
             if key:
-                self._wrong(f"{path}.key", "key", f"a public key or certificate in PEM: {refused.facts.get('rule')}", "another text")
+                self._wrong(
+                    f"{path}.key",
+                    "key",
+                    f"a public key or certificate in PEM: {refused.facts.get('rule')}",
+                    "another text",
+                )
             return None
         state_of = {"active": "active", "retired": "retired", "revoked": "revoked"}
         return Officer(name, agency, office, public_pem(public), state_of.get(state, "active"), 0.0, public)  # type: ignore[arg-type]

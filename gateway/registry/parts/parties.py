@@ -12,19 +12,21 @@ from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 from adapters.model import DropFolder, DropRule, Endpoint
-from contracts.compiled import CompiledContract
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
+from contracts.compiled.contract import CompiledContract
 from gateway.registry.parts.identities import Identities
 from gateway.registry.records import ACTIVE, NEWEST, SUSPENDED, Agency, System
 from gateway.registry.versions import minor_of
-from security.authority import GATEWAY
+from security.pki.authority import GATEWAY
 
 SOAP_VERSIONS: Final = ("1.1", "1.2")
 _AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MINOR: Final = re.compile(r"[1-9][0-9]*\.[0-9]+")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z0-9-]+)\}")
-Minor = Callable[[str, str], CompiledContract | None]  # a contract's name and a minor version -> what was published under it
+Minor = Callable[
+    [str, str], CompiledContract | None
+]  # a contract's name and a minor version -> what was published under it
 
 
 class Parties(Identities):
@@ -71,17 +73,26 @@ class Parties(Identities):
         elif item.get("endpoint") is not None:
             endpoint = self._endpoint(f"{path}.endpoint", name, item["endpoint"])
         if name == GATEWAY:
-            self._wrong(f"{path}.id", "reserved", "another id: certificates of this name speak for the gateway itself", name)
+            self._wrong(
+                f"{path}.id", "reserved", "another id: certificates of this name speak for the gateway itself", name
+            )
         if name in self._systems:
             self._wrong(f"{path}.id", "unique", "an id of its own", f"{name}, used before")
         title = self._words(f"{path}.title", item.get("title"))
         state = self._state(path, item, f"system {name}")
         contact = self._contact(f"{path}.contact", item["contact"]) if "contact" in item else {}
         if state == ACTIVE and not contact and agency in self._agencies and not self._agencies[agency].contact:
-            self._wrong(f"{path}.contact", "required", "a contact of the system or of its agency, for a connection to live", "nothing")
+            self._wrong(
+                f"{path}.contact",
+                "required",
+                "a contact of the system or of its agency, for a connection to live",
+                "nothing",
+            )
         for at, each in self._list(f"{path}.keys", item.get("keys", [])):
             self._key(at, name, each)
-        self._systems[name] = System(name, agency, title, formats, endpoint, state, drop=drop, versions=versions, contact=contact)
+        self._systems[name] = System(
+            name, agency, title, formats, endpoint, state, drop=drop, versions=versions, contact=contact
+        )
 
     def _contact(self, path: str, raw: Any) -> dict[str, str]:
         given = self._mapping(path, raw, {"office", "phone", "email", "address"})
@@ -109,14 +120,21 @@ class Parties(Identities):
                 compiled = compiled if version == NEWEST else self._published(f"{path}.version", compiled, version)
         formats[contract] = self._text(path, value)
         if compiled and formats[contract] not in compiled.formats:
-            self._wrong(path, "reference", f"one of the formats {', '.join(sorted(compiled.formats))}", formats[contract])
+            self._wrong(
+                path, "reference", f"one of the formats {', '.join(sorted(compiled.formats))}", formats[contract]
+            )
 
     def _published(self, path: str, newest: CompiledContract, version: str) -> CompiledContract | None:
         force = newest.contract.version
         numbers = [tuple(map(int, each.split("."))) for each in (version, minor_of(force))]
         found = self._minor(newest.contract.name, version) if numbers[0] <= numbers[1] else None
         if found is None:
-            self._wrong(path, "reference", f"a minor version that was published, up to {minor_of(force)}, which is in force", version)
+            self._wrong(
+                path,
+                "reference",
+                f"a minor version that was published, up to {minor_of(force)}, which is in force",
+                version,
+            )
         return found
 
     def _drop(self, path: str, raw: dict[str, Any]) -> DropFolder:
@@ -135,7 +153,10 @@ class Parties(Identities):
             compiled = self._contract(f"{at}.contract", contract)
             if compiled is not None and compiled.contract.protection == "encrypted":
                 self._wrong(
-                    f"{at}.contract", "protection", "a contract whose bodies are not encrypted: a file lies there in clear", contract
+                    f"{at}.contract",
+                    "protection",
+                    "a contract whose bodies are not encrypted: a file lies there in clear",
+                    contract,
                 )
             elif compiled is not None:
                 known = compiled.contract.operations
@@ -144,9 +165,15 @@ class Parties(Identities):
                     self._wrong(f"{at}.operation", "reference", f"one of {', '.join(handed) or 'none'}", operation)
                 else:
                     request = known[operation].request
-                    fits = [codec.name for codec in compiled.formats.values() if codec.media in ("csv", "xlsx") and request in codec.mapped]
+                    fits = [
+                        codec.name
+                        for codec in compiled.formats.values()
+                        if codec.media in ("csv", "xlsx") and request in codec.mapped
+                    ]
                     if name not in fits:
-                        self._wrong(f"{at}.format", "reference", f"a table of {request}: {', '.join(fits) or 'none'}", name)
+                        self._wrong(
+                            f"{at}.format", "reference", f"a table of {request}: {', '.join(fits) or 'none'}", name
+                        )
             rules.append(DropRule(match, contract, operation, name))
         if not rules:
             self._wrong(f"{path}.rules", "required", "at least one rule: match, contract, operation, format", "none")
@@ -162,13 +189,22 @@ class Parties(Identities):
 
         def filled(match: re.Match[str]) -> str:
             if match[1] not in self._fill:
-                self._wrong(f"{path}.url", "placeholder", "an address; what stands in braces is filled in by a sandbox alone", match[0])
+                self._wrong(
+                    f"{path}.url",
+                    "placeholder",
+                    "an address; what stands in braces is filled in by a sandbox alone",
+                    match[0],
+                )
             return self._fill.get(match[1], match[0])
 
         before = len(self.findings)
         url = _PLACEHOLDER.sub(filled, url)
         parts = urlsplit(url)
-        if len(self.findings) == before and url and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment):
+        if (
+            len(self.findings) == before
+            and url
+            and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment)
+        ):
             self._wrong(f"{path}.url", "format", "an https address without query", url)
         return Endpoint(system, cast(Literal["rest", "soap"], kind), url, version=version or SOAP_VERSIONS[0])
 
@@ -181,5 +217,10 @@ class Parties(Identities):
     def _contract(self, path: str, name: str) -> CompiledContract | None:
         found = self._contracts.get(name)
         if found is None and name:
-            self._wrong(path, "reference", f"a contract in force ({', '.join(sorted(self._contracts)) or 'there is none'})", name)
+            self._wrong(
+                path,
+                "reference",
+                f"a contract in force ({', '.join(sorted(self._contracts)) or 'there is none'})",
+                name,
+            )
         return found

@@ -25,11 +25,15 @@ class Routes(Parties):
             if not when[key]:
                 self._wrong(at, "required", "at least one value", "none")
         if compiled and operation not in compiled.contract.operations:
-            self._wrong(f"{path}.operation", "reference", f"one of {', '.join(compiled.contract.operations)}", operation)
+            self._wrong(
+                f"{path}.operation", "reference", f"one of {', '.join(compiled.contract.operations)}", operation
+            )
             compiled = None
         if compiled and when:
             message = compiled.contract.operations[operation].request
-            for problem in compiled.check_fields(message, ["*", *when]):  # everything is seen; only the paths are asked about
+            for problem in compiled.check_fields(
+                message, ["*", *when]
+            ):  # everything is seen; only the paths are asked about
                 self._wrong(f"{path}.when", "reference", f"paths of {message}", problem)
         if system and system not in self._systems:
             self._wrong(f"{path}.system", "reference", "the id of a system of this document", system)
@@ -45,4 +49,6 @@ class Routes(Parties):
             count[key] = count.get(key, 0) + (not route.when)
         for (contract, operation), fallbacks in count.items():
             if fallbacks != 1:
-                self._wrong("routes", "fallback", f"one route without `when` for {contract} {operation}", f"{fallbacks} of them")
+                self._wrong(
+                    "routes", "fallback", f"one route without `when` for {contract} {operation}", f"{fallbacks} of them"
+                )

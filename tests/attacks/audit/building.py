@@ -17,28 +17,28 @@ from typing import Any
 import aiohttp
 import yaml
 
-from gateway.audit.changes import note_changes
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.gate import STAMPS, WITNESSES, Licence
-from gateway.audit.outside import newest_cosigned, newest_stamped
-from gateway.audit.vouched import Witness
-from gateway.authority import EmbeddedAuthority
+from gateway.audit.log.changes import note_changes
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.witnessing.admission import STAMPS, WITNESSES, AdmissionDeadline
+from gateway.audit.witnessing.config import Witness
+from gateway.audit.witnessing.verify import newest_cosigned, newest_stamped
 from gateway.backup.restore import Asked, restore
 from gateway.backup.take import Wanted, take
 from gateway.delivery.queue import take_due
 from gateway.journal.database import lock_of, writing
-from gateway.registry.sealing import Seal
-from gateway.retention.chore import Retention
-from gateway.revocation.fetch import open_session
-from gateway.revocation.outside import OutsideAuthorities
-from gateway.revocation.own import renew, stored_list
+from gateway.keeper.retention.chore import Retention
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.revocation.outside import OutsideAuthorities
+from gateway.keeper.revocation.own import renew, stored_list
+from gateway.keeper.witnessing.coverage import CoverageTracker
+from gateway.keeper.witnessing.stamps import Authority as Asking
+from gateway.keeper.witnessing.stamps import Stamps
+from gateway.keeper.witnessing.witnesses import Witnesses
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
-from gateway.vouching.spell import Spell
-from gateway.vouching.stamps import Authority as Asking
-from gateway.vouching.stamps import Stamps
-from gateway.vouching.witnesses import Witnesses
-from security.checkpoint import NoteKey
+from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.whole import Door, Whole, door
 from tests.audit.stamping import Authority
 from tests.audit.witnessing import honest
@@ -155,7 +155,9 @@ def _restored(kind: str, folder: Path, settings: Settings, now: float) -> Whole:
 def _keeping_little(files: dict[str, str]) -> None:
     """Another major version, for what is kept of bodies may not change within one."""
     files["contract.yaml"] += "evidence: metadata\n"
-    files["schema.json"] = files["schema.json"].replace("camera-event:v1", "camera-event:v2").replace("camera-event/v1", "camera-event/v2")
+    files["schema.json"] = (
+        files["schema.json"].replace("camera-event:v1", "camera-event:v2").replace("camera-event/v1", "camera-event/v2")
+    )
 
 
 def _registry(whole: Whole) -> None:
@@ -198,7 +200,9 @@ def _outside(whole: Whole) -> None:
     (folder / "root.crl").write_bytes(made.crl(root=True))
     document = yaml.safe_load(PROVINCE)
     lists = [f"file:{folder / name}.crl" for name in ("issuer", "root")]
-    document["authorities"] = [{"name": "chuyen-dung", "uses": ["tls", "sign"], "certificates": made.pem, "crl": lists, "grace": 24}]
+    document["authorities"] = [
+        {"name": "chuyen-dung", "uses": ["tls", "sign"], "certificates": made.pem, "crl": lists, "grace": 24}
+    ]
     system = next(each for each in document["systems"] if each["id"] == "truong-ha")
     system["keys"] = [{"id": "truong-ha.tls-2", "use": "tls", "certificate": pem(made.issue("truong-ha", new_key()))}]
     document["routes"].append({"contract": "official-document/v1", "operation": "sendDocument", "system": "do-thi"})
@@ -222,8 +226,12 @@ def _early(used: Door) -> None:
     used.call("alert 2", "bao-chay", "incident-alert/v1", "submitAlert")
     used.call("alert 3", "canh-bao", "incident-alert/v1", "submitAlert")
     used.whole.command("backup", str(used.whole.settings.data.parent / "backup-2"), "--plain-keys")
-    used.whole.command("vault", "hold", "add", "vu-an-1", "--reason", "Công văn 12/CV-CA", "--transfer", used.whole.made["alert 1"])
-    used.whole.command("vault", "hold", "add", "vu-an-2", "--reason", "Công văn 13/CV-CA", "--transfer", used.whole.made["alert 3"])
+    used.whole.command(
+        "vault", "hold", "add", "vu-an-1", "--reason", "Công văn 12/CV-CA", "--transfer", used.whole.made["alert 1"]
+    )
+    used.whole.command(
+        "vault", "hold", "add", "vu-an-2", "--reason", "Công văn 13/CV-CA", "--transfer", used.whole.made["alert 3"]
+    )
     used.whole.command("vault", "hold", "release", "vu-an-2", "--reason", "Công văn 14/CV-CA")
 
 
@@ -266,17 +274,22 @@ def _vouched(whole: Whole, folder: Path, authority: Authority) -> None:
     """A witness cosigns, an authority stamps: both by the keeper's own chores, over loopback."""
     engine, lock, log = whole.engine, lock_of(whole.engine), whole.settings.data / "log"
     key, file = NoteKey.from_text(whole.vkey), CheckpointFile(whole.settings.checkpoint_file)
-    licence = Licence(log / "licence", frozenset())
+    licence = AdmissionDeadline(log / "licence", frozenset())
 
     async def rounds() -> None:
-        async with honest(folder / "witness", "witness.example/w1", whole.vkey) as witness, aiohttp.ClientSession() as session:
+        async with (
+            honest(folder / "witness", "witness.example/w1", whole.vkey) as witness,
+            aiohttp.ClientSession() as session,
+        ):
             known = [witness.witness.key]  # the same at each call: its key lies in its folder
             cosigned = partial(_cosigned, key, known)
-            spell = Spell(WITNESSES, 60.0, engine, lock, licence, time.time, cosigned, file)
-            await Witnesses(spell, session, [Witness(witness.witness.url, known[0])], 1, log / "cosigned").run_once(whole.lease)
+            spell = CoverageTracker(WITNESSES, 60.0, engine, lock, licence, time.time, cosigned, file)
+            await Witnesses(spell, session, [Witness(witness.witness.url, known[0])], 1, log / "cosigned").run_once(
+                whole.lease
+            )
             stamped = partial(_stamped, key, authority.trusted)
             asked = Asking(session, authority.url, authority.trusted, time.time)
-            spell = Spell(STAMPS, 3600.0, engine, lock, licence, time.time, stamped, file)
+            spell = CoverageTracker(STAMPS, 3600.0, engine, lock, licence, time.time, stamped, file)
             await Stamps(spell, asked, 0.001).run_once(whole.lease)
             whole.witness, whole.anchors = known[0], authority.trusted
 

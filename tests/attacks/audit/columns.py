@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from tests.attacks.audit.picking import (
     Column,
     Look,
@@ -168,10 +168,20 @@ def _ended() -> Iterator[Column]:
         "past_checkpoint",
         "ended",
         "checkpoint {size} of the database",
-        {"size": (point, plus(-1)), "root": (point, lambda look, table, column, row: look.rows("checkpoint")[0]["root"])},
+        {
+            "size": (point, plus(-1)),
+            "root": (point, lambda look, table, column, row: look.rows("checkpoint")[0]["root"]),
+        },
     )
     yield Column("past_checkpoint", "origin", "ended", point, to("tinh.example/lgsp/2"), "")
-    yield Column("past_checkpoint", "note", "ended", point, lambda look, *_: look.rows("checkpoint")[0]["note"], "checkpoint {size}")
+    yield Column(
+        "past_checkpoint",
+        "note",
+        "ended",
+        point,
+        lambda look, *_: look.rows("checkpoint")[0]["note"],
+        "checkpoint {size}",
+    )
     yield Column("past_checkpoint", "signed", "tables", point, plus(30), "checkpoint {size} of the log {origin}")
     yield from _same(
         "log_origin",
@@ -198,17 +208,27 @@ def _vouched() -> Iterator[Column]:
     stamp = "time-stamp {id} of the checkpoint of {size} entries"
     yield Column("stamp", "id", "tables", first, plus(10), "time-stamp {id}")
     yield Column("stamp", "size", "log", first, plus(1), "the time-stamped checkpoint of {size} entries")
-    yield from _same("stamp", "outside", stamp, {"digest": (first, other), "question": (first, other), "answer": (first, other)})
+    yield from _same(
+        "stamp", "outside", stamp, {"digest": (first, other), "question": (first, other), "answer": (first, other)}
+    )
     yield Column("stamp", "note", "outside", first, like(second), "{size} entries")
     yield from _same(
-        "stamp", "tables", stamp, {"authority": (first, to("CN=Stamps 2")), "time": (first, plus(-60)), "received": (second, plus(-3600))}
+        "stamp",
+        "tables",
+        stamp,
+        {"authority": (first, to("CN=Stamps 2")), "time": (first, plus(-60)), "received": (second, plus(-3600))},
     )
     vouched = where(kind="stamps")
     yield from _same(
         "vouching",
         "tables",
         "vouching {kind}",
-        {"kind": (vouched, to("authority")), "size": (vouched, plus(1)), "at": (vouched, plus(3600)), "told": (vouched, now)},
+        {
+            "kind": (vouched, to("authority")),
+            "size": (vouched, plus(1)),
+            "at": (vouched, plus(3600)),
+            "told": (vouched, now),
+        },
     )
     yield from _exempt(
         "vouching",
@@ -260,15 +280,21 @@ def _feeds() -> Iterator[Column]:
         },
     )
     yield from _exempt(
-        "queue", "how often it was tried: the policy gives it up sooner or later by it, and the outcome's entry says so", "tries"
+        "queue",
+        "how often it was tried: the policy gives it up sooner or later by it, and the outcome's entry says so",
+        "tries",
     )
-    yield from _exempt("queue", "why the last try failed, for people; the outcome's entry says how it ended", "last_failure")
+    yield from _exempt(
+        "queue", "why the last try failed, for people; the outcome's entry says how it ended", "last_failure"
+    )
     yield from _exempt("queue", "which keeper took it up; the lease decides who may end it", "epoch")
 
 
 def _vault() -> Iterator[Column]:
     body = part("canonical", "alert 4")
-    yield Column("vault", "id", "rows", body, lambda look, *_: f"{look.whole.made['answered 1']}/canonical", "transfer {of}")
+    yield Column(
+        "vault", "id", "rows", body, lambda look, *_: f"{look.whole.made['answered 1']}/canonical", "transfer {of}"
+    )
     yield Column("vault", "key_id", "rows", body, made(lambda key: key.replace(".m24", ".short")), "transfer {of}")
     yield Column("vault", "size", "rows", body, plus(1), "transfer {of}")
     came_back = "provider-answer"  # which is bound to its own name alone
@@ -304,7 +330,9 @@ def _vault() -> Iterator[Column]:
             "ends": (hold, now),
         },
     )
-    yield from _exempt("vault_hold", "how far the keeper is with sealing anew; it looks again before any key is destroyed", "sealed")
+    yield from _exempt(
+        "vault_hold", "how far the keeper is with sealing anew; it looks again before any key is destroyed", "sealed"
+    )
 
 
 def _journal() -> Iterator[Column]:
@@ -344,8 +372,12 @@ def _journal() -> Iterator[Column]:
         yield Column("log_index", name, "tables", index, another, named)
     yield Column("log_indexed", "name", "tables", nth(), to("found"), "watermark")
     yield Column("log_indexed", "upto", "tables", nth(), plus(-1), "watermark")
-    yield Column("log_indexed", "leaf", "tables", nth(), lambda look, *_: look.rows("log_entry")[3]["leaf"], "watermark")
-    yield Column("alembic_version", "version_num", why="the start refuses another revision than the program's: `journal.schema`")
+    yield Column(
+        "log_indexed", "leaf", "tables", nth(), lambda look, *_: look.rows("log_entry")[3]["leaf"], "watermark"
+    )
+    yield Column(
+        "alembic_version", "version_num", why="the start refuses another revision than the program's: `journal.schema`"
+    )
 
 
 def _instance() -> Iterator[Column]:
@@ -361,15 +393,34 @@ def _instance() -> Iterator[Column]:
     yield keyed("backup.last", "tables", json_with(at=1_795_000_000.0))
     yield keyed("settings.seen ", "tables", made(lambda text: text.replace('"61.0"', '"60.0"')))
     yield Column("instance", "key", "tables", where(key="restored"), to("restored.before"), "instance restored")
-    yield Column("instance", "value", why="tells an interrupted restore whose database it filled; nobody reads it later", part="restore.id")
-    yield Column("instance", "value", why="when a registry document was applied last; nobody decides by it", part="registry.applied")
+    yield Column(
+        "instance",
+        "value",
+        why="tells an interrupted restore whose database it filled; nobody reads it later",
+        part="restore.id",
+    )
+    yield Column(
+        "instance",
+        "value",
+        why="when a registry document was applied last; nobody decides by it",
+        part="registry.applied",
+    )
     yield keyed("registry.revision", "registered", plus_one, "the registry is at revision")
-    yield keyed("registry.seal", "registered", json_with(entry="01a1b895-20a7-7b16-83a2-290657d6299a"), "the registry: its newest seal")
+    yield keyed(
+        "registry.seal",
+        "registered",
+        json_with(entry="01a1b895-20a7-7b16-83a2-290657d6299a"),
+        "the registry: its newest seal",
+    )
 
 
 def columns() -> Sequence[Column]:
     """The whole list."""
-    return tuple(each for group in (_transfer, _log, _ended, _vouched, _feeds, _vault, _journal, _instance, registry) for each in group())
+    return tuple(
+        each
+        for group in (_transfer, _log, _ended, _vouched, _feeds, _vault, _journal, _instance, registry)
+        for each in group()
+    )
 
 
 def page() -> str:

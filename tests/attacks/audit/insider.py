@@ -19,26 +19,26 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
-from gateway.audit import proofs
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.complete import Completeness, check_complete
-from gateway.audit.lease import Lease
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
-from gateway.audit.tiles import root_of_edge
-from gateway.audit.verify import Report, verify_log
-from gateway.client import proofs as kit
+from gateway.audit.log import lease as leases
+from gateway.audit.log import proofs
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.lease import Lease
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.log.tiles import root_of_edge
+from gateway.audit.verify.complete import Completeness, check_complete
+from gateway.audit.verify.verify import Report, verify_log
 from gateway.client.answers import Receipt
-from gateway.client.witness import Witness
-from gateway.journal import tables
+from gateway.client.audit import proofs as kit
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.journal.database import lock_of, snapshot, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
 from gateway.journal.writer import Journal
-from security.checkpoint import NoteKey
-from security.entry import Caller, Entry, Intent, Outcome, freeze, salted
-from security.merkle import leaf_hash
-from security.tiles import Builder
+from security.transparency.checkpoint import NoteKey
+from security.transparency.entry import Caller, Entry, Intent, Outcome, freeze, salted
+from security.transparency.merkle import leaf_hash
+from security.transparency.tiles import Builder
 
 ORIGIN = "localhost/lgsp-attacked"
 BEGAN = 1_795_500_000.0
@@ -64,13 +64,23 @@ def row_of(entry: Entry) -> LogRow:
 def _intent(id: str, contract: str, operation: str, provider: str | None) -> LogRow:
     caller = Caller("H14.5", "phan-anh", "c" * 43, "phan-anh-sign")
     came_in = salted(_SALT, id.encode())
-    return row_of(Intent(id, BEGAN, "rest", caller, contract, operation, "sha256:00", "m" * 64, "G-0001", provider, came_in))
+    return row_of(
+        Intent(id, BEGAN, "rest", caller, contract, operation, "sha256:00", "m" * 64, "G-0001", provider, came_in)
+    )
 
 
 def _transfer(process: str, id: str, contract: str, operation: str, provider: str | None, **more: Any) -> TransferRow:
-    fixed = {"caller_system": "phan-anh", "caller_agency": "H14.5", "bundle": "sha256:00", "grant_id": "G-0001", "message_id": id}
+    fixed = {
+        "caller_system": "phan-anh",
+        "caller_agency": "H14.5",
+        "bundle": "sha256:00",
+        "grant_id": "G-0001",
+        "message_id": id,
+    }
     times = {"received": BEGAN, "committed": BEGAN, "payload_digest": b"\x01" * 32, "idempotent": False}
-    return TransferRow(id=id, contract=contract, operation=operation, provider=provider, process=process, **fixed, **times, **more)
+    return TransferRow(
+        id=id, contract=contract, operation=operation, provider=provider, process=process, **fixed, **times, **more
+    )
 
 
 def receipt_text(*rows: LogRow) -> str:
@@ -80,7 +90,14 @@ def receipt_text(*rows: LogRow) -> str:
 def _event(id: str) -> str:
     fixed = {"specversion": "1.0", "datacontenttype": "application/json", "type": "urn:x:submitAlert"}
     return json.dumps(
-        fixed | {"id": id, "source": "urn:lgsp:system:phan-anh", "time": rfc3339(BEGAN), "lgspagency": "H14.5", "lgspbundle": "sha256:00"}
+        fixed
+        | {
+            "id": id,
+            "source": "urn:lgsp:system:phan-anh",
+            "time": rfc3339(BEGAN),
+            "lgspagency": "H14.5",
+            "lgspbundle": "sha256:00",
+        }
     )
 
 
@@ -100,7 +117,9 @@ def handed_in(process: str, id: str | None = None) -> Write:
         replay=ReplayKey(os.urandom(32), BEGAN + 300),
         transfer=_transfer(process, id, ALERTS, "submitAlert", None, **more),
         log=log,
-        vault=(VaultRow(f"{id}/canonical", "2026-11-24.standard", 2, b"\x02" + bytes(50)),),  # as long as what is sealed would be
+        vault=(
+            VaultRow(f"{id}/canonical", "2026-11-24.standard", 2, b"\x02" + bytes(50)),
+        ),  # as long as what is sealed would be
         feed=FeedRow(ALERTS, id, _event(id), f"{id}/canonical"),
     )
 
@@ -120,7 +139,9 @@ def answered(process: str, id: str) -> Write:
     intent = _intent(id, REPORTS, "createRequest", "do-thi")
     log = row_of(Outcome(id, BEGAN + 1, 200, provider="do-thi", answered=salted(_SALT, b"done")))
     return Write(
-        change=TransferChange(id, "forwarding", process, "answered", BEGAN + 1, 200, None, f"{id}/answer", receipt_text(intent, log)),
+        change=TransferChange(
+            id, "forwarding", process, "answered", BEGAN + 1, 200, None, f"{id}/answer", receipt_text(intent, log)
+        ),
         log=(log,),
     )
 
@@ -133,7 +154,10 @@ def commit(engine: Engine, units: Sequence[Write], process: str = "door-1") -> N
             assert written.verdict == "committed"
 
     journal = Journal(engine, lock_of(engine), f"{process}-{new_id()}")
-    units = [unit._replace(transfer=unit.transfer._replace(process=journal.process_id)) if unit.transfer else unit for unit in units]
+    units = [
+        unit._replace(transfer=unit.transfer._replace(process=journal.process_id)) if unit.transfer else unit
+        for unit in units
+    ]
     units = [unit._replace(change=unit.change._replace(process=None)) if unit.change else unit for unit in units]
     journal.start()
     try:
@@ -206,7 +230,7 @@ class Agency:
 
     def __init__(self, folder: Path, key: LogKey, *notes: str, connection: Connection) -> None:
         self.key = NoteKey.from_text(key.vkey)
-        self.witness = Witness(self.key, folder, lambda: BEGAN)
+        self.witness = CheckpointMonitor(self.key, folder, lambda: BEGAN)
         for note in notes:
             self.see(note, connection)
 
@@ -229,7 +253,12 @@ class Agency:
                 "transfer": receipt.transfer,
                 "checkpoint": found[0].note,
                 "entries": [
-                    {"phase": each.phase, "index": each.index, "leaf": _b64(each.leaf), "proof": [_b64(hash) for hash in each.hashes]}
+                    {
+                        "phase": each.phase,
+                        "index": each.index,
+                        "leaf": _b64(each.leaf),
+                        "proof": [_b64(hash) for hash in each.hashes],
+                    }
                     for each in found
                 ],
             }
@@ -269,15 +298,30 @@ def rewrite(connection: Connection, entries: Sequence[Entered], key: LogKey | No
         leaf = leaf_hash(each.entry)
         builder.append(leaf)
         rows.append(
-            {"idx": idx, "transfer": each.transfer, "phase": each.phase, "entry": each.entry, "leaf": leaf, "sequenced": each.sequenced}
+            {
+                "idx": idx,
+                "transfer": each.transfer,
+                "phase": each.phase,
+                "entry": each.entry,
+                "leaf": leaf,
+                "sequenced": each.sequenced,
+            }
         )
         if (old := sizes.get(builder.size)) is not None:
             root = root_of_edge(builder)
             note = key.sign(builder.size, root) if key is not None else old.note
-            notes.append({"size": builder.size, "root": root if key is not None else old.root, "note": note, "signed": old.signed})
+            notes.append(
+                {
+                    "size": builder.size,
+                    "root": root if key is not None else old.root,
+                    "note": note,
+                    "signed": old.signed,
+                }
+            )
     connection.execute(insert(tables.log_entry), rows)
     connection.execute(
-        insert(tables.log_tile), [{"level": tile.level, "number": tile.number, "hashes": tile.hashes} for tile in builder.take()]
+        insert(tables.log_tile),
+        [{"level": tile.level, "number": tile.number, "hashes": tile.hashes} for tile in builder.take()],
     )
     if notes:
         connection.execute(insert(tables.checkpoint), notes)

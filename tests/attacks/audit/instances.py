@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from gateway.journal.database import open_engine
 from gateway.registry import store
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, save
 from tests.journal import databases
@@ -65,7 +65,9 @@ def copy(kind: str, base: Path, place: Path) -> Instance:
     if kind != "sqlite":
         source = make_url(made.database)
         name = f"lgsp_attacked_{os.getpid()}_{next(_numbers)}"
-        admin = create_engine(source.set(drivername="postgresql+psycopg", database="postgres"), isolation_level="AUTOCOMMIT")
+        admin = create_engine(
+            source.set(drivername="postgresql+psycopg", database="postgres"), isolation_level="AUTOCOMMIT"
+        )
         with admin.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {source.database}"))
         admin.dispose()

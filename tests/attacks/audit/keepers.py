@@ -12,13 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-from gateway import keeper as keepers
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
+from gateway.keeper import leader as keepers
 
 FASTER = 5
 
@@ -31,7 +31,9 @@ def main(url: str, folder: Path, origin: str, name: str) -> None:
     engine = open_engine(url)
     lock = lock_of(engine)
     processes.register(engine, name, "keeper")
-    sequencer = Sequencer(engine, lock, LogKey.open(folder / "keys" / "log.key", origin), CheckpointFile(folder / "log" / "checkpoint"))
+    sequencer = Sequencer(
+        engine, lock, LogKey.open(folder / "keys" / "log.key", origin), CheckpointFile(folder / "log" / "checkpoint")
+    )
     keeper = keepers.Keeper(engine, lock, name, sequencer, monotonic=lambda: FASTER * time.monotonic())
     signal.signal(signal.SIGTERM, lambda *_: keeper.stop())
     print("up", flush=True)

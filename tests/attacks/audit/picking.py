@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from tests.attacks.audit.whole import Whole
 
 Row = Mapping[str, Any]

@@ -35,7 +35,15 @@ def registry() -> Iterator[Column]:
         status=to("revoked"), this_update=plus(3600), next_update=plus(30 * 86_400), revoked=now, reason=to("keyCompromise"),
         digest=made(lambda text: text[::-1]),
     )  # fmt: skip
-    yield from of_table("access_grant", where(id="G-0902"), "{id}", id=to("G-0905"), body=other, state=to("active"), source=to("document"))
+    yield from of_table(
+        "access_grant",
+        where(id="G-0902"),
+        "{id}",
+        id=to("G-0905"),
+        body=other,
+        state=to("active"),
+        source=to("document"),
+    )
     yield from of_table(
         "officer", nth(), "{id}", id=to("can-bo-3"), agency=other, name_vi=other, name_en=other, public_key=other,
         thumbprint=made(lambda text: text[::-1]), state=to("retired"), since=plus(-86_400),
@@ -59,7 +67,12 @@ def registry() -> Iterator[Column]:
     yield Column("bundle", "content", "registered", nth(), other, "the registry, bundle {digest}: its content")
     yield from of_table("contract_in_force", nth(), "{contract}", contract=to("camera-event/v3"), digest=other)
     listed = where(issuer="tls")
-    lists: dict[str, Value] = {"issuer": to("tls-1"), "number": plus(-1), "this_update": plus(3600), "next_update": plus(86_400)}
+    lists: dict[str, Value] = {
+        "issuer": to("tls-1"),
+        "number": plus(-1),
+        "this_update": plus(3600),
+        "next_update": plus(86_400),
+    }
     lists["crl"] = lambda look, *_: look.whole.empty_list
     for name, value in lists.items():
         yield Column("revocation_list", name, "tables", listed, value, "the revocation list {issuer}")

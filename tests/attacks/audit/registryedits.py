@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from gateway.journal import tables
-from gateway.registry.revisions import remember
+from gateway.journal.schema import tables
+from gateway.registry.seals.revisions import remember
 from tests.registry.making import NOW
 
 
@@ -28,7 +28,11 @@ def grant_edited(inside: Connection) -> str:
 
 
 def role_edited(inside: Connection) -> str:
-    name = str(inside.scalar(select(tables.agency.c.code).where(~tables.agency.c.roles.contains("centre")).order_by(tables.agency.c.code)))
+    name = str(
+        inside.scalar(
+            select(tables.agency.c.code).where(~tables.agency.c.roles.contains("centre")).order_by(tables.agency.c.code)
+        )
+    )
     inside.execute(update(tables.agency).where(tables.agency.c.code == name).values(roles='["centre"]'))
     return f"agency {name}: altered"
 
@@ -50,20 +54,26 @@ def bundle_edited(inside: Connection) -> str:
 def status_edited(inside: Connection) -> str:
     times = {"this_update": NOW, "next_update": NOW + 9e6}
     inside.execute(
-        insert(tables.certificate_status).values(thumbprint="t" * 43, source="ocsp", authority="x", status="good", digest="0" * 64, **times)
+        insert(tables.certificate_status).values(
+            thumbprint="t" * 43, source="ocsp", authority="x", status="good", digest="0" * 64, **times
+        )
     )
     return f'certificate_status ["{"t" * 43}","ocsp"]: added'
 
 
 def pointer_edited(inside: Connection) -> str:
     table = tables.contract_in_force
-    other = inside.scalar(select(table.c.digest).where(table.c.contract != "incident-alert/v1").order_by(table.c.contract))
+    other = inside.scalar(
+        select(table.c.digest).where(table.c.contract != "incident-alert/v1").order_by(table.c.contract)
+    )
     inside.execute(update(table).where(table.c.contract == "incident-alert/v1").values(digest=other))
     return "contract_in_force incident-alert/v1: altered"
 
 
 def notice_edited(inside: Connection) -> str:
-    inside.execute(insert(tables.notice).values(what="system", id="y-te", reason_vi="bảo trì", reason_en="maintenance", since=NOW))
+    inside.execute(
+        insert(tables.notice).values(what="system", id="y-te", reason_vi="bảo trì", reason_en="maintenance", since=NOW)
+    )
     return 'notice ["system","y-te"]: added'
 
 
@@ -73,7 +83,11 @@ def officer_edited(inside: Connection) -> str:
 
 
 def authority_edited(inside: Connection) -> str:
-    inside.execute(insert(tables.outside_authority).values(name="cua-toi", uses='["sign"]', certificates="-", crl="[]", grace=3600.5))
+    inside.execute(
+        insert(tables.outside_authority).values(
+            name="cua-toi", uses='["sign"]', certificates="-", crl="[]", grace=3600.5
+        )
+    )
     return "outside_authority cua-toi: added"
 
 
@@ -85,7 +99,9 @@ def route_edited(inside: Connection) -> str:
 
 def system_edited(inside: Connection) -> str:
     inside.execute(
-        update(tables.system).where(tables.system.c.id == "do-thi").values(endpoint='{"kind":"rest","url":"https://kho.invalid"}')
+        update(tables.system)
+        .where(tables.system.c.id == "do-thi")
+        .values(endpoint='{"kind":"rest","url":"https://kho.invalid"}')
     )
     return "system do-thi: altered"
 

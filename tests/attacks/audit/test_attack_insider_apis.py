@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import update
 
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from tests.apis.client import World, opened
 from tests.registry.making import House
 
@@ -40,7 +40,11 @@ async def test_a_feed_whose_references_were_exchanged(world: World) -> None:
         connection.execute(update(table).where(table.c.transfer == ONE).values(body_ref=f"{TWO}/canonical"))
     answer = await world.signed("dieu-hanh", "/feeds/incident-alert/v1")
     changed, sound = answer.json["events"]
-    assert (changed["id"], changed["tombstone"], changed["tombstonereason"]) == (ONE, True, "tampered") and "data" not in changed
+    assert (changed["id"], changed["tombstone"], changed["tombstonereason"]) == (
+        ONE,
+        True,
+        "tampered",
+    ) and "data" not in changed
     assert sound["data"] == {"identifier": TWO}
     assert world.logged("feed-read")[0]["facts"]["tampered"] == [1]
 

@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, select, update
 
-from gateway.audit.complete import check_complete
-from gateway.journal import tables
+from gateway.audit.verify.complete import check_complete
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.vault import binding
-from security.entry import Caller, Intent, freeze, salted
+from security.transparency.entry import Caller, Intent, freeze, salted
 from tests.adapters.providers import Provider
 from tests.delivery.posting import REQUEST, SALT, Post, answering, post  # noqa: F401  the fixture
 from tests.registry.making import ENDPOINTS, House, contracts, filled, province
@@ -41,7 +41,12 @@ async def elsewhere(post: Post, keys: House) -> AsyncIterator[Provider]:  # noqa
     await provider.start(keys)
     provider.script = answering(provider)
     post.provider.script = answering(post.provider)
-    filled(post.engine, province(endpoints={**ENDPOINTS, "truong-ha": post.provider.url, ELSEWHERE: provider.url}), [identity], time.time())
+    filled(
+        post.engine,
+        province(endpoints={**ENDPOINTS, "truong-ha": post.provider.url, ELSEWHERE: provider.url}),
+        [identity],
+        time.time(),
+    )
     with post.engine.connect() as connection:
         post.registry.refresh(connection)
     yield provider
@@ -54,7 +59,9 @@ def rows(**changes: Mapping[str, Any]) -> Change:
         for name, values in changes.items():
             table = {"transfer": TRANSFER, "queue": QUEUE}[name]
             key = table.c.id if name == "transfer" else table.c.transfer
-            filled = {one: value.replace("OTHER", other) if isinstance(value, str) else value for one, value in values.items()}
+            filled = {
+                one: value.replace("OTHER", other) if isinstance(value, str) else value for one, value in values.items()
+            }
             connection.execute(update(table).where(key == transfer).values(filled))
 
     return change
@@ -95,7 +102,9 @@ def entry_taken_away(connection: Connection, transfer: str, other: str) -> None:
 def of_another(part: str) -> Change:
     def change(connection: Connection, transfer: str, other: str) -> None:
         sealed = connection.execute(select(VAULT.c.sealed, VAULT.c.size).where(VAULT.c.id == f"{other}/{part}")).one()
-        connection.execute(update(VAULT).where(VAULT.c.id == f"{transfer}/{part}").values(sealed=sealed[0], size=sealed[1]))
+        connection.execute(
+            update(VAULT).where(VAULT.c.id == f"{transfer}/{part}").values(sealed=sealed[0], size=sealed[1])
+        )
 
     return change
 
@@ -124,12 +133,24 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
     "queue.provider": (rows(queue={"provider": ELSEWHERE}), "transfer.tampered", "queue.provider"),
     "queue.body_ref": (rows(queue={"body_ref": "OTHER/canonical"}), "transfer.tampered", "queue.body_ref"),
     "transfer.provider": (rows(transfer={"provider": ELSEWHERE}), "transfer.tampered", "queue.provider"),
-    "both providers": (rows(transfer={"provider": ELSEWHERE}, queue={"provider": ELSEWHERE}), "transfer.tampered", "transfer.provider"),
+    "both providers": (
+        rows(transfer={"provider": ELSEWHERE}, queue={"provider": ELSEWHERE}),
+        "transfer.tampered",
+        "transfer.provider",
+    ),
     "transfer.contract": (rows(transfer={"contract": "incident-alert/v1"}), "transfer.tampered", "transfer.contract"),
     "transfer.bundle": (rows(transfer={"bundle": OTHER_BUNDLE}), "transfer.tampered", "transfer.bundle"),
     "transfer.operation": (rows(transfer={"operation": "cancelRequest"}), "transfer.tampered", "transfer.operation"),
-    "transfer.caller_system": (rows(transfer={"caller_system": "do-thi"}), "transfer.tampered", "transfer.caller_system"),
-    "transfer.caller_agency": (rows(transfer={"caller_agency": "H14.9"}), "transfer.tampered", "transfer.caller_agency"),
+    "transfer.caller_system": (
+        rows(transfer={"caller_system": "do-thi"}),
+        "transfer.tampered",
+        "transfer.caller_system",
+    ),
+    "transfer.caller_agency": (
+        rows(transfer={"caller_agency": "H14.9"}),
+        "transfer.tampered",
+        "transfer.caller_agency",
+    ),
     "transfer.grant_id": (rows(transfer={"grant_id": "G-0001"}), "transfer.tampered", "transfer.grant_id"),
     "transfer.pattern": (rows(transfer={"pattern": "query"}), "transfer.tampered", FIXED),
     "transfer.idempotent": (rows(transfer={"idempotent": True}), "transfer.tampered", FIXED),
@@ -147,7 +168,9 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
 
 
 @KIND
-async def test_what_was_changed_is_not_delivered(post: Post, elsewhere: Provider, caplog: pytest.LogCaptureFixture) -> None:  # noqa: F811
+async def test_what_was_changed_is_not_delivered(
+    post: Post, elsewhere: Provider, caplog: pytest.LogCaptureFixture
+) -> None:  # noqa: F811
     """All of `CHANGES`, each to a transfer of its own; one that nobody changed goes to whom it is for."""
     other, sound = await post.put_aside(), await post.put_aside()
     ids = {name: await post.put_aside(idempotent=False) for name in CHANGES}
@@ -196,12 +219,16 @@ async def test_a_message_that_was_sealed_before_there_were_bindings(post: Post, 
     other_request = await post.put_aside(old=True)
     with writing(post.engine) as connection:
         connection.execute(update(QUEUE).where(QUEUE.c.transfer == sent_on).values(provider=ELSEWHERE))
-        entry = json.loads(connection.execute(select(PENDING.c.entry).where(PENDING.c.transfer == other_request)).scalar_one())
+        entry = json.loads(
+            connection.execute(select(PENDING.c.entry).where(PENDING.c.transfer == other_request)).scalar_one()
+        )
         came_in = salted(SALT, b"another")
         caller = Caller(entry["caller"]["agency"], entry["caller"]["system"])
         facts = (entry["contract"], entry["operation"], entry["bundle"], "m" * 64, entry["grant"], entry["provider"])
         frozen = freeze(Intent(other_request, time.time(), "rest", caller, *facts, came_in))
-        connection.execute(update(PENDING).where(PENDING.c.transfer == other_request).values(entry=frozen.entry, leaf=frozen.leaf))
+        connection.execute(
+            update(PENDING).where(PENDING.c.transfer == other_request).values(entry=frozen.entry, leaf=frozen.leaf)
+        )
     assert await post.run() == 3
     assert [seen.header("lgsp-transfer") for seen in post.provider.seen] == [transfer] and not elsewhere.seen
     assert post.row(transfer)["state"] == "answered"

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, select, update
 
-from gateway.audit.complete import check_complete
+from gateway.audit.verify.complete import check_complete
 from gateway.exchange.stages import Answered, Refused
 from gateway.feeds import read, read_raw
-from gateway.journal import tables
 from gateway.journal.database import writing
-from security.merkle import leaf_hash
+from gateway.journal.schema import tables
+from security.transparency.merkle import leaf_hash
 from tests.attacks.audit import insider
 from tests.exchange.house import Gateway, house, operation_of
 from tests.journal import databases
@@ -27,7 +27,9 @@ EXCHANGED = pytest.mark.attack("feeds and repeats: rows changed with the databas
 ROWS = pytest.mark.attack("audit log: rows that the log does not account for")
 ALERTS, STATUS, REPORTS = "incident-alert/v1", "dossier-status/v1", "field-report/v1"
 TRANSFER, EVENT, QUEUE, VAULT = tables.transfer, tables.feed_event, tables.queue, tables.vault
-SUBMIT, QUERY, DISPATCH = (operation_of(*each) for each in ((ALERTS, "submit"), (STATUS, "query"), (REPORTS, "dispatch")))
+SUBMIT, QUERY, DISPATCH = (
+    operation_of(*each) for each in ((ALERTS, "submit"), (STATUS, "query"), (REPORTS, "dispatch"))
+)
 
 
 @dataclass
@@ -87,7 +89,10 @@ class Change:
         transfer, other = ids[self.name], ids["a-2" if self.name[0] == "a" else "q-2" if self.name[0] == "q" else "d-1"]
         key = {"transfer": "id", "vault": "id"}.get(self.table.name, "transfer")
         id = f"{transfer}/{self.part}" if self.table is VAULT else transfer
-        values = {name: value.replace("OTHER", other) if isinstance(value, str) else value for name, value in self.values.items()}
+        values = {
+            name: value.replace("OTHER", other) if isinstance(value, str) else value
+            for name, value in self.values.items()
+        }
         row = connection.execute(select(self.table).where(self.table.c[key] == id)).one()
         values = {name: value(getattr(row, name)) if callable(value) else value for name, value in values.items()}
         assert connection.execute(update(self.table).where(self.table.c[key] == id).values(values)).rowcount == 1
@@ -171,7 +176,9 @@ def test_verify_names_what_was_changed(kept: Scene, change: Change) -> None:
 # --- feeds: never another's body ------------------------------------------------------------------------------------------
 def exchange_refs(connection: Connection, ids: dict[str, str]) -> None:
     for first, second in (("a-1", "a-2"), ("a-2", "a-1")):
-        connection.execute(update(EVENT).where(EVENT.c.transfer == ids[first]).values(body_ref=f"{ids[second]}/canonical"))
+        connection.execute(
+            update(EVENT).where(EVENT.c.transfer == ids[first]).values(body_ref=f"{ids[second]}/canonical")
+        )
 
 
 def exchange_sealed(connection: Connection, ids: dict[str, str]) -> None:
@@ -188,7 +195,9 @@ def retell(connection: Connection, ids: dict[str, str]) -> None:
 
 def another_feed(connection: Connection, ids: dict[str, str]) -> None:
     """Two events of one contract as if they were of another, whose readers are others."""
-    connection.execute(update(EVENT).where(EVENT.c.transfer.in_([ids["a-1"], ids["a-2"]])).values(contract="indicator/v1"))
+    connection.execute(
+        update(EVENT).where(EVENT.c.transfer.in_([ids["a-1"], ids["a-2"]])).values(contract="indicator/v1")
+    )
 
 
 FEEDS = {"references": exchange_refs, "sealed bodies": exchange_sealed, "attributes": retell, "the feed": another_feed}
@@ -206,7 +215,16 @@ def test_an_event_that_was_changed_is_a_tombstone(scene: Scene, how: str, caplog
     assert [json.loads(event) for event in raw.events] == list(page.events) and len(page.events) == 2
     for event in page.events:
         assert event["tombstone"] is True and event["tombstonereason"] == "tampered"
-        assert set(event) == {"specversion", "id", "source", "type", "sequence", "sequencedtime", "tombstone", "tombstonereason"}
+        assert set(event) == {
+            "specversion",
+            "id",
+            "source",
+            "type",
+            "sequence",
+            "sequencedtime",
+            "tombstone",
+            "tombstonereason",
+        }
     assert page.tampered == raw.tampered == (1, 2)
     assert sum(record.levelno == logging.CRITICAL for record in caplog.records) == 4
 
@@ -248,13 +266,17 @@ REPEATS: dict[str, Callable[[Connection, dict[str, str]], None]] = {
     "provider": of_row(provider="do-thi"),
     "the outcome's entry": forged_outcome,
     "message_id": as_another,
-    "the answer's body": Change(VAULT, "q-1", {"sealed": lambda sealed: sealed[:-1] + bytes([sealed[-1] ^ 1])}, "", "answer").make,
+    "the answer's body": Change(
+        VAULT, "q-1", {"sealed": lambda sealed: sealed[:-1] + bytes([sealed[-1] ^ 1])}, "", "answer"
+    ).make,
 }
 
 
 @EXCHANGED
 @pytest.mark.parametrize("what", REPEATS)
-def test_a_repeat_of_a_transfer_that_was_changed_is_not_answered(scene: Scene, what: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_repeat_of_a_transfer_that_was_changed_is_not_answered(
+    scene: Scene, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
     assert isinstance(scene.again("q-1"), Answered), "as it stands"
     with writing(scene.gateway.engine) as connection:
         REPEATS[what](connection, scene.ids)
@@ -273,4 +295,8 @@ def test_a_repeat_of_a_transfer_that_was_changed_is_not_answered(scene: Scene, w
 def test_what_waits_and_what_failed_is_repeated_as_it_stands(scene: Scene) -> None:
     for name in ("a-1", "d-1", "d-waiting"):
         again = scene.again(name)
-        assert isinstance(again, Answered) and again.receipt.transfer == scene.ids[name] and again.queued == (name == "d-waiting")
+        assert (
+            isinstance(again, Answered)
+            and again.receipt.transfer == scene.ids[name]
+            and again.queued == (name == "d-waiting")
+        )

@@ -15,18 +15,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, insert, select, update
 
 from contracts.base.ids import new_id
-from gateway.audit import origins
-from gateway.audit.logkey import LogKey
-from gateway.audit.tiles import root_at
-from gateway.audit.verify import verify_log
+from gateway.audit.log import origins
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.tiles import root_at
+from gateway.audit.verify.verify import verify_log
 from gateway.backup import succession
-from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.vouching.stamps import Stamped, store
-from security import entry as form
-from security import timestamp
-from security.checkpoint import split_note
-from security.cosignature import cosign, with_lines
+from gateway.journal.schema import tables
+from gateway.keeper.witnessing.stamps import Stamped, store
+from security.pki import timestamp
+from security.transparency import entry as form
+from security.transparency.checkpoint import split_note
+from security.transparency.cosignature import cosign, with_lines
 from tests.attacks.audit.insider import BEGAN, ORIGIN, Gateway, commit, entered, handed_in, rewrite
 from tests.attacks.audit.test_attack_log_command import verify
 from tests.attacks.audit.test_attack_log_history import Copy
@@ -40,7 +40,10 @@ _CUT = "the checkpoint beside the database signs 600 entries; the database holds
 
 def sizes(connection: Connection) -> list[int]:
     """Of the checkpoints: one of each minute; the second of them is what outsiders hold in these tests."""
-    return [int(size) for size in connection.execute(select(POINT.c.size).where(POINT.c.size > 0).order_by(POINT.c.size)).scalars()]
+    return [
+        int(size)
+        for size in connection.execute(select(POINT.c.size).where(POINT.c.size > 0).order_by(POINT.c.size)).scalars()
+    ]
 
 
 def cut(connection: Connection, size: int) -> None:
@@ -130,12 +133,16 @@ def test_with_the_folder_too(copy: Copy, holder: str, to: str) -> None:
         note, size = note_of(connection, at[1]), at[index] - (4 if to == "above" else 0)
         if to == "above":  # one more that was truly signed, as in the same minute
             root, signed = root_at(connection, size), entered(connection)[size - 1].sequenced
-            connection.execute(insert(POINT).values(size=size, root=root, note=gateway.key.sign(size, root), signed=signed))
+            connection.execute(
+                insert(POINT).values(size=size, root=root, note=gateway.key.sign(size, root), signed=signed)
+            )
         beside = note_of(connection, size)
         cut(connection, size)
         if holder == "a cosigned row":
             line = cosign(split_note(note)[0], Ed25519PrivateKey.generate(), "witness.example/w1", int(BEGAN))
-            connection.execute(insert(COSIGNED).values(size=at[1], note=with_lines(note, [line]), witnesses=1, at=BEGAN))
+            connection.execute(
+                insert(COSIGNED).values(size=at[1], note=with_lines(note, [line]), witnesses=1, at=BEGAN)
+            )
         elif holder == "a stamp's row":
             store(connection, stamped(gateway.folder / "authority", at[1], note))
         elif holder == "the cosigned file":
@@ -151,7 +158,9 @@ def test_with_the_folder_too(copy: Copy, holder: str, to: str) -> None:
         assert found == [], found
     else:
         assert len(found) == 1 and found[0].startswith(name) and f"signs {at[1]} entries" in found[0], found
-    assert code == 1 and any("the log has no " in one for one in told["wrong"]), "the rows of those transfers, until they go too"
+    assert code == 1 and any("the log has no " in one for one in told["wrong"]), (
+        "the rows of those transfers, until they go too"
+    )
 
 
 @pytest.mark.attack("audit log: checkpoints deleted or put back")
@@ -159,7 +168,11 @@ def test_the_file_taken_away(copy: Copy) -> None:
     gateway = copy()
     gateway.file.path.unlink()
     code, told = verify(gateway)
-    assert code == 1 and told["first_wrong"].startswith("the checkpoint beside the database, ") and "is missing" in told["first_wrong"]
+    assert (
+        code == 1
+        and told["first_wrong"].startswith("the checkpoint beside the database, ")
+        and "is missing" in told["first_wrong"]
+    )
 
 
 @pytest.mark.attack("audit log: checkpoints deleted or put back")
@@ -183,10 +196,17 @@ def test_what_is_no_checkpoint_in_its_place(copy: Copy, name: str, what: str, wh
         path.mkdir()
     else:
         path.write_bytes(
-            {"too long": note.encode() + b"\n" * 1_000_000, "empty": b"", "not text": b"\xff", "half a note": note.encode()[:60]}[what]
+            {
+                "too long": note.encode() + b"\n" * 1_000_000,
+                "empty": b"",
+                "not text": b"\xff",
+                "half a note": note.encode()[:60],
+            }[what]
         )
     code, told = verify(gateway)
-    assert code == 1 and told["first_wrong"].startswith(f"the checkpoint outside the database, {path}, cannot be read: ")
+    assert code == 1 and told["first_wrong"].startswith(
+        f"the checkpoint outside the database, {path}, cannot be read: "
+    )
     assert why in told["first_wrong"] and len(told["wrong"]) == 1
     if name == "checkpoint":
         commit(gateway.engine, [handed_in("door-1")])
@@ -229,14 +249,26 @@ def followed(gateway: Gateway, held: int) -> str:
 PAST_ENTRY = tables.past_entry
 PAST: dict[str, tuple[Attack, str, str]] = {
     "nothing": (lambda connection, at: None, "", ""),
-    "cut down to an older checkpoint": (lambda connection, at: None, "entry 0 of the log after it signs 600 entries", "there are "),
+    "cut down to an older checkpoint": (
+        lambda connection, at: None,
+        "entry 0 of the log after it signs 600 entries",
+        "there are ",
+    ),
     "an entry deleted": (
         lambda connection, at: connection.execute(delete(PAST_ENTRY).where(PAST_ENTRY.c.idx == 7)),
         "entry 7: missing",
         "there are 599",
     ),
-    "its row deleted": (lambda connection, at: connection.execute(delete(tables.log_origin)), "its row is missing", "its row is missing"),
-    "all of its entries deleted": (lambda connection, at: connection.execute(delete(PAST_ENTRY)), "signs 600 entries", "there are 0"),
+    "its row deleted": (
+        lambda connection, at: connection.execute(delete(tables.log_origin)),
+        "its row is missing",
+        "its row is missing",
+    ),
+    "all of its entries deleted": (
+        lambda connection, at: connection.execute(delete(PAST_ENTRY)),
+        "signs 600 entries",
+        "there are 0",
+    ),
 }
 
 

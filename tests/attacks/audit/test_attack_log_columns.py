@@ -13,22 +13,22 @@ import pytest
 from sqlalchemy import Connection, delete, insert, update
 
 from contracts.base.errors import Failure
-from gateway.audit import lease as leases
-from gateway.audit import origins
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.complete import check_complete
-from gateway.audit.logkey import LogKey
-from gateway.audit.outside import verify_outside
-from gateway.audit.registered import check_registered
-from gateway.audit.rows.check import check_tables
-from gateway.audit.sequencer import Sequencer
-from gateway.audit.sources import DatabaseSource
-from gateway.audit.verify import verify, verify_log
-from gateway.authority import EmbeddedAuthority
-from gateway.journal import tables
+from gateway.audit.log import lease as leases
+from gateway.audit.log import origins
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.verify.complete import check_complete
+from gateway.audit.verify.registered import check_registered
+from gateway.audit.verify.rows.check import check_tables
+from gateway.audit.verify.sources import DatabaseSource
+from gateway.audit.verify.verify import verify, verify_log
+from gateway.audit.witnessing.verify import verify_outside
 from gateway.journal.database import snapshot, writing
-from gateway.registry.sealing import Seal
-from security.checkpoint import NoteKey
+from gateway.journal.schema import tables
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.registry.seals.sealing import Seal
+from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.building import ORIGIN, build
 from tests.attacks.audit.columns import BEGINS, CHECKS, ENDS, PAGE, columns, page
 from tests.attacks.audit.picking import Column, Look, Pick, Planned, nth, where
@@ -68,7 +68,9 @@ def registered(whole: Whole, connection: Connection) -> Said:
 
 def outside(whole: Whole, connection: Connection) -> Said:
     key = NoteKey.from_text(whole.vkey)
-    found = verify_outside(connection, key, origin=whole.settings.origin, witnesses=[whole.witness], anchors=whole.anchors)
+    found = verify_outside(
+        connection, key, origin=whole.settings.origin, witnesses=[whole.witness], anchors=whole.anchors
+    )
     return *found.wrong, *found.notes
 
 
@@ -79,7 +81,10 @@ def ended(whole: Whole, connection: Connection) -> Said:
         try:
             with origins.within(whole.engine, told.origin) as past:
                 found += verify(
-                    DatabaseSource(past), told.vkey, origin=told.origin, outside=[("entry 0 of the log after it", told.point)]
+                    DatabaseSource(past),
+                    told.vkey,
+                    origin=told.origin,
+                    outside=[("entry 0 of the log after it", told.point)],
                 ).wrong
         except Failure as missing:
             assert missing.code == "audit.no-origin"
@@ -174,7 +179,9 @@ def test_the_instance_is_whole_and_nobody_finds_anything_wrong(whole: Whole) -> 
         look = Look(whole, connection)
         assert [table for table in tables.metadata.tables if not look.rows(table)] == []
         parts = {each.part for each in LIST if each.table == "instance" and each.part}
-        assert {str(row["key"]).partition(" ")[0] for row in look.rows("instance")} == parts, "each key of `instance` is in the list"
+        assert {str(row["key"]).partition(" ")[0] for row in look.rows("instance")} == parts, (
+            "each key of `instance` is in the list"
+        )
         assert leases.holder(connection) == whole.lease.holder
     assert {check: found for check in SILENT if (found := said(whole, check))} == {}
 
@@ -187,7 +194,9 @@ def test_who_notices(whole: Whole, table: str) -> None:
         with changed(whole, column) as plan:
             found = said(whole, column.check)
             of = str(plan.row.get("id", "")).partition("/")[0]  # the transfer that a body is of
-            names = {column.named.format(**row, of=of) for row in (plan.row, dict(plan.row) | {column.name: plan.value})}
+            names = {
+                column.named.format(**row, of=of) for row in (plan.row, dict(plan.row) | {column.name: plan.value})
+            }
             if not any(name in text for text in found for name in names):
                 missed.append((column.key, column.check, names, found[:3]))
     assert missed == []
@@ -205,7 +214,13 @@ GONE = [
     ("past_tile", nth(), "ended", "its tile is missing"),
     *(
         ("instance", where(key=key), "tables", f"instance {key}")
-        for key in ("feed.epoch", f"log.began {ORIGIN}/2", "restored", "backup.last", f"settings.seen {platform.node()}")
+        for key in (
+            "feed.epoch",
+            f"log.began {ORIGIN}/2",
+            "restored",
+            "backup.last",
+            f"settings.seen {platform.node()}",
+        )
     ),
     ("instance", where(key="registry.seal"), "registered", "the registry: its newest seal"),
     ("instance", where(key="registry.revision"), "registered", "the registry is at revision 0"),
@@ -230,7 +245,9 @@ def test_a_row_taken_away(whole: Whole, table: str, pick: Pick, check: str, name
 
 
 # --- what is exempt, and why nothing comes of it ------------------------------------------------------------------------
-@pytest.mark.parametrize(("column", "value"), [("name", "warden"), ("holder", "door-1"), ("epoch", 1), ("epoch", 9), ("until", 0.0)])
+@pytest.mark.parametrize(
+    ("column", "value"), [("name", "warden"), ("holder", "door-1"), ("epoch", 1), ("epoch", 9), ("until", 0.0)]
+)
 def test_the_lease_changed(whole: Whole, column: str, value: object) -> None:
     """Whoever led stops, or goes on as before; a lease that is set to be free is taken with the next epoch, and fences the one before."""
     table = tables.lease

@@ -11,8 +11,8 @@ from sqlalchemy import delete, update
 from typer.testing import CliRunner
 
 from gateway.cli import app
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.settings import Settings, save
 from tests.attacks.audit.insider import ORIGIN, Gateway, commit, entered, handed_in, rewrite
 from tests.attacks.audit.test_attack_log_history import Copy
@@ -26,7 +26,9 @@ def verify(gateway: Gateway, *options: str, origin: str = ORIGIN) -> tuple[int, 
 
 
 @pytest.mark.attack("audit log: rows that the log does not account for")
-@pytest.mark.parametrize("attack", ["none", "an entry edited", "a pending entry deleted", "rewritten with the log's own key"])
+@pytest.mark.parametrize(
+    "attack", ["none", "an entry edited", "a pending entry deleted", "rewritten with the log's own key"]
+)
 def test_audit_verify_tells(copy: Copy, attack: str) -> None:
     gateway = copy()
     kept = gateway.folder / "kept.checkpoint"
@@ -63,5 +65,9 @@ def test_a_wrong_question_is_not_a_wrong_log(copy: Copy) -> None:
     torn.write_text("no note", "utf-8")
     wrong = [("--from-index", "30", "--to-index", "20"), ("--to-index", "600"), ("--checkpoint", str(torn))]
     told = [verify(gateway, *options) for options in wrong]
-    assert [(code, found["error"]["code"]) for code, found in told] == [(2, "bad-range"), (2, "bad-range"), (2, "bad-checkpoint")], told
+    assert [(code, found["error"]["code"]) for code, found in told] == [
+        (2, "bad-range"),
+        (2, "bad-range"),
+        (2, "bad-checkpoint"),
+    ], told
     assert verify(gateway, "--to-index", "599")[0] == 0

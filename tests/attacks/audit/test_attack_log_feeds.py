@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, func, select, update
 
-from gateway.audit.complete import check_complete
-from gateway.journal import tables
+from gateway.audit.verify.complete import check_complete
+from gateway.journal.schema import tables
 from tests.attacks.audit.insider import ALERTS, BEGAN, entered
 
 EVENT, TRANSFER, QUEUE = tables.feed_event, tables.transfer, tables.queue
@@ -24,7 +24,11 @@ def _swap(inside: Connection, first: int, second: int) -> None:
 @pytest.mark.parametrize("how", ["the newest event", "the whole feed"])
 def test_events_taken_out_and_their_transfers_made_to_fit(inside: Connection, how: str, pattern: str) -> None:
     newest = inside.execute(select(func.max(EVENT.c.offset)).where(EVENT.c.contract == ALERTS)).scalar_one()
-    gone = EVENT.c.contract == ALERTS if how == "the whole feed" else (EVENT.c.contract == ALERTS) & (EVENT.c.offset == newest)
+    gone = (
+        EVENT.c.contract == ALERTS
+        if how == "the whole feed"
+        else (EVENT.c.contract == ALERTS) & (EVENT.c.offset == newest)
+    )
     transfers = select(EVENT.c.transfer).where(gone)
     inside.execute(update(TRANSFER).where(TRANSFER.c.id.in_(transfers)).values(state="answered", pattern=pattern))
     inside.execute(delete(EVENT).where(gone))
@@ -78,7 +82,14 @@ def test_a_queued_message_taken_out_of_the_queue(inside: Connection) -> None:
         inside.execute(delete(table).where(table.c.transfer == row.id, table.c.phase == "outcome"))
     entry = b'{"kind":"note","transfer":"%s","what":"queued"}' % row.id.encode()
     inside.execute(pending.insert().values(transfer=row.id, phase="queued", entry=entry, leaf=b"l" * 32))
-    under_way = {"state": "forwarding", "process": "gone", "status": None, "receipt": None, "finished": None, "answer_ref": None}
+    under_way = {
+        "state": "forwarding",
+        "process": "gone",
+        "status": None,
+        "receipt": None,
+        "finished": None,
+        "answer_ref": None,
+    }
     inside.execute(update(TRANSFER).where(TRANSFER.c.id == row.id).values(under_way))
     missing = f"transfer {row.id} (forwarding): the log says that it was queued, and it stands in no queue"
     assert check_complete(inside).wrong == (missing,)

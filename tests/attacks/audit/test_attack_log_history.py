@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, func, select, text
 
-from gateway.audit.verify import verify_log
+from gateway.audit.verify.verify import verify_log
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.errors import LogObjection
-from gateway.client.witness import Witness
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from tests.attacks.audit.insider import BEGAN, Agency, Gateway, commit, entered, handed_in, rewrite
 
 Copy = Callable[[], Gateway]
@@ -32,7 +32,9 @@ def cut(connection: Connection) -> tuple[int, str]:
     """Back to an older checkpoint that was truly signed, tiles and all; what he would put beside the database."""
     size = older_size(connection)
     rewrite(connection, entered(connection)[:size])
-    return size, str(connection.execute(select(tables.checkpoint.c.note).where(tables.checkpoint.c.size == size)).scalar_one())
+    return size, str(
+        connection.execute(select(tables.checkpoint.c.note).where(tables.checkpoint.c.size == size)).scalar_one()
+    )
 
 
 # --- truncated ----------------------------------------------------------------------------------------------------------
@@ -41,10 +43,14 @@ def test_cut_back_to_an_older_signed_checkpoint(honest: Gateway, inside: Connect
     kept = agency.witness.note
     size, note = cut(inside)
     beside = verify_log(inside, honest.key.vkey, newest=honest.note)
-    assert beside.wrong == (f"the checkpoint beside the database signs {WHOLE} entries; the database holds {size} that follow one another",)
+    assert beside.wrong == (
+        f"the checkpoint beside the database signs {WHOLE} entries; the database holds {size} that follow one another",
+    )
     assert verify_log(inside, honest.key.vkey, newest=note).ok, "with the folder in his hands, nothing inside tells"
     report = verify_log(inside, honest.key.vkey, newest=note, kept=kept)
-    assert report.wrong == (f"the kept checkpoint signs {WHOLE} entries; the database holds {size} that follow one another",)
+    assert report.wrong == (
+        f"the kept checkpoint signs {WHOLE} entries; the database holds {size} that follow one another",
+    )
     with pytest.raises(LogObjection) as objected:
         agency.see(note, inside)
     assert objected.value.code == "client.log-rolled-back"
@@ -66,7 +72,11 @@ def test_the_sequencer_signs_nothing_on_top_of_a_log_cut_short(copy: Copy, what:
     note = gateway.note
     commit(gateway.engine, [handed_in("door-1")])
     reason = gateway.refuses()
-    assert ("its tiles" in reason) if what == "entries" else f"{WHOLE} entries were signed, and the database holds" in reason
+    assert (
+        ("its tiles" in reason)
+        if what == "entries"
+        else f"{WHOLE} entries were signed, and the database holds" in reason
+    )
     assert gateway.note == note and gateway.verify().size < WHOLE
     with gateway.engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(tables.log_pending)).scalar_one() == 2, (
@@ -78,7 +88,15 @@ def test_the_sequencer_signs_nothing_on_top_of_a_log_cut_short(copy: Copy, what:
 def back_to_the_backup(gateway: Gateway, honest: Gateway, *, with_folder: bool) -> None:
     """The honest log as it was, in the place of one that has gone on since."""
     with writing(gateway.engine) as connection, honest.engine.connect() as backup:
-        for table in (ENTRY, TILE, tables.checkpoint, tables.transfer, tables.feed_event, tables.log_pending, tables.feed_pending):
+        for table in (
+            ENTRY,
+            TILE,
+            tables.checkpoint,
+            tables.transfer,
+            tables.feed_event,
+            tables.log_pending,
+            tables.feed_pending,
+        ):
             connection.execute(delete(table))
             rows = [row._asdict() for row in backup.execute(select(table))]
             if rows:
@@ -124,7 +142,9 @@ def test_an_old_backup_in_the_place_of_everything(copy: Copy, plain: Gateway, tm
     assert objected.value.code == "client.log-forked"
     evidence = json.loads(objected.value.kept.read_text("utf-8"))
     assert (evidence["kept"], evidence["shown"]) == (kept, gateway.note)
-    assert gateway.verify(kept=kept).wrong == (f"the kept checkpoint: its root is not that of the first {WHOLE + 10} entries",)
+    assert gateway.verify(kept=kept).wrong == (
+        f"the kept checkpoint: its root is not that of the first {WHOLE + 10} entries",
+    )
 
 
 # --- forks --------------------------------------------------------------------------------------------------------------
@@ -145,7 +165,9 @@ def test_two_logs_for_two_agencies(copy: Copy, plain: Gateway, tmp_path: Path, m
     assert objected.value.code == "client.log-forked"
     evidence = json.loads(objected.value.kept.read_text("utf-8"))
     for note in (evidence["kept"], evidence["shown"]):
-        assert plain.key.verify(note)[0] >= WHOLE + 8, "two signed statements that cannot both be true: proof against the log's owner"
+        assert plain.key.verify(note)[0] >= WHOLE + 8, (
+            "two signed statements that cannot both be true: proof against the log's owner"
+        )
     report = for_other.verify(kept=for_one.note)
     assert report.wrong == (f"the kept checkpoint: its root is not that of the first {WHOLE + 8} entries",)
 
@@ -168,8 +190,8 @@ def test_the_checkpoint_beside_the_database(copy: Copy, what: str) -> None:
     """The folder alone in his hands: no checkpoint that the log's key did not sign is gone on from."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from gateway.audit.logkey import LogKey
-    from security.checkpoint import Checkpoint, sign
+    from gateway.audit.log.logkey import LogKey
+    from security.transparency.checkpoint import Checkpoint, sign
 
     gateway, size, root = copy(), WHOLE, b"\x07" * 32
     path, note = gateway.file.path, gateway.note
@@ -191,10 +213,10 @@ def test_the_checkpoint_beside_the_database(copy: Copy, what: str) -> None:
 @pytest.mark.attack("audit log: forked")
 def test_a_gateway_that_cannot_prove_itself_is_not_waited_for_without_end(plain: Gateway, tmp_path: Path) -> None:
     """Neither proof nor contradiction: the kit waits an hour, then objects."""
-    from security.checkpoint import NoteKey
+    from security.transparency.checkpoint import NoteKey
 
     now = [BEGAN]
-    witness = Witness(NoteKey.from_text(plain.key.vkey), tmp_path, lambda: now[0])
+    witness = CheckpointMonitor(NoteKey.from_text(plain.key.vkey), tmp_path, lambda: now[0])
     with plain.engine.connect() as connection:
         older = connection.execute(text("SELECT note FROM checkpoint ORDER BY size LIMIT 1 OFFSET 1")).scalar_one()
 
@@ -205,7 +227,9 @@ def test_a_gateway_that_cannot_prove_itself_is_not_waited_for_without_end(plain:
     asyncio.run(witness.see(plain.note, silent))
     now[0] += 3700
     with pytest.raises(LogObjection) as objected:
-        asyncio.run(Witness(NoteKey.from_text(plain.key.vkey), tmp_path, lambda: now[0]).see(plain.note, silent))
+        asyncio.run(
+            CheckpointMonitor(NoteKey.from_text(plain.key.vkey), tmp_path, lambda: now[0]).see(plain.note, silent)
+        )
     assert objected.value.code == "client.log-unproven"
 
 
@@ -219,9 +243,13 @@ def test_only_what_was_signed_since_the_last_look_is_open(copy: Copy, tmp_path: 
     gateway.sequence()
     with writing(gateway.engine) as connection:
         rewrite(connection, entered(connection)[: WHOLE + 2], gateway.key)
-        note = connection.execute(select(tables.checkpoint.c.note).order_by(tables.checkpoint.c.size.desc()).limit(1)).scalar_one()
+        note = connection.execute(
+            select(tables.checkpoint.c.note).order_by(tables.checkpoint.c.size.desc()).limit(1)
+        ).scalar_one()
     with gateway.engine.connect() as connection:
         agency.see(note, connection)
         assert verify_log(connection, gateway.key.vkey, newest=note, kept=agency.witness.note).ok
     wrong: Any = gateway.complete().wrong
-    assert len(wrong) == 4 and all("the log has no" in one for one in wrong), "the rows of those transfers still tell, until they go too"
+    assert len(wrong) == 4 and all("the log has no" in one for one in wrong), (
+        "the rows of those transfers still tell, until they go too"
+    )

@@ -16,11 +16,11 @@ import pytest
 from sqlalchemy import Engine, delete, event, select, update
 
 from contracts.base.errors import Failure
-from gateway.audit import lease as leases
-from gateway.audit.complete import check_complete
-from gateway.audit.verify import verify_log
-from gateway.journal import tables
+from gateway.audit.log import lease as leases
+from gateway.audit.verify.complete import check_complete
+from gateway.audit.verify.verify import verify_log
 from gateway.journal.database import lock_path, open_engine, snapshot, writing
+from gateway.journal.schema import tables
 from tests.attacks.audit.conftest import databases
 from tests.attacks.audit.insider import ORIGIN, Gateway, commit, handed_in
 from tests.faults.load import until

@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, select, update
 
 from contracts.base.errors import Theirs
-from gateway.audit.complete import check_complete
-from gateway.audit.logkey import LogKey
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.verify.complete import check_complete
 from gateway.client.answers import Receipt
 from gateway.client.errors import LogObjection
-from gateway.journal import tables
 from gateway.journal.database import writing
-from security.entry import Outcome
+from gateway.journal.schema import tables
+from security.transparency.entry import Outcome
 from tests.attacks.audit.insider import (
     BEGAN,
     Agency,
@@ -71,15 +71,23 @@ def _leaf(inside: Connection, transfer: str) -> str:
 def test_a_row_whose_receipt_was_changed(inside: Connection) -> None:
     """What a repeated message would be answered with; the kit would not accept it, and the rows are held against the log before that."""
     transfer = entered(inside)[301].transfer
-    text = json.dumps(json.loads(receipt_text(row_of(Outcome(transfer, BEGAN, 502)))) | {"intent": _leaf(inside, transfer)})
+    text = json.dumps(
+        json.loads(receipt_text(row_of(Outcome(transfer, BEGAN, 502)))) | {"intent": _leaf(inside, transfer)}
+    )
     inside.execute(update(tables.transfer).where(tables.transfer.c.id == transfer).values(receipt=text))
-    assert check_complete(inside).wrong == (f"transfer {transfer} (accepted): its receipt names another outcome than the log has",)
+    assert check_complete(inside).wrong == (
+        f"transfer {transfer} (accepted): its receipt names another outcome than the log has",
+    )
 
 
 # --- the key of messages is not the key of the log ----------------------------------------------------------------------
 @pytest.mark.attack("audit log: a stolen message key")
-@pytest.mark.parametrize(("name", "code"), [("the log's name", "client.log-key"), ("a name of its own", "client.log-other")])
-def test_it_signs_no_checkpoint(honest: Gateway, inside: Connection, agency: Agency, tmp_path: Path, name: str, code: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "code"), [("the log's name", "client.log-key"), ("a name of its own", "client.log-other")]
+)
+def test_it_signs_no_checkpoint(
+    honest: Gateway, inside: Connection, agency: Agency, tmp_path: Path, name: str, code: str
+) -> None:
     """He answers in the gateway's name, with a receipt and a history of his own; the checkpoint under it has to be signed by the log's key."""
     stolen = LogKey(honest.key.origin if name == "the log's name" else "gateway.sign-1", Ed25519PrivateKey.generate())
     transfer = entered(inside)[301].transfer
@@ -121,7 +129,9 @@ def test_a_pending_entry_changed(copy: Copy) -> None:
     transfer, _ = pending(gateway)
     this = (tables.log_pending.c.transfer == transfer) & (tables.log_pending.c.phase == "outcome")
     with writing(gateway.engine) as connection:
-        connection.execute(update(tables.log_pending).where(this).values(entry=row_of(Outcome(transfer, BEGAN, 502)).entry))
+        connection.execute(
+            update(tables.log_pending).where(this).values(entry=row_of(Outcome(transfer, BEGAN, 502)).entry)
+        )
     assert gateway.refuses() == f"pending entry of transfer {transfer}, outcome, is not what was committed"
 
 
@@ -135,7 +145,9 @@ def test_a_pending_entry_with_its_leaf_or_deleted(copy: Copy, tmp_path: Path, ho
     this = table.c.transfer == transfer
     with writing(gateway.engine) as connection:
         if how == "leaf too":
-            connection.execute(update(table).where(this, table.c.phase == "outcome").values(entry=false.entry, leaf=false.leaf))
+            connection.execute(
+                update(table).where(this, table.c.phase == "outcome").values(entry=false.entry, leaf=false.leaf)
+            )
         else:
             connection.execute(delete(table).where(this))
         if "row" in how:
@@ -155,7 +167,10 @@ def test_a_pending_entry_with_its_leaf_or_deleted(copy: Copy, tmp_path: Path, ho
         agency = Agency(tmp_path / "agency", gateway.key, gateway.note, connection=connection)
         with pytest.raises(ValueError if how == "leaf too" else Theirs) as told:
             agency.prove(held, connection)
-    assert "the receipt's leaf is not in the log" in str(told.value) or getattr(told.value, "code", "") == "audit.not-logged"
+    assert (
+        "the receipt's leaf is not in the log" in str(told.value)
+        or getattr(told.value, "code", "") == "audit.not-logged"
+    )
 
 
 # --- rows that the log does not account for -----------------------------------------------------------------------------
@@ -164,7 +179,11 @@ def test_a_pending_entry_with_its_leaf_or_deleted(copy: Copy, tmp_path: Path, ho
     ("table", "values", "finding"),
     [
         ("transfer", {"state": "failed"}, None),
-        ("transfer", {"caller_agency": "H99.9"}, "its row says caller H99.9/phan-anh, its intent in the log H14.5/phan-anh"),
+        (
+            "transfer",
+            {"caller_agency": "H99.9"},
+            "its row says caller H99.9/phan-anh, its intent in the log H14.5/phan-anh",
+        ),
         ("transfer", {"operation": "other"}, "its row says operation other, its intent in the log submitAlert"),
         ("transfer", {"grant_id": "G-9999"}, "its row says grant G-9999, its intent in the log G-0001"),
         ("transfer", {"status": 500}, "its row says status 500, its outcome in the log 200"),
@@ -197,7 +216,14 @@ def test_a_row_deleted_or_put_in(inside: Connection, gone: str) -> None:
         inside.execute(tables.transfer.insert().values(row | {"id": "put-in", "message_id": "put-in", "receipt": None}))
         finding = "transfer put-in (accepted): the log has no intent of it"
     elif gone == "queue":
-        values = {"transfer": "nobody", "provider": "do-thi", "body_ref": "b", "state": "waiting", "tries": 0, "next_at": 0.0}
+        values = {
+            "transfer": "nobody",
+            "provider": "do-thi",
+            "body_ref": "b",
+            "state": "waiting",
+            "tries": 0,
+            "next_at": 0.0,
+        }
         inside.execute(tables.queue.insert().values(values))
         finding = "a message of the queue (transfer nobody): there is no such transfer"
     else:

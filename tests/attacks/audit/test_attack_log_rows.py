@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, insert, select, update
 
-from gateway.audit.complete import check_complete
-from gateway.audit.verify import Report, verify_log
+from gateway.audit.verify.complete import check_complete
+from gateway.audit.verify.verify import Report, verify_log
 from gateway.client.errors import LogObjection
-from gateway.journal import tables
-from security.merkle import leaf_hash
+from gateway.journal.schema import tables
+from security.transparency.merkle import leaf_hash
 from tests.attacks.audit.insider import HISTORIES, Agency, Gateway, entered, forged, receipt, rewrite
 
 ENTRY, TILE = tables.log_entry, tables.log_tile
@@ -79,14 +79,19 @@ def test_one_row_deleted(honest: Gateway, inside: Connection, at: int) -> None:
     if at < WHOLE - 1:
         assert found[0].startswith(f"entry {at}: missing; the next one is entry {at + 1}")
     else:
-        assert f"the checkpoint beside the database signs {WHOLE} entries; the database holds {at} that follow one another" in found
+        assert (
+            f"the checkpoint beside the database signs {WHOLE} entries; the database holds {at} that follow one another"
+            in found
+        )
 
 
 @pytest.mark.attack("audit log: rows changed with the database alone")
 def test_one_row_added_at_the_end(honest: Gateway, inside: Connection) -> None:
     last = inside.execute(select(ENTRY).where(ENTRY.c.idx == WHOLE - 1)).one()._asdict()
     inside.execute(insert(ENTRY).values(last | {"idx": WHOLE, "phase": "outcome#2"}))
-    assert f"entry {WHOLE} and those behind it: no checkpoint in the database signs them" in verify(honest, inside).wrong
+    assert (
+        f"entry {WHOLE} and those behind it: no checkpoint in the database signs them" in verify(honest, inside).wrong
+    )
 
 
 @pytest.mark.attack("audit log: rows changed with the database alone")
@@ -94,7 +99,9 @@ def test_one_row_added_at_the_end(honest: Gateway, inside: Connection) -> None:
 def test_what_no_hash_covers(honest: Gateway, inside: Connection, column: str) -> None:
     """The row around an entry: by it entries are searched and proofs are found. Its bytes say what it must be."""
     log = entered(inside)
-    at = inside.execute(select(ENTRY.c.idx).where(ENTRY.c.transfer == log[301].transfer, ENTRY.c.phase == "intent")).scalar_one()
+    at = inside.execute(
+        select(ENTRY.c.idx).where(ENTRY.c.transfer == log[301].transfer, ENTRY.c.phase == "intent")
+    ).scalar_one()
     root = verify(honest, inside).root
     values: dict[str, Any] = {"transfer": "nobody", "phase": "registry", "sequenced": 1.0}
     inside.execute(update(ENTRY).where(ENTRY.c.idx == at).values({column: values[column]}))
@@ -149,7 +156,9 @@ def test_the_receipt_is_the_other_witness(honest: Gateway, inside: Connection, a
     with pytest.raises(Exception, match=r"the receipt's leaf is not in the log|audit\.not-logged"):
         agency.prove(held, inside)
     wrong = check_complete(inside).wrong
-    assert any(transfer in one and ("its receipt names another" in one or "the log has no" in one) for one in wrong), wrong
+    assert any(transfer in one and ("its receipt names another" in one or "the log has no" in one) for one in wrong), (
+        wrong
+    )
 
 
 @pytest.mark.attack("audit log: the limit")

@@ -17,16 +17,16 @@ import aiohttp
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from gateway.audit.gate import STAMPS
-from gateway.audit.outside import verify_outside
-from gateway.audit.vouched import vouchers
-from gateway.doctor.vouching import vouching
-from gateway.journal import tables
+from gateway.audit.witnessing.admission import STAMPS
+from gateway.audit.witnessing.config import vouchers
+from gateway.audit.witnessing.verify import verify_outside
+from gateway.doctor.witnessing import vouching
 from gateway.journal.database import writing
-from gateway.revocation.fetch import open_session
+from gateway.journal.schema import tables
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.witnessing.stamps import Authority as Asked
 from gateway.settings import Settings
-from gateway.vouching.stamps import Authority as Asked
-from security.checkpoint import NoteKey
+from security.transparency.checkpoint import NoteKey
 from tests.audit.conftest import Log, file_log  # noqa: F401  a fixture
 from tests.audit.stamping import Authority, Stamping, grow
 
@@ -102,22 +102,30 @@ ANSWERS: dict[str, tuple[Callable[[Authority, list[bytes], Authority], Callable[
 
 @_ATTACK
 @pytest.mark.parametrize("answer", ANSWERS)
-async def test_an_answer_that_is_no_stamp_of_this_checkpoint(stamping: Stamping, authority: Authority, answer: str, tmp_path: Path) -> None:
+async def test_an_answer_that_is_no_stamp_of_this_checkpoint(
+    stamping: Stamping, authority: Authority, answer: str, tmp_path: Path
+) -> None:
     make, said = ANSWERS[answer]
-    authority.reply = make(authority, [bytes(row.answer) for row in stamping.rows()], Authority(tmp_path / "other", kind="ec"))
+    authority.reply = make(
+        authority, [bytes(row.answer) for row in stamping.rows()], Authority(tmp_path / "other", kind="ec")
+    )
     trouble = await grown_and_late(stamping)
     assert said in trouble["authority"] and not stamping.open and len(stamping.rows()) == 1
     codes, [status] = told(stamping, authority)
-    assert codes == {"stamp.overdue"} and not status["ok"] and status["size"] == 1 and noted(stamping, "unwitnessed") == 1
+    assert (
+        codes == {"stamp.overdue"} and not status["ok"] and status["size"] == 1 and noted(stamping, "unwitnessed") == 1
+    )
     authority.reply = authority.by_openssl
-    assert await stamping.look(1.0) == {} and stamping.open and noted(stamping, "witnessed") == 1, "the true one opens them at once"
+    assert await stamping.look(1.0) == {} and stamping.open and noted(stamping, "witnessed") == 1, (
+        "the true one opens them at once"
+    )
     assert told(stamping, authority)[0] == set()
 
 
 @_ATTACK
 async def test_a_silent_authority(stamping: Stamping, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes the question and says nothing; the keeper waits for a while, and holds nobody up."""
-    monkeypatch.setattr("gateway.vouching.stamps.ASK_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.keeper.witnessing.stamps.ASK_SECONDS", 0.2)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -208,7 +216,9 @@ def replayed(connection: Any, stamping: Stamping) -> None:
     del row["id"]
     newest = connection.execute(select(POINT.c.size, POINT.c.note).order_by(POINT.c.size.desc()).limit(1)).one()
     connection.execute(STAMP.insert().values(row | {"size": newest.size, "received": stamping.clock()}))
-    connection.execute(STAMP.insert().values(row | {"size": newest.size, "note": newest.note, "received": stamping.clock()}))
+    connection.execute(
+        STAMP.insert().values(row | {"size": newest.size, "note": newest.note, "received": stamping.clock()})
+    )
 
 
 INSIDER: dict[str, Callable[[Any, Stamping], object]] = {
@@ -243,8 +253,12 @@ async def test_no_row_opens_the_doors(stamping: Stamping, authority: Authority, 
         await stamping.look(1.0)
         assert not stamping.open
     if attack.startswith("the row"):
-        await stamping.look(LATE)  # a keeper that starts takes the row's word for since when it was told, and no further
-        assert told(stamping, authority)[0] == {"stamp.overdue"} and told(stamping, authority)[1][0]["size"] == 1, "the row is put right"
+        await stamping.look(
+            LATE
+        )  # a keeper that starts takes the row's word for since when it was told, and no further
+        assert told(stamping, authority)[0] == {"stamp.overdue"} and told(stamping, authority)[1][0]["size"] == 1, (
+            "the row is put right"
+        )
 
 
 @_ATTACK
@@ -258,14 +272,18 @@ async def test_stamps_deleted(stamping: Stamping, authority: Authority, file_log
     key = NoteKey.from_text(file_log.key.vkey)
     with file_log.engine.connect() as connection:
         wrong = verify_outside(connection, key, origin=key.name, anchors=authority.trusted).wrong
-    assert wrong == ("time-stamps: 2 entries were vouched for, and what is here proves 1: rows were deleted, or that one was changed",)
+    assert wrong == (
+        "time-stamps: 2 entries were vouched for, and what is here proves 1: rows were deleted, or that one was changed",
+    )
     authority.reply = lambda asked: b""
     stamping.begin()
     await stamping.look(LATE)
     assert not stamping.open
     assert noted(stamping, "vouching-unproved") == 1
     with file_log.engine.connect() as connection:
-        [entry] = connection.scalars(select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "vouching-unproved"))
+        [entry] = connection.scalars(
+            select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "vouching-unproved")
+        )
     assert json.loads(entry)["facts"] == {"what": STAMPS, "claimed": 2, "size": 1}
     authority.reply = authority.by_openssl
     await stamping.look(EVERY)

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from contracts.base.ids import new_id
-from gateway.journal import processes, tables
+from gateway.journal import processes
 from gateway.journal.database import lock_of
 from gateway.journal.readback import TAIL, WHOLE
+from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow, TransferChange, VaultRow, Verdict, Write, Written
 from gateway.journal.writer import Journal
 from tests.journal.databases import intent, log_row, outcome, submission
@@ -29,25 +30,42 @@ def journal(database: Engine) -> Iterator[Journal]:
 
 
 def written(journal: Journal, *units: Write) -> list[str]:
-    return [str(each.verdict) if isinstance(each, Written) else getattr(each, "code", repr(each)) for each in journal._write(units)]
+    return [
+        str(each.verdict) if isinstance(each, Written) else getattr(each, "code", repr(each))
+        for each in journal._write(units)
+    ]
 
 
 def spoil(engine: Engine, table: str, statement: str, when: str = "INSERT") -> None:
     """A trigger that changes the row that was just written; `statement` is what is set."""
-    key = "id" if table in ("transfer", "vault", "log_pending", "feed_pending") else "key" if table == "replay" else "transfer"
+    key = (
+        "id"
+        if table in ("transfer", "vault", "log_pending", "feed_pending")
+        else "key"
+        if table == "replay"
+        else "transfer"
+    )
     change = f"UPDATE {table} SET {statement} WHERE {key} = NEW.{key}"
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             connection.execute(text(f"CREATE TRIGGER spoil AFTER {when} ON {table} BEGIN {change}; END"))
         else:
             body = f"BEGIN IF pg_trigger_depth() < 2 THEN {change}; END IF; RETURN NULL; END"
-            connection.execute(text(f"CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS '{body.replace(chr(39), chr(39) * 2)}'"))
-            connection.execute(text(f"CREATE TRIGGER spoil AFTER {when} ON {table} FOR EACH ROW EXECUTE FUNCTION spoil()"))
+            connection.execute(
+                text(
+                    f"CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS '{body.replace(chr(39), chr(39) * 2)}'"
+                )
+            )
+            connection.execute(
+                text(f"CREATE TRIGGER spoil AFTER {when} ON {table} FOR EACH ROW EXECUTE FUNCTION spoil()")
+            )
 
 
 def with_body(size: int) -> Write:
     id = new_id()
-    return submission(PROCESS, id=id)._replace(vault=(VaultRow(f"{id}/canonical", "2026-11-24.standard", size, os.urandom(size)),))
+    return submission(PROCESS, id=id)._replace(
+        vault=(VaultRow(f"{id}/canonical", "2026-11-24.standard", size, os.urandom(size)),)
+    )
 
 
 def queued() -> Write:
@@ -102,7 +120,11 @@ def test_what_units_do_after_each_other_is_no_finding(journal: Journal, tmp_path
     id, row = first.transfer.id, queued()
     assert row.queue is not None
     later = Write(queue=row.queue._replace(state="done", tries=2), log=(log_row(row.queue.transfer, "queued#2"),))
-    late = Write(change=TransferChange(id, "accepted", None, "dead"), log=(log_row(id, "in-doubt"),), replay=submission(PROCESS).replay)
+    late = Write(
+        change=TransferChange(id, "accepted", None, "dead"),
+        log=(log_row(id, "in-doubt"),),
+        replay=submission(PROCESS).replay,
+    )
     twice = again._replace(replay=submission(PROCESS).replay)
     units = [first, outcome(PROCESS, id), again, again, twice, late, row, later]
     assert written(journal, *units) == [

@@ -13,19 +13,20 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from gateway.audit.registered import check_registered
+from gateway.audit.verify.registered import check_registered
 from gateway.doctor import examine
 from gateway.doctor import store as doctor
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import snapshot, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from gateway.registry import keys, store
+from gateway.registry import store
+from gateway.registry.changes import keys
 from gateway.registry.registry import Registry
-from gateway.registry.revisions import REVISION, raise_revision, remember, revision
-from gateway.registry.rows import TABLES, changed, digest_of, rows
-from gateway.registry.sealing import AT_ONCE, KEY, PART, Seal, Sealed, accept, adopt, changing
-from security import entry as form
+from gateway.registry.seals.revisions import REVISION, raise_revision, remember, revision
+from gateway.registry.seals.rows import TABLES, changed, digest_of, rows
+from gateway.registry.seals.sealing import AT_ONCE, KEY, PART, Seal, Sealed, accept, adopt, changing
+from security.transparency import entry as form
 from tests import commandline
 from tests.attacks.audit import instances, registryedits
 from tests.attacks.audit.insider import BEGAN
@@ -53,8 +54,17 @@ def forge(inside: Connection) -> None:
     before, after, number, id = Sealed.read(inside), rows(inside), revision(inside), new_id()
     assert before is not None
     digest, seal = digest_of(after), "5" * 64
-    told = {"revision": number, "digest": digest, "seal": seal, "rows": changed(before.rows, after), "parts": 0, "whole": False}
-    append(inside, [LogRow(*form.freeze(form.Note(id, NOW, "registry", "command line", {"registry": cast(Any, told)})))])
+    told = {
+        "revision": number,
+        "digest": digest,
+        "seal": seal,
+        "rows": changed(before.rows, after),
+        "parts": 0,
+        "whole": False,
+    }
+    append(
+        inside, [LogRow(*form.freeze(form.Note(id, NOW, "registry", "command line", {"registry": cast(Any, told)})))]
+    )
     remember(inside, KEY, json.dumps({"revision": number, "digest": digest, "entry": id, "seal": seal, "rows": after}))
 
 
@@ -128,10 +138,15 @@ def test_what_was_edited_is_not_blessed_by_the_next_change(instance: Instance) -
     """Without a bump no running door sees it. The next command would seal it along; it refuses, and names the row."""
     with writing(instance.engine) as inside:
         registryedits.stranger_edited(inside)
-    done = commandline.lgsp("registry", "revoke", "y-te.tls-1", "--reason", "superseded", "--data", str(instance.settings.data), "--json")
+    done = commandline.lgsp(
+        "registry", "revoke", "y-te.tls-1", "--reason", "superseded", "--data", str(instance.settings.data), "--json"
+    )
     assert done.code != 0 and "registry.altered" in done.out and "system_key y-te.sign-9: added" in done.out, done
     with instance.engine.connect() as connection:
-        assert connection.scalar(select(tables.system_key.c.state).where(tables.system_key.c.key_id == "y-te.tls-1")) == "active"
+        assert (
+            connection.scalar(select(tables.system_key.c.state).where(tables.system_key.c.key_id == "y-te.tls-1"))
+            == "active"
+        )
 
 
 @pytest.mark.attack("registry: rows edited with the database alone")
@@ -155,7 +170,10 @@ def test_a_bundle_is_what_its_digest_says(instance: Instance) -> None:
 def _kept(connection: Connection) -> tuple[list[dict[str, Any]], dict[str, str]]:
     keys_of = [dict(row) for row in connection.execute(select(tables.system_key)).mappings()]
     names = (REVISION, KEY)
-    return keys_of, {name: str(connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == name))) for name in names}
+    return keys_of, {
+        name: str(connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == name)))
+        for name in names
+    }
 
 
 @pytest.mark.attack("registry: rows of the past put back")
@@ -272,7 +290,9 @@ def test_rows_are_accepted_by_somebody_who_says_why(instance: Instance) -> None:
     assert done.code == 0 and json.loads(done.out)["accepted"], done
     with snapshot(instance.engine) as connection:
         assert told_by(connection, instance) == ([], "")
-        last = connection.execute(select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "registry-accepted")).scalar_one()
+        last = connection.execute(
+            select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "registry-accepted")
+        ).scalar_one()
     facts = json.loads(bytes(last))["facts"]
     assert facts["reason"] == "checked with the agency" and row in facts["differed"]
     assert Registry(instance.engine, instance.seal).snapshot.systems
@@ -289,7 +309,10 @@ def test_a_door_takes_up_what_a_command_changed(instance: Instance, base: Path) 
 
 
 def test_many_rows_go_into_entries_of_a_bounded_size(instance: Instance) -> None:
-    many = [{"what": "grant", "id": f"G-{n}", "reason_vi": "x", "reason_en": "x", "since": NOW + n / 8} for n in range(2 * AT_ONCE + 7)]
+    many = [
+        {"what": "grant", "id": f"G-{n}", "reason_vi": "x", "reason_en": "x", "since": NOW + n / 8}
+        for n in range(2 * AT_ONCE + 7)
+    ]
     with changing(instance.engine, instance.seal) as act:
         act.connection.execute(insert(tables.notice), many)
         act.note("registry", {}, NOW)
@@ -313,15 +336,22 @@ def test_a_row_has_one_form_on_both_databases(base: Path, tmp_path: Path) -> Non
     """RFC 8785: members in order, numbers as ECMAScript writes them."""
     import hashlib
 
-    from gateway.registry.rows import _encode, digest_of_row
+    from gateway.registry.seals.rows import _encode, digest_of_row
 
-    assert digest_of_row({"b": 2.0, "a": 0.5, "c": None, "d": True}) == hashlib.sha256(b'{"a":0.5,"b":2,"c":null,"d":true}').hexdigest()
+    assert (
+        digest_of_row({"b": 2.0, "a": 0.5, "c": None, "d": True})
+        == hashlib.sha256(b'{"a":0.5,"b":2,"c":null,"d":true}').hexdigest()
+    )
     assert _encode(["ể", 'a"b']) == '["ể","a\\"b"]'
     found = []
     for kind in KINDS:
         engine = databases.migrated(kind, tmp_path)
         with engine.connect() as connection:
-            registryedits.status_edited(connection), registryedits.notice_edited(connection), registryedits.authority_edited(connection)
+            (
+                registryedits.status_edited(connection),
+                registryedits.notice_edited(connection),
+                registryedits.authority_edited(connection),
+            )
             found.append(rows(connection))
         engine.dispose()
     assert found[0] == found[1]
@@ -330,5 +360,9 @@ def test_a_row_has_one_form_on_both_databases(base: Path, tmp_path: Path) -> Non
 def test_seals_are_of_one_log_and_one_key(instance: Instance) -> None:
     own, other = instance.seal, Seal(b"x" * 32, instance.settings.origin, instance.seal.mark)
     later = Seal(b"x" * 32, f"{instance.settings.origin}/2", instance.seal.mark)
-    tags = {each.tag(1, "d", "e") for each in (own, other, later)} | {own.tag(2, "d", "e"), own.tag(1, "x", "e"), own.tag(1, "d", "x")}
+    tags = {each.tag(1, "d", "e") for each in (own, other, later)} | {
+        own.tag(2, "d", "e"),
+        own.tag(1, "x", "e"),
+        own.tag(1, "d", "x"),
+    }
     assert len(tags) == 6 and own.proves(1, "d", "e", own.tag(1, "d", "e"))

@@ -14,12 +14,12 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from contracts.base.errors import Failure
-from gateway.audit import lease as leases
-from gateway.audit.alterations import Alterations
+from gateway.audit.log import lease as leases
+from gateway.audit.log.alterations import Alterations
 from gateway.doctor import examine
-from gateway.journal import tables
 from gateway.journal.database import lock_of, migrate, open_engine, writing
-from gateway.journal.schema import described, differences, expected
+from gateway.journal.schema import tables
+from gateway.journal.schema.comparison import described, differences, expected
 from gateway.registry.registry import Registry
 from tests import commandline
 from tests.attacks.audit import instances
@@ -171,7 +171,9 @@ def test_a_running_instance_finds_it_within_the_minute(instance: Instance) -> No
                 door.refresh(connection)
             except Failure as failure:
                 assert failure.code == "journal.schema-altered"
-            rows = connection.execute(select(tables.log_pending.c.entry).where(tables.log_pending.c.phase.like("altered%"))).scalars()
+            rows = connection.execute(
+                select(tables.log_pending.c.entry).where(tables.log_pending.c.phase.like("altered%"))
+            ).scalars()
             return [json.loads(bytes(each)) for each in rows]
 
     assert minute() == [] and door.snapshot.systems
@@ -246,7 +248,9 @@ def test_of_a_newer_release_only_what_acts_by_itself_is_a_finding(kind: str, tmp
         assert differences(connection) == []
     attack(engine, kind, "three triggers")
     with engine.connect() as connection:
-        assert {each.what.split()[0] for each in differences(connection)} == {"trigger"} | ({"function"} if kind == "postgresql" else set())
+        assert {each.what.split()[0] for each in differences(connection)} == {"trigger"} | (
+            {"function"} if kind == "postgresql" else set()
+        )
     engine.dispose()
 
 

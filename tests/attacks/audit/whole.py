@@ -17,29 +17,39 @@ from sqlalchemy import Engine, select
 from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
 from contracts.base.ids import new_id
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import read_json
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.index import Indexer
-from gateway.audit.lease import Lease
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.lease import Lease
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.search.index import Indexer
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.worker import Deliverer
 from gateway.exchange.exchange import Exchange
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Face, Message, Received, Refused, Requested
-from gateway.journal import tables
+from gateway.exchange.stages import (
+    Addressed,
+    Answered,
+    Authenticated,
+    Authorised,
+    Face,
+    Message,
+    Received,
+    Refused,
+    Requested,
+)
 from gateway.journal.database import lock_of, open_engine, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
-from security.entry import keyed
+from security.transparency.entry import keyed
 from tests.commandline import lgsp
 
 
@@ -73,7 +83,13 @@ class Scripted(Forwarder):
         self.does = "answer"
 
     async def forward(
-        self, snapshot: Snapshot, provider: Any, contract: CompiledContract, operation: Any, message: Message, **more: Any
+        self,
+        snapshot: Snapshot,
+        provider: Any,
+        contract: CompiledContract,
+        operation: Any,
+        message: Message,
+        **more: Any,
     ) -> Incoming:
         out, back = f"asked {more['transfer']}".encode(), f"answered {more['transfer']}".encode()
         if self.does == "answer":
@@ -86,12 +102,19 @@ class Scripted(Forwarder):
             "silent": ("provider.timeout", Acted.MAYBE),
         }[self.does]
         raise ProviderFailure(
-            code, acted=acted, evidence_out=out, evidence_in=back if self.does == "refuse" else b"", system=provider.id, reason="x"
+            code,
+            acted=acted,
+            evidence_out=out,
+            evidence_in=back if self.does == "refuse" else b"",
+            system=provider.id,
+            reason="x",
         )
 
 
 def sample(compiled: CompiledContract, message: str) -> Message:
-    raw = next(each.canonical for each in compiled.samples if each.message == message and each.kind not in ("csv", "xlsx"))
+    raw = next(
+        each.canonical for each in compiled.samples if each.message == message and each.kind not in ("csv", "xlsx")
+    )
     return cast(Message, read_json(raw))
 
 
@@ -142,7 +165,9 @@ class Whole:
         """What is pending, some minutes later; the last checkpoint of each minute stays."""
         self.now += 60 * minutes
         key = LogKey.open(self.keyring.log_key, self.settings.origin, self.keyring.at_rest)
-        sequencer = Sequencer(self.engine, None, key, CheckpointFile(self.settings.checkpoint_file), clock=lambda: self.now)
+        sequencer = Sequencer(
+            self.engine, None, key, CheckpointFile(self.settings.checkpoint_file), clock=lambda: self.now
+        )
         sequencer.run_once(self.lease)
         while sequencer.run_once(self.lease).busy:
             pass
@@ -171,7 +196,15 @@ class Door:
     registry: Registry
 
     def call(
-        self, name: str, system: str, contract: str, operation: str, *, message: str = "", does: str = "answer", area: str = ""
+        self,
+        name: str,
+        system: str,
+        contract: str,
+        operation: str,
+        *,
+        message: str = "",
+        does: str = "answer",
+        area: str = "",
     ) -> Answered | Refused | None:
         """One call; None where the process died in the middle. What it made is remembered under `name`."""
         snapshot = self.registry.snapshot
@@ -237,5 +270,8 @@ def door(whole: Whole, process: str = "door-1") -> Iterator[Door]:
 def states(whole: Whole) -> dict[str, str]:
     """What became of the transfers; those that were refused are none."""
     with whole.engine.connect() as connection:
-        found = {str(id): str(state) for id, state in connection.execute(select(tables.transfer.c.id, tables.transfer.c.state))}
+        found = {
+            str(id): str(state)
+            for id, state in connection.execute(select(tables.transfer.c.id, tables.transfer.c.state))
+        }
     return {name: found[id] for name, id in whole.made.items() if id in found}

@@ -6,7 +6,13 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-_KEY = (("algorithm", sa.Text()), ("authority", sa.Text()), ("stated", sa.Boolean()), ("revoked", sa.Float()), ("reason", sa.Text()))
+_KEY = (
+    ("algorithm", sa.Text()),
+    ("authority", sa.Text()),
+    ("stated", sa.Boolean()),
+    ("revoked", sa.Float()),
+    ("reason", sa.Text()),
+)
 
 
 def upgrade() -> None:

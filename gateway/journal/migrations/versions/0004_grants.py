@@ -67,7 +67,11 @@ def downgrade() -> None:
 
 
 def _canonical(old: dict[str, Any]) -> str:
-    made = {name: value for name, value in old.items() if name not in ("approved_by", "denies", "state") and value is not None}
+    made = {
+        name: value
+        for name, value in old.items()
+        if name not in ("approved_by", "denies", "state") and value is not None
+    }
     for name in ("valid_from", "valid_until"):
         made[name] = datetime.fromtimestamp(old[name], UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     if old.get("denies"):

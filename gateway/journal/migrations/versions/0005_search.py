@@ -17,7 +17,10 @@ def upgrade() -> None:
     op.create_table(
         "log_index",
         sa.Column("idx", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
-        *[sa.Column(name, sa.BigInteger() if name in WIDE else sa.Integer(), nullable=name not in ALWAYS) for name in COLUMNS],
+        *[
+            sa.Column(name, sa.BigInteger() if name in WIDE else sa.Integer(), nullable=name not in ALWAYS)
+            for name in COLUMNS
+        ],
     )
     for name in COLUMNS:
         op.create_index(f"log_index_{name}", "log_index", [name, "idx"])

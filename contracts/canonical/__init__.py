@@ -1,0 +1,1 @@
+"""The canonical model: types, the profile of JSON Schema, validation."""

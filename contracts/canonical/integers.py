@@ -1,0 +1,32 @@
+"""Whole numbers in canonical JSON: JSON Schema calls `1.0` an integer, XML does not; so it is found and refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from contracts.canonical.model import Scalar, Type
+from contracts.canonical.walk import Visit, compile_walk, place
+from contracts.mapping.plan import Index, Problems
+
+
+def compile_integers(struct: Type) -> Callable[[Any, Problems], None] | None:
+    """Finds what JSON Schema calls an integer and XML does not (`1.0`); None for a message without integers."""
+    return compile_walk(struct, _of)
+
+
+def _of(scalar: Scalar) -> Visit | None:
+    return _integer if scalar.kind == "integer" else None
+
+
+def _integer(value: Any, problems: Problems, before: str, template: str, index: Index) -> None:
+    if type(value) is Decimal:
+        path = place(before, template, index)
+        problems.add(
+            path,
+            path,
+            "number with a point or an exponent",
+            "type",
+            "a whole number, without quotes and without a point",
+        )

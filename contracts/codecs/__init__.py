@@ -1,0 +1,1 @@
+"""Codecs between the formats of component systems and canonical values."""

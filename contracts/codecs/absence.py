@@ -1,0 +1,114 @@
+"""Why a whole object or list is not there, in a format that has words for it: read and written in place of the group.
+
+A row names the group and its words, as `{canonical: responsible, here: canBo, absent: {unknown: null}}`. Null is null in JSON and xsi:nil
+in XML. Invariant: a group is there, or a reason stands for it, never both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from contracts.codecs.xmlleaf import NIL, Read
+from contracts.codecs.xmlproblems import Element, XmlProblems
+from contracts.mapping.frames import getter, setter
+from contracts.mapping.plan import Index, Leaf, Problems, filled
+from contracts.wire.xmltext import escape_text
+
+_BESIDE: Final = "the reason alone, or what it is the reason for"
+
+
+def _put(leaf: Leaf) -> Callable[[Any, str, Index, Problems, str], None]:
+    keys = leaf.keys or ()
+    put, get = setter(keys), getter(keys)
+
+    def write(into: Any, reason: str, index: Index, problems: Problems, where: str) -> None:
+        if get(into) is not None:
+            problems.add(
+                where, filled(leaf.canonical, index, 0), "a reason for absence beside a value", "repeated", _BESIDE
+            )
+        else:
+            put(into, {"absent": reason})
+
+    return write
+
+
+def _stands(leaf: Leaf) -> Callable[[Any], bool]:
+    get = getter(leaf.keys or ())
+
+    def stands(into: Any) -> bool:
+        found = get(into)
+        return isinstance(found, dict) and "absent" in found
+
+    return stands
+
+
+def json_reader(
+    leaf: Leaf, inner: Callable[[Any, Any, Index, Problems], None]
+) -> Callable[[Any, Any, Index, Problems], None]:
+    words, put, here = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), leaf.here
+
+    def read(found: Any, into: Any, index: Index, problems: Problems) -> None:
+        if (found is None or found.__class__ is str) and found in words:
+            put(into, words[found], index, problems, filled(here, index, 0))
+        else:
+            inner(found, into, index, problems)
+
+    return read
+
+
+def json_writer(
+    leaf: Leaf, key: str, literal: Callable[[Any], str], inner: Callable[[Any], str]
+) -> Callable[[Any], str]:
+    get, tokens = getter(leaf.keys or ()), leaf.tokens
+
+    def write(value: Any) -> str:
+        found = get(value)
+        reason = str(found.get("absent")) if isinstance(found, dict) else ""
+        return key + literal(tokens[reason]) if reason in tokens else inner(value)
+
+    return write
+
+
+def xml_reader(leaf: Leaf, inner: Read) -> Read:
+    words, put, stands = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), _stands(leaf)
+
+    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        word: str | None = element.text
+        said = not len(element) and word is not None and not element.attrib and word in words
+        if (
+            None in words
+            and element.get(NIL) in ("true", "1")
+            and len(element.attrib) == 1
+            and not len(element)
+            and not word
+        ):
+            said, word = True, None
+        if said:
+            put(into, words[word], index, problems, problems.path(element))
+        elif stands(into):
+            problems.add(
+                problems.path(element),
+                filled(leaf.canonical, index, 0),
+                "a value beside its reason for absence",
+                "repeated",
+                _BESIDE,
+            )
+        else:
+            inner(element, into, index, problems)
+
+    return read
+
+
+def xml_writer(leaf: Leaf, head: str, nil_head: str, tail: str, inner: Callable[[Any], str]) -> Callable[[Any], str]:
+    get, tokens = getter(leaf.keys or ()), leaf.tokens
+
+    def write(value: Any) -> str:
+        found = get(value)
+        reason = str(found.get("absent")) if isinstance(found, dict) else ""
+        if reason not in tokens:
+            return inner(value)
+        word = tokens[reason]
+        return f'{nil_head} xsi:nil="true">{tail}' if word is None else f"{head}>{escape_text(word)}{tail}"
+
+    return write

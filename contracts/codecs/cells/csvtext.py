@@ -1,0 +1,107 @@
+"""CSV as RFC 4180 has it, with the delimiter and the encoding that the table declares.
+
+Written for people who will open the file in a spreadsheet: a text that a spreadsheet would run as a formula gets an apostrophe before it, and
+loses it again when it is read. Windows-1258 writes Vietnamese tone marks as characters of their own; read and written text is NFC.
+Invariant: read(write(rows)) = rows, line breaks, quotes and delimiters inside cells included.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from contracts.base.composing import form_c
+from contracts.mapping.grid import MAX_COLUMNS, MAX_ROWS, Layout, Row, Rows, Unreadable
+
+ENCODINGS: Final = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1258")
+MAX_LINE: Final = 1_000_000  # characters
+DELIMITERS: Final = (",", ";", "\t", "|")
+_BOMS: Final = {"utf-8": b"\xef\xbb\xbf", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
+_RUNS: Final = re.compile("'*[=+\\-@\t\r]")
+_HARMLESS: Final = re.compile(r"[+-][0-9 .,]*")  # a telephone number, a negative number: nothing to run
+
+
+def decode(raw: bytes, encoding: str) -> str:
+    if encoding == "utf-16":
+        encoding = next((name for name in ("utf-16-le", "utf-16-be") if raw.startswith(_BOMS[name])), "")
+        if not encoding:
+            raise Unreadable(
+                "UTF-16 without a byte order mark", "a byte order mark, or encoding: utf-16-le or utf-16-be"
+            )
+    raw = raw.removeprefix(_BOMS.get(encoding, b""))
+    try:
+        text = raw.decode("cp1258" if encoding == "windows-1258" else encoding)
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise Unreadable(f"bytes that are not {encoding}", f"text in {encoding}", line) from None
+    return form_c(text) if encoding == "windows-1258" else text
+
+
+def encode(text: str, encoding: str) -> bytes:
+    """UnicodeEncodeError where the encoding lacks a character."""
+    if encoding == "windows-1258":
+        return "".join(_toned(each) for each in form_c(text)).encode("cp1258")
+    return text.encode(encoding)
+
+
+def _toned(character: str) -> str:
+    """A character as windows-1258 has it: itself, or the letter and then its tone mark."""
+    try:
+        character.encode("cp1258")
+        return character
+    except UnicodeEncodeError:
+        marks = unicodedata.normalize("NFD", character)
+        tone = next((mark for mark in marks if mark in "\u0300\u0301\u0303\u0309\u0323"), "")
+        return unicodedata.normalize("NFC", marks.replace(tone, "", 1)) + tone if tone else character
+
+
+def read(raw: bytes, layout: Layout) -> Rows:
+    """The records from the header on; those before it are read over. `Unreadable` for what is no CSV."""
+    text = decode(raw, layout.encoding)
+    records = csv.reader(_lines(text), delimiter=layout.delimiter, strict=True)
+    line, count = 1, 0
+    try:
+        for record in records:
+            count += 1
+            if count > MAX_ROWS:
+                raise Unreadable("too many rows", f"at most {MAX_ROWS} rows, the empty ones too", line)
+            if len(record) > MAX_COLUMNS:
+                raise Unreadable(f"{len(record)} cells", f"at most {MAX_COLUMNS} cells a line", line)
+            if count >= layout.header_row:
+                yield Row(line, record)
+            line = records.line_num + 1
+    except csv.Error as error:
+        raise Unreadable(f"no CSV: {error}", "quotes that are closed, and doubled inside a cell", line) from None
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text with their ends; `Unreadable` for one that is too long to be one record: the reader would keep each of its cells."""
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):
+        if len(line) > MAX_LINE:
+            raise Unreadable("a line that is too long", f"at most {MAX_LINE} characters a line", number)
+        yield line
+
+
+def write(rows: Iterable[Sequence[str]], layout: Layout) -> bytes:
+    """Lines end with CR LF. UTF-8 and UTF-16 begin with a byte order mark: without it Excel takes UTF-8 for the machine's own code page."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=layout.delimiter, lineterminator="\r\n")
+    for _ in range(layout.header_row - 1):
+        out.write("\r\n")
+    for row in rows:
+        writer.writerow(row)
+    encoding = "utf-16-le" if layout.encoding == "utf-16" else layout.encoding
+    return _BOMS.get(encoding, b"") + encode(out.getvalue(), encoding)
+
+
+def guarded(text: str) -> str:
+    """The text as a cell that no spreadsheet runs (CWE-1236)."""
+    return "'" + text if _RUNS.match(text) is not None and _HARMLESS.fullmatch(text) is None else text
+
+
+def unguarded(text: str) -> str:
+    return text[1:] if text.startswith("'") and guarded(text[1:]) == text else text

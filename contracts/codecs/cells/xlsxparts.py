@@ -1,0 +1,134 @@
+"""The parts of an XLSX workbook (ECMA-376 parts 1 and 2), opened as what they are: a zip of XML from a stranger.
+
+Refused: macros, links to other workbooks, encryption, a DOCTYPE in any part, parts packed by another method than the standard allows, and more of
+anything than the bounds here. Each bound is checked before what it bounds is kept.
+Invariant: what the reading of a workbook costs is bounded by `Budget`, whatever the file claims of itself.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+from lxml import etree
+
+from contracts.mapping.grid import Unreadable
+
+MAX_PARTS: Final = 1_000
+MAX_UNPACKED: Final = 200_000_000  # bytes that all parts that are read may unpack to
+MAX_TAGS: Final = 12_000_000  # tags in all of them
+MAX_UNSEEN: Final = (
+    10_000_000  # bytes of a part between two elements that are looked at: what may become a tree at once
+)
+MAX_NAME: Final = 1_000  # characters of a name, an id, or a target
+MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
+NO_XLSX: Final = "an XLSX workbook"
+_ENTRY: Final = b"PK\x01\x02"  # of the central directory (APPNOTE.TXT 4.3.12)
+# What zipfile raises for damaged archives, beside its own error.
+_DAMAGED: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+def open_book(raw: bytes) -> zipfile.ZipFile:
+    """The archive, its directory checked. `Unreadable` for what is none, or holds what is refused."""
+    if raw.count(_ENTRY) > MAX_PARTS:  # before the directory is read: each entry costs far more than its bytes
+        raise Unreadable("too many parts, or one twice", NO_XLSX)
+    try:
+        book = zipfile.ZipFile(io.BytesIO(raw))
+    except _DAMAGED:
+        raise Unreadable("no zip archive", NO_XLSX) from None
+    _check_parts(book)
+    return book
+
+
+def _check_parts(book: zipfile.ZipFile) -> None:
+    parts = book.infolist()
+    if len(parts) > MAX_PARTS or len({part.filename.lower() for part in parts}) < len(parts):
+        raise Unreadable("too many parts, or one twice", NO_XLSX)
+    for part in parts:
+        name = part.filename.lower()
+        if "vbaproject" in name or "/externallinks/" in name:
+            raise Unreadable("macros, or links to other workbooks", "a workbook of plain values, saved as .xlsx")
+        if part.flag_bits & 1:
+            raise Unreadable("an encrypted workbook", "a workbook without a password")
+        if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise Unreadable("a part that is packed in another way than by deflate", NO_XLSX)
+
+
+class Budget:
+    """What the reading of one workbook may still unpack."""
+
+    def __init__(self) -> None:
+        self._bytes, self._tags = MAX_UNPACKED, MAX_TAGS
+
+    def spend(self, data: bytes) -> None:
+        self._bytes -= len(data)
+        self._tags -= data.count(b"<")
+        if self._bytes < 0:
+            raise Unreadable("a part that unpacks to too much", f"parts of at most {MAX_UNPACKED} bytes together")
+        if self._tags < 0:
+            raise Unreadable("too many tags", f"at most {MAX_TAGS} tags")
+
+
+class _Bounded(io.RawIOBase):
+    """A part of the zip that may not unpack to more than is allowed, whatever size it claims. `seen()` after each element."""
+
+    def __init__(self, inner: Any, budget: Budget) -> None:
+        self._inner, self._budget, self._unseen = inner, budget, 0
+
+    def seen(self) -> None:
+        self._unseen = 0
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            data: bytes = self._inner.read(65_536 if size < 0 else size)
+        except _DAMAGED:
+            raise Unreadable("a damaged part", NO_XLSX) from None
+        self._unseen += len(data)
+        if self._unseen > MAX_UNSEEN:
+            raise Unreadable("a part that unpacks to too much", f"parts of at most {MAX_UNPACKED} bytes together")
+        self._budget.spend(data)
+        return data
+
+
+def elements(book: zipfile.ZipFile, part: str, budget: Budget, *tags: str) -> Iterator[tuple[str, Any]]:
+    """(local name, element) of each element of these names as it ends; emptied after use."""
+    try:
+        inner = book.open(part)
+    except (KeyError, *_DAMAGED):
+        raise Unreadable(f"no part {part[:80]}", NO_XLSX) from None
+    wanted = [space + tag for tag in tags for space in (MAIN, STRICT)] if tags else None
+    with inner:
+        bounded = _Bounded(inner, budget)
+        try:
+            found = etree.iterparse(
+                bounded, events=("end",), tag=wanted, resolve_entities=False, no_network=True, load_dtd=False,
+                remove_comments=True, remove_pis=True, huge_tree=False,
+            )  # fmt: skip
+            checked = False
+            for _, element in found:
+                if not checked and element.getroottree().docinfo.doctype:
+                    raise Unreadable("a DOCTYPE", "XML without one")
+                checked = True
+                bounded.seen()
+                # QName raises for a broken namespace, which the parser tells only at the end
+                yield element.tag.rpartition("}")[2], element
+                element.clear()
+                while element.getprevious() is not None:
+                    del element.getparent()[0]
+        except etree.XMLSyntaxError:
+            raise Unreadable(f"the part {part[:80]} is no XML", NO_XLSX) from None

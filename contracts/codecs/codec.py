@@ -1,0 +1,384 @@
+"""One format of one contract: bytes to canonical values and back, compiled once.
+
+Every reader validates: what it returns keeps to the canonical schema, or it raises Theirs("message.invalid") with all findings (up
+to 20) in the paths of both formats. A message that the format does not map is exchanged in canonical form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+from lxml import etree
+
+from contracts import failures as _failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Finding, Theirs
+from contracts.canonical.integers import compile_integers
+from contracts.canonical.model import Contract, Operation, RestCall, Scalar, Struct
+from contracts.canonical.validate import Validator
+from contracts.canonical.validity import InForce, day_at, explained
+from contracts.codecs import jsonread, xmlread, xmlwrite
+from contracts.codecs.xml_fast_path import Usual, compile_usual
+from contracts.codecs.xmlproblems import XmlProblems
+from contracts.mapping import value_formats
+from contracts.mapping.frames import getter, setter
+from contracts.mapping.plan import MAX_FINDINGS, Enough, NotExpressible, Plan, Problems, canonical_plan, filled, kind_of
+from contracts.proof.normal import compile_normal
+from contracts.wire.composed import composed
+from contracts.wire.jsontext import read_json
+from contracts.wire.query import guess, parse_query, query_text
+from contracts.wire.soap import parse_xml
+
+Value = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Json:
+    read: Callable[[bytes, str | None], tuple[Any, Problems]]
+    write: Callable[[Any], str]
+    here: Callable[[str, Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Xml:
+    usual: Usual | None
+    read: Callable[[Any, Any, Any, Any], None]
+    write: Callable[[Any, str], str]
+    here: Mapping[str, str]
+    canonical: bool
+    roots: frozenset[str]
+    root: str
+    prefixes: Mapping[str, str]
+
+
+class Codec:
+    """The readers and writers of one format. Made by `contracts.compiled.contract`, immutable afterwards."""
+
+    def __init__(
+        self,
+        name: str,
+        media: Literal["json", "xml", "csv", "xlsx"],
+        contract: Contract,
+        validators: Mapping[str, Validator],
+        plans: Mapping[str, Plan],
+        calls: Mapping[str, RestCall],
+        actions: Mapping[str, str],
+        in_force: Mapping[str, InForce | None],
+    ) -> None:
+        self.name = name
+        self.media = media
+        self.plans = dict(plans)
+        self.mapped = frozenset(plans)
+        self.speaks: frozenset[str] = frozenset({"json", "xml"}) if name == "canonical" else frozenset({media})
+        self._contract = contract
+        self._validators = validators
+        self._in_force = in_force
+        self._json: dict[str, _Json] = {}
+        self._xml: dict[str, _Xml] = {}
+        self.rest: Mapping[str, RestCall] = {
+            op.name: calls.get(op.name, RestCall(op.method, op.path)) for op in contract.operations.values()
+        }
+        self._actions = {op: actions.get(op, f"{contract.namespace}:{op}") for op in contract.operations}
+        for message, validator in validators.items():
+            self._compile(message, validator.struct, plans.get(message))
+        self.soap_roots = self._roots(lambda op: op.request, "")
+        self.soap_answer_roots = self._roots(lambda op: op.answer, "Response")
+
+    @property
+    def contract(self) -> Contract:
+        """The version that it was compiled from; of a pinned one the older."""
+        return self._contract
+
+    # --- how it is called -------------------------------------------------------------------------------------------------
+
+    def soap_action(self, operation: str) -> str:
+        return self._actions[operation]
+
+    def answer_wrapper(self, operation: str) -> str | None:
+        """Local name of the root of an answer in SOAP; None where the format has a root of its own."""
+        return None if self._contract.operations[operation].answer in self.mapped else f"{operation}Response"
+
+    def _roots(self, message_of: Callable[[Operation], str], suffix: str) -> Mapping[str, tuple[str, str]]:
+        """`{ns}local` of what may stand in a Body -> operation and message; of operations with one root, the first."""
+        roots: dict[str, tuple[str, str]] = {}
+        for op in self._contract.operations.values():
+            message = message_of(op)
+            if message in self.mapped:
+                if self.media == "xml":
+                    roots.setdefault(self.plans[message].root.name, (op.name, message))
+            else:
+                roots[f"{{{self._contract.namespace}}}{op.name}{suffix}"] = (op.name, message)
+        return roots
+
+    # --- compiling --------------------------------------------------------------------------------------------------------
+
+    def _compile(self, message: str, struct: Struct, plan: Plan | None) -> None:
+        if plan is None:
+            self._json[message] = _canonical_json(struct, message)
+            self._xml[message] = self._canonical_xml(struct, message)
+        elif plan.media == "json":
+            reader, here = jsonread.compile_reader(plan), plan.here_of()
+
+            def read(raw: bytes, day: str | None) -> tuple[Any, Problems]:
+                into: Value = {}
+                problems = Problems(at=day)
+                try:
+                    reader(read_json(raw), into, None, problems)
+                except Enough:
+                    pass
+                return into, problems
+
+            self._json[message] = _Json(
+                read, jsonread.compile_writer(plan), lambda at, index: filled(here.get(at, ""), index, 0)
+            )
+        else:
+            prefixes = {uri: prefix for prefix, uri in plan.namespaces.items()}
+            self._xml[message] = _Xml(
+                compile_usual(plan),
+                xmlread.compile_reader(plan),
+                xmlwrite.compile_writer(plan),
+                plan.here_of(),
+                False,
+                frozenset({plan.root.name}),
+                plan.root.name.rpartition("}")[2],
+                prefixes,
+            )
+
+    def _canonical_xml(self, struct: Struct, message: str) -> _Xml:
+        space = self._contract.namespace
+        plan = canonical_plan(struct, "xml", message, space)
+        roots = {f"{{{space}}}{message}"}
+        for op in self._contract.operations.values():
+            if op.request == message:
+                roots.add(f"{{{space}}}{op.name}")
+            if op.answer == message:
+                roots.add(f"{{{space}}}{op.name}Response")
+        return _Xml(
+            compile_usual(plan),
+            xmlread.compile_reader(plan),
+            xmlwrite.compile_writer(plan),
+            plan.here_of(),
+            True,
+            frozenset(roots),
+            message,
+            {},
+        )
+
+    # --- reading ----------------------------------------------------------------------------------------------------------
+
+    def read_json(self, message: str, raw: bytes, at: float | None = None) -> Value:
+        """`at`, here and below, is when the message was received, in Unix time: codes are to be in force then."""
+        codec = self._json.get(message)
+        if codec is None:
+            raise self._wrong_media("JSON", message)
+        day = None if at is None else day_at(at)
+        value, problems = codec.read(raw, day)
+        if problems.findings or not self._validators[message].is_valid(value):
+            raise self._invalid(message, value, problems, codec.here)
+        check = self._in_force[message]
+        if check is not None and (ended := check(value, day)):
+            raise self._failure("message.invalid", message, explained(ended, codec.here))
+        return value  # type: ignore[no-any-return]
+
+    def read_xml(self, message: str, element: etree._Element, at: float | None = None) -> Value:
+        codec = self._xml.get(message)
+        if codec is None:
+            raise self._wrong_media("XML", message)
+        tag = element.tag
+        if tag not in codec.roots:
+            raise Theirs("message.wrong-root", got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))
+        element, day = composed(element), None if at is None else day_at(at)
+        check, valid = self._in_force[message], self._validators[message].is_valid
+        if codec.usual is not None:
+            quick: Value | None = codec.usual.element(element)
+            if quick is not None and valid(quick) and (check is None or not check(quick, day)):
+                return quick
+        into: Value = {}
+        problems = XmlProblems(element, codec.prefixes)
+        problems.at = day
+        try:
+            codec.read(element, into, None, problems)
+        except Enough:
+            pass
+        if problems.findings or not valid(into):
+            raise self._invalid(message, into, problems, _here_in_xml(codec, problems.name(tag)))
+        if check is not None and (ended := check(into, day)):
+            raise self._failure("message.invalid", message, explained(ended, _here_in_xml(codec, problems.name(tag))))
+        return into
+
+    def read_canonical_xml(self, message: str, raw: bytes) -> Value | None:
+        """The message in bytes that are their own exclusive C14N and hold nothing unusual; None for all others, which `read_xml` is to look at."""
+        codec = self._xml.get(message)
+        if codec is None or codec.usual is None or self._in_force[message] is not None:
+            return None
+        try:
+            found = codec.usual.text(raw.decode("utf-8"))
+        except UnicodeDecodeError:
+            return None
+        if found is None or found[0] not in codec.roots or not self._validators[message].is_valid(found[1]):
+            return None
+        return found[1]  # type: ignore[no-any-return]
+
+    def read_query(self, message: str, query: str, at: float | None = None) -> Value:
+        """The query string of a GET operation: each parameter once, named as the format's top-level fields."""
+        given = parse_query(query)
+        struct, plan = self._validators[message].struct, self.plans.get(message)
+        day = None if at is None else day_at(at)
+        problems = Problems(at=day)
+        into: Value = {}
+        if plan is not None and plan.media == "json":
+            raw = {name: guess(text, plan, name) for name, text in given.items()}
+            try:
+                jsonread.compile_reader(plan)(raw, into, None, problems)
+            except Enough:
+                pass
+            here: Callable[[str, Any], str] = self._json[message].here
+        else:
+            here = lambda at, index: filled(at, index, 0)  # noqa: E731
+            for name, text in given.items():
+                field = struct.field(name)
+                if problems.full:
+                    break
+                if field is None or not isinstance(field.type, Scalar):
+                    shown = ", ".join(each.name for each in struct.fields)
+                    problems.add(
+                        name[:60], "", "a parameter that the operation does not have", "unknown", f"one of {shown}"
+                    )
+                    continue
+                form = value_formats.scalar_form(field.type, "xml", strict=True)
+                try:
+                    into[name] = text if form.read is None else form.read(text)
+                except value_formats.Bad as bad:
+                    problems.add(name, name, kind_of(text), bad.rule, bad.expected)
+        if problems.findings or not self._validators[message].is_valid(into):
+            raise self._invalid(message, into, problems, here)
+        check = self._in_force[message]
+        if check is not None and (ended := check(into, day)):
+            raise self._failure("message.invalid", message, explained(ended, here))
+        return into
+
+    def _invalid(self, message: str, value: Any, problems: Problems, here: Callable[[str, Any], str]) -> Theirs:
+        found = list(problems.findings)
+        if not problems.full:  # else what the schema says too would be cut off, after costing much
+            found += self._validators[message].findings(value, here, problems.canonical)
+        return self._failure("message.invalid", message, found[:MAX_FINDINGS])
+
+    def _failure(self, code: str, message: str, findings: Sequence[Finding]) -> Theirs:
+        return Theirs(
+            code,
+            findings=findings,
+            message=message,
+            contract=self._contract.name,
+            format=self.name,
+            count=len(findings),
+        )
+
+    def _wrong_media(self, got: str, message: str) -> Theirs:
+        return Theirs(
+            "message.wrong-media",
+            format=self.name,
+            contract=self._contract.name,
+            expected=self.media.upper(),
+            got=got,
+            message=message,
+        )
+
+    # --- writing ----------------------------------------------------------------------------------------------------------
+
+    def write_json(self, message: str, value: Value) -> bytes:
+        codec = self._json.get(message)
+        if codec is None:
+            raise self._wrong_media("JSON", message)
+        try:
+            return codec.write(value).encode("utf-8")
+        except NotExpressible as error:
+            raise self._failure("message.not-expressible", message, [error.finding]) from None
+
+    def write_xml(self, message: str, value: Value, wrapper: str | None = None) -> bytes:
+        """Bytes that are their own exclusive C14N. `wrapper` names the canonical root; a format's own root stays."""
+        codec = self._xml.get(message)
+        if codec is None:
+            raise self._wrong_media("XML", message)
+        try:
+            return codec.write(value, wrapper if wrapper is not None and codec.canonical else codec.root).encode(
+                "utf-8"
+            )
+        except NotExpressible as error:
+            raise self._failure("message.not-expressible", message, [error.finding]) from None
+
+    def write_query(self, message: str, value: Value) -> str:
+        """A query string for a provider that is asked by GET."""
+        plan = self.plans.get(message)
+        given = value if plan is None else read_json(self.write_json(message, value))
+        for name, item in given.items():
+            if isinstance(item, (dict, list)):
+                raise self._failure(
+                    "message.not-expressible",
+                    message,
+                    [Finding(name, name, kind_of(item), "type", "a single value in a query")],
+                )
+        return "&".join(f"{quote(name, safe='')}={quote(query_text(item), safe='')}" for name, item in given.items())
+
+    def normal(self, message: str, value: Value) -> Value:
+        """What `value` becomes on the way through this format and back: itself, but for the losses that the table lists."""
+        plan = self.plans.get(message)
+        if plan is None:
+            return value
+        kept = compile_normal(plan)(value)
+        if plan.derived:
+            # What an expression makes is a function of what is written: the law is about the rest.
+            back = self.read(message, self.write(message, value))
+            for each in plan.derived:
+                found = getter(each.keys)(back)
+                if found is not None:
+                    setter(each.keys)(kept, found)
+        return kept
+
+    # --- either, by the medium ------------------------------------------------------------------------------------------
+
+    def write(self, message: str, value: Value, media: str | None = None) -> bytes:
+        """The message in the format's own medium, or in another that it speaks."""
+        return self.write_xml(message, value) if (media or self.media) == "xml" else self.write_json(message, value)
+
+    def read(self, message: str, raw: bytes, media: str | None = None, at: float | None = None) -> Value:
+        return (
+            self.read_xml(message, parse_xml(raw), at)
+            if (media or self.media) == "xml"
+            else self.read_json(message, raw, at)
+        )
+
+    def losses(self, message: str) -> list[str]:
+        plan = self.plans.get(message)
+        return [] if plan is None else list(plan.losses)
+
+
+def _here_in_xml(codec: _Xml, root: str) -> Callable[[str, Any], str]:
+    def here(path: str, index: Any) -> str:
+        known = codec.here.get(path)
+        if known is None:
+            return ""
+        return filled(f"{root}/{known}" if codec.canonical else known, index, 1)
+
+    return here
+
+
+def _canonical_json(struct: Struct, message: str) -> _Json:
+    integers = compile_integers(struct)
+
+    def read(raw: bytes, day: str | None) -> tuple[Any, Problems]:
+        value = read_json(raw)
+        problems = Problems()
+        if integers is not None:
+            try:
+                integers(value, problems)
+            except Enough:
+                pass
+        return value, problems
+
+    return _Json(
+        read,
+        jsonread.compile_writer(canonical_plan(struct, "json", message, "")),
+        lambda at, index: filled(at, index, 0),
+    )

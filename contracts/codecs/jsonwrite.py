@@ -1,0 +1,230 @@
+"""Plans compiled into writers of JSON: closures over canonical values, fields in the order of the plan, nothing interpreted per message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from json.encoder import encode_basestring
+from typing import Any
+
+from contracts.codecs.absence import json_writer
+from contracts.mapping.frames import (
+    carrying,
+    constant_checks,
+    getter,
+    key_writer,
+    raw_getter,
+    raw_writer,
+    shown,
+)
+from contracts.mapping.plan import Leaf, Node, NotExpressible, Plan, kind_of
+
+Write = Callable[[Any], str]
+Memo = dict[int, list[Write]]  # what types that lead back to themselves are written by
+
+
+def compile_writer(plan: Plan) -> Write:
+    inner = _members(plan.root, {})
+    return carrying(lambda value: "{" + inner(value) + "}", plan)
+
+
+def _members(node: Node, memo: Memo) -> Write:
+    """The members of an object. Of a type that leads back to itself they are compiled once."""
+    source = node if node.again is None else node.again
+    if not source.led_to:
+        return _content(source, memo)
+    if id(source) in memo:
+        cell = memo[id(source)]
+        return lambda value: cell[0](value)
+    cell = memo[id(source)] = []
+    cell.append(_content(source, memo))
+    return cell[0]
+
+
+def _branches(told_by: str, branches: list[tuple[tuple[str, ...], Node]], memo: Memo) -> Write:
+    """Of a choice, the members of the branch that the discriminator names."""
+    writers = {value: writer for values, branch in branches for writer in [_members(branch, memo)] for value in values}
+
+    def write(value: Any) -> str:
+        writer = writers.get(value.get(told_by))
+        return "" if writer is None else writer(value)
+
+    return write
+
+
+def _content(node: Node, memo: Memo) -> Write:
+    if node.choice is not None:
+        return _branches(*node.choice, memo)
+    taken = {child.name for child in node.children if child.entry is None}
+    writers = [
+        *constant_checks(node),
+        *(_member(child, taken, memo) for child in node.children if child.kind != "ignore"),
+    ]
+    return lambda value: ",".join([text for writer in writers if (text := writer(value))])
+
+
+def _member(node: Node, taken: set[str], memo: Memo) -> Write:
+    if node.entry is not None:
+        return _members_by_name(node, node.entry, taken, memo)
+    key = encode_basestring(node.name) + ":"
+    written = _member_of(node, key, memo)
+    return written if node.absent is None else json_writer(node.absent, key, _literal, written)
+
+
+def _member_of(node: Node, key: str, memo: Memo) -> Write:
+    if node.kind == "many":
+        return _members_of_list(node, key, memo)
+    if node.kind == "one":
+        return _one(node, key, memo)
+    if node.text is not None:
+        return _written_leaf(node.text, key)
+    inner = _members(node, memo)
+    bound = any(leaf.keys is not None for leaf in node.placed())
+    constant = any(leaf.keys is None for leaf in node.placed())
+    if not bound:
+        return lambda value: f"{key}{{{inner(value)}}}"
+    present = _presence(node) if constant else None
+
+    def write(value: Any) -> str:
+        if present is not None and not present(value):
+            return ""
+        text = inner(value)
+        return f"{key}{{{text}}}" if text else ""
+
+    return write
+
+
+def _presence(node: Node) -> Callable[[Any], bool]:
+    lists = [getter(child.keys) for child in node.children if child.kind == "many"]
+    leaves = [child.text for child in node.children if child.kind == "plain" and child.text is not None]
+    getters = [*lists, *(raw_getter(leaf) for leaf in leaves if leaf.keys is not None)]
+    getters += [getter(child.absent.keys or ()) for child in node.children if child.absent is not None]
+    inner = [_presence(child) for child in node.children if child.kind == "plain" and child.text is None]
+    return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
+
+
+def _members_of_list(node: Node, key: str, memo: Memo) -> Write:
+    get = getter(node.keys)
+    item = _item(node, memo)
+    nil, always = node.nil, not node.skip_empty
+
+    def write(value: Any) -> str:
+        items = get(value)
+        if items is None:
+            return ""
+        if isinstance(items, dict):
+            return f'{key}{{"absent":"{items["absent"]}"}}' if nil else ""
+        if not items and not always:
+            return ""
+        return key + "[" + ",".join([item(each) for each in items]) + "]"
+
+    return write
+
+
+def _members_by_name(node: Node, name: Leaf, taken: set[str], memo: Memo) -> Write:
+    get, item, key_of = getter(node.keys), _item(node, memo), key_writer(name, taken, None)
+
+    def write(value: Any) -> str:
+        made: dict[str, str] = {}
+        for each in get(value) or ():
+            key = key_of(each)
+            if key in made:
+                raise NotExpressible(
+                    name.here, name.canonical, kind_of(key), "repeated", "each name once: they are members of an object"
+                )
+            made[key] = f"{encode_basestring(key)}:{item(each)}"
+        return ",".join(made.values())
+
+    return write
+
+
+def _item(node: Node, memo: Memo) -> Write:
+    if node.text is None:
+        inner = _members(node, memo)
+        return lambda value: "{" + inner(value) + "}"
+    text = _scalar(node.text)
+    if not node.text.keys or node.text.special is not None:
+        return text
+    of = getter(node.text.keys)
+    return lambda value: text(of(value))
+
+
+def _one(node: Node, key: str, memo: Memo) -> Write:
+    name, nil, inner = node.keys[0], node.nil, _members(node, memo)
+
+    def write(value: Any) -> str:
+        found = value.get(name)
+        if found is None:
+            return ""
+        if nil and "absent" in found:
+            return f'{key}{{"absent":"{found["absent"]}"}}'
+        return f"{key}{{{inner(found)}}}"
+
+    return write
+
+
+def _written_leaf(leaf: Leaf, key: str) -> Write:
+    if leaf.special is not None:
+        give = leaf.special.give
+
+        def write_special(value: Any) -> str:
+            raw = give(value)
+            return "" if raw is None else key + _literal(raw)
+
+        return write_special
+    if leaf.keys is None:
+        fixed = key + _literal(leaf.constant)
+        return lambda value: fixed
+    text = _scalar(leaf)
+    if leaf.nil:
+        name = leaf.keys[0]
+
+        def write_nil(value: Any) -> str:
+            found = value.get(name)
+            if found is None:
+                return ""
+            if found.__class__ is dict:
+                return f'{key}{{"absent":"{found["absent"]}"}}'
+            return key + text(found)
+
+        return write_nil
+    if len(leaf.keys) == 1 and not leaf.tokens:
+        only = leaf.keys[0]
+
+        def write_only(value: Any) -> str:
+            found = value.get(only)
+            return "" if found is None or found.__class__ is dict else key + text(found)
+
+        return write_only
+    find = shown(leaf)
+
+    def write(value: Any) -> str:
+        found = find(value)
+        return "" if found is None else key + text(found)
+
+    return write
+
+
+def _scalar(leaf: Leaf) -> Write:
+    if leaf.special is not None:
+        give = leaf.special.give
+        return lambda value: _literal(give(value))
+    raw = raw_writer(leaf)
+    if raw is None:
+        kind = leaf.scalar.kind if leaf.scalar is not None else "string"
+        return encode_basestring if kind == "string" else _literal
+    return lambda value: _literal(raw(value))
+
+
+def _literal(value: Any) -> str:
+    if value.__class__ is str:
+        return encode_basestring(value)
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, (int, Decimal)):
+        return str(value)
+    if value is None:
+        return "null"
+    raise TypeError(f"{type(value).__name__} is no scalar of JSON")

@@ -1,0 +1,1 @@
+"""Contracts in force, compiled once and immutable."""

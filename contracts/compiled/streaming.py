@@ -1,0 +1,106 @@
+"""Messages with large attachments, translated without ever being held whole: a few megabytes of memory, whatever their size.
+
+    source -> lift (contracts.wire.attachments) -> codec as usual, over stand-ins -> restore -> chunks of bytes
+
+Invariant: a stand-in is taken only where the schema puts no bound on what stands there but base64 and a length; both are held against the
+contents that it stands for. What is refused here is refused with the finding that the whole message would have given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+from contracts import failures as _failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Finding, Theirs
+from contracts.canonical.model import Many, Scalar, Struct, Type, group
+from contracts.codecs.codec import Value
+from contracts.compiled.contract import CompiledContract
+from contracts.wire.attachments import Attachment, Place, Spool, lift_json, lift_xml, stand_ins_in
+from contracts.wire.soap import MAX_BYTES, parse_xml
+
+BASE64: Final = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"  # as a schema writes it
+
+
+def read_large(
+    compiled: CompiledContract,
+    form: str,
+    message: str,
+    source: BinaryIO,
+    spool: Spool,
+    *,
+    media: str | None = None,
+    limit: int = MAX_BYTES,
+) -> Value:
+    """The canonical message with stand-ins for its large attachments, whose contents are in `spool`.
+
+    `form` names the format, `media` (json, xml) tells the canonical one's two apart, `limit` is for what remains beside the attachments.
+    """
+    codec = compiled.codec(form)
+    if (media or codec.media) == "xml":
+        value = codec.read_xml(message, parse_xml(lift_xml(source, spool, limit), max_bytes=limit))
+    else:
+        value = codec.read_json(message, lift_json(source, spool, limit))
+    findings: list[Finding] = []
+
+    def seen(place: Place, attachment: Attachment) -> None:
+        wrong = _unfit(_scalar_at(compiled.messages[message], place), attachment)
+        if wrong is not None:
+            path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
+            findings.append(Finding(path, path, "base64", *wrong))
+
+    stand_ins_in(value, spool, seen)
+    if findings:
+        raise Theirs(
+            "message.invalid",
+            findings=findings,
+            message=message,
+            contract=compiled.contract.name,
+            format=form,
+            count=len(findings),
+        )
+    return value
+
+
+def write_large(
+    compiled: CompiledContract,
+    form: str,
+    message: str,
+    value: Value,
+    spool: Spool,
+    *,
+    media: str | None = None,
+    wrapper: str | None = None,
+) -> Iterator[bytes]:
+    """The bytes of the message in this format, in pieces of at most a megabyte, attachments in canonical base64."""
+    codec = compiled.codec(form)
+    xml = (media or codec.media) == "xml"
+    return spool.restore(codec.write_xml(message, value, wrapper) if xml else codec.write_json(message, value))
+
+
+def _scalar_at(struct: Struct, place: Place) -> Scalar | None:
+    at: Type | None = struct
+    for step in place:
+        if isinstance(step, int):
+            at = at.items if isinstance(at, Many) else None
+        else:
+            fields = None if at is None or isinstance(at, Many) else group(at)
+            field = None if fields is None else fields.field(step)
+            at = field.type if field is not None else None
+    return at if isinstance(at, Scalar) else None
+
+
+def _unfit(scalar: Scalar | None, attachment: Attachment) -> tuple[str, str] | None:
+    """(rule, expected) where contents of that length do not belong."""
+    length = -(-attachment.size // 3) * 4
+    if (
+        scalar is None
+        or scalar.values
+        or scalar.format is not None
+        or not scalar.binary
+        and scalar.pattern not in (None, BASE64)
+    ):
+        return "pattern", "a value of the kind that the schema says, not a file"
+    if scalar.max_length is not None and length > scalar.max_length:
+        return "length", f"at most {scalar.max_length} characters"
+    return None

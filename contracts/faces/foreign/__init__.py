@@ -1,0 +1,1 @@
+"""Comparing a contract with the schema that a component system published."""

@@ -1,0 +1,299 @@
+"""What a foreign format looks like from outside, made from the plan of its mapping table: elements, how often they come, what their text may be.
+
+The plan says where a value is found; a `Shape` says what a stranger's tool must know to write it: from shapes come the XSD and the OpenAPI
+of a format. The text of a row becomes a `Scalar` in the words of the format (its codes, its shape of time), so that each face has one way
+of writing facets. Invariant: what the codec writes is valid by the shapes; what the shapes leave open, the gateway enforces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from contracts.canonical.model import CodeTable, Many, Scalar
+from contracts.canonical.patterns import DATE_TIME_PATTERN
+from contracts.canonical.places import Place, places
+from contracts.compiled.contract import CompiledContract
+from contracts.mapping.plan import Leaf, Node, Plan
+from contracts.mapping.steps import ANY
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A value as the format writes it; `words` are those that stand for a reason of absence, or for nothing, and `nil` that null does.
+    `free`: it depends on more than its place what may stand there, so the gateway alone says."""
+
+    scalar: Scalar
+    words: tuple[str, ...] = ()
+    nil: bool = False
+    free: bool = False
+
+    def either(self, other: Text) -> Text:
+        """What is one or the other: exact for lists of codes, else any text."""
+        scalar = Scalar("string")
+        if self.scalar == other.scalar:
+            scalar = self.scalar
+        elif self.scalar.values and other.scalar.values:
+            scalar = Scalar("string", values=tuple(dict.fromkeys(self.scalar.values + other.scalar.values)))
+        words = tuple(dict.fromkeys(self.words + other.words))
+        return Text(scalar, words, self.nil or other.nil, self.free or other.free)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """An element of XML or a member of JSON. `free`: read over, whatever it holds; `ordered`: children come in this order; `named`: one
+    for each item of a list, whose name is a value of the item."""
+
+    name: str
+    least: int
+    most: int | None
+    many: bool = False
+    attributes: Mapping[str, tuple[Text, bool]] = field(default_factory=dict)
+    text: Text | None = None
+    children: tuple[Shape, ...] = ()
+    ordered: bool = True
+    free: bool = False
+    title: str = ""
+    absent: Text | None = None  # words that stand here when a whole group is not there
+    led_to: str = ""  # its canonical path, where something below is as this
+    again: str = ""  # the path of what is above, and as which this is
+
+    @property
+    def named(self) -> bool:
+        return self.name.rpartition("}")[2] == ANY
+
+
+def shape_of(compiled: CompiledContract, format_name: str, message: str) -> Shape:
+    """The root's shape of a mapped message."""
+    plan = compiled.codec(format_name).plans[message]
+    return _Reader(plan, places(plan.struct), compiled.tables).shape(plan.root, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    plan: Plan
+    places: Mapping[str, Place]
+    tables: Mapping[str, CodeTable]
+
+    def shape(self, node: Node, least: int, most: int | None, base: str = "") -> Shape:
+        """`base` is the canonical object that is there whenever the node is."""
+        made = [self.child(child, base) for child in node.children]
+        children, ordered = _grouped(made) if self.plan.media == "xml" else (tuple(made), True)
+        attributes = {name: (self.text(leaf), self.needed(leaf, base)) for name, leaf in node.attributes.items()}
+        if node.key_name is not None and node.key_name.startswith("@"):
+            attributes[node.key_name[1:]] = (_fixed(node.key_value or ""), True)
+        return Shape(
+            node.name,
+            least,
+            most,
+            node.kind == "many",
+            attributes,
+            None if node.text is None else self.text(node.text),
+            children,
+            ordered,
+            node.kind == "ignore",
+            self.title(node.text.canonical if node.text is not None else node.canonical),
+            None if node.absent is None else _words(node.absent),
+            node.canonical if node.led_to else "",
+            "" if node.again is None else node.again.canonical,
+        )
+
+    def child(self, node: Node, base: str) -> Shape:
+        if node.kind == "ignore":
+            return Shape(node.name, 0, None, False, {}, free=True)
+        if node.kind != "many":
+            return self.shape(node, int(self.always(node, base)), 1, self._object(node, base))
+        listed = self._list(node)
+        return self.shape(node, self._least(node, base), None if listed is None else listed.most, node.canonical)
+
+    def _list(self, node: Node) -> Many | None:
+        place = self.places.get(node.canonical)
+        return place.field.type if place is not None and isinstance(place.field.type, Many) else None
+
+    def _least(self, node: Node, base: str) -> int:
+        listed = self._list(node)
+        return listed.least if listed is not None and self._required(node.canonical.removesuffix("[]"), base) else 0
+
+    def _object(self, node: Node, base: str) -> str:
+        """The innermost object that holds all values of a wrapping: where the wrapping is, some value is, and so is the object."""
+        paths = [each.canonical for each in node.leaves() if each.keys is not None]
+        steps = [path.removeprefix(base).lstrip(".").split("[]")[0].split(".")[:-1] for path in paths]
+        shared = []
+        for step in zip(*steps, strict=False):
+            if len(set(step)) > 1:
+                break
+            shared.append(step[0])
+        return ".".join([*([base] if base else []), *shared])
+
+    def always(self, node: Node, base: str) -> bool:
+        """Whether a node is there whenever the object `base` is."""
+        if node.kind == "many":
+            return self._least(node, base) > 0
+        if all(leaf.keys is None for leaf in node.placed()):
+            return node.kind != "ignore"  # nothing but constants: it stands there always
+        own = [*node.attributes.values(), *(each for each in (node.text, node.absent) if each is not None)]
+        bound = any(leaf.keys is not None and self.needed(leaf, base) for leaf in own)
+        return bound or any(
+            self.always(child, base) for child in node.children if any(leaf.keys is not None for leaf in child.placed())
+        )
+
+    def needed(self, leaf: Leaf, base: str) -> bool:
+        if leaf.keys is None:
+            return True
+        return bool(leaf.row) and not _SOMETIMES & set(leaf.row) and self._required(leaf.canonical, base)
+
+    def _required(self, canonical: str, base: str) -> bool:
+        """Required, and so is every object between it and `base`; a group that may be absent is not sure to be there."""
+        at = base
+        for name in canonical.removesuffix("[]").removeprefix(base).lstrip(".").split("."):
+            at = f"{at}.{name}" if at else name
+            place = self.places.get(at)
+            if (
+                place is None
+                or not place.field.required
+                or place.field.absentable
+                and not isinstance(place.field.type, Scalar)
+            ):
+                return False
+        return True
+
+    def title(self, canonical: str) -> str:
+        place = self.places.get(canonical)
+        return (
+            ""
+            if place is None
+            else ". ".join(each.rstrip(".") for each in (place.field.title, place.field.description) if each)
+        )
+
+    def text(self, leaf: Leaf) -> Text:
+        if leaf.keys is None:
+            return _fixed(leaf.constant)
+        if leaf.special is None:
+            made = self._lexical(leaf.row, leaf.scalar)
+            return replace(_words(leaf), scalar=made or Scalar("string"), free=made is None)
+        if _PARTS & set(leaf.row):
+            return Text(Scalar("string"))
+        if "when" in leaf.row or not leaf.special.leaves:
+            return Text(Scalar("string"), free=True)
+        return self.text(leaf.special.leaves[0])
+
+    def _lexical(self, row: Mapping[str, Any], scalar: Scalar | None) -> Scalar | None:
+        """The text of a row, by its words `as`, `codes` and `unit`."""
+        shape, table = row.get("as"), self.tables.get(str(row.get("codes")))
+        as_json = self.plan.media == "json"
+        if table is not None:
+            return Scalar("integer" if shape == "integer" and as_json else "string", values=table.codes)
+        if scalar is None:
+            return None
+        if "unit" in row:
+            return self._lexical({word: said for word, said in row.items() if word != "unit"}, Scalar("number"))
+        if shape is None or shape == "date" or shape == "datetime" and "zone" not in row:
+            return scalar
+        if shape == "boolean-01":
+            return Scalar("integer" if as_json else "string", values=("0", "1"))
+        if shape == "datetime":
+            return Scalar("string", pattern=f"{DATE_TIME_PATTERN[:-1]}?$")
+        pattern = _PATTERNS["whole"] if shape == "text" and scalar.kind == "integer" else _PATTERNS.get(shape)
+        return Scalar("string", pattern=_time_pattern(str(shape)) if pattern is None else pattern)
+
+
+_PARTS: Final = {"split", "join"}
+_SOMETIMES: Final = {
+    "default",
+    "when",
+    "jsonata",
+    *_PARTS,
+}  # rows whose place may be empty though their field is required
+_PATTERNS: Final[Mapping[Any, str]] = {
+    "decimal-comma": "^-?(0|[1-9][0-9]*)(,[0-9]+)?$",
+    "text": "^-?(0|[1-9][0-9]*)([.][0-9]+)?$",
+    "whole": "^-?(0|[1-9][0-9]*)$",
+}
+_PART: Final = re.compile("yyyy|MM|dd|HH|mm|ss|.", re.DOTALL)
+
+
+def _time_pattern(shape: str) -> str:
+    """`yyyy/MM/dd` as a pattern that means the same to XSD and to ECMA 262; whether the day exists, the gateway says."""
+    made = ""
+    for part in _PART.findall(shape):
+        if part == "yyyy":
+            made += "[1-9][0-9]{3}"
+        elif len(part) == 2:
+            made += "[0-9]{2}"
+        else:
+            made += f"[{part}]" if part in ".*+?{}()|" else f"\\{part}" if part in "^[]\\-" else part
+    return f"^{made}$"
+
+
+def _words(leaf: Leaf) -> Text:
+    return Text(Scalar("string"), tuple(word for word in leaf.words if word is not None), None in leaf.words)
+
+
+def _fixed(value: Any) -> Text:
+    if isinstance(value, bool):
+        return Text(Scalar("boolean", values=("true" if value else "false",)))
+    return Text(Scalar("integer" if isinstance(value, int) else "string", values=(str(value),)))
+
+
+# --- one declaration for elements of one name -----------------------------------------------------------------------------
+
+
+def _grouped(children: Sequence[Shape]) -> tuple[tuple[Shape, ...], bool]:
+    """Siblings of one name (told apart by a key) as one element. XSD 1.0 knows no keys; not ordered where others stand between them."""
+    groups: dict[str, list[Shape]] = {}
+    ordered, last = True, ""
+    for child in children:
+        ordered = ordered and (child.name not in groups or last == child.name)
+        groups.setdefault(child.name, []).append(child)
+        last = child.name
+    made = []
+    for group in groups.values():
+        one = alternatives(group)
+        most = None if any(each.most is None for each in group) else sum(each.most or 0 for each in group)
+        made.append(replace(one, least=sum(each.least for each in group), most=most))
+    return tuple(made), ordered
+
+
+def alternatives(shapes: Sequence[Shape]) -> Shape:
+    """The shape that takes whatever one of them takes."""
+    first = shapes[0]
+    if len(shapes) == 1:
+        return first
+    names = dict.fromkeys(name for each in shapes for name in each.attributes)
+    texts = [each.text for each in shapes if each.text is not None]
+    kinds = {tuple(child.name for child in each.children) for each in shapes}
+    children = {name: [c for each in shapes for c in each.children if c.name == name] for name in _names(shapes)}
+    return Shape(
+        first.name,
+        min(each.least for each in shapes),
+        None if any(each.most is None for each in shapes) else max(each.most or 0 for each in shapes),
+        any(each.many for each in shapes),
+        {name: _attribute([each.attributes.get(name) for each in shapes]) for name in names},
+        _either(texts) if texts else None,
+        tuple(replace(alternatives(same), least=min(each.least for each in same)) for same in children.values()),
+        len(kinds) == 1 and all(each.ordered for each in shapes),
+        any(each.free for each in shapes),
+        first.title if len({each.title for each in shapes}) == 1 else "",
+        next((each.absent for each in shapes if each.absent is not None), None),
+        first.led_to,
+        first.again,
+    )
+
+
+def _names(shapes: Sequence[Shape]) -> list[str]:
+    return list(dict.fromkeys(child.name for each in shapes for child in each.children))
+
+
+def _either(texts: Iterable[Text]) -> Text:
+    found = iter(texts)
+    made = next(found)
+    for text in found:
+        made = made.either(text)
+    return made
+
+
+def _attribute(given: Sequence[tuple[Text, bool] | None]) -> tuple[Text, bool]:
+    there = [each for each in given if each is not None]
+    return _either(text for text, _ in there), len(there) == len(given) and all(required for _, required in there)

@@ -1,0 +1,164 @@
+"""The documentation page of a contract, in Vietnamese or English: all that a developer needs, and nothing that is not enforced.
+
+Operations, calls to copy, fields, code tables with their validity, what each face enforces, formats with what they lose, samples. Plain
+HTML without script; every text is escaped, since a contract may come from another agency.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+from contracts.base.errors import Language
+from contracts.canonical.model import Choice, Many, Scalar, Struct, Type, group
+from contracts.canonical.validate import describe
+from contracts.compiled.contract import CompiledContract
+from contracts.faces.pages.calls import calls
+from contracts.faces.pages.rules import enforced, samples
+from contracts.faces.pages.words import head, say, table
+from contracts.phrases import vietnamese
+
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}"
+    "table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{border:1px solid #c8c8c8;padding:.35rem .6rem;text-align:left;vertical-align:top}"
+    "th{background:#eef2f5}pre{background:#f5f5f5;padding:.8rem;overflow:auto}code{font-family:ui-monospace,monospace}.over{color:#8a1c1c}"
+)
+
+
+def page(compiled: CompiledContract, language: Language, base: str) -> str:
+    contract, root = compiled.contract, base.rstrip("/")
+    other: Language = "en" if language == "vi" else "vi"
+    here, soap = f"{root}/contracts/{contract.name}", f"{root}/soap/{contract.name}"
+    faces = (
+        ("OpenAPI", f"{here}/openapi.json"),
+        ("WSDL", f"{soap}?wsdl"),
+        ("XSD", f"{soap}?xsd"),
+        ("JSON Schema", f"{here}/schema.json"),
+        (say("samples", language), f"{here}/samples"),
+        ("DCAT", f"{here}/dcat.jsonld"),
+    )
+    parts = [
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+        f"<title>{escape(contract.title.say(language, {}))}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{escape(contract.title.say(language, {}))} <small><code>{escape(contract.name)}</code></small></h1>",
+        f"<p>{escape(contract.description.say(language, {}))}</p>",
+        f"<p>{say('version', language)} {escape(contract.version)}, <code>{escape(compiled.digest)}</code>.</p><p>",
+        " · ".join(f'<a href="{escape(address)}">{escape(name)}</a>' for name, address in faces),
+        f' · <a href="{escape(here)}?lang={other}" hreflang="{other}">{"English" if other == "en" else "Tiếng Việt"}</a></p>',
+        f"<h2>{say('legal', language)}</h2><ul>{''.join(f'<li>{escape(each)}</li>' for each in contract.legal_basis)}</ul>",
+        f"<h2>{say('protection', language)}</h2><p>{say(contract.protection, language)}</p>",
+        *_operations(compiled, language, root),
+        *calls(compiled, language, root),
+    ]
+    seen: set[str] = set()
+    for name in compiled.exchanged:
+        _struct(compiled.messages[name], language, seen, parts)
+    parts += _tables(compiled, language)
+    parts += enforced(language)
+    parts += _formats(compiled, language, here)
+    parts += samples(compiled, language, here)
+    parts.append("</body></html>\n")
+    return "\n".join(parts)
+
+
+def _operations(compiled: CompiledContract, language: Language, root: str) -> list[str]:
+    rows = []
+    for op in compiled.contract.operations.values():
+        rows.append(
+            (
+                f"<code>{escape(op.name)}</code><br>{escape(op.title.say(language, {}))}",
+                escape(op.pattern),
+                f"<code>{escape(f'{op.method} {root}/{compiled.contract.name}{op.path}')}</code>",
+                f'<a href="#{escape(op.request)}">{escape(op.request)}</a>',
+                f'<a href="#{escape(op.answer)}">{escape(op.answer)}</a>',
+            )
+        )
+    return [
+        f"<h2>{say('operations', language)}</h2>",
+        table(head(("name", "pattern", "address", "request", "answer"), language), rows),
+    ]
+
+
+def _struct(made: Struct, language: Language, seen: set[str], parts: list[str]) -> None:
+    if made.name in seen:
+        return
+    seen.add(made.name)
+    parts.append(f'<h2 id="{escape(made.name)}"><code>{escape(made.name)}</code> {escape(made.title)}</h2>')
+    if made.description:
+        parts.append(f"<p>{escape(made.description)}</p>")
+    below: list[Struct] = []
+    rows = []
+    for field in made.fields:
+        rules = [_rule(field.type, language)]
+        if field.required:
+            rules.append(f"<strong>{say('required', language)}</strong>")
+        if field.absentable:
+            rules.append(say("absentable", language))
+        meaning = escape(". ".join(each for each in (field.title, field.description) if each))
+        rows.append((f"<code>{escape(field.name)}</code>", meaning, "; ".join(rules)))
+        inner = group(field.type)
+        if inner is not None:
+            below.append(inner)
+    parts.append(table(head(("field", "meaning", "rule"), language), rows))
+    for each in below:
+        _struct(each, language, seen, parts)
+
+
+def _told(text: str, language: Language) -> str:
+    return vietnamese(text) if language == "vi" else text
+
+
+def _rule(made: Type, language: Language) -> str:
+    inner = made.items if isinstance(made, Many) else made
+    if isinstance(inner, Scalar):
+        said = escape(_told(describe(inner), language))
+    else:
+        said = f'<a href="#{escape(inner.name)}">{escape(inner.name)}</a>'
+        if isinstance(inner, Choice):
+            said += escape(
+                ": "
+                + "; ".join(
+                    f"{', '.join(each.values)}: {', '.join(f.name for f in each.struct.fields)}"
+                    for each in inner.branches
+                )
+            )
+    return f"{escape(_told(describe(made), language))}: {said}" if isinstance(made, Many) else said
+
+
+def _tables(compiled: CompiledContract, language: Language) -> list[str]:
+    """Each code with its words, its validity, and what took its place."""
+    parts = [f"<h2>{say('tables', language)}</h2>"]
+    for each in compiled.tables.values():
+        dated = any(row.valid_from or row.valid_until or row.replaced_by for row in each.rows)
+        rows = []
+        for row in each.rows:
+            code = escape(row.code) if row.canonical is None else f"{escape(row.code)} ↔ {escape(row.canonical)}"
+            shown = f"<code{' class=over' if row.valid_until else ''}>{code}</code>"
+            cells = (shown, escape(row.vi if language == "vi" else row.en))
+            rows.append(
+                (*cells, escape(row.valid_from), escape(row.valid_until), escape(row.replaced_by)) if dated else cells
+            )
+        words = ("code", "meaning", "from", "until", "successor") if dated else ("code", "meaning")
+        parts += [f"<h3><code>{escape(each.name)}</code></h3>", table(head(words, language), rows)]
+    return parts
+
+
+def _formats(compiled: CompiledContract, language: Language, here: str) -> list[str]:
+    """Each foreign format: the documents a client is made from, and for each message what does not survive."""
+    leaves = {"xml": ("service.wsdl", "schema.xsd"), "json": ("openapi.json",)}
+    parts = [f"<h2>{say('formats', language)}</h2>"]
+    for codec in compiled.formats.values():
+        if not codec.plans:
+            continue
+        links = (
+            f'<a href="{escape(f"{here}/formats/{codec.name}/{leaf}")}">{leaf}</a>'
+            for leaf in leaves.get(codec.media, ())
+        )
+        parts.append(f"<h3><code>{escape(codec.name)}</code> ({codec.media}) {' · '.join(links)}</h3>")
+        for message, plan in codec.plans.items():
+            lost = (
+                "".join(f"<li>{escape(_told(each, language))}</li>" for each in plan.losses)
+                or f"<li>{say('nothing', language)}</li>"
+            )
+            parts.append(f"<h4>{escape(message)}</h4><p>{say('loses', language)}:</p><ul>{lost}</ul>")
+    return parts

@@ -1,0 +1,1 @@
+"""Contract folders as they are written, with the line of every value."""

@@ -1,0 +1,124 @@
+"""A contract folder as an immutable value, known by its digest.
+
+The byte form is JSON by RFC 8785 with the files sorted by path and their bytes in base64, so that the same files give
+the same bytes and the same digest on every machine. Invariant: a path never leaves the folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import yaml
+
+from contracts import failures as _failures  # noqa: F401  registers the codes raised here
+from contracts.base import jcs, safeyaml
+from contracts.base.errors import Finding, Theirs
+
+FORMAT: Final = "lgsp-contract-bundle/1"
+MAX_FILES: Final = 2_000
+MAX_BYTES: Final = 20_000_000
+_MOST: Final = f"at most {MAX_FILES} files and {MAX_BYTES} bytes"
+_KINDS: Final = frozenset({".yaml", ".json", ".csv", ".xml", ".xlsx"})
+_CATALOGUE: Final = Path(__file__).parent / "catalogue"
+SHARED: Final = "_codes"
+_TABLE: Final = re.compile(r"[a-z][a-z0-9-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    files: Mapping[str, bytes]
+    digest: str
+
+    @classmethod
+    def of(cls, files: Mapping[str, bytes]) -> Bundle:
+        for path in files:
+            pure = PurePosixPath(path)
+            if pure.is_absolute() or ".." in pure.parts or "\\" in path or str(pure) != path or not path.isprintable():
+                raise _refused(ascii(path)[1:-1], "a path inside the folder, with slashes, in UTF-8")
+        if len(files) > MAX_FILES or sum(map(len, files.values())) > MAX_BYTES:
+            raise _refused("", _MOST)
+        ordered = {path: files[path] for path in sorted(files)}
+        return cls(ordered, "sha256:" + hashlib.sha256(_bytes_of(ordered)).hexdigest())
+
+    @classmethod
+    def from_folder(cls, path: Path) -> Bundle:
+        """All YAML, JSON, CSV, XML and XLSX files below `path`; hidden files and links are left out. The code tables that contract.yaml
+        names under `shared_codes` are frozen into codes/, from `_codes` beside the contracts, or else from the catalogue's; one
+        that lies there already, as in a bundle that was unpacked, stays as it was frozen."""
+        if not path.is_dir():
+            raise _refused(path.name, "a folder")
+        files: dict[str, bytes] = {}
+        left = MAX_BYTES
+        for found in sorted(path.rglob("*")):
+            inside = found.relative_to(path)
+            if found.is_symlink() or not found.is_file() or any(part.startswith(".") for part in inside.parts):
+                continue
+            if found.suffix in _KINDS:
+                files[inside.as_posix()] = raw = _read(found, inside.as_posix(), left)
+                left -= len(raw)
+        for name in _shared_codes(files.get("contract.yaml", b"")):
+            homes = (path.absolute().parent.parent, _CATALOGUE)
+            table = next((each for home in homes if (each := home / SHARED / f"{name}.csv").is_file()), None)
+            if table is not None:
+                files.setdefault(f"codes/{name}.csv", _read(table, f"{SHARED}/{name}.csv", left))
+        return cls.of(files)
+
+    def to_bytes(self) -> bytes:
+        return _bytes_of(self.files)
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Bundle:
+        try:
+            document = json.loads(raw)
+            if document["format"] != FORMAT:
+                raise ValueError
+            files = {str(path): base64.b64decode(text, validate=True) for path, text in document["files"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise _refused("", f"a bundle of the form {FORMAT}") from None
+        return cls.of(files)
+
+
+def _read(file: Path, name: str, limit: int) -> bytes:
+    """The file, if it is not longer than that; no more of it is read."""
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(limit + 1)
+    except OSError:
+        raise _refused(ascii(name)[1:-1], "a file that can be read") from None
+    if len(raw) > limit:
+        raise _refused(ascii(name)[1:-1], _MOST)
+    return raw
+
+
+def catalogue_folders() -> list[Path]:
+    """The contract folders that come with the package: catalogue/<contract>/v<major>."""
+    return sorted(path for path in _CATALOGUE.glob("*/v*") if path.is_dir())
+
+
+def _shared_codes(raw: bytes) -> list[str]:
+    """The names under `shared_codes`; whatever else is wrong with the file, the loader says with its line."""
+    try:
+        document: Any = safeyaml.load(raw)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return []
+    named = document.get("shared_codes", []) if isinstance(document, dict) else []
+    return (
+        [each for each in named if isinstance(each, str) and _TABLE.fullmatch(each)] if isinstance(named, list) else []
+    )
+
+
+def _bytes_of(files: Mapping[str, bytes]) -> bytes:
+    return jcs.encode(
+        {"format": FORMAT, "files": {path: base64.b64encode(raw).decode() for path, raw in files.items()}}
+    )
+
+
+def _refused(where: str, expected: str) -> Theirs:
+    return Theirs("contract.invalid", findings=[Finding(where, "", "something else", "bundle", expected)], count=1)

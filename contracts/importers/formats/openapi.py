@@ -1,0 +1,156 @@
+"""OpenAPI 3.0 and 3.1 (JSON or YAML) read as an interface: operations with JSON bodies, or with parameters alone.
+
+https://spec.openapis.org/oas/v3.0.3, v3.1.0. Invariant: no operation vanishes without a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from contracts.base.errors import Theirs
+from contracts.importers.documents import Documents, Place
+from contracts.importers.formats.jsonschema import Reader
+from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message, Note, Part, Value, nothing
+from contracts.importers.source import Files
+
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
+_Way = Literal["request", "answer"]
+
+
+def import_openapi(files: Files, operations: Sequence[str] = ()) -> Interface:
+    """The operations named by their operationId, or as `get /path` (all, where none is)."""
+    return _OpenApi(files).interface(operations)
+
+
+@dataclass(slots=True)
+class _OpenApi:
+    files: Files
+    notes: list[Note] = field(default_factory=list)
+    documents: Documents = field(init=False)
+    reader: Reader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.documents = Documents(self.files, self.notes)
+        self.reader = Reader(self.documents, self.notes)
+
+    def interface(self, operations: Sequence[str]) -> Interface:
+        top = self.documents.main()
+        version = str(top.node.get("openapi", top.node.get("swagger", "")))
+        if not version.startswith(("3.0", "3.1")):
+            raise Theirs("import.unreadable", file=self.files.main, why=f"OpenAPI {version or '?'}, not 3.0 or 3.1")
+        found = dict(self._operations(top))
+        unknown = [each for each in operations if each not in found]
+        if unknown:
+            raise Theirs("import.nothing", file=self.files.main, why=f"{', '.join(unknown)} ∉ {', '.join(found)}"[:400])
+        calls: list[Call] = []
+        for name, (method, path, at, shared) in found.items():
+            if operations and name not in operations:
+                continue
+            if len(calls) >= MAX_CALLS:
+                self.notes.append(Note("too-many", at.shown(), name))
+            elif (call := self._call(name, method, path, at, shared)) is not None:
+                calls.append(call)
+        if not calls:
+            raise nothing(self.files.main, self.notes)
+        info = top.get("info")
+        title = str(info.node.get("title", "")) if info is not None else ""
+        return Interface(
+            title or calls[0].name, "json", {}, calls, list(dict.fromkeys(self.notes)), list(self.files.seen)
+        )
+
+    def _operations(self, top: Place) -> Iterator[tuple[str, tuple[str, str, Place, list[Place]]]]:
+        paths = top.get("paths")
+        for path, item in self.documents.members(paths):
+            shared = self.documents.of_list(item, "parameters")
+            for method in _METHODS:
+                at = item.get(method)
+                if at is not None:
+                    name = str(at.node.get("operationId") or f"{method} {path}")
+                    yield name, (method, path, at, shared)
+
+    def _call(self, name: str, method: str, path: str, at: Place, shared: list[Place]) -> Call | None:
+        parameters = {
+            (str(each.node.get("name")), str(each.node.get("in"))): each
+            for each in (*shared, *self.documents.of_list(at, "parameters"))
+        }
+        if "{" in path:
+            self.notes.append(Note("path-parameter", at.shown(), path))
+        if method not in ("get", "post"):
+            self.notes.append(Note("method", at.shown(), f"{method.upper()} {path}"))
+        self.reader.start_message("request")
+        body = at.get("requestBody")
+        if body is None:
+            request: Message | None = Message(f"{name} request", None, self._parameters(name, parameters))
+        else:
+            for (parameter, where), place in parameters.items():
+                self.notes.append(Note("parameter", place.shown(), f"{parameter} ({where})"))
+            request = self._message(f"{name} request", body)
+        response = self._response(at)
+        if response is None:
+            self.notes.append(Note("one-way", at.shown(), name))
+        self.reader.start_message("answer")
+        answer = None if response is None else self._message(f"{name} answer", response)
+        if request is None or response is not None and answer is None:
+            return None
+        title = str(at.node.get("summary") or at.node.get("description") or "")
+        called = method in ("get", "post") and "{" not in path and path.isascii() and path.startswith("/")
+        return Call(
+            name,
+            request,
+            answer,
+            " ".join(title.split())[:200],
+            method=("GET" if method == "get" else "POST") if called else None,
+            path=path if called else None,
+        )
+
+    def _parameters(self, name: str, parameters: Mapping[tuple[str, str], Place]) -> Group:
+        group = Group(name)
+        for (parameter, where), place in parameters.items():
+            schema = place.get("schema")
+            if where not in ("query", "path") or schema is None:
+                self.notes.append(Note("parameter", place.shown(), f"{parameter} ({where})"))
+                continue
+            part = self.reader.member(parameter, schema, bool(place.node.get("required")))
+            if part is None:
+                continue
+            if part.many or not isinstance(part.content, Value):
+                self.notes.append(Note("parameter", place.shown(), f"{parameter} ({where})"))
+                continue
+            part.title = part.title or " ".join(str(place.node.get("description", "")).split())[:200]
+            group.parts.append(part)
+        return group
+
+    def _response(self, at: Place) -> Place | None:
+        """The response that tells of success; None where the operation has none, or one without content."""
+        responses = dict(self.documents.members(at.get("responses")))
+        good = sorted(code for code in responses if code.startswith("2")) or [
+            code for code in responses if code == "default"
+        ]
+        return responses[good[0]] if good and responses[good[0]].get("content") is not None else None
+
+    def _message(self, name: str, at: Place) -> Message | None:
+        """The message of a request body or a response: its JSON content; nothing where there is no content."""
+        content = dict(self.documents.members(at.get("content")))
+        if "application/jose" in content:  # a gateway of this kind says there what is in its encrypted bodies
+            content = dict(self.documents.members(content["application/jose"].get("x-lgsp-content"))) or content
+        if not content:
+            return Message(name, None, Group(name))
+        media = next(
+            (
+                each
+                for each in content
+                if each.partition(";")[0].endswith(("/json", "+json")) or each in ("*/*", "application/*")
+            ),
+            None,
+        )
+        schema = None if media is None else content[media].get("schema")
+        if media is None or schema is None:
+            self.notes.append(Note("media", at.shown(), ", ".join(content)))
+            return None
+        made = self.reader.content(schema, name)
+        if not isinstance(made, Part) or not isinstance(made.content, Group) or made.many:
+            self.notes.append(Note("root", schema.shown(), name))
+            return None
+        return Message(name, None, made.content)

@@ -1,0 +1,271 @@
+"""WSDL 1.1 (with SOAP 1.1 and 1.2 bindings) read as an interface: document style, wrapped or bare, and rpc style where it is literal.
+
+https://www.w3.org/TR/2001/NOTE-wsdl-20010315. Invariant: no operation vanishes without a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from lxml import etree
+
+from contracts.base.errors import Theirs
+from contracts.importers.formats.xsd import Reader
+from contracts.importers.schemas import XS, Component, Schemas
+from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message, Note, Part, nothing
+from contracts.importers.source import Files
+
+WSDL: Final = "http://schemas.xmlsoap.org/wsdl/"
+SOAP11: Final = "http://schemas.xmlsoap.org/wsdl/soap/"
+SOAP12: Final = "http://schemas.xmlsoap.org/wsdl/soap12/"
+
+
+def import_wsdl(files: Files, operations: Sequence[str] = ()) -> Interface:
+    """The operations named (all, where none is) with their messages."""
+    return _Wsdl(files).interface(operations)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """An operation of a SOAP binding."""
+
+    at: Component
+    port_type: Component
+    rpc: bool
+    soap: str
+
+
+@dataclass(slots=True)
+class _Wsdl:
+    files: Files
+    notes: list[Note] = field(default_factory=list)
+    schemas: Schemas = field(init=False)
+    reader: Reader = field(init=False)
+    parts: dict[tuple[str, str], Component] = field(default_factory=dict)  # messages, portTypes, bindings by Clark name
+    service: str = ""
+    _loaded: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.schemas = Schemas(self.files, self.notes)
+        self.reader = Reader(self.schemas, self.notes)
+
+    def interface(self, operations: Sequence[str]) -> Interface:
+        main = self.files.main
+        root = self.files.xml(main, self.files.first())
+        if root.tag != f"{{{WSDL}}}definitions":
+            raise Theirs(
+                "import.unreadable", file=main, why=f"the root is {root.tag}, not wsdl:definitions of WSDL 1.1"
+            )
+        self._load(root, main)
+        bound = {str(each.at.node.get("name")): each for each in self._bound()}
+        unknown = [each for each in operations if each not in bound]
+        if unknown:
+            raise Theirs("import.nothing", file=main, why=f"{', '.join(unknown)} ∉ {', '.join(bound)}"[:400])
+        calls: list[Call] = []
+        for name, each in bound.items():
+            if operations and name not in operations:
+                continue
+            if len(calls) >= MAX_CALLS:
+                self.notes.append(Note("too-many", each.at.place(), name))
+            elif (call := self._call(name, each)) is not None:
+                calls.append(call)
+        if not calls:
+            raise nothing(main, self.notes)
+        name = self.service or root.get("name") or calls[0].name
+        return Interface(
+            name, "xml", self.reader.namespaces, calls, list(dict.fromkeys(self.notes)), list(self.files.seen)
+        )
+
+    # --- loading ----------------------------------------------------------------------------------------------------------
+
+    def _load(self, root: etree._Element, file: str) -> None:
+        self._loaded.add(file)
+        space = root.get("targetNamespace", "")
+        top = Component(root, file, space, True, False, self.files.look)
+        for schema in root.iterfind(f"{{{WSDL}}}types/{{{XS}}}schema"):
+            self.schemas.load(schema, file)
+        for child in root:
+            kind = (
+                etree.QName(child).localname
+                if isinstance(child.tag, str) and child.tag.startswith(f"{{{WSDL}}}")
+                else ""
+            )
+            name = f"{{{space}}}{child.get('name')}"
+            if kind in ("message", "portType", "binding"):
+                self.parts.setdefault((kind, name), top.at(child))
+            elif kind == "service" and not self.service:
+                self.service = child.get("name", "")
+            elif kind == "import":
+                self._follow(top.at(child))
+
+    def _follow(self, link: Component) -> None:
+        location = link.node.get("location", "")
+        beside = self.files.beside(link.file, location, link.node.get("namespace", ""))
+        if beside is None:
+            self.notes.append(Note("not-loaded", link.place(), location))
+            return
+        path, raw = beside
+        if path in self._loaded:
+            return
+        root = self.files.xml(path, raw)
+        if root.tag == f"{{{XS}}}schema":
+            self._loaded.add(path)
+            self.schemas.load(root, path)
+        elif root.tag == f"{{{WSDL}}}definitions":
+            self._load(root, path)
+        else:
+            self.notes.append(Note("not-loaded", link.place(), location))
+
+    def _bound(self) -> Iterator[_Bound]:
+        """Operations of SOAP bindings: of one bound several times, by SOAP 1.1 before 1.2."""
+        soap: dict[str, list[_Bound]] = {SOAP11: [], SOAP12: []}
+        for (kind, name), binding in self.parts.items():
+            if kind != "binding":
+                continue
+            space = next((s for s in soap if binding.node.find(f"{{{s}}}binding") is not None), None)
+            if space is None:
+                self.notes.append(Note("binding", binding.place(), name.rpartition("}")[2]))
+                continue
+            style = binding.node.find(f"{{{space}}}binding").get("style", "document")  # type: ignore[union-attr]
+            port = self.parts.get(("portType", binding.name_of(binding.node.get("type", ""))))
+            if port is None:
+                self.notes.append(Note("missing", binding.place(), binding.node.get("type", "")))
+                continue
+            for op in binding.node.iterfind(f"{{{WSDL}}}operation"):
+                said = op.find(f"{{{space}}}operation")
+                rpc = (said.get("style") if said is not None and said.get("style") else style) == "rpc"
+                soap[space].append(_Bound(binding.at(op), port, rpc, space))
+        first: dict[str, _Bound] = {}
+        for each in (*soap[SOAP11], *soap[SOAP12]):
+            first.setdefault(str(each.at.node.get("name")), each)
+        if not first and not any(kind == "binding" for kind, _ in self.parts):
+            for (kind, _), port in self.parts.items():
+                if kind == "portType":
+                    self.notes.append(Note("no-binding", port.place()))
+                    for op in port.node.iterfind(f"{{{WSDL}}}operation"):
+                        first.setdefault(str(op.get("name")), _Bound(port.at(op), port, False, SOAP11))
+        yield from first.values()
+
+    # --- one operation ------------------------------------------------------------------------------------------------------
+
+    def _call(self, name: str, bound: _Bound) -> Call | None:
+        port = next(
+            (op for op in bound.port_type.node.iterfind(f"{{{WSDL}}}operation") if op.get("name") == name), None
+        )
+        if port is None:
+            self.notes.append(Note("missing", bound.at.place(), name))
+            return None
+        at = bound.port_type.at(port)
+        if port.find(f"{{{WSDL}}}input") is None:
+            self.notes.append(Note("notification", at.place(), name))
+            return None
+        if bound.soap == SOAP12:
+            self.notes.append(Note("soap12", bound.at.place(), name))
+        for fault in port.iterfind(f"{{{WSDL}}}fault"):
+            self.notes.append(Note("fault", at.place(), str(fault.get("name"))))
+        request = self._message(name, "input", at, bound)
+        if request is None:
+            return None
+        if port.find(f"{{{WSDL}}}output") is None:
+            self.notes.append(Note("one-way", at.place(), name))
+            answer: Message | None = None
+        elif (answer := self._message(name, "output", at, bound)) is None:
+            return None
+        said = bound.at.node.find(f"{{{bound.soap}}}operation")
+        action = None if said is None else said.get("soapAction")
+        if action == "":
+            self.notes.append(Note("empty-action", bound.at.place(), name))
+        words = port.find(f"{{{WSDL}}}documentation")
+        title = "" if words is None else " ".join(" ".join(str(each) for each in words.itertext()).split())[:200]
+        return Call(name, request, answer, title, action or None)
+
+    def _message(self, name: str, way: str, at: Component, bound: _Bound) -> Message | None:
+        port = at.node.find(f"{{{WSDL}}}{way}")
+        assert port is not None
+        message = self.parts.get(("message", at.name_of(port.get("message", ""))))
+        if message is None:
+            self.notes.append(Note("missing", at.place(), port.get("message", "")))
+            return None
+        body = self._body(name, bound, way)
+        parts = [message.at(each) for each in message.node.iterfind(f"{{{WSDL}}}part")]
+        chosen = body.get("parts") if body is not None else None
+        if chosen is not None:
+            named = set(chosen.split())
+            parts = [each for each in parts if each.node.get("name") in named]
+        else:
+            elsewhere = {
+                each.get("part")
+                for each in self._headers(bound, way)
+                if bound.at.name_of(each.get("message", "")) == f"{{{message.space}}}{message.node.get('name')}"
+            }
+            parts = [each for each in parts if each.node.get("name") not in elsewhere]
+        if body is not None and body.get("use") == "encoded":
+            self.notes.append(Note("encoded", message.place(), name))
+        self.reader.start_message()
+        if bound.rpc:
+            return self._rpc(name if way == "input" else f"{name}Response", body, parts, bound)
+        return self._document(name if way == "input" else f"{name}Response", parts, message)
+
+    def _headers(self, bound: _Bound, way: str) -> list[etree._Element]:
+        place = bound.at.node.find(f"{{{WSDL}}}{way}")
+        return [] if place is None else list(place.iter(f"{{{bound.soap}}}header"))
+
+    def _body(self, name: str, bound: _Bound, way: str) -> etree._Element | None:
+        """The soap:body of one direction, also inside a MIME multipart; headers and attachments are named."""
+        place = bound.at.node.find(f"{{{WSDL}}}{way}")
+        if place is None:
+            return None
+        for header in self._headers(bound, way):
+            self.notes.append(Note("header", bound.at.place(), f"{header.get('message')} {header.get('part')}"))
+        bodies = list(place.iter(f"{{{bound.soap}}}body"))
+        if any(isinstance(each.tag, str) and each.tag.endswith("}multipartRelated") for each in place):
+            self.notes.append(Note("attachment", bound.at.place(), name))
+        return bodies[0] if bodies else None
+
+    def _rpc(self, name: str, body: etree._Element | None, parts: list[Component], bound: _Bound) -> Message:
+        space = (body.get("namespace") if body is not None else None) or bound.at.space
+        group = Group(name)
+        for part in parts:
+            local, typed = str(part.node.get("name")), part.node.get("type")
+            if typed is not None and self.reader.can_be_named(part, local):
+                content = self.reader.named_type(part.name_of(typed), part, local)
+                made = Part(local, local, content)
+                if content is None:
+                    self.notes.append(Note("any-type", part.place(), local))
+                group.parts.append(made)
+            elif typed is None and (element := self._element(part)) is not None:
+                found = self.reader.element(element)
+                if found is not None:
+                    group.parts.append(found)
+        return Message(name, self.reader.qualified(f"{{{space}}}{name}" if space else name), group)
+
+    def _element(self, part: Component) -> Component | None:
+        written = part.node.get("element", "")
+        found = self.schemas.get("element", part.name_of(written))
+        if found is None:
+            self.notes.append(Note("missing", part.place(), written))
+        return found
+
+    def _document(self, name: str, parts: list[Component], message: Component) -> Message | None:
+        if not parts:
+            return Message(name, None, Group(name))
+        if len(parts) > 1:
+            self.notes.append(Note("parts", message.place(), name))
+        if parts[0].node.get("element") is None:
+            self.notes.append(Note("body-type", parts[0].place(), name))
+            return None
+        element = self._element(parts[0])
+        if element is None:
+            return None
+        root = self.reader.element(element, least=0)
+        if root is None or root.content is None:
+            self.notes.append(Note("open-root", element.place(), str(element.node.get("name"))))
+            return None
+        body = (
+            root.content
+            if isinstance(root.content, Group)
+            else Group(root.name, [Part("value", "text()", root.content)])
+        )
+        return Message(root.name, root.step, body)

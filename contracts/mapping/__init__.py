@@ -1,0 +1,1 @@
+"""Mapping tables and the plans that they become."""

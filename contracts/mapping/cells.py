@@ -1,0 +1,264 @@
+"""A mapping table of CSV or XLSX read into a plan: columns by title, the rows' meaning as in every other format.
+
+The titles become short names and the lines a flat object of texts, so that all kinds of row are read by the one reader of tables.
+Refused beside what that refuses: a title twice, a column outside the list that lines are items of, an empty text that a cell cannot say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+from contracts.base.composing import form_c
+from contracts.base.errors import Finding
+from contracts.canonical.model import CodeTable, Many, Scalar, Struct
+from contracts.canonical.places import Place, places, scalar_at
+from contracts.codecs.cells import csvtext
+from contracts.folder.source_locations import Findings, Located, Path
+from contracts.mapping.grid import CellMedia, Column, Layout
+from contracts.mapping.plan import Plan
+from contracts.mapping.table import TableReader
+
+HEAD_WORDS: Final = {
+    "csv": {"delimiter", "encoding", "header_row"},
+    "xlsx": {"sheet", "header_row"},
+}
+LINES: Final = "lines"  # the list that the lines are of, inside the plan of a message with `each`
+
+
+@dataclass(frozen=True, slots=True)
+class CellPlan:
+    """`line` is what one line holds: the message itself, or an item of the list at `each`."""
+
+    plan: Plan
+    line: Struct
+    each: str | None
+    columns: tuple[Column, ...]
+    ignored: frozenset[str]
+
+
+def layout_of(document: Located, media: CellMedia, findings: Findings) -> Layout:
+    head: Mapping[str, Any] = document.value
+
+    def bad(word: str, expected: str) -> None:
+        findings.add(document.file, document.line((word,)), word, repr(head[word])[:60], "table", expected)
+
+    if not isinstance(row := head.get("header_row", 1), int) or isinstance(row, bool) or not 1 <= row <= 1000:
+        bad("header_row", "the number of the line with the titles, from 1")
+        row = 1
+    if (delimiter := head.get("delimiter", ",")) not in csvtext.DELIMITERS:
+        bad("delimiter", 'one of "," ";" "|" "\\t"')
+        delimiter = ","
+    if (encoding := head.get("encoding", "utf-8")) not in csvtext.ENCODINGS:
+        bad("encoding", "one of " + ", ".join(csvtext.ENCODINGS))
+        encoding = "utf-8"
+    if (sheet := head.get("sheet")) is not None and (not isinstance(sheet, str) or not 1 <= len(sheet) <= 31):
+        bad("sheet", "the name of a sheet, up to 31 characters")
+        sheet = None
+    return Layout(media, row, delimiter, encoding, sheet)
+
+
+@dataclass(slots=True)
+class CellTableReader:
+    document: Located
+    layout: Layout
+    tables: Mapping[str, CodeTable]
+    findings: Findings
+    is_valid: Callable[[str, Scalar, str], bool]
+    codes_at: str | None = None
+
+    def plan(self, message: str, struct: Struct) -> CellPlan | None:
+        at: Path = ("messages", message)
+        node = self.document.value["messages"][message]
+        if not isinstance(node, dict) or not isinstance(node.get("rows"), list):
+            self._bad(at, message, "no rows", "rows: a list")
+            return None
+        each = node.get("each")
+        if each is not None and (
+            not isinstance(each, str)
+            or not each.endswith("[]")
+            or each.count("[]") > 1
+            or not _is_objects(struct, each)
+        ):
+            self._bad(
+                (*at, "each"), message, repr(each)[:60], "the message's list that lines are items of, as values[]"
+            )
+            return None
+        ignored = node.get("ignores", [])
+        if not isinstance(ignored, list) or not all(isinstance(title, str) for title in ignored):
+            self._bad((*at, "ignores"), message, "not a list of titles", "titles of columns that are read over")
+            ignored = []
+        titles = _Titles(each is not None)
+        rows = [self._row(row, titles, each, (*at, "rows", number)) for number, row in enumerate(node["rows"])]
+        inner = {key: value for key, value in node.items() if key not in ("each", "ignores")} | {"rows": rows}
+        before = len(self.findings.found)
+        document = Located(self.document.file, {"messages": {message: inner}}, self.document.lines)
+        plan = TableReader(document, "cells", {}, self.tables, self.findings, self.is_valid, self.codes_at).plan(
+            message, struct
+        )
+        self.findings.found[before:] = [titles.retold(finding) for finding in self.findings.found[before:]]
+        if plan is None or len(self.findings.found) > before:
+            return None
+        self._texts(plan, message, struct, at)
+        line = struct if each is None else _item(struct, each)
+        constants = {titles.title(leaf.here) for leaf in plan.root.leaves() if leaf.keys is None}
+        columns = self._columns(node["rows"], titles, constants, line, each)
+        if self.layout.media == "xlsx" and any(column.kind == "number" for column in columns):
+            plan.losses.append(
+                "a number in a numeric cell is a binary double: read as the shortest decimal that names it"
+            )
+        if not any(column.required for column in columns):
+            self._bad(
+                at,
+                message,
+                "no column that always has a value",
+                "a row for a required field: a line without any value is no line",
+            )
+        return CellPlan(plan, line, each, columns, frozenset(normal_title(title) for title in ignored))
+
+    def _bad(self, path: Path, where: str, got: str, expected: str) -> None:
+        self.findings.add(self.document.file, self.document.line(path), where, got, "table", expected)
+
+    def _row(self, row: Any, titles: _Titles, each: str | None, at: Path) -> Any:
+        """The row with names in place of titles. What is wrong in it otherwise is found by the reader of tables."""
+        if isinstance(row, dict) and "jsonata" in row:
+            self._bad(
+                at,
+                str(row.get("here", row.get("canonical"))),
+                "an expression",
+                "rows of other kinds: a line has columns, not a document",
+            )
+            return row
+        if not isinstance(row, dict) or "here" not in row:
+            return row
+        here = row["here"]
+        for title in here if isinstance(here, list) else [here]:
+            if not isinstance(title, str) or not title.strip() or title[0] in "=+-@" or "[]" in title:
+                self._bad(at, str(title), "no title of a column", "the text in the header, not beginning with = + - @")
+                return row
+        canonical = row.get("canonical")
+        if each is not None and canonical is None or each is not None and not _inside(canonical, each):
+            self._bad(
+                at,
+                str(canonical),
+                "a column outside the list",
+                f"a field of {each}; a constant for what stands beside the list",
+            )
+            return row
+        named = [titles.name(title) for title in here] if isinstance(here, list) else titles.name(here)
+        made = row | {"here": named}
+        return made if canonical is not None or "constant" not in row else made | {"constant": str(row["constant"])}
+
+    def _texts(self, plan: Plan, message: str, struct: Struct, at: Path) -> None:
+        """An empty cell is a missing value; and what the encoding makes of a text."""
+        filled = {fill.canonical for node in plan.root.nodes() for fill in node.fills}
+        composed = self.layout.encoding == "windows-1258"
+        known = places(struct)
+        for leaf in plan.root.leaves():
+            scalar = leaf.scalar
+            if scalar is None or scalar.kind != "string" or leaf.form.write is not None:
+                continue
+            empty = scalar.format is None and self.is_valid(message, scalar, "")
+            if empty and leaf.canonical not in filled:
+                if known[leaf.canonical].field.required:
+                    self._bad(
+                        at,
+                        leaf.canonical,
+                        "an empty text, which a cell cannot say",
+                        'minLength 1 in the schema, or default: "" on the row',
+                    )
+                plan.losses.append(f"{leaf.canonical}: an empty text becomes missing")
+            if composed:
+                plan.losses.append(f"{leaf.canonical}: text becomes NFC, in the characters of windows-1258")
+            if empty or composed:
+                leaf.form = replace(leaf.form, normal=partial(_normal_text, composed=composed))
+
+    def _columns(
+        self, rows: list[Any], titles: _Titles, constants: set[str], line: Struct, each: str | None
+    ) -> tuple[Column, ...]:
+        """By the rows, in their order."""
+        known, prefix = places(line), "" if each is None else each + "."
+        columns: dict[str, Column] = {}
+        for row in rows:
+            if not isinstance(row, dict) or "here" not in row:
+                continue
+            canonical = row.get("canonical")
+            paths = [
+                str(path).removeprefix(prefix) for path in (canonical if isinstance(canonical, list) else [canonical])
+            ]
+            for title in row["here"] if isinstance(row["here"], list) else [row["here"]]:
+                made = Column(normal_title(title), titles.name(title).rpartition(".")[2])
+                scalar = scalar_at(known[paths[0]], paths[0]) if len(paths) == 1 and paths[0] in known else None
+                if scalar is not None and not isinstance(row["here"], list):
+                    made = _kind(made, scalar, row)
+                needed = "when" not in row and "default" not in row and (
+                    made.title in constants if canonical is None else all(_always(known.get(path)) for path in paths)
+                )  # fmt: skip
+                made = replace(made, required=needed)
+                before = columns.get(made.title)
+                if before is not None and replace(before, required=needed) != made:
+                    made = replace(made, kind="text")  # rows of disjoint conditions that disagree: text says both
+                columns[made.title] = made
+        return tuple(columns.values())
+
+
+class _Titles:
+    """Titles and the names that stand for them in the plan."""
+
+    def __init__(self, inside: bool) -> None:
+        self._names: dict[str, str] = {}
+        self._prefix = f"{LINES}[]." if inside else ""
+
+    def name(self, title: str) -> str:
+        return self._prefix + self._names.setdefault(normal_title(title), f"c{len(self._names)}")
+
+    def title(self, path: str) -> str:
+        name = path.removeprefix(self._prefix)
+        return next((title for title, each in self._names.items() if each == name), path)
+
+    def retold(self, finding: Finding) -> Finding:
+        return replace(finding, canonical=self.title(finding.canonical))
+
+
+def _always(place: Place | None) -> bool:
+    return place is not None and place.field.required and not place.optional_above
+
+
+def normal_title(title: str) -> str:
+    """Titles are compared composed and without spaces around them; nothing else of them is read over."""
+    return form_c(title).strip()
+
+
+def _inside(canonical: Any, each: str) -> bool:
+    paths = canonical if isinstance(canonical, list) else [canonical]
+    return all(isinstance(path, str) and (path == each or path.startswith(each + ".")) for path in paths)
+
+
+def _is_objects(struct: Struct, each: str) -> bool:
+    place = places(struct).get(each)
+    return place is not None and isinstance(place.field.type, Many) and isinstance(place.field.type.items, Struct)
+
+
+def _item(struct: Struct, each: str) -> Struct:
+    made = places(struct)[each].field.type
+    assert isinstance(made, Many) and isinstance(made.items, Struct)
+    return made.items
+
+
+def _normal_text(text: str, *, composed: bool) -> str | None:
+    return (form_c(text) if composed else text) or None
+
+
+def _kind(column: Column, scalar: Scalar, row: Mapping[str, Any]) -> Column:
+    shape = row.get("as")
+    if scalar.kind == "boolean":
+        return replace(column, kind="boolean", digits=shape == "boolean-01")
+    if scalar.kind in ("integer", "number") and "codes" not in row or shape == "integer":
+        return replace(column, kind="number", comma=shape == "decimal-comma")
+    if scalar.format is not None and isinstance(shape, str):
+        return replace(column, kind="date", shape=shape)
+    if scalar.format == "date" and shape is None:
+        return replace(column, kind="date", shape="yyyy-MM-dd")
+    return column

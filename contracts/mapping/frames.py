@@ -1,0 +1,257 @@
+"""The frames of a plan: the canonical object, or item of a list, that leaves belong to. What readers put in and writers take out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from contracts.mapping.plan import Fill, Index, Keys, Leaf, Node, NotExpressible, Plan, Problems, kind_of
+from contracts.mapping.value_formats import Bad
+from contracts.wire.xmltext import NCNAME
+
+_P = TypeVar("_P", bound=Problems)
+
+
+def list_at(keys: Keys) -> Callable[[Any], Any]:
+    if len(keys) == 1:
+        key = keys[0]
+
+        def direct(into: Any) -> Any:
+            items = into.get(key)
+            if items is None:
+                items = into[key] = []
+            return items
+
+        return direct
+    parents, last = keys[:-1], keys[-1]
+
+    def nested(into: Any) -> Any:
+        for each in parents:
+            into = into.setdefault(each, {})
+        return into.setdefault(last, [])
+
+    return nested
+
+
+def setter(keys: Keys) -> Callable[[Any, Any], None]:
+    parents, last = keys[:-1], keys[-1]
+
+    def put(into: Any, value: Any) -> None:
+        for each in parents:
+            into = into.setdefault(each, {})
+        into[last] = value
+
+    return put
+
+
+def finisher(node: Node) -> Callable[[Any, Index, Problems], None] | None:
+    """What a frame gets beside what stood in it: constants, defaults, and required lists and objects that may be empty."""
+    if not node.fills and not node.empties and not node.objects:
+        return None
+    now = [(fill, setter(fill.keys)) for fill in node.fills if not fill.late]
+    late = [(fill, setter(fill.keys)) for fill in node.fills if fill.late]
+    objects, lists = list(node.objects), list(node.empties)
+
+    def finish(into: Any, index: Index, problems: Problems) -> None:
+        if late:
+            problems.defer_last(lambda root: fill_late(root, into, index))
+        for keys in objects:
+            empty(into, keys, dict)
+        for fill, put in now:
+            if (fill.constant or missing(into, fill.keys)) and has_room(into, fill):
+                put(into, fill.value)
+        for keys in lists:
+            empty(into, keys, list)
+
+    def fill_late(root: Any, into: Any, index: Index) -> None:
+        for fill, put in late:
+            if (
+                (fill.met is None or fill.met(root, into, index))
+                and (fill.constant or missing(into, fill.keys))
+                and has_room(into, fill)
+            ):
+                put(into, fill.value)
+
+    return finish
+
+
+def empty(into: Any, keys: Keys, kind: type) -> None:
+    """What is required and may be empty is there where what holds it is there."""
+    for each in keys[:-1]:
+        into = into.get(each) if isinstance(into, dict) else None
+    if isinstance(into, dict) and "absent" not in into:
+        into.setdefault(keys[-1], kind())
+
+
+def has_room(into: Any, fill: Fill) -> bool:
+    """Whether the object that holds a field is there, or always is; a reason for its absence has no fields."""
+    for each in fill.keys[:-1]:
+        into = into.get(each)
+        if not isinstance(into, dict):
+            return fill.sure
+        if "absent" in into:
+            return False
+    return True
+
+
+def missing(into: Any, keys: Keys) -> bool:
+    for each in keys:
+        if not isinstance(into, dict) or each not in into:
+            return True
+        into = into[each]
+    return False
+
+
+def getter(keys: Keys) -> Callable[[Any], Any]:
+    """The value at a path of keys, or None; () is the value itself."""
+    if not keys:
+        return lambda value: value
+    if len(keys) == 1:
+        key = keys[0]
+        return lambda value: value.get(key)
+    parents, last = keys[:-1], keys[-1]
+
+    def get(value: Any) -> Any:
+        for each in parents:
+            value = value.get(each)
+            if value is None:
+                return None
+        return value.get(last)
+
+    return get
+
+
+def raw_writer(leaf: Leaf) -> Callable[[Any], Any] | None:
+    """Canonical value to raw value of the format, with tokens for absence; None where it is written as it is."""
+    write, tokens = leaf.form.write, leaf.tokens
+    if write is None and not tokens:
+        return None
+
+    def convert(value: Any) -> Any:
+        if tokens and isinstance(value, dict):
+            return tokens[value["absent"]]
+        if write is None:
+            return value
+        try:
+            return write(value)
+        except Bad as bad:
+            raise NotExpressible(leaf.here, leaf.canonical, kind_of(value), bad.rule, bad.expected) from None
+
+    return convert
+
+
+NAME: Final = re.compile(NCNAME)
+
+
+def key_writer(name: Leaf, taken: set[str], shape: re.Pattern[str] | None) -> Callable[[Any], str]:
+    """The name of a member of a keyed list, out of its item; refused where it could not be read back as one."""
+    get, raw = getter(name.keys or ()), raw_writer(name)
+
+    def key(item: Any) -> str:
+        found = get(item)
+        text = str(found if raw is None else raw(found))
+        if text in taken or shape is not None and shape.fullmatch(text) is None:
+            raise NotExpressible(
+                name.here, name.canonical, kind_of(found), "unknown", "a text that can be the name of a member"
+            )
+        return text
+
+    return key
+
+
+def raw_getter(leaf: Leaf) -> Callable[[Any], Any]:
+    """Something that is None where nothing is written for the leaf."""
+    return getter(leaf.keys or ()) if leaf.special is None else leaf.special.give
+
+
+def shown(leaf: Leaf) -> Callable[[Any], Any]:
+    """The canonical value that is written for a leaf, None where nothing is: a reason for absence without a token is nothing."""
+    get, tokens = getter(leaf.keys or ()), leaf.tokens
+
+    def find(value: Any) -> Any:
+        found = get(value)
+        if isinstance(found, dict) and found["absent"] not in tokens:
+            return None
+        return found
+
+    return find
+
+
+def constant_checks(node: Node) -> list[Callable[[Any], str]]:
+    """A canonical field that the format takes for granted can be written only where it has that value."""
+
+    def check(fill: Fill) -> Callable[[Any], None]:
+        get, seen = getter(fill.keys), fill.seen
+
+        def must_be(value: Any) -> None:
+            found = get(value)
+            if found is not None and found != fill.value and (seen is None or seen(value)):
+                raise NotExpressible(
+                    "", fill.canonical, kind_of(found), "constant", f"{fill.value!r}: the format says nothing else"
+                )
+
+        return must_be
+
+    def silent(work: Callable[[Any], None]) -> Callable[[Any], str]:
+        def write(value: Any) -> str:
+            work(value)
+            return ""
+
+        return write
+
+    return [silent(each) for each in (*(check(fill) for fill in node.fills if fill.constant), *node.checks)]
+
+
+def settled(read: Callable[[Any, Any, Index, _P], None], plan: Plan) -> Callable[[Any, Any, Index, _P], None]:
+    """The reader of a whole message, and then what had to wait for all of it. A plan without such rows pays nothing."""
+    waits = any(leaf.special is not None for leaf in plan.root.placed()) or any(
+        f.late for node in plan.root.nodes() for f in node.fills
+    )
+    if not waits and not plan.derived:
+        return read
+    derived = [each.make for each in plan.derived]
+
+    def run(found: Any, into: Any, index: Index, problems: _P) -> None:
+        read(found, into, index, problems)
+        problems.settle(into)
+        for make in derived:
+            make(found, into, problems)
+
+    return run
+
+
+def carrying(write: Callable[..., str], plan: Plan) -> Callable[..., str]:
+    """The writer, over a message whose inner frames know the values of outer ones that conditions ask for."""
+    for source, target in plan.carried:
+        write = _carried(write, source, target)
+    return write
+
+
+def carried_name(source: str) -> str:
+    """No field is called so: XML and our JSON know no NUL."""
+    return "\0" + source
+
+
+def _carried(write: Callable[..., str], source: str, target: str) -> Callable[..., str]:
+    outer, inner = source.split("[]"), target.split("[]")
+    get, name = getter(tuple(outer[-1].lstrip(".").split("."))), carried_name(source)
+    to_source = [tuple(part.lstrip(".").split(".")) for part in outer[:-1]]
+    to_target = [tuple(part.lstrip(".").split(".")) for part in inner[len(outer) - 1 : -1]]
+
+    def spread(frame: Any) -> Any:
+        found = get(frame)
+        return along(frame, to_target, lambda each: {**each, name: found})
+
+    def along(frame: Any, lists: list[Keys], work: Callable[[Any], Any]) -> Any:
+        return work(frame) if not lists else down(frame, lists[0], lists[1:], work)
+
+    def down(frame: Any, keys: Keys, lists: list[Keys], work: Callable[[Any], Any]) -> Any:
+        found = frame.get(keys[0]) if isinstance(frame, dict) else None
+        if found is None:
+            return frame
+        if len(keys) > 1:
+            return {**frame, keys[0]: down(found, keys[1:], lists, work)}
+        return {**frame, keys[0]: [along(each, lists, work) for each in found]} if isinstance(found, list) else frame
+
+    return lambda value, *more: write(along(value, to_source, spread), *more)

@@ -1,0 +1,124 @@
+"""What CSV and XLSX have in common: a layout, columns, lines of cells, and the text that a cell means in its column.
+
+A text cell is its text. An XLSX cell may also hold a number, a boolean or a date; each is taken only in a column that the table declares to
+be of that kind, so a number typed where a code belongs is refused instead of losing its leading zero.
+Invariant: nothing is guessed from how a cell looks; what cannot be taken raises `Bad`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, Literal, TypeAlias
+
+from contracts.mapping.times import strftime_layout
+from contracts.mapping.value_formats import Bad, plain
+from contracts.wire.xmltext import ILLEGAL
+
+MAX_BYTES: Final = 50_000_000
+MAX_LINES: Final = 100_000
+MAX_ROWS: Final = 200_000  # the empty ones too
+MAX_COLUMNS: Final = 500
+MAX_CELL: Final = 32_767  # characters, the limit of XLSX; CSV keeps to it too, so that a line fits either
+
+CellMedia = Literal["csv", "xlsx"]
+MEDIA_TYPES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The head of a table: where in the file its lines stand. `header_row` counts from 1."""
+
+    media: CellMedia
+    header_row: int = 1
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    sheet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A cell of XLSX that is no text. What cannot be taken in any column bears its reason."""
+
+    kind: Literal["number", "boolean", "date", "refused"]
+    value: Decimal | bool | datetime | str
+
+
+Cell: TypeAlias = str | Typed
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line as it came: `number` as a person counts it in the file, `""` for an empty cell."""
+
+    number: int
+    cells: Sequence[Cell]
+
+
+Rows: TypeAlias = Iterator[Row]
+
+
+class Unreadable(Exception):
+    """The file as a whole cannot be read; `line` is 0 where no line can be named."""
+
+    def __init__(self, got: str, expected: str, line: int = 0) -> None:
+        super().__init__(got)
+        self.got, self.expected, self.line = got, expected, line
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column by its title; `name` stands for it inside the plan. `shape` is set where it holds dates or times."""
+
+    title: str
+    name: str
+    kind: Literal["text", "number", "boolean", "date"] = "text"
+    comma: bool = False
+    digits: bool = False
+    shape: str | None = None
+    required: bool = False
+
+
+_WRONG_KIND: Final = {
+    "text": "a text cell (format the column as text, then type it again)",
+    "number": "a number",
+    "boolean": "true or false",
+    "date": "a date, or text in the declared shape",
+}
+
+
+def text_of(cell: Cell, column: Column) -> str:
+    """The text that the column's form reads."""
+    if isinstance(cell, str):
+        if len(cell) > MAX_CELL:
+            raise Bad("length", f"at most {MAX_CELL} characters in a cell")
+        if ILLEGAL.search(cell) is not None:
+            raise Bad("type", "characters that XML 1.0 can carry")
+        return cell
+    if cell.kind == "refused":
+        raise Bad("type", str(cell.value))
+    if column.kind == "number" and cell.kind == "number" and isinstance(cell.value, Decimal):
+        digits = plain(cell.value)
+        return digits.replace(".", ",") if column.comma else digits
+    if column.kind == "boolean":
+        if cell.kind == "boolean":
+            return ("1" if cell.value else "0") if column.digits else ("true" if cell.value else "false")
+        if column.digits and cell.kind == "number" and cell.value in (0, 1):
+            return str(cell.value)
+    if column.shape is not None and cell.kind == "date" and isinstance(cell.value, datetime):
+        return cell.value.strftime(strftime_layout(column.shape))
+    raise Bad("type", _WRONG_KIND[column.kind])
+
+
+def kind_in_words(cell: Cell) -> str:
+    """What stands there, never the value: it may be personal."""
+    if isinstance(cell, str):
+        return f"text of {len(cell)} characters" if cell else "an empty cell"
+    return {
+        "number": "a number cell",
+        "boolean": "a boolean cell",
+        "date": "a date cell",
+        "refused": "a cell that cannot be taken",
+    }[cell.kind]

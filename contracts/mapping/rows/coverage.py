@@ -1,0 +1,215 @@
+"""Whether the rows of a message are all of it: every field has a source or is dropped by name, in every case, and what is lost is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.canonical.model import Again, Many, Struct
+from contracts.canonical.places import Place, frame_of, keys_of, scalar_at
+from contracts.folder.source_locations import Path
+from contracts.mapping.plan import Node
+from contracts.mapping.rows.conditions import Condition, only_where
+from contracts.mapping.rows.table_context import Ground
+from contracts.mapping.rows.tree import Tree
+from contracts.mapping.steps import ANY
+
+
+@dataclass(slots=True)
+class Coverage:
+    reader: Ground
+    tree: Tree
+    known: Mapping[str, Place]
+    bound: Mapping[str, Sequence[Condition | None]]
+    lines: Mapping[str, Path]
+    drops: frozenset[str]
+    losses: list[str]
+
+    def look(self, at: Path, asked: Sequence[tuple[Condition, Path]]) -> None:
+        known = self.known
+        for dropped in sorted(self.drops):
+            if dropped not in known or any(
+                path == dropped or path.startswith((dropped + ".", dropped + "[]")) for path in self.bound
+            ):
+                self.reader.bad(
+                    at, dropped, "dropped, and mapped or unknown", "overlap", "a canonical path that no row uses"
+                )
+        again = tuple(f"{node.canonical}." for node in self.tree.root.nodes() if node.again is not None)
+        for path, place in known.items():
+            if path.startswith(again):
+                continue  # as in the list above it
+            if scalar_at(place, path) is None:
+                self._whole(path, place, at)
+                continue
+            if path in self.bound:
+                self._conditions(path, place)
+                continue
+            is_dropped = self._dropped(path)
+            if place.field.required and not is_dropped:
+                self.reader.bad(at, path, "a required field without a source", "required", "a row, or a constant")
+            elif (place.field.required or place.needed) and path in self.drops:
+                self.reader.bad(at, path, "a required field that is dropped", "required", "a row, or a constant")
+            elif not is_dropped:
+                self.reader.bad(
+                    at,
+                    path,
+                    "an optional field that the table does not name",
+                    "table",
+                    "a row, or its path under drops",
+                )
+        for node in self.tree.root.nodes():
+            self._always_there(node, known, at)
+        self.losses.extend(f"{path}: dropped" for path in sorted(self.drops))
+        for condition, line in asked:
+            if None not in self.bound.get(condition.canonical, []):
+                self.reader.bad(
+                    line,
+                    condition.canonical,
+                    "a condition on a field without a row",
+                    "when",
+                    "a row without a condition for it",
+                )
+
+    def _conditions(self, path: str, place: Place) -> None:
+        """A field whose rows all have conditions: a required one has a row in every case; another is refused where it has none."""
+        conditions = [each for each in self.bound[path] if each is not None]
+        if len(conditions) < len(self.bound[path]) or not conditions:
+            return
+        asked = self.known[conditions[0].canonical]
+        scalar = scalar_at(asked, conditions[0].canonical)
+        cases: tuple[Any, ...] = () if scalar is None else (True, False) if scalar.kind == "boolean" else scalar.values
+        left = [str(case) for case in cases if not any(case in each.values for each in conditions)]
+        sure = (
+            asked.field.required
+            and not asked.field.absentable
+            and (not asked.optional_above or path.startswith(_parent(asked.path)))
+        )
+        if place.field.required and (left or not cases or not sure):
+            missing = ", ".join(left) or f"no {asked.path}"
+            self.reader.bad(
+                self.lines[path],
+                path,
+                f"a required field without a source for {missing}",
+                "required",
+                "a row for every case",
+            )
+        frame = self.tree.frame(frame_of(path))
+        if frame is not None:
+            words = {reason for leaf in self.tree.root.leaves() if leaf.canonical == path for reason in leaf.tokens}
+            frame.checks.append(only_where(path, keys_of(path), conditions, words))
+
+    def _always_there(self, node: Node, known: Mapping[str, Place], at: Path) -> None:
+        """The text of an element that stands for more than its text cannot be missing: empty and missing would be one.
+
+        It is never missing where it is required in the canonical object that all attributes of the element belong to.
+        """
+        leaf = node.text
+        if node.name == ANY:
+            self._entry(node, at)
+        if leaf is None or leaf.keys is None or leaf.keys == ():
+            return
+        if node.kind != "many" and not node.attributes and node is not self.tree.root:
+            return
+        alone = leaf.special is None or len(leaf.special.leaves) == 1 and id(leaf) not in self.tree.cases
+        apart = any(
+            each.keys is None or each.keys[: len(leaf.keys) - 1] != leaf.keys[:-1] for each in node.attributes.values()
+        )
+        nested = len(leaf.keys) > 1 and (apart or node.kind == "many")
+        if not alone or nested or not known[leaf.canonical].field.required:
+            self.reader.bad(at, leaf.canonical, "an optional field as the text of an element with attributes, or of a list's items", "table",
+                            "a required field, or an element or attribute of its own")  # fmt: skip
+
+    def _dropped(self, path: str) -> bool:
+        return any(path == each or path.startswith((each + ".", each + "[]")) for each in self.drops)
+
+    def _whole(self, path: str, place: Place, at: Path) -> None:
+        """Objects and arrays: absence that the table cannot say, required arrays that may be empty."""
+        if path.endswith("[]"):
+            return
+        inner = place.field.type.items if isinstance(place.field.type, Many) else place.field.type
+        if isinstance(inner, Again) and inner.name in place.led and f"{path}[]" not in self.lines:
+            if not self._dropped(path):
+                self.reader.bad(
+                    at,
+                    path,
+                    f"{inner.name} inside {inner.name}",
+                    "table",
+                    "a row with `again` for a list, or its path under drops",
+                )
+            elif place.field.required or place.needed:
+                self.reader.bad(
+                    at, path, "a required field that is dropped", "required", "the canonical form for such messages"
+                )
+        if place.field.absentable and not self._dropped(path) and path not in self.lines:
+            if place.field.required:
+                self.reader.bad(
+                    at,
+                    path,
+                    "a required object whose absence cannot be said",
+                    "absent",
+                    "a format that can, or an optional field",
+                )
+            self.losses.append(f"{path}: the reason for an absence is lost")
+        frame, keys = self.tree.frame(frame_of(path)), keys_of(path)
+        if (
+            isinstance(place.field.type, Many)
+            and place.field.required
+            and place.field.type.least == 0
+            and frame is not None
+        ):
+            frame.empties.append(keys)
+        if isinstance(inner, Struct) and inner is place.field.type and self._silent(path, inner):
+            if place.field.required and frame is not None:
+                frame.objects.append(keys)
+            elif not self._dropped(path):
+                self.losses.append(f"{path}: an empty object becomes a missing one")
+
+    def _silent(self, path: str, made: Struct) -> bool:
+        """Whether an object may be there without anything of it being written."""
+        constants = {fill.canonical for node in self.tree.root.nodes() for fill in node.fills if fill.constant}
+        return all(
+            f"{path}.{each.name}" in constants
+            or isinstance(each.type, Many)
+            and not each.type.least
+            or isinstance(each.type, Struct)
+            and self._silent(f"{path}.{each.name}", each.type)
+            for each in made.fields
+            if each.required
+        )
+
+    def _entry(self, node: Node, at: Path) -> None:
+        """A keyed list: one row for the name of the member, which is a required text, and something for its value."""
+        name = node.entry
+        field = None if name is None else self.known[name.canonical].field
+        if (
+            name is None
+            or field is None
+            or name.special is not None
+            or len(name.keys or ()) != 1
+            or name.form.raw != "text"
+            or name.tokens
+        ):
+            self.reader.bad(
+                at,
+                node.canonical,
+                "members without a name",
+                "table",
+                "a first row that ends in {}: the text that names the member",
+            )
+        elif not field.required or field.absentable:
+            self.reader.bad(
+                self.lines[name.canonical], name.canonical, "a name that can be missing", "required", "a required text"
+            )
+        elif node.text is None and not node.children:
+            self.reader.bad(
+                self.lines[name.canonical],
+                name.canonical,
+                "names without values",
+                "table",
+                "a second row that ends in {}",
+            )
+
+
+def _parent(path: str) -> str:
+    return path.rpartition(".")[0] + "."

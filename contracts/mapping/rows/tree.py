@@ -1,0 +1,205 @@
+"""Where the rows of a message stand: the tree of its plan, grown row by row. Two rows for one place are refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from contracts.canonical.model import Many, Struct
+from contracts.canonical.places import places
+from contracts.folder.source_locations import Path
+from contracts.mapping.plan import Leaf, Node, Special
+from contracts.mapping.rows.conditions import Condition, conditional
+from contracts.mapping.rows.table_context import Ground
+from contracts.mapping.steps import Step, json_steps, xml_steps
+from contracts.mapping.value_formats import TEXT
+
+
+@dataclass(slots=True)
+class Tree:
+    reader: Ground
+    struct: Struct
+    root: Node
+    cases: dict[int, list[tuple[Condition, Special]]] = field(default_factory=dict)
+    conditional: list[Leaf] = field(default_factory=list)
+
+    def frame(self, canonical: str) -> Node | None:
+        if not canonical:
+            return self.root
+        return next((node for node in self.root.nodes() if node.kind == "many" and node.canonical == canonical), None)
+
+    def _steps(self, here: str, at: Path) -> list[Step] | None:
+        steps = xml_steps(here, self.reader.namespaces) if self.reader.media == "xml" else json_steps(here)
+        if isinstance(steps, str):
+            self.reader.bad(at, here, "a path out of form", "table", steps)
+            return None
+        return steps
+
+    def ignore(self, here: str, at: Path) -> None:
+        steps = self._steps(here, at)
+        if steps is None:
+            return
+        node = self.root
+        for step in steps:
+            node = self._child(node, step)
+        if node.kind != "plain" or node.children or node.text is not None:
+            self.reader.bad(at, here, "a path that rows use", "overlap", "a path of its own")
+        node.kind = "ignore"
+
+    def _child(self, node: Node, step: Step) -> Node:
+        found = node.child(step.name, step.key_name, step.key_value)
+        if found is None:
+            here = f"{node.here}{'/' if self.reader.media == 'xml' else '.'}{step.shown}" if node.here else step.shown
+            here += "[]" if step.entry else ""
+            found = Node(step.name, here, key_name=step.key_name, key_value=step.key_value)
+            if step.key_name is not None and not step.key_name.startswith("@"):
+                key = Leaf(None, TEXT, "", here, constant=step.key_value)
+                found.children.append(Node(step.key_name, here, text=key))
+            node.children.append(found)
+        return found
+
+    def place(self, here: str, canonical: str, leaf: Leaf, at: Path, condition: Condition | None = None) -> Node | None:
+        """Puts a leaf where `here` says; the group that it belongs to, None where that could not be."""
+        steps = self._steps(here, at)
+        if steps is None:
+            return None
+        arrays = canonical.split("[]")
+        wanted = len(arrays) - 1
+        if sum(step.many for step in steps) != (wanted if leaf.keys is not None else 0):
+            self.reader.bad(
+                at, canonical or here, "another number of []", "table", "a [] here for each [] of the canonical path"
+            )
+            return None
+        walked = self._walk(steps, arrays, here, at)
+        if walked is None:
+            return None
+        node = walked
+        shown = here.replace("{}", "{}[]")
+        leaf.here = f"{self.root.here}/{shown}" if self.reader.media == "xml" else shown
+        for each in leaf.fields():
+            each.here = leaf.here
+        last = steps[-1]
+        stands = node.attributes.get(last.name) if last.attribute else node.text
+        if condition is not None and leaf.special is not None:
+            if stands is not None and all(
+                condition.excludes(other) for other, _ in self.cases.get(id(stands), ((condition, None),))
+            ):
+                self.cases[id(stands)].append((condition, leaf.special))
+                return node
+            self.cases[id(leaf)] = [(condition, leaf.special)]
+            self.conditional.append(leaf)
+        if last.attribute:
+            if stands is not None or node.key_name == "@" + last.name:
+                self.reader.bad(
+                    at,
+                    here,
+                    "an attribute bound twice",
+                    "overlap",
+                    "one row a place, or rows whose conditions exclude each other",
+                )
+            node.attributes[last.name] = leaf
+        elif last.entry and node.entry is None and node.text is None:
+            node.entry = leaf
+        elif node.text is not None or node.children and not (last.text and node.key_name):
+            self.reader.bad(
+                at,
+                here,
+                "a place bound twice",
+                "overlap",
+                "one row a place, or rows whose conditions exclude each other",
+            )
+        else:
+            node.text = leaf
+        return node
+
+    def _walk(self, steps: list[Step], arrays: list[str], here: str, at: Path) -> Node | None:
+        """The node at the end of the steps; lists on the way become those of the canonical path."""
+        node, passed = self.root, 0
+        for step in steps:
+            if step.attribute or step.text:
+                break
+            if node.text is not None:
+                self.reader.bad(at, here, "an element inside a value", "overlap", "text or elements, not both")
+                return None
+            node = self._child(node, step)
+            if node.again is not None:
+                self.reader.bad(
+                    at,
+                    here,
+                    f"a row inside what is as {node.again.canonical}",
+                    "overlap",
+                    "rows for the list above it only",
+                )
+                return None
+            if step.many:
+                keys = tuple(arrays[passed].lstrip(".").split("."))
+                passed += 1
+                full = "".join(part + "[]" for part in arrays[:passed])
+                if node.kind == "plain" and not node.children and node.text is None and not node.attributes:
+                    node.kind, node.keys, node.canonical = "many", keys, full
+                    node.skip_empty = self._skips_empty(full)
+                elif node.kind != "many" or node.canonical != full:
+                    self.reader.bad(at, here, "a list bound to two canonical lists", "overlap", "one")
+                    return None
+            elif node.kind == "many":
+                self.reader.bad(at, here, "a list without []", "table", f"{step.shown}[]")
+                return None
+        return node
+
+    def again(self, here: str, canonical: str, target: str, at: Path) -> None:
+        """A list whose items stand as those of the list `target` above it."""
+        steps, above = self._steps(here, at), self.frame(target)
+        if steps is None:
+            return
+        arrays = canonical.split("[]")
+        if (
+            above is None
+            or above.again is not None
+            or above.entry is not None
+            or sum(step.many for step in steps) != len(arrays) - 1
+        ):
+            self.reader.bad(
+                at,
+                here,
+                f"nothing to be as {target}",
+                "table",
+                "the rows of that list before it, and a [] here for each [] of the path",
+            )
+            return
+        node = self._walk(steps, arrays, here, at)
+        if node is not None and (
+            node.kind != "many" or node.children or node.text or node.attributes or node.again or not steps[-1].many
+        ):
+            self.reader.bad(at, here, "a place bound twice", "overlap", "a list of its own")
+        elif node is not None:
+            node.again, node.attributes, above.led_to = above, above.attributes, True
+
+    def group(self, here: str, leaf: Leaf, at: Path) -> None:
+        """Puts the words for the absence of a group where the group stands."""
+        steps = self._steps(here, at)
+        if steps is None:
+            return
+        last = steps[-1]
+        if last.attribute or last.text or last.many or last.key_name:
+            self.reader.bad(at, here, "no place for a group", "absent", "an element or a member, without [] at its end")
+            return
+        arrays = leaf.canonical.split("[]")
+        if sum(step.many for step in steps) != len(arrays) - 1:
+            self.reader.bad(at, here, "another number of []", "absent", "a [] here for each [] of the canonical path")
+            return
+        node = self._walk(steps[:-1], arrays, here, at)
+        if node is None:
+            return
+        node = self._child(node, last)
+        if node.absent is not None:
+            self.reader.bad(at, here, "words for two groups in one place", "absent", "one group")
+        leaf.here = f"{self.root.here}/{here}" if self.reader.media == "xml" else here
+        node.absent = leaf
+
+    def finish(self) -> None:
+        """What stands in one place under several conditions becomes one."""
+        for leaf in self.conditional:
+            leaf.special = conditional(self.cases[id(leaf)])
+
+    def _skips_empty(self, full: str) -> bool:
+        place = places(self.struct).get(full)
+        return place is not None and isinstance(place.field.type, Many) and place.field.type.least > 0

@@ -1,0 +1,64 @@
+"""A mapping table (systems/<format>.yaml) read into the plan of each of its messages.
+
+Refused, with file and line: paths that do not exist, two rows for one place, a required field without a source, an optional field
+neither mapped nor dropped by name, a code of the canonical list without a code of theirs, a word for absence that could be a value.
+What a table loses is listed, never silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from contracts.canonical.model import Struct
+from contracts.folder.source_locations import Path
+from contracts.mapping.plan import Node, Plan
+from contracts.mapping.rows.builder import Builder
+from contracts.mapping.rows.table_context import Ground
+from contracts.mapping.rows.tree import Tree
+from contracts.mapping.rows.values import Values
+from contracts.mapping.steps import xml_steps
+
+_MESSAGE_WORDS: Final = {"root", "rows", "drops", "ignores"}
+
+
+class TableReader(Ground):
+    def plan(self, message: str, struct: Struct) -> Plan | None:
+        at: Path = ("messages", message)
+        node = self.document.value["messages"][message]
+        if not isinstance(node, dict) or not isinstance(node.get("rows"), list):
+            self.bad(at, message, "no rows", "table", "rows: a list")
+            return None
+        for word in node:
+            if word not in _MESSAGE_WORDS:
+                self.bad(
+                    (*at, word), message, f"the word {word}", "table", "one of " + ", ".join(sorted(_MESSAGE_WORDS))
+                )
+        root = self._root(node, at)
+        if root is None:
+            return None
+        drops = self._names(node, "drops", at)
+        builder = Builder(self, message, struct, Tree(self, struct, root), Values(self, message, []), frozenset(drops))
+        for number, row in enumerate(node["rows"]):
+            builder.row(row, (*at, "rows", number))
+        for number, ignored in enumerate(self._names(node, "ignores", at)):
+            builder.tree.ignore(ignored, (*at, "ignores", number))
+        return builder.finish((*at, "rows"))
+
+    def _names(self, node: Mapping[str, Any], word: str, at: Path) -> list[str]:
+        value = node.get(word, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            self.bad((*at, word), "", "not a list of paths", "table", "a list of paths")
+            return []
+        return value
+
+    def _root(self, node: Mapping[str, Any], at: Path) -> Node | None:
+        if self.media != "xml":
+            if "root" in node:
+                self.bad((*at, "root"), "", "a root", "table", "no root: JSON has none")
+            return Node("", "")
+        steps = xml_steps(str(node.get("root", "")), self.namespaces)
+        if isinstance(steps, str) or len(steps) != 1 or steps[0].attribute or steps[0].many or steps[0].key_name:
+            self.bad((*at, "root"), "", f"root {node.get('root')!r}", "table", "one element, as cap:alert")
+            return None
+        return Node(steps[0].name, str(node["root"]))

@@ -1,0 +1,1 @@
+"""What `lgsp contract check` proves of a contract folder."""

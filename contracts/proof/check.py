@@ -1,0 +1,271 @@
+"""What `lgsp contract check` proves of a folder, and prints.
+
+Proved: the bundle is byte-stable; the schema keeps to the profile; every table is complete; every sample decodes to its twin, and the
+laws hold on each sample in each format, and on what one change makes of it; the XSD takes what the schema takes; generated samples keep
+their word; each format's own face takes what it writes. Everything that fails is a finding with file and line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from lxml import etree
+
+from contracts.base.errors import Failure, Finding, Theirs
+from contracts.canonical.model import Sample
+from contracts.codecs.cells.codec import CellCodec
+from contracts.codecs.codec import Codec, Value
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.faces import xsd
+from contracts.folder.bundle import Bundle
+from contracts.folder.todo_markers import marks
+from contracts.proof import faces
+from contracts.proof.trials import variants
+from contracts.wire import jsontext
+from contracts.wire.soap import parse_xml
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Report:
+    """`ok` where nothing was found; `losses` are not faults, but nobody should be surprised by them. `bundle` and `compiled` are what was
+    proved: whoever goes on with them need not read the folder again, which may be another by then."""
+
+    folder: str
+    contract: str = ""
+    digest: str = ""
+    proved: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    bundle: Bundle | None = None
+    compiled: CompiledContract | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+def check(folder: Path) -> Report:
+    report = Report("/".join(folder.absolute().parts[-2:]))
+    try:
+        report.bundle = bundle = Bundle.from_folder(folder)
+        report.findings.extend(marks(bundle))
+        report.compiled = compiled = compile_bundle(bundle)
+    except Failure as failure:
+        report.findings.extend(failure.findings)
+        return report
+    report.contract, report.digest = compiled.contract.name, compiled.digest
+    if Bundle.from_bytes(bundle.to_bytes()).digest != bundle.digest:
+        report.findings.append(Finding("", "", "another digest after storing", "bundle", "the same bytes"))
+    report.proved.append(
+        f"{len(bundle.files)} files, {len(compiled.exchanged)} messages, {len(compiled.tables)} code tables, {len(compiled.formats)} formats"
+    )
+    if folder.name != f"v{compiled.contract.major}":
+        report.findings.append(
+            Finding(
+                "contract.yaml",
+                "version",
+                f"version {compiled.contract.version} in {folder.name}",
+                "layout",
+                f"a folder v{compiled.contract.major}",
+            )
+        )
+    for codec in compiled.formats.values():
+        for message in codec.mapped:
+            report.losses.extend(f"{codec.name} {message}: {loss}" for loss in codec.losses(message))
+    schema = _schema(compiled, report)
+    report.proved.append(faces.generated_samples(compiled, report.findings))
+    report.proved += faces.foreign_faces(compiled, report.findings)
+    for sample in compiled.samples:
+        before = len(report.findings)
+        _sample(compiled, sample, schema, report)
+        if len(report.findings) == before:
+            report.proved.append(
+                f"sample {sample.format}/{sample.message}.{sample.name}: decoded, and the laws hold in every format"
+            )
+    for message in compiled.exchanged:
+        _trials(compiled, message, report)
+    return report
+
+
+def _trials(compiled: CompiledContract, message: str, report: Report) -> None:
+    """The laws on everything that one change makes of the largest sample of a message."""
+    canonical, validator = compiled.codec("canonical"), compiled.validators[message]
+    samples = sorted((each.canonical for each in compiled.samples if each.message == message), key=len)
+    formats = [codec for codec in compiled.formats.values() if codec.name == "canonical" or message in codec.mapped]
+    if not samples or report.findings:
+        return
+    tried = refused = 0
+    for value in variants(validator.struct, canonical.read_json(message, samples[-1])):
+        if compiled.validate(message, value):
+            continue
+        tried += 1
+        for codec in formats:
+            refused += _laws(codec, message, value, report)
+        if report.findings:
+            return
+    said = f"; {refused} times a format could not carry a value and refused it" if refused else ""
+    report.proved.append(f"{message}: the laws hold for {tried} values in {len(formats)} formats{said}")
+
+
+def _schema(compiled: CompiledContract, report: Report) -> etree.XMLSchema | None:
+    try:
+        made = etree.XMLSchema(parse_xml(xsd.xsd(compiled)))
+    except etree.XMLSchemaParseError as error:
+        report.findings.append(
+            Finding("schema.json", "", str(error)[:200], "xsd", "a schema that XML Schema 1.0 takes")
+        )
+        return None
+    report.proved.append("the XSD is a valid XML Schema 1.0")
+    return made
+
+
+def _sample(compiled: CompiledContract, sample: Sample, schema: etree.XMLSchema | None, report: Report) -> None:
+    is_xml, path = sample.kind == "xml", sample.file
+    stem = path.rpartition(".")[0]
+    canonical, codec = compiled.codec("canonical"), compiled.codec(sample.format)
+    if isinstance(codec, CellCodec) and sample.message in codec.mapped:
+        _cell_sample(compiled, codec, sample, schema, report)
+        return
+    twin = _try(
+        report,
+        path if sample.format == "canonical" and not is_xml else f"{stem}.canonical.json",
+        lambda: canonical.read_json(sample.message, sample.canonical),
+    )
+    if twin is None:
+        return
+    read: Callable[[], Value] = (
+        (lambda: codec.read_xml(sample.message, parse_xml(sample.raw, published=True)))
+        if is_xml
+        else (lambda: codec.read_json(sample.message, sample.raw))
+    )
+    found = _try(report, path, read)
+    if found is not None and found != twin:
+        for where in _differences(found, twin, "")[:5]:
+            report.findings.append(
+                Finding(path, where, "another value than in the twin", "sample", "the same canonical message")
+            )
+    _everywhere(compiled, sample, twin, schema, report)
+
+
+def _everywhere(
+    compiled: CompiledContract, sample: Sample, twin: Value, schema: etree.XMLSchema | None, report: Report
+) -> None:
+    for each in compiled.formats.values():
+        _laws(each, sample.message, twin, report)
+    written = compiled.codec("canonical").write_xml(sample.message, twin)
+    if schema is not None and not schema.validate(etree.fromstring(written)):
+        report.findings.append(
+            Finding(sample.file, "", "refused by the generated XSD", "xsd", "accepted by every face")
+        )
+
+
+def _cell_sample(
+    compiled: CompiledContract, codec: CellCodec, sample: Sample, schema: etree.XMLSchema | None, report: Report
+) -> None:
+    """A file of lines: its twin is the one message, or the list of them."""
+    stem, canonical = sample.file.rpartition(".")[0], compiled.codec("canonical")
+    one = codec.is_list(sample.message)
+    texts = [sample.canonical] if one else _try(report, f"{stem}.canonical.json", lambda: _texts(sample.canonical))
+    found = _try(report, sample.file, lambda: codec.read_cells(sample.message, sample.raw))
+    twins: list[Value] = []
+    for text in texts or []:
+        twin = _try(report, f"{stem}.canonical.json", partial(canonical.read_json, sample.message, text))
+        if twin is not None:
+            twins.append(twin)
+            _everywhere(compiled, sample, twin, schema, report)
+    if found is not None and texts is not None and len(twins) == len(texts):
+        for where in _differences(found[0] if one else found, twins[0] if one else twins, "")[:5]:
+            report.findings.append(
+                Finding(sample.file, where, "another value than in the twin", "sample", "the same canonical message")
+            )
+
+
+def _texts(raw: bytes) -> list[bytes]:
+    """The messages of a list, each as a text of its own."""
+    value = jsontext.read_json(raw)
+    if not isinstance(value, list):
+        raise Theirs("message.not-json", why="no list of messages", line=1, column=1)
+    return [jsontext.text_of(each).encode() for each in value]
+
+
+def _laws(codec: Codec, message: str, value: Value, report: Report) -> int:
+    """Findings, with the row, where a law does not hold for the value; how many times it was refused instead of being written."""
+    refused = 0
+    for media in sorted(codec.speaks if message in codec.mapped or codec.name == "canonical" else frozenset()):
+        try:
+            back = codec.read(message, codec.write(message, value, media), media)
+        except Failure as failure:
+            refused += failure.code == "message.not-expressible"
+            if failure.code != "message.not-expressible":
+                where = failure.findings[0].canonical if failure.findings else ""
+                report.findings.append(
+                    Finding(
+                        _row(codec, message, where),
+                        where,
+                        failure.code,
+                        "law",
+                        f"what {codec.name} ({media}) writes, it reads",
+                    )
+                )
+            continue
+        if back != codec.normal(message, value):
+            for where in _differences(back, codec.normal(message, value), "")[:5]:
+                report.findings.append(
+                    Finding(
+                        _row(codec, message, where),
+                        where,
+                        f"another value after {codec.name} ({media}) and back",
+                        "law",
+                        "the same, but for the losses listed",
+                    )
+                )
+    return refused
+
+
+def _row(codec: Codec, message: str, canonical: str) -> str:
+    """File and line of the row for a canonical path, else the file."""
+    plan = codec.plans.get(message)
+    return (
+        "schema.json"
+        if plan is None
+        else plan.lines.get(re.sub(r"\[\d+\]", "[]", canonical), f"systems/{codec.name}.yaml")
+    )
+
+
+def _try(report: Report, path: str, work: Callable[[], T]) -> T | None:
+    try:
+        return work()
+    except Failure as failure:
+        found = failure.findings or (Finding("", "", failure.what("en"), failure.code, ""),)
+        report.findings.extend(
+            Finding(f"{path}: {each.here}" if each.here else path, each.canonical, each.got, each.rule, each.expected)
+            for each in found
+        )
+        return None
+
+
+def _differences(one: object, other: object, at: str) -> list[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = list(dict.fromkeys([*one, *other]))
+        missing = object()
+        return [
+            where
+            for name in names
+            for where in _differences(
+                one.get(name, missing), other.get(name, missing), f"{at}.{name}" if at else str(name)
+            )
+        ]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [
+            where
+            for number, pair in enumerate(zip(one, other, strict=True))
+            for where in _differences(*pair, f"{at}[{number}]")
+        ]
+    return [] if one == other and type(one) is type(other) or one == other else [at or "the whole"]

@@ -1,0 +1,48 @@
+"""Query strings: each parameter once, percent-encoded UTF-8, as text that XML 1.0 can carry."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from contracts import failures as _failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Theirs
+from contracts.mapping import value_formats
+from contracts.mapping.plan import Plan
+from contracts.wire.jsontext import MAX_DIGITS
+from contracts.wire.xmltext import ILLEGAL
+
+
+def query_text(item: Any) -> str:
+    if isinstance(item, bool):
+        return "true" if item else "false"
+    return item if isinstance(item, str) else value_formats.plain(item)
+
+
+def guess(text: str, plan: Plan, name: str) -> Any:
+    """A parameter as the raw value that the format's JSON would hold."""
+    node = next((child for child in plan.root.children if child.name == name), None)
+    raw = node.text.form.raw if node is not None and node.text is not None else "text"
+    if raw == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    if raw == "number" and text.isascii() and text.removeprefix("-").isdigit() and len(text) <= MAX_DIGITS:
+        return int(text)
+    return text
+
+
+def parse_query(query: str) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        name, equals, text = part.partition("=")
+        try:
+            key, value = (unquote_to_bytes(each.replace("+", " ")).decode("utf-8") for each in (name, text))
+        except UnicodeDecodeError:
+            raise Theirs("message.not-query", why="bytes that are not UTF-8") from None
+        if not equals or not key:
+            raise Theirs("message.not-query", why="a part that is not name=value")
+        if key in given:
+            raise Theirs("message.not-query", why=f"the parameter {key[:60]!r} stands twice")
+        if ILLEGAL.search(key) is not None or ILLEGAL.search(value) is not None:
+            raise Theirs("message.not-query", why="a character that XML 1.0 cannot carry")
+        given[key] = value
+    return given

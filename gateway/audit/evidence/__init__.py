@@ -1,0 +1,1 @@
+"""Evidence packages of single transfers, and reading bodies from the vault."""

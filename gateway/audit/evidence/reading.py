@@ -1,0 +1,106 @@
+"""Reading a body out of the vault: for a reason, and never without a trace.
+
+Invariant: the note `body-view` (who, why, which transfer and part, how many bytes) is committed, and so on disk, before the first byte is given out. A
+body that cannot be read (expired, unknown, without a reason) leaves no note, since nothing of it was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Engine, select
+
+import gateway.vault.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Ours, Theirs
+from contracts.base.ids import new_id
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.journal.filelock import FileLock
+from gateway.journal.schema import tables
+from gateway.journal.write import LogRow
+from gateway.vault.vault import Meta, Vault
+from security.transparency.entry import Json, Note, freeze
+
+NOTE: Final = "body-view"
+LEAST_REASON: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A body that may be read now: `pieces` gives its bytes, in order, each piece once."""
+
+    transfer: str
+    part: str
+    size: int  # of the whole body
+    start: int
+    stop: int
+    note: str  # the phase of the note, which is the reading's own
+    pieces: Iterator[bytes]
+
+
+@contextmanager
+def view_body(
+    engine: Engine,
+    lock: FileLock | None,
+    vault: Vault,
+    transfer: str,
+    part: str,
+    *,
+    reason: str,
+    actor: str,
+    now: float,
+    start: int = 0,
+    stop: int | None = None,
+    ready: Callable[[Meta], object] = lambda meta: None,
+) -> Iterator[View]:
+    """Log the reading, then give the body. `ready` is called before anything is logged or read, with what is known of the body."""
+    said = reason.strip()
+    if len(said) < LEAST_REASON:
+        raise Theirs("vault.no-reason", length=len(said), least=LEAST_REASON)
+    with engine.connect() as connection:
+        meta = vault.meta(connection, f"{transfer}/{part}")
+        if meta is None:
+            raise _no_part(connection, transfer, part)
+    end = meta.size if stop is None else min(stop, meta.size)
+    first = min(start, end)
+    ready(meta)
+    row = _note(transfer, part, said, actor, meta, first, end, now)
+    with writing(engine, lock) as connection:
+        append(connection, [row])
+    with engine.connect() as connection:
+        after = vault.meta(connection, meta.id)  # it may have come under the key of a hold in between
+        if after is None:
+            raise Ours("vault.not-found", id=meta.id)
+        yield View(transfer, part, meta.size, first, end, row.phase, vault.pieces(connection, after, first, end))
+
+
+def _note(transfer: str, part: str, reason: str, actor: str, meta: Meta, start: int, stop: int, now: float) -> LogRow:
+    """About the transfer, so that whoever looks at it sees who read it; under a phase of its own, since (transfer, phase) is unique."""
+    facts: dict[str, Json] = {"part": part, "reason": reason, "size": meta.size, "key": meta.key_id}
+    if (start, stop) != (0, meta.size):
+        facts["range"] = f"{start}-{stop}"
+    frozen = freeze(Note(transfer, now, NOTE, actor, facts))
+    return LogRow(transfer, f"{NOTE}#{new_id(int(now * 1000))}", frozen.entry, frozen.leaf)
+
+
+def _no_part(connection: Connection, transfer: str, part: str) -> Theirs:
+    """What there is instead: the parts that a transfer usually has."""
+    ids = [f"{transfer}/{each}" for each in PARTS]
+    found = connection.scalars(select(tables.vault.c.id).where(tables.vault.c.id.in_(ids)))
+    parts = sorted(id.partition("/")[2] for id in found)
+    return Theirs("vault.no-part", transfer=transfer, part=part, parts=", ".join(parts) or "–")
+
+
+_SENT: Final = ("forwarded", "provider-answer", "forwarded-opened", "provider-answer-opened")
+PARTS: Final = (
+    "request",
+    "request-opened",
+    "canonical",
+    *_SENT,
+    "answer",
+    "salt",
+    *(f"in-doubt-{each}" for each in _SENT),
+)

@@ -1,0 +1,136 @@
+"""The newest signed checkpoint, kept outside the database: the keeper writes it, doors read it.
+
+Invariant: the file only ever goes forward, appears whole or not at all, and is on disk before anybody is shown it.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from contracts.base.errors import Failure, Ours
+from gateway.audit.log.durable import make_folder, sync_folder, write_new
+from gateway.journal.filelock import FileLock
+from security.transparency.checkpoint import MAX_NOTE, Checkpoint, NoteError, split_note
+
+_LOOK_SECONDS: Final = 0.25
+_logger: Final = logging.getLogger("lgsp.audit")
+
+
+def read_note(path: Path) -> str | None:
+    """What such a file holds; None where there is none. `audit.inconsistent` for anything that no keeper wrote there, a folder or a pipe too."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            why = "it is no file"
+        elif found.st_size > MAX_NOTE:
+            why = f"it has {found.st_size} bytes, and no checkpoint has more than {MAX_NOTE}"
+        else:
+            note = path.read_text("utf-8")
+            Checkpoint.from_text(split_note(note)[0])
+            return note
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as trouble:
+        why = str(trouble) if isinstance(trouble, NoteError) else f"{type(trouble).__name__}: {trouble}"
+    raise Ours("audit.inconsistent", reason=f"the checkpoint outside the database, {path}, cannot be read: {why}")
+
+
+def size_of(note: str) -> int:
+    """The tree size that a checkpoint states, without looking at its signature."""
+    return int(note.split("\n", 2)[1])
+
+
+class CheckpointFile:
+    """The writer's side."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+        self._lock: Final = FileLock(path.with_name(path.name + ".lock"))
+
+    def read(self) -> str | None:
+        """The note; None before the first one."""
+        return read_note(self.path)
+
+    def advance(self, note: str) -> None:
+        """Replace the file by a later checkpoint. A keeper that was overtaken meanwhile changes nothing."""
+        make_folder(self.path.parent)
+        with self._lock:
+            standing = self.read()
+            if standing is not None and size_of(standing) >= size_of(note):
+                return
+            draft = self.path.with_name(f".{self.path.name}.part")
+            draft.unlink(missing_ok=True)  # of a keeper that died while it wrote: we hold the lock
+            write_new(draft, note.encode(), 0o600)
+            os.replace(draft, self.path)
+            sync_folder(self.path.parent)
+
+
+class NewestCheckpoint:
+    """The reader's side: costs a clock reading a call, and a look at the file at most four times a second."""
+
+    __slots__ = ("_base64", "_looked", "_note", "_path", "_seen")
+
+    def __init__(self, path: Path) -> None:
+        self._path: Final = path
+        self._looked = float("-inf")
+        self._seen: tuple[int, int, int] | None = None
+        self._note = ""
+        self._base64 = ""
+
+    def note(self) -> str:
+        """The signed note; empty before the first one."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            self._look()
+        return self._note
+
+    def base64(self) -> str:
+        """The note as it stands in headers and receipts."""
+        self.note()
+        return self._base64
+
+    def _look(self) -> None:
+        try:
+            found = os.stat(self._path)
+            seen = (found.st_mtime_ns, found.st_ino, found.st_size)
+            if seen != self._seen:
+                self._seen = seen
+                self._note = read_note(self._path) or self._note
+                self._base64 = base64.b64encode(self._note.encode()).decode("ascii")
+        except OSError:
+            pass  # not yet, or between two looks: what was shown before still holds
+        except Failure as trouble:  # the keeper stops at it; here, too, what was shown before still holds
+            _logger.error("%s", trouble)
+
+
+class PublicCheckpoint:
+    """What `/audit/checkpoint` gives: the newest note, or the newest that has its quorum of cosignatures, while that is not much older."""
+
+    __slots__ = ("_clock", "_cosigned", "_newest", "_path", "_seconds")
+
+    def __init__(self, newest: NewestCheckpoint, cosigned: Path, seconds: float, clock: Callable[[], float]) -> None:
+        self._newest: Final = newest
+        self._path: Final = cosigned
+        self._cosigned: Final = NewestCheckpoint(cosigned)
+        self._seconds: Final = seconds
+        self._clock: Final = clock
+
+    def note(self) -> str:
+        newest, cosigned = self._newest.note(), self._cosigned.note()
+        if not cosigned or cosigned.partition("\n")[0] != newest.partition("\n")[0]:
+            return newest
+        if size_of(cosigned) >= size_of(newest):
+            return cosigned
+        try:
+            age = self._clock() - self._path.stat().st_mtime
+        except FileNotFoundError:
+            return newest
+        return cosigned if age <= self._seconds else newest

@@ -1,0 +1,1 @@
+"""Searching the audit log and comparing counts with it."""

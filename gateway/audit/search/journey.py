@@ -1,0 +1,127 @@
+"""The whole journey of one transfer: what the log holds of it, in order, and where it stands now.
+
+Invariant: no body and nothing of one is read; what a journey shows of the vault are names and sizes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from gateway.audit.search import facts
+from gateway.audit.search.facts import Facts, Logged
+from gateway.audit.search.search import Query, search
+from gateway.journal.logged import parse
+from gateway.journal.schema import tables
+
+_PAGE: Final = 500
+_PENDING: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry; `index` is None while it waits to be sequenced."""
+
+    index: int | None
+    facts: Facts
+    entry: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """`row` is that of the transfer (None for what was refused before it was one); `feed` names its events by feed and offset; `vault` its parts."""
+
+    transfer: str
+    steps: tuple[Step, ...]
+    row: Mapping[str, Any] | None
+    queue: Mapping[str, Any] | None
+    feed: tuple[Mapping[str, Any], ...]
+    vault: tuple[Mapping[str, Any], ...]
+
+
+def of_message(connection: Connection, message: str, system: str | None) -> list[Journey]:
+    """Of all transfers that a message led to; `message` is its keyed hash. One that was only ever refused is one journey of its refusals."""
+    found = _all(connection, Query(message=message, system=system, oldest_first=True))
+    transfers = dict.fromkeys(each.facts.about for each in found if each.facts.kind == "intent")
+    if transfers:
+        return [of_transfer(connection, transfer) for transfer in transfers]
+    steps = tuple(_step(each) for each in found)
+    return [Journey(found[0].facts.transfer, steps, None, None, (), ())] if found else []
+
+
+def of_transfer(connection: Connection, id: str) -> Journey:
+    """An id of a repeat leads to the transfer that it repeated."""
+    found = _all(connection, Query(transfer=id, oldest_first=True))
+    abouts = {each.facts.about for each in found}
+    transfer = next(iter(abouts)) if abouts and id not in abouts else id
+    if transfer != id:
+        found = _all(connection, Query(transfer=transfer, oldest_first=True))
+    intent = next((each.facts for each in found if each.facts.kind == "intent"), None)
+    if (
+        intent is not None and intent.message is not None
+    ):  # what was refused under the same message id belongs to the story
+        refused = Query(message=intent.message, system=intent.system, kind="refusal", oldest_first=True)
+        found = sorted({each.idx: each for each in (*found, *_all(connection, refused))}.values())
+    steps = [_step(each) for each in found]
+    steps += _waiting(connection, transfer, {step.facts.transfer + step.facts.kind + step.facts.at for step in steps})
+    row, queue, feed, vault = tables.transfer, tables.queue, tables.feed_event, tables.vault
+    stands = connection.execute(select(row).where(row.c.id == transfer)).mappings().first()
+    queued = connection.execute(select(queue).where(queue.c.transfer == transfer)).mappings().first()
+    events = connection.execute(
+        select(feed.c.contract, feed.c.offset, feed.c.sequenced).where(feed.c.transfer == transfer)
+    ).mappings()
+    parts = connection.execute(
+        select(vault.c.id, vault.c.size, vault.c.key_id)
+        .where(vault.c.id >= f"{transfer}/", vault.c.id < f"{transfer}0")
+        .order_by(vault.c.id)
+    )
+    return Journey(
+        transfer,
+        tuple(steps),
+        None if stands is None else dict(stands),
+        None if queued is None else dict(queued),
+        tuple(dict(each) for each in events),
+        tuple({"part": str(id).partition("/")[2], "size": size, "key": key} for id, size, key in parts),
+    )
+
+
+def beside(connection: Connection, transfer: str) -> list[Step]:
+    """Entries under ids of their own that are about the transfer: its repeats, and notes that name it; in order, those without an index last."""
+    found = _all(connection, Query(transfer=transfer, oldest_first=True))
+    steps = [_step(each) for each in found if each.facts.transfer != transfer]
+    logged = {step.facts.transfer + step.facts.kind + step.facts.at for step in steps}
+    return steps + [step for step in _waiting(connection, transfer, logged) if step.facts.transfer != transfer]
+
+
+def _all(connection: Connection, query: Query) -> list[Logged]:
+    found: list[Logged] = []
+    cursor: str | None = None
+    while True:
+        page = search(connection, query, limit=_PAGE, cursor=cursor)
+        found += page.hits
+        cursor = page.next
+        if cursor is None:
+            return found
+
+
+def _waiting(connection: Connection, transfer: str, logged: set[str]) -> list[Step]:
+    """Entries that were committed and have no index yet: for a second at most, unless no keeper runs."""
+    table = tables.log_pending.c
+    rows = connection.execute(
+        select(table.transfer, table.phase, table.entry).order_by(table.id.desc()).limit(_PENDING)
+    )
+    found = []
+    for own, phase, raw in reversed(rows.all()):
+        value = parse(bytes(raw))
+        told = facts.facts_of(value, own, phase, {})
+        if transfer in (told.about, told.transfer) and told.transfer + told.kind + told.at not in logged:
+            found.append(Step(None, told, value))
+    return found
+
+
+def _step(logged: Logged) -> Step:
+    return Step(logged.idx, logged.facts, json.loads(logged.entry))

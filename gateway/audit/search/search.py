@@ -1,0 +1,338 @@
+"""Searching the log by index and keyset: page one of ten million entries costs what page one of ten thousand does.
+
+Theory of operation
+1. A page begins where a cursor says, never with an offset. It is of the log as that was when the search began: what comes later is another search.
+2. Times of sequencing never go back, so bounds in time are bounds of index, found by halving.
+3. Of several conditions the one leads that is rarest just here: for each it is asked how far its next thousand rows reach. Its rows are walked in
+   their order, the other conditions are looked at on each; so no condition may make the database sort, or walk the whole log.
+4. A page looks at a bounded number of rows. Where what is sought is rare and each condition is not, a page comes short, with a cursor to go on.
+5. Entries past the index's watermark are read themselves. Whatever was found is read from the log and compared: the index can leave something out
+   only if it was falsified (`lgsp audit reindex` makes it anew; `indexed=False` does without), and can show nothing that is not there.
+Invariant: pages joined hold each entry that the query fits, once, in order.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, tuple_
+
+import gateway.audit.search.failures  # noqa: F401  (registers the codes raised here)
+from contracts.base.errors import Theirs
+from gateway.audit.search import facts
+from gateway.audit.search.facts import OUTCOMES, Facts, Logged
+from gateway.audit.search.index import keys_of, watermark, wide, word
+from gateway.journal.schema import tables
+
+LOOKS: Final = 10_000  # rows of the index that one page looks at, at most
+RAW_LOOKS: Final = 4_000  # entries that it reads in full, at most
+_RAW: Final = 500
+_PROBE: Final = 1_000
+_WIDEST: Final = 4_000
+_index: Final = tables.log_index.c
+# PostgreSQL is bad at guessing how many rows a range over two columns holds, and might gather and sort them all: it is to walk along an index, always.
+_IN_ORDER: Final = select(
+    *[func.set_config(f"enable_{name}", "off", True) for name in ("sort", "bitmapscan", "seqscan")]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is sought; conditions that are given must all fit. `message` is the keyed hash; times are those of sequencing, `until` not included."""
+
+    transfer: str | None = None
+    message: str | None = None
+    failure: str | None = None
+    grant: str | None = None
+    actor: str | None = None
+    system: str | None = None
+    provider: str | None = None
+    operation: str | None = None
+    agency: str | None = None
+    contract: str | None = None
+    kind: str | None = None
+    outcome: str | None = None
+    trouble: bool | None = None
+    since: float | None = None
+    until: float | None = None
+    oldest_first: bool = False
+    trouble_first: bool = False
+
+    def fits(self, told: Facts) -> bool:
+        """Whether an entry is one that is sought; the times are not asked."""
+        if self.transfer is not None and self.transfer not in (told.about, told.transfer):
+            return False
+        if self.trouble is not None and told.trouble is not self.trouble:
+            return False
+        return all((wanted := getattr(self, name)) is None or getattr(told, name) == wanted for name in WORDS)
+
+    def keys(self) -> dict[str, int]:
+        """What a row must hold, by column; the likely rarest first."""
+        found: dict[str, int] = {}
+        if self.transfer is not None:
+            found["about"] = wide(self.transfer)
+        for name in WORDS:
+            wanted = getattr(self, name)
+            if wanted is not None:
+                column = "access_grant" if name == "grant" else name
+                found[column] = (
+                    OUTCOMES.get(wanted, 0)
+                    if name == "outcome"
+                    else wide(wanted)
+                    if name == "message"
+                    else word(wanted)
+                )
+        if self.trouble is not None:
+            found["trouble"] = int(self.trouble)
+        return found
+
+    @property
+    def mark(self) -> str:
+        """Tells the cursors of two searches apart."""
+        return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
+
+
+WORDS: Final = (
+    "message",
+    "failure",
+    "grant",
+    "actor",
+    "system",
+    "provider",
+    "operation",
+    "agency",
+    "contract",
+    "kind",
+    "outcome",
+)
+assert {*WORDS} < {each.name for each in fields(Query)} & {*Facts._fields}
+
+
+class Page(NamedTuple):
+    """`next` goes on from here; None at the end. `disagree` are entries that the index shows as what they are not."""
+
+    hits: tuple[Logged, ...]
+    next: str | None
+    looked: int
+    reached: int | None  # the index of the entry that was looked at last
+    disagree: tuple[int, ...]
+
+
+class _At(NamedTuple):
+    """A place in a search: the pass, the next entry's bound (not included where the newest come first), and the size of the log as it began."""
+
+    turn: int
+    place: int
+    top: int
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one and the same state of the database throughout."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.execute(_IN_ORDER)
+        yield connection
+
+
+def renew(connection: Connection) -> None:
+    """Let go of the state of the database that a `reading` connection sees, for the present one. A cursor goes on as before."""
+    connection.rollback()
+    if connection.dialect.name == "postgresql":
+        connection.execute(_IN_ORDER)
+
+
+def search(
+    connection: Connection, query: Query, *, limit: int = 50, cursor: str | None = None, indexed: bool = True
+) -> Page:
+    """One page. `audit.bad-cursor` for a cursor of another search."""
+    table = tables.log_entry.c
+    top = connection.scalar(select(func.max(table.idx)))
+    at = _from_cursor(query, cursor) if cursor is not None else None
+    size = at.top if at is not None else 0 if top is None else int(top) + 1
+    low = first_at(connection, query.since, 0, size) if query.since is not None else 0
+    high = first_at(connection, query.until, low, size) if query.until is not None else size
+    turns = _turns(query)
+    walk = _Walk(connection, query.oldest_first, watermark(connection).upto if indexed else 0)
+    at = at or _At(0, low if query.oldest_first else high, size)
+    hits: list[Logged] = []
+    while at.turn < len(turns):
+        left = (at.place, high) if query.oldest_first else (low, at.place)
+        if left[0] >= left[1]:
+            at = _At(at.turn + 1, low if query.oldest_first else high, size)
+            continue
+        if len(hits) >= limit or walk.tired:
+            return Page(tuple(hits), _cursor(query, at), walk.looked, walk.reached, tuple(walk.disagree))
+        found, place = walk.on(turns[at.turn], *left, limit - len(hits))
+        hits += found
+        at = at._replace(place=place)
+    return Page(tuple(hits), None, walk.looked, walk.reached, tuple(walk.disagree))
+
+
+def first_at(connection: Connection, moment: float, low: int, high: int) -> int:
+    """The first entry of low … high - 1 that was sequenced at that moment or later; `high` if there is none."""
+    table = tables.log_entry.c
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(
+            select(table.idx, table.sequenced).where(table.idx >= middle, table.idx < high).order_by(table.idx).limit(1)
+        )
+        found = row.first()
+        if found is None or found[1] >= moment:
+            high = middle
+        else:
+            low = int(found[0]) + 1
+    return low
+
+
+def _turns(query: Query) -> list[Query]:
+    """Passes over the log, one after the other: what an officer looks at first, then the rest."""
+    if not query.trouble_first or query.trouble is not None:
+        return [query]
+    asked = {each.name: getattr(query, each.name) for each in fields(query)}
+    return [Query(**asked | {"trouble": first}) for first in (True, False)]
+
+
+class _Walk:
+    """Along the log in one direction, from the index or from the entries themselves."""
+
+    def __init__(self, connection: Connection, up: bool, upto: int) -> None:
+        self._connection: Final = connection
+        self._up: Final = up
+        self._upto: Final = upto
+        self._raw = 0
+        self._probe = _PROBE
+        self.looked = 0
+        self.reached: int | None = None
+        self.disagree: list[int] = []
+
+    @property
+    def tired(self) -> bool:
+        return self.looked >= LOOKS or self._raw >= RAW_LOOKS
+
+    def on(self, query: Query, low: int, high: int, need: int) -> tuple[list[Logged], int]:
+        """Some of the entries low … high - 1 that the query fits, and the place to go on from."""
+        keys = query.keys()
+        if not keys or (low >= self._upto if self._up else high > self._upto):
+            hits, place = self._entries(query, low if self._up else max(low, self._upto if keys else low), high, need)
+        else:
+            hits, place = self._rows(query, keys, low, min(high, self._upto), need)
+        self.reached = max(place - 1, low) if self._up else place
+        return hits, place
+
+    def _entries(self, query: Query, low: int, high: int, need: int) -> tuple[list[Logged], int]:
+        table = tables.log_entry.c
+        wanted = select(*facts.COLUMNS).where(table.idx >= low, table.idx < high)
+        number = min(_RAW, need) if not query.keys() else _RAW
+        rows = self._connection.execute(
+            wanted.order_by(table.idx if self._up else table.idx.desc()).limit(number)
+        ).all()
+        self._raw += len(rows)
+        self.looked += len(rows)
+        hits: list[Logged] = []
+        for each in facts.read(self._connection, rows):
+            if query.fits(each.facts):
+                hits.append(each)
+                if len(hits) == need:
+                    return hits, each.idx + self._up
+        if len(rows) == number:
+            return hits, int(rows[-1][0]) + self._up
+        return hits, high if self._up else low
+
+    def _rows(self, query: Query, keys: dict[str, int], low: int, high: int, need: int) -> tuple[list[Logged], int]:
+        if query.transfer is not None:  # the few that bear this id themselves stand in the log's own index
+            return self._of_transfer(query, low, high, need)
+        leader, place = next(iter(keys)), low if not self._up else high
+        if len(keys) > 1:
+            reach = {name: self._reach(name, key, low, high) for name, key in keys.items()}
+            leader, place = (max if self._up else min)(reach.items(), key=lambda each: each[1])
+        span = (low, place) if self._up else (place, high)
+        others = [
+            _index[name] + 0 == key for name, key in keys.items() if name != leader
+        ]  # so that no other index is chosen
+        found = (
+            self._connection.execute(self._walked(leader, keys[leader], *span).where(*others).limit(need))
+            .scalars()
+            .all()
+        )
+        if len(found) == need:
+            place = found[-1] + self._up
+        self.looked += self._probe if others else len(found)
+        self._probe = min(self._probe * 2, _WIDEST)
+        return self._read(query, found), place
+
+    def _reach(self, name: str, key: int, low: int, high: int) -> int:
+        """How far the next rows of one condition reach."""
+        last = self._connection.scalar(self._walked(name, key, low, high).offset(self._probe - 1).limit(1))
+        if last is None:
+            return high if self._up else low
+        return int(last) + self._up
+
+    def _walked(self, name: str, key: int, low: int, high: int) -> Select[int]:
+        """The rows of one condition in order. Written as a range over both columns, since a database that is told `name = key` may walk all entries in
+        order of index instead, hoping to meet some soon."""
+        column, idx = _index[name], _index.idx
+        pair = tuple_(column, idx)
+        order: tuple[ColumnElement[Any], ...] = (column, idx) if self._up else (column.desc(), idx.desc())
+        return select(idx).where(pair >= (key, low), pair < (key, high)).order_by(*order)
+
+    def _of_transfer(self, query: Query, low: int, high: int, need: int) -> tuple[list[Logged], int]:
+        assert query.transfer is not None
+        table = tables.log_entry.c
+        walked = self._walked("about", wide(query.transfer), low, high).limit(_PROBE)
+        about = self._connection.execute(walked).scalars().all()
+        place = high if self._up else low
+        if len(about) == _PROBE:
+            place = about[-1] + self._up
+        span = (low, place) if self._up else (place, high)
+        own = self._connection.execute(
+            select(table.idx).where(table.transfer == query.transfer, table.idx >= span[0], table.idx < span[1])
+        ).scalars()
+        self.looked += len(about)
+        hits = self._read(query, sorted({*about, *own}, reverse=not self._up), whole=False)
+        if len(hits) > need:
+            hits = hits[:need]
+            place = hits[-1].idx + self._up
+        return hits, place
+
+    def _read(self, query: Query, found: Sequence[int], *, whole: bool = True) -> list[Logged]:
+        """The entries themselves; those that are not what the index says are named."""
+        table, hits = tables.log_entry.c, list[Logged]()
+        for start in range(0, len(found), _RAW):
+            some = found[start : start + _RAW]
+            order = table.idx if self._up else table.idx.desc()
+            rows = self._connection.execute(select(*facts.COLUMNS).where(table.idx.in_(some)).order_by(order)).all()
+            for each in facts.read(self._connection, rows):
+                if query.fits(each.facts):
+                    hits.append(each)
+                elif whole and not _same_digests(query, each.facts):
+                    self.disagree.append(each.idx)
+        return hits
+
+
+def _same_digests(query: Query, told: Facts) -> bool:
+    """Whether other words have the digests that were asked for."""
+    keys = keys_of(told)
+    return all(keys[name] == key for name, key in query.keys().items())
+
+
+def _cursor(query: Query, at: _At) -> str:
+    return base64.urlsafe_b64encode(json.dumps([1, query.mark, *at]).encode()).decode("ascii").rstrip("=")
+
+
+def _from_cursor(query: Query, text: str) -> _At:
+    try:
+        version, mark, *at = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        place = _At(*at)
+    except (ValueError, TypeError):
+        raise Theirs("audit.bad-cursor", reason="—") from None
+    if version != 1 or mark != query.mark or not all(type(each) is int and each >= 0 for each in place):
+        raise Theirs("audit.bad-cursor", reason="another search / tìm kiếm khác")
+    return place

@@ -1,0 +1,111 @@
+"""Messages as a package of evidence holds them (HTTP/1.1 heads and bodies), and who signed them: RFC 9421, WS-Security 1.1, JWS.
+
+Invariant: a message counts as signed only if its signature covers all that the profile of `docs/wire.md` wants covered, at the time of the transfer.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gateway.sample_client import httpsig
+from gateway.sample_client.errors import ClientError
+from gateway.sample_client.signing import Verifier
+
+_JWS = {"ecdsa-p256-sha256": "ES256", "ed25519": "EdDSA"}
+
+
+class NotLooked(Exception):
+    """What is needed to look at it is not installed; that says nothing of the message."""
+
+
+class NotSigned(Exception):
+    """There is no signature to look at; the text says why that can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """A request (method, target) or an answer (status); names of header fields in lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    method: str = ""
+    target: str = ""
+    status: int = 0
+
+    def message(self, request: httpsig.Message | None = None) -> httpsig.Message:
+        target = self.target if "://" in self.target else f"https://{self.headers.get('host', '')}{self.target}"
+        return httpsig.Message(self.headers, self.method, target if self.method else "", self.status, request)
+
+
+def read_http(data: bytes) -> Http:
+    head, parted, body = data.partition(b"\r\n\r\n")
+    if not parted:
+        raise ValueError("no HTTP message")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        lower = name.strip().lower()
+        headers[lower] = f"{headers[lower]}, {value.strip()}" if lower in headers else value.strip()
+    if first.startswith("HTTP/"):
+        return Http(headers, body, status=int(first.split(" ")[1]))
+    method, target, _ = first.split(" ")
+    return Http(headers, body, method, target)
+
+
+def signer_of(
+    message: Http,
+    opened: bytes | None,
+    by_id: Mapping[str, Verifier],
+    by_thumbprint: Callable[[bytes], Verifier | None],
+    moment: float,
+    request: Http | None,
+) -> Verifier:
+    """The key that signed; a ClientError if the signature does not hold, `NotSigned` if there is none."""
+    kind = message.headers.get("content-type", "")
+    if opened is not None and not (kind.startswith("application/jose") or b"EncryptedData" in message.body):
+        raise ClientError("an opened form lies beside it, and it is not encrypted")
+    if "xml" in kind and b"Envelope" in message.body[:2000]:
+        return _soap(opened if opened is not None else message.body, by_thumbprint, moment)
+    if "signature" not in message.headers:
+        raise NotSigned("it bears no signature (a dropped file, or an answer that was refused for that)")
+
+    def find(key_id: str) -> list[Verifier]:
+        return [by_id[key_id]] if key_id in by_id else []
+
+    if message.method:
+        proof = httpsig.verify_request(message.message(), message.body, find, moment)
+    else:
+        proof = httpsig.verify_answer(
+            message.message(request.message() if request is not None else None), message.body, find, moment
+        )
+    if opened is not None:
+        _inside(opened, proof.key)
+    return proof.key
+
+
+def _soap(envelope: bytes, by_thumbprint: Callable[[bytes], Verifier | None], moment: float) -> Verifier:
+    try:
+        from gateway.sample_client import wssec  # lxml is needed for SOAP alone
+    except ImportError:
+        raise NotLooked("reading SOAP needs the package lxml: python3 -m pip install lxml") from None
+    return wssec.verify(wssec.parse(envelope), by_thumbprint, moment).key
+
+
+def _inside(jws: bytes, key: Verifier) -> None:
+    """Of an encrypted body: what was signed within it, by the same key."""
+    signed, _, signature = jws.rpartition(b".")
+    head = json.loads(_decode(signed.partition(b".")[0]))
+    if (
+        head.get("kid") != key.key_id
+        or head.get("alg") != _JWS.get(key.algorithm)
+        or not key.verify(signed, _decode(signature))
+    ):
+        raise ClientError("the signature inside the encrypted body does not hold")
+
+
+def _decode(text: bytes) -> bytes:
+    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))

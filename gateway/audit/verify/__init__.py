@@ -1,0 +1,1 @@
+"""Verifying the audit log and the rows that it accounts for."""

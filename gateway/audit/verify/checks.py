@@ -1,0 +1,276 @@
+"""What must hold of the entries themselves, beside their place in the tree.
+
+Each check sees every entry once, in order; a new one is one more class in `CHECKS`. The form of an entry is that of `security.transparency.entry`.
+Invariant: what an entry says is read from its own logged bytes; columns beside it are compared with them, never believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any, Final, Protocol
+
+from contracts.base import jcs
+from gateway.audit.log.sequencer import KEEP_SECONDS
+from gateway.audit.verify.sources import Record
+
+KINDS: Final = frozenset({"intent", "outcome", "refusal", "repeat", "in-doubt", "note"})
+NEW_LOG: Final = "new-log"  # the first entry of a log that goes on from another one
+_ONCE: Final = frozenset({"intent", "outcome", "refusal", "repeat"})  # doubts and notes of one transfer may come again
+_AGAIN: Final = re.compile(r"[0-9a-z-]{1,40}")
+_AT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
+_encode: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+).encode
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text[:20]} has no place in an entry")
+
+
+def _whole(text: str) -> int:
+    if len(text) > 15 and abs(int(text)) >= 1 << 53:  # RFC 8785 knows no exact form for it
+        _no_number(text)
+    return int(text)
+
+
+# Made once: making a decoder costs as much as reading an entry.
+_decode: Final = json.JSONDecoder(parse_int=_whole, parse_float=_no_number, parse_constant=_no_number).decode
+_BUCKETS: Final = 64
+_SPOOL: Final = 1 << 18
+Value = dict[str, Any]
+
+
+class Check(Protocol):
+    def entry(self, record: Record, value: Value) -> str | None:
+        """What is wrong with this entry."""
+        ...
+
+    def end(self) -> Iterator[tuple[int, str]]:
+        """What is wrong with entries, by index, that only all of them together tell."""
+        ...
+
+    def notes(self) -> Iterator[str]:
+        """What people should know, and what is not wrong. Called once, after `end`."""
+        ...
+
+
+def read_entry(raw: bytes) -> tuple[Value, str | None]:
+    """The values of an entry, and what is wrong with its form."""
+    try:
+        value = _decode(raw.decode())
+        if not isinstance(value, dict):
+            return {}, "is no JSON object"
+        # The C encoder gives RFC 8785's bytes for nearly all entries; where it does not, the one of the RFC decides.
+        if _encode(value).encode() != raw and jcs.encode(value) != raw:
+            return value, "is not canonical JSON (RFC 8785)"
+    except (ValueError, TypeError, RecursionError):
+        return {}, "is not canonical JSON (RFC 8785)"
+    version, kind, at = value.get("v"), value.get("kind"), value.get("at")
+    if version != 1 or version is True:
+        return value, f"is of version {version!r}; known here is 1"
+    if kind not in KINDS or kind == "note" and not isinstance(value.get("what"), str):
+        return value, f"is of no known kind: {kind!r}"[:80]
+    if not isinstance(value.get("transfer"), str) or not isinstance(at, str) or _AT.fullmatch(at) is None:
+        return value, "lacks its transfer, or its time as RFC 3339 writes it"
+    return value, None
+
+
+def phase_of(value: Value) -> str:
+    kind = value.get("kind")
+    return str(value.get("what") if kind == "note" else kind)
+
+
+class Columns:
+    """What the database writes beside an entry is what the entry says. `#…` marks one of several: doubts
+    and readings may come again, others are a fault of ours."""
+
+    def entry(self, record: Record, value: Value) -> str | None:
+        if record.transfer is None or record.phase is None:
+            return None
+        said, phase, rest = phase_of(value), *record.phase.partition("#")[::2]
+        if record.transfer != value["transfer"]:
+            return "stands under another transfer than it names"
+        if record.phase != said and (phase != said or _AGAIN.fullmatch(rest) is None):
+            return f"stands under the phase {record.phase}, and is {said}"
+        return None
+
+    def end(self) -> Iterator[tuple[int, str]]:
+        yield from ()
+
+    def notes(self) -> Iterator[str]:
+        yield from ()
+
+
+class Times:
+    """Times of sequencing never go back."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def entry(self, record: Record, value: Value) -> str | None:
+        at = record.sequenced
+        if at is None:
+            return None
+        if at < self._last:
+            return f"was sequenced {self._last - at:.3f} s before the entry ahead of it"
+        self._last = at
+        return None
+
+    def end(self) -> Iterator[tuple[int, str]]:
+        yield from ()
+
+    def notes(self) -> Iterator[str]:
+        yield from ()
+
+
+class Unique:
+    """(transfer, phase) stands once: as the database keeps it, in which a second one is a row that was put there. By the entries alone, a
+    second one is named: it was acknowledged, so the sequencer logs it, apart (`#2`). Digests go to buckets that spill to disk, so that a log of
+    any length fits.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: Final[list[bytearray]] = [bytearray() for _ in range(_BUCKETS)]
+        self._files: Final[list[IO[bytes] | None]] = [None] * _BUCKETS
+        self._second: list[str] = []
+        self._stored = True
+
+    def entry(self, record: Record, value: Value) -> str | None:
+        phase = record.phase
+        self._stored = phase is not None
+        if phase is None:
+            if value["kind"] not in _ONCE:
+                return None
+            phase = phase_of(value)
+        elif "#" in phase and value["kind"] in _ONCE:
+            self._second.append(f"entry {record.idx} is a second {phase_of(value)}")
+        self.add(value["transfer"], phase, record.idx)
+        return None
+
+    def add(self, transfer: str, phase: str, idx: int) -> None:
+        mark = digest(transfer, phase)
+        number = mark[0] % _BUCKETS
+        bucket = self._buckets[number]
+        bucket += mark + idx.to_bytes(8, "big", signed=True)
+        if len(bucket) >= _SPOOL:
+            file = self._files[number]
+            if file is None:
+                file = self._files[number] = tempfile.TemporaryFile(prefix="lgsp-verify-")
+            file.write(bucket)
+            bucket.clear()
+
+    def read(self, number: int) -> bytes:
+        """All of one bucket: 16 bytes of digest, 8 of index, again and again."""
+        file = self._files[number]
+        if file is None:
+            return bytes(self._buckets[number])
+        file.seek(0)
+        return file.read() + self._buckets[number]
+
+    def again(self) -> Iterator[tuple[int, int]]:
+        """(index, index of the first) of every one that came before."""
+        for number in range(_BUCKETS):
+            raw = self.read(number)
+            if len({raw[at : at + 16] for at in range(0, len(raw), 24)}) * 24 == len(raw):
+                continue
+            seen: dict[bytes, int] = {}
+            for at in range(0, len(raw), 24):
+                idx = int.from_bytes(raw[at + 16 : at + 24], "big", signed=True)
+                first = seen.setdefault(raw[at : at + 16], idx)
+                if first != idx:
+                    yield idx, first
+
+    def end(self) -> Iterator[tuple[int, str]]:
+        for idx, first in self.again():
+            if self._stored:
+                yield idx, f"is of the same transfer and phase as entry {first}"
+            else:
+                self._second.append(f"entry {idx} is of the same transfer and phase as entry {first}")
+
+    def notes(self) -> Iterator[str]:
+        if self._second:
+            yield f"{len(self._second)} came a second time, which is a fault of the gateway's and was logged apart: {some(self._second)}"
+        for file in self._files:
+            if file is not None:
+                file.close()
+
+
+class Lives(Unique):
+    """Also: an outcome has an intent before it. An intent without an outcome is open, and named, not wrong: it may still be under way.
+
+    A log that goes on from another one begins with that one's last checkpoint: there, the intent may stand in the log before.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: dict[str, int] = {}
+        self._ends: list[tuple[int, str]] = []  # outcomes that found no open intent
+        self._continues = False
+
+    def entry(self, record: Record, value: Value) -> str | None:
+        kind, transfer = value["kind"], value["transfer"]
+        if kind == "intent":
+            self._open[transfer] = record.idx
+        elif kind == "outcome" and self._open.pop(transfer, None) is None:
+            self._ends.append((record.idx, transfer))
+        elif record.idx == 0 and kind == "note" and value["what"] == NEW_LOG:
+            self._continues = True
+        return super().entry(record, value)
+
+    def end(self) -> Iterator[tuple[int, str]]:
+        yield from super().end()
+        if self._continues:
+            return
+        for idx, transfer in self._ends:
+            mark = digest(transfer, "intent")
+            raw = self.read(mark[0] % _BUCKETS)
+            begun = [
+                int.from_bytes(raw[at + 16 : at + 24], "big")
+                for at in range(0, len(raw), 24)
+                if raw[at : at + 16] == mark
+            ]
+            if not begun or min(begun) > idx:
+                yield idx, "is an outcome without an intent before it"
+
+    def notes(self) -> Iterator[str]:
+        yield from super().notes()
+        if self._open:
+            listed = [f"{transfer} (entry {idx})" for transfer, idx in list(self._open.items())[:6]]
+            yield f"{len(self._open)} open, an intent without an outcome so far / còn mở, chưa có kết quả: {some(listed)}"
+        if self._continues and self._ends:
+            yield f"{len(self._ends)} outcomes of intents in the log that this one goes on from"
+
+
+class Minutes:
+    """Of the checkpoints signed within one minute the database keeps the last (`gateway.audit.log.sequencer`): so where a minute of sequencing ends, one stands.
+    By this, a checkpoint that was deleted is found, which no other hash needs. An export has no times, and none of them."""
+
+    def __init__(self, sizes: set[int]) -> None:
+        self._sizes: Final = sizes
+        self._last: float | None = None
+        self.missing: list[str] = []
+
+    def entry(self, record: Record) -> None:
+        at, last = record.sequenced, self._last
+        self._last = at
+        if at is None or last is None or at // KEEP_SECONDS == last // KEEP_SECONDS or record.idx in self._sizes:
+            return
+        self.missing.append(
+            f"checkpoint {record.idx} of the database: missing; entry {record.idx - 1} was the last one of its minute"
+        )
+
+
+def digest(transfer: str, phase: str) -> bytes:
+    return hashlib.blake2b(f"{transfer}\n{phase}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def some(listed: Sequence[str]) -> str:
+    return ", ".join(listed[:5]) + (", …" if len(listed) > 5 else "")
+
+
+CHECKS: Final[Sequence[Callable[[], Check]]] = (Columns, Times, Lives)
+OF_A_RANGE: Final[Sequence[Callable[[], Check]]] = (Columns, Times, Unique)  # what came before it is not looked at

@@ -1,0 +1,235 @@
+"""The rows beside signed notes: times of checkpoints, what witnesses and authorities said, and the logs that ended.
+
+What a note or a token signs is compared by `verify` and `outside`. Here stands what lies beside it: a checkpoint bears the time at which the last entry that
+it signs was sequenced, since one transaction writes both; a cosignature and a time-stamp say their own time; the first entry of a log says when and with
+which key the one before it ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from contracts.base.times import rfc3339
+from gateway.audit.log import origins
+from gateway.audit.verify.rows.findings import Findings
+from gateway.audit.verify.rows.noted import read_notes
+from gateway.audit.witnessing.verify import AHEAD_SECONDS
+from gateway.journal.schema import tables
+from security.pki import timestamp
+from security.pki.timestamp import Unstamped
+from security.transparency import checkpoint as notes
+from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey
+from security.transparency.merkle import leaf_hash
+
+_COSIGNATURE: Final = 72  # bytes: the time in 8, the signature in 64 (C2SP tlog-cosignature)
+_APART: Final = AHEAD_SECONDS + 60.0  # a witness's clock may be that far from ours, and is asked for some seconds
+_MOST: Final = 1000
+
+
+def check_signed(connection: Connection, key: NoteKey, wrong: Findings) -> None:
+    """`key` is that of the log that goes on."""
+    _times(connection, wrong)
+    _cosigned(connection, wrong)
+    _stamps(connection, key.name, wrong)
+    _vouching(connection, wrong)
+    _origins(connection, key, wrong)
+
+
+# --- checkpoints ----------------------------------------------------------------------------------------------------------
+def _times(connection: Connection, wrong: Findings) -> None:
+    entry, point, past, ended = tables.log_entry.c, tables.checkpoint.c, tables.past_entry.c, tables.past_checkpoint.c
+    present = select(point.size, point.signed, point.note, entry.sequenced).join_from(
+        tables.checkpoint, tables.log_entry, entry.idx == point.size - 1
+    )
+    for each in connection.execute(present.order_by(point.size)):
+        wrong.count("times of checkpoints")
+        _time(f"checkpoint {each.size} of the database", each, wrong)
+    before = select(ended.origin, ended.size, ended.signed, ended.note, past.sequenced).join_from(
+        tables.past_checkpoint, tables.past_entry, (past.origin == ended.origin) & (past.idx == ended.size - 1)
+    )
+    for row in connection.execute(before.order_by(ended.origin, ended.size)):
+        wrong.count("times of checkpoints")
+        if not any(
+            abs(row.signed - at) <= _APART for at in _cosigning_times(row.note)
+        ):  # one that was put there for its cosignatures
+            _time(f"checkpoint {row.size} of the log {row.origin}, which ended", row, wrong)
+
+
+def _time(name: str, row: Any, wrong: Findings) -> None:
+    if row.signed == row.sequenced:
+        return
+    wrong.add(
+        f"{name}: its row says that it was signed at {_said(row.signed)}, the last entry under it was sequenced at {_said(row.sequenced)}"
+    )
+
+
+# --- witnesses and authorities --------------------------------------------------------------------------------------------
+def _cosigned(connection: Connection, wrong: Findings) -> None:
+    table = tables.cosigned.c
+    for row in connection.execute(select(table.size, table.note, table.witnesses, table.at).order_by(table.size)):
+        name = f"the cosigned checkpoint of {row.size} entries"
+        wrong.count("cosigned checkpoints")
+        times = _cosigning_times(row.note)
+        if row.witnesses != len(times):
+            wrong.add(
+                f"{name}: its row says that {row.witnesses} witnesses cosigned, and it bears {len(times)} cosignatures"
+            )
+        elif not any(abs(row.at - at) <= _APART for at in times):
+            wrong.add(
+                f"{name}: its row says that it came at {_said(row.at)}, and it was cosigned at {', '.join(map(_said, times))}"
+            )
+
+
+def _cosigning_times(note: str) -> list[int]:
+    """When the lines below a note say that they were made."""
+    try:
+        lines = notes.split_note(note)[1]
+    except NoteError:
+        return []
+    return [int.from_bytes(line.value[:8], "big") for line in lines if len(line.value) == _COSIGNATURE]
+
+
+def _stamps(connection: Connection, origin: str, wrong: Findings) -> None:
+    table = tables.stamp
+    largest: dict[str, tuple[int, int]] = {}
+    sequenced = tables.log_entry.c
+    query = select(table, sequenced.sequenced).select_from(
+        table.outerjoin(tables.log_entry, sequenced.idx == table.c.size - 1)
+    )
+    for row in connection.execute(query.order_by(table.c.id).execution_options(yield_per=_MOST)):
+        name = f"time-stamp {row.id} of the checkpoint of {row.size} entries"
+        wrong.count("time-stamps")
+        for text in _of_stamp(row):
+            wrong.add(f"{name}: {text}")
+        of = row.note.partition("\n")[0]
+        size, id = largest.get(of, (0, 0))
+        if row.size < size:
+            wrong.add(f"{name}: it stands after time-stamp {id}, which is of more entries")
+        largest[of] = max((size, id), (row.size, row.id))
+        early = row.sequenced is not None and row.received < row.sequenced - AHEAD_SECONDS
+        if (
+            of == origin and early and abs(row.received - row.time) > AHEAD_SECONDS
+        ):  # else our clock was ahead when it was sequenced
+            wrong.add(
+                f"{name}: its row says that it came at {_said(row.received)}, before its last entry was in the log"
+            )
+
+
+def _of_stamp(row: Any) -> Iterator[str]:
+    """What the row says beside the token, by the certificate that came with that."""
+    digest = hashlib.sha256(row.note.encode()).digest()
+    if digest != bytes(row.digest):
+        yield "the note is not the one that was stamped"
+        return
+    try:
+        told = timestamp.claimed(bytes(row.answer), digest, nonce=timestamp.nonce_of(bytes(row.question)))
+    except Unstamped as trouble:
+        yield str(trouble)
+        return
+    if row.time != told.time:
+        yield f"its row says {_said(row.time)}, the authority {_said(told.time)}"
+    if row.authority != told.authority:
+        yield f"its row names the authority {row.authority}, it was signed by {told.authority}"
+
+
+def _vouching(connection: Connection, wrong: Findings) -> None:
+    """The row claims no more than what is kept, and its time is that of what is kept."""
+    table, cosigned, stamp = tables.vouching.c, tables.cosigned.c, tables.stamp.c
+    kept: dict[str, list[tuple[int, float]]] = {"witnesses": [], "stamps": []}
+    for size, note, at in connection.execute(select(cosigned.size, cosigned.note, cosigned.at)):
+        kept["witnesses"] += [(size, at), *((size, float(each)) for each in _cosigning_times(note))]
+    for size, time, received in connection.execute(select(stamp.size, stamp.time, stamp.received)):
+        kept["stamps"] += [(size, time), (size, received)]
+    rows = {row.kind: row for row in connection.execute(select(table.kind, table.size, table.at))}
+    wrong.count("kinds of vouchers", len(rows))
+    for kind, row in rows.items():
+        name, found = f"vouching {kind}", kept.get(kind)
+        if found is None:
+            wrong.add(f"{name}: there is no such kind")
+        elif row.size > max((size for size, _ in found), default=0):
+            wrong.add(f"{name}: its row says that {row.size} entries are vouched for, what is kept is of fewer")
+        elif (
+            row.size and row.at > max(at for size, at in found if size >= row.size) + _APART
+        ):  # a clock that was set back makes it earlier
+            wrong.add(
+                f"{name}: its row says that {row.size} entries were reached at {_said(row.at)}, and nothing that is kept is of then"
+            )
+
+
+# --- logs that ended ------------------------------------------------------------------------------------------------------
+def _origins(connection: Connection, key: NoteKey, wrong: Findings) -> None:
+    """Each log but the first says in its entry 0 which one went before; that entry, and the row of its first checkpoint, bear the time of the change."""
+    stand = origins.ended(connection)
+    wrong.count("logs that ended", len(stand))
+    if [each.number for each in stand] != list(range(1, len(stand) + 1)):
+        wrong.add(
+            f"logs that ended: their rows bear the numbers {', '.join(f'{each.origin}: {each.number}' for each in stand)}"
+        )
+    present, past = tables.log_entry.c, tables.past_entry.c
+    first = {
+        origin: bytes(entry)
+        for origin, entry in connection.execute(select(past.origin, past.entry).where(past.idx == 0))
+    }
+    top = connection.execute(select(present.entry).where(present.idx == 0)).scalar()
+    if top is not None:
+        first[key.name] = bytes(top)
+    told = {note.facts.get("origin"): note for note in read_notes(connection, (origins.NEW_LOG,))}
+    chain = [*(each.origin for each in stand), key.name]
+    for older, newer in pairwise(chain):
+        if told.get(older) is None:
+            wrong.add(f"the log {newer}: its entry 0 does not name {older} as the one before it")
+    for each in stand:
+        for text in _ended(each, told.get(each.origin)):
+            wrong.add(f"the log {each.origin}, which ended: {text}")
+    _began(connection, {each.origin: each.vkey for each in stand} | {key.name: key.text()}, first, wrong)
+
+
+def _ended(row: origins.Ended, note: Any) -> Iterator[str]:
+    if note is not None and rfc3339(row.ended) != note.at:
+        yield f"its row says that it ended at {_said(row.ended)}, the next log that it was at {note.at}"
+    if row.note is None:
+        if row.size:
+            yield "its row has no checkpoint"
+        return
+    try:
+        point = notes.verify(row.note, row.vkey, origin=row.origin)
+    except NoteError as trouble:
+        yield f"the checkpoint in its row: {trouble}"
+        return
+    if point.size != row.size:
+        yield f"its row says {row.size} entries, the checkpoint there {point.size}"
+    elif note is not None and notes.b64(point.root) != note.facts.get("root"):
+        yield "the checkpoint in its row has another root than the next log says"
+
+
+def _began(connection: Connection, keys: dict[str, str], first: dict[str, bytes], wrong: Findings) -> None:
+    """The first checkpoint of each log that followed another one."""
+    table = tables.instance.c
+    rows = dict(connection.execute(select(table.key, table.value).where(table.key.startswith(origins.BEGAN))).all())
+    follows = {origin for origin, entry in first.items() if f'"what":"{origins.NEW_LOG}"'.encode() in entry}
+    for origin in sorted(follows - {key.removeprefix(origins.BEGAN) for key in rows}):
+        wrong.add(f"instance {origins.BEGAN}{origin}: it is missing")
+    for name, value in rows.items():
+        origin = name.removeprefix(origins.BEGAN)
+        if origin not in keys:
+            wrong.add(f"instance {name}: there is no such log")
+            continue
+        try:
+            point = notes.verify(value, keys[origin], origin=origin)
+        except NoteError as trouble:
+            wrong.add(f"instance {name}: {trouble}")
+            continue
+        if origin in first and point != Checkpoint(origin, 1, leaf_hash(first[origin])):
+            wrong.add(f"instance {name}: it is not the checkpoint of the first entry")
+
+
+def _said(at: float) -> str:
+    try:
+        return rfc3339(at)
+    except (ValueError, ArithmeticError, OSError):
+        return str(at)

@@ -1,0 +1,297 @@
+"""What a transfer's row, its event, its place in the queue and its parts in the vault must be, by its entries in the log and by how they were sealed.
+
+No body is opened, and no key is needed: bodies carry their binding in the clear (`gateway.vault.binding`). Whoever changes a binding to fit has a body
+that does not open, which is told when it is read. What retention removed is missed only where its key was not destroyed.
+Invariant: all that is compared is read by the statement that reads the transfer.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
+
+from contracts.base.errors import Failure
+from contracts.base.times import rfc3339
+from contracts.canonical.model import Pattern
+from contracts.compiled.loader import load
+from contracts.folder.bundle import Bundle
+from gateway.journal.schema import tables
+from gateway.vault import binding
+from gateway.vault.classes import BEFORE, OPEN, SALT_PART, SHORT, Keeping, KeyName, keeping
+from security.seal import plain_size
+
+ANSWERED: Final = frozenset({"accepted", "answered"})
+ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
+_DAY: Final = 86_400.0
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+_AT_FIRST: Final = frozenset(
+    {"request", "canonical", SALT_PART}
+)  # sealed when the transfer is committed; the others when it ends
+_CLOCKS: Final = 3600.0  # by which clocks of different machines may differ
+LONGEST: Final = 300.0 + _CLOCKS  # no message waits longer for its next try (`delivery.policy`)
+_PARTS: Final = ("request", "canonical", "answer", SALT_PART, "forwarded", "provider-answer")
+_BOUND: Final = ("request", "canonical", "answer")
+_DIGESTS: Final = (("answer", "out"), ("forwarded", "sent"), ("provider-answer", "back"))
+Entry = Mapping[str, Any]
+Find = Callable[[str], object]
+_decode: Final = json.JSONDecoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What a contract says of one of its operations."""
+
+    namespace: str
+    pattern: str
+    idempotent: bool
+    keep: Keeping
+
+    def kept(self, outcome: Entry) -> Iterator[str]:
+        """The parts of a transfer with that outcome (empty: none yet) which are kept for longer than it is open."""
+        parts = ["request"] if self.pattern == Pattern.QUERY else ["request", "canonical"]
+        if SALT_PART in self.keep.named:
+            parts.append(SALT_PART)
+        parts += [part for part, digest in _DIGESTS if digest in outcome]
+        return (part for part in parts if self.keep.of(part) not in (None, OPEN))
+
+
+@dataclass(slots=True)
+class Terms:
+    """What the contracts say, by the digest of their bundles; and what was removed from the vault, to be asked about at the end."""
+
+    connection: Connection
+    now: float = field(default_factory=time.time)  # Unix seconds
+    removed: list[tuple[str, str]] = field(default_factory=list)  # (what, key id)
+    _known: dict[str, Mapping[str, Term]] = field(default_factory=dict)
+
+    def of(self, digest: str, operation: str) -> Term | None:
+        """None where the bundle is not here, is another one than its digest says, or has no such operation."""
+        found = self._known.get(digest)
+        if found is None:
+            content = self.connection.scalar(select(tables.bundle.c.content).where(tables.bundle.c.digest == digest))
+            found = self._known[digest] = _terms(content, digest) if content is not None else {}
+        return found.get(operation)
+
+    def doubts(self, transfer: str) -> set[str]:
+        """Why the log says that a transfer is in doubt. Asked later than its row was read: more may stand there by now."""
+        found = {"transfer.in-doubt"}
+        for table in tables.LOGS:
+            told = or_(table.c.phase == "in-doubt", table.c.phase.like("in-doubt#%"))
+            for entry in self.connection.scalars(select(table.c.entry).where(table.c.transfer == transfer, told)):
+                value = json.loads(bytes(entry))
+                found.add(str(value.get("reason")))
+        return found
+
+    def end(self) -> Iterator[str]:
+        """What is gone although its key was not destroyed. Asked last: a key that is destroyed meanwhile is told of before its bodies go."""
+        told = set(self.connection.scalars(select(tables.vault_destroyed.c.key_id)))
+        yield from (
+            f"{what} is gone from the vault, and its key {key} was not destroyed"
+            for what, key in self.removed
+            if key not in told
+        )
+
+
+def _terms(content: bytes, digest: str) -> Mapping[str, Term]:
+    try:
+        bundle = Bundle.from_bytes(content)
+        contract = load(bundle).contract if bundle.digest == digest else None
+    except (Failure, ValueError):
+        contract = None
+    if contract is None:
+        return {}
+    return {
+        each.name: Term(
+            contract.namespace,
+            each.pattern.value,
+            each.idempotent and each.pattern is Pattern.DISPATCH,
+            keeping(contract.evidence, contract.retention_months, each.pattern),
+        )
+        for each in contract.operations.values()
+    }
+
+
+def joined(transfer: Any, source: Any) -> tuple[Any, list[ColumnElement[Any]]]:
+    """The transfers' statement with what is judged here: event, queue, and the parts of the vault."""
+    columns: list[ColumnElement[Any]] = []
+    event, waiting, queue = tables.feed_event, tables.feed_pending, tables.queue
+    for column in ("event", "body_ref", "contract"):
+        columns.append(func.coalesce(event.c[column], waiting.c[column]).label(f"feed_{column}"))
+    columns += [queue.c[column].label(f"queue_{column}") for column in ("provider", "body_ref", "next_at")]
+    for part in _PARTS:
+        vault = tables.vault.alias()
+        source = source.outerjoin(vault, vault.c.id == transfer.c.id + f"/{part}")
+        columns += [column.label(_of(part, column.name)) for column in (vault.c.key_id, vault.c.size)]
+        columns.append(func.length(vault.c.sealed).label(_of(part, "length")))
+        if part in _BOUND:
+            columns.append(func.substr(vault.c.sealed, 1, binding.HEAD).label(_of(part, "head")))
+    return source, columns
+
+
+def _of(part: str, what: str) -> str:
+    return f"{part.replace('-', '_')}_{what}"
+
+
+_part: Final = {part: attrgetter(*(_of(part, name) for name in ("key_id", "size", "length"))) for part in _PARTS}
+_lengths: Final = attrgetter(*(_of(part, "length") for part in _PARTS))
+_head: Final = {part: attrgetter(_of(part, "head")) for part in _BOUND}
+_queued: Final = attrgetter("queue_provider", "queue_body_ref", "queue_next_at")
+_fed: Final = attrgetter("feed_event", "feed_body_ref", "feed_contract")
+_ended: Final = attrgetter("state", "answer_ref", "pattern", "idempotent")
+_timed: Final = attrgetter("received", "committed", "finished")
+
+
+def judge(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, terms: Terms, find: Find) -> None:
+    """What of it is wrong goes to `find`, in words that begin with the name of the row."""
+    id, term = row.id, terms.of(row.bundle, row.operation)
+    body = f"{id}/canonical"
+    event = _fed(row)
+    for texts in (
+        _row(id, _ended(row), intent, outcome, term),
+        _times(id, _timed(row), intent, outcome),
+        _open(row, terms) if row.state not in ENDED else (),
+        _queue(row, body, terms.now) if row.queue_provider is not None else (),
+        _event(id, event, body, intent, term) if event[0] is not None else (),
+        _sealed(row, event),
+        _kept(name, row, outcome or {}, term, terms) if term is not None else (),
+    ):
+        for text in texts:
+            find(f"{name}: {text}")
+
+
+def _row(id: str, said: tuple[Any, ...], intent: Entry, outcome: Entry | None, term: Term | None) -> Iterator[str]:
+    state, answer_ref, pattern, idempotent = said
+    if outcome is not None and outcome.get("provider") != intent.get("provider"):
+        yield f"its outcome in the log names the provider {outcome.get('provider')}, its intent {intent.get('provider')}"
+    answer = f"{id}/answer" if state in ANSWERED else None
+    if answer_ref != answer:
+        yield f"its row refers to {answer_ref} for its answer, which is {answer}"
+    if term is None:
+        return
+    if pattern != term.pattern:
+        yield f"its row says that it is a {pattern}, its contract that it is a {term.pattern}"
+    if bool(idempotent) != term.idempotent:
+        yield f"its row says idempotent {bool(idempotent)}, its contract {term.idempotent}"
+
+
+def _open(row: Row[Any], terms: Terms) -> Iterator[str]:
+    """Of a transfer that has not ended: how it ended is said nowhere; of one in doubt, why it is."""
+    if row.receipt is not None:
+        yield "it has not ended, and its row has a receipt"
+    if row.state != "in-doubt":
+        for what, said in (("status", row.status), ("failure", row.failure)):
+            if said is not None:
+                yield f"it has not ended, and its row says {what} {said}"
+    elif row.failure not in terms.doubts(row.id):
+        yield f"its row says failure {row.failure}, which the log gives for no doubt of it"
+
+
+def _times(id: str, said: tuple[Any, ...], intent: Entry, outcome: Entry | None) -> Iterator[str]:
+    received, committed, finished = said
+    if (at := rfc3339(committed)) != intent.get("at"):
+        yield f"its row says that it was committed at {at}, its intent in the log {intent.get('at')}"
+    if outcome is None:
+        if finished is not None:
+            yield f"its row says that it was finished at {rfc3339(finished)}, and the log has no outcome of it"
+    elif finished is None or rfc3339(finished) != outcome.get("at"):
+        yield f"its row says that it was finished at {finished and rfc3339(finished)}, its outcome in the log {outcome.get('at')}"
+    # The id of a transfer bears the time at which it was received. A file is given its id when it is claimed, and its lines are read later.
+    if int(received * 1000) != (millis := _millis(id)) and intent.get("door") != "files":
+        yield f"its row says that it was received at {rfc3339(received)}, its id {rfc3339(millis / 1000)}"
+
+
+def _millis(id: str) -> int:
+    """Of a UUIDv7 (RFC 9562 §5.7)."""
+    try:
+        return int(id[:8] + id[9:13], 16)
+    except ValueError:
+        return -1
+
+
+def _queue(row: Row[Any], body: str, now: float) -> Iterator[str]:
+    provider, body_ref, next_at = _queued(row)
+    if provider != row.provider:
+        yield f"the queue says that it is for {provider}, its row {row.provider}"
+    if body_ref != body:
+        yield f"the queue refers to {body_ref} for its body"
+    if row.in_queue == "waiting" and not row.committed - _DAY <= next_at <= max(now, row.committed) + LONGEST:
+        yield f"the queue says that it is sent at {rfc3339(next_at)}, which no message waits for"
+
+
+def _event(id: str, said: tuple[Any, ...], body: str, intent: Entry, term: Term | None) -> Iterator[str]:
+    text, body_ref, _ = said
+    if body_ref != body:
+        yield f"its event in the feed refers to {body_ref} for its body"
+    try:
+        event = _decode(text)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict):
+        yield "its event in the feed is none"
+        return
+    caller = intent.get("caller", {})
+    for what, true in (
+        ("id", id),
+        ("source", f"urn:lgsp:system:{caller.get('system')}"),
+        ("specversion", "1.0"),
+        ("datacontenttype", "application/json"),
+        ("time", intent.get("at")),
+        ("lgspagency", caller.get("agency")),
+        ("lgspbundle", intent.get("bundle")),
+        ("type", event.get("type") if term is None else f"{term.namespace}:{intent.get('operation')}"),
+    ):
+        if event.get(what) != true:
+            yield f"its event in the feed says {what} {event.get(what)}, which is {true}"
+
+
+def _sealed(row: Row[Any], event: tuple[Any, ...]) -> Iterator[str]:
+    """What each part was sealed with, as far as it was sealed with anything, and how long it is."""
+    for part, length in zip(_PARTS, _lengths(row), strict=True):
+        if not length:
+            continue
+        bound = binding.split(bytes(_head[part](row)))[0] if part in _BOUND else None
+        size = _part[part](row)[1]
+        if size != plain_size(length if bound is None else length - binding.HEAD):
+            yield f"the vault says that its {part} has {size} bytes; what is sealed has others"
+        if bound is None:
+            continue
+        if part == "answer":
+            if row.outcome_leaf is not None and bound != bytes(row.outcome_leaf):
+                yield "its answer was sealed with another outcome than the log has"
+        elif part == "canonical" and event[0] is not None:
+            if bound != binding.of_event(event[2], event[0]):
+                yield "its event in the feed is not the one that its message was sealed with"
+        elif bound != binding.of_transfer(bytes(row.intent_leaf), row):
+            yield f"its row (received, payload_digest or another column that never changes) or its intent in the log is not what its {part} was sealed with"
+
+
+def _kept(name: str, row: Row[Any], outcome: Entry, term: Term, terms: Terms) -> Iterator[str]:
+    """Each part that its contract has kept stands in the vault, or is gone with its key."""
+    for part in term.kept(outcome):
+        key, _, length = _part[part](row)
+        if key is None:
+            yield f"its contract keeps its {part}, and the vault has none"
+            continue
+        day, retention = _key(key)
+        at = row.committed if part in _AT_FIRST or row.finished is None else row.finished
+        # What is kept for days, and needed for longer, comes under the key of a later day; what is held keeps its day.
+        moved = retention in (SHORT, OPEN) and day >= at // _DAY
+        if retention not in (term.keep.of(part), BEFORE) or day != at // _DAY and not moved:
+            yield f"the vault says that its {part} is under the key {key}, which is of another day or class"
+        if not length:
+            terms.removed.append((f"{name}: its {part}", key))
+
+
+@lru_cache(maxsize=4096)
+def _key(key_id: str) -> tuple[int, str]:
+    """The day of a key, in days since 1970, and its class; (-1, "") of what is no id of a key."""
+    name = KeyName.of(key_id)
+    return (-1, "") if name is None else (name.day.toordinal() - _EPOCH, name.retention)

@@ -1,0 +1,1 @@
+"""Witnesses and time-stamps of the audit log: configuration, admission, verification."""

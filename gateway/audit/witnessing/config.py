@@ -1,0 +1,157 @@
+"""Who outside vouches for the log: the witnesses and the time-stamp authority of the settings, and how far behind they are.
+
+Invariant: what is wrong with a setting is said by name, where it stands, before anything runs with it (`BadSetting`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from sqlalchemy import Connection, select
+
+from contracts.base.times import rfc3339
+from gateway.audit.log.checkpoints import NewestCheckpoint, PublicCheckpoint
+from gateway.audit.witnessing.admission import STAMPS, WITNESSES, patience
+from gateway.journal.schema import tables
+from gateway.settings import BadSetting, Settings
+from security.transparency.checkpoint import NoteError
+from security.transparency.cosignature import CosignerKey
+
+
+class Witness(NamedTuple):
+    """One that is asked: where, and the key by which its answer is known."""
+
+    url: str
+    key: CosignerKey
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How it stands with one kind of voucher. `behind`: since when there are entries that nobody vouches for."""
+
+    size: int = 0
+    at: float = 0.0
+    behind: float | None = None
+    told: float | None = None
+    trouble: Mapping[str, str] | None = None
+
+    def late(self, now: float, seconds: float) -> float | None:
+        """For how many seconds too long there are entries that nobody vouches for; None where that is in order."""
+        over = now - self.behind - seconds if self.behind is not None else 0.0
+        return over if over > 0 else None
+
+
+def witnesses_of(settings: Settings) -> tuple[Witness, ...]:
+    """The witnesses that are asked; none where the policy is `off`."""
+    if settings.witness_policy == "off":
+        return ()
+    where, text = _lines(settings)
+    found: list[Witness] = []
+    for line in (each.strip() for each in text.replace(";", "\n").split("\n")):
+        if not line or line.startswith("#"):
+            continue
+        url, _, vkey = line.partition(" ")
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname or urlsplit(url).query:
+            raise BadSetting(
+                f"{where}: {url[:80]!r} is not the http or https address of a witness; a line is `address vkey`"
+            )
+        try:
+            found.append(Witness(url.rstrip("/"), CosignerKey.from_text(vkey)))
+        except NoteError as trouble:
+            raise BadSetting(f"{where}: the key of {url[:80]} cannot be used: {trouble}") from None
+    keys = {each.key.raw for each in found}
+    if len(keys) < len(found) or len({each.key.name for each in found}) < len(found):
+        raise BadSetting(f"{where}: two witnesses share a key or a name: that is one witness")
+    if not 1 <= settings.witness_quorum <= len(found):
+        raise BadSetting(
+            f"witness_quorum is {settings.witness_quorum}, and {len(found)} witnesses are named in {where}"
+        )
+    if settings.witness_seconds <= 0:
+        raise BadSetting("witness_seconds must be more than 0")
+    return tuple(found)
+
+
+def anchors_of(settings: Settings) -> tuple[x509.Certificate, ...]:
+    """The anchors of the time-stamp authority that is asked; none where the policy is `off`."""
+    if settings.stamp_policy == "off":
+        return ()
+    if urlsplit(settings.stamp_url).scheme not in ("http", "https") or not urlsplit(settings.stamp_url).hostname:
+        raise BadSetting(
+            f"stamp_url is {settings.stamp_url!r}; the http or https address of a time-stamp authority is expected"
+        )
+    if settings.stamp_seconds <= 0:
+        raise BadSetting("stamp_seconds must be more than 0")
+    return read_anchors(Path(settings.stamp_anchors), "stamp_anchors")
+
+
+def read_anchors(path: Path, where: str) -> tuple[x509.Certificate, ...]:
+    try:
+        return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
+    except (OSError, ValueError) as trouble:
+        raise BadSetting(
+            f"{where}: {path} holds no certificates that can be read ({getattr(trouble, 'strerror', None) or trouble})"
+        ) from None
+
+
+def policies(settings: Settings) -> dict[str, str]:
+    """Of the kinds that are not off."""
+    found = {WITNESSES: str(settings.witness_policy), STAMPS: str(settings.stamp_policy)}
+    return {kind: policy for kind, policy in found.items() if policy != "off"}
+
+
+def standing(connection: Connection, kind: str) -> Standing:
+    table = tables.vouching
+    row = connection.execute(select(table).where(table.c.kind == kind)).mappings().first()
+    if row is None:
+        return Standing(trouble={})
+    return Standing(int(row["size"]), float(row["at"]), row["behind"], row["told"], json.loads(row["trouble"]))
+
+
+def vouchers(connection: Connection, settings: Settings, now: float) -> list[dict[str, Any]]:
+    """How it stands with each kind that is not off, for pages and programs: names and numbers, no addresses."""
+    found: list[dict[str, Any]] = []
+    for kind, policy in policies(settings).items():
+        state = standing(connection, kind)
+        late = state.late(now, patience(settings, kind))
+        behind = round(now - state.behind, 1) if state.behind is not None else 0.0
+        found.append(
+            {
+                "kind": kind,
+                "policy": policy,
+                "ok": late is None,
+                "size": state.size,
+                "at": rfc3339(state.at) if state.at else None,
+                "behind": behind,
+                "trouble": dict(state.trouble or {}),
+            }
+        )
+    return found
+
+
+def _lines(settings: Settings) -> tuple[str, str]:
+    """Where the witnesses are named, and the lines."""
+    given = settings.witnesses.strip()
+    if not given or given.startswith(("http://", "https://", "#")):
+        return "witnesses", given
+    path = Path(given)
+    try:
+        return str(path), path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as trouble:
+        raise BadSetting(
+            f"witnesses: {path} cannot be read ({getattr(trouble, 'strerror', None) or trouble})"
+        ) from None
+
+
+def public_checkpoint(
+    settings: Settings, newest: NewestCheckpoint, clock: Callable[[], float]
+) -> NewestCheckpoint | PublicCheckpoint:
+    """What readers of the log are shown: the newest checkpoint, or with witnesses the newest that they cosigned."""
+    if settings.witness_policy == "off":
+        return newest
+    return PublicCheckpoint(newest, settings.cosigned_file, settings.witness_seconds, clock)

@@ -1,0 +1,92 @@
+"""What goes back in time with a database, brought to a state that is safe to go on from: in the transaction that restores.
+
+| what | what is done |
+|---|---|
+| processes, lease | those of then are dead; the lease is free, its epoch counts on |
+| messages that were queued | may have been delivered since: those that may be repeated stay queued, the others become in-doubt |
+| calls under way | their process is dead: the keeper closes them as after any crash |
+| feeds | a new epoch of offsets: none is given twice |
+| replay keys | the instance is held for as long as a message from before the restore would be believed |
+| revocation lists | their numbers count on, as if one had been made each second |
+| registry, revocations, quotas | are as they were then: listed, for an officer to go through, and held until one confirms |
+Invariant: nothing is taken in or sent before the confirmation.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select, update
+
+from gateway.exchange.states import Event, State, after
+from gateway.journal import epochs
+from gateway.journal.append import append
+from gateway.journal.schema import tables
+from gateway.journal.write import LogRow
+from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED
+from gateway.registry.seals.revisions import revision
+from security.transparency.entry import InDoubt, freeze
+
+RESTORE: Final = "restore"
+
+
+def bring_back(connection: Connection, now: float) -> dict[str, Any]:
+    """Do what stands above but the hold; what there is to go through, by counts and names."""
+    process, lease = tables.process, tables.lease
+    connection.execute(update(process).where(process.c.state == "alive").values(state="dead"))
+    connection.execute(update(lease).values(until=0.0))
+    doubtful = _doubt(connection, now)
+    lists = tables.revocation_list
+    for row in connection.execute(select(lists.c.issuer, lists.c.number, lists.c.this_update)).all():
+        passed = max(1, math.ceil(now - row.this_update))
+        connection.execute(update(lists).where(lists.c.issuer == row.issuer).values(number=row.number + passed))
+    epochs.begin(connection)
+    return {**_gone_back(connection), "in_doubt": doubtful}
+
+
+def _doubt(connection: Connection, now: float) -> list[str]:
+    """Queued messages that must not be sent twice, and may have been sent since."""
+    transfer, queue = tables.transfer, tables.queue
+    rows = connection.execute(
+        select(transfer.c.id).where(transfer.c.state == State.QUEUED.value, transfer.c.idempotent.is_(False))
+    ).all()
+    state = after(after(State.QUEUED, Event.TAKEN_UP), Event.OUTCOME_UNKNOWN).value
+    for (id,) in rows:
+        entry = freeze(InDoubt(id, now, RESTORE, RESTORE))
+        append(connection, [LogRow(id, f"{entry.phase}#{RESTORE}", entry.entry, entry.leaf)])
+        connection.execute(
+            update(queue)
+            .where(queue.c.transfer == id)
+            .values(state="dead", epoch=None, last_failure="transfer.in-doubt")
+        )
+        connection.execute(
+            update(transfer).where(transfer.c.id == id).values(state=state, process=None, failure="transfer.in-doubt")
+        )
+    return [id for (id,) in rows]
+
+
+def _gone_back(connection: Connection) -> dict[str, Any]:
+    key, grant = tables.system_key.c, tables.access_grant.c
+
+    def names(column: Any, state: Any, value: str) -> list[str]:
+        return [
+            str(name) for name in connection.execute(select(column).where(state == value).order_by(column)).scalars()
+        ]
+
+    def count(table: Any, *where: Any) -> int:
+        return int(connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one())
+
+    return {
+        "registry": revision(connection),
+        "keys_active": names(key.key_id, key.state, ACTIVE),
+        "keys_revoked": names(key.key_id, key.state, REVOKED),
+        "grants_active": names(grant.id, grant.state, ACTIVE),
+        "agencies_suspended": names(tables.agency.c.code, tables.agency.c.state, SUSPENDED),
+        "systems_suspended": names(tables.system.c.id, tables.system.c.state, SUSPENDED),
+        "officers_active": names(tables.officer.c.id, tables.officer.c.state, ACTIVE),
+        "contracts": count(tables.contract_in_force),
+        "queued": count(tables.queue, tables.queue.c.state.in_(("waiting", "leased"))),
+        "forwarding": count(tables.transfer, tables.transfer.c.state == State.FORWARDING.value),
+        "quotas": count(tables.quota_use),
+    }

@@ -1,0 +1,1 @@
+"""The audit log as a client sees it: proofs, checkpoints, reconciliation."""

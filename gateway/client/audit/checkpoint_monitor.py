@@ -1,0 +1,224 @@
+"""Being a witness of the audit log: its newest checkpoint is kept, and each newer one must go on from it (RFC 6962 §2.1.2, C2SP tlog-checkpoint).
+
+    <origin>.checkpoint      the newest checkpoint that was proved, a signed note as it came (`lgsp audit verify --checkpoint` takes it)
+    <origin>.pending         notes that could not be proved yet, each with the time at which it was first seen
+    <origin>.objection-…     evidence: both notes and what the log said, where it took something back
+    <origin>.lock            empty; processes of one identity take turns by it
+
+Invariant: a note is kept only when its signature held; what is kept is replaced only by what was proved to go on from it; once a log was
+objected to, the older checkpoint stays, so that every later call objects too until a person decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NoReturn
+from urllib.parse import quote
+
+from gateway.client.errors import BadState, LogObjection
+from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, verify
+from security.transparency.merkle import ProofError, verify_consistency
+
+PATIENCE: Final = 3600.0  # how long a log may fail to prove itself before that is an objection of its own
+
+# From the older size to the newer: the hashes; None where the log could not say now; LookupError where it says that it holds no such sizes.
+Fetch = Callable[[int, int], Awaitable[Sequence[bytes] | None]]
+
+
+class Witness:
+    """Of one log, in one folder."""
+
+    def __init__(self, key: NoteKey, folder: Path, clock: Callable[[], float]) -> None:
+        self._key = key
+        self._folder = folder
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+        self._file = folder / f"{quote(key.name, safe='')}.checkpoint"
+        self._make_folder()
+        self._seen = self._read()
+
+    @property
+    def note(self) -> str | None:
+        """The newest checkpoint that was proved, as it came."""
+        return self._seen
+
+    @property
+    def kept(self) -> Checkpoint | None:
+        return None if self._seen is None else self._open(self._seen)
+
+    @property
+    def pending(self) -> dict[str, float]:
+        """Notes that are not proved yet, with the time at which each was first seen."""
+        try:
+            found: dict[str, float] = json.loads(self._beside("pending").read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    @property
+    def objections(self) -> list[Path]:
+        return sorted(self._folder.glob(f"{self._file.stem}.objection-*"))
+
+    def begin(self, note: str) -> None:
+        """Keep the first checkpoint of a log that a person accepted; one that goes on already stays."""
+        self._open(note)
+        if self._seen is None:
+            self._keep(note)
+
+    async def see(self, note: str, fetch: Fetch) -> None:
+        """Look at the note of a proven answer; `LogObjection` where it takes something back."""
+        if note == self._seen:
+            return
+        self._open(note)
+        async with self._one_at_a_time:
+            if note == self._seen:  # another call of ours had it proved meanwhile
+                return
+            self._seen = self._read()  # another process of this identity may have moved on
+            seen = {note: self._clock()} | self.pending
+            proved: set[str] = set()
+            for each in sorted(seen, key=lambda text: self._open(text).size):
+                if await self._proved(each, fetch):
+                    proved.add(each)
+                elif self._clock() - seen[each] > PATIENCE:
+                    self._object("client.log-unproven", each, hours=round((self._clock() - seen[each]) / 3600, 1))
+            self._await(seen, proved)
+
+    def _await(self, seen: dict[str, float], proved: set[str]) -> None:
+        """Keep what is not proved yet, and what another process awaits."""
+        with self._alone():
+            left = {text: at for text, at in (self.pending | seen).items() if text not in proved}
+            if left:
+                self._write(self._beside("pending"), json.dumps(left))
+            else:
+                self._beside("pending").unlink(missing_ok=True)
+
+    async def _proved(self, note: str, fetch: Fetch) -> bool:
+        """True if this note and the kept one are of one log; False if that cannot be told yet."""
+        while (said := await self._compared(note, fetch)) and self._open(note).size > (
+            self.kept.size if self.kept else -1
+        ):
+            if self._keep(note):
+                break  # else another process has moved on: proved anew, from where that is
+        return said
+
+    async def _compared(self, note: str, fetch: Fetch) -> bool:
+        kept, found = self.kept, self._open(note)
+        if kept is None:
+            return True
+        older, newer = sorted((kept, found), key=lambda each: each.size)
+        hashes: Sequence[bytes] | None = ()
+        if 0 < older.size < newer.size:
+            try:
+                hashes = await fetch(older.size, newer.size)
+            except LookupError:
+                if found.size < kept.size:
+                    self._object("client.log-rolled-back", note)
+                return False
+        if hashes is None:
+            return False
+        try:
+            verify_consistency(older.size, newer.size, older.root, newer.root, hashes)
+        except ProofError as wrong:
+            self._object("client.log-forked", note, reason=str(wrong))
+        return True
+
+    def _open(self, note: str) -> Checkpoint:
+        """`LogObjection` unless the log's key signed this note, for this log."""
+        try:
+            return verify(note, self._key, origin=self._key.name)
+        except NoteError as wrong:
+            shown = note.partition("\n")[0][:200]
+            if shown != self._key.name and shown.isprintable():
+                self._object("client.log-other", note, shown=shown)
+            self._object("client.log-key", note, reason=str(wrong))
+
+    def _object(self, code: str, note: str, **facts: Any) -> NoReturn:
+        """Keep the evidence, then raise."""
+        kept = self._seen
+        evidence = {"code": code, "origin": self._key.name, "kept": kept, "shown": note, **facts}
+        mark = hashlib.sha256(f"{code}{kept}{note}".encode()).hexdigest()[:16]
+        place = self._beside(f"objection-{mark}")
+        if not place.exists():
+            self._write(place, json.dumps(evidence, ensure_ascii=False, indent=1) + "\n")
+        sizes = {"older_size": _size(kept), "newer_size": _size(note)}
+        raise LogObjection(code, older=kept or "", newer=note, kept=place, origin=self._key.name, **sizes, **facts)
+
+    def _beside(self, what: str) -> Path:
+        return self._file.with_suffix(f".{what}")
+
+    def _read(self) -> str | None:
+        """What is kept; a damaged file is an objection, for nothing is ever silently begun anew."""
+        try:
+            note = self._file.read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return None
+        except OSError as wrong:
+            raise self._bad(wrong.strerror) from None
+        self._seen = None
+        self._open(note)
+        return note
+
+    def _keep(self, note: str) -> bool:
+        """In the place of the note that it was compared with; False where that is no longer the one that is kept."""
+        with self._alone():
+            compared_with, newest = self._seen, self._read()
+            if newest == compared_with:
+                self._write(self._file, note)
+                newest = note
+            self._seen = newest
+            return newest == note
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time: by a lock of SQLite's, which ends with its process and is the same on every platform."""
+        lock = None
+        try:
+            lock = sqlite3.connect(self._beside("lock"), timeout=10.0, isolation_level=None)
+            lock.execute("begin exclusive")
+        except sqlite3.Error as wrong:
+            if lock is not None:
+                lock.close()
+            raise self._bad(str(wrong)) from None
+        try:
+            yield
+        finally:
+            lock.close()
+
+    def _write(self, place: Path, text: str) -> None:
+        """Whole or not at all."""
+        try:
+            handle, part = tempfile.mkstemp(prefix=".", dir=self._folder)
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(part).replace(place)
+        except OSError as wrong:
+            raise self._bad(wrong.strerror) from None
+
+    def _make_folder(self) -> None:
+        """Before anything is sent: an answer whose checkpoint cannot be kept comes too late to be told so."""
+        try:
+            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # `parents` alone heeds no mode
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as wrong:
+            raise self._bad(wrong.strerror) from None
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise self._bad(os.strerror(errno.EACCES))
+
+    def _bad(self, reason: str | None) -> BadState:
+        return BadState("client.state", folder=self._folder, reason=reason or "?")
+
+
+def _size(note: str | None) -> str:
+    """As the note says it, whoever signed it."""
+    return (note or "").split("\n")[1][:20] if (note or "").count("\n") > 1 else "–"

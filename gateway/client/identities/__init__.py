@@ -1,0 +1,1 @@
+"""Identity folders of component systems: keys, certificates, enrolment."""

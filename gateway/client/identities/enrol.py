@@ -1,0 +1,186 @@
+"""Beginning an identity: keys made on the system's own host, requests for enrolment, and the issued certificates put beside the keys.
+
+Keys are PKCS#8 (RFC 5958), requests PKCS#10 (RFC 2986). Invariants: a private key never leaves its folder and is never written over; a
+certificate is put in only beside the key that it is for, in the name of this system, and while it is in force.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+
+from contracts.base.errors import Words
+from contracts.base.times import rfc3339
+from gateway.client.errors import BadIdentity, BadUsage
+from gateway.client.identities.identity import ABOUT, Identity, bad, named, unread, write_private
+from security.grants.windows import civil
+from security.pki import authority
+from security.pki.authority import KeyType
+
+SYSTEM: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # as the registry has them
+USES: Final[Mapping[str, KeyType]] = {"tls": "P-256", "sign": "P-256", "encrypt": "RSA-3072"}
+# What the operator hands over beside the certificates, by a way that both trust.
+TRUST: Final = ("ca.crt", "gateway-sign.crt", "log.vkey")
+OPTIONAL_TRUST: Final = ("gateway-encrypt.crt",)
+HANDED: Final = "gateway.json"  # the gateway's address and the ids of its keys, as `lgsp registry handout` writes them
+_OF_GATEWAY: Final = ("gateway", "gateway_key_id", "gateway_encrypt_key_id")
+
+
+class Installed(NamedTuple):
+    """What `install` did, and what the folder still lacks (`missing`: files, and names in system.json)."""
+
+    put: dict[str, str]  # use -> the certificate's end
+    missing: tuple[str, ...]
+    assumed: dict[str, str]  # use -> id of its key, where nobody told it: that of a first enrolment
+
+
+def keygen(system: str, folder: Path, *, hosts: Sequence[str] = (), passphrase: bytes | None = None) -> list[Path]:
+    """A key for each use, and the request for its certificate; the requests are what is sent for enrolment."""
+    if SYSTEM.fullmatch(system) is None:
+        raise BadUsage(
+            "client.usage",
+            what=Words(
+                f"{system!r} không phải mã hệ thống (chữ thường không dấu, số, gạch nối)",
+                f"{system!r} is no id of a system (small letters without marks, digits, hyphens)",
+            ),
+        )
+    taken = [f"{use}.key" for use in USES if (folder / f"{use}.key").exists()]
+    if taken:
+        raise BadIdentity("client.taken", folder=folder, files=", ".join(taken))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    requests = []
+    for use, kind in USES.items():
+        private = authority.new_private(kind)
+        write_private(folder / f"{use}.key", authority.private_pem(private, passphrase))
+        request = folder / f"{use}.csr"
+        request.write_bytes(authority.make_request(system, private, hosts=hosts if use == "tls" else ()))
+        requests.append(request)
+    _save(folder, {"system": system})
+    return requests
+
+
+def install(
+    folder: Path,
+    certificates: Sequence[Path],
+    now: float,
+    *,
+    facts: dict[str, str],
+    trust: Path | None = None,
+    passphrase: bytes | None = None,
+) -> Installed:
+    """Put issued certificates beside their keys. `facts` go into system.json (`gateway`, `gateway_key_id`, `sign_key_id`, …); `trust` is a
+    folder with what the operator handed over. Keys that were made by other means than `keygen` (openssl, say) will do: whose they are the
+    certificates tell. When nothing is missing, the whole folder is loaded once, as every call will load it."""
+    assumed: dict[str, str] = {}
+    about = _about(folder) if (folder / ABOUT).exists() else _told_by(folder, certificates)
+    keys = {use: _public(folder, use, passphrase) for use in USES if (folder / f"{use}.key").exists()}
+    put: dict[str, str] = {}
+    found: list[tuple[str, bytes]] = []
+    for file in certificates:
+        leaf, pem = _certificate(folder, file)
+        use = next((use for use, public in keys.items() if public == leaf.public_key()), None)
+        if use is None:
+            held = ", ".join(f"{each}.key" for each in keys) or "*.key"
+            raise bad(
+                folder,
+                Words(
+                    f"{file.name} không thuộc khóa nào ở đây ({held})",
+                    f"{file.name} belongs to none of the keys here ({held})",
+                ),
+            )
+        if (system := named(folder, file.name, leaf)) not in (None, about["system"]):
+            ours = about["system"]
+            raise bad(
+                folder,
+                Words(f"{file.name} mang tên {system}, không phải {ours}", f"{file.name} names {system}, not {ours}"),
+            )
+        start, end = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
+        if not start <= now <= end:
+            raise BadIdentity(
+                "client.identity-expired", file=file, valid_from=civil(start), valid_until=civil(end), now=civil(now)
+            )
+        found.append((use, pem))
+        put[use] = rfc3339(end)
+        if f"{use}_key_id" not in about | facts:
+            assumed[use] = f"{about['system']}.{use}-1"
+        agency = leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+        if agency:
+            about.setdefault("agency", str(agency[0].value))
+    for use, pem in found:  # only when all of them fit
+        (folder / f"{use}.crt").write_bytes(pem)
+    for name in (*TRUST, *OPTIONAL_TRUST) if trust is not None else ():
+        if trust is not None and (trust / name).exists():
+            shutil.copyfile(trust / name, folder / name)
+    about |= {f"{use}_key_id": key_id for use, key_id in assumed.items()} | _handed(trust) | facts
+    _save(folder, about)
+    missing = [name for name in ("tls.crt", "sign.crt", *TRUST) if not (folder / name).exists()]
+    missing += [
+        f"{ABOUT}: {name}" for name in ("agency", "sign_key_id", "gateway", "gateway_key_id") if name not in about
+    ]
+    if not missing:
+        Identity.load(folder, passphrase=passphrase).check_time(now)
+    return Installed(put, tuple(missing), assumed)
+
+
+def _about(folder: Path) -> dict[str, str]:
+    try:
+        about: dict[str, str] = json.loads((folder / ABOUT).read_text("utf-8"))
+        if not isinstance(about["system"], str):
+            raise KeyError("system")
+    except (OSError, ValueError, KeyError, TypeError) as wrong:
+        raise unread(folder, ABOUT, wrong) from None
+    return about
+
+
+def _told_by(folder: Path, certificates: Sequence[Path]) -> dict[str, str]:
+    systems = {named(folder, file.name, _certificate(folder, file)[0]) for file in certificates} - {None}
+    if not systems:
+        raise unread(folder, ABOUT, FileNotFoundError())
+    if len(systems) > 1:
+        several = ", ".join(sorted(map(str, systems)))
+        raise bad(
+            folder,
+            Words(
+                f"các chứng thư mang tên nhiều hệ thống: {several}", f"the certificates name several systems: {several}"
+            ),
+        )
+    return {"system": str(systems.pop())}
+
+
+def _handed(trust: Path | None) -> dict[str, str]:
+    if trust is None or not (trust / HANDED).exists():
+        return {}
+    try:
+        told = json.loads((trust / HANDED).read_text("utf-8"))
+        return {name: str(told[name]) for name in _OF_GATEWAY if name in told}
+    except (OSError, ValueError, TypeError) as wrong:
+        raise bad(trust, f"{HANDED}: {wrong}") from None
+
+
+def _save(folder: Path, about: Mapping[str, str]) -> None:
+    part = folder / f"{ABOUT}.part"
+    part.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    part.replace(folder / ABOUT)
+
+
+def _public(folder: Path, use: str, passphrase: bytes | None) -> object:
+    try:
+        return serialization.load_pem_private_key((folder / f"{use}.key").read_bytes(), passphrase).public_key()
+    except (ValueError, TypeError) as wrong:  # not PEM, or the passphrase is missing or wrong
+        raise bad(folder, f"{use}.key: {str(wrong)[:120]}") from None
+
+
+def _certificate(folder: Path, file: Path) -> tuple[x509.Certificate, bytes]:
+    try:
+        pem = file.read_bytes()
+        return x509.load_pem_x509_certificates(pem)[0], pem
+    except (OSError, ValueError) as wrong:
+        raise unread(folder, file, wrong) from None

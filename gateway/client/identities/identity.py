@@ -1,0 +1,326 @@
+"""A system's identity folder, as enrolment (or the sandbox) hands it out, and whom to trust as the gateway.
+
+    system.json          who we are, the ids of our keys, the gateway's public address and key id
+    tls.key, tls.crt     client certificate, with its issuers          sign.key, sign.crt   the registered signing key
+    ca.crt               whom to trust for the gateway's certificates   gateway-sign.crt     the gateway's signing certificate, pinned
+    log.vkey             verifier key of the audit log (C2SP signed-note)
+    encrypt.key, encrypt.crt, gateway-encrypt.crt    for contracts whose bodies are encrypted; the folder may lack them
+
+Keys are PKCS#8 (RFC 5958) in PEM, encrypted where a passphrase is given. Invariants: no key that others on the host can read is used;
+the pinned certificate was issued by an authority of `ca.crt`, and a newer one is believed only under that very authority and name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from contracts.base.errors import Failure, Words
+from gateway.client.errors import BadIdentity
+from security.encryption_keys import DecryptKey, EncryptKey
+from security.grants.windows import civil
+from security.keys import SigningKey, VerifyKey
+from security.pki.authority import GATEWAY, system_of
+from security.pki.tls import SUITES_12
+from security.transparency.checkpoint import NoteError, NoteKey
+
+ABOUT: Final = "system.json"
+_NUMBER: Final = re.compile(r" [0-9]+(?=,|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are towards the gateway, and who the gateway is."""
+
+    folder: Path
+    system: str
+    agency: str
+    gateway: str  # its public base address, as signatures cover it
+    sign_key: SigningKey
+    gateway_key: VerifyKey
+    issuer: x509.Certificate  # of the gateway's signing certificates
+    log_key: NoteKey
+    decrypt_key: DecryptKey | None = None
+    gateway_encrypt_key: EncryptKey | None = None
+    passphrase: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, passphrase: bytes | None = None) -> Identity:
+        """`BadIdentity` says which file is wrong, and how."""
+        place = Path(folder)
+        if not place.is_dir():
+            raise bad(place, Words("không có thư mục này", "no such folder"))
+        encrypts = (place / "encrypt.crt").exists()
+        for name in ("tls.key", "sign.key", *(["encrypt.key"] if encrypts else [])):
+            check_mode(place / name, 0o077, "600")
+        for name in (
+            "",
+            ABOUT,
+            "ca.crt",
+            "gateway-sign.crt",
+            "log.vkey",
+        ):  # who can write these chooses whom we believe
+            check_mode(place / name, 0o022, "go-w")
+        about = _about(place)
+        gateway_key, issuer = _gateway(place, about["gateway_key_id"])
+        made = cls(
+            place,
+            about["system"],
+            about["agency"],
+            about["gateway"].rstrip("/"),
+            _signing_key(place, about, passphrase),
+            gateway_key,
+            issuer,
+            _log_key(place),
+            _decrypt_key(place, about, passphrase) if encrypts else None,
+            _encrypt_key(place, about, issuer) if (place / "gateway-encrypt.crt").exists() else None,
+            passphrase,
+        )
+        made.tls()
+        return made
+
+    def tls(self) -> ssl.SSLContext:
+        """TLS towards the gateway: our certificate, and the exchange's authorities alone."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(SUITES_12)
+        try:
+            context.load_verify_locations(self.folder / "ca.crt")
+            # never asked for at a terminal: without a passphrase an encrypted key is an error
+            context.load_cert_chain(self.folder / "tls.crt", self.folder / "tls.key", password=self.passphrase or b"")
+        except (OSError, ssl.SSLError) as wrong:
+            raise bad(self.folder, f"tls.crt, tls.key, ca.crt: {short(wrong)}") from None
+        return context
+
+    def check_time(self, now: float) -> None:
+        """`BadIdentity` where a certificate of ours is not in force: the handshake, or the gateway, would say so less clearly."""
+        for name in ("tls.crt", "sign.crt"):
+            certificate = _certificates(self.folder, name)[0]
+            start, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+            if not start <= now <= end:
+                raise BadIdentity(
+                    "client.identity-expired",
+                    file=self.folder / name,
+                    valid_from=civil(start),
+                    valid_until=civil(end),
+                    now=civil(now),
+                )
+
+    def vouched(self, certificate: bytes, chain: Sequence[bytes], key_id: str, now: float) -> VerifyKey | None:
+        """A newer signing key of the gateway, if the trusted issuer says that it is one; else None."""
+        try:
+            if not _signs(self._of_gateway(certificate, chain)):
+                return None
+            key = VerifyKey.from_certificate(key_id, GATEWAY, certificate)
+            key.check_time(now)
+        except (Failure, ValueError):
+            return None
+        return key
+
+    def vouched_for_encryption(
+        self, certificate: bytes, chain: Sequence[bytes], key_id: str, now: float
+    ) -> EncryptKey | None:
+        """The same of a key that bodies to the gateway are encrypted for."""
+        try:
+            self._of_gateway(certificate, chain)
+            key = EncryptKey.from_certificate(key_id, GATEWAY, certificate)
+        except (Failure, ValueError):
+            return None
+        return key if key.in_time(now) else None
+
+    def _of_gateway(self, certificate: bytes, chain: Sequence[bytes]) -> x509.Certificate:
+        """A certificate in the gateway's name, by the trusted issuer; ValueError for any other.
+
+        The issuer may have been made anew: then under the same name but for a number at its end, by the authority of `ca.crt` that made the
+        one before. Another issuer of that authority, as the one for TLS, does not count.
+        """
+        parsed = x509.load_pem_x509_certificate(certificate)
+        issuers = [self.issuer, *filter(self._renewed, map(x509.load_pem_x509_certificate, chain))]
+        if not any(_issued(parsed, each) for each in issuers) or system_of(parsed) != GATEWAY:
+            raise ValueError("not the gateway's, or not by its issuer")
+        return parsed
+
+    def _renewed(self, issuer: x509.Certificate) -> bool:
+        above = [each for each in _certificates(self.folder, "ca.crt") if _issued(self.issuer, each)]
+        return (
+            _name(issuer) == _name(self.issuer)
+            and _is_authority(issuer)
+            and any(_issued(issuer, each) for each in above)
+        )
+
+
+def named(folder: Path, file: str, certificate: x509.Certificate) -> str | None:
+    """The system that a certificate names; `BadIdentity` where it names several."""
+    try:
+        return system_of(certificate)
+    except Failure as failure:
+        raise bad(folder, f"{file}: {failure.facts.get('rule', failure.code)}") from None
+
+
+def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def _name(authority: x509.Certificate) -> str:
+    return _NUMBER.sub("", authority.subject.rfc4514_string({}))
+
+
+def _signs(certificate: x509.Certificate) -> bool:
+    """One that is for signatures: neither an authority nor the gateway's key for encryption, which the same issuer made."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return False
+    return usage.digital_signature and not usage.key_cert_sign
+
+
+def check_mode(path: Path, forbidden: int, wanted: str) -> None:
+    """On systems that have modes, a file that others may read (a key) or write (whom we trust) is not used."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as wrong:
+        raise unread(path.parent, path.name, wrong) from None
+    if os.name == "posix" and mode & forbidden:
+        raise BadIdentity("client.identity-mode", file=path, mode=f"{mode:o}", wanted=wanted)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """A file that only its owner can read; it must not exist yet."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _about(place: Path) -> dict[str, str]:
+    try:
+        about: dict[str, str] = json.loads((place / ABOUT).read_text("utf-8"))
+    except (OSError, ValueError) as wrong:
+        raise bad(place, f"{ABOUT}: {short(wrong)}") from None
+    for name in ("system", "agency", "sign_key_id", "gateway", "gateway_key_id"):
+        if not isinstance(about, dict) or not isinstance(about.get(name), str) or not about[name]:
+            raise bad(place, f"{ABOUT}: {name}")
+    if not about["gateway"].startswith("https://"):
+        raise bad(place, f"{ABOUT}: gateway ≠ https://…")
+    return about
+
+
+def _signing_key(place: Path, about: dict[str, str], passphrase: bytes | None) -> SigningKey:
+    try:
+        return SigningKey.from_pem(
+            about["sign_key_id"],
+            _read(place, "sign.key"),
+            _read(place, "sign.crt"),
+            system=about["system"],
+            password=passphrase,
+        )
+    except Failure as failure:
+        raise bad(place, f"sign.key, sign.crt: {failure.facts.get('rule', failure.code)}") from None
+    except (ValueError, TypeError) as wrong:  # not PEM, or the passphrase is missing or wrong
+        raise bad(place, f"sign.key: {short(wrong)}") from None
+
+
+def _decrypt_key(place: Path, about: dict[str, str], passphrase: bytes | None) -> DecryptKey:
+    key_id = about.get("encrypt_key_id")
+    if not key_id:
+        raise bad(place, f"{ABOUT}: encrypt_key_id")
+    try:
+        return DecryptKey.from_pem(
+            key_id, _read(place, "encrypt.key"), _read(place, "encrypt.crt"), password=passphrase
+        )
+    except Failure as failure:
+        raise bad(place, f"encrypt.key, encrypt.crt: {failure.facts.get('rule', failure.code)}") from None
+    except (ValueError, TypeError) as wrong:
+        raise bad(place, f"encrypt.key: {short(wrong)}") from None
+
+
+def _encrypt_key(place: Path, about: dict[str, str], issuer: x509.Certificate) -> EncryptKey:
+    """The gateway's pinned key for encryption, by the authority that issued its signing key."""
+    key_id, leaf = about.get("gateway_encrypt_key_id"), _certificates(place, "gateway-encrypt.crt")[0]
+    if not key_id:
+        raise bad(place, f"{ABOUT}: gateway_encrypt_key_id")
+    if named(place, "gateway-encrypt.crt", leaf) not in (None, GATEWAY) or not _issued(leaf, issuer):
+        raise bad(place, "gateway-encrypt.crt ≠ gateway-sign.crt: subjectAltName, issuer")
+    try:
+        return EncryptKey.from_certificate(key_id, GATEWAY, _read(place, "gateway-encrypt.crt"))
+    except Failure as failure:
+        raise bad(place, f"gateway-encrypt.crt: {failure.facts.get('rule', failure.code)}") from None
+
+
+def _gateway(place: Path, key_id: str) -> tuple[VerifyKey, x509.Certificate]:
+    """The gateway's pinned key, and the authority that issued it: one of `ca.crt`, or one below these that the file brings along."""
+    leaf, *rest = _certificates(place, "gateway-sign.crt")
+    if named(place, "gateway-sign.crt", leaf) not in (None, GATEWAY) or not _signs(leaf):
+        raise bad(place, "gateway-sign.crt: subjectAltName, keyUsage")
+    anchors = _certificates(place, "ca.crt")
+    between = [each for each in rest if _is_authority(each) and any(_issued(each, anchor) for anchor in anchors)]
+    issuer = next((each for each in (*anchors, *between) if _issued(leaf, each)), None)
+    if issuer is None:
+        raise bad(place, "gateway-sign.crt ∉ ca.crt")
+    try:
+        return VerifyKey.from_certificate(key_id, GATEWAY, _read(place, "gateway-sign.crt")), issuer
+    except Failure as failure:
+        raise bad(place, f"gateway-sign.crt: {failure.facts.get('rule', failure.code)}") from None
+
+
+def _log_key(place: Path) -> NoteKey:
+    try:
+        return NoteKey.from_text(_read(place, "log.vkey").decode("ascii"))
+    except (NoteError, UnicodeDecodeError) as wrong:
+        raise bad(place, f"log.vkey: {wrong}") from None
+
+
+def _certificates(place: Path, name: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(_read(place, name))
+    except ValueError as wrong:
+        raise bad(place, f"{name}: {short(wrong)}") from None
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _read(place: Path, name: str) -> bytes:
+    try:
+        return (place / name).read_bytes()
+    except OSError as wrong:
+        raise unread(place, name, wrong) from None
+
+
+def bad(place: Path, reason: str | Words) -> BadIdentity:
+    return BadIdentity("client.identity", folder=place, reason=reason)
+
+
+def unread(place: Path, name: object, wrong: Exception) -> BadIdentity:
+    """A file that cannot be read; that it is not there is what happens most, and is said in both languages."""
+    said = (
+        Words("không có tệp này", "no such file")
+        if isinstance(wrong, FileNotFoundError)
+        else Words(short(wrong), short(wrong))
+    )
+    return bad(place, Words(f"{name}: {said.vi}", f"{name}: {said.en}"))
+
+
+def short(wrong: Exception) -> str:
+    """What the system said, in a line."""
+    said = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
+    return said.split("\n")[0][:120] or type(wrong).__name__

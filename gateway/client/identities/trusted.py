@@ -1,0 +1,73 @@
+"""The gateway's keys that are believed: the pinned ones, and newer ones from `GET /keys` under the trusted signing issuer.
+
+Invariant: what `GET /keys` says is never believed for its own sake; each certificate must be vouched for by the pinned one's issuer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.client.answers import read_json
+from gateway.client.identities.identity import Identity
+from security.encryption_keys import EncryptKey
+from security.keys import VerifyKey
+
+
+class TrustedKeys:
+    """`missed` is set when an answer named a key that is not known here: reason to ask for newer ones. `encrypt` is what to encrypt for."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._by_id: dict[str, VerifyKey] = {}
+        self._by_thumbprint: dict[str, VerifyKey] = {}
+        self.missed = False
+        self.encrypt: EncryptKey | None = identity.gateway_encrypt_key
+        self._add(identity.gateway_key)
+
+    def by_id(self, key_id: str) -> VerifyKey | None:
+        found = self._by_id.get(key_id)
+        self.missed |= found is None
+        return found
+
+    def by_thumbprint(self, thumbprint: str) -> VerifyKey | None:
+        found = self._by_thumbprint.get(thumbprint)
+        self.missed |= found is None
+        return found
+
+    def learn(self, raw: bytes, now: float) -> bool:
+        """Take in what `GET /keys` gave; True if a key came to be known. An id that is pinned keeps its certificate."""
+        learnt = False
+        for use in ("sign", "encrypt"):
+            for key_id, certificate, chain in _offered(raw, use):
+                if use == "sign":
+                    key = self._identity.vouched(certificate, chain, key_id, now)
+                    if (
+                        key is not None
+                        and key.thumbprint not in self._by_thumbprint
+                        and key_id != self._identity.gateway_key.key_id
+                    ):
+                        self._add(key)
+                        learnt = True
+                else:
+                    other = self._identity.vouched_for_encryption(certificate, chain, key_id, now)
+                    if other is not None and (self.encrypt is None or other.valid_from > self.encrypt.valid_from):
+                        self.encrypt = other
+                        learnt = True
+        return learnt
+
+    def _add(self, key: VerifyKey) -> None:
+        self._by_id[key.key_id] = key
+        self._by_thumbprint[key.thumbprint] = key
+
+
+def _offered(raw: bytes, use: str) -> list[tuple[str, bytes, list[bytes]]]:
+    """The certificates of one use that the gateway uses now; none of a document that cannot be read."""
+    try:
+        listed: list[dict[str, Any]] = read_json(raw)[use]
+        current = [each for each in listed if use == "sign" or each.get("current") is True]
+        return [
+            (str(each["id"]), str(each["certificate"]).encode(), [str(pem).encode() for pem in each["chain"]])
+            for each in current
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []

@@ -1,0 +1,1 @@
+"""The gateway's own HTTP interfaces (`openapi/`), served by connexion."""

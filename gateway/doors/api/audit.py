@@ -1,0 +1,185 @@
+"""The audit log for readers, in the layout of C2SP tlog-tiles: checkpoint, tiles, entries, proofs.
+
+Invariants: hashes and checkpoints are open to everybody and may be cached, each tile for good; entries go to agencies with the role of the centre,
+and are not cached, since each reading is logged; proofs of a transfer go to its sender and its receiver.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import Engine
+
+from contracts.base.errors import Ours, Policy, Theirs
+from gateway.audit.log import origins, proofs
+from gateway.audit.log.tiles import read_path
+from gateway.doors.api.services import ApiRequest, Common, Handler, Services
+from gateway.doors.api.transfers import is_party
+from gateway.doors.reply import Reply
+from gateway.exchange import entries
+from gateway.journal.write import Verdict, Write
+from gateway.registry.snapshot import CENTRE
+
+_OCTETS: Final = "application/octet-stream"
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+_FOR_NOW: Final = "public, max-age=3600, immutable"  # a partial tile never changes either, but nobody asks for it once the log has grown
+
+
+async def read_checkpoint(services: Common, request: ApiRequest) -> Reply:
+    note = services.newest_checkpoint.note()
+    if not note:
+        raise Ours("audit.no-checkpoint", retry_after=1)
+    mark = f'"{hashlib.sha256(note.encode()).hexdigest()[:32]}"'
+    headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-cache", "etag": mark}
+    if _is_known(mark, request.received.headers.get("if-none-match", "")):
+        return Reply(304, headers, b"")
+    return Reply(200, headers, note.encode())
+
+
+async def read_tile(services: Common, request: ApiRequest) -> Reply:
+    path = f"tile/{request.params['level']}/{request.params['index']}"
+    data = await services.readers.run(request.who, _path, services.engine, path)
+    return Reply(200, {"content-type": _OCTETS, "cache-control": _FOR_NOW if ".p/" in path else _FOR_EVER}, data)
+
+
+async def read_consistency(services: Common, request: ApiRequest) -> Reply:
+    found = await services.readers.run(
+        request.who,
+        _consistency,
+        services.engine,
+        request.params["from"],
+        request.params.get("to"),
+        request.params.get("origin"),
+    )
+    return _json({"from": found.old, "to": found.new, "proof": _texts(found.hashes), "checkpoint": found.note})
+
+
+async def read_origin(services: Common, request: ApiRequest) -> Reply:
+    vkey = (services.settings.data / "log" / "log.vkey").read_text("ascii").strip()
+    return _json(
+        await services.readers.run(
+            request.who, _origin, services.engine, request.params.get("origin"), services.settings.origin, vkey
+        )
+    )
+
+
+async def read_entries(services: Services, request: ApiRequest) -> Reply:
+    caller = request.proven
+    agency = request.snapshot.agency(caller.system.agency)
+    if agency is None or CENTRE not in agency.roles:
+        raise Policy("audit.not-yours", agency=caller.system.agency)
+    path = f"tile/entries/{request.params['index']}"
+    data = await services.readers.run(request.who, _path, services.engine, path)
+    entry = entries.note("log-read", {"path": path}, services.clock(), actor=caller.system.name)
+    written = await services.journal.commit(Write(replay=caller.replay, log=(entry,)))
+    if written.verdict is Verdict.REPLAYED:
+        raise Theirs("api.replayed")
+    if written.verdict is not Verdict.COMMITTED:
+        raise Ours("journal.fenced", retry_after=1)
+    headers = {"content-type": _OCTETS, "vary": "accept-encoding"}
+    if _takes_gzip(request.received.headers.get("accept-encoding", "")):
+        headers["content-encoding"] = "gzip"
+        data = await services.readers.run(request.who, partial(gzip.compress, data, 6, mtime=0))
+    return Reply(200, headers, data)
+
+
+async def read_proof(services: Services, request: ApiRequest) -> Reply:
+    transfer = request.params["transfer"]
+    if not await services.readers.run(request.who, is_party, services.engine, transfer, request.proven.system.id):
+        raise Theirs("transfer.unknown", transfer=transfer)
+    found = await services.readers.run(request.who, _inclusions, services.engine, transfer)
+    items = [
+        {
+            "phase": each.phase,
+            "index": each.index,
+            "leaf": _text(each.leaf),
+            "proof": _texts(each.hashes),
+            "text": each.text(),
+        }
+        for each in found
+    ]
+    return _json({"transfer": transfer, "checkpoint": found[0].note, "entries": items})
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "readCheckpoint": read_checkpoint,
+    "readTile": read_tile,
+    "readConsistency": read_consistency,
+    "readOrigin": read_origin,
+}
+
+
+def _is_known(mark: str, header: str) -> bool:
+    """If-None-Match (RFC 9110 §13.1.2), by weak comparison."""
+    return header.strip() == "*" or mark in (each.strip().removeprefix("W/") for each in header.split(","))
+
+
+def _takes_gzip(header: str) -> bool:
+    """Accept-Encoding (RFC 9110 §12.5.3) as those write it who mean gzip; a bundle that is not asked for so goes as it is."""
+    for each in header.split(","):
+        name, _, weight = each.partition(";")
+        if name.strip().lower() == "gzip":
+            return re.fullmatch(r"q=0(\.0*)?", weight.strip()) is None
+    return False
+
+
+def _path(engine: Engine, path: str) -> bytes:
+    with engine.connect() as connection:
+        return read_path(connection, path)
+
+
+def _origin(engine: Engine, origin: str | None, present: str, vkey: str) -> dict[str, Any]:
+    with origins.within(engine, origin if origin != present else None) as connection:
+        past = origins.ended_as(connection, origin)
+        top = proofs.newest(connection)
+        said: dict[str, Any] = (
+            {"origin": present, "vkey": vkey} if past is None else {"origin": past.origin, "vkey": past.vkey}
+        )
+        if top is not None:
+            said["checkpoint"] = top[1]
+            before = origins.beginning(connection, said["origin"], top[0])
+            if before is not None:
+                said["before"] = {"entry": _text(before.entry), "proof": _texts(before.hashes), "began": before.began}
+        return said
+
+
+def _consistency(engine: Engine, old: int, new: int | None, origin: str | None) -> proofs.Consistency:
+    with origins.within(engine, origin) as connection:
+        return proofs.consistency(connection, old, new)
+
+
+def _inclusions(engine: Engine, transfer: str) -> list[proofs.Inclusion]:
+    """From the log that goes on, or from one that ended: a receipt stays good under the origin that it was given for."""
+    with engine.connect() as connection:
+        past = origins.ended(connection)
+        try:
+            return proofs.inclusions(connection, transfer)
+        except Theirs:
+            if not past:
+                raise
+    for each in reversed(past):
+        with origins.within(engine, each.origin) as connection:
+            try:
+                return proofs.inclusions(connection, transfer)
+            except Theirs:
+                continue
+    raise Theirs("audit.not-logged", transfer=transfer)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _texts(hashes: Sequence[bytes]) -> list[str]:
+    return [_text(each) for each in hashes]
+
+
+def _json(value: dict[str, Any]) -> Reply:
+    return Reply(200, {"content-type": "application/json"}, json.dumps(value, ensure_ascii=False).encode())

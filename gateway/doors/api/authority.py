@@ -1,0 +1,28 @@
+"""What the embedded authority publishes: its revocation lists (RFC 5280 §5, RFC 2585), as the keeper signed them. A door holds no authority's key."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, select
+
+from contracts.base.errors import Theirs
+from gateway.doors.api.services import ApiRequest, Services
+from gateway.doors.reply import Reply
+from gateway.journal.schema import tables
+
+_MEDIA = {"content-type": "application/pkix-crl", "cache-control": "public, max-age=60"}
+
+
+async def read_revocation_list(services: Services, request: ApiRequest) -> Reply:
+    found = await services.readers.run(request.who, _stored, services.engine, request.params["issuer"])
+    if found is None:
+        raise Theirs(
+            "address.unknown", method="GET", path=request.received.path, catalogue=f"{services.settings.base}/contracts"
+        )
+    return Reply(200, dict(_MEDIA), found)
+
+
+def _stored(engine: Engine, issuer: str) -> bytes | None:
+    table = tables.revocation_list.c
+    with engine.connect() as connection:
+        found: bytes | None = connection.scalar(select(table.crl).where(table.issuer == issuer))
+        return found

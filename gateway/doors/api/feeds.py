@@ -1,0 +1,133 @@
+"""`/feeds/{contract}/v{major}`: pages of a contract's feed, for agencies with a grant for the operation `feed`.
+
+Invariants: fields that the grant does not show are masked before a page is written, and what a reader's older version does not have is left out; every page that holds bodies is logged, with the
+range that was read, before it leaves (05-audit: every reading of a message body). A page of a contract whose bodies are encrypted is encrypted for its reader.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from contracts.base.errors import Ours, Theirs
+from contracts.canonical.model import Operation, Pattern
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.pinned import PinnedCodec
+from contracts.wire import jsontext
+from gateway.doors.api.services import ApiRequest, Services
+from gateway.doors.encryption import demand_key
+from gateway.doors.reply import Reply
+from gateway.exchange import entries
+from gateway.exchange.quotas import Asked, UsedUp, decide, refused, uses_of
+from gateway.feeds import Page, RawPage, read, read_raw
+from gateway.journal.write import Verdict, Write
+from gateway.registry.parts.grants import FEED
+from gateway.registry.snapshot import Mask
+from security import jose
+from security.grants.grants import Decision
+
+
+async def read_feed(services: Services, request: ApiRequest) -> Reply:
+    received, caller, snapshot = request.received, request.proven, request.snapshot
+    name = f"{request.params['contract']}/v{request.params['major']}"
+    contract = snapshot.contract(name)
+    submitted = (
+        []
+        if contract is None
+        else [each for each in contract.contract.operations.values() if each.pattern is Pattern.SUBMIT]
+    )
+    if contract is None or not submitted:
+        raise Theirs("feed.unknown", contract=name)
+    agency = caller.system.agency
+    asked, quotas = Asked(snapshot, agency, contract.contract, FEED, received.at), services.exchange.quotas
+    decision = quotas.known(asked, decide(asked))
+    if decision is None:
+        raise refused(asked)
+    receiver = demand_key(contract.contract, snapshot, caller.system, received.at)
+    while True:
+        try:
+            events, cursor, more = await _counted(services, request, contract, submitted, decision)
+            break
+        except UsedUp as full:  # once a grant at most: what it alone shows is masked, and the page written anew
+            decision = quotas.narrowed(asked, decision, full)
+    head = (
+        f'{{"contract":{json.dumps(name)},"next":{json.dumps(cursor)},"more":{"true" if more else "false"},"events":['
+    )
+    page, media = head.encode() + b",".join(events) + b"]}", "application/json"
+    if receiver is not None:
+        sealed = await services.readers.run(request.who, jose.seal, page, media, services.rest.signing_key, receiver)
+        page, media = sealed[0], jose.MEDIA_TYPE
+    return Reply(200, {"content-type": media}, page)
+
+
+async def _counted(
+    services: Services, request: ApiRequest, contract: CompiledContract, submitted: list[Operation], decision: Decision
+) -> tuple[list[bytes], str, bool]:
+    """The page's events as this decision shows them, logged and counted."""
+    caller, snapshot, name = request.proven, request.snapshot, contract.contract.name
+    assert decision.grant is not None
+    masks = {each.name: snapshot.mask(contract, each.request, decision.views) for each in submitted}
+    codec = snapshot.codec(caller.system, contract)
+    if isinstance(codec, PinnedCodec):
+        masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}
+    events, cursor, more, tampered = await services.readers.run(
+        request.who, _page, services, contract, name, request.params, masks
+    )
+    facts = {
+        "contract": name,
+        "grant": decision.grant.id,
+        "events": len(events),
+        "after": request.params["after"] or "",
+        "next": cursor,
+    }
+    if tampered:
+        facts["tampered"] = list(tampered)
+    if len(decision.through) > 1:
+        facts["also"] = [each.id for each in decision.through[1:]]
+    entry = entries.note("feed-read", facts, services.clock(), actor=caller.system.name)
+    uses = uses_of(decision, caller.system.agency, request.received.at)
+    written = await services.journal.commit(Write(replay=caller.replay, log=(entry,), quota=uses))
+    if written.verdict is Verdict.REPLAYED:
+        raise Theirs("api.replayed")
+    if written.verdict is Verdict.FULL:
+        raise UsedUp(written.full)
+    if written.verdict is not Verdict.COMMITTED:
+        raise Ours("journal.fenced", retry_after=1)
+    return events, cursor, more
+
+
+def _page(
+    services: Services, contract: CompiledContract, name: str, params: Any, masks: dict[str, Mask | None]
+) -> tuple[list[bytes], str, bool, tuple[int, ...]]:
+    """In a thread: the page's events as JSON texts; and the offsets of those whose rows or bodies were changed."""
+    after, limit = params["after"], params["limit"]
+    with services.engine.connect() as connection:
+        if not any(masks.values()):
+            raw: RawPage = read_raw(connection, name, after, limit, vault=services.vault)
+            return list(raw.events), raw.next, raw.more, raw.tampered
+        page: Page = read(connection, name, after, limit, vault=services.vault)
+    operations = contract.contract.operations
+    for event in page.events:
+        # The type of an event names the operation by which it was handed in, and so the message that its data is.
+        operation = event["type"].rpartition(":")[2]
+        mask = masks.get(operation, _nothing)
+        if mask is not None and "subject" in event:  # it is the value of a field of the data, and hidden where that is
+            key = operations[operation].key if operation in operations else None
+            if key is None or mask({key: event["subject"]}).get(key) != event["subject"]:
+                del event["subject"]
+        if mask is not None and "data" in event:
+            event["data"] = mask(event["data"])
+    return [jsontext.write_json(event) for event in page.events], page.next, page.more, page.tampered
+
+
+def _brought_down(codec: PinnedCodec, operation: Operation, mask: Mask | None) -> Mask:
+    """The mask, and then only what the reader's older version has. An operation that it does not have is seen as an event without data."""
+    if operation.name not in codec.rest:
+        return _nothing
+    project = codec.projection(operation.request)
+    return project if mask is None else lambda data: project(mask(data))
+
+
+def _nothing(data: dict[str, Any]) -> dict[str, Any]:
+    """For an event of an operation that the contract in force does not have: nobody can say what of it may be seen."""
+    return {}

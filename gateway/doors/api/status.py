@@ -1,0 +1,123 @@
+"""`/api/status` and what the status page shows: systems, contracts, transfers by state, queue, log, recent refusals.
+
+Invariant: names, codes and counts; no body, no id of a message, no address of a caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, func, select
+
+from contracts.base.errors import KINDS
+from gateway.audit.witnessing.config import vouchers
+from gateway.doors.api.services import ApiRequest, DeskServices, Handler
+from gateway.doors.health import Vitals
+from gateway.doors.reply import Reply
+from gateway.journal.schema import tables
+from gateway.registry.snapshot import Snapshot
+
+RECENT: Final = 20
+_LOOK_BACK: Final = (
+    5000  # entries of the log in which recent refusals are looked for: the page costs the same however long the log is
+)
+
+
+def handlers(vitals: Vitals) -> dict[str, Handler]:
+    async def read_status(services: DeskServices, request: ApiRequest) -> Reply:
+        status = await gather(services, vitals, request.snapshot)
+        return Reply(200, {"content-type": "application/json"}, json.dumps(status, ensure_ascii=False).encode())
+
+    return {"readStatus": read_status}
+
+
+async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> dict[str, Any]:
+    counts = await vitals.counts()
+    settings = services.settings
+    return {
+        "ok": counts.keepers > 0,
+        "name": settings.name,
+        "kind": settings.kind,
+        "base": settings.base,
+        "revision": snapshot.revision,
+        "systems": [
+            {
+                "id": system.id,
+                "agency": system.agency,
+                "agencyName": {"vi": agency.name.vi, "en": agency.name.en} if agency is not None else None,
+                "title": {"vi": system.title.vi, "en": system.title.en},
+                "active": system.active,
+                "endpoint": system.endpoint.kind
+                if system.endpoint is not None
+                else "files"
+                if system.drop is not None
+                else None,
+                "formats": dict(system.formats),
+            }
+            for system in snapshot.systems.values()
+            for agency in [snapshot.agency(system.agency)]
+        ],
+        "contracts": [
+            {
+                "name": name,
+                "version": contract.contract.version,
+                "title": {"vi": contract.contract.title.vi, "en": contract.contract.title.en},
+                "digest": contract.digest,
+                "operations": sorted(contract.contract.operations),
+            }
+            for name, contract in sorted(snapshot.contracts.items())
+        ],
+        "transfers": dict(counts.transfers),
+        "queue": dict(counts.queue),
+        "log": {
+            "size": counts.log_size,
+            "pending": counts.log_pending,
+            "origin": settings.origin,
+            "checkpoint": services.newest_checkpoint.note(),
+            "age": round(counts.checkpoint_age, 1) if counts.checkpoint_age is not None else None,
+        },
+        "vouchers": await asyncio.to_thread(_vouchers, services),
+        "refusals": await asyncio.to_thread(recent_refusals, services.engine),
+    }
+
+
+def _vouchers(services: DeskServices) -> list[dict[str, Any]]:
+    with services.engine.connect() as connection:
+        return vouchers(connection, services.settings, services.clock())
+
+
+def recent_refusals(engine: Engine) -> list[dict[str, Any]]:
+    """The newest refusals in the log, newest first. In a thread."""
+    with engine.connect() as connection:
+        return [_shown(json.loads(raw)) for raw in _entries(connection)]
+
+
+def _entries(connection: Connection) -> list[bytes]:
+    table = tables.log_entry
+    size = connection.execute(select(func.max(table.c.idx))).scalar() or 0
+    rows = connection.execute(
+        select(table.c.entry)
+        .where(table.c.idx > size - _LOOK_BACK, table.c.phase == "refusal")
+        .order_by(table.c.idx.desc())
+        .limit(RECENT)
+    )
+    return [bytes(row.entry) for row in rows]
+
+
+def _shown(entry: Mapping[str, Any]) -> dict[str, Any]:
+    caller = entry.get("caller") or {}
+    kind = KINDS.get(entry["failure"])
+    return {
+        "at": entry["at"],
+        "failure": entry["failure"],
+        "title": {"vi": kind.title.vi, "en": kind.title.en} if kind is not None else None,
+        "status": entry["status"],
+        "door": entry["door"],
+        "caller": f"{caller['agency']}/{caller['system']}" if caller else None,
+        "contract": entry.get("contract"),
+        "operation": entry.get("operation"),
+        "count": entry.get("count", 1),
+    }

@@ -1,0 +1,102 @@
+"""Tokens: OAuth 2 client credentials with a signed assertion (RFC 6749 §4.4, RFC 7523 §2.2), bound to the client certificate (RFC 8705).
+
+Invariants: the certificate of the connection and the key of the assertion belong to one system in force; an assertion serves once, its
+`jti` being a replay key that is on disk before the token leaves; the issue of each token is in the audit log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from typing import Any, Final
+
+from contracts.base.errors import Failure, Ours, Policy, Theirs
+from gateway.doors.api.services import ApiRequest, Services
+from gateway.doors.http.channel import identify
+from gateway.doors.reply import Reply
+from gateway.exchange import entries
+from gateway.journal.write import ReplayKey, Verdict, Write
+from security import tokens
+from security.keys import VerifyKey
+
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+GRANT_TYPE: Final = "client_credentials"
+_NOT_DESCRIPTION: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")  # RFC 6749 §5.2
+_NO_STORE: Final = {"content-type": "application/json", "cache-control": "no-store", "pragma": "no-cache"}
+
+
+async def issue_token(services: Services, request: ApiRequest) -> Reply:
+    received, form, snapshot, settings = request.received, request.form, request.snapshot, services.settings
+    channel = identify(received.certificate, snapshot, received.at)
+    if form["grant_type"] != GRANT_TYPE:
+        raise Theirs("token.grant-type")
+    if form["client_assertion_type"] != ASSERTION_TYPE:
+        raise Theirs("token.assertion-type", expected=ASSERTION_TYPE)
+
+    def find_key(key_id: str) -> VerifyKey | None:
+        return snapshot.key(key_id)
+
+    assertion = tokens.verify_assertion(form["client_assertion"], find_key, received.at, settings.token_endpoint)
+    if assertion.system != channel.system.id:
+        raise Policy("token.other-system", channel=channel.system.id, other=assertion.system)
+    used = hashlib.sha256(f"{assertion.key.key_id}\njti\n{assertion.jti}".encode()).digest()
+    entry = entries.note(
+        "token", {"system": channel.system.id, "key": assertion.key.key_id}, received.at, actor=channel.system.name
+    )
+    written = await services.journal.commit(Write(replay=ReplayKey(used, assertion.exp + tokens.SKEW), log=(entry,)))
+    if written.verdict is Verdict.REPLAYED:
+        raise Theirs("token.assertion-used")
+    if written.verdict is not Verdict.COMMITTED:
+        raise Ours("journal.fenced", retry_after=1)
+    token = tokens.issue_token(
+        channel.system.id,
+        channel.system.agency,
+        channel.thumbprint,
+        services.token_key,
+        received.at,
+        settings.base,
+        settings.token_seconds,
+    )
+    answer = {"access_token": token, "token_type": "Bearer", "expires_in": settings.token_seconds}
+    return Reply(200, dict(_NO_STORE), json.dumps(answer).encode())
+
+
+async def read_metadata(services: Services, request: ApiRequest) -> Reply:
+    """RFC 8414; the issuer is the gateway's base address."""
+    base = services.settings.base
+    metadata = {
+        "issuer": base,
+        "token_endpoint": services.settings.token_endpoint,
+        "grant_types_supported": [GRANT_TYPE],
+        "response_types_supported": [],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA", "PS256"],
+        "tls_client_certificate_bound_access_tokens": True,
+        "service_documentation": f"{base}/contracts",
+    }
+    return Reply(
+        200, {"content-type": "application/json", "cache-control": "max-age=300"}, json.dumps(metadata).encode()
+    )
+
+
+def as_oauth(failure: Failure, reply: Reply) -> Reply:
+    """A refusal of the token endpoint: an OAuth error (RFC 6749 §5.2) with the members of the problem document beside."""
+    document: dict[str, Any] = json.loads(reply.body)
+    document["error"] = _error(failure)
+    document["error_description"] = _NOT_DESCRIPTION.sub("'", f"{failure.what('en')} {failure.next('en')}")
+    headers = {name: value for name, value in reply.headers.items() if name != "www-authenticate"} | _NO_STORE
+    return replace(reply, headers=headers, body=json.dumps(document, ensure_ascii=False).encode())
+
+
+def _error(failure: Failure) -> str:
+    if failure.code == "token.grant-type":
+        return "unsupported_grant_type"
+    if isinstance(failure, Ours):
+        return "server_error"
+    if isinstance(failure, Policy) or failure.code.startswith(("channel.", "signature.", "key.")):
+        return "invalid_client"
+    if failure.code.startswith("token.") and failure.code != "token.assertion-type":
+        return "invalid_client"
+    return "invalid_request"

@@ -1,0 +1,134 @@
+"""The door of dropped files: a file in a registered folder to messages, and what became of it to a report.
+
+Who: whoever may write into the folder is the system it is registered for. Intact: the SHA-256 digest of the whole file is the message id, so
+the same file dropped twice is one. All the rest (grant, log, vault, feed) is the exchange's, as for every other door.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+import gateway.doors.failures  # noqa: F401  registers the codes raised here
+from adapters.model import DropFolder, DropRule
+from contracts.base.errors import Ours, Theirs
+from contracts.codecs.cells.codec import CellCodec, Line, shown
+from contracts.mapping.grid import MEDIA_TYPES
+from gateway.exchange.stages import Addressed, Authenticated, Authorised, Face, Message, Received, Requested
+from gateway.registry.records import System
+from gateway.registry.snapshot import Snapshot
+
+
+def received(transfer: str, at: float, drop: DropFolder, name: str, body: bytes) -> Received:
+    """A dropped file as the exchange sees what came in; its evidence bears folder, name and digest."""
+    digest = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
+    headers = {
+        "content-digest": f"sha-256=:{digest}:",
+        "content-type": MEDIA_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream"),
+    }
+    path = f"/{drop.folder}/{name}"
+    return Received(
+        transfer, at, Face.FILES, "PUT", path, f"file:{path}", "", headers, body, None, f"folder {drop.folder}"
+    )
+
+
+def rule_for(drop: DropFolder, name: str) -> DropRule:
+    """The first rule whose pattern fits; what a file is, is never guessed from what is in it."""
+    for rule in drop.rules:
+        if fnmatchcase(name.lower(), rule.match.lower()):
+            return rule
+    raise Theirs("file.no-rule", name=name, known=", ".join(rule.match for rule in drop.rules))
+
+
+def addressed(of: Received, snapshot: Snapshot, rule: DropRule) -> Addressed:
+    contract = snapshot.contract(rule.contract)
+    operation = contract.contract.operations.get(rule.operation) if contract is not None else None
+    if contract is None or operation is None:
+        raise Ours("file.no-operation", contract=rule.contract, operation=rule.operation)
+    return Addressed(of, snapshot, contract, operation)
+
+
+@dataclass(slots=True)
+class FileDoor:
+    """One file on its way. `lines` are known once it is decoded, whatever comes of it then."""
+
+    system: System
+    rule: DropRule
+    digest: bytes
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def good(self) -> list[Line]:
+        return [line for line in self.lines if line.value is not None]
+
+    @property
+    def bad(self) -> list[Line]:
+        return [line for line in self.lines if line.value is None]
+
+    @property
+    def message_id(self) -> str:
+        return f"sha256:{self.digest.hex()}"
+
+    def is_whole(self, addressed: Addressed) -> bool:
+        """Whether all lines of the file are one message; a format that is no table of the operation's request is a mistake of the registration."""
+        operation = addressed.operation
+        codec = addressed.contract.formats.get(self.rule.format)
+        if operation is None or not isinstance(codec, CellCodec) or operation.request not in codec.mapped:
+            raise Ours(
+                "file.no-operation",
+                contract=self.rule.contract,
+                operation=f"{self.rule.operation} ({self.rule.format})",
+            )
+        return codec.is_list(operation.request)
+
+    def authenticate(self, addressed: Addressed) -> Authenticated:
+        if not self.system.active:
+            raise addressed.snapshot.suspension(self.system)
+        return Authenticated(addressed, self.system, None, None, None, self.digest, None)
+
+    def request(self, authenticated: Authenticated) -> Requested:
+        operation = authenticated.addressed.operation
+        assert operation is not None
+        return Requested(
+            authenticated, self.message_id, operation, operation.request, authenticated.received.body, self.rule.format
+        )
+
+    def decode(self, authorised: Authorised) -> Message:
+        """The one message of all good lines."""
+        who = authorised.requested
+        codec = self.read(who)
+        return codec.joined(who.request, [line.value for line in self.good if line.value is not None])
+
+    def read(self, who: Requested) -> CellCodec:
+        """Read the lines; `message.invalid` if the file, or (where all or nothing is taken) any line of it, is wrong."""
+        codec = who.codec
+        assert isinstance(codec, CellCodec)  # is_whole
+        self.lines = codec.read_lines(who.request, who.received.body, who.received.at)
+        if self.bad and (not who.operation.partial or not self.good):
+            found = [shown(line.number, finding) for line in self.bad for finding in line.findings]
+            raise codec.invalid(who.request, found)
+        return codec
+
+
+@dataclass(frozen=True, slots=True)
+class LineDoor:
+    """One good line of a file as a message of its own; its id is the file's, with the number of the line."""
+
+    file: FileDoor
+    line: Line
+
+    def authenticate(self, addressed: Addressed) -> Authenticated:
+        proven = self.file.authenticate(addressed)
+        return proven._replace(
+            payload_digest=hashlib.sha256(self.file.digest + f":{self.line.number}".encode()).digest()
+        )
+
+    def request(self, authenticated: Authenticated) -> Requested:
+        asked = self.file.request(authenticated)
+        return asked._replace(message_id=f"{asked.message_id}:{self.line.number}")
+
+    def decode(self, authorised: Authorised) -> Message:
+        assert self.line.value is not None
+        return self.line.value

@@ -1,0 +1,117 @@
+"""A request's bytes, read with limits before any of them is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+from contracts.base.errors import Theirs
+from gateway.doors.http.costs import LARGE
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Admit = Callable[[int], Awaitable[None]]
+
+LATE: Final = 408  # status of `body.too-slow`; its answer ends the connection (RFC 9110 §15.5.9)
+
+TARGET: Final = "lgsp.target"  # in the scope: the request's target, byte for byte
+
+# A second one of these could mean one thing to the signature and another to us.
+_ONCE: Final = frozenset(
+    {
+        "authorization",
+        "content-type",
+        "content-length",
+        "content-digest",
+        "content-encoding",
+        "idempotency-key",
+        "signature-input",
+        "signature",
+        "soapaction",
+        "host",
+    }
+)
+
+
+MAX_HEADERS: Final = 100
+
+
+class Gone(Exception):
+    """The caller closed the connection before its request was complete."""
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Header fields by lower-case name; repeated ones are joined as RFC 9110 §5.3 says, but not those that may stand once."""
+    headers: dict[str, str] = {}
+    if len(scope["headers"]) > MAX_HEADERS:
+        raise Theirs("request.too-many-headers", found=len(scope["headers"]), limit=MAX_HEADERS)
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1")
+        value = raw_value.decode("latin-1").strip()
+        if name in headers:
+            if name in _ONCE:
+                raise Theirs("request.header-twice", header=name)
+            headers[name] = f"{headers[name]}, {value}"
+        else:
+            headers[name] = value
+    return headers
+
+
+def target_uri(scope: Scope, base: str) -> str:
+    """What `@target-uri` covers: the public base address, and path and query as they came, an empty query's `?` included."""
+    raw = scope.get(TARGET)
+    if raw is not None and raw.startswith(b"/"):
+        return base + str(raw.decode("latin-1"))
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+    query = scope["query_string"].decode("latin-1")
+    return f"{base}{path}" + (f"?{query}" if query else "")
+
+
+def brings_body(headers: Mapping[str, str]) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+async def read_body(
+    receive: Receive, headers: dict[str, str], *, limit: int, seconds: float, admit: Admit | None = None
+) -> bytes:
+    """The whole body; `Theirs` if it is too large, encoded, or too slow, `Gone` if the caller went away.
+
+    `admit` is asked once, as soon as it is known that the body is large (`costs.LARGE`), with the size known by then; what it raises ends the matter.
+    """
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise Theirs("body.encoded", got=encoding[:40])
+    declared = headers.get("content-length", "")
+    digits = declared.lstrip("0") if declared.isascii() and declared.isdigit() else ""
+    known = int(digits[:19] or "0")  # more digits than that are more than any limit
+    if known > limit:
+        raise Theirs("body.too-large", limit=limit)
+    if admit is not None and known > LARGE:
+        await admit(known)
+        admit = None
+    try:
+        async with asyncio.timeout(seconds):  # from the first byte on: a head alone would hold its connection for ever
+            return await _collect(receive, limit, admit)
+    except TimeoutError:
+        raise Theirs("body.too-slow", seconds=seconds) from None
+
+
+async def _collect(receive: Receive, limit: int, admit: Admit | None) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise Theirs("body.too-large", limit=limit)
+        if admit is not None and size > LARGE:
+            await admit(limit)
+            admit = None
+        if not message.get("more_body", False):
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)

@@ -1,0 +1,55 @@
+"""What the channel says of a caller: the client certificate, looked up in the registry on each request.
+
+Connections outlive suspensions, revocations and certificates, so nothing is remembered from the handshake but the bytes of the certificate. Where
+an authority from outside vouches for it, its last word must still hold: when that and the stated grace ran out, the door fails closed.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import gateway.doors.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Policy, Theirs
+from gateway.registry.records import REVOKED, Key, System
+from gateway.registry.snapshot import Snapshot
+from security.grants.windows import civil
+from security.keys import thumbprint
+
+# The bytes of a certificate are those of its connection, so most look-ups are of the very same object.
+mark_of: Final = lru_cache(maxsize=4096)(thumbprint)
+
+
+class Channel(NamedTuple):
+    system: System
+    thumbprint: str  # base64url SHA-256 of the DER certificate, as in RFC 8705 `x5t#S256`
+
+
+def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Channel:
+    """The registered system behind a connection; `Theirs` or `Policy` if there is none in force."""
+    if certificate is None:
+        raise Theirs("channel.no-certificate")
+    if not certificate:
+        raise Theirs("channel.certificate-unreadable")
+    mark = mark_of(certificate)
+    key = snapshot.tls_key(mark)
+    if key is None:
+        raise Policy("channel.unknown-system", thumbprint=mark)
+    if not key.in_force(now):
+        raise _refusal(key, now)
+    system = snapshot.systems[key.system]
+    if not system.active:
+        raise snapshot.suspension(system)
+    return Channel(system, mark)
+
+
+def _refusal(key: Key, now: float) -> Policy:
+    if key.state == REVOKED:
+        return Policy("channel.revoked", key=key.key_id, since=key.since, reason=key.reason)
+    if key.valid_from <= now < key.valid_until:
+        return Policy(
+            "channel.status-unknown", key=key.key_id, since=civil(key.known_until) if key.known_until else "—"
+        )
+    return Policy(
+        "channel.expired", key=key.key_id, valid_from=civil(key.valid_from), valid_until=civil(key.valid_until)
+    )

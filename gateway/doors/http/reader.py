@@ -1,0 +1,131 @@
+"""A process that reads large JSON bodies for a door: `python -m gateway.doors.http.reader`, spoken to over its standard input and output.
+
+Threads would not do: building and checking a message of half a million values holds the interpreter's lock for a tenth of a second at a time.
+Each message is a length (8 bytes, big-endian) and a pickle. The door sends `Job`s, and the bundle of a contract where one is missing.
+Invariants
+- It holds no key and no database, and knows nothing but the job in hand and compiled contracts.
+- A job that takes longer than `JOB_SECONDS` of processor time ends the process, also in the middle of a C function.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import os
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, BinaryIO, Final, NamedTuple
+
+from contracts.base.errors import Branch, Failure, Finding, Ours, Policy, Theirs
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
+from contracts.wire.jsontext import read_json
+
+JOB_SECONDS: Final = 10.0
+LENGTH: Final = 8
+_KEPT: Final = 64  # contracts
+_NICE: Final = 5  # the door itself comes first
+_BRANCHES: Final[Mapping[str, type[Failure]]] = {Branch.THEIRS: Theirs, Branch.POLICY: Policy, Branch.OURS: Ours}
+
+
+class Job(NamedTuple):
+    """A body to be read as `message` in `format` of the contract `digest`; with an empty `digest` as JSON and no more. `at`: Unix time."""
+
+    raw: bytes
+    digest: str = ""
+    format: str = ""
+    message: str = ""
+    at: float | None = None
+
+
+class Done(NamedTuple):
+    """Exactly one of `value`, `failure` (branch, code, facts, findings) and `wanted` (a digest) says what came of it; `seconds` of processor time."""
+
+    seconds: float
+    value: Any = None
+    failure: tuple[str, str, Mapping[str, Any], Sequence[tuple[str, ...]]] | None = None
+    wanted: str = ""
+
+
+def packed(value: object) -> bytes:
+    raw = pickle.dumps(value, protocol=5)
+    return len(raw).to_bytes(LENGTH, "big") + raw
+
+
+class _Plain(pickle.Unpickler):
+    """Takes values alone: whatever the reader was talked into, it makes the door run nothing."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("decimal", "Decimal"):
+            return Decimal
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+def unpacked(raw: bytes) -> Done:
+    """What the reader sent."""
+    return Done(*_Plain(io.BytesIO(raw)).load())
+
+
+def failure_of(done: Done) -> Failure:
+    """The failure as it was raised in the reader."""
+    assert done.failure is not None
+    branch, code, facts, findings = done.failure
+    return _BRANCHES[branch](code, findings=[Finding(*each) for each in findings], **facts)
+
+
+def read(job: Job, contracts: Mapping[str, CompiledContract]) -> Done:
+    began = time.process_time()
+    try:
+        if not job.digest:
+            return Done(time.process_time() - began, read_json(job.raw))
+        contract = contracts.get(job.digest)
+        if contract is None:
+            return Done(0.0, wanted=job.digest)
+        value = contract.codec(job.format).read_json(job.message, job.raw, job.at)
+    except Failure as failure:
+        facts = {
+            name: fact if isinstance(fact, (str, int, float)) else str(fact) for name, fact in failure.facts.items()
+        }
+        findings = [(each.here, each.canonical, each.got, each.rule, each.expected) for each in failure.findings]
+        return Done(time.process_time() - began, failure=(str(failure.branch), failure.code, facts, findings))
+    return Done(time.process_time() - began, value)
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Until the door closes its end."""
+    contracts: dict[str, CompiledContract] = {}
+    while head := source.read(LENGTH):
+        asked = pickle.loads(source.read(int.from_bytes(head, "big")))  # noqa: S301  from the door, whose child this is
+        signal.setitimer(signal.ITIMER_PROF, JOB_SECONDS)  # its signal ends the process
+        if isinstance(asked, Bundle):
+            if len(contracts) >= _KEPT:
+                contracts.clear()
+            contracts[asked.digest] = compile_bundle(asked)
+            done = Done(0.0)
+        else:
+            done = read(asked, contracts)
+        answer = packed(tuple(done))
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        del asked, done
+        sink.write(answer)
+        sink.flush()
+
+
+def main() -> None:
+    from gateway.processes.child import leave_no_cores
+
+    leave_no_cores()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.nice(_NICE)
+    gc.freeze()
+    serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main()

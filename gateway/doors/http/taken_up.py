@@ -1,0 +1,51 @@
+"""Notes each request before anything of it is read, so that a door which dies over one leaves its name (`gateway.journal.taken_up`).
+
+In hand is a call from its head until the door is done with it. Recovery leaves out whatever has an entry in the log by then: its intent or its
+refusal names the caller already. A call of a fenced door stays noted, since that door could write no entry of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.base.ids import new_id
+from gateway.doors.http.body import Scope
+from gateway.doors.http.channel import mark_of
+from gateway.journal.taken_up import NOWHERE, Register
+from gateway.journal.writer import Journal
+
+TRANSFER: Final = "lgsp.transfer"  # in the scope: the id under which a request is noted, and logged
+TAKEN_AT: Final = "lgsp.taken-at"  # in the scope: when that was, in Unix seconds; the id holds the same moment
+_UNLOGGED: Final = ("/healthz", "/readyz", "/metrics")
+
+
+@dataclass(slots=True)
+class TakenUp:
+    """Without a register nothing is noted."""
+
+    register: Register | None = None
+    journal: Journal | None = None
+
+    def enter(self, scope: Scope, now: float) -> int:
+        """Give the request its id, and note it; the slot is for `leave`."""
+        transfer = scope[TRANSFER] = new_id(int(now * 1000))
+        scope[TAKEN_AT] = now
+        if self.register is None or scope["path"] in _UNLOGGED:
+            return NOWHERE
+        certificate = scope["extensions"].get("tls", {}).get("client_cert_der")
+        peer = scope.get("client")
+        size = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+        return self.register.take(
+            transfer,
+            now,
+            str(peer[0]) if peer else "",
+            mark_of(certificate) if certificate else "",
+            scope["method"],
+            scope["path"],
+            int(size) if size.isdigit() and len(size) < 16 else None,
+        )
+
+    def leave(self, slot: int) -> None:
+        if self.register is not None and not (self.journal is not None and self.journal.fenced):
+            self.register.done(slot)

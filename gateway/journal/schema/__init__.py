@@ -1,0 +1,1 @@
+"""The database schema: tables, metadata, comparison with what is there."""

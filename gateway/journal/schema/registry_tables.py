@@ -1,0 +1,171 @@
+"""The tables of the registry: agencies, systems, keys, grants, officers, routes, contracts in force. `tables` names them beside all others.
+
+Times are Unix seconds as floats, structured values JSON text.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+)
+
+from gateway.journal.schema.metadata import AUTO, metadata
+
+agency = Table(
+    "agency",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("name_vi", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("roles", Text, nullable=False),  # JSON array of strings
+    Column("contact", Text, nullable=False),  # JSON object
+    Column("state", Text, nullable=False),  # active | suspended
+)
+system = Table(
+    "system",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("agency", Text, nullable=False),
+    Column("title_vi", Text, nullable=False),
+    Column("title_en", Text, nullable=False),
+    Column("formats", Text, nullable=False),  # JSON object: "<contract>/v<major>" -> format name
+    Column("endpoint", Text),  # JSON object: {"kind": "rest"|"soap", "url": ...}; NULL for a system that only calls
+    Column("state", Text, nullable=False),  # active | suspended
+    Column("versions", Text),  # JSON object: "<contract>/v<major>" -> the minor version it is pinned to, or "newest"
+    Column("contact", Text),  # JSON object; NULL where the agency's contact serves
+)
+system_key = Table(
+    "system_key",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("system", Text, nullable=False, index=True),
+    Column("use", Text, nullable=False),  # tls | sign | encrypt
+    Column("thumbprint", Text, nullable=False, unique=True),  # base64url SHA-256 of the DER certificate
+    Column("certificate", Text, nullable=False),  # PEM
+    Column("valid_from", Float, nullable=False),
+    Column("valid_until", Float, nullable=False),
+    Column("state", Text, nullable=False),  # active | revoked
+    Column("algorithm", Text),  # NULL: the one that is natural for its kind of key
+    Column("authority", Text),  # the outside authority that issued it; NULL: the embedded one
+    Column("stated", Boolean),  # true: it stands in the registry document
+    Column("revoked", Float),
+    Column("reason", Text),  # of its revocation, a name of RFC 5280
+)
+outside_authority = Table(
+    "outside_authority",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("uses", Text, nullable=False),  # JSON array: tls | sign | encrypt
+    Column("certificates", Text, nullable=False),  # PEM
+    Column("crl", Text, nullable=False),  # JSON array of addresses
+    Column("ocsp", Text),
+    Column("grace", Float, nullable=False),  # seconds that a status may be overdue
+)
+certificate_status = Table(
+    "certificate_status",
+    metadata,
+    Column("thumbprint", Text, primary_key=True),
+    Column("source", Text, primary_key=True),  # crl | ocsp
+    Column("authority", Text, nullable=False),
+    Column("status", Text, nullable=False),  # good | revoked
+    Column("this_update", Float, nullable=False),
+    Column("next_update", Float, nullable=False),
+    Column("revoked", Float),
+    Column("reason", Text),
+    Column("digest", Text, nullable=False),  # hex SHA-256 of the list or answer that said so
+)
+revocation_list = Table(
+    "revocation_list",
+    metadata,
+    Column("issuer", Text, primary_key=True),  # of the embedded authority: tls | sign, tls-1 for one that was replaced
+    Column("number", BigInteger, nullable=False),
+    Column("this_update", Float, nullable=False),
+    Column("next_update", Float, nullable=False),
+    Column("crl", LargeBinary, nullable=False),  # DER
+)
+access_grant = Table(
+    "access_grant",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column(
+        "body", Text, nullable=False
+    ),  # the canonical content of a security.grants.grants.Grant: the very text that officers sign
+    Column("state", Text, nullable=False),  # active | suspended | revoked
+    Column("source", Text),  # document | proposal: a document takes back only what came by one
+)
+officer = Table(
+    "officer",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("agency", Text, nullable=False),
+    Column("name_vi", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("public_key", Text, nullable=False),  # PEM, SubjectPublicKeyInfo
+    Column("thumbprint", Text, nullable=False, unique=True),  # base64url SHA-256 of it: no key is that of two officers
+    Column("state", Text, nullable=False),  # proposed | active | retired | revoked
+    Column("since", Float, nullable=False),
+)
+approval = Table(
+    "approval",
+    metadata,
+    Column("subject", Text, primary_key=True),  # "grant G-0001", "officer can-bo-3"
+    Column("digest", Text, primary_key=True),  # of the content that was signed
+    Column("officer", Text, primary_key=True),
+    Column("signature", Text, nullable=False),  # detached JWS
+    Column("given", Float, nullable=False),
+    Column("voided", Float),  # when that content was changed or revoked; it is not taken a second time
+)
+quota_use = Table(
+    "quota_use",
+    metadata,
+    Column("grant_id", Text, primary_key=True),
+    Column("agency", Text, primary_key=True),
+    Column("per", Text, primary_key=True),
+    Column("begins", BigInteger, primary_key=True, autoincrement=False),  # Unix seconds: the window of the calendar
+    Column("used", BigInteger, nullable=False),
+)
+notice = Table(
+    "notice",
+    metadata,
+    Column("what", Text, primary_key=True),  # agency | system | grant
+    Column("id", Text, primary_key=True),
+    Column("reason_vi", Text, nullable=False),
+    Column("reason_en", Text, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("until", Float),  # when it is expected to end; nothing ends by itself
+)
+route = Table(
+    "route",
+    metadata,
+    Column("id", AUTO, primary_key=True, autoincrement=True),
+    Column("contract", Text, nullable=False),  # "<contract>/v<major>"
+    Column("operation", Text, nullable=False),
+    Column("when", Text, nullable=False),  # JSON object: canonical path -> list of values; {} is the fallback
+    Column("system", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+)
+bundle = Table(
+    "bundle",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("contract", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("withdrawn", Boolean),  # true: taken back; nothing that came later was compared with it
+)
+Index("one_version", bundle.c.contract, bundle.c.version, unique=True)  # what was published under a number stays that
+contract_in_force = Table(
+    "contract_in_force",
+    metadata,
+    Column("contract", Text, primary_key=True),  # "<contract>/v<major>"
+    Column("digest", Text, nullable=False),
+)

@@ -1,0 +1,339 @@
+"""The tables, once, for SQLite and PostgreSQL. Alembic's migrations in `migrations/` bring a database to this form.
+
+Invariants
+- A row in `log_entry` or `feed_event` was put there by the leading keeper, in one transaction that checked its epoch; readers see
+  only those.
+- Ids of `*_pending` rows are no order (on PostgreSQL a cursor over them loses rows): only `idx` and `offset` are.
+- Bodies stand in `vault` and nowhere else; other tables hold its ids.
+Times are Unix seconds as floats, digests raw bytes, structured values JSON text.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from gateway.journal.schema.metadata import AUTO
+from gateway.journal.schema.metadata import metadata as metadata
+from gateway.journal.schema.registry_tables import (
+    access_grant as access_grant,
+)
+from gateway.journal.schema.registry_tables import (
+    agency as agency,
+)
+from gateway.journal.schema.registry_tables import (
+    approval as approval,
+)
+from gateway.journal.schema.registry_tables import (
+    bundle as bundle,
+)
+from gateway.journal.schema.registry_tables import (
+    certificate_status as certificate_status,
+)
+from gateway.journal.schema.registry_tables import (
+    contract_in_force as contract_in_force,
+)
+from gateway.journal.schema.registry_tables import (
+    notice as notice,
+)
+from gateway.journal.schema.registry_tables import (
+    officer as officer,
+)
+from gateway.journal.schema.registry_tables import (
+    outside_authority as outside_authority,
+)
+from gateway.journal.schema.registry_tables import (
+    quota_use as quota_use,
+)
+from gateway.journal.schema.registry_tables import (
+    revocation_list as revocation_list,
+)
+from gateway.journal.schema.registry_tables import (
+    route as route,
+)
+from gateway.journal.schema.registry_tables import (
+    system as system,
+)
+from gateway.journal.schema.registry_tables import (
+    system_key as system_key,
+)
+
+instance = Table("instance", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+# --- journal ----------------------------------------------------------------------------------------------------------
+process = Table(
+    "process",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # door | keeper
+    Column("pid", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("seen", Float, nullable=False),
+    Column("state", Text, nullable=False),  # alive | ended | dead
+)
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),
+)
+replay = Table(
+    "replay",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),  # SHA-256 of (key id, digest of what was signed)
+    Column("expires", Float, nullable=False, index=True),
+)
+transfer = Table(
+    "transfer",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("pattern", Text, nullable=False),
+    Column("caller_system", Text, nullable=False),
+    Column("caller_agency", Text, nullable=False),
+    Column("contract", Text, nullable=False),  # "<contract>/v<major>"
+    Column("bundle", Text, nullable=False),  # digest of the contract in force then
+    Column("operation", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("payload_digest", LargeBinary, nullable=False),
+    Column("grant_id", Text, nullable=False),
+    Column("provider", Text),
+    Column("process", Text),  # who may end it while forwarding
+    Column("idempotent", Boolean, nullable=False),
+    Column("received", Float, nullable=False),
+    Column("committed", Float, nullable=False),
+    Column("finished", Float),
+    Column("status", Integer),
+    Column("failure", Text),  # failure code
+    Column("answer_ref", Text),  # vault id of the canonical answer
+    Column("receipt", Text),  # JSON: {"intent": base64, "outcome": base64}
+    UniqueConstraint("caller_system", "contract", "operation", "message_id", name="one_message"),
+)
+Index("transfer_open", transfer.c.state, transfer.c.process)
+
+log_pending = Table(
+    "log_pending",
+    metadata,
+    Column("id", AUTO, primary_key=True, autoincrement=True),
+    Column("transfer", Text, nullable=False),
+    Column("phase", Text, nullable=False),  # intent | outcome | refusal | repeat | in-doubt | registry | start | ...
+    Column("entry", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    UniqueConstraint("transfer", "phase", name="one_phase_pending"),
+)
+log_entry = Table(
+    "log_entry",
+    metadata,
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("transfer", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("sequenced", Float, nullable=False),
+    UniqueConstraint("transfer", "phase", name="one_phase"),
+)
+log_tile = Table(
+    "log_tile",
+    metadata,
+    Column("level", Integer, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),  # up to 256 hashes of 32 bytes
+)
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed", Float, nullable=False),
+)
+feed_pending = Table(
+    "feed_pending",
+    metadata,
+    Column("id", AUTO, primary_key=True, autoincrement=True),
+    Column("contract", Text, nullable=False),
+    Column("transfer", Text, nullable=False, unique=True),
+    Column("event", Text, nullable=False),  # CloudEvents attributes without data
+    Column("body_ref", Text, nullable=False),  # vault id of the canonical message
+)
+feed_event = Table(
+    "feed_event",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("transfer", Text, nullable=False, unique=True),
+    Column("event", Text, nullable=False),
+    Column("body_ref", Text, nullable=False),
+    Column("sequenced", Float, nullable=False),
+)
+queue = Table(
+    "queue",
+    metadata,
+    Column("transfer", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("body_ref", Text, nullable=False),  # vault id of the canonical message
+    Column("state", Text, nullable=False),  # waiting | leased | done | dead
+    Column("tries", Integer, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("epoch", BigInteger),
+    Column("last_failure", Text),
+)
+Index("queue_due", queue.c.state, queue.c.next_at)
+vault = Table(
+    "vault",
+    metadata,
+    Column("id", Text, primary_key=True),  # "<transfer>/<part>"
+    Column("key_id", Text, nullable=False),  # day and retention class of the key that seals it
+    Column("size", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+# --- search over the log ----------------------------------------------------------------------------------------------
+# One row an entry, made from the log alone (`gateway.audit.search.index`), and made anew at any time. All but `idx` are short digests of the words that are
+# searched by: equal words give equal numbers, and whoever found a row reads the entry itself.
+log_index = Table(
+    "log_index",
+    metadata,
+    Column("idx", AUTO, primary_key=True, autoincrement=False),
+    Column("about", BigInteger, nullable=False),  # the transfer concerned
+    Column("message", BigInteger),
+    Column("kind", Integer, nullable=False),
+    Column("outcome", Integer),  # a code of `gateway.audit.search.facts.OUTCOMES`
+    Column("trouble", Integer, nullable=False),  # 1: refused, failed or in doubt
+    Column("failure", Integer),
+    Column("agency", Integer),
+    Column("system", Integer),
+    Column("provider", Integer),
+    Column("contract", Integer),
+    Column("operation", Integer),
+    Column("access_grant", Integer),
+    Column("actor", Integer),
+)
+LOG_INDEXED = tuple(column.name for column in log_index.columns if column.name != "idx")
+for _name in LOG_INDEXED:
+    Index(f"log_index_{_name}", log_index.c[_name], log_index.c.idx)
+log_indexed = Table(
+    "log_indexed",
+    metadata,
+    Column("name", Text, primary_key=True),  # search
+    Column("upto", BigInteger, nullable=False),  # entries before this one have their row
+    Column("leaf", LargeBinary),  # of the last of them: another log has another one
+)
+
+# --- the vault's retention --------------------------------------------------------------------------------------------
+Index("vault_key", vault.c.key_id)  # what one key seals: for its retention and for counting
+vault_destroyed = Table(
+    "vault_destroyed",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("began", Float, nullable=False),
+    Column("destroyed", Float),  # NULL: under way, to be gone on with after a crash
+    Column("bodies", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+vault_hold = Table(
+    "vault_hold",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("released", Float),
+    Column("sealed", Float),  # when all that it held at first was under its own keys; NULL: under way
+    Column("transfers", Text),  # JSON array of ids; NULL: whatever the columns below say, as far as they say it
+    Column("agency", Text),
+    Column("contract", Text),
+    Column("begins", Float),
+    Column("ends", Float),
+)
+
+# --- witnesses and time-stamps ----------------------------------------------------------------------------------------
+cosigned = Table(
+    "cosigned",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),  # the checkpoint with its cosignatures below
+    Column("witnesses", Integer, nullable=False),  # known ones that cosigned
+    Column("at", Float, nullable=False),
+)
+stamp = Table(
+    "stamp",
+    metadata,
+    Column("id", AUTO, primary_key=True, autoincrement=True),
+    Column("size", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of the note: what is stamped
+    Column("note", Text, nullable=False),
+    Column("question", LargeBinary, nullable=False),  # DER, RFC 3161 TimeStampReq
+    Column("answer", LargeBinary, nullable=False),  # DER, TimeStampResp with its token
+    Column("authority", Text, nullable=False),  # subject of the certificate that signed
+    Column("time", Float, nullable=False),  # the stamp's own
+    Column("received", Float, nullable=False),
+)
+vouching = Table(
+    "vouching",
+    metadata,
+    Column("kind", Text, primary_key=True),  # witnesses | stamps
+    Column("size", BigInteger, nullable=False),  # entries that are vouched for
+    Column("at", Float, nullable=False),  # when that was reached
+    Column("behind", Float),  # since when there are entries beyond; NULL: there are none
+    Column("told", Float),  # when the log was told that this lasts too long
+    Column("trouble", Text, nullable=False),  # JSON object: witness or authority -> what is wrong, in words
+)
+
+# --- origins of the log -----------------------------------------------------------------------------------------------
+log_origin = Table(  # logs that ended; the one that goes on is named in the settings
+    "log_origin",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("number", Integer, nullable=False),  # 1 for the first
+    Column("vkey", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),  # how many of its entries are here
+    Column("note", Text),  # the checkpoint of that size
+    Column("ended", Float, nullable=False),
+)
+past_entry = Table(
+    "past_entry",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("transfer", Text, nullable=False, index=True),
+    Column("phase", Text, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("sequenced", Float, nullable=False),
+)
+past_tile = Table(
+    "past_tile",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+past_checkpoint = Table(
+    "past_checkpoint",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed", Float, nullable=False),
+)
+
+# Where an entry of a transfer can stand, in the order in which one that moves meanwhile is met: pending, in the log, in a log that ended.
+LOGS: Final = (log_pending, log_entry, past_entry)

@@ -1,0 +1,1 @@
+"""The leading keeper and its periodic tasks."""

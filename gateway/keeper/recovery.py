@@ -1,0 +1,294 @@
+"""What the leading keeper does about processes that died: declares them dead, and closes what they left open.
+
+Theory of operation
+1. A process is dead when its row has not been beaten for ten seconds of the keeper's own monotonic clock (clocks of different machines are
+   never compared), or at once when it ran on this machine and its process is gone.
+2. Declaring it dead and closing its transfers happen under the lease's epoch. From then on the journal fences whatever that process still
+   tries to write, so no transfer ends twice.
+3. What a dead process had in hand, and left no entry of, is in its register (`gateway.journal.taken_up`): each keeper hands in those of its own
+   machine. That needs no lease: the lock on the register, and the ids of the calls, keep it to one entry a call.
+4. `forwarding` becomes `in-doubt`, with an entry in the log. Where the operation is declared idempotent and the message is in the vault, it
+   goes back to the queue; the rest waits for a person or for the provider's status.
+Invariant: every step is one that the table of states holds.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+from contracts.base.times import rfc3339
+from gateway.exchange import entries
+from gateway.exchange.states import Event, State, after
+from gateway.journal import processes
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.journal.filelock import FileLock
+from gateway.journal.schema import tables
+from gateway.journal.taken_up import Call, Left, left_behind
+from gateway.journal.write import LogRow
+from security.transparency.entry import InDoubt, Json, freeze
+
+DEAD_SECONDS: Final = 10.0
+FORGOTTEN_SECONDS: Final = 300.0  # far longer than a provider is waited for
+QUOTA_GRACE: Final = 70 * 86_400.0
+REPLAY_GRACE: Final = 600.0  # replay keys outlive their messages by this, in case the clock is put back
+AT_ONCE: Final = 500
+_NUMBERS: Final = re.compile(r"\d{9,}")  # in a path may be of a citizen, and the log forgets nothing
+_NOT_ALIVE: Final = or_(tables.process.c.state.is_(None), tables.process.c.state != "alive")
+_logger: Final = logging.getLogger(__name__)
+_told: Final[set[str]] = set()  # processes whose traces this one has logged
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A process to be declared dead; `seen` is the beat it was judged by, None where it is surely gone."""
+
+    id: str
+    seen: float | None
+    reason: str
+
+
+class Watch:
+    """Remembers when each process was last seen to beat, by the clock of this process."""
+
+    def __init__(self, monotonic: Callable[[], float], seconds: float = DEAD_SECONDS) -> None:
+        self._monotonic: Final = monotonic
+        self._seconds: Final = seconds
+        self._beats: dict[str, tuple[float, float]] = {}
+
+    def forget(self) -> None:
+        """Start anew: after a time in which this process could not read the database, silence proves nothing."""
+        self._beats.clear()
+
+    def look(self, connection: Connection, but: str) -> list[Dead]:
+        """Those that are dead now, this process (`but`) never among them."""
+        table, now = tables.process.c, self._monotonic()
+        rows = connection.execute(
+            select(table.id, table.pid, table.host, table.started, table.seen).where(
+                table.state == "alive", table.id != but
+            )
+        ).all()
+        beats, dead = {}, list[Dead]()
+        for id, pid, host, started, seen in rows:
+            before = self._beats.get(id)
+            beats[id] = before if before is not None and before[0] == seen else (seen, now)
+            if processes.gone(pid, host, started):
+                dead.append(Dead(id, None, "its process is gone"))
+            elif now - beats[id][1] >= self._seconds:
+                dead.append(Dead(id, seen, f"no sign of life for {self._seconds:.0f} s"))
+        self._beats = beats
+        return dead
+
+
+def declare_dead(connection: Connection, dead: Dead) -> bool:
+    """False if it beat in the meantime. On PostgreSQL this waits for a batch that the process is just committing."""
+    table = tables.process
+    step = update(table).where(table.c.id == dead.id, table.c.state == "alive").values(state="dead")
+    if dead.seen is not None:
+        step = step.where(table.c.seen == dead.seen)
+    done = connection.execute(step).rowcount == 1
+    if done:
+        _logger.warning("process %s is declared dead: %s", dead.id, dead.reason)
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How many transfers became in-doubt, and how many of these went back to the queue."""
+
+    in_doubt: int
+    queued: int
+
+
+def _left_open() -> ColumnElement[bool]:
+    """Left by a process that is not alive; or open for longer than any call may take, by one that lives but could not write the outcome.
+
+    How long is told by the clock of that process alone: its last beat and the time it gave the transfer.
+    """
+    leased = exists().where(tables.queue.c.transfer == tables.transfer.c.id, tables.queue.c.state == "leased")
+    return or_(_NOT_ALIVE, and_(tables.transfer.c.committed < tables.process.c.seen - FORGOTTEN_SECONDS, ~leased))
+
+
+def has_open_ends(connection: Connection) -> bool:
+    """Whether a transfer is being forwarded of which nobody will write the outcome any more."""
+    transfer, process = tables.transfer, tables.process
+    return (
+        connection.execute(
+            select(transfer.c.id)
+            .select_from(transfer.outerjoin(process, process.c.id == transfer.c.process))
+            .where(transfer.c.state == State.FORWARDING.value, _left_open())
+            .limit(1)
+        ).first()
+        is not None
+    )
+
+
+def close_open(connection: Connection, now: float) -> Closed:
+    """Close what was left open, some hundreds at a time."""
+    transfer, process, vault = tables.transfer, tables.process, tables.vault
+    rows = connection.execute(
+        select(
+            transfer.c.id, transfer.c.provider, transfer.c.process, transfer.c.idempotent, process.c.state, vault.c.id
+        )
+        .select_from(
+            transfer.outerjoin(process, process.c.id == transfer.c.process).outerjoin(
+                vault, vault.c.id == transfer.c.id + "/canonical"
+            )
+        )
+        .where(transfer.c.state == State.FORWARDING.value, _left_open())
+        .limit(AT_ONCE)
+        .with_for_update(of=transfer)
+    ).all()
+    queued = 0
+    for id, provider, owner, idempotent, owner_state, body in rows:
+        again = bool(idempotent and body and provider)
+        _close(connection, id, provider, owner, f"process {owner_state or 'unknown'}", now, again=again)
+        queued += again
+    return Closed(len(rows), queued)
+
+
+def _close(connection: Connection, id: str, provider: str, owner: str, reason: str, now: float, *, again: bool) -> None:
+    transfer, queue = tables.transfer, tables.queue
+    state = after(State.FORWARDING, Event.PROCESS_DIED)
+    _log_doubt(connection, id, owner, reason, now)
+    if again:
+        state = after(state, Event.SAFE_TO_REPEAT)
+        insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
+        waiting = {"state": "waiting", "next_at": now, "epoch": None, "last_failure": "transfer.in-doubt"}
+        connection.execute(
+            insert(queue)
+            .values(transfer=id, provider=provider, body_ref=f"{id}/canonical", tries=0, **waiting)
+            .on_conflict_do_update(index_elements=[queue.c.transfer], set_=waiting)
+        )
+        changes: dict[str, Any] = {"process": None}
+    else:
+        connection.execute(
+            update(queue)
+            .where(queue.c.transfer == id)
+            .values(state="dead", epoch=None, last_failure="transfer.in-doubt")
+        )
+        changes = {"failure": "transfer.in-doubt"}
+    connection.execute(update(transfer).where(transfer.c.id == id).values(state=state.value, **changes))
+
+
+def _log_doubt(connection: Connection, id: str, owner: str, reason: str, now: float) -> None:
+    """One entry each time; a transfer that is in doubt again gets a phase of its own, since (transfer, phase) is unique."""
+    entry = freeze(InDoubt(id, now, owner, reason))
+    before = 0
+    for table in tables.LOGS:
+        before += connection.execute(
+            select(func.count()).select_from(table).where(table.c.transfer == id, table.c.phase.like(f"{entry.phase}%"))
+        ).scalar_one()
+    phase = entry.phase if not before else f"{entry.phase}#{before + 1}"
+    connection.execute(tables.log_pending.insert().values(transfer=id, phase=phase, entry=entry.entry, leaf=entry.leaf))
+
+
+def forget_quotas(connection: Connection, now: float) -> int:
+    """Delete what was counted over windows that are long over; the longest is a month."""
+    return connection.execute(delete(tables.quota_use).where(tables.quota_use.c.begins < now - QUOTA_GRACE)).rowcount
+
+
+def forget_replays(connection: Connection, now: float) -> int:
+    """Delete replay keys whose messages are long expired; a few thousand at a time, so that no writer waits long.
+
+    Long before the newest of them, that is, and not only before what the clock says here: one that is ahead of the doors', or jumps, must not
+    make a message acceptable a second time. The keys of a quiet time stay until others come.
+    """
+    table = tables.replay
+    newest = connection.execute(select(func.max(table.c.expires))).scalar()
+    if newest is None:
+        return 0
+    old = select(table.c.key).where(table.c.expires < min(now, newest) - REPLAY_GRACE).limit(2000).scalar_subquery()
+    return connection.execute(delete(table).where(table.c.key.in_(old))).rowcount
+
+
+# --- what dead processes had in hand ------------------------------------------------------------------------------------------
+def hand_in(engine: Engine, lock: FileLock | None, folder: Path, now: float) -> int:
+    """Log what dead processes of this machine had in hand, then forget it; how many calls those were.
+
+    One that dies in between leaves the register as it was, and the next one finds the entries that stand already.
+    """
+    count = 0
+    for left in left_behind(folder):
+        if left.trace and left.process not in _told:
+            _told.add(left.process)  # once, also while the database is away
+            _logger.error("process %s was ended %s", left.process, "for its silence" if left.silent else "by a crash")
+            for line in left.trace:
+                _logger.error("%s: %s", left.process, line)
+        if left.calls or left.untold or left.trace:
+            with writing(engine, lock) as connection:
+                rows = _unlogged(connection, left, now)
+                append(connection, rows)
+            count += len(rows)
+            _logger.warning("process %s is dead: %d entries tell what it had in hand", left.process, len(rows))
+        left.remove()
+    return count
+
+
+def _unlogged(connection: Connection, left: Left, now: float) -> list[LogRow]:
+    """Entries for the calls that have none yet, and for the end itself where that was no ordinary one."""
+    own = left.process.partition("-")[2]
+    wanted = [own, *(call.transfer for call in left.calls)]
+    logged = {
+        id
+        for table in tables.LOGS
+        for start in range(0, len(wanted), AT_ONCE)
+        for id in connection.execute(
+            select(table.c.transfer).where(table.c.transfer.in_(wanted[start : start + AT_ONCE]))
+        ).scalars()
+    }
+    owners = _owners(connection, {call.certificate for call in left.calls})
+    failure = "process.silent" if left.silent else "process.died"
+    calls = [call for call in left.calls if call.transfer not in logged]
+    rows = [_taken_up(call, left, owners.get(call.certificate), failure, now) for call in calls]
+    if (left.trace or left.untold) and own not in logged:
+        facts: dict[str, Json] = {
+            "process": left.process,
+            "kind": left.kind,
+            "failure": failure,
+            "calls": len(calls),
+            "untold": left.untold,
+        }
+        rows.append(entries.note("process-ended", facts, now, about=own))
+    return rows
+
+
+def _taken_up(call: Call, left: Left, owner: str | None, failure: str, now: float) -> LogRow:
+    """`actor` is whose certificate it was, where that is registered: it is found under the agency and the system."""
+    facts: dict[str, Json] = {
+        "failure": failure,
+        "source": call.source,
+        "certificate": call.certificate or None,
+        "method": call.method,
+        "path": _NUMBERS.sub("…", call.path),
+        "size": call.size,
+        "taken": rfc3339(call.at),
+        "seconds": max(0, round(now - call.at)),
+        "process": left.process,
+    }
+    present = {name: value for name, value in facts.items() if value is not None}
+    return entries.note("taken-up", present, now, actor=owner or "gateway", about=call.transfer)
+
+
+def _owners(connection: Connection, certificates: set[str]) -> dict[str, str]:
+    """Agency and system by thumbprint, of those that are registered."""
+    key, system = tables.system_key.c, tables.system.c
+    wanted = sorted(certificates)
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        rows = connection.execute(
+            select(key.thumbprint, system.agency, system.id).where(
+                key.thumbprint.in_(wanted[start : start + AT_ONCE]), system.id == key.system
+            )
+        )
+        found |= {thumbprint: f"{agency}/{id}" for thumbprint, agency, id in rows}
+    return found

@@ -1,0 +1,300 @@
+"""Legal holds: what is under one outlives its retention.
+
+A held body is sealed anew under the hold's own key of its day and class (`<day>.<class>.<hold>`), so that the key of the day is destroyed on time and
+takes all that is not held with it. A hold is put in place by one transaction with its note in the log; sealing anew follows in steps that a crash can
+leave at any point: the keeper goes on, and before it destroys a key it looks once more for what is held under it.
+When a hold is released its keys are due by their day and class, as others are; what another hold covers goes under that one's key first.
+Invariant: a body is under one key at a time; what a hold that is in force covers is never under a key that is destroyed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
+
+from contracts.base.errors import Theirs, Words
+from contracts.base.ids import new_id
+from contracts.base.times import rfc3339
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.journal.filelock import FileLock
+from gateway.journal.schema import tables
+from gateway.journal.write import LogRow
+from gateway.keeper.retention import rows
+from gateway.vault.classes import HOLD_NAME, KeyName
+from gateway.vault.vault import Vault
+from security.grants.windows import civil
+from security.transparency.entry import Json, Note, freeze
+
+LEAST_REASON: Final = 10
+_PAGE: Final = 500
+_NAMED: Final = 5
+_hold: Final = tables.vault_hold
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What is held: these transfers, or those that all of the other four cover; what is None covers everything."""
+
+    name: str
+    reason: str
+    actor: str
+    since: float
+    transfers: tuple[str, ...] | None = None
+    agency: str | None = None
+    contract: str | None = None
+    begins: float | None = None
+    ends: float | None = None
+    released: float | None = None
+    sealed: float | None = None
+
+    def covers(self) -> ColumnElement[bool]:
+        """Which rows of `transfer` it covers, as SQL. An agency is that of the caller or of the provider."""
+        table, system = tables.transfer.c, tables.system.c
+        if self.transfers is not None:
+            return table.id.in_(self.transfers)
+        given: list[ColumnElement[bool]] = []
+        if self.agency is not None:
+            own = select(system.id).where(system.agency == self.agency)
+            given.append(or_(table.caller_agency == self.agency, table.provider.in_(own)))
+        if self.contract is not None:
+            given.append(table.contract == self.contract)
+        if self.begins is not None:
+            given.append(table.id >= rows.first_id(self.begins))
+        if self.ends is not None:
+            given.append(table.id < rows.first_id(self.ends))
+        return and_(*given)
+
+    def facts(self) -> dict[str, Json]:
+        """For the log: whom and what it covers, as ids and codes."""
+        span = {
+            "from": rfc3339(self.begins) if self.begins is not None else None,
+            "to": rfc3339(self.ends) if self.ends is not None else None,
+        }
+        said = {"transfers": self.transfers, "agency": self.agency, "contract": self.contract, **span}
+        return {name: value for name, value in said.items() if value is not None}
+
+
+def check(hold: Hold) -> None:
+    """`vault.hold-wrong` for one that cannot be put in place."""
+    if HOLD_NAME.fullmatch(hold.name) is None:
+        raise Theirs("vault.hold-wrong", what="NAME", why=repr(hold.name))
+    if len(hold.reason.strip()) < LEAST_REASON:
+        raise Theirs("vault.no-reason", length=len(hold.reason.strip()), least=LEAST_REASON)
+    others = (hold.agency, hold.contract, hold.begins, hold.ends)
+    if hold.transfers is None and all(each is None for each in others):
+        raise Theirs(
+            "vault.hold-wrong", what="--transfer, --agency, --contract, --from, --to", why="chưa nêu gì / none is given"
+        )
+    if hold.transfers is not None and any(each is not None for each in others):
+        raise Theirs("vault.hold-wrong", what="--transfer", why="phải đứng một mình / it stands alone")
+    if hold.begins is not None and hold.ends is not None and hold.begins >= hold.ends:
+        raise Theirs("vault.hold-wrong", what="--from, --to", why=f"{civil(hold.begins)} >= {civil(hold.ends)}")
+
+
+def add(connection: Connection, hold: Hold) -> int:
+    """Put it in place, with its note; how many transfers it covers now."""
+    check(hold)
+    ever = {each.name: each for each in every(connection)}
+    if hold.name in ever:
+        raise _taken(ever[hold.name], ever)
+    for transfer in hold.transfers or ():
+        if not rows.parts_of(connection, transfer):
+            raise Theirs("vault.nothing-of", transfer=transfer)
+    if going := _going(connection, hold):
+        raise Theirs(
+            "vault.hold-too-late",
+            count=len(going),
+            bodies=", ".join(going[:_NAMED]) + (" …" if len(going) > _NAMED else ""),
+        )
+    count = int(connection.execute(select(func.count()).select_from(tables.transfer).where(hold.covers())).scalar_one())
+    connection.execute(
+        insert(_hold).values(
+            name=hold.name,
+            reason=hold.reason,
+            actor=hold.actor,
+            since=hold.since,
+            transfers=json.dumps(hold.transfers) if hold.transfers is not None else None,
+            agency=hold.agency,
+            contract=hold.contract,
+            begins=hold.begins,
+            ends=hold.ends,
+        )
+    )
+    facts: dict[str, Json] = {"hold": hold.name, "step": "added", "reason": hold.reason, "count": count, **hold.facts()}
+    append(connection, [note("hold", facts, hold.since, hold.actor)])
+    return count
+
+
+def _taken(hold: Hold, ever: Mapping[str, Hold]) -> Theirs:
+    """Which hold has the name, whether it holds still, and what to do: keys and entries of the log bear it, so that it is never given again."""
+    said = (
+        ("giao dịch", "transfers", ", ".join(hold.transfers or ())),
+        ("cơ quan", "agency", hold.agency),
+        ("hợp đồng", "contract", hold.contract),
+        ("từ", "from", None if hold.begins is None else civil(hold.begins)),
+        ("trước", "until before", None if hold.ends is None else civil(hold.ends)),
+    )
+    covers = Words(*(", ".join(f"{each[language]} {each[2]}" for each in said if each[2]) for language in (0, 1)))
+    if hold.released is None:
+        state = Words("đang có hiệu lực", "it is in force")
+        then = Words(
+            f"Nếu đúng lệnh này thì không cần lập nữa; nếu lập nhầm, kết thúc bằng `lgsp vault hold release {hold.name}`.",
+            f"If that is the hold you mean, there is nothing to do; if it was made by mistake, `lgsp vault hold release {hold.name}` ends it.",
+        )
+    else:
+        state = Words(f"đã kết thúc lúc {civil(hold.released)}", f"it was released at {civil(hold.released)}")
+        then = Words("Lệnh đã kết thúc không lập lại được.", "A hold that was released does not come back.")
+    stem, number = hold.name[:36], 2
+    while f"{stem}-{number}" in ever:
+        number += 1
+    return Theirs(
+        "vault.hold-stands",
+        name=hold.name,
+        since=civil(hold.since),
+        actor=hold.actor,
+        covers=covers,
+        state=state,
+        then=then,
+        free=f"{stem}-{number}",
+    )
+
+
+def _going(connection: Connection, hold: Hold) -> list[str]:
+    """The bodies that it covers under keys whose destruction has begun."""
+    ended = tables.vault_destroyed.c
+    begun = connection.scalars(select(ended.key_id).where(ended.destroyed.is_(None)).order_by(ended.key_id)).all()
+    names = [name for key in begun if (name := KeyName.of(key)) is not None]
+    return [id for name in names for _, ids in under_key(connection, name, [hold]) for id in ids]
+
+
+def release(connection: Connection, name: str, reason: str, actor: str, now: float) -> int:
+    """End it, with its note; how many bodies were under its keys. They are due by their own day and class from now on."""
+    if len(reason.strip()) < LEAST_REASON:
+        raise Theirs("vault.no-reason", length=len(reason.strip()), least=LEAST_REASON)
+    step = update(_hold).where(_hold.c.name == name, _hold.c.released.is_(None)).values(released=now)
+    if connection.execute(step).rowcount != 1:
+        standing = ", ".join(each.name for each in in_force(connection))
+        ended = connection.scalar(select(_hold.c.released).where(_hold.c.name == name))
+        said = (
+            ""
+            if ended is None
+            else Words(f" (đã kết thúc lúc {civil(ended)})", f" (it was released at {civil(ended)})")
+        )
+        raise Theirs("vault.hold-unknown", name=name, ended=said, standing=standing or "–")
+    count = held_bodies(connection, name)
+    append(connection, [note("hold", {"hold": name, "step": "released", "reason": reason, "count": count}, now, actor)])
+    return count
+
+
+def every(connection: Connection) -> list[Hold]:
+    """All that ever were, oldest first."""
+    return [_read(row._asdict()) for row in connection.execute(select(_hold).order_by(_hold.c.since, _hold.c.name))]
+
+
+def in_force(connection: Connection) -> list[Hold]:
+    return [hold for hold in every(connection) if hold.released is None]
+
+
+def held_bodies(connection: Connection, name: str) -> int:
+    """How many bodies are under the keys of that hold."""
+    key = tables.vault.c.key_id
+    found = connection.execute(select(key, func.count()).where(key.like(f"____-__-__.%.{name}")).group_by(key))
+    return sum(count for key_id, count in found if (of := KeyName.of(key_id)) is not None and of.hold == name)
+
+
+def held_by_others(connection: Connection, hold: Hold) -> int:
+    """How many of the bodies that it covers are under the keys of another hold; what that one gives up passes under this one's."""
+    vault, transfer = tables.vault.c, rows.transfer_of(connection.dialect.name)
+    covered = transfer.in_(hold.transfers or select(tables.transfer.c.id).where(hold.covers()))
+    query = select(vault.key_id, func.count()).where(
+        vault.key_id.like("____-__-__.%.%"), func.length(vault.sealed) > 0, covered
+    )
+    found = connection.execute(query.group_by(vault.key_id))
+    return sum(
+        count for key_id, count in found if (of := KeyName.of(key_id)) is not None and of.hold not in (None, hold.name)
+    )
+
+
+def under_key(connection: Connection, name: KeyName, holds: Sequence[Hold]) -> list[tuple[Hold, list[str]]]:
+    """What of a key's bodies these holds cover, each body by the first hold that does."""
+    transfer, taken = rows.transfer_of(connection.dialect.name), set[str]()
+    found: list[tuple[Hold, list[str]]] = []
+    for hold in holds:
+        if hold.name == name.hold:
+            continue
+        if hold.transfers is not None:
+            covered = transfer.in_(hold.transfers)
+        else:
+            covered = transfer.in_(select(tables.transfer.c.id).where(hold.covers()))
+        ids = [id for id, _ in rows.under(connection, name.id, covered) if id not in taken]
+        taken.update(ids)
+        if ids:
+            found.append((hold, ids))
+    return found
+
+
+def bodies_of(engine: Engine, hold: Hold) -> Iterator[str]:
+    """The ids of all bodies that it covers and that are under no hold's key yet."""
+    if hold.transfers is not None:
+        yield from _unheld(engine, hold.transfers)
+        return
+    table, after = tables.transfer.c, ""
+    while True:
+        query = select(table.id).where(table.id > after, hold.covers()).order_by(table.id).limit(_PAGE)
+        with engine.connect() as connection:
+            page = list(connection.scalars(query))
+        yield from _unheld(engine, page)
+        if len(page) < _PAGE:
+            return
+        after = page[-1]
+
+
+def _unheld(engine: Engine, transfers: Sequence[str]) -> Iterator[str]:
+    vault = tables.vault.c
+    for transfer in transfers:
+        with engine.connect() as connection:
+            query = select(vault.id, vault.key_id).where(
+                vault.id > transfer, vault.id < rows.after_transfer(transfer), func.length(vault.sealed) > 0
+            )
+            found = connection.execute(query).all()
+        yield from (id for id, key_id in found if (name := KeyName.of(key_id)) is not None and name.hold is None)
+
+
+def seal_anew(
+    engine: Engine,
+    lock: FileLock | None,
+    vault: Vault,
+    may: rows.Check,
+    hold: Hold,
+    now: float,
+    on_done: Callable[[int], object] = lambda count: None,
+) -> int:
+    """Bring what it covers under its keys, and say so; how many bodies. To be called again after a crash: it goes on."""
+    done = rows.reseal(
+        engine, lock, vault, may, bodies_of(engine, hold), lambda key_id: key_of(key_id, hold.name), on_done
+    )
+    with writing(engine, lock) as connection:
+        may(connection)
+        connection.execute(update(_hold).where(_hold.c.name == hold.name, _hold.c.sealed.is_(None)).values(sealed=now))
+    return done
+
+
+def key_of(key_id: str, hold: str) -> str:
+    """The hold's key for what that key seals."""
+    day, retention = key_id.split(".")[:2]
+    return f"{day}.{retention}.{hold}"
+
+
+def note(what: str, facts: dict[str, Json], now: float, actor: str) -> LogRow:
+    frozen = freeze(Note(new_id(int(now * 1000)), now, what, actor, facts))
+    return LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf)
+
+
+def _read(row: dict[str, object]) -> Hold:
+    transfers = row.pop("transfers")
+    return Hold(**row, transfers=tuple(json.loads(str(transfers))) if transfers is not None else None)  # type: ignore[arg-type]

@@ -1,0 +1,94 @@
+"""The embedded authority's folder: its issuers, what they may vouch for, and their renewal.
+
+    ca/    root.crt  tls.crt  tls.key  sign.crt  sign.key   and  tls-1.crt …  of an issuer that was replaced;  anchors.pem  all certificates
+           root.key  only while an issuer is made anew: a production instance keeps it offline
+
+Invariants: issuing needs no root key; an issuer that was replaced keeps its key, since it still has to sign what it revoked, and stays trusted until it
+ends; `anchors.pem` names all of them, and is replaced in one step.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final, Literal
+
+from cryptography import x509
+
+import gateway.registry.failures  # noqa: F401  (registers the codes)
+from contracts.base.errors import Theirs
+from contracts.base.times import rfc3339
+from gateway.keys.key_encryption import AtRest, write_secret
+from gateway.settings import Settings
+from security.keys import load_certificate
+from security.pki import authority
+from security.pki.authority import Authority
+from security.pki.chains import Trust
+
+ISSUERS: Final = ("tls", "sign")
+Issuer = Literal["tls", "sign"]
+USES: Final = ("tls", "sign", "encrypt")
+
+
+class EmbeddedAuthority:
+    """The folder, read anew at each question: a renewal is another process's."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.authority
+        self._name = settings.name
+        self._at_rest = AtRest.of(settings)
+
+    @property
+    def root(self) -> x509.Certificate:
+        return load_certificate((self._folder / "root.crt").read_bytes())
+
+    def names(self) -> list[str]:
+        """Issuers in force and replaced: `tls`, `sign`, `tls-1`."""
+        return sorted(path.stem for path in self._folder.glob("*.crt") if path.stem.partition("-")[0] in ISSUERS)
+
+    def issuer(self, name: str) -> Authority:
+        certificate, root = (self._folder / f"{name}.crt").read_bytes(), (self._folder / "root.crt").read_bytes()
+        return self._at_rest.private(
+            self._folder / f"{name}.key", lambda pem, password: Authority.from_pem(certificate, pem, [root], password)
+        )
+
+    def certificate(self, name: str) -> x509.Certificate:
+        return load_certificate((self._folder / f"{name}.crt").read_bytes())
+
+    def trust(self) -> Trust:
+        return Trust(None, USES, (self.root, *(self.certificate(name) for name in self.names())))
+
+    def holds(self, name: str) -> bool:
+        """Whether an issuer's key is here; one that is kept elsewhere issues and signs its lists there."""
+        return (self._folder / f"{name}.key").exists()
+
+    def root_is_here(self) -> bool:
+        return (self._folder / "root.key").exists()
+
+    def renew(self, name: Issuer, now: float) -> tuple[str, x509.Certificate]:
+        """A new issuer in the place of one, which goes on under a number: (that name, the new certificate). Needs the root key."""
+        folder, file = self._folder, self._folder / "root.key"
+        if not file.exists():
+            raise Theirs("authority.root-offline", file=str(file))
+        own = (folder / "root.crt").read_bytes()
+        root = self._at_rest.private(file, lambda pem, password: Authority.from_pem(own, pem, password=password))
+        number = 1 + sum(each.startswith(f"{name}-") for each in self.names())
+        before = f"{name}-{number}"
+        made = authority.make_issuer(
+            root, f"{self._name} {name} issuer {rfc3339(now)[:16]}", now
+        )  # a name that no other had
+        parts = {"key": made.private_pem(self._at_rest.password), "crt": made.pem}
+        for kind, content in parts.items():
+            new = folder / f"{name}.{kind}.new"
+            new.unlink(missing_ok=True)  # left by one who did not come to the end
+            write_secret(new, content)
+            (folder / f"{before}.{kind}").unlink(missing_ok=True)  # left too
+            os.link(folder / f"{name}.{kind}", folder / f"{before}.{kind}")
+        for kind in parts:
+            os.replace(folder / f"{name}.{kind}.new", folder / f"{name}.{kind}")
+        self._write_anchors()
+        return before, made.certificate
+
+    def _write_anchors(self) -> None:
+        part = self._folder / "anchors.pem.new"
+        part.write_bytes(b"".join(authority.certificate_pem(each) for each in self.trust().certificates))
+        os.replace(part, self._folder / "anchors.pem")

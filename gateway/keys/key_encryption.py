@@ -1,0 +1,109 @@
+"""Secrets at rest: with a secret that lies outside the data folder, a copy of the folder opens nothing.
+
+The secret is a file of at least 32 random bytes (or text that bears as much; `lgsp keys protect --new-secret` makes one), never a password that
+could be guessed, so that HKDF (RFC 5869) suffices. From it come the password of private keys (PKCS#8, PBES2) and the key that seals raw secrets
+(`security.seal`: AES-256-GCM, the file's name authenticated).
+Invariant: a protected file opens only with the secret it was protected with, and only under its own name; a plain one is still read, so that a
+conversion that was cut short can go on.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+import gateway.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Failure, Ours
+from gateway.settings import Settings
+from security.seal import expand, seal, unseal
+
+SECRET_BYTES: Final = 32
+T = TypeVar("T")
+_MAGIC: Final = b"LGSP sealed 1\n"
+_SALT: Final = b"lgsp at rest v1"
+_ENCRYPTED: Final = b"BEGIN ENCRYPTED PRIVATE KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """How secrets are written and read. Without a secret (`PLAIN`) they lie as they are."""
+
+    _key: bytes | None = field(default=None, repr=False)
+    password: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> AtRest:
+        path = settings.secret_path
+        return PLAIN if path is None else cls.from_file(path)
+
+    @classmethod
+    def from_file(cls, path: Path) -> AtRest:
+        try:
+            given = path.read_bytes()
+        except OSError as error:
+            raise Ours("keys.no-secret", path=path, reason=error.strerror or str(error)) from None
+        secret = (
+            given.strip() if given.isascii() else given
+        )  # a text's newline is no part of it; random bytes may end with one that is
+        if len(secret) < SECRET_BYTES:
+            raise Ours("keys.no-secret", path=path, reason=f"{len(secret)} bytes < {SECRET_BYTES}")
+        extracted = hmac.digest(_SALT, secret, "sha256")
+        return cls(expand(extracted, b"raw"), expand(extracted, b"pkcs8").hex().encode())
+
+    def read(self, path: Path) -> bytes:
+        """A raw secret, opened if it is sealed."""
+        data = path.read_bytes()
+        if not data.startswith(_MAGIC):
+            return data
+        if self._key is None:
+            raise Ours("keys.locked", path=path)
+        try:
+            return unseal(self._key, path.name.encode(), data[len(_MAGIC) :])
+        except Failure:
+            raise Ours("keys.locked", path=path) from None
+
+    def form(self, name: str, plain: bytes) -> bytes:
+        """What to write for a raw secret, in a file of that name."""
+        return plain if self._key is None else _MAGIC + seal(self._key, name.encode(), plain)
+
+    def private(self, path: Path, make: Callable[[bytes, bytes | None], T]) -> T:
+        """What `make` gives of a PEM file and the password that it asks for: a plain one must not be given any."""
+        pem = path.read_bytes()
+        try:
+            return make(pem, self.password if is_protected(pem) else None)
+        except (TypeError, ValueError):  # how a protected key without its password, or with a wrong one, is told
+            raise Ours("keys.locked", path=path) from None
+
+
+PLAIN: Final = AtRest()
+
+
+def is_protected(data: bytes) -> bool:
+    """Whether a key file opens only with a secret from elsewhere, or only names the token that holds the key."""
+    return data.startswith((_MAGIC, b"pkcs11:")) or _ENCRYPTED in data[:200]
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read; it must not exist yet."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_secret(path: Path, data: bytes) -> None:
+    """Write it in the place of what stands there, whole or not at all."""
+    draft = path.with_name(f".{path.name}.part")
+    draft.unlink(missing_ok=True)
+    write_secret(draft, data)
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

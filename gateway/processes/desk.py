@@ -1,0 +1,54 @@
+"""The desk process: the people's listener. It reads; it holds no exchange keys and never writes to the journal.
+
+The one secret in it is the derived key of the registry's seals, so that what people see is what the log has."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import uvloop
+
+from contracts.base.ids import new_id
+from gateway.audit.log.checkpoints import NewestCheckpoint
+from gateway.audit.witnessing.config import public_checkpoint
+from gateway.console.app import build_desk
+from gateway.doors.api.services import DeskServices
+from gateway.doors.http.acceptor import allow_descriptors
+from gateway.doors.http.server import make_server
+from gateway.journal.database import open_engine
+from gateway.journal.taken_up import FOLDER, Register
+from gateway.processes import child
+from gateway.registry.registry import Registry
+from gateway.registry.seals.sealing import Seal
+from gateway.settings import Settings
+
+
+def run_desk(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
+    """Serve the people's listener on an inherited socket until told to stop."""
+    child.leave_no_cores()
+    child.set_up_logging()
+    allow_descriptors()
+    with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, listener, lifeline, ready))
+
+
+async def _serve(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
+    register = Register(settings.run / FOLDER, f"desk-{new_id()}", "desk")
+    engine = open_engine(settings.database_url)
+    registry = Registry(engine, Seal.of(settings))
+    registry.start()
+    newest = public_checkpoint(settings, NewestCheckpoint(settings.checkpoint_file), time.time)
+    services = DeskServices(engine, registry, newest, settings, time.time)
+    server = make_server(build_desk(services), context=None, drain_seconds=0.0, on_drain=lambda: None)
+    child.stop_when_told(server.stop, lifeline)
+    child.say_ready(ready)
+    silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
+    try:
+        await server.serve_on(socket.socket(fileno=listener))
+    finally:
+        registry.stop()
+        engine.dispose()
+        await child.end_watch(silence)
+        register.close()

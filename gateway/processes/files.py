@@ -1,0 +1,237 @@
+"""The process that takes up what systems drop into their folders, one file after the other.
+
+It is a process of its own, since it unpacks what strangers made: it holds neither the key of the log nor a listener.
+
+Theory of operation
+1. A settled file is claimed: one rename into work/ under the id of its transfer-to-be.
+2. It is read, decoded and carried through the exchange like any call: grant, intent and outcome in the log, evidence in the vault, feed.
+3. Its result is laid beside where it goes, then the file is moved there.
+A process that dies leaves files in work/; whoever comes next takes them up under the same id. What stands in the database of that id tells how
+far it came, so that nothing is lost and nothing appears twice; a report is made anew from the same bytes.
+4. Before a file is parsed it is noted as in hand (`inhand`). One that was in hand at two deaths of the process goes to quarantine/, unread. A process
+whose loop is silent for SILENT_SECONDS ends itself, so that a file that is never done counts too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import uvloop
+from sqlalchemy import Engine
+
+from adapters.files import Claimed, Folder, TooLarge
+from adapters.http import client_context, open_session
+from adapters.model import DropFolder
+from contracts.base.errors import Failure, Theirs
+from contracts.base.ids import new_id
+from gateway.audit.log.checkpoints import NewestCheckpoint
+from gateway.audit.witnessing.admission import gate_of
+from gateway.delivery.forwarder import forwarder_over
+from gateway.doors.files.dropped import NotNow, OneFile, Stood, look_up
+from gateway.doors.files.in_hand import MOST_DEATHS, InHand
+from gateway.doors.files.report import reports
+from gateway.exchange.exchange import Exchange
+from gateway.journal.database import lock_of, open_engine
+from gateway.journal.writer import Journal
+from gateway.keys.keyring import Keyring
+from gateway.processes import child
+from gateway.registry.records import System
+from gateway.registry.registry import Registry
+from gateway.registry.seals.sealing import Seal
+from gateway.registry.snapshot import Snapshot
+from gateway.settings import Settings
+from gateway.vault.vault import Vault
+from security.transparency.entry import keyed
+
+LOOK_SECONDS: Final = 0.5
+TROUBLE_SECONDS: Final = 5.0
+MOST_SECONDS: Final = 300.0
+SILENT_SECONDS: Final = MOST_SECONDS  # the largest file that the bounds allow is read in a tenth of it
+log = logging.getLogger("lgsp.files")
+
+
+class Files:
+    """Works through the folders of all registered systems."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Registry,
+        exchange: Exchange,
+        settings: Settings,
+        checkpoint: Callable[[], str],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine, self._registry, self._exchange, self._settings = engine, registry, exchange, settings
+        self._checkpoint, self._monotonic = checkpoint, monotonic
+        self._folders: dict[str, Folder] = {}
+        self._waits: dict[str, tuple[float, float]] = {}  # seconds, and until when
+        self._in_hand = InHand(settings.in_hand_file, exchange.clock)
+        self._stopping = False
+
+    def stop(self) -> None:
+        """No further file is begun. The one in hand is no reason of ours to end, so its process's end is not its death."""
+        self._stopping = True
+        with suppress(OSError):
+            self._in_hand.let_go()
+
+    async def look(self) -> int:
+        """Take up what is there now; how many files were brought to an end."""
+        snapshot, done = self._registry.snapshot, 0
+        if snapshot.held_until > self._exchange.clock():
+            return 0
+        for system in snapshot.systems.values():
+            if system.drop is None or self._rests(system.drop.folder) or self._in_hand.rests(system.drop.folder):
+                continue
+            try:
+                done += await self._work(snapshot, system, system.drop)
+                self._waits.pop(system.drop.folder, None)
+            except (NotNow, OSError, Failure) as trouble:
+                self._rest(system.drop.folder, trouble)
+                if (
+                    isinstance(trouble, OSError) and system.drop.folder in self._folders
+                ):  # perhaps it was moved away and made anew
+                    self._folders.pop(system.drop.folder).close()
+        return done
+
+    def close(self) -> None:
+        for folder in self._folders.values():
+            folder.close()
+
+    async def _work(self, snapshot: Snapshot, system: System, drop: DropFolder) -> int:
+        folder = self._folders.get(drop.folder)
+        if folder is None:
+            folder = Folder(self._settings.drop_root / drop.folder, self._settings.file_seconds, self._monotonic)
+            self._folders[drop.folder] = folder
+        if not folder.hold():
+            return 0
+        self._exchange.gate()  # before anything is claimed, so that nothing is refused and logged over and over
+        deadly = [left for left in folder.claimed() if self._in_hand.was_at_a_death(drop.folder, left.file)]
+        done = await self._take_left(
+            snapshot, system, drop, folder, [left for left in folder.claimed() if left not in deadly]
+        )
+        for name in folder.settled():
+            if self._stopping:
+                return done
+            claimed = folder.claim(name, new_id(int(self._exchange.clock() * 1000)))
+            if claimed is not None:
+                done += await self._take(snapshot, system, drop, folder, claimed, left_over=False)
+        return done + await self._take_left(snapshot, system, drop, folder, deadly)
+
+    async def _take_left(
+        self, snapshot: Snapshot, system: System, drop: DropFolder, folder: Folder, lefts: Sequence[Claimed]
+    ) -> int:
+        """Files that were claimed before."""
+        done = 0
+        for left in lefts:
+            name = f"{drop.folder}/{left.name}"
+            if self._stopping or self._rests(name):
+                continue
+            try:
+                done += await self._take(snapshot, system, drop, folder, left, left_over=True)
+                self._waits.pop(name, None)
+            except (NotNow, Failure) as trouble:  # this one waits; others need not
+                self._rest(name, trouble)
+        return done
+
+    def _rests(self, name: str) -> bool:
+        return name in self._waits and self._waits[name][1] > self._monotonic()
+
+    def _rest(self, name: str, trouble: Exception) -> None:
+        """Wait before the next try, longer each time."""
+        wait = min(2 * self._waits[name][0], MOST_SECONDS) if name in self._waits else TROUBLE_SECONDS
+        self._waits[name] = wait, self._monotonic() + wait
+        log.error("%s: %s; tried again in %.0f s", name, trouble, wait)
+
+    async def _take(
+        self, snapshot: Snapshot, system: System, drop: DropFolder, folder: Folder, claimed: Claimed, *, left_over: bool
+    ) -> bool:
+        raw, early = b"", None
+        try:
+            read = folder.read(claimed, self._settings.file_limit)
+            if read is None:
+                return False
+            raw = read
+        except TooLarge as large:
+            early = Theirs("file.too-large", size=large.size, limit=self._settings.file_limit)
+        except OSError:
+            early = Theirs("file.unreadable", name=claimed.name)
+        one = OneFile(self._engine, self._exchange, snapshot, system, drop, folder, claimed, raw)
+        stood = look_up(self._engine, [claimed.mark]).get(claimed.mark, Stood()) if left_over else Stood()
+        digest = hashlib.sha256(raw).hexdigest()
+        deaths = self._in_hand.take(drop.folder, claimed.file, digest) if early is None else 0
+        aside = deaths >= MOST_DEATHS
+        try:
+            told = await (one.set_aside(deaths, stood) if aside else one.bring(early, stood))
+            folder.finish(
+                one.claimed,
+                "refused" if told.result == "refused" else "accepted",
+                reports(told, self._checkpoint()),
+                aside=aside,
+            )
+        except BaseException:
+            self._in_hand.let_go()
+            raise
+        self._in_hand.ended(digest)
+        if aside:
+            log.error("%s: in quarantine, %d processes died with it in hand", one.claimed.mark, deaths)
+        log.info("%s: %s, %d lines taken, %d refused", one.claimed.mark, told.result, told.taken, len(told.bad))
+        return True
+
+
+def run_files(settings: Settings, lifeline: int | None, ready: int | None) -> None:
+    """Work until told to stop."""
+    child.leave_no_cores()
+    child.set_up_logging()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, lifeline, ready))
+
+
+async def _serve(settings: Settings, lifeline: int | None, ready: int | None) -> None:
+    clock, process_id, keyring = time.time, f"files-{new_id()}", Keyring(settings)
+    engine = open_engine(settings.database_url)
+    registry = Registry(engine, Seal.of(settings))
+    registry.start()
+    journal = Journal(engine, lock_of(engine), process_id, kind="files")
+    journal.start()
+    session = open_session(
+        client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password)
+    )
+    forwarder = forwarder_over(session, keyring.signing_key(), keyring.decrypt_keys(), clock)
+    vault, hash_id = Vault(settings.vault_keys, at_rest=keyring.at_rest), partial(keyed, keyring.hash_key())
+    exchange = Exchange(journal, vault, forwarder, engine, process_id, hash_id, clock, settings.provider_seconds)
+    exchange.gate = gate_of(settings, clock)
+    files = Files(engine, registry, exchange, settings, NewestCheckpoint(settings.checkpoint_file).note)
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+
+    def stopped() -> None:
+        stopping.set()
+        files.stop()
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(stopped)
+
+    child.stop_when_told(stop, lifeline)
+    child.say_ready(ready)
+    silence = asyncio.create_task(child.watch_loop(SILENT_SECONDS, None))
+    try:
+        while not stopping.is_set() and not journal.fenced:
+            done = await files.look()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0 if done else LOOK_SECONDS):
+                    await stopping.wait()
+    finally:
+        await child.end_watch(silence)
+        files.close()
+        await session.close()
+        await asyncio.to_thread(journal.stop)
+        registry.stop()
+        engine.dispose()

@@ -1,0 +1,384 @@
+"""The supervisor: binds the sockets, starts doors, desk, files and keeper, restarts what dies, and ends all of it cleanly.
+
+    supervisor --- door (one a core)   exchange listener, shared socket
+              |--- desk               people's listener
+              |--- files              what is dropped in folders
+              |--- keeper             sequencer, delivery, recovery
+              `--- fork server        what all of them are forked from
+
+Invariants
+- It holds no key and opens no message; a fault in it cannot leak anything.
+- Children hold the read end of a pipe whose write end is ours alone: when the supervisor dies, however it dies, they see the end of the
+  pipe and stop. So there is never a door without a supervisor.
+- A child that dies is started again, with a pause that grows while it keeps dying.
+- On SIGHUP (`lgsp reload`) each child of the gateway's own is replaced, one after the other: the new one is ready before the old one is told to
+  end, so that somebody listens at every moment. If a new one does not come up, the old ones stay. The new ones load their code anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from contracts.base.errors import Words
+from gateway.processes.child import READY, private_files
+from gateway.processes.forkserver import ForkServer
+from gateway.processes.sockets import open_listeners
+from gateway.processes.supervised import Child, NotStarted
+from gateway.settings import Settings
+
+_PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
+_FLAGS: Final = {
+    "exchange": "--fd",
+    "edge": "--edge-fd",
+    "edge_socket": "--edge-socket-fd",
+}  # how a door is told its sockets
+_DOOR: Final = "door-"
+_KEEPER, _FILES, _APP, _DESK = MODULES = (
+    "gateway.processes.keeper",
+    "gateway.processes.files",
+    "gateway.processes.door",
+    "gateway.processes.desk",
+)
+CATALOGUE: Final = "contracts.compiled.contract:catalogue"
+PID: Final = "supervisor.pid"
+RELOADED: Final = "reload.json"  # in the folder `run`: how often, and what went wrong the last time
+_STEADY: Final = 30.0  # seconds after which a child counts as well again
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """`run()` blocks until SIGINT or SIGTERM, or until `stop()` is called from another thread."""
+
+    settings: Settings
+    on_ready: Callable[[], None] = lambda: None
+    extra: Sequence[Child] = ()
+    say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)
+    ready_seconds: float = 30.0
+    _children: list[Child] = field(default_factory=list)
+    _stopping: bool = False
+    _reload: bool = False
+    _terminal: bool = False
+    _passing: list[Child] = field(
+        default_factory=list
+    )  # old ones that were told to end, new ones that are not ready yet
+    _reloads: int = 0
+    _lifeline: tuple[int, int] = (-1, -1)
+    _forks: ForkServer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._forks = self._fork_server()
+
+    def run(self) -> None:
+        settings = self.settings
+        listeners = open_listeners(settings)
+        self._lifeline = os.pipe()
+        settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        desk = listeners["desk"].fileno()
+        doors = {_FLAGS[name]: listener.fileno() for name, listener in listeners.items() if name in _FLAGS}
+        door = [word for flag, descriptor in doors.items() for word in (flag, str(descriptor))]
+        data = str(settings.data)
+        self._children = [
+            Child("keeper", ["keeper", "--data", data], _KEEPER),
+            Child("files", ["files", "--data", data], _FILES, alone=True),
+            *(
+                Child(f"{_DOOR}{number}", ["door", "--data", data, *door], _APP, tuple(doors.values()))
+                for number in range(settings.door_count)
+            ),
+            Child("desk", ["desk", "--data", data, "--fd", str(desk)], _DESK, (desk,)),
+        ]
+        self._children += self.extra
+        handlers = {signal.SIGINT: self._on_stop, signal.SIGTERM: self._on_stop, signal.SIGHUP: self._on_reload}
+        self._terminal = _has_terminal()
+        before = (
+            {number: signal.signal(number, handler) for number, handler in handlers.items()}
+            if _in_main_thread()
+            else {}
+        )
+        (settings.run / RELOADED).unlink(missing_ok=True)
+        pid_file = settings.run / PID
+        with private_files():
+            pid_file.write_text(f"{os.getpid()}\n", "ascii")
+        try:
+            self._start_all()
+            self._await_ready()
+            if not self._stopping:
+                self.on_ready()
+            while not self._stopping:
+                self._tend()
+                if self._reload:
+                    self._reload = False
+                    self._replace_all()
+                time.sleep(0.2)
+        finally:
+            for listener in listeners.values():  # first, so that nobody waits in a queue that no door will take up
+                listener.close()
+            self._end_all()
+            pid_file.unlink(missing_ok=True)
+            if "edge_socket" in listeners:
+                Path(settings.edge_socket).unlink(missing_ok=True)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def pids(self) -> dict[str, int]:
+        return {child.name: child.process.pid for child in self._children if child.process is not None}
+
+    def _fork_server(self) -> ForkServer:
+        loaded = list(dict.fromkeys((*MODULES, *(child.module for child in self.extra), CATALOGUE)))
+        return ForkServer(loaded, self.ready_seconds, wanted=lambda: not self._stopping)
+
+    def _start_all(self) -> None:
+        for child in self._children:
+            try:
+                self._begin(child)
+            except OSError as error:
+                why = error.strerror or error
+                raise NotStarted(
+                    Words(
+                        f"không bắt đầu được tiến trình {child.name}: {why}",
+                        f"the process {child.name} could not begin: {why}",
+                    ),
+                    Words(
+                        "Tăng số tiến trình, số tệp mở hoặc bộ nhớ cho trục (ulimit -u, ulimit -n; systemd: TasksMax=, LimitNOFILE=, MemoryMax=).",
+                        "Allow the gateway more processes, open files or memory (ulimit -u, ulimit -n; systemd: TasksMax=, LimitNOFILE=, MemoryMax=).",
+                    ),
+                ) from None
+
+    def _start(self, child: Child) -> bool:
+        try:
+            self._begin(child)
+        except OSError as error:
+            self.say(f"{child.name} could not be started: {error.strerror or error} (ulimit -u, ulimit -n, memory)")
+        return child.process is not None
+
+    def _begin(self, child: Child) -> None:
+        """Not where this is coming to an end. OSError where no process can begin: too many of them, of open files, or too little memory."""
+        if self._stopping:
+            return
+        child.close_pipe()
+        child.ready, child.started = False, time.monotonic()
+        child.ready_pipe, ready_write = os.pipe()
+        try:
+            os.set_blocking(child.ready_pipe, False)
+            lifeline = self._lifeline[0]
+            arguments = [*child.arguments, "--lifeline", str(lifeline), "--ready", str(ready_write)]
+            child.process = self._forks.fork(arguments, (*child.sockets, lifeline, ready_write))
+        finally:
+            os.close(ready_write)
+
+    def _again(self, child: Child, what: str) -> None:
+        pause = _PAUSES[min(child.deaths, len(_PAUSES) - 1)]
+        self.say(f"{child.name} {what}; starting it again in {pause:g} s")
+        child.deaths += 1
+        child.again_at = time.monotonic() + pause
+        child.process = None
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + self.ready_seconds
+        while not self._stopping:
+            for child in self._children:
+                self._look(child)
+                if child.process is not None and child.process.poll() is not None:
+                    raise NotStarted(
+                        Words(
+                            f"tiến trình {child.name} dừng ngay khi khởi động với mã {child.process.returncode}; xem thông báo phía trên",
+                            f"{child.name} ended at once with exit code {child.process.returncode}; its message stands above",
+                        )
+                    )
+            if all(child.ready for child in self._children):
+                return
+            if time.monotonic() > deadline:
+                late = ", ".join(child.name for child in self._children if not child.ready)
+                raise NotStarted(
+                    Words(
+                        f"quá {self.ready_seconds:.0f} giây mà chưa sẵn sàng: {late}",
+                        f"not ready after {self.ready_seconds:.0f} s: {late}",
+                    )
+                )
+            time.sleep(0.02)
+
+    def _look(self, child: Child) -> None:
+        if child.ready or child.ready_pipe < 0:
+            return
+        try:
+            text = os.read(child.ready_pipe, 64)
+        except BlockingIOError:
+            return
+        child.ready = text == READY
+        child.close_pipe()
+
+    def _tend(self) -> None:
+        now = time.monotonic()
+        for child in self._children:
+            if child.ending:
+                continue
+            self._look(child)
+            if child.process is None:
+                if now >= child.again_at and not self._start(child) and not self._stopping:
+                    self._again(child, "did not begin")
+                continue
+            code = child.process.poll()
+            if code is None:
+                if child.deaths and now - child.started > _STEADY:
+                    child.deaths = 0
+                continue
+            self._again(child, f"(pid {child.process.pid}) ended with {_ending(code)}")
+
+    # --- replacing ----------------------------------------------------------------------------------------------------
+
+    def _replace_all(self) -> None:
+        self._forks.end()
+        self._forks = self._fork_server()
+        ours = [child for child in self._children if child not in self.extra]
+        doors = [child for child in ours if child.name.startswith(_DOOR)]
+        # What works alone ends before its successor begins: last, when it is known that the others' successors work.
+        first = [child for child in ours if child not in doors[1:] and not child.alone]
+        waves = [first, *([door] for door in doors[1:]), [child for child in ours if child.alone]]
+        trouble = ""
+        for wave in waves:
+            trouble = trouble or self._replace(wave)
+        if self._stopping:
+            return
+        self._reloads += 1
+        draft = self.settings.run / f".{RELOADED}"
+        try:
+            with private_files():
+                draft.write_text(json.dumps({"count": self._reloads, "trouble": trouble}), "utf-8")
+            draft.replace(self.settings.run / RELOADED)
+        except OSError as error:  # `lgsp reload` waits in vain then; nobody else is to suffer
+            self.say(f"what became of the reload cannot be noted: {error.strerror or error}")
+        self.say(f"reload {self._reloads}: {trouble or 'all processes are new'}")
+
+    def _replace(self, wave: list[Child]) -> str:
+        """What went wrong; empty if the successors work and the old ones have ended."""
+        alone = [old for old in wave if old.alone]
+        self._part_with(alone)
+        pairs = [(old, Child(old.name, old.arguments, old.module, old.sockets, alone=old.alone)) for old in wave]
+        for _, new in pairs:
+            self._start(new)
+            self._passing.append(new)
+        failed = self._late([new for _, new in pairs])
+        if self._stopping:
+            return ""
+        for old, new in pairs:
+            self._passing.remove(new)
+            if failed and not old.alone:
+                if not new.ready:
+                    _kill(new)
+            else:  # one that works alone is gone already: if its successor died, it is tried again like any other
+                self._children[self._children.index(old)] = new
+        if failed:
+            self._part_with(
+                [new for old, new in pairs if new.ready and not old.alone]
+            )  # they may be answering somebody already
+            return f"the new {failed.name} did not come up; the old processes go on"
+        self._part_with([old for old in wave if not old.alone])
+        return ""
+
+    def _late(self, awaited: list[Child]) -> Child | None:
+        """Wait until all are ready; one that died or took too long, if there is one. The others are looked after meanwhile."""
+        until = time.monotonic() + self.ready_seconds
+        while not self._stopping:
+            self._tend()
+            for child in awaited:
+                self._look(child)
+            open_ones = [child for child in awaited if not child.ready]
+            if not open_ones:
+                return None
+            for child in open_ones:
+                if child.process is None or child.process.poll() is not None or time.monotonic() > until:
+                    return child
+            time.sleep(0.02)
+        return None
+
+    def _part_with(self, olds: list[Child]) -> None:
+        """Tell them to end, and wait for it; the others are looked after meanwhile."""
+        leaving = [(old, process) for old in olds if (process := old.process) is not None]
+        for old, process in leaving:
+            old.ending = True
+            process.send_signal(signal.SIGTERM)
+            self._passing.append(old)
+        until = time.monotonic() + self._patience
+        while leaving and not self._stopping:
+            self._tend()
+            time.sleep(0.05)
+            for old, process in [pair for pair in leaving if pair[1].poll() is not None or time.monotonic() > until]:
+                if process.poll() is None:
+                    _kill(old)
+                    self.say(
+                        f"the old {old.name} (pid {process.pid}) did not stop in time and was killed; its open transfers become in-doubt"
+                    )
+                leaving.remove((old, process))
+                self._passing.remove(old)
+
+    @property
+    def _patience(self) -> float:
+        return self.settings.drain_seconds + self.settings.provider_seconds + 15
+
+    def _end_all(self) -> None:
+        alive = [child for child in dict.fromkeys((*self._children, *self._passing)) if child.process is not None]
+        for child in alive:
+            assert child.process is not None
+            if child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + self._patience
+        for child in alive:
+            assert child.process is not None
+            try:
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self.say(
+                    f"{child.name} (pid {child.process.pid}) did not stop in time and was killed; its open transfers become in-doubt"
+                )
+                child.process.kill()
+                child.process.wait()
+        for child in dict.fromkeys((*self._children, *self._passing)):
+            child.close_pipe()
+        self._forks.end()
+        for end in self._lifeline:
+            os.close(end)
+
+    def _on_stop(self, _number: int, _frame: object) -> None:
+        self._stopping = True
+
+    def _on_reload(self, _number: int, _frame: object) -> None:
+        """SIGHUP also says that the terminal is gone, if there was one; that ends whoever runs in it."""
+        if self._terminal and not _has_terminal():
+            self._stopping = True
+        else:
+            self._reload = True
+
+
+def _kill(child: Child) -> None:
+    if child.process is not None:
+        child.process.kill()
+        child.process.wait()
+    child.close_pipe()
+
+
+def _ending(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,1 @@
+"""Changes of the registry, each by one officer's command."""

@@ -1,0 +1,126 @@
+"""The registry document: agencies, officers, systems with their keys, outside authorities, routes and grants of an instance, as YAML that officers can
+read and review.
+
+It follows articles 12.3 (a contact an agency) and 12.2 (routing) of the regulation. Invariant: a document is taken whole or not at all,
+and everything wrong with it is reported at once, each with its path; nothing here touches a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+import gateway.registry.failures  # noqa: F401  (registers the codes)
+from contracts.base import safeyaml
+from contracts.base.errors import Finding, Theirs
+from contracts.compiled.contract import CompiledContract
+from gateway.registry.changes.granting import Proposal
+from gateway.registry.parts.grants import Grants
+from gateway.registry.parts.officers import Officers
+from gateway.registry.parts.parties import Minor
+from gateway.registry.parts.routes import Routes
+from gateway.registry.records import Agency, OutsideAuthority, Route, StatedKey, System
+from gateway.registry.versions import minor_of
+from security.grants.approvals import Officer
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A checked document. `stated` holds the ids of agencies and systems whose state it gives; the others keep theirs."""
+
+    agencies: tuple[Agency, ...] = ()
+    systems: tuple[System, ...] = ()
+    routes: tuple[Route, ...] = ()
+    grants: tuple[Proposal, ...] = ()
+    stated: frozenset[str] = field(default_factory=frozenset)
+    authorities: tuple[OutsideAuthority, ...] = ()
+    keys: tuple[StatedKey, ...] = ()
+    officers: tuple[Officer, ...] | None = None  # None: it says nothing of them
+
+
+def parse(
+    text: str | bytes,
+    contracts: Mapping[str, CompiledContract],
+    fill: Mapping[str, str] | None = None,
+    minor: Minor | None = None,
+) -> Document:
+    """Read and check a document. `fill` gives the addresses for `{name}` placeholders, `minor` the older versions that a system may be pinned to;
+    `Theirs("registry.invalid")` lists all mistakes."""
+
+    def only_newest(name: str, wanted: str) -> CompiledContract | None:
+        found = contracts.get(name)
+        return found if found is not None and minor_of(found.contract.version) == wanted else None
+
+    reader = _Reader(contracts, fill or {}, minor or only_newest)
+    document = reader.document(_load(text))
+    if reader.findings:
+        raise Theirs("registry.invalid", count=len(reader.findings), findings=reader.findings)
+    return document
+
+
+def parse_grants(
+    text: str | bytes,
+    contracts: Mapping[str, CompiledContract],
+    agencies: Mapping[str, Agency],
+    systems: Mapping[str, System],
+) -> tuple[Proposal, ...]:
+    """A file of grants alone, for agencies and systems that are registered."""
+    reader = _Reader(contracts, {}, lambda name, wanted: None)
+    grants = reader.grants(_load(text), agencies, systems)
+    if reader.findings:
+        raise Theirs("registry.invalid", count=len(reader.findings), findings=reader.findings)
+    return grants
+
+
+def _load(text: str | bytes) -> Any:
+    try:
+        return safeyaml.load(text)
+    except RecursionError:
+        raise Theirs(
+            "registry.invalid", count=1, findings=[Finding("document", "", "nested too deep", "syntax", "YAML")]
+        ) from None
+    except yaml.YAMLError as trouble:
+        mark = getattr(trouble, "problem_mark", None)
+        raw = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+        lines = raw.count(b"\n") + 1  # libyaml counts the end of a document as a line more
+        where = f"line {min(mark.line + 1, lines)}" if mark else "document"
+        problem = getattr(trouble, "problem", None) or "not YAML"
+        raise Theirs(
+            "registry.invalid", count=1, findings=[Finding(where, "", str(problem), "syntax", "YAML")]
+        ) from None
+
+
+class _Reader(Routes, Officers, Grants):
+    """Walks the raw document and gathers findings instead of stopping at the first."""
+
+    def document(self, raw: Any) -> Document:
+        top = self._mapping("", raw, {"agencies", "authorities", "officers", "systems", "routes", "grants"})
+        for path, item in self._list("authorities", top.get("authorities", [])):
+            self._authority(path, item)
+        for path, item in self._list("agencies", top.get("agencies", [])):
+            self._agency(path, item)
+        officers = self._officers(top.get("officers"))
+        for path, item in self._list("systems", top.get("systems", [])):
+            self._system(path, item)
+        routes = [self._route(path, item) for path, item in self._list("routes", top.get("routes", []))]
+        self._fallbacks([route for route in routes if route])
+        grants = [self._grant(path, item) for path, item in self._list("grants", top.get("grants", []))]
+        return Document(
+            tuple(self._agencies.values()),
+            tuple(self._systems.values()),
+            tuple(route for route in routes if route),
+            tuple(grant for grant in grants if grant),
+            frozenset(self._stated),
+            tuple(self._authorities.values()),
+            tuple(self._keys.values()),
+            officers,
+        )
+
+    def grants(self, raw: Any, agencies: Mapping[str, Agency], systems: Mapping[str, System]) -> tuple[Proposal, ...]:
+        self._agencies, self._systems = dict(agencies), dict(systems)
+        top = self._mapping("", raw, {"grants"})
+        found = [self._grant(path, item) for path, item in self._list("grants", top.get("grants"))]
+        return tuple(grant for grant in found if grant)

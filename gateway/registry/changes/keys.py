@@ -1,0 +1,210 @@
+"""Keys of systems and the authorities that vouch for them, as they are stored: enrolling, stating in a document, revoking.
+
+Invariants
+- A key id and a certificate belong to one system and one use for ever: a new key has a new id.
+- A revocation is final. A document that states a key again does not lift it.
+- A key that the document stated and no longer holds is revoked; one that was enrolled by command and never stood in a document keeps its state.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import Connection, delete, insert, select, update
+
+from contracts.base.errors import Finding, Theirs
+from gateway.journal.schema import tables
+from gateway.registry.failures import unknown
+from gateway.registry.records import ACTIVE, REVOKED, Change, OutsideAuthority, StatedKey, Use
+from gateway.registry.seals.revisions import raise_revision
+from security.encryption_keys import EncryptKey
+from security.keys import VerifyKey, load_certificate
+from security.pki.chains import Trust, authority_of
+
+SUPERSEDED: Final = "superseded"
+CESSATION: Final = "cessationOfOperation"
+UNSPECIFIED: Final = "unspecified"
+REASONS: Final = ("keyCompromise", "affiliationChanged", SUPERSEDED, CESSATION, "privilegeWithdrawn", UNSPECIFIED)
+
+
+def add_key(
+    connection: Connection,
+    key_id: str,
+    system: str,
+    use: Use,
+    certificate: str | bytes,
+    *,
+    algorithm: str | None = None,
+    authority: str | None = None,
+    stated: bool = False,
+) -> list[Change]:
+    """Enrol a certificate (PEM or DER). The same again changes nothing; a taken id or certificate is refused."""
+    parsed = load_certificate(certificate)
+    key: EncryptKey | VerifyKey
+    if use == "encrypt":
+        key = EncryptKey.from_certificate(key_id, system, certificate)
+    else:
+        key = VerifyKey.from_certificate(key_id, system, certificate, algorithm)  # refuses weak keys, for TLS too
+    table = tables.system_key
+    if connection.scalar(select(tables.system.c.id).where(tables.system.c.id == system)) is None:
+        raise unknown("system", system)
+    taken = connection.execute(
+        select(table.c.key_id, table.c.system, table.c.use, table.c.thumbprint).where(
+            (table.c.key_id == key_id) | (table.c.thumbprint == key.thumbprint)
+        )
+    ).all()
+    if taken:
+        if [tuple(row) for row in taken] == [(key_id, system, use, key.thumbprint)]:
+            return []
+        raise Theirs("registry.key-taken", id=key_id, system=taken[0].system)
+    connection.execute(
+        insert(table).values(
+            key_id=key_id,
+            system=system,
+            use=use,
+            thumbprint=key.thumbprint,
+            certificate=parsed.public_bytes(Encoding.PEM).decode("ascii"),
+            valid_from=key.valid_from,
+            valid_until=key.valid_until,
+            state=ACTIVE,
+            algorithm=algorithm,
+            authority=authority,
+            stated=stated,
+        )
+    )
+    raise_revision(connection)
+    return [Change("key", key_id, "added", (use, key.thumbprint))]
+
+
+def revoke_key(connection: Connection, key_id: str, now: float, reason: str = UNSPECIFIED) -> list[Change]:
+    """From the next request on, in every process within its polling time, the key proves nothing."""
+    table = tables.system_key
+    before = connection.scalar(select(table.c.state).where(table.c.key_id == key_id))
+    if before is None:
+        raise unknown("key", key_id)
+    if before == REVOKED:
+        return []
+    connection.execute(update(table).where(table.c.key_id == key_id).values(state=REVOKED, revoked=now, reason=reason))
+    raise_revision(connection)
+    return [Change("key", key_id, "revoked", (reason,))]
+
+
+# --- as a document states them ----------------------------------------------------------------------------------------
+
+
+def apply_keys(connection: Connection, stated: Sequence[StatedKey], now: float, embedded: Trust | None) -> list[Change]:
+    """Bring the keys to what a document states; `Theirs("registry.invalid")` lists those that cannot be had."""
+    table = tables.system_key
+    found: dict[str, dict[str, Any]] = {
+        row["key_id"]: dict(row) for row in connection.execute(select(table)).mappings()
+    }
+    trusts = trusted(connection, embedded)
+    changes: list[Change] = []
+    wrong: list[Finding] = []
+    for key in stated:
+        try:
+            changes += _state(connection, key, found.pop(key.key_id, None), now, trusts)
+        except Theirs as trouble:
+            wrong.append(Finding(key.path, "", trouble.code, "key", trouble.what("en")))
+    if wrong:
+        raise Theirs("registry.invalid", count=len(wrong), findings=wrong)
+    for name, row in found.items():
+        if row["stated"] and row["state"] == ACTIVE:
+            changes += revoke_key(connection, name, now, CESSATION)
+    return changes
+
+
+def _state(
+    connection: Connection, key: StatedKey, before: Mapping[str, Any] | None, now: float, trusts: Sequence[Trust]
+) -> list[Change]:
+    table, changes = tables.system_key, []
+    use = key.use
+    if before is None:
+        authority = authority_of(load_certificate(key.certificate), trusts, key.use, now)
+        changes = add_key(
+            connection,
+            key.key_id,
+            key.system,
+            use,
+            key.certificate,
+            algorithm=key.algorithm,
+            authority=authority,
+            stated=True,
+        )
+    else:
+        add_key(connection, key.key_id, key.system, use, key.certificate)  # refuses another one under this id
+        if key.state == ACTIVE and before["state"] == REVOKED:
+            raise Theirs("registry.key-revoked", id=key.key_id)
+        if (key.algorithm, True) != (before["algorithm"], bool(before["stated"])):
+            connection.execute(
+                update(table).where(table.c.key_id == key.key_id).values(algorithm=key.algorithm, stated=True)
+            )
+            raise_revision(connection)
+            changes = [
+                Change(
+                    "key",
+                    key.key_id,
+                    "changed",
+                    ("algorithm",) if key.algorithm != before["algorithm"] else ("stated",),
+                )
+            ]
+    return changes + (revoke_key(connection, key.key_id, now) if key.state == REVOKED else [])
+
+
+# --- outside authorities ----------------------------------------------------------------------------------------------
+
+
+def apply_authorities(connection: Connection, wanted: Iterable[OutsideAuthority]) -> list[Change]:
+    """What is no longer stated is no longer trusted: the keys that it vouched for are refused from then on, until it is stated again."""
+    table, changes = tables.outside_authority, []
+    found: dict[str, dict[str, Any]] = {row["name"]: dict(row) for row in connection.execute(select(table)).mappings()}
+    for authority in wanted:
+        row = {
+            "name": authority.name,
+            "uses": json.dumps(authority.uses),
+            "certificates": authority.certificates,
+            "crl": json.dumps(authority.crl),
+            "ocsp": authority.ocsp,
+            "grace": authority.grace,
+        }
+        before = found.pop(authority.name, None)
+        if before is None:
+            connection.execute(insert(table).values(row))
+            changes.append(Change("authority", authority.name, "added", (*authority.uses,)))
+        elif before != row:
+            connection.execute(update(table).where(table.c.name == authority.name).values(row))
+            changes.append(
+                Change(
+                    "authority",
+                    authority.name,
+                    "changed",
+                    tuple(sorted(name for name in row if row[name] != before[name])),
+                )
+            )
+    for name in found:
+        connection.execute(delete(table).where(table.c.name == name))
+        changes.append(Change("authority", name, "removed"))
+    return changes
+
+
+def outside(connection: Connection) -> dict[str, OutsideAuthority]:
+    """The authorities from outside, by name."""
+    return {
+        row.name: OutsideAuthority(
+            row.name, tuple(json.loads(row.uses)), row.certificates, tuple(json.loads(row.crl)), row.ocsp, row.grace
+        )
+        for row in connection.execute(select(tables.outside_authority))
+    }
+
+
+def trusted(connection: Connection, embedded: Trust | None) -> list[Trust]:
+    """All authorities that may vouch for a key."""
+    found = [
+        Trust(each.name, each.uses, tuple(x509.load_pem_x509_certificates(each.certificates.encode("ascii"))))
+        for each in outside(connection).values()
+    ]
+    return [embedded, *found] if embedded is not None else found

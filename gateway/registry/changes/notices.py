@@ -1,0 +1,93 @@
+"""Suspending and resuming with notice: whoever is refused hears why, since when, and whom to ask.
+
+Invariants
+- A suspension ends by being resumed, never by the clock: `until` says when that is expected, so that nothing comes back unseen.
+- Every process follows within its polling time; connections that are open make no difference, since each request is looked up anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from contracts.base.errors import Theirs, Words
+from gateway.journal.schema import tables
+from gateway.registry.failures import NOUNS
+from gateway.registry.records import Change
+from gateway.registry.seals.revisions import raise_revision
+from gateway.registry.store import set_state
+from security.grants.windows import civil
+
+What = Literal["agency", "system", "grant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Why something is suspended; `until` is when it is expected to be resumed."""
+
+    reason: Words
+    since: float
+    until: float | None
+
+    def told(self) -> dict[str, Any]:
+        """In words, for who is about to change it."""
+        ends = Words("chưa hẹn ngày mở lại", "with no end told")
+        if self.until is not None:
+            ends = Words(f"dự kiến đến {civil(self.until)}", f"expected until {civil(self.until)}")
+        return {"reason": self.reason, "since": civil(self.since), "earlier": ends}
+
+    def facts(self) -> dict[str, Any]:
+        """As the refusals `channel.suspended` and `access.suspended` tell it."""
+        until: object = ""
+        if self.until is not None:
+            until = Words(f", dự kiến đến {civil(self.until)}", f", expected until {civil(self.until)}")
+        return {"reason": self.reason, "since": civil(self.since), "until": until}
+
+
+UNSAID: Final = Words("chưa được ghi", "none was given")
+NO_NOTICE: Final[dict[str, Any]] = {"reason": UNSAID, "since": "—", "until": ""}
+
+
+def notices(connection: Connection) -> dict[tuple[str, str], Notice]:
+    table = tables.notice.c
+    return {
+        (row.what, row.id): Notice(Words(row.reason_vi, row.reason_en), row.since, row.until)
+        for row in connection.execute(select(*table))
+    }
+
+
+def suspend(
+    connection: Connection,
+    what: What,
+    name: str,
+    reason: Words,
+    now: float,
+    until: float | None = None,
+    *,
+    shorten: bool = False,
+) -> list[Change]:
+    """Suspended from now on; of what is suspended already, reason and end are told anew. An earlier end than was told is refused without `shorten`."""
+    changes = set_state(connection, what, name, False)
+    earlier = None if changes else notices(connection).get((what, name))
+    if earlier is not None and not shorten and until is not None and (earlier.until is None or until < earlier.until):
+        raise Theirs("registry.suspended-longer", what=NOUNS[what], id=name, **earlier.told(), until=civil(until))
+    table = tables.notice
+    told = {"reason_vi": reason.vi.strip().rstrip("."), "reason_en": reason.en.strip().rstrip("."), "until": until}
+    if not changes:
+        same = (table.c.what == what) & (table.c.id == name)
+        if connection.execute(update(table).where(same).values(told)).rowcount:
+            raise_revision(connection)
+            return [Change(what, name, "changed", ("reason", "until"))]
+    connection.execute(delete(table).where(table.c.what == what, table.c.id == name))
+    connection.execute(insert(table).values(what=what, id=name, since=now, **told))
+    raise_revision(connection)
+    return changes or [Change(what, name, "changed", ("reason", "until"))]
+
+
+def resume(connection: Connection, what: What, name: str) -> list[Change]:
+    """In force again; an agency or system only where its contact is known (article 12.3)."""
+    changes = set_state(connection, what, name, True)
+    connection.execute(delete(tables.notice).where(tables.notice.c.what == what, tables.notice.c.id == name))
+    return changes

@@ -1,0 +1,153 @@
+"""Publishing a contract: compared with what is in force, stored for good, put in force by moving one pointer.
+
+Theory of operation
+1. Whoever calls has proved the folder (`contracts.proof.check`); here it is compared with the version in force under the same major.
+2. Refused: a change that breaks; a change that asks for a greater step than the version number takes; a number that does not grow; a number that
+   was published with other bytes. So a number means one thing for ever, and its parts say what to expect.
+3. The bundle is stored under its digest and the pointer of its major moves, in the caller's transaction, which also holds the entry of the log. Each
+   door takes the new revision up between two calls (`gateway.registry.registry`); a call works to its end on the snapshot that it began with.
+4. Going back moves the pointer to the version before. It is refused while a system is pinned to what is taken back,
+   or speaks a format that came with it. What is taken back can be published again as it is, but not pinned: what comes later is compared with what
+   was in force, not with it.
+Invariant: a stored bundle is never changed and never deleted: pinned systems and queued messages need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from contracts.base.errors import Finding, Theirs
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.diff.changes import Change, Level
+from contracts.diff.compare import differences, level_of
+from contracts.folder.bundle import Bundle
+from gateway.journal.schema import tables
+from gateway.registry import store, versions
+from gateway.registry.failures import unknown
+from gateway.registry.records import System
+from gateway.registry.versions import Stored, minor_of
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What was done: `before` is the bundle that was in force, None for the first of its major."""
+
+    now: Stored
+    before: Stored | None
+    changes: Sequence[Change] = ()
+    how: str = "published"
+
+    @property
+    def moved(self) -> bool:
+        return self.before is None or self.before.digest != self.now.digest
+
+    @property
+    def level(self) -> Level:
+        return level_of(list(self.changes))
+
+
+def publish(connection: Connection, bundle: Bundle, compiled: CompiledContract) -> Publication:
+    """Put a proved contract in force. The same bytes again change nothing."""
+    contract = compiled.contract
+    now = Stored(contract.name, contract.version, bundle.digest)
+    before = _hold(connection, contract.name)
+    if before is not None and before.digest == now.digest:
+        return Publication(now, before)
+    for each in versions.stored(connection, contract.name):
+        if each.version == now.version and each.digest != now.digest:
+            raise Theirs("contract.version-taken", contract=now.contract, version=now.version, digest=each.digest)
+    changes: list[Change] = []
+    if before is not None:
+        if now.number <= before.number:
+            raise Theirs("contract.version-low", contract=now.contract, version=now.version, before=before.version)
+        old = versions.load(connection, before.digest)
+        changes = differences((old, compile_bundle(old)), (bundle, compiled))
+        _check_step(now, before, changes)
+    store.publish_bundle(connection, bundle, compiled)
+    store.mark_withdrawn(connection, now.digest, False)
+    return Publication(now, before, tuple(changes))
+
+
+def roll_back(connection: Connection, contract: str) -> Publication:
+    """Put the version before the one in force in force again."""
+    before = _hold(connection, contract)
+    if before is None:
+        raise unknown("contract", contract)
+    older = [
+        each for each in versions.stored(connection, contract) if each.number < before.number and not each.withdrawn
+    ]
+    if not older:
+        raise Theirs("contract.no-older", contract=contract, version=before.version)
+    now = older[-1]
+    held = _held(connection, now, before)
+    if held:
+        raise Theirs("contract.pinned", contract=contract, version=before.version, systems=", ".join(held))
+    store.put_in_force(connection, contract, now.digest)
+    store.mark_withdrawn(connection, before.digest, True)
+    return Publication(now, before, how="rolled back")
+
+
+def _held(connection: Connection, now: Stored, before: Stored) -> list[str]:
+    """The systems that could not go back: pinned to what is taken back, or speaking a format that came with it."""
+    formats = compile_bundle(versions.load(connection, now.digest)).formats
+    gone = minor_of(before.version) if minor_of(before.version) != minor_of(now.version) else None
+
+    def held(system: System) -> bool:
+        pin = system.pin(now.contract)
+        dropped = (
+            {rule.format for rule in system.drop.rules if rule.contract == now.contract}
+            if system.drop is not None
+            else set()
+        )
+        spoken = dropped | ({system.format(now.contract)} if pin is None else set())
+        return gone is not None and pin == gone or not spoken <= set(formats)
+
+    return sorted(system.id for system in store.systems(connection) if held(system))
+
+
+def pins(connection: Connection, contract: str) -> dict[str, str]:
+    """System -> the minor version of this contract that it is pinned to; systems that follow the newest are left out."""
+    found = ((system.id, system.pin(contract)) for system in store.systems(connection))
+    return {system: pin for system, pin in sorted(found) if pin is not None}
+
+
+def _hold(connection: Connection, contract: str) -> Stored | None:
+    """The bundle in force, its pointer held until the end of the transaction."""
+    table = tables.contract_in_force
+    connection.execute(select(table.c.digest).where(table.c.contract == contract).with_for_update())
+    return versions.in_force(connection).get(contract)
+
+
+def _check_step(now: Stored, before: Stored, changes: list[Change]) -> None:
+    needed = level_of(changes)
+    grave = [change for change in changes if change.level is needed]
+    if needed is Level.MAJOR:
+        raise Theirs(
+            "contract.breaking",
+            findings=_findings(grave),
+            count=len(grave),
+            contract=now.contract,
+            version=now.version,
+            before=before.version,
+            next_major=now.number[0] + 1,
+        )
+    if needed is Level.MINOR and minor_of(now.version) == minor_of(before.version):
+        raise Theirs(
+            "contract.small-step",
+            findings=_findings(grave),
+            count=len(grave),
+            contract=now.contract,
+            version=now.version,
+            before=before.version,
+            wanted=f"{now.number[0]}.{now.number[1] + 1}.0",
+        )
+
+
+def _findings(changes: list[Change]) -> list[Finding]:
+    return [
+        Finding(change.place, change.where, "", change.code, f"{change.say('vi')} / {change.say('en')}")
+        for change in changes
+    ]

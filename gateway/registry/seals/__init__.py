@@ -1,0 +1,1 @@
+"""Registry rows held against the audit log."""

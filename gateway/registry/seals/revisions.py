@@ -1,0 +1,32 @@
+"""The registry's revision: a number that every change raises in its own transaction, so that each process sees it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from gateway.journal.schema import tables
+
+REVISION: Final = "registry.revision"
+
+
+def revision(connection: Connection) -> int:
+    """The number of changes so far; 0 for an empty registry."""
+    value = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == REVISION))
+    return int(value) if value is not None else 0
+
+
+def alone(connection: Connection) -> None:
+    """Until this transaction ends no other changes the registry: what is read of it from here on stays true, and no two changes bear one number."""
+    connection.execute(select(tables.instance.c.value).where(tables.instance.c.key == REVISION).with_for_update())
+
+
+def raise_revision(connection: Connection) -> None:
+    alone(connection)
+    remember(connection, REVISION, str(revision(connection) + 1))
+
+
+def remember(connection: Connection, key: str, value: str) -> None:
+    if not connection.execute(update(tables.instance).where(tables.instance.c.key == key).values(value=value)).rowcount:
+        connection.execute(insert(tables.instance).values(key=key, value=value))

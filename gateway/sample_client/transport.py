@@ -1,0 +1,89 @@
+"""One kept-alive HTTPS connection a thread, and nothing hidden: what is handed in is what goes out.
+
+Invariant: a request is written at most once. A connection that the server closed while it lay idle is noticed before
+writing, so that no signed request (which is good for one use only) is ever sent a second time by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import select
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway.sample_client.errors import NoAnswer
+
+MOST_BYTES: Final = 64_000_000  # of an answer's body
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """An HTTP answer as it came; names of headers in lower case, repeated ones joined."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Transport:
+    """Connections to one address under one TLS context."""
+
+    def __init__(self, base: str, context: ssl.SSLContext, timeout: float = 30.0) -> None:
+        parts = urlsplit(base)
+        if parts.scheme != "https" or not parts.hostname:
+            raise NoAnswer(f"{base} is not an https address")
+        self._host, self._port = parts.hostname, parts.port or 443
+        self._context, self._timeout = context, timeout
+        self._local = threading.local()
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> RawAnswer:
+        connection = self._connection()
+        try:
+            connection.putrequest(method, path, skip_accept_encoding=True)
+            for name, value in headers.items():
+                connection.putheader(name, value.encode("utf-8"))
+            if body or method not in ("GET", "HEAD", "DELETE"):
+                connection.putheader("content-length", str(len(body)))
+            # a server may answer before it has read everything (a body over the limit); what it said counts more than the broken pipe
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.endheaders(body or None)
+            answer = connection.getresponse()
+            content = answer.read(MOST_BYTES + 1)  # not all of it: the length that is stated is the other side's word
+            if len(content) > MOST_BYTES:
+                raise http.client.HTTPException(f"an answer of more than {MOST_BYTES} bytes")
+            if answer.length:
+                raise http.client.IncompleteRead(content, answer.length)
+        except (OSError, http.client.HTTPException, ValueError, OverflowError) as broken:
+            self.close()
+            raise NoAnswer(f"{self._host}:{self._port} did not answer: {type(broken).__name__}: {broken}") from broken
+        if answer.will_close:
+            self.close()
+        joined: dict[str, str] = {}
+        for name, value in answer.getheaders():
+            name = name.lower()
+            joined[name] = f"{joined[name]}, {value}" if name in joined else value
+        return RawAnswer(answer.status, joined, content)
+
+    def close(self) -> None:
+        connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+        self._local.connection = None
+
+    def _connection(self) -> http.client.HTTPSConnection:
+        connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
+        # something to read before we asked anything: the server said good-bye
+        if connection is not None and connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
+            self.close()
+            connection = None
+        if connection is None:
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=self._timeout, context=self._context
+            )
+            self._local.connection = connection
+        return connection

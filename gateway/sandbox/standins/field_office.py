@@ -1,0 +1,159 @@
+"""The office of the commune Trường Hà (truong-ha): an old system that takes field reports in by plain HTTP, and will never sign.
+
+It listens on the loopback address only; an agent stands before it, which shows the local secret with each call (docs/agent.md). `POST …/requests`
+with a ServiceRequest (names of Open311 GeoReport v2); `GET /_seen` tells what came. Invariants: every report that is taken in has a number and a day
+by which it is answered; a message id (`Idempotency-Key`) is carried out once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hmac
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from gateway.sandbox.standins.base import MAX_BODY, Conflict, Records
+
+_HERE: Final = timezone(timedelta(hours=7))
+AREA: Final = "01392"
+SECRET: Final = "Lgsp-Agent-Secret"
+
+
+class Refused(Exception):
+    """A report that cannot be taken in."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(text)
+        self.status, self.code, self.text = status, code, text
+
+
+@dataclass(slots=True)
+class FieldOffice:
+    """truong-ha."""
+
+    secret: str
+    file: Path | None = None
+    clock: Callable[[], float] = time.time
+    records: Records = field(init=False)
+    _runner: web.AppRunner | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.records = Records(self.file)
+
+    def take_in(self, path: str, content: Any, number: int) -> dict[str, Any]:
+        if not path.endswith("/requests"):
+            raise Refused(404, "not-found", f"Không có dịch vụ {path}; gọi POST /requests.")
+        if not isinstance(content, dict):
+            raise Refused(400, "not-an-object", "Phản ánh phải là một đối tượng JSON.")
+        missing = [name for name in ("service_code", "area", "description") if not content.get(name)]
+        if missing:
+            raise Refused(400, "missing", "Phản ánh thiếu " + ", ".join(missing) + ".")
+        if content["area"] != AREA:
+            raise Refused(422, "wrong-area", f"Xã Trường Hà (mã {AREA}) không tiếp nhận phản ánh của địa bàn khác.")
+        now = datetime.fromtimestamp(self.clock(), UTC).astimezone(_HERE)
+        due = (now + timedelta(days=2)).replace(hour=17, minute=0, second=0, microsecond=0)
+        return {
+            "service_request_id": f"TH-{now:%Y}-{number:04d}",
+            "status": "open",
+            "service_notice": "Đã tiếp nhận, cán bộ địa bàn sẽ kiểm tra thực tế trong hai ngày.",
+            "expected_datetime": due.isoformat(),
+            "agency_responsible": "UBND xã Trường Hà",
+        }
+
+    async def start(self, port: int) -> int:
+        application = web.Application(client_max_size=MAX_BODY)
+        application.router.add_get("/_seen", self._show_seen)
+        application.router.add_post("/{path:.*}", self._post)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self.records.close()
+
+    async def _post(self, request: web.Request) -> web.Response:
+        if not hmac.compare_digest(request.headers.get(SECRET, "").encode(), self.secret.encode()):
+            return web.json_response({"error": "secret", "message": "Chỉ tác tử được gọi."}, status=401)
+        body, message = await request.read(), request.headers.get("Idempotency-Key", "").strip('"')
+        transfer = request.headers.get("Lgsp-Transfer", "")
+        try:
+            content = self.records.once(
+                message,
+                body,
+                lambda number: json.dumps(
+                    self.take_in(request.path, json.loads(body), number), ensure_ascii=False
+                ).encode(),
+            )
+        except (Refused, Conflict, ValueError) as no:
+            self.records.saw(transfer, refused=True)
+            status, code, text = (
+                (no.status, no.code, no.text)
+                if isinstance(no, Refused)
+                else (409 if isinstance(no, Conflict) else 400, "bad", str(no))
+            )
+            return web.json_response({"error": code, "message": text}, status=status)
+        self.records.saw(transfer, refused=False)
+        return web.Response(body=content, content_type="application/json", charset="utf-8")
+
+    async def _show_seen(self, _: web.Request) -> web.Response:
+        return web.json_response({"system": "truong-ha"} | self.records.seen())
+
+
+async def _serve(office: FieldOffice, port: int, ready: Path | None) -> None:
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
+            loop.add_signal_handler(number, stopping.set)
+    bound = await office.start(port)
+    if ready is not None:
+        part = ready.with_name(ready.name + ".part")
+        part.write_text(
+            json.dumps({"system": "truong-ha", "url": f"http://127.0.0.1:{bound}", "port": bound, "pid": os.getpid()}),
+            "utf-8",
+        )
+        part.replace(ready)
+    await stopping.wait()
+    await office.stop()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway.sandbox.standins.field_office", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--secret", required=True, type=Path, metavar="F", help="file with the local secret that the agent shows"
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1; 0 takes a free one (see --ready-file)"
+    )
+    parser.add_argument(
+        "--ready-file", type=Path, metavar="F", help="written once it listens: JSON with url, port and pid"
+    )
+    parser.add_argument("--records", type=Path, metavar="F", help="keep what was taken in in this file")
+    given = parser.parse_args(arguments)
+    try:
+        office = FieldOffice(given.secret.read_text("utf-8").strip(), given.records)
+        asyncio.run(_serve(office, given.port, given.ready_file))
+    except OSError as wrong:
+        print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Grants: who may do what, approved by whom, in which windows."""

@@ -1,0 +1,165 @@
+"""Approvals: an officer's signature over the content of a grant, so that two names typed into a file approve nothing.
+
+An approval is a detached JWS (RFC 7515 appendix F) over canonical JSON (RFC 8785), by ES256 or EdDSA, with the officer's id as `kid`. It is
+bound to every byte of the content: a grant that is changed has no approvals. A new officer is approved in the same way, by two who are in office.
+Who counts: an officer in office, and one who retired, for what was signed until then; of one whose key is revoked nothing counts any more. Whoever is
+named as the proposer does not count. Invariant: two approvals are of two officers with two keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from contracts.base import jcs
+from contracts.base.errors import Theirs, Words
+from security.keys import ECDSA_P256, ED25519, SigningKey, VerifyKey, natural_algorithm
+
+TYPE: Final = "lgsp-approval"
+_ALGORITHMS: Final = {ECDSA_P256: "ES256", ED25519: "EdDSA"}
+OfficerKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+OfficerState = Literal["proposed", "active", "retired", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """Somebody who may approve: an office, never a person. `since` is when the state began."""
+
+    id: str
+    agency: str
+    name: Words
+    public_pem: str
+    state: OfficerState
+    since: float
+    public: OfficerKey = field(repr=False, compare=False)
+
+    @property
+    def thumbprint(self) -> str:
+        return thumbprint(self.public)
+
+    def content(self) -> bytes:
+        """What officers approve where a new one is to join them."""
+        name = {"vi": self.name.vi, "en": self.name.en}
+        return jcs.encode({"officer": self.id, "agency": self.agency, "name": name, "key": self.thumbprint})
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """`given` is when the gateway took it in: what an officer signed after leaving office cannot be given an earlier date."""
+
+    officer: str
+    signature: str
+    given: float
+
+
+def load_public(pem: str) -> OfficerKey:
+    """The key of an officer, from a public key or a certificate in PEM; `Theirs` for anything but P-256 and Ed25519."""
+    raw = pem.encode("ascii", "replace")
+    try:
+        if b"BEGIN CERTIFICATE" in raw:
+            public: object = x509.load_pem_x509_certificate(raw).public_key()
+        else:
+            public = serialization.load_pem_public_key(raw)
+    except ValueError:
+        raise Theirs("key.unacceptable", rule="PEM: PUBLIC KEY / CERTIFICATE") from None
+    if natural_algorithm(public) not in _ALGORITHMS:
+        raise Theirs("key.unacceptable", rule="EC P-256, Ed25519")
+    assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)
+    return public
+
+
+def public_pem(public: OfficerKey) -> str:
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode(
+        "ascii"
+    )
+
+
+def thumbprint(public: OfficerKey) -> str:
+    """base64url SHA-256 of the SubjectPublicKeyInfo: the same for a key and for its certificate."""
+    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return _b64(hashlib.sha256(der).digest())
+
+
+def approve(content: bytes, officer: str, private_pem: bytes, password: bytes | None = None) -> str:
+    """The detached JWS over a canonical content. The key stays where it is: the gateway sees the signature only."""
+    try:
+        private = serialization.load_pem_private_key(private_pem, password)
+    except (ValueError, TypeError):
+        raise Theirs("key.unacceptable", rule="PEM: PRIVATE KEY") from None
+    if not isinstance(private, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+        raise Theirs("key.unacceptable", rule="EC P-256, Ed25519")
+    algorithm = natural_algorithm(private.public_key())
+    head = _b64(jcs.encode({"alg": _ALGORITHMS[algorithm], "kid": officer, "typ": TYPE}))
+    return f"{head}..{_b64(SigningKey(officer, algorithm, b'', private).sign(_input(head, content)))}"
+
+
+@lru_cache(maxsize=16_384)  # a registry that changes in one row need not verify all others anew
+def holds(content: bytes, signature: str, officer: Officer) -> bool:
+    """Whether this officer's key made it over this content."""
+    try:
+        head, payload, mark = signature.split(".")
+        said = json.loads(_bytes(head))
+        algorithm = natural_algorithm(officer.public)
+        if payload or said != {"alg": _ALGORITHMS[algorithm], "kid": officer.id, "typ": TYPE}:
+            return False
+        key = VerifyKey(officer.id, "", algorithm, b"", officer.thumbprint, -math.inf, math.inf, officer.public)
+        key.verify(_input(head, content), _bytes(mark))
+    except (Theirs, ValueError, TypeError, RecursionError):
+        return False
+    return True
+
+
+def check(subject: str, content: bytes, proposer: str | None, officer: Officer, signature: str) -> None:
+    """`Theirs` for an officer who is not in office or proposed it, and for a signature that is not that officer's over this content."""
+    if officer.state != "active":
+        raise Theirs("approval.not-in-office", officer=officer.id, state=officer.state)
+    if officer.id == proposer:
+        raise Theirs("approval.own-proposal", officer=officer.id, subject=subject)
+    if not holds(content, signature, officer):
+        raise Theirs("approval.invalid", subject=subject, officer=officer.id)
+
+
+def counted(
+    content: bytes, proposer: str | None, approvals: Iterable[Approval], officers: Mapping[str, Officer]
+) -> tuple[str, ...]:
+    """The officers whose approvals of this very content hold."""
+    found: dict[str, str] = {}
+    for approval in approvals:
+        officer = officers.get(approval.officer)
+        if officer is None or officer.id == proposer or officer.state in ("proposed", "revoked"):
+            continue
+        if officer.state == "retired" and approval.given >= officer.since:
+            continue
+        if holds(content, approval.signature, officer):
+            found.setdefault(officer.thumbprint, officer.id)
+    return tuple(sorted(found.values()))
+
+
+def _input(head: str, content: bytes) -> bytes:
+    return f"{head}.{_b64(content)}".encode("ascii")
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def _bytes(text: str) -> bytes:
+    """Strict: other spellings of the same bytes are refused, so that one signature is one text."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except binascii.Error:
+        raise ValueError("base64url") from None
+    if _b64(data) != text:
+        raise ValueError("base64url")
+    return data

@@ -1,0 +1,173 @@
+"""Spans of civil time in Vietnam: the hours in which a grant holds, and the windows over which its calls are counted.
+
+Vietnam keeps UTC+07:00 the whole year (`Asia/Ho_Chi_Minh`), so civil time is arithmetic and needs no table of zones; holidays and days worked in
+their place are no part of it. Invariant: pure, the time is handed in; a moment lies in exactly one window of a quota.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from typing import Final
+
+from contracts.base.errors import Words
+
+VIETNAM: Final = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+PERIODS: Final = {
+    "minute": Words("phút", "minute"),
+    "hour": Words("giờ", "hour"),
+    "day": Words("ngày", "day"),
+    "month": Words("tháng", "month"),
+}
+MOST_CALLS: Final = 1_000_000_000
+_DAY: Final = 86_400
+_WEEK: Final = 7 * _DAY
+_MONDAY: Final = 7 * 3600 + 3 * _DAY  # 1970-01-01 was a Thursday; at +07:00
+_LENGTHS: Final = {"minute": 60, "hour": 3600, "day": _DAY}
+_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
+
+
+def civil(at: float | str, *, seconds: bool = False) -> str:
+    """A moment as people here read it, in all words of commands, pages and refusals: `2026-11-25T07:00+07:00`. What is made for programs is in UTC
+    (`contracts.base.times.rfc3339`); its text may be handed in, and one that is no moment stays as it is."""
+    if isinstance(at, str):
+        try:
+            at = datetime.fromisoformat(at).timestamp()
+        except ValueError:
+            return str(at)
+    return datetime.fromtimestamp(at, VIETNAM).isoformat(timespec="seconds" if seconds else "minutes")
+
+
+class Moment(str):
+    """A moment of RFC 3339 among facts that programs get as it stands, and that words show as people here read it."""
+
+    __slots__ = ()
+
+    def __format__(self, how: str) -> str:
+        return format(civil(str(self)), how)
+
+
+def moment(text: str, *, whole_day: bool = False) -> float:
+    """A day or a moment that a person wrote; without an offset it is the time in Vietnam. `whole_day`: of a day, its end. ValueError for other texts."""
+    at = datetime.fromisoformat(text)
+    if whole_day and _is_day(text):
+        at += timedelta(days=1)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=VIETNAM)).timestamp()
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Days of the week, and from when until when. `until` at or before `start` means the morning after."""
+
+    days: tuple[str, ...]
+    start: str
+    until: str
+    _open: tuple[tuple[int, int], ...] = field(
+        init=False, repr=False, compare=False
+    )  # seconds of a week from Monday, may run past its end
+
+    def __post_init__(self) -> None:
+        if not self.days or set(self.days) - set(DAYS) or len(set(self.days)) != len(self.days):
+            raise ValueError(f"days are {', '.join(DAYS)}, each once")
+        for text in (self.start, self.until):
+            if not _CLOCK.fullmatch(text):
+                raise ValueError(f"a time of day is HH:MM, not {text!r}")
+        object.__setattr__(self, "days", tuple(day for day in DAYS if day in self.days))
+        start, until = _seconds(self.start) % _DAY, _seconds(self.until)
+        length = (until - start) % _DAY or _DAY
+        object.__setattr__(
+            self, "_open", tuple((at, at + length) for day in self.days for at in (DAYS.index(day) * _DAY + start,))
+        )
+
+    def holds(self, now: float) -> bool:
+        at = (now + _MONDAY) % _WEEK
+        return any(start <= at < end or start <= at + _WEEK < end for start, end in self._open)
+
+    def next_open(self, now: float) -> float:
+        """When a window begins next, after `now`."""
+        at = (now + _MONDAY) % _WEEK
+        return now + min((start - at) % _WEEK or _WEEK for start, _ in self._open)
+
+    def next_change(self, now: float) -> float:
+        """Until when what `holds` says is sure to stay so."""
+        at = (now + _MONDAY) % _WEEK
+        return now + min((edge - at) % _WEEK or _WEEK for window in self._open for edge in window)
+
+    def __str__(self) -> str:
+        return f"{' '.join(self.days)} {self.start}–{self.until}"
+
+    def to_json(self) -> dict[str, object]:
+        return {"days": list(self.days), "from": self.start, "until": self.until}
+
+    @classmethod
+    def from_json(cls, value: object) -> Hours:
+        if not isinstance(value, Mapping) or set(value) != {"days", "from", "until"}:
+            raise ValueError("hours are {days, from, until}")
+        days = value["days"]
+        if not isinstance(days, (list, tuple)) or not all(
+            isinstance(each, str) for each in (*days, value["from"], value["until"])
+        ):
+            raise ValueError('hours are texts: {days: [mon, tue], from: "07:00", until: "17:30"}')
+        return cls(tuple(days), value["from"], value["until"])
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One span over which calls are counted, in Unix seconds; `ends` belongs to the next."""
+
+    begins: int
+    ends: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """So many calls in each minute, hour, day or month of the calendar here. Each agency that holds the grant has a count of its own."""
+
+    calls: int
+    per: str
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.calls <= MOST_CALLS:
+            raise ValueError(f"calls are 1 to {MOST_CALLS}")
+        if self.per not in PERIODS:
+            raise ValueError(f"per is one of {', '.join(PERIODS)}")
+
+    def window(self, now: float) -> Window:
+        if self.per in _LENGTHS:
+            length = _LENGTHS[self.per]
+            begins = (int(now) + 7 * 3600) // length * length - 7 * 3600
+            return Window(begins, begins + length)
+        first = datetime.fromtimestamp(now, VIETNAM).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        after = (first + timedelta(days=32)).replace(day=1)
+        return Window(int(first.timestamp()), int(after.timestamp()))
+
+    def __str__(self) -> str:
+        return f"{self.calls}/{self.per}"
+
+    def to_json(self) -> dict[str, object]:
+        return {"calls": self.calls, "per": self.per}
+
+    @classmethod
+    def from_json(cls, value: object) -> Quota:
+        if not isinstance(value, Mapping) or set(value) != {"calls", "per"}:
+            raise ValueError("a quota is {calls, per}")
+        calls, per = value["calls"], value["per"]
+        if isinstance(calls, bool) or not isinstance(calls, int) or not isinstance(per, str):
+            raise ValueError("a quota is a whole number of calls per minute, hour, day or month")
+        return cls(calls, per)
+
+
+def _seconds(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return int(hours) * 3600 + int(minutes) * 60

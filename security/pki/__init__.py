@@ -1,0 +1,1 @@
+"""Certificates: authority, chains, revocation, time-stamps, TLS contexts."""

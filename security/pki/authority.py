@@ -1,0 +1,296 @@
+"""The embedded certification authority: an offline root, one issuer for TLS, one for signing and encryption (X.509 v3, RFC 5280).
+
+For the sandbox and for provinces that bring no authority of their own. Certificates name a system by the URI
+`urn:lgsp:system:<id>` in subjectAltName. They pass OpenSSL's strict checks (Python 3.13 turns these on).
+Invariant: TLS certificates live at most 90 days, signing and encryption certificates at most a year, and none outlives its issuer. An encryption
+certificate never signs: its key usage is keyEncipherment (RSA) or keyAgreement (EC) and nothing else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from contracts.base.errors import Theirs
+from security.keys import UNREADABLE, PrivateKey, PublicKey, natural_algorithm
+
+URI: Final = "urn:lgsp:system:"
+GATEWAY: Final = "gateway"  # the gateway's own name in its certificates: no system may bear it
+TLS_DAYS: Final = 90
+SIGNING_DAYS: Final = 365
+ISSUED_RSA_BITS: Final = 3072  # of keys that we vouch for; those of outside authorities have 2048 at least
+# Certificates begin a little in the past, so that a caller whose clock is behind can use a new one at once.
+_BACKDATE: Final = timedelta(minutes=5)
+_DOCUMENT_SIGNING: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
+
+KeyType = Literal["P-256", "Ed25519", "RSA-3072", "RSA-2048"]
+
+
+def new_private(kind: KeyType = "P-256") -> PrivateKey:
+    if kind == "P-256":
+        return ec.generate_private_key(ec.SECP256R1())
+    if kind == "Ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    return rsa.generate_private_key(public_exponent=65537, key_size=int(kind[4:]))
+
+
+def private_pem(private: PrivateKey, password: bytes | None = None) -> bytes:
+    """PKCS#8; unencrypted without a password."""
+    encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
+def certificate_pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A certificate that may issue others, with its private key and the certificates above it (issuer first)."""
+
+    certificate: x509.Certificate
+    private: PrivateKey = field(repr=False, compare=False)
+    above: tuple[x509.Certificate, ...] = ()
+
+    @property
+    def pem(self) -> bytes:
+        return certificate_pem(self.certificate)
+
+    @property
+    def chain_pem(self) -> bytes:
+        """This certificate and those above, but the root: what a TLS peer sends after its own."""
+        chain = (self.certificate, *self.above)
+        return b"".join(certificate_pem(c) for c in chain if c.subject != c.issuer)
+
+    def private_pem(self, password: bytes | None = None) -> bytes:
+        return private_pem(self.private, password)
+
+    @classmethod
+    def from_pem(
+        cls, certificate: bytes, private: bytes, above: Sequence[bytes] = (), password: bytes | None = None
+    ) -> Authority:
+        key = serialization.load_pem_private_key(private, password)
+        if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
+            raise Theirs("key.unacceptable", rule=type(key).__name__)
+        own = x509.load_pem_x509_certificate(certificate)
+        if own.public_key() != key.public_key():
+            raise Theirs("key.unacceptable", rule="certificate ≠ private key")
+        return cls(own, key, tuple(x509.load_pem_x509_certificate(c) for c in above))
+
+
+def make_root(name: str, now: float, *, days: int = 7300, organisation: str = "LGSP") -> Authority:
+    private = new_private()
+    subject = _subject(name, organisation)
+    builder = _builder(subject, subject, private.public_key(), now, days, None)
+    builder = _as_issuer(builder, path_length=1)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
+    return Authority(_sign(builder, private), private)
+
+
+def make_issuer(root: Authority, name: str, now: float, *, days: int = 1825, organisation: str = "LGSP") -> Authority:
+    """An issuer below the root; one each for TLS and for signing, so that neither can stand in for the other."""
+    private = new_private()
+    builder = _below(root, _subject(name, organisation), private.public_key(), now, days)
+    return Authority(_sign(_as_issuer(builder, path_length=0), root.private), private, (root.certificate, *root.above))
+
+
+def issue_server(
+    issuer: Authority, public: PublicKey, hosts: Sequence[str], now: float, *, days: int = TLS_DAYS
+) -> bytes:
+    """The gateway's TLS certificate: it serves under `hosts`, and is the client of providers."""
+    return issue_tls(issuer, GATEWAY, public, now, days=days, hosts=hosts)
+
+
+def issue_tls(
+    issuer: Authority,
+    system: str,
+    public: PublicKey,
+    now: float,
+    *,
+    days: int = TLS_DAYS,
+    hosts: Sequence[str] = (),
+    agency: str = "",
+) -> bytes:
+    """A system's TLS certificate (PEM): always for a client, and with `hosts` (names or addresses) for a server too."""
+    _within(days, TLS_DAYS)
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(URI + system), *map(_host, hosts)]
+    uses = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
+    return _leaf(issuer, system, agency, public, now, days, names, uses, _usage(signs=True))
+
+
+def issue_signing(
+    issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = ""
+) -> bytes:
+    """A system's signing certificate (PEM); its extended key usage keeps it from being used for TLS."""
+    _within(days, SIGNING_DAYS)
+    names = [x509.UniformResourceIdentifier(URI + system)]
+    return _leaf(
+        issuer, system, agency, public, now, days, names, [_DOCUMENT_SIGNING], _usage(signs=True, commits=True)
+    )
+
+
+def issue_encryption(
+    issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = ""
+) -> bytes:
+    """A system's encryption certificate (PEM): RSA for either protocol, P-256 for JOSE only."""
+    _within(days, SIGNING_DAYS)
+    is_rsa = isinstance(public, rsa.RSAPublicKey)
+    if not is_rsa and not isinstance(public, ec.EllipticCurvePublicKey):
+        raise Theirs("key.unacceptable", rule=f"{type(public).__name__}: RSA, EC P-256")
+    names = [x509.UniformResourceIdentifier(URI + system)]
+    return _leaf(issuer, system, agency, public, now, days, names, [], _usage(enciphers=is_rsa, agrees=not is_rsa))
+
+
+def make_request(system: str, private: PrivateKey, *, hosts: Sequence[str] = ()) -> bytes:
+    """A certificate request (PKCS#10, PEM) that a system makes beside its own key."""
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(URI + system), *map(_host, hosts)]
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(system, ""))
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(private, _hash(private)).public_bytes(serialization.Encoding.PEM)
+
+
+class Requested(NamedTuple):
+    """What a certificate request asks for. `hosts` are names and addresses that a server's certificate is wanted for."""
+
+    system: str
+    public: PublicKey
+    hosts: tuple[str, ...] = ()
+
+
+def read_request(pem: bytes) -> Requested:
+    """A request (PKCS#10, RFC 2986, PEM) read; its own signature proves that its maker holds the key. Whatever else it wishes for is passed over."""
+    try:
+        request = x509.load_pem_x509_csr(pem)
+        public = request.public_key()
+        if not request.is_signature_valid:
+            raise Theirs("key.unacceptable", rule="PKCS#10 signature")
+        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (*UNREADABLE, InvalidSignature, x509.ExtensionNotFound):
+        raise Theirs("key.unacceptable", rule=f"PKCS#10, subjectAltName {URI}…") from None
+    natural_algorithm(public)
+    assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey)
+    if isinstance(public, rsa.RSAPublicKey) and public.key_size < ISSUED_RSA_BITS:
+        raise Theirs("key.unacceptable", rule=f"RSA {public.key_size} < {ISSUED_RSA_BITS}")
+    hosts = (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
+    return Requested(_system(names), public, hosts)
+
+
+def system_of(certificate: x509.Certificate) -> str | None:
+    """The system that a certificate names, or None when it names none; `Theirs` where it names several, or cannot be read."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+    except UNREADABLE:
+        raise Theirs("key.unacceptable", rule="X.509 extensions") from None
+    return _system(names) if _systems(names) else None
+
+
+def _system(names: x509.SubjectAlternativeName) -> str:
+    found = _systems(names)
+    if len(found) != 1:
+        raise Theirs("key.unacceptable", rule=f"subjectAltName {URI}… × 1")
+    return found[0]
+
+
+def _systems(names: x509.SubjectAlternativeName) -> list[str]:
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return [
+        each[len(URI) :] for each in uris if each.lower().startswith(URI) and len(each) > len(URI)
+    ]  # RFC 8141: its first parts in any case
+
+
+def _within(days: int, most: int) -> None:
+    if not 0 < days <= most:
+        raise ValueError(f"{days} days, allowed are 1 to {most}")
+
+
+def _subject(name: str, organisation: str) -> x509.Name:
+    parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation)] if organisation else []
+    return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public: PublicKey, now: float, days: int, until: datetime | None
+) -> x509.CertificateBuilder:
+    start = datetime.fromtimestamp(int(now), UTC)
+    end = start + timedelta(days=days) - _BACKDATE  # the whole life, backdating included, is within the limit
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public)
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(start - _BACKDATE)
+    return builder.not_valid_after(end if until is None else min(end, until))
+
+
+def _below(issuer: Authority, subject: x509.Name, public: PublicKey, now: float, days: int) -> x509.CertificateBuilder:
+    above = issuer.certificate
+    builder = _builder(subject, above.subject, public, now, days, above.not_valid_after_utc)
+    identifier = above.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+    return builder.add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
+    )
+
+
+def _usage(
+    *, signs: bool = False, commits: bool = False, issues: bool = False, enciphers: bool = False, agrees: bool = False
+) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=signs,
+        content_commitment=commits,
+        key_encipherment=enciphers,
+        data_encipherment=False,
+        key_agreement=agrees,
+        key_cert_sign=issues,
+        crl_sign=issues,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _as_issuer(builder: x509.CertificateBuilder, path_length: int) -> x509.CertificateBuilder:
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+    return builder.add_extension(_usage(issues=True), critical=True)
+
+
+def _leaf(
+    issuer: Authority,
+    system: str,
+    agency: str,
+    public: PublicKey,
+    now: float,
+    days: int,
+    names: Sequence[x509.GeneralName],
+    uses: Sequence[x509.ObjectIdentifier],
+    usage: x509.KeyUsage,
+) -> bytes:
+    natural_algorithm(public)
+    builder = _below(issuer, _subject(system, agency), public, now, days)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = builder.add_extension(usage, critical=True)
+    if uses:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return certificate_pem(_sign(builder, issuer.private))
+
+
+def _hash(private: PrivateKey) -> hashes.SHA256 | None:
+    return None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+
+
+def _sign(builder: x509.CertificateBuilder, private: PrivateKey) -> x509.Certificate:
+    return builder.sign(private, _hash(private))

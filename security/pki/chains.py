@@ -1,0 +1,82 @@
+"""From a certificate up to an authority that is trusted for its use (RFC 5280 §6, by cryptography's path validation).
+
+The path's own rules (signatures, validity, basic constraints, name constraints, path length, key usage of issuers) are cryptography's; what a leaf may be used for
+is asked here, since neither a signing certificate nor one of a national authority names a host. Invariant: nothing is trusted but what is handed in; revocation
+is asked elsewhere (`security.pki.revocation`), on every use and not once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
+
+from contracts.base.errors import Theirs
+from security.keys import UNREADABLE
+
+ANY_USE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
+
+
+class Trust(NamedTuple):
+    """An authority: root and issuers below it. `name` is None for the embedded one."""
+
+    name: str | None
+    uses: tuple[str, ...]
+    certificates: tuple[x509.Certificate, ...]
+
+
+def authority_of(certificate: x509.Certificate, trusts: Iterable[Trust], use: str, now: float) -> str | None:
+    """The name of the authority that vouches for a certificate; `Theirs("key.untrusted")` if none does."""
+    _check_use(certificate, use)
+    why = "—"
+    for trust in trusts:
+        if use in trust.uses and trust.certificates:
+            try:
+                path(certificate, trust.certificates, now)
+                return trust.name
+            except ValueError as trouble:
+                if certificate.issuer in {each.subject for each in trust.certificates}:
+                    why = str(trouble)
+    raise Theirs("key.untrusted", issuer=certificate.issuer.rfc4514_string(), use=use, rule=why[:200])
+
+
+def path(certificate: x509.Certificate, authority: Sequence[x509.Certificate], now: float) -> list[x509.Certificate]:
+    """The certificate and those above it, up to a root; ValueError where there is no valid path."""
+    roots = [each for each in authority if each.issuer == each.subject]
+    between = [each for each in authority if each.issuer != each.subject]
+    if not roots:
+        raise ValueError("no root")
+    builder = PolicyBuilder().store(Store(roots)).time(datetime.fromtimestamp(now, UTC).replace(tzinfo=None))
+    builder = builder.extension_policies(
+        ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ExtensionPolicy.permit_all()
+    )
+    try:
+        return list(builder.build_client_verifier().verify(certificate, between).chain)
+    except (VerificationError, x509.UnsupportedGeneralNameType) as trouble:
+        raise ValueError(str(trouble)) from None
+
+
+def _check_use(certificate: x509.Certificate, use: str) -> None:
+    """Where a certificate says what it is for, it says this."""
+    try:
+        found = certificate.extensions
+    except UNREADABLE:
+        raise Theirs("key.unacceptable", rule="X.509 extensions") from None
+    for extension in found:
+        value = extension.value
+        if isinstance(value, x509.BasicConstraints) and value.ca:
+            raise Theirs("key.unacceptable", rule="basicConstraints CA:TRUE")
+        if isinstance(value, x509.KeyUsage):
+            fits = value.digital_signature if use != "encrypt" else value.key_encipherment or value.key_agreement
+            if not fits:
+                raise Theirs("key.unacceptable", rule=f"keyUsage, {use}")
+        if (
+            isinstance(value, x509.ExtendedKeyUsage)
+            and use == "tls"
+            and not {ExtendedKeyUsageOID.CLIENT_AUTH, ANY_USE} & set(value)
+        ):
+            raise Theirs("key.unacceptable", rule="extendedKeyUsage clientAuth")

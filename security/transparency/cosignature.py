@@ -1,0 +1,208 @@
+"""Cosignatures of checkpoints by witnesses: C2SP tlog-cosignature v1 (Ed25519, type 0x04), and the request of C2SP tlog-witness by which one is asked for.
+
+A cosignature says: at that time, this was the largest tree of the log that I had seen, and it went on from all that I had seen before.
+Invariants: what is answered as cosigned was verified with a key that was handed in; lines of unknown keys, of other types too, are passed over, a bad line
+of a known key is not; one key counts once towards a quorum, whatever names it is written under.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from security.transparency.checkpoint import (
+    NoteError,
+    SignatureLine,
+    b64,
+    signature_line,
+    signature_lines,
+    split_note,
+    unb64,
+)
+from security.transparency.merkle import HASH
+
+_COSIGNATURE: Final = b"\x04"
+_NAME: Final = re.compile(r"[^\s+\x00-\x1f\x7f]+")
+_OLD: Final = re.compile(r"old (0|[1-9][0-9]{0,18})")
+_TIME: Final = 8
+_VALUE: Final = _TIME + 64
+_LATEST: Final = (1 << 63) - 1
+MAX_PROOF: Final = 63
+MAX_REQUEST: Final = 100_000  # bytes: 63 hashes, and a checkpoint with more signatures than anybody makes
+
+
+@dataclass(frozen=True, slots=True)
+class CosignerKey:
+    """The public key of a witness, by name."""
+
+    name: str
+    key_hash: bytes
+    public: Ed25519PublicKey = field(repr=False, compare=False)
+    raw: bytes = b""
+
+    @classmethod
+    def make(cls, name: str, public: Ed25519PublicKey) -> CosignerKey:
+        if _NAME.fullmatch(name) is None:
+            raise NoteError("the name of a key has no spaces and no plus signs")
+        raw = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return cls(name, hashlib.sha256(name.encode() + b"\n" + _COSIGNATURE + raw).digest()[:4], public, raw)
+
+    @classmethod
+    def from_text(cls, vkey: str) -> CosignerKey:
+        """From `name+hash+base64` of type 0x04."""
+        parts = vkey.strip().split("+", 2)
+        if len(parts) != 3:
+            raise NoteError("a key text is name+hash+base64")
+        name, hexed, encoded = parts
+        key = cls.make(name, Ed25519PublicKey.from_public_bytes(_typed(encoded)))
+        if hexed != key.key_hash.hex():
+            raise NoteError(f"the key text of {name} is damaged: its hash is another")
+        return key
+
+    def text(self) -> str:
+        return f"{self.name}+{self.key_hash.hex()}+{b64(_COSIGNATURE + self.raw)}"
+
+
+def private_text(name: str, private: Ed25519PrivateKey) -> str:
+    """A witness's own key, in the form that signed notes have for theirs."""
+    key = CosignerKey.make(name, private.public_key())
+    return f"PRIVATE+KEY+{name}+{key.key_hash.hex()}+{b64(_COSIGNATURE + private.private_bytes_raw())}"
+
+
+def private_from_text(text: str) -> tuple[str, Ed25519PrivateKey]:
+    parts = text.strip().split("+", 4)
+    if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
+        raise NoteError("a private key text is PRIVATE+KEY+name+hash+base64")
+    private = Ed25519PrivateKey.from_private_bytes(_typed(parts[4]))
+    if CosignerKey.make(parts[2], private.public_key()).key_hash.hex() != parts[3]:
+        raise NoteError("the private key text is damaged: its hash is another")
+    return parts[2], private
+
+
+# --- cosigning and verifying ----------------------------------------------------------------------------------------------
+
+
+def cosign(text: str, private: Ed25519PrivateKey, name: str, time: int) -> str:
+    """The line by which `name` cosigns the text of a checkpoint."""
+    if not 0 <= time <= _LATEST or not text.endswith("\n"):
+        raise NoteError("a cosignature has a time of 63 bits, and covers a text that ends with a newline")
+    key = CosignerKey.make(name, private.public_key())
+    return signature_line(name, key.key_hash, time.to_bytes(_TIME, "big") + private.sign(_message(text, time)))
+
+
+class Cosigned(NamedTuple):
+    """That a witness cosigned, and when it says that it did."""
+
+    key: CosignerKey
+    time: int
+
+
+def cosignatures(note: str, keys: Iterable[CosignerKey]) -> list[Cosigned]:
+    """The known witnesses that cosigned this note, each once; NoteError where a line by one of them is wrong."""
+    return _verified(*split_note(note), keys)
+
+
+def answered(text: str, lines: str, key: CosignerKey) -> tuple[str, int]:
+    """Of the lines that a witness answered with: its own line over `text`, and its time. NoteError if there is no sound one."""
+    given = signature_lines(lines)
+    found = _verified(text, given, [key])
+    if not found:
+        raise NoteError(f"no cosignature by {key.name}")
+    time = found[0].time
+    for line in given:
+        if _is_of(line, key) and line.value[:_TIME] == time.to_bytes(_TIME, "big"):
+            return signature_line(line.name, line.key_hash, line.value), time
+    raise NoteError(f"no cosignature by {key.name}")
+
+
+def quorum(note: str, keys: Iterable[CosignerKey], needed: int) -> list[Cosigned]:
+    """Who cosigned; NoteError where these are fewer than `needed`. One key under two names is one witness."""
+    found = cosignatures(note, keys)
+    if len({each.key.raw for each in found}) < needed:
+        raise NoteError(f"{len(found)} known witnesses cosigned, and {needed} must")
+    return found
+
+
+def with_lines(note: str, lines: Sequence[str]) -> str:
+    """The note with further signature lines below those that it has."""
+    for line in lines:
+        signature_lines(line)
+    split_note(note)
+    return note + "".join(lines)
+
+
+def _verified(text: str, lines: Sequence[SignatureLine], keys: Iterable[CosignerKey]) -> list[Cosigned]:
+    known = {(key.name, key.key_hash): key for key in keys}
+    found: dict[tuple[str, bytes], Cosigned] = {}
+    for line in lines:
+        key = known.get((line.name, line.key_hash))
+        if key is None:
+            continue
+        if len(line.value) != _VALUE:
+            raise NoteError(f"a cosignature by {key.name} has {_VALUE} bytes")
+        time = int.from_bytes(line.value[:_TIME], "big")
+        if time > _LATEST:
+            raise NoteError(f"the cosignature by {key.name} has a time beyond 63 bits")
+        try:
+            key.public.verify(line.value[_TIME:], _message(text, time))
+        except InvalidSignature:
+            raise NoteError(f"the cosignature by {key.name} is wrong") from None
+        standing = found.get((line.name, line.key_hash))
+        if standing is None or standing.time < time:
+            found[line.name, line.key_hash] = Cosigned(key, time)
+    return list(found.values())
+
+
+def _is_of(line: SignatureLine, key: CosignerKey) -> bool:
+    return (line.name, line.key_hash) == (key.name, key.key_hash)
+
+
+def _message(text: str, time: int) -> bytes:
+    return f"cosignature/v1\ntime {time}\n{text}".encode()
+
+
+# --- asking a witness -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AddCheckpoint:
+    """The body of `add-checkpoint`: the size that the witness is thought to hold, the way from there, and the checkpoint."""
+
+    old: int
+    proof: tuple[bytes, ...]
+    note: str
+
+    def text(self) -> str:
+        if self.old < 0 or len(self.proof) > MAX_PROOF or any(len(each) != HASH for each in self.proof):
+            raise NoteError(f"a request has an old size, and at most {MAX_PROOF} hashes of {HASH} bytes")
+        return "".join(f"{line}\n" for line in (f"old {self.old}", *(b64(each) for each in self.proof), "")) + self.note
+
+    @classmethod
+    def from_text(cls, text: str) -> AddCheckpoint:
+        """Of the note only the form is looked at."""
+        head, middle, note = text.partition("\n\n")
+        first, *hashes = head.split("\n")
+        found = _OLD.fullmatch(first)
+        if not middle or found is None or int(found[1]) > _LATEST:
+            raise NoteError("a request is a line `old <size>`, hashes, an empty line and a checkpoint")
+        if len(hashes) > MAX_PROOF:
+            raise NoteError(f"a request has at most {MAX_PROOF} hashes")
+        proof = tuple(unb64(each) for each in hashes)
+        if any(len(each) != HASH for each in proof):
+            raise NoteError(f"the hashes of a proof have {HASH} bytes")
+        split_note(note)
+        return cls(int(found[1]), proof, note)
+
+
+def _typed(encoded: str) -> bytes:
+    raw = unb64(encoded)
+    if len(raw) != 33 or raw[:1] != _COSIGNATURE:
+        raise NoteError("only Ed25519 keys of witnesses (type 0x04) are known here")
+    return raw[1:]

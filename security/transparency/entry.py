@@ -1,0 +1,250 @@
+"""Entries of the audit log: typed values, frozen as canonical JSON (RFC 8785) with their RFC 6962 leaf hash.
+
+No personal data: ids of messages go in as keyed hashes, contents as salted digests whose salts stay with the evidence, causes as
+codes. An absent value is left out. An entry does not know its index; the sequencer gives that.
+Invariant: equal values give equal bytes, on every platform and version, for the leaf is what the tree holds for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from json.encoder import encode_basestring
+from typing import Final, NamedTuple
+
+from contracts.base import jcs
+from contracts.base.times import rfc3339
+from security.transparency.merkle import leaf_hash
+
+VERSION: Final = 1
+SALT: Final = 16
+_text: Final = encode_basestring
+_encode: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+).encode
+Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+
+
+class Digest(NamedTuple):
+    """Salted SHA-256 of bytes, and how many they are."""
+
+    sha256: bytes
+    size: int
+
+
+def salted(salt: bytes, data: bytes) -> Digest:
+    """SHA-256(salt || data): without the salt nobody can try out guesses of the content."""
+    if len(salt) != SALT:
+        raise ValueError(f"a salt has {SALT} bytes")
+    return Digest(hashlib.sha256(salt + data).digest(), len(data))
+
+
+def keyed(key: bytes, text: str) -> str:
+    """HMAC-SHA256 of an id, in hex: equal ids can be found again by whoever holds the key, and by nobody else."""
+    return hmac.digest(key, text.encode(), hashlib.sha256).hex()
+
+
+class Caller(NamedTuple):
+    """Who called, as proven: the certificate of the connection, the key of the signature and the certificate that it is named by."""
+
+    agency: str
+    system: str
+    certificate: str | None = None
+    key: str | None = None
+    signer: str | None = None  # thumbprint, as `certificate`
+
+
+class Intent(NamedTuple):
+    """A transfer is taken in, and will be sent on. `also` are the ids of further grants that let it through, beside the deciding one."""
+
+    transfer: str
+    at: float
+    door: str
+    caller: Caller
+    contract: str
+    operation: str
+    bundle: str
+    message: str
+    grant: str
+    provider: str | None
+    came_in: Digest
+    also: tuple[str, ...] = ()
+
+
+class Outcome(NamedTuple):
+    """How a transfer ended: what went to the provider, what came back, what the caller was answered."""
+
+    transfer: str
+    at: float
+    status: int
+    provider: str | None = None
+    failure: str | None = None
+    sent: Digest | None = None
+    came_back: Digest | None = None
+    answered: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something was refused. `source` is the address of a caller who proved nothing; `count` sums up many such."""
+
+    transfer: str
+    at: float
+    door: str
+    failure: str
+    status: int
+    caller: Caller | None = None
+    source: str | None = None
+    contract: str | None = None
+    operation: str | None = None
+    message: str | None = None
+    came_in: Digest | None = None
+    nearest: str | None = None
+    count: int = 1
+
+
+class Repeat(NamedTuple):
+    """An accepted message came again, freshly signed, and got the stored answer of the transfer `of`."""
+
+    transfer: str
+    at: float
+    door: str
+    caller: Caller
+    of: str
+    status: int
+
+
+class InDoubt(NamedTuple):
+    """A process died between forwarding and outcome; nobody knows whether the other side acted."""
+
+    transfer: str
+    at: float
+    process: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Anything else that must be accounted for: registry changes, start and stop, readings of bodies, a new log.
+
+    `transfer` is an id of its own, unless the note is about a transfer; `what` becomes the phase.
+    """
+
+    transfer: str
+    at: float
+    what: str
+    actor: str
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+Entry = Intent | Outcome | Refusal | Repeat | InDoubt | Note
+
+
+class FrozenEntry(NamedTuple):
+    """What goes to the journal: (transfer, phase) is unique there."""
+
+    transfer: str
+    phase: str
+    entry: bytes
+    leaf: bytes
+
+
+def freeze(entry: Entry) -> FrozenEntry:
+    """The canonical bytes of an entry and their leaf hash."""
+    if isinstance(entry, Intent):
+        return _frozen(entry.transfer, "intent", _intent(entry))
+    if isinstance(entry, Outcome):
+        return _frozen(entry.transfer, "outcome", _outcome(entry))
+    value: dict[str, Json] = {"v": VERSION, "transfer": entry.transfer, "at": rfc3339(entry.at)}
+    match entry:
+        case Refusal():
+            phase = "refusal"
+            value |= _refusal(entry)
+        case Repeat():
+            phase = "repeat"
+            value |= {"door": entry.door, "caller": _caller(entry.caller), "of": entry.of, "status": entry.status}
+        case InDoubt():
+            phase = "in-doubt"
+            value |= {"process": entry.process, "reason": entry.reason}
+        case Note():
+            phase = entry.what
+            value |= {"actor": entry.actor, "facts": dict(entry.facts)}
+    value["kind"] = "note" if isinstance(entry, Note) else phase
+    if isinstance(entry, Note):
+        value["what"] = entry.what
+    present = {name: one for name, one in value.items() if one is not None}
+    # The fixed forms hold only strings and small integers under ASCII names, for which the C encoder gives RFC 8785's very bytes.
+    return _frozen(entry.transfer, phase, jcs.encode(present).decode() if isinstance(entry, Note) else _encode(present))
+
+
+def _frozen(transfer: str, phase: str, text: str) -> FrozenEntry:
+    raw = text.encode()
+    return FrozenEntry(transfer, phase, raw, leaf_hash(raw))
+
+
+# The two entries that each exchange has are written out, their names in RFC 8785's order.
+
+
+def _intent(entry: Intent) -> str:
+    also = f'"also":{_encode(entry.also)},' if entry.also else ""
+    provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
+    return (
+        f'{{{also}"at":"{rfc3339(entry.at)}","bundle":{_text(entry.bundle)},"caller":{_caller_text(entry.caller)},"contract":{_text(entry.contract)},'
+        f'"door":{_text(entry.door)},"grant":{_text(entry.grant)},{_digest_text("in", entry.came_in)}"kind":"intent",'
+        f'"message":{_text(entry.message)},"operation":{_text(entry.operation)},{provider}"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
+    )
+
+
+def _outcome(entry: Outcome) -> str:
+    failure = "" if entry.failure is None else f'"failure":{_text(entry.failure)},'
+    provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
+    return (
+        f'{{"at":"{rfc3339(entry.at)}",{_digest_text("back", entry.came_back)}{failure}"kind":"outcome",{_digest_text("out", entry.answered)}'
+        f'{provider}{_digest_text("sent", entry.sent)}"status":{entry.status},"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
+    )
+
+
+def _digest_text(name: str, digest: Digest | None) -> str:
+    return "" if digest is None else f'"{name}":{{"sha256":"{digest.sha256.hex()}","size":{digest.size}}},'
+
+
+@lru_cache(maxsize=1024)
+def _caller_text(caller: Caller) -> str:
+    return _encode(_caller(caller))
+
+
+def _refusal(entry: Refusal) -> dict[str, Json]:
+    return {
+        "door": entry.door,
+        "failure": entry.failure,
+        "status": entry.status,
+        "caller": _caller(entry.caller),
+        "source": entry.source,
+        "contract": entry.contract,
+        "operation": entry.operation,
+        "message": entry.message,
+        "in": _digest(entry.came_in),
+        "nearest": entry.nearest,
+        "count": entry.count if entry.count > 1 else None,
+    }
+
+
+def _digest(digest: Digest | None) -> Json:
+    return None if digest is None else {"sha256": digest.sha256.hex(), "size": digest.size}
+
+
+def _caller(caller: Caller | None) -> Json:
+    if caller is None:
+        return None
+    value = {
+        "agency": caller.agency,
+        "system": caller.system,
+        "certificate": caller.certificate,
+        "key": caller.key,
+        "signer": caller.signer,
+    }
+    return {name: one for name, one in value.items() if one is not None}

@@ -1,0 +1,239 @@
+"""Decrypting the Body of an envelope, strictly the profile of `docs/wire.md` (XML Encryption 1.1, WSS SOAP Message Security 1.1 §9).
+
+One `xenc:EncryptedKey` in the Security header, one `xenc:EncryptedData` as all that is in the Body, `rsa-oaep` with SHA-256 throughout, `aes256-gcm`.
+Everything is looked at by where it stands, and every length is checked before a private key is used. What comes out is the signed envelope as its
+sender made it before encrypting: it is read anew by the hardened parser, and verified as any other (`security.wssec.verify`), so nothing decrypted is
+believed for having been encrypted.
+Invariant: all that can go wrong with a ciphertext or a wrapped key ends in the one `body.decryption`, by the same steps: a wrong wrapped key is
+replaced by a random one. What is told apart was either in clear, or authenticated by whoever chose the content key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple, cast
+
+from cryptography import x509
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from lxml import etree
+
+from contracts.base.errors import Theirs
+from contracts.base.randomness import random_bytes
+from contracts.wire.soap import VERSIONS, Version, parse_envelope
+from security.encryption_keys import DecryptKey
+from security.wssec.encrypt import IV_BYTES, KEY_BYTES, OAEP
+from security.wssec.names import (
+    AES256_GCM,
+    BASE64_BINARY,
+    CONTENT,
+    DIGEST_SHA256,
+    DS,
+    MGF1_SHA256,
+    RSA_OAEP,
+    SUBJECT_KEY_ID,
+    THUMBPRINT_SHA1,
+    WSSE,
+    XENC,
+    XENC11,
+    short,
+)
+from security.wssec.signed_info import Element, base64_of, children_of, text_of
+
+TAG_BYTES: Final = 16
+_SECURITY, _STR = f"{{{WSSE}}}Security", f"{{{WSSE}}}SecurityTokenReference"
+_REFERENCE, _KEY_IDENTIFIER = f"{{{WSSE}}}Reference", f"{{{WSSE}}}KeyIdentifier"
+_KEY, _DATA, _METHOD = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData", f"{{{XENC}}}EncryptionMethod"
+_CIPHER, _VALUE = f"{{{XENC}}}CipherData", f"{{{XENC}}}CipherValue"
+_LIST, _DATA_REFERENCE = f"{{{XENC}}}ReferenceList", f"{{{XENC}}}DataReference"
+_KEY_INFO, _DIGEST, _MGF = f"{{{DS}}}KeyInfo", f"{{{DS}}}DigestMethod", f"{{{XENC11}}}MGF"
+_X509_DATA, _ISSUER_SERIAL, _SERIAL = (
+    f"{{{DS}}}{name}" for name in ("X509Data", "X509IssuerSerial", "X509SerialNumber")
+)
+_OAEP_STEPS: Final = {_DIGEST: DIGEST_SHA256, _MGF: MGF1_SHA256}
+# EncryptedKey, its EncryptionMethod, CipherData, CipherValue, ReferenceList, DataReference; EncryptedData, and three of these again.
+_ALL: Final = 10
+_COUNT: Final = etree.XPath("count(//x:*)", namespaces={"x": XENC})
+_MARK: Final = (
+    "decrypted"  # a processing instruction holds the place of what is decrypted: no document here has another
+)
+_MARKED: Final = etree.tostring(etree.ProcessingInstruction(_MARK))
+
+
+class Opened(NamedTuple):
+    """The envelope as it was signed: its bytes, which are evidence, and its root."""
+
+    raw: bytes
+    root: Element
+
+
+class BodyKeys:
+    """The private keys that bodies are encrypted for, by the names that a sender may give them. EC keys have no part in this profile."""
+
+    def __init__(self, keys: Sequence[DecryptKey]) -> None:
+        self._named: Final[dict[tuple[str, bytes | int], rsa.RSAPrivateKey]] = {}
+        for key in keys:
+            if not isinstance(key.private, rsa.RSAPrivateKey):
+                continue
+            certificate = x509.load_der_x509_certificate(key.certificate_der)
+            self._named[THUMBPRINT_SHA1, hashlib.sha1(key.certificate_der, usedforsecurity=False).digest()] = (
+                key.private
+            )
+            # Serial numbers of our own few certificates: with 160 random bits the issuer's name, which stacks spell in many ways, adds nothing.
+            self._named[_SERIAL, certificate.serial_number] = key.private
+            try:
+                named = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+            except x509.ExtensionNotFound:
+                continue
+            self._named[SUBJECT_KEY_ID, named] = key.private
+
+    def find(self, kind: str, name: bytes | int) -> rsa.RSAPrivateKey:
+        found = self._named.get((kind, name))
+        if found is None:
+            raise Theirs(
+                "body.decryption"
+            )  # the same as for a wrong key: whoever encrypted must take the right certificate
+        return found
+
+
+def is_encrypted(root: Element) -> bool:
+    """Whether the Body of a well-shaped envelope says that it is encrypted."""
+    return len(root) > 0 and any(child.tag == _DATA for child in root[-1])
+
+
+def decrypt_envelope(root: Element, keys: BodyKeys) -> Opened:
+    """The envelope with its Body decrypted; Theirs says what is wrong. `root` comes from the hardened parser and is used up."""
+    version, security, body = _places(root)
+    data = _one_in_body(body)
+    wrapped = _one_key(security)
+    if cast("float", _COUNT(root)) != _ALL:
+        raise malformed("soap:Envelope", "xenc:EncryptedKey × 1, xenc:EncryptedData × 1")
+    private, wrapped_key = _read_key(wrapped, data, keys)
+    sealed = _read_data(data, wrapped)
+    if len(wrapped_key) != private.key_size // 8:
+        raise malformed("xenc:EncryptedKey//xenc:CipherValue", f"{private.key_size // 8} bytes")
+    if len(sealed) < IV_BYTES + TAG_BYTES:
+        raise malformed("xenc:EncryptedData//xenc:CipherValue", f">= {IV_BYTES + TAG_BYTES} bytes")
+    content = _unseal(_unwrap(private, wrapped_key), sealed)
+
+    security.remove(wrapped)
+    mark = etree.ProcessingInstruction(_MARK)
+    mark.tail = data.tail
+    body.replace(data, mark)
+    before, _, after = etree.tostring(root).partition(_MARKED)
+    # Put into the text and not into the tree: so it is read where it stands, in the namespaces of its place, by all rules of the parser. That it
+    # does not end the Body early is seen by the shape: whoever closes it must open another, and an envelope has one.
+    raw = b"".join((before, content, after))
+    opened = parse_envelope(raw, version)
+    if _COUNT(opened):
+        raise malformed("soap:Body", "xenc:EncryptedData × 1")
+    return Opened(raw, opened)
+
+
+def malformed(where: str, rule: str) -> Theirs:
+    return Theirs("body.encryption-profile", where=where, rule=rule)
+
+
+def _places(root: Element) -> tuple[Version, Element, Element]:
+    version = VERSIONS.get(str(root.tag))
+    top = children_of(root)
+    if version is None or [part.tag for part in top] != [version.header, version.body]:
+        raise Theirs("signature.missing", where="soap:Header")
+    found = [each for each in children_of(top[0]) if each.tag == _SECURITY]
+    if not found:
+        raise Theirs("signature.missing", where="soap:Header/wsse:Security")
+    if len(found) > 1:
+        raise Theirs("signature.several", found=len(found), where="wsse:Security")
+    return version, found[0], top[1]
+
+
+def _one_in_body(body: Element) -> Element:
+    inside = children_of(body)
+    if [each.tag for each in inside] != [_DATA] or (body.text or "").strip() or (inside[0].tail or "").strip():
+        raise malformed("soap:Body", "xenc:EncryptedData × 1")
+    return inside[0]
+
+
+def _one_key(security: Element) -> Element:
+    found = [each for each in children_of(security) if each.tag == _KEY]
+    if len(found) != 1:
+        raise malformed("wsse:Security", "xenc:EncryptedKey × 1")
+    return found[0]
+
+
+def _parts(element: Element, *tags: str) -> list[Element]:
+    """Its children, if they are these and no others."""
+    children = children_of(element)
+    if [each.tag for each in children] != list(tags):
+        raise malformed(short(str(element.tag)), ", ".join(short(tag) for tag in tags))
+    return children
+
+
+def _algorithm(method: Element, where: str, expected: str) -> None:
+    if method.get("Algorithm") != expected:
+        raise malformed(where, f"{(method.get('Algorithm') or '—')[:120]} ≠ {expected}")
+
+
+def _read_key(wrapped: Element, data: Element, keys: BodyKeys) -> tuple[rsa.RSAPrivateKey, bytes]:
+    method, key_info, cipher, listed = _parts(wrapped, _METHOD, _KEY_INFO, _CIPHER, _LIST)
+    _algorithm(method, "xenc:EncryptedKey/xenc:EncryptionMethod", RSA_OAEP)
+    steps = children_of(method)
+    if {each.tag for each in steps} != set(_OAEP_STEPS) or len(steps) != len(_OAEP_STEPS):
+        raise malformed("xenc:EncryptedKey/xenc:EncryptionMethod", "ds:DigestMethod, xenc11:MGF")
+    for each in steps:
+        _algorithm(each, f"xenc:EncryptedKey//{short(str(each.tag))}", _OAEP_STEPS[str(each.tag)])
+    ident = data.get("Id")
+    if not ident or _parts(listed, _DATA_REFERENCE)[0].get("URI") != f"#{ident}":
+        raise malformed("xenc:DataReference", "→ soap:Body/xenc:EncryptedData")
+    value = _parts(cipher, _VALUE)[0]
+    return _receiver(key_info, keys), base64_of(value, "xenc:EncryptedKey//xenc:CipherValue", malformed)
+
+
+def _receiver(key_info: Element, keys: BodyKeys) -> rsa.RSAPrivateKey:
+    """For whom: by thumbprint, subject key identifier, or issuer and serial number."""
+    where = "xenc:EncryptedKey/ds:KeyInfo"
+    inside = children_of(_parts(key_info, _STR)[0])
+    if len(inside) == 1 and inside[0].tag == _KEY_IDENTIFIER:
+        kind = inside[0].get("ValueType", "")
+        if kind in (THUMBPRINT_SHA1, SUBJECT_KEY_ID) and inside[0].get("EncodingType", BASE64_BINARY) == BASE64_BINARY:
+            return keys.find(kind, base64_of(inside[0], where, malformed))
+    if len(inside) == 1 and inside[0].tag == _X509_DATA:
+        serial = children_of(_parts(inside[0], _ISSUER_SERIAL)[0])
+        if len(serial) == 2 and serial[1].tag == _SERIAL:
+            text = text_of(serial[1], where, malformed)
+            if text.isascii() and text.isdigit() and len(text) <= 60:
+                return keys.find(_SERIAL, int(text))
+    raise malformed(where, "wsse:KeyIdentifier …#ThumbprintSHA1 | …#X509SubjectKeyIdentifier, ds:X509IssuerSerial")
+
+
+def _read_data(data: Element, wrapped: Element) -> bytes:
+    method, *named, cipher = _parts(data, _METHOD, *([_KEY_INFO] if data.find(_KEY_INFO) is not None else []), _CIPHER)
+    if data.get("Type") != CONTENT:
+        raise malformed("xenc:EncryptedData", f'Type="{CONTENT}"')
+    _algorithm(method, "xenc:EncryptedData/xenc:EncryptionMethod", AES256_GCM)
+    if len(method):
+        raise malformed("xenc:EncryptedData/xenc:EncryptionMethod", AES256_GCM)
+    for each in named:
+        reference = _parts(_parts(each, _STR)[0], _REFERENCE)[0]
+        if not wrapped.get("Id") or reference.get("URI") != f"#{wrapped.get('Id')}":
+            raise malformed("xenc:EncryptedData/ds:KeyInfo", "→ wsse:Security/xenc:EncryptedKey")
+    return base64_of(_parts(cipher, _VALUE)[0], "xenc:EncryptedData//xenc:CipherValue", malformed)
+
+
+def _unwrap(private: rsa.RSAPrivateKey, wrapped: bytes) -> bytes:
+    """The content key; a random one in place of a wrong one, so that what follows fails as for any wrong ciphertext."""
+    spare = random_bytes(KEY_BYTES)
+    try:
+        key = private.decrypt(wrapped, OAEP)
+    except ValueError:
+        return spare
+    return key if len(key) == KEY_BYTES else spare
+
+
+def _unseal(key: bytes, sealed: bytes) -> bytes:
+    try:
+        return AESGCM(key).decrypt(sealed[:IV_BYTES], sealed[IV_BYTES:], None)
+    except InvalidTag:
+        raise Theirs("body.decryption") from None

@@ -1,0 +1,145 @@
+"""Verifying an envelope from its bytes, where each signed part stands in its exclusive canonical form already and nothing unusual is in it.
+
+That is how `security.wssec.sign` writes: other gateways, the agent and the clients do. Such an envelope is taken apart by position, each piece matched
+to its last byte, and the digests are taken over the bytes that came; no tree is built and nothing is canonicalised. Standards: as `security.wssec.verify`.
+Invariants
+- What is accepted here, `verify_envelope` accepts with the same values, once the reader of the content has found it canonical too (`contracts.codecs.xml_fast_path`
+  does). Nothing is ever refused here: None means that the general way is to look, and to say what is wrong.
+- Digests, signature, coverage, key and times are checked for each envelope anew.
+It stays only while `tests/attacks/test_attack_two_readers.py` finds no difference from the general way, nor from xmlsec.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from contracts.base.errors import Failure
+from contracts.wire.soap import Version
+from security.freshness import SKEW
+from security.keys import ECDSA_P256, RSA_PKCS1, VerifyKey, thumbprint
+from security.wssec.names import BASE64_BINARY, LGSP, WSA, WSSE, WSU, X509V3
+from security.wssec.sign import (
+    BODY_CLOSE,
+    INFO_CLOSE,
+    KEY_INFO,
+    MAX_LIFE,
+    SECURITY_OPEN,
+    SIGNATURE_OPEN,
+    frame,
+    info_open,
+    reference,
+)
+
+MAX_BYTES: Final = 65_536
+_ALGORITHMS: Final = frozenset({ECDSA_P256, RSA_PKCS1})
+_ENVELOPE_CLOSE: Final = BODY_CLOSE + b"</soap:Envelope>"
+_SIGNATURE_OPEN: Final = len(SIGNATURE_OPEN)
+_STAMP: Final = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z"
+# Visible ASCII that stands for itself: no reference, no tag, nothing that a reader would strip.
+_HEADER: Final = re.compile(
+    rb'<(?:wsa:(Action|MessageID|To|RelatesTo) xmlns:wsa="%b"|lgsp:(Caller) xmlns:lgsp="%b") xmlns:wsu="%b" wsu:Id="([a-z-]{1,32})">'
+    rb"([!-%%'-;=?-~]{1,512})</(?:wsa:\1|lgsp:\2)>"
+    % (re.escape(WSA.encode()), re.escape(LGSP.encode()), re.escape(WSU.encode()))
+)
+_STAMP_AND_TOKEN: Final = re.compile(
+    rb'(<wsu:Timestamp xmlns:wsu="%b" wsu:Id="timestamp"><wsu:Created>(%b)</wsu:Created><wsu:Expires>(%b)</wsu:Expires></wsu:Timestamp>)'
+    rb'(<wsse:BinarySecurityToken xmlns:wsse="%b" xmlns:wsu="%b" EncodingType="%b" ValueType="%b" wsu:Id="token">([A-Za-z0-9+/]{1,16384}={0,2})'
+    rb"</wsse:BinarySecurityToken>)"
+    % (
+        re.escape(WSU.encode()),
+        _STAMP,
+        _STAMP,
+        *(re.escape(each.encode()) for each in (WSSE, WSU, BASE64_BINARY, X509V3)),
+    )
+)
+_VALUE: Final = re.compile(rb"<ds:SignatureValue>([A-Za-z0-9+/]{1,2048}={0,2})</ds:SignatureValue>")
+
+
+class UsualEnvelope(NamedTuple):
+    """What was verified. `content` is what stands in the Body, as it came: whoever reads it has to find it canonical, or must not believe it."""
+
+    key: VerifyKey
+    content: bytes
+    action: str
+    message_id: str
+    relates_to: str | None
+
+
+def verify_usual(
+    raw: bytes, version: Version, find_key_by_thumbprint: Callable[[str], VerifyKey | None], now: float
+) -> UsualEnvelope | None:
+    """The verified envelope, or None: the general way is to look at it."""
+    opened, body_open = frame(version)
+    if len(raw) > MAX_BYTES or not raw.startswith(opened) or not raw.endswith(_ENVELOPE_CLOSE):
+        return None
+    security = raw.find(SECURITY_OPEN)
+    signature = raw.find(SIGNATURE_OPEN, security)
+    info_end = raw.find(INFO_CLOSE, signature) + len(INFO_CLOSE)
+    key_info = raw.find(KEY_INFO, info_end)
+    if security < 0 or signature < 0 or info_end < len(INFO_CLOSE) or key_info < 0:
+        return None
+    body_start = key_info + len(KEY_INFO)
+    content_start, content_end = body_start + len(body_open), len(raw) - len(_ENVELOPE_CLOSE)
+    times = _STAMP_AND_TOKEN.fullmatch(raw, security + len(SECURITY_OPEN), signature)
+    value = _VALUE.fullmatch(raw, info_end, key_info)
+    if times is None or value is None or content_start > content_end or not raw.startswith(body_open, body_start):
+        return None
+    parts = {"body": raw[body_start : content_end + len(BODY_CLOSE)], "timestamp": times[1], "token": times[4]}
+    headers = _headers(raw, len(opened), security, parts)
+    if headers is None:
+        return None
+    key = find_key_by_thumbprint(_thumbprint(times[5]))
+    if key is None or key.algorithm not in _ALGORITHMS:
+        return None
+    info = raw[signature + _SIGNATURE_OPEN : info_end]
+    try:
+        key.check_time(now)
+        if info != _signed_info(key.algorithm, parts) or not _timely(times[2], times[3], now):
+            return None
+        key.verify_xml(info, binascii.a2b_base64(value[1], strict_mode=True))
+    except (Failure, ValueError):
+        return None
+    action, message_id = headers.get("Action"), headers.get("MessageID")
+    if action is None or message_id is None:
+        return None
+    return UsualEnvelope(key, raw[content_start:content_end], action, message_id, headers.get("RelatesTo"))
+
+
+def _headers(raw: bytes, start: int, end: int, parts: dict[str, bytes]) -> dict[str, str] | None:
+    """The texts of the header blocks by their names; the blocks themselves go into `parts`, by their Ids."""
+    texts: dict[str, str] = {}
+    match = _HEADER.match
+    while start < end:
+        found = match(raw, start, end)
+        if found is None:
+            return None
+        addressing, ours, ident_bytes, text = found.groups()
+        name, ident = (addressing or ours).decode("ascii"), ident_bytes.decode("ascii")
+        if name in texts or ident in parts:
+            return None
+        texts[name], parts[ident] = text.decode("ascii"), found[0]
+        start = found.end()
+    return texts
+
+
+def _thumbprint(token: bytes) -> str:
+    try:
+        return thumbprint(binascii.a2b_base64(token, strict_mode=True))
+    except binascii.Error:
+        return ""
+
+
+def _signed_info(algorithm: str, parts: dict[str, bytes]) -> bytes:
+    """The SignedInfo that names each part once, and nothing else, with its digest."""
+    return b"".join(
+        [info_open(algorithm), *[reference(ident.encode("ascii"), part) for ident, part in parts.items()], INFO_CLOSE]
+    )
+
+
+def _timely(created: bytes, expires: bytes, now: float) -> bool:
+    begin, end = (datetime.fromisoformat(each.decode("ascii")).timestamp() for each in (created, expires))
+    return 0 < end - begin <= MAX_LIFE and begin <= now + SKEW and now <= end
