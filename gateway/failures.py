@@ -371,6 +371,20 @@ register(
                 "It must hold at least 32 random bytes, and the gateway's user must be able to read it. Only what systemd starts has a `credential:…`: in a shell name the file itself in LGSP_SECRET_FILE.",
             ),
         ),
+        Kind(
+            "authority.root-offline",
+            Branch.THEIRS,
+            409,
+            Words("Khóa gốc không có trên máy này", "The root key is not on this machine"),
+            Words(
+                "Không có {file}: cấp tổ chức phát hành mới cần khóa gốc.",
+                "There is no {file}: a new issuer is signed by the root.",
+            ),
+            Words(
+                "Đưa khóa gốc từ nơi cất giữ về đúng tệp này cho việc đó, rồi cất lại.",
+                "Bring the root key from where it is kept to this file for the ceremony, then take it away again.",
+            ),
+        ),
     ]
 )
 

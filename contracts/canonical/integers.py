@@ -6,9 +6,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from contracts.canonical.findings import Index, Problems
 from contracts.canonical.model import Scalar, Type
 from contracts.canonical.walk import Visit, compile_walk, place
-from contracts.mapping.plan import Index, Problems
 
 
 def compile_integers(struct: Type) -> Callable[[Any, Problems], None] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from contracts.canonical.model import REASONS, Again, Choice, Many, Struct, Type
+from contracts.canonical.model import REASONS, Array, Choice, RecursiveRef, Struct, Type
 from contracts.canonical.patterns import BASE64_PATTERN, DATE_PATTERN, DATE_TIME_PATTERN
 
 
@@ -19,7 +19,7 @@ def json_schema(made: Type) -> dict[str, Any]:
             "required": [f.name for f in made.fields if f.required],
             "additionalProperties": False,
         }
-    if isinstance(made, Again):
+    if isinstance(made, RecursiveRef):
         return {"$ref": f"#/$defs/{made.name}"}
     if isinstance(made, Choice):
         # Not oneOf: where the discriminator says which it is, the errors are those of that branch.
@@ -35,7 +35,7 @@ def json_schema(made: Type) -> dict[str, Any]:
                 for branch in made.branches
             ],
         }
-    if isinstance(made, Many):
+    if isinstance(made, Array):
         bounds = {"minItems": made.least or None, "maxItems": made.most}
         return {"type": "array", "items": json_schema(made.items), **{k: v for k, v in bounds.items() if v is not None}}
     facets = {
@@ -62,14 +62,14 @@ def whole_schema(struct: Struct) -> dict[str, Any]:
     defs: dict[str, Any] = {}
 
     def collect(made: Type) -> None:
-        if isinstance(made, Again):
+        if isinstance(made, RecursiveRef):
             if made.name not in defs:
                 defs[made.name] = json_schema(made.made)
                 collect(made.made)
         elif isinstance(made, Choice):
             for branch in made.branches:
                 collect(branch.type)
-        elif isinstance(made, Many):
+        elif isinstance(made, Array):
             collect(made.items)
         elif isinstance(made, Struct):
             for each in made.fields:

@@ -93,8 +93,8 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
-    items: Scalar | Struct | Choice | Again
+class Array:
+    items: Scalar | Struct | Choice | RecursiveRef
     least: int
     most: int | None
 
@@ -115,7 +115,7 @@ class Branch:
     """What a choice can be; the discriminator is one of `values` then."""
 
     values: tuple[str, ...]
-    type: Struct | Again
+    type: Struct | RecursiveRef
 
     @property
     def struct(self) -> Struct:
@@ -152,7 +152,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RecursiveRef:
     """A type that leads back to one that it is part of: by its name, so that types stay finite values."""
 
     name: str
@@ -165,14 +165,14 @@ class Again:
         return found
 
 
-Type: TypeAlias = Scalar | Many | Struct | Choice | Again
+Type: TypeAlias = Scalar | Array | Struct | Choice | RecursiveRef
 
 
 def group(made: Type) -> Struct | None:
     """The fields of an object, of a list's items, or of all branches of a choice; None for single values."""
-    if isinstance(made, Many):
+    if isinstance(made, Array):
         made = made.items
-    if isinstance(made, Again):
+    if isinstance(made, RecursiveRef):
         made = made.made
     return made.union if isinstance(made, Choice) else made if isinstance(made, Struct) else None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from contracts.canonical.model import Again, Choice, Field, Many, Scalar, Struct, Type, group
+from contracts.canonical.model import Array, Choice, Field, RecursiveRef, Scalar, Struct, Type, group
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ def places(struct: Struct) -> dict[str, Place]:
             place = Place(each, path, optional, each.name in needed, frozenset(led))
             found[path] = place
             inner: Type = each.type
-            if isinstance(inner, Many):
+            if isinstance(inner, Array):
                 found[path + "[]"] = place
                 path, inner = path + "[]", inner.items
             # What leads back to itself is opened once: how it goes on, a row says with `again`.
-            name = inner.name if isinstance(inner, Again) else ""
+            name = inner.name if isinstance(inner, RecursiveRef) else ""
             below = None if name and name in led else group(inner)
             if below is not None:
-                chosen = inner.made if isinstance(inner, Again) else inner
+                chosen = inner.made if isinstance(inner, RecursiveRef) else inner
                 needed = (
                     {e.name for b in chosen.branches for e in b.struct.fields if e.required}
                     if isinstance(chosen, Choice)
@@ -68,7 +68,7 @@ def keys_of(path: str) -> tuple[str, ...]:
 
 def scalar_at(place: Place, path: str) -> Scalar | None:
     made: Type = place.field.type
-    if isinstance(made, Many) and path.endswith("[]"):
+    if isinstance(made, Array) and path.endswith("[]"):
         made = made.items
     return made if isinstance(made, Scalar) else None
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from contracts.canonical.model import Again, Branch, Choice, CodeTable, Field, Many, Scalar, Struct, Type
+from contracts.canonical.model import Array, Branch, Choice, CodeTable, Field, RecursiveRef, Scalar, Struct, Type
 from contracts.canonical.patterns import pattern_fault
 from contracts.folder.source_locations import Findings, Located, Path
 from contracts.wire.jsontext import MAX_DEPTH
@@ -110,7 +110,7 @@ class Profile:
                     "only objects and choices lead back, not lists or names",
                 )
                 return None
-            return Again(name, self._made)
+            return RecursiveRef(name, self._made)
         if len(self._open) > MAX_DEPTH:
             self._bad(asked_at, f"{MAX_DEPTH} objects within each other", "profile", "what a message can hold")
             return None
@@ -168,7 +168,11 @@ class Profile:
         for number, part in enumerate(parts if isinstance(parts, list) else []):
             at = (*path, "oneOf", number)
             made = self._reference(part, at) if isinstance(part, dict) and set(part) == {"$ref"} else None
-            if not isinstance(made, (Struct, Again)) or isinstance(made, Again) and "oneOf" in self._defs[made.name]:
+            if (
+                not isinstance(made, (Struct, RecursiveRef))
+                or isinstance(made, RecursiveRef)
+                and "oneOf" in self._defs[made.name]
+            ):
                 self._bad(at, "not an object of $defs", "choice", '{"$ref": "#/$defs/…"} to an object')
                 return None
             branches.append(Branch(self._told(part["$ref"], told_by, at), made))
@@ -264,7 +268,7 @@ class Profile:
         made = self._type(node, path, f"{owner}_{key}")
         if made is None:
             return None
-        if isinstance(made, Many):
+        if isinstance(made, Array):
             if not required and made.least < 1:
                 self._bad(
                     path,
@@ -282,10 +286,10 @@ class Profile:
             key, made, required, bool(absentable), str(words.get("title", "")), str(words.get("description", ""))
         )
 
-    def _many(self, node: Mapping[str, Any], path: Path, name: str) -> Many | None:
+    def _many(self, node: Mapping[str, Any], path: Path, name: str) -> Array | None:
         items = self._type(node.get("items"), (*path, "items"), name)
         least, most = self._count(node, "minItems", path) or 0, self._count(node, "maxItems", path)
-        if isinstance(items, Many):
+        if isinstance(items, Array):
             self._bad(
                 (*path, "items"), "an array of arrays", "profile", "objects between them: XML cannot show the inner one"
             )
@@ -296,7 +300,7 @@ class Profile:
             )
         if most is not None and most < max(least, 1):
             self._bad((*path, "maxItems"), f"{most}", "profile", "at least minItems and 1")
-        return None if items is None else Many(items, least, most)
+        return None if items is None else Array(items, least, most)
 
     def _count(self, node: Mapping[str, Any], word: str, path: Path) -> int | None:
         value = node.get(word)
@@ -400,9 +404,9 @@ class Profile:
 def _same(one: Type, other: Type) -> bool:
     if isinstance(one, Scalar) or isinstance(other, Scalar):
         return one == other
-    if isinstance(one, Many) and isinstance(other, Many):
+    if isinstance(one, Array) and isinstance(other, Array):
         return (one.least, one.most) == (other.least, other.most) and _same(one.items, other.items)
-    return not isinstance(one, Many) and not isinstance(other, Many) and one.name == other.name
+    return not isinstance(one, Array) and not isinstance(other, Array) and one.name == other.name
 
 
 def places(types: Mapping[str, Type]) -> dict[str, int]:
@@ -411,7 +415,7 @@ def places(types: Mapping[str, Type]) -> dict[str, int]:
 
     def size(made: Type) -> int:
         if id(made) not in sizes:
-            if isinstance(made, Many):
+            if isinstance(made, Array):
                 inner = size(made.items)
             elif isinstance(made, Choice):
                 inner = sum(size(branch.type) for branch in made.branches)
@@ -430,11 +434,11 @@ def endless(types: Mapping[str, Type]) -> list[str]:
     def can_end(made: Type) -> bool:
         if isinstance(made, Scalar):
             return True
-        if isinstance(made, Many):
+        if isinstance(made, Array):
             return made.least == 0 or can_end(made.items)
         if isinstance(made, Choice):
             return any(can_end(branch.type) for branch in made.branches)
-        if isinstance(made, Again) or made.name in types:
+        if isinstance(made, RecursiveRef) or made.name in types:
             return made.name in ends
         return all(can_end(each.type) for each in made.fields if each.required)
 

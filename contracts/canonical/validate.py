@@ -13,10 +13,10 @@ from typing import Any, Final
 import jsonschema_rs
 
 from contracts.base.errors import Finding
+from contracts.canonical.findings import MAX_FINDINGS, filled, kind_of
 from contracts.canonical.jsonschema import whole_schema
-from contracts.canonical.model import REASONS, Again, Choice, Field, Many, Scalar, Struct, Type, group
+from contracts.canonical.model import REASONS, Array, Choice, Field, RecursiveRef, Scalar, Struct, Type, group
 from contracts.canonical.patterns import validator
-from contracts.mapping.plan import MAX_FINDINGS, filled, kind_of
 
 _RULES: Final[Mapping[str, str]] = {
     "required": "required",
@@ -125,10 +125,10 @@ class Validator:
         field: Field | None = None
         for step in path:
             if isinstance(step, int):
-                made = made.items if isinstance(made, Many) else None
+                made = made.items if isinstance(made, Array) else None
             elif step == "absent" and field is not None and field.absentable:
                 return None, field
-            elif not isinstance(made, (Scalar, Many)) and made is not None and (inner := group(made)) is not None:
+            elif not isinstance(made, (Scalar, Array)) and made is not None and (inner := group(made)) is not None:
                 field = inner.field(step)
                 made = field.type if field is not None else None
             else:
@@ -163,14 +163,14 @@ def templated(path: Sequence[str | int]) -> tuple[str, Any]:
 
 def describe(made: Type) -> str:
     """What would be right, in a few words."""
-    if isinstance(made, Again):
+    if isinstance(made, RecursiveRef):
         made = made.made
     if isinstance(made, Choice):
         kinds = ", ".join(value for branch in made.branches for value in branch.values)
         return f"an object ({made.title or made.name}) whose {made.told_by} is one of {kinds}"
     if isinstance(made, Struct):
         return f"an object ({made.title or made.name})"
-    if isinstance(made, Many):
+    if isinstance(made, Array):
         most = "" if made.most is None else f" to {made.most}"
         return f"a list of {made.least}{most or ' or more'} items"
     if made.values:

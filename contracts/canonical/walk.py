@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from contracts.canonical.model import Again, Many, Scalar, Type, group
-from contracts.mapping.plan import Index, filled
+from contracts.canonical.findings import Index, filled
+from contracts.canonical.model import Array, RecursiveRef, Scalar, Type, group
 
 # A value, what the caller hands along, and where it is: text before, template, index (`place` makes a path of them).
 Visit = Callable[[Any, Any, str, str, Index], None]
@@ -37,7 +37,7 @@ def _walk(
     if isinstance(made, Scalar):
         visit = of(made)
         return None if visit is None else lambda value, context, before, index: visit(value, context, before, at, index)
-    if isinstance(made, Again):
+    if isinstance(made, RecursiveRef):
         if made.name not in known:
             known[made.name] = []
             known[made.name].append(_walk(made.made, "", of, known))
@@ -48,7 +48,7 @@ def _walk(
                 cell[0](value, context, place(before, at, index), None)
 
         return again
-    if isinstance(made, Many):
+    if isinstance(made, Array):
         inner = _walk(made.items, at + "[]", of, known)
         if inner is None:
             return None

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from contracts.canonical.findings import Index, Problems, filled
 from contracts.codecs.xmlleaf import NIL, Read
 from contracts.codecs.xmlproblems import Element, XmlProblems
 from contracts.mapping.frames import getter, setter
-from contracts.mapping.plan import Index, Leaf, Problems, filled
+from contracts.mapping.plan import Leaf
 from contracts.wire.xmltext import escape_text
 
 _BESIDE: Final = "the reason alone, or what it is the reason for"

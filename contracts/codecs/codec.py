@@ -15,20 +15,21 @@ from lxml import etree
 
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Finding, Theirs
+from contracts.canonical.findings import MAX_FINDINGS, Enough, NotExpressible, Problems, filled, kind_of
 from contracts.canonical.integers import compile_integers
 from contracts.canonical.model import Contract, Operation, RestCall, Scalar, Struct
 from contracts.canonical.validate import Validator
-from contracts.canonical.validity import InForce, day_at, explained
 from contracts.codecs import jsonread, xmlread, xmlwrite
+from contracts.codecs.normal import compile_normal
+from contracts.codecs.query import guess, parse_query, query_text
 from contracts.codecs.xml_fast_path import Usual, compile_usual
 from contracts.codecs.xmlproblems import XmlProblems
 from contracts.mapping import value_formats
 from contracts.mapping.frames import getter, setter
-from contracts.mapping.plan import MAX_FINDINGS, Enough, NotExpressible, Plan, Problems, canonical_plan, filled, kind_of
-from contracts.proof.normal import compile_normal
+from contracts.mapping.plan import Plan, canonical_plan
+from contracts.mapping.validity import InForce, day_at, explained
 from contracts.wire.composed import composed
 from contracts.wire.jsontext import read_json
-from contracts.wire.query import guess, parse_query, query_text
 from contracts.wire.soap import parse_xml
 
 Value = dict[str, Any]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from contracts.canonical.findings import Index, Inside, Problems, filled, kind_of, started
 from contracts.codecs.absence import json_reader
 from contracts.codecs.jsonwrite import compile_writer as compile_writer
 from contracts.mapping.frames import (
@@ -16,7 +17,7 @@ from contracts.mapping.frames import (
     setter,
     settled,
 )
-from contracts.mapping.plan import Index, Inside, Leaf, Node, Plan, Problems, Special, filled, kind_of, started
+from contracts.mapping.plan import CustomBinding, Leaf, Node, Plan
 from contracts.mapping.rows.parts import plain
 from contracts.mapping.value_formats import Bad
 
@@ -126,7 +127,7 @@ def _many(node: Node) -> Read:
 
 def _entries(node: Node, name: Leaf) -> Callable[[str, Any, Any, Index, Problems], None]:
     """A member of a keyed list: its name is a field of the item, its value another."""
-    find, take, here = list_at(node.keys), plain(name).take, node.here
+    find, take, here = list_at(node.keys), plain(name).read, node.here
     item = _object(node) if node.text is None else _leaf(node.text)
 
     def read(key: str, found: Any, into: Any, index: Index, problems: Problems) -> None:
@@ -165,8 +166,8 @@ def _value(leaf: Leaf) -> Callable[[Any, Index, Problems], Any]:
     return read
 
 
-def _special_value(special: Special, here: str) -> Callable[[Any, Index, Problems], Any]:
-    take = special.take
+def _special_value(special: CustomBinding, here: str) -> Callable[[Any, Index, Problems], Any]:
+    take = special.read
 
     def read(found: Any, index: Index, problems: Problems) -> Any:
         box: list[Any] = []
@@ -178,7 +179,7 @@ def _special_value(special: Special, here: str) -> Callable[[Any, Index, Problem
 
 def _leaf(leaf: Leaf) -> Read:
     if leaf.special is not None:
-        take, at = leaf.special.take, leaf.here
+        take, at = leaf.special.read, leaf.here
         return lambda found, into, index, problems: take(found, into, index, problems, lambda: filled(at, index, 0))
     value = _value(leaf)
     if leaf.keys is None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
+from contracts.canonical.findings import NotExpressible, kind_of
 from contracts.codecs.absence import json_writer
 from contracts.mapping.frames import (
     carrying,
@@ -17,7 +18,7 @@ from contracts.mapping.frames import (
     raw_writer,
     shown,
 )
-from contracts.mapping.plan import Leaf, Node, NotExpressible, Plan, kind_of
+from contracts.mapping.plan import Leaf, Node, Plan
 
 Write = Callable[[Any], str]
 Memo = dict[int, list[Write]]  # what types that lead back to themselves are written by
@@ -165,7 +166,7 @@ def _one(node: Node, key: str, memo: Memo) -> Write:
 
 def _written_leaf(leaf: Leaf, key: str) -> Write:
     if leaf.special is not None:
-        give = leaf.special.give
+        give = leaf.special.write
 
         def write_special(value: Any) -> str:
             raw = give(value)
@@ -207,7 +208,7 @@ def _written_leaf(leaf: Leaf, key: str) -> Write:
 
 def _scalar(leaf: Leaf) -> Write:
     if leaf.special is not None:
-        give = leaf.special.give
+        give = leaf.special.write
         return lambda value: _literal(give(value))
     raw = raw_writer(leaf)
     if raw is None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.canonical.model import Again, Choice, Field, Many, Struct, group
+from contracts.canonical.model import Array, Choice, Field, RecursiveRef, Struct, group
 from contracts.mapping.plan import Plan
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
@@ -72,8 +72,8 @@ class _Place:
 
     def below(self, field: Field) -> _Place | None:
         """The place of a field's group: one of those around, where it leads back to it; None for single values."""
-        made = field.type.items if isinstance(field.type, Many) else field.type
-        made = made.made if isinstance(made, Again) else made
+        made = field.type.items if isinstance(field.type, Array) else field.type
+        made = made.made if isinstance(made, RecursiveRef) else made
         if not isinstance(made, (Struct, Choice)):
             return None
         back = next((each for each in self.around() if made in each.types()), None)

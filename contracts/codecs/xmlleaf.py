@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from lxml import etree
 
+from contracts.canonical.findings import Index, filled, kind_of
 from contracts.canonical.model import REASONS
 from contracts.codecs.xmlproblems import Element, XmlProblems
 from contracts.mapping.frames import setter
-from contracts.mapping.plan import Index, Leaf, Special, filled, kind_of
+from contracts.mapping.plan import CustomBinding, Leaf
 from contracts.mapping.value_formats import Bad
 
 Read = Callable[[Element, Any, Index, XmlProblems], None]
@@ -75,7 +76,7 @@ def value_reader(leaf: Leaf) -> Callable[[Element, Index, XmlProblems], Any]:
     return read
 
 
-def _special_value(special: Special, canonical: str) -> Callable[[Element, Index, XmlProblems], Any]:
+def _special_value(special: CustomBinding, canonical: str) -> Callable[[Element, Index, XmlProblems], Any]:
     read_into = _special_reader(special, canonical)
 
     def read(element: Element, index: Index, problems: XmlProblems) -> Any:
@@ -104,8 +105,8 @@ def careful_text(element: Element, canonical: str, index: Index, problems: XmlPr
     return text
 
 
-def _special_reader(special: Special, canonical: str) -> Read:
-    take = special.take
+def _special_reader(special: CustomBinding, canonical: str) -> Read:
+    take = special.read
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         raw = element.text or ""
@@ -168,7 +169,7 @@ def text_reader(leaf: Leaf) -> Read:
                 problems.add(problems.path(child), filled(canonical, index, 0), "an element", "unknown", "text only")
             raw += child.tail or ""
         if special is not None:
-            special.take(raw, into, index, problems, lambda: problems.path(element))
+            special.read(raw, into, index, problems, lambda: problems.path(element))
             return
         _store(raw, element, "", into, index, problems)
 
@@ -196,7 +197,7 @@ def text_reader(leaf: Leaf) -> Read:
 def attribute_reader(leaf: Leaf, name: str) -> Callable[[str, Element, Any, Index, XmlProblems], None]:
     special = leaf.special
     if special is not None:
-        take = special.take
+        take = special.read
         return lambda raw, element, into, index, problems: take(
             raw, into, index, problems, lambda: f"{problems.path(element)}/@{problems.name(name)}"
         )

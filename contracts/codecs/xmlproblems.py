@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from contracts.mapping.plan import Problems, moved
+from contracts.canonical.findings import Problems, moved
 
 Element = etree._Element
 _ATTRIBUTES: Final = etree.XPath("boolean(descendant-or-self::*/@*)")

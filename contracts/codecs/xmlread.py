@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lxml import etree
 
+from contracts.canonical.findings import Index, filled, kind_of, started
 from contracts.codecs.absence import xml_reader
 from contracts.codecs.xmlleaf import (
     NIL,
@@ -24,7 +25,7 @@ from contracts.codecs.xmlleaf import (
 )
 from contracts.codecs.xmlproblems import Element, XmlInside, XmlProblems
 from contracts.mapping.frames import finisher, list_at, settled
-from contracts.mapping.plan import Index, Leaf, Node, Plan, filled, kind_of, started
+from contracts.mapping.plan import Leaf, Node, Plan
 from contracts.mapping.rows.parts import plain
 from contracts.mapping.steps import ANY
 from contracts.mapping.value_formats import Bad
@@ -205,7 +206,7 @@ def _branches(node: Node, told_by: str, branches: list[tuple[tuple[str, ...], No
 
 def _entries(node: Node, name: Leaf, plan: Plan) -> Read:
     """An element of a keyed list: its name is a field of the item, its content another."""
-    find, content, take = list_at(node.keys), _content(node, plan), plain(name).take
+    find, content, take = list_at(node.keys), _content(node, plan), plain(name).read
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         items = find(into)

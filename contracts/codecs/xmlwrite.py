@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from contracts.codecs.absence import xml_writer
 from contracts.mapping.frames import NAME, carrying, constant_checks, getter, key_writer, raw_getter, raw_writer, shown
-from contracts.mapping.plan import Leaf, Node, Plan, Special
+from contracts.mapping.plan import CustomBinding, Leaf, Node, Plan
 from contracts.mapping.steps import ANY, XML
 from contracts.wire.xmltext import escape_attribute, escape_text
 
@@ -303,8 +303,8 @@ def _nil(leaf: Leaf, write: Write, head: str, tail: str) -> Write:
     return write_nil
 
 
-def _special(special: Special, start: str, tail: str, escape: Callable[[str], str]) -> Write:
-    give = special.give
+def _special(special: CustomBinding, start: str, tail: str, escape: Callable[[str], str]) -> Write:
+    give = special.write
 
     def write(value: Any) -> str:
         raw = give(value)

@@ -13,13 +13,13 @@ from contracts import failures as _failures  # noqa: F401  registers the codes r
 from contracts.base.errors import Finding, Theirs
 from contracts.canonical.model import CodeTable, Contract, Sample, Struct
 from contracts.canonical.validate import Validator
-from contracts.canonical.validity import compile_in_force, explained
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec as Codec
 from contracts.codecs.codec import Value
 from contracts.codecs.mask import Mask, check_fields, compile_mask, hidden_paths, seen_paths, unshown
 from contracts.compiled.loader import Source, load
 from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.mapping.validity import compile_in_force, explained
 
 
 class CompiledContract:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
 from contracts.base.errors import Words
+from contracts.canonical.code_tables import other_orders, read_codes
 from contracts.canonical.jsonschema import json_schema
 from contracts.canonical.model import (
     CodeTable,
@@ -25,13 +26,13 @@ from contracts.canonical.model import (
 from contracts.canonical.patterns import validator
 from contracts.canonical.places import places, scalar_at
 from contracts.canonical.profile import Profile
-from contracts.canonical.validity import codes_path
 from contracts.folder.bundle import Bundle
-from contracts.folder.source_locations import Findings, Located, Path, other_orders, read_codes, read_json, read_yaml
+from contracts.folder.source_locations import Findings, Located, Path, read_json, read_yaml
 from contracts.mapping.cells import HEAD_WORDS, CellPlan, CellTableReader, layout_of
 from contracts.mapping.grid import CellMedia, Layout
 from contracts.mapping.plan import Plan
 from contracts.mapping.table import TableReader
+from contracts.mapping.validity import codes_path
 
 RESERVED: Final = frozenset(
     {

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from contracts.base.errors import Finding
+from contracts.canonical.findings import Enough, Problems
 from contracts.canonical.integers import compile_integers
-from contracts.canonical.model import Again, Choice, Many, Struct, Type
+from contracts.canonical.model import Array, Choice, RecursiveRef, Struct, Type
 from contracts.canonical.validate import Validator
 from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract
-from contracts.mapping.plan import Enough, Problems
 
 Project = Callable[[Value], Value]
 
@@ -96,9 +96,9 @@ def projection(struct: Struct) -> Project:
         return project
 
     def of_type(each: Type) -> Callable[[Any], Any]:
-        if isinstance(each, Again):
+        if isinstance(each, RecursiveRef):
             return lambda value: value if "absent" in value else made[each.name](value)
-        if isinstance(each, Many):
+        if isinstance(each, Array):
             item = of_type(each.items)
             return (
                 _same

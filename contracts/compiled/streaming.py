@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Finding, Theirs
-from contracts.canonical.model import Many, Scalar, Struct, Type, group
+from contracts.canonical.model import Array, Scalar, Struct, Type, group
 from contracts.codecs.codec import Value
 from contracts.compiled.contract import CompiledContract
 from contracts.wire.attachments import Attachment, Place, Spool, lift_json, lift_xml, stand_ins_in
@@ -82,9 +82,9 @@ def _scalar_at(struct: Struct, place: Place) -> Scalar | None:
     at: Type | None = struct
     for step in place:
         if isinstance(step, int):
-            at = at.items if isinstance(at, Many) else None
+            at = at.items if isinstance(at, Array) else None
         else:
-            fields = None if at is None or isinstance(at, Many) else group(at)
+            fields = None if at is None or isinstance(at, Array) else group(at)
             field = None if fields is None else fields.field(step)
             at = field.type if field is not None else None
     return at if isinstance(at, Scalar) else None

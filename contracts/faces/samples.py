@@ -19,9 +19,9 @@ from lxml import etree
 
 from contracts.canonical.model import Array, Choice, Field, Scalar, Struct, Type
 from contracts.canonical.patterns import matcher
-from contracts.canonical.validity import codes_path
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.examples import DAY, EXACT, Maker, Unsatisfiable, fits, valid, wholes
+from contracts.mapping.validity import codes_path
 from contracts.wire.jsontext import write_json
 from contracts.wire.soap import XSI
 

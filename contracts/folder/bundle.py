@@ -26,7 +26,7 @@ MAX_FILES: Final = 2_000
 MAX_BYTES: Final = 20_000_000
 _MOST: Final = f"at most {MAX_FILES} files and {MAX_BYTES} bytes"
 _KINDS: Final = frozenset({".yaml", ".json", ".csv", ".xml", ".xlsx"})
-_CATALOGUE: Final = Path(__file__).parent / "catalogue"
+_CATALOGUE: Final = Path(__file__).parents[1] / "catalogue"
 SHARED: Final = "_codes"
 _TABLE: Final = re.compile(r"[a-z][a-z0-9-]*")
 

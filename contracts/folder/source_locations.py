@@ -1,4 +1,4 @@
-"""YAML, JSON and CSV files read with the line of every value, so that a finding can name file and line.
+"""YAML and JSON files read with the line of every value, so that a finding can name file and line.
 
 Only plain data: YAML tags and duplicate keys are refused, and aliases that grow or hold themselves. Invariant: reading never raises; what is wrong becomes
 a finding, and the reader gets None.
@@ -6,19 +6,14 @@ a finding, and the reader gets None.
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
 
 from contracts.base.errors import Finding, Theirs
 from contracts.base.safeyaml import LOADER
-from contracts.canonical.codedates import faults
-from contracts.canonical.model import CodeRow, CodeTable
 from contracts.wire import jsontext
 
 Path = tuple[str | int, ...]
@@ -157,97 +152,3 @@ def _twice(file: str, raw: bytes) -> Findings:
     if node is not None:
         _plain(file, node, (), {}, found)
     return found
-
-
-_COLUMNS: Final = {"code", "vi", "en", "valid_from", "valid_until", "replaced_by"}
-_ORDER: Final = re.compile(r"[a-z][a-z0-9-]*")
-
-
-def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        findings.add(file, 0, "", "bytes that are not UTF-8", "csv", "UTF-8")
-        return None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    columns = set(reader.fieldnames or ())
-    others = columns - _COLUMNS - {"canonical"}
-    if (
-        not columns >= _COLUMNS
-        or not all(_ORDER.fullmatch(each) for each in others)
-        or others
-        and "canonical" in columns
-    ):
-        findings.add(
-            file,
-            1,
-            "",
-            ", ".join(sorted(columns)) or "nothing",
-            "csv",
-            "the columns " + ", ".join(sorted(_COLUMNS)) + " and perhaps canonical, or the same codes in other orders",
-        )
-        return None
-    rows: list[CodeRow] = []
-    seen: set[str] = set()
-    taken: dict[str, set[str]] = {}
-    try:
-        for found in reader:
-            line = reader.line_num
-            if None in found or None in found.values():
-                findings.add(file, line, "", "a row of another width", "csv", f"{len(columns)} cells")
-                continue
-            row = CodeRow(
-                found["code"],
-                found.get("canonical"),
-                found["vi"],
-                found["en"],
-                found["valid_from"],
-                found["valid_until"],
-                found["replaced_by"],
-                line,
-                {name: found[name] for name in sorted(others)},
-            )
-            if not row.code or row.code in seen:
-                findings.add(file, line, row.code, "a code twice" if row.code else "no code", "csv", "each code once")
-            if row.canonical == "":
-                findings.add(file, line, row.code, "no canonical value", "csv", "the canonical value of the code")
-            if not row.vi or not row.en:
-                findings.add(file, line, row.code, "a code without words", "csv", "words in both languages")
-            for name, code in row.also.items():
-                if code and code in taken.setdefault(name, set()):
-                    findings.add(file, line, code, f"a code twice in the column {name}", "csv", "each code once")
-                taken.setdefault(name, set()).add(code)
-            seen.add(row.code)
-            rows.append(row)
-    except csv.Error as error:
-        findings.add(file, reader.line_num, "", str(error), "csv", "RFC 4180")
-        return None
-    for row, got, expected in faults(rows):
-        findings.add(file, row.line, row.code, got, "csv", expected)
-    if not rows:
-        findings.add(file, 1, "", "no codes", "csv", "at least one code")
-        return None
-    return CodeTable(file.rsplit("/", 1)[-1].removesuffix(".csv"), tuple(rows))
-
-
-def other_orders(table: CodeTable) -> list[CodeTable]:
-    """`agency` with a column qcvn102 is also the table `agency.qcvn102`: that order's code ↔ our code, the same validity and successors."""
-    names = dict.fromkeys(name for row in table.rows for name in row.also)
-    by_code = {row.code: row for row in table.rows}
-    return [
-        CodeTable(
-            f"{table.name}.{name}",
-            tuple(
-                replace(
-                    row,
-                    code=row.also[name],
-                    canonical=row.code,
-                    replaced_by=by_code[row.replaced_by].also[name] if row.replaced_by in by_code else "",
-                    also={},
-                )
-                for row in table.rows
-                if row.also[name]
-            ),
-        )
-        for name in names
-    ]

@@ -13,11 +13,10 @@ from typing import Any, Final
 
 from contracts.base.composing import form_c
 from contracts.base.errors import Finding
-from contracts.canonical.model import CodeTable, Many, Scalar, Struct
+from contracts.canonical.model import Array, CodeTable, Scalar, Struct
 from contracts.canonical.places import Place, places, scalar_at
-from contracts.codecs.cells import csvtext
 from contracts.folder.source_locations import Findings, Located, Path
-from contracts.mapping.grid import CellMedia, Column, Layout
+from contracts.mapping.grid import DELIMITERS, ENCODINGS, CellMedia, Column, Layout
 from contracts.mapping.plan import Plan
 from contracts.mapping.table import TableReader
 
@@ -48,11 +47,11 @@ def layout_of(document: Located, media: CellMedia, findings: Findings) -> Layout
     if not isinstance(row := head.get("header_row", 1), int) or isinstance(row, bool) or not 1 <= row <= 1000:
         bad("header_row", "the number of the line with the titles, from 1")
         row = 1
-    if (delimiter := head.get("delimiter", ",")) not in csvtext.DELIMITERS:
+    if (delimiter := head.get("delimiter", ",")) not in DELIMITERS:
         bad("delimiter", 'one of "," ";" "|" "\\t"')
         delimiter = ","
-    if (encoding := head.get("encoding", "utf-8")) not in csvtext.ENCODINGS:
-        bad("encoding", "one of " + ", ".join(csvtext.ENCODINGS))
+    if (encoding := head.get("encoding", "utf-8")) not in ENCODINGS:
+        bad("encoding", "one of " + ", ".join(ENCODINGS))
         encoding = "utf-8"
     if (sheet := head.get("sheet")) is not None and (not isinstance(sheet, str) or not 1 <= len(sheet) <= 31):
         bad("sheet", "the name of a sheet, up to 31 characters")
@@ -238,12 +237,12 @@ def _inside(canonical: Any, each: str) -> bool:
 
 def _is_objects(struct: Struct, each: str) -> bool:
     place = places(struct).get(each)
-    return place is not None and isinstance(place.field.type, Many) and isinstance(place.field.type.items, Struct)
+    return place is not None and isinstance(place.field.type, Array) and isinstance(place.field.type.items, Struct)
 
 
 def _item(struct: Struct, each: str) -> Struct:
     made = places(struct)[each].field.type
-    assert isinstance(made, Many) and isinstance(made.items, Struct)
+    assert isinstance(made, Array) and isinstance(made.items, Struct)
     return made.items
 
 

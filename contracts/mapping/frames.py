@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from contracts.mapping.plan import Fill, Index, Keys, Leaf, Node, NotExpressible, Plan, Problems, kind_of
+from contracts.canonical.findings import Index, NotExpressible, Problems, kind_of
+from contracts.mapping.plan import Fill, Keys, Leaf, Node, Plan
 from contracts.mapping.value_formats import Bad
 from contracts.wire.xmltext import NCNAME
 
@@ -162,7 +163,7 @@ def key_writer(name: Leaf, taken: set[str], shape: re.Pattern[str] | None) -> Ca
 
 def raw_getter(leaf: Leaf) -> Callable[[Any], Any]:
     """Something that is None where nothing is written for the leaf."""
-    return getter(leaf.keys or ()) if leaf.special is None else leaf.special.give
+    return getter(leaf.keys or ()) if leaf.special is None else leaf.special.write
 
 
 def shown(leaf: Leaf) -> Callable[[Any], Any]:

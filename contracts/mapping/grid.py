@@ -17,6 +17,8 @@ from contracts.mapping.times import strftime_layout
 from contracts.mapping.value_formats import Bad, plain
 from contracts.wire.xmltext import ILLEGAL
 
+ENCODINGS: Final = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1258")
+DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_BYTES: Final = 50_000_000
 MAX_LINES: Final = 100_000
 MAX_ROWS: Final = 200_000  # the empty ones too

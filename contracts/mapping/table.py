@@ -14,7 +14,7 @@ from contracts.canonical.model import Struct
 from contracts.folder.source_locations import Path
 from contracts.mapping.plan import Node, Plan
 from contracts.mapping.rows.builder import Builder
-from contracts.mapping.rows.table_context import Ground
+from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.rows.tree import Tree
 from contracts.mapping.rows.values import Values
 from contracts.mapping.steps import xml_steps
@@ -22,7 +22,7 @@ from contracts.mapping.steps import xml_steps
 _MESSAGE_WORDS: Final = {"root", "rows", "drops", "ignores"}
 
 
-class TableReader(Ground):
+class TableReader(TableContext):
     def plan(self, message: str, struct: Struct) -> Plan | None:
         at: Path = ("messages", message)
         node = self.document.value["messages"][message]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from contracts.canonical.model import REASONS, Field, Many, Scalar, Struct, Type, group
+from contracts.canonical.model import REASONS, Array, Field, Scalar, Struct, Type, group
 
 MOST: Final = 600
 _TEXTS: Final = (
@@ -64,14 +64,14 @@ def _of_field(field: Field, value: Any) -> Iterator[Any]:
 def _of(made: Type, value: Any) -> Iterator[Any]:
     if isinstance(made, Scalar):
         yield from (each for each in _others(made) if each != value)
-    elif isinstance(made, Many):
+    elif isinstance(made, Array):
         if isinstance(value, list):
             yield from _of_list(made, value)
     elif isinstance(value, dict) and (fields := group(made)) is not None:
         yield from _of_struct(fields, value)
 
 
-def _of_list(made: Many, value: list[Any]) -> Iterator[list[Any]]:
+def _of_list(made: Array, value: list[Any]) -> Iterator[list[Any]]:
     yield value[:1]
     yield [*value, *value[:1]]
     if not made.least:

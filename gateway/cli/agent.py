@@ -58,13 +58,14 @@ def agent_run(config: Config, lifeline: Pipe = None, ready: Pipe = None) -> None
     """Run the agent until it is told to stop."""
     import asyncio
 
+    from gateway import hardening
     from gateway.agent.app import serve
     from gateway.agent.config import load
     from gateway.agent.store import Taken
     from gateway.processes import child
 
     loaded = load(config)
-    child.leave_no_cores()
+    hardening.leave_no_cores()
     child.set_up_logging()
 
     async def main() -> None:
@@ -77,7 +78,7 @@ def agent_run(config: Config, lifeline: Pipe = None, ready: Pipe = None) -> None
         await serve(loaded, stop, lambda: child.say_ready(ready))
 
     try:
-        with child.private_files():
+        with hardening.private_files():
             asyncio.run(main())
     except Taken as there:
         what = f"another agent works on {there} / một tác tử khác đang dùng {there}"

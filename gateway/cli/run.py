@@ -39,9 +39,9 @@ def up(
 ) -> None:
     """Run an instance; make a sandbox with a whole province first, if there is none."""
     from gateway.audit.witnessing.config import anchors_of, witnesses_of
+    from gateway.hardening import private_files
     from gateway.journal.database import migrate, open_engine, snapshot
     from gateway.journal.schema import comparison
-    from gateway.processes.child import private_files
     from gateway.processes.supervised import NotStarted
     from gateway.processes.supervisor import Supervisor
     from gateway.registry.restore_lock import held_until

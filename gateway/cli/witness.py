@@ -112,6 +112,7 @@ def witness_run(
     import ssl
 
     from contracts.base.integers import whole_number
+    from gateway import hardening
     from gateway.processes import child
     from gateway.witness.judge import Judge
     from gateway.witness.state import Folder
@@ -131,7 +132,7 @@ def witness_run(
     from gateway.witness.server import PATH  # what the other commands need not load
     from gateway.witness.server import run as serve
 
-    child.leave_no_cores()
+    hardening.leave_no_cores()
     child.set_up_logging()
     with _told(as_json):
         judge = Judge(Folder(data.absolute()), time.time)

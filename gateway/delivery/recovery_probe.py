@@ -35,7 +35,7 @@ class _Pace:
     pause: float = KNOCK_SECONDS
 
 
-class Knocking:
+class RecoveryProbe:
     """A chore of the keeper. `knock` tells whether an address takes connections (`adapters.http.Knocker`)."""
 
     def __init__(

@@ -73,8 +73,8 @@ class Keeper:
         self._chores: Final = [*([("the queue is not delivered", delivery)] if delivery is not None else []), *chores]
         self._taken_up: Final = taken_up  # the folder of what processes of this machine have in hand
         self._clock: Final = clock
-        self._watch: Final = recovery.Watch(monotonic)
-        self._rival: Final = leases.Watch(monotonic)
+        self._watch: Final = recovery.HeartbeatMonitor(monotonic)
+        self._rival: Final = leases.LeaseObserver(monotonic)
         self._monotonic: Final = monotonic
         self._replays_at = 0.0
         self._said: Final[dict[str, str]] = {}  # what -> the failure that was logged last

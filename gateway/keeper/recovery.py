@@ -57,7 +57,7 @@ class Dead:
     reason: str
 
 
-class Watch:
+class HeartbeatMonitor:
     """Remembers when each process was last seen to beat, by the clock of this process."""
 
     def __init__(self, monotonic: Callable[[], float], seconds: float = DEAD_SECONDS) -> None:

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from cryptography import x509
 
-import gateway.registry.failures  # noqa: F401  (registers the codes)
+import gateway.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from gateway.keys.key_encryption import AtRest, write_secret

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from contracts.base.visible import visible
@@ -36,24 +36,6 @@ class PlainTraces(logging.Formatter):
             each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
             lines += ["because of\n"] if each is not None else []
         return "".join(lines).rstrip()
-
-
-def leave_no_cores() -> None:
-    """A process that crashes writes no memory to disk: its keys are in there. Windows has no such dumps unless told."""
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-@contextlib.contextmanager
-def private_files() -> Iterator[None]:
-    """What is made meanwhile is for the gateway's own user alone, whatever the umask of whoever started it. Of the whole process."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def set_up_logging() -> None:

@@ -11,6 +11,7 @@ import time
 import uvloop
 
 from contracts.base.ids import new_id
+from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.config import public_checkpoint
 from gateway.console.app import build_desk
@@ -27,10 +28,10 @@ from gateway.settings import Settings
 
 def run_desk(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
     """Serve the people's listener on an inherited socket until told to stop."""
-    child.leave_no_cores()
+    hardening.leave_no_cores()
     child.set_up_logging()
     allow_descriptors()
-    with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listener, lifeline, ready))
 
 

@@ -25,6 +25,7 @@ from adapters.http import client_context, open_session
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.folder.bundle import Bundle
+from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.admission import gate_of
 from gateway.audit.witnessing.config import public_checkpoint
@@ -166,12 +167,12 @@ def _bundle(engine: Engine, digest: str) -> Bundle:
 
 def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
     """Serve the exchange listeners on inherited sockets until told to stop."""
-    child.leave_no_cores()
+    hardening.leave_no_cores()
     child.set_up_logging()
     allow_descriptors()
     # The journal's thread lets go of the interpreter at each statement; with the usual 5 ms a busy loop would make it wait that long for each.
     sys.setswitchinterval(0.0005)
-    with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listeners, lifeline, ready))
 
 

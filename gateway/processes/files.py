@@ -31,6 +31,7 @@ from adapters.http import client_context, open_session
 from adapters.model import DropFolder
 from contracts.base.errors import Failure, Theirs
 from contracts.base.ids import new_id
+from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.admission import gate_of
 from gateway.delivery.forwarder import forwarder_over
@@ -189,7 +190,7 @@ class Files:
 
 def run_files(settings: Settings, lifeline: int | None, ready: int | None) -> None:
     """Work until told to stop."""
-    child.leave_no_cores()
+    hardening.leave_no_cores()
     child.set_up_logging()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, lifeline, ready))

@@ -32,7 +32,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from gateway.processes.child import leave_no_cores
+from gateway.hardening import leave_no_cores
 
 COMMAND: Final = "forkserver"  # python -m gateway forkserver DESCRIPTOR LOADED…
 _HELD: Final[list[Any]] = []  # in the fork server and in all that it forks

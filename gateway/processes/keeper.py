@@ -7,8 +7,9 @@ import time
 
 import uvloop
 
-from adapters.http import Knocker, client_context, open_session
+from adapters.http import ConnectionProbe, client_context, open_session
 from contracts.base.ids import new_id
+from gateway import hardening
 from gateway.audit.log.alterations import Alterations
 from gateway.audit.log.changes import note_changes
 from gateway.audit.log.checkpoints import CheckpointFile
@@ -16,7 +17,7 @@ from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.search.index import Indexer, Indexing
 from gateway.delivery.forwarder import forwarder_over
-from gateway.delivery.recovery_probe import Knocking
+from gateway.delivery.recovery_probe import RecoveryProbe
 from gateway.delivery.worker import Deliverer
 from gateway.doors.http.anchors import Anchors
 from gateway.journal import processes
@@ -40,9 +41,9 @@ from gateway.vault.vault import Vault
 
 def run_keeper(settings: Settings, lifeline: int | None, ready: int | None) -> None:
     """Keep until told to stop."""
-    child.leave_no_cores()
+    hardening.leave_no_cores()
     child.set_up_logging()
-    with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_keep(settings, lifeline, ready))
 
 
@@ -83,7 +84,7 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     chores: tuple[tuple[str, Chore], ...] = (
         (
             "systems that were away are not looked for",
-            Knocking(engine, lock, registry, forwarder, Knocker(outgoing), clock),
+            RecoveryProbe(engine, lock, registry, forwarder, ConnectionProbe(outgoing), clock),
         ),
         ("revocation lists are not made", OwnLists(engine, lock, EmbeddedAuthority(settings))),
         ("the vault's retention is not kept", retention),

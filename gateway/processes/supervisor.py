@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import Final
 
 from contracts.base.errors import Words
-from gateway.processes.child import READY, private_files
+from gateway.hardening import private_files
+from gateway.processes.child import READY
 from gateway.processes.forkserver import ForkServer
 from gateway.processes.sockets import open_listeners
 from gateway.processes.supervised import Child, NotStarted

@@ -210,20 +210,6 @@ register(
             ),
         ),
         Kind(
-            "authority.root-offline",
-            Branch.THEIRS,
-            409,
-            Words("Khóa gốc không có trên máy này", "The root key is not on this machine"),
-            Words(
-                "Không có {file}: cấp tổ chức phát hành mới cần khóa gốc.",
-                "There is no {file}: a new issuer is signed by the root.",
-            ),
-            Words(
-                "Đưa khóa gốc từ nơi cất giữ về đúng tệp này cho việc đó, rồi cất lại.",
-                "Bring the root key from where it is kept to this file for the ceremony, then take it away again.",
-            ),
-        ),
-        Kind(
             "contract.breaking",
             Branch.THEIRS,
             409,

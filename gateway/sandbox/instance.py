@@ -25,10 +25,10 @@ from contracts.base.errors import Words
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.audit.log.logkey import LogKey
+from gateway.hardening import private_files
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.keys.key_encryption import write_secret
 from gateway.keys.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
-from gateway.processes.child import private_files
 from gateway.registry import store
 from gateway.registry.changes import granting
 from gateway.registry.changes.document import Document, parse

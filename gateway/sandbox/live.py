@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from gateway import hardening
 from gateway.processes import child
 from gateway.processes.supervised import Child
 from gateway.sandbox import agents
@@ -82,7 +83,7 @@ def run_standin(settings: Settings, name: str, lifeline: int | None, ready: int 
     who = ["--identity", str(settings.identities / name)] if old is None else ["--secret", str(old.secret)]
     seen = settings.run / f"{name}.sqlite"
     seen.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with child.private_files(), tempfile.TemporaryDirectory(prefix="lgsp-") as folder:
+    with hardening.private_files(), tempfile.TemporaryDirectory(prefix="lgsp-") as folder:
         ready_file = Path(folder) / "ready"
         _end_with(lifeline)
         threading.Thread(target=_report, args=(ready_file, ready), daemon=True).start()

@@ -8,8 +8,10 @@ from functools import cache
 from typing import Any
 
 from contracts.base.composing import form_c
+from contracts.canonical import code_tables
 from contracts.codecs.cells import csvtext, xlsxread
 from contracts.codecs.codec import Codec
+from contracts.codecs.query import parse_query
 from contracts.compiled import contract as compiled
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.streaming import read_large
@@ -19,7 +21,6 @@ from contracts.mapping.grid import Layout
 from contracts.mapping.rows import expressions
 from contracts.proof import tryout
 from contracts.wire import attachments, headers, jsontext, problems, soap
-from contracts.wire.query import parse_query
 from tests.attacks.reading import Try, reader
 
 Bytes = Callable[[int], bytes]
@@ -245,7 +246,7 @@ def _stretched(value: Any, number: int, *, lists: bool) -> Any:
     return value * (number // max(len(value), 1) + 1) if isinstance(value, str) and not lists else value
 
 
-@reader("contracts.wire.query:parse_query", "contracts.codecs.codec:Codec.read_query")
+@reader("contracts.codecs.query:parse_query", "contracts.codecs.codec:Codec.read_query")
 def queries() -> Iterable[Try]:
     codec = contracts_by_name()["indicator/v1"].codec("canonical")
     for name, unit in {
@@ -354,7 +355,7 @@ def workbooks() -> Iterable[Try]:
 @reader(
     "contracts.folder.source_locations:read_yaml",
     "contracts.folder.source_locations:read_json",
-    "contracts.folder.source_locations:read_codes",
+    "contracts.canonical.code_tables:read_codes",
     "contracts.folder.bundle:Bundle.from_bytes",
 )
 def contract_files() -> Iterable[Try]:
@@ -379,19 +380,19 @@ def contract_files() -> Iterable[Try]:
     head = b"code,vi,en,valid_from,valid_until,replaced_by\n"
     yield Try(
         "codes",
-        lambda raw: source_locations.read_codes("a.csv", raw, source_locations.Findings()),
+        lambda raw: code_tables.read_codes("a.csv", raw, source_locations.Findings()),
         numbered(b"cN,a,b,,,\n", head),
         50_000,
     )
     yield Try(
         "one code",
-        lambda raw: source_locations.read_codes("a.csv", raw, source_locations.Findings()),
+        lambda raw: code_tables.read_codes("a.csv", raw, source_locations.Findings()),
         again(b"c,a,b,,,\n", head),
         50_000,
     )
     yield Try(
         "replaced",
-        lambda raw: source_locations.read_codes("a.csv", raw, source_locations.Findings()),
+        lambda raw: code_tables.read_codes("a.csv", raw, source_locations.Findings()),
         numbered(b"cN,a,b,,,c0\n", head),
         50_000,
     )

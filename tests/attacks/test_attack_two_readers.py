@@ -22,12 +22,12 @@ from cryptography import x509
 from lxml import etree
 
 from contracts.base.errors import Failure
+from contracts.canonical.findings import Enough
 from contracts.codecs.codec import Codec
 from contracts.codecs.xmlproblems import XmlProblems
 from contracts.compiled.contract import CompiledContract, catalogue
 from contracts.compiled.loader import load
 from contracts.folder.bundle import Bundle, catalogue_folders
-from contracts.mapping.plan import Enough
 from contracts.wire.soap import V11, V12, Version, parse_envelope, parse_xml
 from security.pki.authority import certificate_pem
 from security.wssec.fast_path import verify_usual

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
+from contracts.canonical.code_tables import other_orders, read_codes
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
-from contracts.folder.source_locations import Findings, other_orders, read_codes
+from contracts.folder.source_locations import Findings
 
 FOLDERS = {folder.parent.name: folder for folder in catalogue_folders()}
 SHARED = FOLDERS["camera-event"].parents[1] / "_codes"

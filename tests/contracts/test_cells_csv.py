@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.codecs.cells import csvtext
-from contracts.mapping.grid import Layout, Unreadable
+from contracts.mapping.grid import DELIMITERS, ENCODINGS, Layout, Unreadable
 from contracts.wire.xmltext import ILLEGAL
 
 CELL = st.text(
@@ -41,8 +41,8 @@ VIETNAMESE = "Ữ ữ Ộ ộ ẵ ẳ ắ Đ đ ợ ỹ ỵ ề ễ ỡ ặ — 
 @settings(max_examples=300, deadline=None)
 @given(
     rows=st.lists(st.lists(CELL, min_size=2, max_size=4), min_size=1, max_size=5),
-    delimiter=st.sampled_from(csvtext.DELIMITERS),
-    encoding=st.sampled_from(csvtext.ENCODINGS[:4]),
+    delimiter=st.sampled_from(DELIMITERS),
+    encoding=st.sampled_from(ENCODINGS[:4]),
     header_row=st.integers(1, 4),
 )
 def test_what_is_written_is_read(rows: list[list[str]], delimiter: str, encoding: str, header_row: int) -> None:

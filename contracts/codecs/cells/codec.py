@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from contracts.base.errors import Finding, Theirs
+from contracts.canonical.findings import MAX_FINDINGS, Enough, NotExpressible, Problems
 from contracts.canonical.model import Contract, RestCall, Struct
 from contracts.canonical.validate import Validator
-from contracts.canonical.validity import InForce, day_at, explained
 from contracts.codecs import jsonread
 from contracts.codecs.cells import csvtext, xlsxread, xlsxwrite
 from contracts.codecs.codec import Codec, Value
@@ -34,7 +34,8 @@ from contracts.mapping.grid import (
     kind_in_words,
     text_of,
 )
-from contracts.mapping.plan import MAX_FINDINGS, Enough, NotExpressible, Plan, Problems
+from contracts.mapping.plan import Plan
+from contracts.mapping.validity import InForce, day_at, explained
 from contracts.mapping.value_formats import Bad
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")

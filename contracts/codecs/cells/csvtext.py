@@ -17,9 +17,7 @@ from typing import Final
 from contracts.base.composing import form_c
 from contracts.mapping.grid import MAX_COLUMNS, MAX_ROWS, Layout, Row, Rows, Unreadable
 
-ENCODINGS: Final = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1258")
 MAX_LINE: Final = 1_000_000  # characters
-DELIMITERS: Final = (",", ";", "\t", "|")
 _BOMS: Final = {"utf-8": b"\xef\xbb\xbf", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
 _RUNS: Final = re.compile("'*[=+\\-@\t\r]")
 _HARMLESS: Final = re.compile(r"[+-][0-9 .,]*")  # a telephone number, a negative number: nothing to run

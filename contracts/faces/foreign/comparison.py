@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from contracts.canonical.model import CodeTable, Many, Scalar
+from contracts.canonical.model import Array, CodeTable, Scalar
 from contracts.canonical.patterns import DATE_TIME_PATTERN
 from contracts.canonical.places import Place, places
 from contracts.compiled.contract import CompiledContract
@@ -108,9 +108,9 @@ class _Reader:
         listed = self._list(node)
         return self.shape(node, self._least(node, base), None if listed is None else listed.most, node.canonical)
 
-    def _list(self, node: Node) -> Many | None:
+    def _list(self, node: Node) -> Array | None:
         place = self.places.get(node.canonical)
-        return place.field.type if place is not None and isinstance(place.field.type, Many) else None
+        return place.field.type if place is not None and isinstance(place.field.type, Array) else None
 
     def _least(self, node: Node, base: str) -> int:
         listed = self._list(node)

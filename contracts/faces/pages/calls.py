@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 from contracts.base.errors import Language
-from contracts.canonical.model import Again, Choice, Many, Operation, Pattern, Struct, Type
+from contracts.canonical.model import Array, Choice, Operation, Pattern, RecursiveRef, Struct, Type
+from contracts.codecs.query import query_text
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.examples import Unsatisfiable, valid
 from contracts.faces.pages.words import say
 from contracts.wire.jsontext import pretty, read_json
-from contracts.wire.query import query_text
 
 
 def calls(compiled: CompiledContract, language: Language, root: str) -> list[str]:
@@ -75,7 +75,7 @@ def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root:
 
 def as_elements(made: Type, value: Any) -> Any:
     """A canonical value in the shape of the XSD, as programs that read a WSDL take it: a choice inside the element of its branch, bytes as bytes."""
-    if isinstance(made, Again):
+    if isinstance(made, RecursiveRef):
         made = made.made
     if isinstance(value, dict) and set(value) == {"absent"}:
         return value
@@ -85,7 +85,7 @@ def as_elements(made: Type, value: Any) -> Any:
     if isinstance(made, Struct):
         fields = {each.name: each.type for each in made.fields}
         return {name: as_elements(fields[name], item) for name, item in value.items()}
-    if isinstance(made, Many):
+    if isinstance(made, Array):
         return [as_elements(made.items, item) for item in value]
     return base64.b64decode(value) if made.binary else value
 

@@ -10,7 +10,7 @@ from html import escape
 from typing import Final
 
 from contracts.base.errors import Language
-from contracts.canonical.model import Choice, Many, Scalar, Struct, Type, group
+from contracts.canonical.model import Array, Choice, Scalar, Struct, Type, group
 from contracts.canonical.validate import describe
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.pages.calls import calls
@@ -109,7 +109,7 @@ def _told(text: str, language: Language) -> str:
 
 
 def _rule(made: Type, language: Language) -> str:
-    inner = made.items if isinstance(made, Many) else made
+    inner = made.items if isinstance(made, Array) else made
     if isinstance(inner, Scalar):
         said = escape(_told(describe(inner), language))
     else:
@@ -122,7 +122,7 @@ def _rule(made: Type, language: Language) -> str:
                     for each in inner.branches
                 )
             )
-    return f"{escape(_told(describe(made), language))}: {said}" if isinstance(made, Many) else said
+    return f"{escape(_told(describe(made), language))}: {said}" if isinstance(made, Array) else said
 
 
 def _tables(compiled: CompiledContract, language: Language) -> list[str]:

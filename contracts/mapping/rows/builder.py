@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from contracts.canonical.model import Again, Many, Scalar, Struct
+from contracts.canonical.model import Array, RecursiveRef, Scalar, Struct
 from contracts.canonical.places import Place, frame_of, keys_of, places, scalar_at, typed
 from contracts.folder.source_locations import Path
 from contracts.mapping import value_formats
-from contracts.mapping.plan import Derived, Fill, Leaf, Plan, Special
+from contracts.mapping.plan import CustomBinding, Derived, Fill, Leaf, Plan
 from contracts.mapping.rows import expressions
 from contracts.mapping.rows.conditions import Condition, fixed
 from contracts.mapping.rows.coverage import Coverage
 from contracts.mapping.rows.dated import check_list, dated
 from contracts.mapping.rows.parts import join, plain, split, split_list
-from contracts.mapping.rows.table_context import Ground
+from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.rows.tree import Tree
 from contracts.mapping.rows.values import Values
 from contracts.mapping.value_formats import TEXT
@@ -31,7 +31,7 @@ _ROW_WORDS: Final = {
 
 @dataclass(slots=True)
 class Builder:
-    reader: Ground
+    reader: TableContext
     message: str
     struct: Struct
     tree: Tree
@@ -247,11 +247,11 @@ class Builder:
         """A row for a list that leads back to a type above it."""
         place, target = self.known.get(canonical), self.known.get(str(row["again"]))
         inner, above = (
-            None if each is None or not isinstance(each.field.type, Many) else each.field.type.items
+            None if each is None or not isinstance(each.field.type, Array) else each.field.type.items
             for each in (place, target)
         )
         same = (
-            isinstance(inner, Again)
+            isinstance(inner, RecursiveRef)
             and not isinstance(above, Scalar)
             and above is not None
             and inner.name == above.name
@@ -345,7 +345,7 @@ class Builder:
             self.values.missing(row, place, scalar, leaf, at)
         return leaf
 
-    def _dated(self, row: Mapping[str, Any], leaf: Leaf) -> Special | None:
+    def _dated(self, row: Mapping[str, Any], leaf: Leaf) -> CustomBinding | None:
         table = self.reader.tables.get(str(row.get("codes")))
         if table is None or not table.dated:
             return None
@@ -453,6 +453,6 @@ class Builder:
 
 
 def _special(
-    special: Special, canonical: str, here: str, row: Mapping[str, Any], keys: tuple[str, ...] = ("\0",)
+    special: CustomBinding, canonical: str, here: str, row: Mapping[str, Any], keys: tuple[str, ...] = ("\0",)
 ) -> Leaf:
     return Leaf(keys, TEXT, canonical, here, special=special, row=row)

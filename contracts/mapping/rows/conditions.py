@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.canonical.findings import Index, NotExpressible, Problems, kind_of
 from contracts.canonical.places import frame_of, keys_of
 from contracts.mapping.frames import carried_name, getter
-from contracts.mapping.plan import Index, NotExpressible, Problems, Special, kind_of
+from contracts.mapping.plan import CustomBinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,10 @@ class Condition:
         return met
 
 
-def conditional(cases: Sequence[tuple[Condition, Special]]) -> Special:
+def conditional(cases: Sequence[tuple[Condition, CustomBinding]]) -> CustomBinding:
     """What stands in one place, each where its condition holds."""
-    readers = [(condition.met(), special.take) for condition, special in cases]
-    writers = [(condition.seen(), special.give) for condition, special in cases]
+    readers = [(condition.met(), special.read) for condition, special in cases]
+    writers = [(condition.seen(), special.write) for condition, special in cases]
     expected = "nothing, or " + "; or ".join(condition.words for condition, _ in cases)
 
     def take(found: Any, into: Any, index: Index, problems: Problems, where: Callable[[], str]) -> None:
@@ -84,7 +85,7 @@ def conditional(cases: Sequence[tuple[Condition, Special]]) -> Special:
                 return write(frame)
         return None
 
-    return Special(take, give, tuple(leaf for _, special in cases for leaf in special.leaves))
+    return CustomBinding(take, give, tuple(leaf for _, special in cases for leaf in special.leaves))
 
 
 def only_where(
@@ -106,11 +107,11 @@ def only_where(
     return check
 
 
-def fixed(value: Any) -> Special:
+def fixed(value: Any) -> CustomBinding:
     """What stands in a place where a condition holds, and means nothing of its own."""
 
     def take(found: Any, into: Any, index: Index, problems: Problems, where: Callable[[], str]) -> None:
         if found != value or type(found) is not type(value):
             problems.add(where(), "", "another value", "constant", f"{value!r}")
 
-    return Special(take, lambda frame: value)
+    return CustomBinding(take, lambda frame: value)

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.canonical.model import Again, Many, Struct
+from contracts.canonical.model import Array, RecursiveRef, Struct
 from contracts.canonical.places import Place, frame_of, keys_of, scalar_at
 from contracts.folder.source_locations import Path
 from contracts.mapping.plan import Node
 from contracts.mapping.rows.conditions import Condition, only_where
-from contracts.mapping.rows.table_context import Ground
+from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.rows.tree import Tree
 from contracts.mapping.steps import ANY
 
 
 @dataclass(slots=True)
 class Coverage:
-    reader: Ground
+    reader: TableContext
     tree: Tree
     known: Mapping[str, Place]
     bound: Mapping[str, Sequence[Condition | None]]
@@ -127,8 +127,8 @@ class Coverage:
         """Objects and arrays: absence that the table cannot say, required arrays that may be empty."""
         if path.endswith("[]"):
             return
-        inner = place.field.type.items if isinstance(place.field.type, Many) else place.field.type
-        if isinstance(inner, Again) and inner.name in place.led and f"{path}[]" not in self.lines:
+        inner = place.field.type.items if isinstance(place.field.type, Array) else place.field.type
+        if isinstance(inner, RecursiveRef) and inner.name in place.led and f"{path}[]" not in self.lines:
             if not self._dropped(path):
                 self.reader.bad(
                     at,
@@ -153,7 +153,7 @@ class Coverage:
             self.losses.append(f"{path}: the reason for an absence is lost")
         frame, keys = self.tree.frame(frame_of(path)), keys_of(path)
         if (
-            isinstance(place.field.type, Many)
+            isinstance(place.field.type, Array)
             and place.field.required
             and place.field.type.least == 0
             and frame is not None
@@ -170,7 +170,7 @@ class Coverage:
         constants = {fill.canonical for node in self.tree.root.nodes() for fill in node.fills if fill.constant}
         return all(
             f"{path}.{each.name}" in constants
-            or isinstance(each.type, Many)
+            or isinstance(each.type, Array)
             and not each.type.least
             or isinstance(each.type, Struct)
             and self._silent(f"{path}.{each.name}", each.type)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from contracts.canonical.findings import Index, NotExpressible, Problems, filled, kind_of
 from contracts.canonical.model import CodeRow, CodeTable
 from contracts.mapping.frames import carried_name, getter, raw_writer, shown
-from contracts.mapping.plan import Index, Leaf, NotExpressible, Problems, Special, filled, kind_of
+from contracts.mapping.plan import CustomBinding, Leaf
 from contracts.mapping.rows.parts import plain
 
 
@@ -38,7 +39,7 @@ def day_of(path: str | None) -> Callable[[Any, Problems], str | None]:
     return day
 
 
-def dated(leaf: Leaf, table: CodeTable, codes_at: str | None, in_root: bool) -> Special:
+def dated(leaf: Leaf, table: CodeTable, codes_at: str | None, in_root: bool) -> CustomBinding:
     """A code of a table with dates in one place. `in_root`: the frame is the message itself, which knows its day."""
     rows = {row.code: row for row in table.rows if row.valid_from or row.valid_until}
     of = _codes(table)
@@ -46,7 +47,7 @@ def dated(leaf: Leaf, table: CodeTable, codes_at: str | None, in_root: bool) -> 
     day_in, number = day_of(codes_at), leaf.form.raw == "number"
 
     def take(found: Any, into: Any, index: Index, problems: Problems, where: Callable[[], str]) -> None:
-        simple.take(found, into, index, problems, where)
+        simple.read(found, into, index, problems, where)
         row = rows.get(str(found))
         if row is None:
             return
@@ -61,13 +62,13 @@ def dated(leaf: Leaf, table: CodeTable, codes_at: str | None, in_root: bool) -> 
             problems.add(where(), filled(canonical, index, 0), "a code that is not in force", "code", instead)
 
     if codes_at is None or not leaf.keys:
-        return Special(take, simple.give, (leaf,))
+        return CustomBinding(take, simple.write, (leaf,))
     get_day = getter(tuple(codes_at.split(".")) if in_root else (carried_name(codes_at),))
 
     def give(frame: Any) -> Any:
         value, day = find(frame), get_day(frame)
         if value is None or isinstance(value, dict) or not isinstance(day, str):
-            return simple.give(frame)
+            return simple.write(frame)
         row = next((each for each in of.get(value, ()) if not_in_force(each, day[:10]) is None), None)
         if row is None:
             raise NotExpressible(
@@ -76,7 +77,7 @@ def dated(leaf: Leaf, table: CodeTable, codes_at: str | None, in_root: bool) -> 
         code: Any = int(row.code) if number else row.code
         return code if raw is not None else value
 
-    return Special(take, give, (leaf,))
+    return CustomBinding(take, give, (leaf,))
 
 
 def check_list(

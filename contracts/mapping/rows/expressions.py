@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from lxml import etree
 
+from contracts.canonical.findings import NotExpressible, Problems, kind_of
 from contracts.canonical.model import Scalar
 from contracts.mapping.frames import setter
-from contracts.mapping.plan import Derived, Leaf, NotExpressible, Problems, Special, kind_of
+from contracts.mapping.plan import CustomBinding, Derived, Leaf
 from contracts.mapping.value_formats import TEXT, Media, plain
 
 _IMPURE: Final = re.compile(r"\$(now|millis|random|shuffle|eval)\b")
@@ -160,7 +161,7 @@ def into_place(expression: str, here: str, media: Media) -> Leaf:
         raise NotExpressible(here, "", kind_of(value), "expression", "an expression that makes one value")
 
     # What stands there is not read: it was made of what other rows read.
-    return Leaf(("\0",), TEXT, "", here, special=Special(lambda *_: None, give))
+    return Leaf(("\0",), TEXT, "", here, special=CustomBinding(lambda *_: None, give))
 
 
 def _typed(value: Any, scalar: Scalar) -> Any:

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from contracts.canonical.findings import Index, NotExpressible, Problems, filled, kind_of
 from contracts.mapping.frames import raw_writer, setter, shown
-from contracts.mapping.plan import Index, Leaf, NotExpressible, Problems, Special, filled, kind_of
+from contracts.mapping.plan import CustomBinding, Leaf
 from contracts.mapping.value_formats import Bad
 
 Where = Callable[[], str]
 
 
-def plain(leaf: Leaf) -> Special:
+def plain(leaf: Leaf) -> CustomBinding:
     """One field in one place, as part of something that is more."""
     convert, words, canonical = leaf.form.read, leaf.words, leaf.canonical
     put: Callable[[Any, Any], None] = setter(leaf.keys) if leaf.keys else list.append
@@ -35,10 +36,10 @@ def plain(leaf: Leaf) -> Special:
         found = find(frame)
         return found if found is None or raw is None else raw(found)
 
-    return Special(take, give, (leaf,))
+    return CustomBinding(take, give, (leaf,))
 
 
-def split(leaves: Sequence[Leaf], optional: Sequence[bool], separator: str) -> Special:
+def split(leaves: Sequence[Leaf], optional: Sequence[bool], separator: str) -> CustomBinding:
     """One text, several fields. An optional field that is missing is an empty part; when all are missing nothing is written."""
     parts = [plain(leaf) for leaf in leaves]
     expected = f"{len(leaves)} parts with {separator!r} between them"
@@ -51,10 +52,10 @@ def split(leaves: Sequence[Leaf], optional: Sequence[bool], separator: str) -> S
             return
         for piece, part, may_miss in zip(pieces, parts, optional, strict=True):
             if piece or not may_miss:
-                part.take(piece, into, index, problems, where)
+                part.read(piece, into, index, problems, where)
 
     def give(frame: Any) -> Any:
-        raws = [part.give(frame) for part in parts]
+        raws = [part.write(frame) for part in parts]
         if all(raw is None for raw in raws):
             return None
         for raw, leaf, may_miss in zip(raws, leaves, optional, strict=True):
@@ -74,10 +75,10 @@ def split(leaves: Sequence[Leaf], optional: Sequence[bool], separator: str) -> S
             )
         return text
 
-    return Special(take, give, tuple(leaves))
+    return CustomBinding(take, give, tuple(leaves))
 
 
-def split_list(leaf: Leaf, keys: tuple[str, ...], separator: str) -> Special:
+def split_list(leaf: Leaf, keys: tuple[str, ...], separator: str) -> CustomBinding:
     """One text, the items of a list."""
     convert, raw, canonical = leaf.form.read, raw_writer(leaf), leaf.canonical
     put, find = setter(keys), shown(Leaf(keys, leaf.form, canonical, leaf.here))
@@ -110,15 +111,15 @@ def split_list(leaf: Leaf, keys: tuple[str, ...], separator: str) -> Special:
             raise NotExpressible(leaf.here, canonical, kind_of(items), "format", f"values without {separator!r}")
         return text
 
-    return Special(take, give, (leaf,))
+    return CustomBinding(take, give, (leaf,))
 
 
-def join(leaf: Leaf, whole: Special, places: Sequence[str], separator: str, first: int) -> list[Special]:
+def join(leaf: Leaf, whole: CustomBinding, places: Sequence[str], separator: str, first: int) -> list[CustomBinding]:
     """Several places, one field: a special for each place. All of them are there, or none."""
     name, canonical = f"\0{leaf.canonical}", leaf.canonical
     expected = f"{len(places)} parts, none of them with {separator!r}"
 
-    def special(at: int) -> Special:
+    def special(at: int) -> CustomBinding:
         def take(found: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
             if not isinstance(found, str) or separator in found:
                 problems.add(
@@ -132,7 +133,7 @@ def join(leaf: Leaf, whole: Special, places: Sequence[str], separator: str, firs
             cells[at] = found
 
         def give(frame: Any) -> Any:
-            text = whole.give(frame)
+            text = whole.write(frame)
             if text is None:
                 return None
             pieces = text.split(separator)
@@ -140,7 +141,7 @@ def join(leaf: Leaf, whole: Special, places: Sequence[str], separator: str, firs
                 raise NotExpressible(places[at], canonical, kind_of(text), "format", expected)
             return pieces[at]
 
-        return Special(take, give, (leaf,))
+        return CustomBinding(take, give, (leaf,))
 
     def settle(into: Any, index: Index, problems: Problems, where: Where) -> None:
         cells = into.pop(name)
@@ -154,6 +155,6 @@ def join(leaf: Leaf, whole: Special, places: Sequence[str], separator: str, firs
                     "all parts, or none",
                 )
                 return
-        whole.take(separator.join(cells), into, index, problems, where)
+        whole.read(separator.join(cells), into, index, problems, where)
 
     return [special(at) for at in range(len(places))]

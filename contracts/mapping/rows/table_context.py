@@ -11,7 +11,7 @@ from contracts.mapping.value_formats import Media
 
 
 @dataclass(slots=True)
-class Ground:
+class TableContext:
     document: Located
     media: Media
     namespaces: Mapping[str, str]

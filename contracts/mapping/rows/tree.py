@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from contracts.canonical.model import Many, Struct
+from contracts.canonical.model import Array, Struct
 from contracts.canonical.places import places
 from contracts.folder.source_locations import Path
-from contracts.mapping.plan import Leaf, Node, Special
+from contracts.mapping.plan import CustomBinding, Leaf, Node
 from contracts.mapping.rows.conditions import Condition, conditional
-from contracts.mapping.rows.table_context import Ground
+from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.steps import Step, json_steps, xml_steps
 from contracts.mapping.value_formats import TEXT
 
 
 @dataclass(slots=True)
 class Tree:
-    reader: Ground
+    reader: TableContext
     struct: Struct
     root: Node
-    cases: dict[int, list[tuple[Condition, Special]]] = field(default_factory=dict)
+    cases: dict[int, list[tuple[Condition, CustomBinding]]] = field(default_factory=dict)
     conditional: list[Leaf] = field(default_factory=list)
 
     def frame(self, canonical: str) -> Node | None:
@@ -202,4 +202,4 @@ class Tree:
 
     def _skips_empty(self, full: str) -> bool:
         place = places(self.struct).get(full)
-        return place is not None and isinstance(place.field.type, Many) and place.field.type.least > 0
+        return place is not None and isinstance(place.field.type, Array) and place.field.type.least > 0

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from contracts.canonical.model import REASONS, CodeTable, Many, Scalar
+from contracts.canonical.model import REASONS, Array, CodeTable, Scalar
 from contracts.canonical.places import Place
 from contracts.folder.source_locations import Path
 from contracts.mapping import times, value_formats
 from contracts.mapping.plan import Leaf
-from contracts.mapping.rows.table_context import Ground
+from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.value_formats import Form
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
@@ -22,7 +22,7 @@ _XSD_TOKEN: Final = re.compile(r"(\S(.*\S)?)?")
 
 @dataclass(slots=True)
 class Values:
-    reader: Ground
+    reader: TableContext
     message: str
     losses: list[str]
 
@@ -211,7 +211,7 @@ class Values:
 
     def _stands_for_group(self, word: Any, place: Place) -> bool:
         """In XML an empty element may be an empty group, and a text an item of a list of texts."""
-        texts = isinstance(place.field.type, Many) and isinstance(place.field.type.items, Scalar)
+        texts = isinstance(place.field.type, Array) and isinstance(place.field.type.items, Scalar)
         if self.reader.media == "xml" and (word == "" or texts and word is not None):
             return False
         return word is None or isinstance(word, str) and _XSD_TOKEN.fullmatch(word) is not None

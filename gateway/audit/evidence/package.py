@@ -37,9 +37,14 @@ from security.pki.authority import certificate_pem
 
 FORMAT: Final = "lgsp-package/1"
 _DIGESTED: Final = {"in": "request", "sent": "forwarded", "back": "provider-answer", "out": "answer"}
-_STRANGER: Final = ("__init__", "clients/__init__", "clients/audit", "clients/errors", "clients/fields", "clients/httpsig", "clients/jsontext", "clients/signing",
-                    "clients/wssec", "stranger/__init__", "stranger/certificates", "stranger/check", "stranger/findings",
-                    "stranger/messages")  # fmt: skip
+_VERIFIER: Final = (
+    *("__init__", "audit/__init__"),
+    *(f"audit/verifier/{name}" for name in ("__init__", "certificates", "check", "findings", "messages")),
+    *(
+        f"sample_client/{name}"
+        for name in ("__init__", "audit", "errors", "fields", "httpsig", "jsontext", "signing", "wssec")
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, 
     files |= messages
     files |= {f"certificates/{name}": data for name, data in _certificates(connection, keyring, entries).items()}
     files["check.pyz"] = checker()
-    files["by-hand.sh"] = resources.files("gateway.audit").joinpath("by-hand.sh").read_bytes()
+    files["by-hand.sh"] = resources.files("gateway.audit.evidence").joinpath("by-hand.sh").read_bytes()
     body = bool(files.get("messages/request.http", b"").partition(b"\r\n\r\n")[2])
     facts = page.Facts(
         transfer,
@@ -118,11 +123,11 @@ def as_zip(package: Package, folder: str) -> bytes:
 def checker() -> bytes:
     """`gateway/audit/verifier` with the few modules that it needs, as a program in one file."""
     out = io.BytesIO()
-    root = resources.files("examples")
+    root = resources.files("gateway")
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        for name in _STRANGER:
+        for name in _VERIFIER:
             file.writestr(
-                zipfile.ZipInfo(f"examples/{name}.py"), root.joinpath(f"{name}.py").read_bytes(), zipfile.ZIP_DEFLATED
+                zipfile.ZipInfo(f"gateway/{name}.py"), root.joinpath(f"{name}.py").read_bytes(), zipfile.ZIP_DEFLATED
             )
         file.writestr(
             zipfile.ZipInfo("__main__.py"),

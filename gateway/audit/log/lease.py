@@ -42,7 +42,7 @@ class Seen:
     until: float
 
 
-class Watch:
+class LeaseObserver:
     """Whether a lease is still renewed, by the clock of this process; what stands in the row is only compared with what stood there before."""
 
     def __init__(self, monotonic: Callable[[], float], seconds: float = LEASE_SECONDS) -> None:

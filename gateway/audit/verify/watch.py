@@ -18,7 +18,7 @@ from contracts.base.errors import Theirs
 from gateway.audit.log import proofs
 from gateway.audit.verify.remote import Remote
 from gateway.audit.verify.sources import NotYet
-from gateway.client.audit.checkpoint_monitor import Witness
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.journal.schema import tables
 
 _PAGE: Final = 512
@@ -41,7 +41,7 @@ class Log(Protocol):
         """The newest note; `NotYet`, `NoSource` or `NoConnection` if there is none."""
         ...
 
-    def see(self, witness: Witness, note: str) -> None: ...
+    def see(self, witness: CheckpointMonitor, note: str) -> None: ...
     def entries(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
         """Index and value of each, as far as they are ours to read."""
         ...
@@ -60,7 +60,7 @@ class DatabaseLog:
             raise NotYet("the log has no checkpoint yet")
         return top[1]
 
-    def see(self, witness: Witness, note: str) -> None:
+    def see(self, witness: CheckpointMonitor, note: str) -> None:
         asyncio.run(witness.see(note, self._consistency))
 
     async def _consistency(self, older: int, newer: int) -> Sequence[bytes]:
@@ -94,14 +94,14 @@ class RemoteLog:
     def newest(self) -> str:
         return self._remote.checkpoint()
 
-    def see(self, witness: Witness, note: str) -> None:
+    def see(self, witness: CheckpointMonitor, note: str) -> None:
         self._remote.run(witness.see(note, self._remote.consistency))
 
     def entries(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
         yield from ()
 
 
-def look(log: Log, witness: Witness) -> Step | None:
+def look(log: Log, witness: CheckpointMonitor) -> Step | None:
     """One look; None if nothing is new."""
     before, waiting = witness.kept, len(witness.pending)
     log.see(witness, log.newest())

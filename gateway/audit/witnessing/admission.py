@@ -39,7 +39,7 @@ def patience(settings: Settings, kind: str) -> float:
     return settings.witness_seconds if kind == WITNESSES else settings.stamp_seconds * _OVERDUE_ROUNDS
 
 
-class Licence:
+class AdmissionDeadline:
     """The keeper's side: the earliest end that any voucher in force sets."""
 
     def __init__(self, path: Path, kinds: frozenset[str]) -> None:

@@ -32,7 +32,7 @@ class Witness(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class WitnessStatus:
     """How it stands with one kind of voucher. `behind`: since when there are entries that nobody vouches for."""
 
     size: int = 0
@@ -105,12 +105,12 @@ def policies(settings: Settings) -> dict[str, str]:
     return {kind: policy for kind, policy in found.items() if policy != "off"}
 
 
-def standing(connection: Connection, kind: str) -> Standing:
+def standing(connection: Connection, kind: str) -> WitnessStatus:
     table = tables.vouching
     row = connection.execute(select(table).where(table.c.kind == kind)).mappings().first()
     if row is None:
-        return Standing(trouble={})
-    return Standing(int(row["size"]), float(row["at"]), row["behind"], row["told"], json.loads(row["trouble"]))
+        return WitnessStatus(trouble={})
+    return WitnessStatus(int(row["size"]), float(row["at"]), row["behind"], row["told"], json.loads(row["trouble"]))
 
 
 def vouchers(connection: Connection, settings: Settings, now: float) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ PATIENCE: Final = 3600.0  # how long a log may fail to prove itself before that 
 Fetch = Callable[[int, int], Awaitable[Sequence[bytes] | None]]
 
 
-class Witness:
+class CheckpointMonitor:
     """Of one log, in one folder."""
 
     def __init__(self, key: NoteKey, folder: Path, clock: Callable[[], float]) -> None:

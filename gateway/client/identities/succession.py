@@ -18,7 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from gateway.client.answers import hashes_of, read_json, unbase64
-from gateway.client.audit.checkpoint_monitor import Witness
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.client import AsyncClient
 from gateway.client.errors import ClientError, LogObjection
 from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, open_note, verify
@@ -146,7 +146,7 @@ def accept(client: AsyncClient, state: Path | None, chain: Sequence[Succession])
     newest, folder = chain[-1], client.identity.folder
     mark = folder / "log.vkey"
     old = folder / f"log-{quote(client.identity.log_key.name, safe='')}.vkey"
-    begun = Witness(newest.key, state or folder / "checkpoints", lambda: 0.0)
+    begun = CheckpointMonitor(newest.key, state or folder / "checkpoints", lambda: 0.0)
     begun.begin(newest.note)
     if not old.exists():
         _put(old, mark.read_text("utf-8"))

@@ -50,7 +50,7 @@ from gateway.doors.reply import Reply
 from gateway.exchange.stages import Face, Received
 from gateway.registry.snapshot import Snapshot
 
-DOCUMENTS: Final = Path(__file__).resolve().parents[2] / "openapi"
+DOCUMENTS: Final = Path(__file__).resolve().parents[3] / "openapi"
 BODY_LIMIT: Final = (
     65_536  # what these take are short forms, but for an operation that states its own `x-lgsp-body-limit`
 )

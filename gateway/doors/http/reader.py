@@ -117,7 +117,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 
 def main() -> None:
-    from gateway.processes.child import leave_no_cores
+    from gateway.hardening import leave_no_cores
 
     leave_no_cores()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

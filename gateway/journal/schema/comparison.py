@@ -123,7 +123,7 @@ def expected(dialect: str) -> Mapping[str, str]:
 
 @cache
 def _program() -> Mapping[str, Mapping[str, str]]:
-    found: dict[str, dict[str, str]] = json.loads((resources.files("gateway.journal") / FILE).read_bytes())
+    found: dict[str, dict[str, str]] = json.loads((resources.files("gateway.journal.schema") / FILE).read_bytes())
     return found
 
 

@@ -77,7 +77,7 @@ class Retention:
         self._clock: Final = clock
         self._seconds: Final = seconds
         self._copy_days: Final = copy_days
-        self._watch: Final = clocks.Watch(monotonic)
+        self._watch: Final = clocks.ClockMonitor(monotonic)
         self._right: Final = clock_is_right  # a person says so
         self._held_told = False
         self._next = float("-inf")

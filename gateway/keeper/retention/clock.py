@@ -27,7 +27,7 @@ _WORD: Final = "clock-is-right"
 _entry: Final = tables.log_entry.c
 
 
-class Watch:
+class ClockMonitor:
     """The clock as one process has seen it since its first look."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:

@@ -8,11 +8,11 @@ import aiohttp
 from sqlalchemy import Connection, Engine
 
 from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.witnessing.admission import STAMPS, WITNESSES, Licence, closing, patience
+from gateway.audit.witnessing.admission import STAMPS, WITNESSES, AdmissionDeadline, closing, patience
 from gateway.audit.witnessing.config import anchors_of, witnesses_of
 from gateway.audit.witnessing.verify import newest_cosigned, newest_stamped
 from gateway.journal.filelock import FileLock
-from gateway.keeper.witnessing.coverage import Spell
+from gateway.keeper.witnessing.coverage import CoverageTracker
 from gateway.keeper.witnessing.post import trusting
 from gateway.keeper.witnessing.stamps import Authority, Stamps
 from gateway.keeper.witnessing.witnesses import Witnesses
@@ -28,7 +28,10 @@ def vouching_chores(
     witnesses, anchors = witnesses_of(settings), anchors_of(settings)
     if not witnesses and not anchors:
         return []
-    licence, tls = Licence(settings.licence_file, closing(settings)), trusting(Keyring(settings).trust_anchors)
+    licence, tls = (
+        AdmissionDeadline(settings.licence_file, closing(settings)),
+        trusting(Keyring(settings).trust_anchors),
+    )
     found: list[tuple[str, Witnesses | Stamps]] = []
     shown = Keyring(settings).log_vkey
     try:
@@ -45,11 +48,13 @@ def vouching_chores(
         return newest_stamped(connection, key, top, now, anchors)
 
     if witnesses:
-        spell = Spell(WITNESSES, patience(settings, WITNESSES), engine, lock, licence, time.time, cosigned, file)
+        spell = CoverageTracker(
+            WITNESSES, patience(settings, WITNESSES), engine, lock, licence, time.time, cosigned, file
+        )
         chore = Witnesses(spell, session, witnesses, settings.witness_quorum, settings.cosigned_file, tls)
         found.append(("witnesses are not asked", chore))
     if anchors:
-        spell = Spell(STAMPS, patience(settings, STAMPS), engine, lock, licence, time.time, stamped, file)
+        spell = CoverageTracker(STAMPS, patience(settings, STAMPS), engine, lock, licence, time.time, stamped, file)
         authority = Authority(session, settings.stamp_url, anchors, time.time, tls)
         found.append(("checkpoints are not time-stamped", Stamps(spell, authority, settings.stamp_seconds)))
     return found

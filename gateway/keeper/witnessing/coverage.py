@@ -23,8 +23,8 @@ from gateway.audit.log import lease as leases
 from gateway.audit.log import proofs
 from gateway.audit.log.checkpoints import CheckpointFile, size_of
 from gateway.audit.log.lease import Lease
-from gateway.audit.witnessing.admission import Licence
-from gateway.audit.witnessing.config import Standing, standing
+from gateway.audit.witnessing.admission import AdmissionDeadline
+from gateway.audit.witnessing.config import WitnessStatus, standing
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import writing
@@ -37,7 +37,7 @@ _logger: Final = logging.getLogger("lgsp.vouching")
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class LogSnapshot:
     """The log at one moment. `waiting`: whether there are entries that this checkpoint does not sign."""
 
     at: float
@@ -51,28 +51,28 @@ class Looked:
 
 
 @dataclass(slots=True)
-class Spell:
+class CoverageTracker:
     """Of one kind of voucher, in the leading keeper."""
 
     kind: str
     patience: float
     engine: Engine
     lock: FileLock | None
-    licence: Licence
+    licence: AdmissionDeadline
     clock: Callable[[], float]
     prove: Callable[
         [Connection, int, float], tuple[int, float]
     ]  # up to which size of the log, and when: verified, from what is kept
     file: CheckpointFile  # outside the database: how long the log was, whatever the database says
-    now: Standing = field(default_factory=Standing)
-    _kept: Standing = field(default_factory=Standing)
+    now: WitnessStatus = field(default_factory=WitnessStatus)
+    _kept: WitnessStatus = field(default_factory=WitnessStatus)
     _epoch: int | None = None
     _told: dict[str, str] = field(default_factory=dict)
     _since: float | None = None  # as `behind`, by what this keeper saw or what is proved: the doors go by it
     _false_at: float = -math.inf
     _false_size: int | None = None
 
-    def look(self, lease: Lease) -> Looked:
+    def look(self, lease: Lease) -> LogSnapshot:
         """How the log stands, and how the voucher does. In a thread."""
         outside = self.file.read()  # before the database, which is never behind it
         with self.engine.connect() as connection:
@@ -90,7 +90,7 @@ class Spell:
             kept = standing(connection, self.kind)
             began = self._epoch != lease.epoch
             proved = self.prove(connection, newest[0], at) if began or kept.size > self.now.size else None
-        found = Looked(at, *newest, waiting)
+        found = LogSnapshot(at, *newest, waiting)
         if began:  # nothing is known but what is proved: what came after that is as old as the proof may be
             behind = min(kept.behind, at) if kept.behind is not None else None
             self._epoch, self.now, self._since = lease.epoch, replace(kept, size=0, at=0.0, behind=behind), 0.0
@@ -115,7 +115,7 @@ class Spell:
         self._false_size = kept.size if kept.size > size else None
         return found
 
-    def reached(self, asked: Looked) -> None:
+    def reached(self, asked: LogSnapshot) -> None:
         """Everything of that moment is vouched for: what came since is as old as that at most."""
         self.now = replace(self.now, size=asked.size, at=self.clock(), behind=asked.at)
         self._since = asked.at
@@ -196,7 +196,7 @@ def _by(since: float | None, now: float) -> float | None:
     return None if since is None else min(since, now)
 
 
-def keep(connection: Connection, kind: str, now: Standing) -> None:
+def keep(connection: Connection, kind: str, now: WitnessStatus) -> None:
     table = tables.vouching
     values: dict[str, object] = {"size": now.size, "at": now.at, "behind": now.behind, "told": now.told}
     values["trouble"] = json.dumps(dict(now.trouble or {}), ensure_ascii=False)

@@ -25,7 +25,7 @@ from gateway.audit.log.lease import Lease
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from gateway.keeper.witnessing.coverage import Looked, Spell
+from gateway.keeper.witnessing.coverage import CoverageTracker, LogSnapshot
 from gateway.keeper.witnessing.post import Unreached, post
 from security.pki import timestamp
 from security.pki.timestamp import Stamp, Unstamped
@@ -94,7 +94,7 @@ class Authority:
 class Stamps:
     """A chore of the leading keeper."""
 
-    spell: Spell
+    spell: CoverageTracker
     authority: Authority
     every: float
     monotonic: Callable[[], float] = time.monotonic
@@ -118,7 +118,7 @@ class Stamps:
         await asyncio.to_thread(self.spell.end_of_look, lease, notes)
         return 0
 
-    async def _stamp(self, lease: Lease, looked: Looked) -> None:
+    async def _stamp(self, lease: Lease, looked: LogSnapshot) -> None:
         try:
             stamped = await self.authority.stamp(looked.size, looked.note)
         except (Unreached, Unstamped) as trouble:
@@ -136,7 +136,7 @@ class Stamps:
         self._wait = min(2 * self._wait or _FIRST_WAIT, _MOST_WAIT, self.every / 2)
         self._again_at = self.monotonic() + self._wait
 
-    def _keep(self, lease: Lease, looked: Looked, stamped: Stamped) -> None:
+    def _keep(self, lease: Lease, looked: LogSnapshot, stamped: Stamped) -> None:
         if stamped.counts:
             self.spell.reached(looked)
         with writing(self.spell.engine, self.spell.lock) as connection:

@@ -29,7 +29,7 @@ from gateway.exchange import entries
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from gateway.keeper.witnessing.coverage import Looked, Spell
+from gateway.keeper.witnessing.coverage import CoverageTracker, LogSnapshot
 from gateway.keeper.witnessing.post import Posted, Unreached, post
 from security.transparency.checkpoint import NoteError, split_note
 from security.transparency.cosignature import AddCheckpoint, answered, quorum, with_lines
@@ -58,7 +58,7 @@ class Line(NamedTuple):
 class Witnesses:
     """A chore of the leading keeper."""
 
-    spell: Spell
+    spell: CoverageTracker
     session: aiohttp.ClientSession
     witnesses: Sequence[Witness]
     needed: int
@@ -90,7 +90,7 @@ class Witnesses:
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
-    async def _ask_all(self, looked: Looked, notes: list[LogRow]) -> list[str]:
+    async def _ask_all(self, looked: LogSnapshot, notes: list[LogRow]) -> list[str]:
         """The cosignatures that came, in the order of the settings; when there are enough, the others have a second more."""
         moment = self.monotonic()
         asked = [each for each in self.witnesses if moment >= self._again.get(each.key.name, (0.0, 0.0))[1]]
@@ -116,7 +116,9 @@ class Witnesses:
             self._failed(tasks[task], "slower than the others by more than a second")
         return [lines[each.key.name].text for each in self.witnesses if each.key.name in lines]
 
-    def _came(self, witness: Witness, task: asyncio.Task[Line], looked: Looked, notes: list[LogRow]) -> Line | None:
+    def _came(
+        self, witness: Witness, task: asyncio.Task[Line], looked: LogSnapshot, notes: list[LogRow]
+    ) -> Line | None:
         name = witness.key.name
         try:
             line = task.result()
@@ -152,7 +154,7 @@ class Witnesses:
         wait = min(2 * self._again[name][0] if name in self._again else 1.0, MOST_SECONDS, self.spell.patience / 2)
         self._again[name] = wait, self.monotonic() + wait
 
-    async def _ask(self, witness: Witness, looked: Looked) -> Line:
+    async def _ask(self, witness: Witness, looked: LogSnapshot) -> Line:
         place = witness.key.name, looked.origin
         old = min(self._held.get(place, 0), looked.size)
         text, _ = split_note(looked.note)
@@ -186,7 +188,7 @@ class Witnesses:
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
-    def _keep(self, lease: Lease, looked: Looked, lines: Sequence[str]) -> None:
+    def _keep(self, lease: Lease, looked: LogSnapshot, lines: Sequence[str]) -> None:
         note, table, spell = with_lines(looked.note, lines), tables.cosigned, self.spell
         found = quorum(note, [each.key for each in self.witnesses], self.needed)
         spell.reached(looked)

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.canonical.model import Again, Choice, Many, Scalar, Struct, Type, group
+from contracts.canonical.findings import Index
+from contracts.canonical.model import Array, Choice, RecursiveRef, Scalar, Struct, Type, group
 from contracts.mapping.frames import has_room
-from contracts.mapping.plan import Fill, Index, Leaf, Plan
+from contracts.mapping.plan import Fill, Leaf, Plan
 
 
 def compile_normal(plan: Plan) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -97,7 +98,7 @@ def _told(kept: dict[str, Any], path: str, rules: _Rules) -> bool:
     return False
 
 
-def _fields(made: Struct | Choice | Again) -> Struct:
+def _fields(made: Struct | Choice | RecursiveRef) -> Struct:
     fields = group(made)
     assert fields is not None
     return fields
@@ -107,11 +108,11 @@ def _value(made: Type, value: Any, path: str, index: Index, rules: _Rules) -> An
     if isinstance(value, dict) and "absent" in value:
         leaf = rules.leaves.get(path)
         return value if leaf is not None and value["absent"] in leaf.tokens else None
-    if not isinstance(made, (Scalar, Many)):
+    if not isinstance(made, (Scalar, Array)):
         # An object that is only wrapping for its fields is told by them alone.
         kept = _struct(_fields(made), value, path, index, rules)
         return kept if _told(kept, path, rules) else None
-    if isinstance(made, Many):
+    if isinstance(made, Array):
         inner = rules.again.get(path + "[]", path + "[]")
         return [
             _struct(_fields(made.items), item, inner, (index, number), rules)

@@ -12,11 +12,11 @@ from functools import lru_cache
 from typing import Any, Final
 
 from contracts.base.errors import Finding
+from contracts.canonical.findings import MAX_FINDINGS, Index
 from contracts.canonical.model import CodeTable, Scalar, Struct
 from contracts.canonical.places import places, scalar_at
 from contracts.canonical.walk import Visit, compile_walk, place
 from contracts.mapping.frames import getter
-from contracts.mapping.plan import MAX_FINDINGS, Index
 from contracts.mapping.rows.dated import not_in_force
 
 _EPOCH: Final = date(1970, 1, 1)
