@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands import run
+from gateway.cli import run
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.sandbox import agents, live
 from gateway.sandbox.standins import messages

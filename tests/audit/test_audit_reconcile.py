@@ -17,6 +17,8 @@ from gateway.audit.log import origins
 from gateway.audit.search.index import Indexer
 from gateway.audit.search.reconcile import Comparison, Line, compare
 from gateway.audit.search.search import reading
+from gateway.cli.common import statement_file
+from gateway.cli.common.output import told
 from gateway.client.audit.reconciliation import (
     RECEIVED,
     SENT,
@@ -28,8 +30,6 @@ from gateway.client.audit.reconciliation import (
     from_csv,
     from_json,
 )
-from gateway.commands import statement_file
-from gateway.commands.output import told
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from security.grants.windows import VIETNAM

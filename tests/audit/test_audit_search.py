@@ -16,7 +16,7 @@ from gateway.audit.search import index, search
 from gateway.audit.search.facts import OUTCOMES
 from gateway.audit.search.index import Indexer
 from gateway.audit.search.search import Query
-from gateway.commands.audit_search import _cell
+from gateway.cli.audit.search import _cell
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from security.transparency import entry as form

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from gateway.cli import app
+from gateway.cli.run import ensure_instance
 from gateway.commands.demo import demo_settings, running
-from gateway.commands.run import ensure_instance
 from gateway.doctor import examine
 from gateway.keys.keyring import Keyring
 from gateway.sample_client.identity import Identity

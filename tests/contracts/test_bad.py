@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from contracts.proof.check import check
-from gateway.commands.contracts import check as command
+from gateway.cli.contract.versions import contract_check as command
 
 BAD = Path(__file__).with_name("bad")
 FAULTS = sorted(path.parent.name for path in BAD.glob("*/where.txt"))

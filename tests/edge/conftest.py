@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from examples.story.world import World
+from gateway.cli.run import ensure_instance
 from gateway.commands.demo import demo_settings, running, world_of
-from gateway.commands.run import ensure_instance
 from gateway.keys.keyring import Keyring
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient

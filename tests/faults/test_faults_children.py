@@ -21,8 +21,8 @@ import yaml
 
 from examples.story.exchange import QUESTION
 from examples.story.world import World
+from gateway.cli.run import ensure_instance
 from gateway.commands.demo import demo_settings, world_of
-from gateway.commands.run import ensure_instance
 from gateway.processes.supervisor import RELOADED
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from examples.story.exchange import ALERTS, read_feed
+from gateway.cli.run import ensure_instance
 from gateway.commands.demo import demo_settings, running, world_of
-from gateway.commands.run import ensure_instance
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import AsyncRestClient, RestClient

@@ -21,9 +21,9 @@ from cryptography import x509
 import gateway.client
 from examples.story.exchange import ALERTS
 from examples.story.world import World
+from gateway.cli.run import _alone
 from gateway.client import Client
 from gateway.commands.demo import demo_settings, running, world_of
-from gateway.commands.run import _alone
 from gateway.keys.keyring import NAMES
 from gateway.processes.supervisor import PID
 from gateway.sample_client.errors import ClientError

@@ -16,8 +16,8 @@ import pytest
 
 from examples.story.exchange import ALERTS, QUESTION, read_feed
 from examples.story.world import World
+from gateway.cli.run import ensure_instance
 from gateway.commands.demo import demo_settings, running, world_of
-from gateway.commands.run import ensure_instance
 from gateway.journal.database import open_engine
 from gateway.registry.seals.sealing import Seal
 from gateway.sample_client.identity import Identity

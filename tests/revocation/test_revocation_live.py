@@ -21,8 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from examples.story.exchange import QUESTION
 from examples.story.world import World
+from gateway.cli.run import ensure_instance
 from gateway.commands.demo import demo_settings, running, world_of
-from gateway.commands.run import ensure_instance
 from gateway.journal.database import open_engine
 from gateway.registry.changes import enrolment, keys
 from gateway.registry.seals.sealing import Seal, changing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ from gateway.settings import Settings
 from security.grants.windows import civil
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
     from gateway.audit.log import origins
 
@@ -29,6 +29,7 @@ Origin = Annotated[
 @commands.command("show")
 def audit_show(transfers: list[str], data: Data = None, as_json: AsJson = False) -> None:
     """All entries of the transfers named, and those about them such as repeats, in the order of the log."""
+    from gateway.audit.search.journey import entries_of
     from gateway.audit.search.search import reading
     from gateway.journal.database import open_engine
 
@@ -79,33 +80,6 @@ def audit_origins(data: Data = None, as_json: AsJson = False) -> None:
         for each in past
     ]
     emit({"ok": True, "logs": logs}, as_json, "\n".join(lines))
-
-
-def entries_of(connection: Connection, transfer: str) -> list[dict[str, Any]]:
-    """Of one transfer, and those about it (repeats, notes that name it): of a log that ended with its origin, then in
-    the order of the log, then those that wait for an index."""
-    from sqlalchemy import select
-
-    from gateway.audit.search import journey
-    from gateway.journal.schema import tables
-
-    entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
-    before = (
-        select(past.c.origin, past.c.idx, past.c.entry)
-        .where(past.c.transfer == transfer)
-        .order_by(past.c.origin, past.c.idx)
-    )
-    sequenced = select(entry.c.idx, entry.c.entry).where(entry.c.transfer == transfer)
-    waiting = select(pending.c.entry).where(pending.c.transfer == transfer).order_by(pending.c.id)
-    about = journey.beside(connection, transfer)
-    listed = {row.idx: json.loads(row.entry) for row in connection.execute(sequenced)}
-    listed |= {step.index: step.entry for step in about if step.index is not None}
-    return [
-        *({"origin": row.origin, "index": row.idx, **json.loads(row.entry)} for row in connection.execute(before)),
-        *({"index": index, **listed[index]} for index in sorted(listed)),
-        *({"index": None, **json.loads(row.entry)} for row in connection.execute(waiting)),
-        *({"index": None, **step.entry} for step in about if step.index is None),
-    ]
 
 
 def past_log(engine: Engine, settings: Settings, origin: str | None) -> origins.Ended | None:

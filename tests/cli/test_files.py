@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway import cli
-from gateway.commands import identities
+from gateway.cli.registry.identities import KeyUse, registry_enrol
 from gateway.journal.database import open_engine
 from gateway.journal.schema import tables
 from gateway.processes.child import PlainTraces
@@ -56,7 +56,7 @@ def test_no_key_is_enrolled_whose_certificate_could_not_be_handed_out(tmp_path: 
 
     before = enrolled()
     with pytest.raises(IsADirectoryError):
-        identities.enrol(settings, "y-te", "tls", request, None, None, tmp_path, True)
+        registry_enrol("y-te", KeyUse.TLS, request, out=tmp_path, data=settings.data, as_json=True)
     assert enrolled() == before
 
 

@@ -23,7 +23,7 @@ import typer
 from contracts.base.ids import new_id
 from gateway import __version__
 from gateway.cli import app
-from gateway.commands.run import _alone
+from gateway.cli.run import _alone
 from gateway.journal.database import open_engine, writing
 from gateway.keys.keyring import Keyring
 from gateway.processes.supervised import NotStarted

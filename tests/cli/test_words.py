@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 VIETNAMESE = re.compile("[àáảãạăằắẳẵặâầấẩẫậđèéẻẽẹêềếểễệìíỉĩịòóỏõọôồốổỗộơờớởỡợùúủũụưừứửữựỳýỷỹỵ]", re.IGNORECASE)
-FILES = sorted([*(ROOT / "gateway/cli").glob("*.py"), *(ROOT / "gateway/commands").glob("*.py")])
+FILES = sorted((ROOT / "gateway/cli").rglob("*.py"))
 
 
 HANDED_ON = (
@@ -48,11 +48,11 @@ def calls() -> Iterator[tuple[str, list[str], str, str, str]]:
                         node.args[1],
                         ast.Name("_COLUMNS", lineno=node.lineno),
                     )
-                elif called == "given.content":
+                elif called == "arguments.content":
                     ends, name, what, then = (
                         ["USAGE"],
                         ast.Constant("no-file"),
-                        ast.Constant("ở / at given.content"),
+                        ast.Constant("ở / at arguments.content"),
                         node.args[1],
                     )
                 else:

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from contracts.compiled.contract import CompiledContract
 from contracts.folder.bundle import catalogue_folders
 from contracts.folder.todo_markers import MARK
 from contracts.proof.tryout import try_out
-from gateway.cli import app
+from tests import commandline
+from tests.contracts.conftest import catalogue  # noqa: F401  a fixture
 
-RUN = CliRunner()
 FIELD_REPORT = next(folder for folder in catalogue_folders() if folder.parent.name == "field-report")
 SAMPLES = FIELD_REPORT / "samples" / "do-thi-xml"
 POT_HOLE = SAMPLES / "ServiceRequest.o-ga-kim-dong.xml"
@@ -32,8 +31,8 @@ WSDL = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:
 
 
 def run(*words: object, stdin: bytes | None = None) -> tuple[int, str]:
-    done = RUN.invoke(app, ["contract", *map(str, words)], input=stdin)
-    return done.exit_code, done.output
+    done = commandline.lgsp("contract", *map(str, words), given=stdin or b"")
+    return done.code, done.out + done.err
 
 
 def answer(*words: object, stdin: bytes | None = None) -> tuple[int, Any]:
@@ -157,7 +156,7 @@ def test_try_names_what_is_wrong_in_both_paths() -> None:
     assert "dt:PhieuPhanAnh/dt:LinhVuc ↔ service_code" in text
 
 
-def test_try_of_every_sample_of_the_catalogue(catalogue: dict[str, CompiledContract]) -> None:
+def test_try_of_every_sample_of_the_catalogue(catalogue: dict[str, CompiledContract]) -> None:  # noqa: F811
     outcomes: Counter[str] = Counter()
     for compiled in catalogue.values():
         for sample in compiled.samples:
@@ -212,7 +211,7 @@ def test_an_import_that_takes_nothing_says_why_in_both_languages_with_places(tmp
 
 
 def test_check_tells_people_which_field_a_table_does_not_name(tmp_path: Path) -> None:
-    bad = Path(__file__).parent / "bad"
+    bad = Path(__file__).parents[1] / "contracts" / "bad"
     code, text = run("check", bad / "table-field-not-named")
     assert code == 1 and re.search(r"systems/\S+:\d+ \(\w+\): table: .+; thấy / found: an optional field", text), text
 
