@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, func, select, update
 
 from contracts.base.errors import Failure
-from gateway.audit.search import index, search
-from gateway.audit.search.facts import OUTCOMES
+from gateway.audit.search import fields, index, search
+from gateway.audit.search.fields import OUTCOMES
 from gateway.audit.search.index import Indexer
 from gateway.audit.search.search import Query
 from gateway.cli.audit.search import _cell
@@ -181,7 +181,7 @@ def test_a_falsified_index_shows_nothing_false_and_is_mended(filled: Engine) -> 
     false = next(idx for idx in range(WIDTH) if idx not in wanted and idx < 300)
     with writing(filled) as connection:
         connection.execute(
-            update(table).where(table.c.idx == false).values(outcome=OUTCOMES["refused"], agency=index.word("H14.1"))
+            update(table).where(table.c.idx == false).values(outcome=OUTCOMES["refused"], agency=fields.word("H14.1"))
         )
         connection.execute(delete(table).where(table.c.idx == wanted[-1]))
     with search.reading(filled) as connection:

@@ -28,6 +28,4 @@ def line(idx: int | None, told: Facts) -> str:
 
 
 def as_json_object(told: Facts) -> dict[str, Any]:
-    return {
-        name: value for name, value in told._asdict().items() if value is not None and (name, value) != ("times", 1)
-    }
+    return {name: value for name, value in told.named().items() if value is not None and (name, value) != ("times", 1)}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from contracts.base.times import rfc3339
+from gateway.audit.search.fields import FIELDS, Conditions
 from gateway.cli.audit.lines import as_json_object, line
 from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
@@ -33,15 +34,6 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 
-class Outcome(StrEnum):
-    OK = "ok"
-    REFUSED = "refused"
-    FAILED = "failed"
-    IN_DOUBT = "in-doubt"
-    QUEUED = "queued"
-    REPEATED = "repeated"
-
-
 class Order(StrEnum):
     NEWEST = "newest"
     OLDEST = "oldest"
@@ -53,41 +45,9 @@ _PARTS: Final = {
     True: "--- refused, failed or in doubt / bị từ chối, lỗi hoặc chờ xác minh",
     False: "--- the rest / các mục còn lại",
 }
-_COLUMNS: Final = (
-    "index", "at", "kind", "outcome", "failure", "status", "agency", "system", "provider", "contract", "operation", "grant", "message",
-    "transfer", "about", "actor", "source", "door", "times", "detail",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """What an entry has to be; all that are given must fit."""
-
-    agency: Annotated[
-        str | None, typer.Option("--agency", help="Code of the agency that called, or whose doing it was.")
-    ] = None
-    system: Annotated[str | None, typer.Option("--system", help="Id of its system.")] = None
-    provider: Annotated[str | None, typer.Option("--provider", help="Id of the system that was called.")] = None
-    contract: Annotated[str | None, typer.Option("--contract", help="Such as incident-alert/v1.")] = None
-    operation: Annotated[str | None, typer.Option("--operation", help="Name of the operation.")] = None
-    outcome: Annotated[Outcome | None, typer.Option("--outcome", help="How it ended.")] = None
-    failure: Annotated[
-        str | None, typer.Option("--failure", help="Code of docs/errors.md, such as access.no-grant.")
-    ] = None
-    grant: Annotated[str | None, typer.Option("--grant", help="The grant that allowed it, or came nearest.")] = None
-    transfer: Annotated[str | None, typer.Option("--transfer", help="Id of a transfer.")] = None
-    message: Annotated[str | None, typer.Option("--message", help="Id of a message, as its sender gave it.")] = None
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor",
-            help="Who did it, for what is no transfer: exports, changes, readings; a part that is no other's will do.",
-        ),
-    ] = None
-    kind: Annotated[
-        str | None,
-        typer.Option("--kind", help="intent, outcome, refusal, repeat, in-doubt, or what a note is: export, …"),
-    ] = None
+_FIRST: Final = ("index", "at", "kind", "outcome", "failure", "status")
+_LAST: Final = ("transfer", "about", "actor", "source", "door", "times", "detail")
+_COLUMNS: Final = (*_FIRST, *(name for name in FIELDS if name not in (*_FIRST, *_LAST)), *_LAST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,8 +183,9 @@ def _query(
         _all_known(engine, wanted, as_json)
     if "actor" in wanted:
         wanted["actor"] = _actor(engine, wanted["actor"], elsewhere, as_json)
-    if "message" in wanted:
-        wanted["message"] = keyed(Keyring(settings).hash_key(), wanted["message"])
+    for name in wanted:
+        if FIELDS[name].hashed:
+            wanted[name] = keyed(Keyring(settings).hash_key(), wanted[name])
     oldest_first = part.order is Order.OLDEST
     conditions: dict[str, Any] = {**wanted}
     return Query(**conditions, since=span[0], until=span[1], oldest_first=oldest_first, trouble_first=part.denied)
@@ -294,9 +255,8 @@ def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> 
     from gateway.audit.search.search import Query
 
     with searching.reading(engine) as connection:
-        for what in name_checks.CHECKED:
-            value = conditions.get(what)
-            if value is None or value in (names := name_checks.names(connection, what)):
+        for what, value in conditions.items():
+            if not FIELDS[what].known or value in (names := name_checks.names(connection, what)):
                 continue
             page = searching.search(connection, Query(**{what: value}), limit=1)
             if not page.hits and page.next is None:
@@ -345,10 +305,7 @@ def _local(at: str) -> str:
 
 
 def _told(query: Query) -> dict[str, Any]:
-    from gateway.audit.search import search as searching
-
-    return {name: getattr(query, name) for name in searching.WORDS} | {
-        "transfer": query.transfer,
+    return {name: getattr(query, name) for name in FIELDS} | {
         "from": None if query.since is None else rfc3339(query.since),
         "to": None if query.until is None else rfc3339(query.until),
     }
@@ -359,7 +316,7 @@ def _print_csv(hits: Sequence[Logged]) -> None:
     writer = csv.DictWriter(out, _COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for each in hits:
-        row = each.facts._asdict() | {"index": each.idx, "at": _local(each.facts.at)}
+        row = each.facts.named() | {"index": each.idx, "at": _local(each.facts.at)}
         writer.writerow({name: _cell(value) for name, value in row.items()})
     sys.stdout.write(out.getvalue())
 

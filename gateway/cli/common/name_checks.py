@@ -10,41 +10,37 @@ import difflib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from contracts.base.errors import KINDS
+from gateway.audit.search.fields import FIELDS, KINDS
 from gateway.cli.common.output import Exit, fail
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-_COLUMNS: Final = {  # where the registry has the names of a kind
-    "agency": "agency.code",
-    "system": "system.id",
-    "provider": "system.id",
-    "contract": "contract_in_force.contract",
-    "grant": "access_grant.id",
-}
-CHECKED: Final = (*_COLUMNS, "failure")
 _MOST: Final = 8
 
 
 def names(connection: Connection, what: str) -> set[str]:
-    """What the registry, or for `failure` the house itself, knows of that kind."""
+    """The names that the registry, or the program itself, has of a field of the audit search."""
     import importlib
     import pkgutil
 
     from sqlalchemy import select
 
+    from contracts.base.errors import KINDS as FAILURES
     from gateway.journal.schema import tables
 
-    if what != "failure":
-        table, _, column = _COLUMNS[what].partition(".")
+    known = FIELDS[what].known
+    if known == "kinds":
+        return set(KINDS)
+    if known != "failures":
+        table, _, column = known.partition(".")
         return set(connection.scalars(select(tables.metadata.tables[table].c[column])))
     for room in ("contracts", "security", "gateway"):
         package = importlib.import_module(room)
         for found in pkgutil.walk_packages(package.__path__, f"{room}."):
             if found.name.endswith("failures"):
                 importlib.import_module(found.name)
-    return set(KINDS)
+    return set(FAILURES)
 
 
 def refuse(what: str, value: str, known: Iterable[str], as_json: bool, *, all: bool = False) -> NoReturn:

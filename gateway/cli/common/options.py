@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
+from typer.models import ParameterInfo
 
 from gateway import settings as settings_module
 from gateway.cli.common.output import Exit, bad_setting, fail
@@ -50,10 +51,9 @@ def grouped(function: Callable[..., None]) -> Callable[..., None]:
         options = get_type_hints(kind, include_extras=True)
         for each in fields(kind):
             default = inspect.Parameter.empty if each.default is MISSING else each.default
+            declared = _declared(each.name, options[each.name])
             parameters.append(
-                inspect.Parameter(
-                    each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=options[each.name]
-                )
+                inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=declared)
             )
 
     @wraps(function)
@@ -69,6 +69,16 @@ def grouped(function: Callable[..., None]) -> Callable[..., None]:
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     command.__dict__["__signature__"] = inspect.Signature(parameters)
     return command
+
+
+def _declared(name: str, hint: Any) -> Any:
+    """A field that is declared in a package below has its help there; it is the option of its name."""
+    kind, *about = get_args(hint)
+    if any(isinstance(each, ParameterInfo) for each in about):
+        return hint
+    (help_,) = (each.help for each in about if hasattr(each, "help"))
+    annotated: Any = Annotated
+    return annotated[kind, typer.Option(f"--{name}", help=help_)]
 
 
 def load_settings(data: Path | None, as_json: bool = False) -> Settings:
