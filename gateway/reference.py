@@ -139,6 +139,9 @@ def commands_page() -> str:
         "`./lgsp` in a checkout, `lgsp` where it is installed. Every command takes `--help`; those with `--json` print one object with `ok`.",
         "`lgsp --version` prints the version of the package. `./lgsp test` belongs to the script alone: it runs all checks and tests, or pytest with the arguments given.",
         "`LGSP_TEST_SIZE=full` tries ten times as much where a law or a kill is slow to try; `LGSP_TEST_ORDER=NUMBER` runs the files of tests in an order drawn by it.",
+        "Help and messages of the parser are in Vietnamese or English: by `LGSP_LANG` (`vi`, `en`), else by the locale.",
+        "`lgsp --install-completion` has the shell complete commands, options and values (bash, zsh, fish, PowerShell);",
+        "`lgsp --show-completion` prints what it would install. Both are for a `lgsp` on the path.",
         "Moments in words are the time in Vietnam, with its offset (`2026-11-25T07:00+07:00`), on the status page and in refusals too; `--json` gives UTC.",
         "This page is made from the code by `python -m gateway.reference`.",
         "",
@@ -182,7 +185,7 @@ def _commands(command: Any, path: str) -> list[str]:
     arguments = [item for item in command.params if item.param_type_name == "argument"]
     options = [item for item in command.params if item.param_type_name == "option" and not item.hidden]
     usage = " ".join([path, *(item.name.upper() if item.required else f"[{item.name.upper()}]" for item in arguments)])
-    lines = ["", f"## `{usage}`", "", str(command.help)]
+    lines = ["", f"## `{usage}`", "", " ".join(str(command.help).split())]
     rows = [(item.name.upper(), item) for item in arguments if item.help] + [
         (", ".join(item.opts), item) for item in options
     ]

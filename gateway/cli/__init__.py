@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
@@ -32,7 +33,7 @@ from gateway.cli import (
     vault,
     witness,
 )
-from gateway.cli.common import stopping
+from gateway.cli.common import language, stopping
 from gateway.cli.common.output import FULL, Exit, fail, failures_told
 
 __all__ = ["app", "main"]
@@ -95,10 +96,19 @@ def main() -> None:
         stopping.end_unread(trouble)  # whatever it came to: nobody has read it
 
 
+def _command() -> Callable[..., None]:
+    language.take_up()
+    command = typer.main.get_command(app)
+    if language.language() == "vi":
+        language.translate(command)
+        language.translate_messages(command)
+    return command
+
+
 def _run(words: list[str], as_json: bool) -> None:
     try:
         with failures_told(as_json):
-            app(prog_name="lgsp")
+            _command()(prog_name="lgsp")
     except SystemExit as end:  # wrong usage: the parser has told people; programs get their object
         message = getattr(end.__context__, "format_message", None)
         if as_json and message is not None:

@@ -31,7 +31,8 @@ KINDS: Final = frozenset(
             "body-view",
             "certificate-status",
             "contract",
-            "delivery.tampered",
+            "transfer.tampered",
+            "token",
         ),
         *(
             "export",
@@ -216,10 +217,8 @@ class Conditions:
 
 
 def _fields() -> dict[str, Field]:
-    found: dict[str, Field] = {}
-    for name, hint in get_type_hints(Conditions, include_extras=True).items():
-        found |= {name: each for each in get_args(hint)[1:] if isinstance(each, Field)}
-    return found
+    hints = get_type_hints(Conditions, include_extras=True)
+    return {name: each for name, hint in hints.items() for each in get_args(hint) if isinstance(each, Field)}
 
 
 FIELDS: Final[Mapping[str, Field]] = _fields()
