@@ -13,7 +13,6 @@ import typer
 from contracts.base.times import rfc3339
 from gateway.cli.common.options import AsJson
 from gateway.cli.common.output import Exit, emit, fail
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from gateway.agent.store import Store
@@ -130,6 +129,8 @@ def agent_queue(
 ) -> None:
     """Messages that wait and dead letters, each with its reason; calls of the gateway in doubt. Never their
     contents."""
+    from security.grants.windows import civil
+
     with _store(config) as store:
         listed = store.listed(("queued", "dead", "sent") if delivered else ("queued", "dead"), limit)
         doubts = store.doubts()

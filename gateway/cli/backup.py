@@ -18,7 +18,6 @@ from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from gateway.backup.manifest import Tick
@@ -134,6 +133,7 @@ def backup_make(
 def backup_check(folder: Folder, vkey: Vkey = None, checkpoint: Checkpoints = None, as_json: AsJson = False) -> None:
     """Compare every file with the manifest, and derive the log within anew."""
     from gateway.backup import take
+    from security.grants.windows import civil
 
     notes = [each.note for each in _known(checkpoint or (), as_json)]
     with _progress(as_json) as tick:
@@ -172,7 +172,7 @@ def backup_check(folder: Folder, vkey: Vkey = None, checkpoint: Checkpoints = No
     emit(result, as_json, "\n".join(lines))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Wanted:
     """Where a backup goes, and what stands for the log that it ends."""
 
@@ -251,6 +251,7 @@ def restore_confirm(
     from gateway.journal.database import open_engine
     from gateway.registry import restore_lock
     from gateway.registry.seals.sealing import Seal, changing
+    from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)
@@ -276,6 +277,8 @@ def restore_confirm(
 
 
 def _told(done: dict[str, Any]) -> list[str]:
+    from security.grants.windows import civil
+
     back, made = done["gone_back"], civil(done["made"])
     lines = [
         f"{done['held']} entries of {done['before']} verified / đã kiểm tra {done['held']} mục; root {done['root']}"

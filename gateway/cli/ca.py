@@ -12,7 +12,6 @@ import typer
 from contracts.base.times import rfc3339
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -33,6 +32,7 @@ _ISSUERS = "`lgsp ca show` lists them. / Xem danh sách bằng `lgsp ca show`."
 def ca_show(data: Data = None, as_json: AsJson = False) -> None:
     """Root and issuers: who, how long, and whether the root key is offline."""
     from gateway.keys.authority import EmbeddedAuthority
+    from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     authority, now = EmbeddedAuthority(settings), time.time()
@@ -57,6 +57,7 @@ def ca_renew(issuer: IssuerName, data: Data = None, as_json: AsJson = False) -> 
     from gateway.keys.authority import EmbeddedAuthority
     from gateway.registry.seals.revisions import raise_revision
     from gateway.registry.seals.sealing import Seal, changing
+    from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     authority, now = EmbeddedAuthority(settings), time.time()

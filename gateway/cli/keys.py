@@ -18,12 +18,11 @@ from contracts.base.times import rfc3339
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
-from gateway.settings import Settings, save
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from gateway.keys import keyring as keys
     from gateway.keys.key_encryption import AtRest
+    from gateway.settings import Settings
 
 top = typer.Typer()
 commands = typer.Typer(no_args_is_help=True, help="The gateway's own keys: show, replace, protect at rest.")
@@ -35,6 +34,7 @@ _HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không
 def keys_show(data: Data = None, as_json: AsJson = False) -> None:
     """The keys with their generations, and whether they are protected at rest."""
     from gateway.keys.keyring import NAMES, Keyring
+    from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     found = [
@@ -135,6 +135,7 @@ def keys_protect(
 
     from gateway.doctor.files import key_files
     from gateway.keys.key_encryption import AtRest, write_secret
+    from gateway.settings import save
 
     # Encrypt every private key and raw secret of the instance. What was cut short goes on when it is called again.
     settings = load_instance(data, as_json)

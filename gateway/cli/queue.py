@@ -7,7 +7,6 @@ import typer
 from contracts.base.times import rfc3339
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import emit
-from security.grants.windows import civil
 
 commands = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider.")
 commands = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider.")
@@ -21,6 +20,7 @@ def queue_list(data: Data = None, as_json: AsJson = False) -> None:
     from gateway.exchange.states import State
     from gateway.journal.database import open_engine
     from gateway.journal.schema import tables
+    from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     waiting, transfer = tables.queue, tables.transfer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import time
@@ -17,10 +16,10 @@ import typer
 from contracts.base.errors import Words
 from gateway.cli.common.options import AsJson, Data, Fd, Pipe, load_instance, load_settings
 from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed
-from gateway.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
     from gateway.doctor.findings import Found
+    from gateway.settings import Settings
 
 top = typer.Typer()
 _RESTORED = (
@@ -38,6 +37,8 @@ def up(
     ] = None,
 ) -> None:
     """Run an instance; make a sandbox with a whole province first, if there is none."""
+    import math
+
     from gateway.audit.witnessing.config import anchors_of, witnesses_of
     from gateway.hardening import private_files
     from gateway.journal.database import migrate, open_engine, snapshot
@@ -48,6 +49,7 @@ def up(
     from gateway.registry.seals.sealing import Seal, adopt
     from gateway.sandbox import live
     from gateway.sandbox.instance import FolderTaken, readdress
+    from gateway.settings import BadSetting
 
     settings = load_settings(data, as_json)
     left_out = frozenset(without or ())

@@ -14,14 +14,13 @@ from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
-from gateway.settings import Settings
-from security.grants.windows import civil, moment
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from gateway.keeper.retention.holds import Hold
     from gateway.keeper.retention.status import KeyLine
+    from gateway.settings import Settings
     from gateway.vault.vault import Vault
 
 commands = typer.Typer(no_args_is_help=True, help="The vault of bodies: what is kept, what is due, what is held.")
@@ -42,6 +41,7 @@ def vault_status(data: Data = None, as_json: AsJson = False) -> None:
     """Classes, days, keys, bodies, bytes, holds, and what is due when."""
     from gateway.journal.database import open_engine
     from gateway.keeper.retention import status as statuses
+    from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     now, engine, vault = time.time(), open_engine(settings.database_url), _vault(settings)
@@ -107,6 +107,7 @@ def vault_expire(
     from gateway.journal.database import lock_of, open_engine, writing
     from gateway.keeper.retention import chore, clock, holds
     from gateway.keeper.retention import status as statuses
+    from security.grants.windows import civil, moment
 
     settings = load_instance(data, as_json)
     engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
@@ -166,7 +167,7 @@ def vault_expire(
     emit({"ok": True, "due": told, "destroyed": [each["key"] for each in gone]}, as_json, text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Covered:
     """What a hold covers."""
 
@@ -344,6 +345,8 @@ def _key(line: KeyLine, now: float) -> dict[str, Any]:
 
 
 def _first_due(lines: list[KeyLine]) -> str:
+    from security.grants.windows import civil
+
     due = [line.name.due for line in lines if line.name.due is not None and not line.held]
     return civil(min(due))[:10] if due else "never, while it is held"
 
@@ -355,11 +358,15 @@ def _beside(hold: dict[str, Any]) -> str:
 
 def _day(at: str) -> str:
     """The day in Vietnam."""
+    from security.grants.windows import civil, moment
+
     return civil(moment(at))[:10]
 
 
 def _span(hold: Hold) -> tuple[str, str]:
     """From when until when it holds, as people here read it; the end is the first moment that is not held."""
+    from security.grants.windows import civil
+
     said = [("from", "từ", hold.begins), ("until before", "trước", hold.ends)]
     english = " ".join(f"{word} {civil(at)}" for word, _, at in said if at is not None)
     vietnamese = " ".join(f"{word} {civil(at)}" for _, word, at in said if at is not None)

@@ -14,7 +14,6 @@ import typer
 
 from gateway.cli.common.options import AsJson
 from gateway.cli.common.output import Exit, emit, fail
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     import ssl
@@ -76,6 +75,7 @@ def witness_add_log(vkey: str, data: WitnessFolder, as_json: AsJson = False) -> 
 def witness_status(data: WitnessFolder, as_json: AsJson = False) -> None:
     """The logs that this witness knows, the size up to which each is cosigned, and what it holds against them."""
     from gateway.witness.state import Folder
+    from security.grants.windows import civil
 
     with _told(as_json):
         folder = Folder(data.absolute())

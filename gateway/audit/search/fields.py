@@ -10,7 +10,6 @@ Invariant: the standard library alone is imported here, so that the command line
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -106,7 +105,7 @@ class Field:
 @lru_cache(maxsize=8192)
 def word(text: str) -> int:
     """32 bits of a word of which there are few: agencies, contracts, codes."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big", signed=True)
+    return _digest(text, 4)
 
 
 def wide(text: str) -> int:
@@ -117,7 +116,13 @@ def wide(text: str) -> int:
             return int.from_bytes(int(digits[:16], 16).to_bytes(8, "big"), "big", signed=True)
         except ValueError:
             pass
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
+    return _digest(text, 8)
+
+
+def _digest(text: str, length: int) -> int:
+    from hashlib import sha256  # the help of a command needs none
+
+    return int.from_bytes(sha256(text.encode()).digest()[:length], "big", signed=True)
 
 
 def text_in(value: Mapping[str, Any], name: str) -> str | None:

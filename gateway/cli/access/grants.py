@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,7 +16,6 @@ from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.registry.registry import listed
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -135,6 +133,7 @@ def access_list(data: Data = None, as_json: AsJson = False) -> None:
     from gateway.registry.changes import granting
     from gateway.registry.changes.officers import officers
     from security.grants.grants import OFFICERS
+    from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     now = time.time()
@@ -171,6 +170,7 @@ def access_show(
     from gateway.journal.schema import tables
     from gateway.registry.changes import granting
     from security.grants.grants import digest
+    from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     now = time.time()
@@ -313,6 +313,8 @@ def _row(grant: Grant, now: float) -> dict[str, Any]:
 
 
 def _signed(content: bytes, officer: str, key: Path | None, as_json: bool) -> str:
+    from getpass import getpass
+
     from security.grants import approvals
 
     if key is None:

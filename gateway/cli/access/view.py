@@ -11,12 +11,12 @@ from contracts.base.times import rfc3339
 from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import emit
-from security.grants.windows import Quota, civil
 
 if TYPE_CHECKING:
     from gateway.registry.changes.matrix import Cell
     from gateway.registry.snapshot import Snapshot
     from security.grants.grants import Grant
+    from security.grants.windows import Quota
 
 commands = typer.Typer()
 At = Annotated[str | None, typer.Option("--at", help="At another moment than now (2026-12-01T17:30, time in Vietnam).")]
@@ -32,6 +32,7 @@ def access_explain(
     from gateway.journal.database import open_engine
     from gateway.registry.changes.matrix import cell, operations
     from gateway.registry.snapshot import load_snapshot
+    from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     now = time.time() if at is None else arguments.moment(at, as_json)
@@ -135,6 +136,8 @@ def _row(found: Cell) -> dict[str, Any]:
 
 def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
     """Who the grant is for and what bounds it, for programs and for people."""
+    from security.grants.windows import civil
+
     holder = grant.agency or f"role {grant.role}"
     told: dict[str, Any] = {
         "purpose": grant.purpose,

@@ -11,13 +11,12 @@ from contracts.base.times import rfc3339
 from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
-from gateway.settings import Settings
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from gateway.audit.log import origins
+    from gateway.settings import Settings
 
 commands = typer.Typer()
 Origin = Annotated[
@@ -55,6 +54,7 @@ def audit_origins(data: Data = None, as_json: AsJson = False) -> None:
     from gateway.audit.log import origins
     from gateway.journal.database import open_engine
     from gateway.keys.keyring import Keyring
+    from security.grants.windows import civil
 
     # The log that goes on, and those that ended by a restore.
     settings = load_instance(data, as_json)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from contracts.base.visible import visible
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from gateway.audit.search.facts import Facts
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
 
 def line(idx: int | None, told: Facts) -> str:
     """When (in Vietnam), who, what, how it ended."""
+    from security.grants.windows import civil
+
     who = f"{told.agency}/{told.system}" if told.system else told.actor or told.source or "–"
     to = f" → {told.provider}" if told.provider else ""
     what = " ".join(each for each in (told.contract, told.operation) if each)

@@ -11,7 +11,6 @@ import typer
 
 from gateway.cli.common.output import Exit, fail
 from gateway.cli.common.progress import Progress
-from gateway.settings import BadSetting
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from security.transparency.cosignature import CosignerKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Others:
     """Who else signed for the log, as the options name them."""
 
@@ -73,6 +72,7 @@ class Vouchers:
 
 def vouchers_of(others: Others, as_json: bool) -> Vouchers:
     from gateway.audit.witnessing.config import read_anchors
+    from gateway.settings import BadSetting
 
     keys = tuple(_key(each, as_json) for each in others.witness or ())
     needed, anchors = others.quorum, others.stamp_anchors

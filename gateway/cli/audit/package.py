@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
@@ -39,6 +38,8 @@ def audit_package(
 ) -> None:
     """All of one transfer that a stranger needs to check it: messages, certificates, proofs, the checkpoint, and
     how."""
+    import hashlib
+
     from gateway.audit.evidence import package as packages
     from gateway.audit.evidence.reading import LEAST_REASON
     from gateway.audit.log import origins

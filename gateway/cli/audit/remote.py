@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from security.transparency.checkpoint import NoteKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Place:
     """Where a log is, as the options name it. Over HTTP `vkey` is None only with an identity, which has the log's
     key."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import sys
 import time
@@ -22,14 +21,13 @@ from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as drawn
 from gateway.cli.common.stopping import Stopped
-from gateway.settings import Settings
-from security.grants.windows import VIETNAM
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from gateway.audit.search.facts import Logged
     from gateway.audit.search.search import Query
+    from gateway.settings import Settings
 
 commands = typer.Typer()
 
@@ -50,7 +48,7 @@ _LAST: Final = ("transfer", "about", "actor", "source", "door", "times", "detail
 _COLUMNS: Final = (*_FIRST, *(name for name in FIELDS if name not in (*_FIRST, *_LAST)), *_LAST)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Part:
     """Which part of the log is searched, and in which order."""
 
@@ -69,7 +67,7 @@ class Part:
     ] = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Form:
     """How the log is read, and what is printed."""
 
@@ -298,6 +296,8 @@ def shown(hit: Logged) -> dict[str, Any]:
 
 def _local(at: str) -> str:
     """As a spreadsheet reads it."""
+    from security.grants.windows import VIETNAM
+
     try:
         return datetime.fromisoformat(at).astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
     except ValueError:
@@ -312,6 +312,8 @@ def _told(query: Query) -> dict[str, Any]:
 
 
 def _print_csv(hits: Sequence[Logged]) -> None:
+    import csv
+
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

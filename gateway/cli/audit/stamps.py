@@ -12,13 +12,12 @@ import typer
 from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, bad_setting, emit, fail
-from gateway.settings import BadSetting, Settings
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from gateway.keeper.witnessing.stamps import Stamped
+    from gateway.settings import Settings
     from security.transparency.entry import Json
 
 commands = typer.Typer()
@@ -44,6 +43,7 @@ def audit_stamps(
     from gateway.audit.witnessing.verify import write_stamp
     from gateway.journal.database import open_engine
     from gateway.journal.schema import tables
+    from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     engine, table = open_engine(settings.database_url), tables.stamp
@@ -112,6 +112,8 @@ def audit_stamp(
     from gateway.journal.database import open_engine
     from gateway.keeper.witnessing.post import Unreached
     from gateway.keeper.witnessing.stamps import clock_trouble
+    from gateway.settings import BadSetting
+    from security.grants.windows import civil
     from security.pki.timestamp import Unstamped
 
     settings = load_instance(data, as_json)

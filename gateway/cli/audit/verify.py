@@ -18,7 +18,6 @@ from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
-from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from gateway.audit.verify.verify import Report
     from gateway.audit.witnessing.verify import Outside
     from gateway.registry.seals.sealing import Seal
+    from gateway.settings import Settings
     from security.transparency.checkpoint import Checkpoint, NoteKey
 
 commands = typer.Typer()
@@ -42,7 +42,7 @@ _OWN = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Scope:
     """What of a log is checked, and against which checkpoints."""
 

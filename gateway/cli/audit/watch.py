@@ -20,7 +20,6 @@ from gateway.cli.common import arguments
 from gateway.cli.common.options import Data, grouped, load_instance
 from gateway.cli.common.output import Exit, fail
 from gateway.cli.common.stopping import Stopped
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from gateway.audit.verify.watch import Log
@@ -31,7 +30,7 @@ commands = typer.Typer()
 Lines = Annotated[bool, typer.Option("--json", help="One JSON object a line, the last one with `ok`.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pace:
     """Where proved checkpoints are kept, and how often the log is looked at."""
 
@@ -79,6 +78,7 @@ def _follow(log: Log, key: NoteKey, state: Path, pace: Pace, as_json: bool) -> N
     from gateway.audit.verify.sources import NoSource
     from gateway.client import NoConnection
     from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
+    from security.grants.windows import civil
 
     witness, grown, trouble = CheckpointMonitor(key, state, time.time), 0, ""
     started = None if witness.kept is None else witness.kept.size
@@ -123,6 +123,7 @@ def _follow(log: Log, key: NoteKey, state: Path, pace: Pace, as_json: bool) -> N
 
 def _look(log: Log, witness: CheckpointMonitor, as_json: bool) -> int:
     from gateway.audit.verify.watch import look
+    from security.grants.windows import civil
 
     step = look(log, witness)
     if step is None:

@@ -12,12 +12,11 @@ import typer
 from gateway.cli.client.kit import Passphrase, secret_in, told_in_words
 from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import emit
-from security.grants.windows import civil
 
 commands = typer.Typer()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Facts:
     """What neither the certificates nor the folder of the operator say."""
 
@@ -96,6 +95,7 @@ def client_install(
 ) -> None:
     """Put issued certificates beside their keys, check that they fit, and say what is still missing."""
     from gateway.client.identities import enrol
+    from security.grants.windows import civil
 
     asked = {name: value for name, value in asdict(facts).items() if value is not None}
     with told_in_words(as_json):

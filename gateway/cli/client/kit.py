@@ -24,7 +24,7 @@ Passphrase = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class IdentityOptions:
     """The system's identity, and what opens its keys."""
 
@@ -43,7 +43,7 @@ class IdentityOptions:
         return Identity.load(identity_folder(self.identity, None, as_json), passphrase=secret_in(self.passphrase))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Kit(IdentityOptions):
     """The identity, and where the checkpoints are kept that prove the log."""
 

@@ -12,7 +12,6 @@ from gateway.cli.client.kit import Kit, told_in_words
 from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import emit
-from security.grants.windows import civil
 
 commands = typer.Typer()
 
@@ -69,6 +68,7 @@ def client_checkpoints(
 ) -> None:
     """Fetch the log's newest checkpoint, prove that it goes on from the one kept here, and show what is kept."""
     from gateway.client.answers import base64_text
+    from security.grants.windows import civil
 
     with told_in_words(as_json), kit.client(as_json) as client:
         before = client.witness.kept

@@ -9,13 +9,11 @@ where only that is installed.
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from contracts.base.times import rfc3339
 from gateway.cli.common.output import Exit, fail
-from security.grants.windows import moment as moment_of
 
 if TYPE_CHECKING:
     from security.transparency.checkpoint import NoteKey
@@ -29,6 +27,8 @@ _TRANSFER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 def moment(text: str, as_json: bool, *, whole_day: bool = False) -> float:
     """A day or a moment; without an offset it is the time in Vietnam. `whole_day`: of a day, its end."""
+    from security.grants.windows import moment as moment_of
+
     try:
         at = moment_of(text, whole_day=whole_day)
         rfc3339(at)
@@ -115,6 +115,8 @@ def checkpoint(path: Path, as_json: bool) -> str:
 def transfer_id(text: str, as_json: bool, *, at_system: bool = False) -> str:
     """The id of a transfer in small letters, as the log has it. Another thing is most likely the id of a message:
     `audit journey` takes that, which a system has not (`at_system`)."""
+    import shlex
+
     id = text.strip().lower()
     if _TRANSFER.fullmatch(id) is None:
         then = f"For a message's id: / Với mã thông điệp: lgsp audit journey {shlex.quote(text)} --system SYSTEM"

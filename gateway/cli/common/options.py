@@ -8,14 +8,15 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
 from typer.models import ParameterInfo
 
-from gateway import settings as settings_module
 from gateway.cli.common.output import Exit, bad_setting, fail
-from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of the instance (default: $LGSP_DATA, else ./lgsp-data).")
@@ -82,6 +83,8 @@ def _declared(name: str, hint: Any) -> Any:
 
 
 def load_settings(data: Path | None, as_json: bool = False) -> Settings:
+    from gateway import settings as settings_module
+
     try:
         return settings_module.load(data)
     except settings_module.BadSetting as trouble:

@@ -11,11 +11,10 @@ from contracts.base.times import rfc3339
 from gateway.cli.common import arguments
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.registry.registry import listed
-from gateway.settings import Settings
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from gateway.registry.changes import notices
+    from gateway.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,7 @@ def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, 
     from gateway.journal.database import open_engine
     from gateway.registry.changes import notices
     from gateway.registry.seals.sealing import Seal, changing
+    from security.grants.windows import civil
 
     (what, name), reason = whom, notice.reason
     now, ends = time.time(), None if notice.until is None else arguments.moment(notice.until, as_json)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Wanted:
     """What of a foreign file becomes a contract, and where it goes."""
 

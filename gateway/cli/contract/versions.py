@@ -13,7 +13,6 @@ import typer
 from contracts.base.errors import Theirs
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail, finding_json, told
-from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from contracts.proof.check import Report
     from gateway.registry.changes.publish import Publication
     from gateway.registry.versions import Stored
+    from gateway.settings import Settings
     from security.transparency.entry import Json
 
 commands = typer.Typer()

@@ -14,7 +14,6 @@ from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
-from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from gateway.registry.records import Change, Key
@@ -138,6 +137,7 @@ def registry_keys(
     """The keys of all systems, or of one: what for, in force or not, how long."""
     from gateway.journal.database import open_engine
     from gateway.registry.snapshot import load_snapshot
+    from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     now = time.time()

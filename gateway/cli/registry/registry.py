@@ -13,11 +13,11 @@ from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
-from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from gateway.registry.records import Change
     from gateway.registry.snapshot import Snapshot
+    from gateway.settings import Settings
 
 commands = typer.Typer()
 
