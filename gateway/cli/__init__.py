@@ -34,7 +34,7 @@ from gateway.cli import (
     witness,
 )
 from gateway.cli.common import language, stopping
-from gateway.cli.common.output import FULL, Exit, fail, failures_told
+from gateway.cli.common.output import FULL, Exit, fail, failures_as_exits
 
 __all__ = ["app", "main"]
 
@@ -107,7 +107,7 @@ def _command() -> Callable[..., None]:
 
 def _run(words: list[str], as_json: bool) -> None:
     try:
-        with failures_told(as_json):
+        with failures_as_exits(as_json):
             _command()(prog_name="lgsp")
     except SystemExit as end:  # wrong usage: the parser has told people; programs get their object
         message = getattr(end.__context__, "format_message", None)

@@ -36,7 +36,7 @@ def agent_init(
 
     contracts = tuple(contract or ())
     try:
-        made = setup.make(directory, contracts)
+        files = setup.make(directory, contracts)
     except FileExistsError as there:
         fail(
             Exit.USAGE,
@@ -46,10 +46,10 @@ def agent_init(
             as_json,
         )
     text = (
-        "\n".join(f"{file}" for file in made)
+        "\n".join(f"{file}" for file in files)
         + "\nPut the identity folder beside them, then: lgsp agent check / Đặt thư mục danh tính vào đó."
     )
-    emit({"ok": True, "files": [str(file) for file in made]}, as_json, text)
+    emit({"ok": True, "files": [str(file) for file in files]}, as_json, text)
 
 
 @commands.command("run")
@@ -99,14 +99,14 @@ def agent_check(config: Config, as_json: AsJson = False) -> None:
     from gateway.agent import check as checks
     from gateway.agent.config import load
 
-    found = checks.run(load(config))
+    results = checks.run(load(config))
     lines = [
         f"{'ok ' if each.ok else 'NO '} {each.name}: {each.what}" + (f"\n      {each.next}" if not each.ok else "")
-        for each in found
+        for each in results
     ]
     result = {
-        "ok": all(each.ok for each in found),
-        "checks": [{"name": each.name, "ok": each.ok, "what": each.what, "next": each.next} for each in found],
+        "ok": all(each.ok for each in results),
+        "checks": [{"name": each.name, "ok": each.ok, "what": each.what, "next": each.next} for each in results],
     }
     emit(result, as_json, "\n".join(lines))
 

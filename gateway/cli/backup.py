@@ -96,33 +96,35 @@ def backup_make(
         what = f"{folder} lies in the data folder: it would be lost with it / nằm trong thư mục dữ liệu"
         fail(Exit.USAGE, "inside", what, "Name a folder elsewhere. / Chọn thư mục ở nơi khác.", as_json)
     with _progress(as_json) as tick:
-        made, digest, report = take.take(settings, folder, take.Wanted(keys, plain_keys, vault_keys), time.time(), tick)
+        manifest, digest, report = take.take(
+            settings, folder, take.Wanted(keys, plain_keys, vault_keys), time.time(), tick
+        )
     result = {
         "ok": report.ok,
         "folder": str(folder),
         "manifest": digest,
-        "made": rfc3339(made.made),
-        "origin": made.origin,
-        "size": made.size,
-        "files": len(made.files),
-        "bytes": sum(each.size for each in made.files.values()),
-        "keys": made.keys,
-        "vault_keys_until": None if made.vault_keys_until is None else rfc3339(made.vault_keys_until),
+        "made": rfc3339(manifest.made),
+        "origin": manifest.origin,
+        "size": manifest.size,
+        "files": len(manifest.files),
+        "bytes": sum(each.size for each in manifest.files.values()),
+        "keys": manifest.keys,
+        "vault_keys_until": None if manifest.vault_keys_until is None else rfc3339(manifest.vault_keys_until),
         "first_wrong": report.first_wrong,
     }
     lines = [
-        f"{folder}: {result['files']} files, {result['bytes']} bytes; {made.origin}, {made.size} entries"
-        f" / đã sao lưu {result['files']} tệp, {result['bytes']} byte, {made.size} mục nhật ký",
+        f"{folder}: {result['files']} files, {result['bytes']} bytes; {manifest.origin}, {manifest.size} entries"
+        f" / đã sao lưu {result['files']} tệp, {result['bytes']} byte, {manifest.size} mục nhật ký",
         "the log within verifies / nhật ký trong bản sao đúng"
         if report.ok
         else f"FIRST WRONG / SAI: {report.first_wrong}",
     ]
-    if made.keys == "plain":
+    if manifest.keys == "plain":
         lines.append(
             "its keys lie in the clear: whoever has it can pass for the gateway"
             " / khóa không mã hóa: ai có bản sao này mạo danh được trục"
         )
-    if made.vault_keys_until is not None:
+    if manifest.vault_keys_until is not None:
         lines.append(f"destroy {take.VAULT_KEYS}/ before / hủy {take.VAULT_KEYS}/ trước {result['vault_keys_until']}")
     else:
         lines.append("without the keys of stored bodies / không có khóa kho nội dung (docs/operating.md)")
@@ -137,27 +139,28 @@ def backup_check(folder: Folder, vkey: Vkey = None, checkpoint: Checkpoints = No
 
     notes = [each.note for each in _known(checkpoint or (), as_json)]
     with _progress(as_json) as tick:
-        made, report = take.check(folder, _key(vkey, as_json), notes, tick)
-    overdue = made.vault_keys_until is not None and made.vault_keys_until < time.time()
+        manifest, report = take.check(folder, _key(vkey, as_json), notes, tick)
+    overdue = manifest.vault_keys_until is not None and manifest.vault_keys_until < time.time()
     result = {
         "ok": report.ok,
-        "made": rfc3339(made.made),
-        "version": made.version,
-        "database": made.database,
-        "revision": made.revision,
-        "origin": made.origin,
+        "made": rfc3339(manifest.made),
+        "version": manifest.version,
+        "database": manifest.database,
+        "revision": manifest.revision,
+        "origin": manifest.origin,
         "size": report.size,
         "root": report.root,
-        "files": len(made.files),
+        "files": len(manifest.files),
         "checked": report.checked,
         "first_wrong": report.first_wrong,
-        "keys": made.keys,
+        "keys": manifest.keys,
         "vault_keys_overdue": overdue,
         "trusted_key": "given" if vkey is not None else "from the backup itself",
     }
     lines = [
-        f"{folder}: made {civil(made.made)}, {len(made.files)} files as the manifest states; {made.origin}, {report.size} entries"
-        f" / lập lúc {civil(made.made)}, {len(made.files)} tệp đúng như bản kê, {report.size} mục nhật ký",
+        f"{folder}: made {civil(manifest.made)}, {len(manifest.files)} files as the manifest states; {manifest.origin},"
+        f" {report.size} entries"
+        f" / lập lúc {civil(manifest.made)}, {len(manifest.files)} tệp đúng như bản kê, {report.size} mục nhật ký",
         "the log within verifies / nhật ký trong bản sao đúng"
         if report.ok
         else f"FIRST WRONG / SAI: {report.first_wrong}",
@@ -224,7 +227,7 @@ def restore_from(folder: Folder, wanted: Wanted, as_json: AsJson = False) -> Non
     emit(
         {"ok": True, "data": str(data), "doors": "closed", **asdict(done)},
         as_json,
-        "\n".join([f"restored to / đã khôi phục vào {data}", *_told(asdict(done)), *_then(data)]),
+        "\n".join([f"restored to / đã khôi phục vào {data}", *_restored_lines(asdict(done)), *_then(data)]),
     )
 
 
@@ -256,13 +259,13 @@ def restore_confirm(
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
-        found = restore_lock.held(connection)
-    if found is None or found["confirmed"]:
+        held = restore_lock.held(connection)
+    if held is None or held["confirmed"]:
         raise Theirs("backup.not-held", data=settings.data)
-    restored = found["backup"]
+    restored = held["backup"]
     runs = restoring.runs_beside(restored.get("old", ""), settings.data)
     restored["old_runs"] = runs
-    lines = _told(restored)
+    lines = _restored_lines(restored)
     if not by:
         emit({"ok": False, "confirmed": False, **restored}, as_json, "\n".join([*lines, *_then(settings.data)]))
     if runs and not although_it_runs:
@@ -276,7 +279,7 @@ def restore_confirm(
     emit({"ok": True, "confirmed": True, "opens": rfc3339(opens), **restored}, as_json, "\n".join(lines))
 
 
-def _told(done: dict[str, Any]) -> list[str]:
+def _restored_lines(done: dict[str, Any]) -> list[str]:
     from security.grants.windows import civil
 
     back, made = done["gone_back"], civil(done["made"])
@@ -295,10 +298,13 @@ def _told(done: dict[str, Any]) -> list[str]:
         ]
     lines += [
         f"As it was at {made}; look through it / mọi thứ như lúc {made}, hãy soát lại:",
-        f"  registry revision {back['registry']}; {len(back['grants_active'])} grants, {len(back['officers_active'])} officers, {back['contracts']} contracts in force"
-        f" / sổ đăng ký bản {back['registry']}: {len(back['grants_active'])} quyền, {len(back['officers_active'])} cán bộ, {back['contracts']} hợp đồng",
+        f"  registry revision {back['registry']}; {len(back['grants_active'])} grants,"
+        f" {len(back['officers_active'])} officers, {back['contracts']} contracts in force"
+        f" / sổ đăng ký bản {back['registry']}: {len(back['grants_active'])} quyền, {len(back['officers_active'])}"
+        f" cán bộ, {back['contracts']} hợp đồng",
         f"  keys in force / khóa còn hiệu lực: {', '.join(back['keys_active']) or '–'}",
-        f"  revoked / đã thu hồi: {', '.join(back['keys_revoked']) or '–'}; whatever was revoked or suspended since is so no more: do it again"
+        f"  revoked / đã thu hồi: {', '.join(back['keys_revoked']) or '–'}; whatever was revoked or suspended since"
+        " is so no more: do it again"
         " / những gì thu hồi, tạm dừng sau lúc đó phải làm lại",
         f"  suspended / tạm dừng: {', '.join([*back['agencies_suspended'], *back['systems_suspended']]) or '–'}",
         f"  queued, sent again once open / sẽ gửi lại: {back['queued'] - len(back['in_doubt'])}; in doubt"

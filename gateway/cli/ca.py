@@ -36,18 +36,18 @@ def ca_show(data: Data = None, as_json: AsJson = False) -> None:
 
     settings = load_instance(data, as_json)
     authority, now = EmbeddedAuthority(settings), time.time()
-    found = [_about("root", authority.root, now)] + [
+    certificates = [_about("root", authority.root, now)] + [
         _about(name, authority.certificate(name), now) for name in authority.names()
     ]
     offline = not authority.root_is_here()
     lines = [
         f"{each['name']:<8} {civil(each['valid_until'])}  {each['days_left']:>5} days  {each['subject']}"
-        for each in found
+        for each in certificates
     ]
     lines.append(
         "the root key is offline" if offline else "the root key lies on this machine: take it away in production"
     )
-    emit({"ok": True, "certificates": found, "root_key_offline": offline}, as_json, "\n".join(lines))
+    emit({"ok": True, "certificates": certificates, "root_key_offline": offline}, as_json, "\n".join(lines))
 
 
 @commands.command("renew")
@@ -94,8 +94,8 @@ def ca_crl(
     settings = load_instance(data, as_json)
     with writing(open_engine(settings.database_url)) as connection:
         own.renew(connection, EmbeddedAuthority(settings), time.time())
-        found = own.stored_list(connection, issuer)
-    if found is None:
+        listed = own.stored_list(connection, issuer)
+    if listed is None:
         fail(
             Exit.USAGE,
             "unknown-issuer",
@@ -104,8 +104,8 @@ def ca_crl(
             as_json,
         )
     if out is not None:
-        out.write_bytes(found)
-    read = x509.load_der_x509_crl(found)
+        out.write_bytes(listed)
+    read = x509.load_der_x509_crl(listed)
     pem = read.public_bytes(Encoding.PEM).decode("ascii")
     until = read.next_update_utc
     result = {

@@ -28,17 +28,17 @@ MO: Final = PO.with_suffix(".mo")
 
 def words() -> dict[str, str]:
     """Every text to be translated, and the command that says it first."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for text in (USAGE, OPTIONS, COMMAND, HELP, *PARSER):
-        found.setdefault(text.strip(), "parser")
+        texts.setdefault(text.strip(), "parser")
     folder = Path(typer.__file__).parent
     for _file, _line, message, _comments, _context in extract_from_dir(
         folder, method_map=[("**.py", "python")], keywords={"_": None}
     ):
-        found.setdefault(str(message), "typer")
+        texts.setdefault(str(message), "typer")
     for text, command in _help(typer.main.get_command(app), "lgsp"):
-        found.setdefault(one_line(text), command)
-    return found
+        texts.setdefault(one_line(text), command)
+    return texts
 
 
 def _help(command: Any, path: str) -> Iterator[tuple[str, str]]:

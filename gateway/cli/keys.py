@@ -37,17 +37,18 @@ def keys_show(data: Data = None, as_json: AsJson = False) -> None:
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    found = [
-        _told(settings, each, number == 0)
+    generations = [
+        _described(settings, each, number == 0)
         for name in NAMES
         for number, each in enumerate(Keyring(settings).generations(name))
     ]
     lines = [
-        f"{each['id']:<22} {both('in use' if each['current'] else 'replaced'):<20} until / đến {civil(each['valid_until'])[:10]}  "
+        f"{each['id']:<22} {both('in use' if each['current'] else 'replaced'):<20} until"
+        f" / đến {civil(each['valid_until'])[:10]}  "
         f"{'private key / khóa bí mật: ' + (_HELD[each['protected']] if each['key'] else 'destroyed / đã hủy')}"
-        for each in found
+        for each in generations
     ]
-    emit({"ok": True, "keys": found}, as_json, "\n".join(lines))
+    emit({"ok": True, "keys": generations}, as_json, "\n".join(lines))
 
 
 @commands.command("rotate")
@@ -103,22 +104,22 @@ def keys_rotate(
         fail(Exit.USAGE, "withdraw-later", what, "Leave out --no-reload. / Bỏ --no-reload.", as_json)
     keyring, now = Keyring(settings), time.time()
     with _alone_with_keys(settings):
-        made = [keys.next_generation(keyring, name, now, token) for name in dict.fromkeys(names)]
-        _log(settings, {"rotated": [each.generation.key_id for each in made], "withdrawn": withdraw}, now)
-        for each in made:
+        replacements = [keys.next_generation(keyring, name, now, token) for name in dict.fromkeys(names)]
+        _log(settings, {"rotated": [each.generation.key_id for each in replacements], "withdrawn": withdraw}, now)
+        for each in replacements:
             each.put()
         running = reload_too and is_running(settings)
         if running:
             _reload(settings, as_json)
         # While processes that hold the old keys go on, these stay: a door that has to start again may need its pair.
         gone = [] if not running and is_running(settings) else [
-            gone for each in made for gone in keys.retire(keyring, each.generation.name, now, at_once=withdraw)
+            gone for each in replacements for gone in keys.retire(keyring, each.generation.name, now, at_once=withdraw)
         ]  # fmt: skip
-    found = [each.generation.key_id for each in made]
-    text = f"in use / đang dùng: {', '.join(found)}" + (f"\ndestroyed / đã hủy: {', '.join(gone)}" if gone else "")
+    rotated = [each.generation.key_id for each in replacements]
+    text = f"in use / đang dùng: {', '.join(rotated)}" + (f"\ndestroyed / đã hủy: {', '.join(gone)}" if gone else "")
     if not running:
         text += "\nA running instance takes them up with `lgsp reload`. / Chạy `lgsp reload` để áp dụng."
-    emit({"ok": True, "rotated": found, "destroyed": gone, "reloaded": running}, as_json, text)
+    emit({"ok": True, "rotated": rotated, "destroyed": gone, "reloaded": running}, as_json, text)
 
 
 @commands.command("protect")
@@ -211,7 +212,7 @@ def reload(data: Data = None, as_json: AsJson = False) -> None:
     )
 
 
-def _told(settings: Settings, each: keys.Generation, current: bool) -> dict[str, Any]:
+def _described(settings: Settings, each: keys.Generation, current: bool) -> dict[str, Any]:
     from gateway.keys.key_encryption import is_protected
     from security.keys import load_certificate
 
@@ -280,10 +281,10 @@ def _reloaded(settings: Settings) -> dict[str, Any]:
     from gateway.processes.supervisor import RELOADED
 
     try:
-        found: dict[str, Any] = json.loads((settings.run / RELOADED).read_text("utf-8"))
+        state: dict[str, Any] = json.loads((settings.run / RELOADED).read_text("utf-8"))
     except FileNotFoundError:
         return {"count": 0, "trouble": ""}
-    return found
+    return state
 
 
 def _protected(path: Path, at_rest: AtRest) -> bool:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 top = typer.Typer()
 _RESTORED = (
-    "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận. / Restored from a backup: the doors stay closed until somebody confirms.\n"
+    "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận."
+    " / Restored from a backup: the doors stay closed until somebody confirms.\n"
     "  lgsp restore confirm --data {data}"
 )
 
@@ -228,8 +229,10 @@ def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
 
 def _migrating(found: str, newest: str) -> None:
     _say(
-        f"Đang đưa cơ sở dữ liệu từ phiên bản {found} lên {newest}; nếu bị ngắt, mọi thứ còn nguyên và làm lại lần sau. / "
-        f"Bringing the database from revision {found} to {newest}; if that is cut short, all is as it was and is done at the next start."
+        f"Đang đưa cơ sở dữ liệu từ phiên bản {found} lên {newest}; nếu bị ngắt, mọi thứ còn nguyên và làm lại lần"
+        " sau. / "
+        f"Bringing the database from revision {found} to {newest}; if that is cut short, all is as it was and is"
+        " done at the next start."
     )
 
 
@@ -291,10 +294,11 @@ def _welcome(settings: Settings, seconds: float) -> None:
 
 def _to_try(settings: Settings) -> str:
     python, identities = _short(Path(sys.executable)), _short(settings.identities)
+    question = "/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3"
     return f"""  Danh tính thử nghiệm / test identities {identities}/
 
   Lời gọi đầu tiên / first call:
-    {python} -m gateway.sample_client.rest --identity {identities}/y-te GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
+    {python} -m gateway.sample_client.rest --identity {identities}/y-te GET '{question}'
 
 {_plainly(settings)}"""
 
@@ -330,8 +334,8 @@ def _say(text: str) -> None:
 
 def _json(each: Found) -> dict[str, Any]:
     kind = each.kind
-    told = {language: _words(each, language) for language in ("vi", "en")}
-    return {"code": kind.code, "grave": each.kind.grave, **told, "facts": each.facts}
+    words = {language: _words(each, language) for language in ("vi", "en")}
+    return {"code": kind.code, "grave": each.kind.grave, **words, "facts": each.facts}
 
 
 def _words(each: Found, language: Any) -> dict[str, str]:
@@ -345,8 +349,8 @@ def _words(each: Found, language: Any) -> dict[str, str]:
 
 def _lines(each: Found) -> str:
     mark = "!!" if each.kind.grave else " ~"
-    said = [f"{mark} {each.kind.code}"]
+    lines = [f"{mark} {each.kind.code}"]
     for language in ("vi", "en"):
         words = _words(each, language)
-        said.append(f"     {words['what']}. {words['why']}\n       → {words['next']}")
-    return "\n".join(said)
+        lines.append(f"     {words['what']}. {words['why']}\n       → {words['next']}")
+    return "\n".join(lines)

@@ -45,17 +45,18 @@ def vault_status(data: Data = None, as_json: AsJson = False) -> None:
 
     settings = load_instance(data, as_json)
     now, engine, vault = time.time(), open_engine(settings.database_url), _vault(settings)
-    found = statuses.status(engine, vault)
+    kept = statuses.status(engine, vault)
     waiting, log = _doubted(engine, vault, now)
-    keys = [_key(line, now) for line in found.keys]
-    listed = [_hold(hold, count) for hold, count in found.holds]
+    keys = [_key(line, now) for line in kept.keys]
+    listed = [_hold(hold, count) for hold, count in kept.holds]
     classes: dict[str, list[KeyLine]] = {}
-    for line in found.keys:
+    for line in kept.keys:
         classes.setdefault(line.name.retention + (f" held by {line.name.hold}" if line.name.hold else ""), []).append(
             line
         )
     lines = [
-        f"{name:<28} {len(some)} keys, {some[0].name.day} to {some[-1].name.day}, {sum(each.bodies for each in some)} bodies, "
+        f"{name:<28} {len(some)} keys, {some[0].name.day} to {some[-1].name.day},"
+        f" {sum(each.bodies for each in some)} bodies, "
         f"{sum(each.bytes for each in some)} bytes, next due {_first_due(some)}"
         for name, some in classes.items()
     ]
@@ -63,22 +64,22 @@ def vault_status(data: Data = None, as_json: AsJson = False) -> None:
         f"hold {each['name']:<23} {each['state']:<9} {each['bodies']} bodies, since {_day(each['since'])}"
         for each in listed
     ]
-    missing = [line.name.id for line in found.keys if not line.stands and line.ended is None]
+    missing = [line.name.id for line in kept.keys if not line.stands and line.ended is None]
     lines += [f"KEY MISSING / THIẾU KHÓA: {', '.join(missing)}"] if missing else []
     if waiting:
         lines.append(
             f"CLOCK IN DOUBT / ĐỒNG HỒ KHÔNG CHẮC ĐÚNG: it says {civil(now)}, the log {civil(log)};"
             f" {waiting} keys wait. {_LOOK}"
         )
-    lines.append(f"{found.destroyed} keys are destroyed so far / đến nay đã hủy {found.destroyed} khóa")
-    told = {"now": rfc3339(now), "log": log, "doubted": bool(waiting), "waiting": waiting}
+    lines.append(f"{kept.destroyed} keys are destroyed so far / đến nay đã hủy {kept.destroyed} khóa")
+    clock_facts = {"now": rfc3339(now), "log": log, "doubted": bool(waiting), "waiting": waiting}
     emit(
         {
             "ok": not missing,
-            "clock": told,
+            "clock": clock_facts,
             "keys": keys,
             "holds": listed,
-            "destroyed": found.destroyed,
+            "destroyed": kept.destroyed,
             "missing": missing,
         },
         as_json,
@@ -113,11 +114,13 @@ def vault_expire(
     engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
     due = chore.due(engine, vault, now)
     counts = {line.name.id: line for line in statuses.status(engine, vault).keys}
-    told = [{"key": each.name.id, "due": rfc3339(each.since), "bodies": counts[each.name.id].bodies} for each in due]
-    lines = [f"{each['key']:<34} due {civil(moment(str(each['due'])))}, {each['bodies']} bodies" for each in told]
+    due_keys = [
+        {"key": each.name.id, "due": rfc3339(each.since), "bodies": counts[each.name.id].bodies} for each in due
+    ]
+    lines = [f"{each['key']:<34} due {civil(moment(str(each['due'])))}, {each['bodies']} bodies" for each in due_keys]
     if dry_run:
         emit(
-            {"ok": True, "due": told, "destroyed": []},
+            {"ok": True, "due": due_keys, "destroyed": []},
             as_json,
             "\n".join(lines) or "nothing is due / chưa có gì đến hạn",
         )
@@ -131,7 +134,7 @@ def vault_expire(
         lease = leases.take(connection, f"command-{new_id()}", now, seconds=60.0)
     if lease is None and clock_is_right:
         text = "the keeper takes your word at its next look / tiến trình giữ nhật ký sẽ theo xác nhận này ở lần xem tới"
-        emit({"ok": True, "due": told, "destroyed": []}, as_json, text)
+        emit({"ok": True, "due": due_keys, "destroyed": []}, as_json, text)
     if lease is None:
         what = (
             "a keeper leads: it destroys what is due by itself"
@@ -160,11 +163,11 @@ def vault_expire(
         with writing(engine) as connection:
             leases.give_back(connection, lease)
     left = {each.name.id for each in chore.due(engine, vault, now)}
-    gone = [each for each in told if each["key"] not in left]
+    gone = [each for each in due_keys if each["key"] not in left]
     text = "\n".join(
         [*lines, f"{len(gone)} keys destroyed, {len(left)} wait / đã hủy {len(gone)} khóa, còn {len(left)} khóa chờ"]
     )
-    emit({"ok": True, "due": told, "destroyed": [each["key"] for each in gone]}, as_json, text)
+    emit({"ok": True, "due": due_keys, "destroyed": [each["key"] for each in gone]}, as_json, text)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -254,8 +257,10 @@ def hold_add(
     ]
     if others:
         lines.append(
-            f"{others} bodies are under keys of holds that cover them already, and pass under its own before those are destroyed"
-            f" / {others} nội dung đã nằm dưới khóa của lệnh khác; trước khi khóa đó bị hủy sẽ được chuyển sang khóa của lệnh này"
+            f"{others} bodies are under keys of holds that cover them already, and pass under its own before those"
+            " are destroyed"
+            f" / {others} nội dung đã nằm dưới khóa của lệnh khác; trước khi khóa đó bị hủy sẽ được chuyển sang khóa"
+            " của lệnh này"
         )
     emit(
         {"ok": True, "hold": name, "transfers": count, "bodies": bodies, "under_other_holds": others},
@@ -274,7 +279,8 @@ def hold_release(name: str, reason: Reason, data: Data = None, as_json: AsJson =
     with writing(open_engine(settings.database_url)) as connection:
         count = holds.release(connection, name, reason.strip(), actor(), time.time())
     text = (
-        f"hold {name} is released: {count} bodies are due by their own day and class; the keeper destroys what is past it"
+        f"hold {name} is released: {count} bodies are due by their own day and class; the keeper destroys what is"
+        " past it"
         f" / đã kết thúc lệnh lưu giữ {name}: {count} nội dung trở lại thời hạn riêng; hết hạn thì trục tự hủy"
     )
     emit({"ok": True, "hold": name, "bodies": count}, as_json, text)
@@ -289,7 +295,7 @@ def hold_list(data: Data = None, as_json: AsJson = False) -> None:
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
-        found = [
+        rows = [
             {
                 **_hold(hold, holds.held_bodies(connection, hold.name)),
                 "under_other_holds": holds.held_by_others(connection, hold),
@@ -301,9 +307,9 @@ def hold_list(data: Data = None, as_json: AsJson = False) -> None:
             f"{each['name']:<24} {each['state']:<9} {each['bodies']} bodies{_beside(each)}, since"
             f" {_day(each['since'])}: {each['reason']}"
         )
-        for each in found
+        for each in rows
     ]
-    emit({"ok": True, "holds": found}, as_json, "\n".join(lines) or "no holds / không có lệnh lưu giữ")
+    emit({"ok": True, "holds": rows}, as_json, "\n".join(lines) or "no holds / không có lệnh lưu giữ")
 
 
 def _transfers(covered: Covered, as_json: bool) -> tuple[str, ...] | None:
@@ -367,9 +373,9 @@ def _span(hold: Hold) -> tuple[str, str]:
     """From when until when it holds, as people here read it; the end is the first moment that is not held."""
     from security.grants.windows import civil
 
-    said = [("from", "từ", hold.begins), ("until before", "trước", hold.ends)]
-    english = " ".join(f"{word} {civil(at)}" for word, _, at in said if at is not None)
-    vietnamese = " ".join(f"{word} {civil(at)}" for _, word, at in said if at is not None)
+    bounds = [("from", "từ", hold.begins), ("until before", "trước", hold.ends)]
+    english = " ".join(f"{word} {civil(at)}" for word, _, at in bounds if at is not None)
+    vietnamese = " ".join(f"{word} {civil(at)}" for _, word, at in bounds if at is not None)
     return (f"; {english}", f"; {vietnamese}") if english else ("", "")
 
 

@@ -41,16 +41,16 @@ def witness_key(
     from gateway.witness.state import BadFolder, Folder
 
     folder = Folder(data.absolute())
-    with _told(as_json):
+    with _failures(as_json):
         if name is not None and not folder.key_file.exists():
-            made = folder.make_key(name)
-            emit({"ok": True, "vkey": made.text(), "name": made.name, "made": True}, as_json, made.text())
-        found, _ = folder.key()
-        if name is not None and name != found.name:
+            created = folder.make_key(name)
+            emit({"ok": True, "vkey": created.text(), "name": created.name, "made": True}, as_json, created.text())
+        own_key, _ = folder.key()
+        if name is not None and name != own_key.name:
             raise BadFolder(
-                f"{folder.key_file} is the key of {found.name}: a witness keeps its key and its name for life"
+                f"{folder.key_file} is the key of {own_key.name}: a witness keeps its key and its name for life"
             )
-        emit({"ok": True, "vkey": found.text(), "name": found.name, "made": False}, as_json, found.text())
+        emit({"ok": True, "vkey": own_key.text(), "name": own_key.name, "made": False}, as_json, own_key.text())
 
 
 @commands.command("add-log")
@@ -59,7 +59,7 @@ def witness_add_log(vkey: str, data: WitnessFolder, as_json: AsJson = False) -> 
     it."""
     from gateway.witness.state import Folder
 
-    with _told(as_json):
+    with _failures(as_json):
         folder = Folder(data.absolute())
         folder.key()
         path = Path(vkey)
@@ -77,9 +77,9 @@ def witness_status(data: WitnessFolder, as_json: AsJson = False) -> None:
     from gateway.witness.state import Folder
     from security.grants.windows import civil
 
-    with _told(as_json):
+    with _failures(as_json):
         folder = Folder(data.absolute())
-        found, _ = folder.key()
+        own_key, _ = folder.key()
         logs: list[dict[str, Any]] = []
         for held in folder.all():
             point = held.checkpoint
@@ -88,10 +88,10 @@ def witness_status(data: WitnessFolder, as_json: AsJson = False) -> None:
                 {"origin": held.origin, "keys": held.vkeys, "size": point.size if point is not None else 0, "at": at}
             )
         objections = [str(each) for each in folder.objections()]
-        lines = [found.text(), *(f"  {each['origin']}: {each['size']} ({civil(each['at'] or '—')})" for each in logs)]
+        lines = [own_key.text(), *(f"  {each['origin']}: {each['size']} ({civil(each['at'] or '—')})" for each in logs)]
         lines += [f"  !! {each}" for each in objections]
         emit(
-            {"ok": not objections, "vkey": found.text(), "logs": logs, "objections": objections},
+            {"ok": not objections, "vkey": own_key.text(), "logs": logs, "objections": objections},
             as_json,
             "\n".join(lines),
         )
@@ -134,7 +134,7 @@ def witness_run(
 
     hardening.leave_no_cores()
     child.set_up_logging()
-    with _told(as_json):
+    with _failures(as_json):
         judge = Judge(Folder(data.absolute()), time.time)
         tls: ssl.SSLContext | None = None
         if tls_certificate is not None and tls_key is not None:
@@ -165,7 +165,7 @@ def witness_run(
 
 
 @contextmanager
-def _told(as_json: bool) -> Iterator[None]:
+def _failures(as_json: bool) -> Iterator[None]:
     from gateway.witness.state import BadFolder
     from security.transparency.checkpoint import NoteError
 

@@ -1,4 +1,6 @@
-"""`lgsp audit search|journey|reindex|reconcile` and `lgsp client reconcile` against a running gateway, whose keeper fills the index."""
+"""`lgsp audit search|journey|reindex|reconcile` and `lgsp client reconcile` against a running gateway, whose keeper
+fills the index.
+"""
 
 from __future__ import annotations
 

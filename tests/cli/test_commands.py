@@ -1,4 +1,6 @@
-"""The command line's answers to what people get wrong: a documented exit code, and one JSON object where `--json` asks for it."""
+"""The command line's answers to what people get wrong: a documented exit code, and one JSON object where `--json` asks
+for it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`lgsp contract new`, `import-wsdl`, `import-openapi`, `try`: what they print, write and answer, for people and for programs."""
+"""`lgsp contract new`, `import-wsdl`, `import-openapi`, `try`: what they print, write and answer, for people and for
+programs.
+"""
 
 from __future__ import annotations
 

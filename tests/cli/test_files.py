@@ -1,4 +1,6 @@
-"""What a command or a process tells: of files that it cannot use, on terminals that have not every letter, in lines of a log."""
+"""What a command or a process tells: of files that it cannot use, on terminals that have not every letter, in lines of
+a log.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from gateway.cli import catalogue
-from gateway.cli.common.language import PARSER, language, one_line, said
+from gateway.cli.common.language import PARSER, language, one_line, translated_message
 from tests import commandline
 
 VIETNAMESE = re.compile("[àáảãạăằắẳẵặâầấẩẫậđèéẻẽẹêềếểễệìíỉĩịòóỏõọôồốổỗộơờớởỡợùúủũụưừứửữựỳýỷỹỵ]", re.IGNORECASE)
@@ -70,7 +70,7 @@ def test_what_the_parser_says_is_known_to_the_catalogue(words: str) -> None:
     frame = re.sub(r"[│╭╰─╮╯]|Error", " ", ended.err)
     assert WRONG[words] in PARSER
     message = one_line(re.sub(r"(?s)^.*for help\.", "", frame))
-    spoken = said(message)
+    spoken = translated_message(message)
     assert (
         spoken != message and VIETNAMESE.search(spoken) and not re.search(r"\b(should|Missing|option|mean)\b", spoken)
     )

@@ -1,4 +1,6 @@
-"""What a command says when it fails, read from its code: what happened and what to do next, each in English and in Vietnamese; one exit code a code."""
+"""What a command says when it fails, read from its code: what happened and what to do next, each in English and in
+Vietnamese; one exit code a code.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """What an entry of the log tells, in the words that are searched by.
 
-Some entries name only the transfer that they are about: how it ended, that it is in doubt, that it was put aside or came again. They take agency,
-system, contract, operation, grant and message from that transfer's intent, so that "agency X, failed" is found on one entry.
-Invariant: the facts of an entry follow from it and from the entries before it, and from nothing else: they are the same whenever they are derived.
+Some entries name only the transfer that they are about: how it ended, that it is in doubt, that it was put aside or
+came again. They take agency, system, contract, operation, grant and message from that transfer's intent, so that
+"agency X, failed" is found on one entry. Invariant: the facts of an entry follow from it and from the entries before
+it, and from nothing else: they are the same whenever they are derived.
 """
 
 from __future__ import annotations

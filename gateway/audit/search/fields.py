@@ -91,9 +91,9 @@ Read = Callable[[Parts], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`help` is that of the option. `known` is the registry's column with all names, or what else names are compared with."""
+    """`known` is the registry's column with all names, or what else a name is compared with."""
 
-    help: str
+    help: str  # of the option
     read: Read
     digest: Callable[[str], int]
     column: str = ""  # of the index, if it is not named like the field

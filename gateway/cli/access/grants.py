@@ -45,10 +45,10 @@ def access_propose(file: Path, data: Data = None, as_json: AsJson = False) -> No
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         snapshot = load_snapshot(connection)
-        found = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
-        changes = [change for proposal in found for change in granting.propose(connection, proposal, now)]
+        proposals = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
+        changes = [change for proposal in proposals for change in granting.propose(connection, proposal, now)]
         _done(act, changes, now)
-        standing = {each.grant.id: _standing(connection, each.grant.id) for each in found}
+        standing = {each.grant.id: _standing(connection, each.grant.id) for each in proposals}
     lines = [f"{name}: {_signatures(grant)}" for name, grant in standing.items()]
     lines += [
         f"      lgsp access approve {name} --officer ID --key FILE" for name, each in standing.items() if _lacks(each)
@@ -141,7 +141,8 @@ def access_list(data: Data = None, as_json: AsJson = False) -> None:
         known = officers(connection)
         rows = [_row(grant, now) for grant in granting.grants(connection, known)]
     lines = [
-        f"{row['id']:<10} {row['holder']:<14} {row['contract']:<20} {' '.join(row['operations']):<24} {both(row['standing']):<30} "
+        f"{row['id']:<10} {row['holder']:<14} {row['contract']:<20} {' '.join(row['operations']):<24}"
+        f" {both(row['standing']):<30} "
         f"{len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {civil(row['valid_until'])[:10]}"
         for row in rows
     ]
@@ -175,8 +176,8 @@ def access_show(
     settings = load_instance(data, as_json)
     now = time.time()
     with open_engine(settings.database_url).connect() as connection:
-        found = _standing(connection, grant)
-        content = found.canonical()
+        shown = _standing(connection, grant)
+        content = shown.canonical()
         if canonical and not as_json:
             print(content.decode(), end="")
             raise SystemExit(Exit.WELL)
@@ -185,7 +186,7 @@ def access_show(
             {
                 "officer": row.officer,
                 "given": rfc3339(row.given),
-                "holds": row.officer in found.approved_by and row.voided is None and row.digest == digest(content),
+                "holds": row.officer in shown.approved_by and row.voided is None and row.digest == digest(content),
                 "voided": rfc3339(row.voided) if row.voided is not None else None,
                 "digest": row.digest,
                 "signature": row.signature,
@@ -196,13 +197,13 @@ def access_show(
         ]
     result = {
         "ok": True,
-        **_row(found, now),
-        "content": found.content(),
+        **_row(shown, now),
+        "content": shown.content(),
         "digest": digest(content),
         "approvals": signed,
     }
-    lines = [f"{key:<12} {json.dumps(value, ensure_ascii=False)}" for key, value in found.content().items()]
-    lines += [f"{'standing':<12} {both(_row(found, now)['standing'])}", f"{'digest':<12} {digest(content)}"]
+    lines = [f"{key:<12} {json.dumps(value, ensure_ascii=False)}" for key, value in shown.content().items()]
+    lines += [f"{'standing':<12} {both(_row(shown, now)['standing'])}", f"{'digest':<12} {digest(content)}"]
     lines += [
         (
             f"{'signed':<12} {each['officer']} {civil(each['given'])}"
@@ -252,12 +253,12 @@ def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
         each.code for each in snapshot.agencies.values() if grant.agency == each.code or grant.role in each.roles
     }
     readers = [system for system in snapshot.systems.values() if system.agency in holders]
-    found = [
+    findings = [
         Finding(here, path, form, "mask", "a word for `not-permitted`")
         for form, here, path in unshown(compiled, grant.operations, grant.fields, readers)
     ]
-    if found:
-        raise Theirs("grant.mask-unshown", findings=found, grant=grant.id, count=len(found))
+    if findings:
+        raise Theirs("grant.mask-unshown", findings=findings, grant=grant.id, count=len(findings))
 
 
 def _standing(connection: Connection, name: str) -> Grant:
@@ -265,10 +266,10 @@ def _standing(connection: Connection, name: str) -> Grant:
     from gateway.registry.changes.officers import officers
     from gateway.registry.failures import unknown
 
-    found = next((each for each in granting.grants(connection, officers(connection)) if each.id == name), None)
-    if found is None:
+    grant = next((each for each in granting.grants(connection, officers(connection)) if each.id == name), None)
+    if grant is None:
         raise unknown("grant", name)
-    return found
+    return grant
 
 
 def _signatures(grant: Grant) -> str:

@@ -53,11 +53,16 @@ def access_explain(
             if each.quota is not None
         ]
     used_up = {each.id for each, quota, count in counts if count >= quota.calls}
-    found = cell(snapshot, agency, compiled, operation, now, used_up=used_up)
-    grant = found.decision.grant or found.decision.nearest
+    decided = cell(snapshot, agency, compiled, operation, now, used_up=used_up)
+    grant = decided.decision.grant or decided.decision.nearest
     allowed = whole.without(used_up) is not None
     ask = snapshot.owner_of(compiled.contract)
-    result = _row(found) | {"ok": allowed, "allowed": allowed, "at": rfc3339(now), "ask": {"vi": ask.vi, "en": ask.en}}
+    result = _row(decided) | {
+        "ok": allowed,
+        "allowed": allowed,
+        "at": rfc3339(now),
+        "ask": {"vi": ask.vi, "en": ask.en},
+    }
     lines = [f"{'yes / được' if allowed else 'no / không'}: {agency} {contract} {operation} at / lúc {civil(now)}"]
     if allowed:
         suspended = [each for each in snapshot.systems.values() if each.agency == agency and not each.active]
@@ -78,9 +83,9 @@ def access_explain(
         }
         lines += [f"why / vì sao: {why.what('en')}", f"      {why.what('vi')}"]
     if grant is not None:
-        told, said = _limits(grant, now)
-        result |= told
-        lines += said
+        limits, limit_lines = _limits(grant, now)
+        result |= limits
+        lines += limit_lines
     if counts:
         quotas = {each.id: _quota(quota, count, now) for each, quota, count in counts}
         result |= {"quotas": quotas, "quota": quotas.get(grant.id if grant is not None else "")}
@@ -96,7 +101,7 @@ def access_explain(
             )
     lines += [
         f"{'sees / xem' if shown else 'hides / che'} {message}: {path}"
-        for message, fields in found.seen
+        for message, fields in decided.seen
         for path, shown in fields
     ]
     lines += [f"ask / hỏi: {ask.en}", f"      {ask.vi}"]
@@ -118,19 +123,19 @@ def access_matrix(at: At = None, data: Data = None, as_json: AsJson = False) -> 
     emit({"ok": True, "at": rfc3339(now), "matrix": [_row(each) for each in cells]}, as_json, text(cells).rstrip("\n"))
 
 
-def _row(found: Cell) -> dict[str, Any]:
-    decision = found.decision
+def _row(shown_cell: Cell) -> dict[str, Any]:
+    decision = shown_cell.decision
     return {
-        "agency": found.agency,
-        "contract": found.contract,
-        "operation": found.operation,
+        "agency": shown_cell.agency,
+        "contract": shown_cell.contract,
+        "operation": shown_cell.operation,
         "allowed": decision.allowed,
         "reason": decision.reason,
         "grant": decision.grant.id if decision.grant is not None else None,
         "also": [each.id for each in decision.through[1:]],
         "nearest": decision.nearest.id if decision.nearest is not None else None,
-        "visible": [f"{message}: {path}" for message, fields in found.seen for path, shown in fields if shown],
-        "hidden": [f"{message}: {path}" for message, fields in found.seen for path, shown in fields if not shown],
+        "visible": [f"{message}: {path}" for message, fields in shown_cell.seen for path, shown in fields if shown],
+        "hidden": [f"{message}: {path}" for message, fields in shown_cell.seen for path, shown in fields if not shown],
     }
 
 
@@ -139,7 +144,7 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
     from security.grants.windows import civil
 
     holder = grant.agency or f"role {grant.role}"
-    told: dict[str, Any] = {
+    limits: dict[str, Any] = {
         "purpose": grant.purpose,
         "legal_basis": grant.legal_basis,
         "holder": holder,
@@ -147,13 +152,13 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
         "valid_from": rfc3339(grant.valid_from),
         "valid_until": rfc3339(grant.valid_until),
     }
-    said = [
+    lines = [
         f"grant / quyền {grant.id} for / cho {holder}: {grant.purpose}; {grant.legal_basis}",
         f"      {civil(grant.valid_from)} – {civil(grant.valid_until)}, signed by"
         f" / người ký: {', '.join(grant.approved_by) or '–'}",
     ]
     if grant.hours is not None:
-        told["hours"] = {
+        limits["hours"] = {
             "window": str(grant.hours),
             "open": grant.hours.holds(now),
             "opens": rfc3339(grant.hours.next_open(now)),
@@ -163,8 +168,8 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
             if grant.hours.holds(now)
             else f"closed, opens / đang đóng, mở lúc {civil(grant.hours.next_open(now))}"
         )
-        said.append(f"hours / giờ {grant.hours}: {state}")
-    return told, said
+        lines.append(f"hours / giờ {grant.hours}: {state}")
+    return limits, lines
 
 
 def _quota(quota: Quota, counted: int, now: float) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def audit_body(
         stop=stop,
         ready=ready,
     ) as view:
-        told = {
+        answer = {
             "ok": True,
             "transfer": transfer,
             "part": part,
@@ -105,13 +105,13 @@ def audit_body(
         }
         if out is not None:
             _write(out, view)
-            emit({**told, "file": str(out)}, as_json, f"{out}: {_read(view)}")
+            emit({**answer, "file": str(out)}, as_json, f"{out}: {_read(view)}")
         if as_json:
             content = b"".join(view.pieces)
             try:
-                emit({**told, "text": content.decode("utf-8")}, as_json, "")
+                emit({**answer, "text": content.decode("utf-8")}, as_json, "")
             except UnicodeDecodeError:
-                emit({**told, "base64": base64.b64encode(content).decode("ascii")}, as_json, "")
+                emit({**answer, "base64": base64.b64encode(content).decode("ascii")}, as_json, "")
         for piece in view.pieces:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
@@ -143,8 +143,8 @@ def _write(out: Path, view: View) -> None:
 def _span(text: str | None, as_json: bool) -> tuple[int, int | None]:
     if text is None:
         return 0, None
-    found = _RANGE.fullmatch(text)
-    if found is None or found[2] and int(found[2]) < int(found[1]):
+    match = _RANGE.fullmatch(text)
+    if match is None or match[2] and int(match[2]) < int(match[1]):
         fail(
             Exit.USAGE,
             "bad-range",
@@ -152,4 +152,4 @@ def _span(text: str | None, as_json: bool) -> tuple[int, int | None]:
             "Write 0-999, or 1000-. / Viết như 0-999, hoặc 1000-.",
             as_json,
         )
-    return int(found[1]), int(found[2]) + 1 if found[2] else None
+    return int(match[1]), int(match[2]) + 1 if match[2] else None

@@ -36,15 +36,15 @@ def audit_show(transfers: list[str], data: Data = None, as_json: AsJson = False)
     settings = load_instance(data, as_json)
     transfers = [arguments.transfer_id(each, as_json) for each in transfers]
     with reading(open_engine(settings.database_url)) as connection:
-        found = {transfer: entries_of(connection, transfer) for transfer in transfers}
-    missing = [transfer for transfer, entries in found.items() if not entries]
+        by_transfer = {transfer: entries_of(connection, transfer) for transfer in transfers}
+    missing = [transfer for transfer, entries in by_transfer.items() if not entries]
     if missing:
         what = f"the log holds nothing of {', '.join(missing)} / nhật ký không có gì về các giao dịch này"
         then = (
             "Transfer ids stand in answers as Lgsp-Transfer. / Mã giao dịch nằm trong trường Lgsp-Transfer của trả lời."
         )
         fail(Exit.NO, "no-such-transfer", what, then, as_json)
-    entries = [each for some in found.values() for each in some]
+    entries = [each for some in by_transfer.values() for each in some]
     emit({"ok": True, "entries": entries}, as_json, "\n".join(json.dumps(each, ensure_ascii=False) for each in entries))
 
 

@@ -39,14 +39,14 @@ def audit_journey(
     engine = open_engine(settings.database_url)
     hashed = keyed(Keyring(settings).hash_key(), id)
     with searching.reading(engine) as connection:
-        found = (
+        results = (
             []
             if system is not None
             else [each for each in [journeys.of_transfer(connection, id.lower())] if each.steps or each.row]
         )
-        found = found or journeys.of_message(connection, hashed, system)
-        notes = [text for each in found for text in origins.elsewhere(connection, each.transfer)]
-    if not found:
+        results = results or journeys.of_message(connection, hashed, system)
+        notes = [text for each in results for text in origins.elsewhere(connection, each.transfer)]
+    if not results:
         of = f" of {system}" if system is not None else ""
         what = f"the log holds no transfer and no message {id}{of} / nhật ký không có giao dịch hay thông điệp này"
         then = (
@@ -54,8 +54,8 @@ def audit_journey(
             "Mã giao dịch nằm trong trường Lgsp-Transfer của trả lời; mã thông điệp cần kèm --system."
         )
         fail(Exit.NO, "no-such-transfer", what, then, as_json)
-    texts = [*map(_journey_text, found), *notes]
-    emit({"ok": True, "journeys": [_journey(each) for each in found], "notes": notes}, as_json, "\n\n".join(texts))
+    texts = [*map(_journey_text, results), *notes]
+    emit({"ok": True, "journeys": [_journey(each) for each in results], "notes": notes}, as_json, "\n\n".join(texts))
 
 
 def _journey(of: Journey) -> dict[str, Any]:
@@ -86,10 +86,10 @@ def _row(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "status",
         "failure",
     )
-    found = {name: row[name] for name in names} | {
+    state = {name: row[name] for name in names} | {
         name: None if row[name] is None else rfc3339(row[name]) for name in ("received", "committed", "finished")
     }
-    return found | {"receipt": json.loads(row["receipt"]) if row["receipt"] else None}
+    return state | {"receipt": json.loads(row["receipt"]) if row["receipt"] else None}
 
 
 def _queue(row: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -10,23 +10,25 @@ if TYPE_CHECKING:
     from gateway.audit.search.facts import Facts
 
 
-def line(idx: int | None, told: Facts) -> str:
+def line(idx: int | None, facts: Facts) -> str:
     """When (in Vietnam), who, what, how it ended."""
     from security.grants.windows import civil
 
-    who = f"{told.agency}/{told.system}" if told.system else told.actor or told.source or "–"
-    to = f" → {told.provider}" if told.provider else ""
-    what = " ".join(each for each in (told.contract, told.operation) if each)
-    ended = told.kind if told.outcome is None else told.outcome
-    code = f": {told.failure}" if told.failure else ""
-    times = f" × {told.times}" if told.times > 1 else ""
-    by = f" by {told.actor}" if told.actor and told.system and told.actor != f"{told.agency}/{told.system}" else ""
-    detail = f"  ({told.detail})" if told.detail else ""
+    party = f"{facts.agency}/{facts.system}" if facts.system else facts.actor or facts.source or "–"
+    to = f" → {facts.provider}" if facts.provider else ""
+    what = " ".join(each for each in (facts.contract, facts.operation) if each)
+    ended = facts.kind if facts.outcome is None else facts.outcome
+    code = f": {facts.failure}" if facts.failure else ""
+    times = f" × {facts.times}" if facts.times > 1 else ""
+    by = (
+        f" by {facts.actor}" if facts.actor and facts.system and facts.actor != f"{facts.agency}/{facts.system}" else ""
+    )
+    detail = f"  ({facts.detail})" if facts.detail else ""
     return visible(
-        f"{'–' if idx is None else f'#{idx}':>9}  {civil(told.at, seconds=True)}  {who}{to} "
-        f" {what or told.kind}  {ended}{code}{times}{by}  {told.about}{detail}"
+        f"{'–' if idx is None else f'#{idx}':>9}  {civil(facts.at, seconds=True)}  {party}{to} "
+        f" {what or facts.kind}  {ended}{code}{times}{by}  {facts.about}{detail}"
     )
 
 
-def as_json_object(told: Facts) -> dict[str, Any]:
-    return {name: value for name, value in told.named().items() if value is not None and (name, value) != ("times", 1)}
+def as_json_object(facts: Facts) -> dict[str, Any]:
+    return {name: value for name, value in facts.named().items() if value is not None and (name, value) != ("times", 1)}

@@ -67,30 +67,30 @@ def audit_package(
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
     with origins.within(engine, past.origin if past is not None else None) as connection:
         vkey = past.vkey if past is not None else keyring.log_vkey.read_text("ascii")
-        made = packages.make(connection, vault, keyring, transfer, asked, vkey)
+        package = packages.make(connection, vault, keyring, transfer, asked, vkey)
     draft = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _write(made, draft, out)
+        _write(package, draft, out)
         draft.rename(out)
     except OSError as trouble:
         not_written(out, trouble, as_json)
     finally:
         _remove(draft)
-    checker = hashlib.sha256(made.files["check.pyz"]).hexdigest()
+    checker = hashlib.sha256(package.files["check.pyz"]).hexdigest()
     result = {
         "ok": True,
         "package": str(out),
         "transfer": transfer,
-        "entries": made.entries,
-        "files": len(made.files),
-        "missing": dict(made.missing),
+        "entries": package.entries,
+        "files": len(package.files),
+        "missing": dict(package.missing),
         "checker": checker,
     }
     lines = [
-        f"{out}: {made.entries} entries with their proofs, {len(made.files)} files in all"
-        f" / {made.entries} mục kèm bằng chứng, tổng cộng {len(made.files)} tệp",
-        *(f"  missing / còn thiếu: {part}: {why}" for part, why in made.missing.items()),
+        f"{out}: {package.entries} entries with their proofs, {len(package.files)} files in all"
+        f" / {package.entries} mục kèm bằng chứng, tổng cộng {len(package.files)} tệp",
+        *(f"  missing / còn thiếu: {part}: {why}" for part, why in package.missing.items()),
         f"  check.pyz: sha256 {checker}",
         "Whoever gets it needs the log's key, the authorities and that sum from elsewhere; its"
         " README says how to check it.",
@@ -115,19 +115,19 @@ def _log_of(engine: Engine, transfer: str) -> origins.Ended | None:
     raise Theirs("audit.not-logged", transfer=transfer)
 
 
-def _write(made: packages.Package, draft: Path, out: Path) -> None:
+def _write(package: packages.Package, draft: Path, out: Path) -> None:
     """Bodies are personal: for their owner alone."""
     from gateway.audit.evidence import package as packages
     from gateway.keys.key_encryption import write_secret
 
     if out.suffix == ".zip":
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(packages.as_zip(made, out.stem))
+            file.write(packages.as_zip(package, out.stem))
             file.flush()
             os.fsync(file.fileno())
         return
     draft.mkdir(mode=0o700)
-    for name, data in made.files.items():
+    for name, data in package.files.items():
         target = draft / name
         if not target.parent.exists():
             target.parent.mkdir(mode=0o700)

@@ -43,7 +43,7 @@ def audit_reconcile(
 
     # `ok` where no line differs; that it was compared is logged first.
     settings = load_instance(data, as_json)
-    said = statement_file.read(file, day, agency, as_json)
+    statement = statement_file.read(file, day, agency, as_json)
     engine = open_engine(settings.database_url)
     table, now = tables.system.c, time.time()
     with reading(engine) as connection:
@@ -57,11 +57,11 @@ def audit_reconcile(
                 " / Xem các cơ quan và hệ thống bằng `lgsp registry show`."
             )
             fail(Exit.NO, "no-systems", what, then, as_json)
-        foreign = next((key.system for key in said.claims if key.system not in own), None)
+        foreign = next((key.system for key in statement.claims if key.system not in own), None)
         if foreign is not None:
             raise Policy("reconciliation.not-yours", agency=agency, named=foreign)
-        found = compare(connection, agency, own, said, partial(keyed, Keyring(settings).hash_key()), now)
+        comparison = compare(connection, agency, own, statement, partial(keyed, Keyring(settings).hash_key()), now)
     with writing(engine) as connection:
-        append(connection, [entries.note("reconciliation", found.noted(), now, actor="command line")])
-    result = found.to_json()
-    emit({"ok": not found.differences, **result}, as_json, statement_file.text_of(result))
+        append(connection, [entries.note("reconciliation", comparison.noted(), now, actor="command line")])
+    result = comparison.to_json()
+    emit({"ok": not comparison.differences, **result}, as_json, statement_file.text_of(result))

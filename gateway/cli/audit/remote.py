@@ -72,7 +72,7 @@ def remote(place: Place, as_json: bool) -> Iterator[tuple[Remote, NoteKey]]:
     from gateway.audit.verify.remote import Remote
     from gateway.client import Identity
 
-    with told(as_json):
+    with remote_failures(as_json):
         secret = None if place.passphrase is None else place.passphrase.read_bytes().rstrip(b"\r\n")
         identity = None if place.identity is None else Identity.load(place.identity, passphrase=secret)
         base = (place.url or (identity.gateway if identity is not None else "")).rstrip("/")
@@ -113,7 +113,7 @@ def remote(place: Place, as_json: bool) -> Iterator[tuple[Remote, NoteKey]]:
 
 
 @contextmanager
-def told(as_json: bool) -> Iterator[None]:
+def remote_failures(as_json: bool) -> Iterator[None]:
     """What cannot be had over HTTP or from a folder, in words; a log that takes something back is a no."""
     import ssl
 
@@ -169,7 +169,8 @@ def _mend(trouble: NoConnection) -> Words:
     return Words(
         "Chứng thư TLS không do tổ chức nào được tin cấp: chỉ tệp các cơ quan chứng thực (PEM)"
         " bằng --trust, hoặc định danh (có ca.crt) bằng --identity.",
-        "No authority that is trusted here vouches for the TLS certificate: name a file of authorities (PEM) with --trust, or an identity with its "
+        "No authority that is trusted here vouches for the TLS certificate: name a file of authorities (PEM) with"
+        " --trust, or an identity with its "
         "ca.crt by --identity.",
     )
 

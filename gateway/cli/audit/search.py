@@ -102,22 +102,22 @@ def audit_search(conditions: Conditions, part: Part, form: Form, data: Data = No
     with engine.connect() as connection:
         notes = origins.unseen(connection, since, until)
     query = _query(settings, wanted, part, (since, until), bool(notes), form.as_json)
-    found = _search(engine, query, part, form)
+    results = _search(engine, query, part, form)
     if form.csv:
-        _note_export(engine, query, len(found.hits))
-        _print_csv(found.hits)
+        _note_export(engine, query, len(results.hits))
+        _print_csv(results.hits)
     result = {
-        "ok": not found.disagree and not found.stopped,
-        "entries": [shown(each) for each in found.hits],
-        "next": found.cursor,
-        "stopped": bool(found.stopped),
-        "disagree": found.disagree,
+        "ok": not results.disagree and not results.stopped,
+        "entries": [shown(each) for each in results.hits],
+        "next": results.cursor,
+        "stopped": bool(results.stopped),
+        "disagree": results.disagree,
         "notes": list(notes),
     }
     if not form.as_json:
-        _print_remarks(found, notes)
-    nothing = "" if found.hits or form.csv or found.stopped else "nothing fits / không có mục nào"
-    emit(result, form.as_json, nothing, ends=found.stopped or None)
+        _print_remarks(results, notes)
+    nothing = "" if results.hits or form.csv or results.stopped else "nothing fits / không có mục nào"
+    emit(result, form.as_json, nothing, ends=results.stopped or None)
 
 
 @commands.command("reindex")
@@ -142,7 +142,7 @@ def audit_reindex(data: Data = None, as_json: AsJson = False) -> None:
 
 
 @dataclass(slots=True)
-class Found:
+class Results:
     hits: list[Logged] = field(default_factory=list)
     disagree: list[int] = field(default_factory=list)
     cursor: str | None = None
@@ -189,34 +189,34 @@ def _query(
     return Query(**conditions, since=span[0], until=span[1], oldest_first=oldest_first, trouble_first=part.denied)
 
 
-def _search(engine: Engine, query: Query, part: Part, form: Form) -> Found:
+def _search(engine: Engine, query: Query, part: Part, form: Form) -> Results:
     """Page after page, until the limit, the end of the log or a signal."""
     from gateway.audit.search import search as searching
 
-    found, looked = Found(cursor=part.cursor), 0
+    results, looked = Results(cursor=part.cursor), 0
     trouble: bool | None = None
     with drawn(form.as_json, None) as progress:
         task = progress.add_task("", total=None)
         try:
             while True:
-                limit = min(_PAGE, part.limit - len(found.hits))
+                limit = min(_PAGE, part.limit - len(results.hits))
                 with searching.reading(engine) as connection:
-                    page = searching.search(connection, query, limit=limit, cursor=found.cursor, indexed=not form.raw)
+                    page = searching.search(connection, query, limit=limit, cursor=results.cursor, indexed=not form.raw)
                 for each in page.hits if form.live else ():
                     if query.trouble_first and each.facts.trouble is not trouble:
                         trouble = each.facts.trouble
                         print(_PARTS[trouble], flush=True)
                     print(line(each.idx, each.facts), flush=True)
-                found.hits += page.hits
-                found.disagree += page.disagree
-                found.cursor = page.next
+                results.hits += page.hits
+                results.disagree += page.disagree
+                results.cursor = page.next
                 looked += page.looked
                 progress.update(task, description=f"{looked} rows looked at, now at entry {page.reached}")
-                if found.cursor is None or len(found.hits) >= part.limit:
+                if results.cursor is None or len(results.hits) >= part.limit:
                     break
         except (KeyboardInterrupt, Stopped) as signal:
-            found.stopped = 130 if isinstance(signal, KeyboardInterrupt) else signal.code
-    return found
+            results.stopped = 130 if isinstance(signal, KeyboardInterrupt) else signal.code
+    return results
 
 
 def _note_export(engine: Engine, query: Query, count: int) -> None:
@@ -225,20 +225,20 @@ def _note_export(engine: Engine, query: Query, count: int) -> None:
     from gateway.journal.append import append
     from gateway.journal.database import writing
 
-    asked = {name: value for name, value in _told(query).items() if value is not None}
+    asked = {name: value for name, value in _asked(query).items() if value is not None}
     facts: dict[str, Any] = {"search": asked, "entries": count}
     with writing(engine) as connection:
         append(connection, [entries.note("export", facts, time.time(), actor="command line")])
 
 
-def _print_remarks(found: Found, notes: Sequence[str]) -> None:
+def _print_remarks(results: Results, notes: Sequence[str]) -> None:
     remarks = [*notes]
-    if found.cursor is not None:
-        remarks.append(f"next: --cursor {found.cursor}")
-    if found.disagree:
-        shown = found.disagree[:20]
+    if results.cursor is not None:
+        remarks.append(f"next: --cursor {results.cursor}")
+    if results.disagree:
+        shown = results.disagree[:20]
         remarks.append(f"the index shows entries {shown} as what they are not: run `lgsp audit reindex`")
-    if found.stopped:
+    if results.stopped:
         remarks.append(
             "stopped before the end of the log: the cursor goes on / dừng giữa chừng: dùng con trỏ để tìm tiếp"
         )
@@ -261,17 +261,17 @@ def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> 
                 name_checks.refuse(what, value, names, as_json)
 
 
-def _actor(engine: Engine, said: str, elsewhere: bool, as_json: bool) -> str:
+def _actor(engine: Engine, name: str, elsewhere: bool, as_json: bool) -> str:
     """An actor whole, by a part of its name that is no other's; wrong usage if several have it, or none where it can
     stand `elsewhere` neither."""
     from gateway.audit.search import search as searching
     from gateway.audit.search.search import Query
 
     with searching.reading(engine) as connection:
-        found = searching.search(connection, Query(actor=said), limit=1)
-        if found.hits or found.next is not None:
-            return said
-        cursor, seen = None, {f"{said}, command line"}
+        exact = searching.search(connection, Query(actor=name), limit=1)
+        if exact.hits or exact.next is not None:
+            return name
+        cursor, seen = None, {f"{name}, command line"}
         for _ in range(_ACTOR_PAGES):
             page = searching.search(connection, Query(), limit=_PAGE, cursor=cursor)
             seen |= {each.facts.actor for each in page.hits if each.facts.actor}
@@ -280,12 +280,12 @@ def _actor(engine: Engine, said: str, elsewhere: bool, as_json: bool) -> str:
         near = [
             each
             for each in sorted(seen)
-            if said.lower() in each.lower() and searching.search(connection, Query(actor=each), limit=1).hits
+            if name.lower() in each.lower() and searching.search(connection, Query(actor=each), limit=1).hits
         ]
     if not near and elsewhere:
-        return said
+        return name
     if len(near) != 1:
-        name_checks.refuse("actor", said, near or seen - {f"{said}, command line"}, as_json, all=bool(near))
+        name_checks.refuse("actor", name, near or seen - {f"{name}, command line"}, as_json, all=bool(near))
     return near[0]
 
 
@@ -304,7 +304,7 @@ def _local(at: str) -> str:
         return at
 
 
-def _told(query: Query) -> dict[str, Any]:
+def _asked(query: Query) -> dict[str, Any]:
     return {name: getattr(query, name) for name in FIELDS} | {
         "from": None if query.since is None else rfc3339(query.since),
         "to": None if query.until is None else rfc3339(query.until),

@@ -138,7 +138,7 @@ def audit_stamp(
         text = f"stamped at {civil(held.at)}, and not due / chưa đến hạn"
         emit({"ok": True, "stamped": False, "size": held.size, "time": _iso(held.at)}, as_json, text)
     try:
-        made = asyncio.run(_ask(settings, anchors, *newest))
+        stamped = asyncio.run(_ask(settings, anchors, *newest))
     except (Unreached, Unstamped) as trouble:
         what = f"there is no stamp: {trouble} / không lấy được dấu thời gian"
         fail(
@@ -148,18 +148,18 @@ def audit_stamp(
             "See stamp_url and stamp_anchors. / Kiểm tra stamp_url và stamp_anchors.",
             as_json,
         )
-    _keep(engine, made)
-    flagged = clock_trouble(made)
+    _keep(engine, stamped)
+    flagged = clock_trouble(stamped)
     lines = [
-        f"{made.size} entries, {civil(made.proved.time)}, {made.proved.authority}",
+        f"{stamped.size} entries, {civil(stamped.proved.time)}, {stamped.proved.authority}",
         *(f"!! {words}" for words in flagged.values()),
     ]
     result = {
         "ok": not flagged,
         "stamped": True,
-        "size": made.size,
-        "time": _iso(made.proved.time),
-        "authority": made.proved.authority,
+        "size": stamped.size,
+        "time": _iso(stamped.proved.time),
+        "authority": stamped.proved.authority,
     }
     emit({**result, "trouble": flagged}, as_json, "\n".join(lines))
 
@@ -177,7 +177,7 @@ async def _ask(settings: Settings, anchors: Any, size: int, note: str) -> Stampe
         return await authority.stamp(size, note)
 
 
-def _keep(engine: Engine, made: Stamped) -> None:
+def _keep(engine: Engine, stamped: Stamped) -> None:
     """With a note of who asked, since the keeper did not."""
     from gateway.audit.witnessing.admission import STAMPS
     from gateway.audit.witnessing.config import WitnessStatus, standing
@@ -189,11 +189,15 @@ def _keep(engine: Engine, made: Stamped) -> None:
 
     with writing(engine, lock_of(engine)) as connection:
         held = standing(connection, STAMPS)
-        store(connection, made)
-        facts: dict[str, Json] = {"size": made.size, "digest": made.digest.hex()}
+        store(connection, stamped)
+        facts: dict[str, Json] = {"size": stamped.size, "digest": stamped.digest.hex()}
         append(connection, [entries.note("stamp", facts, time.time(), actor="command line")])
-        if made.counts and made.size >= held.size:
-            keep(connection, STAMPS, WitnessStatus(made.size, made.received, None, held.told, clock_trouble(made)))
+        if stamped.counts and stamped.size >= held.size:
+            keep(
+                connection,
+                STAMPS,
+                WitnessStatus(stamped.size, stamped.received, None, held.told, clock_trouble(stamped)),
+            )
 
 
 def _iso(at: float) -> str:

@@ -13,7 +13,7 @@ import typer
 from contracts.base.errors import Failure, Ours
 from gateway.cli.audit.entries import Origin, past_log
 from gateway.cli.audit.outside import Others, Vouchers, vouchers_of
-from gateway.cli.audit.remote import Place, remote, told
+from gateway.cli.audit.remote import Place, remote, remote_failures
 from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 _OWN = {
-    "instance": "note: checked with the key that lies in the instance; give --vkey with one kept outside to trust the result\n"
+    "instance": "note: checked with the key that lies in the instance; "
+    "give --vkey with one kept outside to trust the result\n"
     "      đã kiểm tra bằng khóa nằm ngay trong phiên bản; hãy dùng --vkey với khóa giữ ở ngoài",
-    "export": "note: checked with the key that lies in the export; give --vkey with one that came another way to trust the result\n"
+    "export": "note: checked with the key that lies in the export; "
+    "give --vkey with one that came another way to trust the result\n"
     "      đã kiểm tra bằng khóa nằm ngay trong bản xuất; hãy dùng --vkey với khóa nhận bằng đường khác",
 }
 
@@ -144,38 +146,38 @@ class Beside:
             *(self.outside.wrong if self.outside is not None else ()),
         )
 
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         rows, outside = self.rows, self.outside
-        told: dict[str, Any] = {}
+        facts: dict[str, Any] = {}
         if rows is not None:
-            told["rows"] = {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong}
+            facts["rows"] = {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong}
         if self.registered is not None:
-            told["registry"] = {"checked": self.registered.checked, "wrong": self.registered.wrong}
+            facts["registry"] = {"checked": self.registered.checked, "wrong": self.registered.wrong}
         if outside is not None:
-            told["outside"] = {
+            facts["outside"] = {
                 "checked": outside.checked,
                 "newest": outside.newest,
                 "wrong": outside.wrong,
                 "notes": outside.notes,
             }
-        return told
+        return facts
 
     def lines(self) -> list[str]:
-        said = [
+        lines = [
             f"  rows held against the log, {name}: {count}"
             for name, count in (self.rows.checked if self.rows is not None else {}).items()
         ]
-        said += [
+        lines += [
             f"  {name}: {count}"
             for name, count in (self.registered.checked if self.registered is not None else {}).items()
         ]
         if self.outside is not None:
-            said += [
+            lines += [
                 f"  {kind}: {count}, up to {self.outside.newest[kind]} entries"
                 for kind, count in self.outside.checked.items()
             ]
-            said += [f"  {text}" for text in self.outside.notes]
-        return said
+            lines += [f"  {text}" for text in self.outside.notes]
+        return lines
 
 
 def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vouchers) -> None:
@@ -201,7 +203,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
     beside = Beside()
     if past is None:
         with snapshot(engine) as connection, shown(asked.as_json) as progress:
-            # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
+            # Rows and log are compared as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
             rows, registered, missing = None, None, [*unreadable, *_missing(connection, settings)]
             missing += [f"the schema of the database, {each}" for each in comparison.differences(connection)]
@@ -249,11 +251,11 @@ def _of_past(engine: Engine, past: origins.Ended) -> Iterator[tuple[str, str | C
     if past.note is not None:
         yield "the checkpoint that it ended with", past.note
     with engine.connect() as connection:
-        for told in origins.before(connection):
-            if told.origin == past.origin:
-                yield "entry 0 of the log after it", told.point
-                if told.note:
-                    yield "the checkpoint in entry 0 of the log after it", told.note
+        for before in origins.before(connection):
+            if before.origin == past.origin:
+                yield "entry 0 of the log after it", before.point
+                if before.note:
+                    yield "the checkpoint in entry 0 of the log after it", before.note
 
 
 def _missing(connection: Connection, settings: Settings) -> Iterator[str]:
@@ -305,7 +307,7 @@ def _seal(settings: Settings) -> Seal | None:
 def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:
     from gateway.audit.verify.folder import FolderSource
 
-    with told(asked.as_json):
+    with remote_failures(asked.as_json):
         source = FolderSource(folder)
         key = arguments.log_key(vkey if vkey is not None else source.key(), asked.as_json)
         _check(source, key, asked, "export" if vkey is None else None)
@@ -356,14 +358,14 @@ def _say(report: Report, beside: Beside, what: str, origin: str, own: str | None
         "size": report.size,
         "root": report.root,
         "checked": report.checked,
-        **beside.told(),
+        **beside.facts(),
         "first_wrong": wrong[0] if wrong else None,
         "wrong": wrong,
         "notes": list(report.notes),
         "trusted_key": "given" if own is None else f"from the {own} itself",
     }
     empty = not report.size and not report.checked["checkpoints"]
-    said = (
+    verdict = (
         "the log is empty, there was nothing to check / nhật ký trống"
         if empty
         else "all agree with the signed checkpoint / khớp với điểm kiểm tra đã ký"
@@ -373,7 +375,7 @@ def _say(report: Report, beside: Beside, what: str, origin: str, own: str | None
         *(f"  {name}: {count}" for name, count in report.checked.items()),
         *(f"  {text}" for text in report.notes),
         *beside.lines(),
-        f"FIRST WRONG / SAI ĐẦU TIÊN: {wrong[0]}" if wrong else said,
+        f"FIRST WRONG / SAI ĐẦU TIÊN: {wrong[0]}" if wrong else verdict,
         *(f"  then / tiếp theo: {text}" for text in wrong[1:]),
     ]
     if wrong:

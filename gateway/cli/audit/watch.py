@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.audit.remote import Place, remote, told
+from gateway.cli.audit.remote import Place, remote, remote_failures
 from gateway.cli.common import arguments
 from gateway.cli.common.options import Data, grouped, load_instance
 from gateway.cli.common.output import Exit, fail
@@ -61,7 +61,7 @@ def audit_watch(place: Place, pace: Pace, data: Data = None, as_json: Lines = Fa
         settings = load_instance(data, as_json)
         key = arguments.log_key(place.vkey if place.vkey is not None else str(Keyring(settings).log_vkey), as_json)
         kept = pace.state or settings.data / "log" / "watched"
-        with told(as_json), open_engine(settings.database_url).connect() as connection:
+        with remote_failures(as_json), open_engine(settings.database_url).connect() as connection:
             _follow(DatabaseLog(connection), key, kept, pace, as_json)
         return
     state = pace.state or (place.identity / "checkpoints" if place.identity is not None else None)

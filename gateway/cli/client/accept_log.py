@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.client.kit import Kit, told_in_words
+from gateway.cli.client.kit import Kit, kit_failures
 from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import emit
 
@@ -72,7 +72,7 @@ def client_accept_log(
     witness."""
     import asyncio
 
-    with told_in_words(as_json):
+    with kit_failures(as_json):
         judgement = Judgement(None if vkey is None else _key(vkey), lost)
         chain, kept, old = asyncio.run(_accept(kit, accept, judgement, as_json))
         result, lines = _result(chain, kept, judgement, old)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from contracts.wire.jsontext import text_of
-from gateway.cli.client.kit import IdentityOptions, Kit, told_in_words
+from gateway.cli.client.kit import IdentityOptions, Kit, kit_failures
 from gateway.cli.common import arguments, statement_file
 from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import Exit, emit, fail
@@ -57,7 +57,7 @@ def client_call(
             " / Nêu tệp: --body TỆP, hoặc --body - để đọc đầu vào chuẩn."
         )
         fail(Exit.USAGE, "no-body", what, then, as_json)
-    with told_in_words(as_json), kit.client(as_json) as client:
+    with kit_failures(as_json), kit.client(as_json) as client:
         content = None if body is None else _content(body, as_json)
         answer = client.rest(method, path, content, message_id, content_type=content_type, language=language.value)
         _answered(answer, as_json)
@@ -82,7 +82,7 @@ def client_soap(
     as_json: AsJson = False,
 ) -> None:
     """One signed SOAP call; prints the element in the proven answer's Body."""
-    with told_in_words(as_json), kit.client(as_json) as client:
+    with kit_failures(as_json), kit.client(as_json) as client:
         _answered(client.soap(contract, _content(file, as_json), message_id, action=action, version=version), as_json)
 
 
@@ -92,9 +92,9 @@ def client_token(identity: IdentityOptions, as_json: AsJson = False) -> None:
     """Fetch an access token, bound to the client certificate, and print it."""
     from gateway.client import Client
 
-    with told_in_words(as_json), Client(identity.load(as_json)) as client:
-        found = client.token()
-        emit({"ok": True, "token": found}, as_json, found)
+    with kit_failures(as_json), Client(identity.load(as_json)) as client:
+        token = client.token()
+        emit({"ok": True, "token": token}, as_json, token)
 
 
 @commands.command("feed")
@@ -107,7 +107,7 @@ def client_feed(
     as_json: AsJson = False,
 ) -> None:
     """One page of a feed, an event a line; the cursor to go on with is told on standard error."""
-    with told_in_words(as_json), kit.client(as_json) as client:
+    with kit_failures(as_json), kit.client(as_json) as client:
         page = client.feed(contract, after, limit)
         if not as_json:
             print(
@@ -132,10 +132,10 @@ def client_reconcile(
     as_json: AsJson = False,
 ) -> None:
     """Send the agency's own counts of a day; prints the differences that the gateway's proven answer names."""
-    said = statement_file.read(file, day, None, as_json)
-    with told_in_words(as_json), kit.client(as_json) as client:
-        found = client.reconcile(said)
-        emit({"ok": found["differences"] == 0, **found}, as_json, statement_file.text_of(found))
+    statement = statement_file.read(file, day, None, as_json)
+    with kit_failures(as_json), kit.client(as_json) as client:
+        comparison = client.reconcile(statement)
+        emit({"ok": comparison["differences"] == 0, **comparison}, as_json, statement_file.text_of(comparison))
 
 
 def _content(file: str, as_json: bool) -> bytes:

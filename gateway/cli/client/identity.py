@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.client.kit import Passphrase, secret_in, told_in_words
+from gateway.cli.client.kit import Passphrase, kit_failures, secret_in
 from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import emit
 
@@ -50,7 +50,7 @@ def client_keygen(
     """Keys for TLS, signing and encryption, and the certificate requests to be sent for enrolment."""
     from gateway.client.identities import enrol
 
-    with told_in_words(as_json):
+    with kit_failures(as_json):
         requests = enrol.keygen(system, out, hosts=host or (), passphrase=secret_in(passphrase))
         then = (
             "Send the requests (.csr) to the gateway's operator; never a .key."
@@ -98,16 +98,18 @@ def client_install(
     from security.grants.windows import civil
 
     asked = {name: value for name, value in asdict(facts).items() if value is not None}
-    with told_in_words(as_json):
+    with kit_failures(as_json):
         done = enrol.install(
             folder, certificate or (), time.time(), facts=asked, trust=trust, passphrase=secret_in(passphrase)
         )
         lines = [f"{use}.crt until {civil(until)}" for use, until in done.put.items()]
         lines += [f"missing: {each} / còn thiếu: {each}" for each in done.missing] or ["complete / đủ"]
-        if told := " ".join(f"--{use}-key-id {key_id}" for use, key_id in done.assumed.items() if use != "tls"):
+        if assumed := " ".join(f"--{use}-key-id {key_id}" for use, key_id in done.assumed.items() if use != "tls"):
             lines.append(
-                f"Taken as enrolled under {told}. If the operator names other ids, as for a later key, run this again with those. / "
-                f"Coi như đã đăng ký với {told}. Nếu đơn vị vận hành báo mã khóa khác, như với khóa đổi mới, chạy lại với mã ấy."
+                f"Taken as enrolled under {assumed}. If the operator names other ids, as for a later key, run this"
+                " again with those. / "
+                f"Coi như đã đăng ký với {assumed}. Nếu đơn vị vận hành báo mã khóa khác, như với khóa đổi mới, chạy"
+                " lại với mã ấy."
             )
         result = {"ok": not done.missing, "put": done.put, "missing": list(done.missing), "assumed": done.assumed}
         emit(result, as_json, "\n".join(lines))

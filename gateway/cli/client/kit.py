@@ -14,7 +14,7 @@ import typer
 from contracts.base.errors import Finding
 from contracts.wire.jsontext import text_of
 from gateway.cli.common.options import identity_folder
-from gateway.cli.common.output import Exit, exit_of, finding_json, told
+from gateway.cli.common.output import Exit, exit_of, finding_json, finding_line
 
 if TYPE_CHECKING:
     from gateway.client import Client, Identity
@@ -68,7 +68,7 @@ def secret_in(file: Path | None) -> bytes | None:
 
 
 @contextmanager
-def told_in_words(as_json: bool) -> Iterator[None]:
+def kit_failures(as_json: bool) -> Iterator[None]:
     """What went wrong, in the gateway's own words or the kit's, in both languages, with the exit code of who can mend
     it."""
     from gateway.client import BadIdentity, LogObjection, NoConnection, NotProven, Refused
@@ -94,6 +94,10 @@ def told_in_words(as_json: bool) -> Iterator[None]:
         if as_json:
             print(text_of({"ok": False, "error": error | {"findings": [finding_json(each) for each in findings]}}))
         else:
-            lines = [f"lgsp: {error['what']} [{trouble.code}]", *(told(each) for each in findings), error["next"]]
+            lines = [
+                f"lgsp: {error['what']} [{trouble.code}]",
+                *(finding_line(each) for each in findings),
+                error["next"],
+            ]
             print("\n      ".join(lines), file=sys.stderr)
         raise SystemExit(code) from None

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from contracts.base.times import rfc3339
-from gateway.cli.client.kit import Kit, told_in_words
+from gateway.cli.client.kit import Kit, kit_failures
 from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import emit
@@ -28,7 +28,7 @@ def client_prove(
     from gateway.client.answers import base64_text
 
     transfer = arguments.transfer_id(transfer, as_json, at_system=True)
-    with told_in_words(as_json), kit.client(as_json) as client:
+    with kit_failures(as_json), kit.client(as_json) as client:
         proof = client.prove(transfer)
         files = []
         for entry in proof.entries:
@@ -70,7 +70,7 @@ def client_checkpoints(
     from gateway.client.answers import base64_text
     from security.grants.windows import civil
 
-    with told_in_words(as_json), kit.client(as_json) as client:
+    with kit_failures(as_json), kit.client(as_json) as client:
         before = client.witness.kept
         kept = client.witness.kept if offline else client.check_log()
         objections = [str(each) for each in client.witness.objections]

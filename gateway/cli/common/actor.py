@@ -19,8 +19,8 @@ def actor() -> str:
         login = int(_LOGIN.read_text("ascii"))
     except (OSError, ValueError):
         login = _NOBODY
-    who = now if login in (_NOBODY, os.getuid()) else f"{_name(login)} as {now}"
-    return f"{who}, command line"
+    user = now if login in (_NOBODY, os.getuid()) else f"{_name(login)} as {now}"
+    return f"{user}, command line"
 
 
 def _name(uid: int) -> str:

@@ -47,8 +47,8 @@ def content(file: Path, what: str, as_json: bool) -> bytes:
     try:
         return file.read_bytes()
     except OSError as trouble:
-        said = f"the file {file} cannot be read: {trouble.strerror} / không đọc được tệp này"
-        fail(Exit.USAGE, "no-file", said, what, as_json)
+        problem = f"the file {file} cannot be read: {trouble.strerror} / không đọc được tệp này"
+        fail(Exit.USAGE, "no-file", problem, what, as_json)
 
 
 def new_file(file: Path, as_json: bool) -> Path:

@@ -44,9 +44,9 @@ USAGE, OPTIONS, COMMAND, HELP = "Usage: ", "[OPTIONS]", "COMMAND [ARGS]...", "Sh
 
 def language(environment: Mapping[str, str] | None = None) -> str:
     """`vi` or `en`."""
-    found = os.environ if environment is None else environment
+    variables = os.environ if environment is None else environment
     for name in (VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := found.get(name):
+        if value := variables.get(name):
             return "vi" if value.lower().startswith("vi") else "en"
     return "en"
 
@@ -73,12 +73,15 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def said(message: str) -> str:
+def translated_message(message: str) -> str:
     """A message of the parser, in Vietnamese; one that is not known here stays as it is."""
     for template in PARSER:
-        found = _pattern(template).fullmatch(one_line(message))
-        if found is not None:
-            values = {name: said(value) if name == "message" else value for name, value in found.groupdict().items()}
+        match = _pattern(template).fullmatch(one_line(message))
+        if match is not None:
+            values = {
+                name: translated_message(value) if name == "message" else value
+                for name, value in match.groupdict().items()
+            }
             return translated(template).format_map(values)
     return message
 
@@ -114,7 +117,7 @@ def _speaking(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*values, **named)
         except TyperException as wrong:
-            text = said(wrong.format_message())
+            text = translated_message(wrong.format_message())
             setattr(wrong, "format_message", lambda: text)  # noqa: B010
             raise
 
@@ -127,9 +130,9 @@ def _usage_of(usage: Callable[[Any], str]) -> Callable[[Any], str]:
 
 def _help_option_of(option: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def found(context: Any) -> Any:
-        made = option(context)
-        if made is not None:
-            made.help = translated(HELP)
-        return made
+        help_option = option(context)
+        if help_option is not None:
+            help_option.help = translated(HELP)
+        return help_option
 
     return found

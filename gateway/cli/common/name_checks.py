@@ -52,8 +52,8 @@ def refuse(what: str, value: str, known: Iterable[str], as_json: bool, *, all: b
         listed if all else [folded[each] for each in difflib.get_close_matches(value.lower(), folded, n=3, cutoff=0.7)]
     )
     shown = ", ".join(near or listed[:_MOST]) + (", …" if not near and len(listed) > _MOST else "")
-    said = f"{what} {value} is known neither to the registry nor to the log / không có trong sổ đăng ký và nhật ký"
+    problem = f"{what} {value} is known neither to the registry nor to the log / không có trong sổ đăng ký và nhật ký"
     if all:
-        said = f"{what} {value} may be any of several / có thể là một trong nhiều tên"
+        problem = f"{what} {value} may be any of several / có thể là một trong nhiều tên"
     then = f"{'Nearest / Gần nhất' if near else 'Known / Đang có'}: {shown or '–'}"
-    fail(Exit.USAGE, f"unknown-{what}", said, then, as_json)
+    fail(Exit.USAGE, f"unknown-{what}", problem, then, as_json)

@@ -86,13 +86,13 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, Decimal)) else str(value)
 
 
-def finding_json(found: Finding) -> dict[str, str]:
+def finding_json(finding: Finding) -> dict[str, str]:
     return {
-        "here": found.here,
-        "canonical": found.canonical,
-        "got": found.got,
-        "rule": found.rule,
-        "expected": found.expected,
+        "here": finding.here,
+        "canonical": finding.canonical,
+        "got": finding.got,
+        "rule": finding.rule,
+        "expected": finding.expected,
     }
 
 
@@ -126,23 +126,23 @@ def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
     )
 
 
-def told(found: Finding) -> str:
+def finding_line(finding: Finding) -> str:
     """One finding in one line: where, the rule, what would have been right and what was found; a mark left in a draft
     with its hint alone."""
-    return visible(_told(found))
+    return visible(_finding_line(finding))
 
 
-def _told(found: Finding) -> str:
+def _finding_line(found: Finding) -> str:
     where = found.here or found.canonical
     if found.rule == "left-open":
         return f"{where}: {found.got}: {found.expected}"
     got = f"; thấy / found: {found.got}" if found.got else ""
-    said = f"{found.rule}: {found.expected}{got}"
-    of = "" if found.canonical in f"{where} {said}" else f" ({found.canonical})"
-    return f"{where}{of}: {said}"
+    text = f"{found.rule}: {found.expected}{got}"
+    of = "" if found.canonical in f"{where} {text}" else f" ({found.canonical})"
+    return f"{where}{of}: {text}"
 
 
-class Told(Protocol):
+class Worded(Protocol):
     """A failure, or what a gateway refused with: both have words in two languages."""
 
     @property
@@ -153,9 +153,9 @@ class Told(Protocol):
     def next(self, language: Language, /) -> str: ...
 
 
-def failed(code: Exit, failure: Told, as_json: bool, *, then: Words | None = None) -> NoReturn:
+def failed(code: Exit, failure: Worded, as_json: bool, *, then: Words | None = None) -> NoReturn:
     """`then`: what to do next, where the command knows better than the failure."""
-    findings = "".join(f"\n      {told(item)}" for item in failure.findings)
+    findings = "".join(f"\n      {finding_line(item)}" for item in failure.findings)
     what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
     fail(
         code,
@@ -167,7 +167,7 @@ def failed(code: Exit, failure: Told, as_json: bool, *, then: Words | None = Non
 
 
 @contextmanager
-def failures_told(as_json: bool) -> Iterator[None]:
+def failures_as_exits(as_json: bool) -> Iterator[None]:
     """A failure of any branch becomes an exit code and words in both languages."""
     try:
         yield

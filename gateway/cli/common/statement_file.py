@@ -16,7 +16,7 @@ from contracts.base.errors import Theirs
 from contracts.base.visible import visible
 from contracts.wire.jsontext import read_json
 from gateway.cli.common import arguments
-from gateway.cli.common.output import Exit, fail, told
+from gateway.cli.common.output import Exit, fail, finding_line
 
 if TYPE_CHECKING:
     from gateway.client.audit.reconciliation import Statement
@@ -44,9 +44,11 @@ def read(file: Path, day: str | None, agency: str | None, as_json: bool) -> Stat
         )
     try:
         text = decoded(arguments.content(file, _COLUMNS, as_json))
-        said = from_json(read_json(text.encode())) if text.lstrip().startswith("{") else from_csv(text, named, agency)
+        statement = (
+            from_json(read_json(text.encode())) if text.lstrip().startswith("{") else from_csv(text, named, agency)
+        )
     except BadStatement as bad:
-        lines = "".join(f"\n      {told(each)}" for each in bad.findings[:20])
+        lines = "".join(f"\n      {finding_line(each)}" for each in bad.findings[:20])
         _unclear(
             file,
             f"{len(bad.findings)} places cannot be read / có {len(bad.findings)} chỗ không đọc được{lines}",
@@ -54,27 +56,27 @@ def read(file: Path, day: str | None, agency: str | None, as_json: bool) -> Stat
         )
     except Theirs as bad:
         _unclear(file, f"it is no sound JSON / không phải JSON đúng: {bad.what('en')}", as_json)
-    if named not in (None, said.day) or said.agency not in (None, agency) and agency is not None:
+    if named not in (None, statement.day) or statement.agency not in (None, agency) and agency is not None:
         _unclear(
             file,
             "it is of another agency or day"
-            f" / là số liệu của cơ quan hoặc ngày khác: {said.agency or agency}, {said.day}",
+            f" / là số liệu của cơ quan hoặc ngày khác: {statement.agency or agency}, {statement.day}",
             as_json,
         )
-    return replace(said, agency=said.agency or agency)
+    return replace(statement, agency=statement.agency or agency)
 
 
 def _unclear(file: Path, what: str, as_json: bool) -> NoReturn:
     fail(Exit.USAGE, "reconciliation.invalid", f"{file}: {what}", _COLUMNS, as_json)
 
 
-def text_of(found: Mapping[str, Any]) -> str:
+def text_of(comparison: Mapping[str, Any]) -> str:
     """A comparison for people: each line that is not equal, with what is known of it."""
     lines = [
-        f"{found['agency']}, {found['day']}: {len(found['lines'])} lines compared, {found['differences']} differ"
-        f" / so {len(found['lines'])} dòng, lệch {found['differences']}"
+        f"{comparison['agency']}, {comparison['day']}: {len(comparison['lines'])} lines compared, {comparison['differences']} differ"
+        f" / so {len(comparison['lines'])} dòng, lệch {comparison['differences']}"
     ]
-    for each in found["lines"]:
+    for each in comparison["lines"]:
         what = f"{each['system']} {each['contract']} {each['operation']} {each['direction']}"
         lines.append(
             f"{each['verdict']:<9} {what}: theirs {each['theirs']}, ours {each['ours']}"
@@ -92,4 +94,4 @@ def text_of(found: Mapping[str, Any]) -> str:
             for name in ("waiting", "given_up", "in_doubt", "failed", "over_midnight"):
                 lines += [f"    {name.replace('_', ' ')}: transfer {transfer}" for transfer in each[name]]
         lines += [f"    refused / bị từ chối: {number} × {code}" for code, number in each["refused"].items()]
-    return "\n".join(map(visible, [*lines, *found.get("notes", ())]))
+    return "\n".join(map(visible, [*lines, *comparison.get("notes", ())]))

@@ -119,12 +119,12 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 def stands(words: Sequence[str]) -> tuple[str, Words]:
     """The command as it was called, and what is there now that it was stopped."""
-    said = [each for each in words if not each.startswith("-")]
+    named = [each for each in words if not each.startswith("-")]
     for length in (3, 2, 1):
-        name = " ".join(said[:length])
+        name = " ".join(named[:length])
         if name in _STANDS:
             return name, _STANDS[name]
-    return " ".join(said[:2]), _AGAIN
+    return " ".join(named[:2]), _AGAIN
 
 
 def tell(stopped: Stopped, words: Sequence[str], as_json: bool) -> NoReturn:

@@ -62,10 +62,12 @@ def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, 
         f" / đã tạm dừng{expected.vi}; các cửa đang chạy áp dụng trong một giây"
     )
     if earlier is not None:
-        said = earlier.told()
+        replaced = earlier.told()
         text += (
-            f"\n  it was suspended already, since {said['since']}, {said['earlier'].en} ({said['reason'].en}): that end and reason are replaced"
-            f"\n  vốn đã bị tạm dừng từ {said['since']}, {said['earlier'].vi} ({said['reason'].vi}): thời hạn và lý do đó được thay"
+            f"\n  it was suspended already, since {replaced['since']}, {replaced['earlier'].en} ({replaced['reason'].en}): that"
+            " end and reason are replaced"
+            f"\n  vốn đã bị tạm dừng từ {replaced['since']}, {replaced['earlier'].vi} ({replaced['reason'].vi}): thời hạn và lý"
+            " do đó được thay"
         )
     emit({"ok": True, "changes": listed(changes), "before": None if earlier is None else _json(earlier)}, as_json, text)
 

@@ -97,10 +97,10 @@ def _files(file: Path, extra: Path | None) -> Files:
 
     def read(path: str) -> bytes | None:
         try:
-            found = (base / path).resolve()
+            target = (base / path).resolve()
             return (
-                found.read_bytes()
-                if found.is_relative_to(base) and found.is_file() and found.stat().st_size <= MAX_BYTES
+                target.read_bytes()
+                if target.is_relative_to(base) and target.is_file() and target.stat().st_size <= MAX_BYTES
                 else None
             )
         except (OSError, ValueError):  # a name that no file can have, or one that may not be read
@@ -114,14 +114,14 @@ def _extra(folder: Path) -> dict[str, bytes]:
 
     if not folder.is_dir():
         raise Theirs("import.unreadable", file=str(folder), why="--with names a folder")
-    found = [
+    paths = [
         path
         for path in sorted(folder.iterdir())
         if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_BYTES
     ]
-    if len(found) > MAX_FILES or sum(path.stat().st_size for path in found) > MAX_BYTES:
+    if len(paths) > MAX_FILES or sum(path.stat().st_size for path in paths) > MAX_BYTES:
         raise Theirs("import.too-large", limit=f"{MAX_FILES} files, {MAX_BYTES} bytes")
-    return {path.name: path.read_bytes() for path in found}
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def _folder(out: Path, as_json: bool) -> Path:
@@ -130,27 +130,28 @@ def _folder(out: Path, as_json: bool) -> Path:
     return arguments.empty_folder(folder, as_json)
 
 
-def _write(folder: Path, made: draft.Draft, as_json: bool) -> None:
+def _write(folder: Path, drafted: draft.Draft, as_json: bool) -> None:
     from contracts.folder.todo_markers import MARK
     from contracts.importers.shape import told
 
-    for path, raw in made.files.items():
+    for path, raw in drafted.files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(raw)
-    left = sum(raw.count(MARK.encode()) for raw in made.files.values())
+    left = sum(raw.count(MARK.encode()) for raw in drafted.files.values())
     result: dict[str, Any] = {
         "ok": True,
         "folder": str(folder),
-        "contract": f"{made.id}/v1",
-        "files": sorted(made.files),
+        "contract": f"{drafted.id}/v1",
+        "files": sorted(drafted.files),
         "left_open": left,
         "notes": [
-            {"code": each.code, "place": each.place, "vi": each.say("vi"), "en": each.say("en")} for each in made.notes
+            {"code": each.code, "place": each.place, "vi": each.say("vi"), "en": each.say("en")}
+            for each in drafted.notes
         ],
     }
-    lines = [f"{made.id}/v1 → {folder}", *(f"  {path}" for path in sorted(made.files))]
-    lines += [f"  note: {line}" for line in told(made.notes)]
+    lines = [f"{drafted.id}/v1 → {folder}", *(f"  {path}" for path in sorted(drafted.files))]
+    lines += [f"  note: {line}" for line in told(drafted.notes)]
     lines += [
         f"{left} places are marked {MARK}; `lgsp contract check {folder}` names each.",
         f"Có {left} chỗ đánh dấu {MARK}; `lgsp contract check {folder}` chỉ từng chỗ.",

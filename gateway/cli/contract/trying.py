@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contracts.proof.tryout import Tryout, Written
 
 commands = typer.Typer()
-_SAID = {
+_OUTCOMES = {
     "same": "back: the same / trở lại: như cũ",
     "with-losses": "back: the same, but for the losses / trở lại: như cũ, trừ phần mất đã liệt kê",
     "differs": "back: ANOTHER value / trở lại: GIÁ TRỊ KHÁC",
@@ -57,8 +57,8 @@ def contract_try(
             as_json,
         )
     named = _message(compiled, format_name, file, message, as_json)
-    made = try_out(compiled, format_name, _raw(file, as_json), named, time.time())
-    emit(_result(made), as_json, "\n".join(_lines(made)))
+    tryout = try_out(compiled, format_name, _raw(file, as_json), named, time.time())
+    emit(_result(tryout), as_json, "\n".join(_lines(tryout)))
 
 
 def _raw(file: Path, as_json: bool) -> bytes:
@@ -99,20 +99,24 @@ def _message(
     return known[0] if codec.media != "xml" else None
 
 
-def _lines(made: Tryout) -> list[str]:
-    lines = [f"1. parsed / đọc: {made.format} ({made.media}), {made.message or '?'}, {made.parsed}"]
-    if made.canonical is None:
-        assert made.failure is not None
-        lines.append(f"2. canonical / dạng chuẩn: REFUSED / TỪ CHỐI [{made.failure.code}]")
-        lines += [f"   {made.failure.what('en')}", f"   {made.failure.what('vi')}", *_found(made.failure.findings)]
+def _lines(tryout: Tryout) -> list[str]:
+    lines = [f"1. parsed / đọc: {tryout.format} ({tryout.media}), {tryout.message or '?'}, {tryout.parsed}"]
+    if tryout.canonical is None:
+        assert tryout.failure is not None
+        lines.append(f"2. canonical / dạng chuẩn: REFUSED / TỪ CHỐI [{tryout.failure.code}]")
+        lines += [
+            f"   {tryout.failure.what('en')}",
+            f"   {tryout.failure.what('vi')}",
+            *_finding_lines(tryout.failure.findings),
+        ]
         return lines
-    lines += ["2. canonical / dạng chuẩn:", _indented(pretty(made.canonical))]
-    for number, each in enumerate(made.written, 3):
-        lines.append(f"{number}. {each.format} ({each.media}); {_SAID[each.outcome]}")
+    lines += ["2. canonical / dạng chuẩn:", _indented(pretty(tryout.canonical))]
+    for number, each in enumerate(tryout.written, 3):
+        lines.append(f"{number}. {each.format} ({each.media}); {_OUTCOMES[each.outcome]}")
         if each.text:
             lines.append(_indented(_shown(each)))
         lines += [f"   loss / mất: {loss}" for loss in each.losses]
-        lines += _found(each.findings)
+        lines += _finding_lines(each.findings)
     return lines
 
 
@@ -125,27 +129,27 @@ def _indented(text: str) -> str:
     return "\n".join("   " + line for line in text.splitlines())
 
 
-def _found(findings: Any) -> list[str]:
+def _finding_lines(findings: Any) -> list[str]:
     return [
         f"   {each.here or '–'} ↔ {each.canonical or '–'}: {each.rule}: expected {each.expected}, got {each.got}"
         for each in findings
     ]
 
 
-def _result(made: Tryout) -> dict[str, Any]:
-    failure = made.failure
+def _result(tryout: Tryout) -> dict[str, Any]:
+    failure = tryout.failure
     return {
-        "ok": made.ok,
-        "format": made.format,
-        "media": made.media,
-        "message": made.message,
-        "parsed": made.parsed,
-        "canonical": None if made.canonical is None else write_json(made.canonical).decode("utf-8"),
+        "ok": tryout.ok,
+        "format": tryout.format,
+        "media": tryout.media,
+        "message": tryout.message,
+        "parsed": tryout.parsed,
+        "canonical": None if tryout.canonical is None else write_json(tryout.canonical).decode("utf-8"),
         "refused": None
         if failure is None
         else {"code": failure.code, "vi": failure.what("vi"), "en": failure.what("en")},
         "findings": [finding_json(each) for each in (failure.findings if failure is not None else ())],
-        "written": [_written(each) for each in made.written],
+        "written": [_written(each) for each in tryout.written],
     }
 
 
@@ -156,5 +160,5 @@ def _written(each: Written) -> dict[str, Any]:
         "text": _shown(each),
         "outcome": each.outcome,
         "losses": list(each.losses),
-        "findings": [finding_json(found) for found in each.findings],
+        "findings": [finding_json(finding) for finding in each.findings],
     }

@@ -12,7 +12,7 @@ import typer
 
 from contracts.base.errors import Theirs
 from gateway.cli.common.options import AsJson, Data, load_instance
-from gateway.cli.common.output import Exit, emit, fail, finding_json, told
+from gateway.cli.common.output import Exit, emit, fail, finding_json, finding_line
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -71,7 +71,7 @@ def contract_check(
                 "ok": report.ok,
                 "proved": list(report.proved),
                 "losses": list(report.losses),
-                "findings": [finding_json(found) for found in report.findings],
+                "findings": [finding_json(finding) for finding in report.findings],
             }
             for report in reports
         ],
@@ -103,22 +103,22 @@ def contract_diff(
             as_json,
         )
     changes = differences(*sides)
-    found = level_of(changes)
+    level = level_of(changes)
     before, after = (compiled.contract for _, compiled in sides)
     result = {
-        "ok": found is not Level.MAJOR,
+        "ok": level is not Level.MAJOR,
         "contract": after.id,
         "old": {"version": before.version, "digest": before.digest},
         "new": {"version": after.version, "digest": after.digest},
-        "level": found.name.lower(),
+        "level": level.name.lower(),
         "changes": [change.to_json() for change in changes],
     }
     head = (
-        f"{after.id}: {before.version} → {after.version}: {_LEVELS[found.name]}"
+        f"{after.id}: {before.version} → {after.version}: {_LEVELS[level.name]}"
         if changes
         else f"{after.id}: không thay đổi / nothing changed"
     )
-    emit(result, as_json, "\n".join([head, *_told(changes)]))
+    emit(result, as_json, "\n".join([head, *_change_lines(changes)]))
 
 
 @commands.command("publish")
@@ -198,9 +198,9 @@ def _checked(folder: Path, report: Report) -> list[str]:
     from contracts.phrases import vietnamese
 
     samples = [item for item in report.proved if item.startswith("sample ")]
-    said = [item for item in report.proved if item not in samples]
+    proved = [item for item in report.proved if item not in samples]
     if samples:
-        said.append(f"{len(samples)} samples: {samples[0].partition(': ')[2]}")
+        proved.append(f"{len(samples)} samples: {samples[0].partition(': ')[2]}")
     lost: dict[tuple[str, str], list[str]] = {}
     for loss in report.losses:
         where, _, what = loss.partition(": ")
@@ -209,14 +209,14 @@ def _checked(folder: Path, report: Report) -> list[str]:
             path, rest = "", ""
         lost.setdefault((where, rest or what), []).extend([path] if rest else [])
     lines = [f"{'ok ' if report.ok else 'NO '} {report.contract or folder}"]
-    if said:
-        lines += ["     đã chứng minh / proved", *(f"       {vietnamese(item)} / {item}" for item in said)]
+    if proved:
+        lines += ["     đã chứng minh / proved", *(f"       {vietnamese(item)} / {item}" for item in proved)]
     if lost:
         lines.append("     mất khi chuyển đổi / lost on the way")
     for (where, what), paths in lost.items():
         lines.append(f"       {where}: {', '.join(paths)}{': ' if paths else ''}{vietnamese(what)} / {what}")
     if report.findings:
-        lines += ["     phải sửa / to mend", *(f"       {told(found)}" for found in report.findings)]
+        lines += ["     phải sửa / to mend", *(f"       {finding_line(finding)}" for finding in report.findings)]
     return lines
 
 
@@ -241,14 +241,14 @@ def _side(text: str, data: Path | None, as_json: bool) -> tuple[Bundle, Compiled
             as_json,
         )
     with open_engine(load_instance(data, as_json).database_url).connect() as connection:
-        found = versions.in_force(connection).get(text)
-        if found is None:
+        stored = versions.in_force(connection).get(text)
+        if stored is None:
             _not_in_force(text, sorted(versions.in_force(connection)), as_json)
-        bundle = versions.load(connection, found.digest)
+        bundle = versions.load(connection, stored.digest)
     return bundle, compile_bundle(bundle)
 
 
-def _told(changes: Sequence[Change]) -> list[str]:
+def _change_lines(changes: Sequence[Change]) -> list[str]:
     lines: list[str] = []
     for change in changes:
         lines += [
@@ -322,7 +322,7 @@ def _change(settings: Settings, act: Callable[[Connection], Publication], as_jso
         f"{now.contract} {now.version}: đã có hiệu lực / in force"
         + (f" (trước / before: {before.version})" if before is not None else "")
     ]
-    lines += [f"  {now.digest}", *_told(done.changes)]
+    lines += [f"  {now.digest}", *_change_lines(done.changes)]
     lines += [f"  {system}: vẫn theo bản {pin} / stays with {pin}" for system, pin in behind.items()]
     emit(result, as_json, "\n".join(lines))
 

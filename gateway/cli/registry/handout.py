@@ -39,9 +39,9 @@ def registry_handout(
     out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (out / name).write_bytes(content)
-    told = "Hand it over by a way that both of you trust. / Giao thư mục này qua kênh mà hai bên tin cậy."
+    advice = "Hand it over by a way that both of you trust. / Giao thư mục này qua kênh mà hai bên tin cậy."
     emit(
         {"ok": True, "folder": str(out), "files": sorted(files), **about},
         as_json,
-        "\n".join([*(str(out / name) for name in files), told]),
+        "\n".join([*(str(out / name) for name in files), advice]),
     )

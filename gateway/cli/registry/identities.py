@@ -145,7 +145,7 @@ def registry_keys(
         snapshot = load_snapshot(connection)
     if system is not None and system not in snapshot.systems:
         name_checks.refuse("system", system, snapshot.systems, as_json)
-    found: list[dict[str, Any]] = [
+    rows: list[dict[str, Any]] = [
         {
             "key": key.key_id,
             "system": key.system,
@@ -167,9 +167,9 @@ def registry_keys(
             f" {civil(each['valid_until'])}  {each['days_left']:>4} days / ngày"
         )
         + (f"  {each['authority']}: {each['standing'].partition('; ')[2]}" if each["authority"] else "")
-        for each in found
+        for each in rows
     ]
-    emit({"ok": True, "keys": found}, as_json, "\n".join(lines))
+    emit({"ok": True, "keys": rows}, as_json, "\n".join(lines))
 
 
 @commands.command("refresh")

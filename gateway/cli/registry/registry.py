@@ -32,11 +32,11 @@ def registry_apply(file: Path, data: Data = None, as_json: AsJson = False) -> No
     from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
-    told = (
+    advice = (
         "Name a registry document; docs/operating.md tells what one holds."
         " / Chỉ tài liệu đăng ký; xem docs/vi/van-hanh.md."
     )
-    text = arguments.content(file, told, as_json)
+    text = arguments.content(file, advice, as_json)
     snapshot = current(settings)
     fill = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
     fill |= {each.id: each.public_pem for each in snapshot.officers.values()}
@@ -75,9 +75,11 @@ def registry_accept(
             "Say why the rows are right: the log keeps it. / Nêu lý do: nhật ký lưu lại.",
             as_json,
         )
-    found = sealing.accept(open_engine(settings.database_url), Seal.of(settings), reason.strip(), actor(), time.time())
-    lines = [f"accepted / đã chấp nhận: {each}" for each in found]
-    rows = [{"table": each.table, "key": each.key, "how": each.how} for each in found]
+    accepted = sealing.accept(
+        open_engine(settings.database_url), Seal.of(settings), reason.strip(), actor(), time.time()
+    )
+    lines = [f"accepted / đã chấp nhận: {each}" for each in accepted]
+    rows = [{"table": each.table, "key": each.key, "how": each.how} for each in accepted]
     emit(
         {"ok": True, "accepted": rows},
         as_json,
