@@ -122,7 +122,7 @@ def backup_make(
     if manifest.keys == "plain":
         lines.append(
             "its keys lie in the clear: whoever has it can pass for the gateway"
-            " / khóa không mã hóa: ai có bản sao này mạo danh được trục"
+            " / khóa không mã hóa: ai có bản sao này mạo danh được cổng trao đổi dữ liệu"
         )
     if manifest.vault_keys_until is not None:
         lines.append(f"destroy {take.VAULT_KEYS}/ before / hủy {take.VAULT_KEYS}/ trước {result['vault_keys_until']}")

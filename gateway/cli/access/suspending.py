@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from contracts.base.errors import Words
 from gateway.cli.common import suspension
-from gateway.cli.common.options import AsJson, Data, ReasonEn, ReasonVi, Shorten, Until, load_instance
+from gateway.cli.common.options import AsJson, Data, grouped, load_instance
+from gateway.cli.common.suspension import Notice
 
 commands = typer.Typer()
 
 
 @commands.command("suspend")
-def access_suspend(
-    grant: str,
-    reason_vi: ReasonVi,
-    reason_en: ReasonEn,
-    until: Until = None,
-    shorten: Shorten = False,
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
+@grouped
+def access_suspend(grant: str, notice: Notice, data: Data = None, as_json: AsJson = False) -> None:
     """Suspend one grant; its approvals stay, and it holds again when it is resumed."""
-    notice = suspension.Notice(Words(reason_vi, reason_en), until, shorten)
     suspension.suspend(load_instance(data, as_json), ("grant", grant), notice, as_json)
 
 

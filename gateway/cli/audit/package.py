@@ -18,10 +18,7 @@ from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail, not_written
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from gateway.audit.evidence import package as packages
-    from gateway.audit.log import origins
     from security.transparency.entry import Json
 
 commands = typer.Typer()
@@ -58,11 +55,10 @@ def audit_package(
     transfer = arguments.transfer_id(transfer, as_json)
     keyring, engine = Keyring(settings), open_engine(settings.database_url)
     asked = packages.Asked(actor(), reason.strip(), time.time())
-    past = _log_of(engine, transfer)
+    past = packages.log_of(engine, transfer)
     facts: dict[str, Json] = {"transfer": transfer, "reason": asked.reason}
-    with writing(
-        engine
-    ) as connection:  # before a body is opened: whatever becomes of the package, it is known that it was asked for
+    # Before a body is opened: whatever becomes of the package, it is known that it was asked for.
+    with writing(engine) as connection:
         append(connection, [entries.note("package", facts, asked.at, actor=asked.actor)])
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
     with origins.within(engine, past.origin if past is not None else None) as connection:
@@ -98,21 +94,6 @@ def audit_package(
         " README.vi.md hướng dẫn cách kiểm tra.",
     ]
     emit(result, as_json, "\n".join(lines))
-
-
-def _log_of(engine: Engine, transfer: str) -> origins.Ended | None:
-    """The log that ended by a restore in which this transfer stands; None for the one that goes on. `audit.not-logged`
-    if it stands in none."""
-    from gateway.audit.log import origins
-    from gateway.audit.log.proofs import inclusions
-
-    with engine.connect() as connection:
-        past = origins.ended(connection)
-    for each in (None, *reversed(past)):
-        with suppress(Theirs), origins.within(engine, each.origin if each is not None else None) as connection:
-            inclusions(connection, transfer)
-            return each
-    raise Theirs("audit.not-logged", transfer=transfer)
 
 
 def _write(package: packages.Package, draft: Path, out: Path) -> None:

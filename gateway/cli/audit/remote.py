@@ -79,7 +79,7 @@ def remote(place: Place, as_json: bool) -> Iterator[tuple[Remote, NoteKey]]:
         if urlsplit(base).scheme not in ("https", "http") or not urlsplit(base).netloc:
             _usage(
                 "bad-url",
-                f"{base} is no address of a gateway / không phải địa chỉ của trục",
+                f"{base} is no address of a gateway / không phải địa chỉ của cổng trao đổi dữ liệu",
                 "Write https://HOST[:PORT]. / Viết như https://MÁY-CHỦ[:CỔNG].",
                 as_json,
             )
@@ -128,7 +128,7 @@ def remote_failures(as_json: bool) -> Iterator[None]:
         then = "Is the keeper running? Try again in a second. / Thử lại sau một giây."
         fail(Exit.OURS, "no-checkpoint", f"{trouble} / nhật ký chưa có điểm kiểm tra", then, as_json)
     except NoSource as trouble:
-        then = "Name a whole export, or a running gateway. / Chỉ một bản xuất đầy đủ, hoặc một trục đang chạy."
+        then = "Name a whole export, or a running gateway. / Chỉ một bản xuất đầy đủ, hoặc một cổng trao đổi dữ liệu đang chạy."
         fail(Exit.USAGE, "no-log", f"{trouble} / không có nhật ký để kiểm tra", then, as_json)
     except NoConnection as trouble:
         failed(exit_of(trouble.code, trouble.branch), trouble, as_json, then=_mend(trouble))

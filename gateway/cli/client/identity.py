@@ -54,7 +54,7 @@ def client_keygen(
         requests = enrol.keygen(system, out, hosts=host or (), passphrase=secret_in(passphrase))
         then = (
             "Send the requests (.csr) to the gateway's operator; never a .key."
-            " / Gửi các tệp .csr cho đơn vị vận hành trục; không gửi tệp .key."
+            " / Gửi các tệp .csr cho đơn vị vận hành cổng trao đổi dữ liệu; không gửi tệp .key."
         )
         lines = [*map(str, requests), then]
         emit(

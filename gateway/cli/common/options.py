@@ -22,15 +22,6 @@ Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of the instance (default: $LGSP_DATA, else ./lgsp-data).")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
-ReasonVi = Annotated[str, typer.Option("--reason-vi", help="Why, in Vietnamese: whoever is refused reads it.")]
-ReasonEn = Annotated[str, typer.Option("--reason-en", help="Why, in English.")]
-Until = Annotated[
-    str | None,
-    typer.Option(
-        "--until", help="When it is expected to end (2026-12-01T17:30, time in Vietnam); it ends by `resume` only."
-    ),
-]
-Shorten = Annotated[bool, typer.Option("--shorten", help="Let an end that was told already come earlier.")]
 Fd = Annotated[int, typer.Option("--fd")]
 Pipe = Annotated[int | None, typer.Option()]
 

@@ -80,11 +80,11 @@ def text_of(comparison: Mapping[str, Any]) -> str:
         what = f"{each['system']} {each['contract']} {each['operation']} {each['direction']}"
         lines.append(
             f"{each['verdict']:<9} {what}: theirs {each['theirs']}, ours {each['ours']}"
-            f" / cơ quan {each['theirs']}, trục {each['ours']}"
+            f" / cơ quan {each['theirs']}, cổng {each['ours']}"
         )
         if each["verdict"] != "equal":
             lines += [
-                f"    not here / trục không có: {one.get('message') or one.get('transfer')}: {one['reason']}"
+                f"    not here / cổng trao đổi dữ liệu không có: {one.get('message') or one.get('transfer')}: {one['reason']}"
                 for one in each["not_here"]
             ]
             lines += [

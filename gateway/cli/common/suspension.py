@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from contracts.base.errors import Words
 from contracts.base.times import rfc3339
@@ -17,13 +19,20 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Notice:
-    """What whoever is refused reads; `shorten` lets an end that was told already come earlier."""
+    """What whoever is refused reads."""
 
-    reason: Words
-    until: str | None
-    shorten: bool
+    reason_vi: Annotated[str, typer.Option("--reason-vi", help="Why, in Vietnamese: whoever is refused reads it.")]
+    reason_en: Annotated[str, typer.Option("--reason-en", help="Why, in English.")]
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            help="When it is expected to end (2026-12-01T17:30, time in Vietnam); it ends by `resume` only.",
+        ),
+    ] = None
+    shorten: Annotated[bool, typer.Option("--shorten", help="Let an end that was told already come earlier.")] = False
 
 
 def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, as_json: bool) -> None:
@@ -32,7 +41,7 @@ def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, 
     from gateway.registry.seals.sealing import Seal, changing
     from security.grants.windows import civil
 
-    (what, name), reason = whom, notice.reason
+    (what, name), reason = whom, Words(notice.reason_vi, notice.reason_en)
     now, ends = time.time(), None if notice.until is None else arguments.moment(notice.until, as_json)
     for language, text in (("vi", reason.vi), ("en", reason.en)):
         if not text.strip():

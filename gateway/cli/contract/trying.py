@@ -67,7 +67,7 @@ def _raw(file: Path, as_json: bool) -> bytes:
     return arguments.content(
         file,
         "Name a file with one message, or - for standard input."
-        " / Chỉ tệp chứa một bản tin, hoặc - để đọc đầu vào chuẩn.",
+        " / Chỉ tệp chứa một thông điệp, hoặc - để đọc đầu vào chuẩn.",
         as_json,
     )
 
@@ -81,7 +81,7 @@ def _message(
     codec = compiled.formats[format_name]
     known = messages(compiled, codec)
     if message is not None and message not in known:
-        what = f"{format_name} has no message {message} / không có bản tin này"
+        what = f"{format_name} has no message {message} / không có thông điệp này"
         fail(Exit.USAGE, "no-message", what, f"Known / Đang có: --message {', '.join(known)}", as_json)
     if message is not None or "xml" in codec.speaks and file.suffix == ".xml":
         return message
@@ -92,7 +92,7 @@ def _message(
         fail(
             Exit.USAGE,
             "no-message",
-            "which message is it? / đây là bản tin nào?",
+            "which message is it? / đây là thông điệp nào?",
             f"Say / Nêu: --message {', '.join(known)}",
             as_json,
         )

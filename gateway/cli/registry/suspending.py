@@ -6,9 +6,9 @@ from enum import StrEnum
 
 import typer
 
-from contracts.base.errors import Words
 from gateway.cli.common import suspension
-from gateway.cli.common.options import AsJson, Data, ReasonEn, ReasonVi, Shorten, Until, load_instance
+from gateway.cli.common.options import AsJson, Data, grouped, load_instance
+from gateway.cli.common.suspension import Notice
 
 commands = typer.Typer()
 
@@ -21,19 +21,10 @@ class Party(StrEnum):
 
 
 @commands.command("suspend")
-def registry_suspend(
-    what: Party,
-    name: str,
-    reason_vi: ReasonVi,
-    reason_en: ReasonEn,
-    until: Until = None,
-    shorten: Shorten = False,
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
+@grouped
+def registry_suspend(what: Party, name: str, notice: Notice, data: Data = None, as_json: AsJson = False) -> None:
     """Suspend an agency, or one of its systems: each call is refused with the reason and the way back, on all doors
     within two seconds."""
-    notice = suspension.Notice(Words(reason_vi, reason_en), until, shorten)
     suspension.suspend(load_instance(data, as_json), (what.value, name), notice, as_json)
 
 
