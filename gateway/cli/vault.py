@@ -281,7 +281,8 @@ def hold_release(name: str, reason: Reason, data: Data = None, as_json: AsJson =
     text = (
         f"hold {name} is released: {count} bodies are due by their own day and class; the keeper destroys what is"
         " past it"
-        f" / đã kết thúc lệnh lưu giữ {name}: {count} nội dung trở lại thời hạn riêng; hết hạn thì cổng trao đổi dữ liệu tự hủy"
+        f" / đã kết thúc lệnh lưu giữ {name}: {count} nội dung trở lại thời hạn riêng; hết hạn thì cổng trao đổi dữ"
+        " liệu tự hủy"
     )
     emit({"ok": True, "hold": name, "bodies": count}, as_json, text)
 

@@ -128,7 +128,10 @@ def remote_failures(as_json: bool) -> Iterator[None]:
         then = "Is the keeper running? Try again in a second. / Thử lại sau một giây."
         fail(Exit.OURS, "no-checkpoint", f"{trouble} / nhật ký chưa có điểm kiểm tra", then, as_json)
     except NoSource as trouble:
-        then = "Name a whole export, or a running gateway. / Chỉ một bản xuất đầy đủ, hoặc một cổng trao đổi dữ liệu đang chạy."
+        then = (
+            "Name a whole export, or a running gateway."
+            " / Chỉ một bản xuất đầy đủ, hoặc một cổng trao đổi dữ liệu đang chạy."
+        )
         fail(Exit.USAGE, "no-log", f"{trouble} / không có nhật ký để kiểm tra", then, as_json)
     except NoConnection as trouble:
         failed(exit_of(trouble.code, trouble.branch), trouble, as_json, then=_mend(trouble))

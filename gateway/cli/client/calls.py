@@ -88,11 +88,11 @@ def client_soap(
 
 @commands.command("token")
 @grouped
-def client_token(identity: IdentityOptions, as_json: AsJson = False) -> None:
+def client_token(options: IdentityOptions, as_json: AsJson = False) -> None:
     """Fetch an access token, bound to the client certificate, and print it."""
     from gateway.client import Client
 
-    with kit_failures(as_json), Client(identity.load(as_json)) as client:
+    with kit_failures(as_json), Client(options.load(as_json)) as client:
         token = client.token()
         emit({"ok": True, "token": token}, as_json, token)
 

@@ -51,7 +51,7 @@ def grouped(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def command(**values: Any) -> None:
         for name, kind in groups.items():
-            if name not in values:
+            if not isinstance(values.get(name), kind):
                 values[name] = kind(
                     **{each.name: values.pop(each.name) for each in fields(kind) if each.name in values}
                 )

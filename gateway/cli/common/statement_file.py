@@ -73,7 +73,8 @@ def _unclear(file: Path, what: str, as_json: bool) -> NoReturn:
 def text_of(comparison: Mapping[str, Any]) -> str:
     """A comparison for people: each line that is not equal, with what is known of it."""
     lines = [
-        f"{comparison['agency']}, {comparison['day']}: {len(comparison['lines'])} lines compared, {comparison['differences']} differ"
+        f"{comparison['agency']}, {comparison['day']}: {len(comparison['lines'])} lines compared,"
+        f" {comparison['differences']} differ"
         f" / so {len(comparison['lines'])} dòng, lệch {comparison['differences']}"
     ]
     for each in comparison["lines"]:
@@ -84,7 +85,8 @@ def text_of(comparison: Mapping[str, Any]) -> str:
         )
         if each["verdict"] != "equal":
             lines += [
-                f"    not here / cổng trao đổi dữ liệu không có: {one.get('message') or one.get('transfer')}: {one['reason']}"
+                f"    not here / cổng trao đổi dữ liệu không có: {one.get('message') or one.get('transfer')}:"
+                f" {one['reason']}"
                 for one in each["not_here"]
             ]
             lines += [

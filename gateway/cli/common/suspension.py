@@ -73,9 +73,11 @@ def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, 
     if earlier is not None:
         replaced = earlier.told()
         text += (
-            f"\n  it was suspended already, since {replaced['since']}, {replaced['earlier'].en} ({replaced['reason'].en}): that"
+            f"\n  it was suspended already, since {replaced['since']}, {replaced['earlier'].en}"
+            f" ({replaced['reason'].en}): that"
             " end and reason are replaced"
-            f"\n  vốn đã bị tạm dừng từ {replaced['since']}, {replaced['earlier'].vi} ({replaced['reason'].vi}): thời hạn và lý"
+            f"\n  vốn đã bị tạm dừng từ {replaced['since']}, {replaced['earlier'].vi} ({replaced['reason'].vi}):"
+            " thời hạn và lý"
             " do đó được thay"
         )
     emit({"ok": True, "changes": listed(changes), "before": None if earlier is None else _json(earlier)}, as_json, text)
