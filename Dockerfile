@@ -5,7 +5,7 @@ RUN useradd --create-home --uid 10001 lgsp && mkdir /data && chown lgsp:lgsp /da
 WORKDIR /opt/lgsp
 COPY . .
 # the code is compiled now: nothing can be written beside it later
-RUN ./lgsp --help >/dev/null && .venv/bin/python -m compileall -q contracts security adapters gateway examples
+RUN ./lgsp --help >/dev/null && .venv/bin/python -m compileall -q contracts security adapters gateway examples bench
 
 USER lgsp
 ENV LGSP_DATA=/data LGSP_HOST=0.0.0.0

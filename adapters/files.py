@@ -1,13 +1,17 @@
-"""A drop folder of a component system: files are taken up once they have settled, and a result is laid beside them.
+"""Handles a component system's drop folder: claims files that have settled, and puts their results beside them.
 
-    <folder>/              where the system writes; under a name ending in .part or .tmp, or beginning with a dot, until the file is whole
-    <folder>/work/         taken up: <mark>~<name>, by one rename
+    <folder>/              written by the system; an unfinished file's name ends in .part or .tmp, or begins with a dot
+    <folder>/work/         claimed: <mark>~<name>, by one rename
     <folder>/accepted/     <name> with the mark in it, and its report
     <folder>/refused/      the same
-    <folder>/quarantine/   what ended the gateway's process too often; its report lies in refused/
+    <folder>/quarantine/   what ended the gateway's process too often; its report is in refused/
 
-The folder must be one file system. Invariants: a file is in exactly one of these places; each step is one rename, so that whoever dies in between
-leaves a file that can be taken up again under the same mark; a report is on disk before its file leaves work/. Links are never followed.
+The folder must be on one file system.
+Invariants:
+- A file is in exactly one of these places.
+- Each step is one rename: after a crash the file is claimed again under the same mark.
+- A report is on disk before its file leaves work/.
+- Links are never followed.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
+FILES: Final = "files"  # the kind of such an endpoint in the registry document
 WORK: Final = "work"
 QUARANTINE: Final = "quarantine"
 Verdict = Literal["accepted", "refused"]
@@ -44,7 +49,7 @@ class TooLarge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A file in work/: the id under which it is carried, and the name it was dropped with, made safe."""
+    """A file in work/: the id of its transfer, and the name it was dropped with, made safe."""
 
     mark: str
     name: str
@@ -59,13 +64,13 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Folder:
-    """One system's folder. Not shared between threads; of several processes one holds it.
+    """One system's folder. Not shared between threads; of several processes one locks it.
 
-    The system may write here, so all is done through folders opened once: a link laid in the place of accepted/ leads nowhere.
+    The system may write here, so the folders are opened once: a link in the place of accepted/ has no effect.
     """
 
     def __init__(self, path: Path, settle_seconds: float, monotonic: Callable[[], float]) -> None:
-        """Makes what is missing, for its owner and group alone."""
+        """Makes the missing folders, for their owner and group only."""
         self._path, self._settle, self._monotonic = path, settle_seconds, monotonic
         self._looks: dict[str, tuple[_Seen, float]] = {}
         self._held = False
@@ -83,7 +88,10 @@ class Folder:
         self._open.clear()
 
     def hold(self) -> bool:
-        """Whether this process alone works on the folder; once it does, until it closes it or ends. `OSError` if it was taken away."""
+        """Locks the folder until it is closed or the process ends; False if another process has it.
+
+        `OSError` if it was replaced.
+        """
         if not os.path.samestat(os.stat(self._path, follow_symlinks=False), os.fstat(self._open[""])):
             raise OSError(f"{self._path} is another folder now")
         if not self._held:
@@ -96,7 +104,7 @@ class Folder:
 
     def settled(self) -> list[str]:
         """Names of the files that have not changed for as long as a file must stay the same, oldest first."""
-        now, looks, ripe = self._monotonic(), dict[str, tuple[_Seen, float]](), list[tuple[int, str]]()
+        now, looks, settled = self._monotonic(), dict[str, tuple[_Seen, float]](), list[tuple[int, str]]()
         with os.scandir(self._open[""]) as entries:
             for entry in entries:
                 if (
@@ -106,20 +114,20 @@ class Folder:
                 ):
                     continue
                 try:
-                    found = entry.stat(follow_symlinks=False)
+                    status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                seen = (found.st_ino, found.st_size, found.st_mtime_ns)
+                seen = (status.st_ino, status.st_size, status.st_mtime_ns)
                 before = self._looks.get(entry.name)
                 since = before[1] if before is not None and before[0] == seen else now
                 looks[entry.name] = (seen, since)
                 if now - since >= self._settle:
-                    ripe.append((found.st_mtime_ns, entry.name))
+                    settled.append((status.st_mtime_ns, entry.name))
         self._looks = looks
-        return [name for _, name in sorted(ripe)]
+        return [name for _, name in sorted(settled)]
 
     def claim(self, name: str, mark: str) -> Claimed | None:
-        """Take a file up; None if it was taken back."""
+        """Claims a file; None if the system took it back."""
         claimed = Claimed(mark, safe_name(name))
         try:
             self._move("", name, WORK, claimed.file)
@@ -128,18 +136,18 @@ class Folder:
         return claimed
 
     def claimed(self) -> list[Claimed]:
-        """What was taken up and has no result yet, oldest mark first."""
+        """The claimed files without a result, oldest mark first."""
         names = sorted(os.listdir(self._open[WORK]))
         return [Claimed(match[1], match[2]) for name in names if (match := _MARK.fullmatch(name)) is not None]
 
     def remark(self, claimed: Claimed, mark: str) -> Claimed:
-        """Another id for another attempt."""
+        """Gives it another id, for another attempt."""
         again = Claimed(mark, claimed.name)
         self._move(WORK, claimed.file, WORK, again.file)
         return again
 
     def read(self, claimed: Claimed, limit: int) -> bytes | None:
-        """The whole file; None while somebody still writes to it. `TooLarge` over the limit, `OSError` for what is no file any more."""
+        """The whole file; None while it is still written to. `TooLarge` over the limit, `OSError` if it is no file."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with os.fdopen(os.open(claimed.file, flags, dir_fd=self._open[WORK]), "rb") as opened:
             before = os.fstat(opened.fileno())
@@ -155,8 +163,10 @@ class Folder:
         return data if unchanged else None
 
     def finish(self, claimed: Claimed, verdict: Verdict, reports: Mapping[str, bytes], *, aside: bool = False) -> None:
-        """Lay the reports (by their ending) beside where the file goes, then move it there; where it is set aside, it goes to quarantine/ alone.
-        Doing it again changes nothing."""
+        """Writes the reports (by their endings), then moves the file beside them, or with `aside` to quarantine/.
+
+        Doing it again changes nothing.
+        """
         stem, dot, ending = claimed.name.rpartition(".")
         base = f"{stem if dot else claimed.name}.{claimed.mark}"
         for suffix, data in reports.items():
@@ -169,7 +179,7 @@ class Folder:
                 out.flush()
                 os.fsync(out.fileno())
             self._move(verdict, part, verdict, f"{base}{suffix}")
-        with suppress(FileNotFoundError):  # it is there already
+        with suppress(FileNotFoundError):  # it was moved before
             self._move(WORK, claimed.file, QUARANTINE if aside else verdict, f"{base}{dot}{ending if dot else ''}")
 
     def _move(self, source: str, name: str, target: str, new: str) -> None:
@@ -178,8 +188,8 @@ class Folder:
 
 
 def quarantined(root: Path) -> list[Path]:
-    """The files that lie in quarantine, of all folders below `root`; a thousand of a folder at most, and none behind a link."""
-    found: list[Path] = []
+    """The files in quarantine below `root`: at most a thousand of a folder, and none behind a link."""
+    files: list[Path] = []
     for place in sorted(root.glob(f"*/{QUARANTINE}")):
         with suppress(OSError):
             folder = os.open(place, _DIRECTORY)
@@ -188,11 +198,11 @@ def quarantined(root: Path) -> list[Path]:
                     names = [entry.name for entry in islice(entries, _COUNTED) if entry.is_file(follow_symlinks=False)]
             finally:
                 os.close(folder)
-            found += [place / name for name in sorted(names)]
-    return found
+            files += [place / name for name in sorted(names)]
+    return files
 
 
 def safe_name(name: str) -> str:
-    """A name that can stand in a report and on any file system: letters, digits, and a few signs; the end of a long one stays."""
+    """A name for reports and any file system: letters, digits and a few signs; of a long one the end."""
     plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8")))
     return plain.encode("utf-8")[-_NAME_MOST:].decode("utf-8", "ignore")

@@ -1,9 +1,9 @@
-"""One HTTP/1.1 call over mutual TLS (RFC 9112, RFC 8446), for every adapter that speaks HTTP.
+"""Makes one HTTP/1.1 call over mutual TLS (RFC 9112, RFC 8446), for every adapter that speaks HTTP.
 
-Invariants
-- What is returned as evidence is what travelled: head and body, byte for byte, both ways. So nothing is added behind our back (no
-  default headers, no redirect, no cookie, no proxy from the environment, no decompression).
-- A failure says whether anything may have left: a connection that never opened sent nothing.
+Invariants:
+- The evidence is exactly what travelled: head and body, both ways. So there are no default headers, redirects, cookies,
+  proxies from the environment or decompression.
+- A failure says whether anything may have been sent: a connection that never opened sent nothing.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ from yarl import URL
 from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
 from contracts.wire.headers import joined
+from security.http_signatures import HttpRequest
 from security.pki.tls import SUITES_12
 
 ANSWER_LIMIT: Final = 5_000_000
-_LARGE: Final = 65_536  # bytes of an answer from which on it is read off the event loop
+_LARGE: Final = 65_536  # bytes; a larger answer is read off the event loop
 _THREADS: Final = ThreadPoolExecutor(2, "answers")
-KEEP_ALIVE: Final = (
-    4.0  # shorter than the five seconds after which common servers hang up: a call on a dying connection is a "maybe"
-)
+KEEP_ALIVE: Final = 4.0  # common servers close after five seconds, and a call on a closing connection is in doubt
 CONNECT_SECONDS: Final = 5.0
-KNOCK_SECONDS: Final = 2.0
+PROBE_SECONDS: Final = 2.0
 _SKIP: Final = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"})
 
 
 class HttpAnswer(NamedTuple):
-    """An answer read to its end. Header names are lower-case; a field that came twice is joined by `, ` (RFC 9110 §5.3)."""
+    """A complete answer. Header names are lower-case; repeated fields are joined by `, ` (RFC 9110 §5.3)."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,22 +45,22 @@ class HttpAnswer(NamedTuple):
     evidence_out: bytes
     evidence_in: bytes
     seconds: float
-    opened_out: bytes = b""  # of encrypted bodies, what was signed: filled in by whoever encrypts and decrypts
+    opened_out: bytes = b""  # of encrypted bodies, what was signed: set by the adapter
     opened_in: bytes = b""
 
 
 def client_context(authority: Path, certificate: Path, key: Path, password: bytes | None = None) -> ssl.SSLContext:
-    """TLS as a client that shows its certificate and trusts the given authorities only."""
+    """TLS as a client with a certificate, which trusts only the given authorities."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(SUITES_12)
     context.load_verify_locations(authority)
-    context.load_cert_chain(certificate, key, password or b"")  # without one, OpenSSL would ask at the terminal
+    context.load_cert_chain(certificate, key, password or b"")  # without it, OpenSSL would ask at the terminal
     return context
 
 
 def open_session(tls: ssl.SSLContext, *, limit: int = 256, limit_per_host: int = 64) -> aiohttp.ClientSession:
-    """The one session of a process; to be made inside its event loop."""
+    """The session of a process; made inside its event loop."""
     connector = aiohttp.TCPConnector(
         ssl=tls, limit=limit, limit_per_host=limit_per_host, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=30
     )
@@ -76,9 +75,9 @@ def open_session(tls: ssl.SSLContext, *, limit: int = 256, limit_per_host: int =
 
 
 class ConnectionProbe:
-    """Tells whether an address takes connections: TCP and TLS as a call would make them, then nothing is sent."""
+    """Says whether an address takes connections: TCP and TLS as in a call, but nothing is sent."""
 
-    def __init__(self, tls: ssl.SSLContext, seconds: float = KNOCK_SECONDS) -> None:
+    def __init__(self, tls: ssl.SSLContext, seconds: float = PROBE_SECONDS) -> None:
         self._tls: Final = tls
         self._seconds: Final = seconds
 
@@ -88,9 +87,9 @@ class ConnectionProbe:
             tls = self._tls if address.scheme == "https" else None
             async with asyncio.timeout(self._seconds):
                 _, writer = await asyncio.open_connection(address.host, address.port, ssl=tls)
-        except (OSError, ValueError):  # also what TLS refuses, and a time that is over
+        except (OSError, ValueError):  # also a TLS refusal, and a timeout
             return False
-        writer.transport.abort()  # nothing was begun that must be ended in order
+        writer.transport.abort()  # nothing was sent, so nothing has to be ended in order
         return True
 
 
@@ -106,27 +105,25 @@ def _address(url: str) -> tuple[URL, str]:
 async def send(
     session: aiohttp.ClientSession,
     system: str,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes | None,
+    request: HttpRequest,
     timeout: float,
     limit: int = ANSWER_LIMIT,
 ) -> HttpAnswer:
-    """Send and read the answer; `ProviderFailure` if there is none."""
+    """Sends, and reads the answer; `ProviderFailure` if there is none."""
+    url, body = request.target_uri, request.body
     address, host = _address(url) if "?" not in url else _address.__wrapped__(url)
-    fields = {"Host": host, **headers}
-    if body is not None:
+    fields = {"Host": host, **request.headers}
+    if body:
         fields["Content-Length"] = str(len(body))
-    head = f"{method} {address.raw_path_qs} HTTP/1.1\r\n" + "".join(
+    head = f"{request.method} {address.raw_path_qs} HTTP/1.1\r\n" + "".join(
         f"{name}: {value}\r\n" for name, value in fields.items()
     )
-    evidence_out = head.encode("latin-1") + b"\r\n" + (body or b"")
+    evidence_out = head.encode("latin-1") + b"\r\n" + body
     limits = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout * 0.6))
     started = time.perf_counter()
     try:
         async with session.request(
-            method, address, headers=fields, data=body, allow_redirects=False, timeout=limits
+            request.method, address, headers=fields, data=body or None, allow_redirects=False, timeout=limits
         ) as response:
             content = await _read(response, limit)
             if content is None:
@@ -172,7 +169,7 @@ async def send(
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The whole body, or None as soon as it is known to exceed the limit."""
+    """The whole body; None as soon as it exceeds the limit."""
     declared = response.content_length
     if declared is not None:
         return None if declared > limit else await response.read()
@@ -187,7 +184,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
 
 
 def _reason(trouble: BaseException) -> str:
-    """In a few words for people; never a path or an address of ours."""
+    """A few words for people; never a path or an address of ours."""
     if isinstance(trouble, aiohttp.ClientConnectorCertificateError):
         return "its TLS certificate is not trusted"
     if isinstance(trouble, aiohttp.ClientConnectorDNSError):
@@ -211,7 +208,7 @@ def _reason(trouble: BaseException) -> str:
 
 
 async def off_loop(answer: HttpAnswer, read: Callable[..., Incoming], *of: Any) -> Incoming:
-    """What `read(*of)` makes of the answer. Of a large one it is called in a thread, so that a provider who answers at length delays nobody's calls."""
+    """Returns `read(*of)`. For a large answer it runs in a thread, so that other calls are not delayed."""
     if len(answer.body) <= _LARGE:
         return read(*of)
     return await asyncio.get_running_loop().run_in_executor(_THREADS, read, *of)

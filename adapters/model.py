@@ -1,40 +1,46 @@
-"""What an adapter is given and what it gives back; one shape for every kind of component system.
+"""Declares what an adapter gets and returns, the same for every kind of component system.
 
-Invariant: an adapter knows no contract and no format. It moves a canonical message through the codec that it is handed, and an answer
-that is not signed by a key of that very system never becomes an `Incoming`.
+Invariants:
+- An adapter knows no contract and no format: it encodes and decodes by the codec that it gets.
+- An answer that no key of that very system signed never becomes an `Incoming`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import Codec
-from security.encryption_keys import EncryptKey
-from security.keys import VerifyKey
+from security.encryption_keys import DecryptKey, EncryptKey
+from security.keys import SigningKey, VerifyKey
+
+if TYPE_CHECKING:
+    import aiohttp
 
 Message = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How a system is reached. `keys_by_id` and `keys_by_thumbprint` hold that system's own signing keys and no other's, `encrypt_keys` those that
-    bodies to it are encrypted for, newest first."""
+    """How a system is reached. Its keys are that system's own and no other's; `encrypt_keys` are newest first.
+
+    `options` holds those declared options of its kind that differ from their defaults.
+    """
 
     system: str
-    kind: Literal["rest", "soap"]
+    kind: str
     url: str
     keys_by_id: Mapping[str, VerifyKey] = field(default_factory=dict)
     keys_by_thumbprint: Mapping[str, VerifyKey] = field(default_factory=dict)
     encrypt_keys: tuple[EncryptKey, ...] = ()
-    version: str = "1.1"  # of SOAP, for a system that speaks it
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class DropRule:
-    """What a file in a drop folder is, by its name: `match` is a pattern such as `*.csv`."""
+    """What the files of a drop folder are whose names match a pattern such as `*.csv`."""
 
     match: str
     contract: str
@@ -44,7 +50,7 @@ class DropRule:
 
 @dataclass(frozen=True, slots=True)
 class DropFolder:
-    """A system that hands in files. `folder` is a name below the instance's own folder of drops; whoever may write there is that system."""
+    """Where a system hands in files: `folder` is below the instance's drop folder. Its writer is that system."""
 
     folder: str
     rules: tuple[DropRule, ...]
@@ -63,8 +69,10 @@ class Outgoing(NamedTuple):
 
 
 class Incoming(NamedTuple):
-    """The provider's verified answer, canonical, with what proves it: the exact bytes that went out and came back, and of encrypted bodies what
-    the signatures cover, since nobody keeps the keys that open them."""
+    """The provider's verified answer, canonical, with its evidence: the exact bytes that went out and came back.
+
+    Of encrypted bodies it also holds what the signatures cover, since the keys that decrypt them are not kept.
+    """
 
     answer: Message
     evidence_out: bytes
@@ -85,7 +93,7 @@ _EVIDENCE: Final = (
 
 
 def evidence_of(call: object) -> list[tuple[str, bytes]]:
-    """What a call leaves behind, be it an `Incoming` or a failure, by the names it has in the vault."""
+    """The evidence of an `Incoming` or a failure, by the names it has in the vault."""
     return [(part, data) for part, name in _EVIDENCE if (data := getattr(call, name, b""))]
 
 
@@ -93,3 +101,35 @@ class Adapter(Protocol):
     async def call(self, endpoint: Endpoint, outgoing: Outgoing) -> Incoming:
         """Raises `ProviderFailure` or `ProviderMissing`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterServices:
+    """What the adapters of a process share. `key` signs for the gateway; `clock` gives Unix seconds."""
+
+    session: aiohttp.ClientSession
+    key: SigningKey
+    decrypt_keys: Sequence[DecryptKey]
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A key of an endpoint in the registry document: any text, or one of the choices, of which the first is default."""
+
+    name: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def default(self) -> str:
+        return self.choices[0] if self.choices else ""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterKind:
+    """The declaration of a kind of adapter: its name in the registry document, and how it is made."""
+
+    name: str
+    make: Callable[[AdapterServices], Adapter]
+    scheme: str = "https"  # of its addresses
+    options: tuple[Option, ...] = ()

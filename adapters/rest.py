@@ -1,8 +1,9 @@
-"""Calling a REST component system: JSON over HTTP, signed per RFC 9421 with RFC 9530 digests (`docs/wire.md`, "When the gateway calls").
+"""Calls a REST component system: JSON over HTTP (`docs/wire.md`, "When the gateway calls").
 
-The gateway signs with its own key and names the real caller in `Lgsp-Caller`, which the signature covers. Where the contract demands it, bodies are
-encrypted for the system and for us (JWS in JWE). Invariant: an answer is read only after the signature of that very system over its status, type,
-digest and our request's signature was verified, and of an encrypted one that of its JWS too.
+Standards: RFC 9421 (HTTP message signatures), RFC 9530 (digests); JWS in JWE where the contract demands encrypted
+bodies. The gateway signs with its own key; the signed header `Lgsp-Caller` names the real caller.
+Invariant: an answer is decoded only after that very system's signature over status, type, digest and our request's
+signature was verified. Of an encrypted answer, the signature of its JWS is verified too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import aiohttp
 
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
-from adapters.model import Endpoint, Incoming, Outgoing
+from adapters.model import AdapterKind, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire.headers import media_type
 from security import jose
@@ -26,7 +27,7 @@ JSON: Final = "application/json"
 
 
 class RestAdapter:
-    """Stateless but for the shared session. `clock` gives Unix seconds."""
+    """Stateless except for the shared session. `clock` gives Unix seconds."""
 
     def __init__(
         self,
@@ -54,24 +55,21 @@ class RestAdapter:
             "lgsp-transfer": outgoing.transfer,
             "lgsp-caller": outgoing.caller,
         }
-        body: bytes | None
+        body = b""
         if at.method == "GET":
             query = outgoing.codec.write_query(operation.request, outgoing.message)
             if query:
                 url = f"{url}?{query}"
-            body = None
         else:
             body = outgoing.codec.write_json(operation.request, outgoing.message)
             if outgoing.encrypted:
                 body, opened = jose.seal(body, JSON, self._key, _receiver(endpoint, self._clock()))
             headers["content-type"] = media
             headers["idempotency-key"] = f'"{outgoing.transfer}"'
-        request = HttpRequest(at.method, url, headers, body or b"")
+        request = HttpRequest(at.method, url, headers, body)
         headers.update(sign_request(request, self._key, self._clock()))
         try:
-            answer = await send(
-                self._session, endpoint.system, at.method, url, headers, body, outgoing.timeout, self._limit
-            )
+            answer = await send(self._session, endpoint.system, request, outgoing.timeout, self._limit)
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise
@@ -111,7 +109,7 @@ class RestAdapter:
         )
 
     def _decrypted(self, endpoint: Endpoint, answer: HttpAnswer) -> tuple[HttpAnswer, bytes]:
-        """What the system signed and encrypted for us."""
+        """Decrypts the body, and verifies the JWS in it."""
         try:
             opened = self._opener.open(answer.body, endpoint.keys_by_id.get, self._clock())
         except Failure as trouble:
@@ -123,7 +121,7 @@ class RestAdapter:
     def _verify(
         self, endpoint: Endpoint, answer: HttpAnswer, sent_headers: Mapping[str, str]
     ) -> tuple[str | None, str]:
-        """The id of the system's key that signed this answer, or None and why not."""
+        """The id of the system's key that signed this answer; or None, and why."""
         signature_input = answer.headers.get("signature-input")
         if not signature_input:
             return None, "not signed"
@@ -139,16 +137,16 @@ class RestAdapter:
 
 
 def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:
-    found = newest(endpoint.encrypt_keys, now)
-    if found is None:
+    key = newest(endpoint.encrypt_keys, now)
+    if key is None:
         raise ProviderFailure(
             "provider.no-encryption-key", acted=Acted.NO, system=endpoint.system, kind="RSA, EC P-256"
         )
-    return found
+    return key
 
 
 def _failure(system: str, answer: HttpAnswer, *, signed: bool) -> ProviderFailure | ProviderMissing:
-    """A status other than 2xx. Only what the system signed counts as its word that it did not act."""
+    """For a status other than 2xx. Only a signed answer proves that the system did not act."""
     evidence: dict[str, Any] = {
         "evidence_out": answer.evidence_out,
         "evidence_in": answer.evidence_in,
@@ -181,3 +179,6 @@ def _failed(code: str, endpoint: Endpoint, answer: HttpAnswer, **facts: Any) -> 
     )
     failure.opened_out, failure.opened_in = answer.opened_out, answer.opened_in
     return failure
+
+
+KIND = AdapterKind("rest", lambda use: RestAdapter(use.session, use.key, jose.Opener(use.decrypt_keys), use.clock))

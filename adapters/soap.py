@@ -1,8 +1,9 @@
-"""Calling a SOAP component system, in SOAP 1.1 or 1.2 as it is registered: WS-Security signed envelopes over HTTP (`docs/wire.md`, "When the gateway calls a SOAP system").
+"""Calls a SOAP component system, in SOAP 1.1 or 1.2 (`docs/wire.md`, "When the gateway calls a SOAP system").
 
-`wsa:MessageID` is the transfer's id, `lgsp:Caller` names the real caller; both are signed. Where the contract demands it, bodies are encrypted
-for the system and for us. Invariant: only the verified Body of an envelope that is signed by that very system, and that relates to our message, is
-ever decoded.
+Standards: WS-Security signed envelopes over HTTP, encrypted where the contract demands it. `wsa:MessageID` is the
+transfer's id, `lgsp:Caller` names the real caller; both are signed.
+Invariant: only the verified Body of an envelope that is signed by that very system, and that relates to our message, is
+decoded.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from lxml import etree
 
 from adapters.failures import Acted, ProviderFailure
 from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
-from adapters.model import Endpoint, Incoming, Outgoing
+from adapters.model import AdapterKind, Endpoint, Incoming, Option, Outgoing
 from contracts.base.errors import Failure, Theirs
 from contracts.wire import soap
 from contracts.wire.headers import media_type
 from security.encryption_keys import EncryptKey, newest
+from security.http_signatures import HttpRequest
 from security.keys import SigningKey
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import blinded, encrypt_envelope
@@ -29,12 +31,12 @@ from security.wssec.verify import VerifiedEnvelope, caller_block, sign_envelope,
 
 _VERSIONS: Final = {version.number: version for version in soap.VERSIONS.values()}
 _MEDIA: Final = {soap.V11: frozenset({"text/xml", "application/xml"}), soap.V12: frozenset({"application/soap+xml"})}
-# The sender is told that its message was refused: SOAP 1.1 §4.4.1, SOAP 1.2 Part 1 §5.4.6.
+# Fault codes that blame the message: SOAP 1.1 §4.4.1, SOAP 1.2 Part 1 §5.4.6.
 _REFUSALS: Final = frozenset({"Client", "Sender", "VersionMismatch", "MustUnderstand", "DataEncodingUnknown"})
 
 
 class SoapAdapter:
-    """Stateless but for the shared session. `clock` gives Unix seconds."""
+    """Stateless except for the shared session. `clock` gives Unix seconds."""
 
     def __init__(
         self,
@@ -57,7 +59,7 @@ class SoapAdapter:
         action = codec.soap_action(operation.name)
         content = codec.write_xml(operation.request, outgoing.message, operation.name)
         agency, _, system = outgoing.caller.partition("/")
-        now, version = self._clock(), _VERSIONS[endpoint.version]
+        now, version = self._clock(), _version(endpoint)
         receiver = _receiver(endpoint, now) if outgoing.encrypted else None
         signed = sign_envelope(
             content if receiver is None else blinded(content),
@@ -75,10 +77,9 @@ class SoapAdapter:
         else:
             headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
         headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
+        request = HttpRequest("POST", endpoint.url, headers, body)
         try:
-            answer = await send(
-                self._session, endpoint.system, "POST", endpoint.url, headers, body, outgoing.timeout, self._limit
-            )
+            answer = await send(self._session, endpoint.system, request, outgoing.timeout, self._limit)
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise
@@ -89,10 +90,10 @@ class SoapAdapter:
     ) -> Incoming:
         """The verified answer to the request `message_id`."""
         operation, codec = outgoing.operation, outgoing.codec
-        usual = None if outgoing.encrypted else self._usual(endpoint, answer, message_id)
-        if usual is not None and (quick := codec.read_canonical_xml(operation.answer, usual.content)) is not None:
+        fast = None if outgoing.encrypted else self._verified_fast(endpoint, answer, message_id)
+        if fast is not None and (message := codec.read_canonical_xml(operation.answer, fast.content)) is not None:
             return Incoming(
-                quick, answer.evidence_out, answer.evidence_in, usual.key.key_id, answer.status, answer.seconds
+                message, answer.evidence_out, answer.evidence_in, fast.key.key_id, answer.status, answer.seconds
             )
         answer, envelope, element = self._verified(
             endpoint, answer._replace(opened_out=opened), message_id, outgoing.encrypted
@@ -114,9 +115,9 @@ class SoapAdapter:
             opened_in=answer.opened_in,
         )
 
-    def _usual(self, endpoint: Endpoint, answer: HttpAnswer, message_id: str) -> UsualEnvelope | None:
-        """The verified envelope of an answer with nothing unusual in it; whatever else came is for `_verified` to judge."""
-        version = _VERSIONS[endpoint.version]
+    def _verified_fast(self, endpoint: Endpoint, answer: HttpAnswer, message_id: str) -> UsualEnvelope | None:
+        """The verified envelope of an ordinary answer; None leaves the answer to `_verified`."""
+        version = _version(endpoint)
         if (
             answer.status != 200
             or media_type(answer.headers) not in _MEDIA[version]
@@ -129,8 +130,8 @@ class SoapAdapter:
     def _verified(
         self, endpoint: Endpoint, answer: HttpAnswer, message_id: str, encrypted: bool
     ) -> tuple[HttpAnswer, VerifiedEnvelope, etree._Element]:
-        """The envelope and the element in its verified Body; a failure for everything else that may have come."""
-        version = _VERSIONS[endpoint.version]
+        """The envelope and the element in its verified Body; anything else is a failure."""
+        version = _version(endpoint)
         media = media_type(answer.headers)
         if media not in _MEDIA[version] or "content-encoding" in answer.headers:
             raise _plain_failure(endpoint, answer, f"not {version.media_type}")
@@ -148,9 +149,8 @@ class SoapAdapter:
         except Failure as trouble:
             if isinstance(trouble, ProviderFailure):
                 raise
-            fault = root.find(
-                f"{version.body}/{version.fault}"
-            )  # unproven: it tells that something went wrong, and is believed in nothing else
+            # An unproven fault only says that something went wrong.
+            fault = root.find(f"{version.body}/{version.fault}")
             if fault is not None:
                 raise _faulted(endpoint, answer, fault, signed=False) from trouble
             wrong = "provider.bad-signature" if trouble.code.startswith("signature.") else "provider.bad-answer"
@@ -173,17 +173,21 @@ class SoapAdapter:
         return decrypt_envelope(root, self._body_keys)
 
 
+def _version(endpoint: Endpoint) -> soap.Version:
+    return _VERSIONS[endpoint.options.get("version", soap.V11.number)]
+
+
 def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:
-    found = newest(endpoint.encrypt_keys, now, rsa.RSAPublicKey)
-    if found is None:
+    key = newest(endpoint.encrypt_keys, now, rsa.RSAPublicKey)
+    if key is None:
         raise ProviderFailure("provider.no-encryption-key", acted=Acted.NO, system=endpoint.system, kind="RSA")
-    return found
+    return key
 
 
 def _faulted(endpoint: Endpoint, answer: HttpAnswer, fault: etree._Element, *, signed: bool) -> ProviderFailure:
-    """`soap:Client` or `soap:Sender` means that the message was refused; only signed, that it was not acted on."""
-    said = fault.findtext("faultcode") or fault.findtext(f"{{{soap.SOAP12}}}Code/{{{soap.SOAP12}}}Value") or ""
-    code = said.strip().rpartition(":")[2].partition(".")[0]
+    """`soap:Client` and `soap:Sender` mean a refusal; only a signed fault proves that nothing was done."""
+    text = fault.findtext("faultcode") or fault.findtext(f"{{{soap.SOAP12}}}Code/{{{soap.SOAP12}}}Value") or ""
+    code = text.strip().rpartition(":")[2].partition(".")[0]
     if code in _REFUSALS:
         acted = Acted.NO if signed else Acted.MAYBE
         return _failed("provider.refused", endpoint, answer, acted=acted, provider_status=f"soap:{code}")
@@ -191,7 +195,7 @@ def _faulted(endpoint: Endpoint, answer: HttpAnswer, fault: etree._Element, *, s
 
 
 def _plain_failure(endpoint: Endpoint, answer: HttpAnswer, reason: str) -> ProviderFailure:
-    """Something that is no envelope at all, as an error page of a server in between."""
+    """For an answer that is no envelope, such as an error page of a proxy."""
     if answer.status >= 500:
         return _failed("provider.fault", endpoint, answer, provider_status=answer.status)
     if 400 <= answer.status < 500:
@@ -212,3 +216,10 @@ def _failed(
     )
     failure.opened_out, failure.opened_in = answer.opened_out, answer.opened_in
     return failure
+
+
+KIND = AdapterKind(
+    "soap",
+    lambda use: SoapAdapter(use.session, use.key, BodyKeys(use.decrypt_keys), use.clock),
+    options=(Option("version", tuple(_VERSIONS)),),
+)

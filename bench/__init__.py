@@ -1,6 +1,6 @@
-"""Measures: the secured exchange against what a user could pick instead, on one machine, in one run.
+"""Measures the secured exchange against alternatives, on one machine, in one run; and the launcher of a checkout.
 
-`run(quick)` makes all rows; `lgsp bench` prints them. Rows stand in `rows.py`'s form, each measure in a module of its own.
+`run(quick)` measures all rows (`rows.py`); `lgsp bench` prints them. Each measure is a module of its own.
 """
 
 from __future__ import annotations
@@ -10,14 +10,8 @@ from typing import Any
 
 
 def run(quick: bool, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
-    """`{"ok": true, "rows": […]}`; a wrong answer in a measure raises, since a measure of wrong answers is none."""
-    from bench import (
-        audit,
-        encryption,
-        search,
-        secured,
-        translation,
-    )  # the measuring tools are loaded only when something is measured
+    """`{"ok": true, "rows": […]}`. A wrong answer in a measure raises."""
+    from bench import audit, encryption, search, secured, translation  # loaded only when something is measured
 
     measured = (
         secured.measure(quick, say),

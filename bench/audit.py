@@ -1,8 +1,8 @@
-"""The audit log: durable entries a second, the time from an entry to its signed checkpoint, and checking a whole log.
+"""Measures the audit log: durable entries a second, delay until the signed checkpoint, verification of a whole log.
 
-A journal in this process and the real keeper in another, over real files with full sync: an entry counts once a signed checkpoint outside the
-database holds it. Beside it the same rows in a plain SQLite table, in commits of the same size, without any tree. Invariant: the log that was filled
-is whole, and verifies, or there is no row.
+A journal in this process and the real keeper in another, over real files with full sync. An entry counts when a
+signed checkpoint outside the database covers it. For comparison: the same rows in a plain SQLite table, in commits
+of the same size, without a tree. Invariant: the filled log is whole and verifies, or there is no row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from bench.auditkeeper import checkpoint_file, database_url, log_key
 from bench.process import NotUp, cpu_seconds, last_lines, running, two_cores
 from bench.rows import Row, row
 from contracts.base.ids import new_id
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile, size_of
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.verify.verify import verify_log
@@ -33,9 +32,10 @@ from gateway.journal.database import lock_of, migrate, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow, Write
 from gateway.journal.writer import Journal
+from gateway.transfer import lease as leases
 from security.transparency.entry import Caller, Digest, Intent, Outcome, freeze
 
-AT_ONCE: Final = 256  # units under way
+AT_ONCE: Final = 256  # units in hand
 ROUNDS: Final = 3
 PACE: Final = 2000  # entries a second while delays are measured
 _STEP: Final = 0.01
@@ -61,23 +61,23 @@ def measure(quick: bool, say: Callable[[str], None]) -> tuple[Row, ...]:
 
 
 def units(start: int, count: int) -> list[Write]:
-    """Transfers as an exchange logs them, two entries each, prepared: what freezing costs is the exchange's."""
+    """Transfers as an exchange logs them, two entries each, prepared beforehand: the exchange pays for freezing."""
     return [Write(log=pair) for pair in pairs(start, count)]
 
 
 def pairs(start: int, count: int) -> list[tuple[LogRow, LogRow]]:
     now = time.time()
-    made = []
+    entries = []
     for number in range(start, start + count):
         mark = _MIXED(str(number).encode()).digest()
-        who = Caller("H14.5", "phan-anh", mark.hex(), "phan-anh.sign-1")
+        caller = Caller("H14.5", "phan-anh", mark.hex(), "phan-anh.sign-1")
         transfer = new_id(int(now * 1000) + number % 1000)
         bundle = f"sha256:{mark[::-1].hex()}"
         intent = Intent(
             transfer,
             now,
             "rest",
-            who,
+            caller,
             "field-report/v1",
             "createRequest",
             bundle,
@@ -88,11 +88,11 @@ def pairs(start: int, count: int) -> list[tuple[LogRow, LogRow]]:
         )
         outcome = Outcome(transfer, now, 200, "do-thi", None, Digest(mark, 2311), Digest(mark, 1800), Digest(mark, 640))
         frozen = freeze(intent), freeze(outcome)
-        made.append((LogRow(*frozen[0]), LogRow(*frozen[1])))
-    return made
+        entries.append((LogRow(*frozen[0]), LogRow(*frozen[1])))
+    return entries
 
 
-# --- growing --------------------------------------------------------------------------------------------------------------
+# --- growing ---
 def _growing(engine: Engine, folder: Path, durable: int, seconds: float, say: Callable[[str], None]) -> tuple[Row, int]:
     _ours, theirs = two_cores()
     journal = Journal(engine, lock_of(engine), "door-bench")
@@ -136,7 +136,7 @@ async def _commit(journal: Journal, prepared: Sequence[Write]) -> None:
 
 
 async def _delays(journal: Journal, folder: Path, held: int, seconds: float) -> list[float]:
-    """From handing a transfer's entries in until a signed checkpoint outside the database holds both, at a steady pace."""
+    """The time from handing in a transfer's entries until a signed checkpoint covers both, at a steady pace."""
     steps = int(seconds / _STEP)
     a_step = int(PACE * _STEP) // 2
     prepared = units(held, steps * a_step)
@@ -160,10 +160,10 @@ async def _delays(journal: Journal, folder: Path, held: int, seconds: float) -> 
     done.set()
     await asyncio.wait_for(looking, _SECONDS)
     delays, at = [], 0
-    for number, given in enumerate(handed):
+    for number, handed_at in enumerate(handed):
         while seen[at][1] < held + 2 * (number + 1):
             at += 1
-        delays.append(max(0.0, seen[at][0] - given))
+        delays.append(max(0.0, seen[at][0] - handed_at))
     return delays
 
 
@@ -176,13 +176,14 @@ def _await_size(folder: Path, size: int, log: Path) -> None:
 
 
 def _plainly(folder: Path, rows: Sequence[LogRow]) -> float:
-    """The same rows, in commits as large as the journal's, into a table with the same unique key and nothing else."""
+    """Write the same rows, in commits as large as the journal's, into a plain table with the same unique key."""
     connection = sqlite3.connect(folder / "plain.db", isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(
-            "CREATE TABLE IF NOT EXISTS entry (idx INTEGER PRIMARY KEY, transfer, phase, entry, leaf, UNIQUE (transfer, phase))"
+            "CREATE TABLE IF NOT EXISTS entry (idx INTEGER PRIMARY KEY, transfer, phase, entry, leaf, UNIQUE "
+            "(transfer, phase))"
         )
         began = time.perf_counter()
         for at in range(0, len(rows), 2 * AT_ONCE):
@@ -196,9 +197,9 @@ def _plainly(folder: Path, rows: Sequence[LogRow]) -> float:
         connection.close()
 
 
-# --- checking -------------------------------------------------------------------------------------------------------------
+# --- checking ---
 def _fill(engine: Engine, folder: Path, count: int) -> None:
-    """More entries, without measuring."""
+    """Add entries without measuring."""
     now = time.time()
     with writing(engine) as connection:
         lease = leases.take(connection, "filler-bench", now, seconds=3600.0, over="keeper-bench")
@@ -213,7 +214,7 @@ def _fill(engine: Engine, folder: Path, count: int) -> None:
 
 
 def _checking(engine: Engine, folder: Path, count: int) -> Row:
-    """Against the leaf hashes of the same entries alone, which nobody can do without; in processor time."""
+    """Compare with hashing the leaves of the same entries, in processor time."""
     key, note = log_key(folder).vkey, checkpoint_file(folder).read_text("utf-8")
     with engine.connect() as connection:
         began, by_clock = time.process_time(), time.perf_counter()

@@ -1,6 +1,6 @@
-"""The keeper of the log's measure: the real one, over a folder that the measure made, until it is told to end.
+"""The keeper for the measure of the log: the real one, over a folder of the measure, until told to stop.
 
-Invariant: it sequences and signs exactly as an instance's keeper does; it delivers nothing, since there is no queue.
+Invariant: it sequences and signs exactly as an instance's keeper does. There is no queue to deliver.
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ async def keep(folder: Path) -> None:
     engine = open_engine(database_url(folder))
     processes.register(engine, NAME, "keeper")
     lock = lock_of(engine)
-    keeper = Keeper(
-        engine, lock, NAME, Sequencer(engine, lock, log_key(folder), CheckpointFile(checkpoint_file(folder)))
-    )
+    keeper = Keeper(engine, NAME, Sequencer(engine, lock, log_key(folder), CheckpointFile(checkpoint_file(folder))))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, keeper.stop)
     await keeper.run()
 

@@ -1,6 +1,6 @@
-"""One door by itself: how soon it answers after its start, and how much memory it holds after many exchanges.
+"""Measures one door: time from its start to its first answer, and memory after many exchanges.
 
-Invariant: what is measured answered rightly throughout; the memory is read while the door still serves.
+Invariant: every answer was right, and the memory is read while the door still serves.
 """
 
 from __future__ import annotations
@@ -21,13 +21,18 @@ from bench.load import fire_now
 from bench.process import await_port, free_port, memory_mib, pinned, running, two_cores
 
 BATCH: Final = 2500
-PACKAGES: Final = "aiohttp, alembic, connexion, cryptography.x509, jsonschema_rs, joserfc.jwe, jwt, lxml.etree, sqlalchemy, typer, uvicorn, uvloop"
+PACKAGES: Final = (
+    "aiohttp, alembic, connexion, cryptography.x509, jsonschema_rs, joserfc.jwe, jwt, lxml.etree, sqlalchemy, typer,"
+    " uvicorn, uvloop"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """`first_answer` is the time from the start of the door's process, in an interpreter of its own, to its first exchange done; `loading` the time
-    that a process takes to load the packages that it stands on, and to end, just after (median of three). Both in seconds."""
+    """`first_answer`: seconds from the start of the process, in its own interpreter, to its first exchange.
+
+    `loading`: seconds that a process takes to load the packages and end, just afterwards (median of three).
+    """
 
     first_answer: float
     loading: float

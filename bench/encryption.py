@@ -1,7 +1,8 @@
-"""What it costs a SOAP door that bodies are encrypted: a request of 1 KB read, and its answer made, against the same signed only.
+"""Measures what encrypted bodies cost a SOAP door: a request of 1 KB read and its answer made, against signed only.
 
-Reading is parsing, decrypting (RSA-3072, AES-256-GCM), parsing what came out, verifying (P-256); making is signing and encrypting. Both sides in one
-process, rounds taking turns. Invariant: each side's request verifies, and its answer is read by the caller, before anything is measured.
+Reading: parse, decrypt (RSA-3072, AES-256-GCM), parse the content, verify (P-256). Making: sign and encrypt. Both
+sides run in one process, in turn. Invariant: before measuring, each side's request verifies and the caller reads its
+answer.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def sides(now: float) -> dict[str, Callable[[], object]]:
         "bench.encrypt-1", private_pem(own), issue_encryption(issuer, "bench", own.public_key(), now)
     )
     keys, receiver, known = BodyKeys([decrypt]), decrypt.encrypt_key(), {signing.thumbprint: signing.verify_key()}
-    content = answer_xml(mark(1)).encode() + b" " * 300  # about what a report weighs
+    content = answer_xml(mark(1)).encode() + b" " * 300  # about the size of a report
 
     def signed() -> bytes:
         return sign_envelope(content, signing, now, action="urn:bench", message_id="urn:uuid:1")
@@ -57,13 +58,13 @@ def sides(now: float) -> dict[str, Callable[[], object]]:
 
 
 def measure(quick: bool, say: Callable[[str], None]) -> Row:
-    made = sides(time.time())
-    for exchange in made.values():
+    pair = sides(time.time())
+    for exchange in pair.values():
         exchange()
     count = 150 if quick else 1000
-    rates = [{name: per_second(exchange, count) for name, exchange in made.items()} for _ in range(ROUNDS)]
+    rates = [{name: per_second(exchange, count) for name, exchange in pair.items()} for _ in range(ROUNDS)]
     say(f"SOAP: {rates[-1]['encrypted']:,.0f}/s encrypted, {rates[-1]['signed']:,.0f}/s signed")
-    middle = {name: sorted(each[name] for each in rates)[ROUNDS // 2] for name in made}
+    middle = {name: sorted(each[name] for each in rates)[ROUNDS // 2] for name in pair}
     return row(
         NAME,
         "readings+answers/s",

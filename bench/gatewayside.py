@@ -1,6 +1,6 @@
-"""The gateway as a side of a comparison: an instance of its own with one door and its keeper, and the requests of one system.
+"""The gateway as one side of a comparison: an instance with one door and its keeper, and one system's requests.
 
-Requests are prepared and answers verified by the clients of `examples/`, which share no code with the gateway.
+The sample clients prepare requests and verify answers. They share no code with the gateway.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ READY_SECONDS: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class GatewaySide:
-    """A running gateway. `started` is the time from the door's process to its being ready, in seconds."""
+    """A running gateway. `started`: seconds from starting the door's process until it is ready."""
 
     settings: Settings
     client: RestClient
@@ -47,18 +47,18 @@ class GatewaySide:
         return self.settings.exchange_port
 
     def prepare(self, first: int, count: int) -> list[tuple[Shot, Prepared]]:
-        """Signed just now: each is good for a minute and for one use."""
+        """Sign now: each request is valid for a minute and for one use."""
         token = self.client.token()
-        made = []
+        shots = []
         for number in range(first, first + count):
             body = message.request(number)
             request = self.client.prepare("POST", PATH, body, message_id=message.mark(number), token=token)
             wire = http_bytes("POST", PATH, f"localhost:{self.port}", list(request.headers.items()), request.body)
-            made.append((Shot(wire, message.expected(number)), request))
-        return made
+            shots.append((Shot(wire, message.expected(number)), request))
+        return shots
 
     def verify(self, prepared: Sequence[tuple[Shot, Prepared]], replies: Mapping[int, Reply]) -> int:
-        """Check whole answers: signature, binding to the request, receipt, checkpoint. The number of those that held."""
+        """Verify whole answers: signature, binding to the request, receipt, checkpoint. Returns how many were valid."""
         for number, reply in replies.items():
             answer = self.client.judge(prepared[number][1], RawAnswer(reply.status, _headers(reply.head), reply.body))
             if answer.receipt is None or not {"intent", "outcome"} <= answer.receipt.leaves.keys():
@@ -67,16 +67,18 @@ class GatewaySide:
 
 
 def _headers(head: bytes) -> dict[str, str]:
-    found: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for line in head.decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")
-        found[name.lower()] = f"{found[name.lower()]}, {value.strip()}" if name.lower() in found else value.strip()
-    return found
+        headers[name.lower()] = (
+            f"{headers[name.lower()]}, {value.strip()}" if name.lower() in headers else value.strip()
+        )
+    return headers
 
 
 @contextlib.contextmanager
 def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[GatewaySide]:
-    """`folder` becomes the instance; `provider` is the address of its one provider that matters here."""
+    """`folder` becomes the instance. `provider` is the address of the one provider that is called."""
     settings = Settings(data=folder, exchange_port=free_port(), desk_port=free_port(), doors=1, live=False)
     nobody = f"https://localhost:{free_port()}/"
     make_instance(
@@ -90,7 +92,7 @@ def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[Gate
         listener = stack.enter_context(bind(settings.host, settings.exchange_port))
         keeper = stack.enter_context(_child(["keeper", "--data", str(folder)], log, core))
         start = time.monotonic()
-        door = ["door", "--data", str(folder), "--fd", str(listener.fileno())]
+        door = ["door", "--data", str(folder), "--socket", f"exchange={listener.fileno()}"]
         pid = stack.enter_context(_child(door, log, core, listener.fileno()))
         identity = Identity.load(settings.identities / CALLER)
         yield GatewaySide(
@@ -100,7 +102,7 @@ def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[Gate
 
 @contextlib.contextmanager
 def _child(arguments: list[str], log: Path, core: int | None, *inherited: int) -> Iterator[int]:
-    """A process of the gateway as the supervisor would start it, once it says that it is ready."""
+    """A process of the gateway, started as the supervisor does, once it is ready."""
     read, write = os.pipe()
     try:
         with running(

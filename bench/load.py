@@ -1,7 +1,7 @@
-"""The load generator: requests prepared beforehand, over kept-alive connections, each answer checked as it comes.
+"""The load generator: prepared requests over persistent connections, each answer checked on arrival.
 
-Raw asyncio protocols on uvloop, so that the generator costs little of what it measures. Requests are whole bytes, signed just before
-the round. Invariant: every request is sent once; a round with one wrong answer is no measure, and raises.
+It uses raw asyncio protocols on uvloop, so that it costs little of what it measures. Requests are whole bytes, signed
+just before the round. Invariant: every request is sent once. A round with a wrong answer raises.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import uvloop
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One request as it goes over the wire, and the bytes that its answer's body must hold."""
+    """One request as sent, and the bytes that the body of its answer must contain."""
 
     wire: bytes
     expected: bytes
@@ -27,7 +27,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as it came."""
+    """An answer as received."""
 
     status: int
     head: bytes
@@ -36,7 +36,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Round:
-    """What a round measured. `replies` holds every `keep`-th answer for a closer look afterwards, by number of its shot."""
+    """The measurements of a round. `replies` holds every `keep`-th answer, by the number of its shot."""
 
     count: int
     seconds: float = 0.0
@@ -53,7 +53,7 @@ class Round:
 
 
 class WrongAnswers(RuntimeError):
-    """Some answer was not what it had to be; the first few are told."""
+    """Some answers were wrong; the text has the first few."""
 
 
 def http_bytes(method: str, path: str, host: str, headers: Sequence[tuple[str, str]], body: bytes) -> bytes:
@@ -72,7 +72,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class does not inherit from it
         self._run.connected(self)
 
     def fire(self) -> None:
@@ -126,7 +126,7 @@ class _Run:
 
     def connected(self, connection: _Connection) -> None:
         self._connections.append(connection)
-        if len(self._connections) == self._wanted:  # all start together, handshakes are not measured
+        if len(self._connections) == self._wanted:  # all start together, so handshakes are not measured
             self._started = time.perf_counter()
             for each in self._connections:
                 each.fire()
@@ -172,7 +172,7 @@ async def fire(
     keep: int = 50,
     seconds: float = 60.0,
 ) -> Round:
-    """Send all shots to `localhost:port` and measure; `seconds` bounds the round."""
+    """Send all shots to `localhost:port` and measure. `seconds` limits the round."""
     loop = asyncio.get_running_loop()
     run = _Run(shots, min(connections, len(shots)), keep)
     try:
@@ -189,6 +189,6 @@ async def fire(
 
 
 def fire_now(shots: Sequence[Shot], port: int, context: ssl.SSLContext | None) -> Round:
-    """`fire`, for callers that have no event loop."""
+    """`fire` for callers without an event loop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(fire(shots, port, context))

@@ -1,6 +1,6 @@
-"""The message of the bench: a field report with twenty readings, about 1 KB, numbered so that no answer can be taken for another's.
+"""The bench's message: a field report with twenty readings, about 1 KB, with a number of its own.
 
-Invariant: the number goes in as `account_id` and comes back in `service_request_id`; an answer without its request's number is wrong.
+Invariant: the number is sent as `account_id` and returns in `service_request_id`. An answer with another is wrong.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ def answer_xml(marked: str) -> str:
     return (
         f'<dt:KetQuaTiepNhan xmlns:dt="{NAMESPACE}"><dt:MaHoSo>SXD-{marked}</dt:MaHoSo><dt:TrangThai>01</dt:TrangThai>'
         "<dt:ThongBao>Đã tiếp nhận, tổ duy tu sẽ kiểm tra hiện trường trong hai ngày làm việc.</dt:ThongBao>"
-        "<dt:HenTraLoi>2026/11/27 17:00:00</dt:HenTraLoi><dt:CoQuanXuLy>Phòng Hạ tầng kỹ thuật</dt:CoQuanXuLy></dt:KetQuaTiepNhan>"
+        "<dt:HenTraLoi>2026/11/27 17:00:00</dt:HenTraLoi><dt:CoQuanXuLy>Phòng Hạ tầng kỹ "
+        "thuật</dt:CoQuanXuLy></dt:KetQuaTiepNhan>"
     )
 
 
 def expected(number: int) -> bytes:
-    """What stands in every right answer's body, whoever gave it."""
+    """What the body of every right answer contains, on both sides."""
     return f"SXD-{mark(number)}".encode()

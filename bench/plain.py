@@ -1,8 +1,8 @@
-"""The plain stack: the same exchange, from the same packages, as a vendor would write it. The measure of the gateway.
+"""The plain stack: the same exchange from the same packages, as a vendor would write it. The gateway is compared to it.
 
-A connexion application with its OpenAPI file (JSON checked against the schema), PyJWT for the bearer token, a zeep client on a
-kept-alive requests session over HTTPS. It signs nothing, checks no signature, decides no grant and keeps nothing on disk.
-Run as a process of its own: `python -m bench.plain --port … --provider https://… --folder …`.
+A connexion application with its OpenAPI file (JSON checked against the schema), PyJWT for the bearer token, a zeep
+client on a persistent requests session over HTTPS. It signs nothing, verifies no signature, checks no grant and
+stores nothing. Runs as its own process: `python -m bench.plain --port … --provider https://… --folder …`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def create_request(body: dict[str, Any]) -> dict[str, Any]:
         "KinhDo": body.get("long"),
         "DiaChi": body.get("address_string"),
     }
-    got = _made["client"].service.PhieuPhanAnh(
+    receipt = _made["client"].service.PhieuPhanAnh(
         phienBan="1.2",
         LinhVuc=KINDS[body["service_code"]],
         NoiDung=body["description"],
@@ -60,13 +60,13 @@ def create_request(body: dict[str, Any]) -> dict[str, Any]:
         ThongTinThem={"Muc": [{"khoa": "ma-tai-khoan", "_value_1": body["account_id"]}]},
         ThuocTinh=[{"ma": item["code"], "_value_1": item["value"]} for item in body.get("attribute", [])],
     )
-    day, _, hour = got.HenTraLoi.partition(" ")
+    day, _, hour = receipt.HenTraLoi.partition(" ")
     return {
-        "service_request_id": got.MaHoSo,
-        "status": STATES[got.TrangThai],
-        "service_notice": got.ThongBao,
+        "service_request_id": receipt.MaHoSo,
+        "status": STATES[receipt.TrangThai],
+        "service_notice": receipt.ThongBao,
         "expected_datetime": f"{day.replace('/', '-')}T{hour}+07:00",
-        "agency_responsible": got.CoQuanXuLy,
+        "agency_responsible": receipt.CoQuanXuLy,
     }
 
 
@@ -91,16 +91,17 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "--folder", type=Path, required=True, help="holds server.pem, server.key, authority.pem, token.pem"
     )
-    got = parser.parse_args(arguments)
-    app = make_application(got.provider, got.folder)
+    options = parser.parse_args(arguments)
+    app = make_application(options.provider, options.folder)
     uvicorn.run(
-        app, host="127.0.0.1", port=got.port, loop="uvloop", http="httptools", access_log=False, log_level="warning", timeout_keep_alive=65,
-        ssl_certfile=str(got.folder / "server.pem"), ssl_keyfile=str(got.folder / "server.key"),
+        app, host="127.0.0.1", port=options.port, loop="uvloop", http="httptools", access_log=False,
+        log_level="warning", timeout_keep_alive=65,
+        ssl_certfile=str(options.folder / "server.pem"), ssl_keyfile=str(options.folder / "server.key"),
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    # as `bench.plain`, not `__main__`: the OpenAPI file names its functions by that module
+    # the OpenAPI file names functions of `bench.plain`, not of `__main__`
     from bench.plain import main as start
 
     start(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""The plain stack as a side of a comparison: its process, its token, its requests."""
+"""The plain stack as one side of a comparison: its process, its token, its requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AUDIENCE: Final = "plain"
 
 @dataclass(frozen=True, slots=True)
 class PlainSide:
-    """A running plain stack. The token is made once, as its caller would keep it; the server checks it at each call."""
+    """A running plain stack. The token is made once and verified at each call."""
 
     port: int
     pid: int

@@ -1,4 +1,4 @@
-"""The bench's processes: pinned to a core where the system can, started, waited for, and always ended."""
+"""The bench's processes: pinned to a core if possible, started, awaited, and always ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Final
 
 @contextlib.contextmanager
 def pinned(core: int | None) -> Iterator[None]:
-    """Keep this thread, and what it starts, on one core while the block lasts, where the system lets us choose."""
+    """Keep this thread and its children on one core within the block, if the system allows it."""
     if core is None or not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -30,7 +30,7 @@ def pinned(core: int | None) -> Iterator[None]:
 
 
 def two_cores() -> tuple[int | None, int | None]:
-    """A core for what is measured and another for what measures it; none where there are not two to choose from."""
+    """A core for the measured side and one for the measuring side. None where there are not two."""
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
     return (allowed[0], allowed[1]) if len(allowed) > 1 else (None, None)
 
@@ -42,10 +42,10 @@ def free_port() -> int:
 
 
 class NotUp(RuntimeError):
-    """A process of the bench ended, or did not listen in time; the text holds what it said last."""
+    """A process of the bench ended or did not listen in time; the text has its last output."""
 
 
-# What a machine says of authorities and proxies of its own would stand above the bench's.
+# the machine's own authorities and proxies would override the bench's
 _FOREIGN: Final = re.compile("CA_BUNDLE$|_PROXY$", re.IGNORECASE)
 
 
@@ -53,9 +53,9 @@ _FOREIGN: Final = re.compile("CA_BUNDLE$|_PROXY$", re.IGNORECASE)
 def running(
     module: str, arguments: Sequence[str], log: Path, *, fds: Sequence[int] = (), core: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python process of this environment, ended with the block: asked first, killed after five seconds."""
+    """A Python process of this environment. At the end of the block it gets SIGTERM, and SIGKILL five seconds later."""
     with log.open("ab") as out:
-        with pinned(core):  # inherited, as this thread's own core would be
+        with pinned(core):  # children inherit it; this thread's own core would be inherited too
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -91,7 +91,7 @@ def last_lines(log: Path, count: int = 15) -> str:
 
 
 def memory_mib(pid: int, what: str = "VmRSS") -> float:
-    """Resident memory of a process in MiB, from /proc; 0.0 where there is none. `VmHWM` is the most that it ever was."""
+    """Resident memory of a process in MiB, from /proc, else 0.0. `VmHWM` is its maximum so far."""
     try:
         for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
             if line.startswith(f"{what}:"):
@@ -102,7 +102,7 @@ def memory_mib(pid: int, what: str = "VmRSS") -> float:
 
 
 def cpu_seconds(*pids: int) -> float:
-    """Processor time that processes have used so far, user and system, from /proc; 0.0 where there is none."""
+    """Processor time (user and system) of the processes so far, from /proc, else 0.0."""
     total = 0.0
     for pid in pids:
         with contextlib.suppress(OSError):

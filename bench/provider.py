@@ -1,8 +1,8 @@
-"""The provider of the bench: one process, the same answer for both stacks; plain SOAP for the one, WS-Security signed for the other.
+"""The bench's provider: one process, the same answer for both stacks, plain SOAP or signed with WS-Security.
 
-A raw asyncio protocol on uvloop and answers from a template, so that it is never the bottleneck: it reads the request's number and
-message id out of the bytes and believes the rest (the load generator checks that numbers come back right). Run as a process of its own:
-`python -m bench.provider --port … --folder … [--signed-port … --identity …]`.
+A raw asyncio protocol on uvloop with answers from a template, so that it is never the bottleneck. It reads number and
+message id from the request's bytes and checks nothing else; the load generator checks the numbers. Runs as its own
+process: `python -m bench.provider --port … --folder … [--signed-port … --identity …]`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _PLAIN_CLOSE: Final = "</soap:Body></soap:Envelope>"
 
 
 def _marked(body: bytes) -> str:
-    found = _MARK.search(body)
-    if found is None:
+    match = _MARK.search(body)
+    if match is None:
         raise ValueError(f"a request without its number: {body[:300]!r}")
-    return found.group().decode("ascii")
+    return match.group().decode("ascii")
 
 
 def plain_answer(body: bytes) -> bytes:
@@ -70,7 +70,7 @@ def signed_answers(folder: Path) -> Answer:
 
 
 class Serving(asyncio.Protocol):
-    """HTTP/1.1, kept alive, one request after the other: as much of it as SOAP clients use."""
+    """HTTP/1.1 with persistent connections, the part that SOAP clients use."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -78,7 +78,7 @@ class Serving(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class does not inherit from it
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -117,14 +117,16 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--folder", type=Path, help="holds server.pem and server.key of the plain side")
     parser.add_argument("--signed-port", type=int)
     parser.add_argument("--identity", type=Path, help="the provider's identity folder, for the signed side")
-    got = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     listeners: list[tuple[int, ssl.SSLContext, Answer]] = []
-    if got.port:
+    if options.port:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(got.folder / "server.pem", got.folder / "server.key")
-        listeners.append((got.port, context, plain_answer))
-    if got.signed_port:
-        listeners.append((got.signed_port, Identity.load(got.identity).server_context(), signed_answers(got.identity)))
+        context.load_cert_chain(options.folder / "server.pem", options.folder / "server.key")
+        listeners.append((options.port, context, plain_answer))
+    if options.signed_port:
+        listeners.append(
+            (options.signed_port, Identity.load(options.identity).server_context(), signed_answers(options.identity))
+        )
     uvloop.run(serve(listeners))
 
 

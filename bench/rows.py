@@ -1,7 +1,7 @@
-"""What a measure says: one row, and all of them for a person or a program.
+"""The rows of results, for people and programs.
 
-Invariant: a row is made from rounds that were all checked; `against` holds ratios taken round by round, so that a slow moment of the
-machine weighs on both sides of it.
+Invariant: a row comes from rounds that were all checked. `against` holds ratios per round, so that a slow moment of
+the machine affects both sides.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`spread` is (largest - smallest) / median of the rounds; `details` are further numbers, each with its unit in its name."""
+    """`spread` is (largest - smallest) / median of the rounds. `details`: further numbers, the unit in the name."""
 
     name: str
     median: float
@@ -37,7 +37,7 @@ class Row:
 def row(
     name: str, unit: str, rounds: Sequence[float], others: Mapping[str, Sequence[float]], details: Mapping[str, float]
 ) -> Row:
-    """`others` hold the rates of the sides compared with, one a round, in the same order as `rounds`."""
+    """`others` holds the rates of the compared sides, one per round, in the order of `rounds`."""
     middle = median(rounds)
     ratios = {
         side: median(ours / theirs for ours, theirs in zip(rounds, rates, strict=True))
@@ -47,12 +47,10 @@ def row(
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows of `bench.run` for a person."""
+    """The rows of `bench.run` as text."""
     lines = [f"{'measure':<34} {'median':>9} {'unit':<12} {'spread':>7}  against"]
-    for found in rows:
-        ratios = ", ".join(f"{ratio:g} × {side}" for side, ratio in found["against"].items())
-        lines.append(
-            f"{found['name']:<34} {found['median']:>9,.0f} {found['unit']:<12} {found['spread']:>6.0%}  {ratios}"
-        )
-        lines += [f"    {name.replace('_', ' '):<42} {value:>10,.1f}" for name, value in found["details"].items()]
+    for row in rows:
+        ratios = ", ".join(f"{ratio:g} × {side}" for side, ratio in row["against"].items())
+        lines.append(f"{row['name']:<34} {row['median']:>9,.0f} {row['unit']:<12} {row['spread']:>6.0%}  {ratios}")
+        lines += [f"    {name.replace('_', ' '):<42} {value:>10,.1f}" for name, value in row["details"].items()]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
-"""Searching the audit log: page one of a long log against page one of a far shorter one, in one run.
+"""Measures searching the audit log: page one of a long log against page one of a much shorter one, in one run.
 
-The entries are as wide as real ones (certificates, digests, codes), the parties many, and each question is asked by another word each time. Invariant: every
-page that is timed is compared with what looking at the entries gives.
+Entries are as large as real ones (certificates, digests, codes), with many parties. Each question uses another word.
+Invariant: every timed page is compared with the result of reading the entries.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> Row:
 
 
 def _rate(engine: Engine, number: int, limit: int, chance: Random, pages: list[float]) -> float:
-    """Pages a second of processor time over one round of questions; the seconds that each page took by the clock go to `pages`."""
+    """Pages per second of processor time over one round of questions. The wall time of each page goes to `pages`."""
     end = START + number * 0.1
     questions = [
         Query(),
@@ -96,7 +96,7 @@ def _rate(engine: Engine, number: int, limit: int, chance: Random, pages: list[f
 
 
 def _filled(folder: Path, number: int, say: Callable[[str], None]) -> Engine:
-    """A log of that many entries, and its index."""
+    """A log of `number` entries, and its index."""
     engine = open_engine(f"sqlite:///{folder / f'{number}.db'}")
     migrate(engine)
     chance = Random(number)
@@ -117,7 +117,7 @@ def _filled(folder: Path, number: int, say: Callable[[str], None]) -> Engine:
 
 
 def _entries(chance: Random, number: int) -> Iterator[tuple[float, form.Entry]]:
-    """Exchanges as they come: an intent and its outcome, now and then a refusal."""
+    """Exchanges in order: an intent and its outcome, sometimes a refusal."""
     digest, bundle = form.Digest(bytes(range(32)), 1024), "sha256:" + "ab" * 32
     for at in range(number):
         now = START + at * 0.1

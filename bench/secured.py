@@ -1,11 +1,12 @@
-"""The first row: a field report of 1 KB, handed in by REST, answered by a SOAP system; fully secured against the plain stack.
+"""The first row: a field report of 1 KB, sent by REST, answered by a SOAP system; secured against the plain stack.
 
-Both sides in one run on one machine, TLS on both ways of both sides, the gateway's processes or the plain stack on core 0, load generator
-and provider on core 1; rounds take turns. The gateway verifies the caller's token and RFC 9421 signature, decides the grant, validates,
-translates, writes the intent to disk, signs with WS-Security, verifies the provider's signature, translates back, writes the outcome to
-disk and signs its answer; its keeper, which builds the log, runs on the same core. The plain stack checks a token and translates.
+Both sides run on one machine in one run, in turn, TLS on both legs. The gateway or the plain stack has core 0, load
+generator and provider have core 1. The gateway verifies the caller's token and RFC 9421 signature, checks the grant,
+validates, translates, writes the intent to disk, signs with WS-Security, verifies the provider's signature,
+translates back, writes the outcome to disk and signs its answer. Its keeper builds the log on the same core. The
+plain stack checks a token and translates.
 
-Invariant: each answer is checked for its number as it comes, and every fiftieth of the gateway's is verified whole afterwards.
+Invariant: each answer's number is checked on arrival, and every fiftieth of the gateway's is verified whole.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ ROUNDS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many requests each side gets in a round; the slower side fewer, so that both rounds take about as long."""
+    """Requests per round for each side. The slower side gets fewer, so that rounds take equally long."""
 
     plain: int
     gateway: int
@@ -66,7 +67,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> Row:
             await_port(provider, port, log)
         plain = stack.enter_context(plain_side(folder, pair, f"https://localhost:{plain_port}/plain", ours))
 
-        numbers = iter(range(0, 99_000_000, 100_000))  # each round's messages are new ones
+        numbers = iter(range(0, 99_000_000, 100_000))  # each round has new messages
 
         def plain_round(count: int) -> Round:
             return fire_now(plain.shots(next(numbers), count), plain.port, plain.context)
@@ -78,7 +79,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> Row:
             return measured
 
         def timed(round_of: Callable[[int], Round], count: int, *pids: int) -> tuple[Round, float]:
-            """A round, and the processor time that each exchange cost its side, in microseconds."""
+            """A round, and the processor time per exchange of its side, in microseconds."""
             before = cpu_seconds(*pids)
             measured = round_of(count)
             return measured, (cpu_seconds(*pids) - before) / count * 1e6

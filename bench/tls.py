@@ -1,4 +1,4 @@
-"""A throwaway authority and a certificate for `localhost`, for the side of the bench that has no authority of its own."""
+"""A temporary authority and a certificate for `localhost`, for the side without an authority of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """PEM files: a certificate with its key, and the authority that vouches for it."""
+    """PEM files: a certificate with its key, and the authority that issued it."""
 
     certificate: Path
     key: Path
@@ -24,7 +24,7 @@ class Pair:
 
 
 def throwaway(folder: Path) -> Pair:
-    """P-256, good for a day, written into `folder`."""
+    """P-256, valid for a day, written into `folder`."""
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench authority")])
     start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=1)

@@ -1,8 +1,8 @@
-"""Translation: twenty readings there and back against zeep, and a document with large files in little memory.
+"""Measures translation: twenty readings both ways against zeep, and a document with large files in little memory.
 
-JSON -> canonical -> XML -> canonical -> JSON, the XML that of the contract's own XSD. zeep does the same from the contract's own WSDL, in the
-same process, rounds taking turns, times as the type that zeep has for them; it checks less (no lengths, no patterns, no ranges). The memory is that of a process of its own.
-Invariant: each side's result is the message that went in, or there is no measure.
+JSON -> canonical -> XML -> canonical -> JSON; the XML follows the contract's own XSD. zeep does the same from the
+contract's own WSDL, in the same process, in turn. It checks less: no lengths, patterns or ranges. The memory is that
+of a process of its own. Invariant: each side returns the message that it got, or there is no measure.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ def by_zeep(compiled: CompiledContract) -> Callable[[], bytes]:
         parent = etree.Element("body")
         element.render(parent, element(**message))
         read = element.parse(etree.fromstring(etree.tostring(parent[0])), client.wsdl.types)
-        made = {"Datastream": {"id": read.Datastream.id}, "readings": [one(each) for each in read.readings]}
-        return json.dumps(made, separators=(",", ":")).encode()
+        data = {"Datastream": {"id": read.Datastream.id}, "readings": [one(each) for each in read.readings]}
+        return json.dumps(data, separators=(",", ":")).encode()
 
     return translate
 
 
 def per_second(translate: Callable[[], object], count: int) -> float:
-    """In processor time: nothing here waits, and what else the machine does is not to count."""
+    """Per second of processor time: nothing here waits, and other load must not count."""
     started = time.process_time()
     for _ in range(count):
         translate()
@@ -106,20 +106,22 @@ def measure(quick: bool, say: Callable[[str], None]) -> list[Row]:
     ]
     say(f"translation: {rates[-1]['ours']:,.0f}/s, zeep {rates[-1]['zeep']:,.0f}/s")
     readings = row(
-        "translation-20-readings", "messages/s", [each["ours"] for each in rates], {"zeep": [each["zeep"] for each in rates]},
+        "translation-20-readings", "messages/s", [each["ours"] for each in rates],
+        {"zeep": [each["zeep"] for each in rates]},
         {"zeep_per_second": sorted(each["zeep"] for each in rates)[ROUNDS // 2]},
     )  # fmt: skip
     size = 50
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.translation", str(size)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", __name__, str(size)], capture_output=True, text=True, check=True)
     above = float(done.stdout)
     say(f"a document with {size} MB of files: {above:.0f} MiB above rest")
     return [readings, row(f"translation-{size}-mb-of-files", "MiB above rest", [above], {}, {})]
 
 
 def memory_of(megabytes: int) -> float:
-    """MiB that this process grows by while a document with so many megabytes of files goes from edXML to the canonical JSON and back to edXML."""
+    """MiB that this process grows by while it converts a document from edXML to canonical JSON and back.
+
+    Its files have so many megabytes.
+    """
     compiled = contract("official-document")
     sample = next(
         each
@@ -154,7 +156,7 @@ def memory_of(megabytes: int) -> float:
 
 
 def _peak() -> float:
-    return memory_mib(os.getpid(), "VmHWM")  # getrusage would tell of the process that started this one, too
+    return memory_mib(os.getpid(), "VmHWM")  # getrusage would include the parent's maximum
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""What a vendor of component systems would write: clients, stand-in systems, realistic messages.
+"""The outside of the gateway: the demo's story, altered messages, an onboarding, clients in other languages.
 
-Written from `docs/wire.md` alone. Invariant: nothing in here imports `gateway`, `security`, `contracts` or `adapters`,
-so that a mistake in reading the wire profile cannot hide on both sides.
+Invariant: this imports nothing of ours except `gateway.sample_client` and the stand-ins, which follow `docs/wire.md`
+alone. A misreading of that page cannot hide on both sides.
 """

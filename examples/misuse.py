@@ -1,7 +1,7 @@
-"""What an attacker or a careless developer sends: for tests and demonstrations of refusals.
+"""Altered messages, for tests and demonstrations of refusals.
 
-Each function fits the `mutate` argument of `RestClient.prepare` and `SoapClient.prepare`: it gets the finished headers and body,
-signed and good, and spoils them in one way. Invariant: nothing else is changed, so that the refusal can only be about that.
+Each function fits the `mutate` argument of `RestClient.prepare` and `SoapClient.prepare`: it gets signed headers and
+body and spoils them in one way. Invariant: it changes nothing else, so the refusal has one possible reason.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EVIL: Final = "urn:example:wrapper"
 
 
 def replace_text(old: str, new: str) -> Mutate:
-    """Change a value after signing; the lengths may differ, everything else stays."""
+    """Change a value after signing. Lengths may differ; the rest stays."""
 
     def mutate(headers: dict[str, str], body: bytes) -> Spoiled:
         if old.encode() not in body:
@@ -32,7 +32,7 @@ def replace_text(old: str, new: str) -> Mutate:
 
 
 def drop_header(name: str) -> Mutate:
-    """Leave a header out after signing."""
+    """Remove a header after signing."""
     return lambda headers, body: ({key: value for key, value in headers.items() if key != name}, body)
 
 
@@ -42,7 +42,7 @@ def set_header(name: str, value: str) -> Mutate:
 
 
 def spoil_signature(headers: dict[str, str], body: bytes) -> Spoiled:
-    """A REST signature of the right form with one bit turned."""
+    """A REST signature of the right form with one bit flipped."""
     label, _, value = headers["signature"].partition("=")
     raw = bytearray(base64.b64decode(value.strip(":")))
     raw[0] ^= 1
@@ -50,17 +50,17 @@ def spoil_signature(headers: dict[str, str], body: bytes) -> Spoiled:
 
 
 def add_doctype(headers: dict[str, str], body: bytes) -> Spoiled:
-    """An external entity in front of the envelope, the classic way to read a server's files."""
+    """An external entity before the envelope, the usual attempt to read a server's files (XXE)."""
     start = body.index(b"<", body.index(b"?>") + 2 if body.startswith(b"<?xml") else 0)
     doctype = b'<!DOCTYPE soap:Envelope [<!ENTITY tep SYSTEM "file:///etc/hostname">]>\n'
     return headers, body[:start] + doctype + body[start:]
 
 
 def wrap_body(forge: Callable[[Element], None]) -> Mutate:
-    """XML signature wrapping: the signed Body is moved aside, a forged one without signature takes its place.
+    """XML signature wrapping: the signed Body moves aside, and an unsigned forged one takes its place.
 
-    `forge` alters the copy of the Body's element that is to be believed. The signature still verifies over the moved Body,
-    for any reader that looks elements up by their Id alone.
+    `forge` alters the copy of the Body's element. A reader that finds elements by Id alone still verifies
+    the signature, over the moved Body.
     """
 
     def mutate(headers: dict[str, str], body: bytes) -> Spoiled:

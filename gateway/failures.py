@@ -17,7 +17,7 @@ register(
                 "Read back before it was acknowledged: {what} is not as it was written; nothing was kept and nothing acknowledged.",
             ),
             Words(
-                "Người vận hành: chạy `lgsp doctor`; có trigger, rule, view hoặc bảng bị sửa trong cơ sở dữ liệu (docs/vi/van-hanh.md).",
+                "Người vận hành: chạy `lgsp doctor`; có trigger, rule, view hoặc bảng bị sửa trong cơ sở dữ liệu (docs/vi/operating.md).",
                 "Operators: run `lgsp doctor`; a trigger, a rule, a view or a changed table is in the database (docs/operating.md).",
             ),
         ),
@@ -87,7 +87,7 @@ register(
                 "{count} objects of the database are not as this program made them: {objects}. Nothing is taken in until that is undone.",
             ),
             Words(
-                "Người vận hành: giữ lại bằng chứng, gỡ những đối tượng đó, rồi chạy `lgsp doctor` và `lgsp audit verify` (docs/vi/van-hanh.md).",
+                "Người vận hành: giữ lại bằng chứng, gỡ những đối tượng đó, rồi chạy `lgsp doctor` và `lgsp audit verify` (docs/vi/operating.md).",
                 "Operators: keep the evidence, take these objects away, then run `lgsp doctor` and `lgsp audit verify` (docs/operating.md).",
             ),
         ),

@@ -1,4 +1,4 @@
-"""What each process of the gateway does against leaks: no core dumps, and files for its own user alone."""
+"""Protects each process of the gateway against leaks: no core dumps, files for its own user alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 def leave_no_cores() -> None:
-    """A process that crashes writes no memory to disk: its keys are in there. Windows has no such dumps unless told."""
+    """Write no core dump when the process crashes: its memory holds keys. Windows writes none by default."""
     if sys.platform != "win32":
         import resource
 
@@ -18,7 +18,7 @@ def leave_no_cores() -> None:
 
 @contextlib.contextmanager
 def private_files() -> Iterator[None]:
-    """What is made meanwhile is for the gateway's own user alone, whatever the umask of whoever started it. Of the whole process."""
+    """Within the block the process creates files for its own user alone, whatever umask it was started with."""
     before = os.umask(0o077)
     try:
         yield

@@ -1,9 +1,10 @@
-"""The reference pages of `docs/`, made from what the code itself says: failure codes, changes of contracts, settings, commands; and the drawing
-of the states.
+"""Makes the reference pages of `docs/` from the code: failure codes, changes of contracts, findings, settings, commands,
+and the drawing of the states.
 
-`python -m gateway.reference` writes them; a test of the project fails when a committed page is not what this makes.
+`./lgsp docs` writes them; a test of the project fails when a committed page differs from what this makes.
 
-Invariant: every failure code that any room registers, every field of `Settings` and every command that is not hidden is on its page.
+Invariant: every failure code that any package registers, every field of `Settings` and every command that is not
+hidden is on its page.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-import sys
+import textwrap
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -22,8 +23,8 @@ import typer
 from contracts.base.errors import KINDS, Branch, Kind, Language
 from contracts.diff.changes import CODES
 from gateway.doctor.findings import KINDS as FINDINGS
-from gateway.exchange import states
 from gateway.settings import FILE, PREFIX, Settings
+from gateway.transfer import states
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 ROOMS: Final = ("contracts", "security", "adapters", "gateway")
@@ -52,9 +53,12 @@ def errors_page() -> str:
     lines = [
         "# Failures · Các lỗi",
         "",
-        "Every refusal and every failure bears one of these codes, in REST as the problem document's `code` (and in its `type`, `urn:lgsp:problem:<code>`),",
-        "in SOAP as `lgsp:Code` in the Fault's detail. The words come in Vietnamese and in English; `…` stands for what the failure itself names.",
-        "This page is made from the code by `python -m gateway.reference`.",
+        _prose(
+            """Every refusal and every failure has one of these codes. A REST answer has it in the problem document: as
+            `code`, and in `type` (`urn:lgsp:problem:<code>`). A SOAP answer has it as `lgsp:Code` in the detail of
+            the Fault. The words come in Vietnamese and in English; a name in braces stands for a fact of the single
+            failure. This page is made from the code by `./lgsp docs`."""
+        ),
     ]
     for branch, (title, what) in _BRANCHES.items():
         kinds = sorted((kind for kind in KINDS.values() if kind.branch is branch), key=lambda kind: kind.code)
@@ -68,6 +72,12 @@ def _words(kind: Kind, language: str) -> str:
     return f"**{_cell(title)}.** {_cell(what)} *{_cell(then)}*"
 
 
+def _prose(text: str) -> str:
+    """Paragraphs, each wrapped at the width of the docs."""
+    paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text))
+    return "\n\n".join(textwrap.fill(each, 120, break_long_words=False, break_on_hyphens=False) for each in paragraphs)
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ").rstrip()
 
@@ -76,8 +86,11 @@ def changes_page() -> str:
     lines = [
         "# Changes of contracts · Các thay đổi của hợp đồng",
         "",
-        "`lgsp contract diff` and `publish` name each change between two versions by one of these codes; `…` stands for what the change itself names.",
-        "What breaks and what does not is told in [contracts.md](contracts.md). This page is made from the code by `python -m gateway.reference`.",
+        _prose(
+            """`lgsp contract diff` and `publish` name each change between two versions by one of these codes; `…`
+            stands for a fact of the single change. [contracts.md](contracts.md) says which changes break and which
+            do not. This page is made from the code by `./lgsp docs`."""
+        ),
         "",
         "| code | English | Tiếng Việt |",
         "|---|---|---|",
@@ -93,8 +106,11 @@ def doctor_page() -> str:
     lines = [
         "# What the doctor looks for · Những điều được xét",
         "",
-        "`lgsp doctor` names each finding by one of these codes; `…` stands for what the finding itself names. A grave one (**!**; marks in brackets: in production only) makes",
-        "the command end with exit code 1. This page is made from the code by `python -m gateway.reference`.",
+        _prose(
+            """`lgsp doctor` names each finding by one of these codes; `…` stands for a fact of the single finding. A
+            grave finding (**!**) makes the command end with exit code 1. Marks in brackets hold in production only.
+            This page is made from the code by `./lgsp docs`."""
+        ),
         "",
         "| code | | English | Tiếng Việt |",
         "|---|---|---|---|",
@@ -113,8 +129,11 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        f"An instance takes the defaults, then `{FILE}` in its data folder (`name: value` lines), then the environment (`{PREFIX}` and the name in capitals).",
-        "The data folder itself is named by `--data` or `LGSP_DATA`. This page is made from the code by `python -m gateway.reference`.",
+        _prose(
+            f"""An instance takes the defaults, then `{FILE}` in its data folder (`name: value` lines), then the
+            environment (`{PREFIX}` and the name in capitals). `--data` or `LGSP_DATA` names the data folder itself.
+            This page is made from the code by `./lgsp docs`."""
+        ),
         "",
         "| setting | environment | default | what it does |",
         "|---|---|---|---|",
@@ -136,14 +155,26 @@ def commands_page() -> str:
     lines = [
         "# Commands",
         "",
-        "`./lgsp` in a checkout, `lgsp` where it is installed. Every command takes `--help`; those with `--json` print one object with `ok`.",
-        "`lgsp --version` prints the version of the package. `./lgsp test` belongs to the script alone: it runs all checks and tests, or pytest with the arguments given.",
-        "`LGSP_TEST_SIZE=full` tries ten times as much where a law or a kill is slow to try; `LGSP_TEST_ORDER=NUMBER` runs the files of tests in an order drawn by it.",
-        "Help and messages of the parser are in Vietnamese or English: by `LGSP_LANG` (`vi`, `en`), else by the locale.",
-        "`lgsp --install-completion` has the shell complete commands, options and values (bash, zsh, fish, PowerShell);",
-        "`lgsp --show-completion` prints what it would install. Both are for a `lgsp` on the path.",
-        "Moments in words are the time in Vietnam, with its offset (`2026-11-25T07:00+07:00`), on the status page and in refusals too; `--json` gives UTC.",
-        "This page is made from the code by `python -m gateway.reference`.",
+        _prose(
+            """`./lgsp` in a checkout, `lgsp` where it is installed. Every command takes `--help`; those with `--json`
+            print one object with `ok`. `lgsp --version` prints the version of the package. Times in words are the
+            time in Vietnam, with its offset (`2026-11-25T07:00+07:00`), on the status page and in refusals too;
+            `--json` gives UTC. This page is made from the code by `./lgsp docs`."""
+        ),
+        "",
+        _prose(
+            """Help and messages of the parser are in Vietnamese or English: by `LGSP_LANG` (`vi`, `en`), else by the
+            locale. `lgsp --install-completion` has the shell complete commands, options and values (bash, zsh, fish,
+            PowerShell); `lgsp --show-completion` prints what it would install. Both are for a `lgsp` on the path."""
+        ),
+        "",
+        _prose(
+            """Three tasks belong to the script of a checkout alone. `./lgsp test` runs all checks and tests, or pytest
+            with the arguments given. `./lgsp fmt` formats the tree. `./lgsp docs` makes the generated pages again;
+            with `--check` it writes nothing and exits with 1 when a page is stale. `LGSP_TEST_SIZE=full` tries ten
+            times as much in tests that are slow; `LGSP_TEST_ORDER=NUMBER` runs the test files in an order drawn from
+            that number."""
+        ),
         "",
         "| exit code | meaning |",
         "|---|---|",
@@ -151,12 +182,14 @@ def commands_page() -> str:
         "| 1 | the answer is no: a step did not hold, a check failed, a message was refused |",
         "| 2 | wrong usage, or a setting that cannot be read |",
         "| 3 | ours: it could not be started, a server or a disk failed, no fit Python |",
-        "| 130, 143 | stopped by Ctrl-C, by SIGTERM: it says what stands and how to go on, and leaves nothing half-made that looks whole |",
-        "| 141 | whoever read its output went away (`lgsp … \\| head -1`) |",
+        "| 130, 143 | stopped by Ctrl-C, by SIGTERM: it says what is done and how to go on; nothing incomplete looks complete |",
+        "| 141 | the reader of its output went away (`lgsp … \\| head -1`) |",
         "",
-        "`up`, `agent run`, `witness run` and `audit watch` go on until one of these two signals; for them it is the good end, exit code 0.",
+        _prose(
+            "`up`, `agent run`, `witness run` and `audit watch` run until one of these two signals, and then exit with 0."
+        ),
         "",
-        "Like mistakes end alike, whichever command meets them:",
+        "The same mistake has the same exit code in every command:",
         "",
         "| mistake | exit code |",
         "|---|---|",
@@ -185,7 +218,7 @@ def _commands(command: Any, path: str) -> list[str]:
     arguments = [item for item in command.params if item.param_type_name == "argument"]
     options = [item for item in command.params if item.param_type_name == "option" and not item.hidden]
     usage = " ".join([path, *(item.name.upper() if item.required else f"[{item.name.upper()}]" for item in arguments)])
-    lines = ["", f"## `{usage}`", "", " ".join(str(command.help).split())]
+    lines = ["", f"## `{usage}`", "", _prose(str(command.help))]
     rows = [(item.name.upper(), item) for item in arguments if item.help] + [
         (", ".join(item.opts), item) for item in options
     ]
@@ -219,13 +252,3 @@ def pages() -> dict[str, str]:
         "commands.md": commands_page(),
         "architecture.md": architecture_page(),
     }
-
-
-def main() -> None:
-    for name, text in pages().items():
-        (DOCS / name).write_text(text, "utf-8")
-        sys.stdout.write(f"docs/{name}\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,7 @@ import io
 import signal
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from gateway.cli import main
 
@@ -20,7 +20,9 @@ class Ended(NamedTuple):
 
 def lgsp(*words: str, given: bytes = b"") -> Ended:
     """What `lgsp words…` ends with and prints, given that on its standard input."""
-    streams = [io.TextIOWrapper(io.BytesIO(raw), "utf-8", write_through=True) for raw in (given, b"", b"")]
+    streams: list[TextIO] = [
+        io.TextIOWrapper(io.BytesIO(raw), "utf-8", write_through=True) for raw in (given, b"", b"")
+    ]
     with _as_process([*words], streams):
         try:
             main()
@@ -34,7 +36,7 @@ def lgsp(*words: str, given: bytes = b"") -> Ended:
 
 
 @contextlib.contextmanager
-def _as_process(words: list[str], streams: list[io.TextIOWrapper]) -> Iterator[None]:
+def _as_process(words: list[str], streams: list[TextIO]) -> Iterator[None]:
     before = sys.argv, sys.stdin, sys.stdout, sys.stderr
     heeded = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     sys.argv, (sys.stdin, sys.stdout, sys.stderr) = ["lgsp", *words], streams

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -11,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.demo import demo_settings, running, world_of
 from contracts.compiled import contract
 from contracts.compiled.contract import CompiledContract
 from examples.story import World
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
-from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every room
+from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every folder
+from tests.registry.making import House
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,6 +49,12 @@ def encrypt_keys() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sandbox, "encrypt_keys", cache(sandbox.encrypt_keys))
         yield
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Authorities whose certificates are valid now, and a folder for the keys that they certify."""
+    return House.make(tmp_path_factory.mktemp("keys"), time.time())
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ _BESIDE_DOORS: Final = 3  # the keeper, the desk, the worker of the drop folders
 
 
 def everywhere(settings: Settings) -> None:
-    """For an instance of `gateway.commands.demo.running`, after a change that came while it ran."""
+    """For an instance of `bench.demo.running`, after a change that came while it ran."""
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
         line = f"registry at revision {revision(connection)}\n"

@@ -4,7 +4,7 @@ A *narrowed* type refuses what the old one took: that breaks whoever sends it, i
 type lets more through than the old one: a request that says more is new ground, but an answer that does breaks the callers who read it. Only an
 optional field that is new breaks nobody: whoever knows the old version is sent the message without it (`contracts.compiled.pinned`).
 
-Invariant (held by tests/contracts/test_diff_laws.py): where nothing here is MAJOR, every request that the old schema takes the new one takes too,
+Invariant (held by tests/contracts/diff/test_diff_laws.py): where nothing here is MAJOR, every request that the old schema takes the new one takes too,
 and so it is with answers; and every answer of the new schema, brought down to the old one, is valid under the old.
 """
 

@@ -18,6 +18,7 @@ from contracts.canonical.places import Place, places, scalar_at
 from contracts.folder.source_locations import Findings, Located, Path
 from contracts.mapping.grid import DELIMITERS, ENCODINGS, CellMedia, Column, Layout
 from contracts.mapping.plan import Plan
+from contracts.mapping.rows.kinds import refused_in_cells
 from contracts.mapping.table import TableReader
 
 HEAD_WORDS: Final = {
@@ -122,13 +123,12 @@ class CellTableReader:
 
     def _row(self, row: Any, titles: _Titles, each: str | None, at: Path) -> Any:
         """The row with names in place of titles. What is wrong in it otherwise is found by the reader of tables."""
-        if isinstance(row, dict) and "jsonata" in row:
-            self._bad(
-                at,
+        if isinstance(row, dict) and (refused := refused_in_cells(row)):
+            where, expected = (
                 str(row.get("here", row.get("canonical"))),
-                "an expression",
                 "rows of other kinds: a line has columns, not a document",
             )
+            self._bad(at, where, refused, expected)
             return row
         if not isinstance(row, dict) or "here" not in row:
             return row

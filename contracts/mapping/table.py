@@ -14,6 +14,7 @@ from contracts.canonical.model import Struct
 from contracts.folder.source_locations import Path
 from contracts.mapping.plan import Node, Plan
 from contracts.mapping.rows.builder import Builder
+from contracts.mapping.rows.kinds import add_row
 from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.rows.tree import Tree
 from contracts.mapping.rows.values import Values
@@ -40,7 +41,7 @@ class TableReader(TableContext):
         drops = self._names(node, "drops", at)
         builder = Builder(self, message, struct, Tree(self, struct, root), Values(self, message, []), frozenset(drops))
         for number, row in enumerate(node["rows"]):
-            builder.row(row, (*at, "rows", number))
+            add_row(builder, row, (*at, "rows", number))
         for number, ignored in enumerate(self._names(node, "ignores", at)):
             builder.tree.ignore(ignored, (*at, "ignores", number))
         return builder.finish((*at, "rows"))

@@ -1,7 +1,7 @@
-"""The story of the gateway, told from outside: real messages cross it end to end, and what must be refused is refused.
+"""The story of the demo: real messages pass the gateway end to end, and forbidden ones are refused.
 
-It uses the clients of `gateway.sample_client` and nothing of the gateway: what it sees is what a component system sees.
-`run(world, tell)` tells one step after the other and stops at none, so that one look shows all that does not hold.
+It uses the clients of `gateway.sample_client`, so it sees what a component system sees.
+`run(world, tell)` runs all steps. A failing step does not stop the next.
 """
 
 from examples.story.run import Step, run

@@ -1,5 +1,7 @@
-"""What nobody on the way may read: a citizen's dossier, encrypted from the one-stop system to the gateway, and from there to the centre; and asked for, by
-SOAP from a commune, of a system that answers by REST, encrypted on all four legs.
+"""A citizen's dossier that only its receivers can read.
+
+It goes encrypted from the one-stop system to the gateway and on to the centre. A commune also asks for it by SOAP,
+and a REST system answers, encrypted on all four legs.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ def handed_in(world: World) -> str:
     again = client.call("POST", "/dossier-status/v1/statuses", status, message_id=event, encrypt_it=True)
     same(again.body, answer.body, "the answer to a repeat, encrypted anew")
     world.remembered["dossier"] = (event, status)
-    return f"status of {status['MaHoSo']} handed in as JWS in JWE, accepted as {answer.json()['transfer']}; in clear it is refused"
+    return (
+        f"status of {status['MaHoSo']} handed in as JWS in JWE, accepted as {answer.json()['transfer']}; in clear it "
+        "is refused"
+    )
 
 
 def handed_in_by_soap(world: World) -> str:
@@ -50,7 +55,10 @@ def handed_in_by_soap(world: World) -> str:
         answer.ok and answer.verified and answer.receipt is not None,
         f"expected an accepted status, got {answer.status} {answer.fault}",
     )
-    return "signed, then encrypted with WS-Security; the answer came back encrypted for the commune, and the page of the wire was all it knew"
+    return (
+        "signed, then encrypted with WS-Security; the answer came back encrypted for the commune, and the page of the "
+        "wire was all it knew"
+    )
 
 
 def read_by_the_centre(world: World) -> str:
@@ -84,8 +92,8 @@ def asked(world: World) -> str:
         f"expected the dossier, got {answer.status} {answer.fault}",
     )
     assert answer.body is not None
-    found = {name: answer.body.findtext(f".//{{{ONE_STOP}}}{name}") for name in ("SoBienNhan", "DonVi", "TrangThai")}
-    same(found, {"SoBienNhan": code, "DonVi": "H14.22", "TrangThai": "4"}, "the dossier in the commune's own words")
+    fields = {name: answer.body.findtext(f".//{{{ONE_STOP}}}{name}") for name in ("SoBienNhan", "DonVi", "TrangThai")}
+    same(fields, {"SoBienNhan": code, "DonVi": "H14.22", "TrangThai": "4"}, "the dossier in the commune's own words")
     same(world.seen("mot-cua")["records"], before + 1, "questions that reached the one-stop system")
     rest = world.rest("dieu-hanh").call("POST", "/dossier-status/v1/status", {"dossier": code}, encrypt_it=True)
     same(rest.status, 200, f"the same question by REST ({rest.body[:300]!r})")
@@ -94,7 +102,10 @@ def asked(world: World) -> str:
         {"absent": "not-permitted"},
         "the applicant, whom the centre's grant does not show",
     )
-    return "a commune asked by encrypted SOAP, the one-stop system answered by encrypted REST; the centre asked too, and was not shown who applied"
+    return (
+        "a commune asked by encrypted SOAP, the one-stop system answered by encrypted REST; the centre asked too, and "
+        "was not shown who applied"
+    )
 
 
 STEPS: tuple[Telling, ...] = (

@@ -1,4 +1,4 @@
-"""What the log must show: every refusal, both leaves of each receipt, one tree that agrees with its checkpoint, and one changed byte found."""
+"""The log has every refusal and both leaves of each receipt, matches its checkpoint, and reveals a changed byte."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from gateway.sample_client.errors import LogError
 def refusals_logged(world: World) -> str:
     check(len(world.refused) >= 18, f"refusals seen so far: {len(world.refused)}")
     shown = world.lgsp("audit", "show", *world.refused.values(), "--data", str(world.data))
-    found = {entry["transfer"] for entry in shown.get("entries", []) if entry["kind"] in ("refusal", "outcome")}
-    missing = {name: transfer for name, transfer in world.refused.items() if transfer not in found}
+    logged = {entry["transfer"] for entry in shown.get("entries", []) if entry["kind"] in ("refusal", "outcome")}
+    missing = {name: transfer for name, transfer in world.refused.items() if transfer not in logged}
     check(not missing, f"refusals that the log does not hold: {missing} {shown.get('error', '')}")
     return f"{len(world.refused)} refusals, each in the log under the id that its answer named"
 
@@ -30,7 +30,7 @@ def receipts(world: World) -> str:
     def prove() -> object:
         try:
             return client.prove(world.remembered["dispatch-receipt"])
-        except LogError as early:  # a receipt is a promise; its entries have an index within a second
+        except LogError as early:  # the entries of a receipt have an index within a second
             trouble[:] = [early]
             return None
 
@@ -42,19 +42,22 @@ def receipts(world: World) -> str:
     newest = client.witness()
     check(newest is not None, "checkpoints kept along the way")
     assert newest is not None
-    return f"receipt turned into inclusion proofs; all checkpoints that came with answers lead to the one of size {newest.size}"
+    return (
+        "receipt turned into inclusion proofs; all checkpoints that came with answers lead to the one of size "
+        f"{newest.size}"
+    )
 
 
 def verifies(world: World) -> str:
     vkey = str(world.identities / "dieu-hanh" / "log.vkey")
-    found = world.lgsp("audit", "verify", "--data", str(world.data), "--vkey", vkey)
-    check(found["ok"], f"lgsp audit verify: {found}")
-    world.remembered["size"] = found["size"]
-    return f"{found['size']} entries derived anew agree with the signed checkpoint"
+    report = world.lgsp("audit", "verify", "--data", str(world.data), "--vkey", vkey)
+    check(report["ok"], f"lgsp audit verify: {report}")
+    world.remembered["size"] = report["size"]
+    return f"{report['size']} entries derived anew agree with the signed checkpoint"
 
 
 def one_byte(world: World) -> str:
-    """A copy of the database, one byte of one entry changed."""
+    """A copy of the database with one byte of one entry changed."""
     with tempfile.TemporaryDirectory(prefix="lgsp-tamper-") as folder:
         copy = Path(folder) / "data"
         copy.mkdir()
@@ -69,36 +72,39 @@ def one_byte(world: World) -> str:
             spoiled = bytes(entry[:-2]) + bytes([entry[-2] ^ 1]) + bytes(entry[-1:])
             target.execute("update log_entry set entry = ? where idx = ?", (spoiled, index))
             target.commit()
-        found = world.lgsp(
+        report = world.lgsp(
             "audit", "verify", "--data", str(copy), "--vkey", str(world.identities / "dieu-hanh" / "log.vkey")
         )
-    check(not found["ok"], "a changed byte must be found")
-    check(f"entry {index}" in str(found["first_wrong"]), f"the entry is named: {found['first_wrong']}")
-    return str(found["first_wrong"])
+    check(not report["ok"], "a changed byte must be found")
+    check(f"entry {index}" in str(report["first_wrong"]), f"the entry is named: {report['first_wrong']}")
+    return str(report["first_wrong"])
 
 
-def stranger(world: World) -> str:
-    """The package of the report that was dispatched, checked by a program that knows nothing of the gateway."""
+def independent(world: World) -> str:
+    """Check the package of the dispatched report by a program without any code of the gateway."""
     transfer, vkey = world.remembered["dispatch-receipt"].transfer, str(world.identities / "dieu-hanh" / "log.vkey")
     with tempfile.TemporaryDirectory(prefix="lgsp-package-") as folder:
         package = Path(folder) / "package"
         reason = ("--reason", "Thanh tra hỏi về một phản ánh", "--data", str(world.data))
-        made = world.lgsp("audit", "package", transfer, str(package), *reason)
-        check(made["ok"], f"lgsp audit package: {made}")
+        exported = world.lgsp("audit", "package", transfer, str(package), *reason)
+        check(exported["ok"], f"lgsp audit package: {exported}")
         command = [sys.executable, "-I", str(package / "check.pyz"), str(package), "--json", "--vkey", vkey]
         command += ["--authorities", str(world.identities / "dieu-hanh" / "ca.crt")]
-        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
-        check(found["ok"], f"what the stranger found: {found}")
+        report = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+        check(report["ok"], f"what the verifier found: {report}")
         (package / "messages" / "request.http").write_bytes(b"POST / HTTP/1.1\r\n\r\n")
         after = subprocess.run(command, capture_output=True, check=False).returncode
-    same(after, 1, "what the stranger says of a package that was altered")
-    return f"{len(found['checks'])} checks held with key and authorities from elsewhere: entries, messages, signatures, certificates; an altered one was refused"
+    same(after, 1, "what the verifier says of a package that was altered")
+    return (
+        f"{len(report['checks'])} checks held with key and authorities from elsewhere: entries, messages, signatures, "
+        "certificates; an altered one was refused"
+    )
 
 
 STEPS: tuple[Telling, ...] = (
     ("every refusal stands in the log", refusals_logged),
     ("receipts become proofs", receipts),
-    ("a stranger checks the package of one transfer", stranger),
+    ("a stranger checks the package of one transfer", independent),
     ("the log verifies", verifies),
     ("one changed byte is found and named", one_byte),
 )

@@ -1,4 +1,4 @@
-"""What must go through: alerts in, a report out and back, a question from one protocol to the other, the mask, the repeat."""
+"""Accepted messages: alerts, a report and its answer, a question across protocols, the mask, the repeat."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def rest_alert(world: World) -> str:
 
 def feed(world: World) -> str:
     wanted = {world.remembered["soap-alert"], world.remembered["rest-alert"]}
-    found = world.wait("both alerts in the feed", lambda: _both(world, wanted))
-    one, other = (found[key] for key in sorted(wanted))
+    received = world.wait("both alerts in the feed", lambda: _both(world, wanted))
+    one, other = (received[key] for key in sorted(wanted))
     for event in (one, other):
         same(event["specversion"], "1.0", "a CloudEvents envelope")
         check(
@@ -66,9 +66,9 @@ def feed(world: World) -> str:
 
 def _both(world: World, wanted: set[str]) -> dict[str, Any] | None:
     events = read_feed(world, ALERTS)
-    found = {event["data"]["identifier"]: event for event in events if event["data"]["identifier"] in wanted}
+    received = {event["data"]["identifier"]: event for event in events if event["data"]["identifier"] in wanted}
     check(sum(event["data"]["identifier"] in wanted for event in events) <= len(wanted), "each alert once")
-    return found if len(found) == len(wanted) else None
+    return received if len(received) == len(wanted) else None
 
 
 def read_feed(world: World, contract: str) -> list[dict[str, Any]]:
@@ -102,13 +102,16 @@ def dispatch(world: World) -> str:
     )
     same(world.seen("do-thi")["records"], before + 1, "records at the agency")
     world.remembered["dispatch-receipt"] = answer.receipt
-    return f"report became {received['service_request_id']} ({received['status']}) in the agency's SOAP system; its signed answer came back translated"
+    return (
+        f"report became {received['service_request_id']} ({received['status']}) in the agency's SOAP system; its "
+        "signed answer came back translated"
+    )
 
 
 def soap_query(world: World) -> str:
     identity = world.identity("dieu-hanh")
     session = requests.Session()
-    session.trust_env = False  # else REQUESTS_CA_BUNDLE would stand above `verify`
+    session.trust_env = False  # else REQUESTS_CA_BUNDLE would override `verify`
     session.verify = str(identity.folder / "ca.crt")
     session.cert = (str(identity.folder / "tls.crt"), str(identity.folder / "tls.key"))
     signer = ZeepSigner(identity)
@@ -129,7 +132,10 @@ def soap_query(world: World) -> str:
         etree.fromstring(session.get(f"{identity.gateway}/soap/{INDICATOR}?xsd", timeout=10).content)
     )
     schema.assertValid(raw.body)
-    return f"zeep, from the served WSDL, asked a REST provider by SOAP 1.1 and 1.2: {number} {value.unit}; the answer is valid against the served XSD"
+    return (
+        f"zeep, from the served WSDL, asked a REST provider by SOAP 1.1 and 1.2: {number} {value.unit}; the answer is "
+        "valid against the served XSD"
+    )
 
 
 def question() -> bytes:

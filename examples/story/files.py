@@ -1,4 +1,4 @@
-"""What a system that only drops files is promised: its table is taken, each bad line is told by number, the same file is one."""
+"""A system that only drops files: its table is accepted, bad lines are reported by number, repeats recognised."""
 
 from __future__ import annotations
 
@@ -23,24 +23,27 @@ def dropped(world: World) -> str:
     table = "\ufeff" + "\r\n".join((_TITLES, _GOOD.format(mark), _BAD, ""))
     folder = world.data / "drops" / "so-lieu"
     world.wait("the system's folder", folder.is_dir)
-    told = _drop(world, folder, table)
-    same(told["result"], "partly-accepted", "the result")
+    report = _drop(world, folder, table)
+    same(report["result"], "partly-accepted", "the result")
     same(
-        [(each["line"], each["column"], each["rule"]) for each in told["findings"]],
+        [(each["line"], each["column"], each["rule"]) for each in report["findings"]],
         [(4, "Giá trị", "type")],
         "what the report says is wrong",
     )
-    event = world.wait("the good line in the feed", lambda: _event(world, told["transfer"]))
+    event = world.wait("the good line in the feed", lambda: _event(world, report["transfer"]))
     value = event["data"]["values"][0]
     same((value["value"], value["frequency"]), (Decimal("87.20"), "M"), "the value, exact, in the centre's own codes")
     check(mark in value["note"] and "\r\n" in value["note"], "a text with a line break and a semicolon in it")
     again = _drop(world, folder, table)
-    same((again["result"], again["first"]), ("repeated", told["transfer"]), "the same file once more")
-    return f"a CSV table with decimal commas: one line taken as {told['transfer']}, line 4 told to be wrong; dropped again it is one"
+    same((again["result"], again["first"]), ("repeated", report["transfer"]), "the same file once more")
+    return (
+        f"a CSV table with decimal commas: one line taken as {report['transfer']}, line 4 told to be wrong; dropped "
+        "again it is one"
+    )
 
 
 def _drop(world: World, folder: Path, table: str) -> dict[str, Any]:
-    """Written aside, then renamed; the report tells what became of it."""
+    """Write the file aside, then rename it. Returns the report."""
     name = uuid.uuid4().hex
     part = folder / f"{name}.csv.part"
     part.write_bytes(table.encode())
@@ -48,8 +51,8 @@ def _drop(world: World, folder: Path, table: str) -> dict[str, Any]:
     report: Path = world.wait(
         "a report beside the file", lambda: next(iter(folder.glob(f"*/{name}.*.report.json")), None)
     )
-    told: dict[str, Any] = json.loads(report.read_text("utf-8"))
-    return told
+    result: dict[str, Any] = json.loads(report.read_text("utf-8"))
+    return result
 
 
 def _event(world: World, transfer: str) -> dict[str, Any] | None:

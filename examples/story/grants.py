@@ -1,4 +1,4 @@
-"""Grants, as security officers meet them: proposed in a file, signed by two, counted, changed, given up."""
+"""Grants: proposed in a file, signed by two officers, counted, changed, resigned."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from examples.story.world import Telling, World, check, same
 from gateway.sandbox.standins import messages
 
 OFFICERS = ("can-bo-an-toan-1", "can-bo-an-toan-2")
-CALLER, AGENCY = "thuc-phan", "H14.21"  # the ward, which nobody granted anything yet
+CALLER, AGENCY = "thuc-phan", "H14.21"  # the ward, which has no grants yet
 VALUES = messages.indicator_question(**QUESTION)
 CALLS = 2
 
@@ -31,7 +31,7 @@ def _grant(**changes: Any) -> dict[str, Any]:
 
 
 def _propose(world: World, grant: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON is YAML; days stand without quotes, as in a registry document."""
+    """Write JSON, which is YAML. Days have no quotes, as in a registry document."""
     text = (
         json.dumps({"grants": [grant]}, ensure_ascii=False)[:-3]
         + ', "valid_from": 2026-01-01, "valid_until": 2030-12-31}]}'
@@ -51,17 +51,17 @@ def proposed_and_signed(world: World) -> str:
     proposed = _propose(world, _grant(id=name))
     check(proposed["ok"] and proposed["grants"][0]["standing"] == "not-approved", f"a proposal: {proposed}")
     client = world.rest(CALLER)
-    told: str = world.wait("the proposal to be known", lambda: _code(client.call("GET", VALUES), "access.not-approved"))
+    code: str = world.wait("the proposal to be known", lambda: _code(client.call("GET", VALUES), "access.not-approved"))
     for number, officer in enumerate(OFFICERS, 1):
         same(len(_sign(world, name, officer)["approved_by"]), number, "signatures")
     world.wait("the grant to hold", lambda: client.call("GET", VALUES).ok)
     world.remembered["granted"] = name
-    return f"{told} After two signatures the ward is answered"
+    return f"{code} After two signatures the ward is answered"
 
 
 def out_of_quota(world: World) -> str:
     client = world.rest(CALLER)
-    for _ in range(CALLS - 1):  # one counted before
+    for _ in range(CALLS - 1):  # one was counted before
         same(client.call("GET", VALUES).status, 200, "a call within the quota")
     answer = client.call("GET", VALUES)
     words = world.refusal("quota, REST", "access.quota", answer, status=429)
@@ -74,10 +74,10 @@ def changed(world: World) -> str:
     wider = _propose(world, _grant(id=name, fields=["*"], quota={"calls": 1000, "per": "month"}))
     same(wider["grants"][0]["approved_by"], [], "approvals of what was changed")
     client = world.rest(CALLER)
-    told: str = world.wait("the change to be known", lambda: _code(client.call("GET", VALUES), "access.not-approved"))
+    code: str = world.wait("the change to be known", lambda: _code(client.call("GET", VALUES), "access.not-approved"))
     world.refusal("changed grant", "access.not-approved", client.call("GET", VALUES), status=403)
     check(world.lgsp("access", "revoke", name, "--data", str(world.data))["ok"], "the grant given up")
-    return told
+    return code
 
 
 def _code(answer: Any, code: str) -> str | None:

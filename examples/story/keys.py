@@ -1,4 +1,4 @@
-"""A system's keys change without anybody waiting: a new one beside the old, and what happens to one that was stolen."""
+"""A system's keys change without interruption: a new key beside the old one, and the end of a stolen one."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SYSTEM = "y-te"
 
 
 def beside(world: World) -> str:
-    """The key is made where it is used; only the request travels (PKCS#10)."""
+    """The key is made where it is used. Only the request is sent (PKCS#10)."""
     key = ec.generate_private_key(ec.SECP256R1())
     names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"urn:lgsp:system:{SYSTEM}")])
-    made = x509.CertificateSigningRequestBuilder().subject_name(
+    signing_request = x509.CertificateSigningRequestBuilder().subject_name(
         x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SYSTEM)])
     )
-    request = made.add_extension(names, critical=False).sign(key, SHA256())
+    request = signing_request.add_extension(names, critical=False).sign(key, SHA256())
     with tempfile.TemporaryDirectory(prefix="lgsp-request-") as folder:
         file = Path(folder) / "request.csr"
         file.write_bytes(request.public_bytes(Encoding.PEM))
@@ -40,7 +40,10 @@ def beside(world: World) -> str:
     client = world.remembered["second-key"] = RestClient(replace(world.identity(SYSTEM), signer=signer))
     world.wait("the doors know the new key", lambda: _answers(client))
     check(world.rest(SYSTEM).call("GET", VALUES).ok, "the old key goes on")
-    return f"{done['key']} issued for a request and taken by the doors while they run; {world.identity(SYSTEM).signer.key_id} goes on beside it"
+    return (
+        f"{done['key']} issued for a request and taken by the doors while they run; "
+        f"{world.identity(SYSTEM).signer.key_id} goes on beside it"
+    )
 
 
 def stolen(world: World) -> str:

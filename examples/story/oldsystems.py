@@ -1,5 +1,8 @@
-"""Old systems that cannot sign, each with an agent beside it (docs/agent.md): a plain call goes through and is proven; while the gateway is out of
-reach it waits and is delivered once; the gateway's own call reaches an old provider plainly."""
+"""Old systems that cannot sign, each with an agent beside it (docs/agent.md).
+
+A plain call passes and is proven. While the gateway is unreachable, a call waits, and is delivered once. The
+gateway's own call reaches an old provider by plain HTTP.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +40,13 @@ from gateway.sandbox.standins import messages
 CALLER: Final = "quan-trac"
 PROVIDER: Final = "truong-ha"
 _PATH: Final = f"/{ALERTS}/alerts"
-# Promised is that what waits for a system goes out within ten seconds of its coming back (docs/operating.md); the rest is for slow machines.
+# docs/operating.md promises delivery within ten seconds of a system's return; the rest is for slow machines.
 BACK_SECONDS: Final = 40.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """What an old system has in hand: an address on its own host, and the local secret."""
+    """What an old system knows: an address on its own host, and the local secret."""
 
     base: str
     secret: str
@@ -68,14 +71,14 @@ class Plain:
 
 
 def beside(folder: Path) -> tuple[dict[str, Any], str]:
-    """An agent's configuration and secret, as whoever runs it reads them."""
+    """An agent's configuration and secret, as its operator reads them."""
     return yaml.safe_load((folder / "agent.yaml").read_text("utf-8")), (folder / "local.secret").read_text(
         "utf-8"
     ).strip()
 
 
 def alert(identifier: str) -> dict[str, Any]:
-    """What an automatic station tells, in canonical JSON."""
+    """The message of an automatic station, in canonical JSON."""
     now = time.strftime("%Y-%m-%dT%H:%M:%S+07:00", time.gmtime(time.time() + 7 * 3600))
     return {
         "identifier": identifier,
@@ -122,11 +125,14 @@ def plain_call(world: World) -> str:
     _, entries = world.wait("a checkpoint over the receipt", prove)
     same(sorted(entry.phase for entry in entries), ["intent", "outcome"], "the proved entries")
     world.wait("the alert in the feed", lambda: _times(world, identifier) == 1)
-    return f"plain HTTP with a local secret: accepted as {receipt.transfer}, both entries proved in the log; without the secret refused"
+    return (
+        f"plain HTTP with a local secret: accepted as {receipt.transfer}, both entries proved in the log; without the "
+        "secret refused"
+    )
 
 
 def out_of_reach(world: World) -> str:
-    with tempfile.TemporaryDirectory(prefix="lgsp-agent-") as place, _road(world.identity(CALLER).gateway) as road:
+    with tempfile.TemporaryDirectory(prefix="lgsp-agent-") as place, _relay(world.identity(CALLER).gateway) as relay:
         folder = Path(place)
         port = _free()
         _, secret = beside(world.data / "agents" / CALLER)
@@ -135,7 +141,7 @@ def out_of_reach(world: World) -> str:
         config = {
             "identity": str(world.identities / CALLER),
             "secret": "local.secret",
-            "connect": road.at,
+            "connect": relay.at,
             "caller": {"listen": f"127.0.0.1:{port}", "contracts": [ALERTS], "seconds": 3},
         }
         (folder / "agent.yaml").write_text(yaml.safe_dump(config))
@@ -146,8 +152,8 @@ def out_of_reach(world: World) -> str:
                 200,
                 "a call while the gateway is there",
             )
-            road.cut()
-            for _ in range(2):  # the old system does not trust its ears
+            relay.cut()
+            for _ in range(2):  # the old system sends it twice
                 status, _, body = old.post(_PATH, alert(identifier), identifier)
                 same(
                     (status, json.loads(body)["state"]),
@@ -155,16 +161,16 @@ def out_of_reach(world: World) -> str:
                     "a submission while the gateway is out of reach",
                 )
             same(_times(world, identifier), 0, "what the centre has of it")
-            road.mend()
+            relay.mend()
             world.wait("the alert in the feed", lambda: _times(world, identifier))
-            found = world.lgsp("agent", "status", str(folder / "agent.yaml"))
-            same((found["queued"], found["sent"], found["dead"]), (0, 1, 0), "the agent's queue")
+            queue = world.lgsp("agent", "status", str(folder / "agent.yaml"))
+            same((queue["queued"], queue["sent"], queue["dead"]), (0, 1, 0), "the agent's queue")
     same(_times(world, identifier), 1, "times that it stands in the feed")
-    return "the road was cut: the submission waited at the agent, sealed on disk; the road was mended: delivered, once"
+    return "the connection was cut: the submission waited at the agent, sealed on disk; restored: delivered, once"
 
 
 def old_provider(world: World) -> str:
-    """The commune's office comes back, in plain HTTP behind its agent."""
+    """The commune's office returns, in plain HTTP behind its agent."""
     folder = world.data / "agents" / PROVIDER
     config, secret = beside(folder)
     place = urlsplit(config["provider"]["system"])
@@ -204,26 +210,29 @@ def old_provider(world: World) -> str:
         state = world.wait(
             "its end",
             lambda: (
-                (found := world.rest("phan-anh").call("GET", f"/transfers/{transfer}").json())["state"] == "answered"
-                and found
+                (answered := world.rest("phan-anh").call("GET", f"/transfers/{transfer}").json())["state"] == "answered"
+                and answered
             ),
         )
-    return f"report {state['transfer']} reached the commune's old system in plain HTTP, once; its answer came back signed by the agent"
+    return (
+        f"report {state['transfer']} reached the commune's old system in plain HTTP, once; its answer came back signed "
+        "by the agent"
+    )
 
 
 def _times(world: World, identifier: str) -> int:
     return sum(event["data"]["identifier"] == identifier for event in read_feed(world, ALERTS))
 
 
-# --- what the story needs for it -------------------------------------------------------------------------------------------
+# --- parts of these steps ---
 
 
 @contextmanager
 def program(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
-    """A process of its own, until the block ends; it listens when this yields."""
+    """Run a process within the block. It listens when this yields."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LGSP_")}
-    with log.open("ab") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     try:
         until = time.monotonic() + 20
         while True:
@@ -243,7 +252,7 @@ def program(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
 
 
 def _free() -> int:
-    """A port that nobody listens on just now, and that no outgoing connection will be given meanwhile."""
+    """A port that nobody listens on now, outside the range of outgoing connections."""
     while True:
         port = random.randrange(12_000, 15_000)  # noqa: S311 (no secret)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -251,8 +260,8 @@ def _free() -> int:
             return port
 
 
-class Road:
-    """Carries bytes between an agent and the gateway, until it is cut."""
+class Relay:
+    """Carries bytes between an agent and the gateway until it is cut."""
 
     def __init__(self, to: tuple[str, int]) -> None:
         self._to, self._open = to, True
@@ -297,13 +306,13 @@ class Road:
 
 
 @contextmanager
-def _road(gateway: str) -> Iterator[Road]:
+def _relay(gateway: str) -> Iterator[Relay]:
     parts = urlsplit(gateway)
-    road = Road((parts.hostname or "localhost", parts.port or 443))
+    relay = Relay((parts.hostname or "localhost", parts.port or 443))
     try:
-        yield road
+        yield relay
     finally:
-        road.close()
+        relay.close()
 
 
 STEPS: tuple[Telling, ...] = (

@@ -1,4 +1,4 @@
-"""What anybody may see of the gateway's keys, and what its operator is told of the instance."""
+"""The gateway's public keys as anybody sees them, and the doctor's findings for its operator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.sample_client.transport import Transport
 
 
 def published(world: World) -> str:
-    """A stranger, who has the authority's certificate and nothing else."""
+    """A client that has the authority's certificate and nothing else."""
     identity = world.identity("dieu-hanh")
     answer = Transport(identity.gateway, identity.client_context(with_certificate=False), 10.0).send(
         "GET", "/keys", {}, b""
@@ -23,7 +23,7 @@ def published(world: World) -> str:
         for each in x509.load_pem_x509_certificates((identity.folder / "ca.crt").read_bytes())
         if is_authority(each)
     ]
-    told = []
+    lines = []
     for use, keys in json.loads(answer.body).items():
         for key in keys:
             certificate = x509.load_pem_x509_certificate(key["certificate"].encode())
@@ -31,15 +31,15 @@ def published(world: World) -> str:
             check(len(issuers) == 1, f"one authority for {key['id']}")
             certificate.verify_directly_issued_by(issuers[0])
             if key["current"]:
-                told.append(f"{use} {key['id']}")
-    check({each.split()[0] for each in told} == {"sign", "encrypt", "tls"}, f"keys of each use, found {told}")
-    return f"{', '.join(told)}: each vouched for by the authority that the systems trust already"
+                lines.append(f"{use} {key['id']}")
+    check({each.split()[0] for each in lines} == {"sign", "encrypt", "tls"}, f"keys of each use, found {lines}")
+    return f"{', '.join(lines)}: each vouched for by the authority that the systems trust already"
 
 
 def doctor(world: World) -> str:
-    found = world.lgsp("doctor", "--data", str(world.data))
-    check(found["ok"], f"the doctor finds something grave: {[each['code'] for each in found.get('findings', [])]}")
-    return f"{len(found['looked_for'])} weaknesses looked for, none of them grave"
+    report = world.lgsp("doctor", "--data", str(world.data))
+    check(report["ok"], f"the doctor finds something grave: {[each['code'] for each in report.get('findings', [])]}")
+    return f"{len(report['looked_for'])} weaknesses looked for, none of them grave"
 
 
 STEPS: tuple[Telling, ...] = (

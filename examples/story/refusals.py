@@ -1,4 +1,4 @@
-"""What must be refused: each with its own clear error in the caller's own protocol, nothing of it forwarded, all of it in the log."""
+"""Refused messages: each with its own error in the caller's protocol, not forwarded, and logged."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def no_certificate(world: World) -> str:
 
 
 def unknown_system(world: World) -> str:
-    stranger = world.identity("chua-dang-ky")
+    unregistered = world.identity("chua-dang-ky")
     client = world.rest("phan-anh")
-    answer = client.send(client.prepare("GET", VALUES), tls=stranger)
+    answer = client.send(client.prepare("GET", VALUES), tls=unregistered)
     words = world.refusal("unknown system, REST", "channel.unknown-system", answer, status=403)
-    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), tls=stranger)
+    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), tls=unregistered)
     world.refusal("unknown system, SOAP", "channel.unknown-system", soap)
     return words
 
@@ -75,7 +75,7 @@ def not_covering(world: World) -> str:
 
 
 def wrapped(world: World) -> str:
-    """The signed Body is moved aside, another takes its place (McIntosh and Austel, 2005)."""
+    """The signed Body moves aside, and another takes its place (McIntosh and Austel, 2005)."""
 
     def forge(element: Element) -> None:
         for severity in element.iter(f"{{{messages.CAP}}}severity"):
@@ -136,7 +136,7 @@ def too_large(world: World) -> str:
 
 
 def provider_down(world: World) -> str:
-    """Dispatch to an agency that does not listen: put aside and tried again; a question: 502 at once, or 504 when nothing comes."""
+    """An agency does not listen: a dispatch is queued. A question gets 502 at once, or 504 after the time-out."""
     report = messages.field_report(area="01392")
     answer = world.rest("phan-anh").call("POST", REQUESTS, report)
     same(answer.status, 202, f"a report to an agency that is down ({answer.body[:200]!r})")
@@ -161,7 +161,7 @@ def provider_slow(world: World) -> str:
 
 
 def _quiet(refuse: Callable[[World], str]) -> Callable[[World], str]:
-    """Nothing of a refused message reaches a provider."""
+    """Also check that nothing of the refused message reached a provider."""
 
     def told(world: World) -> str:
         before = {name: world.seen(name)["records"] for name in ("do-thi", "kinh-te")}

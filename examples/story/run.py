@@ -1,4 +1,4 @@
-"""The steps in their order, each timed and judged."""
+"""Runs the steps in order, with time and result of each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STEPS: tuple[Telling, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How one step went; `detail` says what was seen, or what was expected and not seen."""
+    """The result of one step. `detail`: what was seen, or what was expected and not seen."""
 
     name: str
     ok: bool
@@ -35,12 +35,12 @@ class Step:
 
 
 def run(world: World, tell: Callable[[Step], None] = lambda step: None) -> Iterator[Step]:
-    """Tell every step; a step that fails does not stop those after it."""
+    """Run every step. A failing step does not stop the next."""
     for name, telling in STEPS:
         began = time.monotonic()
         try:
             detail, ok = telling(world), True
-        except Exception as trouble:  # whatever went wrong is the step's result, and the story goes on
+        except Exception as trouble:  # any error is the step's result, and the story continues
             detail, ok = f"{type(trouble).__name__}: {trouble}", False
         step = Step(name, ok, round((time.monotonic() - began) * 1000), detail)
         tell(step)

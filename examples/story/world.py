@@ -1,4 +1,4 @@
-"""What the story may touch: the identities of the systems, the addresses, the stand-ins' journals, and the `lgsp` command."""
+"""What the story uses: identities of the systems, addresses, the stand-ins' records, and the `lgsp` command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.sample_client.transport import Transport
 
 
 class DidNotHold(AssertionError):
-    """A step's promise that was not kept."""
+    """A step's promise did not hold."""
 
 
 def check(holds: object, what: str) -> None:
@@ -26,17 +26,17 @@ def check(holds: object, what: str) -> None:
         raise DidNotHold(what)
 
 
-def same(got: object, expected: object, what: str) -> None:
-    if got != expected:
-        raise DidNotHold(f"{what}: expected {expected!r}, got {got!r}")
+def same(actual: object, expected: object, what: str) -> None:
+    if actual != expected:
+        raise DidNotHold(f"{what}: expected {expected!r}, got {actual!r}")
 
 
 @dataclass(slots=True)
 class World:
     """One instance of the gateway with its province, seen from outside.
 
-    `command` runs `lgsp` (its first words); `standins` gives the address of each stand-in system; `refused` gathers the transfer ids of
-    all refusals, `remembered` what later steps need of earlier ones.
+    `command`: the first words of `lgsp`. `standins`: the address of each stand-in system. `refused`: transfer ids of
+    all refusals. `remembered`: what later steps need of earlier ones.
     """
 
     data: Path
@@ -65,29 +65,30 @@ class World:
         return self._soap[system]
 
     def seen(self, system: str) -> dict[str, Any]:
-        """The stand-in's own journal of what reached it."""
-        found: dict[str, Any] = json.loads(self._standin(system, "GET", "/_seen"))
-        return found
+        """The stand-in's own record of its calls."""
+        records: dict[str, Any] = json.loads(self._standin(system, "GET", "/_seen"))
+        return records
 
     def fault(self, system: str, kind: str, *, seconds: float = 0.0, count: int = 1) -> None:
-        """Tell a stand-in to do wrong."""
+        """Order a stand-in to fail."""
         self._standin(system, "POST", "/_fault", {"kind": kind, "seconds": seconds, "count": count})
 
     def lgsp(self, *words: str) -> dict[str, Any]:
-        """Run a command with `--json`; its one object."""
+        """Run a command with `--json`. Returns its object."""
         done = subprocess.run(
             [*self.command, *words, "--json"], capture_output=True, text=True, timeout=120, check=False
         )
         try:
-            found: dict[str, Any] = json.loads(done.stdout)
+            result: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
             raise DidNotHold(
-                f"lgsp {' '.join(words)} gave no JSON (exit {done.returncode}): {done.stdout[-300:]}{done.stderr[-500:]}"
+                f"lgsp {' '.join(words)} gave no JSON (exit {done.returncode}): "
+                f"{done.stdout[-300:]}{done.stderr[-500:]}"
             ) from None
-        return found
+        return result
 
     def refusal(self, name: str, code: str, answer: Answer | SoapAnswer, *, status: int | None = None) -> str:
-        """Check that an answer is this refusal, told in the caller's own protocol, and remember it; what it said."""
+        """Check that an answer is this refusal in the caller's own protocol, and note it. Returns its text."""
         if isinstance(answer, Answer):
             problem = answer.problem
             check(
@@ -116,12 +117,12 @@ class World:
         return words
 
     def wait(self, what: str, done: Callable[[], Any], seconds: float = 60.0) -> Any:
-        """Ask until something true comes."""
+        """Ask until the answer is true."""
         until = time.monotonic() + seconds
         while True:
-            found = done()
-            if found:
-                return found
+            result = done()
+            if result:
+                return result
             if time.monotonic() > until:
                 raise DidNotHold(f"waited {seconds:g} s in vain: {what}")
             time.sleep(0.1)
@@ -138,7 +139,7 @@ class World:
 
 
 def resend(prepared: Prepared, **changes: Any) -> Prepared:
-    """The same request with something else in it."""
+    """The same request with changed parts."""
     values = {
         name: changes.get(name, getattr(prepared, name)) for name in ("method", "path", "target", "headers", "body")
     }

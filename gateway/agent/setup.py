@@ -15,7 +15,7 @@ CONFIG: Final = "agent.yaml"
 SECRET: Final = "local.secret"
 
 TEMPLATE: Final = """\
-# Tác tử LGSP / the LGSP agent. See docs/agent.md (docs/vi/tac-tu.md). Paths are relative to this file.
+# Tác tử LGSP / the LGSP agent. See docs/agent.md (docs/vi/agent.md). Paths are relative to this file.
 
 # Thư mục danh tính do Trung tâm cấp / the identity folder that enrolment hands out.
 identity: identity

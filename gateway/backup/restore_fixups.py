@@ -19,14 +19,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, update
 
-from gateway.exchange.states import Event, State, after
 from gateway.journal import epochs
-from gateway.journal.append import append
+from gateway.journal.append import apply
 from gateway.journal.schema import tables
-from gateway.journal.write import LogRow
+from gateway.journal.write import QueueRow
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED
 from gateway.registry.seals.revisions import revision
-from security.transparency.entry import InDoubt, freeze
+from gateway.transfer import outcome
+from gateway.transfer.stages import Doubt, OpenTransfer
+from gateway.transfer.states import Event, State
 
 RESTORE: Final = "restore"
 
@@ -48,22 +49,24 @@ def bring_back(connection: Connection, now: float) -> dict[str, Any]:
 def _doubt(connection: Connection, now: float) -> list[str]:
     """Queued messages that must not be sent twice, and may have been sent since."""
     transfer, queue = tables.transfer, tables.queue
+    queued = queue.c.provider.label("queued_for"), queue.c.body_ref, queue.c.next_at, queue.c.tries
     rows = connection.execute(
-        select(transfer.c.id).where(transfer.c.state == State.QUEUED.value, transfer.c.idempotent.is_(False))
+        select(transfer.c.id, transfer.c.provider, *queued)
+        .select_from(transfer.outerjoin(queue, queue.c.transfer == transfer.c.id))
+        .where(transfer.c.state == State.QUEUED.value, transfer.c.idempotent.is_(False))
     ).all()
-    state = after(after(State.QUEUED, Event.TAKEN_UP), Event.OUTCOME_UNKNOWN).value
-    for (id,) in rows:
-        entry = freeze(InDoubt(id, now, RESTORE, RESTORE))
-        append(connection, [LogRow(id, f"{entry.phase}#{RESTORE}", entry.entry, entry.leaf)])
-        connection.execute(
-            update(queue)
-            .where(queue.c.transfer == id)
-            .values(state="dead", epoch=None, last_failure="transfer.in-doubt")
+    units = []
+    for row in rows:
+        opened = OpenTransfer(row.id, None, row.provider, state=State.QUEUED)
+        why = Doubt(now, RESTORE, RESTORE, f"in-doubt#{RESTORE}")
+        dead = row.queued_for and QueueRow(
+            row.id, row.queued_for, row.body_ref, row.next_at, "dead", row.tries, outcome.UNKNOWN
         )
-        connection.execute(
-            update(transfer).where(transfer.c.id == id).values(state=state, process=None, failure="transfer.in-doubt")
-        )
-    return [id for (id,) in rows]
+        units.append(outcome.abandoned(opened, why, Event.TAKEN_UP, Event.OUTCOME_UNKNOWN)._replace(queue=dead))
+    apply(connection, units)
+    ids = [row.id for row in rows]
+    connection.execute(update(transfer).where(transfer.c.id.in_(ids)).values(process=None))
+    return ids
 
 
 def _gone_back(connection: Connection) -> dict[str, Any]:

@@ -23,24 +23,29 @@ from gateway.cli import (
     audit,
     backup,
     ca,
+    checkout,
     client,
     contract,
     feed,
     keys,
+    processes,
     queue,
     registry,
     run,
     vault,
     witness,
 )
+from gateway.cli.checkout import Checkout
 from gateway.cli.common import language, stopping
 from gateway.cli.common.output import FULL, Exit, fail, failures_as_exits
 
-__all__ = ["app", "main"]
+__all__ = ["Checkout", "app", "main"]
 
 app = typer.Typer(name="lgsp", no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(keys.top)
 app.add_typer(run.top)
+app.add_typer(checkout.top)
+app.add_typer(processes.top)
 for _name, _commands in {
     "access": access.commands,
     "agent": agent.commands,
@@ -75,8 +80,10 @@ def lgsp(
     """LGSP gateway: signed, granted, translated, logged data exchange."""
 
 
-def main() -> None:
-    """Run the command line. What nobody foresaw is ours: a trace for whoever mends it, exit code 3."""
+def main(extra: Checkout | None = None) -> None:
+    """Run the command line. `extra` is what a source checkout adds.
+
+    What nobody foresaw is ours: a trace for whoever mends it, exit code 3."""
     words = sys.argv[1:]
     as_json = "--json" in words
     for stream in (sys.stdout, sys.stderr):
@@ -86,7 +93,7 @@ def main() -> None:
     stopping.heed(words)
     out = sys.stdout  # the parser of the command line wraps it when nobody reads it any more, and ends with 1
     try:
-        _run(words, as_json)
+        _run(words, as_json, extra)
     except (SystemExit, OSError) as end:  # of the latter: what even the words of an error ended with
         sys.stdout = out
         cause = end.__context__ if isinstance(end.__context__, BrokenPipeError) else end
@@ -105,10 +112,10 @@ def _command() -> Callable[..., None]:
     return command
 
 
-def _run(words: list[str], as_json: bool) -> None:
+def _run(words: list[str], as_json: bool, extra: Checkout | None) -> None:
     try:
         with failures_as_exits(as_json):
-            _command()(prog_name="lgsp")
+            _command()(prog_name="lgsp", obj=extra)
     except SystemExit as end:  # wrong usage: the parser has told people; programs get their object
         message = getattr(end.__context__, "format_message", None)
         if as_json and message is not None:

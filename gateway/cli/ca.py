@@ -88,13 +88,13 @@ def ca_crl(
     from cryptography.hazmat.primitives.serialization import Encoding
 
     from gateway.journal.database import open_engine, writing
-    from gateway.keeper.revocation import own
+    from gateway.keeper.tasks import revocation_lists
     from gateway.keys.authority import EmbeddedAuthority
 
     settings = load_instance(data, as_json)
     with writing(open_engine(settings.database_url)) as connection:
-        own.renew(connection, EmbeddedAuthority(settings), time.time())
-        listed = own.stored_list(connection, issuer)
+        revocation_lists.renew(connection, EmbeddedAuthority(settings), time.time())
+        listed = revocation_lists.stored_list(connection, issuer)
     if listed is None:
         fail(
             Exit.USAGE,

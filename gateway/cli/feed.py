@@ -29,12 +29,12 @@ def feed_read(
     """Events of a feed, oldest first. Reading bodies is logged."""
     import gateway.doors.api.failures  # noqa: F401  (registers the codes)
     from contracts.canonical.model import Pattern
-    from gateway.exchange import entries
     from gateway.feeds import read
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
     from gateway.keys.key_encryption import AtRest
     from gateway.registry.snapshot import load_snapshot
+    from gateway.transfer import entries
     from gateway.vault.vault import Vault
 
     # Reading bodies at the command line is logged like any other reading.

@@ -152,7 +152,7 @@ def keys_protect(
             Exit.USAGE,
             "which-secret",
             what,
-            "docs/operating.md tells how. / Xem cách làm trong docs/vi/van-hanh.md.",
+            "docs/operating.md tells how. / Xem cách làm trong docs/vi/operating.md.",
             as_json,
         )
     if new_secret is not None:
@@ -305,9 +305,9 @@ def _protected(path: Path, at_rest: AtRest) -> bool:
 
 
 def _log(settings: Settings, facts: dict[str, Any], now: float) -> None:
-    from gateway.exchange import entries
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
+    from gateway.transfer import entries
 
     engine = open_engine(settings.database_url)
     try:

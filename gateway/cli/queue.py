@@ -17,9 +17,9 @@ def queue_list(data: Data = None, as_json: AsJson = False) -> None:
     """Messages that wait, with their last failure; and transfers in doubt."""
     from sqlalchemy import select
 
-    from gateway.exchange.states import State
     from gateway.journal.database import open_engine
     from gateway.journal.schema import tables
+    from gateway.transfer.states import State
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)

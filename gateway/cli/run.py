@@ -1,4 +1,4 @@
-"""`lgsp up`, `lgsp doctor`, and the processes that an instance consists of."""
+"""`lgsp up`, `lgsp doctor`: running an instance, and looking at it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contracts.base.errors import Words
-from gateway.cli.common.options import AsJson, Data, Fd, Pipe, load_instance, load_settings
+from gateway.cli.common.options import AsJson, Data, load_instance, load_settings
 from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def up(
     from gateway.hardening import private_files
     from gateway.journal.database import migrate, open_engine, snapshot
     from gateway.journal.schema import comparison
-    from gateway.processes.supervised import NotStarted
+    from gateway.processes.supervised import NotStarted, sandbox_children
     from gateway.processes.supervisor import Supervisor
     from gateway.registry.restore_lock import held_until
     from gateway.registry.seals.sealing import Seal, adopt
@@ -92,7 +92,7 @@ def up(
     supervisor = Supervisor(
         settings,
         on_ready=ready,
-        extra=live.children(settings, left_out) if settings.live and settings.kind == "sandbox" else (),
+        extra=sandbox_children(settings, left_out) if settings.live and settings.kind == "sandbox" else (),
     )
     try:
         with _alone(settings):
@@ -114,30 +114,6 @@ def up(
 
 
 @top.command()
-def demo(
-    as_json: AsJson = False,
-    keep: Annotated[
-        Path | None, typer.Option("--keep", help="Keep the demo's instance in this (empty or missing) folder.")
-    ] = None,
-) -> None:
-    """Run the story end to end against an instance of its own; exit 0 only if every step held."""
-    from gateway.commands import demo as command
-
-    command.demo(as_json, keep)
-
-
-@top.command()
-def bench(
-    as_json: AsJson = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Short rounds: a minute instead of several.")] = False,
-) -> None:
-    """Measure the secured exchange against the plain stack of the same packages, in one run."""
-    from gateway.commands import bench as command
-
-    command.bench(as_json, quick)
-
-
-@top.command()
 def doctor(data: Data = None, as_json: AsJson = False) -> None:
     """Look at an instance without changing it: files and keys, certificates, addresses, proxies, database, disk; say
     what is weak, why, and what to do."""
@@ -154,61 +130,6 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
         f"{grave} grave, {len(every) - grave} to be mended, of {len(KINDS)} things looked for"
     )
     emit({"ok": not grave, "grave": grave, "findings": listed, "looked_for": sorted(KINDS)}, as_json, "\n".join(lines))
-
-
-@top.command(hidden=True)
-def door(
-    fd: Fd,
-    data: Data = None,
-    lifeline: Pipe = None,
-    ready: Pipe = None,
-    edge_fd: Annotated[int | None, typer.Option("--edge-fd")] = None,
-    edge_socket_fd: Annotated[int | None, typer.Option("--edge-socket-fd")] = None,
-) -> None:
-    """One door process, on inherited sockets."""
-    from gateway.processes.door import Listeners, run_door
-
-    run_door(load_settings(data), Listeners(fd, edge_fd, edge_socket_fd), lifeline, ready)
-
-
-@top.command(hidden=True)
-def desk(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
-    """The people's listener, on an inherited socket."""
-    from gateway.processes.desk import run_desk
-
-    run_desk(load_settings(data), fd, lifeline, ready)
-
-
-@top.command(hidden=True)
-def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
-    """The keeper: sequencer, delivery, recovery."""
-    from gateway.processes.keeper import run_keeper
-
-    run_keeper(load_settings(data), lifeline, ready)
-
-
-@top.command(hidden=True)
-def files(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
-    """Takes up what systems drop into their folders."""
-    from gateway.processes.files import run_files
-
-    run_files(load_settings(data), lifeline, ready)
-
-
-@top.command(hidden=True)
-def standin(name: str, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
-    """One stand-in system of the sandbox."""
-    from gateway.sandbox import live
-
-    raise SystemExit(live.run_standin(load_settings(data), name, lifeline, ready))
-
-
-@top.command(hidden=True)
-def traffic(data: Data = None, lifeline: Pipe = None, ready: Pipe = None, every: float = 3.0) -> None:
-    """A little traffic of the sandbox's systems."""
-    from gateway.sandbox import live
-
-    raise SystemExit(live.run_traffic(load_settings(data), lifeline, ready, every))
 
 
 def ensure_instance(settings: Settings, say_progress: bool = True) -> None:

@@ -103,16 +103,16 @@ def vault_expire(
     """Destroy the keys that are due. The keeper of a running instance does so by itself; without one it is done
     here."""
     from contracts.base.ids import new_id
-    from gateway.audit.log import lease as leases
     from gateway.journal.append import append
     from gateway.journal.database import lock_of, open_engine, writing
-    from gateway.keeper.retention import chore, clock, holds
+    from gateway.keeper.retention import clock, destruction, holds
     from gateway.keeper.retention import status as statuses
+    from gateway.transfer import lease as leases
     from security.grants.windows import civil, moment
 
     settings = load_instance(data, as_json)
     engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
-    due = chore.due(engine, vault, now)
+    due = destruction.due(engine, vault, now)
     counts = {line.name.id: line for line in statuses.status(engine, vault).keys}
     due_keys = [
         {"key": each.name.id, "due": rfc3339(each.since), "bodies": counts[each.name.id].bodies} for each in due
@@ -128,7 +128,7 @@ def vault_expire(
         if clock_is_right:
             append(connection, [holds.note("retention-clock", {"now": rfc3339(now)}, now, actor())])
     if clock_is_right:
-        clock.say(settings.vault_keys, now)
+        clock.confirm(settings.vault_keys, now)
     waiting, log = _doubted(engine, vault, now)
     with writing(engine) as connection:
         lease = leases.take(connection, f"command-{new_id()}", now, seconds=60.0)
@@ -154,7 +154,7 @@ def vault_expire(
         )
         fail(Exit.NO, "clock-in-doubt", what, _LOOK, as_json)
     try:
-        work = chore.Retention(engine, lock_of(engine), vault, time.time, copy_days=settings.vault_backup_days)
+        work = destruction.Retention(engine, lock_of(engine), vault, time.time, copy_days=settings.vault_backup_days)
         for _ in range(_ROUNDS):
             work.look(lease, now)
             if not work.run(lease, now):
@@ -162,7 +162,7 @@ def vault_expire(
     finally:
         with writing(engine) as connection:
             leases.give_back(connection, lease)
-    left = {each.name.id for each in chore.due(engine, vault, now)}
+    left = {each.name.id for each in destruction.due(engine, vault, now)}
     gone = [each for each in due_keys if each["key"] not in left]
     text = "\n".join(
         [*lines, f"{len(gone)} keys destroyed, {len(left)} wait / đã hủy {len(gone)} khóa, còn {len(left)} khóa chờ"]
@@ -239,7 +239,7 @@ def hold_add(
         count = holds.add(connection, hold)
     with shown(as_json, None) as progress:
         task = progress.add_task("0 bodies")
-        holds.seal_anew(
+        holds.seal_again(
             engine,
             lock_of(engine),
             vault,
@@ -320,11 +320,11 @@ def _transfers(covered: Covered, as_json: bool) -> tuple[str, ...] | None:
 def _doubted(engine: Engine, vault: Vault, now: float) -> tuple[int, str]:
     """How many keys are due by a clock that neither the log, nor an authority, nor a person speaks for; and the log's
     own time."""
-    from gateway.keeper.retention import chore, clock
+    from gateway.keeper.retention import clock, destruction
 
     with engine.connect() as connection:
-        vouched, log = clock.vouched(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
-    return 0 if vouched else len(chore.due(engine, vault, now)), log
+        vouched, log = clock.confirmed(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
+    return 0 if vouched else len(destruction.due(engine, vault, now)), log
 
 
 def _vault(settings: Settings) -> Vault:

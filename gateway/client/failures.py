@@ -25,7 +25,7 @@ register(
             ("Thư mục định danh không dùng được", "The identity folder cannot be used"),
             ("Trong {folder}: {reason}.", "In {folder}: {reason}."),
             (
-                "Dùng đúng thư mục nhận khi đăng ký, đủ tệp và không sửa; xem docs/vi/bo-cong-cu-khach.md.",
+                "Dùng đúng thư mục nhận khi đăng ký, đủ tệp và không sửa; xem docs/vi/client.md.",
                 "Take the folder as enrolment gave it, whole and unchanged; see docs/client.md.",
             ),
         ),
@@ -185,7 +185,7 @@ register(
             400,
             ("Gọi bộ công cụ sai cách", "The kit was called in a wrong way"),
             ("Không thực hiện được lời gọi: {what}.", "The call cannot be made: {what}."),
-            ("Xem docs/vi/bo-cong-cu-khach.md.", "See docs/client.md."),
+            ("Xem docs/vi/client.md.", "See docs/client.md."),
         ),
     ]
 )

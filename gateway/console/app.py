@@ -22,10 +22,11 @@ from gateway.console.words import WORDS
 from gateway.doors import documents
 from gateway.doors.api import audit
 from gateway.doors.api import status as api_status
-from gateway.doors.api.apis import DOCUMENTS, PEOPLE, build, merge, send_reply
+from gateway.doors.api.apis import DOCUMENTS, PEOPLE, build, merge
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Health, Vitals
 from gateway.doors.http.body import Receive, Scope, Send
+from gateway.doors.http.shell import Shell, send_reply
 from security.grants.windows import civil
 
 POLICY: Final = (
@@ -43,7 +44,15 @@ def build_desk(services: DeskServices) -> Any:
     """ASGI of the people's listener."""
     vitals = Vitals(services.engine, services.registry, services.clock, services.settings.drop_root)
     document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
-    apis = build(document, {**audit.HANDLERS, **api_status.handlers(vitals)}, services)
+    settings = services.settings
+    apis = Shell(
+        app=build(document, {**audit.HANDLERS, **api_status.handlers(vitals)}, services),
+        registry=services.registry,
+        base=settings.base,
+        body_seconds=settings.body_seconds,
+        clock=services.clock,
+        health=Health(vitals),
+    )
     pages = _pages(services, vitals)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,11 +70,11 @@ def build_desk(services: DeskServices) -> Any:
         if path == "/" or path == "/console" or path.startswith("/console/"):
             await pages(scope, receive, send)
         elif documents.is_document(path):
-            await send_reply(documents.document(services.registry.snapshot, scope, services.settings.base), scope, send)
+            await send_reply(documents.document(services.registry.snapshot, scope, settings.base), scope, send)
         else:
             await apis(scope, receive, send)
 
-    return Health(app, vitals)
+    return app
 
 
 def _told(request: Request, failure: Failure) -> Response:

@@ -1,9 +1,10 @@
-"""Forwarding one canonical message to its provider: shared by the doors, where somebody waits, and by the keeper, for what is queued.
+"""Forwards one canonical message to its provider: for the doors, where somebody waits, and for the keeper's queue.
 
 Invariants
 - The adapter is chosen by the kind of the endpoint, the codec by the provider's registration; nothing else differs.
 - A system that keeps failing is left alone (`breaker`), and what is refused for that reason was not sent.
-- A connection that was dropped is tried a second time at once only where the operation may be repeated, with a fresh signature.
+- A connection that was dropped is tried a second time at once only where the operation may be repeated, with a fresh
+  signature.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 
 import gateway.delivery.failures  # noqa: F401  (registers the codes)
 from adapters.failures import SOUND, Acted, ProviderFailure, ProviderMissing
-from adapters.model import Adapter, Incoming, Message, Outgoing
-from adapters.rest import RestAdapter
-from adapters.soap import SoapAdapter
+from adapters.kinds import KINDS
+from adapters.model import Adapter, AdapterServices, Incoming, Message, Outgoing
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
@@ -28,14 +28,36 @@ from gateway.delivery.policy import STANDARD, RetryPolicy
 from gateway.journal.write import QueueRow
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import OpenTransfer
 from security.encryption_keys import DecryptKey
-from security.jose import Opener
 from security.keys import SigningKey
-from security.wssec.decrypt import BodyKeys
 
 SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
 UNREACHABLE: Final = "provider.down"
 RESTING: Final = "provider.resting"
+
+
+class Forwardable(Protocol):
+    """What is forwarded: `Committed` of the exchange, `Delivery` of the queue. `snapshot` is the one that chose
+    `provider`.
+    """
+
+    @property
+    def open(self) -> OpenTransfer: ...
+    @property
+    def snapshot(self) -> Snapshot: ...
+    @property
+    def provider(self) -> System: ...
+    @property
+    def contract(self) -> CompiledContract: ...
+    @property
+    def operation(self) -> Operation: ...
+    @property
+    def message(self) -> Message: ...
+    @property
+    def caller(self) -> str:
+        """agency/system"""
+        ...
 
 
 class Forwarder:
@@ -56,25 +78,15 @@ class Forwarder:
         self.breakers: Final = breakers or Breakers()
         self.policy: Final = policy
 
-    async def forward(
-        self,
-        snapshot: Snapshot,
-        provider: System,
-        contract: CompiledContract,
-        operation: Operation,
-        message: Message,
-        *,
-        transfer: str,
-        caller: str,
-        timeout: float,
-    ) -> Incoming:
-        """The verified answer, or a failure that says whether the provider may have acted. `snapshot` is the one that chose `provider`."""
+    async def forward(self, what: Forwardable, seconds: float) -> Incoming:
+        """The verified answer within `seconds`, or a failure that says whether the provider may have acted."""
+        provider, contract, operation = what.provider, what.contract, what.operation
         endpoint = provider.endpoint
         if endpoint is None or not endpoint.keys_by_id or endpoint.kind not in self._adapters:
             raise ProviderFailure("provider.no-endpoint", acted=Acted.NO, system=provider.id)
         name = contract.contract.name
         try:
-            codec = snapshot.codec(provider, contract)
+            codec = what.snapshot.codec(provider, contract)
         except LookupError:  # a queued message keeps its contract, and that one may not know the system's newer format
             raise ProviderFailure(
                 "provider.no-format", acted=Acted.NO, system=provider.id, format=provider.format(name), contract=name
@@ -94,7 +106,13 @@ class Forwarder:
             seconds = math.ceil(wait)
             raise ProviderFailure(RESTING, acted=Acted.NO, retry_after=seconds, system=provider.id, seconds=seconds)
         outgoing = Outgoing(
-            transfer, caller, operation, codec, message, timeout, contract.contract.protection == "encrypted"
+            transfer=what.open.id,
+            caller=what.caller,
+            operation=operation,
+            codec=codec,
+            message=what.message,
+            timeout=seconds,
+            encrypted=contract.contract.protection == "encrypted",
         )
         adapter = self._adapters[endpoint.kind]
         try:
@@ -129,15 +147,16 @@ class Forwarder:
     def positions(self) -> dict[str, Position]:
         return self.breakers.positions(self._clock())
 
-    def queue_row(
-        self, transfer: str, provider: str, body_ref: str, failure: Failure, now: float, *, tries: int = 1
-    ) -> QueueRow:
-        """The row of a message that is put aside after its first try failed. How long this process leaves the system alone does not bind the
-        keeper, who has a breaker of its own, and looks whether the system is back."""
+    def queue_row(self, transfer: OpenTransfer, failure: Failure, now: float) -> QueueRow:
+        """The row of a message that is put aside after its first try failed. How long this process leaves the system
+        alone does not bind the keeper, who has a breaker of its own, and looks whether the system is back.
+        """
         after = None if failure.code == RESTING else failure.retry_after
-        at = self.policy.next_try(tries, now, now, self._rng, retry_after=after)
+        at = self.policy.next_try(1, now, now, self._rng, retry_after=after)
+        assert transfer.provider is not None
+        next_at = max(now + SOONEST, at or now)
         return QueueRow(
-            transfer, provider, body_ref, max(now + SOONEST, at or now), tries=tries, last_failure=failure.code
+            transfer.id, transfer.provider, f"{transfer.id}/canonical", next_at, tries=1, last_failure=failure.code
         )
 
 
@@ -145,10 +164,5 @@ def forwarder_over(
     session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]
 ) -> Forwarder:
     """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with its keys."""
-    return Forwarder(
-        {
-            "rest": RestAdapter(session, key, Opener(decrypt), clock),
-            "soap": SoapAdapter(session, key, BodyKeys(decrypt), clock),
-        },
-        clock,
-    )
+    services = AdapterServices(session, key, decrypt, clock)
+    return Forwarder({name: kind.make(services) for name, kind in KINDS.items()}, clock)

@@ -1,8 +1,8 @@
 """The queue's rows: taking up what is due, and reading what is needed to deliver it.
 
 Invariants
-- A row is leased, and its transfer handed to this process, in one transaction that checks the leader's epoch: so no message is ever out
-  with two keepers, and what a dead keeper had in hand is found by its name in the transfer's row.
+- A row is leased, and its transfer handed to this process, in one transaction that checks the leader's epoch: so no
+  message is ever out with two keepers, and what a dead keeper had in hand is found by its name in the transfer's row.
 - What is sent, and to whom, is decided by the transfer and its sealed body; a row of the queue only says when.
 - On PostgreSQL rows that another transaction holds are skipped, not waited for.
 """
@@ -11,45 +11,38 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, Select, case, func, select, update
+from sqlalchemy import Engine, Row, Select, case, func, select, update
 
-import gateway.failures  # noqa: F401  (registers the codes)
-from contracts.base.errors import Ours
-from gateway.delivery.steps import TAKEN_UP
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import entry_of
 from gateway.journal.schema import tables
+from gateway.journal.write import QueueRow
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
+from gateway.transfer.stages import OpenTransfer
+from gateway.transfer.states import Event, State, after
 from gateway.vault.integrity import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
 WAITING, LEASED, DONE, DEAD = "waiting", "leased", "done", "dead"
 AWAY: Final = ("provider.down", "provider.resting")  # the last failures of messages that wait for a system to come back
-_FINAL: Final = {"answered": DONE, "accepted": DONE, "failed": DONE, "dead": DEAD, "in-doubt": DEAD}
-
-
-class Leading(Protocol):
-    """What a leading keeper carries (`gateway.audit.log.lease.Lease`)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def holder(self) -> str: ...
-    @property
-    def epoch(self) -> int: ...
+_DONE: Final = frozenset({State.ANSWERED, State.ACCEPTED, State.FAILED})  # of a transfer that ended by another way
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A message that was taken up: its transfer is `forwarding`, and ours. `row` is the transfer's, by which everything is decided; of the queue's row
-    `provider` and `body_ref` are kept only to be held against it."""
+    """A message that was taken up: its transfer is `forwarding`, and ours. `row` is the transfer's, by which everything
+    is decided; of the queue's row `provider` and `body_ref` are kept only to be held against it.
+    """
 
     row: Row[Any]
     provider: str
     body_ref: str
     tries: int
+    process: str
 
     @property
     def transfer(self) -> str:
@@ -64,17 +57,17 @@ class Job:
         return str(self.row.bundle)
 
     @property
-    def operation(self) -> str:
-        return str(self.row.operation)
-
-    @property
-    def caller(self) -> str:
-        """agency/system"""
-        return f"{self.row.caller_agency}/{self.row.caller_system}"
-
-    @property
     def idempotent(self) -> bool:
         return bool(self.row.idempotent)
+
+    @property
+    def open(self) -> OpenTransfer:
+        """As long as its request was not opened."""
+        return OpenTransfer(self.transfer, self.process, self.provider)
+
+    def queued(self, state: str, at: float, tries: int, last_failure: str | None) -> QueueRow:
+        """The row of the queue from now on."""
+        return QueueRow(self.transfer, self.provider, self.body_ref, at, state, tries, last_failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,47 +79,40 @@ class Contents:
     intent_leaf: bytes
 
 
-def check_lease(connection: Connection, lease: Leading) -> None:
-    """Hold the lease's row until the end of this transaction; a failure if a newer epoch has begun."""
-    table = tables.lease
-    row = connection.execute(
-        select(table.c.holder, table.c.epoch).where(table.c.name == lease.name).with_for_update()
-    ).first()
-    if row is None or (row.holder, row.epoch) != (lease.holder, lease.epoch):
-        raise Ours("audit.lease-lost", name=lease.name, epoch=lease.epoch)
+class Taking(NamedTuple):
+    """What one round takes up: at most `limit` messages, and at most `each` of a provider, since one that is slow must
+    not hold up the others.
+
+    Those of `resting` providers stay where they are; of a provider that is `tried`, one goes ahead.
+    """
+
+    process: str  # to whom the transfers belong from then on
+    now: float
+    limit: int
+    resting: Collection[str] = ()
+    tried: Collection[str] = ()
+    each: int = 8
 
 
-def take_due(
-    engine: Engine,
-    lock: FileLock | None,
-    lease: Leading,
-    process: str,
-    now: float,
-    limit: int,
-    resting: Collection[str] = (),
-    tried: Collection[str] = (),
-    *,
-    each: int = 8,
-) -> list[Job]:
-    """Take up to `limit` messages that are due, the longest waiting first, at most `each` of a provider: one that is slow must not hold up
-    the others. Those of `resting` providers stay where they are; of a provider that is `tried`, one goes ahead."""
+def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking) -> list[Job]:
+    """Take up messages that are due, the longest waiting first."""
     queue, transfer = tables.queue, tables.transfer
-    due = [queue.c.state == WAITING, queue.c.next_at <= now]
-    if resting:
-        due.append(queue.c.provider.not_in(list(resting)))
+    due = [queue.c.state == WAITING, queue.c.next_at <= taking.now]
+    if taking.resting:
+        due.append(queue.c.provider.not_in(list(taking.resting)))
     rank = (
         func.row_number()
         .over(partition_by=queue.c.provider, order_by=(queue.c.next_at, queue.c.transfer))
         .label("rank")
     )
     ranked = select(queue.c.transfer, queue.c.next_at, queue.c.provider, rank).where(*due).subquery()
-    most = case((ranked.c.provider.in_(list(tried)), 1), else_=each) if tried else each
+    most = case((ranked.c.provider.in_(list(taking.tried)), 1), else_=taking.each) if taking.tried else taking.each
     with engine.connect() as connection:  # most of the time nothing is due: then no writer is kept waiting
         first = connection.execute(
             select(ranked.c.transfer)
             .where(ranked.c.rank <= most)
             .order_by(ranked.c.next_at, ranked.c.transfer)
-            .limit(limit)
+            .limit(taking.limit)
         )
         wanted = [row.transfer for row in first]
     if not wanted:
@@ -137,18 +123,19 @@ def take_due(
         .where(queue.c.transfer.in_(wanted), queue.c.state == WAITING)
         .order_by(queue.c.next_at, queue.c.transfer)
     )
+    taken = after(State.QUEUED, Event.TAKEN_UP).value
     jobs: list[Job] = []
     with writing(engine, lock) as connection:
-        check_lease(connection, lease)
+        leases.check(connection, lease)
         for row in connection.execute(_locking(rows)):
             leased = update(queue).where(queue.c.transfer == row.id, queue.c.state == WAITING)
-            step = update(transfer).where(transfer.c.id == row.id, transfer.c.state == TAKEN_UP.before)
-            if connection.execute(step.values(state=TAKEN_UP.after, process=process)).rowcount != 1:
+            step = update(transfer).where(transfer.c.id == row.id, transfer.c.state == State.QUEUED.value)
+            if connection.execute(step.values(state=taken, process=taking.process)).rowcount != 1:
                 # It ended by another way, as by a person's decision: the row only says so.
-                connection.execute(leased.values(state=_FINAL.get(row.state, DEAD), epoch=None))
+                connection.execute(leased.values(state=DONE if row.state in _DONE else DEAD, epoch=None))
                 continue
             connection.execute(leased.values(state=LEASED, epoch=lease.epoch))
-            jobs.append(Job(row, row.queue_provider, row.body_ref, int(row.tries)))
+            jobs.append(Job(row, row.queue_provider, row.body_ref, int(row.tries), taking.process))
     return jobs
 
 
@@ -167,7 +154,7 @@ def providers_away(engine: Engine) -> list[str]:
         )
 
 
-def bring_forward(engine: Engine, lock: FileLock | None, lease: Leading, provider: str, now: float) -> int:
+def bring_forward(engine: Engine, lock: FileLock | None, lease: Lease, provider: str, now: float) -> int:
     """The messages that wait for this provider since it could not be reached are due now; how many they are."""
     queue = tables.queue
     waiting = (
@@ -180,14 +167,16 @@ def bring_forward(engine: Engine, lock: FileLock | None, lease: Leading, provide
         if connection.scalar(select(queue.c.transfer).where(*waiting).limit(1)) is None:
             return 0
     with writing(engine, lock) as connection:
-        check_lease(connection, lease)
+        leases.check(connection, lease)
         return int(connection.execute(update(queue).where(*waiting).values(next_at=now)).rowcount)
 
 
 def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
-    """What is to be sent. `transfer.tampered` where the queue, the transfer's row, the log and the vault do not all say the same.
+    """What is to be sent. `transfer.tampered` where the queue, the transfer's row, the log and the vault do not all say
+    the same.
 
-    What the log says cannot be made up by whoever has the database: the body is sealed with the intent's leaf and the row's fixed columns.
+    What the log says cannot be made up by whoever has the database: the body is sealed with the intent's leaf and the
+    row's fixed columns.
     """
     id, body_ref = job.transfer, f"{job.transfer}/canonical"
     for column, said, true in (("provider", job.provider, job.row.provider), ("body_ref", job.body_ref, body_ref)):
@@ -201,17 +190,3 @@ def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
         check_bound(body, job.row, intent)
         salt, _ = request_of(connection, vault, job.row, intent)
     return Contents(body.plain, salt, intent.leaf)
-
-
-def phase_of(engine: Engine, transfer: str, phase: str) -> str:
-    """A phase that this transfer does not have yet: a second doubt is `in-doubt#2`."""
-    before = 0
-    with engine.connect() as connection:
-        for table in tables.LOGS:
-            counted = (
-                select(func.count())
-                .select_from(table)
-                .where(table.c.transfer == transfer, table.c.phase.like(f"{phase}%"))
-            )
-            before += connection.execute(counted).scalar_one()
-    return phase if not before else f"{phase}#{before + 1}"

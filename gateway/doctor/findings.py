@@ -127,14 +127,14 @@ kind(
     "database.altered",
     ("Cấu trúc cơ sở dữ liệu đã bị sửa ở {count} chỗ: {objects}", "The schema of the database was altered in {count} places: {objects}"),
     ("Trigger, rule hoặc view có thể làm thông điệp biến mất sau khi đã xác nhận.", "A trigger, a rule or a view can make messages vanish that were acknowledged."),
-    ("Giữ bằng chứng, gỡ các đối tượng đó (docs/vi/van-hanh.md), rồi chạy `lgsp audit verify`.", "Keep the evidence, take them away (docs/operating.md), then run `lgsp audit verify`."),
+    ("Giữ bằng chứng, gỡ các đối tượng đó (docs/vi/operating.md), rồi chạy `lgsp audit verify`.", "Keep the evidence, take them away (docs/operating.md), then run `lgsp audit verify`."),
     grave=True,
 )  # fmt: skip
 kind(
     "registry.altered",
     ("{count} dòng của sổ đăng ký khác với nhật ký: {rows}", "{count} rows of the registry differ from the log: {rows}"),
     ("Ai đó đã sửa thẳng trong cơ sở dữ liệu; các cửa không dùng sổ này.", "Somebody edited the database itself; the doors do not take the registry up."),
-    ("Trả từng dòng về như bản sao lưu, hoặc `lgsp registry accept --reason …` (docs/vi/van-hanh.md).", "Put each row back as the backup has it, or `lgsp registry accept --reason …` (docs/operating.md)."),
+    ("Trả từng dòng về như bản sao lưu, hoặc `lgsp registry accept --reason …` (docs/vi/operating.md).", "Put each row back as the backup has it, or `lgsp registry accept --reason …` (docs/operating.md)."),
     grave=True,
 )  # fmt: skip
 kind(
@@ -281,7 +281,7 @@ kind(
     "officers.few",
     ("Chỉ có {count} cán bộ đang giữ nhiệm vụ duyệt", "Only {count} officers are in office"),
     ("Cần hai chữ ký; quyền mới hoặc quyền bị sửa sẽ không có hiệu lực.", "Two must sign: no new or changed grant can come to hold."),
-    ("Khai thêm cán bộ trong tài liệu đăng ký (docs/vi/phan-quyen.md).", "List more officers in the registry document (docs/access.md)."),
+    ("Khai thêm cán bộ trong tài liệu đăng ký (docs/vi/access.md).", "List more officers in the registry document (docs/access.md)."),
 )  # fmt: skip
 kind(
     "grants.unsigned",
@@ -312,7 +312,7 @@ kind(
     "backup.never",
     ("Chưa từng sao lưu", "There never was a backup"),
     ("Mất máy là mất đăng ký, hàng đợi và nhật ký.", "With the machine, registry, queue and log would be lost."),
-    ("Chạy `lgsp backup` theo lịch, và diễn tập khôi phục (docs/vi/van-hanh.md).", "Have a timer run `lgsp backup`, and rehearse a restore (docs/operating.md)."),
+    ("Chạy `lgsp backup` theo lịch, và diễn tập khôi phục (docs/vi/operating.md).", "Have a timer run `lgsp backup`, and rehearse a restore (docs/operating.md)."),
     sandbox_too=False,
 )  # fmt: skip
 kind(

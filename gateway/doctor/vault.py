@@ -46,7 +46,7 @@ def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Fo
     ]
     if odd := store.odd(now):
         yield found("vault.odd-files", count=len(odd), files=_some(odd))
-    if late and not clock.vouched(connection, settings.vault_keys, now):
+    if late and not clock.confirmed(connection, settings.vault_keys, now):
         yield found(
             "vault.clock",
             now=Moment(clock.words(now)),

@@ -21,11 +21,11 @@ from adapters.files import quarantined
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from gateway.doors.http import refusals
-from gateway.doors.http.body import Receive, Scope, Send
+from gateway.doors.http.body import Scope
 from gateway.doors.reply import Reply
-from gateway.exchange.states import State
 from gateway.journal.schema import tables
 from gateway.registry.registry import Registry
+from gateway.transfer.states import State
 
 KEPT_SECONDS: Final = 2.0
 _SILENT_SECONDS: Final = 15.0
@@ -151,30 +151,23 @@ def metrics(counts: Counts, revision: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+@dataclass(slots=True)
 class Health:
-    """ASGI: answers the three addresses, hands everything else on."""
+    """Answers the three addresses."""
 
-    def __init__(self, app: Any, vitals: Vitals) -> None:
-        self._app = app
-        self._vitals = vitals
+    vitals: Vitals
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in PATHS or scope["method"] not in ("GET", "HEAD"):
-            await self._app(scope, receive, send)
-            return
-        reply = await self._reply(scope["path"])
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-        headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
-
-    async def _reply(self, path: str) -> Reply:
+    async def reply(self, scope: Scope) -> Reply | None:
+        """None for any other address."""
+        path = scope["path"]
+        if path not in PATHS or scope["method"] not in ("GET", "HEAD"):
+            return None
         if path == "/healthz":
             return Reply(200, dict(_TEXT), b"ok\n")
-        ready, checks = await self._vitals.ready()
+        ready, checks = await self.vitals.ready()
         if path == "/readyz":
             body = json.dumps({"ok": ready, "checks": checks}).encode()
             return Reply(200 if ready else 503, {"content-type": "application/json", "cache-control": "no-store"}, body)
         if not (checks["database"] and checks["registry"]):
             return Reply(503, dict(_TEXT), b"")
-        return Reply(200, dict(_TEXT), metrics(await self._vitals.counts(), int(checks["revision"])).encode())
+        return Reply(200, dict(_TEXT), metrics(await self.vitals.counts(), int(checks["revision"])).encode())

@@ -1,8 +1,8 @@
 """The REST door: bytes of HTTP to a message and back (docs/wire.md, REST).
 
-Order of checks: cheap before dear. Channel, token (kept by digest once verified), then the signature over the raw bytes, and only then
-is anything decrypted or decoded. Where the contract demands it, bodies are encrypted both ways (JWS in JWE): a repeat is known by what was in the body,
-since no two encryptions of it are alike.
+Order of checks: cheap before dear. Channel, token (kept by digest once verified), then the signature over the raw
+bytes, and only then is anything decrypted or decoded. Where the contract demands it, bodies are encrypted both ways
+(JWS in JWE): a repeat is known by what was in the body, since no two encryptions of it are alike.
 """
 
 from __future__ import annotations
@@ -12,29 +12,28 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from contracts.base.errors import Failure, Policy, Theirs
 from contracts.canonical.model import Pattern
 from contracts.wire import problems
 from contracts.wire.headers import media_type
 from gateway.doors.encryption import answers_for, demand_key
-from gateway.doors.http.channel import Channel, identify
 from gateway.doors.http.reader import Job
 from gateway.doors.reply import Reply
-from gateway.exchange.stages import (
+from gateway.journal.write import ReplayKey
+from gateway.transfer.stages import (
     Addressed,
     Answered,
     Authenticated,
     Authorised,
+    Channel,
     Message,
     Receipt,
     Received,
     Refused,
     Requested,
 )
-from gateway.journal.write import ReplayKey
-from gateway.registry.snapshot import Snapshot
 from security import http_signatures, jose, tokens
 from security.encryption_keys import EncryptKey
 from security.keys import SigningKey, VerifyKey
@@ -46,7 +45,9 @@ _KEPT_TOKENS: Final = 10_000
 
 @dataclass(slots=True)
 class TokenKeeper:
-    """Verified tokens by digest, until they expire. What is registered and in force is still looked up for each request."""
+    """Verified tokens by digest, until they expire. What is registered and in force is still looked up for each
+    request.
+    """
 
     key: VerifyKey
     audience: str
@@ -79,13 +80,6 @@ class TokenKeeper:
             return tokens.verify_token(text, other, now, self.audience)
 
 
-class Proof(NamedTuple):
-    """A caller who proved by channel, token and signature who it is, and the signature's facts."""
-
-    channel: Channel
-    signature: http_signatures.Verified
-
-
 @dataclass(slots=True)
 class RestDoor:
     """Authenticates, decodes and renders; one a process, without state of any transfer."""
@@ -99,40 +93,36 @@ class RestDoor:
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
-    def prove(self, received: Received, snapshot: Snapshot) -> Proof:
-        """Channel, token and signature of one and the same system."""
-        channel = identify(received.certificate, snapshot, received.at)
+    def prove(self, received: Received, channel: Channel) -> http_signatures.Verified:
+        """Token and signature, both of the channel's system."""
         token = self._token(received, channel)
         if token.system != channel.system.id:
             raise Policy("channel.mismatch", channel=channel.system.id, other=token.system, other_kind="token")
         request = http_signatures.HttpRequest(received.method, received.target_uri, received.headers, received.body)
-        signature = http_signatures.verify_request(request, snapshot.key, received.at)
+        signature = http_signatures.verify_request(request, received.snapshot.key, received.at)
         if signature.key.system != channel.system.id:
             raise Policy(
                 "channel.mismatch", channel=channel.system.id, other=signature.key.system, other_kind="signature"
             )
-        return Proof(channel, signature)
+        return signature
 
     def _token(self, received: Received, channel: Channel) -> tokens.Token:
         scheme, _, text = received.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not text:
             raise Theirs("request.no-token", endpoint=self.token_endpoint)
         token = self.keeper.verify(text.strip(), received.at)
-        token.check_certificate(channel.thumbprint)
+        token.check_certificate(channel.thumbprint or "")
         return token
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
         received = addressed.received
-        proof = self.prove(received, addressed.snapshot)
-        signature = proof.signature
+        signature = self.prove(received, addressed.channel)
         return Authenticated(
-            addressed,
-            proof.channel.system,
-            signature.key,
-            proof.channel.thumbprint,
-            ReplayKey(signature.replay_key, signature.expires),
-            _payload_digest(received, signature.payload_digest),
-            signature,
+            addressed=addressed,
+            key=signature.key,
+            replay=ReplayKey(signature.replay_key, signature.expires),
+            payload_digest=_payload_digest(received, signature.payload_digest),
+            proof=signature,
         )
 
     def request(self, authenticated: Authenticated) -> Requested:
@@ -149,7 +139,7 @@ class RestDoor:
 
     def _opened(self, who: Authenticated) -> tuple[Authenticated, bytes]:
         """The body in clear; encrypted exactly where the contract says so, and signed by the same system as all else."""
-        received, contract, snapshot = who.received, who.addressed.contract.contract, who.addressed.snapshot
+        received, contract, snapshot = who.received, who.addressed.contract.contract, who.snapshot
         media = media_type(received.headers)
         if contract.protection == "signed":
             if media == jose.MEDIA_TYPE:
@@ -167,7 +157,9 @@ class RestDoor:
         return who._replace(payload_digest=payload, opened=opened.jws), opened.payload
 
     def job(self, authorised: Authorised) -> Job | None:
-        """What `decode` does, as work for another process; None where a query is read, or the contract is no longer held."""
+        """What `decode` does, as work for another process; None where a query is read, or the contract is no longer
+        held.
+        """
         who = authorised.requested
         if who.operation.method == "GET":
             return None
@@ -209,34 +201,35 @@ class RestDoor:
                 "state": "queued",
                 "status": f"/transfers/{ended.receipt.transfer}",
             }
-            return self.signed(
-                202, {"content-type": JSON}, json.dumps(state).encode(), received, ended.receipt, proof, receiver
-            )
+            reply = Reply(202, {"content-type": JSON}, json.dumps(state).encode())
+            return self.signed(reply, received, ended.receipt, proof, receiver)
         assert ended.answer is not None
-        body = who.codec.write_json(who.operation.answer, ended.answer)
-        return self.signed(200, {"content-type": JSON}, body, received, ended.receipt, proof, receiver)
+        reply = Reply(200, {"content-type": JSON}, who.codec.write_json(who.operation.answer, ended.answer))
+        return self.signed(reply, received, ended.receipt, proof, receiver)
 
     def _failure(self, failure: Failure, received: Received, receipt: Receipt, who: Authenticated | None) -> Reply:
-        status, headers, body = problems.render(
-            failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language")
+        reply = Reply(
+            *problems.render(
+                failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language")
+            )
         )
         if who is not None:
-            return self.signed(status, headers, body, received, receipt, receiver=_receiver(who))
-        headers["lgsp-transfer"] = receipt.transfer
-        return Reply(status, headers, body)
+            return self.signed(reply, received, receipt, receiver=_receiver(who))
+        reply.headers["lgsp-transfer"] = receipt.transfer
+        return reply
 
     def signed(
         self,
-        status: int,
-        headers: dict[str, str],
-        body: bytes,
+        reply: Reply,
         received: Received,
         receipt: Receipt | None,
         proof: http_signatures.Verified | None = None,
         receiver: EncryptKey | None = None,
     ) -> Reply:
-        """An answer with receipt and newest checkpoint, signed together with the request's own signature (`proof`, where that is at hand); its body
-        is encrypted if there is somebody to encrypt it for."""
+        """The reply with receipt and newest checkpoint, signed together with the request's own signature (`proof`,
+        where that is at hand); its body is encrypted if there is somebody to encrypt it for.
+        """
+        headers, body = reply.headers, reply.body
         if receiver is not None:
             body, _ = jose.seal(body, headers["content-type"], self.signing_key, receiver)
             headers["content-type"] = jose.MEDIA_TYPE
@@ -248,14 +241,14 @@ class RestDoor:
             headers["lgsp-checkpoint"] = f":{note}:"
         headers.update(
             http_signatures.sign_response(
-                status, headers, body, received.headers, self.signing_key, self.clock(), request=proof
+                reply.status, headers, body, received.headers, self.signing_key, self.clock(), request=proof
             )
         )
-        return Reply(status, headers, body)
+        return reply if body is reply.body else Reply(reply.status, headers, body)
 
 
 def _receiver(who: Authenticated) -> EncryptKey | None:
-    return answers_for(who.addressed.contract.contract, who.addressed.snapshot, who.caller, who.received.at)
+    return answers_for(who.addressed.contract.contract, who.snapshot, who.caller, who.received.at)
 
 
 def _payload_digest(received: Received, content: bytes) -> bytes:

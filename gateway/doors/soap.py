@@ -20,10 +20,9 @@ from contracts.wire import faults
 from contracts.wire import soap as wire
 from contracts.wire.headers import media_type
 from gateway.doors.encryption import answers_for, demand_key
-from gateway.doors.http.channel import identify
 from gateway.doors.reply import Reply
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from gateway.journal.write import ReplayKey
+from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from security.keys import SigningKey
 from security.wssec import verify
 from security.wssec.decrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted
@@ -45,8 +44,7 @@ class SoapDoor:
     # --- in -----------------------------------------------------------------------------------------------------------
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
-        received, snapshot = addressed.received, addressed.snapshot
-        channel = identify(received.certificate, snapshot, received.at)
+        received, system = addressed.received, addressed.channel.system
         media = media_type(received.headers)
         version = _VERSIONS.get(media)
         if version is None:
@@ -54,19 +52,15 @@ class SoapDoor:
                 "body.media-type", got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8"
             )
         opened = self._opened(addressed.contract.contract, wire.parse_envelope(received.body, version))
-        envelope = verify.verify_envelope(opened.root, snapshot.key_by_thumbprint, received.at)
-        if envelope.key.system != channel.system.id:
-            raise Policy(
-                "channel.mismatch", channel=channel.system.id, other=envelope.key.system, other_kind="signature"
-            )
+        envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.at)
+        if envelope.key.system != system.id:
+            raise Policy("channel.mismatch", channel=system.id, other=envelope.key.system, other_kind="signature")
         return Authenticated(
-            addressed,
-            channel.system,
-            envelope.key,
-            channel.thumbprint,
-            ReplayKey(envelope.replay_key, envelope.expires),
-            envelope.payload_digest,
-            envelope,
+            addressed=addressed,
+            key=envelope.key,
+            replay=ReplayKey(envelope.replay_key, envelope.expires),
+            payload_digest=envelope.payload_digest,
+            proof=envelope,
             reply_to=envelope.message_id,
             opened=opened.raw,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from gateway.exchange.stages import Addressed, Authenticated, Authorised, Message, Requested
+from gateway.transfer.stages import Addressed, Authenticated, Authorised, Message, Requested
 
 T = TypeVar("T")
 

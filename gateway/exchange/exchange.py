@@ -1,11 +1,12 @@
 """One transfer from authentication to outcome: what all doors do alike, written once.
 
 Invariants
-- Nothing is forwarded before the intent is committed; no answer leaves before its outcome, with the provider's signed bytes, is.
+- Nothing is forwarded before the intent is committed; no answer leaves before its outcome, with the provider's signed
+  bytes, is.
 - Freshness is final only at commit: the replay key and the message id are unique rows of the intent's transaction.
 - A repeat (same id, same payload, fresh signature) gets the stored answer; it is logged, and appears nowhere twice.
-- Every refusal is in the log before the caller hears of it (but for what a flood of callers who proved nothing adds up to: `floods`). If
-  even that cannot be written, the caller is told that the gateway is unavailable, and nothing else.
+- Every refusal is in the log before the caller hears of it (but for what a flood of callers who proved nothing adds up
+  to: `floods`). If even that cannot be written, the caller is told that the gateway is unavailable, and nothing else.
 """
 
 from __future__ import annotations
@@ -19,41 +20,43 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 import gateway.exchange.failures  # noqa: F401  registers the codes raised here
-from adapters.model import evidence_of
 from contracts.base.errors import Branch, Failure, Ours, Theirs
 from contracts.base.randomness import random_bytes
 from contracts.base.times import rfc3339
 from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
-from gateway.exchange import entries
 from gateway.exchange.doors import Door, Reading
 from gateway.exchange.floods import SECONDS, Floods, Sum
-from gateway.exchange.forms import again, canonical, canonical_answer, event, masked, receipt_of, receipt_text, row_of
-from gateway.exchange.keeping import request_parts
 from gateway.exchange.quotas import Quotas, UsedUp, asked_by, decide, refused, uses_of
-from gateway.exchange.repeat_check import ANSWERED, Stood, stood
-from gateway.exchange.stages import (
+from gateway.exchange.repeat_check import ANSWERED, Stood, repeat_answer, stood
+from gateway.journal.database import snapshot
+from gateway.journal.write import FeedRow, LogRow, QueueRow, QuotaUse, VaultRow, Verdict, Write
+from gateway.journal.writer import Journal
+from gateway.registry.records import System
+from gateway.transfer import entries, outcome
+from gateway.transfer.evidence_parts import request_parts
+from gateway.transfer.stages import (
     Addressed,
     Answered,
-    Authenticated,
     Authorised,
     Committed,
     Decoded,
+    Doubt,
+    Ending,
     Message,
+    OpenTransfer,
+    Reached,
     Receipt,
-    Received,
     Refused,
     Requested,
+    authenticated_of,
+    received_of,
 )
-from gateway.exchange.states import Event, State, after
-from gateway.journal.database import snapshot
-from gateway.journal.write import FeedRow, LogRow, QueueRow, QuotaUse, TransferChange, VaultRow, Verdict, Write
-from gateway.journal.writer import Journal
-from gateway.registry.records import System
-from gateway.registry.snapshot import Snapshot
+from gateway.transfer.states import Event, State
+from gateway.transfer.transfer_records import canonical, canonical_answer, event, receipt_of, row_of
 from gateway.vault import binding
-from gateway.vault.classes import Parts, keeping
+from gateway.vault.classes import Keeping, Parts, keeping
 from gateway.vault.integrity import TAMPERED
 from gateway.vault.vault import Vault
 from security.transparency.entry import SALT
@@ -84,15 +87,14 @@ class Exchange:
 
     async def carry(self, addressed: Addressed, door: Door, reading: Reading | None = None) -> Answered | Refused:
         """`reading`: of a costly body, where its bytes are looked at."""
-        authenticated: Authenticated | None = None
-        requested: Requested | None = None
+        reached: Reached = addressed
         try:
             if reading is None:
-                authenticated = door.authenticate(addressed)
-                requested = door.request(authenticated)
+                reached = authenticated = door.authenticate(addressed)
+                reached = requested = door.request(authenticated)
             else:
-                authenticated = await reading.run(door.authenticate, addressed)
-                requested = await reading.run(door.request, authenticated)
+                reached = authenticated = await reading.run(door.authenticate, addressed)
+                reached = requested = await reading.run(door.request, authenticated)
             authorised = self.authorise(requested)
             self.gate()
             authorised = await self.quotas.look(authorised)
@@ -108,9 +110,7 @@ class Exchange:
                 except UsedUp as full:  # once a grant at most
                     decoded = self.quotas.anew(decoded, full)
         except Failure as failure:
-            return await self.refuse(
-                addressed.received, addressed.snapshot, failure, addressed, authenticated, requested
-            )
+            return await self.refuse(reached, failure)
 
     def authorise(self, requested: Requested) -> Authorised:
         caller, contract, operation = requested.caller, requested.contract.contract, requested.operation
@@ -127,19 +127,14 @@ class Exchange:
         if who.operation.pattern is Pattern.SUBMIT:
             return await self._submit(decoded)
         provider = self._provider(decoded)
-        put_aside = who.operation.pattern is Pattern.DISPATCH and self.forwarder.is_open(provider.id)
+        dispatch = who.operation.pattern is Pattern.DISPATCH
+        put_aside = dispatch and self.forwarder.is_open(provider.id)
         now = self.clock()
         salt = random_bytes(SALT)
         intent = entries.intent(decoded, provider, salt, now, self.hash_id)
-        row = row_of(
-            decoded,
-            now,
-            self.process,
-            state=after(None, Event.PUT_ASIDE if put_aside else Event.SENT_NOW),
-            provider=provider,
-        )
+        row = row_of(decoded, provider, now, self.process, Event.PUT_ASIDE if put_aside else Event.SENT_NOW)
         parts = request_parts(who, salt)
-        if who.operation.pattern is Pattern.DISPATCH:
+        if dispatch:
             parts.append(("canonical", canonical(who, decoded.message)))
         bound = binding.of_transfer(intent.leaf, row)
         write = Write(
@@ -153,10 +148,12 @@ class Exchange:
         done = await self._write_new(decoded, write)
         if done is not None:
             return done
-        committed = Committed(decoded, row.id, provider, now, salt, intent.leaf)
         if put_aside:
             return Answered(who, Receipt(row.id, intent=intent.leaf), queued=True)
-        return await self._forward(committed)
+        transfer = OpenTransfer(
+            id=row.id, process=self.process, provider=provider.id, keep=keep_of(who), salt=salt, intent=intent.leaf
+        )
+        return await self._forward(Committed(decoded, provider, transfer))
 
     def _provider(self, decoded: Decoded) -> System:
         who = decoded.requested
@@ -177,20 +174,20 @@ class Exchange:
         salt = random_bytes(SALT)
         intent = entries.intent(decoded, None, salt, now, self.hash_id)
         answer_json = canonical_answer(who, answer)
-        outcome = entries.accepted(decoded, answer_json, salt, now)
-        receipt = Receipt(transfer, intent=intent.leaf, outcome=outcome.leaf)
-        row = row_of(decoded, now, self.process, state=after(None, Event.HANDED_IN), provider=None, answered=receipt)
+        new = OpenTransfer(transfer, self.process, None, salt=salt, intent=intent.leaf)
+        how = Ending(event=Event.HANDED_IN, at=now, status=200, answer=answer_json)
+        row, accepted, receipt = outcome.end_new(row_of(decoded, None, now, self.process, how.event), new, how)
         feed = FeedRow(row.contract, transfer, event(decoded, now), f"{transfer}/canonical")
         bound = {
             "request": binding.of_transfer(intent.leaf, row),
             "canonical": binding.of_event(feed.contract, feed.event),
-            "answer": outcome.leaf,
+            "answer": accepted.leaf,
         }
         parts = [*request_parts(who, salt), ("canonical", canonical(who, decoded.message)), ("answer", answer_json)]
         write = Write(
             replay=who.authenticated.replay,
             transfer=row,
-            log=(intent, outcome),
+            log=(intent, accepted),
             vault=self._sealed(who, parts, now, bound),
             feed=feed,
             quota=uses_of(decoded.authorised.decision, who.caller.agency, now),
@@ -216,97 +213,45 @@ class Exchange:
     # --- forward and outcome ------------------------------------------------------------------------------------------
 
     async def _forward(self, committed: Committed) -> Answered:
-        who = committed.requested
-        assert committed.provider is not None
+        transfer = committed.open
         try:
-            incoming = await self.forwarder.forward(
-                who.snapshot,
-                committed.provider,
-                who.contract,
-                who.operation,
-                committed.decoded.message,
-                transfer=committed.transfer,
-                caller=who.caller.name,
-                timeout=self.provider_seconds,
-            )
+            incoming = await self.forwarder.forward(committed, self.provider_seconds)
         except Failure as failure:
             return await self._forward_failed(committed, failure)
         except Exception as fault:  # a mistake of ours; whether the provider acted is not known
-            log.exception("transfer %s: unexpected fault while forwarding", committed.transfer)
+            log.exception("transfer %s: unexpected fault while forwarding", transfer.id)
             return await self._forward_failed(
-                committed, Ours("gateway.fault", transfer=committed.transfer, fault=type(fault).__name__)
+                committed, Ours("gateway.fault", transfer=transfer.id, fault=type(fault).__name__)
             )
-        now = self.clock()
-        answer_json = canonical_answer(who, incoming.answer)
-        outcome = entries.answered(committed, incoming, answer_json, now)
-        receipt = Receipt(committed.transfer, intent=committed.intent_leaf, outcome=outcome.leaf)
-        await self._step(
-            committed,
-            Event.ANSWER_CAME,
-            now,
-            outcome,
-            receipt=receipt,
-            status=200,
-            vault=self._sealed(who, [*evidence_of(incoming), ("answer", answer_json)], now, {"answer": outcome.leaf}),
-        )
+        who = committed.requested
+        answer = canonical_answer(who, incoming.answer)
+        how = Ending(event=Event.ANSWER_CAME, at=self.clock(), status=200, call=incoming, answer=answer)
+        receipt = await self._end(transfer, how)
         return Answered(who, receipt, answer=masked(committed.decoded.authorised, incoming.answer))
 
     async def _forward_failed(self, committed: Committed, failure: Failure) -> Answered:
-        who, now = committed.requested, self.clock()
+        who, transfer, now = committed.requested, committed.open, self.clock()
         may_have_acted = getattr(failure, "may_have_acted", True)
-        dispatch = who.operation.pattern is Pattern.DISPATCH
         refused = failure.branch is not Branch.OURS or getattr(failure, "final", False)  # the provider itself said no
-        waits = dispatch and not refused
-        assert committed.provider is not None
+        waits = who.operation.pattern is Pattern.DISPATCH and not refused
         if waits and (who.operation.idempotent or not may_have_acted):
-            put_aside = entries.put_aside(committed, failure, now)
-            queue = self.forwarder.queue_row(
-                committed.transfer, committed.provider.id, f"{committed.transfer}/canonical", failure, now
-            )
-            await self._step(committed, Event.PUT_ASIDE, now, put_aside, receipt=None, status=None, queue=queue)
-            return Answered(who, Receipt(committed.transfer, intent=committed.intent_leaf), queued=True)
+            queue = self.forwarder.queue_row(transfer, failure, now)
+            await self._record(outcome.put_aside(transfer, queue, entries.put_aside(transfer, failure, now)))
+            return Answered(who, Receipt(transfer.id, intent=transfer.intent), queued=True)
         if waits:
-            doubt = entries.in_doubt(committed, failure, self.process, now)
-            await self._step(
-                committed, Event.OUTCOME_UNKNOWN, now, doubt, receipt=None, status=failure.status, failure=failure
-            )
-            return Answered(who, Receipt(committed.transfer, intent=committed.intent_leaf), failure=failure)
-        sent, back = getattr(failure, "evidence_out", b""), getattr(failure, "evidence_in", b"")
-        outcome = entries.failed(committed, failure, sent, back, now)
-        receipt = Receipt(committed.transfer, intent=committed.intent_leaf, outcome=outcome.leaf)
+            await self._record(outcome.unknown(transfer, Doubt(now, self.process, failure.code), failure))
+            return Answered(who, Receipt(transfer.id, intent=transfer.intent), failure=failure)
         event = Event.PROVIDER_REFUSED if refused else Event.PROVIDER_DOWN
-        evidence = self._sealed(who, evidence_of(failure), now)
-        await self._step(
-            committed, event, now, outcome, receipt=receipt, status=failure.status, failure=failure, vault=evidence
-        )
+        receipt = await self._end(transfer, Ending(event, now, failure.status, failure.code, failure))
         return Answered(who, receipt, failure=failure)
 
-    async def _step(
-        self,
-        committed: Committed,
-        event: Event,
-        now: float,
-        entry: LogRow,
-        *,
-        receipt: Receipt | None,
-        status: int | None,
-        failure: Failure | None = None,
-        vault: tuple[VaultRow, ...] = (),
-        queue: QueueRow | None = None,
-    ) -> None:
-        state = after(State.FORWARDING, event)
-        change = TransferChange(
-            committed.transfer,
-            State.FORWARDING.value,
-            self.process,
-            state.value,  # plain text: the drivers take long over anything else
-            finished=now if receipt is not None else None,
-            status=status,
-            failure=failure.code if failure is not None else None,
-            answer_ref=f"{committed.transfer}/answer" if state is State.ANSWERED else None,
-            receipt=receipt_text(receipt) if receipt is not None else None,
-        )
-        written = await self.journal.commit(Write(change=change, log=(entry,), vault=vault, queue=queue))
+    async def _end(self, transfer: OpenTransfer, how: Ending) -> Receipt:
+        write, receipt = outcome.end(transfer, how, self.vault)
+        await self._record(write)
+        return receipt
+
+    async def _record(self, write: Write) -> None:
+        written = await self.journal.commit(write)
         if written.verdict is not Verdict.COMMITTED:
             # The keeper took this process for dead and closed the transfer as in-doubt: its word stands, ours is void.
             raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
@@ -333,7 +278,7 @@ class Exchange:
             if stood.answer is None:  # destroyed by retention, or never kept: what was done then stands all the same
                 raise Theirs("message.answer-gone", transfer=first)
             return Answered(who, receipt, answer=masked(authorised, read_json(stood.answer)))
-        return Answered(who, receipt, failure=again(stood.failure or "transfer.in-doubt", first))
+        return Answered(who, receipt, failure=repeat_answer(stood.failure or outcome.UNKNOWN, first))
 
     def _stood(self, who: Requested, first: str) -> Stood:
         """In a thread: what stands of the transfer, held against the log and the vault in one moment of the database."""
@@ -351,25 +296,18 @@ class Exchange:
 
     # --- refusals -----------------------------------------------------------------------------------------------------
 
-    async def refuse(
-        self,
-        received: Received,
-        snapshot: Snapshot,
-        failure: Failure,
-        addressed: Addressed | None = None,
-        authenticated: Authenticated | None = None,
-        requested: Requested | None = None,
-    ) -> Refused:
-        """Put a refusal into the log, then tell. A fault of the journal itself cannot be logged; it is told all the same."""
-        if authenticated is None and entries.by_channel(received, snapshot) is None:
-            flood = self.floods.sum_of(received, snapshot, failure)
+    async def refuse(self, reached: Reached, failure: Failure) -> Refused:
+        """Put a refusal into the log, then tell. A fault of the journal itself cannot be logged; it is told all the
+        same.
+        """
+        received, authenticated = received_of(reached), authenticated_of(reached)
+        if authenticated is None and entries.by_channel(received) is None:
+            flood = self.floods.sum_of(received, failure)
             if flood is not None:
                 if flood.count == 1:
                     asyncio.get_running_loop().call_later(SECONDS, self._end_flood, flood)
                 return Refused(received, failure, Receipt(flood.received.transfer), None)
-        entry = entries.refusal(
-            received, snapshot, failure, addressed, authenticated, requested, self.clock(), self.hash_id
-        )
+        entry = entries.refusal(reached, failure, self.clock(), self.hash_id)
         try:
             await self._log(entry)
         except Ours as broken:
@@ -379,17 +317,7 @@ class Exchange:
     def _end_flood(self, flood: Sum) -> None:
         if not self.floods.end(flood):
             return
-        entry = entries.refusal(
-            flood.received,
-            flood.snapshot,
-            flood.failure,
-            None,
-            None,
-            None,
-            self.clock(),
-            self.hash_id,
-            count=flood.count,
-        )
+        entry = entries.refusal(flood.received, flood.failure, self.clock(), self.hash_id, count=flood.count)
         task = asyncio.ensure_future(self._log(entry))
         self._writing.add(task)
         task.add_done_callback(self._flood_written)
@@ -406,7 +334,9 @@ class Exchange:
             log.error("refusals that were summed up could not be logged: %s", task.exception())
 
     async def _log(self, entry: LogRow, uses: tuple[QuotaUse, ...] = ()) -> Verdict:
-        """Commit one entry, unless what it counts against is used up. A process that the keeper took for dead writes nothing, so it may not tell what the entry speaks of either."""
+        """Commit one entry, unless what it counts against is used up. A process that the keeper took for dead writes
+        nothing, so it may not tell what the entry speaks of either.
+        """
         written = await self.journal.commit(Write(log=(entry,), quota=uses))
         if written.verdict not in (Verdict.COMMITTED, Verdict.FULL):
             raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
@@ -417,6 +347,21 @@ class Exchange:
     def _sealed(
         self, who: Requested, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE
     ) -> tuple[VaultRow, ...]:
-        contract = who.contract.contract
-        keep = keeping(contract.evidence, contract.retention_months, who.operation.pattern)
-        return self.vault.seal_kept(keep, who.received.transfer, parts, now, bound)
+        return self.vault.seal_kept(keep_of(who), who.received.transfer, parts, now, bound)
+
+
+def keep_of(who: Requested) -> Keeping:
+    """What the contract keeps of such a call."""
+    contract = who.contract.contract
+    return keeping(contract.evidence, contract.retention_months, who.operation.pattern)
+
+
+def masked(authorised: Authorised, answer: Message) -> Message:
+    """What the grant lets the caller see. The answer to a message handed in is our own word, the first time and again:
+    nothing of it is hidden.
+    """
+    who = authorised.requested
+    if who.operation.pattern is Pattern.SUBMIT:
+        return answer
+    mask = who.snapshot.mask(who.contract, who.operation.answer, authorised.decision.views)
+    return answer if mask is None else mask(answer)

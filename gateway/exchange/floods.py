@@ -1,8 +1,10 @@
-"""Refusals of callers who proved nothing: a few of a source and second stand in the log one by one, the rest as one entry with their number.
+"""Sums up refusals of callers who proved nothing.
+
+A few of a source and second stand in the log one by one, the rest as one entry with their number.
 
 So a flood costs its sender as much as before, and the log one row a second and reason.
-Invariant: each refusal is in exactly one entry. One that was summed up bears the transfer id of its sum, which is written a second later, or when the process
-stops; of one that was killed, that last second is missing.
+Invariant: each refusal is in exactly one entry. One that was summed up bears the transfer id of its sum, which is
+written a second later, or when the process stops; of one that was killed, that last second is missing.
 """
 
 from __future__ import annotations
@@ -13,8 +15,7 @@ from functools import lru_cache
 from typing import Final
 
 from contracts.base.errors import Failure
-from gateway.exchange.stages import Received
-from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Received
 
 SINGLE: Final = 20
 SECONDS: Final = 1.0
@@ -22,7 +23,9 @@ SECONDS: Final = 1.0
 
 @lru_cache(maxsize=4096)
 def block_of(source: str) -> str:
-    """What counts as one source: an address of IPv4; of IPv6 the /64 around it, since whoever has one address has all of these."""
+    """What counts as one source: an address of IPv4; of IPv6 the /64 around it, since whoever has one address has all
+    of these.
+    """
     try:
         address = ipaddress.ip_address(source.partition("%")[0])
     except ValueError:  # a Unix socket
@@ -37,7 +40,6 @@ class Sum:
     """The first refusal that was not logged by itself, and how many like it there were within the second after it."""
 
     received: Received
-    snapshot: Snapshot
     failure: Failure
     count: int = 0
 
@@ -54,8 +56,10 @@ class Floods:
     _seen: dict[str, int] = field(default_factory=dict)
     _sums: dict[tuple[str, str], Sum] = field(default_factory=dict)
 
-    def sum_of(self, received: Received, snapshot: Snapshot, failure: Failure) -> Sum | None:
-        """The sum that this refusal goes into (`count` is 1 for a new one, whose end the caller sees to), or None: log it by itself."""
+    def sum_of(self, received: Received, failure: Failure) -> Sum | None:
+        """The sum that this refusal goes into (`count` is 1 for a new one, whose end the caller sees to), or None: log
+        it by itself.
+        """
         second = int(received.at)
         if second != self._second:
             self._second, self._seen = second, {}
@@ -65,7 +69,7 @@ class Floods:
             return None
         found = self._sums.get((source, failure.code))
         if found is None:
-            found = Sum(received, snapshot, failure)
+            found = Sum(received, failure)
             self._sums[found.key] = found
         found.count += 1
         return found

@@ -18,10 +18,10 @@ from sqlalchemy import Connection, Engine, select
 
 from contracts.base.errors import Policy
 from contracts.canonical.model import Contract, Pattern
-from gateway.exchange.stages import Authorised, Decoded, Requested
 from gateway.journal.schema import tables
 from gateway.journal.write import QuotaUse
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Authorised, Decoded, Requested
 from security.grants.grants import Decision, Grant, quota_refusal
 
 _MOST: Final = 10_000

@@ -10,11 +10,12 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
-from contracts.base.errors import Ours
-from gateway.exchange.forms import receipt_of
-from gateway.exchange.states import FINAL, State
+import gateway.exchange.failures  # noqa: F401  registers the code that stands for an unknown one
+from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
 from gateway.journal.logged import Logged, entry_of
 from gateway.journal.schema import tables
+from gateway.transfer.states import FINAL, State
+from gateway.transfer.transfer_records import receipt_of
 from gateway.vault.classes import SALT_PART
 from gateway.vault.integrity import intent_of, matches, request_of, tampered
 from gateway.vault.salting import unpack
@@ -110,3 +111,10 @@ def _answer(connection: Connection, vault: Vault, transfer: str, outcome: Logged
     if salt is not None and not matches(outcome.value.get("out"), salt, opened.plain):
         raise tampered(transfer, "log: outcome")
     return opened.plain
+
+
+def repeat_answer(code: str, transfer: str) -> Failure:
+    """The failure that a transfer ended with, told once more to the caller who repeats it."""
+    kind = KINDS.get(code, KINDS["transfer.in-doubt"])
+    branch = {Branch.THEIRS: Theirs, Branch.POLICY: Policy, Branch.OURS: Ours}[kind.branch]
+    return branch(kind.code, transfer=transfer)

@@ -1,4 +1,4 @@
-"""Feeds for the centre: `read` gives pages of CloudEvents, `cursor` what marks a place in one."""
+"""Reads feeds: `read` gives pages of CloudEvents, `cursor` marks a place in a feed."""
 
 from gateway.feeds.reading import MOST, Page, RawPage, read, read_raw
 

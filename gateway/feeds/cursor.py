@@ -1,6 +1,6 @@
-"""Cursors of a feed: opaque to readers; to us a version, the feed and the offset of the last event that was read.
+"""Encodes cursors of a feed: opaque to readers; inside are a version, the feed, and the offset of the last event read.
 
-Invariant: a cursor of one feed never passes for one of another, and any text but one we wrote is refused.
+Invariant: a cursor of one feed is refused by another, as is any text that we did not write.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
-"""Reading a feed: pages of CloudEvents 1.0 in the order that the sequencer gave, with their data from the vault.
+"""Reads pages of a feed: CloudEvents 1.0 in the sequencer's order, with their data from the vault.
 
-Invariants
-- Only sequenced events are seen: offsets are contiguous within an epoch (from 1 in the first), so a page never overtakes an event that comes later.
-- A cursor that was given stays good; the reader who stops anywhere and goes on misses nothing and sees nothing twice.
+Invariants:
+- Only sequenced events are seen. Offsets are contiguous within an epoch (from 1 in the first), so a page never passes
+  an event that comes later.
+- A cursor stays valid; a reader who stops anywhere and goes on misses nothing and sees nothing twice.
 - A field that the reader's grant does not hold is masked before the event leaves this module.
-- An event whose body is past its retention stays, as a tombstone without data that says so and since when. One whose body is gone for another reason
-  stays too, and says that it was lost: a loss never passes for retention.
-- The body of an event is that of its transfer, sealed with the contract and the attributes of the event. Where the row says anything else, or the body
-  does not open, the event stays as a tombstone that says so, without any attribute that was not sealed; the page names it, and so does a critical line.
+- An event whose body is past its retention stays, as a tombstone without data, with the reason and the time. One whose
+  body is gone for another reason stays as lost: a loss is never reported as retention.
+- An event's body is that of its transfer, sealed with the contract and the event's attributes. If the row differs, or
+  the body does not open, the event stays as a tombstone that says so, without any unsealed attribute. The page names
+  it, and it is logged as critical.
 """
 
 from __future__ import annotations
@@ -38,8 +40,10 @@ CloudEvent = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next` reads on from here, also when nothing more is there yet; `more` says whether something is. `tampered`: the offsets of events whose rows or
-    bodies were changed."""
+    """`next` reads on from here, also if there is nothing more yet; `more`: whether there is.
+
+    `tampered`: the offsets of events whose rows or bodies were changed.
+    """
 
     events: tuple[CloudEvent, ...]
     next: str
@@ -49,7 +53,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
-    """The same as JSON texts, for readers who see everything: nothing is parsed."""
+    """The same as JSON texts, for readers without a mask: nothing is parsed."""
 
     events: tuple[bytes, ...]
     next: str
@@ -67,19 +71,19 @@ class _Row:
 
     @property
     def body(self) -> str:
-        """Where its body stands, whatever the row refers to."""
+        """The id of its body, whatever the row refers to."""
         return f"{self.transfer}/canonical"
 
 
 def read(
     connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault, mask: Mask | None = None
 ) -> Page:
-    """Up to `limit` events after the cursor; `after` None reads from the start. `feed.bad-cursor` for a cursor of elsewhere."""
+    """Up to `limit` events after the cursor, or from the start. `feed.bad-cursor` for a cursor of another feed."""
     rows, next, more = _rows(connection, contract, after, limit)
     bodies = _bodies(connection, contract, rows, vault)
     events: list[CloudEvent] = []
     for row in rows:
-        body = bodies.found[row.offset]
+        body = bodies.plain[row.offset]
         event: CloudEvent = json.loads(
             row.event if body is not None or row.offset not in bodies.tampered else _bare(row)
         )
@@ -95,12 +99,12 @@ def read(
 
 
 def read_raw(connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault) -> RawPage:
-    """The same without a mask: each event as JSON text, the stored bytes of its body put in as they are."""
+    """The same without a mask: each event as JSON text, with the stored bytes of its body."""
     rows, next, more = _rows(connection, contract, after, limit)
     bodies = _bodies(connection, contract, rows, vault)
     events: list[bytes] = []
     for row in rows:
-        body = bodies.found[row.offset]
+        body = bodies.plain[row.offset]
         head = (
             (row.event if body is not None or row.offset not in bodies.tampered else _bare(row)).rstrip()[:-1].encode()
         )
@@ -112,9 +116,9 @@ def read_raw(connection: Connection, contract: str, after: str | None, limit: in
 
 @dataclass(frozen=True, slots=True)
 class _Bodies:
-    """The bodies of a page by offset; of those that do not open, when retention ended, by id; and whose rows or bodies were changed."""
+    """The bodies of a page by offset; by id, when retention ended; the offsets of changed rows or bodies."""
 
-    found: Mapping[int, bytes | None]
+    plain: Mapping[int, bytes | None]
     ended: Mapping[str, str]
     tampered: tuple[int, ...]
 
@@ -128,11 +132,11 @@ class _Bodies:
 
 def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: Vault) -> _Bodies:
     opened = vault.open_many(connection, [row.body for row in rows])
-    found: dict[int, bytes | None] = {}
+    plain: dict[int, bytes | None] = {}
     tampered: list[int] = []
     for row in rows:
         body = opened.get(row.body)
-        found[row.offset] = body.plain if isinstance(body, Opened) else None
+        plain[row.offset] = body.plain if isinstance(body, Opened) else None
         bound = body.binding if isinstance(body, Opened) else None
         if (
             row.body_ref != row.body
@@ -140,7 +144,7 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: 
             or bound is not None
             and bound != binding.of_event(contract, row.event)
         ):
-            found[row.offset] = None
+            plain[row.offset] = None
             tampered.append(row.offset)
             _logger.critical(
                 "feed %s: the event %d (transfer %s) was changed in the database; it is not shown",
@@ -148,12 +152,12 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: 
                 row.offset,
                 row.transfer,
             )
-    shut = [row.body for row in rows if found[row.offset] is None and row.offset not in tampered]
-    return _Bodies(found, vault.ended(connection, shut) if shut else {}, tuple(tampered))
+    gone = [row.body for row in rows if plain[row.offset] is None and row.offset not in tampered]
+    return _Bodies(plain, vault.ended(connection, gone) if gone else {}, tuple(tampered))
 
 
 def _bare(row: _Row) -> str:
-    """The attributes without which an event is none (CloudEvents 1.0): of one that was changed nothing else is told."""
+    """Only the required attributes (CloudEvents 1.0), for an event that was changed."""
     attributes = {"specversion": "1.0", "id": row.transfer, "source": "urn:lgsp:gateway", "type": "lgsp:tampered"}
     return json.dumps(attributes, separators=(",", ":"))
 
@@ -162,20 +166,20 @@ def _rows(connection: Connection, contract: str, after: str | None, limit: int) 
     offset = cursors.decode(after, contract) if after else 0
     limit = max(1, min(limit, MOST))
     table = tables.feed_event.c
-    found = connection.execute(
+    events = connection.execute(
         select(table.offset, table.transfer, table.event, table.body_ref, table.sequenced)
         .where(table.contract == contract, table.offset > offset)
         .order_by(table.offset)
         .limit(limit + 1)
     ).all()
-    if offset and (not found or found[0][0] != offset + 1):
+    if offset and (not events or events[0][0] != offset + 1):
         _check_place(connection, contract, offset)
-    rows = [_Row(*row) for row in found[:limit]]
-    return rows, cursors.encode(contract, rows[-1].offset if rows else offset), len(found) > limit
+    rows = [_Row(*row) for row in events[:limit]]
+    return rows, cursors.encode(contract, rows[-1].offset if rows else offset), len(events) > limit
 
 
 def _check_place(connection: Connection, contract: str, offset: int) -> None:
-    """Whether the event that the cursor names is here: not where it is of a part that a restore lost, or was never given."""
+    """Refuses a cursor whose event is not here: a restore lost it, or it never was."""
     table = tables.feed_event.c
     last = (
         connection.execute(

@@ -1,13 +1,17 @@
-"""Putting log entries beside a change that is made in a transaction of one's own (registry, contracts), so that both stand or neither."""
+"""Writes entries of the log, or units of the journal, within a writing transaction of the caller's own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 from sqlalchemy import Connection, insert
 
+from gateway.journal.batch import together
+from gateway.journal.readback import Promised
 from gateway.journal.schema import tables
-from gateway.journal.write import LogRow
+from gateway.journal.statements import Cursor, Statements
+from gateway.journal.write import LogRow, Write, Written
 
 
 def append(connection: Connection, rows: Iterable[LogRow]) -> None:
@@ -15,3 +19,9 @@ def append(connection: Connection, rows: Iterable[LogRow]) -> None:
     values = [{"transfer": row.transfer, "phase": row.phase, "entry": row.entry, "leaf": row.leaf} for row in rows]
     if values:
         connection.execute(insert(tables.log_pending), values)
+
+
+def apply(connection: Connection, units: Sequence[Write]) -> list[Written]:
+    """Units of different transfers, as the journal's writer would write them; what became of each."""
+    cursor = cast(Cursor, connection.connection.cursor())
+    return together(Statements(connection.dialect.name), cursor, units, Promised()) if units else []

@@ -1,4 +1,4 @@
-"""The entry that the log has of one phase of a transfer, wherever it stands by now: pending, in the log, in a log that ended.
+"""Reads the entry of one phase of a transfer, wherever it stands: pending, in the log, or in a log that ended.
 
 Invariant: the leaf is computed from the entry's bytes; what the row says it were is held against it.
 """
@@ -9,14 +9,16 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from gateway.journal.schema import tables
 from security.transparency.merkle import leaf_hash
 
 
 class Logged(NamedTuple):
-    """`value` is the entry as read, empty where its bytes are no JSON object. `sound`: the row's leaf is that of its bytes."""
+    """`value` is the entry as read, empty where its bytes are no JSON object. `sound`: the row's leaf is that of its
+    bytes.
+    """
 
     value: Mapping[str, Any]
     leaf: bytes
@@ -33,6 +35,17 @@ def entry_of(connection: Connection, transfer: str, phase: str) -> Logged | None
             leaf = leaf_hash(raw)
             return Logged(parse(raw), leaf, leaf == bytes(row[1]))
     return None
+
+
+def free_phase(connection: Connection, transfer: str, phase: str) -> str:
+    """A phase that this transfer does not have yet, since (transfer, phase) is unique: a second doubt is `in-doubt#2`."""
+    before = 0
+    for table in tables.LOGS:
+        counted = (
+            select(func.count()).select_from(table).where(table.c.transfer == transfer, table.c.phase.like(f"{phase}%"))
+        )
+        before += connection.execute(counted).scalar_one()
+    return phase if not before else f"{phase}#{before + 1}"
 
 
 def parse(raw: bytes) -> Mapping[str, Any]:

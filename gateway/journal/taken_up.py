@@ -90,20 +90,17 @@ class Register:
         )  # the last that was given back is taken next: few pages are ever written
         self._untold = 0
 
-    def take(
-        self, transfer: str, at: float, source: str, certificate: str, method: str, path: str, size: int | None
-    ) -> int:
+    def take(self, call: Call) -> int:
         """Note a call; the slot is for `done`. A few microseconds."""
         if not self._slots:
             self._untold += 1
             _UNTOLD.pack_into(self._map, _UNTOLD_AT, min(self._untold, 0xFFFFFFFF))
             return NOWHERE
         slot = self._slots.pop()
-        text = f"{transfer}\n{source[:64]}\n{certificate}\n{method[:16]}\n{path[:_SHOWN]}".encode("utf-8", "replace")[
-            :_TEXT
-        ]
+        words = f"{call.transfer}\n{call.source[:64]}\n{call.certificate}\n{call.method[:16]}\n{call.path[:_SHOWN]}"
+        text = words.encode("utf-8", "replace")[:_TEXT]
         start = slot * SLOT
-        _HEAD.pack_into(self._map, start + 1, len(text), at, -1 if size is None else size)
+        _HEAD.pack_into(self._map, start + 1, len(text), call.at, -1 if call.size is None else call.size)
         self._map[start + _TEXT_AT : start + _TEXT_AT + len(text)] = text
         self._map[start] = _TAKEN
         return slot

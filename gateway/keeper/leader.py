@@ -1,9 +1,10 @@
-"""The keeper: leads by a lease, sequences, recovers what dead processes left, and lets the queue be delivered.
+"""Leads: holds the lease, sequences the log, recovers what dead processes left, and runs the periodic tasks.
 
-Several keepers may run; one leads. Everything that the leader writes is written in a transaction that checks the lease's epoch, so that a
-leader which was overtaken (paused, cut off) writes nothing.
-Invariants: a keeper that does not lead does nothing but ask for the lease; one that finds the log inconsistent stops sequencing and says so,
-again and again, rather than sign.
+Several keepers may run; one leads. Everything that the leader writes is in a transaction that checks the lease's epoch.
+So a leader that was overtaken (paused, cut off) writes nothing.
+Invariants:
+- A keeper that does not lead only asks for the lease.
+- One that finds the log inconsistent signs nothing more, and logs that each time.
 """
 
 from __future__ import annotations
@@ -14,70 +15,61 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
-from gateway.audit.log import lease as leases
-from gateway.audit.log.lease import Lease
 from gateway.audit.log.sequencer import Sequencer
 from gateway.journal import processes
-from gateway.journal.database import fold_back, writing
-from gateway.journal.filelock import FileLock
+from gateway.journal.database import fold_back, lock_of, writing
 from gateway.journal.schema import tables
 from gateway.keeper import recovery
+from gateway.keeper.periodic import PAUSE_SECONDS, ScheduledTask
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 
 LEAD_SECONDS: Final = 1.0
-PAUSE_SECONDS: Final = (
-    0.2  # each look costs a transaction and a signature; five a second keep a checkpoint well within a second
-)
 TROUBLE_SECONDS: Final = 2.0
 REPLAY_SECONDS: Final = 10.0
-# A page that is written often is folded back once each time: so rather seldom, but before a writer would do it itself (at 8,000).
+# Each fold writes an often-written page once: so seldom, but before a writer would fold by itself (at 8,000 pages).
 FOLD_SECONDS, FOLD_AT_MOST, FOLD_PAGES = 0.1, 1.0, 4000
 _logger: Final = logging.getLogger(__name__)
 
 
-class Chore(Protocol):
-    """What a leading keeper does beside sequencing, such as the queue's delivery."""
-
-    async def run_once(self, lease: Lease) -> int:
-        """Do what is due; how much that was. Each of its transactions checks the lease."""
-        ...
+class Clocks(NamedTuple):
+    now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class Keeper:
-    """One a keeper process. Its row in `process` stands before it runs. `chores` come with the words for when one cannot be done."""
+    """One a keeper process. Its row in `process` must exist before it runs."""
 
     def __init__(
         self,
         engine: Engine,
-        lock: FileLock | None,
         process_id: str,
         sequencer: Sequencer,
-        delivery: Chore | None = None,
+        tasks: Sequence[ScheduledTask] = (),
         *,
-        chores: Sequence[tuple[str, Chore]] = (),
-        taken_up: Path | None = None,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        in_hand: Path | None = None,
+        clocks: Clocks = Clocks(),  # noqa: B008  (immutable)
     ) -> None:
         self.lease: Lease | None = None
         self.fenced = False  # True: another keeper declared this process dead; it must end
-        self.trouble: str | None = None  # why nothing is sequenced, for the status page
+        self.trouble: str | None = None  # why nothing is sequenced
         self._engine: Final = engine
-        self._lock: Final = lock
+        self._lock: Final = lock_of(engine)
         self._id: Final = process_id
         self._sequencer: Final = sequencer
-        self._chores: Final = [*([("the queue is not delivered", delivery)] if delivery is not None else []), *chores]
-        self._taken_up: Final = taken_up  # the folder of what processes of this machine have in hand
-        self._clock: Final = clock
-        self._watch: Final = recovery.HeartbeatMonitor(monotonic)
-        self._rival: Final = leases.LeaseObserver(monotonic)
-        self._monotonic: Final = monotonic
+        self._tasks: Final = tasks
+        self._in_hand: Final = in_hand  # the folder of what processes of this machine have in hand
+        self._clock: Final = clocks.now
+        self._heartbeats: Final = recovery.HeartbeatMonitor(clocks.monotonic)
+        self._rival: Final = leases.LeaseObserver(clocks.monotonic)
+        self._monotonic: Final = clocks.monotonic
         self._replays_at = 0.0
-        self._said: Final[dict[str, str]] = {}  # what -> the failure that was logged last
+        self._logged: Final[dict[str, str]] = {}  # what failed -> the failure that was logged last
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leading: Final = ThreadPoolExecutor(1, "keeper lead")
@@ -85,21 +77,21 @@ class Keeper:
         self._folding: Final = ThreadPoolExecutor(1, "keeper fold")
 
     async def run(self) -> None:
-        """Work until `stop`."""
+        """Works until `stop`."""
         self._loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lead())
             group.create_task(self._sequence())
             group.create_task(self._fold_back())
-            for undone, chore in self._chores:
-                group.create_task(self._do(chore, undone))
+            for task in self._tasks:
+                group.create_task(self._repeat(task), name=task.name)
         await self._loop.run_in_executor(self._leading, self._end)
         self._leading.shutdown()
         self._sequencing.shutdown()
         self._folding.shutdown()
 
     def stop(self) -> None:
-        """End soon, from any thread: sequence what is pending, give the lease back."""
+        """Ends soon, from any thread: sequences what is pending, gives the lease back."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stopping.set)
         else:
@@ -112,9 +104,9 @@ class Keeper:
             try:
                 await loop.run_in_executor(self._leading, self.tick)
             except Exception as error:
-                self._watch.forget()
+                self._heartbeats.forget()
                 self._rival.forget()
-                self._complain("the keeper cannot lead", error)
+                self._log_failure("the keeper cannot lead", error)
             if self.fenced:
                 self._stopping.set()
             await self._pause(LEAD_SECONDS)
@@ -129,34 +121,36 @@ class Keeper:
                 try:
                     done = await loop.run_in_executor(self._sequencing, self._sequencer.run_once, lease)
                     self.trouble = None
-                    self._said.pop("nothing is sequenced", None)
+                    self._logged.pop("nothing is sequenced", None)
                     wait = 0.0 if done.more else PAUSE_SECONDS
                 except Exception as error:
-                    self._complain("nothing is sequenced", error)
+                    self._log_failure("nothing is sequenced", error)
                     self.trouble = str(error)
                     wait = TROUBLE_SECONDS if self.lease is lease else PAUSE_SECONDS
             await self._pause(wait)
 
-    async def _do(self, chore: Chore, undone: str) -> None:
+    async def _repeat(self, task: ScheduledTask) -> None:
         while not self._stopping.is_set():
-            lease, done = self.lease, 0
+            lease, wait = self.lease, PAUSE_SECONDS
             if lease is not None:
+                wait = task.seconds
                 try:
-                    done = await chore.run_once(lease)
-                    self._said.pop(undone, None)
+                    if await task.job.run_once(lease):
+                        wait = 0.0
+                    self._logged.pop(task.failure, None)
                 except Exception as error:
-                    self._complain(undone, error)
-            await self._pause(0.0 if done else PAUSE_SECONDS)
+                    self._log_failure(task.failure, error)
+            await self._pause(wait)
 
     async def _fold_back(self) -> None:
-        """Leader or not: the log of SQLite is of this machine."""
+        """Leader or not: SQLite's write-ahead log belongs to this machine."""
         loop, wait = asyncio.get_running_loop(), FOLD_SECONDS
         while not self._stopping.is_set() and self._engine.dialect.name == "sqlite":
             try:
                 pages = await loop.run_in_executor(self._folding, fold_back, self._engine, self._lock)
                 wait = min(max(wait * FOLD_PAGES / max(pages, 1), FOLD_SECONDS), FOLD_AT_MOST)
             except Exception as error:  # a writer does it then
-                self._complain("the write-ahead log was not folded back", error)
+                self._log_failure("the write-ahead log was not folded back", error)
             await self._pause(wait)
 
     async def _pause(self, seconds: float) -> None:
@@ -166,22 +160,22 @@ class Keeper:
         except TimeoutError:
             pass
 
-    def _complain(self, what: str, error: Exception) -> None:
+    def _log_failure(self, what: str, error: Exception) -> None:
         if isinstance(error, Failure) and error.code == "audit.lease-lost":
             self.lease = None
             _logger.warning("another keeper leads now")
         elif isinstance(error, Failure) and error.code == "audit.inconsistent":
             _logger.critical("%s: %s", what, error)
         elif isinstance(error, Failure):
-            if self._said.get(what) != str(error):  # once as long as it stays the same, not five times a second
+            if self._logged.get(what) != str(error):  # once while it stays the same
                 _logger.error("%s: %s", what, error)
-            self._said[what] = str(error)
+            self._logged[what] = str(error)
         else:
             _logger.error("%s: %s", what, error, exc_info=True)
 
-    # --- one look a second, in a thread of its own ----------------------------------------------------------------------
+    # --- once a second, in a thread of its own ----------------------------------------------------------------------
     def tick(self) -> None:
-        """Beat, lead if possible, and recover what the dead left."""
+        """Beats, leads if possible, and recovers what dead processes left."""
         now = self._clock()
         self._beat_and_lead(now)
         if self.fenced:
@@ -198,10 +192,10 @@ class Keeper:
             self._replays_at = self._replays_at if more else self._monotonic()
 
     def _beat_and_lead(self, now: float) -> None:
-        held, table = self.lease, tables.process
+        own, table = self.lease, tables.process
         with self._engine.connect() as connection:
-            over = None if held is not None else self._dead_holder(connection)
-            unmoved = None if held is not None else self._rival.look(connection)
+            over = None if own is not None else self._dead_holder(connection)
+            unmoved = None if own is not None else self._rival.look(connection)
         with writing(self._engine, self._lock) as connection:
             beaten = connection.execute(
                 update(table).where(table.c.id == self._id, table.c.state == "alive").values(seen=now)
@@ -210,18 +204,18 @@ class Keeper:
                 self.fenced, self.lease = True, None
                 _logger.critical("keeper %s was declared dead", self._id)
                 return
-            if held is not None and leases.renew(connection, held, now):
+            if own is not None and leases.renew(connection, own, now):
                 return
             taken = leases.take(connection, self._id, now, over=over, unmoved=unmoved)
         if taken is not None:
             _logger.info("keeper %s leads, epoch %d", self._id, taken.epoch)
-            self._watch.forget()
-        elif held is not None:
+            self._heartbeats.forget()
+        elif own is not None:
             _logger.warning("another keeper leads now")
         self.lease = taken
 
     def _dead_holder(self, connection: Connection) -> str | None:
-        """The lease's holder, if its process has ended or is surely gone: nobody need wait for its lease to run out."""
+        """The lease's holder, if its process has ended: then its lease is taken without waiting."""
         table = tables.process.c
         name = leases.holder(connection)
         row = connection.execute(
@@ -233,7 +227,7 @@ class Keeper:
 
     def _recover(self, lease: Lease, now: float) -> None:
         with self._engine.connect() as connection:
-            dead = self._watch.look(connection, self._id)
+            dead = self._heartbeats.look(connection, self._id)
             open_ends = recovery.has_open_ends(connection)
         if not dead and not open_ends:
             return
@@ -246,13 +240,13 @@ class Keeper:
             _logger.warning("%d transfers are in doubt, of these %d are sent again", closed.in_doubt, closed.queued)
 
     def _hand_in(self, now: float) -> None:
-        """Leader or not: what a door had in hand lies on its own machine alone."""
-        if self._taken_up is None:
+        """Leader or not: what a door had in hand is on its own machine only."""
+        if self._in_hand is None:
             return
         try:
-            recovery.hand_in(self._engine, self._lock, self._taken_up, now)
-        except Exception as error:  # it stays where it is until that can be done
-            self._complain("what a dead process had in hand is not logged", error)
+            recovery.hand_in(self._engine, self._lock, self._in_hand, now)
+        except Exception as error:  # tried again at the next tick
+            self._log_failure("what a dead process had in hand is not logged", error)
 
     def _end(self) -> None:
         lease = self.lease
@@ -263,5 +257,5 @@ class Keeper:
                 pass
             with writing(self._engine, self._lock) as connection:
                 leases.give_back(connection, lease)
-        except Exception as error:  # whoever leads next goes on from what stands
-            self._complain("the keeper ends in trouble", error)
+        except Exception as error:  # the next leader goes on from what is stored
+            self._log_failure("the keeper ends in trouble", error)

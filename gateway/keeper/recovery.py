@@ -1,14 +1,15 @@
 """What the leading keeper does about processes that died: declares them dead, and closes what they left open.
 
 Theory of operation
-1. A process is dead when its row has not been beaten for ten seconds of the keeper's own monotonic clock (clocks of different machines are
-   never compared), or at once when it ran on this machine and its process is gone.
-2. Declaring it dead and closing its transfers happen under the lease's epoch. From then on the journal fences whatever that process still
-   tries to write, so no transfer ends twice.
-3. What a dead process had in hand, and left no entry of, is in its register (`gateway.journal.taken_up`): each keeper hands in those of its own
-   machine. That needs no lease: the lock on the register, and the ids of the calls, keep it to one entry a call.
-4. `forwarding` becomes `in-doubt`, with an entry in the log. Where the operation is declared idempotent and the message is in the vault, it
-   goes back to the queue; the rest waits for a person or for the provider's status.
+1. A process is dead when its row has not been beaten for ten seconds of the keeper's own monotonic clock (clocks of
+   different machines are never compared), or at once when it ran on this machine and its process is gone.
+2. Declaring it dead and closing its transfers happen under the lease's epoch. From then on the journal fences whatever
+   that process still tries to write, so no transfer ends twice.
+3. What a dead process had in hand, and left no entry of, is in its register (`gateway.journal.taken_up`): each keeper
+   hands in those of its own machine. That needs no lease: the lock on the register, and the ids of the calls, keep it
+   to one entry a call.
+4. `forwarding` becomes `in-doubt`, with an entry in the log. Where the operation is declared idempotent and the message
+   is in the vault, it goes back to the queue; the rest waits for a person or for the provider's status.
 Invariant: every step is one that the table of states holds.
 """
 
@@ -19,23 +20,23 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, exists, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from contracts.base.times import rfc3339
-from gateway.exchange import entries
-from gateway.exchange.states import Event, State, after
 from gateway.journal import processes
-from gateway.journal.append import append
+from gateway.journal.append import append, apply
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
+from gateway.journal.logged import free_phase
 from gateway.journal.schema import tables
 from gateway.journal.taken_up import Call, Left, left_behind
-from gateway.journal.write import LogRow
-from security.transparency.entry import InDoubt, Json, freeze
+from gateway.journal.write import LogRow, QueueRow
+from gateway.transfer import entries, outcome
+from gateway.transfer.stages import Doubt, OpenTransfer
+from gateway.transfer.states import Event, State
+from security.transparency.entry import Json
 
 DEAD_SECONDS: Final = 10.0
 FORGOTTEN_SECONDS: Final = 300.0  # far longer than a provider is waited for
@@ -110,7 +111,8 @@ class Closed:
 
 
 def _left_open() -> ColumnElement[bool]:
-    """Left by a process that is not alive; or open for longer than any call may take, by one that lives but could not write the outcome.
+    """Left by a process that is not alive; or open for longer than any call may take, by one that lives but could not
+    write the outcome.
 
     How long is told by the clock of that process alone: its last beat and the time it gave the transfer.
     """
@@ -134,62 +136,48 @@ def has_open_ends(connection: Connection) -> bool:
 
 def close_open(connection: Connection, now: float) -> Closed:
     """Close what was left open, some hundreds at a time."""
-    transfer, process, vault = tables.transfer, tables.process, tables.vault
+    table, process, vault, waits = tables.transfer, tables.process, tables.vault, tables.queue.alias()
     rows = connection.execute(
         select(
-            transfer.c.id, transfer.c.provider, transfer.c.process, transfer.c.idempotent, process.c.state, vault.c.id
+            table.c.id,
+            table.c.provider,
+            table.c.process,
+            table.c.idempotent,
+            process.c.state.label("owner"),
+            vault.c.id.label("body"),
+            waits.c.provider.label("queued_for"),
+            waits.c.body_ref,
+            waits.c.next_at,
+            waits.c.tries,
         )
         .select_from(
-            transfer.outerjoin(process, process.c.id == transfer.c.process).outerjoin(
-                vault, vault.c.id == transfer.c.id + "/canonical"
-            )
+            table.outerjoin(process, process.c.id == table.c.process)
+            .outerjoin(vault, vault.c.id == table.c.id + "/canonical")
+            .outerjoin(waits, waits.c.transfer == table.c.id)
         )
-        .where(transfer.c.state == State.FORWARDING.value, _left_open())
+        .where(table.c.state == State.FORWARDING.value, _left_open())
         .limit(AT_ONCE)
-        .with_for_update(of=transfer)
+        .with_for_update(of=table)
     ).all()
-    queued = 0
-    for id, provider, owner, idempotent, owner_state, body in rows:
-        again = bool(idempotent and body and provider)
-        _close(connection, id, provider, owner, f"process {owner_state or 'unknown'}", now, again=again)
-        queued += again
-    return Closed(len(rows), queued)
-
-
-def _close(connection: Connection, id: str, provider: str, owner: str, reason: str, now: float, *, again: bool) -> None:
-    transfer, queue = tables.transfer, tables.queue
-    state = after(State.FORWARDING, Event.PROCESS_DIED)
-    _log_doubt(connection, id, owner, reason, now)
-    if again:
-        state = after(state, Event.SAFE_TO_REPEAT)
-        insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
-        waiting = {"state": "waiting", "next_at": now, "epoch": None, "last_failure": "transfer.in-doubt"}
-        connection.execute(
-            insert(queue)
-            .values(transfer=id, provider=provider, body_ref=f"{id}/canonical", tries=0, **waiting)
-            .on_conflict_do_update(index_elements=[queue.c.transfer], set_=waiting)
+    units, again = [], []
+    for row in rows:
+        transfer = OpenTransfer(row.id, None, row.provider)
+        why = Doubt(now, row.process, f"process {row.owner or 'unknown'}", free_phase(connection, row.id, "in-doubt"))
+        queue = row.queued_for and QueueRow(
+            row.id, row.queued_for, row.body_ref, row.next_at, "dead", row.tries, outcome.UNKNOWN
         )
-        changes: dict[str, Any] = {"process": None}
-    else:
-        connection.execute(
-            update(queue)
-            .where(queue.c.transfer == id)
-            .values(state="dead", epoch=None, last_failure="transfer.in-doubt")
-        )
-        changes = {"failure": "transfer.in-doubt"}
-    connection.execute(update(transfer).where(transfer.c.id == id).values(state=state.value, **changes))
-
-
-def _log_doubt(connection: Connection, id: str, owner: str, reason: str, now: float) -> None:
-    """One entry each time; a transfer that is in doubt again gets a phase of its own, since (transfer, phase) is unique."""
-    entry = freeze(InDoubt(id, now, owner, reason))
-    before = 0
-    for table in tables.LOGS:
-        before += connection.execute(
-            select(func.count()).select_from(table).where(table.c.transfer == id, table.c.phase.like(f"{entry.phase}%"))
-        ).scalar_one()
-    phase = entry.phase if not before else f"{entry.phase}#{before + 1}"
-    connection.execute(tables.log_pending.insert().values(transfer=id, phase=phase, entry=entry.entry, leaf=entry.leaf))
+        events = [Event.PROCESS_DIED]
+        if row.idempotent and row.body and row.provider:
+            events.append(Event.SAFE_TO_REPEAT)
+            again.append(row.id)
+            waiting = queue or QueueRow(row.id, row.provider, f"{row.id}/canonical", now, last_failure=outcome.UNKNOWN)
+            queue = waiting._replace(state="waiting", next_at=now)
+        units.append(outcome.abandoned(transfer, why, *events)._replace(queue=queue))
+    apply(connection, units)
+    connection.execute(
+        update(table).where(table.c.id.in_(again)).values(process=None)
+    )  # it is nobody's until it is taken up
+    return Closed(len(rows), len(again))
 
 
 def forget_quotas(connection: Connection, now: float) -> int:
@@ -200,8 +188,8 @@ def forget_quotas(connection: Connection, now: float) -> int:
 def forget_replays(connection: Connection, now: float) -> int:
     """Delete replay keys whose messages are long expired; a few thousand at a time, so that no writer waits long.
 
-    Long before the newest of them, that is, and not only before what the clock says here: one that is ahead of the doors', or jumps, must not
-    make a message acceptable a second time. The keys of a quiet time stay until others come.
+    Long before the newest of them, that is, and not only before what the clock says here: one that is ahead of the
+    doors', or jumps, must not make a message acceptable a second time. The keys of a quiet time stay until others come.
     """
     table = tables.replay
     newest = connection.execute(select(func.max(table.c.expires))).scalar()

@@ -1,1 +1,1 @@
-"""The gateway's own keys: key ring, encryption at rest, hardware, embedded authority."""
+"""Holds the gateway's own keys: key ring, encryption at rest, hardware, embedded authority."""

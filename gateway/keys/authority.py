@@ -1,10 +1,12 @@
-"""The embedded authority's folder: its issuers, what they may vouch for, and their renewal.
+"""Reads and renews the embedded authority's folder: its issuers and what they may certify.
 
-    ca/    root.crt  tls.crt  tls.key  sign.crt  sign.key   and  tls-1.crt …  of an issuer that was replaced;  anchors.pem  all certificates
-           root.key  only while an issuer is made anew: a production instance keeps it offline
+    ca/    root.crt  tls.crt  tls.key  sign.crt  sign.key;  tls-1.crt … of a replaced one;  anchors.pem  of all
+           root.key  only while an issuer is renewed: a production instance keeps it offline
 
-Invariants: issuing needs no root key; an issuer that was replaced keeps its key, since it still has to sign what it revoked, and stays trusted until it
-ends; `anchors.pem` names all of them, and is replaced in one step.
+Invariants:
+- Issuing needs no root key.
+- A replaced issuer keeps its key, since it still signs its revocation lists, and stays trusted until it ends.
+- `anchors.pem` names all issuers, and is replaced in one step.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ USES: Final = ("tls", "sign", "encrypt")
 
 
 class EmbeddedAuthority:
-    """The folder, read anew at each question: a renewal is another process's."""
+    """The folder, read at each call: another process may renew."""
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.authority
@@ -42,7 +44,7 @@ class EmbeddedAuthority:
         return load_certificate((self._folder / "root.crt").read_bytes())
 
     def names(self) -> list[str]:
-        """Issuers in force and replaced: `tls`, `sign`, `tls-1`."""
+        """The issuers, current and replaced: `tls`, `sign`, `tls-1`."""
         return sorted(path.stem for path in self._folder.glob("*.crt") if path.stem.partition("-")[0] in ISSUERS)
 
     def issuer(self, name: str) -> Authority:
@@ -58,14 +60,14 @@ class EmbeddedAuthority:
         return Trust(None, USES, (self.root, *(self.certificate(name) for name in self.names())))
 
     def holds(self, name: str) -> bool:
-        """Whether an issuer's key is here; one that is kept elsewhere issues and signs its lists there."""
+        """Whether an issuer's key is here."""
         return (self._folder / f"{name}.key").exists()
 
     def root_is_here(self) -> bool:
         return (self._folder / "root.key").exists()
 
     def renew(self, name: Issuer, now: float) -> tuple[str, x509.Certificate]:
-        """A new issuer in the place of one, which goes on under a number: (that name, the new certificate). Needs the root key."""
+        """Replaces an issuer, which gets a number: returns (that name, the new certificate). Needs the root key."""
         folder, file = self._folder, self._folder / "root.key"
         if not file.exists():
             raise Theirs("authority.root-offline", file=str(file))
@@ -73,20 +75,19 @@ class EmbeddedAuthority:
         root = self._at_rest.private(file, lambda pem, password: Authority.from_pem(own, pem, password=password))
         number = 1 + sum(each.startswith(f"{name}-") for each in self.names())
         before = f"{name}-{number}"
-        made = authority.make_issuer(
-            root, f"{self._name} {name} issuer {rfc3339(now)[:16]}", now
-        )  # a name that no other had
-        parts = {"key": made.private_pem(self._at_rest.password), "crt": made.pem}
+        subject = f"{self._name} {name} issuer {rfc3339(now)[:16]}"  # a new name
+        issuer = authority.make_issuer(root, subject, now)
+        parts = {"key": issuer.private_pem(self._at_rest.password), "crt": issuer.pem}
         for kind, content in parts.items():
             new = folder / f"{name}.{kind}.new"
-            new.unlink(missing_ok=True)  # left by one who did not come to the end
+            new.unlink(missing_ok=True)  # left by a crash
             write_secret(new, content)
-            (folder / f"{before}.{kind}").unlink(missing_ok=True)  # left too
+            (folder / f"{before}.{kind}").unlink(missing_ok=True)  # also left by a crash
             os.link(folder / f"{name}.{kind}", folder / f"{before}.{kind}")
         for kind in parts:
             os.replace(folder / f"{name}.{kind}.new", folder / f"{name}.{kind}")
         self._write_anchors()
-        return before, made.certificate
+        return before, issuer.certificate
 
     def _write_anchors(self) -> None:
         part = self._folder / "anchors.pem.new"

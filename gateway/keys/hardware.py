@@ -1,8 +1,9 @@
-"""Signing keys in a PKCS#11 token (OASIS PKCS #11 2.40): the key never leaves it, and everything that signs uses it like any other.
+"""Uses signing keys in a PKCS#11 token (OASIS PKCS #11 2.40), which never leave it, like any other key.
 
-In the place of a key file stands a URI (RFC 7512), `pkcs11:token=lgsp;object=sign-2;type=private`, which says where the key is. The settings name the
-module and the file with the PIN. Needs the extra `pkcs11`. P-256, and RSA for who has only that.
-Invariant: a session belongs to one process and is used by one thread at a time; what a token refuses is a failure of ours, never a wrong signature.
+In place of the key, the key file holds a URI (RFC 7512), such as `pkcs11:token=lgsp;object=sign-2;type=private`. The
+settings name the module and the PIN file. Needs the extra `pkcs11`. Keys are P-256, or RSA where a token has only that.
+Invariants: a session belongs to one process and is used by one thread at a time; a token's refusal is our failure,
+never a wrong signature.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def uri(token: str, label: str) -> str:
 
 
 def place_of(data: bytes) -> tuple[str, str] | None:
-    """Token and label that a key file names; None for a file that holds the key itself."""
+    """Token and label that a key file names; None for a file with the key itself."""
     text = data.decode("ascii", "replace").strip()
     if not text.startswith(SCHEME):
         return None
@@ -54,15 +55,15 @@ class Token:
             pin = Path(pin_file).read_text("utf-8").strip()
             self._session: Final = pkcs11.lib(module).get_token(token_label=name).open(user_pin=pin, rw=True)
         except (OSError, RuntimeError, pkcs11.PKCS11Error) as trouble:
-            raise Ours("keys.token", token=name, reason=_told(trouble)) from None
+            raise Ours("keys.token", token=name, reason=_words(trouble)) from None
 
     def private(self, label: str) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
-        """The key of that label, as `cryptography` has keys."""
+        """The key of that label, as a key of `cryptography`."""
         from pkcs11 import KeyType, Mechanism, ObjectClass
         from pkcs11.util.ec import encode_ec_public_key
         from pkcs11.util.rsa import encode_rsa_public_key
 
-        with self._asked(label):
+        with self._locked(label):
             key: Any = self._session.get_key(object_class=ObjectClass.PRIVATE_KEY, label=label)
             half: Any = self._session.get_key(object_class=ObjectClass.PUBLIC_KEY, label=label)
             if key.key_type is KeyType.EC:
@@ -71,9 +72,9 @@ class Token:
                 public = serialization.load_der_public_key(encode_rsa_public_key(half))
 
         def sign(data: bytes, mechanism: Mechanism, parameters: Any = None) -> bytes:
-            with self._asked(label):
-                made: bytes = key.sign(data, mechanism=mechanism, mechanism_param=parameters)
-                return made
+            with self._locked(label):
+                signature: bytes = key.sign(data, mechanism=mechanism, mechanism_param=parameters)
+                return signature
 
         if isinstance(public, ec.EllipticCurvePublicKey):
             return TokenEcKey(public, lambda data: sign(hashlib.sha256(data).digest(), Mechanism.ECDSA))
@@ -82,11 +83,11 @@ class Token:
         raise Ours("keys.token", token=self.name, reason=f"{label}: {type(public).__name__}")
 
     def make(self, label: str) -> None:
-        """A new key on P-256 that cannot be taken out; nothing where there is one of that label already."""
+        """Makes a P-256 key that cannot be exported, unless there is one of that label."""
         from pkcs11 import Attribute, KeyType, NoSuchKey, ObjectClass
         from pkcs11.util.ec import encode_named_curve_parameters
 
-        with self._asked(label):
+        with self._locked(label):
             try:
                 self._session.get_key(object_class=ObjectClass.PRIVATE_KEY, label=label)
             except NoSuchKey:
@@ -97,16 +98,16 @@ class Token:
     def destroy(self, label: str) -> None:
         from pkcs11 import Attribute
 
-        with self._asked(label):
-            for found in list(self._session.get_objects({Attribute.LABEL: label})):
-                found.destroy()
+        with self._locked(label):
+            for part in list(self._session.get_objects({Attribute.LABEL: label})):
+                part.destroy()
 
-    def _asked(self, label: str) -> _Asked:
-        return _Asked(self._lock, self.name, label)
+    def _locked(self, label: str) -> _Locked:
+        return _Locked(self._lock, self.name, label)
 
 
-class _Asked:
-    """One question to the token at a time; its refusal becomes a failure of ours."""
+class _Locked:
+    """One call to the token at a time; its refusal becomes our failure."""
 
     __slots__ = ("_label", "_lock", "_name")
 
@@ -119,10 +120,10 @@ class _Asked:
     def __exit__(self, _kind: object, trouble: BaseException | None, _trace: object) -> None:
         self._lock.release()
         if trouble is not None and not isinstance(trouble, Ours):
-            raise Ours("keys.token", token=self._name, reason=f"{self._label}: {_told(trouble)}") from None
+            raise Ours("keys.token", token=self._name, reason=f"{self._label}: {_words(trouble)}") from None
 
 
-def _told(trouble: BaseException) -> str:
+def _words(trouble: BaseException) -> str:
     return f"{type(trouble).__name__} {trouble}".strip()
 
 
@@ -166,7 +167,7 @@ class TokenEcKey(ec.EllipticCurvePrivateKey):
 
 
 class TokenRsaKey(rsa.RSAPrivateKey):
-    """An RSA key that signs in the token, by the two paddings that the profiles know."""
+    """An RSA key that signs in the token, with the two paddings of the profiles."""
 
     def __init__(self, public: rsa.RSAPublicKey, sign: Callable[..., bytes]) -> None:
         self._public, self._sign = public, sign

@@ -1,10 +1,10 @@
-"""Secrets at rest: with a secret that lies outside the data folder, a copy of the folder opens nothing.
+"""Encrypts secrets at rest by a secret outside the data folder, so that a copy of the folder opens nothing.
 
-The secret is a file of at least 32 random bytes (or text that bears as much; `lgsp keys protect --new-secret` makes one), never a password that
-could be guessed, so that HKDF (RFC 5869) suffices. From it come the password of private keys (PKCS#8, PBES2) and the key that seals raw secrets
-(`security.seal`: AES-256-GCM, the file's name authenticated).
-Invariant: a protected file opens only with the secret it was protected with, and only under its own name; a plain one is still read, so that a
-conversion that was cut short can go on.
+The secret is a file of at least 32 random bytes, or text with as much entropy (`lgsp keys protect --new-secret` makes
+one). It is never a password that could be guessed, so HKDF (RFC 5869) suffices. From it come the password of private
+keys (PKCS#8, PBES2) and the key that seals raw secrets (`security.seal`: AES-256-GCM, the file's name authenticated).
+Invariants: a protected file opens only with the secret that protected it, and only under its own name; a plain file can
+still be read, so that an interrupted conversion can go on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ENCRYPTED: Final = b"BEGIN ENCRYPTED PRIVATE KEY"
 
 @dataclass(frozen=True, slots=True)
 class AtRest:
-    """How secrets are written and read. Without a secret (`PLAIN`) they lie as they are."""
+    """Writes and reads secrets. Without a secret (`PLAIN`) they are stored in clear."""
 
     _key: bytes | None = field(default=None, repr=False)
     password: bytes | None = field(default=None, repr=False)
@@ -46,16 +46,14 @@ class AtRest:
             given = path.read_bytes()
         except OSError as error:
             raise Ours("keys.no-secret", path=path, reason=error.strerror or str(error)) from None
-        secret = (
-            given.strip() if given.isascii() else given
-        )  # a text's newline is no part of it; random bytes may end with one that is
+        secret = given.strip() if given.isascii() else given  # a text's newline is no part of it
         if len(secret) < SECRET_BYTES:
             raise Ours("keys.no-secret", path=path, reason=f"{len(secret)} bytes < {SECRET_BYTES}")
         extracted = hmac.digest(_SALT, secret, "sha256")
         return cls(expand(extracted, b"raw"), expand(extracted, b"pkcs8").hex().encode())
 
     def read(self, path: Path) -> bytes:
-        """A raw secret, opened if it is sealed."""
+        """A raw secret, unsealed if it is sealed."""
         data = path.read_bytes()
         if not data.startswith(_MAGIC):
             return data
@@ -71,7 +69,7 @@ class AtRest:
         return plain if self._key is None else _MAGIC + seal(self._key, name.encode(), plain)
 
     def private(self, path: Path, make: Callable[[bytes, bytes | None], T]) -> T:
-        """What `make` gives of a PEM file and the password that it asks for: a plain one must not be given any."""
+        """Calls `make` with a PEM file and its password; a plain file has none."""
         pem = path.read_bytes()
         try:
             return make(pem, self.password if is_protected(pem) else None)
@@ -88,7 +86,7 @@ def is_protected(data: bytes) -> bool:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Write a file that only its owner can read; it must not exist yet."""
+    """Writes a file that only its owner can read; it must not exist."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
@@ -97,7 +95,7 @@ def write_secret(path: Path, data: bytes) -> None:
 
 
 def replace_secret(path: Path, data: bytes) -> None:
-    """Write it in the place of what stands there, whole or not at all."""
+    """Replaces a secret file, whole or not at all."""
     draft = path.with_name(f".{path.name}.part")
     draft.unlink(missing_ok=True)
     write_secret(draft, data)

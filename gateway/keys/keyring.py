@@ -1,11 +1,12 @@
-"""Where an instance's own keys lie, how they are made and replaced: files with strict modes, outside the database.
+"""Makes, reads and replaces an instance's own keys: files with strict modes, outside the database.
 
-    ca/    root, TLS issuer and signing issuer of the embedded authority      keys/  the gateway's own
-           (a production instance keeps root.key offline)                            server, client, sign, decrypt, hash.key, log.key
+    ca/    root, TLS and signing issuer of the embedded authority      keys/  the gateway's own
+           (a production instance keeps root.key offline)             server, client, sign, decrypt, hash.key, log.key
 
-A key that is replaced gets a new **generation** beside the old one: `sign.key` and `sign.crt`, then `sign-2.key` and `sign-2.crt`. The newest
-generation of which both files are there is the current one; the certificate appears last, in one step, so that no reader ever sees half a pair.
-Invariant: a key file is readable by its owner alone, and is written whole or not at all; nothing here is ever logged.
+A replaced key gets a new **generation** beside the old one: `sign.key` and `sign.crt`, then `sign-2.key` and
+`sign-2.crt`. The newest generation with both files is the current one. The certificate appears last, in one step, so no
+reader sees half a pair.
+Invariants: only its owner can read a key file; it is written whole or not at all; nothing here is ever logged.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ NAMES: Final[dict[str, tuple[str, Use]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One pair of a key and its certificate; `number` counts from 1. Of an older one the key may be gone."""
+    """A key and its certificate; `number` counts from 1. The key of an older one may be gone."""
 
     name: str
     number: int
@@ -68,7 +69,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A certificate of the gateway's that others may rely on; `chain` leads from its issuer to the root."""
+    """A certificate of the gateway that others may rely on; `chain` leads from its issuer to the root."""
 
     key_id: str
     use: Use
@@ -82,7 +83,7 @@ def _decrypt_key(of: Generation, pem: bytes, password: bytes | None) -> DecryptK
 
 
 class Keyring:
-    """Reads what `make_keys` and `rotate` wrote. Paths for what TLS wants as files, values for the rest."""
+    """Reads what `make_keys` and `rotate` wrote: paths for TLS, which wants files, and values for the rest."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings: Final = settings
@@ -100,8 +101,8 @@ class Keyring:
     def generations(self, name: str) -> tuple[Generation, ...]:
         """Those with a certificate, newest first."""
         pattern = re.compile(rf"{name}(?:-(\d+))?\.crt")
-        found = [match for path in self._keys.glob(f"{name}*.crt") if (match := pattern.fullmatch(path.name))]
-        numbers = sorted((int(match[1] or 1) for match in found), reverse=True)
+        matches = [match for path in self._keys.glob(f"{name}*.crt") if (match := pattern.fullmatch(path.name))]
+        numbers = sorted((int(match[1] or 1) for match in matches), reverse=True)
         return tuple(self.generation(name, number) for number in numbers)
 
     def generation(self, name: str, number: int) -> Generation:
@@ -150,7 +151,7 @@ class Keyring:
         )
 
     def decrypt_keys(self) -> tuple[DecryptKey, ...]:
-        """What bodies to the gateway are encrypted for, newest first: older keys go on opening until they are destroyed."""
+        """The keys for bodies to the gateway, newest first; older ones decrypt until they are destroyed."""
         kept = [each for each in self.generations("decrypt") if each.key.exists()]
         return tuple(self.at_rest.private(each.key, partial(_decrypt_key, each)) for each in kept)
 
@@ -168,17 +169,17 @@ class Keyring:
     # --- what others may rely on --------------------------------------------------------------------------------------
 
     def published(self, now: float) -> tuple[Published, ...]:
-        """All certificates of the gateway's that have not expired, current ones first. Read anew when the folder has changed."""
+        """The gateway's unexpired certificates, current ones first; read again when the folder has changed."""
         stamp = self._keys.stat().st_mtime_ns
-        kept_at, found = self._published
-        if stamp != kept_at:
-            found = tuple(self._read_published())
-            # A second change within the same tick of the file system's clock would bear the same stamp: kept only when that is past.
-            self._published = (stamp if now - stamp / 1e9 > _TICK else -1, found)
-        return tuple(each for each in found if each.certificate.not_valid_after_utc.timestamp() > now)
+        read_at, published = self._published
+        if stamp != read_at:
+            published = tuple(self._read_published())
+            # A change within one tick of the file system's clock has the same stamp: a fresh one is not remembered.
+            self._published = (stamp if now - stamp / 1e9 > _TICK else -1, published)
+        return tuple(each for each in published if each.certificate.not_valid_after_utc.timestamp() > now)
 
     def verify_key(self, key_id: str, now: float) -> VerifyKey | None:
-        """A signing key of the gateway's by its id: an older one has signed tokens that still live, a newer one those of a process started later."""
+        """A signing key of the gateway by its id: an older or a newer key may have signed a valid token."""
         for each in self.published(now):
             if each.key_id == key_id and each.use == "sign":
                 der = each.certificate.public_bytes(serialization.Encoding.DER)
@@ -208,11 +209,11 @@ def _chain(certificate: x509.Certificate, known: Sequence[x509.Certificate]) -> 
     return tuple(chain)
 
 
-# --- making ---------------------------------------------------------------------------------------------------------------
+# --- making -----------------------------------------------------------------------------------------------------------
 
 
 def make_keys(settings: Settings, now: float, *, hosts: Sequence[str]) -> None:
-    """The embedded authority and the gateway's own keys, for a new instance. `hosts` are the names in the server's certificate."""
+    """The embedded authority and the gateway's own keys, for a new instance. `hosts`: of the server's certificate."""
     ca, keys = settings.authority, settings.keys
     for folder in (ca, keys, settings.vault_keys):
         folder.mkdir(parents=True, exist_ok=True)
@@ -234,13 +235,13 @@ def make_keys(settings: Settings, now: float, *, hosts: Sequence[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A new generation whose key is on disk and whose certificate is not: nobody uses it yet."""
+    """A new generation whose key is on disk and whose certificate is not, so that it is not used yet."""
 
     generation: Generation
     certificate: bytes
 
     def put(self) -> None:
-        """From here on it is the current one, for whoever reads anew."""
+        """Makes it the current one, for whoever reads from now on."""
         draft = self.generation.certificate.with_suffix(".part")
         draft.write_bytes(self.certificate)
         draft.replace(self.generation.certificate)
@@ -249,7 +250,7 @@ class Prepared:
 def prepare(
     keyring: Keyring, name: str, number: int, now: float, hosts: Sequence[str], in_token: str | None = None
 ) -> Prepared:
-    """Make a key, in a file or under that label in the token, and have the embedded authority certify it."""
+    """Makes a key, in a file or under that label in the token, and certifies it by the embedded authority."""
     settings = keyring.settings
     if in_token is not None:
         token = hardware.token(settings, settings.pkcs11_token)
@@ -257,9 +258,7 @@ def prepare(
         public: PublicKey = token.private(in_token).public_key()
         content = hardware.uri(settings.pkcs11_token, in_token).encode("ascii") + b"\n"
     else:
-        private = authority.new_private(
-            "RSA-3072" if name == "decrypt" else "P-256"
-        )  # SOAP callers encrypt for no other kind
+        private = authority.new_private("RSA-3072" if name == "decrypt" else "P-256")  # SOAP encrypts for RSA only
         public, content = private.public_key(), authority.private_pem(private, keyring.at_rest.password)
     use = NAMES[name][1]
     issuer = keyring.issuer("tls" if use == "tls" else "sign")
@@ -277,11 +276,11 @@ def prepare(
 
 
 def next_generation(keyring: Keyring, name: str, now: float, in_token: str | None = None) -> Prepared:
-    """What is to follow the current generation, under the same names of hosts."""
+    """Prepares the generation after the current one, with the same host names."""
     current = keyring.current(name)
-    pattern = re.compile(rf"{name}(?:-(\d+))?\..*")  # withdrawn and half-made ones too: no number comes twice
-    found = [match for path in current.key.parent.iterdir() if (match := pattern.fullmatch(path.name))]
-    newest = max(int(match[1] or 1) for match in found)
+    pattern = re.compile(rf"{name}(?:-(\d+))?\..*")  # also withdrawn and unfinished ones: no number is used twice
+    matches = [match for path in current.key.parent.iterdir() if (match := pattern.fullmatch(path.name))]
+    newest = max(int(match[1] or 1) for match in matches)
     return prepare(keyring, name, newest + 1, now, hosts_of(current.pem()), in_token)
 
 
@@ -295,10 +294,10 @@ def hosts_of(pem: bytes) -> tuple[str, ...]:
 
 
 def retire(keyring: Keyring, name: str, now: float, *, at_once: bool = False) -> tuple[str, ...]:
-    """Destroy what no generation before the current one is needed for; the ids of keys that are gone.
+    """Destroys older keys that are no longer needed; returns their ids.
 
-    Old keys that only made things (TLS, signatures) go; their certificates stay until they expire. `at_once`: the key is in wrong hands, so that its
-    certificate is withdrawn too, and nothing that it vouches for is believed any more.
+    Old keys of TLS and signatures go; their certificates stay until they expire. Old decryption keys stay until then.
+    `at_once`: the key was stolen, so any old key goes, and its certificate is withdrawn.
     """
     current = keyring.current(name).number
     gone: list[str] = []

@@ -1,4 +1,4 @@
-"""What every child process of the supervisor does alike: say when it is ready, stop when told, stop when the supervisor is gone, end when it hangs."""
+"""What all children of the supervisor share: logging, reporting ready, stopping, the watchdog of the event loop."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ _REARMED_SECONDS: Final = 1.0
 
 
 class PlainTraces(logging.Formatter):
-    """Traces without what the exceptions say: that may quote what a stranger sent, or what is nobody's business but a citizen's. A message is one line,
-    whatever the name of a file in it, say, would make of it."""
+    """Logs tracebacks without the messages of exceptions: these may quote request data or personal data.
+
+    A log record is one line, whatever control characters its message has.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = visible(record.message)
@@ -39,7 +41,7 @@ class PlainTraces(logging.Formatter):
 
 
 def set_up_logging() -> None:
-    """One line an event on standard error; bodies, tokens and keys are never logged by anything that calls this."""
+    """Log one line per event to standard error. Callers never log bodies, tokens or keys."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PlainTraces("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -48,7 +50,10 @@ def set_up_logging() -> None:
 
 
 def stop_when_told(stop: Callable[[], None], lifeline: int | None) -> None:
-    """Call `stop` (from any thread, more than once perhaps) on SIGTERM, SIGINT, or when the supervisor's end of the pipe closes."""
+    """Call `stop` on SIGTERM, SIGINT, or when the supervisor's end of the pipe closes.
+
+    It may be called from any thread, and more than once.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop())
     if lifeline is None:
@@ -69,26 +74,27 @@ def say_ready(ready: int | None) -> None:
 
 
 async def watch_loop(seconds: float, trace: int | None) -> None:
-    """End this process when its event loop is silent for so long, also where C code holds the interpreter's lock. Runs until it is cancelled.
+    """End this process when its event loop has not run for `seconds`. Runs until it is cancelled.
 
-    A thread of the interpreter, which needs no lock, counts real time; the loop winds it up each second. At the end it writes where each thread
-    stood to the descriptor `trace` (None: standard error), and the process ends with exit code 1. What crashes in C is told there too. A process
-    that was stopped (SIGSTOP) for longer than that ends when it goes on; the sleep of a whole machine does not count. `seconds` 0: no watchdog.
+    A thread of the interpreter measures real time. It needs no lock, so it also works while C code holds the lock.
+    The loop restarts the timer each second. At the end the tracebacks of all threads go to the descriptor `trace`
+    (None: standard error), and the exit code is 1. Crashes in C are reported there too. A process that was stopped
+    (SIGSTOP) for longer ends when it continues. The sleep of the machine does not count. `seconds` 0: no watchdog.
     """
-    told: Any = sys.stderr if trace is None else trace
-    faulthandler.enable(told)
+    output: Any = sys.stderr if trace is None else trace
+    faulthandler.enable(output)
     if seconds <= 0:
         return
     try:
         while True:
-            faulthandler.dump_traceback_later(seconds, exit=True, file=told)
+            faulthandler.dump_traceback_later(seconds, exit=True, file=output)
             await asyncio.sleep(min(_REARMED_SECONDS, seconds / 4))
     finally:
         faulthandler.cancel_dump_traceback_later()
 
 
 async def end_watch(watch: asyncio.Task[None]) -> None:
-    """Before `trace` is closed: nothing is written to a descriptor that may be another file's by then."""
+    """Call this before `trace` is closed: its number may belong to another file afterwards."""
     watch.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watch

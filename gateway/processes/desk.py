@@ -1,6 +1,8 @@
-"""The desk process: the people's listener. It reads; it holds no exchange keys and never writes to the journal.
+"""The desk process, which serves the people's listener.
 
-The one secret in it is the derived key of the registry's seals, so that what people see is what the log has."""
+Invariant: it holds no exchange key and never writes to the journal.
+Its one secret is the derived key of the registry's seals. With it the pages show only what the log confirms.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +23,22 @@ from gateway.doors.http.server import make_server
 from gateway.journal.database import open_engine
 from gateway.journal.taken_up import FOLDER, Register
 from gateway.processes import child
+from gateway.processes.table import Inherited
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 
 
-def run_desk(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
+def run_desk(settings: Settings, inherited: Inherited) -> None:
     """Serve the people's listener on an inherited socket until told to stop."""
     hardening.leave_no_cores()
     child.set_up_logging()
     allow_descriptors()
     with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, listener, lifeline, ready))
+        runner.run(_serve(settings, inherited))
 
 
-async def _serve(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
+async def _serve(settings: Settings, inherited: Inherited) -> None:
     register = Register(settings.run / FOLDER, f"desk-{new_id()}", "desk")
     engine = open_engine(settings.database_url)
     registry = Registry(engine, Seal.of(settings))
@@ -43,11 +46,11 @@ async def _serve(settings: Settings, listener: int, lifeline: int | None, ready:
     newest = public_checkpoint(settings, NewestCheckpoint(settings.checkpoint_file), time.time)
     services = DeskServices(engine, registry, newest, settings, time.time)
     server = make_server(build_desk(services), context=None, drain_seconds=0.0, on_drain=lambda: None)
-    child.stop_when_told(server.stop, lifeline)
-    child.say_ready(ready)
+    child.stop_when_told(server.stop, inherited.lifeline)
+    child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
-        await server.serve_on(socket.socket(fileno=listener))
+        await server.serve_on(socket.socket(fileno=inherited.sockets["desk"]))
     finally:
         registry.stop()
         engine.dispose()

@@ -1,7 +1,7 @@
-"""A door process, put together: one event loop, one journal thread, one registry thread; stateless, one a core.
+"""The door process: one event loop, one journal thread, one registry thread. It is stateless; one runs per core.
 
-Invariant: everything that a request needs is made before the door says that it is ready; nothing is compiled, loaded or connected by the
-first caller, but for the connection to a provider.
+Invariant: everything that a request needs is made before the door reports ready. The first caller waits for no
+compiling, loading or connecting, except the connection to a provider.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import aiohttp
 import uvloop
@@ -33,6 +32,7 @@ from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.api.apis import build_apis
 from gateway.doors.api.services import Services
 from gateway.doors.exchange_app import ExchangeApp
+from gateway.doors.health import Health, Vitals
 from gateway.doors.http.acceptor import allow_descriptors
 from gateway.doors.http.anchors import Anchors
 from gateway.doors.http.channel import mark_of
@@ -41,6 +41,7 @@ from gateway.doors.http.costs import Budgets
 from gateway.doors.http.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.http.limits import Connections, Limits
 from gateway.doors.http.server import DrainingServer, PeerProtocol, make_server, tls_context
+from gateway.doors.http.shell import Shell
 from gateway.doors.http.taken_up import TakenUp
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.soap import SoapDoor
@@ -51,6 +52,7 @@ from gateway.journal.taken_up import FOLDER, Register
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
 from gateway.processes import child
+from gateway.processes.table import Inherited
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.registry.versions import load
@@ -61,14 +63,6 @@ from security.transparency.entry import keyed
 from security.wssec.decrypt import BodyKeys
 
 
-class Listeners(NamedTuple):
-    """Descriptors of the inherited sockets: for systems themselves, and for proxies over TLS and over a Unix socket."""
-
-    exchange: int
-    edge: int | None = None
-    edge_socket: int | None = None
-
-
 @dataclass(slots=True)
 class DoorParts:
     """What lives as long as the process."""
@@ -76,7 +70,9 @@ class DoorParts:
     engine: Engine
     registry: Registry
     journal: Journal
-    app: ExchangeApp
+    app: Shell
+    exchange: Exchange
+    readings: Readings
     session: aiohttp.ClientSession
 
 
@@ -99,14 +95,14 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     session = open_session(outgoing)
     forwarder = forwarder_over(session, signing, decrypt, clock)
     exchange = Exchange(
-        journal,
-        vault,
-        forwarder,
-        engine,
-        process_id,
-        partial(keyed, keyring.hash_key()),
-        clock,
-        settings.provider_seconds,
+        journal=journal,
+        vault=vault,
+        forwarder=forwarder,
+        engine=engine,
+        process=process_id,
+        hash_id=partial(keyed, keyring.hash_key()),
+        clock=clock,
+        provider_seconds=settings.provider_seconds,
     )
     exchange.gate = gate_of(settings, clock)
     rest = RestDoor(
@@ -132,26 +128,39 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         clock=clock,
     )
     readings = Readings(Reader(partial(_bundle, engine)))
-    limits = Limits(settings.agency_calls, settings.source_calls)
     app = ExchangeApp(
-        registry,
-        exchange,
-        rest,
-        soap,
-        build_apis(services),
-        settings.base,
-        settings.body_limit,
-        settings.body_seconds,
-        clock,
-        limits,
-        Budgets(settings.agency_processor),
-        readings,
+        exchange=exchange,
+        rest=rest,
+        soap=soap,
+        apis=build_apis(services),
+        base=settings.base,
+        body_limit=settings.body_limit,
+        clock=clock,
+        readings=readings,
     )
-    return DoorParts(engine, registry, journal, app, session)
+    shell = Shell(
+        app=app,
+        registry=registry,
+        base=settings.base,
+        body_seconds=settings.body_seconds,
+        clock=clock,
+        health=Health(Vitals(engine, registry, clock, settings.drop_root)),
+        limits=Limits(settings.agency_calls, settings.source_calls),
+        budgets=Budgets(settings.agency_processor),
+    )
+    return DoorParts(
+        engine=engine,
+        registry=registry,
+        journal=journal,
+        app=shell,
+        exchange=exchange,
+        readings=readings,
+        session=session,
+    )
 
 
 def _agency_of(registry: Registry, certificate: bytes) -> str | None:
-    """The agency of a certificate that is registered and in force; None also where the registry cannot be read."""
+    """The agency of a registered certificate in force. None also if the registry cannot be read."""
     try:
         snapshot = registry.snapshot
     except Failure:
@@ -165,19 +174,20 @@ def _bundle(engine: Engine, digest: str) -> Bundle:
         return load(connection, digest)
 
 
-def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
+def run_door(settings: Settings, inherited: Inherited) -> None:
     """Serve the exchange listeners on inherited sockets until told to stop."""
     hardening.leave_no_cores()
     child.set_up_logging()
     allow_descriptors()
-    # The journal's thread lets go of the interpreter at each statement; with the usual 5 ms a busy loop would make it wait that long for each.
+    # The journal's thread releases the interpreter's lock at each statement. At the default of 5 ms a busy loop
+    # would delay each statement by that long.
     sys.setswitchinterval(0.0005)
     with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, listeners, lifeline, ready))
+        runner.run(_serve(settings, inherited))
 
 
-async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
-    process_id = f"door-{new_id()}"
+async def _serve(settings: Settings, inherited: Inherited) -> None:
+    process_id, sockets = f"door-{new_id()}", inherited.sockets
     register = Register(settings.run / FOLDER, process_id, "door")
     parts = await assemble(settings, process_id)
     parts.app.taken = TakenUp(register, parts.journal)
@@ -201,9 +211,9 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
             if anchors is None
             else tls_context(keyring.server_certificate, keyring.server_key, anchors, keyring.at_rest.password)
         )
-        if context is not None and protocol is PeerProtocol:  # a proxy is known by its own anchors alone
+        if context is not None and protocol is PeerProtocol:  # a proxy is authenticated by its own anchors alone
             parts.registry.follow(Anchors(context, keyring.client_anchors).take)
-        made = make_server(
+        server = make_server(
             parts.app,
             context=context,
             drain_seconds=settings.drain_seconds,
@@ -213,36 +223,35 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
             connections=connections,
             refusing=parts.app.refusing,
         )
-        return made, socket.socket(fileno=descriptor)
+        return server, socket.socket(fileno=descriptor)
 
-    servers = [served(listeners.exchange, keyring.client_anchors, PeerProtocol)]
-    if listeners.edge is not None:
+    servers = [served(sockets["exchange"], keyring.client_anchors, PeerProtocol)]
+    if "edge" in sockets:
         anchors = Path(settings.edge_anchors) if settings.edge_anchors else keyring.client_anchors
         servers.append(
-            served(listeners.edge, anchors, edge_protocol(settings.edge_dialect, Proxies.of(settings).admits))
+            served(sockets["edge"], anchors, edge_protocol(settings.edge_dialect, Proxies.of(settings).admits))
         )
-    if listeners.edge_socket is not None:
-        servers.append(served(listeners.edge_socket, None, edge_protocol(settings.edge_socket_dialect, by_socket)))
+    if "edge_socket" in sockets:
+        servers.append(served(sockets["edge_socket"], None, edge_protocol(settings.edge_socket_dialect, by_socket)))
 
     def stop() -> None:
         for server, _ in servers:
             server.stop()
 
-    child.stop_when_told(stop, lifeline)
+    child.stop_when_told(stop, inherited.lifeline)
     watch = asyncio.create_task(_stop_when_fenced(parts.journal, stop))
-    forget = asyncio.create_task(_forget_destroyed(parts.app.exchange.vault))
+    forget = asyncio.create_task(_forget_destroyed(parts.exchange.vault))
     gc.collect()
-    gc.freeze()  # what was made so far stays for good: no collection need look at it again
-    child.say_ready(ready)
+    gc.freeze()  # what exists now is permanent: no collection needs to examine it again
+    child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
         await asyncio.gather(*(server.serve_on(listener) for server, listener in servers))
     finally:
         watch.cancel()
         forget.cancel()
-        await parts.app.exchange.close()
-        if parts.app.readings is not None:
-            await parts.app.readings.close()
+        await parts.exchange.close()
+        await parts.readings.close()
         await parts.session.close()
         await asyncio.to_thread(parts.journal.stop)
         parts.registry.stop()
@@ -253,14 +262,14 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
 
 
 async def _stop_when_fenced(journal: Journal, stop: Callable[[], None]) -> None:
-    """A door that the keeper took for dead may write no more; it ends, and the supervisor starts a new one."""
+    """Stop a door that the keeper declared dead: it may write no more, and the supervisor starts a new one."""
     while not journal.fenced:
         await asyncio.sleep(0.5)
     stop()
 
 
 async def _forget_destroyed(vault: Vault) -> None:
-    """Keys that retention destroyed are soon in no process's memory either, also in one that nobody calls."""
+    """Remove the keys that retention destroyed from memory, also in a process that gets no calls."""
     while True:
         await asyncio.sleep(FORGET_SECONDS)
         vault.forget_gone()

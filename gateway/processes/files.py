@@ -1,15 +1,15 @@
-"""The process that takes up what systems drop into their folders, one file after the other.
+"""The files worker: takes up what systems drop into their folders, one file after the other.
 
-It is a process of its own, since it unpacks what strangers made: it holds neither the key of the log nor a listener.
+It is a process of its own, since it unpacks foreign bytes. It holds neither the log key nor a listener.
 
 Theory of operation
-1. A settled file is claimed: one rename into work/ under the id of its transfer-to-be.
-2. It is read, decoded and carried through the exchange like any call: grant, intent and outcome in the log, evidence in the vault, feed.
-3. Its result is laid beside where it goes, then the file is moved there.
-A process that dies leaves files in work/; whoever comes next takes them up under the same id. What stands in the database of that id tells how
-far it came, so that nothing is lost and nothing appears twice; a report is made anew from the same bytes.
-4. Before a file is parsed it is noted as in hand (`inhand`). One that was in hand at two deaths of the process goes to quarantine/, unread. A process
-whose loop is silent for SILENT_SECONDS ends itself, so that a file that is never done counts too.
+1. A settled file is claimed: one rename into work/, under the id of its future transfer.
+2. It is read, decoded and passed through the exchange like any call: grant, log entries, evidence, feed.
+3. Its result is written, then the file is moved there.
+4. A process that dies leaves files in work/. Its successor takes them up under the same id. The database says how
+   far each came, so nothing is lost or delivered twice. A report is made again from the same bytes.
+5. Before a file is parsed, `in_hand` notes it. A file in hand at two deaths goes to quarantine/, unread.
+   A process whose loop hangs for SILENT_SECONDS ends itself, so a file that never finishes counts too.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from gateway.journal.database import lock_of, open_engine
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
 from gateway.processes import child
+from gateway.processes.table import Inherited
 from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
@@ -54,7 +55,7 @@ from security.transparency.entry import keyed
 LOOK_SECONDS: Final = 0.5
 TROUBLE_SECONDS: Final = 5.0
 MOST_SECONDS: Final = 300.0
-SILENT_SECONDS: Final = MOST_SECONDS  # the largest file that the bounds allow is read in a tenth of it
+SILENT_SECONDS: Final = MOST_SECONDS  # the largest file that the limits allow is read in a tenth of this time
 log = logging.getLogger("lgsp.files")
 
 
@@ -74,18 +75,18 @@ class Files:
         self._engine, self._registry, self._exchange, self._settings = engine, registry, exchange, settings
         self._checkpoint, self._monotonic = checkpoint, monotonic
         self._folders: dict[str, Folder] = {}
-        self._waits: dict[str, tuple[float, float]] = {}  # seconds, and until when
+        self._waits: dict[str, tuple[float, float]] = {}  # seconds to wait, and until when
         self._in_hand = InHand(settings.in_hand_file, exchange.clock)
         self._stopping = False
 
     def stop(self) -> None:
-        """No further file is begun. The one in hand is no reason of ours to end, so its process's end is not its death."""
+        """Begin no further file. The process now ends in order, so the file in hand is not blamed for its end."""
         self._stopping = True
         with suppress(OSError):
             self._in_hand.let_go()
 
     async def look(self) -> int:
-        """Take up what is there now; how many files were brought to an end."""
+        """Take up the files that are there now. Returns how many were finished."""
         snapshot, done = self._registry.snapshot, 0
         if snapshot.held_until > self._exchange.clock():
             return 0
@@ -99,7 +100,7 @@ class Files:
                 self._rest(system.drop.folder, trouble)
                 if (
                     isinstance(trouble, OSError) and system.drop.folder in self._folders
-                ):  # perhaps it was moved away and made anew
+                ):  # it may have been moved away and created again
                     self._folders.pop(system.drop.folder).close()
         return done
 
@@ -114,7 +115,7 @@ class Files:
             self._folders[drop.folder] = folder
         if not folder.hold():
             return 0
-        self._exchange.gate()  # before anything is claimed, so that nothing is refused and logged over and over
+        self._exchange.gate()  # before anything is claimed, so that no file is refused and logged repeatedly
         deadly = [left for left in folder.claimed() if self._in_hand.was_at_a_death(drop.folder, left.file)]
         done = await self._take_left(
             snapshot, system, drop, folder, [left for left in folder.claimed() if left not in deadly]
@@ -130,7 +131,7 @@ class Files:
     async def _take_left(
         self, snapshot: Snapshot, system: System, drop: DropFolder, folder: Folder, lefts: Sequence[Claimed]
     ) -> int:
-        """Files that were claimed before."""
+        """Take up files that were claimed before."""
         done = 0
         for left in lefts:
             name = f"{drop.folder}/{left.name}"
@@ -139,7 +140,7 @@ class Files:
             try:
                 done += await self._take(snapshot, system, drop, folder, left, left_over=True)
                 self._waits.pop(name, None)
-            except (NotNow, Failure) as trouble:  # this one waits; others need not
+            except (NotNow, Failure) as trouble:  # only this file waits
                 self._rest(name, trouble)
         return done
 
@@ -147,7 +148,7 @@ class Files:
         return name in self._waits and self._waits[name][1] > self._monotonic()
 
     def _rest(self, name: str, trouble: Exception) -> None:
-        """Wait before the next try, longer each time."""
+        """Double the wait before the next try."""
         wait = min(2 * self._waits[name][0], MOST_SECONDS) if name in self._waits else TROUBLE_SECONDS
         self._waits[name] = wait, self._monotonic() + wait
         log.error("%s: %s; tried again in %.0f s", name, trouble, wait)
@@ -165,17 +166,26 @@ class Files:
             early = Theirs("file.too-large", size=large.size, limit=self._settings.file_limit)
         except OSError:
             early = Theirs("file.unreadable", name=claimed.name)
-        one = OneFile(self._engine, self._exchange, snapshot, system, drop, folder, claimed, raw)
+        one = OneFile(
+            engine=self._engine,
+            exchange=self._exchange,
+            snapshot=snapshot,
+            system=system,
+            drop=drop,
+            folder=folder,
+            claimed=claimed,
+            raw=raw,
+        )
         stood = look_up(self._engine, [claimed.mark]).get(claimed.mark, Stood()) if left_over else Stood()
         digest = hashlib.sha256(raw).hexdigest()
         deaths = self._in_hand.take(drop.folder, claimed.file, digest) if early is None else 0
         aside = deaths >= MOST_DEATHS
         try:
-            told = await (one.set_aside(deaths, stood) if aside else one.bring(early, stood))
+            report = await (one.set_aside(deaths, stood) if aside else one.bring(early, stood))
             folder.finish(
                 one.claimed,
-                "refused" if told.result == "refused" else "accepted",
-                reports(told, self._checkpoint()),
+                "refused" if report.result == "refused" else "accepted",
+                reports(report, self._checkpoint()),
                 aside=aside,
             )
         except BaseException:
@@ -184,19 +194,19 @@ class Files:
         self._in_hand.ended(digest)
         if aside:
             log.error("%s: in quarantine, %d processes died with it in hand", one.claimed.mark, deaths)
-        log.info("%s: %s, %d lines taken, %d refused", one.claimed.mark, told.result, told.taken, len(told.bad))
+        log.info("%s: %s, %d lines taken, %d refused", one.claimed.mark, report.result, report.taken, len(report.bad))
         return True
 
 
-def run_files(settings: Settings, lifeline: int | None, ready: int | None) -> None:
+def run_files(settings: Settings, inherited: Inherited) -> None:
     """Work until told to stop."""
     hardening.leave_no_cores()
     child.set_up_logging()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, lifeline, ready))
+        runner.run(_serve(settings, inherited))
 
 
-async def _serve(settings: Settings, lifeline: int | None, ready: int | None) -> None:
+async def _serve(settings: Settings, inherited: Inherited) -> None:
     clock, process_id, keyring = time.time, f"files-{new_id()}", Keyring(settings)
     engine = open_engine(settings.database_url)
     registry = Registry(engine, Seal.of(settings))
@@ -208,7 +218,16 @@ async def _serve(settings: Settings, lifeline: int | None, ready: int | None) ->
     )
     forwarder = forwarder_over(session, keyring.signing_key(), keyring.decrypt_keys(), clock)
     vault, hash_id = Vault(settings.vault_keys, at_rest=keyring.at_rest), partial(keyed, keyring.hash_key())
-    exchange = Exchange(journal, vault, forwarder, engine, process_id, hash_id, clock, settings.provider_seconds)
+    exchange = Exchange(
+        journal=journal,
+        vault=vault,
+        forwarder=forwarder,
+        engine=engine,
+        process=process_id,
+        hash_id=hash_id,
+        clock=clock,
+        provider_seconds=settings.provider_seconds,
+    )
     exchange.gate = gate_of(settings, clock)
     files = Files(engine, registry, exchange, settings, NewestCheckpoint(settings.checkpoint_file).note)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
@@ -220,8 +239,8 @@ async def _serve(settings: Settings, lifeline: int | None, ready: int | None) ->
     def stop() -> None:
         loop.call_soon_threadsafe(stopped)
 
-    child.stop_when_told(stop, lifeline)
-    child.say_ready(ready)
+    child.stop_when_told(stop, inherited.lifeline)
+    child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(SILENT_SECONDS, None))
     try:
         while not stopping.is_set() and not journal.fenced:

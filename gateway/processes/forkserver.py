@@ -1,17 +1,18 @@
-"""A process that has loaded the code once, and from which the supervisor's children are forked: they start at once and share its memory.
+"""A process that loads the code once. The supervisor's children are forked from it: they start fast, share memory.
 
     supervisor --- fork server       code and the catalogue's contracts alone: no key, no socket, no thread
-              |--- door, keeper …    forked twice, so orphans at once, and orphans fall to the supervisor (PR_SET_CHILD_SUBREAPER, Linux 3.4)
+              |--- door, keeper …    forked twice, so they become orphans, which the supervisor adopts
+                                     (PR_SET_CHILD_SUBREAPER, Linux 3.4)
 
 Invariants
-- A child is the supervisor's own in every respect: it is waited for, signalled and outlived as one that was started by itself, and none is lost
-  with the fork server.
+- The supervisor waits for, signals and outlives such a child as one that it started itself. No child ends with
+  the fork server.
 - Nothing that must differ between children exists before they are forked (`tests/processes/test_forkserver.py`).
-- Where there is none, or it does not answer, children are started in fresh interpreters.
-- The supervisor waits for it only as long as it wants the child, and is left no process that nobody waits for.
+- Where no fork server runs or answers, children start in fresh interpreters.
+- The supervisor waits for the server only as long as it wants the child. No process is left unwaited for.
 
-Why not multiprocessing's: its children are lost with it, for it alone can wait for them. Children share one layout of memory, as those of any
-server do that forks (docs/security.md).
+multiprocessing's fork server does not serve: only it can wait for its children, which are lost with it.
+Children share one layout of memory, as with any server that forks (docs/security.md).
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import contextlib
 import ctypes
 import fcntl
 import gc
-import importlib
 import json
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
@@ -35,15 +36,15 @@ from typing import Any, Final, Protocol
 from gateway.hardening import leave_no_cores
 
 COMMAND: Final = "forkserver"  # python -m gateway forkserver DESCRIPTOR LOADED…
-_HELD: Final[list[Any]] = []  # in the fork server and in all that it forks
+_HELD: Final[list[Any]] = []  # what was loaded, kept alive in the fork server and its children
 _SUBREAPER: Final = 36  # prctl(2)
 _MOST: Final = 65_536  # bytes of one request
 _MOST_DESCRIPTORS: Final = 16
-_MOMENT: Final = 0.1  # seconds after which it is asked again whether the child is still wanted
+_MOMENT: Final = 0.1  # seconds between checks whether the child is still wanted
 
 
 class Process(Protocol):
-    """What the supervisor uses of a process, as `subprocess.Popen` has it."""
+    """The part of `subprocess.Popen` that the supervisor uses."""
 
     pid: int
     returncode: int | None
@@ -56,7 +57,7 @@ class Process(Protocol):
 
 @dataclass(slots=True)
 class Forked:
-    """A child of this process that another one forked."""
+    """A child of this process that the fork server forked."""
 
     pid: int
     returncode: int | None = None
@@ -64,10 +65,10 @@ class Forked:
     def poll(self) -> int | None:
         if self.returncode is None:
             try:
-                found, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else waited for it
-                found, status = self.pid, 0
-            if found:
+                ended, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # another thread waited for it
+                ended, status = self.pid, 0
+            if ended:
                 self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
 
@@ -80,7 +81,7 @@ class Forked:
         return code
 
     def send_signal(self, sig: int) -> None:
-        if self.poll() is None:  # until it is waited for, its number is nobody else's
+        if self.poll() is None:  # its number is not reused before it is waited for
             os.kill(self.pid, sig)
 
     def kill(self) -> None:
@@ -90,7 +91,7 @@ class Forked:
 def start(arguments: Sequence[str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
     """`python -m gateway` with these arguments in a fresh interpreter that inherits these descriptors.
 
-    In a session of its own: Ctrl-C is for the supervisor, which then tells its children.
+    It has a session of its own, so that Ctrl-C reaches the supervisor alone.
     """
     command = [sys.executable, "-m", "gateway", *arguments]
     return subprocess.Popen(command, pass_fds=descriptors, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -98,21 +99,21 @@ def start(arguments: Sequence[str], descriptors: Sequence[int]) -> subprocess.Po
 
 @dataclass(slots=True)
 class ForkServer:
-    """The supervisor's side. The server is started when it is needed, also in the place of one that died; loading takes a second."""
+    """The supervisor's side. The server starts when it is first needed, and again after it died."""
 
-    loaded: Sequence[str]  # names of modules; of functions, as module:function, whose results are held
-    seconds: float = 30.0  # that the first answer may take, with the loading
-    patience: float = 10.0  # that any other may
-    wanted: Callable[[], bool] = lambda: (
-        True
-    )  # asked while an answer is awaited: a supervisor that was told to end wants no more children
+    loaded: Sequence[Callable[[], object]]  # functions of modules, called in the server before the first fork
+    seconds: float = 30.0  # time for the first answer, including loading
+    patience: float = 10.0  # time for any other answer
+    wanted: Callable[[], bool] = lambda: True  # asked while an answer is awaited
     _answered: bool = False
     _server: subprocess.Popen[bytes] | None = None
     _control: socket.socket | None = field(default=None, repr=False)
 
     def fork(self, arguments: Sequence[str], descriptors: Sequence[int]) -> Process | None:
-        """A child with these arguments, in which these descriptors bear the numbers that they have here; None where it was no longer wanted.
-        OSError where this machine, or a limit on it, lets no process begin."""
+        """A child with these arguments. The descriptors have the same numbers there as here.
+
+        None if the child is no longer wanted. OSError if no process can be started.
+        """
         if self._server is not None and self._server.poll() is not None:
             self.end()
         if self._server is None and _adopt_orphans():
@@ -128,8 +129,9 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(_MOMENT)
         with theirs:
+            loaded = [f"{each.__module__}:{each.__qualname__}" for each in self.loaded]
             try:
-                self._server = start([COMMAND, str(theirs.fileno()), *self.loaded], [theirs.fileno()])
+                self._server = start([COMMAND, str(theirs.fileno()), *loaded], [theirs.fileno()])
             except OSError:
                 ours.close()
                 raise
@@ -137,22 +139,22 @@ class ForkServer:
 
     def _ask(self, control: socket.socket, arguments: Sequence[str], descriptors: Sequence[int]) -> int | None:
         request = json.dumps({"arguments": list(arguments), "numbers": list(descriptors)}).encode("utf-8")
-        told = b""
-        with contextlib.suppress(OSError):  # it died or hangs
+        answer = b""
+        with contextlib.suppress(OSError):  # the server died or hangs
             socket.send_fds(control, [request], list(descriptors))
             until = time.monotonic() + (self.patience if self._answered else self.seconds)
-            while not told and time.monotonic() < until and self.wanted():
+            while not answer and time.monotonic() < until and self.wanted():
                 with contextlib.suppress(TimeoutError):
-                    if not (told := control.recv(32)):
+                    if not (answer := control.recv(32)):
                         break
-        if not told:
-            with contextlib.suppress(OSError):  # whoever has not told its number until now cannot any more, and ends
+        if not answer:
+            with contextlib.suppress(OSError):  # a child that reported no number by now gets no answer and ends
                 control.shutdown(socket.SHUT_RD)
-                told = control.recv(32)
-        return int(told) if told else None
+                answer = control.recv(32)
+        return int(answer) if answer else None
 
     def end(self) -> None:
-        """Its children stay."""
+        """End the server. Its children stay."""
         if self._control is not None:
             self._control.close()
         if self._server is not None:
@@ -163,7 +165,7 @@ class ForkServer:
 
 
 def _wait_for_strays(group: int) -> None:
-    """What fell to this process from a server that died while it forked: it ends by itself. A child that told its number leaves the group."""
+    """Wait for processes of a server that died while forking. They end by themselves; ready children left the group."""
     until = time.monotonic() + 1
     with contextlib.suppress(ChildProcessError):
         while time.monotonic() < until:
@@ -172,17 +174,20 @@ def _wait_for_strays(group: int) -> None:
 
 
 def _adopt_orphans() -> bool:
-    """Whether processes whose parent is gone fall to this one from now on."""
+    """Whether this process adopts orphaned descendants from now on."""
     return sys.platform == "linux" and not ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
 def serve(arguments: Sequence[str]) -> None:
-    """Load, then fork whatever is asked for, until the supervisor's end closes. It comes back in each child, whose command line is in `sys.argv` then."""
+    """Load, then fork a child per request, until the supervisor's end closes.
+
+    Returns in each child, whose command line is then in `sys.argv`.
+    """
     leave_no_cores()
     control, *names = arguments
-    _HELD.extend(_load(name) for name in names)
+    _HELD.extend(pkgutil.resolve_name(name)() for name in names)
     gc.collect()
-    gc.freeze()  # a collection in a child would write to every object that it looks at, and so copy what is shared
+    gc.freeze()  # a collection in a child would write to every object, and so copy the shared memory
     with socket.socket(fileno=int(control)) as asked:
         while True:
             request, received, _, _ = socket.recv_fds(asked, _MOST, _MOST_DESCRIPTORS)
@@ -194,7 +199,7 @@ def serve(arguments: Sequence[str]) -> None:
                 os.close(descriptor)
         try:
             asked.send(str(os.getpid()).encode("ascii"))
-        except OSError:  # nobody waits for it any more
+        except OSError:  # the supervisor no longer waits
             raise SystemExit(1) from None
     wanted = json.loads(request)
     os.setsid()
@@ -203,14 +208,11 @@ def serve(arguments: Sequence[str]) -> None:
     _name_process(" ".join(sys.argv))
 
 
-def _load(name: str) -> Any:
-    module, _, function = name.partition(":")
-    found = importlib.import_module(module)
-    return getattr(found, function)() if function else found
-
-
 def _fork() -> bool:
-    """Whether this is the child; by then it is an orphan. Where no process can begin, the server ends: the supervisor tries by itself, and tells."""
+    """Whether this is the child, which is an orphan by then.
+
+    If no process can be started, the server ends. The supervisor then tries by itself and reports.
+    """
     try:
         middle = os.fork()
     except OSError:
@@ -232,7 +234,7 @@ def _fork() -> bool:
 
 
 def _place(received: Sequence[int], numbers: Sequence[int]) -> None:
-    above = max((*received, *numbers), default=0) + 1  # out of the way of all places that are taken in turn
+    above = max((*received, *numbers), default=0) + 1  # above all numbers in use
     aside = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, above) for descriptor in received]
     for descriptor in received:
         os.close(descriptor)
@@ -242,7 +244,7 @@ def _place(received: Sequence[int], numbers: Sequence[int]) -> None:
 
 
 def _name_process(title: str) -> None:
-    """So that `ps` tells a door from a keeper."""
+    """Let `ps` show which process this is."""
     from setproctitle import setproctitle
 
     setproctitle(title)

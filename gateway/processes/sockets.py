@@ -1,6 +1,6 @@
-"""The sockets that the supervisor listens on before any child is there, and hands down.
+"""The listening sockets, which the supervisor opens before any child starts and passes on.
 
-Invariant: an address that cannot be had ends the start, in words that say which and what to do.
+Invariant: if an address cannot be opened, the start ends with an error that names it and the remedy.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from gateway.settings import Settings
 
 
 def open_listeners(settings: Settings) -> dict[str, socket.socket]:
-    """By `exchange`, `desk`, and where they are set `edge` and `edge_socket`."""
-    found = {"exchange": _bind(settings.host, settings.exchange_port), "desk": _bind(settings.host, settings.desk_port)}
-    return found | _edges(settings)
+    """By name: `exchange`, `desk`, and if configured `edge` and `edge_socket`."""
+    listeners = {
+        "exchange": _bind(settings.host, settings.exchange_port),
+        "desk": _bind(settings.host, settings.desk_port),
+    }
+    return listeners | _edges(settings)
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -38,16 +41,16 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _edges(settings: Settings) -> dict[str, socket.socket]:
-    found = {}
+    listeners = {}
     if settings.edge_port:
         try:
             Proxies.of(settings)
         except BadEdge as wrong:
             raise NotStarted(Words(f"thiết lập edge không hợp lệ: {wrong}", str(wrong))) from None
-        found["edge"] = _bind(settings.host, settings.edge_port)
+        listeners["edge"] = _bind(settings.host, settings.edge_port)
     if settings.edge_socket:
         try:
-            found["edge_socket"] = bind_unix(Path(settings.edge_socket), settings.edge_socket_group)
+            listeners["edge_socket"] = bind_unix(Path(settings.edge_socket), settings.edge_socket_group)
         except (OSError, LookupError) as error:
             raise NotStarted(
                 Words(
@@ -59,4 +62,4 @@ def _edges(settings: Settings) -> dict[str, socket.socket]:
                     "Its folder must exist and belong to the gateway's user.",
                 ),
             ) from None
-    return found
+    return listeners

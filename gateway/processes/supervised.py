@@ -1,13 +1,17 @@
-"""A child process as the supervisor keeps it, and what is told where none could be started."""
+"""The supervisor's children: what each is started with, its state, and the error for one that could not be started."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from contracts.base.errors import Language, Words
 from gateway.processes.forkserver import Process
+from gateway.processes.table import DOOR, GATEWAY, STANDIN, TRAFFIC, agent
+from gateway.sandbox import agents, live
+from gateway.settings import Settings
 
 _MEND: Final = Words(
     "Khắc phục rồi khởi động lại; `lgsp doctor` chỉ ra chỗ yếu.",
@@ -16,7 +20,7 @@ _MEND: Final = Words(
 
 
 class NotStarted(RuntimeError):
-    """The instance could not be started: why, and what to do, as a command tells a failure."""
+    """The instance could not be started: why, and what to do."""
 
     code: Final = "not-started"
     findings: Final = ()
@@ -35,11 +39,11 @@ class NotStarted(RuntimeError):
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """`arguments` follow `python -m gateway`; `module` is what it loads first; `sockets` are the descriptors that it inherits."""
+    """`arguments` follow `python -m gateway`; `load` imports its code; `sockets` are descriptors that it inherits."""
 
     name: str
     arguments: list[str]
-    module: str
+    load: Callable[[], object]
     sockets: tuple[int, ...] = ()
     process: Process | None = None
     started: float = 0.0
@@ -47,10 +51,42 @@ class Child:
     again_at: float = 0.0
     ready: bool = False
     ready_pipe: int = -1
-    ending: bool = False  # it was told to end, and is not started again
-    alone: bool = False  # its successor starts only when it has ended
+    ending: bool = False  # it was told to end, and is not restarted
+    alone: bool = False  # its successor starts only after it ended
 
     def close_pipe(self) -> None:
         if self.ready_pipe >= 0:
             os.close(self.ready_pipe)
             self.ready_pipe = -1
+
+
+def gateway_children(settings: Settings, sockets: Mapping[str, int]) -> list[Child]:
+    """The gateway's own, in the order in which they start. `sockets`: the descriptors of the open listeners."""
+    children = []
+    for row in GATEWAY:
+        descriptors = {name: sockets[name] for name in row.sockets if name in sockets}
+        options = [word for name, number in descriptors.items() for word in ("--socket", f"{name}={number}")]
+        arguments = [row.name, "--data", str(settings.data), *options]
+        names = [f"{row.name}-{number}" for number in range(settings.door_count)] if row is DOOR else [row.name]
+        children += [Child(name, arguments, row.load, tuple(descriptors.values()), alone=row.alone) for name in names]
+    return children
+
+
+def sandbox_children(settings: Settings, without: frozenset[str] = frozenset()) -> tuple[Child, ...]:
+    """The sandbox's stand-ins, agents and traffic, except those named in `without`. An agent goes with its system."""
+    data = ["--data", str(settings.data)]
+    endpoints = live.endpoints(settings)
+    agents.prepare(settings, settings.data, endpoints)
+    children = [
+        Child(f"{STANDIN.name} {name}", [STANDIN.name, name, *data], STANDIN.load)
+        for name in endpoints
+        if name not in without
+    ]
+    children += [
+        Child(f"agent {each.system}", ["agent", "run", str(each.config)], agent)
+        for each in agents.beside(settings)
+        if each.system not in without
+    ]
+    if live.TRAFFIC_NAME not in without:
+        children.append(Child(TRAFFIC.name, [TRAFFIC.name, *data], TRAFFIC.load))
+    return tuple(children)

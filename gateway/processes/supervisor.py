@@ -1,18 +1,19 @@
-"""The supervisor: binds the sockets, starts doors, desk, files and keeper, restarts what dies, and ends all of it cleanly.
+"""The supervisor: opens the sockets, starts the processes of `table.py`, restarts what dies, and ends all of them.
 
     supervisor --- door (one a core)   exchange listener, shared socket
               |--- desk               people's listener
               |--- files              what is dropped in folders
               |--- keeper             sequencer, delivery, recovery
-              `--- fork server        what all of them are forked from
+              `--- fork server        all of them are forked from it
 
 Invariants
-- It holds no key and opens no message; a fault in it cannot leak anything.
-- Children hold the read end of a pipe whose write end is ours alone: when the supervisor dies, however it dies, they see the end of the
-  pipe and stop. So there is never a door without a supervisor.
-- A child that dies is started again, with a pause that grows while it keeps dying.
-- On SIGHUP (`lgsp reload`) each child of the gateway's own is replaced, one after the other: the new one is ready before the old one is told to
-  end, so that somebody listens at every moment. If a new one does not come up, the old ones stay. The new ones load their code anew.
+- It holds no key and opens no message, so a fault in it leaks nothing.
+- Children hold the read end of a pipe; the supervisor alone holds the write end. When the supervisor dies, they see
+  the end of the pipe and stop. No door runs without a supervisor.
+- A child that dies is restarted, after a pause that grows while it keeps dying.
+- On SIGHUP (`lgsp reload`) the gateway's own children are replaced in turn. A new one is ready before the old one
+  is told to end, so a listener is always open. If a new one does not start, the old ones stay. New ones load
+  their code again.
 """
 
 from __future__ import annotations
@@ -34,31 +35,20 @@ from gateway.hardening import private_files
 from gateway.processes.child import READY
 from gateway.processes.forkserver import ForkServer
 from gateway.processes.sockets import open_listeners
-from gateway.processes.supervised import Child, NotStarted
+from gateway.processes.supervised import Child, NotStarted, gateway_children
+from gateway.processes.table import DOOR, GATEWAY, catalogue
 from gateway.settings import Settings
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
-_FLAGS: Final = {
-    "exchange": "--fd",
-    "edge": "--edge-fd",
-    "edge_socket": "--edge-socket-fd",
-}  # how a door is told its sockets
-_DOOR: Final = "door-"
-_KEEPER, _FILES, _APP, _DESK = MODULES = (
-    "gateway.processes.keeper",
-    "gateway.processes.files",
-    "gateway.processes.door",
-    "gateway.processes.desk",
-)
-CATALOGUE: Final = "contracts.compiled.contract:catalogue"
 PID: Final = "supervisor.pid"
-RELOADED: Final = "reload.json"  # in the folder `run`: how often, and what went wrong the last time
-_STEADY: Final = 30.0  # seconds after which a child counts as well again
+RELOADED: Final = "reload.json"  # in the folder `run`: number of reloads, and what went wrong in the last one
+_KILLED: Final = "{name} (pid {pid}) did not stop in time and was killed; its open transfers become in-doubt"
+_STEADY: Final = 30.0  # seconds after which earlier deaths of a child no longer count
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """`run()` blocks until SIGINT or SIGTERM, or until `stop()` is called from another thread."""
+    """`run()` blocks until SIGINT or SIGTERM, or until another thread calls `stop()`."""
 
     settings: Settings
     on_ready: Callable[[], None] = lambda: None
@@ -84,19 +74,8 @@ class Supervisor:
         listeners = open_listeners(settings)
         self._lifeline = os.pipe()
         settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        desk = listeners["desk"].fileno()
-        doors = {_FLAGS[name]: listener.fileno() for name, listener in listeners.items() if name in _FLAGS}
-        door = [word for flag, descriptor in doors.items() for word in (flag, str(descriptor))]
-        data = str(settings.data)
-        self._children = [
-            Child("keeper", ["keeper", "--data", data], _KEEPER),
-            Child("files", ["files", "--data", data], _FILES, alone=True),
-            *(
-                Child(f"{_DOOR}{number}", ["door", "--data", data, *door], _APP, tuple(doors.values()))
-                for number in range(settings.door_count)
-            ),
-            Child("desk", ["desk", "--data", data, "--fd", str(desk)], _DESK, (desk,)),
-        ]
+        sockets = {name: listener.fileno() for name, listener in listeners.items()}
+        self._children = gateway_children(settings, sockets)
         self._children += self.extra
         handlers = {signal.SIGINT: self._on_stop, signal.SIGTERM: self._on_stop, signal.SIGHUP: self._on_reload}
         self._terminal = _has_terminal()
@@ -121,7 +100,7 @@ class Supervisor:
                     self._replace_all()
                 time.sleep(0.2)
         finally:
-            for listener in listeners.values():  # first, so that nobody waits in a queue that no door will take up
+            for listener in listeners.values():  # first, so that no connection queues where no door will accept it
                 listener.close()
             self._end_all()
             pid_file.unlink(missing_ok=True)
@@ -137,8 +116,8 @@ class Supervisor:
         return {child.name: child.process.pid for child in self._children if child.process is not None}
 
     def _fork_server(self) -> ForkServer:
-        loaded = list(dict.fromkeys((*MODULES, *(child.module for child in self.extra), CATALOGUE)))
-        return ForkServer(loaded, self.ready_seconds, wanted=lambda: not self._stopping)
+        loaded = dict.fromkeys((*(row.load for row in GATEWAY), *(child.load for child in self.extra), catalogue))
+        return ForkServer(tuple(loaded), self.ready_seconds, wanted=lambda: not self._stopping)
 
     def _start_all(self) -> None:
         for child in self._children:
@@ -165,7 +144,7 @@ class Supervisor:
         return child.process is not None
 
     def _begin(self, child: Child) -> None:
-        """Not where this is coming to an end. OSError where no process can begin: too many of them, of open files, or too little memory."""
+        """Start a child, unless the supervisor is stopping. OSError if no process can be started."""
         if self._stopping:
             return
         child.close_pipe()
@@ -243,8 +222,8 @@ class Supervisor:
         self._forks.end()
         self._forks = self._fork_server()
         ours = [child for child in self._children if child not in self.extra]
-        doors = [child for child in ours if child.name.startswith(_DOOR)]
-        # What works alone ends before its successor begins: last, when it is known that the others' successors work.
+        doors = [child for child in ours if child.load is DOOR.load]
+        # what runs alone ends before its successor starts: it comes last, when the others' successors work
         first = [child for child in ours if child not in doors[1:] and not child.alone]
         waves = [first, *([door] for door in doors[1:]), [child for child in ours if child.alone]]
         trouble = ""
@@ -258,15 +237,15 @@ class Supervisor:
             with private_files():
                 draft.write_text(json.dumps({"count": self._reloads, "trouble": trouble}), "utf-8")
             draft.replace(self.settings.run / RELOADED)
-        except OSError as error:  # `lgsp reload` waits in vain then; nobody else is to suffer
+        except OSError as error:  # `lgsp reload` then waits in vain; nothing else is affected
             self.say(f"what became of the reload cannot be noted: {error.strerror or error}")
         self.say(f"reload {self._reloads}: {trouble or 'all processes are new'}")
 
     def _replace(self, wave: list[Child]) -> str:
-        """What went wrong; empty if the successors work and the old ones have ended."""
+        """What went wrong. Empty if the successors work and the old ones have ended."""
         alone = [old for old in wave if old.alone]
         self._part_with(alone)
-        pairs = [(old, Child(old.name, old.arguments, old.module, old.sockets, alone=old.alone)) for old in wave]
+        pairs = [(old, Child(old.name, old.arguments, old.load, old.sockets, alone=old.alone)) for old in wave]
         for _, new in pairs:
             self._start(new)
             self._passing.append(new)
@@ -278,18 +257,18 @@ class Supervisor:
             if failed and not old.alone:
                 if not new.ready:
                     _kill(new)
-            else:  # one that works alone is gone already: if its successor died, it is tried again like any other
+            else:  # its predecessor has ended: a successor that died is restarted like any child
                 self._children[self._children.index(old)] = new
         if failed:
             self._part_with(
                 [new for old, new in pairs if new.ready and not old.alone]
-            )  # they may be answering somebody already
+            )  # they may have requests in hand
             return f"the new {failed.name} did not come up; the old processes go on"
         self._part_with([old for old in wave if not old.alone])
         return ""
 
     def _late(self, awaited: list[Child]) -> Child | None:
-        """Wait until all are ready; one that died or took too long, if there is one. The others are looked after meanwhile."""
+        """Wait until all are ready, tending the others. Returns one that died or took too long, if any."""
         until = time.monotonic() + self.ready_seconds
         while not self._stopping:
             self._tend()
@@ -305,7 +284,7 @@ class Supervisor:
         return None
 
     def _part_with(self, olds: list[Child]) -> None:
-        """Tell them to end, and wait for it; the others are looked after meanwhile."""
+        """Tell them to end, and wait. The other children are tended meanwhile."""
         leaving = [(old, process) for old in olds if (process := old.process) is not None]
         for old, process in leaving:
             old.ending = True
@@ -318,9 +297,7 @@ class Supervisor:
             for old, process in [pair for pair in leaving if pair[1].poll() is not None or time.monotonic() > until]:
                 if process.poll() is None:
                     _kill(old)
-                    self.say(
-                        f"the old {old.name} (pid {process.pid}) did not stop in time and was killed; its open transfers become in-doubt"
-                    )
+                    self.say(_KILLED.format(name=f"the old {old.name}", pid=process.pid))
                 leaving.remove((old, process))
                 self._passing.remove(old)
 
@@ -340,9 +317,7 @@ class Supervisor:
             try:
                 child.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self.say(
-                    f"{child.name} (pid {child.process.pid}) did not stop in time and was killed; its open transfers become in-doubt"
-                )
+                self.say(_KILLED.format(name=child.name, pid=child.process.pid))
                 child.process.kill()
                 child.process.wait()
         for child in dict.fromkeys((*self._children, *self._passing)):
@@ -355,7 +330,7 @@ class Supervisor:
         self._stopping = True
 
     def _on_reload(self, _number: int, _frame: object) -> None:
-        """SIGHUP also says that the terminal is gone, if there was one; that ends whoever runs in it."""
+        """SIGHUP also reports a closed terminal. That stops a supervisor that runs in one."""
         if self._terminal and not _has_terminal():
             self._stopping = True
         else:

@@ -35,7 +35,7 @@ register(
                 "{count} rows of the registry differ from what the log has: {rows}. The doors do not take it up.",
             ),
             Words(
-                "Người vận hành: giữ bằng chứng; trả từng dòng về như bản sao lưu, hoặc chạy `lgsp registry accept --reason` (docs/vi/van-hanh.md).",
+                "Người vận hành: giữ bằng chứng; trả từng dòng về như bản sao lưu, hoặc chạy `lgsp registry accept --reason` (docs/vi/operating.md).",
                 "Operators: keep the evidence; put each row back as the backup has it, or run `lgsp registry accept --reason` (docs/operating.md).",
             ),
         ),

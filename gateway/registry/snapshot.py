@@ -311,7 +311,8 @@ def _system(
     if row["endpoint"] is not None and drop is None:
         at = json.loads(row["endpoint"])
         by_id, by_thumbprint = {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys}
-        endpoint = Endpoint(row["id"], at["kind"], at["url"], by_id, by_thumbprint, encrypt, at.get("version", "1.1"))
+        kind, url = at.pop("kind"), at.pop("url")
+        endpoint = Endpoint(row["id"], kind, url, by_id, by_thumbprint, encrypt, at)
     agency = agencies.get(row["agency"])
     return System(
         row["id"],

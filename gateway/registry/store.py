@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
+from adapters.files import FILES
 from adapters.model import DropFolder, DropRule
 from contracts.base.errors import Policy, Words
 from contracts.compiled.contract import CompiledContract, compile_bundle
@@ -135,7 +136,7 @@ def drop_of(endpoint: str | None) -> DropFolder | None:
     """The folder of a system that drops files, from its row's endpoint."""
     at = json.loads(endpoint) if endpoint is not None else {}
     return (
-        DropFolder(at["folder"], tuple(DropRule(**rule) for rule in at["rules"])) if at.get("kind") == "files" else None
+        DropFolder(at["folder"], tuple(DropRule(**rule) for rule in at["rules"])) if at.get("kind") == FILES else None
     )
 
 
@@ -166,11 +167,10 @@ def _check_contacts(connection: Connection) -> None:
 
 def _endpoint_text(system: System) -> str | None:
     if system.drop is not None:
-        return _text({"kind": "files", **asdict(system.drop)})
+        return _text({"kind": FILES, **asdict(system.drop)})
     if system.endpoint is None:
         return None
-    newer = {"version": system.endpoint.version} if system.endpoint.version != "1.1" else {}
-    return _text({"kind": system.endpoint.kind, "url": system.endpoint.url} | newer)
+    return _text({"kind": system.endpoint.kind, "url": system.endpoint.url, **system.endpoint.options})
 
 
 def _merge(

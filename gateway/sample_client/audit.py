@@ -1,8 +1,8 @@
-"""Being a witness of the audit log: notes, consistency, inclusion, receipts.
+"""Checks of the audit log: signed notes, consistency, inclusion, receipts.
 
-RFC 6962 §2.1 hashing and proofs, C2SP signed-note and tlog-checkpoint, written small and apart. Every answer of the
-gateway carries its newest checkpoint; `Keeper` keeps what was seen and refuses a log that takes anything back.
-Invariant: nothing is kept before its signature held, and one size never has two roots.
+RFC 6962 §2.1 hashing and proofs, C2SP signed-note and tlog-checkpoint. Every answer of the gateway carries its newest
+checkpoint. `Keeper` keeps them and refuses a log that removes anything.
+Invariant: no checkpoint is kept before its signature is verified, and one size never has two roots.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ def _node(left: bytes, right: bytes) -> bytes:
 
 
 def included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether `leaf` stands at `index` of the tree of `size` leaves under `root` (RFC 9162 §2.1.3.2)."""
+    """Whether `leaf` is at `index` of the tree of `size` leaves under `root` (RFC 9162 §2.1.3.2)."""
     if not 0 <= index < size:
         return False
-    at, last, found = index, size - 1, leaf
+    at, last, hashed = index, size - 1, leaf
     for step in proof:
         if last == 0:
             return False
         if at & 1 or at == last:
-            found = _node(step, found)
+            hashed = _node(step, hashed)
             while not at & 1 and at:
                 at, last = at >> 1, last >> 1
         else:
-            found = _node(found, step)
+            hashed = _node(hashed, step)
         at, last = at >> 1, last >> 1
-    return last == 0 and found == root
+    return last == 0 and hashed == root
 
 
 def consistent(size1: int, root1: bytes, size2: int, root2: bytes, proof: Sequence[bytes]) -> bool:
@@ -92,7 +92,7 @@ def _unbase64(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class LogKey:
-    """The verifier key of the log: `name+hash+base64`, hash over name, newline and the typed key (C2SP signed-note)."""
+    """The log's verifier key: `name+hash+base64`, hash over name, newline and the typed key (C2SP signed-note)."""
 
     name: str
     hint: bytes
@@ -121,7 +121,7 @@ class Checkpoint:
 
 
 def read_checkpoint(note: str, key: LogKey) -> Checkpoint:
-    """Open a signed note and read the checkpoint in it; cosignatures of others are not looked at."""
+    """Open a signed note and read its checkpoint. Cosignatures are not checked."""
     text, parted, signatures = note.rpartition("\n\n")
     text += "\n"
     try:
@@ -154,7 +154,7 @@ def read_checkpoint(note: str, key: LogKey) -> Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an answer names of the log: leaf hashes of the transfer's two entries, or of the refusal."""
+    """What an answer says about the log: leaf hashes of the transfer's two entries, or of the refusal."""
 
     transfer: str
     intent: bytes | None = None
@@ -183,7 +183,7 @@ FetchConsistency = Callable[[int, int], Sequence[bytes]]
 
 
 class Keeper:
-    """Keeps the checkpoints of one log; a file makes it outlive the process."""
+    """Keeps the checkpoints of one log; with a file, also across processes."""
 
     def __init__(self, vkey: str, file: Path | None = None) -> None:
         self.key = LogKey.parse(vkey)
@@ -204,7 +204,7 @@ class Keeper:
         return checkpoint
 
     def check(self, fetch: FetchConsistency) -> Checkpoint | None:
-        """Prove that every checkpoint kept leads to the next; then only the newest need be kept."""
+        """Prove that each checkpoint is consistent with the next, then keep only the newest."""
         kept = [self._seen[size] for size in sorted(self._seen)]
         for older, newer in zip(kept, kept[1:], strict=False):
             if not consistent(older.size, older.root, newer.size, newer.root, fetch(older.size, newer.size)):
@@ -220,7 +220,7 @@ class Keeper:
 
 @dataclass(frozen=True, slots=True)
 class ProvedEntry:
-    """One entry of the log, proved to stand in it; its text only for those who may read it."""
+    """One entry that is proved to be in the log. Only authorised readers get its text."""
 
     phase: str
     index: int
@@ -229,7 +229,7 @@ class ProvedEntry:
 
 
 def check_proof(answer: bytes, key: LogKey, receipt: Receipt | None = None) -> tuple[Checkpoint, list[ProvedEntry]]:
-    """Check what `GET /audit/proof/{transfer}` gave, and that it keeps the receipt's word."""
+    """Check the answer of `GET /audit/proof/{transfer}`, and that it contains what the receipt promised."""
     try:
         content = load_json(answer)
         checkpoint = read_checkpoint(content["checkpoint"], key)

@@ -1,7 +1,9 @@
-"""A signed request as a curl command: `eval "$(python -m gateway.sample_client.curl --identity DIR GET '/indicator/v1/values?…')"`.
+"""Prints a signed request as a curl command.
 
-Nothing is sent here but the call for a token. curl opens the channel with the system's own certificate; the signature is good for 60 seconds
-and for one sending. What comes back is not verified: for that take `gateway.sample_client.rest`.
+    eval "$(python -m gateway.sample_client.curl --identity DIR GET '/indicator/v1/values?…')"
+
+Only the request for a token is sent here. curl uses the system's client certificate. The signature is valid for 60
+seconds and for one request. The answer is not verified; `gateway.sample_client.rest` does that.
 """
 
 from __future__ import annotations
@@ -36,12 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--id", metavar="ID", help="id of the message; give it again to repeat the message")
     parser.add_argument("method", choices=("GET", "POST"))
     parser.add_argument("path", help="like /indicator/v1/values?indicator=…&area=…&period=…")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        client = RestClient(Identity.load(given.identity))
-        body = None if given.body is None else Path(given.body).read_bytes()
-        prepared = client.prepare(given.method, quote(given.path, safe="/?&=%:+,;@"), body, message_id=given.id)
-        print(as_curl(prepared, client.identity, given.body))
+        client = RestClient(Identity.load(options.identity))
+        body = None if options.body is None else Path(options.body).read_bytes()
+        prepared = client.prepare(options.method, quote(options.path, safe="/?&=%:+,;@"), body, message_id=options.id)
+        print(as_curl(prepared, client.identity, options.body))
         return 0
     except (ClientError, OSError) as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)

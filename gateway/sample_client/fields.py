@@ -1,7 +1,7 @@
-"""Structured fields (RFC 8941), as far as message signatures need them.
+"""Structured fields (RFC 8941), the part that message signatures need.
 
-Reads dictionaries whose members are items or inner lists, with parameters, and writes them in the one canonical form.
-Invariant: `str(read(x))` is the serialisation that RFC 8941 §4.1 prescribes, whatever free spacing `x` used.
+Reads dictionaries of items or inner lists with parameters, and writes them in canonical form.
+Invariant: `str(read(x))` is the serialisation of RFC 8941 §4.1, whatever optional spacing `x` has.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _BYTES = re.compile(r":([A-Za-z0-9+/=]*):")
 
 
 class BadField(ClientError, ValueError):
-    """A header is not the structured field that it should be."""
+    """A header is not a valid structured field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A bare token, as against a quoted string."""
+    """A token, not a quoted string."""
 
     text: str
 
@@ -83,11 +83,11 @@ class _Reader:
         self.text, self.at = text, 0
 
     def take(self, pattern: re.Pattern[str], what: str) -> re.Match[str]:
-        found = pattern.match(self.text, self.at)
-        if found is None:
+        match = pattern.match(self.text, self.at)
+        if match is None:
             raise BadField(f"{what} expected at character {self.at + 1}")
-        self.at = found.end()
-        return found
+        self.at = match.end()
+        return match
 
     def peek(self, mark: str) -> bool:
         return self.text.startswith(mark, self.at)
@@ -112,18 +112,18 @@ class _Reader:
         return Token(self.take(_TOKEN, "a value").group())
 
     def params(self) -> Params:
-        found: dict[str, Bare] = {}
+        params: dict[str, Bare] = {}
         while self.peek(";"):
             self.at += 1
             self.skip(" ")
             name = self.take(_KEY, "a parameter's name").group()
-            if name in found:
+            if name in params:
                 raise BadField(f"parameter {name} stands twice")
-            found[name] = True
+            params[name] = True
             if self.peek("="):
                 self.at += 1
-                found[name] = self.bare()
-        return tuple(found.items())
+                params[name] = self.bare()
+        return tuple(params.items())
 
     def member(self) -> Item | InnerList:
         if not self.peek("("):
@@ -141,7 +141,7 @@ class _Reader:
 
 
 def read_dictionary(text: str) -> dict[str, Item | InnerList]:
-    """A dictionary field; a member named twice is refused (stricter than the RFC, where the last wins)."""
+    """A dictionary field. A repeated key is refused (stricter than the RFC, where the last one counts)."""
     reader = _Reader(text.strip(" "))
     members: dict[str, Item | InnerList] = {}
     while reader.at < len(reader.text):
@@ -164,7 +164,7 @@ def read_dictionary(text: str) -> dict[str, Item | InnerList]:
 
 
 def read_bytes(text: str, name: str) -> bytes | None:
-    """The bytes of one member of a dictionary, or None where there is no such member."""
+    """The bytes of one member of a dictionary. None if there is no such member."""
     member = read_dictionary(text).get(name)
     if member is None:
         return None

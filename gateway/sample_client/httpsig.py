@@ -1,8 +1,8 @@
-"""HTTP message signatures (RFC 9421) and content digests (RFC 9530), both directions, as `docs/wire.md` profiles them.
+"""HTTP message signatures (RFC 9421) and content digests (RFC 9530), both directions, as profiled by `docs/wire.md`.
 
-One `Message` stands for a request or an answer; `base` writes the signature base; the four functions at the end sign and
-check a request and its answer. Invariant: an answer counts only if it covers everything that it carries and the signature
-of the very request it answers; a request counts only if it covers everything that the profile names.
+`Message` is a request or an answer; `base` writes the signature base; four functions sign and verify both.
+Invariant: an answer counts only if its signature covers all that it carries, and the signature of its request.
+A request counts only if its signature covers all that the profile names.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REQUEST_TAG: Final = "lgsp-request"
 ANSWER_TAG: Final = "lgsp-answer"
 MAX_LIFETIME: Final = 60
 MAX_FUTURE: Final = 5
-# in the order of docs/wire.md; what is missing from the message is left out
+# in the order of docs/wire.md; components that the message lacks are omitted
 REQUEST_HEADERS: Final = (
     "authorization",
     "content-type",
@@ -38,7 +38,7 @@ BOUND: Final = Item("signature", (("req", True), ("key", LABEL)))
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A request (method, target) or an answer (status, and the request it answers). Names of headers in lower case."""
+    """A request (method, target) or an answer (status and its request). Header names in lower case."""
 
     headers: Mapping[str, str]
     method: str = ""
@@ -52,7 +52,7 @@ def digest_header(body: bytes) -> str:
 
 
 def digest_fits(header: str, body: bytes) -> bool:
-    """Whether a Content-Digest names the SHA-256 of the body (other algorithms beside it are not looked at)."""
+    """Whether a Content-Digest names the SHA-256 of the body. Other algorithms are ignored."""
     try:
         return read_bytes(header, "sha-256") == hashlib.sha256(body).digest()
     except BadField:
@@ -134,7 +134,7 @@ def _sign(items: Sequence[Item], params: Params, message: Message, signer: Signe
 def sign_request(
     message: Message, signer: Signer, *, created: int, expires: int, nonce: str, leave_out: Collection[str] = ()
 ) -> dict[str, str]:
-    """Signature headers of a request; `leave_out` names components to forget on purpose."""
+    """Signature headers of a request. `leave_out` names components to omit on purpose."""
     names = ["@method", "@target-uri", *(name for name in REQUEST_HEADERS if name in message.headers)]
     params: Params = (
         ("created", created),
@@ -154,7 +154,7 @@ def sign_answer(message: Message, signer: Signer, *, created: int) -> dict[str, 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A signature that held."""
+    """A valid signature."""
 
     key: Verifier
     covered: frozenset[str]
@@ -210,7 +210,7 @@ def _quoted(names: Collection[str]) -> set[str]:
 
 
 def verify_request(message: Message, body: bytes, find: FindKeys, now: float, *, needed: Collection[str] = ()) -> Proof:
-    """As a provider checks the gateway: coverage, freshness, digest, signature. `needed`: headers that must be there."""
+    """As a provider, verify the gateway's request: coverage, freshness, digest, signature. `needed`: headers."""
     lacking = [name for name in needed if name not in message.headers]
     if lacking:
         raise WrongRequest("missing: " + ", ".join(lacking))
@@ -230,6 +230,6 @@ def verify_request(message: Message, body: bytes, find: FindKeys, now: float, *,
 
 
 def verify_answer(message: Message, body: bytes, find: FindKeys, now: float) -> Proof:
-    """As a caller checks the gateway's answer: everything that it carries is covered, and our request's signature with it."""
+    """Verify the gateway's answer as a caller: it covers all that it carries, and our request's signature."""
     must = _quoted(["@status", *(name for name in ANSWER_HEADERS if name in message.headers)]) | {str(BOUND)}
     return _check(message, body, find, now, ANSWER_TAG, must, WrongAnswer)

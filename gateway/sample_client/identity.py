@@ -1,15 +1,15 @@
-"""A system's identity folder, as an enrolment (or the sandbox) hands it out.
+"""A system's identity folder, as an enrolment (or the sandbox) writes it.
 
-    system.json        who we are, our keys' ids, the gateway's public address and key id
-    tls.crt, tls.key   the client certificate (a provider serves with it too)
+    system.json        system, ids of its keys, the gateway's public address and key id
+    tls.crt, tls.key   the client certificate (of a provider also the server certificate)
     sign.crt, sign.key the registered signing key
     ca.crt             trust anchor of the gateway's TLS and signing certificates
     gateway-sign.crt   the gateway's signing certificate, pinned
     encrypt.crt, encrypt.key, gateway-encrypt.crt
-                       what bodies to us, and bodies to the gateway, are encrypted for; may be missing where no contract asks for it
-    log.vkey           verifier key of the audit log (C2SP signed note); may be missing for an old enrolment
+                       for encrypted bodies to us and to the gateway; optional if no contract encrypts
+    log.vkey           verifier key of the audit log (C2SP signed note); optional for an old enrolment
 
-Invariant: a loaded identity has keys that pair, and a gateway certificate that its anchor did not disown.
+Invariant: a loaded identity has matching key pairs, and no anchor contradicts the gateway's pinned certificate.
 """
 
 from __future__ import annotations
@@ -29,12 +29,15 @@ from gateway.sample_client.keyset import CIPHERS_12, KeySet, is_authority
 from gateway.sample_client.signing import Signer, Verifier
 
 _WHOLE = "docs/client.md lists what belongs into it; those of a sandbox lie in lgsp-data/identities"
-_HANDED = "Ask the operator for gateway-sign.crt and ca.crt again (`lgsp registry handout`), on a way that nobody else can use"
+_HANDED = (
+    "Ask the operator for gateway-sign.crt and ca.crt again (`lgsp registry handout`),"
+    " on a way that nobody else can use"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """Our key that bodies to us are encrypted for, and the gateway's certificate that bodies to it are."""
+    """Our key for bodies to us, and the gateway's certificate for bodies to it."""
 
     key_id: str
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -62,7 +65,7 @@ class Encryption:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who we are towards the gateway."""
+    """A system's keys, certificates and addresses."""
 
     folder: Path
     system: str
@@ -114,7 +117,7 @@ class Identity:
             ) from wrong
 
     def client_context(self, *, with_certificate: bool = True) -> ssl.SSLContext:
-        """TLS towards the gateway; without our certificate only to see how that is refused."""
+        """TLS towards the gateway. Without our certificate only to see the refusal."""
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(self.folder / "ca.crt"))
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(CIPHERS_12)
@@ -123,7 +126,7 @@ class Identity:
         return context
 
     def server_context(self) -> ssl.SSLContext:
-        """TLS as a provider: whoever calls shows a certificate of the exchange's authority."""
+        """TLS as a provider: callers need a certificate of the exchange's authority."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.folder / "ca.crt"))
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(CIPHERS_12)
@@ -142,7 +145,7 @@ def encryption_of(identity: Identity) -> Encryption:
 
 
 def _check_issuer(leaf: x509.Certificate, known: list[x509.Certificate]) -> None:
-    """Refuse a certificate that one of our anchors by that name did not sign; a missing link is left to the pin."""
+    """Refuse a certificate that names one of our anchors as issuer but was not signed by it. Else the pin decides."""
     issuers = [candidate for candidate in known if candidate.subject == leaf.issuer]
     for issuer in issuers:
         try:

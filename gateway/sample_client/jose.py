@@ -1,7 +1,7 @@
-"""Bodies that are signed, then encrypted (JWS in JWE, RFC 7515 and 7516), as `docs/wire.md` has them: by hand, over `cryptography` alone.
+"""Signed, then encrypted bodies (JWS in JWE, RFC 7515 and 7516) as in `docs/wire.md`, over `cryptography` alone.
 
-Sealed for an RSA certificate with RSA-OAEP-256, for one on P-256 with ECDH-ES+A256KW; A256GCM in both. Invariant: what `unseal` gives was signed by
-one of the keys that it was handed.
+RSA certificates: RSA-OAEP-256; P-256 certificates: ECDH-ES+A256KW; A256GCM in both.
+Invariant: what `unseal` returns was signed by one of the given keys.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def seal(content: bytes, media_type: str, signer: Signer, key_id: str, certificate: x509.Certificate) -> bytes:
-    """Sign, then encrypt for the key of `certificate`, which is known there as `key_id`."""
+    """Sign, then encrypt for the key of `certificate`, whose id is `key_id`."""
     jws = _encode({"alg": signer.jose_algorithm, "kid": signer.key_id, "cty": media_type}) + b"." + _encode(content)
     jws += b"." + _encode(signer.sign(jws))
     public, cek = certificate.public_key(), os.urandom(32)
@@ -52,7 +52,7 @@ def seal(content: bytes, media_type: str, signer: Signer, key_id: str, certifica
 def unseal(
     body: bytes, key_id: str, key: PrivateKey, signed_by: Callable[[str], Sequence[Verifier]], now: float
 ) -> tuple[bytes, str]:
-    """The content and its media type; `WrongAnswer` for anything else than a body that is ours to read and properly signed."""
+    """The content and its media type. `WrongAnswer` if the body is not encrypted for us and validly signed."""
     try:
         head, wrapped, iv, text, tag = body.split(b".")
         header = _header(head, {"alg", "enc", "kid", "cty", "typ", "epk"})
@@ -84,7 +84,10 @@ def unseal(
 
 
 def _agreed(mine: ec.EllipticCurvePrivateKey, theirs: ec.EllipticCurvePublicKey) -> bytes:
-    """The key that wraps the content key (RFC 7518 §4.6.2): Concat KDF with the algorithm's name, no party information, 256 bits."""
+    """The key that wraps the content key: Concat KDF with the algorithm's name, no party information, 256 bits.
+
+    RFC 7518 §4.6.2.
+    """
     name = b"ECDH-ES+A256KW"
     info = len(name).to_bytes(4, "big") + name + bytes(4) + bytes(4) + (256).to_bytes(4, "big")
     return ConcatKDFHash(SHA256(), 32, info).derive(mine.exchange(ec.ECDH(), theirs))

@@ -1,4 +1,4 @@
-"""JSON as it goes out and comes in: compact, and with exactly the digits that a number has."""
+"""Reads and writes JSON with the exact digits of numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.sample_client.errors import WrongAnswer
 
 
 def load_json(raw: bytes) -> Any:
-    """The value of a text that the other side wrote, decimals as `Decimal`; `WrongAnswer` for what is no JSON, or more than can be read."""
+    """Read the other side's JSON, decimals as `Decimal`. `WrongAnswer` if it is not JSON or too large to read."""
     try:
         return json.loads(raw, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as wrong:
@@ -19,7 +19,7 @@ def load_json(raw: bytes) -> Any:
 
 
 def dump_json(value: Any) -> bytes:
-    """Compact JSON; a Decimal goes out with exactly its digits, which `json.dumps` cannot do."""
+    """Compact JSON. A Decimal keeps its exact digits, which `json.dumps` cannot do."""
     return _dump(value).encode("utf-8")
 
 
@@ -40,7 +40,7 @@ def _dump(value: Any) -> str:
 
 
 def in_words(body: bytes) -> str:
-    """What a problem document says, in the language asked for; anything else as it came, cut."""
+    """The text of a problem document, in the language asked for. Anything else as received, cut."""
     try:
         problem = load_json(body)
         return f"{problem['code']}: {problem['detail']} {problem['next']}"

@@ -1,7 +1,7 @@
-"""The gateway's signing keys: the one that was pinned, and those that it has published since (docs/wire.md, "Keys of the gateway").
+"""The gateway's signing keys: the pinned one, and those that it published since (docs/wire.md, "Keys of the gateway").
 
-A signature by a key that is not known is the reason to ask `GET /keys`. Invariant: nothing that it says is believed for its own sake: a
-certificate counts only if an authority of `ca.crt` vouches for it, for signing documents, in the gateway's name.
+A signature by an unknown key triggers `GET /keys`. Invariant: the answer alone proves nothing. A certificate counts
+only if an authority of `ca.crt` issued it, for signing documents, in the gateway's name.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from gateway.sample_client.jsontext import load_json
 from gateway.sample_client.signing import Verifier
 from gateway.sample_client.transport import Transport
 
-# TLS 1.3 picks its own; for 1.2 only AEAD with forward secrecy
+# TLS 1.3 has its own suites; for 1.2 only AEAD with forward secrecy
 CIPHERS_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 NAME: Final = "urn:lgsp:system:gateway"
 SIGNING: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
-# what reading a stranger's certificates raises
+# what reading a foreign certificate may raise
 _NO_KEYS: Final = (
-    ClientError, ValueError, KeyError, TypeError, AttributeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
+    ClientError, ValueError, KeyError, TypeError, AttributeError, UnsupportedAlgorithm,
+    x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
 )  # fmt: skip
-_AGAIN: Final = 1.0  # seconds: whoever sends us signatures by unknown keys must not make us ask without end
+_AGAIN: Final = 1.0  # seconds between queries: signatures by unknown keys must not cause endless ones
 
 
 class KeySet:
@@ -45,13 +46,13 @@ class KeySet:
         self._lock = threading.Lock()
 
     def by_id(self, key_id: str) -> tuple[Verifier, ...]:
-        found = [key for key in self._known if key.key_id == key_id]
-        return tuple(found or [key for key in self._learnt() if key.key_id == key_id])
+        keys = [key for key in self._known if key.key_id == key_id]
+        return tuple(keys or [key for key in self._learnt() if key.key_id == key_id])
 
     def by_thumbprint(self, digest: bytes) -> Verifier | None:
-        found = [key for key in self._known if key.thumbprint == digest]
-        found = found or [key for key in self._learnt() if key.thumbprint == digest]
-        return found[0] if found else None
+        keys = [key for key in self._known if key.thumbprint == digest]
+        keys = keys or [key for key in self._learnt() if key.thumbprint == digest]
+        return keys[0] if keys else None
 
     def _learnt(self) -> list[Verifier]:
         with self._lock:
@@ -69,18 +70,18 @@ class KeySet:
             return self._known
 
     def _vouched(self, offered: list[dict[str, Any]]) -> list[Verifier]:
-        found = []
+        keys = []
         for each in offered:
             certificate = x509.load_pem_x509_certificate(each["certificate"].encode("ascii"))
             chain = [x509.load_pem_x509_certificate(pem.encode("ascii")) for pem in each["chain"]]
             key = Verifier(each["id"], certificate)
             known = any(key.thumbprint == one.thumbprint or key.key_id == one.key_id for one in self._known)
             if not known and _is_gateways(certificate) and self._trusts(certificate, chain):
-                found.append(key)
-        return found
+                keys.append(key)
+        return keys
 
     def _trusts(self, certificate: x509.Certificate, chain: Sequence[x509.Certificate]) -> bool:
-        """An anchor issued it, or issued an authority of the chain that issued it."""
+        """Whether an anchor issued it, or issued an authority of the chain that issued it."""
         issuers = [
             *self._anchors,
             *(each for each in chain if is_authority(each) and any(_issued(each, one) for one in self._anchors)),

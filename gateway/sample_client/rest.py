@@ -1,14 +1,14 @@
-"""A REST caller of the gateway, as `docs/wire.md` has it: token, signature, checked answer.
+"""A REST caller of the gateway, after `docs/wire.md`: token, signature, verified answer.
 
     client = RestClient(Identity.load("identities/phan-anh"))
     answer = client.call("POST", "/field-report/v1/requests", {"service_code": "…"})
 
-From a shell: `python -m gateway.sample_client.rest --identity DIR GET '/indicator/v1/values?indicator=…'`; exit code 0 when it
-was answered, 1 when it was refused, 2 when it could not be carried out (usage, no connection, an answer that does not prove itself).
+From a shell: `python -m gateway.sample_client.rest --identity DIR GET '/indicator/v1/values?indicator=…'`.
+Exit code 0: answered; 1: refused; 2: not carried out (usage, no connection, an answer without valid proof).
 
-`prepare` and `send` are apart so that a request can be altered, replayed, or sent under another certificate, to see it
-refused. Invariant: a signed answer whose signature, digest or binding to the request fails is raised as `WrongAnswer`,
-and so is any success that is not signed at all.
+`prepare` and `send` are separate, so that tests can alter or replay a request and see the refusal.
+Invariant: an answer with an invalid signature, digest or binding to the request, or an unsigned success, raises
+`WrongAnswer`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import argparse
 import base64
 import re
 import secrets
-import ssl
 import sys
 import threading
 import time
@@ -29,24 +28,22 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
 
-import aiohttp
 import jwt
-from yarl import URL
 
 from gateway.sample_client.audit import Checkpoint, Keeper, ProvedEntry, Receipt, check_proof
-from gateway.sample_client.errors import ClientError, LogError, NoAnswer, NoProof, WrongAnswer
+from gateway.sample_client.errors import ClientError, LogError, NoProof, WrongAnswer
 from gateway.sample_client.fields import write_bare
 from gateway.sample_client.httpsig import Message, digest_header, sign_request, verify_answer
 from gateway.sample_client.identity import Identity, encryption_of
 from gateway.sample_client.jose import MEDIA_TYPE as JOSE
 from gateway.sample_client.jose import seal, unseal
 from gateway.sample_client.jsontext import dump_json, in_words, load_json
-from gateway.sample_client.transport import MOST_BYTES, RawAnswer, Transport
+from gateway.sample_client.transport import RawAnswer, Transport
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TOKEN_PATH: Final = "/oauth/token"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,8000}=*")  # RFC 6750 §2.1
-# what a typed address may hold as it is; letters outside ASCII are percent-encoded
+# unescaped characters of an address; letters outside ASCII are percent-encoded
 _PATH_MARKS: Final = "/?&=%:;,+@!$'()*~-._"
 
 
@@ -62,7 +59,7 @@ Mutate = Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request ready to go, signature and all. Sent twice it is a replay."""
+    """A signed request. Sending it twice is a replay."""
 
     method: str
     path: str
@@ -74,7 +71,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the gateway said; of an encrypted body, what was in it and its media type. `verified` is false only for a refusal of a caller who had proved nothing."""
+    """The gateway's answer. Of an encrypted body: its content and media type.
+
+    `verified` is false only for a refusal of an unauthenticated caller.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -84,7 +84,7 @@ class Answer:
     verified: bool
 
     def json(self) -> Any:
-        """The body as exact values: decimals stay decimals. `WrongAnswer` where it is no JSON."""
+        """The body, decimals as `Decimal`. `WrongAnswer` if it is not JSON."""
         return load_json(self.body)
 
     @property
@@ -110,7 +110,7 @@ class _TokenCache:
 
 
 class RestClient:
-    """One system's REST side. May be shared by threads; each keeps a connection of its own."""
+    """One system's REST client. Threads may share it; each keeps its own connection."""
 
     def __init__(
         self, identity: Identity, *, base: str | None = None, keeper: Keeper | None = None,
@@ -126,7 +126,7 @@ class RestClient:
     # --- preparing -----------------------------------------------------------------------------------------------
 
     def assertion(self, **changes: Any) -> str:
-        """The signed assertion that asks for a token (RFC 7523); `changes` alter its claims on purpose."""
+        """The signed assertion that requests a token (RFC 7523). `changes` alter its claims on purpose."""
         now = int(self._clock())
         claims = {
             "iss": self.identity.system, "sub": self.identity.system, "aud": self.base + TOKEN_PATH,
@@ -155,7 +155,7 @@ class RestClient:
                 raise ValueError("a token that no header can hold")
         except (ValueError, KeyError, TypeError, OverflowError) as wrong:
             raise WrongAnswer(f"the token answer cannot be read: {wrong}") from wrong
-        # a token that dies under way is a refusal for nothing: renew early
+        # renew early: a token that expires under way causes a refusal
         self._token.value, self._token.until = token, self._clock() + max(lives - 30, lives / 2)
         return token
 
@@ -176,9 +176,9 @@ class RestClient:
     ) -> Prepared:  # fmt: skip
         """Make and sign a request.
 
-        `created` is an offset in seconds to our clock; `leave_out` names components that the signature forgets; `mutate`
-        gets the finished headers and body and may spoil them; `token=""` sends none; `message_id=""` sends no Idempotency-Key; `encrypt_it` is for
-        contracts whose bodies are encrypted.
+        `created` is an offset in seconds to our clock. `leave_out` names components that the signature omits. `mutate`
+        may alter the finished headers and body. `token=""` and `message_id=""` send none. `encrypt_it`: for contracts
+        whose bodies are encrypted.
         """
         content = body if isinstance(body, bytes) else b"" if body is None else dump_json(body)
         if encrypt_it and body is not None:
@@ -188,32 +188,32 @@ class RestClient:
                 JOSE,
             )
         bearer = self.token() if token is None else token
-        made: dict[str, str] = {
+        sent: dict[str, str] = {
             "accept": "application/json, application/problem+json",
             "accept-language": accept_language,
         }
         if bearer:
-            made["authorization"] = f"Bearer {bearer}"
+            sent["authorization"] = f"Bearer {bearer}"
         if body is not None:
-            made |= {"content-type": content_type, "content-digest": digest_header(content)}
+            sent |= {"content-type": content_type, "content-digest": digest_header(content)}
         if message_id or (message_id is None and method == "POST"):
-            made["idempotency-key"] = write_bare(message_id or str(uuid.uuid4()))
-        made |= {name.lower(): value for name, value in (headers or {}).items()}
+            sent["idempotency-key"] = write_bare(message_id or str(uuid.uuid4()))
+        sent |= {name.lower(): value for name, value in (headers or {}).items()}
         target = self.base + path
         if sign:
             moment = int(self._clock() + created)
-            made |= sign_request(
-                Message(made, method, target), self.identity.signer, created=moment, expires=moment + lifetime,
+            sent |= sign_request(
+                Message(sent, method, target), self.identity.signer, created=moment, expires=moment + lifetime,
                 nonce=nonce or secrets.token_urlsafe(18), leave_out=leave_out,
             )  # fmt: skip
         if mutate is not None:
-            made, content = mutate(made, content)
-        return Prepared(method, path, target, made, content, encrypt_it)
+            sent, content = mutate(sent, content)
+        return Prepared(method, path, target, sent, content, encrypt_it)
 
     # --- sending ---------------------------------------------------------------------------------------------------
 
     def exchange(self, prepared: Prepared, *, tls: Tls = OWN) -> RawAnswer:
-        """Send under our own client certificate, another's, or none; the answer is not looked at."""
+        """Send under our own client certificate, another's, or none. The answer is not verified."""
         identity = self.identity if tls is OWN else tls
         name = None if identity is None else str(identity.folder)
         if name not in self._transports:
@@ -235,14 +235,14 @@ class RestClient:
         accept_language: str = "vi",
         **how: Any,
     ) -> Answer:
-        """Prepare and send; `how` goes to `prepare`, but `tls` and `need_signature` to `send`."""
+        """Prepare and send. `how` goes to `prepare`, but `tls` and `need_signature` to `send`."""
         sending = {name: how.pop(name) for name in ("tls", "need_signature") if name in how}
         return self.send(
             self.prepare(method, path, body, message_id=message_id, accept_language=accept_language, **how), **sending
         )
 
     def judge(self, prepared: Prepared, raw: RawAnswer, *, need_signature: bool = True) -> Answer:
-        """Check an answer against its request; this is where a wrong one is raised."""
+        """Verify an answer against its request. Raises `WrongAnswer`."""
         signed = "signature" in raw.headers or "signature-input" in raw.headers
         if signed:
             message = Message(
@@ -267,7 +267,7 @@ class RestClient:
     # --- the audit log ---------------------------------------------------------------------------------------------
 
     def prove(self, receipt: Receipt) -> tuple[Checkpoint, list[ProvedEntry]]:
-        """Exchange a receipt for proofs that its entries stand in the log."""
+        """Exchange a receipt for proofs that its entries are in the log."""
         if self.keeper is None:
             raise LogError("this identity has no log.vkey, so nothing of the log can be checked")
         answer = self.call("GET", f"/audit/proof/{receipt.transfer}", need_signature=False)
@@ -278,7 +278,7 @@ class RestClient:
         return checkpoint, entries
 
     def witness(self) -> Checkpoint | None:
-        """Check that the log only ever grew, over all checkpoints that answers brought."""
+        """Check that the log only grew, over all checkpoints that answers brought."""
 
         def fetch(older: int, newer: int) -> list[bytes]:
             answer = self.call("GET", f"/audit/consistency?from={older}&to={newer}", need_signature=False)
@@ -293,71 +293,11 @@ class RestClient:
 
 
 class TokenRefused(ClientError):
-    """The token endpoint said no; `raw` is what it said."""
+    """The token endpoint refused; `raw` is its answer."""
 
     def __init__(self, raw: RawAnswer) -> None:
         super().__init__(f"no token: status {raw.status}: {in_words(raw.body)}")
         self.raw = raw
-
-
-class AsyncRestClient:
-    """The same client for many calls at once: preparing and judging are shared, only the sending is aiohttp's."""
-
-    def __init__(self, client: RestClient, *, connections: int = 32, timeout: float = 30.0) -> None:
-        self.client = client
-        self._context: ssl.SSLContext = client.identity.client_context()
-        self._connections, self._timeout = connections, timeout
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> AsyncRestClient:
-        connector = aiohttp.TCPConnector(limit=self._connections, ssl=self._context)
-        timeout = aiohttp.ClientTimeout(total=self._timeout)
-        # no compression, no redirects, no retries: what was signed is what goes out, once
-        self._session = aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
-
-    async def token(self) -> str:
-        cached = self.client.cached_token
-        return (
-            cached if cached is not None else self.client.keep_token(await self.exchange(self.client.token_request()))
-        )
-
-    async def exchange(self, prepared: Prepared) -> RawAnswer:
-        if self._session is None:
-            raise NoAnswer("the client is used outside `async with`")
-        try:
-            async with self._session.request(
-                prepared.method, URL(prepared.target, encoded=True), data=prepared.body or None, headers=dict(prepared.headers),
-                allow_redirects=False, skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
-            ) as answer:  # fmt: skip
-                joined: dict[str, str] = {}
-                for name, value in answer.headers.items():
-                    name = name.lower()
-                    joined[name] = f"{joined[name]}, {value}" if name in joined else value
-                content = bytearray()
-                async for piece in answer.content.iter_chunked(65_536):
-                    content += piece
-                    if len(content) > MOST_BYTES:
-                        raise NoAnswer(f"{prepared.target} answered with more than {MOST_BYTES} bytes")
-                return RawAnswer(answer.status, joined, bytes(content))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as broken:
-            raise NoAnswer(f"{prepared.target} did not answer: {type(broken).__name__}: {broken}") from broken
-
-    async def send(self, prepared: Prepared) -> Answer:
-        return self.client.judge(prepared, await self.exchange(prepared))
-
-    async def call(
-        self, method: str, path: str, body: Body = None, message_id: str | None = None, **how: Any
-    ) -> Answer:
-        token = how.pop("token", None)
-        token = await self.token() if token is None else token
-        return await self.send(self.client.prepare(method, path, body, message_id=message_id, token=token, **how))
 
 
 def _note(header: str | None) -> str | None:
@@ -373,7 +313,7 @@ def _note(header: str | None) -> str | None:
 
 
 def receipt_lines(receipt: Receipt | None, checkpoint: str | None) -> list[str]:
-    """What the command lines print of a receipt."""
+    """A receipt as the commands print it."""
     lines = [] if receipt is None else [f"transfer   {receipt.transfer}"]
     lines += [] if receipt is None else [f"{phase:<10} {leaf.hex()}" for phase, leaf in receipt.leaves.items()]
     if checkpoint is not None:
@@ -396,27 +336,33 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--encrypt", action="store_true", help="encrypt the body, where the contract demands it")
     parser.add_argument("method", choices=("GET", "POST"))
     parser.add_argument("path", help="like /indicator/v1/values?indicator=…&area=…&period=…")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        if not given.path.startswith("/"):
+        if not options.path.startswith("/"):
             parser.error("the path starts with /")
         body = (
             None
-            if given.body is None
+            if options.body is None
             else sys.stdin.buffer.read()
-            if given.body == "-"
-            else Path(given.body).read_bytes()
+            if options.body == "-"
+            else Path(options.body).read_bytes()
         )
-        client = RestClient(Identity.load(given.identity))
+        client = RestClient(Identity.load(options.identity))
         answer = client.call(
-            given.method, quote(given.path, safe=_PATH_MARKS), body, given.id, given.language, encrypt_it=given.encrypt
+            options.method,
+            quote(options.path, safe=_PATH_MARKS),
+            body,
+            options.id,
+            options.language,
+            encrypt_it=options.encrypt,
         )
         print(
-            f"status     {answer.status}{'' if answer.verified else ' (not signed: the gateway did not know who called)'}"
+            "status     "
+            f"{answer.status}{'' if answer.verified else ' (not signed: the gateway did not know who called)'}"
         )
         print("\n".join(receipt_lines(answer.receipt, answer.checkpoint)))
         print(answer.body.decode("utf-8", "replace"))
-        if given.prove and answer.receipt is not None:
+        if options.prove and answer.receipt is not None:
             time.sleep(2)  # a checkpoint comes at least once a second
             checkpoint, entries = client.prove(answer.receipt)
             print(

@@ -1,7 +1,7 @@
-"""Keys as all profiles use them: one signer, one verifier, raw signatures.
+"""Signing and verifying keys, as all profiles use them, with raw signatures.
 
-ECDSA values travel as r||s of 32 bytes each (RFC 9421 §3.3.4, RFC 7518 §3.4, RFC 4050 and XML-DSig 1.1 alike);
-`cryptography` speaks DER, so both directions convert. Invariant: the algorithm follows from the key, never from what a message says.
+ECDSA signatures travel as r||s of 32 bytes each (RFC 9421 §3.3.4, RFC 7518 §3.4, RFC 4050, XML-DSig 1.1).
+`cryptography` uses DER, so both directions convert. Invariant: the key determines the algorithm, never the message.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _algorithm(key: object) -> str:
 
 
 def sign_raw(key: PrivateKey, data: bytes) -> bytes:
-    """Sign as the profiles carry it."""
+    """A signature in the form of the profiles."""
     if isinstance(key, ec.EllipticCurvePrivateKey):
         r, s = decode_dss_signature(key.sign(data, ec.ECDSA(SHA256())))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
@@ -56,7 +56,7 @@ def sign_raw(key: PrivateKey, data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A private signing key with its registered id and its certificate."""
+    """A private signing key with its registered id and certificate."""
 
     key_id: str
     key: PrivateKey
@@ -131,7 +131,7 @@ class Verifier:
 
 
 def verify_raw(key: object, data: bytes, signature: bytes) -> bool:
-    """Whether a raw signature fits; never raises on a wrong one."""
+    """Whether a raw signature is valid. Never raises on an invalid one."""
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
             if len(signature) != 64 or not isinstance(key.curve, ec.SECP256R1):

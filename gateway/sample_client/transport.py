@@ -1,7 +1,7 @@
-"""One kept-alive HTTPS connection a thread, and nothing hidden: what is handed in is what goes out.
+"""One persistent HTTPS connection per thread, which sends exactly the given bytes.
 
-Invariant: a request is written at most once. A connection that the server closed while it lay idle is noticed before
-writing, so that no signed request (which is good for one use only) is ever sent a second time by itself.
+Invariant: a request is written at most once. A connection that the server closed while idle is noticed before
+writing. So no signed request, which is valid for one use, is sent twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_BYTES: Final = 64_000_000  # of an answer's body
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """An HTTP answer as it came; names of headers in lower case, repeated ones joined."""
+    """An HTTP answer as received. Header names in lower case, repeated ones joined."""
 
     status: int
     headers: dict[str, str]
@@ -49,11 +49,11 @@ class Transport:
                 connection.putheader(name, value.encode("utf-8"))
             if body or method not in ("GET", "HEAD", "DELETE"):
                 connection.putheader("content-length", str(len(body)))
-            # a server may answer before it has read everything (a body over the limit); what it said counts more than the broken pipe
+            # a server may answer before it read everything (a body over the limit); its answer counts
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.endheaders(body or None)
             answer = connection.getresponse()
-            content = answer.read(MOST_BYTES + 1)  # not all of it: the length that is stated is the other side's word
+            content = answer.read(MOST_BYTES + 1)  # bounded: the stated length is the other side's claim
             if len(content) > MOST_BYTES:
                 raise http.client.HTTPException(f"an answer of more than {MOST_BYTES} bytes")
             if answer.length:
@@ -77,7 +77,7 @@ class Transport:
 
     def _connection(self) -> http.client.HTTPSConnection:
         connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
-        # something to read before we asked anything: the server said good-bye
+        # readable before a request: the server closed it
         if connection is not None and connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
             self.close()
             connection = None

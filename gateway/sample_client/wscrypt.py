@@ -1,7 +1,7 @@
-"""Encrypted bodies of SOAP messages, strictly the profile of `docs/wire.md`: encrypt a signed envelope, decrypt one.
+"""Encrypted SOAP bodies, strictly the profile of `docs/wire.md`: encrypts a signed envelope, decrypts one.
 
-XML Encryption 1.1 as WS-Security 1.1 uses it: AES-256-GCM for the content of the Body, RSA-OAEP with SHA-256 for the key of that message.
-Invariant: `decrypt` hands back an envelope to be verified, never one to be believed.
+XML Encryption 1.1 as WS-Security 1.1 uses it: AES-256-GCM for the Body's content, RSA-OAEP with SHA-256 for its key.
+Invariant: `decrypt` returns an envelope that is still to be verified.
 """
 
 from __future__ import annotations
@@ -30,10 +30,13 @@ WRAP = OAEP(MGF1(SHA256()), SHA256(), None)
 KEY = """<xenc:EncryptedKey xmlns:xenc="{xenc}" xmlns:ds="{ds}" xmlns:wsse="{wsse}" Id="ek">
 <xenc:EncryptionMethod Algorithm="{xenc11}rsa-oaep"><ds:DigestMethod Algorithm="{xenc}sha256"/>
 <xenc11:MGF xmlns:xenc11="{xenc11}" Algorithm="{xenc11}mgf1sha256"/></xenc:EncryptionMethod>
-<ds:KeyInfo><wsse:SecurityTokenReference><wsse:KeyIdentifier ValueType="{wss11}ThumbprintSHA1" EncodingType="{base64}">{name}</wsse:KeyIdentifier>
-</wsse:SecurityTokenReference></ds:KeyInfo><xenc:CipherData><xenc:CipherValue>{value}</xenc:CipherValue></xenc:CipherData>
+<ds:KeyInfo><wsse:SecurityTokenReference><wsse:KeyIdentifier ValueType="{wss11}ThumbprintSHA1" \
+EncodingType="{base64}">{name}</wsse:KeyIdentifier>
+</wsse:SecurityTokenReference></ds:KeyInfo><xenc:CipherData>\
+<xenc:CipherValue>{value}</xenc:CipherValue></xenc:CipherData>
 <xenc:ReferenceList><xenc:DataReference URI="#ed"/></xenc:ReferenceList></xenc:EncryptedKey>"""
-DATA = """<xenc:EncryptedData xmlns:xenc="{xenc}" Id="ed" Type="{xenc}Content"><xenc:EncryptionMethod Algorithm="{xenc11}aes256-gcm"/>
+DATA = """<xenc:EncryptedData xmlns:xenc="{xenc}" Id="ed" Type="{xenc}Content">\
+<xenc:EncryptionMethod Algorithm="{xenc11}aes256-gcm"/>
 <xenc:CipherData><xenc:CipherValue>{value}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData>"""
 
 
@@ -62,7 +65,7 @@ def encrypt(root: Element, receiver: x509.Certificate) -> Element:
 
 
 def salt(body: Element) -> None:
-    """Random white space at the beginning of a Body that is to be signed and encrypted: its digest, which travels in clear, then tells nothing."""
+    """Put random white space at the start of a Body before signing. Then its digest, sent in clear, reveals nothing."""
     body.text = "".join(" \t"[byte & 1] for byte in os.urandom(128))
 
 
@@ -71,17 +74,17 @@ def is_encrypted(root: Element) -> bool:
 
 
 def _one(parent: Element, path: str) -> Element:
-    found = parent.findall(path)
-    if len(found) != 1:
-        raise BadEnvelope(f"exactly one {path.rpartition('}')[2]} expected, {len(found)} found")
-    return found[0]
+    elements = parent.findall(path)
+    if len(elements) != 1:
+        raise BadEnvelope(f"exactly one {path.rpartition('}')[2]} expected, {len(elements)} found")
+    return elements[0]
 
 
 def _method(parent: Element, algorithm: str, **steps: str) -> None:
     method = _one(parent, f"{X}EncryptionMethod")
-    found = {etree.QName(step).localname: step.get("Algorithm") for step in method.iterchildren(etree.Element)}
-    if method.get("Algorithm") != algorithm or found != steps:
-        raise BadEnvelope(f"encrypted by {method.get('Algorithm')} {found}, which the profile does not allow")
+    algorithms = {etree.QName(step).localname: step.get("Algorithm") for step in method.iterchildren(etree.Element)}
+    if method.get("Algorithm") != algorithm or algorithms != steps:
+        raise BadEnvelope(f"encrypted by {method.get('Algorithm')} {algorithms}, which the profile does not allow")
 
 
 def _value(parent: Element) -> bytes:
@@ -93,7 +96,7 @@ def _value(parent: Element) -> bytes:
 
 
 def decrypt(root: Element, key: RSAPrivateKey, certificate: x509.Certificate) -> Element:
-    """The envelope as it was signed; it is to be verified now."""
+    """The envelope as it was signed. It is still to be verified."""
     soap = soap_of(root)
     body, security = _one(root, f"{{{soap}}}Body"), _one(root, f"{{{soap}}}Header/{W}Security")
     wrapped, data = _one(security, f"{X}EncryptedKey"), _one(body, f"{X}EncryptedData")
@@ -120,6 +123,6 @@ def decrypt(root: Element, key: RSAPrivateKey, certificate: x509.Certificate) ->
         raise BadEnvelope("the body cannot be decrypted") from wrong
     security.remove(wrapped)
     body.remove(data)
-    # The content is text of its place: it may use what is declared around it, so the envelope is read anew as a whole.
+    # The content may use namespaces declared around it, so the whole envelope is parsed again.
     body.text = os.urandom(16).hex()
     return parse(etree.tostring(root).replace(body.text.encode(), content, 1))

@@ -1,9 +1,8 @@
-"""WS-Security of SOAP 1.1 and 1.2 messages, strictly the profile of `docs/wire.md`: sign an envelope, verify one.
+"""WS-Security of SOAP 1.1 and 1.2, strictly the profile of `docs/wire.md`: signs an envelope, verifies one.
 
-X.509 token profile 1.1 over XML-DSig with exclusive c14n and SHA-256; lxml canonicalises, `cryptography` signs.
-Invariant: what `verify` hands on was read from the canonical bytes that were signed, and each part stands where the
-profile puts it (the Body at /Envelope/Body, headers directly under the Header), so nothing unsigned and nothing moved
-is ever looked at.
+X.509 token profile 1.1 over XML-DSig with exclusive c14n and SHA-256. lxml canonicalises, `cryptography` signs.
+Invariant: `verify` returns only what it read from the signed canonical bytes. Each part is where the profile puts it
+(/Envelope/Body, headers directly under the Header), so nothing unsigned or moved is used.
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ FindByThumbprint = Callable[[bytes], Verifier | None]
 
 
 class BadEnvelope(ClientError):
-    """The message is not what the profile allows, or its signature does not hold."""
+    """The message violates the profile, or its signature is invalid."""
 
 
 def parse(raw: bytes, *, published: bool = False) -> Element:
-    """Read XML of a stranger: nothing is fetched or expanded; a DOCTYPE and processing instructions are refused.
+    """Parse foreign XML. Nothing is fetched or expanded; a DOCTYPE and processing instructions are refused.
 
-    `published`: a document of our own that goes into a Body; a style sheet named beside its root stays behind, so it may be there.
+    `published`: a document of our own for a Body. A style sheet beside its root is dropped, so it is allowed.
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
@@ -89,7 +88,7 @@ def instant(moment: float) -> str:
 
 
 def soap_of(root: Element) -> str:
-    """The namespace of the SOAP version that an envelope is of."""
+    """The namespace of an envelope's SOAP version."""
     name = etree.QName(root)
     if name.localname != "Envelope" or name.namespace not in (SOAP, SOAP12):
         raise BadEnvelope("not a SOAP envelope")
@@ -110,10 +109,10 @@ def sign(
     root: Element, signer: Signer, *, headers: Sequence[tuple[str, str, str]], now: float, lifetime: float = 60.0,
     blocks: Sequence[Element] = (), leave_out: Collection[str] = (),
 ) -> Element:  # fmt: skip
-    """Put addressing headers, time and signature into an envelope (made here or by another library) and return it.
+    """Put addressing headers, timestamp and signature into an envelope, and return it.
 
-    `headers`: (wsa name, id, text), set where missing or else; `blocks`: further headers, each with its wsu:Id;
-    `leave_out`: ids that the signature forgets on purpose.
+    `headers`: (wsa name, id, text), set if missing. `blocks`: further headers, each with its wsu:Id.
+    `leave_out`: ids that the signature omits on purpose.
     """
     soap = soap_of(root)
     body = root.find(f"{{{soap}}}Body")
@@ -171,7 +170,7 @@ def serialise(root: Element) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The parts of an envelope that its signature covers, read anew from the signed bytes."""
+    """The parts of an envelope that its signature covers, read from the signed bytes."""
 
     key: Verifier
     body: Element | None
@@ -191,10 +190,10 @@ def is_signed(root: Element) -> bool:
 
 
 def _one(parent: Element, namespace: str, name: str) -> Element:
-    found = parent.findall(f"{{{namespace}}}{name}")
-    if len(found) != 1:
-        raise BadEnvelope(f"exactly one {name} expected, {len(found)} found")
-    return found[0]
+    elements = parent.findall(f"{{{namespace}}}{name}")
+    if len(elements) != 1:
+        raise BadEnvelope(f"exactly one {name} expected, {len(elements)} found")
+    return elements[0]
 
 
 def _bytes(element: Element) -> bytes:
@@ -216,14 +215,14 @@ def _time(timestamp: Element, name: str) -> float:
 
 
 def _ids(root: Element) -> dict[str, Element]:
-    found: dict[str, Element] = {}
+    elements: dict[str, Element] = {}
     for element in root.iter(etree.Element):
         for name, value in element.attrib.items():
             if name == ID or etree.QName(name).localname.lower() == "id" and name != "id":
-                if value in found:
+                if value in elements:
                     raise BadEnvelope(f"the Id {value} stands twice")
-                found[str(value)] = element
-    return found
+                elements[str(value)] = element
+    return elements
 
 
 def _check_reference(reference: Element, ids: dict[str, Element], allowed: list[Element]) -> Element:
@@ -246,7 +245,7 @@ def _check_reference(reference: Element, ids: dict[str, Element], allowed: list[
 
 
 def verify(root: Element, find: FindByThumbprint, now: float) -> Verified:
-    """Check a whole envelope; everything that is handed on was signed."""
+    """Verify a whole envelope. Everything returned was signed."""
     soap = soap_of(root)
     children = list(root.iterchildren(etree.Element))
     if [child.tag for child in children] != [f"{{{soap}}}Header", f"{{{soap}}}Body"]:

@@ -1,10 +1,10 @@
-"""The sandbox's old systems, each with an agent beside it: real processes, run under the supervisor, as `lgsp agent` runs at an agency.
+"""The agents of a sandbox: real processes under the supervisor, each beside a system that cannot sign.
 
-    agents/<system>/agent.yaml, local.secret     made with the instance, or when an instance of an older release is started
+    agents/<system>/agent.yaml, local.secret     made with the instance, or when one of an older release is started
     agents/<system>/state/                       the agent's own
 
-`quan-trac` calls through its agent; `truong-ha` is called through one, and answers in plain HTTP at the next port. Invariant: an agent here differs
-in nothing from one outside, but for who starts it.
+`quan-trac` calls through its agent. `truong-ha` is called through one, and answers in plain HTTP at the next port.
+Invariant: an agent here differs from one at an agency only in who starts it.
 """
 
 from __future__ import annotations
@@ -31,25 +31,23 @@ PROVIDERS: Final = ("truong-ha",)
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """One agent's files, and where the old system that it is called for answers."""
+    """One agent's files, and the local address of its system."""
 
     system: str
     config: Path
     secret: Path
-    local: str  # where the old system calls the agent, or answers it
+    local: str  # where the system calls the agent, or answers it
 
 
 def prepare(settings: Settings, data: Path, endpoints: Mapping[str, str]) -> None:
-    """Write in `data` what is missing."""
+    """Write into `data` what is missing."""
     port = max([settings.exchange_port, *(_port(url) for url in endpoints.values())])
     for system in (*CALLERS, *PROVIDERS):
         folder, identity = data / FOLDER / system, data / "identities" / system
         if (folder / CONFIG).exists() or not identity.is_dir():
             continue
-        for file in (
-            identity,
-            *identity.iterdir(),
-        ):  # an older release left them to the umask; the agent uses none that others can write
+        # An older release left these modes to the umask. The agent refuses files that others can write.
+        for file in (identity, *identity.iterdir()):
             if not file.is_dir() or file == identity:
                 file.chmod(0o700 if file == identity else 0o600)
         port = next_free(port + 1)
@@ -72,14 +70,14 @@ def prepare(settings: Settings, data: Path, endpoints: Mapping[str, str]) -> Non
 
 
 def beside(settings: Settings) -> tuple[Beside, ...]:
-    found = []
+    agents = []
     for system in (*CALLERS, *PROVIDERS):
         folder = settings.data / FOLDER / system
         if (folder / CONFIG).exists():
             config = safeyaml.load((folder / CONFIG).read_text("utf-8"))
             local = f"http://{config['caller']['listen']}" if "caller" in config else config["provider"]["system"]
-            found.append(Beside(system, folder / CONFIG, folder / SECRET, local))
-    return tuple(found)
+            agents.append(Beside(system, folder / CONFIG, folder / SECRET, local))
+    return tuple(agents)
 
 
 def _port(url: str) -> int:

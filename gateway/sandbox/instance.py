@@ -1,8 +1,8 @@
-"""Making an instance: its folder, keys, database, contracts; and for a sandbox a whole province with an identity for each system.
+"""Makes an instance: folder, keys, database, contracts; for a sandbox also a province with an identity per system.
 
-Invariant: an instance is made whole or not at all. It is built in a folder within its place, which one rename declares whole; only then what it holds
-moves up, and a move that was cut short goes on at the next start. So a Ctrl-C or a full disk leaves nothing that looks like one, and the place may be
-a volume, or the one folder that its owner may write to. Settings may lie in it before the instance is made, and nothing else.
+Invariant: an instance is made whole or not at all. It is built in a sub-folder, which one rename declares whole.
+Its content then moves up; an interrupted move continues at the next start. An interruption or a full disk leaves
+nothing that looks like an instance. The folder may be a volume. Before, it may hold settings and nothing else.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from security.keys import PrivateKey
 from security.pki import authority
 
 PROVINCE: Final = "province.yaml"
-STRANGER: Final = "chua-dang-ky"
+UNREGISTERED: Final = "chua-dang-ky"
 OFFICERS: Final = ("can-bo-an-toan-1", "can-bo-an-toan-2")
 
 
 class FolderTaken(FileExistsError):
-    """There is an instance in this folder already, or something that is none of an instance's."""
+    """The folder holds an instance already, or foreign files."""
 
 
 def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, *, province: bool) -> None:
-    """An instance in `settings.data`, with the sandbox's province in it if asked for.
+    """Make an instance in `settings.data`, if asked for with the sandbox's province.
 
     `endpoints` gives the address of each stand-in system, by the system's id.
     """
@@ -58,11 +58,10 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
     if not whole.exists():
         with private_files():
             _build(settings, endpoints, now, province).rename(whole)
-    with suppress(PermissionError):  # a volume that is somebody else's, and lent
+    with suppress(PermissionError):  # a volume that belongs to another user
         place.chmod(0o700)
-    for each in sorted(
-        whole.iterdir(), key=lambda each: each.name == FILE
-    ):  # in the end the settings, in the place of those that were read
+    # Last the settings, which replace those that were read.
+    for each in sorted(whole.iterdir(), key=lambda each: each.name == FILE):
         each.replace(place / each.name)
     whole.rmdir()
 
@@ -87,31 +86,31 @@ def _build(settings: Settings, endpoints: Mapping[str, str], now: float, provinc
     return building
 
 
-def _make(made: Settings, settings: Settings, endpoints: Mapping[str, str], now: float, province: bool) -> None:
-    """All of it in the folder of `made`; `settings` are those of where it will lie."""
-    building = made.data
-    make_keys(made, now, hosts=_hosts(settings))
+def _make(draft: Settings, settings: Settings, endpoints: Mapping[str, str], now: float, province: bool) -> None:
+    """Make all of it in the folder of `draft`. `settings` are those of its final place."""
+    building = draft.data
+    make_keys(draft, now, hosts=_hosts(settings))
     (building / "log").mkdir()
-    Keyring(made).log_vkey.write_text(
-        LogKey.open(Keyring(made).log_key, settings.origin, Keyring(made).at_rest).vkey + "\n", "ascii"
+    Keyring(draft).log_vkey.write_text(
+        LogKey.open(Keyring(draft).log_key, settings.origin, Keyring(draft).at_rest).vkey + "\n", "ascii"
     )
-    engine = open_engine(made.database_url)
+    engine = open_engine(draft.database_url)
     try:
         migrate(engine)
         with writing(engine) as connection:
-            changes = _fill(connection, made, settings.base, endpoints, now, province)
-            seal, facts = Seal.of(made), {"changes": len(changes), "what": _summary(changes)}
+            changes = _fill(connection, draft, settings.base, endpoints, now, province)
+            seal, facts = Seal.of(draft), {"changes": len(changes), "what": _summary(changes)}
             seal.mark.lift(seal.record(connection, None, "registry", facts, now, "gateway"))
     finally:
         engine.dispose()
     if province:
         live.remember(building, endpoints)
         agents.prepare(settings, building, endpoints)
-    save(made)
+    save(draft)
 
 
 def readdress(settings: Settings) -> None:
-    """The sandbox's identity folders name the gateway's address as it is now: another port must not leave its systems knocking at the old one."""
+    """Update the gateway's address in the sandbox's identity folders, after its port changed."""
     for file in settings.identities.glob("*/system.json"):
         about = json.loads(file.read_text("utf-8"))
         if about["gateway"] != settings.base:
@@ -143,8 +142,8 @@ def _fill(
 
 
 def _officer_keys(settings: Settings) -> dict[str, tuple[str, bytes]]:
-    """A key for each of the sandbox's officers, in a folder of its own: public and private, in PEM."""
-    found: dict[str, tuple[str, bytes]] = {}
+    """A key pair for each of the sandbox's officers, in a folder of its own: public and private, in PEM."""
+    keys: dict[str, tuple[str, bytes]] = {}
     for name in OFFICERS:
         folder = settings.identities / name
         folder.mkdir(parents=True, mode=0o700)
@@ -152,14 +151,14 @@ def _officer_keys(settings: Settings) -> dict[str, tuple[str, bytes]]:
         public, secret = approvals.public_pem(private.public_key()), authority.private_pem(private)
         (folder / "officer.pub").write_text(public, "ascii")
         write_secret(folder / "officer.key", secret)
-        found[name] = public, secret
-    return found
+        keys[name] = public, secret
+    return keys
 
 
 def _approve(
     connection: Connection, document: Document, officers: Mapping[str, tuple[str, bytes]], now: float
 ) -> list[Change]:
-    """As two officers would with `lgsp access approve`: each signs each grant of the province."""
+    """Let each officer sign each grant of the province, as with `lgsp access approve`."""
     return [
         change
         for proposal in document.grants
@@ -171,18 +170,19 @@ def _approve(
 
 
 def encrypt_keys(count: int) -> list[PrivateKey]:
-    """New keys for encryption, RSA-3072, which serve both protocols."""
-    with ThreadPoolExecutor() as several:  # they take their time to find, and OpenSSL lets others go on meanwhile
+    """New RSA-3072 keys for encryption, which serve both protocols."""
+    with ThreadPoolExecutor() as several:  # generating is slow, and OpenSSL releases the interpreter's lock
         return list(several.map(lambda _: authority.new_private("RSA-3072"), range(count)))
 
 
 def _enrol(connection: Connection, settings: Settings, base: str, document: Document, now: float) -> list[Change]:
-    """Keys, certificates and an identity folder for each system of the province."""
+    """Make keys, certificates and an identity folder for each system of the province."""
     keyring = Keyring(settings)
     tls, sign = keyring.issuer("tls"), keyring.issuer("sign")
     changes: list[Change] = []
-    stranger = System(STRANGER, "H14.99", Words("Hệ thống chưa đăng ký", "A system that is not registered"), {}, None)
-    everyone = (*document.systems, stranger)
+    title = Words("Hệ thống chưa đăng ký", "A system that is not registered")
+    unregistered = System(UNREGISTERED, "H14.99", title, {}, None)
+    everyone = (*document.systems, unregistered)
     for system, encrypt_key in zip(everyone, encrypt_keys(len(everyone)), strict=True):
         folder = settings.identities / system.id
         folder.mkdir(parents=True, mode=0o700)
@@ -216,11 +216,9 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
             "gateway_encrypt_key_id": DECRYPT_KEY_ID,
         }
         (folder / "system.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
-        for (
-            file
-        ) in folder.iterdir():  # whoever can write these chooses whom the system believes; no loose umask decides that
+        for file in folder.iterdir():  # whoever can write these chooses whom the system trusts
             file.chmod(0o600)
-        if system is stranger:  # a certificate of the right authority, and yet nobody: for trying what is refused
+        if system is unregistered:  # its certificate is valid, but it is not registered: for tests of refusals
             continue
         changes += store.add_key(connection, about["tls_key_id"], system.id, "tls", tls_certificate)
         changes += store.add_key(connection, about["sign_key_id"], system.id, "sign", sign_certificate)

@@ -1,4 +1,4 @@
-"""Ports of the loopback for what a sandbox starts."""
+"""Free ports of the loopback for a sandbox."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import socket
 import sys
 from typing import Final
 
-# Below what systems give to outgoing connections, any of which could take a port before its listener is there.
+# Below the range of outgoing connections, any of which could take a port before its listener opens.
 _RANGE: Final = range(15_000, 32_000)
 _BLOCK: Final = 50  # an instance with its stand-ins and agents
 _guards: Final[list[socket.socket]] = []
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on just now."""
+    """A port of the loopback that nobody listens on now."""
     while True:
         port = random.choice(_RANGE)  # noqa: S311 (no secret)
-        if _free(port) and _free(port - (port - _RANGE[0]) % _BLOCK + _BLOCK - 1):  # in no block that somebody drew
+        if _free(port) and _free(port - (port - _RANGE[0]) % _BLOCK + _BLOCK - 1):  # in no block that was drawn
             return port
 
 
 def free_ports(count: int) -> list[int]:
-    """The first ports of a block in which nobody listens just now: what is started beside an instance follows its own.
+    """The first ports of a block in which nobody listens now. Stand-ins and agents use the following ports.
 
-    The block's last port is held until this process ends. So no two draws share a block, also where their listeners are there only seconds later.
+    The block's last port is held until this process ends. So two draws never share a block, even if their listeners
+    open seconds later.
     """
     while True:
         first = random.choice(_RANGE[::_BLOCK])  # noqa: S311 (no secret)
@@ -38,7 +39,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _held(port: int) -> socket.socket | None:
-    """The port, taken without listening and without SO_REUSEADDR, so that no other draw can take it; None where it is taken."""
+    """The port, bound without listening and without SO_REUSEADDR, so no other draw gets it. None if it is taken."""
     guard = socket.socket()
     try:
         guard.bind(("127.0.0.1", port))
@@ -49,7 +50,7 @@ def _held(port: int) -> socket.socket | None:
 
 
 def next_free(port: int) -> int:
-    """The first from there on that nobody listens on just now."""
+    """The first port from `port` on that nobody listens on now."""
     while not _free(port):
         port += 1
     return port

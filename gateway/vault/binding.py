@@ -1,12 +1,13 @@
-"""What a body is sealed with beside its own name, so that opening it proves what the rows around it must say.
+"""Declares what a body is sealed with besides its name, so that opening it proves what the rows must say.
 
-    request, canonical of what is dispatched    the leaf of the intent's entry, and the columns of the transfer that never change
-    canonical of what is handed in              the contract and the attributes of the event that the feed shows
+    request, canonical of what is dispatched    the leaf of the intent's entry, and the transfer's fixed columns
+    canonical of what is handed in              the contract and the event's attributes that the feed shows
     answer                                      the leaf of the outcome's entry
 
-Form: one byte, the binding (32 bytes), then the sealed body (`security.seal`) whose context holds the binding. The binding stands there in the clear
-and is authenticated by opening: whoever changes it, or takes it away, has a record that does not open. Bodies sealed before have none.
-Invariant: equal rows give equal bindings on both databases; two rows that differ in one column that is bound do not.
+Form: one byte, the binding (32 bytes), then the sealed body (`security.seal`) whose context holds the binding. The
+binding is in clear there, and opening authenticates it: a record whose binding was changed or removed does not open.
+Bodies that were sealed before have none.
+Invariant: equal rows give equal bindings on both databases; rows that differ in one bound column do not.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Final
 
-MARK: Final = b"\x10"  # no version of `security.seal`
+MARK: Final = b"\x10"  # not a version of `security.seal`
 SIZE: Final = 32
-NONE: Final[Mapping[str, bytes]] = MappingProxyType({})  # of parts, none of which has a binding
+NONE: Final[Mapping[str, bytes]] = MappingProxyType({})  # no part has a binding
 HEAD: Final = len(MARK) + SIZE
 FIXED: Final = (
     "id",
@@ -59,7 +60,7 @@ def wrap(binding: bytes, sealed: bytes) -> bytes:
 
 
 def split(record: bytes) -> tuple[bytes | None, bytes]:
-    """(binding or None, sealed body). The binding is believed only once the body has been opened under its context."""
+    """(binding or None, sealed body). The binding is proved only by opening the body under its context."""
     if record[:1] != MARK or len(record) < HEAD:
         return None, record
     return record[1:HEAD], record[HEAD:]

@@ -1,12 +1,12 @@
-"""Retention classes: how long a body is kept, by what its contract says of evidence and months.
+"""Declares the retention classes: how long a body is kept, by the evidence and months of its contract.
 
     m<months>   kept for that many months after the day it was sealed            m24, m60, m120
     short       what delivery and repeats need of a contract that keeps metadata only: a week
-    open        what is needed while a transfer is open, of a contract that keeps nothing: gone when it has ended
-    standard    what was sealed before there were classes: as long as the longest contract of then
+    open        what an open transfer needs, of a contract that keeps nothing: removed when it has ended
+    standard    what was sealed before there were classes: as long as the longest contract at that time
 
-The class stands in the id of the key (`<day>.<class>` or `<day>.<class>.<hold>`), so that the key alone tells when it is due.
-Invariant: a key is never due before each body that it seals was kept for the whole time; days and months are those of UTC.
+The class is in the id of the key (`<day>.<class>` or `<day>.<class>.<hold>`), so the key alone says when it is due.
+Invariant: a key is never due before each body that it seals was kept for the whole time; days and months are UTC.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HOLD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class KeyName:
-    """What the id of a key says."""
+    """The parts of a key's id."""
 
     id: str
     day: date
@@ -45,18 +45,18 @@ class KeyName:
 
     @classmethod
     def of(cls, key_id: str) -> KeyName | None:
-        """None for a text that is no id of a key."""
-        found = _KEY.fullmatch(key_id)
-        if found is None:
+        """None for a text that is no key's id."""
+        match = _KEY.fullmatch(key_id)
+        if match is None:
             return None
         try:
-            return cls(key_id, date.fromisoformat(found[1]), found[2], found[3])
+            return cls(key_id, date.fromisoformat(match[1]), match[2], match[3])
         except ValueError:
             return None
 
     @property
     def due(self) -> float | None:
-        """When its retention ends, in Unix seconds; None for a class that nobody knows or an end past all dates: never destroyed by itself."""
+        """When its retention ends, in Unix seconds. None for an unknown class or an end past all dates."""
         try:
             if self.retention in _DAYS:
                 last = self.day + timedelta(days=_DAYS[self.retention])
@@ -65,7 +65,7 @@ class KeyName:
                 if months is None and self.retention != BEFORE:
                     return None
                 last = add_months(self.day, _BEFORE_MONTHS if months is None else int(months[1]))
-            last += timedelta(days=1)  # a body may be of the day's last second
+            last += timedelta(days=1)  # a body may be from the day's last second
         except (OverflowError, ValueError):
             return None
         return datetime(last.year, last.month, last.day, tzinfo=UTC).timestamp()
@@ -75,13 +75,13 @@ _DAYS: Final = {SHORT: SHORT_DAYS, OPEN: OPEN_DAYS}
 
 
 def add_months(day: date, months: int) -> date:
-    """The same day of the month, or the last one of a shorter month."""
+    """The same day of the month, or the last day of a shorter month."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def key_id(now: float, retention: str, hold: str | None = None) -> str:
-    """The id of the key of that moment's day."""
+    """The id of the key of that day."""
     day = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}.{retention}"
     return day if hold is None else f"{day}.{hold}"
 
@@ -103,14 +103,14 @@ Parts = Iterable[tuple[str, bytes]]
 
 @cache
 def keeping(evidence: Evidence, months: int, pattern: Pattern) -> Keeping:
-    """What is kept of a transfer of such a contract and pattern.
+    """The classes of the parts of such a transfer.
 
-    `metadata` keeps the salt, so that whoever has an original can still prove that it is what the log's digest speaks of; and of what was handed
-    in, the canonical message, since the feed has to give it. `none` keeps what a queued message needs until it has ended, and nothing of a query.
+    `metadata` keeps the salt, so that an original can still be proved against the log's digest. Of what was handed in
+    it keeps the canonical message for the feed. `none` keeps what a queued message needs until it has ended.
     """
     long = f"m{months}"
     if evidence == "full":
-        return Keeping(MappingProxyType({}), long)  # the salt stands before the request
+        return Keeping(MappingProxyType({}), long)  # the salt is stored before the request
     if evidence == "metadata":
         named: dict[str, str | None] = {SALT_PART: long}
         if pattern is Pattern.SUBMIT:

@@ -1,7 +1,8 @@
-"""Whether what the database says of a transfer is what was committed: its row, its intent in the log, and the request that is sealed with both.
+"""Checks that the database's row, the intent in the log and the sealed request of a transfer agree.
 
-Whoever has the database can change rows and entries, and cannot seal. A request (and what is dispatched) is sealed with the leaf of its intent and with
-the row's fixed columns (`binding.of_transfer`); one that was sealed before there were bindings still shows by its salted digest that the intent is its own.
+Who controls the database can change rows and entries, and cannot seal. A request, and what is dispatched, is sealed
+with the leaf of its intent and with the row's fixed columns (`binding.of_transfer`). A request that was sealed before
+there were bindings still proves its intent by the salted digest.
 Invariant: `transfer.tampered` names the row or entry that differs, and nothing is sent or answered.
 """
 
@@ -28,19 +29,19 @@ def tampered(transfer: str, what: str) -> Ours:
 
 
 def intent_of(connection: Connection, row: object) -> Logged:
-    """The intent of the transfer of this row (its columns as attributes), where both say the same."""
+    """The intent of this row's transfer (columns as attributes), if both agree."""
     id: str = row.id  # type: ignore[attr-defined]
-    found = entry_of(connection, id, "intent")
-    if found is None or not found.sound or found.value.get("kind") != "intent":
+    entry = entry_of(connection, id, "intent")
+    if entry is None or not entry.sound or entry.value.get("kind") != "intent":
         raise tampered(id, "log: intent")
-    for column, said in told_of(found.value).items():
-        if getattr(row, column) != said:
+    for column, value in told_of(entry.value).items():
+        if getattr(row, column) != value:
             raise tampered(id, f"transfer.{column}")
-    return found
+    return entry
 
 
 def request_of(connection: Connection, vault: Vault, row: object, intent: Logged) -> tuple[bytes, bytes]:
-    """(salt, request as it travelled) out of the vault; proven to be that of this row and this intent."""
+    """(salt, request as it travelled) from the vault, proved to be that of this row and this intent."""
     id: str = row.id  # type: ignore[attr-defined]
     opened = vault.open_bound(connection, f"{id}/request")
     check_bound(opened, row, intent)
@@ -55,7 +56,7 @@ def request_of(connection: Connection, vault: Vault, row: object, intent: Logged
 
 
 def check_bound(opened: Opened, row: object, intent: Logged) -> None:
-    """Of a body that is sealed with its transfer; one without a binding was sealed before there were any."""
+    """For a body that is sealed with its transfer; one without a binding was sealed before there were any."""
     if opened.binding is not None and opened.binding != binding.of_transfer(intent.leaf, row):
         raise tampered(row.id, "transfer, or log: intent")  # type: ignore[attr-defined]
 

@@ -1,11 +1,11 @@
-"""The key store: one file a key, in a folder outside the database; and its own short-lived copies in another folder.
+"""Stores keys: one file a key, in a folder outside the database, with its own short-lived copies in another folder.
 
     keys/vault/<id>.key           a key                       <copies>/<date>/<id>.key    a copy of that date
     keys/vault/destroyed/<id>     when it was destroyed
 
-Invariants
+Invariants:
 - A key is on disk before anything is sealed with it, and appears whole or not at all, so that all processes agree.
-- A key that was destroyed is gone in every copy, and none of that id is ever made again: its mark stands before its file goes.
+- A destroyed key is gone in every copy, and no key of that id is made again: its mark is written before its file goes.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class KeyStore:
         self._copied = ("", 0)
         self._mark: Final = lru_cache(maxsize=4096)(self._read_mark)
 
-    # --- reading --------------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------------
     def load(self, key_id: str) -> bytes:
-        """The key; `vault.expired` where it was destroyed, `vault.key-missing` where it is gone without that."""
+        """The key; `vault.expired` if it was destroyed, `vault.key-missing` if it is missing otherwise."""
         path = self._path(key_id)
         if (ended := self.ended(key_id)) is not None:
             raise Ours("vault.expired", id="-", key_id=key_id, date=ended)
@@ -63,26 +63,26 @@ class KeyStore:
         """When it was destroyed; None for one that was not."""
         try:
             return self._mark(key_id)
-        except FileNotFoundError:  # not remembered: it may be destroyed the next moment
+        except FileNotFoundError:  # not cached: it may be destroyed at any time
             return None
 
     def names(self) -> list[KeyName]:
-        """The keys that stand, by day."""
+        """The existing keys, by day."""
         if not self.folder.is_dir():
             return []
         return sorted(_names(self.folder), key=lambda name: (name.day, name.id))
 
     def odd(self, now: float) -> list[str]:
-        """Files that are named as keys and are none, or never end, or are of a day that has not come."""
+        """Files whose names are no ids of keys, or whose keys never end or are of a future day."""
         files = sorted(path.name for path in self.folder.glob(f"*{_SUFFIX}")) if self.folder.is_dir() else []
         named = [(file, KeyName.of(file.removesuffix(_SUFFIX))) for file in files]
         ahead = f"{datetime.fromtimestamp(now, UTC) + timedelta(days=2):%Y-%m-%d}"
         return [file for file, name in named if name is None or name.due is None or name.day.isoformat() > ahead]
 
-    # --- making ---------------------------------------------------------------------------------------------------------
+    # --- making -------------------------------------------------------------------------------------------------------
     def make(self, key_id: str) -> None:
-        """Put a new key on disk, unless another process was first. A link appears whole or not at all, and never over another."""
-        if (ended := self.ended(key_id)) is not None:  # a clock that went back by the whole retention
+        """Writes a new key, unless there is one: a link appears whole or not at all, and replaces nothing."""
+        if (ended := self.ended(key_id)) is not None:  # the clock was set back by the whole retention
             raise Ours("vault.expired", id="-", key_id=key_id, date=ended)
         path = self._path(key_id)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -97,9 +97,9 @@ class KeyStore:
             draft.unlink(missing_ok=True)
         _sync(self.folder)
 
-    # --- destroying -----------------------------------------------------------------------------------------------------
+    # --- destroying ---------------------------------------------------------------------------------------------------
     def destroy(self, key_id: str, now: float) -> int:
-        """End it, here and in every copy; how many files there were. To be called again after a crash: it goes on."""
+        """Destroys it, here and in every copy; returns how many files. After a crash, call it again."""
         path = self._path(key_id)
         if self.ended(key_id) is None:
             self._marks.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -121,9 +121,9 @@ class KeyStore:
             if (folder / self._path(key_id).name).exists()
         )
 
-    # --- copies ---------------------------------------------------------------------------------------------------------
+    # --- copies -------------------------------------------------------------------------------------------------------
     def copy(self, now: float) -> int:
-        """Bring today's copy up to date; how many files were written. Without a folder for copies nothing is done."""
+        """Updates today's copy, if there is a copy folder; returns how many files were written."""
         if self.copies is None:
             return 0
         day = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}"
@@ -147,16 +147,16 @@ class KeyStore:
             written += 1
         if written:
             _sync(folder)
-        # A change within the same tick of the file system's clock would bear the same stamp: remembered only when that is past.
+        # A change within one tick of the file system's clock has the same stamp, so a fresh stamp is not remembered.
         self._copied = (day, stamp) if now - stamp / 1e9 > _TICK else ("", 0)
         return written
 
     def copied(self) -> set[str]:
-        """The ids of the keys of which there is a copy."""
+        """The ids of the keys that have a copy."""
         return set() if self.copies is None else {name.id for _, name in copied(self.copies)}
 
     def prune(self, now: float, days: int) -> int:
-        """Remove the copies of dates that are more than `days` past; how many dates that were."""
+        """Removes the copies of dates more than `days` ago; returns how many dates."""
         if self.copies is None or not self.copies.is_dir():
             return 0
         first = datetime.fromtimestamp(now, UTC).date() - timedelta(days=days)
@@ -168,7 +168,7 @@ class KeyStore:
             shutil.rmtree(folder)
         return len(old)
 
-    # --- small parts ----------------------------------------------------------------------------------------------------
+    # --- files --------------------------------------------------------------------------------------------------------
     def _read_mark(self, key_id: str) -> str:
         return (self._marks / self._path(key_id).stem).read_text("ascii")
 
@@ -187,15 +187,15 @@ def copied(copies: Path) -> Iterator[tuple[Path, KeyName]]:
 
 
 def _dated(copies: Path) -> list[Path]:
-    found = []
+    folders = []
     for folder in copies.iterdir():
         try:
             date.fromisoformat(folder.name)
         except ValueError:
             continue
         if folder.is_dir():
-            found.append(folder)
-    return sorted(found)
+            folders.append(folder)
+    return sorted(folders)
 
 
 def _names(folder: Path) -> Iterator[KeyName]:
@@ -214,7 +214,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _overwrite(path: Path) -> bool:
-    """Random bytes over the old ones, on disk, then away: what the file system keeps of the file is no key."""
+    """Overwrites a file with random bytes, synced, and removes it; False if there is none."""
     try:
         file = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:

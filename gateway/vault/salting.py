@@ -1,6 +1,6 @@
-"""How evidence bears the salt of its transfer: the log's digests are SHA-256(salt, bytes), so that they die with the evidence.
+"""Stores the salt of a transfer with its evidence, so that the log's digests, SHA-256(salt, bytes), end with it.
 
-Invariant: what `pack` made, `unpack` gives back; anything else is refused.
+Invariant: `unpack` returns what `pack` was given, and refuses anything else.
 """
 
 from __future__ import annotations

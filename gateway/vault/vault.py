@@ -1,10 +1,13 @@
-"""The vault: each body once, sealed with a key of its day and retention class, that stands outside the database.
+"""Seals and opens bodies: each is stored once, under a key of its day and retention class that is outside the database.
 
-Form: AES-256-GCM in chunks with a message key by HKDF (`security.seal`); the id of the body is part of what is authenticated, so that no
-body can be put in another's place. What decides a transfer is also sealed with what its rows and entries say (`binding`).
-Retention ends by destroying the key (`keystore`): what stays of the row is its id, its size and the key's id.
-Invariants: a key is on disk before anything is sealed with it; all processes of an instance seal with the same key; no key ever stands in
-the database; a key that was destroyed opens nothing a second later, and is out of each process's memory within `FORGET_SECONDS`.
+Form: AES-256-GCM in chunks with a message key by HKDF (`security.seal`). The body's id is authenticated, so that no
+body can take another's place. What decides a transfer is also sealed with what its rows and entries say (`binding`).
+Retention ends by destroying the key (`keystore`); id, size and the key's id stay in the row.
+Invariants:
+- A key is on disk before anything is sealed with it.
+- All processes of an instance seal with the same key.
+- No key is ever in the database.
+- A destroyed key opens nothing a second later, and leaves each process's memory within `FORGET_SECONDS`.
 """
 
 from __future__ import annotations
@@ -26,17 +29,17 @@ from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
 from gateway.vault.keystore import KeyStore
 from security.seal import Sealer, seal, unseal, unseal_pieces
 
-FORGET_SECONDS: Final = 10.0  # how often a process that serves looks whether keys that it holds were destroyed
+FORGET_SECONDS: Final = 10.0  # how often a serving process checks whether its keys in memory were destroyed
 GONE: Final = frozenset({"vault.expired", "vault.key-missing"})
-_FRESH: Final = 1.0  # seconds for which a key held in memory is used without looking whether it still stands
+_FRESH: Final = 1.0  # seconds for which a key in memory is used without checking its file
 _KEPT: Final = 64
 _CONTEXT: Final = b"lgsp vault v1\0"
 _DAY: Final = 86_400
 
 
-class _Held(NamedTuple):
+class _Cached(NamedTuple):
     key: bytes
-    looked: float  # by the monotonic clock
+    checked: float  # by the monotonic clock
 
 
 class Meta(NamedTuple):
@@ -49,7 +52,7 @@ class Meta(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A body, and what it was sealed with beside its name (`binding`); None of one that was sealed before there were bindings."""
+    """A body and its `binding`, which is None if the body was sealed before there were bindings."""
 
     plain: bytes
     binding: bytes | None
@@ -63,10 +66,9 @@ class Vault:
     ) -> None:
         self.keys: Final = KeyStore(keys_folder, at_rest, copies)
         self._class: Final = retention_class
-        self._sealing: dict[
-            str | None, tuple[int, str, Sealer]
-        ] = {}  # by class (None: the vault's own): the day, and its key
-        self._held: dict[str, _Held] = {}
+        # By class (None: the vault's own): the day, its key's id, and its sealer.
+        self._sealing: dict[str | None, tuple[int, str, Sealer]] = {}
+        self._cache: dict[str, _Cached] = {}
 
     def seal(
         self,
@@ -78,10 +80,10 @@ class Vault:
         bound: bytes | None = None,
     ) -> VaultRow:
         """The row of a body, to be committed with its transfer."""
-        held = self._sealing.get(retention)
-        if held is None or held[0] != now // _DAY:
-            held = self._key_of_day(retention, now)
-        _day, key_id, sealer = held
+        today = self._sealing.get(retention)
+        if today is None or today[0] != now // _DAY:
+            today = self._key_of_day(retention, now)
+        _day, key_id, sealer = today
         name = f"{transfer}/{part}"
         sealed = sealer.seal(_context(name, bound), plain)
         return VaultRow(name, key_id, len(plain), sealed if bound is None else binding.wrap(bound, sealed))
@@ -89,7 +91,7 @@ class Vault:
     def seal_kept(
         self, keep: Keeping, transfer: str, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE
     ) -> tuple[VaultRow, ...]:
-        """The rows of those parts of a transfer that are kept. `bound` has the binding of each part that has one."""
+        """The rows of those parts of a transfer that are kept; `bound` holds their bindings."""
         named, rest = keep.named, keep.rest
         if not named and rest is not None:
             return tuple([self.seal(transfer, part, data, now, rest, bound.get(part)) for part, data in parts])
@@ -103,7 +105,7 @@ class Vault:
         )
 
     def reseal(self, row: VaultRow, key_id: str) -> VaultRow:
-        """The same body under another key, which is made if need be."""
+        """The same body under another key, which is made if it does not exist."""
         plain, bound = self.unseal_bound(row)
         if not self.keys.stands(key_id):
             self.keys.make(key_id)
@@ -126,20 +128,20 @@ class Vault:
         return self.unseal_bound(VaultRow(row[0], row[1], row[2], bytes(row[3])))
 
     def open_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Opened | Ours | None]:
-        """Those bodies that exist; None where the key was destroyed, or is not there; the failure of one that does not open."""
+        """Those bodies that exist; None if the key was destroyed or is missing; a failure if the body does not open."""
         wanted = select(tables.vault.c.id, tables.vault.c.key_id, tables.vault.c.size, tables.vault.c.sealed).where(
             tables.vault.c.id.in_(ids)
         )
-        found: dict[str, Opened | Ours | None] = {}
+        bodies: dict[str, Opened | Ours | None] = {}
         for row in connection.execute(wanted):
             try:
-                found[row[0]] = self.unseal_bound(VaultRow(row[0], row[1], row[2], bytes(row[3])))
+                bodies[row[0]] = self.unseal_bound(VaultRow(row[0], row[1], row[2], bytes(row[3])))
             except Ours as failure:
-                found[row[0]] = None if failure.code in GONE else failure
-        return found
+                bodies[row[0]] = None if failure.code in GONE else failure
+        return bodies
 
     def ended(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, str]:
-        """Of these bodies, those whose key was destroyed, and when: what is not in here and does not open was lost, and not by retention."""
+        """Of these bodies, those whose key was destroyed, and when. Another body that does not open was lost."""
         rows = connection.execute(select(tables.vault.c.id, tables.vault.c.key_id).where(tables.vault.c.id.in_(ids)))
         return {id: ended for id, key_id in rows if (ended := self.keys.ended(key_id)) is not None}
 
@@ -159,21 +161,21 @@ class Vault:
             raise Ours("vault.broken", id=row.id, key_id=row.key_id)
         return Opened(plain, bound)
 
-    # --- in pieces --------------------------------------------------------------------------------------------------------
+    # --- in pieces ----------------------------------------------------------------------------------------------------
     def meta(self, connection: Connection, id: str) -> Meta | None:
-        """What is known of a body without opening it; `vault.expired` and `vault.key-missing` if it does not open any more."""
+        """A body's metadata; `vault.expired` or `vault.key-missing` if its key is gone."""
         table = tables.vault.c
         row = connection.execute(
             select(table.id, table.key_id, table.size, func.length(table.sealed)).where(table.id == id)
         ).first()
         if row is None:
             return None
-        found = Meta(row[0], row[1], int(row[2]), int(row[3]))
-        self._key_for(id, found.key_id)
-        return found
+        meta = Meta(row[0], row[1], int(row[2]), int(row[3]))
+        self._key_for(id, meta.key_id)
+        return meta
 
     def pieces(self, connection: Connection, meta: Meta, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Its bytes from `start` to before `stop`, a piece at a time: neither the sealed nor the plain body is ever in memory as a whole."""
+        """Its bytes from `start` to before `stop`, in pieces: the body is never in memory as a whole."""
         end = meta.size if stop is None else min(stop, meta.size)
         key = self._read_key(meta.key_id)
         if connection.dialect.name == "sqlite":
@@ -206,33 +208,33 @@ class Vault:
 
     # --- keys ---------------------------------------------------------------------------------------------------------
     def destroy(self, key_id: str, now: float) -> int:
-        """End the retention of all that this key seals, here and for good; how many files there were."""
+        """Destroys this key and so all that it seals; returns how many files."""
         gone = self.keys.destroy(key_id, now)
         self.forget_gone()
         return gone
 
     def forget_gone(self) -> int:
-        """Drop the keys held in memory that no longer stand on disk; how many. To be called every `FORGET_SECONDS` by what goes on for long."""
-        gone = [each for each in list(self._held) if not self.keys.stands(each)]
+        """Drops the keys in memory whose files are gone; returns how many. Called every `FORGET_SECONDS`."""
+        gone = [each for each in list(self._cache) if not self.keys.stands(each)]
         for each in gone:
-            self._held.pop(each, None)
+            self._cache.pop(each, None)
         for retention, (_, sealing, _) in list(self._sealing.items()):
             if not self.keys.stands(sealing):
                 self._sealing.pop(retention, None)
         return len(gone)
 
     def forget(self) -> None:
-        """Drop the keys held in memory; they are read from disk again."""
+        """Drops the keys in memory; they are read from disk again."""
         self._sealing = {}
-        self._held = {}
+        self._cache = {}
 
     def _key_of_day(self, retention: str | None, now: float) -> tuple[int, str, Sealer]:
-        self.forget_gone()  # once a day and class: what never serves forgets, too
+        self.forget_gone()  # once a day and class, for processes that do not serve
         id = key_id(now, retention or self._class)
         if not self.keys.stands(id):
             self.keys.make(id)
-        made = self._sealing[retention] = (int(now // _DAY), id, Sealer(self._read_key(id)))
-        return made
+        today = self._sealing[retention] = (int(now // _DAY), id, Sealer(self._read_key(id)))
+        return today
 
     def _key_for(self, id: str, key_id: str) -> bytes:
         """The key of a body; a failure that names the body."""
@@ -244,18 +246,18 @@ class Vault:
             raise Ours(failure.code, id=id, key_id=key_id, date=failure.facts.get("date", "-")) from None
 
     def _read_key(self, key_id: str) -> bytes:
-        held, now = self._held.get(key_id), time.monotonic()
-        if held is not None:
-            if now - held.looked < _FRESH:
-                return held.key
+        cached, now = self._cache.get(key_id), time.monotonic()
+        if cached is not None:
+            if now - cached.checked < _FRESH:
+                return cached.key
             if self.keys.stands(key_id):
-                self._held[key_id] = _Held(held.key, now)
-                return held.key
+                self._cache[key_id] = _Cached(cached.key, now)
+                return cached.key
             self.forget_gone()
         key = self.keys.load(key_id)
-        if len(self._held) >= _KEPT:
-            self._held = {}
-        self._held[key_id] = _Held(key, now)
+        if len(self._cache) >= _KEPT:
+            self._cache = {}
+        self._cache[key_id] = _Cached(key, now)
         return key
 
 

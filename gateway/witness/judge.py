@@ -1,7 +1,10 @@
-"""What a witness answers to `add-checkpoint` (C2SP tlog-witness): the checks in the specification's order, and the cosignature.
+"""Answers `add-checkpoint` (C2SP tlog-witness): the checks in the specification's order, then the cosignature.
 
-Invariants: the size that is held is compared, and replaced, by one judge at a time; the line leaves only after what it says is on disk; a log never gets a
-cosignature for less than it had one for, nor for two roots of one size. The times that a witness gives for one log never go back.
+Invariants:
+- One judge at a time compares and replaces the stored size of a log.
+- The answer leaves only after what it says is on disk.
+- A log never gets a cosignature for a smaller size than before, nor for two roots of one size.
+- The times of a witness's cosignatures for one log never go back.
 """
 
 from __future__ import annotations
@@ -19,13 +22,13 @@ SIZE: Final = "text/x.tlog.size"
 TEXT: Final = "text/plain; charset=utf-8"
 
 
-class Said(NamedTuple):
-    """An answer: status, media type, body; and for the witness's own log, what happened."""
+class Answer(NamedTuple):
+    """Status, media type, body, and a line for the witness's own log."""
 
     status: int
     kind: str
     body: str
-    told: str
+    log_line: str
 
 
 class Judge:
@@ -37,8 +40,8 @@ class Judge:
         self.key: CosignerKey
         self.key, self._private = folder.key()
 
-    def add_checkpoint(self, body: bytes) -> Said:
-        """Blocks until the state is on disk; to be called in a thread."""
+    def add_checkpoint(self, body: bytes) -> Answer:
+        """Blocks until the state is on disk; call it in a thread."""
         try:
             request = AddCheckpoint.from_text(body.decode("utf-8"))
         except ValueError as trouble:
@@ -53,46 +56,48 @@ class Judge:
                 403, "no key that is trusted for this log signed this checkpoint", f"{origin}: not signed by its key"
             )
         try:
-            asked = Checkpoint.from_text(text)
+            checkpoint = Checkpoint.from_text(text)
         except NoteError as trouble:
             return _refused(400, str(trouble), f"{origin}: {trouble}")
-        if request.old > asked.size:
+        if request.old > checkpoint.size:
             return _refused(
-                400, "the old size is larger than the checkpoint's", f"{origin}: old {request.old}, asked {asked.size}"
+                400,
+                "the old size is larger than the checkpoint's",
+                f"{origin}: old {request.old}, asked {checkpoint.size}",
             )
         with self._folder.alone(origin):
             held = self._folder.read(origin)
             assert held is not None  # a log is never removed
-            return self._judge(held, request, asked, text)
+            return self._judge(held, request, checkpoint, text)
 
-    def _judge(self, held: Held, request: AddCheckpoint, asked: Checkpoint, text: str) -> Said:
+    def _judge(self, held: Held, request: AddCheckpoint, checkpoint: Checkpoint, text: str) -> Answer:
         seen = held.checkpoint
         size, root = (0, EMPTY_ROOT) if seen is None else (seen.size, seen.root)
         if request.old != size:
-            return Said(409, SIZE, f"{size}\n", f"{held.origin}: goes on from {request.old}, held is {size}")
-        if size == asked.size and root != asked.root:
+            return Answer(409, SIZE, f"{size}\n", f"{held.origin}: goes on from {request.old}, held is {size}")
+        if size == checkpoint.size and root != checkpoint.root:
             self._folder.forked(
                 AddCheckpoint(size, (), held.note or "").text(), request.text(), f"{held.origin}\n{size}"
             )
-            return Said(
+            return Answer(
                 409,
                 SIZE,
                 f"{size}\n",
                 f"{held.origin}: FORKED, another root for the size {size}; the request is kept as evidence",
             )
         try:
-            verify_consistency(size, asked.size, root, asked.root, request.proof)
+            verify_consistency(size, checkpoint.size, root, checkpoint.root, request.proof)
         except ProofError as trouble:
             self._folder.object(request.text())
             return _refused(
                 422,
                 str(trouble),
-                f"{held.origin}: UNPROVEN from {size} to {asked.size}: {trouble}; the request is kept as evidence",
+                f"{held.origin}: UNPROVEN from {size} to {checkpoint.size}: {trouble}; the request is kept as evidence",
             )
         time = max(int(self._clock()), held.time)
         self._folder.write(replace(held, note=request.note, time=time))
-        return Said(
-            200, TEXT, cosign(text, self._private, self.key.name, time), f"{held.origin}: cosigned {asked.size}"
+        return Answer(
+            200, TEXT, cosign(text, self._private, self.key.name, time), f"{held.origin}: cosigned {checkpoint.size}"
         )
 
 
@@ -105,5 +110,5 @@ def _signed(note: str, known: Held) -> str | None:
     return None
 
 
-def _refused(status: int, words: str, told: str) -> Said:
-    return Said(status, TEXT, f"{words}\n", told)
+def _refused(status: int, words: str, log_line: str) -> Answer:
+    return Answer(status, TEXT, f"{words}\n", log_line)

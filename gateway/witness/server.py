@@ -1,6 +1,7 @@
-"""The witness's HTTP interface: `POST /add-checkpoint` (C2SP tlog-witness), with limits of size and time, on plain HTTP or TLS.
+"""Serves the witness's HTTP interface: `POST /add-checkpoint` (C2SP tlog-witness), on plain HTTP or TLS, within limits.
 
-Anybody may ask: a checkpoint is judged by its log's signature. Invariant: nothing is read beyond the limit, and an answer tells nothing of other logs.
+Anybody may ask: a checkpoint is judged by its log's signature.
+Invariant: nothing is read beyond the limit, and an answer says nothing of other logs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.witness.judge import TEXT, Judge, Said
+from gateway.witness.judge import TEXT, Answer, Judge
 from gateway.witness.state import BadFolder
 from security.transparency.cosignature import MAX_REQUEST
 
@@ -24,7 +25,7 @@ HEAD_SECONDS: Final = 20.0
 AT_ONCE: Final = 64
 PATH: Final = "/add-checkpoint"
 log: Final = logging.getLogger("lgsp.witness")
-_quoting: Final = logging.getLogger("lgsp.witness.http")  # what the server says of a request that is no HTTP quotes it
+_quoting: Final = logging.getLogger("lgsp.witness.http")  # the server quotes requests that are no HTTP
 _quoting.addHandler(logging.NullHandler())
 _quoting.propagate = False
 
@@ -40,7 +41,7 @@ class Server:
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Listen; the port, which the system chose for 0."""
+        """Listens; returns the port, which the system chooses for 0."""
         self._web = web.Server(
             self._serve,
             access_log=None,
@@ -63,42 +64,42 @@ class Server:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         self._active += 1
         try:
-            said = await self._said(request)
+            answer = await self._answer(request)
         except BadFolder as trouble:
             log.critical("%s", trouble)
-            said = Said(500, TEXT, "this witness is in trouble\n", "")
+            answer = Answer(500, TEXT, "this witness is in trouble\n", "")
         except ConnectionError:
             raise
         except Exception:
             log.exception("unforeseen fault")
-            said = Said(500, TEXT, "this witness is in trouble\n", "")
+            answer = Answer(500, TEXT, "this witness is in trouble\n", "")
         finally:
             self._active -= 1
-        if said.told:
-            log.log(logging.INFO if said.status == 200 else logging.WARNING, "%d %s", said.status, said.told)
-        answer = web.Response(
-            status=said.status, headers={"server": "lgsp-witness", "content-type": said.kind}, body=said.body.encode()
-        )
-        if said.status == 405:
-            answer.headers["allow"] = "POST"
+        if answer.log_line:
+            level = logging.INFO if answer.status == 200 else logging.WARNING
+            log.log(level, "%d %s", answer.status, answer.log_line)
+        headers = {"server": "lgsp-witness", "content-type": answer.kind}
+        response = web.Response(status=answer.status, headers=headers, body=answer.body.encode())
+        if answer.status == 405:
+            response.headers["allow"] = "POST"
         if not request.content.is_eof():
-            answer.force_close()
-        return answer
+            response.force_close()
+        return response
 
-    async def _said(self, request: web.BaseRequest) -> Said:
+    async def _answer(self, request: web.BaseRequest) -> Answer:
         if request.rel_url.raw_path != PATH:
-            return Said(404, TEXT, "there is nothing here\n", "")
+            return Answer(404, TEXT, "there is nothing here\n", "")
         if request.method != "POST":
-            return Said(405, TEXT, "checkpoints are posted\n", "")
+            return Answer(405, TEXT, "checkpoints are posted\n", "")
         if self._active > AT_ONCE:
-            return Said(503, TEXT, "too much is asked at once\n", "too many requests at once")
+            return Answer(503, TEXT, "too much is asked at once\n", "too many requests at once")
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _body(request)
         except TimeoutError:
-            return Said(408, TEXT, "the request did not arrive in time\n", "a slow request")
+            return Answer(408, TEXT, "the request did not arrive in time\n", "a slow request")
         if body is None:
-            return Said(413, TEXT, f"a request has at most {MAX_REQUEST} bytes\n", "a request that is too large")
+            return Answer(413, TEXT, f"a request has at most {MAX_REQUEST} bytes\n", "a request that is too large")
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._judge.add_checkpoint, body)
 
 
@@ -115,7 +116,7 @@ async def _body(request: web.BaseRequest) -> bytes | None:
 
 
 async def run(judge: Judge, host: str, port: int, tls: ssl.SSLContext | None, on_ready: Callable[[int], None]) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serves until SIGTERM or SIGINT."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

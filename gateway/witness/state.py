@@ -1,13 +1,15 @@
-"""What a witness must never forget, in a folder of its own: its key, and for each log the newest checkpoint that it cosigned.
+"""Stores what a witness must never forget, in its folder: its key, and each log's newest cosigned checkpoint.
 
     witness.key              the private key, mode 0600 (PRIVATE+KEY+name+hash+base64, type 0x04)
-    logs/<origin>.json       the keys of one log, the newest checkpoint that was cosigned, and the time of that cosignature
-    logs/<origin>.lock       empty; whoever judges a checkpoint of that log holds it, threads and processes alike
-    objections/<digest>      requests that a log signed and that did not go on from what was cosigned: evidence against it
-    objections/fork-<…>      proof by itself: another root for a size that was cosigned (-asked), and what was cosigned (-held); nothing crowds them out
+    logs/<origin>.json       the keys of one log, its newest cosigned checkpoint, and the time of that cosignature
+    logs/<origin>.lock       empty; locked while a checkpoint of that log is judged, by threads and processes
+    objections/<digest>      requests signed by a log that are not consistent with what was cosigned: evidence
+    objections/fork-<…>      another root for a cosigned size (-asked), and what was cosigned (-held): proof, kept
 
-Invariants: a file appears whole or not at all and is on disk before anybody is told of it; a log that is known is never begun anew, and a file that cannot
-be read is an error, not an unknown log. Nothing is held in memory between two requests.
+Invariants:
+- A file appears whole or not at all, and is on disk before anybody is told of it.
+- A known log never begins again; an unreadable file is an error, not an unknown log.
+- Nothing is kept in memory between two requests.
 """
 
 from __future__ import annotations
@@ -31,16 +33,16 @@ from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, spl
 from security.transparency.cosignature import CosignerKey
 
 _LONGEST: Final = 200
-_FIRST, _LAST = 100, 100  # of the requests that are unproven: more of them prove no more
+_FIRST, _LAST = 100, 100  # of the unproven requests: more of them prove no more
 
 
 class BadFolder(ValueError):
-    """A folder that cannot be a witness's, or no longer is; the text says why."""
+    """A folder that a witness cannot use; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is known of one log. `note` is None until the first checkpoint was cosigned."""
+    """The state of one log. `note` is None until a checkpoint was cosigned."""
 
     origin: str
     vkeys: tuple[str, ...]
@@ -66,11 +68,11 @@ class Folder:
         return self.path / "witness.key"
 
     def make_key(self, name: str) -> CosignerKey:
-        """A new key of that name; BadFolder if there is one already."""
-        made = Ed25519PrivateKey.generate()
-        key = CosignerKey.make(name, made.public_key())
+        """Makes a key of that name; BadFolder if there is one."""
+        private = Ed25519PrivateKey.generate()
+        key = CosignerKey.make(name, private.public_key())
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._draft(self.key_file, (cosignature.private_text(name, made) + "\n").encode())
+        draft = self._draft(self.key_file, (cosignature.private_text(name, private) + "\n").encode())
         try:
             os.link(draft, self.key_file)
         except FileExistsError:
@@ -93,7 +95,7 @@ class Folder:
 
     # --- logs ---------------------------------------------------------------------------------------------------------
     def add_log(self, vkey: str) -> Held:
-        """Know a log by its key; of one that is known already, a further key. What was cosigned stays as it is."""
+        """Adds a log by its key, or a further key of a known log, whose checkpoint stays."""
         key = NoteKey.from_text(vkey)
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.alone(key.name):
@@ -104,7 +106,7 @@ class Folder:
         return held
 
     def read(self, origin: str) -> Held | None:
-        """None for a log that was never added; BadFolder where the file is not what was written."""
+        """None for a log that was never added; BadFolder if the file is damaged."""
         try:
             file = self._file(origin)
         except NoteError:
@@ -114,8 +116,8 @@ class Folder:
         except FileNotFoundError:
             return None
         try:
-            found = json.loads(raw)
-            held = Held(found["origin"], tuple(found["vkeys"]), found["note"], found["time"])
+            state = json.loads(raw)
+            held = Held(state["origin"], tuple(state["vkeys"]), state["note"], state["time"])
             if held.origin != origin or any(NoteKey.from_text(each).name != origin for each in held.vkeys):
                 raise ValueError("it is of another log")
             if held.checkpoint is not None and held.checkpoint.origin != origin:
@@ -125,22 +127,22 @@ class Folder:
         return held
 
     def write(self, held: Held) -> None:
-        """To be called by whoever holds the log's lock; returns when it is on disk."""
+        """Returns when it is on disk; the caller holds the log's lock."""
         file = self._file(held.origin)
         os.replace(self._draft(file, json.dumps(asdict(held), ensure_ascii=False, indent=1).encode() + b"\n"), file)
         _sync_folder(file.parent)
 
     def all(self) -> list[Held]:
-        found = []
+        logs = []
         for file in sorted(self._logs.glob("*.json")):
             held = self.read(unquote(file.stem))
             if held is not None:
-                found.append(held)
-        return found
+                logs.append(held)
+        return logs
 
     @contextmanager
     def alone(self, origin: str) -> Iterator[None]:
-        """One judge at a time for each log; the lock ends with its process, however that ends."""
+        """Locks a log for one judge; the lock ends with its process."""
         lock = os.open(self._file(origin).with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -150,13 +152,13 @@ class Folder:
 
     # --- evidence -----------------------------------------------------------------------------------------------------
     def forked(self, held: str, asked: str, of: str) -> None:
-        """Keep two notes of one size for good; of each size, one pair proves all that there is to prove."""
+        """Keeps two notes of one size for good; one pair a size is proof enough."""
         name = f"fork-{hashlib.sha256(of.encode()).hexdigest()}"
         self._keep_objection(f"{name}-held", held)
         self._keep_objection(f"{name}-asked", asked)
 
     def object(self, request: str) -> None:
-        """Keep an unproven request as evidence: the first ones and the last ones are kept."""
+        """Keeps an unproven request as evidence; of many, the first and the last ones."""
         self._keep_objection(hashlib.sha256(request.encode()).hexdigest(), request)
         unproven = [each for each in self._objections.iterdir() if not each.name.startswith(("fork-", "."))]
         if len(unproven) <= _FIRST + _LAST:
@@ -185,7 +187,7 @@ class Folder:
         return self._logs / f"{name}.json"
 
     def _draft(self, place: Path, data: bytes) -> Path:
-        """The data under another name, on disk."""
+        """Writes the data under another name, synced."""
         draft = place.with_name(f".{secrets.token_hex(8)}.part")
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:

@@ -12,11 +12,6 @@ from tests.registry.making import House, Identity
 
 
 @pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> House:
-    return House.make(tmp_path_factory.mktemp("keys"), time.time())
-
-
-@pytest.fixture(scope="session")
 def gateway_identity(keys: House) -> Identity:
     return keys.identity("gateway", time.time())
 

@@ -88,9 +88,11 @@ class Provider:
             need=("lgsp-transfer", "lgsp-caller"),
         )
 
-    def json(self, request: web.Request, value: Any, status: int = 200, **extra: str) -> web.Response:
+    def json(
+        self, request: web.Request, value: Any, status: int = 200, headers: dict[str, str] | None = None
+    ) -> web.Response:
         return self.signed(
-            request, json.dumps(value, ensure_ascii=False).encode(), status, {"content-type": JSON, **extra}
+            request, json.dumps(value, ensure_ascii=False).encode(), status, {"content-type": JSON, **(headers or {})}
         )
 
     def signed(self, request: web.Request, body: bytes, status: int, headers: dict[str, str]) -> web.Response:

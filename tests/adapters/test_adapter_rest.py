@@ -94,7 +94,7 @@ async def test_a_call_in_the_systems_own_format(provider: Provider, session: aio
 
 async def test_the_evidence_is_what_travelled(provider: Provider, session: aiohttp.ClientSession) -> None:
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:
-        return provider.json(request, sample(), **{"x-more": "1"})
+        return provider.json(request, sample(), headers={"x-more": "1"})
 
     incoming = await call(provider, session, script)
     seen = provider.seen[0]
@@ -216,7 +216,7 @@ async def test_refusals_and_faults(
 ) -> None:
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:
         extra = {"retry-after": "7", "location": "https://localhost:1/"}
-        return provider.json(request, {}, status, **extra) if signed else web.Response(status=status, headers=extra)
+        return provider.json(request, {}, status, extra) if signed else web.Response(status=status, headers=extra)
 
     failure = await failing(provider, session, script)
     assert (failure.code, failure.acted) == (code, acted)
@@ -288,6 +288,6 @@ async def test_a_chunked_answer_within_the_limit(provider: Provider, session: ai
 
 async def test_a_compressed_answer_is_not_taken(provider: Provider, session: aiohttp.ClientSession) -> None:
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:
-        return provider.json(request, sample(), **{"content-encoding": "br"})
+        return provider.json(request, sample(), headers={"content-encoding": "br"})
 
     assert (await failing(provider, session, script)).code == "provider.bad-answer"

@@ -10,14 +10,15 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters.failures import Acted, ProviderFailure
+from adapters.failures import Acted
 from adapters.model import Endpoint, Incoming, Outgoing, evidence_of
 from adapters.rest import RestAdapter
 from contracts.wire import jsontext
 from security import jose
 from security.encryption_keys import DecryptKey
 from security.http_signatures import sign_response
-from tests.adapters.providers import Provider, Script, drop
+from tests.adapters.providers import Provider, drop
+from tests.adapters.sides import EncryptedSide
 from tests.adapters.test_adapter_rest import TRANSFER
 from tests.registry.making import contracts
 from tests.security.joseparts import receiver
@@ -42,13 +43,10 @@ def theirs() -> DecryptKey:
     return receiver("do-thi", "P-256", time.time())
 
 
-class Side:
+class Side(EncryptedSide):
     """The provider's side: what it reads of a call, and how it answers."""
 
-    def __init__(
-        self, provider: Provider, session: aiohttp.ClientSession, ours: DecryptKey, theirs: DecryptKey
-    ) -> None:
-        self.provider, self.session, self.ours, self.theirs = provider, session, ours, theirs
+    kind = "rest"
 
     def opened(self, body: bytes) -> jose.Opened:
         gateway = self.provider.gateway
@@ -74,11 +72,7 @@ class Side:
         headers |= sign_response(200, headers, body, sent, self.provider.signer, time.time())
         return web.Response(body=body, headers=headers)
 
-    async def call(self, script: Script, encrypt_keys: tuple[DecryptKey, ...] | None = None) -> Incoming:
-        self.provider.script = script
-        key = self.provider.identity.sign.verify_key()
-        keys = tuple(each.encrypt_key("do-thi") for each in ((self.theirs,) if encrypt_keys is None else encrypt_keys))
-        endpoint = Endpoint("do-thi", "rest", self.provider.url, {key.key_id: key}, {key.thumbprint: key}, keys)
+    async def ask(self, endpoint: Endpoint) -> Incoming:
         contract = contracts()["dossier-status/v1"]
         operation = contract.contract.operations["getStatus"]
         outgoing = Outgoing(
@@ -87,11 +81,6 @@ class Side:
         return await RestAdapter(self.session, self.provider.gateway, jose.Opener([self.ours]), time.time).call(
             endpoint, outgoing
         )
-
-    async def failing(self, script: Script, encrypt_keys: tuple[DecryptKey, ...] | None = None) -> ProviderFailure:
-        with pytest.raises(ProviderFailure) as caught:
-            await self.call(script, encrypt_keys)
-        return caught.value
 
 
 @pytest.fixture

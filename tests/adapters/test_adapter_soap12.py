@@ -40,7 +40,9 @@ async def call(
     provider.script = script
     key = provider.identity.sign.verify_key()
     keys = () if theirs is None else (theirs.encrypt_key("do-thi"),)
-    endpoint = Endpoint("do-thi", "soap", provider.url, {key.key_id: key}, {key.thumbprint: key}, keys, "1.2")
+    endpoint = Endpoint(
+        "do-thi", "soap", provider.url, {key.key_id: key}, {key.thumbprint: key}, keys, {"version": "1.2"}
+    )
     adapter = SoapAdapter(session, provider.gateway, BodyKeys([] if ours is None else [ours]), time.time)
     return await adapter.call(endpoint, outgoing()._replace(encrypted=theirs is not None))
 

@@ -19,7 +19,8 @@ from security.pki.authority import KeyType, issue_encryption, new_private, priva
 from security.wssec.decrypt import BodyKeys, decrypt_envelope
 from security.wssec.encrypt import encrypt_envelope
 from security.wssec.verify import sign_envelope, verify_envelope
-from tests.adapters.providers import Provider, Script, drop
+from tests.adapters.providers import Provider, drop
+from tests.adapters.sides import EncryptedSide
 from tests.adapters.test_adapter_soap import TRANSFER, answer, fault, outgoing, plain, sample
 from tests.registry.making import House
 
@@ -40,13 +41,10 @@ def theirs(keys: House) -> DecryptKey:
     return decrypt_key(keys, "do-thi")
 
 
-class Side:
+class Side(EncryptedSide):
     """The provider's side: what it reads of a call, and how it answers."""
 
-    def __init__(
-        self, provider: Provider, session: aiohttp.ClientSession, ours: DecryptKey, theirs: DecryptKey
-    ) -> None:
-        self.provider, self.session, self.ours, self.theirs = provider, session, ours, theirs
+    kind = "soap"
 
     def opened(self, body: bytes) -> bytes:
         return decrypt_envelope(soap.parse_envelope(body), BodyKeys([self.theirs])).raw
@@ -59,19 +57,10 @@ class Side:
         raw = encrypt_envelope(made.body, (to or self.ours).encrypt_key()) if hidden else made.body
         return web.Response(body=raw, status=status, content_type="text/xml")
 
-    async def call(self, script: Script, encrypt_keys: tuple[DecryptKey, ...] | None = None) -> Incoming:
-        self.provider.script = script
-        key = self.provider.identity.sign.verify_key()
-        keys = tuple(each.encrypt_key("do-thi") for each in ((self.theirs,) if encrypt_keys is None else encrypt_keys))
-        endpoint = Endpoint("do-thi", "soap", self.provider.url, {key.key_id: key}, {key.thumbprint: key}, keys)
+    async def ask(self, endpoint: Endpoint) -> Incoming:
         adapter = SoapAdapter(self.session, self.provider.gateway, BodyKeys([self.ours]), time.time)
         call: Outgoing = outgoing()._replace(encrypted=True)
         return await adapter.call(endpoint, call)
-
-    async def failing(self, script: Script, encrypt_keys: tuple[DecryptKey, ...] | None = None) -> ProviderFailure:
-        with pytest.raises(ProviderFailure) as caught:
-            await self.call(script, encrypt_keys)
-        return caught.value
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from bench.demo import demo_settings, running, world_of
 from examples.story.world import World
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.sample_client.identity import Identity
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
@@ -91,7 +91,7 @@ def world(instance: Settings) -> World:
 
 
 BODY_SECONDS = 2.0
-PLACES = {"certificate_connections": 16, "agency_connections": 24, "source_connections": 12}
+PLACES: dict[str, Any] = {"certificate_connections": 16, "agency_connections": 24, "source_connections": 12}
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +103,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         body_seconds=BODY_SECONDS,
         live=False,
         **PLACES,
-    )  # type: ignore[arg-type]
+    )
     with running(settings):
         made = world_of(settings)
         yield Kept(made.data, made.identities, made.command, made.standins)

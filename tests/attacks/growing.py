@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from re import _constants as op  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants as op
+from re import _parser as parser
 from typing import Any, Final
 
 from tests.cost import seconds
@@ -135,7 +135,7 @@ def attempts(tree: Any) -> list[Attempt]:
     sets: list[Any] = []
     _sets(tree, sets)
     classes = _classes(sets)
-    heads, bodies = [""], []
+    heads, bodies = [""], list[str]()
     _walk(tree, [""], heads, bodies)
     whole = _words(tree)
     pumps = [*classes, *bodies, *heads, *whole]
@@ -178,9 +178,9 @@ def _holds(code: Any, value: Any, char: str) -> bool:
     if code is op.ANY:
         return char != "\n"
     if code is op.LITERAL:
-        return ord(char) == value
+        return bool(ord(char) == value)
     if code is op.NOT_LITERAL:
-        return ord(char) != value
+        return bool(ord(char) != value)
     negated, taken = False, False
     for kind, given in value:
         if kind is op.NEGATE:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from lxml import etree
@@ -70,7 +71,7 @@ class Hostile:
         envelope = self.soap.prepare("incident-alert/v1", "submitAlert", root)
         self.envelope = envelope.request
         self.works: Sequence[tuple[str, Callable[[], Told | None]]] = [
-            *((name, lambda body=body: self.json(body)) for name, body in self.bodies.items()),  # type: ignore[misc]
+            *((name, partial(self.json, body)) for name, body in self.bodies.items()),
             ("envelope of attributes", lambda: ask(self.other, of(self.envelope))),
             ("encrypted junk", lambda: self.json(b"e30." * (size // 4), ENCRYPTED, content_type="application/jose")),
             ("head without body", lambda: self.slow(b"")),

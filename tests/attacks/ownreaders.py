@@ -7,8 +7,8 @@ from typing import Final
 OWN: Final[dict[str, tuple[str, ...]]] = {
     "it makes bytes, of our own values or of bytes that were read already": (
         "contracts.importers.samples:skeletons",
-        "contracts.mapping.rows.parts:split",
-        "contracts.mapping.rows.parts:split_list",
+        "contracts.mapping.rows.kinds.split:split",
+        "contracts.mapping.rows.kinds.split:split_list",
         "contracts.wire.soap:plain_envelope",
         "gateway.sample_client.jose:seal",
         "gateway.sample_client.signing:sign_raw",
@@ -82,7 +82,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
     "it looks something up, and hands bytes on to readers that are tried themselves": (
         "contracts.codecs.cells.codec:CellCodec.joined",
         "contracts.codecs.xmlleaf:read_absent",
-        "gateway.sample_client.soap:Fault.read",
+        "gateway.sample_client.soap_answers:Fault.read",
         "gateway.sample_client.soap:ZeepSigner.verify",
         "gateway.doors.api.audit:read_checkpoint",
         "gateway.doors.api.audit:read_consistency",

@@ -88,7 +88,7 @@ def of(
     return head(prepared.method, target or prepared.path, pairs, host=host) + prepared.body
 
 
-def read_one(sock: ssl.SSLSocket, left: bytes = b"", *, bodiless: bool = False) -> tuple[Told | None, bytes]:
+def read_one(sock: socket.socket, left: bytes = b"", *, bodiless: bool = False) -> tuple[Told | None, bytes]:
     """The next answer, and what came behind it; None where the connection ended first."""
     data = left
     while b"\r\n\r\n" not in data:

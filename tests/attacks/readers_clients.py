@@ -7,6 +7,7 @@ import base64
 import datetime
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -26,15 +27,14 @@ from gateway.doors.api import audit as api_audit
 from gateway.doors.api.validation import FORM, RECEIVED, Checks, Parameter, _pairs
 from gateway.doors.http import body, edge
 from gateway.feeds import cursor
-from gateway.sample_client import audit, fields, httpsig, jose, signing, wscrypt, wssec
-from gateway.sample_client import soap as soapclient
+from gateway.sample_client import audit, fields, httpsig, jose, signing, soap_answers, wscrypt, wssec
 from security.pki import authority
 from tests.attacks.readers_log import note
 from tests.attacks.readers_security import NOW, TEXTS, known
 from tests.attacks.readers_wire import JSON, XML, again
 from tests.attacks.reading import Try, reader
 
-assert FORM and RECEIVED and TrustedKeys
+assert FORM and RECEIVED and TrustedKeys is not None
 
 
 @reader(
@@ -47,7 +47,7 @@ def plain_answers() -> Iterable[Try]:
     yield from [Try(f"JSON: {name}", answers.read_json, make) for name, make in list(JSON.items())[::3]]
     for name, make in TEXTS.items():
         yield Try(f"base64: {name}", lambda text: answers.unbase64(text, "a"), make)
-        yield Try(f"note: {name}", answers.note_of, lambda n, m=make: f":{m(n)}:")
+        yield Try(f"note: {name}", answers.note_of, partial(lambda m, n: f":{m(n)}:", make))
     yield Try("hashes", lambda texts: answers.hashes_of(texts, "a"), lambda n: ["YWFh"] * n)
 
 
@@ -70,7 +70,7 @@ def told() -> Iterable[Try]:
         yield Try(
             f"problem: {name}",
             lambda raw: answers.Problem.from_rest(400, {}, raw),
-            lambda n, m=made: json.dumps(m(n)).encode(),
+            partial(lambda m, n: json.dumps(m(n)).encode(), made),
             50_000,
         )
     units = ["Finding", "Title", "Detail", "Next", "Code", "Hash"]
@@ -81,7 +81,7 @@ def told() -> Iterable[Try]:
             b"</l:Problem></f>",
         )
         yield Try(f"fault: {unit}", lambda raw: answers.Problem.from_fault(500, soap.parse_xml(raw)), make_, 50_000)
-        yield Try(f"sample fault: {unit}", lambda raw: soapclient.Fault.read(wssec.parse(raw)), make_, 50_000)
+        yield Try(f"sample fault: {unit}", lambda raw: soap_answers.Fault.read(wssec.parse(raw)), make_, 50_000)
         yield Try(
             f"receipt in XML: {unit}", lambda raw: answers.Receipt.from_element(soap.parse_xml(raw)), make_, 50_000
         )
@@ -135,7 +135,8 @@ def documents_of_the_gateway() -> Iterable[Try]:
     }
     for which, read in readers.items():
         yield from [
-            Try(f"{which}: {name}", read, lambda n, m=m: json.dumps(m(n)).encode(), 2_000) for name, m in made.items()
+            Try(f"{which}: {name}", read, partial(lambda m, n: json.dumps(m(n)).encode(), m), 2_000)
+            for name, m in made.items()
         ]
 
 
@@ -170,7 +171,7 @@ def statements() -> Iterable[Try]:
     }
     for name, make in texts.items():
         yield Try(f"CSV: {name}", lambda text: reconciliation.from_csv(text, day), make, 50_000)
-        yield Try(f"text: {name}", reconciliation.decoded, lambda n, m=make: m(n).encode(), 50_000)
+        yield Try(f"text: {name}", reconciliation.decoded, partial(lambda m, n: m(n).encode(), make), 50_000)
     item = {"system": "a", "contract": "b/v1", "operation": "c", "direction": "sent"}
     values: dict[str, Callable[[int], Any]] = {
         "items": lambda n: [item | {"system": f"a{at}", "accepted": 1} for at in range(n)],
@@ -296,17 +297,17 @@ def samples() -> Iterable[Try]:
     for name, make in TEXTS.items():
         yield Try(f"fields: {name}", fields.read_dictionary, make)
         yield Try(f"bytes: {name}", lambda text: fields.read_bytes(text, "a"), make, 50_000)
-        yield Try(f"string: {name}", fields.read_string, lambda n, m=make: f'"{m(n)}"', 50_000)
+        yield Try(f"string: {name}", fields.read_string, partial(lambda m, n: f'"{m(n)}"', make), 50_000)
         yield Try(f"key: {name}", audit.LogKey.parse, make, 50_000)
         yield Try(
             f"checkpoint: {name}",
             lambda text: audit.read_checkpoint(text, sample),
-            lambda n, m=make: m(n) + "\n\n" + m(n) + "\n",
+            partial(lambda m, n: m(n) + "\n\n" + m(n) + "\n", make),
             50_000,
         )
         yield Try(f"receipt: {name}", lambda text: audit.Receipt.from_headers({"lgsp-receipt": text}), make, 50_000)
         yield Try(f"digest: {name}", lambda text: httpsig.digest_fits(text, b""), make, 50_000)
-        yield Try(f"signed: {name}", _verified, lambda n, m=make: m(n).replace("a=", "sig1=", 1), 50_000)
+        yield Try(f"signed: {name}", _verified, partial(lambda m, n: m(n).replace("a=", "sig1=", 1), make), 50_000)
     yield Try(
         "signatures below",
         lambda text: audit.read_checkpoint(text, sample),
@@ -336,7 +337,7 @@ def sample_proofs() -> Iterable[Try]:
         "letters": again(b"a"),
         "parts": again(b"YWFh", b"YWFh.YWFh.", b".YWFh.YWFh"),
     }.items():
-        yield Try(f"unseal: {name}", lambda raw: jose.unseal(raw, "a", private, lambda _: [], NOW), make)  # type: ignore[arg-type]
+        yield Try(f"unseal: {name}", lambda raw: jose.unseal(raw, "a", private, lambda _: [], NOW), make)
     for name, make in list(XML.items())[::3]:
         yield Try(f"decrypt: {name}", lambda raw: wscrypt.decrypt(wssec.parse(raw), private, certificate), make, 50_000)  # type: ignore[arg-type]
         yield Try(f"verify: {name}", lambda raw: wssec.verify(wssec.parse(raw), lambda _: None, NOW), make, 50_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from contracts.canonical.patterns import matcher, pattern_fault
@@ -76,7 +77,7 @@ def interfaces() -> Iterable[Try]:
     }
     for name, (place, make) in units.items():
         mark = f"<!--{place}-->".encode()
-        yield Try(name, wsdl, lambda n, k=mark, m=make: _WSDL.replace(k, m(n)), _FEW)
+        yield Try(name, wsdl, partial(lambda k, m, n: _WSDL.replace(k, m(n)), mark, make), _FEW)
     named = b'<x:element name="u%d" type="t:W"/>'
 
     def wide(n: int) -> bytes:
@@ -154,8 +155,8 @@ def _inside(depth: int) -> dict[str, Any]:
 def foreign_patterns() -> Iterable[Try]:
     """Reading a pattern, and running it: whatever the pattern says, a text costs what it is long."""
     for name, unit in {"letters": "a", "classes": "[a-z]", "counts": "a{9}", "groups": "(a)", "opened": "(", "slashes": "\\", "digits": "\\d", "bars": "a|", "brackets": "["}.items():  # fmt: skip
-        yield Try(f"XSD: {name}", lambda text: from_xsd([text]), lambda n, u=unit: u * n, 1_000)
-        yield Try(f"ECMA: {name}", lambda text: from_ecma(f"^{text}$"), lambda n, u=unit: u * n, 1_000)
+        yield Try(f"XSD: {name}", lambda text: from_xsd([text]), partial(lambda u, n: u * n, unit), 1_000)
+        yield Try(f"ECMA: {name}", lambda text: from_ecma(f"^{text}$"), partial(lambda u, n: u * n, unit), 1_000)
     yield Try("alternatives", from_xsd, lambda n: [f"a{at}" for at in range(n)], 1_000)
     for pattern in (
         "^(a+)+$",
@@ -168,6 +169,6 @@ def foreign_patterns() -> Iterable[Try]:
     ):
         assert pattern_fault(pattern) is None, pattern
         for tail in ("", "!", "b"):
-            yield Try(f"{pattern} {tail}", matcher(pattern), lambda n, t=tail: "a" * n + t)
+            yield Try(f"{pattern} {tail}", matcher(pattern), partial(lambda t, n: "a" * n + t, tail))
     yield Try("names", names.field_name, lambda n: "aB" * n)
     yield Try("names with marks", names.field_name, lambda n: "a" + "\u0323\u0301" * n)

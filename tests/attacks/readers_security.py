@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from contracts.wire.soap import V11, parse_envelope, parse_xml
 from security import encryption_keys, http_signatures, jose, keys, structured_fields, tokens
@@ -17,6 +18,7 @@ from security.grants import windows
 from security.pki import authority, der, revocation, timestamp
 from security.wssec import decrypt, fast_path, signed_info, verify
 from security.wssec import sign as wssign
+from security.wssec.names import WSA, WSU
 from tests.attacks.readers_wire import XML, again, numbered
 from tests.attacks.reading import Try, reader
 
@@ -115,13 +117,13 @@ def signatures() -> Iterable[Try]:
             yield Try(
                 f"{read.__name__}: input: {name}",
                 read,
-                lambda n, m=make: (m(n).replace("a=", "sig1=", 1), bits, "", "a"),
+                partial(lambda m, n: (m(n).replace("a=", "sig1=", 1), bits, "", "a"), make),
                 100_000,
             )
             yield Try(
                 f"{read.__name__}: signature: {name}",
                 read,
-                lambda n, m=make: (usual, m(n).replace("a=", "sig1=", 1), "", "a"),
+                partial(lambda m, n: (usual, m(n).replace("a=", "sig1=", 1), "", "a"), make),
                 100_000,
             )
         yield Try(f"digest: {name}", lambda text: http_signatures.check_content_digest(text, b""), make, 200_000)
@@ -155,7 +157,8 @@ def token_texts() -> Iterable[Try]:
 @reader("security.jose:verify", "security.jose:Opener.decrypt", "security.jose:Opener.open")
 def encrypted() -> Iterable[Try]:
     opener = jose.Opener([known().encrypt])
-    receiver = known().encrypt.public_key() if hasattr(known().encrypt, "public_key") else None
+    made_for: Any = known().encrypt
+    receiver = made_for.public_key() if hasattr(made_for, "public_key") else None
     for name, make in {
         "points": again(b"."),
         "letters": again(b"a"),
@@ -207,7 +210,7 @@ def envelopes() -> Iterable[Try]:
         if not name.startswith(
             ("a DOCTYPE", "UTF", "instructions before", "stylesheets", "marks", "spaces", "the word")
         ):
-            yield Try(f"in the Body: {name}", general, lambda n, m=make: head + m(n) + behind)
+            yield Try(f"in the Body: {name}", general, partial(lambda m, n: head + m(n) + behind, make))
     places = {
         "in the Header": (plain.replace(b"<wsse:Security", b"<!--M--><wsse:Security", 1), b"<!--M-->"),
         "in Security": (plain.replace(b"<ds:Signature ", b"<!--M--><ds:Signature ", 1), b"<!--M-->"),
@@ -234,7 +237,7 @@ def envelopes() -> Iterable[Try]:
         "attributes": numbered(b' aN="1"'),
         "declarations": numbered(b' xmlns:pN="u:N"'),
         "blocks": numbered(b'<p:aN xmlns:p="urn:b"/>'),
-        "usual blocks": again(b'<wsa:To xmlns:wsa="%b" xmlns:wsu="%b" wsu:Id="to">a</wsa:To>' % (fast_path.WSA.encode(), fast_path.WSU.encode())),
+        "usual blocks": again(b'<wsa:To xmlns:wsa="%b" xmlns:wsu="%b" wsu:Id="to">a</wsa:To>' % (WSA.encode(), WSU.encode())),
         "references": again(plain[plain.find(b"<ds:Reference ") : plain.find(b"</ds:Reference>") + 15]),
         "prefixes": lambda n: b"<ec:InclusiveNamespaces xmlns:ec='http://www.w3.org/2001/10/xml-exc-c14n#' PrefixList='" + b"a " * n + b"'/>",
         "entities": again(b"&amp;"),
@@ -245,7 +248,7 @@ def envelopes() -> Iterable[Try]:
                 yield Try(
                     f"{read.__name__}: {place}: {unit}",
                     read,
-                    lambda n, t=text, k=mark, m=make: t.replace(k, m(n), 1),
+                    partial(lambda t, k, m, n: t.replace(k, m(n), 1), text, mark, make),
                     8_000,
                 )
     long_ = b"<a>" + b"M" * 30_000 + b"</a>"
@@ -257,7 +260,7 @@ def envelopes() -> Iterable[Try]:
         yield Try(
             f"encrypted: {unit}",
             opened,
-            lambda n, m=make: plain.replace(b"<a>M</a>", inside.replace(b"M", m(n))),
+            partial(lambda m, n: plain.replace(b"<a>M</a>", inside.replace(b"M", m(n))), make),
             50_000,
         )
     yield Try("encrypted again and again", opened, lambda n: plain.replace(b"<a>M</a>", inside * n), 50_000)
@@ -351,7 +354,7 @@ def certificates() -> Iterable[Try]:
         made = made.add_extension(
             x509.SubjectAlternativeName([x509.UniformResourceIdentifier("urn:lgsp:system:a"), *names]), critical=False
         )
-        return made.sign(private, hashes.SHA256()).public_bytes(authority.serialization.Encoding.PEM)
+        return made.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM)
 
     yield Try("names", authority.read_request, asked, 4_000)
     texts: dict[str, Callable[[int], bytes]] = {
@@ -381,4 +384,4 @@ def hours() -> Iterable[Try]:
         )
         yield Try(f"hours, all: {name}", windows.Hours.from_json, make)
         yield Try(f"quota: {name}", windows.Quota.from_json, make)
-    yield Try("a moment", windows.moment, lambda n: "2" * n)  # type: ignore[arg-type]
+    yield Try("a moment", windows.moment, lambda n: "2" * n)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+from lxml import etree
+
 from contracts.base.composing import form_c
-from contracts.canonical import code_tables
-from contracts.codecs.cells import csvtext, xlsxread
 from contracts.codecs.codec import Codec
 from contracts.codecs.query import parse_query
 from contracts.compiled import contract as compiled
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.streaming import read_large
-from contracts.folder import source_locations
-from contracts.folder.bundle import Bundle
-from contracts.mapping.grid import Layout
-from contracts.mapping.rows import expressions
 from contracts.proof import tryout
 from contracts.wire import attachments, headers, jsontext, problems, soap
 from tests.attacks.reading import Try, reader
@@ -216,19 +212,21 @@ def _grown(raw: bytes, media: str) -> dict[str, Bytes]:
         root = soap.parse_xml(raw)
         made: dict[str, Bytes] = {}
         for element in [*root.iter()][-1:] + [*root.iter()][1:2]:
-            text = soap.etree.tostring(element, with_tail=False)
-            plain = soap.etree.tostring(root)
+            text = etree.tostring(element, with_tail=False)
+            plain = etree.tostring(root)
             at = plain.find(b"<" + text[1:].split(b">")[0].split(b" ")[0])
             end = plain.find(b">", at) + 1
-            made["an element again"] = lambda n, p=plain, t=text: p[: p.rfind(b"</")] + t * n + p[p.rfind(b"</") :]
-            made["a long text"] = lambda n, p=plain, e=end: p[:e] + b"a" * n + p[e:]
+            made["an element again"] = partial(
+                lambda p, t, n: p[: p.rfind(b"</")] + t * n + p[p.rfind(b"</") :], plain, text
+            )
+            made["a long text"] = partial(lambda p, e, n: p[:e] + b"a" * n + p[e:], plain, end)
         return made
     value = jsontext.read_json(raw)
     return {
-        "a long text": lambda n, v=value: jsontext.write_json(_stretched(v, n, lists=False)),
-        "long lists": lambda n, v=value: jsontext.write_json(_stretched(v, n, lists=True)),
-        "fields that it does not have": lambda n, v=value: jsontext.write_json(
-            {**v, **{f"x{at}": 1 for at in range(n)}}
+        "a long text": partial(lambda v, n: jsontext.write_json(_stretched(v, n, lists=False)), value),
+        "long lists": partial(lambda v, n: jsontext.write_json(_stretched(v, n, lists=True)), value),
+        "fields that it does not have": partial(
+            lambda v, n: jsontext.write_json({**v, **{f"x{at}": 1 for at in range(n)}}), value
         ),
     }
 
@@ -258,11 +256,11 @@ def queries() -> Iterable[Try]:
         "equals": "=",
         "and": "&",
     }.items():
-        yield Try(name, parse_query, lambda n, unit=unit: unit * n)
+        yield Try(name, parse_query, partial(lambda unit, n: unit * n, unit))
         yield Try(
             f"of a message: {name}",
             lambda text: codec.read_query("Query", text),
-            lambda n, unit=unit: "a=1&" + unit * n,
+            partial(lambda unit, n: "a=1&" + unit * n, unit),
         )
     yield Try("another name each", parse_query, lambda n: "&".join(f"a{at}=1" for at in range(n)))
 
@@ -272,149 +270,14 @@ def header_fields() -> Iterable[Try]:
     # Those that repeat are joined; how many there are is bounded by whoever reads the head (`gateway.doors.http.body.MAX_HEADERS`).
     yield Try("one field", headers.joined, lambda n: [(b"a", b"b" * n)])
     yield Try("another each", headers.joined, lambda n: [(b"a%d" % at, b"b") for at in range(n)])
-    yield Try("media type", headers.media_type, lambda n: {"content-type": ";" * n})  # type: ignore[arg-type]
-    yield Try("languages", problems.language_of, lambda n: "fr;q=1," * n)  # type: ignore[arg-type]
-    yield Try("commas", problems.language_of, lambda n: "," * n)  # type: ignore[arg-type]
+    yield Try("media type", headers.media_type, lambda n: {"content-type": ";" * n})
+    yield Try("languages", problems.language_of, lambda n: "fr;q=1," * n)
+    yield Try("commas", problems.language_of, lambda n: "," * n)
 
 
 @reader("contracts.base.composing:form_c")
 def marks() -> Iterable[Try]:
     units = ["a", "é", "ạ́", "\u0323", "\u0301\u0323", "\u0344", "\u0f73", "\u1100\u1161", "𑂺", "𝅘𝅥", "\u0cc6"]
-    yield from [Try(ascii(unit), form_c, lambda n, unit=unit: "a" + unit * n) for unit in units]
+    yield from [Try(ascii(unit), form_c, partial(lambda unit, n: "a" + unit * n, unit)) for unit in units]
     yield Try("two runs", form_c, lambda n: "a" + "\u0301" * n + "\u0323" * n)
     yield Try("just below", form_c, lambda n: ("a" + "\u0301" * 29 + "\u0323") * n)
-
-
-@reader(
-    "contracts.codecs.cells.csvtext:read",
-    "contracts.codecs.cells.csvtext:decode",
-    "contracts.codecs.cells.codec:CellCodec.read",
-    "contracts.codecs.cells.codec:CellCodec.read_lines",
-    "contracts.codecs.cells.codec:CellCodec.read_cells",
-)
-def cells() -> Iterable[Try]:
-    texts = {
-        "cells": again(b"a,"),
-        "lines": again(b"a,b\r\n"),
-        "empty lines": again(b"\n"),
-        "quotes": again(b'"'),
-        "a quote that is not closed": again(b"a\n", b'"'),
-        "doubled quotes": again(b'""', b'"', b'"'),
-        "apostrophes": again(b"'"),
-        "bytes that are no UTF-8": again(b"a\n", b"", b"\xff"),
-        "zeros": again(b"\x00"),
-        "tone marks": again(b"\xec\xf2", b"a"),
-    }
-    for encoding in ("utf-8", "windows-1258", "utf-16"):
-        layout = Layout("csv", encoding=encoding)
-        for name, make in texts.items():
-            yield Try(f"{encoding}: {name}", lambda raw, layout=layout: list(csvtext.read(raw, layout)), make)
-    contract = contracts_by_name()["indicator/v1"]
-    codec = contract.codec("chi-tieu-csv")
-    message = next(iter(codec._tables))  # type: ignore[attr-defined]
-    titles = codec.write(message, _first(contract, message), "csv").split(b"\r\n")
-    for name, make in texts.items():
-        yield Try(
-            f"of a format: {name}",
-            lambda raw: codec.read(message, raw, "csv"),
-            lambda n, make=make: titles[0] + b"\r\n" + make(n),
-        )
-    yield Try(
-        "good lines",
-        lambda raw: codec.read(message, raw, "csv"),
-        lambda n: titles[0] + b"\r\n" + (titles[1] + b"\r\n") * n,
-    )
-    yield Try(
-        "titles",
-        lambda raw: codec.read(message, raw, "csv"),
-        lambda n: b",".join(b"a%d" % at for at in range(n)) + b"\r\n",
-    )
-
-
-def _first(contract: CompiledContract, message: str) -> Any:
-    sample = next(each for each in contract.samples if each.message == message)
-    return contract.codec("canonical").read_json(message, sample.canonical)
-
-
-@reader("contracts.codecs.cells.xlsxread:read")
-def workbooks() -> Iterable[Try]:
-    from openpyxl import Workbook
-
-    def book(rows: int) -> bytes:
-        made, out = Workbook(write_only=True), io.BytesIO()
-        sheet = made.create_sheet("a")
-        for at in range(rows):
-            sheet.append([f"text {at}", at])
-        made.save(out)
-        return out.getvalue()
-
-    yield Try("lines", lambda raw: list(xlsxread.read(raw, Layout("xlsx"))), book, 4_000)
-    yield Try("no workbook", lambda raw: list(xlsxread.read(raw, Layout("xlsx"))), again(b"PK\x05\x06"))
-
-
-@reader(
-    "contracts.folder.source_locations:read_yaml",
-    "contracts.folder.source_locations:read_json",
-    "contracts.canonical.code_tables:read_codes",
-    "contracts.folder.bundle:Bundle.from_bytes",
-)
-def contract_files() -> Iterable[Try]:
-    for name, unit in {
-        "items": b"- a\n",
-        "names": b"aN: 1\n",
-        "deep": b"- ",
-        "flow": b"[",
-        "braces": b"{",
-        "anchors": b"- &aN b\n",
-    }.items():
-        yield Try(
-            f"YAML: {name}",
-            lambda raw: source_locations.read_yaml("a", raw, source_locations.Findings()),
-            numbered(unit),
-            100_000,
-        )
-    for name, make in list(JSON.items())[::3]:
-        yield Try(
-            f"JSON: {name}", lambda raw: source_locations.read_json("a", raw, source_locations.Findings()), make, 60_000
-        )
-    head = b"code,vi,en,valid_from,valid_until,replaced_by\n"
-    yield Try(
-        "codes",
-        lambda raw: code_tables.read_codes("a.csv", raw, source_locations.Findings()),
-        numbered(b"cN,a,b,,,\n", head),
-        50_000,
-    )
-    yield Try(
-        "one code",
-        lambda raw: code_tables.read_codes("a.csv", raw, source_locations.Findings()),
-        again(b"c,a,b,,,\n", head),
-        50_000,
-    )
-    yield Try(
-        "replaced",
-        lambda raw: code_tables.read_codes("a.csv", raw, source_locations.Findings()),
-        numbered(b"cN,a,b,,,c0\n", head),
-        50_000,
-    )
-    yield Try("no bundle", Bundle.from_bytes, again(b"PK\x05\x06"), 100_000)
-
-
-@reader("contracts.mapping.rows.expressions:compiled")
-def expressed() -> Iterable[Try]:
-    """Expressions by JSONata over a sender's text and lists: each step that it has."""
-    steps = {
-        "join": "$join(l, ',')", "distinct": "$distinct(l)", "split": "$split(t, 'a')", "replace": "$replace(t, 'a', 'b')",
-        "sort": "$sort(l)", "reverse": "$reverse(l)", "count": "$count(l[$ != 'b'])", "contains": "$contains(t, 'aab')", "trim": "$trim(t)",
-        "number": "$number(t)", "substring": "$substringBefore(t, 'b')", "upper": "$uppercase(t)", "append": "$append(l, l)", "string": "$string(l)",
-        "map": "$map(l, function($v) {$v & 'a'})", "reduce": "$reduce(l, function($a, $b) {$a & $b})", "filter": "l[$ = 'a1']",
-        "group": "l{$: 1}", "keys": "$keys(o)", "spread": "$spread(o)", "lookup": "$lookup(o, 'a1')", "merge": "$merge(l.{$: 1})", "zip": "$zip(l, l)",
-        "shuffled order": "l^($)", "base64": "$base64decode(t)", "date": "$toMillis(t)", "length": "$length(t)",
-    }  # fmt: skip
-    for name, text in steps.items():
-        run = expressions.compiled(text)
-        yield Try(
-            name,
-            run,
-            lambda n: {"t": "a" * n, "l": [f"a{at}" for at in range(n)], "o": {f"a{at}": 1 for at in range(n)}},
-            20_000,
-        )

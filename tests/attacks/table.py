@@ -1,4 +1,4 @@
-"""The table of attacks: which kind is tried by which named case. `python -m tests.attacks.table` writes it to docs/attacks.md.
+"""The table of attacks: which kind is tried by which named case. `./lgsp docs` writes it to docs/attacks.md.
 
 Made from the tests themselves, from their mark `attack(kind)` and the names of their cases, so that it cannot say more than there is.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -15,11 +14,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "attacks.md"
-HEAD = """# Attacks, and the test that holds each
+HEAD = """# Attacks, and the test for each
 
-Made from the tests by `python -m tests.attacks.table`; do not edit. A case of a test that takes the fixture `judge` is sent to a real door over TLS, is refused with the code that the test names, reaches no provider
-(their journals are compared), and stands in the audit log with that code; what is no HTTP, or ends in the handshake, has no entry. The others say in the test what they are held to. [security.md](security.md) says what
-is promised by it.
+Made from the tests by `./lgsp docs`; do not edit. A case of a test that takes the fixture `judge` is sent to a real
+door over TLS. The door refuses it with the code that the test names. No provider receives it: the test compares their
+journals. The audit log has an entry with that code, unless the case is no HTTP or ends in the handshake. Every other
+test says what it checks. [security.md](security.md) says what the gateway promises.
 """
 
 
@@ -54,13 +54,3 @@ def page() -> str:
             lines.append(f"| `{test}` | {len(tests[test])}{': ' if named else ''}{'; '.join(named)} |")
         lines.append("")
     return "\n".join(lines)
-
-
-def main() -> int:
-    PAGE.write_text(page(), "utf-8")
-    print(PAGE.relative_to(ROOT))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

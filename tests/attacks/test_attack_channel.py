@@ -8,6 +8,7 @@ import json
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -96,7 +97,7 @@ def issued(issuer: Authority, identity: Identity, begin: dt.datetime, end: dt.da
     for extension in old.extensions:
         if extension.oid not in (x509.AuthorityKeyIdentifier.oid, x509.SubjectKeyIdentifier.oid):
             made = made.add_extension(extension.value, extension.critical)
-    signed = made.sign(issuer.private, hashes.SHA256())  # type: ignore[arg-type]
+    signed = made.sign(issuer.private, hashes.SHA256())
     return signed.public_bytes(Encoding.PEM), authority.private_pem(private)
 
 
@@ -126,8 +127,8 @@ def by_a_leaf(keys: Keyring, identity: Identity) -> tuple[bytes, bytes]:
     )  # fmt: skip
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    signer = load_pem_private_key((identity.folder / "tls.key").read_bytes(), None)
-    signed = builder.sign(signer, hashes.SHA256())  # type: ignore[arg-type]
+    signer: Any = load_pem_private_key((identity.folder / "tls.key").read_bytes(), None)
+    signed = builder.sign(signer, hashes.SHA256())
     chain = (identity.folder / "tls.crt").read_bytes()
     return signed.public_bytes(Encoding.PEM) + chain, authority.private_pem(private)
 

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
 import jwt.api_jws
@@ -17,10 +17,10 @@ import pytest
 from lxml import etree
 from sqlalchemy import select
 
+from bench.demo import demo_settings
 from contracts.base.ids import new_id
 from contracts.wire import jsontext, soap
 from gateway.cli import run
-from gateway.commands.demo import demo_settings
 from gateway.doors.http.body import TARGET
 from gateway.journal.schema import tables
 from gateway.processes.door import DoorParts, assemble
@@ -157,7 +157,7 @@ async def test_an_unproven_caller_buys_nothing(
         "one that has expired": certificate(settings, "y-te"),
     }[who]
     if who == "one that has expired":
-        door.app.clock = cast(Any, door.app.apis)._app._services.clock = lambda: time.time() + 400 * 86_400
+        door.app.clock = lambda: time.time() + 400 * 86_400
     refused = {"no certificate": "channel.no-certificate", "one that has expired": "channel.expired"}.get(
         who, "channel.unknown-system"
     )
@@ -189,7 +189,7 @@ async def test_a_door_that_stops_writes_what_it_was_still_summing_up(door: DoorP
     before = counts()
     for _ in range(50):
         await ask(door, None, *REQUESTS["REST"], work)
-    await door.app.exchange.close()
+    await door.exchange.close()
     ours = [count for transfer, count in counts().items() if transfer not in before]
     assert sum(ours) == 50 and max(ours) > 1, ours
 

@@ -6,6 +6,7 @@ import base64
 import json
 import random
 import time
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -21,26 +22,16 @@ from gateway.sample_client.rest import Answer, Prepared, RestClient
 from gateway.sample_client.signing import Verifier
 from gateway.sample_client.soap import PreparedSoap, SoapClient
 from gateway.sample_client.transport import RawAnswer
+from tests.attacks import parties
 from tests.attacks.absurd import JSONS, SOAPS, TEXTS, only_its_own
 from tests.attacks.mutating import by_bytes, mutate
-from tests.examples import conftest as parties
-from tests.examples.conftest import Authority, Province, make_key
+from tests.sample_client.conftest import Authority, Province, make_key
 from tests.size import mutations
 
-province = parties.province  # a fixture of theirs
+province, me, gateway = parties.province, parties.me, parties.gateway  # fixtures
 SEED: Final = 20261127
 MANY: Final = mutations(500)
 LEAF: Final = audit.leaf_hash(b"entry")
-
-
-@pytest.fixture(scope="module")
-def me(province: Province) -> Identity:
-    return province.identity("canh-bao")
-
-
-@pytest.fixture(scope="module")
-def gateway(province: Province) -> Identity:
-    return province.identity("gateway")
 
 
 # --- SOAP -------------------------------------------------------------------------------------------------------------
@@ -85,14 +76,15 @@ def test_mutated_envelopes_end_in_the_clients_own_error(
         text = chance.choice((sound, sound, sound, fault(version).decode()))
         raw = mutate(text, chance) if chance.random() < 0.7 else signed_anew(text, chance, gateway)
         refused += only_its_own(
-            lambda raw=raw: client.judge(prepared, RawAnswer(200, headers, raw)),
+            partial(lambda raw: client.judge(prepared, RawAnswer(200, headers, raw)), raw),
             f"seed {SEED + number}: {raw[:4000]!r}",
         )
     assert refused > MANY / 3
     for raw in SOAPS:
-        only_its_own(lambda raw=raw: client.judge(prepared, RawAnswer(500, headers, raw)), repr(raw[:500]))
+        only_its_own(partial(lambda raw: client.judge(prepared, RawAnswer(500, headers, raw)), raw), repr(raw[:500]))
         only_its_own(
-            lambda raw=raw: client.judge(prepared, RawAnswer(200, {"content-type": "xml"}, raw)), repr(raw[:500])
+            partial(lambda raw: client.judge(prepared, RawAnswer(200, {"content-type": "xml"}, raw)), raw),
+            repr(raw[:500]),
         )
 
 
@@ -139,14 +131,14 @@ def test_mutated_encrypted_envelopes_end_in_the_clients_own_error(
     refused = 0
     for number in range(MANY):
         raw = mutate(text, random.Random(SEED + number))
-        refused += only_its_own(lambda raw=raw: read(raw), f"seed {SEED + number}: {raw[:4000]!r}")
+        refused += only_its_own(partial(read, raw), f"seed {SEED + number}: {raw[:4000]!r}")
     assert refused > MANY / 3
     for raw in (
         *SOAPS,
         text.replace("<xenc:CipherValue>", "<xenc:CipherValue>ấ", 1).encode(),
         text.replace("<ds:DigestMethod", "<!-- x --><ds:DigestMethod", 1).encode(),
     ):
-        only_its_own(lambda raw=raw: read(raw), repr(raw[:500]))
+        only_its_own(partial(read, raw), repr(raw[:500]))
 
 
 def parts_of_jose(sealed: bytes, chance: random.Random) -> bytes:
@@ -204,10 +196,10 @@ def test_mutated_jose_bodies_end_in_the_clients_own_error(gateway: Identity, pro
     for number in range(MANY // 2):
         chance = random.Random(SEED + number)
         body = parts_of_jose(sealed, chance)
-        refused += only_its_own(lambda body=body: read(body), f"seed {SEED + number}: {body[:2000]!r}")
+        refused += only_its_own(partial(read, body), f"seed {SEED + number}: {body[:2000]!r}")
         inner = Inner(gateway.signer, chance)
         body = jose.seal(b"x", chance.choice(("application/json", "é")), inner, "me", certificate)  # type: ignore[arg-type]
-        refused += only_its_own(lambda body=body: read(body), f"seed {SEED + number}, inside")
+        refused += only_its_own(partial(read, body), f"seed {SEED + number}, inside")
     assert refused > MANY / 3
 
 
@@ -216,8 +208,8 @@ class Inner:
 
     def __init__(self, signer: Any, chance: random.Random) -> None:
         self._signer, self._chance = signer, chance
-        self.jose_algorithm = chance.choice((signer.jose_algorithm, None, 1, [], {}))
-        self.key_id = chance.choice((signer.key_id, None, 1, [], {}, "x"))
+        self.jose_algorithm: Any = chance.choice((signer.jose_algorithm, None, 1, [], {}))
+        self.key_id: Any = chance.choice((signer.key_id, None, 1, [], {}, "x"))
 
     def sign(self, data: bytes) -> bytes:
         made: bytes = self._signer.sign(data)
@@ -262,16 +254,18 @@ def test_mutated_answers_end_in_the_clients_own_error(me: Identity, gateway: Ide
             content = chance.choice((by_bytes(body, chance), *JSONS))
         told = f"seed {SEED + number}: {name}: {made.get(name, '')[:300]!r} {content[:100]!r}"
         refused += only_its_own(
-            lambda made=made, content=content: use(client.judge(prepared, RawAnswer(200, made, content))), told
+            partial(lambda made, content: use(client.judge(prepared, RawAnswer(200, made, content))), made, content),
+            told,
         )
     assert refused > MANY / 3
     for content in JSONS:
         for status in (200, 400):
             told = f"{status} {content[:200]!r}"
             plain = RawAnswer(status, {"content-type": "application/problem+json"}, content)
-            only_its_own(lambda plain=plain: use(client.judge(prepared, plain, need_signature=False)), told)
-            only_its_own(lambda plain=plain: client.keep_token(plain), told)
-        only_its_own(lambda content=content: audit.check_proof(content, client.keeper.key), repr(content[:200]))  # type: ignore[union-attr]
+            only_its_own(partial(lambda plain: use(client.judge(prepared, plain, need_signature=False)), plain), told)
+            only_its_own(partial(client.keep_token, plain), told)
+        assert client.keeper is not None
+        only_its_own(partial(audit.check_proof, content, client.keeper.key), repr(content[:200]))
 
 
 def signed_headers(
@@ -301,19 +295,19 @@ def test_nonsense_in_small_readers_ends_in_their_own_error(province: Province) -
     key = audit.LogKey.parse(province.authority.log_vkey)
     note = province.authority.note(1, LEAF)
     for text in [*TEXTS, *(each.decode("utf-8", "surrogateescape") for each in JSONS)]:
-        only_its_own(lambda text=text: fields.read_dictionary(text), repr(text[:100]))
-        only_its_own(lambda text=text: fields.read_string(text), repr(text[:100]))
-        only_its_own(lambda text=text: audit.read_checkpoint(text, key), repr(text[:100]))
-        only_its_own(lambda text=text: audit.LogKey.parse(text), repr(text[:100]))
-        only_its_own(lambda text=text: audit.Receipt.from_headers({"lgsp-receipt": text}), repr(text[:100]))
+        only_its_own(partial(fields.read_dictionary, text), repr(text[:100]))
+        only_its_own(partial(fields.read_string, text), repr(text[:100]))
+        only_its_own(partial(lambda text: audit.read_checkpoint(text, key), text), repr(text[:100]))
+        only_its_own(partial(audit.LogKey.parse, text), repr(text[:100]))
+        only_its_own(partial(lambda text: audit.Receipt.from_headers({"lgsp-receipt": text}), text), repr(text[:100]))
         rest.receipt_lines(None, text)
     for size in ("²", "१", "1" * 5_000, "-1", "01", "", "1\n2", "9" * 400):
         for root in (base64.b64encode(LEAF).decode(), "ấ", ""):
             made = signed_note(province.authority, f"{key.name}\n{size}\n{root}\n")
-            only_its_own(lambda made=made: audit.read_checkpoint(made, key), repr(size[:20]))
+            only_its_own(partial(lambda made: audit.read_checkpoint(made, key), made), repr(size[:20]))
     for number in range(MANY):
         made = by_bytes(note.encode(), random.Random(SEED + number)).decode("utf-8", "replace")
-        only_its_own(lambda made=made: audit.read_checkpoint(made, key), repr(made[:300]))
+        only_its_own(partial(lambda made: audit.read_checkpoint(made, key), made), repr(made[:300]))
 
 
 def signed_note(authority: Authority, text: str) -> str:
@@ -338,9 +332,12 @@ def test_entries_of_a_proof_that_are_none_end_in_the_clients_own_error(province:
             {**content, "checkpoint": value},
             value,
         ]:
-            only_its_own(lambda made=made: audit.check_proof(json.dumps(made).encode(), key), repr(made)[:200])
+            only_its_own(
+                partial(lambda made: audit.check_proof(json.dumps(made).encode(), key), made), repr(made)[:200]
+            )
         for name in sound:
             made = {**content, "entries": [{**sound, name: value}]}
             only_its_own(
-                lambda made=made: audit.check_proof(json.dumps(made).encode(), key), f"{name}: {value!r}"[:200]
+                partial(lambda made: audit.check_proof(json.dumps(made).encode(), key), made),
+                f"{name}: {value!r}"[:200],
             )

@@ -15,21 +15,10 @@ from gateway.sample_client import keyset
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.transport import MOST_BYTES, RawAnswer, Transport
+from tests.attacks import parties
 from tests.attacks.absurd import JSONS, only_its_own
-from tests.examples import conftest as parties
-from tests.examples.conftest import Province
 
-province = parties.province  # a fixture of theirs
-
-
-@pytest.fixture(scope="module")
-def me(province: Province) -> Identity:
-    return province.identity("canh-bao")
-
-
-@pytest.fixture(scope="module")
-def gateway(province: Province) -> Identity:
-    return province.identity("gateway")
+province, me, gateway = parties.province, parties.me, parties.gateway  # fixtures
 
 
 @pytest.mark.attack("a hostile gateway")
@@ -52,7 +41,7 @@ def test_published_keys_that_are_none_are_no_keys(me: Identity, monkeypatch: pyt
         [{"id": "x", "certificate": pem, "chain": value}], [{"id": "x", "certificate": pem, "chain": [value]}],
     ))]  # fmt: skip
     for body in bodies:
-        monkeypatch.setattr(keyset.Transport, "send", lambda self, *_, body=body: RawAnswer(200, {}, body))
+        monkeypatch.setattr(Transport, "send", lambda self, *_, body=body: RawAnswer(200, {}, body))
         assert me.keys.by_id("unknown") == () and me.keys.by_thumbprint(b"x") is None
 
 

@@ -17,6 +17,7 @@ from contracts.wire.soap import parse_xml
 from gateway.doors import documents
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.http.limits import Limits
+from gateway.doors.http.shell import Shell
 from gateway.registry.snapshot import Snapshot
 
 EVIL = """</title><script>alert(1)</script> ]]> --> ?> "'`\\\\ """
@@ -53,17 +54,9 @@ async def ask(
     contract: CompiledContract, path: str, *, method: str = "GET", query: bytes = b"", accept: bytes = b"text/html"
 ) -> Any:
     nothing = cast(Any, None)
-    app = ExchangeApp(
-        cast(Any, _Registry(contract)),
-        nothing,
-        nothing,
-        nothing,
-        nothing,
-        "https://gateway.example",
-        1_000,
-        1.0,
-        lambda: 0.0,
-        Limits(9, 9),
+    exchange = ExchangeApp(nothing, nothing, nothing, nothing, "https://gateway.example", 1_000, lambda: 0.0)
+    app = Shell(
+        exchange, cast(Any, _Registry(contract)), "https://gateway.example", 1.0, lambda: 0.0, limits=Limits(9, 9)
     )
     sent: list[Any] = []
 

@@ -39,6 +39,11 @@ def sparse(file: Path) -> None:
     os.truncate(file, 10_000_000_000)
 
 
+def many(codes: Path) -> None:
+    for number in range(2_100):
+        (codes / f"c{number}.csv").touch()
+
+
 def chained(number: int, ways: int) -> str:
     text = {"type": "string"}
     closed: dict[str, Any] = {"type": "object", "additionalProperties": False}
@@ -58,7 +63,7 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "ten gigabytes": lambda at: sparse(at / "codes" / "big.csv"),
     "a name that is no UTF-8": lambda at: open(os.fsencode(at / "codes") + b"/a\xff.csv", "w").close(),
     "a name of two lines": lambda at: (at / "codes" / "a\nb.csv").touch(),
-    "many files": lambda at: [(at / "codes" / f"c{i}.csv").touch() for i in range(2_100)],
+    "many files": lambda at: many(at / "codes"),
     "aliases of aliases": lambda at: (at / "contract.yaml").write_text(doubled("[x]", 40, "[{0}, {0}, {0}]")),
     "aliases of objects": lambda at: (at / "contract.yaml").write_text(doubled("{x: y}", 40, "{{p: {0}, q: {0}}}")),
     "an alias of itself": lambda at: (at / "contract.yaml").write_text(

@@ -14,6 +14,7 @@ from gateway.doors.http.body import Gone, read_body
 from gateway.doors.http.framing import HEAD_BYTES
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import Told, ask, head
+from tests.attacks.serving import served
 from tests.attacks.test_attack_slow import FOR_EVER
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -33,12 +34,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(server, "_FAREWELL_SECONDS", 0.05)
-    listener = server.bind("127.0.0.1", 0)
-    made = server.make_server(app, context=None, drain_seconds=0.0, on_drain=lambda: None)
-    task = asyncio.create_task(made.serve_on(listener))
-    yield listener.getsockname()[1]
-    made.stop()
-    await task
+    async with served(app) as port:
+        yield port
 
 
 async def answers(port: int, *pieces: bytes) -> list[Told]:

@@ -58,7 +58,12 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list
         return real(file, *of, **how)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *of, **how: done.append(f"looked up {of[0]}") or [])
+
+    def looked_up(*of: Any, **how: Any) -> list[Any]:
+        done.append(f"looked up {of[0]}")
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     monkeypatch.setattr(builtins, "open", opened)
     folder = tmp_path / "in"
     folder.mkdir()

@@ -22,7 +22,7 @@ from contracts.base.integers import whole_number
 from contracts.compiled.contract import catalogue
 from gateway.feeds import cursor
 from security.http_signatures import HttpRequest, sign_request
-from tests.apis.client import BASE, World, ask, opened
+from tests.doors.api.client import BASE, World, ask, opened
 from tests.registry.making import House
 
 ONE: Final = "01935b6e-0000-7000-8000-000000000001"

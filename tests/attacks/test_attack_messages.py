@@ -8,6 +8,7 @@ import hmac
 import json
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -144,7 +145,7 @@ ALGORITHMS: dict[str, tuple[Spoil, str]] = {
     "HMAC with the public key, not named": (keyed(spki, None), "signature.wrong"),
     "HMAC with the certificate": (keyed(lambda who: who.signer.certificate_der, None), "signature.wrong"),
     **{
-        f"alg {alg} for an EC key": (with_params(lambda params, alg=alg: params + f';alg="{alg}"'), "signature.algorithm")
+        f"alg {alg} for an EC key": (with_params(partial(lambda alg, params: params + f';alg="{alg}"', alg)), "signature.algorithm")
         for alg in ("rsa-v1_5-sha256", "rsa-pss-sha512", "rsa-v1_5-sha1", "rsa-md5", "ed25519", "ecdsa-p384-sha384")
     },
     "ECDSA over SHA-1": (lambda p, who: forged(p, lambda base: raw_ecdsa(who, base, hashes.SHA1())), "signature.wrong"),
@@ -185,7 +186,7 @@ KEYS: dict[str, tuple[Spoil, str]] = {
     "keyid a number": (with_params(lambda params: params.replace(f'keyid="{WHO}.sign-1"', "keyid=1")), "signature.parameter"),
     "keyid twice, the last of another": (with_params(lambda params: params + f';keyid="{OTHER}.sign-1"'), "signature.malformed"),
     **{
-        f"a parameter {name}": (with_params(lambda params, name=name: params + f';{name}="https://localhost:1/x"'), "signature.parameter")
+        f"a parameter {name}": (with_params(partial(lambda name, params: params + f';{name}="https://localhost:1/x"', name)), "signature.parameter")
         for name in ("jku", "x5u", "jwk", "x5c")
     },
 }  # fmt: skip

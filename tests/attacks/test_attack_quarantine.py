@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def test_a_file_that_was_in_hand_at_two_deaths_is_set_aside_and_others_are_deliv
         worker = until("a worker that has the file in hand", lambda: in_hand(instance, supervisor, killed))
         os.kill(worker, signal.SIGKILL)
         killed.add(worker)
-        until("it is gone", lambda worker=worker: gone(worker))
+        until("it is gone", partial(gone, worker))
         drop(folder, f"cach-ly-khac-{death}.csv", CSV.replace("612,450", f"699,{death:03d}"))
     until("others are delivered", lambda: {"cach-ly-khac-0.csv", "cach-ly-khac-1.csv"} <= accepted(folder))
     report = until("the report of the file", lambda: told(folder).get("cach-ly.csv"))

@@ -44,7 +44,7 @@ def test_traces_say_where_and_not_what() -> None:
     log.addHandler(handler)
     try:
         try:
-            {}[MARK]
+            dict[str, int]()[MARK]
         except KeyError as first:
             raise ValueError(f"no such person: {MARK}") from first
     except ValueError:

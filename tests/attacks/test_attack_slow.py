@@ -12,6 +12,7 @@ import pytest
 from contracts.base.errors import Theirs
 from gateway.doors.http import server
 from gateway.doors.http.body import LATE, Gone, read_body
+from tests.attacks.serving import served
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
 ALLOWED = 0.4
@@ -49,12 +50,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(server, "HEAD_SECONDS", ALLOWED)
-    listener = server.bind("127.0.0.1", 0)
-    made = server.make_server(app, context=None, drain_seconds=0.0, on_drain=lambda: None)
-    task = asyncio.create_task(made.serve_on(listener))
-    yield listener.getsockname()[1]
-    made.stop()
-    await task
+    async with served(app) as port:
+        yield port
 
 
 async def held(port: int, first: bytes, drip: bytes) -> tuple[float, bytes]:

@@ -10,6 +10,7 @@ from lxml import etree
 from contracts.base.errors import Ours
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.http.limits import Limits
+from gateway.doors.http.shell import Shell
 from gateway.doors.soap import SoapDoor
 from tests.attacks.raw import Told
 
@@ -26,17 +27,9 @@ class Registry:
 async def ask(trouble: Exception, path: str) -> Told:
     nothing = cast(Any, None)
     soap = SoapDoor(nothing, nothing, lambda: "", lambda: 0.0)
-    app = ExchangeApp(
-        cast(Any, Registry(trouble)),
-        nothing,
-        nothing,
-        soap,
-        nothing,
-        "https://gateway.example",
-        1_000,
-        1.0,
-        lambda: 0.0,
-        Limits(1, 1),
+    exchange = ExchangeApp(nothing, nothing, soap, nothing, "https://gateway.example", 1_000, lambda: 0.0)
+    app = Shell(
+        exchange, cast(Any, Registry(trouble)), "https://gateway.example", 1.0, lambda: 0.0, limits=Limits(1, 1)
     )
     sent: list[Any] = []
 

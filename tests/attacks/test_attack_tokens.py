@@ -8,6 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -91,7 +92,7 @@ def pbes2(who: Identity) -> str:
 
 ALGORITHMS: dict[str, tuple[Make, str]] = {
     **{
-        f"alg {alg}, no signature": (lambda who, alg=alg: jws(header(who, alg=alg), claims(who), lambda _: b""), "token.algorithm")
+        f"alg {alg}, no signature": (partial(lambda alg, who: jws(header(who, alg=alg), claims(who), lambda _: b""), alg), "token.algorithm")
         for alg in ("none", "None", "NONE", "nOnE")
     },
     "alg missing": (headed(alg=None), "token.algorithm"),

@@ -116,7 +116,7 @@ class Judges:
 
 def generally(codec: Codec, message: str, element: Any) -> Any:
     """What the general reader makes of a document; None where it finds anything wrong."""
-    inner, into = codec._xml[message], {}
+    inner, into = codec._xml[message], dict[str, Any]()
     problems = XmlProblems(element, inner.prefixes)
     try:
         inner.read(element, into, None, problems)
@@ -177,7 +177,7 @@ def by_tree(text: str) -> dict[str, bytes]:
         root = parse_xml(text.encode())
     except (Failure, UnicodeEncodeError):
         return {}
-    ids = {element.get(f"{{{WSU}}}Id"): element for element in root.iter(etree.Element) if element.get(f"{{{WSU}}}Id")}
+    ids = {ident: element for element in root.iter(etree.Element) if (ident := element.get(f"{{{WSU}}}Id"))}
     try:
         return {
             ident: etree.tostring(each, method="c14n", exclusive=True, with_comments=False, with_tail=False)

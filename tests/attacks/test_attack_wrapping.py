@@ -1,6 +1,6 @@
 """XML signatures as an attacker would use them, over the wire, in both versions of SOAP.
 
-Wrapping: the forms of `tests/security/test_wssec_wrapping.py`, generated here around a real message that a system signed. Exclusion: parts that
+Wrapping: the forms of `tests/security/wssec/test_wssec_wrapping.py`, generated here around a real message that a system signed. Exclusion: parts that
 the signature forgets. Algorithms, transforms, references, key infos: SignedInfo changed, and its value made anew by the registered key, so that
 nothing but the profile stands in the way.
 """
@@ -30,7 +30,7 @@ from tests.attacks.conftest import Judge
 from tests.attacks.enveloping import CONTRACT, OPERATION, VERSIONS, WHO, Spoil, envelope, tried
 from tests.attacks.forging import b64, mirrored, part, signed_again, spki
 from tests.attacks.raw import ask, of
-from tests.security.test_wssec_wrapping import FORMS
+from tests.security.wssec.test_wssec_wrapping import FORMS
 
 pytestmark = pytest.mark.server
 ENC = "http://www.w3.org/2001/04/xmlenc#"

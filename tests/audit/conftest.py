@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.log.lease import Lease
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.verify.verify import Report, verify_log
 from gateway.journal.append import append
 from gateway.journal.database import writing
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from tests.audit.packaging import files, packages, trusted  # noqa: F401  fixtures of this room
 from tests.journal.databases import KINDS, log_row, migrated
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,11 @@ def packages(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         out, transfer = folder / f"{name}.zip", answer.receipt.transfer
         world.wait(
             "its entries under a checkpoint",
-            lambda of=transfer: all(
-                _indexed(each) for each in world.lgsp("audit", "show", of, "--data", str(world.data))["entries"]
+            partial(
+                lambda of: all(
+                    _indexed(each) for each in world.lgsp("audit", "show", of, "--data", str(world.data))["entries"]
+                ),
+                transfer,
             ),
         )
         found = world.lgsp("audit", "package", transfer, str(out), "--reason", REASON, "--data", str(world.data))

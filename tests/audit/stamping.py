@@ -182,11 +182,11 @@ def verified_by_openssl(answer: Path, anchors: Path, *what: str) -> bool:
     return done.returncode == 0 and "Verification: OK" in done.stdout
 
 
-# --- the keeper's chore ---------------------------------------------------------------------------------------------------
+# --- the keeper's task ---------------------------------------------------------------------------------------------------
 
 
 class Stamping:
-    """The keeper's chore over a log, with clocks that a test moves."""
+    """The keeper's task over a log, with clocks that a test moves."""
 
     def __init__(self, log: Any, session: Any, authority: Authority, every: float = 3600.0) -> None:
         self.moment, self.moved, self.log, self.every = 0.0, 0.0, log, every
@@ -198,10 +198,10 @@ class Stamping:
         log, folder = self.log, self.log.folder / "log"
         licence = AdmissionDeadline(folder / "licence", frozenset({STAMPS}))
         file = CheckpointFile(folder / "checkpoint")
-        self.spell = CoverageTracker(
+        self.tracker = CoverageTracker(
             STAMPS, self.every * 2, log.engine, lock_of(log.engine), licence, self.clock, self._prove, file
         )
-        self.chore = Stamps(self.spell, self.asked, self.every, monotonic=lambda: time.monotonic() + self.moved)
+        self.task = Stamps(self.tracker, self.asked, self.every, monotonic=lambda: time.monotonic() + self.moved)
 
     def clock(self) -> float:
         return time.time() + self.moment
@@ -222,8 +222,8 @@ class Stamping:
     async def look(self, later: float = 0.0) -> dict[str, str]:
         self.moment += later
         self.moved += later + 1000.0
-        await self.chore.run_once(self.log.lease)
-        return dict(self.spell.now.trouble or {})
+        await self.task.run_once(self.log.lease)
+        return dict(self.tracker.now.trouble or {})
 
     def rows(self) -> list[Any]:
         with self.log.engine.connect() as connection:

@@ -16,9 +16,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, insert, make_url, text
 
 from contracts.base.ids import new_id
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.log.lease import Lease
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.backup.restore import Asked, Restored, restore
@@ -29,6 +27,8 @@ from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from tests.journal import databases
 
 _numbers = itertools.count()
@@ -66,6 +66,7 @@ class Instance:
         with writing(self.engine) as connection:
             for _ in range(count):
                 unit = databases.submission("door-1")
+                assert unit.transfer is not None and unit.feed is not None
                 append(connection, unit.log)
                 connection.execute(insert(tables.transfer).values(unit.transfer._asdict()))
                 connection.execute(insert(tables.feed_pending).values(unit.feed._replace(contract=contract)._asdict()))

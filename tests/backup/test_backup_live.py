@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from bench.demo import demo_settings, running, world_of
 from contracts.wire.jsontext import write_json
 from examples.story import World
 from gateway.client import Client, Identity, LogObjection, Refused
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.journal.database import open_engine
 from gateway.registry.restore_lock import WINDOW, confirm, held, hold
 from gateway.registry.seals.sealing import Seal, changing
@@ -26,7 +26,7 @@ from gateway.sandbox import live
 from gateway.sandbox.ports import free_ports
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings, load, save
-from tests.backup.conftest import databases
+from tests.journal import databases
 from tests.size import FULL
 
 pytestmark = pytest.mark.server

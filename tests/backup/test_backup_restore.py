@@ -27,7 +27,8 @@ from gateway.registry.restore_lock import WINDOW, confirm, held, held_until
 from gateway.vault.vault import Vault
 from security.transparency.checkpoint import NoteKey, open_note, verify
 from tests import commandline
-from tests.backup.conftest import ORIGIN, Instance, databases, quiet
+from tests.backup.conftest import ORIGIN, Instance, quiet
+from tests.journal import databases
 
 FEED = "incident-alert/v1"
 

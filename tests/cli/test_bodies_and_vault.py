@@ -15,7 +15,6 @@ from sqlalchemy import insert
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from gateway.audit.log import lease as leases
 from gateway.cli import vault
 from gateway.cli.audit.body import audit_body
 from gateway.cli.audit.entries import audit_show
@@ -25,6 +24,7 @@ from gateway.journal.database import migrate, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock
 from gateway.settings import Settings, save
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 from security.grants.windows import moment
 from security.transparency import entry as form
@@ -139,7 +139,7 @@ def test_status_dry_run_expire_and_holds(settings: Settings, told: Any) -> None:
     assert code == 0 and [each["bodies"] for each in dry["due"]] == [0, 1] and dry["destroyed"] == []
     code, done = told(vault.vault_expire, settings)
     assert (code, done["error"]["code"]) == (1, "clock-in-doubt"), "nobody speaks for this clock yet"
-    clock.say(settings.vault_keys, time.time())
+    clock.confirm(settings.vault_keys, time.time())
     code, done = told(vault.vault_expire, settings)
     assert code == 0 and done["destroyed"] == [each["key"] for each in dry["due"]]
     with pytest.raises(Failure) as caught:
@@ -205,7 +205,7 @@ def test_what_went_well_is_told_in_both_languages(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     transfer = put(settings, "request", BODY)
-    for done, said in (
+    commands: tuple[tuple[Callable[[], object], str], ...] = (
         (
             lambda: vault.hold_add(name="vu-an-7", reason=REASON, transfer=[transfer], data=settings.data),
             "lệnh lưu giữ vu-an-7: 0 giao dịch",
@@ -216,7 +216,8 @@ def test_what_went_well_is_told_in_both_languages(
             "15 trên 15 byte; việc đọc đã ghi vào nhật ký",
         ),
         (lambda: vault.vault_status(settings.data), "đến nay đã hủy 0 khóa"),
-    ):
+    )
+    for done, said in commands:
         with pytest.raises(SystemExit) as end:
             done()
         assert end.value.code == 0 and f" / {said}" in capsys.readouterr().out

@@ -377,9 +377,14 @@ def test_an_instance_is_made_in_the_very_folder_and_once_whole_moves_there_in_an
     (place / "settings.yaml").write_text("kind: production\norigin: tinh.example/lgsp\n", "utf-8")
     (place / DRAFT / "keys").mkdir(parents=True)
     settings, folder = load(place, environment={}), place.stat().st_ino
-    assert not settings.is_made
+    made_before = settings.is_made
     make_instance(settings, {}, time.time(), province=False)
-    assert settings.is_made and place.stat().st_ino == folder and {each.name for each in tmp_path.iterdir()} == {"data"}
+    assert (
+        settings.is_made
+        and not made_before
+        and place.stat().st_ino == folder
+        and {each.name for each in tmp_path.iterdir()} == {"data"}
+    )
     names, root = {each.name for each in place.iterdir()}, (place / "ca" / "root.crt").read_bytes()
     assert names >= {"lost+found", "settings.yaml", "ca", "keys", "lgsp.db"} and not names & {DRAFT, WHOLE}
     for moved in ("settings.yaml", "keys", "ca"):  # killed while it moved: at any of them

@@ -17,6 +17,7 @@ from contracts.folder.bundle import catalogue_folders
 from contracts.folder.todo_markers import MARK
 from contracts.proof.tryout import try_out
 from tests import commandline
+from tests.contracts import seeded
 from tests.contracts.conftest import catalogue  # noqa: F401  a fixture
 
 FIELD_REPORT = next(folder for folder in catalogue_folders() if folder.parent.name == "field-report")
@@ -213,8 +214,7 @@ def test_an_import_that_takes_nothing_says_why_in_both_languages_with_places(tmp
 
 
 def test_check_tells_people_which_field_a_table_does_not_name(tmp_path: Path) -> None:
-    bad = Path(__file__).parents[1] / "contracts" / "bad"
-    code, text = run("check", bad / "table-field-not-named")
+    code, text = run("check", seeded.build("table-field-not-named", tmp_path))
     assert code == 1 and re.search(r"systems/\S+:\d+ \(\w+\): table: .+; thấy / found: an optional field", text), text
 
 

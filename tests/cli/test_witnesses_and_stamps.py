@@ -14,7 +14,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
@@ -22,18 +21,19 @@ from gateway.audit.witnessing.config import WitnessStatus, anchors_of, witnesses
 from gateway.cli import app
 from gateway.doctor import examine
 from gateway.doctor.witnessing import settings_of_vouchers, vouching
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
-from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.witnessing.coverage import keep
 from gateway.keys.keyring import Keyring
 from gateway.sandbox.instance import make_instance
 from gateway.settings import BadSetting, Settings, load, save
+from gateway.transfer import entries
+from gateway.transfer import lease as leases
 from security.transparency.cosignature import CosignerKey
 from tests.audit.stamping import Authority, verified_by_openssl
-from tests.audit.witnessing import Asking, honest
+from tests.audit.witnessing.asking import Asking, honest
 
 
 class Instance:
@@ -205,7 +205,7 @@ def test_settings_that_will_not_do(tmp_path: Path, authority: Authority) -> None
     (tmp_path / "two words").write_text("# nhân chứng\n" + good.replace(";", "\n") + "\n")
     assert len(witnesses_of(replace(plain, witnesses=str(tmp_path / "two words"), witness_quorum=2))) == 2
     assert witnesses_of(replace(plain, witness_policy="off", witnesses="nonsense")) == ()
-    for bad, said in (
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({"witnesses": ""}, "witness_quorum is 1, and 0"),
         ({"witnesses": good, "witness_quorum": 3}, "witness_quorum is 3, and 2"),
         ({"witnesses": good, "witness_quorum": 0}, "witness_quorum is 0"),
@@ -215,20 +215,22 @@ def test_settings_that_will_not_do(tmp_path: Path, authority: Authority) -> None
         ({"witnesses": f"http:///x {keys[0]}"}, "not the http or https address"),
         ({"witnesses": f"https://a.example {keys[0]}\nftp://b.example {keys[1]}"}, "not the http or https address"),
         ({"witnesses": str(tmp_path / "missing")}, "cannot be read"),
-    ):
+    )
+    for bad, said in refused:
         with pytest.raises(BadSetting, match=said):
-            witnesses_of(replace(plain, **bad))  # type: ignore[arg-type]
+            witnesses_of(replace(plain, **bad))
     stamped = Settings(
         tmp_path, stamp_policy="flagged", stamp_url="https://tsa.example", stamp_anchors=str(authority.anchors)
     )
     assert len(anchors_of(stamped)) == 1 and anchors_of(replace(stamped, stamp_policy="off")) == ()
-    for bad, said in (
+    refused = (
         ({"stamp_url": "file:///etc/passwd"}, "stamp_url"),
         ({"stamp_anchors": ""}, "stamp_anchors"),
         ({"stamp_seconds": -1.0}, "stamp_seconds"),
-    ):
+    )
+    for bad, said in refused:
         with pytest.raises(BadSetting, match=said):
-            anchors_of(replace(stamped, **bad))  # type: ignore[arg-type]
+            anchors_of(replace(stamped, **bad))
     save(replace(plain, witness_policy="sometimes"))  # type: ignore[arg-type]
     with pytest.raises(BadSetting, match="off or flagged or closed"):
         load(tmp_path, {})

@@ -59,11 +59,8 @@ def calls() -> Iterator[tuple[str, list[str], str, str, str]]:
                     )
                 else:
                     continue
-                yield (
-                    f"{path.name}:{node.lineno}",
-                    ends,
-                    *(_text(each, function, module) for each in (name, what, then)),
-                )
+                code_text, what_text, then_text = (_text(each, function, module) for each in (name, what, then))
+                yield f"{path.name}:{node.lineno}", ends, code_text, what_text, then_text
 
 
 def _assigned(node: ast.expr, function: ast.FunctionDef, module: ast.Module) -> list[ast.expr]:
@@ -108,7 +105,7 @@ def test_every_error_speaks_both_languages() -> None:
 
 
 def test_one_code_has_one_exit_code() -> None:
-    ends = defaultdict(set)
+    ends: defaultdict[str, set[str]] = defaultdict(set)
     for _, found, name, _, _ in calls():
         if "{}" not in name:
             ends[name] |= set(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -149,13 +149,14 @@ def test_what_is_the_providers_is_ours_and_what_is_queued_is_no_error(client: Cl
 
 
 def test_what_cannot_be_sent_is_told_before_anything_leaves(client: Clients) -> None:
-    for wrong in (
+    wrongs: tuple[Callable[[], object], ...] = (
         lambda: client("y-te").rest("GET", "indicator/v1/values"),
         lambda: client("y-te").rest("POST", "/x", {"a": 0.1}),
         lambda: client("y-te").rest("POST", "/x", {}, message_id="số 1"),
         lambda: client("y-te").soap("indicator/v1", b"<a>"),
         lambda: client("y-te").soap("indicator/v1", b"<a/>", version="2"),
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(BadUsage):
             wrong()
     assert client("y-te").witness.kept is None

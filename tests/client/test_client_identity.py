@@ -209,9 +209,9 @@ def test_keys_that_openssl_made_become_a_folder_by_what_their_certificates_name(
             "ec_paramgen_curve:P-256",
             "-noenc",
             "-keyout",
-            place / f"{use}.key",
+            str(place / f"{use}.key"),
             "-out",
-            place / f"{use}.csr",
+            str(place / f"{use}.csr"),
         ]
         named = ["-subj", f"/CN={SYSTEM}", "-addext", f"subjectAltName=URI:urn:lgsp:system:{SYSTEM}"]
         subprocess.run(["openssl", "req", "-new", *asked, *named], check=True, capture_output=True)

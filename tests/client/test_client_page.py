@@ -19,7 +19,7 @@ from gateway.client import Client, Identity
 from gateway.sandbox.standins import messages
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {"en": ROOT / "docs" / "client.md", "vi": ROOT / "docs" / "vi" / "bo-cong-cu-khach.md"}
+PAGES = {"en": ROOT / "docs" / "client.md", "vi": ROOT / "docs" / "vi" / "client.md"}
 PLACE = "lgsp-data/identities"
 
 

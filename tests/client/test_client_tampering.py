@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from examples.story import World
 from gateway.audit.log.logkey import LogKey
@@ -35,53 +36,13 @@ from gateway.settings import Settings
 from security.http_signatures import sign_response
 from security.keys import SigningKey
 from security.pki import authority
+from tests.client.relay import Lie, Relay, byte_changed, other
 
 pytestmark = pytest.mark.server
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
 OTHER = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q2")
 BODY = messages.indicator_body(indicator="KT-05", area="04", period="2026-Q3")
 PROBLEM = {"code": "token.expired", "branch": "theirs", "title": "–", "detail": "–", "next": "–"}
-
-Lie = Callable[[RawAnswer], RawAnswer]
-
-
-class Relay:
-    """Passes everything on; `lies` (by a part of the address) are told about answers, `heard` holds what was asked and truly answered."""
-
-    def __init__(self, true: HttpTransport) -> None:
-        self.true = true
-        self.lies: dict[str, Callable[[RawAnswer, Mapping[str, str]], RawAnswer]] = {}
-        self.before: Callable[[str, str], RawAnswer | None] = lambda method, url: None
-        self.heard: list[tuple[str, Mapping[str, str], RawAnswer]] = []
-
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> RawAnswer:
-        instead = self.before(method, url)
-        if instead is not None:
-            return instead
-        answer = await self.true.send(method, url, headers, body)
-        self.heard.append((url, headers, answer))
-        for part, lie in self.lies.items():
-            if part in url:
-                answer = lie(answer, headers)
-        return answer
-
-    def lie(self, part: str, lie: Lie) -> None:
-        self.lies[part] = lambda answer, _: lie(answer)
-
-    async def close(self) -> None:
-        await self.true.close()
-
-
-def other(answer: RawAnswer, **headers: str | None) -> RawAnswer:
-    """The same answer with other headers; None leaves one out."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    merged = {**answer.headers, **named}
-    return answer._replace(headers={name: value for name, value in merged.items() if value is not None})
-
-
-def byte_changed(answer: RawAnswer, old: bytes, new: bytes) -> RawAnswer:
-    assert old in answer.body
-    return answer._replace(body=answer.body.replace(old, new, 1))
 
 
 @pytest.fixture
@@ -211,7 +172,7 @@ def issued(instance: Settings, system: str, *, issuer: str = "sign", key_id: str
 
 
 def published(key: SigningKey) -> RawAnswer:
-    pem = authority.certificate_pem(authority.x509.load_der_x509_certificate(key.certificate_der)).decode()
+    pem = authority.certificate_pem(x509.load_der_x509_certificate(key.certificate_der)).decode()
     return RawAnswer(200, {}, json.dumps({"sign": [{"id": key.key_id, "certificate": pem, "chain": []}]}).encode())
 
 

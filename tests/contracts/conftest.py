@@ -20,7 +20,7 @@ from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.xmltext import ILLEGAL
 
 LEGAL = st.text(
-    st.characters(codec="utf-8", exclude_characters="\ufffe\uffff", exclude_categories=("Cs",)).filter(
+    st.characters(codec="utf-8", exclude_characters="\ufffe\uffff", exclude_categories=["Cs"]).filter(
         lambda c: not ILLEGAL.search(c)
     ),
     max_size=12,
@@ -44,6 +44,11 @@ def observation() -> CompiledContract:
     return CompiledContract(load(bundle), bundle.digest)
 
 
+def within(number: Decimal, places: int) -> bool:
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and abs(exponent) < places
+
+
 def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
     if made.kind == "boolean":
         return st.booleans()
@@ -52,9 +57,9 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
             lambda n: wild or _inside(n, made)
         )
     if made.kind == "number":
-        exact = st.decimals(allow_nan=False, allow_infinity=False).filter(lambda d: abs(d.as_tuple().exponent) < 200)
+        exact = st.decimals(allow_nan=False, allow_infinity=False).filter(lambda d: within(d, 200))
         small = st.decimals(min_value=-200, max_value=200, places=4)
-        near = st.sampled_from(
+        near: st.SearchStrategy[Any] = st.sampled_from(
             [
                 Decimal("0.00"),
                 Decimal("-1.50"),
@@ -66,7 +71,7 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
         )
         return (exact | small | near).filter(lambda d: wild or _inside(d, made))
     if made.binary:
-        right = (
+        base64s = (
             st.binary(max_size=9)
             .map(lambda raw: base64.b64encode(raw).decode())
             .filter(
@@ -76,7 +81,7 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
         odd = st.sampled_from(
             ["QR==", "QUJD=", "QUI", "A", "=", "Q Q=", "QUJDREVGR0hJ", "QUJDREVGR0hJSktM", "", "QQ=="]
         )
-        return right | odd if wild else right
+        return base64s | odd if wild else base64s
     if made.values:
         right: st.SearchStrategy[str] = st.sampled_from(made.values)
     elif made.format == "date":
@@ -163,7 +168,8 @@ def values(made: Type, wild: bool) -> st.SearchStrategy[Any]:
         if wild and made.least > 1:
             lists = lists | st.lists(item, min_size=1, max_size=made.least - 1)
         if wild and made.most is not None and made.most <= 12:
-            lists = lists | item.map(lambda one: [one] * (made.most + 1))
+            too_many = made.most + 1
+            lists = lists | item.map(lambda one: [one] * too_many)
         return lists
     return structs(made, wild)
 
@@ -181,7 +187,7 @@ def _may_be_empty(made: Struct, name: str) -> bool:
 
 
 def structs(made: Struct, wild: bool) -> st.SearchStrategy[dict[str, Any]]:
-    required, optional = {}, {}
+    required, optional = dict[str, Any](), dict[str, Any]()
     for field in made.fields:
         strategy = values(field.type, wild)
         if field.absentable:

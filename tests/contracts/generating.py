@@ -121,7 +121,7 @@ def fields(draw: st.DrawFn, depth: int, parts: int) -> tuple[dict[str, Any], boo
     elif kind == "choice":
         made = {"$ref": "#/$defs/Choice"}
     elif kind == "back":
-        back = {"$ref": draw(st.sampled_from(["#/$defs/Part1", "#/$defs/Choice"]))}
+        back: dict[str, Any] = {"$ref": draw(st.sampled_from(["#/$defs/Part1", "#/$defs/Choice"]))}
         as_list = draw(st.booleans())
         made, required = ({"type": "array", "items": back, "minItems": 1, "maxItems": 2} if as_list else back), False
     else:

@@ -35,7 +35,7 @@ def schema(properties: dict[str, Any], *required: str) -> str:
     )
 
 
-CONTRACT = """
+HEAD = """
 id: rows
 version: 1.0.0
 title: {vi: Dòng, en: Rows}
@@ -44,8 +44,12 @@ owner_role: centre
 legal_basis: [none]
 retention_months: 24
 operations:
-  putThing: {pattern: submit, method: POST, path: /things, request: Thing, answer: Thing, title: {vi: Gửi, en: Put}}
 """
+CONTRACT = (
+    HEAD
+    + """  putThing: {pattern: submit, method: POST, path: /things, request: Thing, answer: Thing, title: {vi: Gửi, en: Put}}
+"""
+)
 
 
 SPACES = 'namespaces: {d: "urn:d"}\n'

@@ -16,7 +16,11 @@ from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.mapping import grid
 from contracts.phrases import vietnamese
 
-_CONTRACTS = Path(grid.__file__).parents[1]
+_MAPPING = Path(grid.__file__).parent
+_SPEAKING = (
+    *(_MAPPING.parent / "codecs" / "cells").glob("*.py"),
+    *(_MAPPING / f"{name}.py" for name in ("cells", "grid", "times")),
+)
 _ENGLISH = {
     "text",
     "number",
@@ -39,7 +43,7 @@ _ENGLISH = {
 
 def _phrases() -> Iterator[str]:
     """What `Bad`, `Unreadable` and refused cells say, with something in the places that are filled in."""
-    for path in (*(_CONTRACTS / "cells").glob("*.py"), _CONTRACTS / "times.py"):
+    for path in _SPEAKING:
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
                 continue

@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest_asyncio
 from aiohttp import web
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 from adapters.rest import RestAdapter
-from gateway.audit.log import lease as leases
 from gateway.delivery.breaker import Breakers, Rules
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.policy import RetryPolicy
@@ -27,6 +26,7 @@ from gateway.journal.schema import tables
 from gateway.journal.write import LogRow, QueueRow, TransferRow, Write
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
+from gateway.transfer import lease as leases
 from gateway.vault import binding
 from gateway.vault.salting import pack
 from gateway.vault.vault import Vault
@@ -104,6 +104,12 @@ class Post:
         with self.engine.connect() as connection:
             found = connection.execute(select(tables.transfer).where(tables.transfer.c.id == transfer)).mappings().one()
             return dict(found)
+
+    def set_queue(self, transfer: str, **values: Any) -> None:
+        """As earlier tries left it."""
+        if values:
+            with writing(self.engine) as connection:
+                connection.execute(update(tables.queue).where(tables.queue.c.transfer == transfer).values(**values))
 
     def queued(self, transfer: str) -> dict[str, Any]:
         with self.engine.connect() as connection:

@@ -8,10 +8,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.delivery import steps
 from gateway.delivery.breaker import Breaker, Breakers, Position, Rules
 from gateway.delivery.policy import RetryPolicy
-from gateway.exchange.states import TRANSITIONS, Event, State, after
 
 WHAT = ["call-ok", "call-fail", "call-lost", "late-fail", "call-away", "listens"]
 EVENTS = st.lists(st.tuples(st.sampled_from(WHAT), st.floats(0, 30)), max_size=60)
@@ -140,12 +138,3 @@ def test_a_providers_retry_after_is_heeded_within_the_cap() -> None:
     policy = RetryPolicy(first=2.0, longest=300.0)
     assert (policy.next_try(1, 0.0, 0.0, Random(1), retry_after=60) or 0) >= 60
     assert (policy.next_try(1, 0.0, 0.0, Random(1), retry_after=86400) or 0) == 300
-
-
-def test_each_step_of_delivery_is_one_that_the_table_of_states_holds() -> None:
-    for step in steps.ALL:
-        state: State | None = State(step.before)
-        for event in step.events:
-            assert (state, Event(event)) in TRANSITIONS
-            state = after(state, Event(event))
-        assert state == step.after

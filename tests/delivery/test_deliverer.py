@@ -11,11 +11,11 @@ from sqlalchemy import select, update
 
 from contracts.base.errors import Failure
 from contracts.wire.jsontext import read_json
-from gateway.audit.log import lease as leases
-from gateway.delivery.queue import take_due
+from gateway.delivery.queue import Taking, take_due
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.registry import store
+from gateway.transfer import lease as leases
 from security.transparency.entry import salted
 from tests.adapters.providers import drop
 from tests.delivery.posting import CONTRACT, SALT, Post, answering, raw
@@ -174,7 +174,7 @@ async def test_what_cannot_be_opened_is_given_up_at_once(post: Post) -> None:
 
 async def test_an_open_breaker_leaves_the_messages_where_they_are(post: Post) -> None:
     transfer = await post.put_aside()
-    breaker = post.deliverer._forwarder.breakers.of("truong-ha")
+    breaker = post.deliverer.forwarder.breakers.of("truong-ha")
     for _ in range(100):
         breaker.failed(post.clock[0])
     assert await post.run() == 0
@@ -225,7 +225,7 @@ async def test_two_keepers_never_take_the_same_message(post: Post) -> None:
         await post.put_aside()
 
     def take() -> list[str]:
-        jobs = take_due(post.engine, lock_of(post.engine), post.lease, "keeper-1", post.clock[0], 8, ())
+        jobs = take_due(post.engine, lock_of(post.engine), post.lease, Taking("keeper-1", post.clock[0], 8))
         return [job.transfer for job in jobs]
 
     taken = [name for part in await asyncio.gather(*(asyncio.to_thread(take) for _ in range(4))) for name in part]

@@ -13,13 +13,17 @@ from sqlalchemy import Engine
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure, Theirs
+from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import Breakers, Position, Rules
 from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.worker import Delivery
 from gateway.registry.records import System
 from gateway.registry.snapshot import load_snapshot
+from gateway.transfer.stages import OpenTransfer
 from tests.registry.making import NOW, House, contracts, filled, new_database, province
 
 TRANSFER = "01935b6e-0000-7000-8000-000000000001"
+OPEN = OpenTransfer(TRANSFER, "door-1", "do-thi")
 INCOMING = Incoming({"x": 1}, b"out", b"in", "k", 200, 0.1)
 
 
@@ -53,10 +57,18 @@ class Office:
 
     async def forward(self, system: str, contract: str, operation: str) -> Incoming:
         compiled = contracts()[contract]
-        return await self.forwarder.forward(
-            self.snapshot, self.snapshot.systems[system], compiled, compiled.contract.operations[operation], {}, transfer=TRANSFER,
-            caller="H14.0/dieu-hanh", timeout=1.0,
-        )  # fmt: skip
+        return await self.forwarder.forward(self.delivery(self.snapshot.systems[system], compiled, operation), 1.0)
+
+    def delivery(self, provider: System, compiled: CompiledContract, operation: str) -> Delivery:
+        return Delivery(
+            open=OpenTransfer(TRANSFER, "door-1", provider.id),
+            snapshot=self.snapshot,
+            provider=provider,
+            contract=compiled,
+            operation=compiled.contract.operations[operation],
+            message={},
+            caller="H14.0/dieu-hanh",
+        )
 
     async def ask(self) -> Incoming:
         return await self.forward("kinh-te", "indicator/v1", "getValue")
@@ -104,16 +116,7 @@ async def test_a_format_that_the_contract_does_not_have(office: Office) -> None:
     newer = System(known.id, known.agency, known.title, {"indicator/v1": "kinh-te-json-2"}, known.endpoint)
     compiled = contracts()["indicator/v1"]
     with pytest.raises(ProviderFailure) as caught:
-        await office.forwarder.forward(
-            office.snapshot,
-            newer,
-            compiled,
-            compiled.contract.operations["getValue"],
-            {},
-            transfer=TRANSFER,
-            caller="a/b",
-            timeout=1.0,
-        )
+        await office.forwarder.forward(office.delivery(newer, compiled, "getValue"), 1.0)
     assert caught.value.code == "provider.no-format" and office.forwarder.breakers.of("kinh-te").wait(office.now) == 0
 
 
@@ -185,19 +188,19 @@ async def test_a_dropped_call_is_repeated_only_where_that_is_safe(
 
 
 def test_a_message_put_aside_waits_a_little(office: Office) -> None:
-    row = office.forwarder.queue_row(TRANSFER, "do-thi", f"{TRANSFER}/canonical", down(), 1000.0)
+    row = office.forwarder.queue_row(OPEN, down(), 1000.0)
     assert (row.state, row.tries, row.last_failure) == (
         "waiting",
         1,
         "provider.down",
     ) and 1000.5 <= row.next_at <= 1002.5
     slow = ProviderFailure("provider.fault", acted=Acted.NO, system="x", provider_status=503, retry_after=40)
-    assert office.forwarder.queue_row(TRANSFER, "do-thi", "x", slow, 1000.0).next_at >= 1040.0
+    assert office.forwarder.queue_row(OPEN, slow, 1000.0).next_at >= 1040.0
 
 
 def test_the_rest_that_a_door_allows_does_not_bind_the_keeper(office: Office) -> None:
     resting = ProviderFailure("provider.resting", acted=Acted.NO, system="do-thi", seconds=60, retry_after=60)
-    assert office.forwarder.queue_row(TRANSFER, "do-thi", "x", resting, 1000.0).next_at <= 1002.0
+    assert office.forwarder.queue_row(OPEN, resting, 1000.0).next_at <= 1002.0
 
 
 async def test_only_what_could_not_be_reached_is_called_as_soon_as_it_listens(office: Office) -> None:

@@ -154,6 +154,11 @@ def quarantined(settings: Settings) -> None:
     (folder / "x.csv").touch()
 
 
+def copied_inside(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    write(folder / "manifest.json", json.dumps({"format": FORMAT}))
+
+
 CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "files.modes": lambda s: (s.keys / "sign.key").chmod(0o640),
     "files.open": lambda s: s.data.chmod(0o755),
@@ -190,10 +195,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "backup.never": lambda s: replace(s, backup_days=1),
     "backup.old": lambda s: backed_up(replace(s, backup_days=1), at=time.time() - 2 * DAY),
     "restore.held": restored,
-    "backup.inside": lambda s: (
-        (s.data / "copies" / "1").mkdir(parents=True),
-        write(s.data / "copies" / "1" / "manifest.json", json.dumps({"format": FORMAT})),
-    )[1],
+    "backup.inside": lambda s: copied_inside(s.data / "copies" / "1"),
     "backup.modes": lambda s: backed_up(s, at=time.time(), mode=0o755),
     "backup.plain-keys": lambda s: backed_up(s, at=time.time(), keys="plain"),
     "backup.vault-keys": lambda s: backed_up(s, at=time.time(), vault_keys_until=time.time() - 1),
@@ -259,7 +261,7 @@ def test_a_clock_apart_from_the_databases(database: Engine) -> None:
 def test_a_disk_that_fills(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, code in ((50, "disk.full"), (500, "disk.low")):
         monkeypatch.setattr(
-            store.shutil, "disk_usage", lambda _path, free=free: shutil._ntuple_diskusage(1 << 40, 0, free << 20)
+            shutil, "disk_usage", lambda _path, free=free: shutil._ntuple_diskusage(1 << 40, 0, free << 20)
         )
         assert [each.kind.code for each in store.disk(settings)] == [code]
 

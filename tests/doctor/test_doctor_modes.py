@@ -71,7 +71,7 @@ def test_what_others_can_get_at_is_named_and_the_commands_mend_it(place: str, mo
     (finding,) = [each for each in examine(settings, time.time) if each.kind.code == "files.open"]
     assert finding.kind.grave and finding.facts["paths"] == str(path).replace("data/../", "")
     for language in ("vi", "en"):
-        assert finding.facts["commands"] in finding.kind.next.say(language, finding.facts)  # type: ignore[arg-type]
+        assert finding.facts["commands"] in finding.kind.next.say(language, finding.facts)
     subprocess.run(["sh", "-c", finding.facts["commands"]], check=True)
     assert not named(settings)
 

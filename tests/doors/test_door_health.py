@@ -10,6 +10,8 @@ from contracts.base.errors import Ours
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.health import PATHS
 from gateway.doors.http.limits import Limits
+from gateway.doors.http.shell import Shell
+from gateway.doors.reply import Reply
 
 ALTERED = Ours("registry.altered", rows="…", count=1)
 
@@ -21,14 +23,13 @@ class Refused:
 
 
 async def ask(path: str) -> tuple[int, bytes]:
-    async def apis(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"by the health addresses"})
+    class Told:
+        async def reply(self, scope: Any) -> Reply | None:
+            return Reply(200, {}, b"by the health addresses") if scope["path"] in PATHS else None
 
     nothing = cast(Any, None)
-    app = ExchangeApp(
-        cast(Any, Refused()), nothing, nothing, nothing, apis, "https://x", 1_000, 1.0, lambda: 0.0, Limits(9, 9)
-    )
+    exchange = ExchangeApp(nothing, nothing, nothing, nothing, "https://x", 1_000, lambda: 0.0)
+    app = Shell(exchange, cast(Any, Refused()), "https://x", 1.0, lambda: 0.0, cast(Any, Told()), Limits(9, 9))
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

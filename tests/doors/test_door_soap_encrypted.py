@@ -10,13 +10,14 @@ import pytest
 
 from contracts.base.errors import Failure, Theirs
 from contracts.wire.soap import V11, V12, Version, parse_envelope
+from gateway.doors.http.channel import identify
 from gateway.doors.soap import SoapDoor
-from gateway.exchange.stages import Addressed, Authenticated, Face, Receipt, Received, Refused
 from gateway.journal.database import writing
 from gateway.registry import store
 from gateway.registry.changes import keys as registered
 from gateway.registry.snapshot import load_snapshot
 from gateway.sandbox.standins.messages import dossier_status_xml
+from gateway.transfer.stages import Addressed, Authenticated, Face, Receipt, Received, Refused
 from security.encryption_keys import DecryptKey
 from security.pki.authority import KeyType, issue_encryption, new_private, private_pem
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
@@ -85,8 +86,10 @@ class Case:
             body,
             self.caller.tls_der,
             "127.0.0.1",
+            snapshot,
         )
-        return self.door.authenticate(Addressed(received, snapshot, contract, None))
+        channel = identify(received.certificate, snapshot, self.now)
+        return self.door.authenticate(Addressed(received, channel, contract, None))
 
     def refusal(self, who: Authenticated) -> tuple[Failure, bytes]:
         with pytest.raises(Failure) as caught:
@@ -154,9 +157,10 @@ def test_another_systems_envelope_encrypted_over_ones_own_channel(case: Case) ->
     with writing(case.engine) as connection:
         store.add_key(connection, "mot-cua.tls-1", "mot-cua", "tls", stranger.tls_certificate)
     who = case.authenticated(V11)
-    received = who.received._replace(certificate=stranger.tls_der)
     with case.engine.connect() as connection:
         snapshot = load_snapshot(connection)
+    received = who.received._replace(certificate=stranger.tls_der, snapshot=snapshot)
+    channel = identify(stranger.tls_der, snapshot, case.now)
     with pytest.raises(Failure) as caught:
-        case.door.authenticate(Addressed(received, snapshot, who.addressed.contract, None))
+        case.door.authenticate(Addressed(received, channel, who.addressed.contract, None))
     assert caught.value.code == "channel.mismatch"

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.demo import demo_settings, running, world_of
 from examples.story.world import World
 from gateway.cli.run import ensure_instance
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.keys.keyring import Keyring
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient

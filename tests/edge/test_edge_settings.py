@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ def certificate(*hosts: str) -> bytes:
     root = authority.make_root("root", NOW)
     issuer = authority.make_issuer(root, "issuer", NOW)
     pem = authority.issue_tls(issuer, "edge", authority.new_private().public_key(), NOW, hosts=hosts)
-    return load_certificate(pem).public_bytes(authority.serialization.Encoding.DER)
+    return load_certificate(pem).public_bytes(Encoding.DER)
 
 
 def proxies(listed: str, anchors: str = "") -> Proxies:

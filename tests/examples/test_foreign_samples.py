@@ -13,7 +13,7 @@ import pytest
 
 from examples.story import World
 from gateway.sandbox.standins import messages
-from tests.examples.small_door import Door
+from tests.sample_client.small_door import Door
 
 FOREIGN = Path(__file__).resolve().parents[2] / "examples" / "foreign"
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")

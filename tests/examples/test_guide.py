@@ -15,7 +15,7 @@ from gateway.sample_client.soap import SoapClient
 from gateway.sandbox.standins import base, messages
 
 ROOT = Path(__file__).parents[2]
-GUIDES = [ROOT / "docs" / "integrate.md", ROOT / "docs" / "vi" / "tich-hop.md"]
+GUIDES = [ROOT / "docs" / "integrate.md", ROOT / "docs" / "vi" / "integrate.md"]
 
 
 def commands(guide: Path) -> list[str]:

@@ -19,23 +19,24 @@ from contracts.canonical.model import Evidence
 from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import read_json
 from gateway.exchange.exchange import Exchange
-from gateway.exchange.stages import (
-    Addressed,
-    Answered,
-    Authenticated,
-    Authorised,
-    Face,
-    Message,
-    Received,
-    Refused,
-    Requested,
-)
 from gateway.journal.database import lock_of
 from gateway.journal.schema import tables
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import (
+    Addressed,
+    Answered,
+    Authenticated,
+    Authorised,
+    Channel,
+    Face,
+    Message,
+    Received,
+    Refused,
+    Requested,
+)
 from gateway.vault.vault import Vault
 from tests.registry.making import NOW, contracts, filled, province
 
@@ -54,9 +55,8 @@ class PlainDoor:
             for each in addressed.snapshot.systems.values()
             if addressed.snapshot.decide(each.agency, name, operation.name, addressed.received.at).allowed
         )
-        return Authenticated(
-            addressed, caller, None, None, ReplayKey(addressed.received.transfer.encode(), NOW + 300), b"d" * 32, None
-        )
+        proven = addressed._replace(channel=Channel(caller, None))
+        return Authenticated(proven, None, ReplayKey(addressed.received.transfer.encode(), NOW + 300), b"d" * 32, None)
 
     def request(self, authenticated: Authenticated) -> Requested:
         operation = authenticated.addressed.operation
@@ -98,19 +98,10 @@ class Gateway:
         forwarder = cast(Any, Provider(sample(compiled, op.answer), resting))
         exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
         received = Received(
-            new_id(int(self.now * 1000)),
-            self.now,
-            Face.REST,
-            "POST",
-            "/x",
-            "https://localhost/x",
-            "",
-            {},
-            b"{}",
-            None,
-            "127.0.0.1",
-        )
-        addressed = Addressed(received, self.snapshot, compiled, op)
+            new_id(int(self.now * 1000)), self.now, Face.REST, "POST", "/x", "https://localhost/x", "", {}, b"{}", None, "127.0.0.1",
+            self.snapshot,
+        )  # fmt: skip
+        addressed = Addressed(received, cast(Any, None), compiled, op)
         return asyncio.run(exchange.carry(addressed, PlainDoor(message_id, sample(compiled, op.request))))
 
     def classes(self, transfer: str) -> dict[str, str]:

@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import select, update
 
 from contracts.base.errors import Ours, Theirs
-from gateway.exchange import entries
 from gateway.exchange.exchange import Exchange
-from gateway.exchange.stages import Face, Received
 from gateway.journal.database import lock_of, migrate, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
+from gateway.registry.snapshot import Snapshot
+from gateway.transfer import entries
+from gateway.transfer.stages import Face, Received
 from gateway.vault.salting import pack, unpack
 from gateway.vault.vault import Vault
 
@@ -41,9 +42,9 @@ def exchange_over(journal: Journal, tmp_path: Path) -> Exchange:
     )
 
 
-def received() -> Received:
+def received(snapshot: Snapshot) -> Received:
     return Received(
-        "t-1", 1_800_000_000.0, Face.REST, "GET", "/x", "https://localhost/x", "", {}, b"", None, "127.0.0.1"
+        "t-1", 1_800_000_000.0, Face.REST, "GET", "/x", "https://localhost/x", "", {}, b"", None, "127.0.0.1", snapshot
     )
 
 
@@ -59,7 +60,7 @@ def logged(journal: Journal) -> list[str]:
 
 def test_a_refusal_is_logged_and_then_told(journal: Journal, tmp_path: Path) -> None:
     exchange, snapshot = exchange_over(journal, tmp_path), Registry(journal._engine).snapshot
-    told = asyncio.run(exchange.refuse(received(), snapshot, Theirs("message.replayed")))
+    told = asyncio.run(exchange.refuse(received(snapshot), Theirs("message.replayed")))
     assert told.failure.code == "message.replayed" and told.receipt.refusal is not None
     assert logged(journal) == ["refusal"]
 
@@ -69,7 +70,7 @@ def test_a_process_declared_dead_does_not_hand_out_a_receipt_of_what_it_could_no
 ) -> None:
     exchange, snapshot = exchange_over(journal, tmp_path), Registry(journal._engine).snapshot
     declare_dead(journal)
-    told = asyncio.run(exchange.refuse(received(), snapshot, Theirs("message.replayed")))
+    told = asyncio.run(exchange.refuse(received(snapshot), Theirs("message.replayed")))
     assert told.failure.code == "journal.fenced" and told.receipt.refusal is None
     assert logged(journal) == []
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from gateway.audit.log import lease as leases
-from gateway.exchange.stages import Answered, Refused
 from gateway.journal.database import writing
-from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.destruction import Retention
+from gateway.transfer import lease as leases
+from gateway.transfer.stages import Answered, Refused
 from gateway.vault.classes import key_id
 from tests.exchange.house import Gateway, house, operation_of
 from tests.registry.making import NOW

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, delete, func, select, update
 
-from gateway.exchange.stages import Answered, Refused
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import ReplayKey
+from gateway.transfer.stages import Answered, Refused
 from tests.exchange import house
 from tests.registry.making import NOW
 

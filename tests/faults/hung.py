@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.exchange.exchange import Exchange
-from gateway.processes.door import Listeners, run_door
+from gateway.processes.door import run_door
+from gateway.processes.table import Inherited
 from gateway.settings import load
 
 
@@ -22,5 +23,5 @@ async def _hang(*_: Any) -> Any:
 if __name__ == "__main__":
     data, listener, ready, *how = sys.argv[1:]
     if how == ["hang"]:
-        Exchange.carry = _hang  # type: ignore[method-assign]
-    run_door(load(Path(data)), Listeners(int(listener)), None, int(ready))
+        Exchange.carry = _hang  # type: ignore[method-assign,assignment]  # this process is made to hang
+    run_door(load(Path(data)), Inherited({"exchange": int(listener)}, ready=int(ready)))

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import signal
-import sqlite3
 import sys
 import threading
 import time
@@ -79,7 +78,7 @@ def watch(steps: Steps, engine: Any) -> None:
     """Each statement of each connection, and the calls by which the checkpoint's file is written."""
     if engine.dialect.name == "sqlite":
 
-        def connected(connection: sqlite3.Connection, _record: object) -> None:
+        def connected(connection: Any, _record: object) -> None:
             connection.set_trace_callback(steps.statement)
 
     else:
@@ -119,7 +118,7 @@ def watch(steps: Steps, engine: Any) -> None:
         true_answer(journal, jobs, results)
         steps.at("told")
 
-    Journal._answer = answer  # type: ignore[method-assign]
+    Journal._answer = answer  # type: ignore[method-assign,assignment]  # this process is made to die here
 
 
 def tell(*words: str) -> None:
@@ -175,7 +174,7 @@ def live(job: dict[str, Any]) -> Steps:
         limit=8,
     )
     processes.register(engine, f"keeper-{name}", "keeper")
-    keeper = Keeper(engine, lock, f"keeper-{name}", sequencer)
+    keeper = Keeper(engine, f"keeper-{name}", sequencer)
     keeper.tick()
     journal = Journal(engine, lock, f"door-{name}")
     journal.start()

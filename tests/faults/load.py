@@ -14,9 +14,10 @@ from typing import Any
 
 from examples.story.exchange import ALERTS, read_feed
 from examples.story.world import World
+from gateway.sample_client.async_rest import AsyncRestClient
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.identity import Identity
-from gateway.sample_client.rest import AsyncRestClient, RestClient
+from gateway.sample_client.rest import RestClient
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 

@@ -19,10 +19,10 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from bench.demo import demo_settings, world_of
 from examples.story.exchange import QUESTION
 from examples.story.world import World
 from gateway.cli.run import ensure_instance
-from gateway.commands.demo import demo_settings, world_of
 from gateway.processes.supervisor import RELOADED
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import QUESTION
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.sandbox.standins import messages
 from tests.faults.load import Load, all_in_feed, until
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def test_files_dropped_while_the_worker_is_killed(instance: Settings, world: Wor
         time.sleep(0.02)
         killed = child(supervisor, "files")
         os.kill(killed, signal.SIGKILL)
-        until("another worker", lambda killed=killed: _other(supervisor, killed))
+        until("another worker", partial(lambda killed: _other(supervisor, killed), killed))
     until("every file has its result", lambda: len(reports(folder)) == FILES + 1 and not any(work.iterdir()))
     told = reports(folder)
     assert Counter(each["result"] for each in told) == {"accepted": FILES * 3 // 4 + 1, "refused": FILES // 4}

@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import size_of
 from gateway.audit.log.logkey import LogKey
 from gateway.journal import processes
-from gateway.journal.database import lock_of, migrate, open_engine, writing
+from gateway.journal.database import migrate, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keeper.leader import Keeper
+from gateway.transfer import lease as leases
 from tests.attacks.audit.insider import Gateway, commit, handed_in
 from tests.faults.test_faults_disk import fill, small_disk
 
@@ -84,7 +84,7 @@ def test_under_the_checkpoint(small_disk: Path, tmp_path: Path) -> None:
     fill(filler)
 
     async def work() -> Keeper:
-        keeper = Keeper(gateway.engine, lock_of(gateway.engine), "keeper-1", gateway.sequencer())
+        keeper = Keeper(gateway.engine, "keeper-1", gateway.sequencer())
         running = asyncio.create_task(keeper.run())
         async with asyncio.timeout(60):
             commit_later = asyncio.to_thread(commit, gateway.engine, [handed_in("door-1") for _ in range(5)])

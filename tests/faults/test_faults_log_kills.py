@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import size_of
 from gateway.journal.database import migrate, open_engine, snapshot, writing
 from gateway.journal.schema import tables
+from gateway.transfer import lease as leases
 from tests.attacks.audit.insider import Gateway
 from tests.journal import databases
 from tests.size import FULL

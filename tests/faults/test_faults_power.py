@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile, size_of
 from gateway.audit.log.logkey import LogKey
 from gateway.journal.database import fold_back, migrate, open_engine, writing
+from gateway.transfer import lease as leases
 from tests.attacks.audit.insider import ORIGIN, Gateway
 from tests.faults.disk import Disk, can_trace, chosen, command
 from tests.faults.test_faults_log_kills import Told, check

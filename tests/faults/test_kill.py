@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
+from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS, read_feed
 from gateway.cli.run import ensure_instance
-from gateway.commands.demo import demo_settings, running, world_of
+from gateway.sample_client.async_rest import AsyncRestClient
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.identity import Identity
-from gateway.sample_client.rest import AsyncRestClient, RestClient
+from gateway.sample_client.rest import RestClient
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 

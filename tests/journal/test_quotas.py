@@ -3,10 +3,9 @@
 import asyncio
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 from sqlalchemy import Engine, select, text
 
 from gateway.journal.batch import one_by_one
@@ -21,12 +20,13 @@ from tests.journal.databases import log_row, submission
 FIVE = QuotaUse("G-1", "H14.2", "minute", 1_795_503_600, 5)
 
 
-@pytest.fixture
-def journal(database: Engine) -> Iterator[Journal]:
-    journal = Journal(database, lock_of(database), "door-1")
-    journal.start()
-    yield journal
-    journal.stop()
+def three_at_once(door: Callable[[str], None]) -> None:
+    """Runs three doors, each in a thread of its own, to their end."""
+    doors = [threading.Thread(target=door, args=(f"door-{n}",)) for n in range(3)]
+    for each in doors:
+        each.start()
+    for each in doors:
+        each.join()
 
 
 def call(*quota: QuotaUse, **options: Any) -> Write:
@@ -141,11 +141,7 @@ def test_exact_over_doors_and_a_restart(database: Engine) -> None:
             verdicts.extend((quota, one.verdict) for quota, one in zip(asked, results, strict=True))
             journal.stop()
 
-    doors = [threading.Thread(target=door, args=(f"door-{n}",)) for n in range(3)]
-    for each in doors:
-        each.start()
-    for each in doors:
-        each.join()
+    three_at_once(door)
     assert len(verdicts) == 3 * 2 * 36
     for quota in quotas:
         assert sum(verdict is Verdict.COMMITTED for asked, verdict in verdicts if asked == quota) == quota.limit
@@ -176,11 +172,7 @@ def test_several_quotas_are_exact_over_doors_that_take_them_in_any_order(databas
         units.extend(zip(asked, asyncio.run(all_at_once(journal, asked)), strict=True))
         journal.stop()
 
-    doors = [threading.Thread(target=door, args=(f"door-{n}",)) for n in range(3)]
-    for each in doors:
-        each.start()
-    for each in doors:
-        each.join()
+    three_at_once(door)
     assert len(units) == 180 and {one.verdict for _, one in units} == {Verdict.COMMITTED, Verdict.FULL}
     counted = used(database)
     for quota in quotas:

@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +16,6 @@ from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow, ReplayKey, TransferChange, Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import intent, log_row, outcome, submission, transfer_row
-
-
-@pytest.fixture
-def journal(database: Engine) -> Iterator[Journal]:
-    journal = Journal(database, lock_of(database), "door-1")
-    journal.start()
-    yield journal
-    journal.stop()
 
 
 def count(engine: Engine, table: str) -> int:
@@ -270,7 +261,7 @@ def test_a_connection_lost_during_commit_is_cleared_up(database: Engine, stood: 
     journal = Journal(database, None, "door-1")
     journal.start()
     journal.commit_blocking(Write())
-    journal._cursor = _CutDuringCommit(journal._cursor, stood=stood)  # type: ignore[assignment]
+    journal._cursor = _CutDuringCommit(journal._cursor, stood=stood)
     if stood:
         assert journal.commit_blocking(submission("door-1")).verdict is Verdict.COMMITTED
     else:
@@ -292,7 +283,7 @@ def test_a_commit_that_stood_unknown_to_its_callers_fences_the_process(
     journal = Journal(database, None, "door-1")
     journal.start()
     journal.commit_blocking(Write())
-    journal._cursor = _CutDuringCommit(journal._cursor, stood=True)  # type: ignore[assignment]
+    journal._cursor = _CutDuringCommit(journal._cursor, stood=True)
     with pytest.raises(Ours):
         journal.commit_blocking(submission("door-1"))
     assert journal.commit_blocking(submission("door-1")).verdict is Verdict.FENCED

@@ -19,11 +19,11 @@ import pytest
 from cryptography import x509
 
 import gateway.client
+from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS
 from examples.story.world import World
 from gateway.cli.run import _alone
 from gateway.client import Client
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.keys.keyring import NAMES
 from gateway.processes.supervisor import PID
 from gateway.sample_client.errors import ClientError
@@ -34,6 +34,7 @@ from gateway.sample_client.transport import Transport
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks.conftest import QUESTION, rows
+from tests.callers import Callers
 from tests.faults.load import until
 
 pytestmark = pytest.mark.server
@@ -56,10 +57,11 @@ def world(settings: Settings) -> World:
     return made
 
 
-class Callers:
+class Calls(Callers):
     """Systems that call without pause, each kind in a thread: by REST and by SOAP, taken in here and passed on to a provider."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self.held: dict[str, int] = {}
         self.lost: list[str] = []
         self.clients: list[RestClient | SoapClient] = []
@@ -74,8 +76,7 @@ class Callers:
             "alert by SOAP": self._soap(soap),
             "dossier, encrypted for the first key": self._rest(dossiers, _dossier),
         }
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=item, daemon=True) for item in kinds.items()]
+        self.threads = [threading.Thread(target=self._run, args=item, daemon=True) for item in kinds.items()]
 
     def _rest(self, identity: Identity, call: Callable[[RestClient], Any]) -> Callable[[], Any]:
         client = RestClient(identity)
@@ -88,7 +89,7 @@ class Callers:
         return lambda: client.call(ALERTS, "submitAlert", messages.cap_alert())
 
     def _run(self, name: str, call: Callable[[], Any]) -> None:
-        while not self._stop.is_set():
+        while not self.stop.is_set():
             try:
                 answer = call()
             except ClientError as trouble:
@@ -99,16 +100,6 @@ class Callers:
                 time.sleep(0.02)  # without pause, but not at the cost of the processes that start
             else:
                 self.lost.append(f"{name}: {answer}")
-
-    def __enter__(self) -> Callers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
 
 
 def _dossier(client: RestClient) -> Any:
@@ -135,7 +126,7 @@ def current(world: World, use: str) -> set[str]:
 
 def test_every_key_is_replaced_and_not_one_call_is_lost(settings: Settings, world: World) -> None:
     before = {use: current(world, use) for use in ("sign", "encrypt", "tls")}
-    with Callers(settings) as callers:
+    with Calls(settings) as callers:
         until("each kind of call held", lambda: len(callers.held) == len(callers.clients))
         done = world.lgsp("keys", "rotate", *NAMES, "--data", str(settings.data))
         assert done["ok"] and done["reloaded"], done

@@ -15,10 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from bench.demo import demo_settings, running, world_of
 from contracts.base.errors import Ours, Theirs
 from examples.story.exchange import ALERTS
 from gateway.cli.run import ensure_instance
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.keys import hardware
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ import pytest
 
 from gateway.processes import forkserver
 from gateway.processes.forkserver import Forked, ForkServer
-from gateway.processes.supervisor import CATALOGUE, MODULES
+from gateway.processes.table import PROCESSES, agent, catalogue
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forked children fall to the supervisor on Linux alone")
 
@@ -72,7 +73,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServ
         )
 
     monkeypatch.setattr(forkserver, "start", start)
-    made = ForkServer([*MODULES, CATALOGUE])
+    made = ForkServer([*(row.load for row in PROCESSES), agent, catalogue])
     yield made
     made.end()
 
@@ -115,12 +116,18 @@ def test_a_child_has_the_code_and_nothing_else(server: ForkServer) -> None:
     mark = os.open(__file__, os.O_RDONLY)
     aside = os.dup2(mark, 77)
     child, told = telling(server, more=(mark, aside))
-    assert set(MODULES) <= set(told["modules"]) and told["compiled"] and all(told["compiled"]) and told["threads"] == 1
+    assert (
+        {row.load().__module__ for row in PROCESSES} <= set(told["modules"])
+        and told["compiled"]
+        and all(told["compiled"])
+        and told["threads"] == 1
+    )
     listing = 1  # the descriptor of the listing itself
     assert {mark, aside} <= set(told["descriptors"]) and len(told["descriptors"]) == 3 + 3 + listing, told[
         "descriptors"
     ]
-    os.close(mark), os.close(aside)
+    os.close(mark)
+    os.close(aside)
     status = Path(f"/proc/{pid_of(server)}/status").read_text("ascii")
     assert "\nThreads:\t1\n" in status, "a thread would not be there in a child, with the locks that it holds"
 
@@ -138,7 +145,7 @@ def test_a_child_outlives_the_server_and_the_next_has_another(server: ForkServer
 
 
 def test_a_server_that_hangs_is_done_without() -> None:
-    server = ForkServer(["json"])
+    server = ForkServer([gc.collect])
     first(server)
     stopped = pid_of(server)
     os.kill(stopped, signal.SIGSTOP)
@@ -150,10 +157,10 @@ def test_a_server_that_hangs_is_done_without() -> None:
 
 def test_a_number_that_was_told_late_is_heard() -> None:
     """The time was up, and the child there: it is the supervisor's, and no second one is started."""
-    server = ForkServer(["json"])
+    server = ForkServer([gc.collect])
     first(server)
-    control = server._control
-    assert control is not None
+    assert server._control is not None
+    control: socket.socket = server._control
 
     class Late:
         def shutdown(self, how: int) -> None:
@@ -174,7 +181,7 @@ def test_a_number_that_was_told_late_is_heard() -> None:
 def test_who_wants_no_child_any_more_does_not_wait_for_one() -> None:
     """As a supervisor that is told to end while its server loads."""
     wanted = True
-    server = ForkServer(["json"], wanted=lambda: wanted)
+    server = ForkServer([gc.collect], wanted=lambda: wanted)
     child = server.fork(["--version"], ())
     assert child is not None and child.wait(60) == 0
     os.kill(pid_of(server), signal.SIGSTOP)
@@ -191,10 +198,10 @@ def test_who_wants_no_child_any_more_does_not_wait_for_one() -> None:
 def test_few_open_files_are_enough(most: int) -> None:
     """The numbers that a child's descriptors have here are there, too, however low the limit; nothing needs a higher one for a while."""
     script = f"""
-import os, resource
+import gc, os, resource
 from gateway.processes.forkserver import Forked, ForkServer
 resource.setrlimit(resource.RLIMIT_NOFILE, ({most}, {most}))
-server, pipes = ForkServer(["json"]), [os.pipe() for _ in range(5)]
+server, pipes = ForkServer([gc.collect]), [os.pipe() for _ in range(5)]
 child = server.fork(["--version"], [end for pipe in pipes for end in pipe])
 assert isinstance(child, Forked) and child.wait(60) == 0, child
 server.end()
@@ -205,8 +212,8 @@ server.end()
 def test_where_no_process_can_begin_it_is_said_and_nobody_is_left() -> None:
     """The fork server cannot fork: it ends, the supervisor tries by itself. If that cannot either, OSError, and no descriptor is lost."""
     script = """
-import os, resource, sys
-from gateway import forkserver
+import gc, os, resource, sys
+from gateway.processes import forkserver
 from gateway.processes.forkserver import COMMAND, ForkServer
 
 def poor():
@@ -225,7 +232,7 @@ def start(arguments, descriptors):
     begun.append(forkserver.subprocess.Popen([sys.executable, __file__, *arguments], pass_fds=descriptors, start_new_session=True))
     return begun[-1]
 forkserver.start = start
-server = ForkServer(["json"])
+server = ForkServer([gc.collect])
 child = server.fork(["--version"], ())
 assert type(child).__name__ == "Popen" and child.wait(60) == 0 and len(begun) == 1 and server._server is None
 open_ones = os.listdir("/proc/self/fd")
@@ -248,7 +255,7 @@ except OSError:
 
 def test_a_server_that_dies_while_it_forks_leaves_nobody_to_be_waited_for() -> None:
     """Killed at any moment: what it had begun ends, and is waited for; the child that was asked for is there, from whoever."""
-    server = ForkServer(["json"])
+    server = ForkServer([gc.collect])
     for moment in range(12):
         first(server)
         doomed = pid_of(server)
@@ -263,13 +270,13 @@ def test_a_server_that_dies_while_it_forks_leaves_nobody_to_be_waited_for() -> N
 
 
 def test_code_that_does_not_load_is_told_by_whoever_runs_it() -> None:
-    child = ForkServer(["no.such.module"]).fork(["--version"], ())
+    child = ForkServer([sys.exit]).fork(["--version"], ())
     assert isinstance(child, subprocess.Popen) and child.wait(60) == 0
 
 
 def test_it_ends_with_the_supervisor(tmp_path: Path) -> None:
     script = (
-        "from gateway.processes.forkserver import ForkServer; import os, time; s = ForkServer(['json']); s.fork(['--version'], ()).wait(60);"
+        "from gateway.processes.forkserver import ForkServer; import gc, os, time; s = ForkServer([gc.collect]); s.fork(['--version'], ()).wait(60);"
         " print(s._server.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as supervisor:

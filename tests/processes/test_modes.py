@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands.demo import demo_settings, running
+from bench.demo import demo_settings, running
 from gateway.settings import Settings
 from tests.faults.load import until
 

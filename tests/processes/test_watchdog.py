@@ -10,7 +10,7 @@ import pytest
 SECONDS = 0.5
 CHILD = """
 import asyncio, time
-from gateway import child
+from gateway.processes import child
 
 def blocked():
     time.sleep(60)

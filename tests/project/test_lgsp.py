@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,7 +102,7 @@ def _any_python() -> Path:
 def test_it_makes_the_environment_once_and_runs_where_the_caller_stands(checkout: Checkout) -> None:
     first = checkout.run("up", "--port", "a b")
     assert first.returncode == 0, first.stderr
-    assert f"ran in {checkout.home}: -m gateway up --port a b" in first.stdout
+    assert f"ran in {checkout.home}: -m bench.launcher up --port a b" in first.stdout
     assert f"path {checkout.folder}" in first.stdout
     assert "Đang cài" in first.stderr and "Installing" in first.stderr
     assert (checkout.folder / ".venv" / "requirements.lock").read_bytes() == (ROOT / "requirements.lock").read_bytes()
@@ -141,6 +142,15 @@ def test_a_changed_lock_makes_it_anew_and_the_test_lock_goes_on_top(checkout: Ch
     assert checkout.noted("made ") == 2 and checkout.noted("installed") == 4
 
 
+def test_the_tasks_of_a_checkout_run_in_its_folder(checkout: Checkout) -> None:
+    formatted = checkout.run("fmt")
+    assert [line for line in formatted.stdout.splitlines() if line.startswith("ran")] == [
+        f"ran in {checkout.folder}: -m ruff check --fix .",
+        f"ran in {checkout.folder}: -m ruff format .",
+    ]
+    assert f"ran in {checkout.folder}: tests/pages.py --check" in checkout.run("docs", "--check").stdout
+
+
 def test_two_at_once_make_it_once(checkout: Checkout) -> None:
     env = {"PATH": str(checkout.bin), "HOME": str(checkout.home), "NOTES": str(checkout.notes), "PRETEND_SLOW": "0.7"}
     both = [
@@ -151,7 +161,7 @@ def test_two_at_once_make_it_once(checkout: Checkout) -> None:
     ]
     said = [process.communicate(timeout=60) for process in both]
     assert all(
-        process.returncode == 0 and "-m gateway up" in out for process, (out, _) in zip(both, said, strict=True)
+        process.returncode == 0 and "-m bench.launcher up" in out for process, (out, _) in zip(both, said, strict=True)
     ), said
     assert checkout.noted("made ") == 1 and checkout.noted("installed") == 1
     assert sum("waiting" in err for _, err in said) == 1
@@ -200,7 +210,8 @@ def test_a_checkout_of_somebody_else_is_left_alone(checkout: Checkout) -> None:
     ],
 )
 def test_without_a_fit_python_it_says_what_to_do(checkout: Checkout, pretended: str, words: tuple[str, ...]) -> None:
-    got = checkout.run("up", **{pretended: "yes"})
+    pretence: dict[str, Any] = {pretended: "yes"}
+    got = checkout.run("up", **pretence)
     assert got.returncode == 3 and all(word in got.stderr for word in words)
     (checkout.bin / "python3").unlink()
     none = checkout.run("up")

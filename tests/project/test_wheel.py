@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("gateway", "adapters", "contracts", "security", "openapi", "examples", "bench")
+PACKAGES = ("gateway", "adapters", "contracts", "security", "openapi")
 
 
 def _pip(*arguments: str) -> None:
@@ -43,26 +43,41 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
         if path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in path.parts)
     }
     assert ours <= names
+    assert {name.partition("/")[0] for name in names if "dist-info" not in name} == {*PACKAGES}
+    assert {"gateway/sample_client/rest.py", "gateway/audit/verifier/check.py"} <= names
     assert "lgsp = gateway.cli:main" in points
     assert "License-Expression: Apache-2.0" in about and "Requires-Python: >=3.11" in about
 
 
-@pytest.mark.server
-def test_what_was_installed_works_from_any_folder(wheel: Path, tmp_path: Path) -> None:
-    place, anywhere = tmp_path / "installed", tmp_path / "any where"
-    anywhere.mkdir()
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("installed")
     _pip("install", "--no-deps", "--target", str(place), str(wheel))
-    env = {name: value for name, value in os.environ.items() if not name.startswith("LGSP_")} | {
-        "PYTHONPATH": str(place),
-        "PYTHONSAFEPATH": "1",
-    }
+    return place
+
+
+def _lgsp(installed: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LGSP_")}
+    env |= {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
     code = "import sys, gateway; from gateway.client import Client; from gateway.cli import main; assert sys.argv.pop(1) in gateway.__file__; main()"
-    ran = subprocess.run(
-        [sys.executable, "-c", code, str(place), "contract", "check", "--json"],
-        cwd=anywhere,
-        env=env,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "-c", code, str(installed), *words]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+
+
+@pytest.mark.server
+def test_what_was_installed_works_from_any_folder(installed: Path, tmp_path: Path) -> None:
+    anywhere = tmp_path / "any where"
+    anywhere.mkdir()
+    ran = _lgsp(installed, anywhere, "contract", "check", "--json")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert json.loads(ran.stdout)["ok"] is True
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("words", [["demo", "--keep", "here"], ["bench", "--quick"]])
+def test_what_only_a_checkout_has_says_how_to_get_it(installed: Path, tmp_path: Path, words: list[str]) -> None:
+    ran = _lgsp(installed, tmp_path, *words)
+    assert ran.returncode == 2 and not ran.stdout and not any(tmp_path.iterdir())
+    assert f"./lgsp {words[0]}" in ran.stderr and "source checkout" in ran.stderr and "mã nguồn" in ran.stderr
+    error = json.loads(_lgsp(installed, tmp_path, *words, "--json").stdout)["error"]
+    assert error["code"] == "checkout-only" and f"./lgsp {words[0]}" in error["next"]

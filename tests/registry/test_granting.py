@@ -226,11 +226,12 @@ def test_what_was_proposed_by_itself_outlives_documents_until_it_is_revoked(data
         granting.propose(connection, proposal, NOW)
         assert store.apply(province(), connection, NOW) == []
         assert granting.revoke(connection, "G-9", NOW) == [Change("grant", "G-9", "revoked", ("state",))]
-        for act in (
+        acts: tuple[Callable[[], object], ...] = (
             lambda: granting.revoke(connection, "G-9", NOW),
             lambda: store.set_state(connection, "grant", "G-9", True),
             lambda: granting.approve_grant(connection, "G-9", FIRST, "", NOW),
-        ):
+        )
+        for act in acts:
             with pytest.raises(Theirs) as caught:
                 act()
             assert caught.value.code == "registry.unknown"
@@ -258,8 +259,8 @@ def test_suspended_with_notice(database: Engine) -> None:
     with writing(database) as connection:
         again = notices.suspend(connection, "system", "y-te", Words("Khác", "Other"), NOW + 60)
         assert again == [Change("system", "y-te", "changed", ("reason", "until"))]
-        told = notices.notices(connection)[("system", "y-te")]
-        assert told.since == NOW and told.until is None, "since it began; no end is one later than any"
+        notice = notices.notices(connection)[("system", "y-te")]
+        assert notice.since == NOW and notice.until is None, "since it began; no end is one later than any"
         for standing, sooner in ((None, NOW + 9_000), (NOW + 2_000, NOW + 1_000)):
             notices.suspend(connection, "system", "y-te", why, NOW, standing, shorten=True)
             with pytest.raises(Theirs) as shorter:

@@ -14,17 +14,19 @@ from typing import Any
 
 import pytest
 
+from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS, QUESTION, read_feed
 from examples.story.world import World
 from gateway.cli.run import ensure_instance
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.journal.database import open_engine
 from gateway.registry.seals.sealing import Seal
+from gateway.sample_client.async_rest import AsyncRestClient
 from gateway.sample_client.identity import Identity
-from gateway.sample_client.rest import AsyncRestClient, RestClient
+from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from tests.callers import Callers
 from tests.faults.load import rows
 from tests.following import everywhere
 from tests.registry.editions import NAME, begin_at_first, edition, mark, operation, unplaced, written
@@ -59,35 +61,26 @@ class Seen:
     marks: tuple[str, ...]
 
 
-class Calls:
+class Calls(Callers):
     """Calls without a pause, by REST and SOAP, of a system that follows the newest and of one that stays with 1.0."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self.seen: list[Seen] = []
         self.wrong: list[Any] = []
-        self._settings, self._stop = settings, threading.Event()
-        self._threads = [
+        self._settings = settings
+        self.threads = [
             threading.Thread(target=asyncio.run, args=(self._rest(name),), daemon=True)
             for name in ("y-te", "dieu-hanh")
         ]
-        self._threads.append(threading.Thread(target=self._soap, args=("y-te",), daemon=True))
-
-    def __enter__(self) -> Calls:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
+        self.threads.append(threading.Thread(target=self._soap, args=("y-te",), daemon=True))
 
     async def _rest(self, name: str) -> None:
         client = RestClient(Identity.load(self._settings.identities / name))
         async with AsyncRestClient(client, connections=3, timeout=60) as caller:
 
             async def one() -> None:
-                while not self._stop.is_set():
+                while not self.stop.is_set():
                     start = time.time()
                     try:
                         answer = await caller.call("GET", QUERY)
@@ -102,7 +95,7 @@ class Calls:
 
     def _soap(self, name: str) -> None:
         client = SoapClient(Identity.load(self._settings.identities / name))
-        while not self._stop.is_set():
+        while not self.stop.is_set():
             start = time.time()
             try:
                 answer = client.call(NAME, "getValue", messages.indicator_body(**QUESTION))

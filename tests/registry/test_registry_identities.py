@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -20,8 +21,8 @@ from gateway.registry.snapshot import Snapshot, load_snapshot
 from security.pki import authority
 from security.pki.authority import make_request, new_private
 from security.pki.chains import Trust
+from tests.keeper.revocation.outside import Outside, new_key, pem
 from tests.registry.making import NOW, PROVINCE, House, filled, province
-from tests.revocation.outside import Outside, new_key, pem
 
 MARK = "  - id: y-te\n"
 
@@ -265,7 +266,7 @@ def test_requests_that_are_refused(engine: Engine, house: House) -> None:
 def test_enrolment_of_a_certificate_made_outside(engine: Engine, house: House, outside: Outside) -> None:
     applied(engine, stating(authorities=vouching(outside, uses="[tls]")), house)
 
-    def enrol(system: str, use: keys.Use, certificate: str) -> str | None:
+    def enrol(system: str, use: Any, certificate: str) -> str | None:
         with writing(engine) as connection:
             trusts = keys.trusted(connection, own(house))
             return enrolment.by_certificate(connection, trusts, system, use, certificate.encode(), None, NOW).authority
@@ -282,5 +283,5 @@ def test_enrolment_of_a_certificate_made_outside(engine: Engine, house: House, o
         ("y-te", "tls", outside.issue("x", new_key(), uri="urn:lgsp:system:do-thi"), "registry.request-system"),
     ):
         with pytest.raises(Failure) as refused:
-            enrol(system, use, pem(certificate))  # type: ignore[arg-type]
+            enrol(system, use, pem(certificate))
         assert refused.value.code == code, refused.value

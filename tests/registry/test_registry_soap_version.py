@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from adapters.kinds import KINDS
 from contracts.base.errors import Theirs
 from contracts.wire.soap import VERSIONS
 from gateway.journal.schema import tables
-from gateway.registry.parts.parties import SOAP_VERSIONS
 from gateway.registry.snapshot import load_snapshot
 from tests.registry.making import PROVINCE, filled, new_database, province
 
@@ -24,7 +24,8 @@ def told(version: str) -> str:
 
 
 def test_the_versions_are_those_that_envelopes_have() -> None:
-    assert set(SOAP_VERSIONS) == {version.number for version in VERSIONS.values()}
+    (option,) = KINDS["soap"].options
+    assert option.default == "1.1" and set(option.choices) == {version.number for version in VERSIONS.values()}
 
 
 @pytest.mark.parametrize(("text", "version"), [(PROVINCE, "1.1"), (told('"1.1"'), "1.1"), (told('"1.2"'), "1.2")])
@@ -35,7 +36,7 @@ def test_the_registered_version_reaches_the_endpoint(text: str, version: str, tm
         endpoint = load_snapshot(connection).systems["do-thi"].endpoint
         row = connection.scalar(select(tables.system.c.endpoint).where(tables.system.c.id == "do-thi"))
     engine.dispose()
-    assert endpoint is not None and endpoint.version == version
+    assert endpoint is not None and endpoint.options.get("version", "1.1") == version
     assert json.loads(row or "").get("version", "1.1") == version and (
         version == "1.2" or "version" not in json.loads(row or "")
     )

@@ -180,7 +180,7 @@ def test_a_key_is_enrolled_once(engine: Engine, house: House) -> None:
             ("do-thi.sign-1", "do-thi", "tls", one.sign_certificate),
         ):
             with pytest.raises(Theirs) as caught:
-                store.add_key(connection, *args)  # type: ignore[arg-type]
+                store.add_key(connection, *args)
             assert caught.value.code == "registry.key-taken"
         with pytest.raises(Theirs) as caught:
             store.add_key(connection, "x.sign-1", "no-such", "sign", other.sign_certificate)

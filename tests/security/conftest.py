@@ -8,15 +8,15 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from security.encryption_keys import DecryptKey
-from security.keys import SigningKey, VerifyKey
+from security.keys import SigningKey
 from security.pki.authority import (
-    Authority,
     KeyType,
     issue_encryption,
     issue_signing,
@@ -25,21 +25,7 @@ from security.pki.authority import (
     new_private,
     private_pem,
 )
-
-NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
-
-
-@dataclass(frozen=True)
-class Pair:
-    sign: SigningKey
-    verify: VerifyKey
-
-
-@dataclass(frozen=True)
-class House:
-    root: Authority
-    tls: Authority
-    signing: Authority
+from tests.security.identities import NOW, House, Pair
 
 
 @pytest.fixture(scope="session")
@@ -141,8 +127,8 @@ def modules() -> Path:
 
 
 @pytest.fixture
-def node(modules):
-    def ask(operation, **given):
+def node(modules: Path) -> Callable[..., Any]:
+    def ask(operation: str, **given: Any) -> Any:
         request = json.dumps({"operation": operation, "modules": str(modules), **given})
         done = subprocess.run(
             ["node", str(NODE / "oracle.cjs")], input=request, capture_output=True, text=True, check=True

@@ -25,13 +25,13 @@ SENDERS = {kind: signer("mot-cua", kind) for kind in ("P-256", "Ed25519", "RSA-2
 ME = SENDERS["P-256"]
 
 
-def refused(body: bytes, keys=(EC,), find=None) -> tuple[str, str]:
+def refused(body: bytes, keys: Any = (EC,), find: Any = None) -> tuple[str, str]:
     with pytest.raises(Theirs) as caught:
         Opener(keys).open(body, find or known(ME), NOW)
     return caught.value.code, str(caught.value.facts.get("rule", ""))
 
 
-def sealed(payload: bytes = PAYLOAD, to=EC, media_type: str = JSON) -> bytes:
+def sealed(payload: bytes = PAYLOAD, to: Any = EC, media_type: str = JSON) -> bytes:
     return seal(payload, media_type, ME, to.encrypt_key())[0]
 
 
@@ -40,7 +40,7 @@ SEALED = sealed()
 
 @pytest.mark.parametrize("to", [RSA, EC], ids=["RSA-OAEP-256", "ECDH-ES+A256KW"])
 @pytest.mark.parametrize("kind", SENDERS)
-def test_what_is_sealed_is_opened(kind: str, to) -> None:
+def test_what_is_sealed_is_opened(kind: str, to: Any) -> None:
     sender = SENDERS[kind]
     body, jws = seal(PAYLOAD, JSON, sender, to.encrypt_key())
     assert header_of(body) | {"epk": None} == {
@@ -178,7 +178,7 @@ def _off_curve(body: bytes) -> bytes:
     )
 
 
-def _changed(number: int):
+def _changed(number: int) -> Any:
     def change(body: bytes) -> bytes:
         parts = body.split(b".")
         parts[number] = (b"B" if parts[number][:1] == b"A" else b"A") + parts[number][1:]
@@ -187,7 +187,7 @@ def _changed(number: int):
     return change
 
 
-def _shorter(number: int):
+def _shorter(number: int) -> Any:
     def change(body: bytes) -> bytes:
         parts = body.split(b".")
         parts[number] = parts[number][: (len(parts[number]) - 1) // 4 * 4]
@@ -265,7 +265,7 @@ def around(jws: bytes) -> bytes:
     return jwe.encrypt_compact(dict(_BASE), jws, key, registry=jose._REGISTRY).encode()
 
 
-def resigned(header: dict[str, Any] | str, payload: bytes = PAYLOAD, by=ME) -> bytes:
+def resigned(header: dict[str, Any] | str, payload: bytes = PAYLOAD, by: Any = ME) -> bytes:
     signed = b64(header) + b"." + b64(payload)
     return signed + b"." + b64(by.sign_jose(signed))
 
@@ -313,7 +313,7 @@ def test_hmac_with_the_public_key_is_no_signature() -> None:
 
 def test_a_der_signature_and_a_malleated_one() -> None:
     signed = b64(_JWS) + b"." + b64(PAYLOAD)
-    der = ME.private.sign(signed, ec.ECDSA(hashes.SHA256()))  # type: ignore[call-arg,arg-type,union-attr]
+    der = ME.private.sign(signed, ec.ECDSA(hashes.SHA256()))  # type: ignore[call-arg,arg-type]  # the key is of P-256
     assert refused(around(signed + b"." + b64(der)))[0] == "signature.wrong"
     assert refused(around(signed + b"." + b64(bytes(64))))[0] == "signature.wrong"
 

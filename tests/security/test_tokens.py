@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+from collections.abc import Callable
+from typing import Any
 
 import jwt
 import pytest
@@ -13,18 +15,19 @@ from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
 from security.tokens import issue_token, make_assertion, verify_assertion, verify_token
+from tests.security.identities import Pair
 
 AUD = "https://gw.example.vn"
 ENDPOINT = "https://gw.example.vn/oauth/token"
 
 
-def refused(call, *args, **kw):
+def refused(call: Callable[..., object], *args: Any, **kw: Any) -> Theirs:
     with pytest.raises(Theirs) as caught:
         call(*args, **kw)
     return caught.value
 
 
-def forge(pair, claims, *, algorithm=None, **headers):
+def forge(pair: Pair, claims: dict[str, Any], *, algorithm: str | None = None, **headers: Any) -> str:
     algorithm = algorithm or {"ecdsa-p256-sha256": "ES256", "ed25519": "EdDSA"}.get(pair.sign.algorithm, "PS256")
     return jwt.encode(claims, pair.sign.private, algorithm=algorithm, headers={"kid": pair.sign.key_id, **headers})
 
@@ -32,7 +35,7 @@ def forge(pair, claims, *, algorithm=None, **headers):
 @pytest.mark.parametrize(
     ("name", "algorithm"), [("p256", "ES256"), ("ed25519_pair", "EdDSA"), ("rsa_pair", "PS256"), ("pss_pair", "PS256")]
 )
-def test_issued_and_verified(name, algorithm, request, now):
+def test_issued_and_verified(name: str, algorithm: str, request: pytest.FixtureRequest, now: float) -> None:
     pair = request.getfixturevalue(name)
     token = issue_token("dieu-hanh", "H14.0", "thumb", pair.sign, now, AUD)
     assert jwt.get_unverified_header(token) == {"alg": algorithm, "typ": "at+jwt", "kid": pair.sign.key_id}
@@ -49,7 +52,7 @@ def test_issued_and_verified(name, algorithm, request, now):
         assert refused(found.check_certificate, other).code == "token.other-certificate"
 
 
-def test_times_of_a_token(p256, now):
+def test_times_of_a_token(p256: Pair, now: float) -> None:
     token = issue_token("s", "H14.0", "t", p256.sign, now, AUD)
     late = refused(verify_token, token, p256.verify, now + 603, AUD)
     assert (late.code, late.facts["late"]) == ("token.expired", 3.0)
@@ -57,7 +60,7 @@ def test_times_of_a_token(p256, now):
     assert verify_token(token, p256.verify, now - 5, AUD).system == "s"
 
 
-def test_a_token_for_others(p256, other, now):
+def test_a_token_for_others(p256: Pair, other: Pair, now: float) -> None:
     token = issue_token("s", "H14.0", "t", p256.sign, now, AUD)
     assert refused(verify_token, token, p256.verify, now, "https://elsewhere").facts["claim"] == "aud"
     assert refused(verify_token, token, p256.verify, now, AUD, issuer="x").facts["claim"] == "iss"
@@ -66,7 +69,7 @@ def test_a_token_for_others(p256, other, now):
     assert refused(verify_token, changed, p256.verify, now, AUD).code == "token.wrong"
 
 
-def test_an_assertion_is_no_access_token_and_the_other_way_round(p256, now):
+def test_an_assertion_is_no_access_token_and_the_other_way_round(p256: Pair, now: float) -> None:
     assertion = make_assertion("canh-bao", p256.sign, now, AUD)
     assert refused(verify_token, assertion, p256.verify, now, AUD).code == "token.malformed"
     token = issue_token("canh-bao", "H14.2", "t", p256.sign, now, AUD, issuer="canh-bao")
@@ -74,7 +77,7 @@ def test_an_assertion_is_no_access_token_and_the_other_way_round(p256, now):
 
 
 @pytest.mark.parametrize("name", ["p256", "ed25519_pair", "rsa_pair"])
-def test_assertions(name, request, now):
+def test_assertions(name: str, request: pytest.FixtureRequest, now: float) -> None:
     pair = request.getfixturevalue(name)
     assertion = make_assertion(pair.verify.system, pair.sign, now, ENDPOINT, jti="j-1")
     found = verify_assertion(assertion, {pair.verify.key_id: pair.verify}.get, now, ENDPOINT)
@@ -82,7 +85,7 @@ def test_assertions(name, request, now):
     assert verify_assertion(assertion, lambda _: pair.verify, now, (AUD, ENDPOINT)).jti == "j-1"
 
 
-def claims(now, **changes):
+def claims(now: float, **changes: Any) -> dict[str, Any]:
     base = {"iss": "canh-bao", "sub": "canh-bao", "aud": ENDPOINT, "iat": int(now), "exp": int(now) + 60, "jti": "j"}
     return {k: v for k, v in {**base, **changes}.items() if v is not None}
 
@@ -113,7 +116,7 @@ def claims(now, **changes):
         ({"nbf": 1_795_503_700}, "nbf"),
     ],
 )
-def test_claims(changes, expected, p256, now):
+def test_claims(changes: Any, expected: str | None, p256: Pair, now: float) -> None:
     made = forge(p256, claims(now, **changes))
     if expected is None:
         assert verify_assertion(made, lambda _: p256.verify, now, ENDPOINT).system == "canh-bao"
@@ -122,7 +125,7 @@ def test_claims(changes, expected, p256, now):
         assert (failure.code, failure.facts["claim"]) == ("token.claim", expected)
 
 
-def test_times_of_an_assertion(p256, now):
+def test_times_of_an_assertion(p256: Pair, now: float) -> None:
     made = forge(p256, claims(now))
     assert refused(verify_assertion, made, lambda _: p256.verify, now + 61, ENDPOINT).code == "token.expired"
     assert refused(verify_assertion, made, lambda _: p256.verify, now - 6, ENDPOINT).code == "token.from-future"
@@ -140,20 +143,20 @@ def test_times_of_an_assertion(p256, now):
         {"cty": "JWT"},
     ],
 )
-def test_headers_that_may_not_be(header, p256, now):
+def test_headers_that_may_not_be(header: dict[str, Any], p256: Pair, now: float) -> None:
     assert (
         refused(verify_assertion, forge(p256, claims(now), **header), lambda _: p256.verify, now, ENDPOINT).code
         == "token.malformed"
     )
 
 
-def encode(header, payload, signature=b""):
+def encode(header: dict[str, Any], payload: bytes, signature: bytes = b"") -> str:
     return ".".join(
         base64.urlsafe_b64encode(p).rstrip(b"=").decode() for p in (json.dumps(header).encode(), payload, signature)
     )
 
 
-def test_algorithms_are_the_keys(p256, rsa_pair, now):
+def test_algorithms_are_the_keys(p256: Pair, rsa_pair: Pair, now: float) -> None:
     body = json.dumps(claims(now)).encode()
     find = lambda _: p256.verify  # noqa: E731
     for algorithm in ("none", "None", "HS256", "RS256", "ES384", "EdDSA", 7, None):
@@ -168,7 +171,7 @@ def test_algorithms_are_the_keys(p256, rsa_pair, now):
     assert refused(verify_assertion, rs256, lambda _: rsa_pair.verify, now, ENDPOINT).code == "token.algorithm"
 
 
-def test_keys_of_assertions(p256, other, now):
+def test_keys_of_assertions(p256: Pair, other: Pair, now: float) -> None:
     made = forge(p256, claims(now))
     assert refused(verify_assertion, made, lambda _: None, now, ENDPOINT).facts["key"] == "canh-bao.sign-1"
     assert refused(verify_assertion, made, lambda _: other.verify, now, ENDPOINT).code == "token.wrong"
@@ -180,7 +183,7 @@ def test_keys_of_assertions(p256, other, now):
     )
 
 
-def test_a_claim_that_stands_twice(p256, now):
+def test_a_claim_that_stands_twice(p256: Pair, now: float) -> None:
     text = json.dumps(claims(now))[:-1] + ', "sub": "bao-chay"}'
     header = {"alg": "ES256", "kid": p256.verify.key_id, "typ": "JWT"}
     start = encode(header, text.encode()).rpartition(".")[0]
@@ -195,7 +198,7 @@ def test_a_claim_that_stands_twice(p256, now):
         st.lists(st.text(alphabet="abcXYZ09-_=", max_size=40), min_size=3, max_size=3).map(".".join),
     )
 )
-def test_rubbish(text, p256, now):
+def test_rubbish(text: str, p256: Pair, now: float) -> None:
     for call in (
         lambda: verify_token(text, p256.verify, now, AUD),
         lambda: verify_assertion(text, lambda _: p256.verify, now, ENDPOINT),

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands.demo import demo_settings, running
+from bench.demo import demo_settings, running
 from tests.following import everywhere
 
 pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).parents[2]
-ENGLISH, VIETNAMESE = ROOT / "docs" / "onboarding.md", ROOT / "docs" / "vi" / "ket-noi-he-thong.md"
+ENGLISH, VIETNAMESE = ROOT / "docs" / "onboarding.md", ROOT / "docs" / "vi" / "onboarding.md"
 
 
 @dataclass(frozen=True, slots=True)

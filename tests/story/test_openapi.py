@@ -44,7 +44,7 @@ class Signed(AuthBase):
         self._client, self._encrypted = client, encrypted
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        body = request.body or b""
+        body: Any = request.body or b""
         raw = body.encode() if isinstance(body, str) else bytes(body)
         if raw and self._encrypted:
             keys = encryption_of(self._client.identity)
@@ -56,7 +56,7 @@ class Signed(AuthBase):
         if raw:
             request.headers["content-digest"] = digest_header(raw)
         names = ("authorization", "content-type", "content-digest", "idempotency-key")
-        headers = {name: request.headers[name] for name in names if name in request.headers}
+        headers = {name: str(request.headers[name]) for name in names if name in request.headers}
         now = int(time.time())
         assert request.method is not None and request.url is not None
         request.headers.update(
@@ -111,7 +111,8 @@ def test_the_door_keeps_its_openapi(contract: str, world: World) -> None:
     schema = schemathesis.openapi.from_dict(document)
     called = 0
 
-    for operation in schema.get_all_operations():
+    for found in schema.get_all_operations():
+        operation: Any = found
 
         @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.ok().as_strategy())

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 
 from examples.story import World
-from gateway.journal.database import open_engine
 from gateway.sample_client.jose import seal
 from gateway.sample_client.rest import RestClient
 from gateway.sandbox.standins.messages import dossier_status, fire_alarm
-from gateway.vault.vault import Vault
 from security import jose
 from security.keys import VerifyKey
+from tests.story.evidence import evidence
 
 pytestmark = pytest.mark.server
 
@@ -154,13 +153,7 @@ def test_the_evidence_proves_without_the_key(client: RestClient, world: World) -
     prepared = client.prepare("POST", STATUSES, dossier_status(), encrypt_it=True)
     answer = client.send(prepared)
     assert answer.receipt is not None
-    engine = open_engine(f"sqlite:///{world.data / 'lgsp.db'}")
-    vault = Vault(world.data / "keys" / "vault")
-    with engine.connect() as connection:
-        travelled, opened = (
-            vault.open(connection, f"{answer.receipt.transfer}/{part}") for part in ("request", "request-opened")
-        )
-    engine.dispose()
+    travelled, opened = evidence(world, answer.receipt.transfer)
     assert travelled.endswith(prepared.body)
     signer = client.identity.signer
     key = VerifyKey.from_certificate(signer.key_id, "mot-cua", signer.certificate_der)

@@ -15,14 +15,13 @@ from lxml import etree
 
 from contracts.wire.soap import parse_envelope
 from examples.story import World
-from gateway.journal.database import open_engine
 from gateway.sample_client.soap import SoapClient, ZeepSigner, zeep_transport
 from gateway.sample_client.wscrypt import is_encrypted
 from gateway.sample_client.wssec import SOAP, SOAP12
 from gateway.sandbox.standins.messages import cap_alert
-from gateway.vault.vault import Vault
 from security.keys import VerifyKey
 from security.wssec.verify import verify_envelope
+from tests.story.evidence import evidence
 
 pytestmark = pytest.mark.server
 
@@ -119,13 +118,7 @@ def test_the_evidence_proves_without_the_key(client: Callable[[str], SoapClient]
     prepared = caller.prepare(DOSSIERS, "submitStatus", status(), action=ACTION, encrypt_it=True)
     answer = caller.send(prepared)
     assert answer.receipt is not None
-    engine = open_engine(f"sqlite:///{world.data / 'lgsp.db'}")
-    vault = Vault(world.data / "keys" / "vault")
-    with engine.connect() as connection:
-        travelled, opened = (
-            vault.open(connection, f"{answer.receipt.transfer}/{part}") for part in ("request", "request-opened")
-        )
-    engine.dispose()
+    travelled, opened = evidence(world, answer.receipt.transfer)
     assert travelled.endswith(prepared.request.body)
     key = VerifyKey.from_certificate("k", "mot-cua-xa", caller.identity.signer.certificate_der)
     root = parse_envelope(opened)

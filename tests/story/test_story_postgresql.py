@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.demo import demo_settings, running, world_of
 from examples.story.evidence import one_byte
 from examples.story.run import STEPS
-from gateway.commands.demo import demo_settings, running, world_of
 from tests.journal.databases import fresh_url
 
 pytestmark = pytest.mark.server

@@ -144,7 +144,7 @@ def test_ours_says_what_a_foreign_one_says(lite: tuple[Ask, Path], log: Any) -> 
             "UPDATE log SET tree_size = 5, tree_hash = ?",
             (base64.b64encode(root).decode() if kind == "text" else root,),
         )
-    after = [
+    after: list[tuple[Any, int | None]] = [
         (log.ask(0, 9), None),
         (log.ask(0, 4), None),
         (log.ask(4, 9), None),

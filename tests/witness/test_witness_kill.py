@@ -11,13 +11,13 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from gateway.witness.state import Folder
 from security.transparency.checkpoint import split_note
 from security.transparency.cosignature import CosignerKey, answered
+from tests.witness.process import started
 
 pytestmark = pytest.mark.server
 
@@ -32,21 +32,7 @@ def lgsp(*arguments: str) -> dict[str, Any]:
 
 
 def run(folder: Path) -> tuple[subprocess.Popen[str], str]:
-    command = [
-        sys.executable,
-        "-m",
-        "gateway",
-        "witness",
-        "run",
-        "--data",
-        str(folder),
-        "--listen",
-        "127.0.0.1:0",
-        "--json",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    return process, str(urlsplit(json.loads(process.stdout.readline())["address"]).netloc)
+    return started(folder, "127.0.0.1:0")
 
 
 def ask(place: str, body: bytes) -> tuple[int, str]:

@@ -17,6 +17,8 @@ from contracts.canonical.patterns import DATE_TIME_PATTERN
 from contracts.canonical.places import Place, places
 from contracts.compiled.contract import CompiledContract
 from contracts.mapping.plan import Leaf, Node, Plan
+from contracts.mapping.rows.kinds import is_part, may_be_empty
+from contracts.mapping.rows.shapes import SHAPES
 from contracts.mapping.steps import ANY
 
 
@@ -142,7 +144,7 @@ class _Reader:
     def needed(self, leaf: Leaf, base: str) -> bool:
         if leaf.keys is None:
             return True
-        return bool(leaf.row) and not _SOMETIMES & set(leaf.row) and self._required(leaf.canonical, base)
+        return bool(leaf.row) and not may_be_empty(leaf.row) and self._required(leaf.canonical, base)
 
     def _required(self, canonical: str, base: str) -> bool:
         """Required, and so is every object between it and `base`; a group that may be absent is not sure to be there."""
@@ -173,7 +175,7 @@ class _Reader:
         if leaf.special is None:
             made = self._lexical(leaf.row, leaf.scalar)
             return replace(_words(leaf), scalar=made or Scalar("string"), free=made is None)
-        if _PARTS & set(leaf.row):
+        if is_part(leaf.row):
             return Text(Scalar("string"))
         if "when" in leaf.row or not leaf.special.leaves:
             return Text(Scalar("string"), free=True)
@@ -191,26 +193,12 @@ class _Reader:
             return self._lexical({word: said for word, said in row.items() if word != "unit"}, Scalar("number"))
         if shape is None or shape == "date" or shape == "datetime" and "zone" not in row:
             return scalar
-        if shape == "boolean-01":
-            return Scalar("integer" if as_json else "string", values=("0", "1"))
         if shape == "datetime":
             return Scalar("string", pattern=f"{DATE_TIME_PATTERN[:-1]}?$")
-        pattern = _PATTERNS["whole"] if shape == "text" and scalar.kind == "integer" else _PATTERNS.get(shape)
-        return Scalar("string", pattern=_time_pattern(str(shape)) if pattern is None else pattern)
+        named = SHAPES.get(str(shape))
+        return Scalar("string", pattern=_time_pattern(str(shape))) if named is None else named.lexical(scalar, as_json)
 
 
-_PARTS: Final = {"split", "join"}
-_SOMETIMES: Final = {
-    "default",
-    "when",
-    "jsonata",
-    *_PARTS,
-}  # rows whose place may be empty though their field is required
-_PATTERNS: Final[Mapping[Any, str]] = {
-    "decimal-comma": "^-?(0|[1-9][0-9]*)(,[0-9]+)?$",
-    "text": "^-?(0|[1-9][0-9]*)([.][0-9]+)?$",
-    "whole": "^-?(0|[1-9][0-9]*)$",
-}
 _PART: Final = re.compile("yyyy|MM|dd|HH|mm|ss|.", re.DOTALL)
 
 

@@ -1,6 +1,6 @@
 """Where a face takes a form that the decoder refuses: the published list. Faces agree on values; in all that is listed the decoder is stricter.
 
-Each one is proved by `tests/contracts/test_faces_agree.py`: the face takes the form, the decoder does not, and nothing else was found between
+Each one is proved by `tests/contracts/faces/test_faces_agree.py`: the face takes the form, the decoder does not, and nothing else was found between
 faces on generated schemas and messages.
 """
 

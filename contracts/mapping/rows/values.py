@@ -13,6 +13,7 @@ from contracts.canonical.places import Place
 from contracts.folder.source_locations import Path
 from contracts.mapping import times, value_formats
 from contracts.mapping.plan import Leaf
+from contracts.mapping.rows.shapes import SHAPES
 from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.value_formats import Form
 
@@ -63,12 +64,9 @@ class Values:
             )
         if shape is None:
             return value_formats.scalar_form(scalar, media, strict=False)
-        if shape == "decimal-comma" and scalar.kind == "number":
-            return value_formats.decimal_comma(media)
-        if shape == "text" and scalar.kind in ("integer", "number"):
-            return value_formats.number_as_text(scalar)
-        if shape == "boolean-01" and scalar.kind == "boolean":
-            return value_formats.boolean_01(media)
+        named = SHAPES.get(str(shape))
+        if named is not None and scalar.kind in named.kinds:
+            return named.form(scalar, media)
         if shape == "date" and scalar.format == "date":
             return times.xs_date_form()
         if shape == "datetime" and scalar.format == "date-time":
@@ -91,7 +89,8 @@ class Values:
             str(row["canonical"]),
             f"as: {shape} for {scalar.format or scalar.kind}",
             "table",
-            "decimal-comma (number), text (number), boolean-01 (boolean), datetime, date, or a shape such as yyyyMMddHHmmss (date-time, date)",
+            ", ".join(f"{name} ({each.kinds[0]})" for name, each in SHAPES.items())
+            + ", datetime, date, or a shape such as yyyyMMddHHmmss (date-time, date)",
         )
         return None
 

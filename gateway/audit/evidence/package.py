@@ -21,10 +21,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, select
 
+import gateway.audit
 from contracts.base.errors import Ours, Theirs
 from contracts.base.times import rfc3339
 from gateway.audit.evidence import page
@@ -39,14 +41,6 @@ from security.pki.authority import certificate_pem
 
 FORMAT: Final = "lgsp-package/1"
 _DIGESTED: Final = {"in": "request", "sent": "forwarded", "back": "provider-answer", "out": "answer"}
-_VERIFIER: Final = (
-    *("__init__", "audit/__init__"),
-    *(f"audit/verifier/{name}" for name in ("__init__", "certificates", "check", "findings", "messages")),
-    *(
-        f"sample_client/{name}"
-        for name in ("__init__", "audit", "errors", "fields", "httpsig", "jsontext", "signing", "wssec")
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +132,21 @@ def as_zip(package: Package, folder: str) -> bytes:
 
 def checker() -> bytes:
     """`gateway/audit/verifier` with the few modules that it needs, as a program in one file."""
+    import gateway.audit.verifier as verifier
+    import gateway.sample_client as client
+    from gateway.audit.verifier import certificates, check, findings, messages
+    from gateway.sample_client import audit, errors, fields, httpsig, jsontext, signing, wssec
+
+    modules = [gateway, gateway.audit, verifier, certificates, check, findings, messages]
+    modules += [client, audit, errors, fields, httpsig, jsontext, signing, wssec]
     out = io.BytesIO()
-    root = resources.files("gateway")
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        for name in _VERIFIER:
-            file.writestr(
-                zipfile.ZipInfo(f"gateway/{name}.py"), root.joinpath(f"{name}.py").read_bytes(), zipfile.ZIP_DEFLATED
-            )
-        file.writestr(
-            zipfile.ZipInfo("__main__.py"),
-            "import sys\n\nfrom gateway.audit.verifier.check import main\n\nsys.exit(main())\n",
-        )
+        for module in modules:
+            source = Path(str(module.__file__))
+            place = "/".join((*str(module.__package__).split("."), source.name))
+            file.writestr(zipfile.ZipInfo(place), source.read_bytes(), zipfile.ZIP_DEFLATED)
+        start = f"import sys\n\nfrom {check.__name__} import main\n\nsys.exit(main())\n"
+        file.writestr(zipfile.ZipInfo("__main__.py"), start)
     return out.getvalue()
 
 

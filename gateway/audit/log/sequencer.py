@@ -23,7 +23,6 @@ from sqlalchemy.exc import DBAPIError
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.tiles import BrokenTile, root_at, root_of_edge, tile_reader
@@ -32,6 +31,7 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Row, Statements
+from gateway.transfer import lease as leases
 from security.transparency.merkle import leaf_hash
 from security.transparency.tiles import Builder
 

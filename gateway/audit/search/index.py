@@ -14,17 +14,13 @@ Invariant: every entry before the watermark has the one row that follows from it
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from gateway.audit.log import lease
-from gateway.audit.log.lease import Lease
 from gateway.audit.search import facts
 from gateway.audit.search.facts import Facts
 from gateway.audit.search.fields import FIELDS
@@ -32,11 +28,10 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Statements
+from gateway.transfer import lease
+from gateway.transfer.lease import Lease
 
 LIMIT: Final = 400  # entries a transaction: other writers wait some ten milliseconds for it
-PATIENCE: Final = 2.0  # seconds that fewer than that wait
-_SPELL: Final = 0.05  # seconds of work at a stretch, then as much again to rest as this says:
-_SHARE: Final = 4.0
 NAME: Final = "search"
 _ALL: Final = ("idx", *tables.LOG_INDEXED)
 
@@ -139,25 +134,3 @@ class Indexer:
             yield upto
             if upto > top:
                 return
-
-
-class Indexing:
-    """The keeper's chore."""
-
-    def __init__(self, indexer: Indexer, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._indexer: Final = indexer
-        self._monotonic: Final = monotonic
-        self._next = 0.0
-
-    async def run_once(self, held: Lease) -> int:
-        """Never asks to be called again at once: it keeps its own pace."""
-        began = self._monotonic()
-        while self._next <= began:
-            waiting = await asyncio.to_thread(self._indexer.waiting)
-            done = await asyncio.to_thread(self._indexer.step, held) if waiting else 0
-            now = self._monotonic()
-            if waiting - done < LIMIT:
-                self._next = now + PATIENCE
-            elif now - began >= _SPELL:
-                self._next = now + _SHARE * (now - began)
-        return 0

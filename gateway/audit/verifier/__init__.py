@@ -1,1 +1,1 @@
-"""Somebody who has nothing of the gateway but a package of evidence, and checks it."""
+"""The independent evidence verifier: checks a package of evidence without the gateway."""

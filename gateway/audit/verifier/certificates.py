@@ -1,6 +1,6 @@
-"""Certificates of a package: which of them lead to a trusted authority, were in force and not revoked at that time (RFC 5280), and whom they name.
+"""Validates the certificates of a package: trusted authority, in force, not revoked at that time (RFC 5280).
 
-Invariant: a list of revocations counts only if an authority signed it that somebody trusted vouches for; of several the earliest time counts.
+Invariant: a revocation list counts only if a trusted authority signed it. Of several the earliest time counts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.sample_client.signing import Verifier
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The certificates that hold, by key id; when they had to."""
+    """The certificates that are valid at `moment`, by key id."""
 
     by_id: Mapping[str, Verifier]
     moment: float
@@ -30,22 +30,21 @@ class Known:
 
 
 def certificates_of(
-    found: Findings, files: Mapping[str, bytes], authorities: bytes | None, entries: Sequence[dict[str, Any]]
+    findings: Findings, files: Mapping[str, bytes], authorities: bytes | None, entries: Sequence[dict[str, Any]]
 ) -> Known:
     moment = min((datetime.fromisoformat(entry["at"]).timestamp() for entry in entries), default=0.0)
     own = files.get("certificates/authorities.pem", b"")
     trusted = x509.load_pem_x509_certificates(authorities if authorities is not None else own)
     between = x509.load_pem_x509_certificates(own) if own else []
-    # An authority counts if somebody trusted vouches for it, wherever its certificate lies.
+    # An authority counts if a trusted one certified it, wherever its certificate lies.
     issuers = [
         each
         for each in dict.fromkeys([*trusted, *between])
         if not _why_not(each, trusted, between, moment, {}) and _signs_lists(each)
     ]
-    revoked, known_at = _revoked(found, files, issuers)
-    good: dict[
-        str, Verifier
-    ] = {}  # one that does not hold is no fault of the package, unless somebody signed with it: then no key is found for it
+    revoked, known_at = _revoked(findings, files, issuers)
+    # An invalid certificate is no fault of the package, unless it signed something: then its key is not found.
+    good: dict[str, Verifier] = {}
     for name in sorted(each for each in files if each.startswith("certificates/") and each.endswith(".crt")):
         key_id = name.removeprefix("certificates/").removesuffix(".crt")
         try:
@@ -54,13 +53,14 @@ def certificates_of(
         except ValueError as wrong:
             why, certificate = f"cannot be read: {wrong}", None
         if why or certificate is None:
-            found.notes.append(f"{name}: {why}")
+            findings.notes.append(f"{name}: {why}")
             continue
         good[key_id] = Verifier(key_id, certificate)
         at = known_at.get(certificate.issuer)
         if at is None or at < moment:
-            found.notes.append(
-                f"{name}: whether it was revoked by then is not known here: {'no list' if at is None else 'an older list'} of its issuer"
+            findings.notes.append(
+                f"{name}: whether it was revoked by then is not known here: "
+                f"{'no list' if at is None else 'an older list'} of its issuer"
             )
     return Known(good, moment)
 
@@ -72,18 +72,20 @@ def _signs_lists(certificate: x509.Certificate) -> bool:
         return True
 
 
+def _signs(issuer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
+    return issuer.subject == crl.issuer and crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+
+
 def _revoked(
-    found: Findings, files: Mapping[str, bytes], issuers: Sequence[x509.Certificate]
+    findings: Findings, files: Mapping[str, bytes], issuers: Sequence[x509.Certificate]
 ) -> tuple[dict[tuple[x509.Name, int], float], dict[x509.Name, float]]:
-    """When what was revoked, the earliest time that any list says; and of when the newest list of each issuer is."""
+    """When each certificate was revoked (the earliest time in any list), and the time of each issuer's newest list."""
     gone: dict[tuple[x509.Name, int], float] = {}
     known_at: dict[x509.Name, float] = {}
     for name in sorted(each for each in files if each.endswith(".crl")):
         crl = x509.load_der_x509_crl(files[name])
-        issuer = next(
-            (each for each in issuers if each.subject == crl.issuer and crl.is_signature_valid(each.public_key())), None
-        )  # type: ignore[arg-type]
-        if not found.add(
+        issuer = next((each for each in issuers if _signs(each, crl)), None)
+        if not findings.add(
             name,
             issuer is not None,
             f"of {crl.last_update_utc:%Y-%m-%d %H:%M} UTC" if issuer else "not of a trusted authority",
@@ -107,7 +109,7 @@ def _why_not(
     for _ in range(8):
         if not here.not_valid_before_utc <= at <= here.not_valid_after_utc:
             return f"{here.subject.rfc4514_string()} was not in force on {at:%Y-%m-%d}"
-        if revoked.get((here.issuer, here.serial_number), moment) < int(moment):  # lists name whole seconds
+        if revoked.get((here.issuer, here.serial_number), moment) < int(moment):  # lists have whole seconds
             return f"{here.subject.rfc4514_string()} was revoked before"
         if here in trusted:
             return ""
@@ -139,8 +141,8 @@ def systems_of(certificate: x509.Certificate) -> set[str]:
         )
     except x509.ExtensionNotFound:
         names = []
-    found = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
-    return found or {str(each.value) for each in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)}
+    systems = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    return systems or {str(each.value) for each in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)}
 
 
 def unmark(mark: str) -> bytes:

@@ -1,9 +1,10 @@
-"""Check a package of evidence (`lgsp audit package`) without the gateway: `python check.pyz FOLDER --vkey KEY --authorities FILE`.
+"""Check a package of evidence without the gateway: `python check.pyz FOLDER --vkey KEY --authorities FILE`.
 
-What is looked at: each file against the manifest, each log entry by its proof up to the signed checkpoint, each message by the salted digest in its
-entry, each message's signature by the sender's certificate at that time, each certificate by the authorities. Needs `cryptography`, and `lxml` for
-SOAP; knows nothing of the house (RFC 6962, C2SP signed-note and tlog-proof, RFC 9421, WS-Security 1.1, RFC 5280).
-Invariant: nothing counts as checked because the package says so. A key or an authority that comes from the package itself is named as such.
+Checks each file against the manifest, each log entry by its proof up to the signed checkpoint, each message by the
+salted digest in its entry, each signature by the sender's certificate at that time, and each certificate by the
+authorities. Needs `cryptography`, and `lxml` for SOAP (RFC 6962, C2SP signed-note and tlog-proof, RFC 9421,
+WS-Security 1.1, RFC 5280). Invariant: nothing counts as checked because the package says so. A key or an authority
+that comes from the package itself is reported as such.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from gateway.sample_client.audit import Checkpoint, LogKey, included, leaf_hash,
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.signing import Verifier
 
-# which digest of the log's entries is of which message, and which part of it was digested
+# digest in the log's entries -> file of the message, and which part of it is digested
 DIGESTS = {
     "in": ("request.http", "body"),
     "sent": ("forwarded.http", "all"),
@@ -51,11 +52,14 @@ _KNOWN = tuple(
 
 
 class Unreadable(ValueError):
-    """Not a package that could be looked at; the text says why."""
+    """Not a readable package; the text says why."""
 
 
 def read_package(path: Path) -> dict[str, bytes]:
-    """The files by name. A zip in which two names could be taken for one, or that does not unpack into one folder, is refused."""
+    """The files by name.
+
+    A zip with ambiguous names, or one that does not unpack into one folder, is refused.
+    """
     if path.is_dir():
         links = [each.name for each in path.rglob("*") if each.is_symlink()]
         if links:
@@ -79,86 +83,87 @@ def read_package(path: Path) -> dict[str, bytes]:
 
 
 def check(files: Mapping[str, bytes], vkey: str | None = None, authorities: bytes | None = None) -> Findings:
-    """Everything, in order; what could not be looked at is a check that failed."""
-    found = Findings()
+    """Check everything, in order. What could not be checked counts as failed."""
+    findings = Findings()
     try:
-        _check(found, files, vkey, authorities)
+        _check(findings, files, vkey, authorities)
     except (ClientError, KeyError, TypeError, ValueError) as wrong:
-        found.add("package", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
-    return found
+        findings.add("package", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
+    return findings
 
 
-def _check(found: Findings, files: Mapping[str, bytes], vkey: str | None, authorities: bytes | None) -> None:
+def _check(findings: Findings, files: Mapping[str, bytes], vkey: str | None, authorities: bytes | None) -> None:
     try:
         manifest = json.loads(files["manifest.json"])
         if manifest["format"] != "lgsp-package/1":
             raise ValueError(f"format {manifest['format']!r}")
-        _files(found, files, manifest)
+        _files(findings, files, manifest)
     except (KeyError, TypeError, ValueError) as wrong:
-        found.add("manifest", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
+        findings.add("manifest", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
         return
     if vkey is None:
-        found.notes.append(
+        findings.notes.append(
             "the log's key was taken from the package itself: that proves only that the package agrees with itself"
         )
     if authorities is None:
-        found.notes.append(
+        findings.notes.append(
             "the authorities were taken from the package itself: ask the gateway's operator for theirs by another way"
         )
     try:
         checkpoint = read_checkpoint(_text(files, "log/checkpoint"), LogKey.parse(vkey or _text(files, "log/log.vkey")))
     except (ClientError, KeyError, ValueError) as wrong:
-        found.add("log/checkpoint", False, str(wrong))
+        findings.add("log/checkpoint", False, str(wrong))
         return
-    found.add("log/checkpoint", True, f"{checkpoint.origin}, {checkpoint.size} entries")
-    entries = list(_entries(found, files, checkpoint, str(manifest["transfer"])))
+    findings.add("log/checkpoint", True, f"{checkpoint.origin}, {checkpoint.size} entries")
+    entries = list(_entries(findings, files, checkpoint, str(manifest["transfer"])))
     kinds = [entry["kind"] for entry in entries]
-    found.add(
+    findings.add(
         "entries",
         "intent" in kinds or "refusal" in kinds,
         f"of transfer {manifest['transfer']}: {', '.join(kinds) or 'none'}",
     )
     if "intent" in kinds and "outcome" not in kinds:
-        found.notes.append(
-            "the package holds no outcome: it had none when the package was made, or it was left out; the gateway's log knows"
+        findings.notes.append(
+            "the package holds no outcome: it had none when the package was made, or it was left out; the gateway's "
+            "log knows"
         )
-    _names(found, files)
-    _digests(found, files, entries, manifest.get("missing", {}))
-    _signatures(found, files, entries, certificates_of(found, files, authorities, entries))
+    _names(findings, files)
+    _digests(findings, files, entries, manifest.get("missing", {}))
+    _signatures(findings, files, entries, certificates_of(findings, files, authorities, entries))
 
 
 def _text(files: Mapping[str, bytes], name: str) -> str:
     return files[name].decode("utf-8")
 
 
-def _files(found: Findings, files: Mapping[str, bytes], manifest: dict[str, Any]) -> None:
+def _files(findings: Findings, files: Mapping[str, bytes], manifest: dict[str, Any]) -> None:
     named = manifest["files"]
     wrong = [
         name for name, digest in named.items() if name not in files or hashlib.sha256(files[name]).hexdigest() != digest
     ]
     extra = sorted(set(files) - set(named) - {"manifest.json"})
-    found.add(
+    findings.add(
         "manifest",
         not wrong and not extra,
         f"altered or missing: {wrong}; not named: {extra}" if wrong or extra else f"{len(named)} files",
     )
 
 
-def _names(found: Findings, files: Mapping[str, bytes]) -> None:
-    """What is here beside what is looked at would pass for checked."""
+def _names(findings: Findings, files: Mapping[str, bytes]) -> None:
+    """Report files that no check covers: readers could take them for checked."""
     odd = [name for name in files if not any(pattern.fullmatch(name) for pattern in _KNOWN)]
     if odd:
-        found.add("names", False, f"no part of a package: {', '.join(sorted(odd)[:5])}")
+        findings.add("names", False, f"no part of a package: {', '.join(sorted(odd)[:5])}")
     for name in sorted(each for each in files if each.startswith("unproven/")):
-        found.notes.append(f"{name}: the gateway's own word; no entry of the log covers it")
+        findings.notes.append(f"{name}: the gateway's own word; no entry of the log covers it")
     if "log/checkpoint.tsr" in files:
-        found.notes.append(
+        findings.notes.append(
             "log/checkpoint.tsr: a time-stamp, which is not looked at here: openssl ts -verify (README.md)"
         )
 
 
 def _entries(
-    found: Findings, files: Mapping[str, bytes], checkpoint: Checkpoint, transfer: str
+    findings: Findings, files: Mapping[str, bytes], checkpoint: Checkpoint, transfer: str
 ) -> Iterator[dict[str, Any]]:
     for name in sorted(each for each in files if each.startswith("entries/") and each.endswith(".json")):
         try:
@@ -167,9 +172,9 @@ def _entries(
             entry = json.loads(files[name])
             ours = entry["transfer"] == transfer
         except (ClientError, KeyError, TypeError, ValueError) as wrong:
-            found.add(name, False, f"its proof cannot be read: {type(wrong).__name__}: {wrong}")
+            findings.add(name, False, f"its proof cannot be read: {type(wrong).__name__}: {wrong}")
             continue
-        if found.add(
+        if findings.add(
             name,
             held and ours,
             f"entry {index}" if held and ours else "it is not in the log" if ours else "of another transfer",
@@ -188,13 +193,13 @@ def _proof(text: str, checkpoint: Checkpoint) -> tuple[int, Sequence[bytes]]:
 
 
 def _digests(
-    found: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], missing: Mapping[str, str]
+    findings: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], missing: Mapping[str, str]
 ) -> None:
-    """SHA-256(salt, bytes), as the entries of intent and outcome state it. A message of which no entry states one is nothing that the log knows."""
+    """Compare SHA-256(salt, bytes) with the entries of intent and outcome. A message without a digest fails."""
     stated_of = {file for entry in entries for name, (file, _) in DIGESTS.items() if name in entry}
     for file, _ in DIGESTS.values():
         if f"messages/{file}" in files and file not in stated_of:
-            found.add(f"messages/{file}", False, "no entry of the package states its digest")
+            findings.add(f"messages/{file}", False, "no entry of the package states its digest")
     for entry in entries:
         for name, (file, part) in DIGESTS.items():
             stated = entry.get(name)
@@ -204,11 +209,11 @@ def _digests(
             if data is None:
                 why = missing.get(file.rpartition(".")[0])
                 if why:
-                    found.notes.append(
+                    findings.notes.append(
                         f"{file} is not in the package, which says why: {why}; only its digest is in the log"
                     )
                 else:
-                    found.add(
+                    findings.add(
                         f"messages/{file}", False, "the log names it, and the package lacks it without saying why"
                     )
                 continue
@@ -217,23 +222,25 @@ def _digests(
                 data = http.body or http.target.partition("?")[2].encode()
             salt = bytes.fromhex(_text(files, "messages/salt").strip())
             fits = hashlib.sha256(salt + data).hexdigest() == stated["sha256"] and len(data) == stated["size"]
-            found.add(
+            findings.add(
                 f"messages/{file}",
                 fits,
                 f"as logged in {entry['kind']}" if fits else f"not what {entry['kind']} states",
             )
 
 
-# --- signatures -----------------------------------------------------------------------------------------------------------
+# --- signatures ---
 
 
-def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], known: Known) -> None:
+def _signatures(
+    findings: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], known: Known
+) -> None:
     intent = next((entry for entry in entries if "caller" in entry), {})
     caller = intent.get("caller", {})
     provider = next((entry["provider"] for entry in entries if entry.get("provider")), None)
     if (mark := caller.get("certificate")) is not None:
         channel = known.by_thumbprint(unmark(mark))
-        found.add(
+        findings.add(
             "the caller's TLS certificate",
             channel is not None,
             channel.key_id if channel is not None else "not here, or it does not hold",
@@ -249,36 +256,40 @@ def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[d
             opened = files.get(f"messages/{part}.opened")
             signer = signer_of(message, opened, known.by_id, known.by_thumbprint, known.moment, forwarded)
         except NotSigned as why:
-            # A dropped file is known by its folder, an answer that was refused may bear no signature. What went out and came back is digested whole, so
-            # nobody took one off; of a request only the body is.
+            # A dropped file is known by its folder; a refused answer may be unsigned. What went out and came back is
+            # digested whole, so nobody removed its signature. Of a request only the body is digested.
             if part == "request" and intent.get("door") != "files" or part == "forwarded":
-                found.add(f"{name}, signature", False, "it has none")
-            found.notes.append(f"{name}: {why}")
+                findings.add(f"{name}, signature", False, "it has none")
+            findings.notes.append(f"{name}: {why}")
             continue
         except NotLooked as lacking:
-            found.unseen.append(f"{name}, signature: {lacking}")
+            findings.unseen.append(f"{name}, signature: {lacking}")
             continue
         except (ClientError, ValueError, KeyError) as wrong:
-            found.add(f"{name}, signature", False, str(wrong))
+            findings.add(f"{name}, signature", False, str(wrong))
             continue
         if opened is not None:
-            found.notes.append(
-                f"messages/{part}.opened: signed by whoever signed the message; that the encrypted one holds just this is the gateway's word"
+            findings.notes.append(
+                f"messages/{part}.opened: signed by whoever signed the message; that the encrypted one holds just this "
+                "is the gateway's word"
             )
         if part == "forwarded":
             forwarded = message
         why_not = _not_of(signer, system, caller if part == "request" else {})
-        found.add(
+        findings.add(
             f"{name}, signature",
             not why_not,
             why_not
-            or f"signed with {signer.key_id}, whose certificate is {system}'s, leads to a trusted authority and was in force",
+            or f"signed with {signer.key_id}, whose certificate is {system}'s, leads to a trusted authority"
+            " and was in force",
         )
 
 
 def _not_of(signer: Verifier, system: str | None, caller: Mapping[str, str]) -> str:
-    """Why a signature is not by the system that the log names; empty if it is. A key's id is but the name of a file here: what binds it is the
-    thumbprint in the entry, else the name in the certificate."""
+    """Why a signature is not by the system that the log names. Empty if it is.
+
+    A key's id is only the name of a file here. The thumbprint in the entry binds it, else the name in the certificate.
+    """
     if caller.get("key", signer.key_id) != signer.key_id:
         return f"signed with {signer.key_id}, and the log names the key {caller['key']}"
     if "signer" in caller:
@@ -297,7 +308,8 @@ def _not_of(signer: Verifier, system: str | None, caller: Mapping[str, str]) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        description="Check a package of evidence without the gateway. Exit code: 0 it holds, 1 it does not, 2 usage, 3 not all could be looked at."
+        description="Check a package of evidence without the gateway."
+        " Exit code: 0 it holds, 1 it does not, 2 usage, 3 not all could be looked at."
     )
     parser.add_argument("package", type=Path, help="the folder, or the zip file")
     parser.add_argument("--vkey", help="the log's verifier key, or a file that holds it, from a source that you trust")
@@ -306,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     vkey = asked.vkey
     try:
-        if vkey is not None and vkey.count("+") < 2:  # no key: the name of a file
+        if vkey is not None and vkey.count("+") < 2:  # not a key, so the name of a file
             vkey = Path(vkey).read_text("utf-8", "replace")
         files = read_package(asked.package)
         authorities = asked.authorities.read_bytes() if asked.authorities is not None else None
@@ -317,33 +329,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             print(f"cannot be read / không đọc được: {trouble}", file=sys.stderr)
         return 1 if isinstance(trouble, Unreadable) else 2
-    found = check(files, vkey, authorities)
-    whole = found.ok and not found.unseen
+    findings = check(files, vkey, authorities)
+    whole = findings.ok and not findings.unseen
     if asked.json:
         print(
             json.dumps(
-                {"ok": whole, "checks": found.checks, "notes": found.notes, "unseen": found.unseen}, ensure_ascii=False
+                {"ok": whole, "checks": findings.checks, "notes": findings.notes, "unseen": findings.unseen},
+                ensure_ascii=False,
             )
         )
     else:
-        for each in found.checks:
+        for each in findings.checks:
             print(f"{'ok    ' if each['ok'] else 'WRONG '} {each['name']}: {each['detail']}")
-        for note in found.notes:
+        for note in findings.notes:
             print(f"note   {note}")
-        for unseen in found.unseen:
+        for unseen in findings.unseen:
             print(f"UNSEEN {unseen}")
         print(
             "THE PACKAGE DOES NOT HOLD / GÓI KHÔNG ĐÚNG"
-            if not found.ok
+            if not findings.ok
             else "the package holds / gói đúng"
             if whole
             else "what was looked at holds; the rest was not looked at / phần đã xem đúng; phần còn lại chưa xem được"
         )
-    return 0 if whole else 1 if not found.ok else 3
+    return 0 if whole else 1 if not findings.ok else 3
 
 
 def _fit(vkey: str | None, authorities: bytes | None) -> None:
-    """What comes from elsewhere must be what it is to be: a mistaken file is not the package's fault."""
+    """Refuse a key or authorities of the wrong form: a mistaken file is no fault of the package."""
     if vkey is not None:
         try:
             LogKey.parse(vkey)

@@ -1,4 +1,4 @@
-"""What a check found: each thing that was looked at, and what a reader must know although nothing is wrong."""
+"""The findings of a check: what was checked, and notes for the reader."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 @dataclass(slots=True)
 class Findings:
-    """What was looked at; `note` is what a reader must know although nothing is wrong."""
+    """What was checked. `notes`: what a reader must know although nothing is wrong."""
 
     checks: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    unseen: list[str] = field(default_factory=list)  # what could not be looked at on this machine
+    unseen: list[str] = field(default_factory=list)  # what could not be checked on this machine
 
     def add(self, name: str, ok: bool, detail: str = "") -> bool:
         self.checks.append({"name": name, "ok": ok, "detail": detail})

@@ -1,6 +1,7 @@
-"""Messages as a package of evidence holds them (HTTP/1.1 heads and bodies), and who signed them: RFC 9421, WS-Security 1.1, JWS.
+"""Messages in a package of evidence (HTTP/1.1 heads and bodies), and their signers: RFC 9421, WS-Security 1.1, JWS.
 
-Invariant: a message counts as signed only if its signature covers all that the profile of `docs/wire.md` wants covered, at the time of the transfer.
+Invariant: a message counts as signed only if its signature covers all that the profile of `docs/wire.md` requires,
+at the time of the transfer.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ _JWS = {"ecdsa-p256-sha256": "ES256", "ed25519": "EdDSA"}
 
 
 class NotLooked(Exception):
-    """What is needed to look at it is not installed; that says nothing of the message."""
+    """A library that the check needs is not installed; that says nothing about the message."""
 
 
 class NotSigned(Exception):
-    """There is no signature to look at; the text says why that can be."""
+    """The message is unsigned; the text says why that can be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """A request (method, target) or an answer (status); names of header fields in lower case."""
+    """A request (method, target) or an answer (status). Header names in lower case."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -64,7 +65,7 @@ def signer_of(
     moment: float,
     request: Http | None,
 ) -> Verifier:
-    """The key that signed; a ClientError if the signature does not hold, `NotSigned` if there is none."""
+    """The key that signed. ClientError if the signature is invalid, `NotSigned` if there is none."""
     kind = message.headers.get("content-type", "")
     if opened is not None and not (kind.startswith("application/jose") or b"EncryptedData" in message.body):
         raise ClientError("an opened form lies beside it, and it is not encrypted")
@@ -96,7 +97,7 @@ def _soap(envelope: bytes, by_thumbprint: Callable[[bytes], Verifier | None], mo
 
 
 def _inside(jws: bytes, key: Verifier) -> None:
-    """Of an encrypted body: what was signed within it, by the same key."""
+    """Verify the signature within an encrypted body, by the same key."""
     signed, _, signature = jws.rpartition(b".")
     head = json.loads(_decode(signed.partition(b".")[0]))
     if (

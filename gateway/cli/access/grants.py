@@ -333,7 +333,5 @@ def _signed(content: bytes, officer: str, key: Path | None, as_json: bool) -> st
 
 
 def _read(file: Path, what: str, as_json: bool) -> bytes:
-    then = (
-        f"Name {what}; docs/access.md tells how it is made. / Chỉ đúng tệp; docs/vi/phan-quyen.md hướng dẫn cách tạo."
-    )
+    then = f"Name {what}; docs/access.md tells how it is made. / Chỉ đúng tệp; docs/vi/access.md hướng dẫn cách tạo."
     return arguments.content(file, then, as_json)

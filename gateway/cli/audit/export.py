@@ -46,10 +46,10 @@ def audit_export(
     from gateway.audit.log.proofs import newest
     from gateway.audit.verify.folder import Wanted, export
     from gateway.audit.verify.sources import paged
-    from gateway.exchange import entries
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
     from gateway.keys.keyring import Keyring
+    from gateway.transfer import entries
 
     settings = load_instance(data, as_json)
     transfers = transfers or []

@@ -40,10 +40,10 @@ def audit_package(
     from gateway.audit.evidence import package as packages
     from gateway.audit.evidence.reading import LEAST_REASON
     from gateway.audit.log import origins
-    from gateway.exchange import entries
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
     from gateway.keys.keyring import Keyring
+    from gateway.transfer import entries
     from gateway.vault.vault import Vault
 
     # Noted in the log first, then written; whole or not at all.

@@ -34,11 +34,11 @@ def audit_reconcile(
 
     from gateway.audit.search.reconcile import compare
     from gateway.audit.search.search import reading
-    from gateway.exchange import entries
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
     from gateway.journal.schema import tables
     from gateway.keys.keyring import Keyring
+    from gateway.transfer import entries
     from security.transparency.entry import keyed
 
     # `ok` where no line differs; that it was compared is logged first.

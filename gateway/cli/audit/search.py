@@ -221,9 +221,9 @@ def _search(engine: Engine, query: Query, part: Part, form: Form) -> Results:
 
 def _note_export(engine: Engine, query: Query, count: int) -> None:
     """In the log before anything is printed."""
-    from gateway.exchange import entries
     from gateway.journal.append import append
     from gateway.journal.database import writing
+    from gateway.transfer import entries
 
     asked = {name: value for name, value in _asked(query).items() if value is not None}
     facts: dict[str, Any] = {"search": asked, "entries": count}

@@ -165,7 +165,7 @@ def audit_stamp(
 
 
 async def _ask(settings: Settings, anchors: Any, size: int, note: str) -> Stamped:
-    from gateway.keeper.revocation import fetch
+    from gateway.keeper import revocation_fetch as fetch
     from gateway.keeper.witnessing.post import trusting
     from gateway.keeper.witnessing.stamps import Authority
     from gateway.keys.keyring import Keyring
@@ -181,11 +181,11 @@ def _keep(engine: Engine, stamped: Stamped) -> None:
     """With a note of who asked, since the keeper did not."""
     from gateway.audit.witnessing.admission import STAMPS
     from gateway.audit.witnessing.config import WitnessStatus, standing
-    from gateway.exchange import entries
     from gateway.journal.append import append
     from gateway.journal.database import lock_of, writing
     from gateway.keeper.witnessing.coverage import keep
     from gateway.keeper.witnessing.stamps import clock_trouble, store
+    from gateway.transfer import entries
 
     with writing(engine, lock_of(engine)) as connection:
         held = standing(connection, STAMPS)

@@ -22,8 +22,6 @@ Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of the instance (default: $LGSP_DATA, else ./lgsp-data).")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
-Fd = Annotated[int, typer.Option("--fd")]
-Pipe = Annotated[int | None, typer.Option()]
 
 
 def grouped(function: Callable[..., None]) -> Callable[..., None]:

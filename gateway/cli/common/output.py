@@ -1,7 +1,7 @@
 """How a command speaks: text for people on standard output, one JSON object for programs, trouble on standard error.
 
 Exit codes: 0 all well, 1 the answer is no, 2 wrong usage, 3 ours. Like mistakes end alike: `exit_of` says so for what
-the rooms below raise, `gateway.commands.given` and `gateway.commands.known` for what a command reads by itself.
+the rooms below raise, `common.arguments` and `common.name_checks` for what a command reads by itself.
 """
 
 from __future__ import annotations

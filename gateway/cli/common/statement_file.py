@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = (
     "The columns are system,contract,operation,direction,accepted (or message); see docs/audit-log.md. / "
-    "Các cột: system,contract,operation,direction,accepted (hoặc message); xem docs/vi/nhat-ky.md."
+    "Các cột: system,contract,operation,direction,accepted (hoặc message); xem docs/vi/audit-log.md."
 )
 
 

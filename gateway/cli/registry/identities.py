@@ -178,8 +178,8 @@ def registry_refresh(data: Data = None, as_json: AsJson = False) -> None:
     import asyncio
 
     from gateway.journal.database import lock_of, open_engine
-    from gateway.keeper.revocation import fetch
-    from gateway.keeper.revocation.outside import OutsideAuthorities
+    from gateway.keeper import revocation_fetch as fetch
+    from gateway.keeper.tasks.certificate_status import OutsideAuthorities
     from gateway.registry.seals.sealing import Seal
 
     # Ask all outside authorities now.

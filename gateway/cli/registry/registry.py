@@ -34,7 +34,7 @@ def registry_apply(file: Path, data: Data = None, as_json: AsJson = False) -> No
     settings = load_instance(data, as_json)
     advice = (
         "Name a registry document; docs/operating.md tells what one holds."
-        " / Chỉ tài liệu đăng ký; xem docs/vi/van-hanh.md."
+        " / Chỉ tài liệu đăng ký; xem docs/vi/operating.md."
     )
     text = arguments.content(file, advice, as_json)
     snapshot = current(settings)
@@ -140,7 +140,7 @@ def registry_show(data: Data = None, as_json: AsJson = False) -> None:
     }
     nobody = (
         "Nobody is registered yet: lgsp registry apply FILE (docs/operating.md)."
-        " / Chưa đăng ký ai: lgsp registry apply TỆP (docs/vi/van-hanh.md)."
+        " / Chưa đăng ký ai: lgsp registry apply TỆP (docs/vi/operating.md)."
     )
     emit(result, as_json, "\n".join(lines) or nobody)
 

@@ -1,6 +1,6 @@
 """The gateway's own APIs: `openapi/*.yaml` served by connexion as middleware around our handlers.
 
-    gate (bytes, limits, failures to answers) -> connexion: routing, security, validation -> inner (handler, signed answer)
+    shell (bytes, limits) -> ApiApp -> connexion: routing, security, validation -> inner (handler, signed answer)
 
 What connexion 3.3 leaves open is closed here:
 - an operation without `security`, or with an empty one that does not say why it is public, refuses to start;
@@ -10,15 +10,13 @@ What connexion 3.3 leaves open is closed here:
 - it answers a path with a slash too many by a redirect made from the Host header: switched off;
 - given several documents on one base path it never asks the middle ones: they are merged into one, and a name that two of them define
   differently refuses to start.
-Invariant: each failure becomes an answer in the gate, logged where the listener has a log, and nowhere else.
+Invariant: what connexion or a handler raises becomes a failure here, and an answer in the shell.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +26,6 @@ from starlette.routing import Mount, Router
 import gateway.doors.failures  # noqa: F401  (registers the codes)
 from contracts.base import safeyaml
 from contracts.base.errors import Failure, Ours, Theirs
-from contracts.base.ids import new_id
 from contracts.wire import problems
 from gateway.doors.api import audit, authority, feeds, keys, reconciliation, tokens, transfers
 from gateway.doors.api.connexion_parts import (
@@ -41,14 +38,11 @@ from gateway.doors.api.connexion_parts import (
 )
 from gateway.doors.api.services import ApiRequest, Caller, Common, Handler, Services
 from gateway.doors.api.validation import FORM_DATA, JSON_DATA, PARAMS, RECEIVED, Checks, validators
-from gateway.doors.health import Health, Vitals
-from gateway.doors.http.body import LATE, Gone, Receive, Scope, Send, brings_body, headers_of, read_body, target_uri
-from gateway.doors.http.channel import identify
-from gateway.doors.http.costs import BUDGETS, estimate, is_costly
-from gateway.doors.http.taken_up import TRANSFER
+from gateway.doors.http.body import Receive, Scope, Send, brings_body
+from gateway.doors.http.costs import estimate
+from gateway.doors.http.shell import Call
 from gateway.doors.reply import Reply
-from gateway.exchange.stages import Face, Received
-from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Face, Received
 
 DOCUMENTS: Final = Path(__file__).resolve().parents[3] / "openapi"
 BODY_LIMIT: Final = (
@@ -56,17 +50,16 @@ BODY_LIMIT: Final = (
 )
 EXCHANGE, PEOPLE = "exchange", "people"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
-_CALLER, _SNAPSHOT, _ROUTING = "lgsp.caller", "lgsp.snapshot", "connexion_routing"
+_ASKED, _CALLER, _ROUTING = "lgsp.asked", "lgsp.caller", "connexion_routing"
 _SHOWN: Final = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
-_log: Final = logging.getLogger("lgsp.apis")
 
 
 class BadDocument(ValueError):
     """An API document that must not be served; the text says which operation and why."""
 
 
-def build_apis(services: Services) -> Health:
-    """The APIs of the exchange listener, and what it tells machines of its health."""
+def build_apis(services: Services) -> ApiApp:
+    """The APIs of the exchange listener."""
     handlers: dict[str, Handler] = {
         "issueToken": tokens.issue_token,
         "readAuthorizationServer": tokens.read_metadata,
@@ -80,10 +73,7 @@ def build_apis(services: Services) -> Health:
         "readRevocationList": authority.read_revocation_list,
     }
     documents = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "keys", "feeds", "transfers", "audit", "authority")]
-    return Health(
-        build(merge(documents, EXCHANGE), handlers, services),
-        Vitals(services.engine, services.registry, services.clock, services.settings.drop_root),
-    )
+    return build(merge(documents, EXCHANGE), handlers, services)
 
 
 def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:
@@ -115,8 +105,8 @@ def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:
     return merged
 
 
-def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: Common) -> ApiGate:
-    """An ASGI application for a merged document; `BadDocument` for one that must not be served."""
+def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: Common) -> ApiApp:
+    """What serves a merged document; `BadDocument` for one that must not be served."""
     operations = _operations(document, handlers)
 
     def resolve(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -161,7 +151,7 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
         for method in _METHODS & set(item)
         if "x-lgsp-body-limit" in item[method]
     }
-    return ApiGate(middleware, services, oauth, limits)
+    return ApiApp(middleware, services, oauth, limits)
 
 
 def _operations(document: Mapping[str, Any], handlers: Mapping[str, Handler]) -> dict[str, dict[str, Any]]:
@@ -201,13 +191,21 @@ def _security(services: Common) -> type:
         def get_fn(self, security_scheme: Any, required_scopes: Any) -> Any:
             async def verify(request: Any) -> dict[str, Any]:
                 scope = request.scope
-                caller = await services.authenticate(scope[RECEIVED], scope[_SNAPSHOT])
-                scope[_CALLER].append(caller)
+                caller = scope[_ASKED].caller = await services.authenticate(scope[_ASKED].call, scope[RECEIVED])
                 return {"sub": caller.system.id}
 
             return verify
 
     return ProvenSystem
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One call on its way through connexion, which hands on copies of the scope: what they all refer to."""
+
+    call: Call
+    caller: Caller | None = None  # set by the security handler
+    reply: Reply | None = None
 
 
 class _Inner:
@@ -229,22 +227,28 @@ class _Inner:
                 path=received.path,
                 catalogue=f"{self._services.settings.base}/contracts",
             )
-        caller: Caller | None = next(iter(scope[_CALLER]), None)
+        asked: _Asked = scope[_ASKED]
+        caller = asked.caller
         if caller is None and name in self._proven:
             raise Ours("gateway.fault", transfer=received.transfer)
         request = ApiRequest(
-            received, scope[_SNAPSHOT], scope.get(PARAMS, {}), scope.get(FORM_DATA, {}), caller, scope.get(JSON_DATA)
+            call=asked.call,
+            received=received,
+            params=scope.get(PARAMS, {}),
+            form=scope.get(FORM_DATA, {}),
+            caller=caller,
+            json=scope.get(JSON_DATA),
         )
         reply = await handler(self._services, request)
         for header, value in _SHOWN.items():
             reply.headers.setdefault(header, value)
         if caller is not None:
             reply = self._services.sign(received, reply)
-        await send_reply(reply, scope, send)
+        asked.reply = reply
 
 
-class ApiGate:
-    """Outermost: reads the request within its limits, and turns every failure into an answer."""
+class ApiApp:
+    """An `Application`: hands each call through connexion, and says in a failure of ours what that raises."""
 
     def __init__(self, app: Any, services: Common, oauth: frozenset[str], limits: Mapping[str, int]) -> None:
         self._app = app
@@ -252,71 +256,43 @@ class ApiGate:
         self._oauth = oauth
         self._limits = limits  # of whole paths
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        services = self._services
-        inner = dict(scope)
+    async def answer(self, call: Call) -> Reply:
+        call.read_head()
+        if brings_body(call.headers) and call.shell.budgets is not None:
+            call.channel()
+        await call.read(min(self._limits.get(call.path, BODY_LIMIT), self._services.settings.body_limit))
+        if call.turn is not None:
+            call.turn.spend(estimate(call.body))
+            call.turn.end()
+        received, asked = call.received(Face.REST), _Asked(call)
+        scope = dict(call.scope)
         # A copy of ours: connexion writes into it, and a server may keep one for all requests of a connection.
-        inner["extensions"] = {
+        scope["extensions"] = {
             name: value for name, value in scope.get("extensions", {}).items() if not name.startswith("connexion")
         }
-        inner["path_params"] = {}
-        proven: list[Caller] = []  # filled by the security handler, whose scope is a copy of this one
-        inner[_CALLER] = proven
-        received = self._received(scope, {}, b"")
-        started = False
-
-        async def watched(message: Any) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        scope["path_params"] = {}
+        scope[RECEIVED], scope[_ASKED] = received, asked
         try:
-            snapshot = services.registry.snapshot
-        except Failure as failure:  # not even who asks can be known
-            reply = Reply(*problems.render(failure, transfer=None, accept_language=None))
-            await send_reply(reply, scope, send)
-            return
-        try:
-            headers = headers_of(scope)
-            received = self._received(scope, headers, b"")
-            if brings_body(headers):
-                services.admit(received, snapshot)
-            limit = min(self._limits.get(received.path, BODY_LIMIT), services.settings.body_limit)
-            body = await self._body(scope, receive, received, snapshot, limit)
-            snapshot = services.registry.snapshot  # else whoever sends slowly outlives a suspension
-            received = self._received(scope, headers, body)
-            inner[RECEIVED], inner[_SNAPSHOT] = received, snapshot
-            await self._app(inner, _replayed(body), watched)
-        except (Gone, asyncio.CancelledError):
-            raise
+            await self._app(scope, _replayed(call.body), _unsent)
         except Exception as trouble:
-            told = self._failure(trouble, received)
-            if started:
+            call.scope[_CALLER] = asked.caller
+            failure = self._failure(trouble, received)
+            if failure is None:
                 raise
-            reply = await services.refuse(received, snapshot, told, proven[0] if proven else None)
-            if received.path in self._oauth:
-                reply = tokens.as_oauth(told, reply)
-            if told.code == "limit.cost":  # its body is not read
-                reply.headers["connection"] = "close"
-            await send_reply(reply, scope, send)
+            raise failure from None
+        if asked.reply is None:
+            raise LookupError("connexion answered nothing")
+        return asked.reply
 
-    async def _body(self, scope: Scope, receive: Receive, received: Received, snapshot: Snapshot, limit: int) -> bytes:
-        """The body; a large one within the budget of the agency that sends it (`costs.py`), at the exchange listener, where who sends it is known."""
-        seconds, budgets = self._services.settings.body_seconds, scope.get(BUDGETS)
-        headers = dict(received.headers)
-        if budgets is None or not brings_body(headers):
-            return await read_body(receive, headers, limit=limit, seconds=seconds)
-        agency = identify(received.certificate, snapshot, received.at).system.agency
-        body = await read_body(receive, headers, limit=limit, seconds=seconds, admit=partial(budgets.admit, agency))
-        if is_costly(body):
-            turn = await budgets.begin(agency)
-            turn.spend(estimate(body))
-            turn.end()
-        return body
+    async def refuse(self, call: Call, failure: Failure) -> Reply:
+        reply = await self._services.refuse(call.received(Face.REST), failure, call.scope.get(_CALLER))
+        return tokens.as_oauth(failure, reply) if call.path in self._oauth else reply
 
-    def _failure(self, trouble: Exception, received: Received) -> Failure:
+    def unlogged(self, scope: Scope, failure: Failure) -> Reply:
+        return Reply(*problems.render(failure, transfer=None, accept_language=None))
+
+    def _failure(self, trouble: Exception, received: Received) -> Failure | None:
+        """None for what nobody foresaw."""
         if isinstance(trouble, Failure):
             return trouble
         if isinstance(trouble, HTTPException) and trouble.status_code == 405:
@@ -337,27 +313,7 @@ class ApiGate:
                     path=received.path,
                     catalogue=f"{self._services.settings.base}/contracts",
                 )
-        _log.error("request %s: unexpected fault", received.transfer, exc_info=trouble)
-        return Ours("gateway.fault", transfer=received.transfer)
-
-    def _received(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> Received:
-        at = self._services.clock()
-        query = scope.get("query_string", b"").decode("latin-1")
-        peer = scope.get("client")
-        base = self._services.settings.base
-        return Received(
-            transfer=scope.get(TRANSFER) or new_id(int(at * 1000)),
-            at=at,
-            face=Face.REST,
-            method=scope["method"],
-            path=scope["path"],
-            target_uri=target_uri(scope, base),
-            query=query,
-            headers=headers,
-            body=body,
-            certificate=scope.get("extensions", {}).get("tls", {}).get("client_cert_der"),
-            source=str(peer[0]) if peer else "",
-        )
+        return None
 
 
 def _replayed(body: bytes) -> Receive:
@@ -370,11 +326,5 @@ def _replayed(body: bytes) -> Receive:
     return receive
 
 
-async def send_reply(reply: Reply, scope: Scope, send: Send) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-    if reply.status != 304:  # its content is what the caller has (RFC 9110 §8.6)
-        headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
-    if reply.status == LATE:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+async def _unsent(message: Any) -> None:
+    raise LookupError("connexion sent an answer of its own")

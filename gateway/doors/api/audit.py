@@ -23,9 +23,9 @@ from gateway.audit.log.tiles import read_path
 from gateway.doors.api.services import ApiRequest, Common, Handler, Services
 from gateway.doors.api.transfers import is_party
 from gateway.doors.reply import Reply
-from gateway.exchange import entries
 from gateway.journal.write import Verdict, Write
 from gateway.registry.snapshot import CENTRE
+from gateway.transfer import entries
 
 _OCTETS: Final = "application/octet-stream"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"

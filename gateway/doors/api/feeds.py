@@ -17,12 +17,12 @@ from contracts.wire import jsontext
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
-from gateway.exchange import entries
 from gateway.exchange.quotas import Asked, UsedUp, decide, refused, uses_of
 from gateway.feeds import Page, RawPage, read, read_raw
 from gateway.journal.write import Verdict, Write
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Mask
+from gateway.transfer import entries
 from security import jose
 from security.grants.grants import Decision
 

@@ -23,9 +23,9 @@ from gateway.audit.search.search import reading, renew
 from gateway.client.audit.reconciliation import BadStatement, Statement, from_json
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
-from gateway.exchange import entries
 from gateway.journal.write import Verdict, Write
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer import entries
 
 BUSY_SECONDS: Final = 5
 AT_ONCE: Final = 3  # of different agencies, in this process

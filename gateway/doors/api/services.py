@@ -1,7 +1,7 @@
 """What the gateway's own APIs are given to work with, and the shape of a request that reached a handler.
 
-Invariant: a handler gets an `ApiRequest` only after routing, security and validation; `caller` is set if and only if its operation's
-document demands a proven system.
+Invariant: a handler gets an `ApiRequest` only after routing, security and validation; `caller` is set if and only if
+its operation's document demands a proven system.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from sqlalchemy import Engine
 from contracts.base.errors import Failure
 from contracts.wire import problems
 from gateway.doors.api.reading import Readers
-from gateway.doors.http.channel import identify
+from gateway.doors.http.shell import Call
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.floods import block_of
-from gateway.exchange.stages import Received
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
@@ -28,28 +27,34 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
+from gateway.transfer.stages import Received
 from gateway.vault.vault import Vault
 from security.keys import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A system that proved itself by channel, token and signature. `replay` must be recorded by whoever lets the request have effects."""
+    """A system that proved itself by channel, token and signature. `replay` must be recorded by whoever lets the
+    request have effects.
+    """
 
     system: System
     key_id: str
-    certificate: str
     replay: ReplayKey
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
+    call: Call
     received: Received
-    snapshot: Snapshot
     params: Mapping[str, Any] = field(default_factory=dict)  # checked, and converted as the document says
     form: Mapping[str, str] = field(default_factory=dict)
     caller: Caller | None = None
     json: Any = None  # the body's value, likewise
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.received.snapshot
 
     @property
     def proven(self) -> Caller:
@@ -58,7 +63,9 @@ class ApiRequest:
 
     @property
     def who(self) -> tuple[str, str]:
-        """In whose places its work is done (`Readers`): its agency's; its address's, where the operation demands no proof."""
+        """In whose places its work is done (`Readers`): its agency's; its address's, where the operation demands no
+        proof.
+        """
         return (
             ("agency", self.caller.system.agency)
             if self.caller is not None
@@ -83,14 +90,8 @@ class Common(Protocol):
 
     @property
     def clock(self) -> Callable[[], float]: ...
-    def admit(self, received: Received, snapshot: Snapshot) -> None:
-        """Whether the body of this request is read at all, as far as the channel tells; the failure if not."""
-        ...
-
-    async def authenticate(self, received: Received, snapshot: Snapshot) -> Caller: ...
-    async def refuse(
-        self, received: Received, snapshot: Snapshot, failure: Failure, caller: Caller | None
-    ) -> Reply: ...
+    async def authenticate(self, call: Call, received: Received) -> Caller: ...
+    async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply: ...
     def sign(self, received: Received, reply: Reply) -> Reply: ...
 
 
@@ -114,32 +115,23 @@ class Services:
     clock: Callable[[], float]
     readers: Readers = field(default_factory=Readers)
 
-    def admit(self, received: Received, snapshot: Snapshot) -> None:
-        identify(received.certificate, snapshot, received.at)
+    async def authenticate(self, call: Call, received: Received) -> Caller:
+        channel = call.channel()
+        signature = self.rest.prove(received, channel)
+        return Caller(channel.system, signature.key.key_id, ReplayKey(signature.replay_key, signature.expires))
 
-    async def authenticate(self, received: Received, snapshot: Snapshot) -> Caller:
-        proof = self.rest.prove(received, snapshot)
-        signature = proof.signature
-        return Caller(
-            proof.channel.system,
-            signature.key.key_id,
-            proof.channel.thumbprint,
-            ReplayKey(signature.replay_key, signature.expires),
-        )
-
-    async def refuse(self, received: Received, snapshot: Snapshot, failure: Failure, caller: Caller | None) -> Reply:
+    async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply:
         """Logged before it is told. Whoever proved itself gets it signed."""
-        refused = await self.exchange.refuse(received, snapshot, failure)
-        status, headers, body = problems.render(
-            refused.failure, transfer=refused.receipt.transfer, accept_language=received.headers.get("accept-language")
-        )
+        refused = await self.exchange.refuse(received, failure)
+        language = received.headers.get("accept-language")
+        reply = Reply(*problems.render(refused.failure, transfer=refused.receipt.transfer, accept_language=language))
         if caller is not None:
-            return self.rest.signed(status, headers, body, received, refused.receipt)
-        headers["lgsp-transfer"] = refused.receipt.transfer
-        return Reply(status, headers, body)
+            return self.rest.signed(reply, received, refused.receipt)
+        reply.headers["lgsp-transfer"] = refused.receipt.transfer
+        return reply
 
     def sign(self, received: Received, reply: Reply) -> Reply:
-        return self.rest.signed(reply.status, reply.headers, reply.body, received, None)
+        return self.rest.signed(reply, received, None)
 
 
 @dataclass(slots=True)
@@ -153,13 +145,10 @@ class DeskServices:
     clock: Callable[[], float]
     readers: Readers = field(default_factory=lambda: Readers(each=3))  # people often come by one proxy
 
-    def admit(self, received: Received, snapshot: Snapshot) -> None:
-        """Anybody's: people come without client certificates."""
-
-    async def authenticate(self, received: Received, snapshot: Snapshot) -> Caller:
+    async def authenticate(self, call: Call, received: Received) -> Caller:
         raise LookupError("no operation of the people's listener may demand a proven system")
 
-    async def refuse(self, received: Received, snapshot: Snapshot, failure: Failure, caller: Caller | None) -> Reply:
+    async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply:
         return Reply(*problems.render(failure, transfer=None, accept_language=received.headers.get("accept-language")))
 
     def sign(self, received: Received, reply: Reply) -> Reply:

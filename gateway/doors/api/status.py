@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, select
 
+from adapters.files import FILES
 from contracts.base.errors import KINDS
 from gateway.audit.witnessing.config import vouchers
 from gateway.doors.api.services import ApiRequest, DeskServices, Handler
@@ -52,7 +53,7 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
                 "active": system.active,
                 "endpoint": system.endpoint.kind
                 if system.endpoint is not None
-                else "files"
+                else FILES
                 if system.drop is not None
                 else None,
                 "formats": dict(system.formats),

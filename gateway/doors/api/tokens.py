@@ -14,10 +14,9 @@ from typing import Any, Final
 
 from contracts.base.errors import Failure, Ours, Policy, Theirs
 from gateway.doors.api.services import ApiRequest, Services
-from gateway.doors.http.channel import identify
 from gateway.doors.reply import Reply
-from gateway.exchange import entries
 from gateway.journal.write import ReplayKey, Verdict, Write
+from gateway.transfer import entries
 from security import tokens
 from security.keys import VerifyKey
 
@@ -28,15 +27,14 @@ _NO_STORE: Final = {"content-type": "application/json", "cache-control": "no-sto
 
 
 async def issue_token(services: Services, request: ApiRequest) -> Reply:
-    received, form, snapshot, settings = request.received, request.form, request.snapshot, services.settings
-    channel = identify(received.certificate, snapshot, received.at)
+    received, form, settings, channel = request.received, request.form, services.settings, request.call.channel()
     if form["grant_type"] != GRANT_TYPE:
         raise Theirs("token.grant-type")
     if form["client_assertion_type"] != ASSERTION_TYPE:
         raise Theirs("token.assertion-type", expected=ASSERTION_TYPE)
 
     def find_key(key_id: str) -> VerifyKey | None:
-        return snapshot.key(key_id)
+        return received.snapshot.key(key_id)
 
     assertion = tokens.verify_assertion(form["client_assertion"], find_key, received.at, settings.token_endpoint)
     if assertion.system != channel.system.id:
@@ -53,7 +51,7 @@ async def issue_token(services: Services, request: ApiRequest) -> Reply:
     token = tokens.issue_token(
         channel.system.id,
         channel.system.agency,
-        channel.thumbprint,
+        channel.thumbprint or "",
         services.token_key,
         received.at,
         settings.base,

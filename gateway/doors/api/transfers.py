@@ -16,8 +16,8 @@ from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
-from gateway.exchange.states import FINAL, State
 from gateway.journal.schema import tables
+from gateway.transfer.states import FINAL, State
 from gateway.vault.integrity import intent_of
 
 

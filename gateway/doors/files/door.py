@@ -16,12 +16,12 @@ from adapters.model import DropFolder, DropRule
 from contracts.base.errors import Ours, Theirs
 from contracts.codecs.cells.codec import CellCodec, Line, shown
 from contracts.mapping.grid import MEDIA_TYPES
-from gateway.exchange.stages import Addressed, Authenticated, Authorised, Face, Message, Received, Requested
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Addressed, Authenticated, Authorised, Channel, Face, Message, Received, Requested
 
 
-def received(transfer: str, at: float, drop: DropFolder, name: str, body: bytes) -> Received:
+def received(transfer: str, at: float, drop: DropFolder, name: str, body: bytes, snapshot: Snapshot) -> Received:
     """A dropped file as the exchange sees what came in; its evidence bears folder, name and digest."""
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
     headers = {
@@ -30,7 +30,18 @@ def received(transfer: str, at: float, drop: DropFolder, name: str, body: bytes)
     }
     path = f"/{drop.folder}/{name}"
     return Received(
-        transfer, at, Face.FILES, "PUT", path, f"file:{path}", "", headers, body, None, f"folder {drop.folder}"
+        transfer=transfer,
+        at=at,
+        face=Face.FILES,
+        method="PUT",
+        path=path,
+        target_uri=f"file:{path}",
+        query="",
+        headers=headers,
+        body=body,
+        certificate=None,
+        source=f"folder {drop.folder}",
+        snapshot=snapshot,
     )
 
 
@@ -42,19 +53,18 @@ def rule_for(drop: DropFolder, name: str) -> DropRule:
     raise Theirs("file.no-rule", name=name, known=", ".join(rule.match for rule in drop.rules))
 
 
-def addressed(of: Received, snapshot: Snapshot, rule: DropRule) -> Addressed:
-    contract = snapshot.contract(rule.contract)
+def addressed(of: Received, system: System, rule: DropRule) -> Addressed:
+    contract = of.snapshot.contract(rule.contract)
     operation = contract.contract.operations.get(rule.operation) if contract is not None else None
     if contract is None or operation is None:
         raise Ours("file.no-operation", contract=rule.contract, operation=rule.operation)
-    return Addressed(of, snapshot, contract, operation)
+    return Addressed(of, Channel(system, None), contract, operation)
 
 
 @dataclass(slots=True)
 class FileDoor:
     """One file on its way. `lines` are known once it is decoded, whatever comes of it then."""
 
-    system: System
     rule: DropRule
     digest: bytes
     lines: list[Line] = field(default_factory=list)
@@ -84,9 +94,10 @@ class FileDoor:
         return codec.is_list(operation.request)
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
-        if not self.system.active:
-            raise addressed.snapshot.suspension(self.system)
-        return Authenticated(addressed, self.system, None, None, None, self.digest, None)
+        system = addressed.channel.system
+        if not system.active:
+            raise addressed.snapshot.suspension(system)
+        return Authenticated(addressed, key=None, replay=None, payload_digest=self.digest, proof=None)
 
     def request(self, authenticated: Authenticated) -> Requested:
         operation = authenticated.addressed.operation

@@ -25,16 +25,17 @@ from contracts.base.randomness import random_bytes
 from contracts.codecs.cells.codec import Line
 from gateway.doors.files import door
 from gateway.doors.files.report import Told
-from gateway.exchange import entries
-from gateway.exchange.evidence import request_bytes
 from gateway.exchange.exchange import Exchange
-from gateway.exchange.forms import again, receipt_of
-from gateway.exchange.stages import Addressed, Authenticated, Receipt, Received, Refused, Requested
-from gateway.exchange.states import State
+from gateway.exchange.repeat_check import repeat_answer
 from gateway.journal.schema import tables
 from gateway.journal.write import Verdict, Write
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer import entries
+from gateway.transfer.evidence_parts import request_bytes
+from gateway.transfer.stages import Addressed, Reached, Receipt, Refused, received_of
+from gateway.transfer.states import State
+from gateway.transfer.transfer_records import receipt_of
 from gateway.vault.classes import keeping
 from gateway.vault.salting import pack
 from security.transparency.entry import SALT, Json
@@ -154,14 +155,14 @@ class OneFile:
         if not stood.is_of(self.system, digest.digest(), self.exchange.hash_id(f"sha256:{digest.hexdigest()}")):
             return await self._anew(early)
         mark = self.claimed.mark
-        received = door.received(mark, self.exchange.clock(), self.drop, self.claimed.name, self.raw)
+        received = door.received(mark, self.exchange.clock(), self.drop, self.claimed.name, self.raw, self.snapshot)
         told = partial(Told, self.claimed.name, self.system.id, digest.hexdigest(), received.at, mark)
         try:
             if early is not None:
                 raise early
             rule = door.rule_for(self.drop, self.claimed.name)
-            addressed = door.addressed(received, self.snapshot, rule)
-            file = door.FileDoor(self.system, rule, digest.digest())
+            addressed = door.addressed(received, self.system, rule)
+            file = door.FileDoor(rule, digest.digest())
             whole = file.is_whole(addressed)
         except Failure as failure:
             return told(failure=failure, receipt=await self._refuse(stood, failure, received))
@@ -182,7 +183,7 @@ class OneFile:
         told = partial(told, bad=file.bad)
         if stood.row is not None:
             self._check_open(stood.row)
-            failure = again(str(stood.row["failure"]), self.claimed.mark) if stood.row["failure"] else None
+            failure = repeat_answer(str(stood.row["failure"]), self.claimed.mark) if stood.row["failure"] else None
             receipt = receipt_of(self.claimed.mark, stood.row["receipt"])
             return told(
                 taken=len(file.good), failure=failure, receipt=receipt, queued=stood.row["state"] == State.QUEUED
@@ -197,15 +198,14 @@ class OneFile:
 
     async def _lines(self, told: Tell, addressed: Addressed, file: door.FileDoor, stood: Stood) -> Told:
         """Each good line is a message of its own; the file itself is kept once, with a note in the log that the lines refer to."""
-        authenticated: Authenticated | None = None
-        requested: Requested | None = None
+        reached: Reached = addressed
         try:
-            authenticated = file.authenticate(addressed)
-            requested = file.request(authenticated)
+            reached = authenticated = file.authenticate(addressed)
+            reached = requested = file.request(authenticated)
             self.exchange.authorise(requested)
             file.read(requested)
         except Failure as failure:
-            receipt = await self._refuse(stood, failure, addressed.received, addressed, authenticated, requested)
+            receipt = await self._refuse(stood, failure, reached)
             return told(bad=file.bad, failure=failure, receipt=receipt)
         if "refusal" in stood.phases:
             return await self._anew()
@@ -232,10 +232,10 @@ class OneFile:
         if stood is not None:
             if stood.row is not None:
                 self._check_open(stood.row)
-                return _refused(again(str(stood.row["failure"]), id)) if stood.row["failure"] else id
+                return _refused(repeat_answer(str(stood.row["failure"]), id)) if stood.row["failure"] else id
             if stood.first is not None:
                 return stood.first
-            return _refused(again(str(json.loads(stood.phases["refusal"][0])["failure"]), id))
+            return _refused(repeat_answer(str(json.loads(stood.phases["refusal"][0])["failure"]), id))
         part = addressed.received._replace(transfer=id, body=f"{file.message_id} line {line.number}".encode())
         ended = await self.exchange.carry(addressed._replace(received=part), door.LineDoor(file, line))
         if isinstance(ended, Refused):
@@ -257,18 +257,10 @@ class OneFile:
         self.claimed = self.folder.remark(self.claimed, new_id(int(self.exchange.clock() * 1000)))
         return await self.carry(early, Stood())
 
-    async def _refuse(
-        self,
-        stood: Stood,
-        failure: Failure,
-        received: Received,
-        addressed: Addressed | None = None,
-        authenticated: Authenticated | None = None,
-        requested: Requested | None = None,
-    ) -> Receipt:
+    async def _refuse(self, stood: Stood, failure: Failure, reached: Reached) -> Receipt:
         if "refusal" in stood.phases:
-            return stood.refused(received.transfer)
-        ended = await self.exchange.refuse(received, self.snapshot, failure, addressed, authenticated, requested)
+            return stood.refused(received_of(reached).transfer)
+        ended = await self.exchange.refuse(reached, failure)
         self._check(ended.failure, ended.receipt)
         return ended.receipt
 

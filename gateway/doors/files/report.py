@@ -18,7 +18,7 @@ from contracts.codecs.cells.codec import Line, placed
 from contracts.mapping.grid import Layout
 from contracts.phrases import vietnamese
 from contracts.wire import problems
-from gateway.exchange.stages import Receipt
+from gateway.transfer.stages import Receipt
 
 MOST: Final = 1_000  # findings in a report; `found` counts all
 _LAYOUT: Final = Layout("csv", delimiter=";")

@@ -1,1 +1,1 @@
-"""The HTTP server: connections, framing, limits, bodies."""
+"""What is HTTP of the doors."""

@@ -7,22 +7,18 @@ an authority from outside vouches for it, its last word must still hold: when th
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Policy, Theirs
-from gateway.registry.records import REVOKED, Key, System
+from gateway.registry.records import REVOKED, Key
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Channel
 from security.grants.windows import civil
 from security.keys import thumbprint
 
 # The bytes of a certificate are those of its connection, so most look-ups are of the very same object.
 mark_of: Final = lru_cache(maxsize=4096)(thumbprint)
-
-
-class Channel(NamedTuple):
-    system: System
-    thumbprint: str  # base64url SHA-256 of the DER certificate, as in RFC 8705 `x5t#S256`
 
 
 def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Channel:

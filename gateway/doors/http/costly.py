@@ -19,10 +19,11 @@ from typing import Any, Final, Protocol, TypeVar
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Theirs
 from contracts.folder.bundle import Bundle
+from gateway.doors.http import reader
 from gateway.doors.http.costs import Turn
 from gateway.doors.http.reader import JOB_SECONDS, LENGTH, Job, failure_of, packed, unpacked
 from gateway.exchange.doors import Door
-from gateway.exchange.stages import Authorised, Message
+from gateway.transfer.stages import Authorised, Message
 
 IDLE_SECONDS: Final = 120.0
 log: Final = logging.getLogger("lgsp.reading")
@@ -79,7 +80,7 @@ class Reader:
         return await process.stdout.readexactly(int.from_bytes(await process.stdout.readexactly(LENGTH), "big"))
 
     async def _start(self) -> asyncio.subprocess.Process:
-        command = (sys.executable, "-m", "gateway.doors.http.reader")
+        command = (sys.executable, "-m", reader.__name__)
         pipe = asyncio.subprocess.PIPE
         try:
             self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=1 << 20)

@@ -28,7 +28,6 @@ PATIENCE: Final = 2.0  # seconds that a call waits for its agency's budget, or f
 _RECEIVING: Final = 10e-9  # processor seconds a byte, for the line, the parts of HTTP and the digest
 
 
-BUDGETS: Final = "lgsp.budgets"  # in the scope of a request to the own APIs: the `Budgets` of this process
 _SECONDS_A_SIGN: Final = 1e-6
 
 

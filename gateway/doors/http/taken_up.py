@@ -12,7 +12,7 @@ from typing import Final
 from contracts.base.ids import new_id
 from gateway.doors.http.body import Scope
 from gateway.doors.http.channel import mark_of
-from gateway.journal.taken_up import NOWHERE, Register
+from gateway.journal.taken_up import NOWHERE, Call, Register
 from gateway.journal.writer import Journal
 
 TRANSFER: Final = "lgsp.transfer"  # in the scope: the id under which a request is noted, and logged
@@ -37,13 +37,15 @@ class TakenUp:
         peer = scope.get("client")
         size = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         return self.register.take(
-            transfer,
-            now,
-            str(peer[0]) if peer else "",
-            mark_of(certificate) if certificate else "",
-            scope["method"],
-            scope["path"],
-            int(size) if size.isdigit() and len(size) < 16 else None,
+            Call(
+                transfer=transfer,
+                at=now,
+                source=str(peer[0]) if peer else "",
+                certificate=mark_of(certificate) if certificate else "",
+                method=scope["method"],
+                path=scope["path"],
+                size=int(size) if size.isdigit() and len(size) < 16 else None,
+            )
         )
 
     def leave(self, slot: int) -> None:

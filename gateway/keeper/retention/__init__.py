@@ -1,1 +1,1 @@
-"""What the vault keeps no longer: retention that destroys keys, and legal holds that outlive it."""
+"""Destroys the keys of the vault whose retention has ended, and keeps legal holds, which outlive it."""

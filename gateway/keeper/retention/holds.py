@@ -1,10 +1,11 @@
-"""Legal holds: what is under one outlives its retention.
+"""Keeps legal holds: what one covers outlives its retention.
 
-A held body is sealed anew under the hold's own key of its day and class (`<day>.<class>.<hold>`), so that the key of the day is destroyed on time and
-takes all that is not held with it. A hold is put in place by one transaction with its note in the log; sealing anew follows in steps that a crash can
-leave at any point: the keeper goes on, and before it destroys a key it looks once more for what is held under it.
-When a hold is released its keys are due by their day and class, as others are; what another hold covers goes under that one's key first.
-Invariant: a body is under one key at a time; what a hold that is in force covers is never under a key that is destroyed.
+A held body is sealed again under the hold's own key of its day and class (`<day>.<class>.<hold>`). So the key of the
+day is destroyed on time, with all that is not held. A hold is added in one transaction with its note in the log.
+Sealing follows in steps; after a crash the keeper goes on, and before it destroys a key it checks again what is held
+under it. When a hold is released, its keys are due by their day and class, like others. What another hold covers is
+sealed under that one's key first.
+Invariant: a body is under one key at a time; what a hold in force covers is never under a destroyed key.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _hold: Final = tables.vault_hold
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What is held: these transfers, or those that all of the other four cover; what is None covers everything."""
+    """Covers these transfers, or those that meet all of the other four conditions; None is no condition."""
 
     name: str
     reason: str
@@ -53,34 +54,34 @@ class Hold:
     sealed: float | None = None
 
     def covers(self) -> ColumnElement[bool]:
-        """Which rows of `transfer` it covers, as SQL. An agency is that of the caller or of the provider."""
+        """The rows of `transfer` that it covers, as SQL. The agency is the caller's or the provider's."""
         table, system = tables.transfer.c, tables.system.c
         if self.transfers is not None:
             return table.id.in_(self.transfers)
-        given: list[ColumnElement[bool]] = []
+        conditions: list[ColumnElement[bool]] = []
         if self.agency is not None:
             own = select(system.id).where(system.agency == self.agency)
-            given.append(or_(table.caller_agency == self.agency, table.provider.in_(own)))
+            conditions.append(or_(table.caller_agency == self.agency, table.provider.in_(own)))
         if self.contract is not None:
-            given.append(table.contract == self.contract)
+            conditions.append(table.contract == self.contract)
         if self.begins is not None:
-            given.append(table.id >= rows.first_id(self.begins))
+            conditions.append(table.id >= rows.first_id(self.begins))
         if self.ends is not None:
-            given.append(table.id < rows.first_id(self.ends))
-        return and_(*given)
+            conditions.append(table.id < rows.first_id(self.ends))
+        return and_(*conditions)
 
     def facts(self) -> dict[str, Json]:
-        """For the log: whom and what it covers, as ids and codes."""
+        """For the log: what it covers, as ids and codes."""
         span = {
             "from": rfc3339(self.begins) if self.begins is not None else None,
             "to": rfc3339(self.ends) if self.ends is not None else None,
         }
-        said = {"transfers": self.transfers, "agency": self.agency, "contract": self.contract, **span}
-        return {name: value for name, value in said.items() if value is not None}
+        facts = {"transfers": self.transfers, "agency": self.agency, "contract": self.contract, **span}
+        return {name: value for name, value in facts.items() if value is not None}
 
 
 def check(hold: Hold) -> None:
-    """`vault.hold-wrong` for one that cannot be put in place."""
+    """Raises `vault.hold-wrong` if it cannot be added."""
     if HOLD_NAME.fullmatch(hold.name) is None:
         raise Theirs("vault.hold-wrong", what="NAME", why=repr(hold.name))
     if len(hold.reason.strip()) < LEAST_REASON:
@@ -97,7 +98,7 @@ def check(hold: Hold) -> None:
 
 
 def add(connection: Connection, hold: Hold) -> int:
-    """Put it in place, with its note; how many transfers it covers now."""
+    """Adds it, with its note; returns how many transfers it covers now."""
     check(hold)
     ever = {each.name: each for each in every(connection)}
     if hold.name in ever:
@@ -131,7 +132,7 @@ def add(connection: Connection, hold: Hold) -> int:
 
 
 def _taken(hold: Hold, ever: Mapping[str, Hold]) -> Theirs:
-    """Which hold has the name, whether it holds still, and what to do: keys and entries of the log bear it, so that it is never given again."""
+    """Names the hold that has the name, its state, and what to do. Keys and entries keep a name: it is used once."""
     said = (
         ("giao dịch", "transfers", ", ".join(hold.transfers or ())),
         ("cơ quan", "agency", hold.agency),
@@ -173,7 +174,7 @@ def _going(connection: Connection, hold: Hold) -> list[str]:
 
 
 def release(connection: Connection, name: str, reason: str, actor: str, now: float) -> int:
-    """End it, with its note; how many bodies were under its keys. They are due by their own day and class from now on."""
+    """Releases it, with its note; returns how many bodies were under its keys."""
     if len(reason.strip()) < LEAST_REASON:
         raise Theirs("vault.no-reason", length=len(reason.strip()), least=LEAST_REASON)
     step = update(_hold).where(_hold.c.name == name, _hold.c.released.is_(None)).values(released=now)
@@ -203,27 +204,27 @@ def in_force(connection: Connection) -> list[Hold]:
 def held_bodies(connection: Connection, name: str) -> int:
     """How many bodies are under the keys of that hold."""
     key = tables.vault.c.key_id
-    found = connection.execute(select(key, func.count()).where(key.like(f"____-__-__.%.{name}")).group_by(key))
-    return sum(count for key_id, count in found if (of := KeyName.of(key_id)) is not None and of.hold == name)
+    counts = connection.execute(select(key, func.count()).where(key.like(f"____-__-__.%.{name}")).group_by(key))
+    return sum(count for key_id, count in counts if (of := KeyName.of(key_id)) is not None and of.hold == name)
 
 
 def held_by_others(connection: Connection, hold: Hold) -> int:
-    """How many of the bodies that it covers are under the keys of another hold; what that one gives up passes under this one's."""
+    """How many of its bodies are under another hold's keys; they pass to this one when that one is released."""
     vault, transfer = tables.vault.c, rows.transfer_of(connection.dialect.name)
     covered = transfer.in_(hold.transfers or select(tables.transfer.c.id).where(hold.covers()))
     query = select(vault.key_id, func.count()).where(
         vault.key_id.like("____-__-__.%.%"), func.length(vault.sealed) > 0, covered
     )
-    found = connection.execute(query.group_by(vault.key_id))
+    counts = connection.execute(query.group_by(vault.key_id))
     return sum(
-        count for key_id, count in found if (of := KeyName.of(key_id)) is not None and of.hold not in (None, hold.name)
+        count for key_id, count in counts if (of := KeyName.of(key_id)) is not None and of.hold not in (None, hold.name)
     )
 
 
 def under_key(connection: Connection, name: KeyName, holds: Sequence[Hold]) -> list[tuple[Hold, list[str]]]:
-    """What of a key's bodies these holds cover, each body by the first hold that does."""
+    """Which of a key's bodies these holds cover; each body belongs to the first hold that covers it."""
     transfer, taken = rows.transfer_of(connection.dialect.name), set[str]()
-    found: list[tuple[Hold, list[str]]] = []
+    covers: list[tuple[Hold, list[str]]] = []
     for hold in holds:
         if hold.name == name.hold:
             continue
@@ -234,12 +235,12 @@ def under_key(connection: Connection, name: KeyName, holds: Sequence[Hold]) -> l
         ids = [id for id, _ in rows.under(connection, name.id, covered) if id not in taken]
         taken.update(ids)
         if ids:
-            found.append((hold, ids))
-    return found
+            covers.append((hold, ids))
+    return covers
 
 
 def bodies_of(engine: Engine, hold: Hold) -> Iterator[str]:
-    """The ids of all bodies that it covers and that are under no hold's key yet."""
+    """The ids of all bodies that it covers and that no hold's key seals yet."""
     if hold.transfers is not None:
         yield from _unheld(engine, hold.transfers)
         return
@@ -261,11 +262,11 @@ def _unheld(engine: Engine, transfers: Sequence[str]) -> Iterator[str]:
             query = select(vault.id, vault.key_id).where(
                 vault.id > transfer, vault.id < rows.after_transfer(transfer), func.length(vault.sealed) > 0
             )
-            found = connection.execute(query).all()
-        yield from (id for id, key_id in found if (name := KeyName.of(key_id)) is not None and name.hold is None)
+            bodies = connection.execute(query).all()
+        yield from (id for id, key_id in bodies if (name := KeyName.of(key_id)) is not None and name.hold is None)
 
 
-def seal_anew(
+def seal_again(
     engine: Engine,
     lock: FileLock | None,
     vault: Vault,
@@ -274,7 +275,7 @@ def seal_anew(
     now: float,
     on_done: Callable[[int], object] = lambda count: None,
 ) -> int:
-    """Bring what it covers under its keys, and say so; how many bodies. To be called again after a crash: it goes on."""
+    """Seals what it covers under its keys; returns how many bodies. After a crash, call it again."""
     done = rows.reseal(
         engine, lock, vault, may, bodies_of(engine, hold), lambda key_id: key_of(key_id, hold.name), on_done
     )
@@ -285,7 +286,7 @@ def seal_anew(
 
 
 def key_of(key_id: str, hold: str) -> str:
-    """The hold's key for what that key seals."""
+    """The id of the hold's key for what that key seals."""
     day, retention = key_id.split(".")[:2]
     return f"{day}.{retention}.{hold}"
 

@@ -1,9 +1,9 @@
-"""Rows of the vault by key and by transfer, and putting them under another key.
+"""Reads rows of the vault by key and by transfer, and seals them again under another key.
 
-A body's id is `<transfer>/<part>` and a transfer's id is a UUIDv7, so that the parts of one transfer, and the transfers of one span of time, are ranges
-of the primary key, in every collation: ids differ in their digits before a slash comes.
-Invariant: a row is put under another key in one statement that names the key it had, so that it is never lost between two, and a second process that
-does the same work does no harm.
+A body's id is `<transfer>/<part>`, and a transfer's id is a UUIDv7. So the parts of one transfer, and the transfers of
+one span of time, are ranges of the primary key in every collation: ids differ before their slash.
+Invariant: one statement, which names the old key, puts a row under another key. So no row is lost in between, and a
+second process that does the same does no harm.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, and_, 
 
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
-from gateway.exchange.states import FINAL, State
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import VaultRow
+from gateway.transfer.states import FINAL, State
 from gateway.vault.vault import Vault
 
 AT_ONCE: Final = 200  # rows of a chunk
-LARGE: Final = 8 << 20  # bytes of a chunk, unless one body has more
+LARGE: Final = 8 << 20  # bytes of a chunk, unless one body is larger
 _OPEN: Final = tuple(state.value for state in State if state not in FINAL)
 Check = Callable[[Connection], object]
 _vault: Final = tables.vault.c
@@ -40,14 +40,14 @@ def transfer_of(dialect: str) -> ColumnElement[str]:
 
 
 def after_transfer(transfer: str) -> str:
-    """The id that follows: what is greater than the transfer's and less than this is a part of the transfer."""
+    """The next id: a part of the transfer is greater than the transfer's id and less than this one."""
     value = int(transfer.replace("-", ""), 16) + 1
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def first_id(at: float) -> str:
-    """What no id of that moment or later comes before."""
+    """The lower bound of the ids of that moment and later."""
     return new_id(max(0, int(at * 1000)))[:13]
 
 
@@ -61,7 +61,7 @@ def parts_of(connection: Connection, transfer: str) -> list[str]:
 
 
 def under(connection: Connection, key_id: str, *more: ColumnElement[bool]) -> Iterator[tuple[str, str]]:
-    """(id, transfer) of the bodies that a key seals, as far as `more` goes."""
+    """(id, transfer) of the bodies that a key seals, and that meet `more`."""
     transfer = transfer_of(connection.dialect.name)
     query = select(_vault.id, transfer).where(_vault.key_id == key_id, func.length(_vault.sealed) > 0, *more)
     yield from connection.execute(query.execution_options(yield_per=5000))
@@ -75,7 +75,7 @@ def open_transfers(connection: Connection, key_id: str) -> list[str]:
 
 
 def counted(connection: Connection, key_id: str) -> tuple[int, int]:
-    """How many bodies that key seals, and of how many bytes."""
+    """How many bodies that key seals, and their bytes."""
     row = connection.execute(
         select(func.count(), func.coalesce(func.sum(_vault.size), 0)).where(
             _vault.key_id == key_id, func.length(_vault.sealed) > 0
@@ -93,15 +93,16 @@ def reseal(
     to: Callable[[str], str],
     on_done: Callable[[int], object] = lambda count: None,
 ) -> int:
-    """Put each of these bodies under the key that `to` names for the one it has; how many were. A body that does not open any more stays as it is."""
+    """Seals these bodies under the key that `to` gives for their present one; returns how many. A body that cannot be
+    opened stays as it is."""
     done = 0
     for chunk in _chunks(engine, ids):
         with engine.connect() as connection:
             rows = [_row(each) for each in connection.execute(select(*tables.vault.c).where(_vault.id.in_(chunk)))]
-        fresh = [(row.key_id, made) for row in rows if (made := _resealed(vault, row, to(row.key_id))) is not None]
+        resealed = [(row.key_id, new) for row in rows if (new := _resealed(vault, row, to(row.key_id))) is not None]
         with writing(engine, lock) as connection:
             check(connection)
-            for before, row in fresh:
+            for before, row in resealed:
                 step = update(tables.vault).where(_vault.id == row.id, _vault.key_id == before)
                 done += connection.execute(step.values(key_id=row.key_id, sealed=row.sealed)).rowcount
         on_done(done)
@@ -121,18 +122,18 @@ def _resealed(vault: Vault, row: VaultRow, key_id: str) -> VaultRow | None:
 
 
 def _chunks(engine: Engine, ids: Iterable[str]) -> Iterator[list[str]]:
-    """Some ids at a time, of bodies that together are not too large to hold."""
+    """Some ids at a time, of bodies that fit into memory together."""
     left = iter(ids)
     while some := list(islice(left, AT_ONCE)):
         with engine.connect() as connection:
             sizes = dict(connection.execute(select(_vault.id, _vault.size).where(_vault.id.in_(some))).all())
-        chunk, held = list[str](), 0
+        chunk, total = list[str](), 0
         for id in some:
-            if chunk and held + sizes.get(id, 0) > LARGE:
+            if chunk and total + sizes.get(id, 0) > LARGE:
                 yield chunk
-                chunk, held = [], 0
+                chunk, total = [], 0
             chunk.append(id)
-            held += sizes.get(id, 0)
+            total += sizes.get(id, 0)
         yield chunk
 
 
@@ -148,12 +149,12 @@ def empty(
     key_id: str,
     on_done: Callable[[int], object] = lambda count: None,
 ) -> int:
-    """Take what that key seals out of the database, some rows at a time; ids, sizes and the key's id stay. How many rows."""
+    """Empties the rows that this key seals, some at a time; ids, sizes and the key's id stay. Returns how many."""
     return _each(engine, lock, check, key_id, lambda some: update(tables.vault).where(some).values(sealed=b""), on_done)
 
 
 def remove_ended(engine: Engine, lock: FileLock | None, check: Check, key_id: str) -> int:
-    """Remove the rows under that key whose transfer has ended, or never became one; how many."""
+    """Removes the rows under that key whose transfer has ended or does not exist; returns how many."""
     table = tables.transfer.c
     going = select(table.id).where(table.state.in_(_OPEN))
     ended = transfer_of(engine.dialect.name).not_in(going)

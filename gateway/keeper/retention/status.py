@@ -1,4 +1,4 @@
-"""What the vault holds, by class and key: how much, since when, what is due when, and what is held. Nothing is changed here."""
+"""Lists what the vault holds by class and key: how much, when it is due, and what is held. Read only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.vault.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class KeyLine:
-    """One key: `stands` is false for one that rows name and the store does not have."""
+    """One key. `stands`: whether the store has it; otherwise only rows name it."""
 
     name: KeyName
     stands: bool
@@ -39,18 +39,18 @@ def status(engine: Engine, vault: Vault) -> Status:
         live = (
             select(row.key_id, func.count(), func.sum(row.size)).where(func.length(row.sealed) > 0).group_by(row.key_id)
         )
-        found = {key_id: (int(count), int(size)) for key_id, count, size in connection.execute(live)}
+        counts = {key_id: (int(count), int(size)) for key_id, count, size in connection.execute(live)}
         every = holds.every(connection)
         destroyed = int(connection.execute(select(func.count()).select_from(tables.vault_destroyed)).scalar_one())
     standing = {name.id: name for name in vault.keys.names()}
-    names = {**standing, **{key: name for key in found if (name := KeyName.of(key)) is not None}}
+    names = {**standing, **{key: name for key in counts if (name := KeyName.of(key)) is not None}}
     held = {hold.name for hold in every if hold.released is None}
     lines = tuple(
         KeyLine(
             name,
             name.id in standing,
             vault.keys.ended(name.id),
-            *found.get(name.id, (0, 0)),
+            *counts.get(name.id, (0, 0)),
             len(vault.keys.copies_of(name.id)),
             name.hold in held,
         )

@@ -1,1 +1,1 @@
-"""The keeper's rounds to those outside who vouch for the log: witnesses that cosign its checkpoints, an authority that time-stamps them."""
+"""Has checkpoints cosigned by witnesses and stamped by a time-stamp authority, and tracks what that covers."""

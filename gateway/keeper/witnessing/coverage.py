@@ -1,8 +1,13 @@
-"""The bookkeeping that witnesses and stamps share: what is vouched for, since when it is not, and whether that was told.
+"""Tracks how much of the log witnesses or time-stamps cover, since when they do not, and whether that was logged.
 
-What was reached is what this keeper reached itself, or what the kept notes and answers prove: the table's row is for people to read, and is corrected where it claims
-more. Invariants: what opens the doors is memory and proof, never that row; `behind` is never later than the first entry that nobody vouches for could be known; each spell of trouble is noted in the log once when it has lasted
-too long, and once when it ends; what closes the doors is written from the same numbers. Whatever is written checks the keeper's lease.
+Covered is what this keeper had cosigned or stamped itself, or what the stored notes and answers prove. The table's row
+is for people to read; it is corrected where it claims more.
+Invariants:
+- Doors are opened by memory and proof, never by that row.
+- `behind` is never later than when the first uncovered entry could be known.
+- Each time of trouble is noted in the log once when it has lasted too long, and once when it ends.
+- The deadline for doors is written from the same numbers.
+- Every transaction checks the keeper's lease.
 """
 
 from __future__ import annotations
@@ -19,19 +24,26 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
 from gateway.audit.log import proofs
 from gateway.audit.log.checkpoints import CheckpointFile, size_of
-from gateway.audit.log.lease import Lease
-from gateway.audit.witnessing.admission import AdmissionDeadline
+from gateway.audit.witnessing.admission import AdmissionDeadline, patience
 from gateway.audit.witnessing.config import WitnessStatus, standing
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
+from gateway.keeper.periodic import KeeperServices
+from gateway.keys.keyring import Keyring
+from gateway.settings import BadSetting, Settings
+from gateway.transfer import entries
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
+from security.transparency.checkpoint import NoteKey
 from security.transparency.entry import Json
+
+# Up to which size of the log, and when, what is kept proves; of a log of this size, at this time.
+Prove = Callable[[Connection, int, float], tuple[int, float]]
 
 _logger: Final = logging.getLogger("lgsp.vouching")
 
@@ -52,34 +64,32 @@ class LogSnapshot:
 
 @dataclass(slots=True)
 class CoverageTracker:
-    """Of one kind of voucher, in the leading keeper."""
+    """Of one kind, witnesses or stamps, in the leading keeper."""
 
     kind: str
     patience: float
     engine: Engine
     lock: FileLock | None
-    licence: AdmissionDeadline
+    admission: AdmissionDeadline
     clock: Callable[[], float]
-    prove: Callable[
-        [Connection, int, float], tuple[int, float]
-    ]  # up to which size of the log, and when: verified, from what is kept
-    file: CheckpointFile  # outside the database: how long the log was, whatever the database says
+    prove: Prove
+    file: CheckpointFile  # outside the database: the log's size, whatever the database says
     now: WitnessStatus = field(default_factory=WitnessStatus)
     _kept: WitnessStatus = field(default_factory=WitnessStatus)
     _epoch: int | None = None
-    _told: dict[str, str] = field(default_factory=dict)
-    _since: float | None = None  # as `behind`, by what this keeper saw or what is proved: the doors go by it
+    _logged: dict[str, str] = field(default_factory=dict)
+    _since: float | None = None  # as `behind`, by what this keeper saw or what is proved; it decides for the doors
     _false_at: float = -math.inf
     _false_size: int | None = None
 
     def look(self, lease: Lease) -> LogSnapshot:
-        """How the log stands, and how the voucher does. In a thread."""
-        outside = self.file.read()  # before the database, which is never behind it
+        """Reads the log's state and updates the coverage. Runs in a thread."""
+        outside = self.file.read()  # before the database, which is never older
         with self.engine.connect() as connection:
             at = self.clock()
             newest = proofs.newest(connection) or (0, "")
             waiting = connection.execute(select(tables.log_pending.c.id).limit(1)).first() is not None
-            # Entries whose checkpoint somebody took away are no less unvouched for.
+            # Entries whose checkpoint was removed are uncovered too.
             top = connection.execute(select(func.max(tables.log_entry.c.idx))).scalar()
             beyond = (
                 outside is not None
@@ -90,8 +100,8 @@ class CoverageTracker:
             kept = standing(connection, self.kind)
             began = self._epoch != lease.epoch
             proved = self.prove(connection, newest[0], at) if began or kept.size > self.now.size else None
-        found = LogSnapshot(at, *newest, waiting)
-        if began:  # nothing is known but what is proved: what came after that is as old as the proof may be
+        log = LogSnapshot(at, *newest, waiting)
+        if began:  # only what is proved is known: later entries may be as old as the proof
             behind = min(kept.behind, at) if kept.behind is not None else None
             self._epoch, self.now, self._since = lease.epoch, replace(kept, size=0, at=0.0, behind=behind), 0.0
         if proved is not None and proved[0] > self.now.size:
@@ -99,44 +109,42 @@ class CoverageTracker:
             if began:
                 self._since = self.now.at
         self._kept = kept
-        # A clock that was set back: what was at a time to come was now at the latest, else the doors stayed open until then, and no stamp was asked for.
+        # If the clock was set back, times in the future become now: else doors stayed open until then, without a stamp.
         self.now = replace(self.now, at=min(self.now.at, at), behind=_by(self.now.behind, at))
         self._since = _by(self._since, at)
-        size = (
-            self.now.size if self.now.size <= found.size else 0
-        )  # a log of a new origin begins below what the older one had
+        size = self.now.size if self.now.size <= log.size else 0  # a log of a new origin begins again
         behind = None
-        if found.size > size or waiting:
+        if log.size > size or waiting:
             behind = self.now.behind if self.now.behind is not None else at
             self._since = self._since if self._since is not None else at
         else:
             self._since = None
         self.now = replace(self.now, size=size, behind=behind, trouble=self.now.trouble or {})
         self._false_size = kept.size if kept.size > size else None
-        return found
+        return log
 
-    def reached(self, asked: LogSnapshot) -> None:
-        """Everything of that moment is vouched for: what came since is as old as that at most."""
-        self.now = replace(self.now, size=asked.size, at=self.clock(), behind=asked.at)
-        self._since = asked.at
+    def reached(self, log: LogSnapshot) -> None:
+        """All of this snapshot is covered; newer entries came after it."""
+        self.now = replace(self.now, size=log.size, at=self.clock(), behind=log.at)
+        self._since = log.at
 
     def keep_reached(self, connection: Connection) -> None:
-        """In the transaction that keeps what vouches. What came since is kept only when it lasts, like all that is behind."""
+        """In the transaction that stores the proof. `behind` is stored only when it lasts."""
         self._kept = replace(self.now, behind=None)
         keep(connection, self.kind, self._kept)
 
     def troubled(self, trouble: Mapping[str, str]) -> None:
-        """What is wrong with whom, now; said in the process's log when it is new, or over."""
+        """What is wrong with whom, now; logged by the process when it is new, and when it is over."""
         for name, words in trouble.items():
-            if self._told.get(name) != words:
+            if self._logged.get(name) != words:
                 _logger.warning("%s: %s: %s", self.kind, name, words)
-        for name in self._told.keys() - trouble.keys():
+        for name in self._logged.keys() - trouble.keys():
             _logger.info("%s: %s is in order again", self.kind, name)
-        self._told = dict(trouble)
+        self._logged = dict(trouble)
         self.now = replace(self.now, trouble=dict(trouble))
 
     def end_of_look(self, lease: Lease, notes: list[LogRow]) -> None:
-        """Tell what must be told, keep what changed, and write until when transfers may be taken. In a thread."""
+        """Notes what is due in the log, stores what changed, and extends the deadline for doors. Runs in a thread."""
         moment = self.clock()
         notes = [*notes, *self._false_claim(moment)]
         late = self.now.late(moment, self.patience) is not None
@@ -158,24 +166,29 @@ class CoverageTracker:
                 if notes:
                     append(connection, notes)
                 keep(connection, self.kind, self.now)
-        self.licence.extend(self.kind, (moment if self._since is None else self._since) + self.patience)
+        self.admission.extend(self.kind, (moment if self._since is None else self._since) + self.patience)
 
     def _false_claim(self, moment: float) -> list[LogRow]:
-        """The table claimed more than is proved: told anew only when that had been over for as long as the patience."""
+        """For a table that claims more than is proved; noted again only after `patience` without that."""
         claimed, self._false_size = self._false_size, None
         if claimed is None:
             return []
         again, self._false_at = moment - self._false_at <= self.patience, moment
         if again:
             return []
-        _logger.critical("%s: the database claims %d entries, and %d are proved: somebody wrote there, or the settings or the log changed",
-                         self.kind, claimed, self.now.size)  # fmt: skip
+        _logger.critical(
+            "%s: the database claims %d entries, and %d are proved: "
+            "somebody wrote there, or the settings or the log changed",
+            self.kind,
+            claimed,
+            self.now.size,
+        )
         return [
             entries.note("vouching-unproved", {"what": self.kind, "claimed": claimed, "size": self.now.size}, moment)
         ]
 
     def _changed(self, moment: float) -> bool:
-        """`behind` comes and goes with every entry: it is kept only when it lasts, for others to read."""
+        """`behind` changes with every entry: it is stored only when it lasts."""
         now, kept = self.now, self._kept
         if (now.size, now.told, now.trouble) != (kept.size, kept.told, kept.trouble):
             return True
@@ -204,3 +217,26 @@ def keep(connection: Connection, kind: str, now: WitnessStatus) -> None:
     connection.execute(
         insert(table).values(kind=kind, **values).on_conflict_do_update(index_elements=[table.c.kind], set_=values)
     )
+
+
+def tracker_of(services: KeeperServices, kind: str, prove: Prove) -> CoverageTracker:
+    settings = services.settings
+    return CoverageTracker(
+        kind=kind,
+        patience=patience(settings, kind),
+        engine=services.engine,
+        lock=services.lock,
+        admission=services.admission,
+        clock=services.clock,
+        prove=prove,
+        file=CheckpointFile(settings.checkpoint_file),
+    )
+
+
+def log_key(settings: Settings) -> NoteKey:
+    """The log's public key; `BadSetting` where its file cannot be used."""
+    shown = Keyring(settings).log_vkey
+    try:
+        return NoteKey.from_text(shown.read_text("ascii").strip())
+    except (OSError, ValueError) as trouble:
+        raise BadSetting(f"{shown}, the log's public key, cannot be used: {trouble}") from None

@@ -1,6 +1,7 @@
-"""One POST to somebody outside whose answer is believed by its signature alone: a witness, a time-stamp authority.
+"""Makes one POST to a witness or a time-stamp authority, whose answer is trusted by its signature alone.
 
-Invariants: only an address of the settings is asked; no redirect, proxy or cookie is followed; size and time have limits; what went wrong is told in words of ours.
+Invariants: only an address of the settings is asked; no redirect, proxy or cookie is followed; size and time have
+limits; failures are described in our own words.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import aiohttp
 
 
 class Unreached(ValueError):
-    """Nothing came that could be used; the text says why."""
+    """No usable answer; the text says why."""
 
 
 class Posted(NamedTuple):
@@ -23,7 +24,7 @@ class Posted(NamedTuple):
 
 
 def trusting(anchors: Path) -> ssl.SSLContext:
-    """TLS as a client that trusts the machine's authorities and the instance's own."""
+    """TLS as a client that trusts the machine's authorities and the instance's."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(anchors)
@@ -40,7 +41,7 @@ async def post(
     seconds: float,
     tls: ssl.SSLContext | None = None,
 ) -> Posted:
-    """Any status is an answer; `Unreached` where there is none."""
+    """Any status is an answer; `Unreached` if there is none."""
     try:
         async with session.post(
             url,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from adapters.files import FILES
 from adapters.model import DropFolder, DropRule, Endpoint
 from contracts.canonical.model import Pattern
 from contracts.compiled.contract import CompiledContract
@@ -19,7 +20,6 @@ from gateway.registry.records import ACTIVE, NEWEST, SUSPENDED, Agency, System
 from gateway.registry.versions import minor_of
 from security.pki.authority import GATEWAY
 
-SOAP_VERSIONS: Final = ("1.1", "1.2")
 _AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MINOR: Final = re.compile(r"[1-9][0-9]*\.[0-9]+")
@@ -68,7 +68,7 @@ class Parties(Identities):
         for contract, value in self._mapping(f"{path}.formats", item.get("formats", {})).items():
             self._format(f"{path}.formats.{contract}", contract, value, formats, versions)
         endpoint, drop = None, None
-        if isinstance(item.get("endpoint"), dict) and item["endpoint"].get("kind") == "files":
+        if isinstance(item.get("endpoint"), dict) and item["endpoint"].get("kind") == FILES:
             drop = self._drop(f"{path}.endpoint", item["endpoint"])
         elif item.get("endpoint") is not None:
             endpoint = self._endpoint(f"{path}.endpoint", name, item["endpoint"])
@@ -180,11 +180,22 @@ class Parties(Identities):
         return DropFolder(folder, tuple(rules))
 
     def _endpoint(self, path: str, system: str, raw: Any) -> Endpoint:
-        item = self._mapping(path, raw, {"kind", "url", "version"})
-        kind = self._text(f"{path}.kind", item.get("kind"), choice=("rest", "soap"))
-        version = self._text(f"{path}.version", item.get("version", SOAP_VERSIONS[0]), choice=SOAP_VERSIONS)
-        if "version" in item and kind == "rest":
-            self._wrong(f"{path}.version", "key", "a version only of an endpoint of kind soap", version)
+        from adapters.kinds import (
+            KINDS,
+        )  # loads every adapter, which a process that only reads the registry need not do
+
+        by_option = {option.name: kind.name for kind in KINDS.values() for option in kind.options}
+        item = self._mapping(path, raw, {"kind", "url", *by_option})
+        kind = KINDS.get(self._text(f"{path}.kind", item.get("kind"), choice=tuple(KINDS)))
+        options: dict[str, str] = {}
+        of_kind = {option.name: option for option in kind.options} if kind is not None else {}
+        for name in item.keys() & by_option.keys() if kind is not None else ():
+            option = of_kind.get(name)
+            if option is None:
+                expected = f"a {name} only of an endpoint of kind {by_option[name]}"
+                self._wrong(f"{path}.{name}", "key", expected, str(item[name]))
+            elif (value := self._text(f"{path}.{name}", item[name], choice=option.choices)) != option.default:
+                options[name] = value
         url = self._text(f"{path}.url", item.get("url"))
 
         def filled(match: re.Match[str]) -> str:
@@ -199,14 +210,14 @@ class Parties(Identities):
 
         before = len(self.findings)
         url = _PLACEHOLDER.sub(filled, url)
-        parts = urlsplit(url)
+        parts, scheme = urlsplit(url), kind.scheme if kind is not None else "https"
         if (
             len(self.findings) == before
             and url
-            and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment)
+            and (parts.scheme != scheme or not parts.hostname or parts.query or parts.fragment)
         ):
-            self._wrong(f"{path}.url", "format", "an https address without query", url)
-        return Endpoint(system, cast(Literal["rest", "soap"], kind), url, version=version or SOAP_VERSIONS[0])
+            self._wrong(f"{path}.url", "format", f"an {scheme} address without query", url)
+        return Endpoint(system, kind.name if kind is not None else "", url, options=options)
 
     def _state(self, path: str, item: dict[str, Any], name: str) -> str:
         if "state" not in item:

@@ -1,1 +1,1 @@
-"""Stand-ins of component systems that really listen, over TLS with client certificates."""
+"""Stand-ins of component systems: servers over TLS with client certificates."""

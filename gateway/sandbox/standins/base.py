@@ -1,11 +1,11 @@
-"""What all stand-ins share: a TLS listener, a journal of what came, faults on command.
+"""What all stand-ins share: a TLS listener, a record of calls, faults on command.
 
     POST /_fault {"kind": "slow|wrong-signature|500|garbage|close|none", "seconds": 2, "count": 1}
     GET  /_seen  {"system", "calls", "refused", "records", "transfers": [{"transfer", "count"}]}
 
-Both are for tests and demonstrations, on the loopback address, behind a certificate of the exchange's authority like everything
-else here. *slow*, *wrong-signature* and *close* spoil the answer to a call that was carried out; *500* and *garbage* stand for
-a system that did nothing. Invariant: a message id is carried out once; its repeat gets the same content, signed anew.
+Both serve tests and demonstrations. They listen on the loopback address and require a client certificate.
+*slow*, *wrong-signature* and *close* spoil the answer to a call that was carried out. *500* and *garbage* mean that
+the system did nothing. Invariant: a message id is carried out once; a repeat gets the same content, signed anew.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from gateway.sample_client.identity import Identity
 
 FaultKind = Literal["slow", "wrong-signature", "500", "garbage", "close", "none"]
 MAX_BODY: Final = 5 * 1024 * 1024
-# a signature cannot be fresh for longer (SOAP: five minutes, and a little for clocks)
+# the longest time that a signature is fresh (SOAP: five minutes, plus clock differences)
 _REMEMBER: Final = 330.0
 
 
 @dataclass(slots=True)
 class ScriptedFault:
-    """What to do wrong, and for how many calls (0: until told otherwise)."""
+    """What to do wrong, and for how many calls (0: until changed)."""
 
     kind: FaultKind = "none"
     seconds: float = 0.0
@@ -57,7 +57,7 @@ class ScriptedFault:
         return cls(named[kind], float(content.get("seconds", 0)), int(content.get("count", 0)))
 
     def take(self) -> ScriptedFault:
-        """The fault for this call; counts down."""
+        """The fault for this call. Counts down."""
         now = ScriptedFault(self.kind, self.seconds)
         if self.kind != "none" and self.count:
             self.count -= 1
@@ -77,7 +77,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A received HTTP request, as raw as a signature needs it. Names of headers in lower case, repeated ones joined."""
+    """A received HTTP request, unparsed, as signatures need it. Header names in lower case, repeated ones joined."""
 
     method: str
     target: str
@@ -87,17 +87,18 @@ class Call:
 
 
 class Conflict(ClientError):
-    """A message id that was carried out for another content."""
+    """This message id was carried out for another content."""
 
 
 class Records:
-    """What was carried out, by message id, and what came; in a file if it should outlive the process."""
+    """What was carried out, by message id, and which calls came. In a file if it must outlive the process."""
 
     def __init__(self, file: Path | None) -> None:
         self._base = sqlite3.connect(file or ":memory:", check_same_thread=False, isolation_level=None)
         self._lock = threading.Lock()
         self._base.executescript(
-            "create table if not exists records(message text primary key, digest blob not null, number integer not null, content blob not null);"
+            "create table if not exists records(message text primary key, digest blob not null, number integer not "
+            "null, content blob not null);"
             "create table if not exists calls(transfer text not null, refused integer not null);"
         )
 
@@ -106,7 +107,7 @@ class Records:
             self._base.execute("insert into calls values (?, ?)", (transfer, int(refused)))
 
     def once(self, message: str, request: bytes, carry_out: Callable[[int], bytes]) -> bytes:
-        """Carry a message out, or give back what it gave the first time."""
+        """Carry a message out, or return what it returned the first time."""
         digest = hashlib.sha256(request).digest()
         with self._lock:
             known = self._base.execute("select digest, content from records where message = ?", (message,)).fetchone()
@@ -140,7 +141,7 @@ class Replays:
         self._seen: dict[bytes, float] = {}
 
     def first_time(self, key: bytes, now: float) -> bool:
-        # a dict keeps its order: the oldest stand in front
+        # a dict keeps its order: the oldest come first
         while self._seen and (oldest := next(iter(self._seen))) and self._seen[oldest] < now:
             del self._seen[oldest]
         if key in self._seen:
@@ -168,10 +169,10 @@ class StandIn(ABC):
 
     @abstractmethod
     def answer(self, call: Call, spoil: bool) -> Reply:
-        """Check, carry out and answer one call; `spoil` asks for a signature that does not hold."""
+        """Check, carry out and answer one call. `spoil` asks for an invalid signature."""
 
     def target_of(self, host: str, path: str) -> str:
-        """The address that the caller must have signed: ours. A Host that is not ours cannot be talked into it."""
+        """The address that the caller must have signed. A Host header with another address is refused."""
         if self.base is not None:
             return self.base.rstrip("/") + path
         ours = {f"localhost:{self.port}", f"127.0.0.1:{self.port}"}
@@ -242,7 +243,7 @@ class StandIn(ABC):
 
 @contextlib.contextmanager
 def serving(stand_in: StandIn) -> Iterator[str]:
-    """Run a stand-in in a thread of its own, for tests; gives its address."""
+    """Run a stand-in in a thread of its own, for tests. Yields its address."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name=f"stand-in {stand_in.identity.system}", daemon=True)
     thread.start()
@@ -259,7 +260,7 @@ async def _serve(stand_in: StandIn, ready: Path | None) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its event loop
             loop.add_signal_handler(number, stopping.set)
     url = await stand_in.start()
     if ready is not None:
@@ -295,11 +296,13 @@ def run(kind: type[StandIn], module: str, arguments: list[str] | None = None) ->
     )
     parser.add_argument("--fault", choices=get_args(FaultKind), default="none", help="do this wrong from the start")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long *slow* takes")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        identity = Identity.load(given.identity)
-        stand_in = kind(identity, given.port, given.records, given.base, ScriptedFault(given.fault, given.seconds))
-        asyncio.run(_serve(stand_in, given.ready_file))
+        identity = Identity.load(options.identity)
+        stand_in = kind(
+            identity, options.port, options.records, options.base, ScriptedFault(options.fault, options.seconds)
+        )
+        asyncio.run(_serve(stand_in, options.ready_file))
     except (ClientError, OSError, sqlite3.Error) as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)
         return 2

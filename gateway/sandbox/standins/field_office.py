@@ -1,8 +1,9 @@
-"""The office of the commune Trường Hà (truong-ha): an old system that takes field reports in by plain HTTP, and will never sign.
+"""The office of the commune Trường Hà (truong-ha): an old system that takes field reports by plain HTTP.
 
-It listens on the loopback address only; an agent stands before it, which shows the local secret with each call (docs/agent.md). `POST …/requests`
-with a ServiceRequest (names of Open311 GeoReport v2); `GET /_seen` tells what came. Invariants: every report that is taken in has a number and a day
-by which it is answered; a message id (`Idempotency-Key`) is carried out once.
+It never signs. It listens on the loopback address only. An agent calls it, with the local secret in each call
+(docs/agent.md). `POST …/requests` takes a ServiceRequest (names of Open311 GeoReport v2); `GET /_seen` lists the
+calls. Invariants: every accepted report has a number and a due day; a message id (`Idempotency-Key`) is carried
+out once.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SECRET: Final = "Lgsp-Agent-Secret"
 
 
 class Refused(Exception):
-    """A report that cannot be taken in."""
+    """A report that is not accepted."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(text)
@@ -117,7 +118,7 @@ class FieldOffice:
 async def _serve(office: FieldOffice, port: int, ready: Path | None) -> None:
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its event loop
             loop.add_signal_handler(number, stopping.set)
     bound = await office.start(port)
     if ready is not None:
@@ -145,10 +146,10 @@ def main(arguments: list[str] | None = None) -> int:
         "--ready-file", type=Path, metavar="F", help="written once it listens: JSON with url, port and pid"
     )
     parser.add_argument("--records", type=Path, metavar="F", help="keep what was taken in in this file")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        office = FieldOffice(given.secret.read_text("utf-8").strip(), given.records)
-        asyncio.run(_serve(office, given.port, given.ready_file))
+        office = FieldOffice(options.secret.read_text("utf-8").strip(), options.records)
+        asyncio.run(_serve(office, options.port, options.ready_file))
     except OSError as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)
         return 2

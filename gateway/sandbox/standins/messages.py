@@ -1,8 +1,8 @@
 """Realistic messages of the province's systems, with Vietnamese text, for samples, traffic and tests.
 
-CAP 1.2 (OASIS, 2010) with all optional parts, the fire alarm system's own JSON, Open311 GeoReport v2 reports, canonical SOAP
-questions. Names, telephone numbers and events are invented. Invariant: every message built is complete and valid in its format, and two
-calls never share an identifier unless it is handed in.
+CAP 1.2 (OASIS, 2010) with all optional parts, the fire alarm system's own JSON, Open311 GeoReport v2 reports,
+canonical SOAP questions. Names, telephone numbers and events are invented. Invariant: every message is complete and
+valid in its format. Two calls share an identifier only if the caller gives it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ HAZARDS: Final = (
     ("Rét đậm, rét hại", "Severe cold spell", ("Met",), "Rét hại diện rộng, {place} có nơi dưới 4 °C",
      "Nhiệt độ thấp nhất đêm qua {amount} phần mười độ C; vùng núi cao có băng giá và sương muối.",
      "Giữ ấm cho người già, trẻ nhỏ; đưa trâu bò về chuồng, che chắn và dự trữ cỏ khô."),
-    ("Nguy cơ cháy rừng cấp V", "Forest fire danger, level V", ("Fire", "Env"), "Cấp dự báo cháy rừng cực kỳ nguy hiểm tại {place}",
+    ("Nguy cơ cháy rừng cấp V", "Forest fire danger, level V", ("Fire", "Env"),
+     "Cấp dự báo cháy rừng cực kỳ nguy hiểm tại {place}",
      "Độ ẩm không khí xuống dưới {amount} %, gió Tây Nam mạnh; thảm thực bì khô kiệt.",
      "Nghiêm cấm đốt nương làm rẫy; tuần tra, canh gác lửa rừng 24/24 giờ."),
     ("Dông, lốc, sét, mưa đá", "Thunderstorm and hail", ("Met",), "Dông mạnh kèm mưa đá đang di chuyển vào {place}",
@@ -80,7 +81,7 @@ REPORTS: Final = (
     ("cay-xanh", "Cây xà cừ nghiêng sau trận dông, có thể đổ vào dây điện.", "duong-kinh-cm", "60"),
     ("xay-dung", "Công trình lấn vỉa hè, vật liệu đổ tràn xuống lòng đường.", "so-nha", "48"),
 )
-# invented by combination; no person is meant
+# combined at random; no real person
 _FAMILY: Final = (
     "Nông Thị",
     "Hoàng Văn",
@@ -102,7 +103,7 @@ def _now(now: float | None) -> datetime:
 
 
 def _default(namespace: str) -> dict[str, str]:
-    """A default namespace; lxml takes None for its prefix, which its types leave out."""
+    """A default namespace. lxml takes None as its prefix, which its types omit."""
     return cast("dict[str, str]", {None: namespace})
 
 
@@ -123,7 +124,7 @@ def cap_alert(
     chance: random.Random | None = None,
     status: str = "Actual",
 ) -> bytes:
-    """A CAP 1.2 alert as the disaster warning system publishes it: Vietnamese and English, every optional part in use."""
+    """A CAP 1.2 alert of the disaster warning system, in Vietnamese and English, with every optional part."""
     chance = chance or random.Random()
     sent = _now(now)
     code, place, latitude, longitude = chance.choice(COMMUNES)
@@ -141,11 +142,15 @@ def cap_alert(
 
     name = identifier or f"H14.2-CB-{sent:%Y}-{_number(chance)}"
     for tag, text in (
-        ("identifier", name), ("sender", "canhbao@nnmt.caobang.example"), ("sent", sent.isoformat()), ("status", status), ("msgType", "Alert"),
-        ("source", "Đài Khí tượng thủy văn tỉnh Cao Bằng"), ("scope", "Restricted"), ("restriction", "Cơ quan, đơn vị trong tỉnh"),
-        ("addresses", '"Trung tâm Giám sát" H14.0 H14.3'), ("code", "urn:caobang:canh-bao:thien-tai"), ("code", f"cap-do-{chance.randint(1, 3)}"),
+        ("identifier", name), ("sender", "canhbao@nnmt.caobang.example"), ("sent", sent.isoformat()),
+        ("status", status), ("msgType", "Alert"),
+        ("source", "Đài Khí tượng thủy văn tỉnh Cao Bằng"), ("scope", "Restricted"),
+        ("restriction", "Cơ quan, đơn vị trong tỉnh"),
+        ("addresses", '"Trung tâm Giám sát" H14.0 H14.3'), ("code", "urn:caobang:canh-bao:thien-tai"),
+        ("code", f"cap-do-{chance.randint(1, 3)}"),
         ("note", "Bản tin tự động, trực ban đã kiểm tra"),
-        ("references", f"canhbao@nnmt.caobang.example,{name}-0,{(sent - timedelta(hours=6)).isoformat()}"), ("incidents", f"mua-lu-{sent:%Y-%m}"),
+        ("references", f"canhbao@nnmt.caobang.example,{name}-0,{(sent - timedelta(hours=6)).isoformat()}"),
+        ("incidents", f"mua-lu-{sent:%Y-%m}"),
     ):  # fmt: skip
         put(root, tag, text)
     for language, event, words in (
@@ -191,7 +196,8 @@ def cap_alert(
         resource = etree.SubElement(info, f"{{{CAP}}}resource")
         for tag, text in (
             ("resourceDesc", "Bản đồ vùng nguy cơ"), ("mimeType", "image/png"), ("size", "284119"),
-            ("uri", f"https://canhbao.caobang.example/ban-do/{code}.png"), ("digest", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
+            ("uri", f"https://canhbao.caobang.example/ban-do/{code}.png"),
+            ("digest", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
         ):  # fmt: skip
             put(resource, tag, text)
         area = etree.SubElement(info, f"{{{CAP}}}area")
@@ -207,7 +213,7 @@ def cap_alert(
 def fire_alarm(
     *, identifier: str | None = None, now: float | None = None, chance: random.Random | None = None
 ) -> dict[str, Any]:
-    """An alert in the fire alarm system's own JSON: local times without a zone, codes as numbers, a decimal comma."""
+    """An alert in the fire alarm system's own JSON: local times without a zone, numeric codes, a decimal comma."""
     chance = chance or random.Random()
     sent = _now(now)
     code, place, latitude, longitude = chance.choice(COMMUNES)
@@ -253,9 +259,9 @@ def field_report(
     address: str | None = None,
     chance: random.Random | None = None,
 ) -> dict[str, Any]:
-    """A citizen's report with the names of Open311 GeoReport v2; routed by its commune (`area`).
+    """A citizen's report with the names of Open311 GeoReport v2, routed by its commune (`area`).
 
-    Unless it is asked for, the commune is never Trường Hà: that one has a system of its own, which may be away.
+    By default the commune is not Trường Hà: that one has a system of its own, which may be offline.
     """
     chance = chance or random.Random()
     code, place, latitude, longitude = chance.choice(
@@ -263,7 +269,7 @@ def field_report(
     )
     kinds = [item for item in REPORTS if service_code is None or item[0] == service_code]
     kind, description, attribute, value = chance.choice(kinds)
-    given = chance.choice(_GIVEN)
+    name = chance.choice(_GIVEN)
     return {
         "service_code": kind,
         "area": code,
@@ -272,7 +278,7 @@ def field_report(
         "address_string": address or f"{chance.randint(1, 120)} đường Kim Đồng, {place}, tỉnh Cao Bằng",
         "email": {"absent": "none"},
         "device_id": f"android-{chance.getrandbits(24):06x}",
-        "first_name": given,
+        "first_name": name,
         "last_name": chance.choice(_FAMILY),
         "phone": f"0912 000 {chance.randint(100, 999)}",
         "description": description,
@@ -285,7 +291,7 @@ def field_report(
 
 
 def dossier_status(*, event: str | None = None, number: int = 7) -> dict[str, Any]:
-    """A change of a dossier's status as the one-stop system tells it, by now."""
+    """A change of a dossier's status as the one-stop system reports it."""
     return {
         "MaCapNhat": event or str(uuid.uuid4()),
         "MaHoSo": f"000.00.22.H14-261118-{number:04d}",
@@ -305,13 +311,15 @@ def dossier_status(*, event: str | None = None, number: int = 7) -> dict[str, An
 
 
 def dossier_status_xml(*, event: str) -> bytes:
-    """A change of a dossier's status as the communes' older one-stop system tells it by SOAP."""
+    """A change of a dossier's status as the communes' older one-stop system reports it, by SOAP."""
     space = "urn:caobang:mot-cua:1"
     root = etree.Element(f"{{{space}}}DongBoHoSo", nsmap={"mc": space}, lanCapNhat=event)
     dossier = etree.SubElement(root, f"{{{space}}}HoSo")
     for name, text in (
-        ("SoBienNhan", "H14.22-261118-0012"), ("MaThuTuc", "1.012756"), ("TenThuTuc", "Đăng ký, cấp Giấy chứng nhận quyền sử dụng đất lần đầu"),
-        ("DonVi", "H14.22"), ("NguoiNop", "Lục Thị Hoa"), ("TrangThai", "5"), ("ThoiDiem", "20/11/2026 08:59:40"), ("NgayNhan", "18/11/2026"),
+        ("SoBienNhan", "H14.22-261118-0012"), ("MaThuTuc", "1.012756"),
+        ("TenThuTuc", "Đăng ký, cấp Giấy chứng nhận quyền sử dụng đất lần đầu"),
+        ("DonVi", "H14.22"), ("NguoiNop", "Lục Thị Hoa"), ("TrangThai", "5"), ("ThoiDiem", "20/11/2026 08:59:40"),
+        ("NgayNhan", "18/11/2026"),
         ("GioNhan", "07:45:00"), ("NgayHen", "15/12/2026"), ("GioHen", "17:00:00"), ("CanBo", "*BM*"),
         ("GhiChu", "Bổ sung trích lục bản đồ thửa đất số 118."), ("LePhi", "100000"), ("TrucTuyen", "0"),
     ):  # fmt: skip

@@ -1,7 +1,7 @@
-"""The one-stop system (mot-cua): where a dossier stands, in its own JSON, to and from the gateway as JWS in JWE.
+"""The one-stop system (mot-cua): the state of a dossier, in its own JSON, as JWS in JWE both ways.
 
-`POST …/api/TraCuuHoSo` with MaHoSo. All dossiers are made up: computed from the code, so that the same question always has the same answer; a code that
-no agency of the province gave is not found.
+`POST …/api/TraCuuHoSo` with MaHoSo. Dossiers are computed from the code, so a question always has the same answer.
+A code that no agency of the province issued is not found.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from gateway.sandbox.standins.rest_base import Refused, RestStandIn
 PATH: Final = "/api/TraCuuHoSo"
 _CODE: Final = re.compile(r"(H14[.][0-9]+|000[.]00[.][0-9]{2}[.]H14)-([0-9]{6})-([0-9]{4,6})")
 _PROCEDURES: Final = (
-    ("1.001193", "Đăng ký khai sinh"), ("1.012756", "Đăng ký, cấp Giấy chứng nhận quyền sử dụng đất"), ("2.000635", "Cấp bản sao trích lục hộ tịch"),
+    ("1.001193", "Đăng ký khai sinh"), ("1.012756", "Đăng ký, cấp Giấy chứng nhận quyền sử dụng đất"),
+    ("2.000635", "Cấp bản sao trích lục hộ tịch"),
     ("1.004227", "Cấp giấy phép xây dựng nhà ở riêng lẻ"),
 )  # fmt: skip
 _APPLICANTS: Final = ("Đàm Thị Nhuần", "Hoàng Văn Slấn", "Nông Thị Pá", "Mã Đức Thịnh", "Lý Mùi Pham")

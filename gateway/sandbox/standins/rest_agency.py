@@ -1,8 +1,8 @@
 """The socio-economic system of the Department of Finance (kinh-te): values of indicators, in its own JSON.
 
-`POST …/tra-cuu` with maChiTieu, maDiaBan, kyBaoCao; numbers are text with a decimal comma, times `yyyyMMddHHmmss` of +07:00.
-All figures are made up: computed from the question, so that the same question always has the same answer, and of a size
-that such figures have. Invariant: a period that is not over has no value.
+`POST …/tra-cuu` with maChiTieu, maDiaBan, kyBaoCao. Numbers are text with a decimal comma, times `yyyyMMddHHmmss`
+of +07:00. All figures are invented but of a realistic size. They are computed from the question, so a question
+always has the same answer. Invariant: a period that is not over has no value.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ _HERE: Final = timezone(timedelta(hours=7))
 _PERIOD: Final = re.compile(r"([0-9]{4})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?$")
 PROVINCE: Final = "04"
 AREAS: Final = {
-    PROVINCE: "Tỉnh Cao Bằng", "01273": "Phường Thục Phán", "01279": "Phường Nùng Trí Cao", "01288": "Phường Tân Giang", "01304": "Xã Bảo Lạc",
-    "01392": "Xã Trường Hà", "01414": "Xã Hà Quảng", "01447": "Xã Trà Lĩnh", "01456": "Xã Quang Hán", "01477": "Xã Trùng Khánh",
+    PROVINCE: "Tỉnh Cao Bằng", "01273": "Phường Thục Phán", "01279": "Phường Nùng Trí Cao",
+    "01288": "Phường Tân Giang", "01304": "Xã Bảo Lạc",
+    "01392": "Xã Trường Hà", "01414": "Xã Hà Quảng", "01447": "Xã Trà Lĩnh", "01456": "Xã Quang Hán",
+    "01477": "Xã Trùng Khánh",
     "01561": "Xã Quảng Uyên", "01654": "Xã Hòa An", "01726": "Xã Nguyên Bình", "01786": "Xã Đông Khê",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One indicator: what it is, and between which figures it lies for the province and for a commune."""
+    """One indicator, and the bounds of its figures for the province and for a commune."""
 
     title: str
     unit: str
@@ -45,24 +47,32 @@ _PLAN = ("Lương Thị Bích Ngọc", "0206 000 0801")
 _BUDGET = ("Nông Đức Khải", "0206 000 0815")
 _SOCIAL = ("Hoàng Thị Mỵ", "0206 000 0822")
 SERIES: Final = {
-    "KT-01": Series("Tổng sản phẩm trên địa bàn (GRDP)", "tỷ đồng", "NQ", ("24150.5", "27980.9"), ("310.2", "1480.7"), True, _PLAN),
+    "KT-01": Series("Tổng sản phẩm trên địa bàn (GRDP)", "tỷ đồng", "NQ", ("24150.5", "27980.9"), ("310.2", "1480.7"),
+                    True, _PLAN),
     "KT-02": Series("Tốc độ tăng GRDP", "%", "NQ", ("5.02", "8.46"), ("3.10", "9.75"), False, _PLAN),
     "KT-03": Series("GRDP bình quân đầu người", "triệu đồng", "N", ("44.2", "52.8"), ("31.5", "78.9"), False, _PLAN),
     "KT-04": Series("Chỉ số sản xuất công nghiệp", "%", "QT", ("98.4", "114.6"), ("92.3", "121.8"), False, _PLAN),
-    "KT-05": Series("Thu ngân sách nhà nước trên địa bàn", "tỷ đồng", "NQT", ("2105.400", "2890.750"), ("4.250", "186.400"), True, _BUDGET),
-    "KT-06": Series("Chi ngân sách địa phương", "tỷ đồng", "NQ", ("11890.300", "14650.900"), ("62.700", "241.300"), True, _BUDGET),
+    "KT-05": Series("Thu ngân sách nhà nước trên địa bàn", "tỷ đồng", "NQT", ("2105.400", "2890.750"),
+    ("4.250", "186.400"), True, _BUDGET),
+    "KT-06": Series("Chi ngân sách địa phương", "tỷ đồng", "NQ", ("11890.300", "14650.900"), ("62.700", "241.300"),
+                    True, _BUDGET),
     "KT-07": Series("Giải ngân vốn đầu tư công", "%", "NQT", ("31.40", "96.20"), ("18.50", "99.10"), False, _BUDGET),
-    "KT-08": Series("Tổng mức bán lẻ hàng hóa và dịch vụ", "tỷ đồng", "NQT", ("12480.6", "15310.2"), ("88.4", "1920.5"), True, _PLAN),
+    "KT-08": Series("Tổng mức bán lẻ hàng hóa và dịch vụ", "tỷ đồng", "NQT", ("12480.6", "15310.2"),
+    ("88.4", "1920.5"), True, _PLAN),
     "KT-09": Series("Chỉ số giá tiêu dùng", "%", "QT", ("100.12", "104.38"), ("99.85", "104.90"), False, _PLAN),
     "KT-10": Series("Số doanh nghiệp thành lập mới", "doanh nghiệp", "NQT", ("148", "236"), ("1", "42"), True, _PLAN),
-    "KT-11": Series("Kim ngạch xuất nhập khẩu qua cửa khẩu", "triệu USD", "NQT", ("788.45", "1240.60"), ("0.85", "610.20"), True, _PLAN),
+    "KT-11": Series("Kim ngạch xuất nhập khẩu qua cửa khẩu", "triệu USD", "NQT", ("788.45", "1240.60"),
+    ("0.85", "610.20"), True, _PLAN),
     "KT-12": Series("Lượt khách du lịch", "nghìn lượt", "NQT", ("1650.0", "2480.0"), ("3.2", "640.5"), True, _PLAN),
     "XH-01": Series("Dân số trung bình", "nghìn người", "N", ("538.4", "552.1"), ("5.8", "41.6"), False, _SOCIAL),
     "XH-02": Series("Tỷ lệ lao động qua đào tạo", "%", "N", ("47.5", "58.2"), ("28.4", "71.3"), False, _SOCIAL),
     "XH-03": Series("Tỷ lệ hộ nghèo đa chiều", "%", "N", ("15.20", "24.90"), ("2.10", "48.70"), False, _SOCIAL),
-    "XH-05": Series("Số người được giải quyết việc làm", "người", "NQ", ("14200", "18900"), ("86", "1240"), True, _SOCIAL),
-    "GD-01": Series("Tỷ lệ trường đạt chuẩn quốc gia", "%", "N", ("38.60", "52.40"), ("0.00", "100.00"), False, _SOCIAL),
-    "YT-01": Series("Số giường bệnh trên một vạn dân", "giường", "N", ("36.8", "42.5"), ("0.0", "88.0"), False, _SOCIAL),
+    "XH-05": Series("Số người được giải quyết việc làm", "người", "NQ", ("14200", "18900"), ("86", "1240"), True,
+                    _SOCIAL),
+    "GD-01": Series("Tỷ lệ trường đạt chuẩn quốc gia", "%", "N", ("38.60", "52.40"), ("0.00", "100.00"), False,
+                    _SOCIAL),
+    "YT-01": Series("Số giường bệnh trên một vạn dân", "giường", "N", ("36.8", "42.5"), ("0.0", "88.0"), False,
+                    _SOCIAL),
     "YT-02": Series("Tỷ lệ bao phủ bảo hiểm y tế", "%", "NQ", ("95.80", "98.90"), ("91.20", "100.00"), False, _SOCIAL),
     "MT-04": Series("Tỷ lệ che phủ rừng", "%", "N", ("59.80", "61.20"), ("12.40", "79.50"), False, _SOCIAL),
 }  # fmt: skip
@@ -74,7 +84,7 @@ _QUOTED: Final = {
 
 
 def _end(period: re.Match[str]) -> tuple[str, datetime]:
-    """Frequency and the first moment after a period."""
+    """Frequency of a period, and the first moment after it."""
     year, quarter, month = int(period[1]), period[2], period[3]
     if quarter:
         last, frequency = int(quarter) * 3, "Q"
@@ -87,23 +97,23 @@ def _end(period: re.Match[str]) -> tuple[str, datetime]:
 
 def _figure(series: Series, indicator: str, area: str, period: str, frequency: str) -> str:
     low, high = (Decimal(bound) for bound in (series.province if area == PROVINCE else series.commune))
-    # where the figure lies is the place's own; a quarter of that share moves with the period
+    # the area sets most of the share; a quarter of it varies with the period
     place = int.from_bytes(hashlib.sha256(f"{indicator}/{area}".encode()).digest()[:4], "big")
     moved = int.from_bytes(hashlib.sha256(f"{indicator}/{area}/{period}".encode()).digest()[:4], "big")
     share = (Decimal(place) * 3 + Decimal(moved)) / Decimal(4 * 0xFFFFFFFF)
     value = low + (high - low) * share
     if series.sums_up:
         value /= {"N": 1, "Q": 4, "T": 12}[frequency]
-    # as many decimals as the bounds are written with
+    # as many decimals as the bounds have
     return format(value.quantize(Decimal(series.commune[0]), ROUND_HALF_UP), "f").replace(".", ",")
 
 
 def look_up(indicator: str, area: str, period: str, now: float) -> dict[str, Any] | None:
-    """The answer to a question, or None where there is no such series or place."""
-    series, found = SERIES.get(indicator), _PERIOD.match(period)
-    if series is None or found is None or area not in AREAS or int(found[1]) not in _YEARS:
+    """The answer to a question. None if there is no such series or place."""
+    series, match = SERIES.get(indicator), _PERIOD.match(period)
+    if series is None or match is None or area not in AREAS or int(match[1]) not in _YEARS:
         return None
-    frequency, end = _end(found)
+    frequency, end = _end(match)
     if frequency not in series.frequencies:
         return None
     published = end + timedelta(days=4, hours=8, minutes=30)
@@ -138,10 +148,10 @@ class RestAgency(RestStandIn):
         if not all(isinstance(value, str) and value for value in asked):
             raise Refused(400, self.error("THIEU_THAM_SO", "Cần đủ maChiTieu, maDiaBan và kyBaoCao, kiểu chuỗi."))
         indicator, area, period = (str(value) for value in asked)
-        found = look_up(indicator, area, period, self.clock())
-        if found is None:
+        result = look_up(indicator, area, period, self.clock())
+        if result is None:
             raise Refused(404, self.error("KHONG_TIM_THAY", "Không có chỉ tiêu này cho địa bàn và kỳ báo cáo đã hỏi."))
-        return found
+        return result
 
     def error(self, code: str, text: str) -> dict[str, Any]:
         return {"maLoi": code, "thongBao": text}

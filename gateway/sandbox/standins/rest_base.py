@@ -1,4 +1,7 @@
-"""A provider of REST: checks that a call is the gateway's, answers signed and bound to it; encrypted both ways where its contract demands it."""
+"""A REST provider: verifies that a call is the gateway's and binds its signed answer to it.
+
+If its contract demands it, bodies are encrypted both ways.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ NEEDED: Final = ("content-type", "content-digest", "idempotency-key", "lgsp-tran
 
 
 class Refused(Exception):
-    """A call that is the gateway's, but cannot be carried out."""
+    """A call of the gateway that cannot be carried out."""
 
     def __init__(self, status: int, content: dict[str, Any]) -> None:
         super().__init__(content)
@@ -29,16 +32,16 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class RestStandIn(StandIn):
-    """The checks that every REST provider makes; subclasses carry out."""
+    """The checks that every REST provider makes. Subclasses carry out."""
 
-    encrypted: ClassVar[bool] = False  # whether the bodies of its contract are
+    encrypted: ClassVar[bool] = False  # whether its contract demands encrypted bodies
 
     @abstractmethod
     def carry_out(self, path: str, content: dict[str, Any], number: int) -> dict[str, Any]:
-        """Answer one question or take one message in; `number` counts what was taken in."""
+        """Answer one question or accept one message. `number` counts accepted messages."""
 
     def error(self, code: str, text: str) -> dict[str, Any]:
-        """How this system says no, in its own words."""
+        """An error in this system's own words."""
         return {"error": code, "message": text}
 
     def answer(self, call: Call, spoil: bool) -> Reply:
@@ -52,7 +55,7 @@ class RestStandIn(StandIn):
             message = read_string(call.headers["idempotency-key"])
             asked = self._opened(call.body, now) if self.encrypted else call.body
         except (WrongRequest, WrongAnswer, BadField) as wrong:
-            # whoever proved nothing gets an answer without proof
+            # an unauthenticated caller gets an unsigned answer
             self.records.saw(transfer, refused=True)
             body = dump_json(self.error("UNPROVED", str(wrong)))
             return Reply(401, {"content-type": "application/json; charset=utf-8"}, body)

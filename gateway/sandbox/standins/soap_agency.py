@@ -1,8 +1,8 @@
-"""The urban management system of the Department of Construction (do-thi): takes field reports in, its own XML over SOAP.
+"""The urban management system of the Department of Construction (do-thi): takes field reports as its own XML by SOAP.
 
-Body in: `PhieuPhanAnh`, action `…:TiepNhanPhanAnh`; Body out: `KetQuaTiepNhan`; codes are numbers, times `yyyy/MM/dd HH:mm:ss` of
-+07:00. Every call must carry the gateway's WS-Security signature over Body, time, token and headers, the caller's name among
-them. Invariant: one wsa:MessageID is one file; its repeat gets the same file's number.
+Body in: `PhieuPhanAnh`, action `…:TiepNhanPhanAnh`. Body out: `KetQuaTiepNhan`. Codes are numbers, times
+`yyyy/MM/dd HH:mm:ss` of +07:00. Every call must carry the gateway's WS-Security signature over Body, timestamp,
+token and headers, the caller's name among them. Invariant: one wsa:MessageID is one file; a repeat gets its number.
 """
 
 from __future__ import annotations
@@ -34,15 +34,17 @@ NAMESPACE: Final = "urn:caobang:so-xay-dung:do-thi:1"
 ACTION: Final = NAMESPACE + ":TiepNhanPhanAnh"
 _HERE: Final = timezone(timedelta(hours=7))
 _OFFICE: Final = {
-    "1": ("Phòng Hạ tầng kỹ thuật, Sở Xây dựng tỉnh Cao Bằng", "Đã tiếp nhận, tổ duy tu sẽ kiểm tra hiện trường trong hai ngày làm việc.", 3),
-    "2": ("Trung tâm Dịch vụ công ích đô thị", "Đã tiếp nhận, đội vệ sinh và cây xanh xử lý trong ngày làm việc kế tiếp.", 1),
+    "1": ("Phòng Hạ tầng kỹ thuật, Sở Xây dựng tỉnh Cao Bằng",
+          "Đã tiếp nhận, tổ duy tu sẽ kiểm tra hiện trường trong hai ngày làm việc.", 3),
+    "2": ("Trung tâm Dịch vụ công ích đô thị",
+          "Đã tiếp nhận, đội vệ sinh và cây xanh xử lý trong ngày làm việc kế tiếp.", 1),
     "3": ("Thanh tra Sở Xây dựng tỉnh Cao Bằng", "Đã tiếp nhận, thanh tra sẽ lập biên bản kiểm tra trong năm ngày.", 5),
     "9": ("Phòng Quản lý đô thị, Sở Xây dựng tỉnh Cao Bằng", "Đã tiếp nhận và phối hợp với Công an xã, phường.", 2),
 }  # fmt: skip
 
 
 class NotTaken(Exception):
-    """A report that cannot be taken in; says why, for people."""
+    """A report that is not accepted, and why, for people."""
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class SoapAgency(StandIn):
             if not self.replays.first_time(verified.replay_key, now):
                 raise BadEnvelope("this very message was seen before")
         except BadEnvelope as wrong:
-            # whoever proved nothing gets a Fault without proof
+            # an unauthenticated caller gets an unsigned Fault
             self.records.saw("", refused=True)
             return Reply(
                 500, {"content-type": "text/xml; charset=utf-8"}, serialise(new_envelope(_fault("Client", str(wrong))))
@@ -95,9 +97,8 @@ class SoapAgency(StandIn):
         ns = {"dt": NAMESPACE}
         kind = (report.findtext("dt:LinhVuc", namespaces=ns) or "").strip()
         place = (report.findtext("dt:ViTri/dt:MaXa", namespaces=ns) or "").strip()
-        if not place or not report.findtext(
-            "dt:NoiDung", namespaces=ns
-        ):  # blank is a text too: the contract asks for one character
+        # Blank text counts: the contract requires one character.
+        if not place or not report.findtext("dt:NoiDung", namespaces=ns):
             raise NotTaken("Phiếu phản ánh thiếu ViTri/MaXa hoặc NoiDung.")
         if len(kind) != 3 or kind[0] not in _OFFICE:
             raise NotTaken("LinhVuc không có trong danh mục của Sở Xây dựng.")

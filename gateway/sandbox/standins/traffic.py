@@ -1,9 +1,9 @@
-"""A little live traffic: alerts by SOAP, fire alarms and field reports by REST, questions for indicators, every few seconds.
+"""A little traffic: alerts by SOAP, fire alarms and field reports by REST, questions for indicators.
 
     python -m gateway.sandbox.standins.traffic --identities DIR --every 3
 
-Says nothing unless asked (`--verbose`). A gateway that is away, or that says no, is no reason to stop: the next message comes
-after the next pause. Invariant: each message is sent once, under an identifier of its own.
+Prints nothing unless asked (`--verbose`). If the gateway does not answer or refuses, the next message follows after
+the next pause. Invariant: each message is sent once, under an identifier of its own.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _QUESTIONS: Final = (
 )
 # the whole province and three of its communes
 _AREAS: Final = ("04", "01273", "01447", "01477")
-# how often the log is asked whether it only grew
+# how often the log is checked for consistency
 _WITNESS_EVERY: Final = 20
 
 
 @dataclass(slots=True)
 class Traffic:
-    """Sends one message after another, in turn."""
+    """Sends the systems' messages in turn."""
 
     identities: dict[str, Identity]
     say: Callable[[str], None]
@@ -112,7 +112,7 @@ class Traffic:
             self.sent += ok
             self.failed += not ok
             self.say(f"{time.strftime('%H:%M:%S')} {name:<9} {'ok ' if ok else 'not'} {says}")
-            # nobody sends in step with a clock: half a pause to one and a half
+            # the pause varies by half, so that calls are spread
             if (count and self.sent + self.failed >= count) or stopping.wait(every * self.chance.uniform(0.5, 1.5)):
                 return
 
@@ -128,20 +128,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=0, metavar="N", help="stop after so many; 0 goes on until stopped")
     parser.add_argument("--seed", type=int, metavar="N", help="makes the same messages again")
     parser.add_argument("--verbose", action="store_true", help="a line for each message")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     stopping = threading.Event()
-    # signals belong to the main thread; run from another one, its owner stops the process
+    # only the main thread may handle signals; in another thread the owner stops the process
     with contextlib.suppress(ValueError):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
     try:
-        identities = {name: Identity.load(given.identities / name) for name in SYSTEMS}
-        traffic = Traffic(identities, print if given.verbose else lambda _: None, random.Random(given.seed))
-        traffic.run(given.every, stopping, given.count)
+        identities = {name: Identity.load(options.identities / name) for name in SYSTEMS}
+        traffic = Traffic(identities, print if options.verbose else lambda _: None, random.Random(options.seed))
+        traffic.run(options.every, stopping, options.count)
     except ClientError as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)
         return 2
-    return 0 if not given.count or not traffic.failed else 1
+    return 0 if not options.count or not traffic.failed else 1
 
 
 if __name__ == "__main__":

@@ -24,12 +24,12 @@ from gateway.audit.witnessing.config import Witness
 from gateway.audit.witnessing.verify import newest_cosigned, newest_stamped
 from gateway.backup.restore import Asked, restore
 from gateway.backup.take import Wanted, take
-from gateway.delivery.queue import take_due
+from gateway.delivery.queue import Taking, take_due
 from gateway.journal.database import lock_of, writing
-from gateway.keeper.retention.chore import Retention
-from gateway.keeper.revocation.fetch import open_session
-from gateway.keeper.revocation.outside import OutsideAuthorities
-from gateway.keeper.revocation.own import renew, stored_list
+from gateway.keeper.retention.destruction import Retention
+from gateway.keeper.revocation_fetch import open_session
+from gateway.keeper.tasks.certificate_status import OutsideAuthorities
+from gateway.keeper.tasks.revocation_lists import renew, stored_list
 from gateway.keeper.witnessing.coverage import CoverageTracker
 from gateway.keeper.witnessing.stamps import Authority as Asking
 from gateway.keeper.witnessing.stamps import Stamps
@@ -38,14 +38,15 @@ from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
+from security.pki.authority import new_private
 from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.whole import Door, Whole, door
 from tests.audit.stamping import Authority
-from tests.audit.witnessing import honest
+from tests.audit.witnessing.asking import honest
 from tests.journal import databases
+from tests.keeper.revocation.outside import Outside, new_key, pem
 from tests.registry.editions import edition
 from tests.registry.making import PROVINCE
-from tests.revocation.outside import Outside, new_key, pem
 
 ORIGIN = "tinh.example/lgsp"
 DAY = 86_400.0
@@ -117,7 +118,7 @@ def build(kind: str, folder: Path) -> Whole:
 def _first(kind: str, folder: Path, now: float) -> Settings:
     url = "" if kind == "sqlite" else databases.fresh_url(kind, folder)
     settings = replace(Settings(folder / "old"), origin=ORIGIN, database=url)
-    one = sandbox.authority.new_private("RSA-3072")
+    one = new_private("RSA-3072")
     before = sandbox.encrypt_keys
     sandbox.encrypt_keys = lambda count: [one] * count  # finding a dozen takes longer than all else here
     try:
@@ -256,7 +257,7 @@ def _late(used: Door) -> None:
     used.call("refused", "thuc-phan", "dossier-status/v1", "getStatus")
     used.call("leased", *report, does="down")
     used.whole.now += 3600
-    take_due(used.whole.engine, lock_of(used.whole.engine), used.whole.lease, "door-2", used.whole.now, 10)
+    take_due(used.whole.engine, lock_of(used.whole.engine), used.whole.lease, Taking("door-2", used.whole.now, 10))
     used.call("queued 1", *report, does="down")
     used.call("queued 2", *report, does="down", area="01392")
     used.call("forwarding", *report, does="die")
@@ -271,7 +272,7 @@ def _pending(used: Door) -> None:
 
 
 def _vouched(whole: Whole, folder: Path, authority: Authority) -> None:
-    """A witness cosigns, an authority stamps: both by the keeper's own chores, over loopback."""
+    """A witness cosigns, an authority stamps: both by the keeper's own tasks, over loopback."""
     engine, lock, log = whole.engine, lock_of(whole.engine), whole.settings.data / "log"
     key, file = NoteKey.from_text(whole.vkey), CheckpointFile(whole.settings.checkpoint_file)
     licence = AdmissionDeadline(log / "licence", frozenset())
@@ -283,14 +284,14 @@ def _vouched(whole: Whole, folder: Path, authority: Authority) -> None:
         ):
             known = [witness.witness.key]  # the same at each call: its key lies in its folder
             cosigned = partial(_cosigned, key, known)
-            spell = CoverageTracker(WITNESSES, 60.0, engine, lock, licence, time.time, cosigned, file)
-            await Witnesses(spell, session, [Witness(witness.witness.url, known[0])], 1, log / "cosigned").run_once(
+            tracker = CoverageTracker(WITNESSES, 60.0, engine, lock, licence, time.time, cosigned, file)
+            await Witnesses(tracker, session, [Witness(witness.witness.url, known[0])], 1, log / "cosigned").run_once(
                 whole.lease
             )
             stamped = partial(_stamped, key, authority.trusted)
             asked = Asking(session, authority.url, authority.trusted, time.time)
-            spell = CoverageTracker(STAMPS, 3600.0, engine, lock, licence, time.time, stamped, file)
-            await Stamps(spell, asked, 0.001).run_once(whole.lease)
+            tracker = CoverageTracker(STAMPS, 3600.0, engine, lock, licence, time.time, stamped, file)
+            await Stamps(tracker, asked, 0.001).run_once(whole.lease)
             whole.witness, whole.anchors = known[0], authority.trusted
 
     asyncio.run(rounds())

@@ -19,10 +19,8 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
 from gateway.audit.log import proofs
 from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.log.lease import Lease
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.log.tiles import root_of_edge
@@ -35,6 +33,8 @@ from gateway.journal.database import lock_of, snapshot, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
 from gateway.journal.writer import Journal
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security.transparency.checkpoint import NoteKey
 from security.transparency.entry import Caller, Entry, Intent, Outcome, freeze, salted
 from security.transparency.merkle import leaf_hash
@@ -70,14 +70,14 @@ def _intent(id: str, contract: str, operation: str, provider: str | None) -> Log
 
 
 def _transfer(process: str, id: str, contract: str, operation: str, provider: str | None, **more: Any) -> TransferRow:
-    fixed = {
+    fixed: dict[str, Any] = {
         "caller_system": "phan-anh",
         "caller_agency": "H14.5",
         "bundle": "sha256:00",
         "grant_id": "G-0001",
         "message_id": id,
     }
-    times = {"received": BEGAN, "committed": BEGAN, "payload_digest": b"\x01" * 32, "idempotent": False}
+    times: dict[str, Any] = {"received": BEGAN, "committed": BEGAN, "payload_digest": b"\x01" * 32, "idempotent": False}
     return TransferRow(
         id=id, contract=contract, operation=operation, provider=provider, process=process, **fixed, **times, **more
     )

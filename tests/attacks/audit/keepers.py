@@ -12,13 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
 from gateway.keeper import leader as keepers
+from gateway.transfer import lease as leases
 
 FASTER = 5
 
@@ -34,7 +34,7 @@ def main(url: str, folder: Path, origin: str, name: str) -> None:
     sequencer = Sequencer(
         engine, lock, LogKey.open(folder / "keys" / "log.key", origin), CheckpointFile(folder / "log" / "checkpoint")
     )
-    keeper = keepers.Keeper(engine, lock, name, sequencer, monotonic=lambda: FASTER * time.monotonic())
+    keeper = keepers.Keeper(engine, name, sequencer, clocks=keepers.Clocks(monotonic=lambda: FASTER * time.monotonic()))
     signal.signal(signal.SIGTERM, lambda *_: keeper.stop())
     print("up", flush=True)
     asyncio.run(keeper.run())

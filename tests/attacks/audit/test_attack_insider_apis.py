@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 from sqlalchemy import update
 
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
-from tests.apis.client import World, opened
-from tests.registry.making import House
+from tests.doors.api import conftest as apis
+from tests.doors.api.client import World
 
 EXCHANGED = pytest.mark.attack("feeds and repeats: rows changed with the database alone")
 ONE, TWO = (f"01935b6e-0000-7000-8000-00000000000{number}" for number in (1, 2))
 
 
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> House:
-    return House.make(tmp_path_factory.mktemp("keys"), time.time())
-
-
-@pytest_asyncio.fixture
-async def world(tmp_path: Path, keys: House) -> AsyncIterator[World]:
-    async with opened(tmp_path, keys) as made:
-        yield made
+world = apis.world  # a fixture of theirs
 
 
 @EXCHANGED

@@ -28,11 +28,6 @@ OTHER_BUNDLE = contracts()["incident-alert/v1"].digest
 Change = Callable[[Connection, str, str], None]
 
 
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> House:
-    return House.make(tmp_path_factory.mktemp("keys"), time.time())
-
-
 @pytest_asyncio.fixture
 async def elsewhere(post: Post, keys: House) -> AsyncIterator[Provider]:  # noqa: F811
     """A second provider that stands in the registry and answers."""
@@ -169,8 +164,10 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
 
 @KIND
 async def test_what_was_changed_is_not_delivered(
-    post: Post, elsewhere: Provider, caplog: pytest.LogCaptureFixture
-) -> None:  # noqa: F811
+    post: Post,  # noqa: F811
+    elsewhere: Provider,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """All of `CHANGES`, each to a transfer of its own; one that nobody changed goes to whom it is for."""
     other, sound = await post.put_aside(), await post.put_aside()
     ids = {name: await post.put_aside(idempotent=False) for name in CHANGES}

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import Connection, Engine, select, update
 
 from gateway.audit.verify.complete import check_complete
-from gateway.exchange.stages import Answered, Refused
 from gateway.feeds import read, read_raw
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.transfer.stages import Answered, Refused
 from security.transparency.merkle import leaf_hash
 from tests.attacks.audit import insider
 from tests.exchange.house import Gateway, house, operation_of

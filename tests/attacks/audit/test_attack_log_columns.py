@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import Connection, delete, insert, update
 
 from contracts.base.errors import Failure
-from gateway.audit.log import lease as leases
 from gateway.audit.log import origins
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
@@ -28,9 +27,10 @@ from gateway.journal.database import snapshot, writing
 from gateway.journal.schema import tables
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.seals.sealing import Seal
+from gateway.transfer import lease as leases
 from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.building import ORIGIN, build
-from tests.attacks.audit.columns import BEGINS, CHECKS, ENDS, PAGE, columns, page
+from tests.attacks.audit.columns import CHECKS, columns
 from tests.attacks.audit.picking import Column, Look, Pick, Planned, nth, where
 from tests.attacks.audit.whole import Whole, states
 from tests.journal.databases import KINDS
@@ -165,11 +165,6 @@ def test_the_list_holds_each_column_once() -> None:
     assert (set(listed) | split) - {"alembic_version.version_num"} == there
     assert all(bool(each.check) != bool(each.why) for each in LIST)
     assert {each.check for each in LIST if each.check} <= RUN.keys() == CHECKS.keys()
-
-
-def test_the_page_is_made_from_the_list() -> None:
-    _, begun, rest = PAGE.read_text("utf-8").partition(BEGINS)
-    assert begun and rest.partition(ENDS)[0] == page()
 
 
 def test_the_instance_is_whole_and_nobody_finds_anything_wrong(whole: Whole) -> None:

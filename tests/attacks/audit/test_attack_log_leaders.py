@@ -16,14 +16,14 @@ import pytest
 from sqlalchemy import Engine, delete, event, select, update
 
 from contracts.base.errors import Failure
-from gateway.audit.log import lease as leases
 from gateway.audit.verify.complete import check_complete
 from gateway.audit.verify.verify import verify_log
 from gateway.journal.database import lock_path, open_engine, snapshot, writing
 from gateway.journal.schema import tables
-from tests.attacks.audit.conftest import databases
+from gateway.transfer import lease as leases
 from tests.attacks.audit.insider import ORIGIN, Gateway, commit, handed_in
 from tests.faults.load import until
+from tests.journal import databases
 
 pytestmark = pytest.mark.server
 ROOT = Path(__file__).resolve().parents[3]

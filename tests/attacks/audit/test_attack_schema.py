@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from contracts.base.errors import Failure
-from gateway.audit.log import lease as leases
-from gateway.audit.log.alterations import Alterations
 from gateway.doctor import examine
 from gateway.journal.database import lock_of, migrate, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.journal.schema.comparison import described, differences, expected
+from gateway.keeper.tasks.alterations import Alterations
 from gateway.registry.registry import Registry
+from gateway.transfer import lease as leases
 from tests import commandline
 from tests.attacks.audit import instances
 from tests.attacks.audit.insider import commit, handed_in, sent_on
@@ -158,7 +158,7 @@ def test_a_running_instance_finds_it_within_the_minute(instance: Instance) -> No
     with writing(engine) as connection:
         lease = leases.take(connection, "keeper-1", 1.0)
     assert lease is not None
-    keeper = Alterations(engine, lock_of(engine), instance.seal, monotonic=lambda: now[0])
+    keeper = Alterations(engine, lock_of(engine), instance.seal)
 
     def minute() -> list[Any]:
         now[0] += 61.0

@@ -19,60 +19,53 @@ from adapters.model import Incoming
 from contracts.base.ids import new_id
 from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import read_json
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.log.lease import Lease
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.search.index import Indexer
-from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.forwarder import Forwardable, Forwarder
 from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.worker import Deliverer
 from gateway.exchange.exchange import Exchange
-from gateway.exchange.stages import (
-    Addressed,
-    Answered,
-    Authenticated,
-    Authorised,
-    Face,
-    Message,
-    Received,
-    Refused,
-    Requested,
-)
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
 from gateway.registry.registry import Registry
-from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
+from gateway.transfer.stages import (
+    Addressed,
+    Answered,
+    Authenticated,
+    Channel,
+    Face,
+    Message,
+    Received,
+    Refused,
+)
 from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
 from tests.commandline import lgsp
+from tests.exchange.house import PlainDoor
 
 
-class Caller:
+class Caller(PlainDoor):
     """A door after its proofs: who calls, under which message id, and what with."""
 
     def __init__(self, system: str, message_id: str, message: Message) -> None:
-        self.system, self.id, self.message = system, message_id, message
+        super().__init__(message_id, message)
+        self.system = system
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
         caller = addressed.snapshot.systems[self.system]
         received = addressed.received
         key = next(key for key in addressed.snapshot.keys.values() if key.system == self.system and key.use == "sign")
         replay = ReplayKey(received.transfer.encode(), received.at + 300)
-        return Authenticated(addressed, caller, None, key.thumbprint, replay, self.id.encode().ljust(32, b"."), None)
-
-    def request(self, authenticated: Authenticated) -> Requested:
-        operation = authenticated.addressed.operation
-        assert operation is not None
-        return Requested(authenticated, self.id, operation, operation.request, b"", "canonical")
-
-    def decode(self, authorised: Authorised) -> Message:
-        return self.message
+        proven = addressed._replace(channel=Channel(caller, key.thumbprint))
+        return Authenticated(proven, None, replay, self.id.encode().ljust(32, b"."), None)
 
 
 class Scripted(Forwarder):
@@ -82,18 +75,10 @@ class Scripted(Forwarder):
         super().__init__({}, clock, policy=RetryPolicy(tries=2))
         self.does = "answer"
 
-    async def forward(
-        self,
-        snapshot: Snapshot,
-        provider: Any,
-        contract: CompiledContract,
-        operation: Any,
-        message: Message,
-        **more: Any,
-    ) -> Incoming:
-        out, back = f"asked {more['transfer']}".encode(), f"answered {more['transfer']}".encode()
+    async def forward(self, what: Forwardable, seconds: float) -> Incoming:
+        out, back, provider = f"asked {what.open.id}".encode(), f"answered {what.open.id}".encode(), what.provider
         if self.does == "answer":
-            return Incoming(sample(contract, operation.answer), out, back, f"{provider.id}.sign-1", 200, 0.1)
+            return Incoming(sample(what.contract, what.operation.answer), out, back, f"{provider.id}.sign-1", 200, 0.1)
         if self.does == "die":
             raise asyncio.CancelledError
         code, acted = {
@@ -224,8 +209,9 @@ class Door:
             b"{}",
             None,
             "127.0.0.1",
+            snapshot,
         )
-        addressed = Addressed(received, snapshot, compiled, op)
+        addressed = Addressed(received, cast(Any, None), compiled, op)
         self.whole.made[name] = received.transfer
         body = sample(compiled, op.request) | ({"area": area} if area else {})
 

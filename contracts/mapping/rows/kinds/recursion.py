@@ -1,0 +1,37 @@
+"""`{canonical: a[].b[], here: …, again: a[]}`: a list whose items are as those of a list above it."""
+
+from __future__ import annotations
+
+from contracts.canonical.model import Array, RecursiveRef, Scalar
+from contracts.mapping.rows.builder import Builder
+from contracts.mapping.rows.kinds.kind import RowKind
+from contracts.mapping.rows.row import Row
+
+
+def _read(builder: Builder, row: Row) -> None:
+    canonical, again = str(row.canonical), str(row.words["again"])
+    same = _same_items(builder, canonical, again)
+    whole = set(row.words) == {"canonical", "here", "again"}
+    if not whole or not same or not canonical.startswith(again) or canonical in builder.lines:
+        expected = "canonical, here and again: the list above it of the same type"
+        builder.bad(row.at, canonical, "a list that does not lead back so", "table", expected)
+        return
+    builder.lines[canonical] = row.at
+    builder.tree.again(str(row.here), canonical, again, row.at)
+    builder.led.append((again, row.at))
+
+
+def _same_items(builder: Builder, canonical: str, again: str) -> bool:
+    inner, above = (
+        place.field.type.items if place is not None and isinstance(place.field.type, Array) else None
+        for place in (builder.known.get(canonical), builder.known.get(again))
+    )
+    return (
+        isinstance(inner, RecursiveRef)
+        and above is not None
+        and not isinstance(above, Scalar)
+        and inner.name == above.name
+    )
+
+
+KIND = RowKind(words=frozenset({"again"}), fits=lambda builder, row: "again" in row.words, read=_read)

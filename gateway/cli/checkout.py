@@ -1,0 +1,57 @@
+"""`lgsp demo` and `lgsp bench`, whose code is in the source checkout alone. `./lgsp` hands it in (`bench/launcher.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from gateway.cli.common.options import AsJson
+from gateway.cli.common.output import Exit, fail
+
+top = typer.Typer()
+
+
+class Checkout(NamedTuple):
+    """What only a checkout can run."""
+
+    demo: Callable[[bool, Path | None], None]
+    bench: Callable[[bool, bool], None]
+
+
+@top.command()
+def demo(
+    context: typer.Context,
+    as_json: AsJson = False,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Keep the demo's instance in this (empty or missing) folder.")
+    ] = None,
+) -> None:
+    """Run the story end to end against an instance of its own; exit 0 only if every step held."""
+    _checkout(context, as_json).demo(as_json, keep)
+
+
+@top.command()
+def bench(
+    context: typer.Context,
+    as_json: AsJson = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Short rounds: a minute instead of several.")] = False,
+) -> None:
+    """Measure the secured exchange against the plain stack of the same packages, in one run."""
+    _checkout(context, as_json).bench(as_json, quick)
+
+
+def _checkout(context: typer.Context, as_json: bool) -> Checkout:
+    if isinstance(context.obj, Checkout):
+        return context.obj
+    fail(
+        Exit.USAGE,
+        "checkout-only",
+        "this command is part of the source checkout, not of the installed package"
+        " / lệnh này chỉ có trong mã nguồn, không có trong gói đã cài đặt",
+        f"Unpack the source distribution or clone the repository of this version, then run there: ./lgsp {context.info_name}"
+        f" / Giải nén gói mã nguồn hoặc sao chép kho mã nguồn của phiên bản này, rồi chạy tại đó: ./lgsp {context.info_name}",
+        as_json,
+    )

@@ -1,0 +1,234 @@
+"""Serves the requests of one listener: what the exchange and the gateway's own APIs have in common of HTTP.
+
+An `Application` gets a `Call` and gives back a `Reply`, or raises. Limits, the reading of bodies within budgets, ids,
+the note of what is in hand, unexpected faults, draining and the sending of replies are here and nowhere else.
+Invariants
+- A request has an id and is noted before anything of it is read.
+- Each failure becomes a reply in the caller's own protocol, logged where the listener has a log. A fault that nobody
+  foresaw becomes `gateway.fault`; the log of the process gets its trace, and the caller does not.
+- A body is read once, within its limits. Where callers are known by certificates, nobody sends one without a
+  certificate in force.
+- A caller is identified once for each registry that its call is judged by: that of its arrival, and a newer one if the
+  body came slowly, else whoever sends slowly outlives a suspension.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol
+
+import gateway.doors.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Failure, Ours
+from gateway.doors.health import Health
+from gateway.doors.http.body import LATE, Gone, Receive, Scope, Send, brings_body, headers_of, read_body, target_uri
+from gateway.doors.http.channel import identify
+from gateway.doors.http.costs import Budgets, Turn, is_costly
+from gateway.doors.http.limits import Limits
+from gateway.doors.http.taken_up import TAKEN_AT, TRANSFER, TakenUp
+from gateway.doors.reply import Reply
+from gateway.registry.registry import Registry
+from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Channel, Face, Received
+
+_REFUSED: Final = "lgsp.refused"  # in the scope of what is no request: why
+_log: Final = logging.getLogger("lgsp.door")
+
+
+class Application(Protocol):
+    """What a listener serves."""
+
+    async def answer(self, call: Call) -> Reply:
+        """Any exception is refused."""
+        ...
+
+    async def refuse(self, call: Call, failure: Failure) -> Reply:
+        """Logged before it is told."""
+        ...
+
+    def unlogged(self, scope: Scope, failure: Failure) -> Reply:
+        """A failure of ours so deep that there is no transfer, no registry and no log to write to."""
+        ...
+
+
+@dataclass(slots=True)
+class Call:
+    """One request. `snapshot` is the registry that it is judged by; `body` is empty until it is read."""
+
+    scope: Scope
+    receive: Receive
+    shell: Shell
+    app: Application  # whose protocol the caller hears
+    snapshot: Snapshot
+    certificate: bytes | None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    turn: Turn | None = None  # of a costly body: its agency's, to be ended when the body has been read
+    _channel: Channel | None = None
+
+    @property
+    def path(self) -> str:
+        return str(self.scope["path"])
+
+    @property
+    def method(self) -> str:
+        return str(self.scope["method"])
+
+    @property
+    def transfer(self) -> str:
+        return str(self.scope[TRANSFER])
+
+    @property
+    def source(self) -> str:
+        peer = self.scope.get("client")
+        return str(peer[0]) if peer else ""
+
+    def channel(self) -> Channel:
+        """The registered system behind the connection; `Theirs` or `Policy` if there is none in force."""
+        if self._channel is None:
+            self._channel = identify(self.certificate, self.snapshot, self.scope[TAKEN_AT])
+        return self._channel
+
+    def read_head(self) -> None:
+        self.headers = headers_of(self.scope)
+
+    async def read(self, limit: int) -> None:
+        """The whole body; a large one within the budget of the agency that sends it."""
+        budgets, seconds = self.shell.budgets, self.shell.body_seconds
+        if budgets is None or not brings_body(self.headers):
+            self.body = await read_body(self.receive, self.headers, limit=limit, seconds=seconds)
+        else:
+            agency = self.channel().system.agency
+            self.body = await read_body(
+                self.receive, self.headers, limit=limit, seconds=seconds, admit=partial(budgets.admit, agency)
+            )
+            if is_costly(self.body):
+                self.turn = await budgets.begin(agency)
+        newest = self.shell.registry.snapshot
+        if newest is not self.snapshot:
+            self.snapshot, self._channel = newest, None
+
+    def received(self, face: Face) -> Received:
+        scope = self.scope
+        return Received(
+            transfer=scope[TRANSFER],
+            at=scope[TAKEN_AT],
+            face=face,
+            method=scope["method"],
+            path=scope["path"],
+            target_uri=target_uri(scope, self.shell.base),
+            query=scope["query_string"].decode("latin-1"),
+            headers=self.headers,
+            body=self.body,
+            certificate=self.certificate,
+            source=self.source,
+            snapshot=self.snapshot,
+        )
+
+
+@dataclass(slots=True)
+class Shell:
+    """ASGI. `draining` makes every answer close its connection."""
+
+    app: Application
+    registry: Registry
+    base: str
+    body_seconds: float
+    clock: Callable[[], float]
+    health: Health | None = None
+    limits: Limits | None = None  # None: of a listener for people
+    budgets: Budgets | None = None  # None: callers are not known by certificates
+    draining: bool = False
+    taken: TakenUp = field(default_factory=TakenUp)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        slot = self.taken.enter(scope, self.clock())
+        try:
+            reply = await self._reply(scope, receive)
+        except Gone:
+            return
+        finally:
+            self.taken.leave(slot)
+        await send_reply(reply, scope, send, close=self.draining)
+
+    async def refusing(self, failure: Failure, scope: Scope, receive: Receive, send: Send) -> None:
+        """Of what is no request: logged, and told in the protocol of its address, as far as it had one."""
+        await self({**scope, _REFUSED: failure}, receive, send)
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
+        try:
+            try:
+                snapshot = self.registry.snapshot
+            except Failure as failure:  # who asks cannot be known, nor can it be logged: the database is not to be read
+                if (
+                    reply := await self._healthy(scope)
+                ) is not None:  # whether this process lives is no matter of the registry
+                    return reply
+                return self.app.unlogged(scope, failure)
+            certificate = scope.get("extensions", {}).get("tls", {}).get("client_cert_der")
+            return await self._served(
+                Call(scope=scope, receive=receive, shell=self, app=self.app, snapshot=snapshot, certificate=certificate)
+            )
+        except Gone:
+            raise
+        except Exception:  # whatever nobody below foresaw: a caller always gets a document with a code
+            _log.exception("%s: unexpected fault", scope["method"])
+            return self.app.unlogged(scope, Ours("gateway.fault", transfer="–"))
+
+    async def _served(self, call: Call) -> Reply:
+        refused: Failure | None = call.scope.get(_REFUSED)
+        if refused is not None:
+            return await self._refuse(call, refused)
+        if self.limits is None:
+            return await self._answer(call)
+        try:
+            place = self.limits.enter(call.certificate, call.source, call.snapshot, self.clock())
+        except Failure as failure:
+            return await self._refuse(call, failure)
+        try:
+            return await self._answer(call)
+        finally:
+            self.limits.leave(place)
+
+    async def _answer(self, call: Call) -> Reply:
+        try:
+            return await self._healthy(call.scope) or await self.app.answer(call)
+        except Gone:
+            raise
+        except Failure as failure:
+            return await self._refuse(call, failure)
+        except Exception:
+            _log.exception("transfer %s: unexpected fault", call.transfer)
+            return await self._refuse(call, Ours("gateway.fault", transfer=call.transfer))
+        finally:
+            if call.turn is not None:
+                call.turn.end()
+
+    async def _refuse(self, call: Call, failure: Failure) -> Reply:
+        if not call.headers:
+            try:
+                call.read_head()
+            except Failure:  # why it is refused stands already
+                pass
+        reply = await call.app.refuse(call, failure)
+        if failure.status == LATE or failure.code == "limit.cost":  # what is still to come of it is not waited for
+            reply.headers["connection"] = "close"
+        return reply
+
+    async def _healthy(self, scope: Scope) -> Reply | None:
+        return await self.health.reply(scope) if self.health is not None else None
+
+
+async def send_reply(reply: Reply, scope: Scope, send: Send, *, close: bool = False) -> None:
+    """`close`: the connection ends with it."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    if reply.status != 304:  # its content is what the caller has (RFC 9110 §8.6)
+        headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
+    if close and "connection" not in reply.headers:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})

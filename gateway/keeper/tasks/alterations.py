@@ -1,0 +1,75 @@
+"""Compares the schema and the sealed rows of the registry with what they should be, once a minute.
+
+An insider with access to the database can change both without the log. A difference is logged once while it stays the
+same, and once when it ends: in the audit log and on standard error. Doors do not wait for this; each process checks by
+itself (`gateway.registry.registry`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Engine
+
+from contracts.base.ids import new_id
+from gateway.journal.append import append
+from gateway.journal.database import snapshot, writing
+from gateway.journal.filelock import FileLock
+from gateway.journal.schema import comparison
+from gateway.journal.write import LogRow
+from gateway.keeper.periodic import PeriodicTask
+from gateway.registry.seals.sealing import Seal
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
+from security.transparency import entry as form
+
+SECONDS: Final = 60.0
+NOTE: Final = "altered"
+ENDED: Final = "altered-ended"
+_MOST: Final = 50
+_logger: Final = logging.getLogger("lgsp.alterations")
+
+
+@dataclass(slots=True)
+class Alterations:
+    engine: Engine
+    lock: FileLock | None
+    seal: Seal
+    clock: Callable[[], float] = time.time
+    _logged: tuple[list[str], list[str]] = ([], [])
+
+    async def run_once(self, lease: Lease) -> int:
+        await asyncio.to_thread(self.look, lease)
+        return 0
+
+    def look(self, lease: Lease) -> None:
+        """Compares, and logs the result where it differs from the one that was logged last."""
+        with snapshot(self.engine) as connection:
+            objects = [str(each) for each in comparison.differences(connection)]
+            rows = [str(each) for each in self.seal.look(connection)[0]]
+        if (objects, rows) == self._logged:
+            return
+        for each in (*objects, *rows):
+            _logger.critical("the database was altered: %s", each)
+        facts: dict[str, form.Json] = {
+            "schema": objects[:_MOST],
+            "registry": rows[:_MOST],
+            "count": len(objects) + len(rows),
+        }
+        what, now = NOTE if objects or rows else ENDED, self.clock()
+        with writing(self.engine, self.lock) as connection:
+            leases.check(connection, lease)
+            append(connection, [LogRow(*form.freeze(form.Note(new_id(int(now * 1000)), now, what, "keeper", facts)))])
+        self._logged = (objects, rows)
+
+
+TASK = PeriodicTask(
+    "schema and registry are not looked at",
+    lambda services: Alterations(services.engine, services.lock, services.seal),
+    SECONDS,
+)

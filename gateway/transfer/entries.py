@@ -1,0 +1,148 @@
+"""Makes the audit log's entries for each step of a transfer, from its stages.
+
+Digests are salted. The salt of a transfer stands at the head of its request's evidence in the vault (`vault.salting`),
+so that it is destroyed with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from contracts.base.errors import Failure
+from contracts.base.ids import new_id
+from gateway.journal.write import LogRow
+from gateway.registry.records import System
+from gateway.transfer.stages import (
+    Addressed,
+    Authenticated,
+    Decoded,
+    Doubt,
+    Ending,
+    OpenTransfer,
+    Reached,
+    Received,
+    Requested,
+    authenticated_of,
+    received_of,
+)
+from security.keys import thumbprint
+from security.transparency import entry as form
+
+HashId = Callable[[str], str]
+
+
+def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, hash_id: HashId) -> LogRow:
+    who = decoded.requested
+    received, contract = who.received, who.contract
+    decision = decoded.authorised.decision
+    assert decision.grant is not None
+    return _row(
+        form.Intent(
+            transfer=received.transfer,
+            at=now,
+            door=received.face,
+            caller=_caller(who.authenticated),
+            contract=contract.contract.name,
+            operation=who.operation.name,
+            bundle=contract.digest,
+            message=hash_id(who.message_id),
+            grant=decision.grant.id,
+            provider=provider.id if provider is not None else None,
+            came_in=form.salted(salt, received.body or received.query.encode()),
+            also=tuple(each.id for each in decision.through[1:]),
+        )
+    )
+
+
+def outcome(transfer: OpenTransfer, how: Ending) -> LogRow:
+    salt, call = transfer.salt, how.call
+
+    def digest(data: bytes | None) -> form.Digest | None:
+        return form.salted(salt, data) if salt is not None and data else None
+
+    return _row(
+        form.Outcome(
+            transfer=transfer.id,
+            at=how.at,
+            status=how.status,
+            provider=transfer.provider,
+            failure=how.failure,
+            sent=digest(getattr(call, "evidence_out", None)),
+            came_back=digest(getattr(call, "evidence_in", None)),
+            answered=digest(how.answer),
+        )
+    )
+
+
+def put_aside(transfer: OpenTransfer, failure: Failure, now: float) -> LogRow:
+    """Not an outcome: the transfer goes on in the queue."""
+    facts = {"failure": failure.code, "provider": transfer.provider}
+    return _row(form.Note(transfer.id, now, "queued", "gateway", facts))
+
+
+def in_doubt(transfer: OpenTransfer, why: Doubt) -> LogRow:
+    frozen = form.freeze(form.InDoubt(transfer.id, why.at, why.process, why.reason))
+    return LogRow(frozen.transfer, why.phase, frozen.entry, frozen.leaf)
+
+
+def repeat(who: Requested, first: str, status: int, now: float) -> LogRow:
+    return _row(form.Repeat(who.received.transfer, now, who.received.face, _caller(who.authenticated), first, status))
+
+
+def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, count: int = 1) -> LogRow:
+    """A refusal names as much of the caller as was proven, and the source address where nothing was."""
+    requested = reached if isinstance(reached, Requested) else None
+    authenticated = authenticated_of(reached)
+    addressed = (
+        authenticated.addressed if authenticated is not None else reached if isinstance(reached, Addressed) else None
+    )
+    received = received_of(reached)
+    caller = _caller(authenticated) if authenticated is not None else by_channel(received)
+    operation = requested.operation if requested is not None else addressed.operation if addressed is not None else None
+    nearest = failure.facts.get("grant")
+    return _row(
+        form.Refusal(
+            transfer=received.transfer,
+            at=now,
+            door=received.face,
+            failure=failure.code,
+            status=failure.status,
+            caller=caller,
+            source=received.source if caller is None else None,
+            contract=addressed.contract.contract.name if addressed is not None else None,
+            operation=operation.name if operation is not None else None,
+            message=hash_id(requested.message_id) if requested is not None else None,
+            nearest=str(nearest) if nearest else None,
+            count=count,
+        )
+    )
+
+
+def note(
+    what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = "gateway", about: str | None = None
+) -> LogRow:
+    """Anything else that must be accounted for; it gets an id of its own, unless it is told what it is about."""
+    return _row(form.Note(about or new_id(int(now * 1000)), now, what, actor, facts))
+
+
+def by_channel(received: Received) -> form.Caller | None:
+    """TLS proved the certificate, even where the message proved nothing and the key is no longer in force."""
+    if received.certificate is None:
+        return None
+    mark = thumbprint(received.certificate)
+    key = received.snapshot.tls_key(mark)
+    if key is None:
+        return None
+    return form.Caller(received.snapshot.systems[key.system].agency, key.system, certificate=mark)
+
+
+def _caller(who: Authenticated) -> form.Caller:
+    channel, key = who.addressed.channel, who.key
+    if key is None:
+        return form.Caller(channel.system.agency, channel.system.id, channel.thumbprint)
+    return form.Caller(channel.system.agency, channel.system.id, channel.thumbprint, key.key_id, key.thumbprint)
+
+
+def _row(entry: form.Entry) -> LogRow:
+    frozen = form.freeze(entry)
+    return LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf)

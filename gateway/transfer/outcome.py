@@ -1,0 +1,117 @@
+"""Records how an open transfer goes on and how it ends, as one unit of the journal.
+
+A unit holds the change of the row, the entry of the log, the evidence and the receipt. Everybody who holds an open transfer uses this: the exchange, the queue, the recovery from dead processes, the restore
+of a backup.
+Invariants
+- A step that the table of states does not hold cannot be written.
+- The columns, the entry and the receipt of an end are made from one value (`Ending`), so that they say the same.
+- A unit applies only while the transfer is in the state that it was made for and, where a process is named, belongs to
+  that process.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from adapters.model import evidence_of
+from contracts.base.errors import Failure
+from gateway.journal.write import LogRow, QueueRow, TransferChange, TransferRow, Write
+from gateway.transfer import entries
+from gateway.transfer.stages import Doubt, Ending, OpenTransfer, Receipt
+from gateway.transfer.states import Event, State, after, through
+from gateway.transfer.transfer_records import receipt_text
+from gateway.vault import binding
+from gateway.vault.vault import Vault
+
+UNKNOWN: Final = "transfer.in-doubt"  # the failure of a transfer of which no failure is known but that its process died
+
+
+class Ended(NamedTuple):
+    write: Write
+    receipt: Receipt
+
+
+class EndedNew(NamedTuple):
+    row: TransferRow
+    entry: LogRow
+    receipt: Receipt
+
+
+def end(transfer: OpenTransfer, how: Ending, vault: Vault) -> Ended:
+    """The end of a transfer. Whoever took it from the queue adds the row of the queue."""
+    entry = entries.outcome(transfer, how)
+    receipt = Receipt(transfer.id, intent=transfer.intent, outcome=entry.leaf)
+    parts = evidence_of(how.call)
+    bound = binding.NONE
+    if how.answer is not None:
+        parts.append(("answer", how.answer))
+        bound = {"answer": entry.leaf}
+    change = _changed(transfer, how)._replace(
+        finished=how.at,
+        answer_ref=f"{transfer.id}/answer" if how.answer is not None else None,
+        receipt=receipt_text(receipt),
+    )
+    kept = (
+        () if not parts or transfer.keep is None else vault.seal_kept(transfer.keep, transfer.id, parts, how.at, bound)
+    )
+    return Ended(Write(change=change, log=(entry,), vault=kept), receipt)
+
+
+def end_new(row: TransferRow, transfer: OpenTransfer, how: Ending) -> EndedNew:
+    """The row, the entry and the receipt of a transfer that ends in the unit that begins it, since nobody else is asked."""
+    entry = entries.outcome(transfer, how)
+    receipt = Receipt(transfer.id, intent=transfer.intent, outcome=entry.leaf)
+    ended = row._replace(
+        finished=how.at, status=how.status, answer_ref=f"{row.id}/answer", receipt=receipt_text(receipt)
+    )
+    return EndedNew(ended, entry, receipt)
+
+
+def ended_already(transfer: OpenTransfer, how: Ending) -> Write:
+    """Of a transfer whose outcome is in the log although its row is open: the row alone changes."""
+    return Write(change=_changed(transfer, how))
+
+
+def _changed(transfer: OpenTransfer, how: Ending) -> TransferChange:
+    """What is given up from another state than the queue was put aside first."""
+    aside = how.event is Event.GIVEN_UP and transfer.state is not State.QUEUED
+    state = through(transfer.state, Event.PUT_ASIDE, how.event) if aside else after(transfer.state, how.event)
+    # `value`: the drivers take long over anything but plain text
+    return TransferChange(
+        transfer.id, transfer.state.value, transfer.process, state.value, status=how.status, failure=how.failure
+    )
+
+
+def put_aside(transfer: OpenTransfer, queue: QueueRow, note: LogRow | None = None) -> Write:
+    """The transfer waits in the queue; the first time the log says so."""
+    change = TransferChange(
+        transfer.id, transfer.state.value, transfer.process, after(transfer.state, Event.PUT_ASIDE).value
+    )
+    return Write(change=change, log=() if note is None else (note,), queue=queue)
+
+
+def unknown(transfer: OpenTransfer, why: Doubt, failure: Failure, vault: Vault | None = None) -> Write:
+    """The call of the provider failed, and nobody knows whether the provider acted. With a `vault`, what the call left
+    is kept there, under names of its own: another try may follow.
+    """
+    parts = [] if vault is None else [(f"{why.phase}-{part}", data) for part, data in evidence_of(failure)]
+    kept = (
+        ()
+        if vault is None or not parts or transfer.keep is None
+        else vault.seal_kept(transfer.keep, transfer.id, parts, why.at)
+    )
+    change = _doubted(transfer, failure.code, Event.OUTCOME_UNKNOWN)._replace(status=failure.status)
+    return Write(change=change, log=(entries.in_doubt(transfer, why),), vault=kept)
+
+
+def abandoned(transfer: OpenTransfer, why: Doubt, *events: Event) -> Write:
+    """Whoever had the transfer cannot end it any more: it is in doubt by `events`, or back in the queue where it may be
+    repeated.
+    """
+    return Write(change=_doubted(transfer, UNKNOWN, *events), log=(entries.in_doubt(transfer, why),))
+
+
+def _doubted(transfer: OpenTransfer, failure: str, *events: Event) -> TransferChange:
+    state = through(transfer.state, *events)
+    known = failure if state is State.IN_DOUBT else None
+    return TransferChange(transfer.id, transfer.state.value, transfer.process, state.value, failure=known)

@@ -1,0 +1,208 @@
+"""The part of the list in `columns.py` about feeds, vault, journal and instance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from gateway.journal.schema import tables
+from tests.attacks.audit.column_kinds import exempt, same
+from tests.attacks.audit.picking import (
+    Column,
+    Look,
+    Row,
+    Value,
+    another,
+    json_with,
+    like,
+    made,
+    now,
+    nth,
+    of,
+    part,
+    plus,
+    plus_one,
+    to,
+    where,
+)
+
+
+def _feeds() -> Iterator[Column]:
+    event, waiting = of("alert 4"), of("pending 2")
+    named = "{transfer}"
+    yield from same(
+        "feed_event",
+        "rows",
+        named,
+        {
+            "contract": (event, to("observation/v1")),
+            "offset": (event, plus(1000)),
+            "transfer": (event, lambda look, *_: look.whole.made["answered 1"]),
+            "event": (event, like(of("alert 5"))),
+            "body_ref": (event, like(of("alert 5"))),
+            "sequenced": (event, plus(-7200)),
+        },
+    )
+    yield from same(
+        "feed_pending",
+        "rows",
+        named,
+        {
+            "contract": (waiting, to("observation/v1")),
+            "transfer": (waiting, lambda look, *_: look.whole.made["answered 1"]),
+            "event": (waiting, like(of("pending 1"))),
+            "body_ref": (waiting, like(of("pending 1"))),
+        },
+    )
+    yield Column("feed_pending", "id", "tables", of("pending 1"), plus(1000), named)
+    queued = of("queued 1")
+    yield from same(
+        "queue",
+        "rows",
+        named,
+        {
+            "transfer": (queued, lambda look, *_: look.whole.made["answered 1"]),
+            "provider": (queued, to("do-thi")),
+            "body_ref": (queued, like(of("queued 2"))),
+            "state": (queued, to("done")),
+            "next_at": (queued, plus(30 * 86_400)),
+        },
+    )
+    yield from exempt(
+        "queue",
+        "how often it was tried: the policy gives it up sooner or later by it, and the outcome's entry says so",
+        "tries",
+    )
+    yield from exempt(
+        "queue", "why the last try failed, for people; the outcome's entry says how it ended", "last_failure"
+    )
+    yield from exempt("queue", "which keeper took it up; the lease decides who may end it", "epoch")
+
+
+def _vault() -> Iterator[Column]:
+    body = part("canonical", "alert 4")
+    yield Column(
+        "vault", "id", "rows", body, lambda look, *_: f"{look.whole.made['answered 1']}/canonical", "transfer {of}"
+    )
+    yield Column("vault", "key_id", "rows", body, made(lambda key: key.replace(".m24", ".short")), "transfer {of}")
+    yield Column("vault", "size", "rows", body, plus(1), "transfer {of}")
+    came_back = "provider-answer"  # which is bound to its own name alone
+    yield Column("vault", "sealed", "vault", part(came_back, "answered 1"), like(part(came_back, "answered 2")), "{id}")
+    destroyed = nth()
+    yield from same(
+        "vault_destroyed",
+        "tables",
+        "the vault's key {key_id}",
+        {
+            "key_id": (destroyed, made(lambda key: key.replace("short", "m24"))),
+            "began": (destroyed, plus(-3600)),
+            "destroyed": (destroyed, to(None)),
+            "bodies": (destroyed, plus(-1)),
+            "bytes": (destroyed, plus(-90)),
+        },
+    )
+    hold = where(name="vu-an-1")
+    yield from same(
+        "vault_hold",
+        "tables",
+        "the hold {name}",
+        {
+            "name": (hold, to("vu-an-3")),
+            "reason": (hold, to("Công văn 99/CV-CA")),
+            "actor": (hold, to("lan, command line")),
+            "since": (hold, plus(-3600)),
+            "released": (hold, now),
+            "transfers": (hold, lambda look, *_: json.dumps([look.whole.made["alert 2"]])),
+            "agency": (hold, to("H14.2")),
+            "contract": (hold, to("incident-alert/v1")),
+            "begins": (hold, now),
+            "ends": (hold, now),
+        },
+    )
+    yield from exempt(
+        "vault_hold", "how far the keeper is with sealing anew; it looks again before any key is destroyed", "sealed"
+    )
+
+
+def _journal() -> Iterator[Column]:
+    yield from exempt(
+        "replay",
+        "kept for a minute; a key that is gone lets a signed message come again, and then its message id makes it a repeat: no second transfer",
+        "key",
+        "expires",
+    )
+    yield from exempt(
+        "process",
+        "leases of processes, renewed each second; a wrong one stops or delays a process and is fenced by the journal, and decides nothing else",
+        *tables.process.c.keys(),
+    )
+    yield from exempt(
+        "lease",
+        "the lease of the leading keeper; whoever is overtaken stops, and each signature is held against the checkpoint outside the database",
+        *tables.lease.c.keys(),
+    )
+    quota = nth()
+    yield from same(
+        "quota_use",
+        "tables",
+        "the quota of the grant {grant_id} for {agency}",
+        {
+            "grant_id": (quota, to("G-0902")),
+            "agency": (quota, to("H14.22")),
+            "per": (quota, to("day")),
+            "begins": (quota, plus(-86_400)),
+            "used": (quota, plus(-1)),
+        },
+    )
+    index = nth(40)
+    named = "entry {idx}"
+    yield Column("log_index", "idx", "tables", index, plus(1000), named)
+    for name in tables.LOG_INDEXED:
+        yield Column("log_index", name, "tables", index, another, named)
+    yield Column("log_indexed", "name", "tables", nth(), to("found"), "watermark")
+    yield Column("log_indexed", "upto", "tables", nth(), plus(-1), "watermark")
+    yield Column(
+        "log_indexed", "leaf", "tables", nth(), lambda look, *_: look.rows("log_entry")[3]["leaf"], "watermark"
+    )
+    yield Column(
+        "alembic_version", "version_num", why="the start refuses another revision than the program's: `journal.schema`"
+    )
+
+
+def _instance() -> Iterator[Column]:
+    def keyed(key: str, check: str, value: Value, named: str = "") -> Column:
+        def pick(look: Look, table: str) -> Row:
+            return next(row for row in look.rows(table) if row["key"].startswith(key))
+
+        return Column("instance", "value", check, pick, value, named or f"instance {key}", part=key.strip())
+
+    yield keyed("feed.epoch", "tables", to("2"))
+    yield keyed("log.began ", "tables", lambda look, *_: look.rows("checkpoint")[1]["note"])
+    yield keyed("restored", "tables", json_with(confirmed=False))
+    yield keyed("backup.last", "tables", json_with(at=1_795_000_000.0))
+    yield keyed("settings.seen ", "tables", made(lambda text: text.replace('"61.0"', '"60.0"')))
+    yield Column("instance", "key", "tables", where(key="restored"), to("restored.before"), "instance restored")
+    yield Column(
+        "instance",
+        "value",
+        why="tells an interrupted restore whose database it filled; nobody reads it later",
+        part="restore.id",
+    )
+    yield Column(
+        "instance",
+        "value",
+        why="when a registry document was applied last; nobody decides by it",
+        part="registry.applied",
+    )
+    yield keyed("registry.revision", "registered", plus_one, "the registry is at revision")
+    yield keyed(
+        "registry.seal",
+        "registered",
+        json_with(entry="01a1b895-20a7-7b16-83a2-290657d6299a"),
+        "the registry: its newest seal",
+    )
+
+
+def stores() -> Iterator[Column]:
+    for group in (_feeds, _vault, _journal, _instance):
+        yield from group()

@@ -1,0 +1,116 @@
+"""The checks of the tables around the log: no false alarm where nothing is wrong, and the index is compared alike by both ways."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from sqlalchemy import Engine, delete, insert, select, update
+
+from gateway.audit.search import facts
+from gateway.audit.search.index import Indexer, keys_of
+from gateway.audit.verify.rows.findings import MOST, Findings
+from gateway.audit.verify.rows.index import Quick, check_index
+from gateway.audit.verify.rows.quotas import check_quotas
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.journal.schema import tables
+from gateway.journal.write import LogRow
+from security.grants.windows import Quota
+from security.transparency.entry import Caller, Json, Note, Repeat, freeze
+from tests.audit import making
+from tests.registry.making import NOW, PROVINCE, province
+from tests.registry.making import filled as filled_registry
+
+AT = NOW - 4 * 86_400  # in the middle of a month
+
+
+def filled(engine: Engine, number: int, seed: int) -> None:
+    with writing(engine) as connection:
+        making.clear(connection)
+        making.write(connection, list(making.entries(Random(seed), number)))
+    indexer = Indexer(engine, None)
+    while indexer.waiting():
+        indexer.step(None)
+
+
+def looked(engine: Engine) -> Findings:
+    with engine.connect() as connection:
+        wrong = Findings()
+        check_index(connection, wrong)
+        return wrong
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_quick_way_gives_the_rows_of_the_index(sqlite: Engine, seed: int) -> None:
+    filled(sqlite, 3000, seed)
+    quick, known = Quick(), 0
+    with sqlite.connect() as connection:
+        rows = connection.execute(select(*facts.COLUMNS).order_by(tables.log_entry.c.idx)).all()
+        for row, logged in zip(rows, facts.read(connection, rows), strict=True):
+            values = quick.values(row)
+            known += values is not None
+            assert values is None or values == tuple(keys_of(logged.facts).values()), logged.facts
+    assert known > 1000, "most intents and outcomes are known by their shape"
+    assert looked(sqlite).wrong == []
+
+
+def test_rows_of_the_index_that_are_missing_or_too_many(database: Engine) -> None:
+    filled(database, 300, 7)
+    assert looked(database).wrong == [] and looked(database).checked == {"rows of the index": 300}
+    index, state = tables.log_index, tables.log_indexed
+    with writing(database) as connection:
+        connection.execute(delete(index).where(index.c.idx == 77))
+    assert [each.partition(")")[2] for each in looked(database).wrong] == [": it has no row"]
+    with writing(database) as connection:
+        connection.execute(delete(index))
+    assert len(looked(database).wrong) == MOST
+    with writing(database) as connection:
+        connection.execute(update(state).values(upto=0, leaf=None))
+    assert looked(database).wrong == [], "an index that lags is none that lies"
+
+
+GRANT = "G-0004"  # of the centre's role, for a feed; here with a quota
+
+
+@pytest.fixture
+def counting(database: Engine) -> Engine:
+    """A registry whose grant for a feed has a quota, approved some days ago."""
+    quoted = PROVINCE.replace(f"- id: {GRANT}\n", f"- id: {GRANT}\n    quota: {{calls: 100, per: month}}\n", 1)
+    assert quoted != PROVINCE
+    filled_registry(database, province(quoted), [], AT - 3 * 86_400)
+    return database
+
+
+def test_readings_of_feeds_and_calls_are_counted_as_they_were_made(counting: Engine) -> None:
+    begins = Quota(100, "month").window(AT).begins
+    assert _quotas(counting) == []
+    with writing(counting) as connection:
+        told: list[dict[str, Json]] = [{"grant": "G-0001", "also": [GRANT]}, {"grant": GRANT}, {"grant": "G-0008"}]
+        for number, facts_of in enumerate(told):
+            note = freeze(Note(f"n{number}", AT + number, "feed-read", "H14.0/dieu-hanh", facts_of))
+            append(connection, [LogRow(*note)])
+        repeat = freeze(Repeat("r1", AT + 9, "rest", Caller("H14.0", "dieu-hanh"), "n0", 200))
+        append(connection, [LogRow(*repeat)])
+    assert _quotas(counting) == [
+        f"the quota of the grant {GRANT} for H14.0: 0 uses are counted, and the log has 2 in this window"
+    ]
+    use = {"grant_id": GRANT, "agency": "H14.0", "per": "month", "begins": begins}
+    with writing(counting) as connection:
+        connection.execute(insert(tables.quota_use).values(**use, used=2))
+    assert _quotas(counting) == []
+    with writing(counting) as connection:
+        connection.execute(update(tables.quota_use).values(used=3))
+    assert _quotas(counting) == [], "a repeat may have counted"
+    with writing(counting) as connection:
+        connection.execute(update(tables.quota_use).values(used=4))
+    assert _quotas(counting) == [
+        f"the quota of the grant {GRANT} for H14.0: 4 uses are counted, and the log has at most 3 in this window"
+    ]
+
+
+def _quotas(engine: Engine) -> list[str]:
+    wrong = Findings()
+    with engine.connect() as connection:
+        check_quotas(connection, AT + 60, wrong)
+    return wrong.wrong

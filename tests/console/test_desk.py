@@ -1,0 +1,246 @@
+"""The people's listener: a page that works without scripts, in both languages, and the addresses for machines on both listeners."""
+
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+from sqlalchemy import select
+
+from contracts.base.errors import Ours
+from contracts.folder.bundle import catalogue_folders
+from gateway.console.app import POLICY, build_desk
+from gateway.console.words import WORDS
+from gateway.doors.api.services import DeskServices
+from gateway.doors.health import Counts, Vitals, metrics
+from gateway.journal.database import writing
+from gateway.journal.schema import tables
+from gateway.registry.restore_lock import confirm, hold
+from gateway.transfer.states import State
+from tests.doors.api.client import Answer, World, ask
+
+ONE = "01935b6e-0000-7000-8000-000000000001"
+
+
+class Desk:
+    def __init__(self, world: World) -> None:
+        services = world.services
+        self.app = build_desk(
+            DeskServices(
+                services.engine, services.registry, services.newest_checkpoint, services.settings, services.clock
+            )
+        )
+
+    async def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
+        return await ask(self.app, method, target, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.fixture
+def desk(world: World) -> Desk:
+    return Desk(world)
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.attributes += attrs
+        if tag not in ("meta", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+async def test_the_page_in_both_languages(world: World, desk: Desk) -> None:
+    await world.hand_in(ONE, {"identifier": "secret-body"})
+    await world.signed("canh-bao", "/feeds/incident-alert/v1")  # refused
+    world.sequence()
+    for language, words in WORDS.items():
+        answer = await desk.get(f"/console?lang={language}")
+        text = answer.body.decode()
+        assert (
+            answer.status == 200
+            and answer.headers["content-language"] == language
+            and f'<html lang="{language}">' in text
+        )
+        assert words["systems"] in text and words["state.accepted"] in text
+        assert "access.no-operation" in text and "H14.2/canh-bao" in text
+        assert "secret-body" not in text and ONE not in text and "192.0.2.7" not in text
+        tags = Tags()
+        tags.feed(text)
+        assert not tags.open and not {"script", "iframe", "form", "style"} & set(tags.seen)
+        assert not any(name.startswith("on") or name == "style" for name, _ in tags.attributes)
+        assert text.count("<h1") == 1 and text.count('scope="col"') >= 10
+
+
+async def test_the_policy_is_strict(desk: Desk) -> None:
+    answer = await desk.get("/console")
+    assert answer.headers["content-security-policy"] == POLICY and "unsafe" not in POLICY
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-language"] == "vi"
+    assert (await desk.get("/console", accept_language="en-GB,vi;q=0.5")).headers["content-language"] == "en"
+    style = await desk.get("/console/style.css")
+    assert style.status == 200 and style.headers["content-type"].startswith("text/css")
+    home = await desk.get("/")
+    assert home.status == 303 and home.headers["location"] == "/console"
+
+
+async def test_what_stands_in_the_registry_is_escaped(world: World, desk: Desk) -> None:
+    with writing(world.engine) as connection:
+        connection.execute(
+            tables.system.update().where(tables.system.c.id == "y-te").values(title_vi="<script>alert(1)</script>")
+        )
+        connection.execute(
+            tables.instance.update().where(tables.instance.c.key == "registry.revision").values(value="999")
+        )
+    with world.engine.connect() as connection:
+        world.services.registry.refresh(connection)
+    text = (await desk.get("/console?lang=vi")).body.decode()
+    assert "<script>" not in text and "&lt;script&gt;" in text
+
+
+async def test_status_for_programs(world: World, desk: Desk) -> None:
+    await world.hand_in(ONE, {})
+    world.sequence()
+    answer = await desk.get("/api/status")
+    assert answer.status == 200
+    status = answer.json
+    assert status["transfers"]["accepted"] == 1 and set(status["transfers"]) == {state.value for state in State}
+    assert status["log"]["size"] == 1 and status["queue"]["waiting"] == 0
+    assert {contract["name"] for contract in status["contracts"]} == {
+        f"{each.parent.name}/{each.name}" for each in catalogue_folders()
+    }
+    assert {"do-thi", "kinh-te"} <= {system["id"] for system in status["systems"]}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/transfers/x", "/feeds/incident-alert/v1", "/oauth/token", "/nothing", "/audit/proof/x", "/console/nothing"],
+)
+async def test_nothing_of_the_exchange_is_here(path: str, desk: Desk) -> None:
+    assert (await desk.get(path)).status == 404
+
+
+async def test_nothing_can_be_changed_here(desk: Desk) -> None:
+    for path in ("/console", "/api/status", "/audit/checkpoint", "/healthz", "/contracts"):
+        assert (await desk.get(path, "POST")).status in (404, 405), path
+
+
+async def test_documents_are_here_too(desk: Desk) -> None:
+    answer = await desk.get("/contracts", accept="application/json")
+    assert answer.status == 200 and answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("target", "accepted", "language", "shown", "hidden"),
+    [
+        ("/contracts", "", "vi", "Cảnh báo sự cố", "Incident alert"),
+        ("/contracts", "en", "en", "Incident alert", "Cảnh báo sự cố"),
+        ("/contracts?lang=en", "vi", "en", "Incident alert", "Cảnh báo sự cố"),
+    ],
+)
+async def test_the_catalogue_in_a_browser_is_in_one_language(
+    desk: Desk, target: str, accepted: str, language: str, shown: str, hidden: str
+) -> None:
+    text = (await desk.get(target, accept="text/html", accept_language=accepted)).body.decode()
+    assert f'<html lang="{language}">' in text and shown in text and hidden not in text
+    assert (
+        f'href="/contracts/incident-alert/v1?lang={language}"' in text
+        and f"?lang={'vi' if language == 'en' else 'en'}" in text
+    )
+
+
+async def test_machines_on_both_listeners(world: World, desk: Desk) -> None:
+    await world.hand_in(ONE, {})
+    world.sequence()
+    for app in (desk.app, world.app):
+        assert (await ask(app, "GET", "/healthz")).body == b"ok\n"
+        ready = await ask(app, "GET", "/readyz")
+        assert ready.status == 200 and ready.json["ok"] is True and ready.json["checks"]["keeper"] is False
+        answer = await ask(app, "GET", "/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        text = answer.body.decode()
+        assert (
+            'lgsp_transfers{state="accepted"} 1' in text
+            and "lgsp_log_entries 1" in text
+            and 'lgsp_queue{state="waiting"} 0' in text
+        )
+        for line in text.splitlines():
+            assert re.fullmatch(r'# (HELP|TYPE) lgsp_\w+ .+|lgsp_\w+(\{\w+="[\w-]+"\})? [0-9.e+-]+', line), line
+
+
+async def test_not_ready_without_a_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Vitals) -> Counts:
+        raise OSError("away")
+
+    monkeypatch.setattr(Vitals, "_count", broken)
+    ready = await ask(world.app, "GET", "/readyz")
+    assert ready.status == 503 and ready.json["checks"]["database"] is False
+    assert (await ask(world.app, "GET", "/metrics")).status == 503
+
+
+async def test_not_ready_while_a_restored_instance_is_held(world: World, desk: Desk) -> None:
+    """With the next step, on both listeners; what is counted is still given."""
+    for change, until, then in (
+        (lambda connection: hold(connection, world.services.clock(), {}), type(None), "lgsp restore confirm --by WHO"),
+        (confirm, str, "wait"),
+    ):
+        with writing(world.services.engine) as connection:
+            change(connection)
+            world.services.registry.refresh(connection)
+        for app in (desk.app, world.app):
+            ready = await ask(app, "GET", "/readyz")
+            assert ready.status == 503 and ready.json["ok"] is False and ready.json["checks"]["database"]
+            told = ready.json["checks"]["restored"]
+            assert isinstance(told["until"], until) and told["next"] == then
+            assert (await ask(app, "GET", "/metrics")).status == 200
+
+
+def test_metrics_before_the_first_checkpoint() -> None:
+    text = metrics(Counts({"accepted": 0}, {"waiting": 0}, 0, 0, None, 0), 3)
+    assert "checkpoint_age" not in text and "lgsp_registry_revision 3" in text
+
+
+def test_all_words_stand_in_both_languages() -> None:
+    assert set(WORDS["vi"]) == set(WORDS["en"])
+    assert {f"state.{state}" for state in State} <= set(WORDS["vi"])
+    assert all(value.strip() for words in WORDS.values() for value in words.values())
+
+
+async def test_reading_the_status_writes_nothing(world: World, desk: Desk) -> None:
+    await desk.get("/console")
+    with world.engine.connect() as connection:
+        assert connection.execute(select(tables.log_pending.c.id)).first() is None
+
+
+@pytest.mark.parametrize("target", ["/console", "/contracts"])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Ours("registry.altered", rows="system_key k-1: added", count=1),
+        Ours("journal.schema-altered", objects="trigger swallow: added", count=1),
+    ],
+    ids=lambda each: str(each.code),
+)
+async def test_a_page_says_that_the_database_was_altered(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch, target: str, failure: Ours
+) -> None:
+    """To whoever opens a page, with what to do next; names of rows and objects are for the operators' log."""
+    registry = world.services.registry
+    monkeypatch.setattr(registry, "_schema_refused", failure)
+    for language, told in (("vi", failure.title("vi")), ("en", failure.title("en"))):
+        answer = await desk.get(target, accept_language=language)
+        text = answer.body.decode()
+        assert answer.status == 503 and told in text and failure.next(language) in html.unescape(text), answer.headers  # type: ignore[arg-type]
+        assert "k-1" not in text and "swallow" not in text
+    assert (await desk.get("/healthz")).status == 200
+    ready = await desk.get("/readyz")
+    assert ready.status == 503 and ready.json["checks"]["reason"] == failure.code

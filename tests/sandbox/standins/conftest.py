@@ -1,0 +1,3 @@
+from __future__ import annotations
+
+from tests.sample_client.conftest import identities, province  # noqa: F401  fixtures
