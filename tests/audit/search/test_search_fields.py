@@ -16,7 +16,7 @@ from gateway.cli import app
 from gateway.cli.audit.search import _COLUMNS
 from gateway.journal.schema import tables
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_every_field_is_a_column_of_the_index_an_option_a_condition_and_a_column_of_the_table() -> None:
