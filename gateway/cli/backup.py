@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
@@ -261,7 +260,9 @@ def restore_confirm(
     with engine.connect() as connection:
         held = restore_lock.held(connection)
     if held is None or held["confirmed"]:
-        raise Theirs("backup.not-held", data=settings.data)
+        from gateway.backup.errors import BACKUP_NOT_HELD
+
+        raise BACKUP_NOT_HELD(data=settings.data)
     restored = held["backup"]
     runs = restoring.runs_beside(restored.get("old", ""), settings.data)
     restored["old_runs"] = runs
@@ -269,7 +270,9 @@ def restore_confirm(
     if not by:
         emit({"ok": False, "confirmed": False, **restored}, as_json, "\n".join([*lines, *_then(settings.data)]))
     if runs and not although_it_runs:
-        raise Theirs("backup.old-runs", old=restored["old"])
+        from gateway.backup.errors import BACKUP_OLD_RUNS
+
+        raise BACKUP_OLD_RUNS(old=restored["old"])
     facts: dict[str, Any] = {"backup": restored["backup"], **({"although": "the old instance runs"} if runs else {})}
     with changing(engine, Seal.of(settings)) as act:
         opens = restore_lock.confirm(act.connection)

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from contracts.base.errors import Theirs
 from contracts.wire.jsontext import text_of
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
@@ -27,7 +26,6 @@ def feed_read(
     as_json: AsJson = False,
 ) -> None:
     """Events of a feed, oldest first. Reading bodies is logged."""
-    import gateway.doors.api.failures  # noqa: F401  (registers the codes)
     from contracts.canonical.model import Pattern
     from gateway.feeds import read
     from gateway.journal.append import append
@@ -43,7 +41,9 @@ def feed_read(
     with engine.connect() as connection:
         known = load_snapshot(connection).contract(contract)
     if known is None or all(each.pattern is not Pattern.SUBMIT for each in known.contract.operations.values()):
-        raise Theirs("feed.unknown", contract=contract)
+        from gateway.doors.api.errors import FEED_UNKNOWN
+
+        raise FEED_UNKNOWN(contract=contract)
     with writing(engine) as connection:
         append(
             connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor=actor())]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contracts.base.errors import Words
+from contracts.base.words import Words
 from gateway.cli.common.options import AsJson, Data, load_instance, load_settings
 from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed
 
@@ -118,7 +118,7 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
     """Look at an instance without changing it: files and keys, certificates, addresses, proxies, database, disk; say
     what is weak, why, and what to do."""
     from gateway.doctor import examine
-    from gateway.doctor.findings import KINDS
+    from gateway.doctor.findings import kinds
 
     settings = load_instance(data, as_json)
     every = examine(settings, time.time)
@@ -126,10 +126,12 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
     listed = [_json(each) for each in every]
     lines = [_lines(each) for each in every]
     lines.append(
-        f"{grave} nghiêm trọng, {len(every) - grave} nên sửa, trong {len(KINDS)} điều được xét / "
-        f"{grave} grave, {len(every) - grave} to be mended, of {len(KINDS)} things looked for"
+        f"{grave} nghiêm trọng, {len(every) - grave} nên sửa, trong {len(kinds())} điều được xét / "
+        f"{grave} grave, {len(every) - grave} to be mended, of {len(kinds())} things looked for"
     )
-    emit({"ok": not grave, "grave": grave, "findings": listed, "looked_for": sorted(KINDS)}, as_json, "\n".join(lines))
+    emit(
+        {"ok": not grave, "grave": grave, "findings": listed, "looked_for": sorted(kinds())}, as_json, "\n".join(lines)
+    )
 
 
 def ensure_instance(settings: Settings, say_progress: bool = True) -> None:

@@ -29,6 +29,7 @@ from sqlalchemy import Connection, Engine, select
 import gateway.audit
 from contracts.base.errors import Ours, Theirs
 from contracts.base.times import rfc3339
+from gateway.audit.errors import AUDIT_NOT_LOGGED
 from gateway.audit.evidence import page
 from gateway.audit.log import origins
 from gateway.audit.log.proofs import Inclusion, inclusions
@@ -70,7 +71,7 @@ def log_of(engine: Engine, transfer: str) -> origins.Ended | None:
         with suppress(Theirs), origins.within(engine, each.origin if each is not None else None) as connection:
             inclusions(connection, transfer)
             return each
-    raise Theirs("audit.not-logged", transfer=transfer)
+    raise AUDIT_NOT_LOGGED(transfer=transfer)
 
 
 def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, asked: Asked, vkey: str) -> Package:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Finding
 from contracts.base.times import rfc3339
 from gateway.cli.common import arguments
 from gateway.cli.common.labels import both
@@ -243,7 +243,7 @@ def _done(act: Act, changes: list[Change], now: float, **facts: Any) -> None:
 
 def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
     """What was checked when it was proposed may have changed since: formats, versions, systems."""
-    from gateway.registry.failures import unknown
+    from gateway.registry.errors import unknown
     from gateway.registry.parts.grants import unshown
 
     compiled = snapshot.contracts.get(grant.contract)
@@ -258,13 +258,15 @@ def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
         for form, here, path in unshown(compiled, grant.operations, grant.fields, readers)
     ]
     if findings:
-        raise Theirs("grant.mask-unshown", findings=findings, grant=grant.id, count=len(findings))
+        from gateway.registry.errors import GRANT_MASK_UNSHOWN
+
+        raise GRANT_MASK_UNSHOWN(findings=findings, grant=grant.id, count=len(findings))
 
 
 def _standing(connection: Connection, name: str) -> Grant:
     from gateway.registry.changes import granting
     from gateway.registry.changes.officers import officers
-    from gateway.registry.failures import unknown
+    from gateway.registry.errors import unknown
 
     grant = next((each for each in granting.grants(connection, officers(connection)) if each.id == name), None)
     if grant is None:

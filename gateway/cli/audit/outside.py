@@ -85,7 +85,7 @@ def vouchers_of(others: Others, as_json: bool) -> Vouchers:
         fail(
             Exit.USAGE,
             "bad-certificates",
-            f"{trouble} / không đọc được",
+            f"{trouble.words.en} / {trouble.words.vi}",
             "Name a file of certificates in PEM. / Chọn tệp PEM.",
             as_json,
         )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from contracts.base.errors import Theirs
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
@@ -49,7 +48,9 @@ def audit_package(
     # Noted in the log first, then written; whole or not at all.
     settings = load_instance(data, as_json)
     if len(reason.strip()) < LEAST_REASON:
-        raise Theirs("vault.no-reason", length=len(reason.strip()), least=LEAST_REASON)
+        from gateway.vault.errors import VAULT_NO_REASON
+
+        raise VAULT_NO_REASON(length=len(reason.strip()), least=LEAST_REASON)
     if out.exists():
         fail(Exit.USAGE, "there-already", f"{out} is there already / đã có sẵn", _OUT_NEXT, as_json)
     transfer = arguments.transfer_id(transfer, as_json)

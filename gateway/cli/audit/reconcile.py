@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from contracts.base.errors import Policy
 from gateway.cli.common import name_checks, statement_file
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
@@ -59,7 +58,9 @@ def audit_reconcile(
             fail(Exit.NO, "no-systems", what, then, as_json)
         foreign = next((key.system for key in statement.claims if key.system not in own), None)
         if foreign is not None:
-            raise Policy("reconciliation.not-yours", agency=agency, named=foreign)
+            from gateway.audit.search.errors import RECONCILIATION_NOT_YOURS
+
+            raise RECONCILIATION_NOT_YOURS(agency=agency, named=foreign)
         comparison = compare(connection, agency, own, statement, partial(keyed, Keyring(settings).hash_key()), now)
     with writing(engine) as connection:
         append(connection, [entries.note("reconciliation", comparison.noted(), now, actor="command line")])

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from contracts.base.errors import Words
+from contracts.base.words import Words
 from gateway.cli.common import arguments
 from gateway.cli.common.options import identity_folder
 from gateway.cli.common.output import Exit, exit_of, fail, failed

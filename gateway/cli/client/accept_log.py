@@ -142,11 +142,12 @@ def _result(
 
 
 def _key(text: str) -> NoteKey:
-    from gateway.client.errors import BadUsage
     from security.transparency.checkpoint import NoteError, NoteKey
 
     path = Path(text)
     try:
         return NoteKey.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
     except (OSError, UnicodeDecodeError, NoteError) as wrong:
-        raise BadUsage("client.usage", what=f"--vkey: {wrong}") from None
+        from gateway.client.errors import CLIENT_USAGE
+
+        raise CLIENT_USAGE(what=f"--vkey: {wrong}") from None

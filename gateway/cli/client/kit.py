@@ -59,12 +59,13 @@ class Kit(IdentityOptions):
 
 
 def secret_in(file: Path | None) -> bytes | None:
-    from gateway.client.errors import BadUsage
 
     try:
         return None if file is None else file.read_bytes().rstrip(b"\r\n")
     except OSError as wrong:
-        raise BadUsage("client.usage", what=f"{file}: {wrong.strerror}") from None
+        from gateway.client.errors import CLIENT_USAGE
+
+        raise CLIENT_USAGE(what=f"{file}: {wrong.strerror}") from None
 
 
 @contextmanager

@@ -21,12 +21,9 @@ _MOST: Final = 8
 
 def names(connection: Connection, what: str) -> set[str]:
     """The names that the registry, or the program itself, has of a field of the audit search."""
-    import importlib
-    import pkgutil
-
     from sqlalchemy import select
 
-    from contracts.base.errors import KINDS as FAILURES
+    from gateway import errors
     from gateway.journal.schema import tables
 
     known = FIELDS[what].known
@@ -35,12 +32,7 @@ def names(connection: Connection, what: str) -> set[str]:
     if known != "failures":
         table, _, column = known.partition(".")
         return set(connection.scalars(select(tables.metadata.tables[table].c[column])))
-    for room in ("contracts", "security", "gateway"):
-        package = importlib.import_module(room)
-        for found in pkgutil.walk_packages(package.__path__, f"{room}."):
-            if found.name.endswith("failures"):
-                importlib.import_module(found.name)
-    return set(FAILURES)
+    return set(errors.every())
 
 
 def refuse(what: str, value: str, known: Iterable[str], as_json: bool, *, all: bool = False) -> NoReturn:

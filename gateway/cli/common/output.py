@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import IntEnum
-from typing import Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
-from contracts.base.errors import Branch, Failure, Finding, Language, Words
+from contracts.base.errors import Branch, Failure, Finding
 from contracts.base.visible import visible
+from contracts.base.words import Language, Words
 from contracts.wire.jsontext import text_of
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -45,6 +46,9 @@ MISTAKEN: Final = frozenset(
         ),
     }
 )
+
+if TYPE_CHECKING:
+    from gateway.settings import BadSetting
 
 
 class Exit(IntEnum):
@@ -107,10 +111,10 @@ def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoRe
     raise SystemExit(code)
 
 
-def bad_setting(trouble: Exception, as_json: bool) -> NoReturn:
+def bad_setting(trouble: BadSetting, as_json: bool) -> NoReturn:
     """A setting that says something impossible, whichever command meets it."""
     then = "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập."
-    fail(Exit.USAGE, "bad-setting", f"{trouble} / thiết lập không hợp lệ", then, as_json)
+    fail(Exit.USAGE, "bad-setting", f"{trouble.words.en} / {trouble.words.vi}", then, as_json)
 
 
 def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
@@ -132,12 +136,19 @@ def finding_line(finding: Finding) -> str:
     return visible(_finding_line(finding))
 
 
+def _both(english: str) -> str:
+    from contracts.base.phrases import vietnamese
+
+    phrase = vietnamese(english)
+    return english if phrase == english else f"{phrase} / {english}"
+
+
 def _finding_line(found: Finding) -> str:
     where = found.here or found.canonical
     if found.rule == "left-open":
         return f"{where}: {found.got}: {found.expected}"
-    got = f"; thấy / found: {found.got}" if found.got else ""
-    text = f"{found.rule}: {found.expected}{got}"
+    got = f"; thấy / found: {_both(found.got)}" if found.got else ""
+    text = f"{found.rule}: {_both(found.expected)}{got}"
     of = "" if found.canonical in f"{where} {text}" else f" ({found.canonical})"
     return f"{where}{of}: {text}"
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contracts.base.errors import Words
 from contracts.base.times import rfc3339
+from contracts.base.words import Words
 from gateway.cli.common import arguments
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.registry.registry import listed

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contracts.base.errors import Theirs
 from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import Exit, emit, fail
@@ -113,14 +112,18 @@ def _extra(folder: Path) -> dict[str, bytes]:
     from contracts.importers.source import MAX_BYTES, MAX_FILES
 
     if not folder.is_dir():
-        raise Theirs("import.unreadable", file=str(folder), why="--with names a folder")
+        from contracts.importers.errors import IMPORT_UNREADABLE
+
+        raise IMPORT_UNREADABLE(file=str(folder), why="--with names a folder")
     paths = [
         path
         for path in sorted(folder.iterdir())
         if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_BYTES
     ]
     if len(paths) > MAX_FILES or sum(path.stat().st_size for path in paths) > MAX_BYTES:
-        raise Theirs("import.too-large", limit=f"{MAX_FILES} files, {MAX_BYTES} bytes")
+        from contracts.importers.errors import IMPORT_TOO_LARGE
+
+        raise IMPORT_TOO_LARGE(limit=f"{MAX_FILES} files, {MAX_BYTES} bytes")
     return {path.name: path.read_bytes() for path in paths}
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from contracts.base.errors import Theirs
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail, finding_json, finding_line
 
@@ -195,7 +194,7 @@ def contract_show(
 
 def _checked(folder: Path, report: Report) -> list[str]:
     """For people: like things in one line, in both languages; the JSON has each by itself."""
-    from contracts.phrases import vietnamese
+    from contracts.base.phrases import vietnamese
 
     samples = [item for item in report.proved if item.startswith("sample ")]
     proved = [item for item in report.proved if item not in samples]
@@ -274,7 +273,9 @@ def _publish(settings: Settings, folder: Path, as_json: bool) -> None:
     report = check_folder(folder)
     bundle, compiled = report.bundle, report.compiled
     if not report.ok or bundle is None or compiled is None:
-        raise Theirs("contract.invalid", findings=report.findings, count=len(report.findings))
+        from contracts.errors import CONTRACT_INVALID
+
+        raise CONTRACT_INVALID(findings=report.findings, count=len(report.findings))
     _change(settings, lambda connection: publishing.publish(connection, bundle, compiled), as_json)
 
 
