@@ -98,6 +98,8 @@ def test_every_error_speaks_both_languages() -> None:
     for where, _, name, what, then in calls():
         seen += 1
         for part in (what, then):
+            if part == "{} / {}":  # the words of a failure, in both languages
+                continue
             if part.count(" / ") < 1 or not VIETNAMESE.search(part):
                 wrong.append(f"{where} [{name}]: {part}")
     assert seen > 60
