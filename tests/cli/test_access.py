@@ -1,4 +1,6 @@
-"""`lgsp access` over an instance at rest: what officers read, sign away from the gateway, and are told when something lacks."""
+"""`lgsp access` over an instance at rest: what officers read, sign away from the gateway, and are told when something
+lacks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`lgsp audit search|journey|reindex|reconcile` and `lgsp client reconcile` against a running gateway, whose keeper fills the index."""
+"""`lgsp audit search|journey|reindex|reconcile` and `lgsp client reconcile` against a running gateway, whose keeper
+fills the index.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from contracts.wire.jsontext import write_json
 from examples.story import World
 from gateway.audit.search.index import Indexer
-from gateway.cli import app
 from gateway.journal.database import open_engine
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from security.grants.windows import VIETNAM
+from tests import commandline
 
 pytestmark = pytest.mark.server
 REPORTS = "/field-report/v1/requests"
@@ -42,9 +43,9 @@ def sent(world: World) -> dict[str, str]:
 
 def lgsp(*words: str) -> dict[str, Any]:
     """The command in this process: each of its own would take a second to start."""
-    done = CliRunner().invoke(app, [*words, "--json"])
-    told: dict[str, Any] = json.loads(done.stdout)
-    assert told["ok"] is (done.exit_code == 0) and done.exit_code in (0, 1, 2), done.output
+    done = commandline.lgsp(*words, "--json")
+    told: dict[str, Any] = json.loads(done.out)
+    assert told["ok"] is (done.code == 0) and done.code in (0, 1, 2), done
     return told
 
 

@@ -180,7 +180,7 @@ def test_from_nothing_to_the_first_call_with_keys_of_its_own(world: World, tmp_p
 
 def test_nothing_of_the_server_is_loaded() -> None:
     code = (
-        "import sys; import gateway.client, gateway.cli, gateway.commands.client;"
+        "import sys; import gateway.client, gateway.cli.client.calls;"
         "print([name for name in ('sqlalchemy', 'connexion', 'uvicorn', 'starlette', 'alembic', 'psycopg', 'zeep', 'adapters') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

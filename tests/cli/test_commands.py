@@ -1,4 +1,6 @@
-"""The command line's answers to what people get wrong: a documented exit code, and one JSON object where `--json` asks for it."""
+"""The command line's answers to what people get wrong: a documented exit code, and one JSON object where `--json` asks
+for it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ import typer
 from contracts.base.ids import new_id
 from gateway import __version__
 from gateway.cli import app
-from gateway.commands.run import _alone
+from gateway.cli.run import _alone
 from gateway.journal.database import open_engine, writing
 from gateway.keys.keyring import Keyring
 from gateway.processes.supervised import NotStarted
@@ -58,6 +60,7 @@ MISTAKES: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {  # the rows of 
         (
             ("audit search --agency H99", "unknown-agency"),
             ("audit search --system ai-do", "unknown-system"),
+            ("audit search --kind intnet", "unknown-kind"),
             ("audit search --failure provider.dwon", "unknown-failure"),
             ("vault hold add vu-1 --reason long-enough --agency H99", "unknown-agency"),
             ("vault hold release vu-1 --reason long-enough", "vault.hold-unknown"),
@@ -298,6 +301,12 @@ def test_an_actor_is_found_by_a_part_of_the_name_that_is_no_others(tmp_path: Pat
     ended, told = found("command line")
     assert ended == 2 and "lan, command line, minh as root, command line" in told
     assert found("nobody")[0] == 2
+
+
+def test_a_misspelt_kind_is_told_the_nearest(sandbox: Settings) -> None:
+    ended, told = lgsp("audit", "search", "--kind", "takenup", "--data", str(sandbox.data))
+    assert (ended, told["error"]["code"]) == (2, "unknown-kind") and "taken-up" in told["error"]["next"], told
+    assert lgsp("audit", "search", "--kind", "registry-accepted", "--data", str(sandbox.data))[0] == 0
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -1,4 +1,6 @@
-"""`lgsp contract new`, `import-wsdl`, `import-openapi`, `try`: what they print, write and answer, for people and for programs."""
+"""`lgsp contract new`, `import-wsdl`, `import-openapi`, `try`: what they print, write and answer, for people and for
+programs.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from contracts.compiled.contract import CompiledContract
 from contracts.folder.bundle import catalogue_folders
 from contracts.folder.todo_markers import MARK
 from contracts.proof.tryout import try_out
-from gateway.cli import app
+from tests import commandline
 from tests.contracts import seeded
 from tests.contracts.conftest import catalogue  # noqa: F401  a fixture
 
-RUN = CliRunner()
 FIELD_REPORT = next(folder for folder in catalogue_folders() if folder.parent.name == "field-report")
 SAMPLES = FIELD_REPORT / "samples" / "do-thi-xml"
 POT_HOLE = SAMPLES / "ServiceRequest.o-ga-kim-dong.xml"
@@ -34,8 +34,8 @@ WSDL = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:
 
 
 def run(*words: object, stdin: bytes | None = None) -> tuple[int, str]:
-    done = RUN.invoke(app, ["contract", *map(str, words)], input=stdin)
-    return done.exit_code, done.output
+    done = commandline.lgsp("contract", *map(str, words), given=stdin or b"")
+    return done.code, done.out + done.err
 
 
 def answer(*words: object, stdin: bytes | None = None) -> tuple[int, Any]:

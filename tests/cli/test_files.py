@@ -1,4 +1,6 @@
-"""What a command or a process tells: of files that it cannot use, on terminals that have not every letter, in lines of a log."""
+"""What a command or a process tells: of files that it cannot use, on terminals that have not every letter, in lines of
+a log.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway import cli
-from gateway.commands import identities
+from gateway.cli.registry.identities import KeyUse, registry_enrol
 from gateway.journal.database import open_engine
 from gateway.journal.schema import tables
 from gateway.processes.child import PlainTraces
@@ -57,7 +59,7 @@ def test_no_key_is_enrolled_whose_certificate_could_not_be_handed_out(tmp_path: 
 
     before = enrolled()
     with pytest.raises(IsADirectoryError):
-        identities.enrol(settings, "y-te", "tls", request, None, None, tmp_path, True)
+        registry_enrol("y-te", KeyUse.TLS, request, out=tmp_path, data=settings.data, as_json=True)
     assert enrolled() == before
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands import stopping
+from gateway.cli.common import stopping
 from gateway.sandbox.instance import make_instance
 from gateway.settings import DRAFT, Settings, load
 
@@ -142,7 +142,7 @@ def test_an_output_that_is_full_or_closed_is_no_trace(instance: Settings, words:
 
 
 def test_whoever_started_it_may_have_signals_ignored() -> None:
-    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from gateway.commands import stopping; stopping.heed(['x']); print(repr(signal.getsignal(2)), signal.getsignal(15))"
+    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from gateway.cli.common import stopping; stopping.heed(['x']); print(repr(signal.getsignal(2)), signal.getsignal(15))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout
     assert "SIG_IGN" in said and "_stop" in said
 

@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import QUESTION
 from examples.story.world import World
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.journal.database import open_engine
 from gateway.registry.changes import enrolment, keys
 from gateway.registry.records import Use
