@@ -1,4 +1,5 @@
-"""An old system calls its agent plainly, by REST and by SOAP: what it gets is what the gateway proved, and what is wrong is told in its own protocol."""
+"""An old system calls its agent plainly, by REST and by SOAP: what it gets is what the gateway proved, and what is
+wrong is told in its own protocol."""
 
 from __future__ import annotations
 
@@ -253,7 +254,10 @@ def test_a_body_that_does_not_come_ends_the_call_and_not_the_agent(stations: Age
     host, port = stations.base.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=60) as slow:
         slow.sendall(
-            f"POST {ALERTS} HTTP/1.1\r\nHost: a\r\nLgsp-Agent-Secret: {stations.secret}\r\nContent-Length: 1000\r\n\r\n{{".encode()
+            (
+                f"POST {ALERTS} HTTP/1.1\r\nHost: a\r\nLgsp-Agent-Secret: "
+                f"{stations.secret}\r\nContent-Length: 1000\r\n\r\n{{"
+            ).encode()
         )
         answer = b""
         while part := slow.recv(65536):

@@ -1,4 +1,5 @@
-"""The gateway's own adapters call an old system through its agent: only what is proven reaches it, once, and what it answers is signed for it."""
+"""The gateway's own adapters call an old system through its agent: only what is proven reaches it, once, and what it
+answers is signed for it."""
 
 from __future__ import annotations
 

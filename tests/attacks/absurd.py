@@ -27,7 +27,7 @@ SOAPS: Final = [
         "", "<s:Body/>", "<s:Header/><s:Body/>", "<s:Body/><s:Header/>", "<s:Body><s:Fault/></s:Body>", "<s:Body><s:Fault><faultcode/></s:Fault></s:Body>", "x", "<!-- x -->",
         f'<s:Header><Security xmlns="{wssec.WSSE}"/></s:Header><s:Body/>', f'<s:Header><Signature xmlns="{wssec.DS}"/></s:Header><s:Body xmlns="relative"/>',
         f'<s:Header/><s:Body><EncryptedData xmlns="{wscrypt.XENC}"/></s:Body>',
-        f'<s:Header><EncryptedKey xmlns="{wscrypt.XENC}"/></s:Header><s:Body><EncryptedData xmlns="{wscrypt.XENC}"/></s:Body>',
+        f'<s:Header><EncryptedKey xmlns="{wscrypt.XENC}"/></s:Header><s:Body><EncryptedData ' f'xmlns="{wscrypt.XENC}"/></s:Body>',
     )),
 ]  # fmt: skip
 

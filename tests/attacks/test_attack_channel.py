@@ -1,4 +1,5 @@
-"""Who a connection is: certificates of others, of nobody, of the past, and headers that claim what the handshake did not show."""
+"""Who a connection is: certificates of others, of nobody, of the past, and headers that claim what the handshake did
+not show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Cheap checks before dear ones: what a caller who proves nothing makes a door do, counted at the functions that cost something."""
+"""Cheap checks before dear ones: what a caller who proves nothing makes a door do, counted at the functions that cost
+something."""
 
 from __future__ import annotations
 
@@ -81,7 +82,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         original = getattr(owner, name)
 
         def counting(*of: Any, **how: Any) -> Any:
-            # The registry's thread reads JSON too, and a refusal of the token endpoint is made of our own problem document.
+            # The registry's thread reads JSON too, and a refusal of the token endpoint is made of our own problem
+            # document.
             ours = (
                 threading.current_thread() is not threading.main_thread()
                 or isinstance(of[0], bytes)

@@ -1,4 +1,5 @@
-"""The example client before a hostile gateway: published keys that are none, and bytes on the wire that are no answer, end in its own error with words."""
+"""The example client before a hostile gateway: published keys that are none, and bytes on the wire that are no answer,
+end in its own error with words."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Encrypted bodies as an attacker would make them: JWE (RFC 7516, RFC 8725) at the REST door, XML Encryption at the SOAP door.
+"""Encrypted bodies as an attacker would make them: JWE (RFC 7516, RFC 8725) at the REST door, XML Encryption at the
+SOAP door.
 
-Each message bears a right HTTP signature, or a right XML signature, of a registered system: the encryption alone is tried. What fails with a key
-in hand is told by one code, whatever it was.
+Each message bears a right HTTP signature, or a right XML signature, of a registered system: the encryption alone is
+tried. What fails with a key in hand is told by one code, whatever it was.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Numbers of strangers in addresses, parameters, cursors and bodies of the gateway's own interfaces: a refusal of theirs, never a fault of ours."""
+"""Numbers of strangers in addresses, parameters, cursors and bodies of the gateway's own interfaces: a refusal of
+theirs, never a fault of ours."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Nothing that a stranger sends costs more than its length: every regular expression, and every reader of bytes and texts by strangers.
+"""Nothing that a stranger sends costs more than its length: every regular expression, and every reader of bytes and
+texts by strangers.
 
-The cost of doubled inputs is compared, in processor time of this thread, so that a busy machine changes nothing (`growing`). A regular expression or a reader
-that nobody entered fails a test here: it has to be tried, or to be listed with the reason why no stranger's text reaches it.
+The cost of doubled inputs is compared, in processor time of this thread, so that a busy machine changes nothing
+(`growing`). A regular expression or a reader that nobody entered fails a test here: it has to be tried, or to be listed
+with the reason why no stranger's text reaches it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""SignedInfo that leads elsewhere: transforms that would change what is signed, references and addresses that would make the gateway fetch something.
+"""SignedInfo that leads elsewhere: transforms that would change what is signed, references and addresses that would
+make the gateway fetch something.
 
 SignedInfo is changed and its value made anew by the registered key, so that nothing but the profile stands in the way.
 """

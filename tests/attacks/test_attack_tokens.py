@@ -1,4 +1,5 @@
-"""Tokens as an attacker would make them (RFC 7515, 7519, 7523, 8725, 8705): at the token endpoint, and as access tokens at a door."""
+"""Tokens as an attacker would make them (RFC 7515, 7519, 7523, 8725, 8705): at the token endpoint, and as access tokens
+at a door."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Workbooks and tables of strangers: small files that unpack to much, numbers that are none, too many of everything. Each is refused with words, soon."""
+"""Workbooks and tables of strangers: small files that unpack to much, numbers that are none, too many of everything.
+Each is refused with words, soon."""
 
 from __future__ import annotations
 

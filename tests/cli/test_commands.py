@@ -316,7 +316,10 @@ def test_the_version_is_that_of_the_package() -> None:
 
 def test_showing_entries_loads_neither_what_draws_nor_what_signs(sandbox: Settings) -> None:
     """Half of a short command's time is loading: what it has no use for stays where it is."""
-    code = "import atexit, sys; atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr)); from gateway.cli import main; main()"
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr)); from "
+        "gateway.cli import main; main()"
+    )
     command = [sys.executable, "-c", code, "audit", "show", SOME, "--data", str(sandbox.data)]
     loaded = subprocess.run(command, capture_output=True, text=True, timeout=60).stderr.splitlines()[-1].split()
     assert "sqlalchemy" in loaded
@@ -383,7 +386,8 @@ def test_settings_may_lie_where_an_instance_is_to_be_made(tmp_path: Path) -> Non
 
 
 def test_an_instance_is_made_in_the_very_folder_and_once_whole_moves_there_in_any_case(tmp_path: Path) -> None:
-    """The place may be where a disk begins, or all that its owner may write to. What a kill left half built is thrown away; what was whole goes on."""
+    """The place may be where a disk begins, or all that its owner may write to. What a kill left half built is thrown
+    away; what was whole goes on."""
     place = tmp_path / "data"
     (place / "lost+found").mkdir(parents=True)
     (place / "settings.yaml").write_text("kind: production\norigin: tinh.example/lgsp\n", "utf-8")

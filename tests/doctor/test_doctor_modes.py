@@ -1,4 +1,5 @@
-"""The doctor names whatever of an instance others can get at, with the commands that mend it; what is shared on purpose is none of it."""
+"""The doctor names whatever of an instance others can get at, with the commands that mend it; what is shared on purpose
+is none of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""An exchange with a real journal and a real vault, behind a door whose callers are proven, before a provider that always answers."""
+"""An exchange with a real journal and a real vault, behind a door whose callers are proven, before a provider that
+always answers."""
 
 from __future__ import annotations
 

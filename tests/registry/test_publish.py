@@ -281,7 +281,8 @@ def test_a_format_must_be_in_the_version_that_is_named(engine: Engine) -> None:
 
 
 def test_a_version_taken_back_cannot_be_pinned(engine: Engine) -> None:
-    """Not even when a later one is in force, which was compared with the one before it: here it has the field as a number."""
+    """Not even when a later one is in force, which was compared with the one before it: here it has the field as a
+    number."""
     as_number = edition(
         "1.2.0", swap("schema.json", NOTE, f'{NOTE}\n        "source": {{"type": "integer"}},'), row("source")
     )

@@ -64,9 +64,15 @@ RFC_ANSWER = Message(
     },
     status=200,
 )
-B23 = '("date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" "content-length");created=1618884473;keyid="test-key-rsa-pss"'
+B23 = (
+    '("date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" '
+    '"content-length");created=1618884473;keyid="test-key-rsa-pss"'
+)
 B24 = '("@status" "content-type" "content-digest" "content-length");created=1618884473;keyid="test-key-ecc-p256"'
-B26 = '("date" "@method" "@path" "@authority" "content-type" "content-length");created=1618884473;keyid="test-key-ed25519"'
+B26 = (
+    '("date" "@method" "@path" "@authority" "content-type" '
+    '"content-length");created=1618884473;keyid="test-key-ed25519"'
+)
 
 
 def _list(text: str) -> InnerList:
@@ -141,7 +147,7 @@ def test_what_has_no_base(covered: str) -> None:
         base(_list(covered), Message({"x": "1"}, "GET", "https://localhost/"))
 
 
-# --- against an outside library -------------------------------------------------------------------------------------------
+# --- against an outside library ---------------------------------------------------------------------------------------
 
 ALGORITHMS = {"canh-bao": algorithms.ECDSA_P256_SHA256, "bao-chay": algorithms.ED25519}
 
@@ -221,7 +227,7 @@ def test_we_accept_what_the_library_signs(identities: Any, system: str) -> None:
     assert proof.key.key_id == identity.signer.key_id
 
 
-# --- what must not pass ---------------------------------------------------------------------------------------------------
+# --- what must not pass -----------------------------------------------------------------------------------------------
 
 
 def _signed(identity: Identity, now: int, body: bytes = b'{"a":1}', **how: Any) -> Message:

@@ -1,4 +1,5 @@
-"""WS-Security: xmlsec and signxml accept what we sign, we accept what xmlsec signs, and every known twist is refused."""
+"""WS-Security: xmlsec and signxml accept what we sign, we accept what xmlsec signs, and every known twist is
+refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""JWS in JWE: what one side seals the other opens; everything outside the profile is refused before a key is used, everything else in one way."""
+"""JWS in JWE: what one side seals the other opens; everything outside the profile is refused before a key is used,
+everything else in one way."""
 
 from __future__ import annotations
 
@@ -84,7 +85,7 @@ def test_a_key_that_signs_with_pss_is_ps256_too() -> None:
     assert verify(sign(PAYLOAD, JSON, sender), known(sender), NOW).payload == PAYLOAD
 
 
-# --- headers of the JWE -------------------------------------------------------------------------------------------------
+# --- headers of the JWE -----------------------------------------------------------------------------------------------
 
 _BASE: dict[str, Any] = {"alg": "ECDH-ES+A256KW", "enc": "A256GCM", "kid": EC.key_id, "cty": "JWS"}
 
@@ -157,7 +158,8 @@ def test_rsa_with_its_old_paddings_and_an_ephemeral_key() -> None:
         with_header(sealed(), "[]"),
         with_header(sealed(), "{"),
         with_header(sealed(), "[" * 1000),
-        with_header(sealed(), json.dumps(header_of(sealed()))[:-1] + ',"alg":"RSA1_5"}'),  # a name twice: the last would win
+        # a name twice: the last would win
+        with_header(sealed(), json.dumps(header_of(sealed()))[:-1] + ',"alg":"RSA1_5"}'),
         with_header(sealed(), header_of(sealed()) | {"typ": "J" * 3000}),
         b".".join([b64(b"\xff{}"), *sealed().split(b".")[1:]]),
         sign(PAYLOAD, JSON, ME),  # signed only
@@ -167,7 +169,7 @@ def test_what_is_no_compact_jwe(body: bytes) -> None:
     assert refused(body)[0] == "body.encryption-profile"
 
 
-# --- what goes wrong with a key in hand ---------------------------------------------------------------------------------
+# --- what goes wrong with a key in hand -------------------------------------------------------------------------------
 
 
 def _off_curve(body: bytes) -> bytes:
@@ -256,7 +258,7 @@ def test_the_library_itself_allows_three_algorithms_and_no_more() -> None:
             jwe.decrypt_compact(body, key, registry=jose._REGISTRY)
 
 
-# --- what is inside -----------------------------------------------------------------------------------------------------
+# --- what is inside ---------------------------------------------------------------------------------------------------
 
 
 def around(jws: bytes) -> bytes:

@@ -1,4 +1,5 @@
-"""Encrypted bodies by SOAP through a real door: the client of `examples/`, which knows only the wire page, and zeep with its plugin."""
+"""Encrypted bodies by SOAP through a real door: the client of `examples/`, which knows only the wire page, and zeep
+with its plugin."""
 
 from __future__ import annotations
 
@@ -113,7 +114,8 @@ def test_a_signature_that_does_not_hold_under_the_encryption(soap: str, client: 
 
 
 def test_the_evidence_proves_without_the_key(client: Callable[[str], SoapClient], world: World) -> None:
-    """What travelled is kept as it was; beside it what the signature covers, so that it can be verified when the gateway's key is long gone."""
+    """What travelled is kept as it was; beside it what the signature covers, so that it can be verified when the
+    gateway's key is long gone."""
     caller = client(SOAP)
     prepared = caller.prepare(DOSSIERS, "submitStatus", status(), action=ACTION, encrypt_it=True)
     answer = caller.send(prepared)

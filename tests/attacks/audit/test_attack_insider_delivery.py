@@ -1,4 +1,5 @@
-"""An insider with the database, and without the keys outside it, changes a message that waits: nothing of it is delivered, to nobody."""
+"""An insider with the database, and without the keys outside it, changes a message that waits: nothing of it is
+delivered, to nobody."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ async def elsewhere(post: Post, keys: House) -> AsyncIterator[Provider]:  # noqa
     await provider.stop()
 
 
-# --- what he does: (connection, the transfer that waits, another one of the same agency) ----------------------------------
+# --- what he does: (connection, the transfer that waits, another one of the same agency) ------------------------------
 def rows(**changes: Mapping[str, Any]) -> Change:
     def change(connection: Connection, transfer: str, other: str) -> None:
         for name, values in changes.items():

@@ -1,4 +1,5 @@
-"""An insider with the database changes one value of a real instance: what decides content, receiver or time is held against the log and the vault."""
+"""An insider with the database changes one value of a real instance: what decides content, receiver or time is held
+against the log and the vault."""
 
 from __future__ import annotations
 
@@ -76,7 +77,7 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     engine.dispose()
 
 
-# --- verify: each value, and what is said of it ---------------------------------------------------------------------------
+# --- verify: each value, and what is said of it -----------------------------------------------------------------------
 @dataclass(frozen=True)
 class Change:
     table: Any
@@ -173,7 +174,7 @@ def test_verify_names_what_was_changed(kept: Scene, change: Change) -> None:
     assert any(change.finding in one and kept.ids[change.name] in one for one in wrong), wrong
 
 
-# --- feeds: never another's body ------------------------------------------------------------------------------------------
+# --- feeds: never another's body --------------------------------------------------------------------------------------
 def exchange_refs(connection: Connection, ids: dict[str, str]) -> None:
     for first, second in (("a-1", "a-2"), ("a-2", "a-1")):
         connection.execute(
@@ -229,7 +230,7 @@ def test_an_event_that_was_changed_is_a_tombstone(scene: Scene, how: str, caplog
     assert sum(record.levelno == logging.CRITICAL for record in caplog.records) == 4
 
 
-# --- repeats: the transfer's own answer, or none ----------------------------------------------------------------------------
+# --- repeats: the transfer's own answer, or none ----------------------------------------------------------------------
 def forged_outcome(connection: Connection, ids: dict[str, str]) -> None:
     """Another outcome in the place of the true one, with the leaf that its bytes have, and a receipt that names it."""
     entry = tables.log_entry

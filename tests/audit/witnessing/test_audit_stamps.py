@@ -1,4 +1,5 @@
-"""Time-stamps: the question is openssl's own, the answers of a real authority are proved here and by `openssl ts -verify`, and nothing else passes."""
+"""Time-stamps: the question is openssl's own, the answers of a real authority are proved here and by `openssl ts
+-verify`, and nothing else passes."""
 
 from __future__ import annotations
 
@@ -154,7 +155,8 @@ def test_an_authority_that_may_not_stamp(tmp_path: Path, options: dict[str, Any]
 @settings(max_examples=examples(100), deadline=None)
 @given(place=st.integers(0, 5000), flip=st.integers(1, 255))
 def test_one_byte_changed_anywhere(authority: Authority, answer: bytes, place: int, flip: int) -> None:
-    """It is refused, or what is proved is what was proved before: bytes that mean nothing (an unsigned hint) may differ, nothing else."""
+    """It is refused, or what is proved is what was proved before: bytes that mean nothing (an unsigned hint) may
+    differ, nothing else."""
     place %= len(answer)
     changed = answer[:place] + bytes([answer[place] ^ flip]) + answer[place + 1 :]
     sound = read(answer, DIGEST, authority.trusted, nonce=NONCE)
@@ -165,7 +167,7 @@ def test_one_byte_changed_anywhere(authority: Authority, answer: bytes, place: i
     assert found == sound and isinstance(found, Stamp)
 
 
-# --- the task -------------------------------------------------------------------------------------------------------------
+# --- the task ---------------------------------------------------------------------------------------------------------
 
 
 async def test_openssl_accepts_the_stamps(log: Any, session: Any, authority: Authority, tmp_path: Path) -> None:
@@ -256,7 +258,7 @@ async def test_nobody_there(file_log: Any, session: Any, authority: Authority) -
     assert await stamping.look() == {"authority": "no connection"}
 
 
-# --- checking what is stored ----------------------------------------------------------------------------------------------
+# --- checking what is stored ------------------------------------------------------------------------------------------
 
 
 async def test_stored_stamps_are_checked_with_anchors_from_outside(

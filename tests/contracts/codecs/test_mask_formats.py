@@ -1,4 +1,5 @@
-"""A mask that a format could not show is found by its table alone; what is not found there does come back as not permitted."""
+"""A mask that a format could not show is found by its table alone; what is not found there does come back as not
+permitted."""
 
 from __future__ import annotations
 

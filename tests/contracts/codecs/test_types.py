@@ -1,4 +1,5 @@
-"""Types beyond plain objects: what leads back to itself, choices by a discriminator, bytes in base64; every face agrees on them."""
+"""Types beyond plain objects: what leads back to itself, choices by a discriminator, bytes in base64; every face agrees
+on them."""
 
 from __future__ import annotations
 

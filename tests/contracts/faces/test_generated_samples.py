@@ -1,4 +1,5 @@
-"""Generated samples: the same bytes each time; valid ones are taken by every face, invalid ones refused by the decoder with their rule."""
+"""Generated samples: the same bytes each time; valid ones are taken by every face, invalid ones refused by the decoder
+with their rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A small ASGI client, and one that signs as a component system does; and the APIs over a real database, journal and registry."""
+"""A small ASGI client, and one that signs as a component system does; and the APIs over a real database, journal and
+registry."""
 
 from __future__ import annotations
 
@@ -144,7 +145,7 @@ class World:
             )
         return answer
 
-    # --- what is in the log and in the feeds ------------------------------------------------------------------------------
+    # --- what is in the log and in the feeds --------------------------------------------------------------------------
 
     def sequence(self) -> None:
         for _ in range(3):  # the first run of a new log only signs the empty tree

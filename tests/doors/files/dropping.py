@@ -1,4 +1,5 @@
-"""An instance's data without its processes: a database with the sandbox's province in it, and the folders of the systems that drop files."""
+"""An instance's data without its processes: a database with the sandbox's province in it, and the folders of the
+systems that drop files."""
 
 from __future__ import annotations
 
@@ -166,7 +167,8 @@ def apply(place: Place, text: str, bundle: Bundle | None = None) -> None:
 def changed(
     changes: dict[str, tuple[str, str]], added: dict[str, str] | None = None, *, of: str = "indicator"
 ) -> Bundle:
-    """The indicator contract (or another) with some of its text replaced, and files added; under a number of its own, since one number is one content."""
+    """The indicator contract (or another) with some of its text replaced, and files added; under a number of its own,
+    since one number is one content."""
     files = dict(Bundle.from_folder(SAMPLES.parents[2] / of / "v1").files)
     files["contract.yaml"] = re.sub(rb"(?m)^(version: \d+\.\d+\.)(\d+)", rb"\g<1>9\2", files["contract.yaml"])
     for path, (old, new) in changes.items():

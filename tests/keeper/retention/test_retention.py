@@ -1,4 +1,5 @@
-"""Retention ends what it says, when it says, in every copy, and the log shows it; a crash or a lost lease leaves nothing half-way."""
+"""Retention ends what it says, when it says, in every copy, and the log shows it; a crash or a lost lease leaves
+nothing half-way."""
 
 from __future__ import annotations
 

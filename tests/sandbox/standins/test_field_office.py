@@ -1,4 +1,5 @@
-"""The old system that only speaks plain HTTP: it believes the local secret, keeps to its area, and carries a message id out once."""
+"""The old system that only speaks plain HTTP: it believes the local secret, keeps to its area, and carries a message id
+out once."""
 
 from __future__ import annotations
 

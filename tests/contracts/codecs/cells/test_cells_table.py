@@ -1,4 +1,5 @@
-"""Tables of CSV and XLSX in a contract made for them: the laws, findings by line and column, and what the loader refuses."""
+"""Tables of CSV and XLSX in a contract made for them: the laws, findings by line and column, and what the loader
+refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""XLSX: what is written is read again, and by another program too; what other programs write is read exactly; hostile workbooks are refused."""
+"""XLSX: what is written is read again, and by another program too; what other programs write is read exactly; hostile
+workbooks are refused."""
 
 from __future__ import annotations
 

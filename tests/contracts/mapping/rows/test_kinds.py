@@ -1,4 +1,5 @@
-"""Every kind of mapping row, in a contract made for it, held to the laws: in XML and in JSON, with attributes, keys, nesting and absence."""
+"""Every kind of mapping row, in a contract made for it, held to the laws: in XML and in JSON, with attributes, keys,
+nesting and absence."""
 
 from __future__ import annotations
 
