@@ -214,10 +214,17 @@ def test_without_the_local_secret_nothing_is_carried(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"), ("POST", "/indicator/v1/values"), ("GET", "/contracts"), ("POST", "/oauth/token"), ("GET", "/incident-alert/v1/../x"),
-        ("GET", "/transfers/..%2Fx"), ("POST", "/incident-alert//v1/alerts"), ("GET", "/audit/checkpoint"), ("PUT", "/feeds/indicator/v1"),
+        ("GET", "/"),
+        ("POST", "/indicator/v1/values"),
+        ("GET", "/contracts"),
+        ("POST", "/oauth/token"),
+        ("GET", "/incident-alert/v1/../x"),
+        ("GET", "/transfers/..%2Fx"),
+        ("POST", "/incident-alert//v1/alerts"),
+        ("GET", "/audit/checkpoint"),
+        ("PUT", "/feeds/indicator/v1"),
     ],
-)  # fmt: skip
+)
 def test_another_address_is_refused(stations: Agent, method: str, path: str) -> None:
     sent = requests.Request(method, stations.base, headers={"Lgsp-Agent-Secret": stations.secret}).prepare()
     sent.url = stations.base + path  # as it stands: the library would tidy it

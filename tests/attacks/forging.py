@@ -47,8 +47,13 @@ def parameters(prepared: Prepared) -> str:
 
 
 def forged(
-    prepared: Prepared, make: Make, *, names: Sequence[str] | None = None, params: str | None = None, headers: Mapping[str, str] | None = None
-) -> Prepared:  # fmt: skip
+    prepared: Prepared,
+    make: Make,
+    *,
+    names: Sequence[str] | None = None,
+    params: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Prepared:
     """The request signed anew: `names` are components as they stand in the list, `make` gives the value for a signature
     base."""
     given = {**prepared.headers, **(headers or {})}

@@ -33,7 +33,7 @@ ENVELOPE = (
 SIGNED = {
     "authorization": "Bearer a.b.c",
     "content-digest": "sha-256=:AAAA:",
-    "signature-input": 'sig1=("@method");created=1;expires=2;nonce="aaaaaaaaaaaaaaaaaaaaaaaa";keyid="y-te.sign-1";tag="lgsp-request"',
+    "signature-input": 'sig1=("@method");created=1;expires=2;nonce="aaaaaaaaaaaaaaaaaaaaaaaa";keyid="y-te.sign-1";tag="lgsp-request"',  # noqa: E501
     "signature": "sig1=:AAAA:",
     "idempotency-key": '"a"',
 }
@@ -122,14 +122,23 @@ async def ask(
 
     await door.app(
         {
-            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
-            "scheme": "https", "http_version": "1.1", "server": ("localhost", 443), "client": ("192.0.2.1", 1), TARGET: target.encode(),
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "scheme": "https",
+            "http_version": "1.1",
+            "server": ("localhost", 443),
+            "client": ("192.0.2.1", 1),
+            TARGET: target.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             "extensions": {"tls": {"client_cert_der": certificate}},
         },
         receive,
         send,
-    )  # fmt: skip
+    )
     assert told[0]["status"] >= 400
     text: bytes = told[1]["body"]
     return (

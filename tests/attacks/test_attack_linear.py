@@ -41,7 +41,7 @@ gather()
 MADE: Final[dict[str, str]] = {
     "contracts.base.composing:_long_runs": "tried by the table of `form_c`",
     "contracts.compiled.loader:_calls": "the methods of HTTP, over a contract's own file",
-    "contracts.canonical.patterns:pattern_fault": "only compiled, for the words of its error: patterns of contracts run in `ENGINE`",
+    "contracts.canonical.patterns:pattern_fault": "only compiled, for the words of its error: patterns of contracts run in `ENGINE`",  # noqa: E501
     "contracts.mapping.times:_expression": "tried by test_patterns_that_contracts_make",
     "contracts.wire.attachments:Spool": "tried by the table of `Spool.restore`",
     "contracts.codecs.xml_fast_path:compile_usual": "tried by test_patterns_that_contracts_make",
@@ -213,8 +213,20 @@ def _patterns() -> list[str]:
 
 @pytest.mark.attack("quadratic input")
 @pytest.mark.parametrize(
-    "pattern", [r"^(?=a)b$", r"^(?!a)b$", r"^(?<=a)b$", r"^(?<!a)b$", r"^(a)\1$", r"^(?P<n>a)(?P=n)$", r"^a++$", r"^(?>a)$", "^(((a{100}){100}){100})$", "^" + "a" * 5_000 + "$"]
-)  # fmt: skip
+    "pattern",
+    [
+        r"^(?=a)b$",
+        r"^(?!a)b$",
+        r"^(?<=a)b$",
+        r"^(?<!a)b$",
+        r"^(a)\1$",
+        r"^(?P<n>a)(?P=n)$",
+        r"^a++$",
+        r"^(?>a)$",
+        "^(((a{100}){100}){100})$",
+        "^" + "a" * 5_000 + "$",
+    ],
+)
 def test_what_the_engine_cannot_run_is_refused_at_check(pattern: str) -> None:
     """Look-around, references back and what grows too large are findings of `contract check`, in both languages."""
     why = pattern_fault(pattern)

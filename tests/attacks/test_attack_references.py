@@ -33,7 +33,7 @@ pytestmark = pytest.mark.server
 
 XSLT = f"""<ds:Transform xmlns:ds="{DS}" Algorithm="http://www.w3.org/TR/1999/REC-xslt-19991116"><xsl:stylesheet version="1.0"
 xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:template match="/"><xsl:copy-of select="document('file:///etc/hostname')"/></xsl:template>
-</xsl:stylesheet></ds:Transform>""".encode()
+</xsl:stylesheet></ds:Transform>""".encode()  # noqa: E501
 XPATH = f"""<ds:Transform xmlns:ds="{DS}" Algorithm="http://www.w3.org/TR/1999/REC-xpath-19991116"><ds:XPath>not(ancestor-or-self::*)</ds:XPath>
 </ds:Transform>""".encode()
 FILTER = f"""<ds:Transform xmlns:ds="{DS}" Algorithm="http://www.w3.org/2002/06/xmldsig-filter2"><f:XPath xmlns:f="http://www.w3.org/2002/06/xmldsig-filter2"
@@ -82,8 +82,11 @@ TRANSFORMS: dict[str, tuple[Spoil, str]] = {
     "enveloped-signature behind": (transformed(EXC_C14N, DS + "enveloped-signature"), "signature.algorithm"),
     "three of them": (transformed(DS + "enveloped-signature", EXC_C14N, EXC_C14N), "signature.malformed"),
     "decryption": (transformed("http://www.w3.org/2002/07/decrypt#XML", EXC_C14N), "signature.algorithm"),
-    "STR-Transform": (transformed("http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#STR-Transform"), "signature.algorithm"),
-}  # fmt: skip
+    "STR-Transform": (
+        transformed("http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#STR-Transform"),
+        "signature.algorithm",
+    ),
+}
 
 REFERENCES: dict[str, tuple[Spoil, str]] = {
     "the whole document": (referring(""), "signature.malformed"),

@@ -130,9 +130,15 @@ def generally(codec: Codec, message: str, element: Any) -> Any:
 
 def envelope(pair: Any, now: float, chance: random.Random, version: Version) -> str:
     made = sign_envelope(
-        CONTENT.encode(), pair.sign, now + chance.choice((0, 0, 0, 0, -301, 6)), action="urn:a", message_id="urn:uuid:1",
-        to=chance.choice((None, "https://x.example/a?b=c")), relates_to=chance.choice((None, "urn:uuid:2")), version=version,
-    )  # fmt: skip
+        CONTENT.encode(),
+        pair.sign,
+        now + chance.choice((0, 0, 0, 0, -301, 6)),
+        action="urn:a",
+        message_id="urn:uuid:1",
+        to=chance.choice((None, "https://x.example/a?b=c")),
+        relates_to=chance.choice((None, "urn:uuid:2")),
+        version=version,
+    )
     return made.decode()
 
 

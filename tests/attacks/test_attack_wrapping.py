@@ -165,14 +165,25 @@ SIGNATURES: dict[str, tuple[Spoil, str]] = {
         }.items()
     },
     "no algorithm": (method("SignatureMethod", None), "signature.algorithm"),
-    "HMAC-SHA256 with the public key": (method("SignatureMethod", MORE + "hmac-sha256", mac(spki)), "signature.algorithm"),
-    "HMAC-SHA1 with the certificate": (method("SignatureMethod", DS + "hmac-sha1", mac(lambda who: who.signer.certificate_der)), "signature.algorithm"),
+    "HMAC-SHA256 with the public key": (
+        method("SignatureMethod", MORE + "hmac-sha256", mac(spki)),
+        "signature.algorithm",
+    ),
+    "HMAC-SHA1 with the certificate": (
+        method("SignatureMethod", DS + "hmac-sha1", mac(lambda who: who.signer.certificate_der)),
+        "signature.algorithm",
+    ),
     "ECDSA-SHA256 said, HMAC made": (method("SignatureMethod", MORE + "ecdsa-sha256", mac(spki)), "signature.wrong"),
     "ECDSA-SHA256 said, SHA-1 used": (method("SignatureMethod", MORE + "ecdsa-sha256", over_sha1), "signature.wrong"),
     "an HMAC of no length": (truncated, "signature.algorithm"),
     **{
         name: (method("DigestMethod", algorithm), "signature.algorithm")
-        for name, algorithm in {"a digest of SHA-1": DS + "sha1", "a digest of MD5": MORE + "md5", "a digest of SHA-512": ENC + "sha512", "a digest of none": "none"}.items()
+        for name, algorithm in {
+            "a digest of SHA-1": DS + "sha1",
+            "a digest of MD5": MORE + "md5",
+            "a digest of SHA-512": ENC + "sha512",
+            "a digest of none": "none",
+        }.items()
     },
     **{
         name: (method("CanonicalizationMethod", algorithm), "signature.algorithm")
@@ -183,7 +194,7 @@ SIGNATURES: dict[str, tuple[Spoil, str]] = {
             "a canonical form of nobody": "urn:none",
         }.items()
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.attack("algorithm confusion")
@@ -231,15 +242,47 @@ VALUE = b64(b"\x04" + POINT.x.to_bytes(32, "big") + POINT.y.to_bytes(32, "big"))
 KEYS: dict[str, tuple[Spoil, str]] = {
     "another's signature under the registered token": (by_attacker, "signature.wrong"),
     "a certificate of the attacker's making": (own_certificate, "signature.unknown-key"),
-    "KeyValue": (key_info('<ds:KeyValue><e:ECKeyValue ' f'xmlns:e="http://www.w3.org/2009/xmldsig11#"><e:PublicKey>{VALUE}</e:PublicKey></e:ECKeyValue></ds:KeyValue>'), "signature.malformed"),
-    "X509Data": (key_info("<ds:X509Data><ds:X509Certificate>MIIB</ds:X509Certificate></ds:X509Data>"), "signature.malformed"),
+    "KeyValue": (
+        key_info(
+            "<ds:KeyValue><e:ECKeyValue "
+            f'xmlns:e="http://www.w3.org/2009/xmldsig11#"><e:PublicKey>{VALUE}</e:PublicKey></e:ECKeyValue></ds:KeyValue>'
+        ),
+        "signature.malformed",
+    ),
+    "X509Data": (
+        key_info("<ds:X509Data><ds:X509Certificate>MIIB</ds:X509Certificate></ds:X509Data>"),
+        "signature.malformed",
+    ),
     "KeyName with a path": (key_info("<ds:KeyName>../../keys/sign.key</ds:KeyName>"), "signature.malformed"),
-    "RetrievalMethod": (key_info('<ds:RetrievalMethod URI="http://127.0.0.1:1/key" Type="http://www.w3.org/2000/09/xmldsig#X509Data"/>'), "signature.malformed"),
-    "a token reference to a file": (key_info('<wsse:SecurityTokenReference><wsse:Reference ' 'URI="file:///etc/hostname"/></wsse:SecurityTokenReference>'), "signature.malformed"),
-    "a token reference to the Body": (key_info('<wsse:SecurityTokenReference><wsse:Reference URI="#body"/></wsse:SecurityTokenReference>'), "signature.malformed"),
-    "a key identifier": (key_info('<wsse:SecurityTokenReference><wsse:KeyIdentifier>AAAA</wsse:KeyIdentifier></wsse:SecurityTokenReference>'), "signature.malformed"),
-    "a token reference beside a KeyValue": (key_info('<wsse:SecurityTokenReference><wsse:Reference ' 'URI="#token"/></wsse:SecurityTokenReference><ds:KeyValue/>'), "signature.malformed"),
-}  # fmt: skip
+    "RetrievalMethod": (
+        key_info(
+            '<ds:RetrievalMethod URI="http://127.0.0.1:1/key" Type="http://www.w3.org/2000/09/xmldsig#X509Data"/>'
+        ),
+        "signature.malformed",
+    ),
+    "a token reference to a file": (
+        key_info(
+            '<wsse:SecurityTokenReference><wsse:Reference URI="file:///etc/hostname"/></wsse:SecurityTokenReference>'
+        ),
+        "signature.malformed",
+    ),
+    "a token reference to the Body": (
+        key_info('<wsse:SecurityTokenReference><wsse:Reference URI="#body"/></wsse:SecurityTokenReference>'),
+        "signature.malformed",
+    ),
+    "a key identifier": (
+        key_info(
+            "<wsse:SecurityTokenReference><wsse:KeyIdentifier>AAAA</wsse:KeyIdentifier></wsse:SecurityTokenReference>"
+        ),
+        "signature.malformed",
+    ),
+    "a token reference beside a KeyValue": (
+        key_info(
+            '<wsse:SecurityTokenReference><wsse:Reference URI="#token"/></wsse:SecurityTokenReference><ds:KeyValue/>'
+        ),
+        "signature.malformed",
+    ),
+}
 
 
 @pytest.mark.attack("key confusion")

@@ -30,7 +30,7 @@ WSDL = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:
  <xs:element name="Hoi"><xs:complexType><xs:sequence><xs:element name="a" type="xs:string"/></xs:sequence></xs:complexType></xs:element>
  </xs:schema></wsdl:types><wsdl:message name="M"><wsdl:part name="p" element="t:Hoi"/></wsdl:message>
  <wsdl:portType name="P"><wsdl:operation name="Hoi"><wsdl:input message="t:M"/><wsdl:output message="t:M"/></wsdl:operation></wsdl:portType>
- <wsdl:service name="HoChua"/></wsdl:definitions>"""
+ <wsdl:service name="HoChua"/></wsdl:definitions>"""  # noqa: E501
 
 
 def run(*words: object, stdin: bytes | None = None) -> tuple[int, str]:
@@ -102,7 +102,10 @@ def test_import_reads_inside_its_folder_only(tmp_path: Path) -> None:
     )
     code, made = answer("import-wsdl", inside / "a.wsdl", "--out", tmp_path / "o")
     assert code == 0 and [note["en"].split()[0] for note in made["notes"] if note["code"] == "not-loaded"] == [
-        "http://nowhere.example/u.xsd", "link.xsd", "../secret.xsd"]  # fmt: skip
+        "http://nowhere.example/u.xsd",
+        "link.xsd",
+        "../secret.xsd",
+    ]
     extra = tmp_path / "with"
     extra.mkdir()
     (extra / "u.xsd").write_text('<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:u"/>')

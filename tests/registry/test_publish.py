@@ -32,9 +32,16 @@ FIRST = edition("1.0.0")
 SOURCE = edition("1.1.0", answer_field("source"), question_field("purpose"))
 SHORTER = swap("schema.json", '"maxLength": 60', '"maxLength": 30')
 VALUE = {
-    "indicator": "KT-05", "area": "04", "period": "2026-Q3", "frequency": "Q", "unit": "tỷ đồng", "value": 612, "status": "final",
-    "source": "Kho bạc Nhà nước", "updated": "2026-10-02T08:00:00+07:00",
-}  # fmt: skip
+    "indicator": "KT-05",
+    "area": "04",
+    "period": "2026-Q3",
+    "frequency": "Q",
+    "unit": "tỷ đồng",
+    "value": 612,
+    "status": "final",
+    "source": "Kho bạc Nhà nước",
+    "updated": "2026-10-02T08:00:00+07:00",
+}
 OLD_VALUE = {name: value for name, value in VALUE.items() if name != "source"}
 
 

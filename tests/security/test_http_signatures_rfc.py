@@ -23,24 +23,24 @@ REQUEST = {
     "host": "example.com",
     "date": "Tue, 20 Apr 2021 02:07:55 GMT",
     "content-type": "application/json",
-    "content-digest": "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:",
+    "content-digest": "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:",  # noqa: E501
     "content-length": "18",
 }
 RESPONSE = {
     "date": "Tue, 20 Apr 2021 02:07:56 GMT",
     "content-type": "application/json",
-    "content-digest": "sha-512=:mEWXIS7MaLRuGgxOBdODa3xqM1XdEvxoYhvlCFJ41QJgJc4GTsPp29l5oGX69wWdXymyU0rjJuahq4l5aGgfLQ==:",
+    "content-digest": "sha-512=:mEWXIS7MaLRuGgxOBdODa3xqM1XdEvxoYhvlCFJ41QJgJc4GTsPp29l5oGX69wWdXymyU0rjJuahq4l5aGgfLQ==:",  # noqa: E501
     "content-length": "23",
 }
 HELLO, DOG = b'{"hello": "world"}', b'{"message": "good dog"}'
 # B.1: the public keys, as SubjectPublicKeyInfo.
 KEYS = {
-    RSA_PSS: "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAr4tmm3r20Wd/PbqvP1s2+QEtvpuRaV8Yq40gjUR8y2Rjxa6dpG2GXHbPfvMs8ct+Lh1GH45x28Rw3Ry53mm+"
+    RSA_PSS: "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAr4tmm3r20Wd/PbqvP1s2+QEtvpuRaV8Yq40gjUR8y2Rjxa6dpG2GXHbPfvMs8ct+Lh1GH45x28Rw3Ry53mm+"  # noqa: E501
     "oAXjyQ86OnDkZ5N8lYbggD4O3w6M6pAvLkhk95AndTrifbIFPNU8PPMO7OyrFAHqgDsznjPFmTOtCEcN2Z1FpWgchwuYLPL+Wokqltd11nqqzi+bJ9cvSKADYdUAAN5W"
     "Utzdpiy6LbTgSxP7ociU4Tn0g5I6aDZJ7A8Lzo0KSyZYoA485mqcO0GVAdVw9lq4aOT9v6d+nb4bnNkQVklLQ3fVAvJm+xdDOp9LCNCN48V2pnDOkFV6+U9nV5oyc6XI2wIDAQAB",
-    ECDSA_P256: "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqIVYZVLCrPZHGHjP17CTW0/+D9Lfw0EkjqF7xB4FivAxzic30tMM4GF+hR6Dxh71Z50VGGdldkkDXZCnTNnoXQ==",
+    ECDSA_P256: "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqIVYZVLCrPZHGHjP17CTW0/+D9Lfw0EkjqF7xB4FivAxzic30tMM4GF+hR6Dxh71Z50VGGdldkkDXZCnTNnoXQ==",  # noqa: E501
     ED25519: "MCowBQYDK2VwAyEAJrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=",
-}  # fmt: skip
+}
 
 
 class Vector(NamedTuple):
@@ -64,7 +64,8 @@ VECTORS = {
     ),
     "B.2.2": Vector(
         RSA_PSS,
-        '("@authority" "content-digest" ' '"@query-param";name="Pet");created=1618884473;keyid="test-key-rsa-pss";tag="header-example"',
+        '("@authority" "content-digest" '
+        '"@query-param";name="Pet");created=1618884473;keyid="test-key-rsa-pss";tag="header-example"',
         "LjbtqUbfmvjj5C5kr1Ugj4PmLYvx9wVjZvD9GsTT4F7GrcQEdJzgI9qHxICagShLRiLMlAJjtq6N4CDfKtjvuJyE5qH7KT8UCMkSowOB4+ECxCmT8rtAmj/0PIXxi0A0"
         "nxKyB09RNrCQibbUjsLS/2YyFYXEu4TRJQzRw1rLEuEfY17SARYhpTlaqwZVtR8NV7+4UKkjqpcAoFqWFQh62s7Cl+H2fjBSpqfZUJcsIk4N6wiKYd4je2U/lankenQ9"
         "9PZfB4jY3I5rSV2DSBVkSFsURIjYErOs0tFTQosMTAoxk//0RoKUqiYY8Bh0aaUEb0rQl3/XaVe4bXTugEjHSw==",
@@ -72,20 +73,32 @@ VECTORS = {
     ),
     "B.2.3": Vector(
         RSA_PSS,
-        '("date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" ' '"content-length");created=1618884473;keyid="test-key-rsa-pss"',
+        '("date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" '
+        '"content-length");created=1618884473;keyid="test-key-rsa-pss"',
         "bbN8oArOxYoyylQQUU6QYwrTuaxLwjAC9fbY2F6SVWvh0yBiMIRGOnMYwZ/5MR6fb0Kh1rIRASVxFkeGt683+qRpRRU5p2voTp768ZrCUb38K0fUxN0O0iC59DzYx8DF"
         "ll5GmydPxSmme9v6ULbMFkl+V5B1TP/yPViV7KsLNmvKiLJH1pFkh/aYA2HXXZzNBXmIkoQoLd7YfW91kE9o/CCoC1xMy7JA1ipwvKvfrs65ldmlu9bpG6A9BmzhuzF8"
         "Eim5f8ui9eH8LZH896+QIF61ka39VBrohr9iyMUJpvRX2Zbhl5ZJzSRxpJyoEZAFL2FUo5fTIztsDZKEgM4cUA==",
         (
-            '"date": Tue, 20 Apr 2021 02:07:55 GMT', '"@method": POST', '"@path": /foo', '"@query": ?param=Value&Pet=dog', '"@authority": example.com',
-            '"content-type": application/json', _DIGEST, '"content-length": 18',
+            '"date": Tue, 20 Apr 2021 02:07:55 GMT',
+            '"@method": POST',
+            '"@path": /foo',
+            '"@query": ?param=Value&Pet=dog',
+            '"@authority": example.com',
+            '"content-type": application/json',
+            _DIGEST,
+            '"content-length": 18',
         ),
     ),
     "B.2.4": Vector(
         ECDSA_P256,
         '("@status" "content-type" "content-digest" "content-length");created=1618884473;keyid="test-key-ecc-p256"',
         "wNmSUAhwb5LxtOtOpNa6W5xj067m5hFrj0XQ4fvpaCLx0NKocgPquLgyahnzDnDAUy5eCdlYUEkLIj+32oiasw==",
-        ('"@status": 200', '"content-type": application/json', f'"content-digest": {RESPONSE["content-digest"]}', '"content-length": 23'),
+        (
+            '"@status": 200',
+            '"content-type": application/json',
+            f'"content-digest": {RESPONSE["content-digest"]}',
+            '"content-length": 23',
+        ),
     ),
     "B.2.5": Vector(
         None,
@@ -95,17 +108,27 @@ VECTORS = {
     ),
     "B.2.6": Vector(
         ED25519,
-        '("date" "@method" "@path" "@authority" "content-type" ' '"content-length");created=1618884473;keyid="test-key-ed25519"',
+        '("date" "@method" "@path" "@authority" "content-type" '
+        '"content-length");created=1618884473;keyid="test-key-ed25519"',
         "wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==",
         (
-            '"date": Tue, 20 Apr 2021 02:07:55 GMT', '"@method": POST', '"@path": /foo', '"@authority": example.com', '"content-type": application/json',
+            '"date": Tue, 20 Apr 2021 02:07:55 GMT',
+            '"@method": POST',
+            '"@path": /foo',
+            '"@authority": example.com',
+            '"content-type": application/json',
             '"content-length": 18',
         ),
     ),
-}  # fmt: skip
+}
 DERIVED = {
-    "@method": "POST", "@authority": "example.com", "@path": "/foo", "@query": "?param=Value&Pet=dog", "@query-param": "dog", "@status": "200",
-}  # fmt: skip
+    "@method": "POST",
+    "@authority": "example.com",
+    "@path": "/foo",
+    "@query": "?param=Value&Pet=dog",
+    "@query-param": "dog",
+    "@status": "200",
+}
 
 
 def key(algorithm: str) -> VerifyKey:

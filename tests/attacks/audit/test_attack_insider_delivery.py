@@ -70,10 +70,19 @@ def forged(connection: Connection, transfer: str, **changes: Any) -> None:
     provider = values["provider"]
     entry = freeze(
         Intent(
-            transfer, row.committed, "rest", Caller(row.caller_agency, row.caller_system), row.contract, row.operation, row.bundle, "m" * 64,
-            row.grant_id, provider, salted(SALT, REQUEST),
+            transfer,
+            row.committed,
+            "rest",
+            Caller(row.caller_agency, row.caller_system),
+            row.contract,
+            row.operation,
+            row.bundle,
+            "m" * 64,
+            row.grant_id,
+            provider,
+            salted(SALT, REQUEST),
         )
-    )  # fmt: skip
+    )
     connection.execute(update(PENDING).where(PENDING.c.transfer == transfer).values(entry=entry.entry, leaf=entry.leaf))
     connection.execute(update(TRANSFER).where(TRANSFER.c.id == transfer).values(values))
     connection.execute(update(QUEUE).where(QUEUE.c.transfer == transfer).values(provider=provider))

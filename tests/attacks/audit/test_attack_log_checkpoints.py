@@ -155,8 +155,12 @@ def test_with_the_folder_too(copy: Copy, holder: str, to: str) -> None:
     gateway.file.path.write_text(beside, "utf-8")
     code, told = verify(gateway, *(("--checkpoint", str(kept)) if kept.exists() else ()))
     found = [one for one in told["wrong"] if "checkpoint" in one]
-    name = {"a cosigned row": "the cosigned checkpoint of", "a stamp's row": "the time-stamped checkpoint of",
-            "the cosigned file": "the cosigned checkpoint beside", "a file kept elsewhere": "the kept checkpoint"}[holder]  # fmt: skip
+    name = {
+        "a cosigned row": "the cosigned checkpoint of",
+        "a stamp's row": "the time-stamped checkpoint of",
+        "the cosigned file": "the cosigned checkpoint beside",
+        "a file kept elsewhere": "the kept checkpoint",
+    }[holder]
     if finding is None:
         assert found == [], found
     else:

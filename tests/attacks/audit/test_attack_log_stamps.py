@@ -63,8 +63,11 @@ def told(stamping: Stamping, authority: Authority) -> tuple[set[str], list[dict[
     """What doctor and status say under `flagged`: codes of findings, and the status page's lines."""
     settings = replace(
         Settings(Path("/nowhere")),
-        stamp_policy="flagged", stamp_seconds=EVERY, stamp_url=authority.url, stamp_anchors=str(authority.anchors),
-    )  # fmt: skip
+        stamp_policy="flagged",
+        stamp_seconds=EVERY,
+        stamp_url=authority.url,
+        stamp_anchors=str(authority.anchors),
+    )
     with stamping.log.engine.connect() as connection:
         return {each.kind.code for each in vouching(settings, connection, stamping.clock())}, vouchers(
             connection, settings, stamping.clock()
@@ -94,12 +97,15 @@ def refused(asked: bytes) -> bytes:
 
 
 ANSWERS: dict[str, tuple[Callable[[Authority, list[bytes], Authority], Callable[[bytes], bytes]], str]] = {
-    "that of another question (nonce)": (lambda own, seen, other: lambda asked: own.by_openssl(asked[:-14] + bytes([asked[-14] ^ 1]) + asked[-13:]), ""),
+    "that of another question (nonce)": (
+        lambda own, seen, other: lambda asked: own.by_openssl(asked[:-14] + bytes([asked[-14] ^ 1]) + asked[-13:]),
+        "",
+    ),
     "a stamp of another checkpoint": (lambda own, seen, other: lambda asked: seen[0], "another digest"),
     "that of a stranger": (lambda own, seen, other: other.by_openssl, "anchor"),
     "a refusal": (lambda own, seen, other: refused, "refused: rejected"),
     "nothing": (lambda own, seen, other: lambda asked: b"", "not an answer"),
-}  # fmt: skip
+}
 
 
 @_ATTACK
@@ -228,18 +234,26 @@ def replayed(connection: Any, stamping: Stamping) -> None:
 
 INSIDER: dict[str, Callable[[Any, Stamping], object]] = {
     "the row claims the newest": lambda connection, stamping: connection.execute(
-        update(VOUCHING).values(size=select(func.max(POINT.c.size)).scalar_subquery(), at=stamping.clock(), behind=None, told=1.0, trouble="{}")
+        update(VOUCHING).values(
+            size=select(func.max(POINT.c.size)).scalar_subquery(),
+            at=stamping.clock(),
+            behind=None,
+            told=1.0,
+            trouble="{}",
+        )
     ),
     "the row deleted": lambda connection, stamping: connection.execute(delete(VOUCHING)),
     "the old stamp replayed": replayed,
     "the stamps deleted": lambda connection, stamping: connection.execute(delete(STAMP)),
-    "checkpoints deleted down to what is stamped": lambda connection, stamping: connection.execute(delete(POINT).where(POINT.c.size > 1)),
+    "checkpoints deleted down to what is stamped": lambda connection, stamping: connection.execute(
+        delete(POINT).where(POINT.c.size > 1)
+    ),
     "entries too": lambda connection, stamping: (
         connection.execute(delete(POINT).where(POINT.c.size > 1)),
         connection.execute(delete(ENTRY).where(ENTRY.c.idx >= 1)),
         connection.execute(delete(tables.log_pending)),
     ),
-}  # fmt: skip
+}
 
 
 @_ATTACK

@@ -131,8 +131,15 @@ def test_what_units_do_after_each_other_is_no_finding(journal: Journal, tmp_path
     twice = again._replace(replay=submission(PROCESS).replay)
     units = [first, outcome(PROCESS, id), again, again, twice, late, row, later]
     assert written(journal, *units) == [
-        Verdict.COMMITTED, Verdict.COMMITTED, Verdict.COMMITTED, Verdict.REPLAYED, Verdict.DUPLICATE, Verdict.FENCED, Verdict.COMMITTED, Verdict.COMMITTED,
-    ]  # fmt: skip
+        Verdict.COMMITTED,
+        Verdict.COMMITTED,
+        Verdict.COMMITTED,
+        Verdict.REPLAYED,
+        Verdict.DUPLICATE,
+        Verdict.FENCED,
+        Verdict.COMMITTED,
+        Verdict.COMMITTED,
+    ]
     for size in (0, 1, TAIL, WHOLE - 1, WHOLE, WHOLE + 1, WHOLE + TAIL, 3 * WHOLE):
         assert written(journal, with_body(size)) == ["committed"], size
     assert written(journal, *(submission(PROCESS) for _ in range(200))) == ["committed"] * 200

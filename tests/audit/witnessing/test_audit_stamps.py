@@ -129,7 +129,16 @@ def test_what_answers_something_else_is_refused(authority: Authority, answer: by
     with pytest.raises(Unstamped, match="anchor"):
         read(answer, DIGEST, [], nonce=NONCE)
     with pytest.raises(Unstamped, match="refused: rejected"):
-        read(authority.by_openssl(question(DIGEST, NONCE).replace(bytes.fromhex("0609608648016503040201"), bytes.fromhex("0609608648016503040202"))), DIGEST, anchors, nonce=NONCE)  # fmt: skip
+        read(
+            authority.by_openssl(
+                question(DIGEST, NONCE).replace(
+                    bytes.fromhex("0609608648016503040201"), bytes.fromhex("0609608648016503040202")
+                )
+            ),
+            DIGEST,
+            anchors,
+            nonce=NONCE,
+        )
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,13 @@ GOOD_XML = (
 )
 GOOD_JSON = '{"n":1,"d":1.5,"t":"2026-02-28T00:00:00Z","y":true,"s":"x","l":["a","b"],"b":"QUJD","c":"A1"}'
 FORMS: dict[str, list[tuple[str, str]]] = {
-    "padding": [("<n>1<", "<n> 1<"), ("<d>1.5<", "<d>1.5\n<"), ("<y>true<", "<y>true <"), ("<t>2026", "<t> 2026"), ("<b>QU", "<b>QU\n")],
+    "padding": [
+        ("<n>1<", "<n> 1<"),
+        ("<d>1.5<", "<d>1.5\n<"),
+        ("<y>true<", "<y>true <"),
+        ("<t>2026", "<t> 2026"),
+        ("<b>QU", "<b>QU\n"),
+    ],
     "number": [("<n>1<", "<n>+1<"), ("<n>1<", "<n>01<"), ("<d>1.5<", "<d>.5<"), ("<d>1.5<", "<d>1.<")],
     "boolean": [("<y>true<", "<y>1<"), ("<y>true<", "<y>0<")],
     "nil": [
@@ -163,17 +169,22 @@ FORMS: dict[str, list[tuple[str, str]]] = {
     "calendar": [('"t":"2026-02-28', '"t":"2026-02-30')],
     "force": [("<c>A1", "<c>C3"), ('"c":"A1"', '"c":"C3"')],
     "digits": [('"n":1', '"n":1' + "0" * 1000), ("<n>1<", "<n>1" + "0" * 1000 + "<")],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
 def faces() -> Faces:
     text = {"type": "string"}
     properties: dict[str, Any] = {
-        "n": {"type": "integer"}, "d": {"type": "number"}, "t": {"type": "string", "format": "date-time"}, "y": {"type": "boolean"},
-        "s": {**text, "absentable": True}, "l": {"type": "array", "items": text, "minItems": 2, "absentable": True}, "b": {**text, "contentEncoding": "base64"},
+        "n": {"type": "integer"},
+        "d": {"type": "number"},
+        "t": {"type": "string", "format": "date-time"},
+        "y": {"type": "boolean"},
+        "s": {**text, "absentable": True},
+        "l": {"type": "array", "items": text, "minItems": 2, "absentable": True},
+        "b": {**text, "contentEncoding": "base64"},
         "c": {**text, "codes": "bang"},
-    }  # fmt: skip
+    }
     message = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
     return Faces(built({"Message": message}, CONTRACT + "codes_at: t\n"))
 

@@ -213,8 +213,29 @@ def test_a_draft_holds_and_carries_what_zeep_writes(data: st.DataObject, root: S
 
 # --- anything at all that is a schema ---------------------------------------------------------------------------------
 
-_WORDS = ["element", "complexType", "simpleType", "sequence", "choice", "all", "group", "attribute", "attributeGroup", "any", "anyAttribute",
-          "simpleContent", "complexContent", "extension", "restriction", "list", "union", "enumeration", "pattern", "annotation", "include"]  # fmt: skip
+_WORDS = [
+    "element",
+    "complexType",
+    "simpleType",
+    "sequence",
+    "choice",
+    "all",
+    "group",
+    "attribute",
+    "attributeGroup",
+    "any",
+    "anyAttribute",
+    "simpleContent",
+    "complexContent",
+    "extension",
+    "restriction",
+    "list",
+    "union",
+    "enumeration",
+    "pattern",
+    "annotation",
+    "include",
+]
 _ATTRIBUTES = {
     "name": ["a", "b", "Gui", ""],
     "type": ["t:a", "t:b", "xs:string", "xs:int", "xs:anyType", "q:no", "Gui"],

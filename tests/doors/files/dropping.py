@@ -185,6 +185,12 @@ def dropped(place: Place, **files: bytes) -> None:
 
 def grant(contract: str, operation: str) -> dict[str, Any]:
     return {
-        "id": "G-1", "agency": "H14.4", "contract": contract, "operations": [operation], "purpose": "Thử", "legal_basis": "Thử",
-        "valid_from": date(2026, 1, 1), "valid_until": date(2030, 12, 31),
-    }  # fmt: skip
+        "id": "G-1",
+        "agency": "H14.4",
+        "contract": contract,
+        "operations": [operation],
+        "purpose": "Thử",
+        "legal_basis": "Thử",
+        "valid_from": date(2026, 1, 1),
+        "valid_until": date(2030, 12, 31),
+    }

@@ -64,9 +64,14 @@ def by_npm_soap(
         "appendElement": own if stamp else "",
     }
     envelope: str = node(
-        "sign", envelope=unsigned(version), prefix="soap", key=private_pem(pair.sign.private).decode(), certificate=pem(pair.sign.certificate_der),
-        withToken=with_token, options=options,
-    )  # fmt: skip
+        "sign",
+        envelope=unsigned(version),
+        prefix="soap",
+        key=private_pem(pair.sign.private).decode(),
+        certificate=pem(pair.sign.certificate_der),
+        withToken=with_token,
+        options=options,
+    )
     return envelope
 
 
@@ -117,8 +122,14 @@ def test_xml_crypto_accepts_what_we_sign(
     version: Version, node: Callable[..., Any], rsa_pair: Pair, now: float
 ) -> None:
     raw = sign_envelope(
-        CHILD.encode(), rsa_pair.sign, now, action="urn:x", message_id="urn:uuid:1", blocks=[caller_block("H14.2", "một-cửa")], version=version
-    )  # fmt: skip
+        CHILD.encode(),
+        rsa_pair.sign,
+        now,
+        action="urn:x",
+        message_id="urn:uuid:1",
+        blocks=[caller_block("H14.2", "một-cửa")],
+        version=version,
+    )
     covered = node("verify", envelope=raw.decode(), certificate=pem(rsa_pair.sign.certificate_der))
     assert len(covered) == 6 and sum("getStatus" in each for each in covered) == 1
 
@@ -154,10 +165,14 @@ def test_we_decrypt_what_xml_encryption_encrypts(
     for old in key.findall(f"{{{DS}}}KeyInfo"):
         key.remove(old)
     name = base64.b64encode(hashlib.sha1(crypt.certificate_der, usedforsecurity=False).digest()).decode()
-    key.insert(1, etree.fromstring(
-        f'<d:KeyInfo xmlns:d="{DS}" xmlns:w="{WSSE}"><w:SecurityTokenReference><w:KeyIdentifier ' f'ValueType="{THUMBPRINT_SHA1}">{name}'
-        "</w:KeyIdentifier></w:SecurityTokenReference></d:KeyInfo>"
-    ))  # fmt: skip
+    key.insert(
+        1,
+        etree.fromstring(
+            f'<d:KeyInfo xmlns:d="{DS}" xmlns:w="{WSSE}"><w:SecurityTokenReference><w:KeyIdentifier '
+            f'ValueType="{THUMBPRINT_SHA1}">{name}'
+            "</w:KeyIdentifier></w:SecurityTokenReference></d:KeyInfo>"
+        ),
+    )
     key.append(etree.fromstring(f'<x:ReferenceList xmlns:x="{XENC}"><x:DataReference URI="#ED"/></x:ReferenceList>'))
     made.set("Id", "ED")
     made.set("Type", f"{XENC}Content")

@@ -65,7 +65,7 @@ CONTRACT = (
     HEAD
     + """  putRow: {pattern: submit, method: POST, path: /row, request: Row, answer: Row, title: {vi: Gửi, en: Put}}
   putRows: {pattern: submit, method: POST, path: /rows, request: Rows, answer: Row, partial: accept, title: {vi: Gửi, en: Put}}
-"""
+"""  # noqa: E501
 )
 LINES = """
       - {canonical: "@id", here: Mã số}
@@ -82,7 +82,7 @@ LINES = """
       - {canonical: "@word", here: Từ, default: ""}
       - {canonical: "@who.name", here: Người. Tên}
       - {here: Phiên bản, constant: "1.2"}
-"""
+"""  # noqa: E501
 CODES = "code,canonical,vi,en,valid_from,valid_until,replaced_by\n01,a,A,A,,,\n02,b,B,B,,,\n"
 
 
@@ -353,7 +353,7 @@ def test_too_many_lines_are_refused(compiled: CompiledContract, monkeypatch: pyt
         ("format: csv", "format: csv\nsheet: a", "one of delimiter"),
         ("each: rows[]", "each: rows", "the message's list"),
         ("each: rows[]", "each: version", "the message's list"),
-        ('{canonical: "rows[].count", here: Số lượng}', '{canonical: version, here: Số lượng}', "a field of rows[]"),
+        ('{canonical: "rows[].count", here: Số lượng}', "{canonical: version, here: Số lượng}", "a field of rows[]"),
         ("here: Số lượng", "here: =Số lượng", "not beginning with"),
         ("here: Số lượng", "here: Phần", "one row a place"),
         (', default: ""', "", 'minLength 1 in the schema, or default: "" on the row'),
@@ -361,7 +361,7 @@ def test_too_many_lines_are_refused(compiled: CompiledContract, monkeypatch: pyt
         ('      - {canonical: "note", here: Ghi chú}\n', "", "a row, or its path under drops"),
         ("ignores: [STT]", "ignores: STT", "titles of columns"),
     ],
-)  # fmt: skip
+)
 def test_the_loader_names_what_is_wrong_with_a_table(old: str, new: str, expected: str) -> None:
     text = table(HEADS["csv-a"])
     if expected == "a row for a required field":  # no other column is always there

@@ -125,7 +125,7 @@ WHEN_ROWS = {
         - {canonical: "items[].own", here: "d:Ds[]/@rieng"}
         - {canonical: "items[].text", here: "d:Ds[]/d:Chu"}
         - {canonical: "items[].mark", here: "d:Ds[]/d:Dau", when: {canonical: kind, is: [a, b]}}
-    """,
+    """,  # noqa: E501
 }
 
 
@@ -145,8 +145,12 @@ def test_conditions_by_hand(whens: CompiledContract) -> None:
         whens, "json-a", b'{"chung":5,"ma":"2","ds":[{"so":1,"chuB":"t","rieng":true}],"sau":true,"co":7,"loai":"b"}'
     )
     assert value == {
-        "kind": "b", "size": 5, "code": "y", "deep": True, "items": [{"no": 1, "own": True, "text": "t", "mark": "M"}],
-    }  # fmt: skip
+        "kind": "b",
+        "size": 5,
+        "code": "y",
+        "deep": True,
+        "items": [{"no": 1, "own": True, "text": "t", "mark": "M"}],
+    }
     assert (
         write(whens, "json-a", value)
         == b'{"loai":"b","chung":5,"ma":"2","sau":true,"co":7,"ds":[{"so":1,"rieng":true,"chuB":"t","dau":"M"}]}'
@@ -261,9 +265,14 @@ def test_split_and_join_by_hand(parts: CompiledContract) -> None:
     )
     value = read(parts, "json-a", raw.encode())
     assert value == {
-        "street": "12 Kim Đồng", "no": 7, "sent": "2026-11-24T07:30:00+07:00", "code": "y", "tags": ["a", ""], "nos": [1, 20],
+        "street": "12 Kim Đồng",
+        "no": 7,
+        "sent": "2026-11-24T07:30:00+07:00",
+        "code": "y",
+        "tags": ["a", ""],
+        "nos": [1, 20],
         "at": [{"x": Decimal("1.50"), "y": Decimal(-2)}],
-    }  # fmt: skip
+    }
     assert write(parts, "json-a", value).decode() == raw
     assert found(
         lambda: read(
