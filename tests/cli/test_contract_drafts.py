@@ -30,7 +30,7 @@ WSDL = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:
  <xs:element name="Hoi"><xs:complexType><xs:sequence><xs:element name="a" type="xs:string"/></xs:sequence></xs:complexType></xs:element>
  </xs:schema></wsdl:types><wsdl:message name="M"><wsdl:part name="p" element="t:Hoi"/></wsdl:message>
  <wsdl:portType name="P"><wsdl:operation name="Hoi"><wsdl:input message="t:M"/><wsdl:output message="t:M"/></wsdl:operation></wsdl:portType>
- <wsdl:service name="HoChua"/></wsdl:definitions>"""  # noqa: E501
+ <wsdl:service name="HoChua"/></wsdl:definitions>"""
 
 
 def run(*words: object, stdin: bytes | None = None) -> tuple[int, str]:

@@ -1,5 +1,4 @@
-"""One core for every source: an export, a gateway over HTTP, a range. Each change is found and named, and what was not
-looked at is said."""
+"""One core verifies every source: an export, a gateway over HTTP, a range. Each change is found and named."""
 
 from __future__ import annotations
 
@@ -45,8 +44,7 @@ class Filled:
         sequencer.run_once(log.lease)
 
     def export(self, name: str, first: int | None = None, last: int | None = None, *transfers: str) -> Path:
-        place = self.folder / name
-        place.mkdir()
+        (place := self.folder / name).mkdir()
         with self.log.engine.connect() as connection:
             top = newest(connection)
             assert top is not None
