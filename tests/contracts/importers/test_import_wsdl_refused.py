@@ -7,7 +7,7 @@ import pytest
 
 from contracts.base.errors import Theirs
 from contracts.importers.source import MAX_FILES
-from tests.contracts.importers.test_import_wsdl import ANSWER, HEAD, SCHEMA, codes, draft, one, rows, wsdl
+from tests.contracts.importers.wsdlmaking import ANSWER, HEAD, SCHEMA, codes, draft, one, rows, wsdl
 
 
 def test_nothing_is_fetched_but_a_folder_can_be_named() -> None:
