@@ -147,7 +147,12 @@ class Forwarder:
         assert transfer.provider is not None
         next_at = max(now + SOONEST, at or now)
         return QueueRow(
-            transfer.id, transfer.provider, f"{transfer.id}/canonical", next_at, tries=1, last_failure=failure.code
+            transfer=transfer.id,
+            provider=transfer.provider,
+            body_ref=f"{transfer.id}/canonical",
+            next_at=next_at,
+            tries=1,
+            last_failure=failure.code,
         )
 
 

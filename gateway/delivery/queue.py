@@ -71,7 +71,15 @@ class Job:
 
     def queued(self, state: str, at: float, tries: int, last_failure: str | None) -> QueueRow:
         """The new row of the queue."""
-        return QueueRow(self.transfer, self.provider, self.body_ref, at, state, tries, last_failure)
+        return QueueRow(
+            transfer=self.transfer,
+            provider=self.provider,
+            body_ref=self.body_ref,
+            next_at=at,
+            state=state,
+            tries=tries,
+            last_failure=last_failure,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,8 @@ class Deliverer:
             return await self._tampered(job, transfer, failure)
         acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
         if isinstance(failure, Theirs) or isinstance(failure, ProviderFailure) and failure.final:
-            return self._ended(job, transfer, Ending(Event.PROVIDER_REFUSED, now, failure.status, code, failure), code)
+            how = Ending(event=Event.PROVIDER_REFUSED, at=now, status=failure.status, failure=code, call=failure)
+            return self._ended(job, transfer, how, code)
         if acted is not Acted.NO and not job.idempotent:
             phase = await asyncio.to_thread(self._free_phase, job.transfer, "in-doubt")
             write = outcome.unknown(transfer, Doubt(now, self.process, code, phase), failure, self.vault)
@@ -187,7 +188,9 @@ class Deliverer:
             return outcome.put_aside(transfer, job.queued(WAITING, again, tries, code))
         say = _logger.critical if lost else _logger.warning
         say("transfer %s to %s is given up after %d tries: %s", job.transfer, job.provider, tries, code)
-        how = Ending(Event.GIVEN_UP, now, 502, code if lost else DELIVERY_GIVEN_UP.code, failure)
+        how = Ending(
+            event=Event.GIVEN_UP, at=now, status=502, failure=code if lost else DELIVERY_GIVEN_UP.code, call=failure
+        )
         return self._ended(job, transfer, how, code)
 
     async def _tampered(self, job: Job, transfer: OpenTransfer, failure: Failure) -> Write:
@@ -200,7 +203,7 @@ class Deliverer:
         phase = await asyncio.to_thread(self._free_phase, job.transfer, TRANSFER_TAMPERED.code)
         note = entries.note(TRANSFER_TAMPERED.code, facts, now, about=job.transfer)._replace(phase=phase)
         intent, logged = await asyncio.to_thread(self._logged, job.transfer)
-        how = Ending(Event.GIVEN_UP, now, failure.status, TRANSFER_TAMPERED.code)
+        how = Ending(event=Event.GIVEN_UP, at=now, status=failure.status, failure=TRANSFER_TAMPERED.code)
         if logged is not None:
             write = outcome.ended_already(transfer, how)
             return write._replace(log=(note,), queue=job.queued(DEAD, now, job.tries, TRANSFER_TAMPERED.code))

@@ -151,7 +151,9 @@ class Exchange:
             transfer=row,
             log=(intent,),
             vault=self._sealed(requested, parts, now, {"request": bound, "canonical": bound}),
-            queue=QueueRow(row.id, provider.id, f"{row.id}/canonical", now) if put_aside else None,
+            queue=QueueRow(transfer=row.id, provider=provider.id, body_ref=f"{row.id}/canonical", next_at=now)
+            if put_aside
+            else None,
             quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
         )
         done = await self._write_new(decoded, write)
@@ -260,7 +262,9 @@ class Exchange:
             await self._record(outcome.unknown(transfer, Doubt(now, self.process, failure.code), failure))
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), failure=failure)
         event = Event.PROVIDER_REFUSED if refused else Event.PROVIDER_DOWN
-        receipt = await self._end(transfer, Ending(event, now, failure.status, failure.code, failure))
+        receipt = await self._end(
+            transfer, Ending(event=event, at=now, status=failure.status, failure=failure.code, call=failure)
+        )
         return Answered(requested, receipt, failure=failure)
 
     async def _end(self, transfer: OpenTransfer, how: Ending) -> Receipt:

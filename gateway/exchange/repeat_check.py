@@ -53,7 +53,14 @@ def recorded_end(connection: Connection, vault: Vault, transfer: str, message: s
     _check_end(row, state, intent, outcome)
     salt = _salt(connection, vault, row, intent)
     answer = _answer(connection, vault, transfer, outcome, salt) if state in ANSWERED and outcome is not None else None
-    return RecordedEnd(state, bytes(row.payload_digest), row.status, row.failure, row.receipt, answer)
+    return RecordedEnd(
+        state=state,
+        payload_digest=bytes(row.payload_digest),
+        status=row.status,
+        failure=row.failure,
+        receipt=row.receipt,
+        answer=answer,
+    )
 
 
 def _check_end(row: Row[Any], state: State, intent: Logged, outcome: Logged | None) -> None:

@@ -165,7 +165,14 @@ class OneFile:
             return await self._anew(early)
         mark = self.claimed.mark
         received = door.received(mark, self.exchange.clock(), self.drop, self.claimed.name, self.raw, self.snapshot)
-        outcome = partial(FileOutcome, self.claimed.name, self.system.id, digest.hexdigest(), received.at, mark)
+        outcome = partial(
+            FileOutcome,
+            file=self.claimed.name,
+            system=self.system.id,
+            sha256=digest.hexdigest(),
+            at=received.at,
+            transfer=mark,
+        )
         try:
             if early is not None:
                 raise early
