@@ -59,7 +59,7 @@ class ExchangeApp:
     async def answer(self, call: Call) -> Reply:
         path, snapshot = call.path, call.snapshot
         if snapshot.held_until:
-            self._check_held(call)
+            self._check_restored(call)
         target = _target(call)
         if path.startswith(SOAP_PREFIX):
             if call.method == "GET" and target is not None:
@@ -80,7 +80,7 @@ class ExchangeApp:
 
     async def refuse(self, call: Call, failure: Failure) -> Reply:
         face = _face(call.path)
-        return self._door(face).render(await self.exchange.refuse(call.received(face), failure))
+        return self._door(face).render(await self.exchange.refusals.refuse(call.received(face), failure))
 
     def unlogged(self, scope: Scope, failure: Failure) -> Reply:
         if _face(scope["path"]) is Face.SOAP:
@@ -110,7 +110,7 @@ class ExchangeApp:
     def _door(self, face: Face) -> RestDoor | SoapDoor:
         return self.soap if face is Face.SOAP else self.rest
 
-    def _check_held(self, call: Call) -> None:
+    def _check_restored(self, call: Call) -> None:
         """In a restored instance only the public documents are served, so that the break in the log can be seen."""
         path = call.path
         if (

@@ -16,7 +16,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -37,12 +37,12 @@ from gateway.exchange.errors import (
     ROUTE_NONE,
     ROUTE_SUSPENDED,
 )
-from gateway.exchange.floods import SECONDS, Floods, Sum
 from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, refused, uses_of
+from gateway.exchange.refusal_log import BUSY_SECONDS, RefusalLog
 from gateway.exchange.repeat_check import ANSWERED, RecordedEnd, recorded_end, repeat_answer
 from gateway.journal.database import snapshot
 from gateway.journal.errors import JOURNAL_FENCED
-from gateway.journal.write import FeedRow, LogRow, QueueRow, QuotaUse, VaultRow, Verdict, Write
+from gateway.journal.write import FeedRow, QueueRow, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.records import System
 from gateway.transfer import entries, outcome
@@ -61,8 +61,6 @@ from gateway.transfer.stages import (
     Receipt,
     Refused,
     Requested,
-    authenticated_of,
-    received_of,
 )
 from gateway.transfer.states import Event, State
 from gateway.transfer.transfer_records import canonical, canonical_answer, event, receipt_of, row_of
@@ -72,7 +70,6 @@ from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.vault.vault import Vault
 from security.transparency.entry import SALT
 
-BUSY_SECONDS: Final = 1
 log = logging.getLogger("lgsp.exchange")
 
 
@@ -88,13 +85,13 @@ class Exchange:
     hash_id: Callable[[str], str]  # keyed hash of a message id, for the log
     clock: Callable[[], float]
     provider_seconds: float
-    gate: Callable[[], None] = lambda: None  # raises while new transfers must wait
-    floods: Floods = field(default_factory=Floods)
+    admit: Callable[[], None] = lambda: None  # raises while new transfers must wait
     quotas: Quotas = field(init=False)
-    _writing: set[asyncio.Future[Verdict]] = field(default_factory=set)
+    refusals: RefusalLog = field(init=False)
 
     def __post_init__(self) -> None:
         self.quotas = Quotas(self.engine)
+        self.refusals = RefusalLog(self.journal, self.hash_id, self.clock)
 
     async def carry(self, addressed: Addressed, door: Door, reading: Reading | None = None) -> Answered | Refused:
         """Carries one call. `reading` reads a costly body; without it the body is read on the event loop."""
@@ -107,8 +104,8 @@ class Exchange:
                 reached = authenticated = await reading.run(door.authenticate, addressed)
                 reached = requested = await reading.run(door.request, authenticated)
             authorised = self.authorise(requested)
-            self.gate()
-            authorised = await self.quotas.look(authorised)
+            self.admit()
+            authorised = await self.quotas.precheck(authorised)
             if reading is None:
                 message = door.decode(authorised)
             else:
@@ -119,9 +116,9 @@ class Exchange:
                 try:
                     return await self._commit(decoded)
                 except UsedUp as full:  # at most once for each grant
-                    decoded = self.quotas.anew(decoded, full)
+                    decoded = self.quotas.decide_again(decoded, full)
         except Failure as failure:
-            return await self.refuse(reached, failure)
+            return await self.refusals.refuse(reached, failure)
 
     def authorise(self, requested: Requested) -> Authorised:
         caller, contract, operation = requested.caller, requested.contract.contract, requested.operation
@@ -290,8 +287,8 @@ class Exchange:
             raise MESSAGE_IN_PROGRESS(retry_after=BUSY_SECONDS, transfer=first)
         status = 202 if state is State.QUEUED else end.status or 502
         now = self.clock()
-        authorised, uses = await self.quotas.again(requested, first, now)
-        if await self._log(entries.repeat(requested, first, status, now), uses) is Verdict.FULL:
+        authorised, uses = await self.quotas.decide_repeat(requested, first, now)
+        if await self.refusals.log(entries.repeat(requested, first, status, now), uses) is Verdict.FULL:
             raise refused(grant_query(requested))
         receipt = receipt_of(first, end.receipt)
         if state is State.QUEUED:
@@ -315,52 +312,6 @@ class Exchange:
                     failure.facts["what"],
                 )
             raise
-
-    # --- refusals -----------------------------------------------------------------------------------------------------
-
-    async def refuse(self, reached: Reached, failure: Failure) -> Refused:
-        """Logs a refusal and returns it. If the log fails, the failure of the log is returned."""
-        received, authenticated = received_of(reached), authenticated_of(reached)
-        if authenticated is None and entries.by_channel(received) is None:
-            flood = self.floods.sum_of(received, failure)
-            if flood is not None:
-                if flood.count == 1:
-                    asyncio.get_running_loop().call_later(SECONDS, self._end_flood, flood)
-                return Refused(received, failure, Receipt(flood.received.transfer), None)
-        entry = entries.refusal(reached, failure, self.clock(), self.hash_id)
-        try:
-            await self._log(entry)
-        except Ours as broken:
-            return Refused(received, broken, Receipt(received.transfer), authenticated)
-        return Refused(received, failure, Receipt(received.transfer, refusal=entry.leaf), authenticated)
-
-    def _end_flood(self, flood: Sum) -> None:
-        if not self.floods.end(flood):
-            return
-        entry = entries.refusal(flood.received, flood.failure, self.clock(), self.hash_id, count=flood.count)
-        task = asyncio.ensure_future(self._log(entry))
-        self._writing.add(task)
-        task.add_done_callback(self._flood_written)
-
-    async def close(self) -> None:
-        """Logs the sums that are still open. No call may follow."""
-        for flood in self.floods.under_way():
-            self._end_flood(flood)
-        await asyncio.gather(*self._writing, return_exceptions=True)
-
-    def _flood_written(self, task: asyncio.Future[Verdict]) -> None:
-        self._writing.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("refusals that were summed up could not be logged: %s", task.exception())
-
-    async def _log(self, entry: LogRow, uses: tuple[QuotaUse, ...] = ()) -> Verdict:
-        """Commits one entry, or returns FULL if its quota is used up. A fenced process writes and returns nothing."""
-        written = await self.journal.commit(Write(log=(entry,), quota=uses))
-        if written.verdict not in (Verdict.COMMITTED, Verdict.FULL):
-            raise JOURNAL_FENCED(retry_after=BUSY_SECONDS)
-        return written.verdict
-
-    # --- small parts --------------------------------------------------------------------------------------------------
 
     def _sealed(
         self, requested: Requested, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE

@@ -55,19 +55,19 @@ class Quotas:
         self._engine: Final = engine
         self._full: set[QuotaUse] = set()
 
-    async def look(self, authorised: Authorised) -> Authorised:
+    async def precheck(self, authorised: Authorised) -> Authorised:
         """Leaves out grants known to be used up. Refuses if none is left, unless the message is a repeat."""
         if not self._full or not authorised.decision.limited:
             return authorised
         query = grant_query(authorised.requested)
-        left = self.known(query, authorised.decision)
+        left = self.without_full(query, authorised.decision)
         if left is not None:
             return authorised._replace(decision=left)
-        if not await asyncio.to_thread(self._stands, authorised.requested):
+        if not await asyncio.to_thread(self._exists, authorised.requested):
             raise refused(query)
         return authorised
 
-    def known(self, query: GrantQuery, decision: Decision) -> Decision | None:
+    def without_full(self, query: GrantQuery, decision: Decision) -> Decision | None:
         """The decision without the grants known to be used up; None if no grant is left."""
         if not self._full:
             return decision
@@ -75,7 +75,7 @@ class Quotas:
             {use.grant_id for use in uses_of(decision, query.agency, query.at) if use in self._full}
         )
 
-    def narrowed(self, query: GrantQuery, decision: Decision, full: UsedUp) -> Decision:
+    def without(self, query: GrantQuery, decision: Decision, full: UsedUp) -> Decision:
         """Remembers the used-up grant and returns the decision without it."""
         if len(self._full) >= _MOST:
             self._full.clear()
@@ -85,12 +85,14 @@ class Quotas:
             raise refused(query)
         return left
 
-    def anew(self, decoded: Decoded, full: UsedUp) -> Decoded:
+    def decide_again(self, decoded: Decoded, full: UsedUp) -> Decoded:
         authorised = decoded.authorised
-        decision = self.narrowed(grant_query(authorised.requested), authorised.decision, full)
+        decision = self.without(grant_query(authorised.requested), authorised.decision, full)
         return decoded._replace(authorised=authorised._replace(decision=decision))
 
-    async def again(self, requested: Requested, first: str, now: float) -> tuple[Authorised, tuple[QuotaUse, ...]]:
+    async def decide_repeat(
+        self, requested: Requested, first: str, now: float
+    ) -> tuple[Authorised, tuple[QuotaUse, ...]]:
         """What a repeat of the transfer `first` may see, and the uses that it counts.
 
         A grant with a quota that did not count the first call shows nothing. If no other grant allows the repeat, the
@@ -106,7 +108,7 @@ class Quotas:
             return Authorised(requested, left), ()
         return Authorised(requested, decision), uses_of(decision, query.agency, now)
 
-    def _stands(self, requested: Requested) -> bool:
+    def _exists(self, requested: Requested) -> bool:
         """Whether a transfer of this message exists."""
         table = tables.transfer.c
         message = (

@@ -105,7 +105,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         clock=clock,
         provider_seconds=settings.provider_seconds,
     )
-    exchange.gate = gate_of(settings, clock)
+    exchange.admit = gate_of(settings, clock)
     rest = RestDoor(
         TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key),
         signing,
@@ -251,7 +251,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     finally:
         watch.cancel()
         forget.cancel()
-        await parts.exchange.close()
+        await parts.exchange.refusals.close()
         await parts.readings.close()
         await parts.session.close()
         await asyncio.to_thread(parts.journal.stop)

@@ -116,7 +116,7 @@ class Files:
             self._folders[drop.folder] = folder
         if not folder.hold():
             return 0
-        self._exchange.gate()  # before anything is claimed, so that no file is refused and logged repeatedly
+        self._exchange.admit()  # before anything is claimed, so that no file is refused and logged repeatedly
         deadly = [left for left in folder.claimed() if self._in_hand.was_at_a_death(drop.folder, left.file)]
         done = await self._take_left(
             snapshot, system, drop, folder, [left for left in folder.claimed() if left not in deadly]
@@ -229,7 +229,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
         clock=clock,
         provider_seconds=settings.provider_seconds,
     )
-    exchange.gate = gate_of(settings, clock)
+    exchange.admit = gate_of(settings, clock)
     files = Files(engine, registry, exchange, settings, NewestCheckpoint(settings.checkpoint_file).note)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
 

@@ -42,7 +42,7 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
         raise FEED_UNKNOWN(contract=name)
     agency = caller.system.agency
     query, quotas = GrantQuery(snapshot, agency, contract.contract, FEED, received.at), services.exchange.quotas
-    decision = quotas.known(query, decide(query))
+    decision = quotas.without_full(query, decide(query))
     if decision is None:
         raise refused(query)
     receiver = demand_key(contract.contract, snapshot, caller.system, received.at)
@@ -51,7 +51,7 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
             events, cursor, more = await _counted(services, request, contract, submitted, decision)
             break
         except UsedUp as full:  # at most once for each grant: the page is written again without it
-            decision = quotas.narrowed(query, decision, full)
+            decision = quotas.without(query, decision, full)
     head = (
         f'{{"contract":{json.dumps(name)},"next":{json.dumps(cursor)},"more":{"true" if more else "false"},"events":['
     )

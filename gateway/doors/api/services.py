@@ -118,7 +118,7 @@ class Services:
 
     async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply:
         """Logs the refusal, then renders it, signed for a proven caller."""
-        refused = await self.exchange.refuse(received, failure)
+        refused = await self.exchange.refusals.refuse(received, failure)
         language = received.headers.get("accept-language")
         reply = Reply(*problems.render(refused.failure, transfer=refused.receipt.transfer, accept_language=language))
         if caller is not None:

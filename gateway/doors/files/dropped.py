@@ -284,7 +284,7 @@ class OneFile:
     async def _refuse(self, recorded: Recorded, failure: Failure, reached: Reached) -> Receipt:
         if "refusal" in recorded.phases:
             return recorded.refused(received_of(reached).transfer)
-        ended = await self.exchange.refuse(reached, failure)
+        ended = await self.exchange.refusals.refuse(reached, failure)
         self._check(ended.failure, ended.receipt)
         return ended.receipt
 

@@ -22,7 +22,7 @@ _PAUSE: Final = 0.1  # seconds
 _FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _MOST: Final = 65_536
 _OWN: Final = 96  # descriptors for the database, providers, files and the reader; at most a third
-_TOLD_SECONDS: Final = 60.0
+_WARN_SECONDS: Final = 60.0
 
 
 def allow_descriptors() -> None:
@@ -63,7 +63,7 @@ class Acceptor:
         self._most = places()
         self._begun: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._told = float("-inf")
+        self._warned = float("-inf")
         self._pausing: asyncio.TimerHandle | None = None
         self._closed = False
         self._loop.add_reader(listener.fileno(), self._take)
@@ -74,7 +74,7 @@ class Acceptor:
                 self._pause(f"all {self._most} connections that this process may hold are open")
                 return
             try:
-                taken, _ = self._listener.accept()
+                connection, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as trouble:
@@ -82,29 +82,29 @@ class Acceptor:
                     log.exception("a connection could not be taken")
                 self._pause(f"a connection could not be taken: {trouble.strerror}")
                 return
-            task = self._loop.create_task(self._begin(taken))
+            task = self._loop.create_task(self._begin(connection))
             self._begun.add(task)
             task.add_done_callback(self._begun.discard)
 
-    async def _begin(self, taken: socket.socket) -> None:
-        taken.setblocking(False)
-        if taken.family != socket.AF_UNIX:
-            taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    async def _begin(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         seconds = self._seconds if self._context is not None else None
         try:
             await self._loop.connect_accepted_socket(
-                self._make, taken, ssl=self._context, ssl_handshake_timeout=seconds
+                self._make, connection, ssl=self._context, ssl_handshake_timeout=seconds
             )
         except (OSError, EOFError):  # no handshake
-            taken.close()
+            connection.close()
         except BaseException:
-            taken.close()
+            connection.close()
             raise
 
     def _pause(self, why: str) -> None:
         now = self._loop.time()
-        if now - self._told >= _TOLD_SECONDS:
-            self._told = now
+        if now - self._warned >= _WARN_SECONDS:
+            self._warned = now
             log.warning("%s; others wait", why)
         self._loop.remove_reader(self._listener.fileno())
         self._pausing = self._loop.call_later(_PAUSE, self._go_on)

@@ -17,7 +17,7 @@ from gateway.doors.http.errors import HTTP_HEAD_TOO_LARGE, HTTP_MALFORMED, HTTP_
 
 HEAD_BYTES: Final = 65_536  # of a request line with all fields and the empty line; of all trailers of a body
 _LINE: Final = 1_024  # bytes of one line with the size of a chunk
-_FORETASTE: Final = 2_048
+_SAMPLE: Final = 2_048
 _EMPTY_LINES: Final = 8  # allowed before a request line
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELD: Final = _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n"
@@ -52,12 +52,12 @@ class _NullListener:
 class Framing:
     """The framing of one connection."""
 
-    __slots__ = ("_data_bytes", "_held", "_left", "_looked", "_other_bytes", "_state")
+    __slots__ = ("_data_bytes", "_buffer", "_left", "_searched", "_other_bytes", "_state")
 
     def __init__(self) -> None:
         self._state = _AT_HEAD
-        self._held = bytearray()  # an incomplete head, line or trailers
-        self._looked = 0  # bytes of these that were searched
+        self._buffer = bytearray()  # an incomplete head, line or trailers
+        self._searched = 0  # bytes of these that were searched
         self._left = 0  # bytes of the body, or of the chunk
         self._data_bytes = self._other_bytes = 0  # of a chunked body: data and overhead
 
@@ -68,22 +68,22 @@ class Framing:
 
     def take(self, data: bytes) -> tuple[bytes, Malformed | None]:
         """The bytes that may be parsed now, and the error after them."""
-        if self._held:
-            self._held += data
+        if self._buffer:
+            self._buffer += data
             if (
                 self._state == _AT_HEAD
-                and len(self._held) <= HEAD_BYTES
-                and self._held.find(b"\r\n\r\n", max(0, self._looked - 3)) < 0
+                and len(self._buffer) <= HEAD_BYTES
+                and self._buffer.find(b"\r\n\r\n", max(0, self._searched - 3)) < 0
             ):
                 return self._still_no_head(data)
-            data = bytes(self._held)
-            self._held.clear()
+            data = bytes(self._buffer)
+            self._buffer.clear()
         at = 0
         try:
             while at < len(data):
                 end = self._step(data, at)
                 if end is None:
-                    self._held += data[at:]
+                    self._buffer += data[at:]
                     break
                 at = end
         except Malformed as trouble:
@@ -120,26 +120,26 @@ class Framing:
                 raise Malformed(_refused("too many empty lines before a request"))
         end = data.find(b"\r\n\r\n", begin) + 4
         if (end if end > 3 else len(data)) - at > HEAD_BYTES:
-            raise Malformed(HTTP_HEAD_TOO_LARGE(limit=HEAD_BYTES), head=data[begin : begin + _FORETASTE])
+            raise Malformed(HTTP_HEAD_TOO_LARGE(limit=HEAD_BYTES), head=data[begin : begin + _SAMPLE])
         if end > 3:
-            self._looked = 0
+            self._searched = 0
             self._whole_head(data[begin:end])
             return end
-        self._looked = len(data) - at
-        if data.count(b"\n", begin) != data.count(b"\r\n", begin) or not _could_begin(data[begin : begin + _FORETASTE]):
+        self._searched = len(data) - at
+        if data.count(b"\n", begin) != data.count(b"\r\n", begin) or not _could_begin(data[begin : begin + _SAMPLE]):
             raise Malformed(
-                _refused("the line ends, or the beginning, of no request"), head=data[begin : begin + _FORETASTE]
+                _refused("the line ends, or the beginning, of no request"), head=data[begin : begin + _SAMPLE]
             )
         return None
 
     def _still_no_head(self, fresh: bytes) -> tuple[bytes, Malformed | None]:
         """Checks only the new bytes of an incomplete head."""
-        before, self._looked = self._looked, len(self._held)
-        after = before - 1 if self._held[before - 1 : before] == b"\r" else before
-        bare = self._held.count(b"\n", after) != self._held.count(b"\r\n", after)
-        if bare or before < _FORETASTE and not _could_begin(bytes(self._held[:_FORETASTE]).lstrip(b"\r\n")):
+        before, self._searched = self._searched, len(self._buffer)
+        after = before - 1 if self._buffer[before - 1 : before] == b"\r" else before
+        bare = self._buffer.count(b"\n", after) != self._buffer.count(b"\r\n", after)
+        if bare or before < _SAMPLE and not _could_begin(bytes(self._buffer[:_SAMPLE]).lstrip(b"\r\n")):
             return b"", Malformed(
-                _refused("the line ends, or the beginning, of no request"), head=bytes(self._held[:_FORETASTE])
+                _refused("the line ends, or the beginning, of no request"), head=bytes(self._buffer[:_SAMPLE])
             )
         return b"", None
 
@@ -189,13 +189,13 @@ class Framing:
         return end
 
     def _trailers(self, data: bytes, at: int) -> int | None:
-        end = at + 2 if data.startswith(b"\r\n", at) else data.find(b"\r\n\r\n", max(at, at + self._looked - 3)) + 4
+        end = at + 2 if data.startswith(b"\r\n", at) else data.find(b"\r\n\r\n", max(at, at + self._searched - 3)) + 4
         if (end if end > 3 else len(data)) - at > HEAD_BYTES:
             raise _inside("trailers without end")
         if end <= 3:
-            self._looked = len(data) - at
+            self._searched = len(data) - at
             return None
-        self._looked = 0
+        self._searched = 0
         if _FIELDS.fullmatch(data, at, end) is None:
             raise _inside("a trailer that is not `name: value` on one line")
         self._state = _AT_HEAD
