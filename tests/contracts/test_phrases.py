@@ -46,7 +46,6 @@ NAMES: Final = {
     "UTF-8",
     "RFC 4180",
     "base64",
-    "TODO",
     "layout",
     "table",
     "absent",
