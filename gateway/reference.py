@@ -23,7 +23,7 @@ from contracts.base.words import Language
 from contracts.diff.changes import CODES
 from gateway import errors
 from gateway.doctor.findings import kinds
-from gateway.settings import FILE, PREFIX, Settings
+from gateway.settings import FILE, NOT_SETTINGS, PREFIX, Settings, expected
 from gateway.transfer import states
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -126,8 +126,10 @@ def settings_page() -> str:
             This page is made from the code by `./lgsp docs`."""
         ),
         "",
-        "| setting | environment | default | what it does |",
-        "|---|---|---|---|",
+        "A name that is not on this page is refused, in the file and in the environment, and the nearest one is named.",
+        "",
+        "| setting | environment | default | values | what it does |",
+        "|---|---|---|---|---|",
     ]
     for item in fields(Settings):
         if item.name == "data":
@@ -135,8 +137,10 @@ def settings_page() -> str:
         default = item.default if item.default not in ("", None) else "—"
         shown = str(default).lower() if isinstance(default, bool) else str(default)
         lines.append(
-            f"| `{item.name}` | `{PREFIX}{item.name.upper()}` | {shown} | {_cell(str(item.metadata.get('help', '')))} |"
+            f"| `{item.name}` | `{PREFIX}{item.name.upper()}` | {shown} | {expected(item.name).en} | {_cell(str(item.metadata['help']))} |"
         )
+    lines += ["", "These variables are no settings of an instance:", "", "| variable | what it does |", "|---|---|"]
+    lines += [f"| `{name}` | {_cell(words)} |" for name, words in NOT_SETTINGS.items()]
     return "\n".join(lines) + "\n"
 
 

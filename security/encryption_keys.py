@@ -15,8 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from security.algorithms import MIN_RSA_BITS
 from security.errors import KEY_UNACCEPTABLE
-from security.keys import MIN_RSA_BITS, load_certificate, thumbprint
+from security.keys import load_certificate, thumbprint
 
 MAX_RSA_BITS: Final = 8192  # encrypting for a larger one costs more than any message is worth
 

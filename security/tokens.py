@@ -1,7 +1,7 @@
-"""Tokens: client assertions (RFC 7523) and access tokens bound to a certificate (RFC 9068, RFC 8705), by PyJWT.
+"""Tokens: client assertions (RFC 7523) and access tokens bound to a certificate (RFC 9068, RFC 8705), compact JWS.
 
-The algorithm is that of the registered key; what a token's header says is only compared with it. Times are checked here,
-against the clock handed in. Whoever calls records an assertion's `jti`, so that it serves once.
+The algorithm is that of the registered key; what a token's header says is only compared with it. Times are checked
+here, against the clock handed in. Whoever calls records an assertion's `jti`, so that it serves once.
 Invariant: nothing of a token is used before its signature was verified, but `kid`, which only chooses the key.
 """
 
@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jwt import api_jws
-from jwt.exceptions import DecodeError, InvalidAlgorithmError, InvalidSignatureError, PyJWTError
-
+from contracts.base.errors import Theirs
 from contracts.wire.jsontext import once
+from security import jws
 from security.errors import (
     TOKEN_ALGORITHM,
     TOKEN_CLAIM,
@@ -28,7 +27,7 @@ from security.errors import (
     TOKEN_UNKNOWN_KEY,
     TOKEN_WRONG,
 )
-from security.keys import JOSE, SigningKey, VerifyKey
+from security.keys import SigningKey, VerifyKey
 
 ISSUER: Final = "gateway"
 LIFETIME: Final = 600
@@ -37,9 +36,6 @@ SKEW: Final = 5
 MAX_LENGTH: Final = 8192
 ACCESS_TYPE: Final = "at+jwt"
 
-_JWS: Final = api_jws.PyJWS(
-    algorithms=["ES256", "EdDSA", "PS256"], options={"verify_signature": True, "enforce_minimum_key_length": True}
-)
 _HEADER_KNOWN: Final = frozenset({"alg", "kid", "typ"})
 _LATEST: Final = 1 << 53  # seconds; a larger number is no time, and no float
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
@@ -99,12 +95,12 @@ def issue_token(
 
 
 def verify_token(token: str, key: VerifyKey, now: float, audience: str, *, issuer: str = ISSUER) -> Token:
-    header = _header(token)
+    parts, header = _read(token)
     if header.get("typ") != ACCESS_TYPE:
         raise TOKEN_MALFORMED(rule=f'"typ":"{ACCESS_TYPE}"')
     if header.get("kid") != key.key_id:
         raise TOKEN_UNKNOWN_KEY(key=str(header.get("kid"))[:80])
-    claims = _verified(token, header, key)
+    claims = _verified(token, parts, header, key)
     if claims.get("iss") != issuer:
         raise TOKEN_CLAIM(claim="iss", rule=issuer)
     _check_audience(claims, audience)
@@ -141,7 +137,7 @@ def verify_assertion(
     assertion: str, find_key: Callable[[str], VerifyKey | None], now: float, audience: str | Sequence[str]
 ) -> Assertion:
     """`audience`: the token endpoint's URL; or several, where the issuer's own name is accepted too."""
-    header = _header(assertion)
+    parts, header = _read(assertion)
     if str(header.get("typ", "JWT")).upper() not in ("JWT", "CLIENT-AUTHENTICATION+JWT"):
         raise TOKEN_MALFORMED(rule='"typ":"JWT"')
     kid = header.get("kid")
@@ -151,7 +147,7 @@ def verify_assertion(
     if key is None:
         raise TOKEN_UNKNOWN_KEY(key=kid[:80])
     key.check_time(now)
-    claims = _verified(assertion, header, key)
+    claims = _verified(assertion, parts, header, key)
     for claim in ("iss", "sub"):
         if claims.get(claim) != key.system:
             raise TOKEN_CLAIM(claim=claim, rule=key.system)
@@ -164,38 +160,42 @@ def verify_assertion(
 
 def _encode(claims: dict[str, Any], key: SigningKey, kind: str) -> str:
     payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
-    return _JWS.encode(payload, key.private, JOSE[key.algorithm], headers={"kid": key.key_id, "typ": kind})
+    return jws.sign(payload, key, typ=kind).decode("ascii")
 
 
-def _header(token: str) -> dict[str, Any]:
+def _read(token: str) -> tuple[list[bytes], dict[str, Any]]:
+    """The parts of a token, and what its header says."""
     if len(token) > MAX_LENGTH or token.count(".") != 2:
         raise TOKEN_MALFORMED(rule=f"JWS compact, <= {MAX_LENGTH}")
     try:
-        header = _JWS.get_unverified_header(token)
-    except (PyJWTError, ValueError, RecursionError):
+        parts = jws.split(b".".join(map(_unpadded, token.encode("ascii").split(b"."))))
+        header = jws.read_header(parts[0])
+    except (ValueError, RecursionError):
         raise TOKEN_MALFORMED(rule="JWS header") from None
     for name in header:
         if (
             name not in _HEADER_KNOWN
         ):  # jku, jwk, x5u, crit, b64, zip …: none of them may choose a key or change the meaning
             raise TOKEN_MALFORMED(rule=f"alg, kid, typ; ≠ {str(name)[:40]}")
-    return header
+    if not isinstance(header.get("kid", ""), str):
+        raise TOKEN_MALFORMED(rule='"kid":"…"')
+    return parts, header
 
 
-def _verified(token: str, header: dict[str, Any], key: VerifyKey) -> dict[str, Any]:
-    algorithm = JOSE[key.algorithm]
-    if header.get("alg") != algorithm:
-        raise TOKEN_ALGORITHM(algorithm=str(header.get("alg"))[:40], expected=algorithm)
+def _unpadded(part: bytes) -> bytes:
+    """Some issuers pad base64url, which RFC 7515 §2 does not."""
+    return part if len(part) % 4 else part.removesuffix(b"=").removesuffix(b"=")
+
+
+def _verified(token: str, parts: list[bytes], header: dict[str, Any], key: VerifyKey) -> dict[str, Any]:
+    if header.get("alg") != key.jose:
+        raise TOKEN_ALGORITHM(algorithm=str(header.get("alg"))[:40], expected=key.jose)
     try:
-        payload = _JWS.decode(token, key.public, [algorithm])
-    except InvalidSignatureError:
+        key.verify_jose(token.rpartition(".")[0].encode("ascii"), jws.decoded(parts[2]))
+    except Theirs:
         raise TOKEN_WRONG(key=key.key_id) from None
-    except InvalidAlgorithmError:
-        raise TOKEN_ALGORITHM(algorithm=str(header.get("alg"))[:40], expected=algorithm) from None
-    except (DecodeError, PyJWTError, ValueError):
-        raise TOKEN_MALFORMED(rule="JWS compact") from None
     try:
-        claims = json.loads(payload, object_pairs_hook=once)
+        claims = json.loads(jws.decoded(parts[1]), object_pairs_hook=once)
     except (ValueError, RecursionError):
         raise TOKEN_MALFORMED(rule="JSON") from None
     if not isinstance(claims, dict):

@@ -20,6 +20,7 @@ from contracts.base.phrases import vietnamese
 from contracts.base.visible import visible
 from contracts.base.words import Language, Words
 from contracts.wire.jsontext import text_of
+from gateway.settings import BadSetting
 
 
 class Exit(IntEnum):
@@ -108,10 +109,10 @@ def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoRe
     raise SystemExit(code)
 
 
-def bad_setting(trouble: Exception, as_json: bool) -> NoReturn:
+def bad_setting(trouble: BadSetting, as_json: bool) -> NoReturn:
     """A setting that says something impossible, whichever command meets it."""
     then = "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập."
-    fail(Exit.USAGE, "bad-setting", f"{trouble} / thiết lập không hợp lệ", then, as_json)
+    fail(Exit.USAGE, "bad-setting", f"{trouble.words.en} / {trouble.words.vi}", then, as_json)
 
 
 def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:

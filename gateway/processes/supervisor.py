@@ -36,7 +36,7 @@ from gateway.processes.forkserver import ForkServer
 from gateway.processes.sockets import open_listeners
 from gateway.processes.supervised import Child, NotStarted, gateway_children, words
 from gateway.processes.table import DOOR, GATEWAY, catalogue
-from gateway.settings import Settings
+from gateway.settings import Settings, load_reader
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 PID: Final = "supervisor.pid"
@@ -115,7 +115,9 @@ class Supervisor:
         return {child.name: child.process.pid for child in self._children if child.process is not None}
 
     def _fork_server(self) -> ForkServer:
-        loaded = dict.fromkeys((*(row.load for row in GATEWAY), *(child.load for child in self.extra), catalogue))
+        loaded = dict.fromkeys(
+            (load_reader, *(row.load for row in GATEWAY), *(child.load for child in self.extra), catalogue)
+        )
         return ForkServer(tuple(loaded), self.ready_seconds, wanted=lambda: not self._stopping)
 
     def _start_all(self) -> None:

@@ -15,9 +15,10 @@ from typing import Final, NamedTuple, cast
 from lxml import etree
 
 from contracts.base.errors import Theirs
+from security.algorithms import XML_METHODS
 from security.errors import SIGNATURE_ALGORITHM, SIGNATURE_MALFORMED
-from security.keys import ECDSA_P256, RSA_PKCS1, RSA_PSS, VerifyKey
-from security.wssec.names import DIGEST_SHA256, DS, ENVELOPED, EXC_C14N, SIGN_ECDSA_SHA256, SIGN_RSA_SHA256, short
+from security.keys import VerifyKey
+from security.wssec.names import DIGEST_SHA256, DS, ENVELOPED, EXC_C14N, short
 
 MAX_REFERENCES: Final = 24
 _SPACE: Final = " \t\r\n"  # white space of XML 1.0 (§2.3): that of Python holds more
@@ -25,7 +26,6 @@ _NO_SPACE: Final = str.maketrans("", "", _SPACE)
 MAX_WORK: Final = 20_000_000
 _COUNT: Final = etree.XPath("count(descendant-or-self::*)")
 _DIGEST_LENGTH: Final = 44  # of base64, for 32 bytes
-_METHODS: Final = {ECDSA_P256: SIGN_ECDSA_SHA256, RSA_PKCS1: SIGN_RSA_SHA256, RSA_PSS: SIGN_RSA_SHA256}
 
 Element = etree._Element
 
@@ -165,7 +165,7 @@ def read_signed_info(info: Element, key: VerifyKey) -> tuple[list[str] | None, b
 
     What nearly all stacks write is read out of the very bytes that are signed; anything else is read element by element.
     """
-    expected = _METHODS.get(key.algorithm)
+    expected = key.xml_method
     if expected is not None:
         canonical = c14n(info, None)
         read = _read_usual(canonical, _usual(info.prefix, expected))
@@ -183,7 +183,7 @@ def read_signed_info(info: Element, key: VerifyKey) -> tuple[list[str] | None, b
     prefixes = _exclusive(children[0], "ds:CanonicalizationMethod")
     used = children[1].get("Algorithm") or ""
     if used != expected or len(children[1]):
-        wanted = expected or f"{SIGN_ECDSA_SHA256} / {SIGN_RSA_SHA256}"
+        wanted = expected or " / ".join(XML_METHODS)
         raise SIGNATURE_ALGORITHM(where="ds:SignatureMethod", algorithm=used[:120], expected=wanted)
     return prefixes, None, [_read_reference(child, number) for number, child in enumerate(children[2:], 1)]
 

@@ -25,6 +25,7 @@ from gateway.keys.authority import EmbeddedAuthority
 from gateway.keys.keyring import Keyring
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from security import algorithms
 from security.http_signatures import sign_response
 from security.keys import SigningKey
 from security.pki import authority
@@ -157,7 +158,7 @@ def signed_anew(key: SigningKey, **headers: str) -> Callable[[RawAnswer, Mapping
 
 
 def issued(instance: Settings, system: str, *, issuer: str = "sign", key_id: str = "gateway.sign-9") -> SigningKey:
-    private, now = authority.new_private(), time.time()
+    private, now = algorithms.new_private(), time.time()
     above = EmbeddedAuthority(instance).issuer(issuer)
     made = authority.issue_signing(above, system, private.public_key(), now)
     return SigningKey.make(key_id, private, made)

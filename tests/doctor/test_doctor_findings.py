@@ -31,6 +31,7 @@ from gateway.registry.restore_lock import confirm, hold
 from gateway.registry.seals.sealing import Seal, accept
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load, save
+from security import algorithms
 from security.pki import authority
 from tests import commandline
 from tests.journal.databases import downgrade
@@ -71,7 +72,7 @@ def test_a_sound_instance_has_nothing_to_mend(sound: Settings) -> None:
 
 
 def key(settings: Settings, until: float, kind: Any = "P-256", outside: str | None = None) -> None:
-    public = authority.new_private(kind).public_key()
+    public = algorithms.new_private(kind).public_key()
     now = time.time()
     pem = authority.issue_signing(Keyring(settings).issuer("sign"), "y-te", public, now)
     row = {

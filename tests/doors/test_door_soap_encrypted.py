@@ -19,8 +19,9 @@ from gateway.registry.changes import keys as registered
 from gateway.registry.snapshot import load_snapshot
 from gateway.sandbox.standins.messages import dossier_status_xml
 from gateway.transfer.stages import Addressed, Authenticated, Face, Receipt, Received, Refused
+from security.algorithms import KeyType, new_private
 from security.encryption_keys import DecryptKey
-from security.pki.authority import KeyType, issue_encryption, new_private, private_pem
+from security.pki.authority import issue_encryption, private_pem
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import encrypt_envelope
 from security.wssec.verify import sign_envelope, verify_envelope

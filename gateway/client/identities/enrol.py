@@ -20,9 +20,10 @@ from cryptography.x509.oid import NameOID
 from contracts.base.times import rfc3339
 from gateway.client.errors import CLIENT_IDENTITY_EXPIRED, CLIENT_TAKEN, CLIENT_USAGE
 from gateway.client.identities.identity import ABOUT, Identity, bad, named, unread, words, write_private
+from security import algorithms
+from security.algorithms import KeyType
 from security.grants.windows import civil
 from security.pki import authority
-from security.pki.authority import KeyType
 
 SYSTEM: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # as the registry has them
 USES: Final[Mapping[str, KeyType]] = {"tls": "P-256", "sign": "P-256", "encrypt": "RSA-3072"}
@@ -53,7 +54,7 @@ def keygen(system: str, folder: Path, *, hosts: Sequence[str] = (), passphrase: 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     requests = []
     for use, kind in USES.items():
-        private = authority.new_private(kind)
+        private = algorithms.new_private(kind)
         write_private(folder / f"{use}.key", authority.private_pem(private, passphrase))
         request = folder / f"{use}.csr"
         request.write_bytes(authority.make_request(system, private, hosts=hosts if use == "tls" else ()))

@@ -20,6 +20,7 @@ from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import ReplayKey, Verdict, Write
 from gateway.transfer import entries
 from security import tokens
+from security.algorithms import JOSE_NAMES
 from security.keys import VerifyKey
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -72,7 +73,7 @@ async def read_metadata(services: Services, request: ApiRequest) -> Reply:
         "grant_types_supported": [GRANT_TYPE],
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA", "PS256"],
+        "token_endpoint_auth_signing_alg_values_supported": list(JOSE_NAMES),
         "tls_client_certificate_bound_access_tokens": True,
         "service_documentation": f"{base}/contracts",
     }
