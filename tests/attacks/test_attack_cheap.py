@@ -19,7 +19,7 @@ from sqlalchemy import select
 from bench.demo import demo_settings
 from contracts.base.ids import new_id
 from contracts.wire import jsontext, soap
-from gateway.commands import run
+from gateway.cli import run
 from gateway.doors.http.body import TARGET
 from gateway.journal.schema import tables
 from gateway.processes.door import DoorParts, assemble

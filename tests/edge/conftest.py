@@ -18,7 +18,7 @@ import pytest
 
 from bench.demo import demo_settings, running, world_of
 from examples.story.world import World
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.keys.keyring import Keyring
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient

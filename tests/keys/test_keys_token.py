@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bench.demo import demo_settings, running, world_of
 from contracts.base.errors import Ours, Theirs
 from examples.story.exchange import ALERTS
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.keys import hardware
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient

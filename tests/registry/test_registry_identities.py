@@ -22,7 +22,7 @@ from security.algorithms import new_private
 from security.pki import authority
 from security.pki.authority import make_request
 from security.pki.chains import Trust
-from tests.keeper.revocation.outside import Outside, new_key, pem
+from tests.keeper.tasks.outside import Outside, new_key, pem
 from tests.registry.making import NOW, PROVINCE, House, filled, province
 
 MARK = "  - id: y-te\n"

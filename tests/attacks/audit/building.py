@@ -44,7 +44,7 @@ from tests.attacks.audit.whole import Door, Whole, door
 from tests.audit.stamping import Authority
 from tests.audit.witnessing.asking import honest
 from tests.journal import databases
-from tests.keeper.revocation.outside import Outside, new_key, pem
+from tests.keeper.tasks.outside import Outside, new_key, pem
 from tests.registry.editions import edition
 from tests.registry.making import PROVINCE
 
