@@ -207,17 +207,6 @@ def test_like_mistakes_end_alike(sandbox: Settings, tmp_path: Path, words: str, 
     assert not (tmp_path / "new").exists(), "a refused command leaves nothing behind"
 
 
-@pytest.mark.parametrize("code", ["provider.down", "message.invalid", "keys.locked", "client.identity", "agent.busy"])
-def test_a_failure_that_the_log_lacks_is_known_all_the_same(sandbox: Settings, code: str) -> None:
-    ended, told = lgsp("audit", "search", "--failure", code, "--data", str(sandbox.data))
-    assert (ended, told["entries"]) == (0, []), told
-
-
-def test_a_misspelt_failure_is_told_with_the_nearest(sandbox: Settings) -> None:
-    _ended, told = lgsp("audit", "search", "--failure", "provider.dwon", "--data", str(sandbox.data))
-    assert "provider.down" in told["error"]["next"], told
-
-
 def test_without_an_instance_every_command_says_so(tmp_path: Path) -> None:
     commands: Any = typer.main.get_command(app)
     asked = 0

@@ -47,7 +47,6 @@ NAMES: Final = {
     "UTF-8",
     "RFC 4180",
     "base64",
-    "TO" + "DO",  # in two parts: the tree is searched for the word
     "layout",
     "table",
     "absent",
