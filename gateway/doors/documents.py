@@ -248,11 +248,8 @@ def _list_page(snapshot: Snapshot, language: Language) -> str:
         ("Danh mục hợp đồng dữ liệu", "en", "English") if language == "vi" else ("Data contracts", "vi", "Tiếng Việt")
     )
     rows = "".join(
-        (
-            "<li><a "
-            f'href="{ROOT}/{html.escape(name)}?lang={language}">{html.escape(each.contract.title.say(language, {}))}</a> '
-            f"<code>{html.escape(name)}</code></li>"
-        )
+        f'<li><a href="{ROOT}/{html.escape(name)}?lang={language}">'
+        f"{html.escape(each.contract.title.say(language, {}))}</a> <code>{html.escape(name)}</code></li>"
         for name, each in sorted(snapshot.contracts.items())
     )
     return (

@@ -49,7 +49,7 @@ class Gone(Exception):
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """Header fields by lower-case name. Repeated fields are joined (RFC 9110 §5.3), or refused if only one is allowed."""
+    """Header fields by lower-case name. Repeated fields are joined (RFC 9110 §5.3) or refused (`_ONCE`)."""
     headers: dict[str, str] = {}
     if len(scope["headers"]) > MAX_HEADERS:
         raise REQUEST_TOO_MANY_HEADERS(found=len(scope["headers"]), limit=MAX_HEADERS)
