@@ -29,10 +29,7 @@ from gateway.vault.integrity import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
 WAITING, LEASED, DONE, DEAD = "waiting", "leased", "done", "dead"
-AWAY: Final = (
-    PROVIDER_DOWN.code,
-    PROVIDER_RESTING.code,
-)  # the last failures of messages that wait for a system to come back
+AWAY: Final = (PROVIDER_DOWN.code, PROVIDER_RESTING.code)  # last failures of messages whose provider is away
 _DONE: Final = frozenset({State.ANSWERED, State.ACCEPTED, State.FAILED})  # of a transfer that ended another way
 
 

@@ -80,11 +80,11 @@ class Vitals:
         except Exception as trouble:
             checks["database"] = False
             checks["reason"] = type(trouble).__name__
-        held = False
+        waits = False
         try:
             snapshot = self.registry.snapshot
             checks["revision"] = snapshot.revision
-            if held := snapshot.held_until > self.clock():
+            if waits := snapshot.held_until > self.clock():
                 until = rfc3339(snapshot.held_until) if math.isfinite(snapshot.held_until) else None
                 checks["restored"] = {
                     "until": until,
@@ -92,7 +92,7 @@ class Vitals:
                 }
         except Failure as failure:
             checks["registry"], checks["reason"] = False, failure.code
-        return checks["database"] and checks["registry"] and not held, checks
+        return checks["database"] and checks["registry"] and not waits, checks
 
 
 def count(connection: Connection, now: float) -> Counts:

@@ -58,9 +58,8 @@ class TokenKeeper:
 
     key: VerifyKey
     audience: str
-    others: Callable[[str, float], VerifyKey | None] = lambda _key_id, _now: (
-        None
-    )  # keys before ours, and after: a rotation may be under way
+    # the previous and the next key: a rotation may be in progress
+    others: Callable[[str, float], VerifyKey | None] = lambda _key_id, _now: None
     kept: dict[bytes, tokens.Token] = field(default_factory=dict)
 
     def verify(self, text: str, now: float) -> tokens.Token:

@@ -47,9 +47,7 @@ from gateway.errors import GATEWAY_FAULT
 from gateway.transfer.stages import Face, Received
 
 DOCUMENTS: Final = Path(__file__).resolve().parents[3] / "openapi"
-BODY_LIMIT: Final = (
-    65_536  # what these take are short forms, but for an operation that states its own `x-lgsp-body-limit`
-)
+BODY_LIMIT: Final = 65_536  # bytes, for operations without `x-lgsp-body-limit`
 EXCHANGE, PEOPLE = "exchange", "people"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _API_CALL, _CALLER, _ROUTING = "lgsp.api-call", "lgsp.caller", "connexion_routing"

@@ -22,9 +22,7 @@ from gateway.journal.schema import tables
 from gateway.registry.snapshot import Snapshot
 
 RECENT: Final = 20
-_LOOK_BACK: Final = (
-    5000  # entries of the log in which recent refusals are looked for: the page costs the same however long the log is
-)
+_LOOK_BACK: Final = 5000  # entries of the log that are searched, so the cost does not grow with the log
 
 
 def handlers(vitals: Vitals) -> dict[str, Handler]:

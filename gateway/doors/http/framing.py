@@ -21,9 +21,8 @@ _SAMPLE: Final = 2_048
 _EMPTY_LINES: Final = 8  # allowed before a request line
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELD: Final = _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n"
-_REQUEST_LINE: Final = re.compile(
-    rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n"
-)  # 0x23 begins a fragment
+# The target excludes `#` (0x23), which begins a fragment.
+_REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n")
 _FIELDS: Final = re.compile(rb"(?:" + _FIELD + rb")*+\r\n")
 _ONES: Final = re.compile(rb"\r\n(host|content-length|transfer-encoding):[ \t]*+([^\r]*+)")
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9\-._~!$&'()*+;=%]*+)(?::[0-9]*+)?")
