@@ -1,6 +1,6 @@
-"""`lgsp contract new`: a contract folder to begin with, one operation and one format; what it says has to be replaced.
+"""`lgsp contract new`: a contract folder with one operation and one format, to be edited.
 
-It is the draft of an interface that nobody has: so it holds as every draft does, and `check` names what is left.
+It is the draft of a fixed interface, so that it is valid as every draft, and `check` lists what is left.
 """
 
 from __future__ import annotations

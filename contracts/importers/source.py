@@ -1,7 +1,8 @@
-"""The files an importer may read: the one named, those beside it, and those of a folder given for what is not beside it.
+"""The files that an importer may read: the main file, files beside it, and extra files.
 
-Reading is a function handed in, so that this room stays pure; nothing is ever fetched. Invariant: a path never leaves the folder,
-no document with a DOCTYPE is read (`parse_xml`); number and size of what is read are bounded, and so is how often it is looked at (`look`).
+Reading is a function argument, so that this package has no I/O. Nothing is fetched.
+Invariant: a path stays inside the folder, and no document with a DOCTYPE is read (`parse_xml`).
+Invariant: number and size of files, and the number of visited elements (`look`), are bounded.
 """
 
 from __future__ import annotations
@@ -21,17 +22,15 @@ from contracts.wire.soap import parse_xml
 
 MAX_FILES: Final = 200
 MAX_BYTES: Final = 20_000_000
-WRITTEN: Final = (
-    50  # looks that a value of a list of codes counts, since a draft writes it out wherever its type is named
-)
-MAX_LOOKS: Final = 10_000_000  # a type may be named from everywhere: each time, its elements are looked at again
+WRITTEN: Final = 50  # the count of one code of a list, because a draft repeats the list wherever its type is used
+MAX_LOOKS: Final = 10_000_000  # each use of a type visits its elements again
 
 Read = Callable[[str], bytes | None]
 
 
 @dataclass(slots=True)
 class Files:
-    """`read` takes a path with slashes inside the folder of `main`; `extra` are the files of --with by name."""
+    """`read` takes a path with slashes inside the folder of `main`. `extra` are the files of --with by name."""
 
     main: str
     read: Read
@@ -41,7 +40,7 @@ class Files:
     looks: int = 0
 
     def look(self, count: int) -> None:
-        """Counts elements, members and references as they are looked at, a thousand characters as one; IMPORT_TOO_LARGE."""
+        """Counts visited elements, members and references; a thousand characters count as one. Raises IMPORT_TOO_LARGE."""
         self.looks += count
         if self.looks > MAX_LOOKS:
             raise IMPORT_TOO_LARGE(limit=f"{MAX_LOOKS} elements and references")
@@ -63,10 +62,10 @@ class Files:
         return self.seen[path]
 
     def beside(self, base: str, location: str, namespace: str = "") -> tuple[str, bytes] | None:
-        """The file that `location`, written in the file `base`, means; else one of `extra`, by its name, then by its namespace."""
+        """The file that `location` in the file `base` names, else one of `extra` by its name, then by its namespace."""
         try:
             address = urlsplit(location)
-        except ValueError:  # no address at all
+        except ValueError:  # not an address
             return None
         if not address.scheme and not address.netloc and address.path and not address.path.startswith("/"):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(base), unquote(address.path)))
@@ -99,7 +98,7 @@ class Files:
             return None
 
     def xml(self, path: str, raw: bytes) -> etree._Element:
-        """The root of a document that is safe to read; a failure names the file."""
+        """The root of a document. Raises IMPORT_UNREADABLE with the file name."""
         try:
             return parse_xml(raw, published=True)
         except Failure as failure:

@@ -1,7 +1,8 @@
-"""The documentation page of a contract, in Vietnamese or English: all that a developer needs, and nothing that is not enforced.
+"""The documentation page of a contract, in Vietnamese or English, for developers.
 
-Operations, calls to copy, fields, code tables with their validity, what each face enforces, formats with what they lose, samples. Plain
-HTML without script; every text is escaped, since a contract may come from another agency.
+Operations, example calls, fields, code tables with validity, what each face enforces, formats with their losses,
+samples. Plain HTML without script.
+Invariant: every text is escaped, because a contract may come from another agency.
 """
 
 from __future__ import annotations
@@ -79,16 +80,16 @@ def _operations(compiled: CompiledContract, language: Language, root: str) -> li
     ]
 
 
-def _struct(made: Struct, language: Language, seen: set[str], parts: list[str]) -> None:
-    if made.name in seen:
+def _struct(struct: Struct, language: Language, seen: set[str], parts: list[str]) -> None:
+    if struct.name in seen:
         return
-    seen.add(made.name)
-    parts.append(f'<h2 id="{escape(made.name)}"><code>{escape(made.name)}</code> {escape(made.title)}</h2>')
-    if made.description:
-        parts.append(f"<p>{escape(made.description)}</p>")
+    seen.add(struct.name)
+    parts.append(f'<h2 id="{escape(struct.name)}"><code>{escape(struct.name)}</code> {escape(struct.title)}</h2>')
+    if struct.description:
+        parts.append(f"<p>{escape(struct.description)}</p>")
     below: list[Struct] = []
     rows = []
-    for field in made.fields:
+    for field in struct.fields:
         rules = [_rule(field.type, language)]
         if field.required:
             rules.append(f"<strong>{say('required', language)}</strong>")
@@ -108,25 +109,25 @@ def _told(text: str, language: Language) -> str:
     return vietnamese(text) if language == "vi" else text
 
 
-def _rule(made: Type, language: Language) -> str:
-    inner = made.items if isinstance(made, Array) else made
+def _rule(type_: Type, language: Language) -> str:
+    inner = type_.items if isinstance(type_, Array) else type_
     if isinstance(inner, Scalar):
-        said = escape(_told(describe(inner), language))
+        text = escape(_told(describe(inner), language))
     else:
-        said = f'<a href="#{escape(inner.name)}">{escape(inner.name)}</a>'
+        text = f'<a href="#{escape(inner.name)}">{escape(inner.name)}</a>'
         if isinstance(inner, Choice):
-            said += escape(
+            text += escape(
                 ": "
                 + "; ".join(
                     f"{', '.join(each.values)}: {', '.join(f.name for f in each.struct.fields)}"
                     for each in inner.branches
                 )
             )
-    return f"{escape(_told(describe(made), language))}: {said}" if isinstance(made, Array) else said
+    return f"{escape(_told(describe(type_), language))}: {text}" if isinstance(type_, Array) else text
 
 
 def _tables(compiled: CompiledContract, language: Language) -> list[str]:
-    """Each code with its words, its validity, and what took its place."""
+    """Each code with its words, validity and successor."""
     parts = [f"<h2>{say('tables', language)}</h2>"]
     for each in compiled.tables.values():
         dated = any(row.valid_from or row.valid_until or row.replaced_by for row in each.rows)
@@ -144,7 +145,7 @@ def _tables(compiled: CompiledContract, language: Language) -> list[str]:
 
 
 def _formats(compiled: CompiledContract, language: Language, here: str) -> list[str]:
-    """Each foreign format: the documents a client is made from, and for each message what does not survive."""
+    """Each foreign format: its client documents, and for each message its losses."""
     leaves = {"xml": ("service.wsdl", "schema.xsd"), "json": ("openapi.json",)}
     parts = [f"<h2>{say('formats', language)}</h2>"]
     for codec in compiled.formats.values():

@@ -1,4 +1,7 @@
-"""Whether the rows of a message are all of it: every field has a source or is dropped by name, in every case, and what is lost is listed."""
+"""Checks that the rows of a message cover all its fields.
+
+Invariant: every field has a source or is dropped by name, in every case, and losses are listed.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ class Coverage:
     losses: list[str]
 
     def look(self, at: Path, asked: Sequence[tuple[Condition, Path]]) -> None:
+        """Adds the findings and losses. `asked` holds the conditions with their lines."""
         known = self.known
         for dropped in sorted(self.drops):
             if dropped not in known or any(
@@ -38,7 +42,7 @@ class Coverage:
         again = tuple(f"{node.canonical}." for node in self.tree.root.nodes() if node.again is not None)
         for path, place in known.items():
             if path.startswith(again):
-                continue  # as in the list above it
+                continue  # covered by the list above it
             if scalar_at(place, path) is None:
                 self._whole(path, place, at)
                 continue
@@ -72,7 +76,10 @@ class Coverage:
                 )
 
     def _conditions(self, path: str, place: Place) -> None:
-        """A field whose rows all have conditions: a required one has a row in every case; another is refused where it has none."""
+        """Checks a field whose rows all have conditions.
+
+        A required field needs a row in every case. Another field is refused on writing where no row applies.
+        """
         conditions = [each for each in self.bound[path] if each is not None]
         if len(conditions) < len(self.bound[path]) or not conditions:
             return
@@ -100,9 +107,10 @@ class Coverage:
             frame.checks.append(only_where(path, keys_of(path), conditions, words))
 
     def _always_there(self, node: Node, known: Mapping[str, Place], at: Path) -> None:
-        """The text of an element that stands for more than its text cannot be missing: empty and missing would be one.
+        """Refuses an optional field as the text of an element that has attributes or is a list item.
 
-        It is never missing where it is required in the canonical object that all attributes of the element belong to.
+        An empty text and a missing one could not be told apart. The text may not be missing where it is required in the
+        canonical object that all attributes of the element belong to.
         """
         leaf = node.text
         if node.name == ANY:
@@ -124,7 +132,7 @@ class Coverage:
         return any(path == each or path.startswith((each + ".", each + "[]")) for each in self.drops)
 
     def _whole(self, path: str, place: Place, at: Path) -> None:
-        """Objects and arrays: absence that the table cannot say, required arrays that may be empty."""
+        """Checks objects and arrays: absence that the table cannot express, and required arrays that may be empty."""
         if path.endswith("[]"):
             return
         inner = place.field.type.items if isinstance(place.field.type, Array) else place.field.type
@@ -165,8 +173,8 @@ class Coverage:
             elif not self._dropped(path):
                 self.losses.append(f"{path}: an empty object becomes a missing one")
 
-    def _silent(self, path: str, made: Struct) -> bool:
-        """Whether an object may be there without anything of it being written."""
+    def _silent(self, path: str, struct: Struct) -> bool:
+        """Whether an object may exist although nothing of it is written."""
         constants = {fill.canonical for node in self.tree.root.nodes() for fill in node.fills if fill.constant}
         return all(
             f"{path}.{each.name}" in constants
@@ -174,12 +182,12 @@ class Coverage:
             and not each.type.least
             or isinstance(each.type, Struct)
             and self._silent(f"{path}.{each.name}", each.type)
-            for each in made.fields
+            for each in struct.fields
             if each.required
         )
 
     def _entry(self, node: Node, at: Path) -> None:
-        """A keyed list: one row for the name of the member, which is a required text, and something for its value."""
+        """Checks a keyed list: a row for the member name, which is a required text, and at least one row for its value."""
         name = node.entry
         field = None if name is None else self.known[name.canonical].field
         if (

@@ -1,4 +1,4 @@
-"""`{canonical: a[].b[], here: …, again: a[]}`: a list whose items are as those of a list above it."""
+"""`{canonical: a[].b[], here: …, again: a[]}`: a list whose items equal those of a list above it."""
 
 from __future__ import annotations
 
