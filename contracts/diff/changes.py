@@ -30,8 +30,9 @@ CODES: Final = WordsFile(__file__, "changes.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`where` is what changed: a canonical path, an operation, a file. `file` and `line` refer to the version of
-    `side`.
+    """One change. `where` is what changed: a canonical path, an operation, a file.
+
+    `file` and `line` refer to the version of `side`.
     """
 
     code: str

@@ -64,7 +64,10 @@ class _Format:
                 )
 
     def _head(self, before: Mapping[str, Any], after: Mapping[str, Any], at: Path, known: set[str]) -> None:
-        """Compares single entries: media, namespaces, sheets, roots, addresses. Each difference makes another format."""
+        """Compares single entries: media, namespaces, sheets, roots, addresses.
+
+        Each difference makes another format.
+        """
         for word in dict.fromkeys([*before, *after]):
             if word not in known and before.get(word) != after.get(word):
                 side = "new" if word in after else "old"

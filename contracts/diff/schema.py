@@ -29,7 +29,10 @@ _words = WordsFile(__file__)
 
 
 class SchemaComparison:
-    """Compares the messages of operations. `tables` collects the code tables that both versions use, with directions."""
+    """Compares the messages of operations.
+
+    `tables` collects the code tables that both versions use, with their directions.
+    """
 
     def __init__(self, old: Version, new: Version, changes: Changes, tables: dict[str, set[Direction]]) -> None:
         self._old, self._new, self._changes, self._tables = old, new, changes, tables
@@ -110,8 +113,9 @@ class SchemaComparison:
             )
 
     def _choice(self, old: Choice, new: Choice, where: str, at_old: Path, at_new: Path, direction: Direction) -> None:
-        """Matches branches by the name of their type and a common discriminator value. The values are compared as a
-        field.
+        """Matches branches by the name of their type and a common discriminator value.
+
+        The values are compared as those of the discriminator field.
         """
         matched: set[int] = set()
         for number, branch in enumerate(old.branches):

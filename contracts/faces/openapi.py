@@ -64,7 +64,8 @@ def openapi(compiled: CompiledContract, base: str, format_name: str = "canonical
             "securitySchemes": {
                 "boundToken": {
                     "type": "oauth2",
-                    "description": "private_key_jwt (RFC 7523), bound to the client certificate (RFC 8705); requests signed by RFC 9421.",
+                    "description": "private_key_jwt (RFC 7523), bound to the client certificate (RFC 8705); requests "
+                    "signed by RFC 9421.",
                     "flows": {"clientCredentials": {"tokenUrl": f"{base.rstrip('/')}/oauth/token", "scopes": {}}},
                 }
             },
@@ -215,8 +216,9 @@ def _floats(value: Any) -> Any:
 
 
 _ENCRYPTED: Final = (
-    "JWS in JWE, both compact: signed with the sender's signing key (alg as docs/wire.md lists; cty is the media type of what is signed), then encrypted for "
-    "the receiver's encryption key (RSA-OAEP-256 or ECDH-ES+A256KW, A256GCM; cty JWS). See docs/wire.md, Encrypted bodies."
+    "JWS in JWE, both compact: signed with the sender's signing key (alg as docs/wire.md lists; cty is "
+    "the media type of what is signed), then encrypted for the receiver's encryption key (RSA-OAEP-256 or "
+    "ECDH-ES+A256KW, A256GCM; cty JWS). See docs/wire.md, Encrypted bodies."
 )
 
 _HEADERS: Final[dict[str, Any]] = {

@@ -46,15 +46,13 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class _Break:
-    """One broken constraint: in JSON another value, in XML a change to the tree of `whole`."""
+    """One broken constraint: `value` in JSON, or the tree of `value` after `change` in XML."""
 
     path: Path
     rule: str
     what: str
     value: Any
-    whole: Any
-    in_xml: Callable[[etree._Element], None] | None = None
-    in_json: bool = False
+    change: Callable[[etree._Element], None] | None = None
 
 
 def generated(compiled: CompiledContract) -> list[Generated]:
@@ -76,13 +74,14 @@ def of_message(compiled: CompiledContract, message: str) -> list[Generated]:
     for each in _breaks(compiled, message):
         where = _shown(each.path)
         name = f"{where.replace('[0]', '[]')} {each.what}".strip()
-        if each.in_json:
-            samples.append(Generated(message, name, "json", write_json(each.value), each.rule, where))
-        if each.in_xml is not None:
-            root = etree.fromstring(canonical.write_xml(message, each.whole))
-            each.in_xml(root)
+        media: Literal["json", "xml"] = "json" if each.change is None else "xml"
+        if each.change is None:
+            content = write_json(each.value)
+        else:
+            root = etree.fromstring(canonical.write_xml(message, each.value))
+            each.change(root)
             content = etree.tostring(root, method="c14n", exclusive=True)
-            samples.append(Generated(message, name, "xml", content, each.rule, where))
+        samples.append(Generated(message, name, media, content, rule=each.rule, path=where))
     return samples
 
 
@@ -105,26 +104,19 @@ class _Walk:
     """Breaks each constraint of one whole message once. `broken` keeps the constraints broken so far."""
 
     def __init__(self, compiled: CompiledContract, struct: Struct, whole: Any, broken: set[tuple[Any, ...]]) -> None:
-        self._space, self._tables, self._whole, self._told = compiled.namespace, compiled.tables, whole, broken
+        self._space, self._tables, self._whole, self._broken = compiled.namespace, compiled.tables, whole, broken
         self._dated = codes_path(struct, compiled.contract.codes_at) is not None
 
     def of_struct(self, struct: Struct, path: Path, xml: Path, told_by: str = "") -> Iterator[_Break]:
         """`xml` is the path in the tree, with one element more for each branch; `told_by` is the discriminator."""
         here = _at(self._whole, path)
         if self._once("struct", path, struct.name):
-            yield _Break(
-                (*path, _STRANGE), "unknown", "unknown", self._with((*path, _STRANGE), "x"), self._whole, in_json=True
-            )
-            yield _Break(
-                path,
-                "unknown",
-                "unknown",
-                None,
-                self._whole,
-                lambda root: _append(_element(root, xml), f"{{{self._space}}}{_STRANGE}"),
-            )
+            strange = (*path, _STRANGE)
+            yield _Break(strange, "unknown", "unknown", self._with(strange, "x"))
+            append = partial(_append, name=f"{{{self._space}}}{_STRANGE}")
+            yield self._in_xml(path, "unknown", "unknown", xml, append)
             if sum(item != [] for item in here.values()) > 1:
-                yield _Break(path, "order", "order", None, self._whole, lambda root: _swap(_element(root, xml)))
+                yield self._in_xml(path, "order", "order", xml, _swap)
         for field in struct.fields:
             if field.name in here:
                 yield from self._of_field(
@@ -135,44 +127,28 @@ class _Walk:
         many = isinstance(field.type, Array)
         if self._once("field", at, owner):
             if field.required:
-                yield _Break(at, "required", "required", self._without(at), self._whole, in_json=True)
+                yield _Break(at, "required", "required", self._without(at))
                 # In XML a missing list that may be empty is an empty list.
                 if not (isinstance(field.type, Array) and field.type.least == 0):
-                    yield _Break(
-                        at, "required", "required", None, self._whole, lambda root: _remove(_element(root, xml))
-                    )
+                    yield self._in_xml(at, "required", "required", xml, _remove)
             if field.absentable:
-                yield _Break(
-                    (*at, "absent"),
-                    "absent",
-                    "absent",
-                    self._with(at, {"absent": "because"}),
-                    self._whole,
-                    in_json=True,
-                )
+                yield _Break((*at, "absent"), "absent", "absent", self._with(at, {"absent": "because"}))
                 if not many:
-                    yield _Break(at, "absent", "absent", None, self._whole, lambda root: _nil(_element(root, xml)))
+                    yield self._in_xml(at, "absent", "absent", xml, _nil)
             if not many:
-                yield _Break(at, "repeated", "repeated", None, self._whole, lambda root: _twice(_element(root, xml)))
+                yield self._in_xml(at, "repeated", "repeated", xml, _twice)
         if not tells:
             yield from self._of_type(field.type, at, xml)
         elif self._once("value", at, ""):
-            yield _Break(
-                at,
-                "code",
-                "code",
-                self._with(at, _NO_CODE),
-                self._whole,
-                partial(_set, path=xml, value=_NO_CODE),
-                in_json=True,
-            )
+            yield _Break(at, "code", "code", self._with(at, _NO_CODE))
+            yield self._in_xml(at, "code", "code", xml, partial(_set, value=_NO_CODE))
 
     def _of_type(self, type_: Type, at: Path, xml: Path) -> Iterator[_Break]:
         if isinstance(type_, Scalar):
             yield from self._of_value(type_, at, xml)
             return
         if self._once("type", at, ""):
-            yield _Break(at, "type", "type", self._with(at, "x"), self._whole, in_json=True)
+            yield _Break(at, "type", "type", self._with(at, "x"))
         if isinstance(type_, Array):
             yield from self._of_list(type_, at, xml)
         elif isinstance(type_, Choice):
@@ -189,22 +165,13 @@ class _Walk:
         if self._once("list", at, ""):
             if array.least > 0:
                 few = items[:1] * (array.least - 1)
-                yield _Break(at, "length", "too few", self._with(at, few), self._whole, in_json=True)
+                yield _Break(at, "length", "too few", self._with(at, few))
                 if few:
-                    yield _Break(
-                        at,
-                        "length",
-                        "too few",
-                        None,
-                        self._whole,
-                        lambda root: _times(_element(root, xml), array.least - 1),
-                    )
+                    yield self._in_xml(at, "length", "too few", xml, partial(_times, count=array.least - 1))
             if array.most is not None and (array.most <= _MUCH or self._once("items", (array.most,), "")):
                 many = array.most + 1
-                yield _Break(at, "length", "too many", self._with(at, items[:1] * many), self._whole, in_json=True)
-                yield _Break(
-                    at, "length", "too many", None, self._whole, lambda root: _times(_element(root, xml), many)
-                )
+                yield _Break(at, "length", "too many", self._with(at, items[:1] * many))
+                yield self._in_xml(at, "length", "too many", xml, partial(_times, count=many))
         yield from self._of_type(array.items, (*at, 0), (*xml, 0))
 
     def _of_value(self, scalar: Scalar, at: Path, xml: Path) -> Iterator[_Break]:
@@ -222,14 +189,18 @@ class _Walk:
                 if not self._once("characters", (scalar.max_length,), ""):
                     continue
             if in_json:
-                yield _Break(at, rule, what, self._with(at, value), self._whole, in_json=True)
+                yield _Break(at, rule, what, self._with(at, value))
             if in_xml:
-                yield _Break(at, rule, what, None, self._whole, partial(_set, path=xml, value=value))
+                yield self._in_xml(at, rule, what, xml, partial(_set, value=value))
+
+    def _in_xml(self, path: Path, rule: str, what: str, xml: Path, change: Callable[[etree._Element], None]) -> _Break:
+        """A constraint broken by `change` to the element at `xml`."""
+        return _Break(path, rule, what, self._whole, lambda root: change(_element(root, xml)))
 
     def _once(self, what: str, path: Path, name: str) -> bool:
         mark = (what, path, name)
-        new = mark not in self._told
-        self._told.add(mark)
+        new = mark not in self._broken
+        self._broken.add(mark)
         return new
 
     def _with(self, path: Path, new: Any) -> Any:
@@ -344,5 +315,5 @@ def _times(element: etree._Element, count: int) -> None:
         element.addnext(copy.deepcopy(element))
 
 
-def _set(root: etree._Element, *, path: Path, value: Any) -> None:
-    _element(root, path).text = str(value)
+def _set(element: etree._Element, value: Any) -> None:
+    element.text = str(value)

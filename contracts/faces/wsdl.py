@@ -25,7 +25,8 @@ _BINDINGS: Final = (
 )
 _PROTECTION: Final = {
     "signed": "",
-    "encrypted": "; then the content of the Body encrypted, both ways: aes256-gcm, rsa-oaep with SHA-256 and MGF1-SHA-256",
+    "encrypted": "; then the content of the Body encrypted, both ways: aes256-gcm, rsa-oaep with SHA-256 and "
+    "MGF1-SHA-256",
 }
 
 
@@ -51,8 +52,10 @@ def wsdl(compiled: CompiledContract, address: str, format_name: str = "canonical
         f'<wsdl:definitions xmlns:wsdl="{WSDL}"'
         + "".join(f" xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in declared.items())
         + f" targetNamespace={quoteattr(space)} name={quoteattr(name)}>",
-        f"  <wsdl:documentation>{escape_text(contract.title.vi)} / {escape_text(contract.title.en)}. {escape_text(contract.name)}, {contract.version}."
-        f" WS-Security 1.1: X.509, Timestamp, Body and WS-Addressing headers signed{_PROTECTION[contract.protection]} (docs/wire.md)."
+        f"  <wsdl:documentation>{escape_text(contract.title.vi)} / {escape_text(contract.title.en)}. "
+        f"{escape_text(contract.name)}, {contract.version}. "
+        "WS-Security 1.1: X.509, Timestamp, Body and WS-Addressing headers signed"
+        f"{_PROTECTION[contract.protection]} (docs/wire.md)."
         f"<lgsp:Protection>{contract.protection}</lgsp:Protection></wsdl:documentation>",
         "  <wsdl:types>",
     ]

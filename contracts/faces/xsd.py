@@ -25,8 +25,10 @@ def xsd(compiled: CompiledContract) -> bytes:
 
 def schema_element(compiled: CompiledContract, indent: str) -> str:
     lines = [
-        f'<xs:schema xmlns:xs="{XS}" xmlns:tns={quoteattr(compiled.namespace)} targetNamespace={quoteattr(compiled.namespace)}'
-        f' elementFormDefault="qualified" attributeFormDefault="unqualified" version={quoteattr(compiled.contract.version)}>'
+        f'<xs:schema xmlns:xs="{XS}" xmlns:tns={quoteattr(compiled.namespace)} '
+        f"targetNamespace={quoteattr(compiled.namespace)}"
+        ' elementFormDefault="qualified" attributeFormDefault="unqualified" '
+        f"version={quoteattr(compiled.contract.version)}>"
     ]
     for op in compiled.contract.operations.values():
         lines.append(f'  <xs:element name="{op.name}" type="tns:{op.request}"/>')
@@ -75,7 +77,8 @@ class _Types:
             body.append("    <xs:choice>")
             for branch in type_.branches:
                 body.append(
-                    f'      <xs:element name="{branch.type.name}" type="tns:{self.struct(branch.type, absentable=False)}"/>'
+                    f'      <xs:element name="{branch.type.name}" '
+                    f'type="tns:{self.struct(branch.type, absentable=False)}"/>'
                 )
             body += ["    </xs:choice>", "  </xs:complexType>"]
         else:
@@ -199,9 +202,8 @@ def _simple(scalar: Scalar, facets: list[str]) -> list[str]:
 def _facets(scalar: Scalar) -> list[str]:
     facets: list[str] = []
     if scalar.format is not None and scalar.pattern is None:
-        facets.append(
-            f"<xs:pattern value={_quoted((DATE_TIME_PATTERN if scalar.format == 'date-time' else DATE_PATTERN)[1:-1])}/>"
-        )
+        own = DATE_TIME_PATTERN if scalar.format == "date-time" else DATE_PATTERN
+        facets.append(f"<xs:pattern value={_quoted(own[1:-1])}/>")
     if scalar.pattern is not None:
         facets.append(f"<xs:pattern value={_quoted(scalar.pattern[1:-1])}/>")
     facets += [f"<xs:enumeration value={_quoted(value)}/>" for value in scalar.values]

@@ -200,9 +200,8 @@ class _Writer:
 
     def _whole(self, canonical: str, here: str) -> None:
         """Adds the row of a group or list that may be nil."""
-        self.rows.append(
-            f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}, absent: {{unknown: null}}}}  # {mark('nil')}"
-        )
+        words = f"canonical: {_quoted(canonical)}, here: {_quoted(here)}, absent: {{unknown: null}}"
+        self.rows.append(f"      - {{{words}}}  # {mark('nil')}")
 
     def _row(self, part: Part, value: Value, canonical: str, here: str) -> None:
         words = {"canonical": canonical, "here": here, **value.row}

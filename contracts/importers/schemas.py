@@ -92,9 +92,9 @@ class Schemas:
             root,
             file,
             own,
-            root.get("elementFormDefault") == "qualified",
-            root.get("attributeFormDefault") == "qualified",
-            self.files.look,
+            elements_qualified=root.get("elementFormDefault") == "qualified",
+            attributes_qualified=root.get("attributeFormDefault") == "qualified",
+            look=self.files.look,
         )
         for prefix, space in root.nsmap.items():
             if prefix:

@@ -40,7 +40,10 @@ class Files:
     looks: int = 0
 
     def look(self, count: int) -> None:
-        """Counts visited elements, members and references; a thousand characters count as one. Raises IMPORT_TOO_LARGE."""
+        """Counts visited elements, members and references. Raises IMPORT_TOO_LARGE.
+
+        A thousand characters count as one.
+        """
         self.looks += count
         if self.looks > MAX_LOOKS:
             raise IMPORT_TOO_LARGE(limit=f"{MAX_LOOKS} elements and references")

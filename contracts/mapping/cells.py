@@ -101,9 +101,9 @@ class CellTableReader:
         inner = {key: value for key, value in node.items() if key not in ("each", "ignores")} | {"rows": rows}
         before = len(self.findings.found)
         document = Located(self.document.file, {"messages": {message: inner}}, self.document.lines)
-        plan = TableReader(document, "cells", {}, self.tables, self.findings, self.is_valid, self.codes_at).plan(
-            message, struct
-        )
+        plan = TableReader(
+            document, "cells", {}, self.tables, self.findings, self.is_valid, codes_at=self.codes_at
+        ).plan(message, struct)
         self.findings.found[before:] = [titles.with_title(finding) for finding in self.findings.found[before:]]
         if plan is None or len(self.findings.found) > before:
             return None

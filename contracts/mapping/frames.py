@@ -90,7 +90,10 @@ def empty(into: Any, keys: Keys, kind: type) -> None:
 
 
 def has_room(into: Any, fill: Fill) -> bool:
-    """Whether the object that holds the field exists or is required. An object with a reason for absence has no fields."""
+    """Whether the object that holds the field exists, or is required.
+
+    An object with a reason for absence has no fields.
+    """
     for each in fill.keys[:-1]:
         into = into.get(each)
         if not isinstance(into, dict):

@@ -74,7 +74,15 @@ def xml_steps(path: str, namespaces: Mapping[str, str]) -> list[Step] | str:
             return "{} alone: it stands for elements of any name"
         name = _clark(match["p"], ANY if entry else match["n"], namespaces, bool(match["at"]))
         steps.append(
-            Step(name, match[0], bool(match["many"]) or entry, bool(match["at"]), False, key, match["kv"], entry)
+            Step(
+                name=name,
+                shown=match[0],
+                many=bool(match["many"]) or entry,
+                attribute=bool(match["at"]),
+                key_name=key,
+                key_value=match["kv"],
+                entry=entry,
+            )
         )
         at = match.end()
     if not steps:

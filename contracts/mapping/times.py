@@ -93,7 +93,7 @@ def time_form(shape: str, zone: str) -> Form:
         return at(value).strftime(f"%Y-%m-%dT%H:%M:{'%S' if has_seconds else '00'}") + zone
 
     loss = f"the zone becomes {zone}; " + ("fractions of a second are cut" if has_seconds else "seconds are cut")
-    return Form("text", read, write, normal, loss, expected)
+    return Form("text", read, write, normal=normal, loss=loss, expected=expected)
 
 
 _FRACTION: Final = re.compile(r"\.([0-9]{1,6})[0-9]*")

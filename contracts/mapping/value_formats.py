@@ -281,4 +281,4 @@ def codes_form(table: CodeTable, *, as_integer: bool, media: Media) -> Form:
         if twice
         else None
     )
-    return Form("number" if number else "text", read, write, None, loss, expected)
+    return Form("number" if number else "text", read, write, loss=loss, expected=expected)

@@ -70,7 +70,8 @@ def check(folder: Path) -> Report:
     if Bundle.from_bytes(bundle.to_bytes()).digest != bundle.digest:
         report.findings.append(Finding("", "", "another digest after storing", "bundle", "the same bytes"))
     report.proved.append(
-        f"{len(bundle.files)} files, {len(compiled.exchanged)} messages, {len(compiled.tables)} code tables, {len(compiled.formats)} formats"
+        f"{len(bundle.files)} files, {len(compiled.exchanged)} messages, {len(compiled.tables)} code "
+        f"tables, {len(compiled.formats)} formats"
     )
     if folder.name != f"v{compiled.contract.major}":
         report.findings.append(

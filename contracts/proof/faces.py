@@ -44,7 +44,10 @@ def generated_samples(compiled: CompiledContract, findings: list[Finding]) -> st
             if wrong:
                 where = f"{message} {each.name} ({each.media})"
                 findings.append(Finding("schema.json", where, wrong, "sample", each.rule or "accepted"))
-    return f"generated samples: {counted[True]} valid ones are accepted, {counted[False]} invalid ones refused, each by its rule"
+    return (
+        f"generated samples: {counted[True]} valid ones are accepted, {counted[False]} invalid ones refused, "
+        "each by its rule"
+    )
 
 
 def _broken(compiled: CompiledContract, sample: Generated) -> str:

@@ -57,8 +57,10 @@ class Tryout:
 def try_out(
     compiled: CompiledContract, format_name: str, raw: bytes, message: str | None = None, at: float | None = None
 ) -> Tryout:
-    """`message` names the message where the bytes alone do not, as in JSON. `at` is the time of receipt in Unix
-    seconds.
+    """Takes `raw` through the contract. Refusals are part of the result.
+
+    `message` names the message where the bytes alone do not, as in JSON. `at` is the time of receipt in Unix seconds,
+    for codes that end.
     """
     codec = compiled.codec(format_name)
     tryout = Tryout(format_name)
@@ -115,10 +117,10 @@ def _through(codec: Codec, media: str, message: str, value: Value, at: float | N
     try:
         text = codec.write(message, value, media)
     except Failure as failure:
-        return Written(codec.name, media, b"", "not-expressible", losses, failure.findings)
+        return Written(codec.name, media, b"", "not-expressible", losses=losses, findings=failure.findings)
     try:
         back = _read(codec, message, media, text, at)
     except Failure as failure:
-        return Written(codec.name, media, text, "refused", losses, failure.findings)
+        return Written(codec.name, media, text, "refused", losses=losses, findings=failure.findings)
     outcome: Outcome = "same" if back == value else "with-losses" if back == codec.normal(message, value) else "differs"
     return Written(codec.name, media, text, outcome, losses)

@@ -9,7 +9,7 @@ Invariant: what the codec writes is valid by the shapes; what the shapes leave o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Final
@@ -95,24 +95,24 @@ class _Reader:
         if node.key_name is not None and node.key_name.startswith("@"):
             attributes[node.key_name[1:]] = (_fixed(node.key_value or ""), True)
         return Shape(
-            node.name,
-            least,
-            most,
-            node.kind == "many",
-            attributes,
-            None if node.text is None else self.text(node.text),
-            children,
-            ordered,
-            node.kind == "ignore",
-            self.title(node.text.canonical if node.text is not None else node.canonical),
-            None if node.absent is None else _words(node.absent),
-            node.canonical if node.led_to else "",
-            "" if node.again is None else node.again.canonical,
+            name=node.name,
+            least=least,
+            most=most,
+            many=node.kind == "many",
+            attributes=attributes,
+            text=None if node.text is None else self.text(node.text),
+            children=children,
+            ordered=ordered,
+            free=node.kind == "ignore",
+            title=self.title(node.text.canonical if node.text is not None else node.canonical),
+            absent=None if node.absent is None else _words(node.absent),
+            led_to=node.canonical if node.led_to else "",
+            again="" if node.again is None else node.again.canonical,
         )
 
     def child(self, node: Node, base: str) -> Shape:
         if node.kind == "ignore":
-            return Shape(node.name, 0, None, False, {}, free=True)
+            return Shape(node.name, least=0, most=None, free=True)
         if node.kind != "many":
             return self.shape(node, int(self.always(node, base)), 1, self._object(node, base))
         listed = self._list(node)
@@ -127,7 +127,10 @@ class _Reader:
         return listed.least if listed is not None and self._required(node.canonical.removesuffix("[]"), base) else 0
 
     def _object(self, node: Node, base: str) -> str:
-        """The innermost object that holds all values of a wrapping node. The object exists wherever the wrapping does."""
+        """The innermost object that holds all values of a wrapping node.
+
+        The object exists wherever the wrapping node does.
+        """
         paths = [each.canonical for each in node.leaves() if each.keys is not None]
         steps = [path.removeprefix(base).lstrip(".").split("[]")[0].split(".")[:-1] for path in paths]
         shared = []
@@ -262,19 +265,21 @@ def alternatives(shapes: Sequence[Shape]) -> Shape:
     kinds = {tuple(child.name for child in each.children) for each in shapes}
     children = {name: [c for each in shapes for c in each.children if c.name == name] for name in _names(shapes)}
     return Shape(
-        first.name,
-        min(each.least for each in shapes),
-        None if any(each.most is None for each in shapes) else max(each.most or 0 for each in shapes),
-        any(each.many for each in shapes),
-        {name: _attribute([each.attributes.get(name) for each in shapes]) for name in names},
-        _either(texts) if texts else None,
-        tuple(replace(alternatives(same), least=min(each.least for each in same)) for same in children.values()),
-        len(kinds) == 1 and all(each.ordered for each in shapes),
-        any(each.free for each in shapes),
-        first.title if len({each.title for each in shapes}) == 1 else "",
-        next((each.absent for each in shapes if each.absent is not None), None),
-        first.led_to,
-        first.again,
+        name=first.name,
+        least=min(each.least for each in shapes),
+        most=None if any(each.most is None for each in shapes) else max(each.most or 0 for each in shapes),
+        many=any(each.many for each in shapes),
+        attributes={name: _attribute([each.attributes.get(name) for each in shapes]) for name in names},
+        text=reduce(Text.either, texts) if texts else None,
+        children=tuple(
+            replace(alternatives(same), least=min(each.least for each in same)) for same in children.values()
+        ),
+        ordered=len(kinds) == 1 and all(each.ordered for each in shapes),
+        free=any(each.free for each in shapes),
+        title=first.title if len({each.title for each in shapes}) == 1 else "",
+        absent=next((each.absent for each in shapes if each.absent is not None), None),
+        led_to=first.led_to,
+        again=first.again,
     )
 
 
@@ -282,10 +287,8 @@ def _names(shapes: Sequence[Shape]) -> list[str]:
     return list(dict.fromkeys(child.name for each in shapes for child in each.children))
 
 
-def _either(texts: Iterable[Text]) -> Text:
-    return reduce(Text.either, texts)
-
-
 def _attribute(candidates: Sequence[tuple[Text, bool] | None]) -> tuple[Text, bool]:
     there = [each for each in candidates if each is not None]
-    return _either(text for text, _ in there), len(there) == len(candidates) and all(required for _, required in there)
+    return reduce(Text.either, (text for text, _ in there)), len(there) == len(candidates) and all(
+        required for _, required in there
+    )

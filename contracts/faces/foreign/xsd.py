@@ -180,9 +180,9 @@ class _Writer:
         for child in shape.children:
             if _refers(shape.name, child.name):
                 uri, _, local = child.name[1:].rpartition("}")
-                lines.append(
-                    f'    <xs:element ref="{schema.refer(uri)}:{local}"{"" if unordered else _occurs(child.least, child.most)}/>'
-                )
+                occurs = "" if unordered else _occurs(child.least, child.most)
+                lines.append(f'    <xs:element ref="{schema.refer(uri)}:{local}"{occurs}/>')
+
             else:
                 lines += self.element(schema, child, "    ", unordered=unordered)
         return [f"  {start}", *lines, f"  {end}"]

@@ -33,7 +33,8 @@ def calls(compiled: CompiledContract, language: Language, root: str) -> list[str
             f"<h3><code>{escape(op.name)}</code>: {tool}</h3><pre><code>{escape(curl(compiled, op, own))}</code></pre>"
         )
         parts.append(
-            f"<h3><code>{escape(op.name)}</code>: zeep</h3><pre><code>{escape(zeep(compiled, op, smallest, root))}</code></pre>"
+            f"<h3><code>{escape(op.name)}</code>: zeep</h3>"
+            f"<pre><code>{escape(zeep(compiled, op, smallest, root))}</code></pre>"
         )
     return parts
 
@@ -54,7 +55,8 @@ def curl(compiled: CompiledContract, op: Operation, value: dict[str, Any]) -> st
         query = "&".join(f"{name}={quote(query_text(item), safe='')}" for name, item in value.items())
         return f'eval "$({client} GET {shlex.quote(f"{path}?{query}" if query else path)})"'
     identity = "" if op.pattern is Pattern.QUERY else "--id thu-01 "
-    return f"cat > request.json <<'EOF'\n{pretty(value)}\nEOF\neval \"$({client} {identity}--body request.json POST {path})\""
+    call = f"{client} {identity}--body request.json POST {path}"
+    return f"cat > request.json <<'EOF'\n{pretty(value)}\nEOF\neval \"$({call})\""
 
 
 def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root: str) -> str:

@@ -20,8 +20,10 @@ from contracts.faces.pages.rules import enforced, samples
 from contracts.faces.pages.words import head, say, table
 
 _STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}"
-    "table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{border:1px solid #c8c8c8;padding:.35rem .6rem;text-align:left;vertical-align:top}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 "
+    "1rem;color:#1b1b1b;background:#fff}"
+    "table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{border:1px solid "
+    "#c8c8c8;padding:.35rem .6rem;text-align:left;vertical-align:top}"
     "th{background:#eef2f5}pre{background:#f5f5f5;padding:.8rem;overflow:auto}code{font-family:ui-monospace,monospace}.over{color:#8a1c1c}"
 )
 
@@ -38,15 +40,18 @@ def page(compiled: CompiledContract, language: Language, base: str) -> str:
         (say("samples", language), f"{here}/samples"),
         ("DCAT", f"{here}/dcat.jsonld"),
     )
+    legal = "".join(f"<li>{escape(each)}</li>" for each in contract.legal_basis)
     parts = [
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" '
+        'content="width=device-width">',
         f"<title>{escape(contract.title.say(language, {}))}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(contract.title.say(language, {}))} <small><code>{escape(contract.name)}</code></small></h1>",
         f"<p>{escape(contract.description.say(language, {}))}</p>",
         f"<p>{say('version', language)} {escape(contract.version)}, <code>{escape(compiled.digest)}</code>.</p><p>",
         " · ".join(f'<a href="{escape(address)}">{escape(name)}</a>' for name, address in faces),
-        f' · <a href="{escape(here)}?lang={other}" hreflang="{other}">{"English" if other == "en" else "Tiếng Việt"}</a></p>',
-        f"<h2>{say('legal', language)}</h2><ul>{''.join(f'<li>{escape(each)}</li>' for each in contract.legal_basis)}</ul>",
+        f' · <a href="{escape(here)}?lang={other}" '
+        f'hreflang="{other}">{"English" if other == "en" else "Tiếng Việt"}</a></p>',
+        f"<h2>{say('legal', language)}</h2><ul>{legal}</ul>",
         f"<h2>{say('protection', language)}</h2><p>{say(contract.protection, language)}</p>",
         *_operations(compiled, language, root),
         *calls(compiled, language, root),

@@ -43,7 +43,8 @@ def enforced(language: Language) -> list[str]:
 def samples(compiled: CompiledContract, language: Language, here: str) -> list[str]:
     samples_ = generated(compiled)
     parts = [
-        f'<h2>{say("samples", language)}</h2><p><a href="{escape(here)}/samples"><code>{escape(here)}/samples</code></a></p>'
+        f"<h2>{say('samples', language)}</h2><p><a "
+        f'href="{escape(here)}/samples"><code>{escape(here)}/samples</code></a></p>'
     ]
     parts.append(f"<h3>{say('given', language)}</h3>")
     parts += [

@@ -20,8 +20,10 @@ from contracts.importers.source import WRITTEN
 _NAME: Final = re.compile(r"[^.\[\]{}\s]+")  # names that a path of a table can hold
 _INT_FORMATS: Final[Mapping[str, int]] = {"int32": 32, "int64": 64}
 _IGNORED: Final = frozenset(
-    "type format title description example examples default nullable readOnly writeOnly deprecated externalDocs xml enum const pattern"
-    " minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum properties required items minItems maxItems allOf oneOf anyOf"
+    "type format title description example examples default nullable readOnly writeOnly deprecated "
+    "externalDocs xml enum const pattern"
+    " minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum properties required items "
+    "minItems maxItems allOf oneOf anyOf"
     " discriminator additionalProperties $ref $schema $id $comment".split()
 )
 

@@ -61,7 +61,11 @@ class _OpenApi:
         info = top.get("info")
         title = str(info.node.get("title", "")) if info is not None else ""
         return Interface(
-            title or calls[0].name, "json", {}, calls, list(dict.fromkeys(self.notes)), list(self.files.seen)
+            name=title or calls[0].name,
+            media="json",
+            calls=calls,
+            notes=list(dict.fromkeys(self.notes)),
+            documents=list(self.files.seen),
         )
 
     def _operations(self, top: Place) -> Iterator[tuple[str, tuple[str, str, Place, list[Place]]]]:

@@ -18,7 +18,8 @@ from contracts.importers.source import WRITTEN
 from contracts.wire.jsontext import too_long
 
 _STRINGS: Final = (
-    "string normalizedString token language Name NCName NMTOKEN ID IDREF ENTITY anyURI anySimpleType duration time gYear gYearMonth"
+    "string normalizedString token language Name NCName NMTOKEN ID IDREF ENTITY anyURI anySimpleType "
+    "duration time gYear gYearMonth"
     " gMonth gMonthDay gDay QName NOTATION"
 ).split()
 _INTEGERS: Final[Mapping[str, tuple[int | None, int | None]]] = {

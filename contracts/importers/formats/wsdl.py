@@ -77,15 +77,20 @@ class _Wsdl:
             raise nothing(main, self.notes)
         name = self.service or root.get("name") or calls[0].name
         return Interface(
-            name, "xml", self.reader.namespaces, calls, list(dict.fromkeys(self.notes)), list(self.files.seen)
+            name=name,
+            media="xml",
+            namespaces=self.reader.namespaces,
+            calls=calls,
+            notes=list(dict.fromkeys(self.notes)),
+            documents=list(self.files.seen),
         )
 
-    # --- loading ----------------------------------------------------------------------------------------------------------
+    # --- loading ------------------------------------------------------------------------------------------------------
 
     def _load(self, root: etree._Element, file: str) -> None:
         self._loaded.add(file)
         space = root.get("targetNamespace", "")
-        top = Component(root, file, space, True, False, self.files.look)
+        top = Component(root, file, space, elements_qualified=True, attributes_qualified=False, look=self.files.look)
         for schema in root.iterfind(f"{{{WSDL}}}types/{{{XS}}}schema"):
             self.schemas.load(schema, file)
         for child in root:
@@ -150,7 +155,7 @@ class _Wsdl:
                         first.setdefault(str(op.get("name")), _Bound(port.at(op), port, False, SOAP11))
         yield from first.values()
 
-    # --- one operation ------------------------------------------------------------------------------------------------------
+    # --- one operation ------------------------------------------------------------------------------------------------
 
     def _call(self, name: str, bound: _Bound) -> Call | None:
         port = next(

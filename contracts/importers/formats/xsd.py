@@ -87,9 +87,9 @@ class Reader:
             local,
             self.qualified(step),
             self.type_of(component, local, most is None or most > 1),
-            least,
-            most,
-            _words(component),
+            least=least,
+            most=most,
+            title=_words(component),
             nil=nil,
         )
         if nil and part.many:  # the items may be nil, not the list
@@ -265,7 +265,12 @@ class Reader:
         if fixed is not None and value.schema["type"] == "string" and not required:
             value = replace(value, schema={"type": "string", "enum": [fixed]})
         return Part(
-            local, "@" + self.qualified(step), value, int(required), 1, _words(declaration), fixed if required else None
+            local,
+            "@" + self.qualified(step),
+            value,
+            least=int(required),
+            title=_words(declaration),
+            constant=fixed if required else None,
         )
 
     def _attribute_value(self, component: Component) -> Value:

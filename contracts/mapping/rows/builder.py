@@ -162,7 +162,7 @@ class Builder:
         above = [canonical[: -len(keys[-1]) - 1].rsplit(".", number)[0] for number in range(len(keys) - 1)]
         sure = all(self.known[path].field.required and not self.known[path].field.absentable for path in above)
         late = late or row.condition is not None
-        frame.fills.append(Fill(keys, value, constant, canonical, late, sure, met, seen))
+        frame.fills.append(Fill(keys, value, constant, canonical, late=late, sure=sure, met=met, seen=seen))
         if not constant:
             self.values.losses.append(f"{canonical}: a missing value becomes {value!r}")
 
@@ -180,16 +180,32 @@ class Builder:
                     "table",
                     "none that ask for a value of another group",
                 )
-        Coverage(self.reader, self.tree, self.known, self.bound, self.lines, self.drops, self.values.losses).look(
-            at, self.asked
-        )
+        Coverage(
+            reader=self.reader,
+            tree=self.tree,
+            known=self.known,
+            bound=self.bound,
+            lines=self.lines,
+            drops=self.drops,
+            losses=self.values.losses,
+        ).check(at, self.asked)
         for group, check in self.lists:
             if (frame := self.tree.frame(group)) is not None:
                 frame.checks.append(check)
+        document = self.reader.document
         return Plan(
-            self.reader.media, self.message, self.struct, self.tree.root, False, self.reader.namespaces, self.drops, self.values.losses,
-            self.carried, self.derived, {path: f"{self.reader.document.file}:{self.reader.document.line(at)}" for path, at in self.lines.items()},
-        )  # fmt: skip
+            media=self.reader.media,
+            message=self.message,
+            struct=self.struct,
+            root=self.tree.root,
+            strict=False,
+            namespaces=self.reader.namespaces,
+            drops=self.drops,
+            losses=self.values.losses,
+            carried=self.carried,
+            derived=self.derived,
+            lines={path: f"{document.file}:{document.line(line)}" for path, line in self.lines.items()},
+        )
 
 
 def custom_leaf(

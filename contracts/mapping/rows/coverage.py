@@ -29,7 +29,7 @@ class Coverage:
     drops: frozenset[str]
     losses: list[str]
 
-    def look(self, at: Path, asked: Sequence[tuple[Condition, Path]]) -> None:
+    def check(self, at: Path, asked: Sequence[tuple[Condition, Path]]) -> None:
         """Adds the findings and losses. `asked` holds the conditions with their lines."""
         known = self.known
         for dropped in sorted(self.drops):
@@ -125,8 +125,9 @@ class Coverage:
         )
         nested = len(leaf.keys) > 1 and (apart or node.kind == "many")
         if not alone or nested or not known[leaf.canonical].field.required:
-            self.reader.bad(at, leaf.canonical, "an optional field as the text of an element with attributes, or of a list's items", "table",
-                            "a required field, or an element or attribute of its own")  # fmt: skip
+            got = "an optional field as the text of an element with attributes, or of a list's items"
+            expected = "a required field, or an element or attribute of its own"
+            self.reader.bad(at, leaf.canonical, got, "table", expected)
 
     def _dropped(self, path: str) -> bool:
         return any(path == each or path.startswith((each + ".", each + "[]")) for each in self.drops)
@@ -187,7 +188,7 @@ class Coverage:
         )
 
     def _entry(self, node: Node, at: Path) -> None:
-        """Checks a keyed list: a row for the member name, which is a required text, and at least one row for its value."""
+        """Checks a keyed list: a row for the member name, which is a required text, and one for its value."""
         name = node.entry
         field = None if name is None else self.known[name.canonical].field
         if (

@@ -120,7 +120,8 @@ def _frozen(value: Any) -> Any:
 
 def _no_pattern(pattern: str, flags: Any) -> Any:
     raise Wrong(
-        "an expression without patterns (/…/): their time grows with what a sender writes; $contains, $split and $substringBefore do without"
+        "an expression without patterns (/…/): their time grows with what a sender writes; $contains, "
+        "$split and $substringBefore do without"
     )
 
 
