@@ -260,10 +260,7 @@ def write(interface: Interface, name: str | None = None) -> Draft:
         "$defs": {**writer.defs, **{each: name_ for each, (_, name_) in writer.parts.items()}},
     }
     format_name = f"{contract_id}-{interface.media}"
-    files = {
-        "contract.yaml": _contract(contract_id, interface, names, messages),
-        "schema.json": pretty(schema) + "\n",
-    }
+    files = {"contract.yaml": _contract(contract_id, interface, names, messages), "schema.json": pretty(schema) + "\n"}
     if tables:
         files[f"systems/{format_name}.yaml"] = _table(interface, names, tables)
     name_ = {path: text.encode("utf-8") for path, text in files.items()}

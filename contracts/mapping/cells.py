@@ -22,10 +22,7 @@ from contracts.mapping.plan import Plan
 from contracts.mapping.rows.kinds import refused_in_cells
 from contracts.mapping.table import TableReader
 
-HEAD_WORDS: Final = {
-    "csv": {"delimiter", "encoding", "header_row"},
-    "xlsx": {"sheet", "header_row"},
-}
+HEAD_WORDS: Final = {"csv": {"delimiter", "encoding", "header_row"}, "xlsx": {"sheet", "header_row"}}
 LINES: Final = "lines"  # the name of the list of lines in the plan of a message with `each`
 
 

@@ -84,7 +84,7 @@ def check(folder: Path) -> Report:
             )
         )
     for codec in compiled.formats.values():
-        for message in codec.mapped:
+        for message in sorted(codec.mapped):
             report.losses.extend(f"{codec.name} {message}: {loss}" for loss in codec.losses(message))
     schema = _schema(compiled, report)
     report.proved.append(faces.generated_samples(compiled, report.findings))

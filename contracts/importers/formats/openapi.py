@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from contracts.importers.documents import Documents, Place
 from contracts.importers.errors import IMPORT_NOTHING, IMPORT_UNREADABLE
@@ -17,7 +17,6 @@ from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message
 from contracts.importers.source import Files
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
-_Way = Literal["request", "answer"]
 
 
 def import_openapi(files: Files, operations: Sequence[str] = ()) -> Interface:

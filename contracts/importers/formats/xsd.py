@@ -371,9 +371,7 @@ def _once_each(parts: list[Part], notes: list[Note], at: Component) -> list[Part
     kept: dict[str, Part] = {}
     for part in parts:
         before = kept.setdefault(part.step, part)
-        if before is not part and not part.step.startswith(
-            "@"
-        ):  # an attribute twice is a mistake of the schema: the first stands
+        if before is not part and not part.step.startswith("@"):  # of a repeated attribute the first is kept
             notes.append(Note("repeated-name", at.place(), part.name))
             kept[part.step] = replace(before, least=min(before.least, part.least), most=None)
     return list(kept.values())

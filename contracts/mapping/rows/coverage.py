@@ -125,9 +125,13 @@ class Coverage:
         )
         nested = len(leaf.keys) > 1 and (apart or node.kind == "many")
         if not alone or nested or not known[leaf.canonical].field.required:
-            got = "an optional field as the text of an element with attributes, or of a list's items"
-            expected = "a required field, or an element or attribute of its own"
-            self.reader.bad(at, leaf.canonical, got, "table", expected)
+            self.reader.bad(
+                at,
+                leaf.canonical,
+                "an optional field as the text of an element with attributes, or of a list's items",
+                "table",
+                "a required field, or an element or attribute of its own",
+            )
 
     def _dropped(self, path: str) -> bool:
         return any(path == each or path.startswith((each + ".", each + "[]")) for each in self.drops)

@@ -36,11 +36,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         lambda scalar, media: value_formats.decimal_comma(media),
         lambda scalar, as_json: Scalar("string", pattern="^-?(0|[1-9][0-9]*)(,[0-9]+)?$"),
     ),
-    "text": Shape(
-        ("number", "integer"),
-        lambda scalar, media: value_formats.number_as_text(scalar),
-        _number_pattern,
-    ),
+    "text": Shape(("number", "integer"), lambda scalar, media: value_formats.number_as_text(scalar), _number_pattern),
     "boolean-01": Shape(
         ("boolean",),
         lambda scalar, media: value_formats.boolean_01(media),
