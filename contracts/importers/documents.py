@@ -87,7 +87,7 @@ class Documents:
         for _ in range(_MAX_LINKS):
             if not isinstance(value, dict):
                 return None
-            self.files.look(10 + len(path) // 1_000)  # a reference counts as ten elements
+            self.files.visit(10 + len(path) // 1_000)  # a reference counts as ten elements
             link = value.get("$ref")
             if not isinstance(link, str):
                 return Place(self, file, path, value)
@@ -108,7 +108,7 @@ class Documents:
 
     def _pointed(self, file: str, pointer: str) -> Any:
         value = self._read.get(file)
-        self.files.look(len(pointer) // 100)
+        self.files.visit(len(pointer) // 100)
         for step in unquote(pointer).split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
             if isinstance(value, list) and _INDEX.fullmatch(name) is not None and int(name) < len(value):

@@ -18,7 +18,7 @@ from contracts.compiled.loader import RESERVED
 from contracts.folder.todo_markers import MARK
 from contracts.importers import samples
 from contracts.importers.names import Taken, dashed, field_name, operation_name, type_name
-from contracts.importers.shape import Call, Group, Interface, Items, Message, Note, Part, Value, told, words
+from contracts.importers.shape import Call, Group, Interface, Items, Message, Note, Part, Value, note_lines, words
 from contracts.wire.jsontext import pretty
 
 _READS: Final = (
@@ -54,8 +54,8 @@ EMPTY_FIELD: Final = "nothing"
 
 def mark(ask: str) -> str:
     """The marker and hint for what people have to fill in."""
-    asked = words(f"ask.{ask}")
-    return f"{MARK}: {asked.vi} / {asked.en}"
+    question = words(f"ask.{ask}")
+    return f"{MARK}: {question.vi} / {question.en}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,16 +300,16 @@ def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], 
 def _worded(word: str, indent: str, ask: str, known: str = "") -> list[str]:
     """A title in both languages. The foreign text stands beside it as a comment, because its language is unknown."""
     hint = f"  {_comment(known)}" if known else ""
-    asked = words(f"ask.{ask}")
+    question = words(f"ask.{ask}")
     return [
         f"{indent}{word}:{hint}",
-        f"{indent}  vi: {_quoted(f'{MARK}: {asked.vi}')}",
-        f"{indent}  en: {_quoted(f'{MARK}: {asked.en}')}",
+        f"{indent}  vi: {_quoted(f'{MARK}: {question.vi}')}",
+        f"{indent}  en: {_quoted(f'{MARK}: {question.en}')}",
     ]
 
 
 def _table(interface: Interface, names: Mapping[str, str], tables: list[str]) -> str:
-    lines = [_comment(line) for line in told(interface.notes)]
+    lines = [_comment(line) for line in note_lines(interface.notes)]
     lines += [f"format: {interface.media}", *_worded("title", "", "system")]
     if interface.namespaces:
         lines += ["namespaces:", *(f"  {prefix}: {_quoted(space)}" for prefix, space in interface.namespaces.items())]

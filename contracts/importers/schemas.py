@@ -39,7 +39,7 @@ class Component:
     space: str  # the target namespace, also where a document without one is included
     elements_qualified: bool
     attributes_qualified: bool
-    look: Callable[[int], None]  # `Files.look`
+    visit: Callable[[int], None]  # `Files.visit`
 
     def at(self, node: etree._Element) -> Component:
         return replace(self, node=node)
@@ -52,7 +52,7 @@ class Component:
         """The Clark name of a QName in this document."""
         prefix, _, local = text.strip().rpartition(":")
         known = self.node.nsmap
-        self.look(len(known))
+        self.visit(len(known))
         space = XML if prefix == "xml" else known.get(prefix or None)
         if space is None and not prefix:
             space = self.space  # chameleon include: the namespace of the including schema
@@ -60,7 +60,7 @@ class Component:
 
     def children(self, *kinds: str) -> Iterator[Component]:
         for child in self.node:
-            self.look(1)
+            self.visit(1)
             if (
                 isinstance(child.tag, str)
                 and child.tag.startswith(f"{{{XS}}}")
@@ -94,7 +94,7 @@ class Schemas:
             own,
             elements_qualified=root.get("elementFormDefault") == "qualified",
             attributes_qualified=root.get("attributeFormDefault") == "qualified",
-            look=self.files.look,
+            visit=self.files.visit,
         )
         for prefix, space in root.nsmap.items():
             if prefix:

@@ -123,7 +123,7 @@ class Note:
         return words(f"note.{self.code}").say(language, {"detail": self.detail})
 
 
-def told(notes: Sequence[Note]) -> list[str]:
+def note_lines(notes: Sequence[Note]) -> list[str]:
     """The notes in both languages, one line for each code with its first places."""
     by_code: dict[str, list[Note]] = {}
     for note in notes:

@@ -2,7 +2,7 @@
 
 Reading is a function argument, so that this package has no I/O. Nothing is fetched.
 Invariant: a path stays inside the folder, and no document with a DOCTYPE is read (`parse_xml`).
-Invariant: number and size of files, and the number of visited elements (`look`), are bounded.
+Invariant: number and size of files, and the number of visited elements (`visit`), are bounded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contracts.wire.soap import parse_xml
 MAX_FILES: Final = 200
 MAX_BYTES: Final = 20_000_000
 WRITTEN: Final = 50  # the count of one code of a list, because a draft repeats the list wherever its type is used
-MAX_LOOKS: Final = 10_000_000  # each use of a type visits its elements again
+MAX_VISITS: Final = 10_000_000  # each use of a type visits its elements again
 
 Read = Callable[[str], bytes | None]
 
@@ -37,16 +37,16 @@ class Files:
     extra: Mapping[str, bytes] = field(default_factory=dict)
     seen: dict[str, bytes] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
-    looks: int = 0
+    visits: int = 0
 
-    def look(self, count: int) -> None:
+    def visit(self, count: int) -> None:
         """Counts visited elements, members and references. Raises IMPORT_TOO_LARGE.
 
         A thousand characters count as one.
         """
-        self.looks += count
-        if self.looks > MAX_LOOKS:
-            raise IMPORT_TOO_LARGE(limit=f"{MAX_LOOKS} elements and references")
+        self.visits += count
+        if self.visits > MAX_VISITS:
+            raise IMPORT_TOO_LARGE(limit=f"{MAX_VISITS} elements and references")
 
     def first(self) -> bytes:
         raw = self._take(self.main)
@@ -79,7 +79,7 @@ class Files:
             if wanted in self.extra:
                 return self._extra(wanted)
         for name, raw in self.extra.items():
-            self.look(1 + len(raw) // 100)
+            self.visit(1 + len(raw) // 100)
             if (
                 namespace
                 and b"targetNamespace" in raw

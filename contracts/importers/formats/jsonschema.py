@@ -245,7 +245,7 @@ class Reader:
         values = [node["const"]] if isinstance(node.get("const"), str) else node.get("enum")
         if isinstance(values, list):
             texts = list(dict.fromkeys(each for each in values if isinstance(each, str)))
-            self.documents.files.look(WRITTEN * len(texts))
+            self.documents.files.visit(WRITTEN * len(texts))
             return Value({"type": "string", "enum": texts}) if texts else None
         if node.get("format") in ("date", "date-time"):
             return Value({"type": "string", "format": node["format"]})

@@ -74,18 +74,18 @@ class SimpleTypes:
     def _note(self, code: str, at: Component, detail: str = "") -> None:
         self._notes.append(Note(code, at.place(), detail))
 
-    def named(self, name: str, asked_at: Component) -> Value:
+    def named(self, name: str, referrer: Component) -> Value:
         """The value of a simple type by its Clark name; text where the type is unknown."""
         space, _, local = name[1:].partition("}") if name.startswith("{") else ("", "", name)
         if space in (XS, SOAPENC) and local in BUILTINS:
             if local in ("double", "float"):
-                self._note("float", asked_at)
+                self._note("float", referrer)
             elif local in ("NMTOKENS", "IDREFS", "ENTITIES"):
-                self._note("list", asked_at, local)
+                self._note("list", referrer, local)
             return BUILTINS[local]
         component = self._schemas.get("type", name)
         if component is None or component.kind != "simpleType" or name in self._open:
-            self._note("missing", asked_at, name)
+            self._note("missing", referrer, name)
             return TEXT
         self._open.append(name)
         value = self.of(component)
@@ -147,7 +147,7 @@ class SimpleTypes:
                     self._note("pattern", restriction, schema["pattern"])
                 schema["pattern"] = pattern
         if values:
-            restriction.look(WRITTEN * len(values))
+            restriction.visit(WRITTEN * len(values))
             schema = {"type": "string", "enum": list(dict.fromkeys(values))}
         return replace(base, schema=schema)
 

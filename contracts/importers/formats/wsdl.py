@@ -90,7 +90,7 @@ class _Wsdl:
     def _load(self, root: etree._Element, file: str) -> None:
         self._loaded.add(file)
         space = root.get("targetNamespace", "")
-        top = Component(root, file, space, elements_qualified=True, attributes_qualified=False, look=self.files.look)
+        top = Component(root, file, space, elements_qualified=True, attributes_qualified=False, visit=self.files.visit)
         for schema in root.iterfind(f"{{{WSDL}}}types/{{{XS}}}schema"):
             self.schemas.load(schema, file)
         for child in root:

@@ -125,7 +125,7 @@ class Reader:
             if inner.kind == "simpleType":
                 return self._simple.of(inner)
             above = inner.node.getparent()
-            component.look(0 if above is None else len(above) // 100)  # getpath visits the preceding siblings
+            component.visit(0 if above is None else len(above) // 100)  # getpath visits the preceding siblings
             return self._guarded(f"{component.file} {inner.node.getroottree().getpath(inner.node)}", inner, name)
         if (head := component.node.get("substitutionGroup")) and (
             head_component := self.schemas.get("element", component.name_of(head))
@@ -134,13 +134,13 @@ class Reader:
         return None
 
     def named_type(
-        self, type_name: str, asked_at: Component, name: str, many: bool = False
+        self, type_name: str, referrer: Component, name: str, many: bool = False
     ) -> Value | Group | Items | None:
         if type_name in _ANY:
             return None
         definition = self.schemas.get("type", type_name)
         if definition is None or definition.kind == "simpleType":
-            return self._simple.named(type_name, asked_at)
+            return self._simple.named(type_name, referrer)
         local = str(definition.node.get("name") or name)
         if not many:
             return self._guarded(type_name, definition, local)
@@ -383,7 +383,7 @@ def _words(component: Component) -> str:
         for words in annotation.children("documentation"):
             text = ""
             for each in words.node.itertext():
-                component.look(1 + len(each) // 100)
+                component.visit(1 + len(each) // 100)
                 text = " ".join([*text.split(), *str(each).split()])
                 if len(text) >= _TITLE:
                     break

@@ -38,8 +38,8 @@ class Builder:
     derived: list[Derived] = field(default_factory=list)
     carried: list[tuple[str, str]] = field(default_factory=list)
     lists: list[tuple[str, Callable[[Any], None]]] = field(default_factory=list)
-    led: list[tuple[str, Path]] = field(default_factory=list)
-    asked: list[tuple[Condition, Path]] = field(default_factory=list)
+    recursions: list[tuple[str, Path]] = field(default_factory=list)
+    conditions: list[tuple[Condition, Path]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.known = places(self.struct)
@@ -133,7 +133,7 @@ class Builder:
         condition = Condition(path, tuple(when["is"]), frame)
         if condition.source != frame:
             self._carry(path, frame)
-        self.asked.append((condition, at))
+        self.conditions.append((condition, at))
         return condition
 
     def fill(self, row: Row, canonical: str, scalar: Scalar, *, constant: bool, late: bool = False) -> None:
@@ -171,7 +171,7 @@ class Builder:
         waits = any(leaf.special is not None for leaf in self.tree.root.placed())
         for node in self.tree.root.nodes():  # deferred values decide whether an object exists
             node.fills = [replace(fill, late=fill.late or waits and len(fill.keys) > 1) for fill in node.fills]
-        for target, line in self.led:
+        for target, line in self.recursions:
             if any(frame.startswith(target) for _, frame in self.carried):
                 self.bad(
                     line,
@@ -188,7 +188,7 @@ class Builder:
             lines=self.lines,
             drops=self.drops,
             losses=self.values.losses,
-        ).check(at, self.asked)
+        ).check(at, self.conditions)
         for group, check in self.lists:
             if (frame := self.tree.frame(group)) is not None:
                 frame.checks.append(check)

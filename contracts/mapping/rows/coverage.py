@@ -29,8 +29,8 @@ class Coverage:
     drops: frozenset[str]
     losses: list[str]
 
-    def check(self, at: Path, asked: Sequence[tuple[Condition, Path]]) -> None:
-        """Adds the findings and losses. `asked` holds the conditions with their lines."""
+    def check(self, at: Path, conditions: Sequence[tuple[Condition, Path]]) -> None:
+        """Adds the findings and losses. `conditions` holds the conditions with their lines."""
         known = self.known
         for dropped in sorted(self.drops):
             if dropped not in known or any(
@@ -65,7 +65,7 @@ class Coverage:
         for node in self.tree.root.nodes():
             self._always_there(node, known, at)
         self.losses.extend(f"{path}: dropped" for path in sorted(self.drops))
-        for condition, line in asked:
+        for condition, line in conditions:
             if None not in self.bound.get(condition.canonical, []):
                 self.reader.bad(
                     line,
@@ -83,17 +83,17 @@ class Coverage:
         conditions = [each for each in self.bound[path] if each is not None]
         if len(conditions) < len(self.bound[path]) or not conditions:
             return
-        asked = self.known[conditions[0].canonical]
-        scalar = scalar_at(asked, conditions[0].canonical)
+        tested = self.known[conditions[0].canonical]
+        scalar = scalar_at(tested, conditions[0].canonical)
         cases: tuple[Any, ...] = () if scalar is None else (True, False) if scalar.kind == "boolean" else scalar.values
         left = [str(case) for case in cases if not any(case in each.values for each in conditions)]
         sure = (
-            asked.field.required
-            and not asked.field.absentable
-            and (not asked.optional_above or path.startswith(_parent(asked.path)))
+            tested.field.required
+            and not tested.field.absentable
+            and (not tested.optional_above or path.startswith(_parent(tested.path)))
         )
         if place.field.required and (left or not cases or not sure):
-            missing = ", ".join(left) or f"no {asked.path}"
+            missing = ", ".join(left) or f"no {tested.path}"
             self.reader.bad(
                 self.lines[path],
                 path,
