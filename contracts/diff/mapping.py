@@ -21,6 +21,7 @@ Row = Mapping[str, Any]
 
 
 def compare_mappings(old: Version, new: Version, changes: Changes) -> None:
+    """Adds the changes of all formats."""
     before, after = _tables(old), _tables(new)
     for name, file in before.items():
         if name not in after:

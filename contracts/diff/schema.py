@@ -1,12 +1,11 @@
 """Changes of the canonical messages, for each operation that exchanges them.
 
-A *narrowed* type refuses values of the old one: it breaks the senders, which are the callers for a request and the
-providers for an answer. A *widened* type accepts more: in a request this is compatible, in an answer it breaks callers.
-Only a new optional field breaks no party: those with the old version receive the message without it
-(`contracts.compiled.pinned`).
-Invariant (proved by tests/contracts/diff/test_diff_laws.py): without a MAJOR change here, the new schema accepts every
-request and answer of the old schema, and every answer of the new schema, reduced to the old one, is valid under the
-old.
+A *narrowed* type refuses values of the old one. It breaks the senders: callers for a request, providers for an answer.
+A *widened* type accepts more. In a request this is compatible, in an answer it breaks callers. Only a new optional
+field breaks no party: those with the old version receive the message without it (`contracts.compiled.pinned`).
+Invariant: without a MAJOR change here (tests/contracts/diff/test_diff_laws.py):
+- the new schema accepts every request and answer of the old schema;
+- every answer of the new schema, reduced to the old one, is valid under the old.
 """
 
 from __future__ import annotations
@@ -127,13 +126,15 @@ class SchemaComparison:
             )
             twin = next(same, None)
             if twin is None:
-                self._changes.add("schema.branch-removed", Level.MAJOR, where, self._old.schema(at), what=_told(branch))
+                self._changes.add(
+                    "schema.branch-removed", Level.MAJOR, where, self._old.schema(at), what=_values_of(branch)
+                )
             else:
                 matched.add(twin)
                 self._type(
                     branch.struct,
                     new.branches[twin].struct,
-                    f"{where}({_told(branch)})",
+                    f"{where}({_values_of(branch)})",
                     at,
                     (*at_new, "oneOf", twin),
                     direction,
@@ -146,7 +147,7 @@ class SchemaComparison:
                     level,
                     where,
                     self._new.schema((*at_new, "oneOf", number)),
-                    what=_told(branch),
+                    what=_values_of(branch),
                 )
 
     def _scalar(self, old: Scalar, new: Scalar, where: str, at: Path, direction: Direction) -> None:
@@ -216,7 +217,7 @@ class SchemaComparison:
         )
 
 
-def _told(branch: Branch) -> str:
+def _values_of(branch: Branch) -> str:
     return ", ".join(branch.values)
 
 

@@ -69,6 +69,7 @@ def catalogue(contracts: Sequence[tuple[CompiledContract, Publisher]], publisher
 
 
 def dataset(compiled: CompiledContract, publisher: Publisher, base: str) -> Node:
+    """The data set of one contract, with its distributions."""
     contract = compiled.contract
     at = f"{base.rstrip('/')}/contracts/{contract.name}"
     services = _services(compiled, base)

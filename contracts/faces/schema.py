@@ -18,6 +18,7 @@ _ABSENT: Final = "Absent"
 
 
 def schema_json(compiled: CompiledContract) -> bytes:
+    """The schema document of a contract, in UTF-8."""
     text = pretty(
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",

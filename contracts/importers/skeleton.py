@@ -14,6 +14,7 @@ _TIME = Value({"type": "string", "format": "date-time"})
 
 
 def skeleton(contract_id: str) -> Draft:
+    """The draft of a contract with the given id."""
     name = type_name(contract_id)
     request = Message(
         name,

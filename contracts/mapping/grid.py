@@ -1,7 +1,7 @@
 """Layout, columns and cell values that CSV and XLSX share.
 
-A text cell is its text. XLSX cells may also hold a number, a boolean or a date. Each is taken only in a column that the
-table declares of that kind, so that a code typed as a number is refused and keeps its leading zeros.
+A text cell is its text. XLSX cells may also hold a number, a boolean or a date, each allowed only in a column of that
+kind. So a code typed as a number is refused, and no leading zeros are lost.
 Invariant: no meaning is inferred from the look of a cell; a cell that cannot be taken raises `Bad`.
 """
 

@@ -1,8 +1,8 @@
 """Shapes of a foreign format, derived from the plan of its mapping table.
 
 A `Shape` describes an element or member: how often it occurs, its text and its children. The XSD and the OpenAPI of a
-format are made from shapes. The text of a row becomes a `Scalar` in the terms of the format (its codes, its time
-shape), so that each face writes facets in one way.
+format are made from shapes. The text of a row becomes a `Scalar` in the terms of the format, such as its codes or its
+time shape.
 Invariant: what the codec writes is valid by the shapes; what the shapes leave open, the gateway enforces.
 """
 

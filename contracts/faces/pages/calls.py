@@ -21,6 +21,7 @@ from contracts.wire.jsontext import pretty, read_json
 
 
 def calls(compiled: CompiledContract, language: Language, root: str) -> list[str]:
+    """HTML with the calls of every operation. `root` is the public base address without a slash at its end."""
     parts = [f"<h2>{say('calls', language)}</h2>", f"<p>{say('folder', language)}</p>"]
     for op in compiled.contract.operations.values():
         try:
@@ -60,6 +61,7 @@ def curl(compiled: CompiledContract, op: Operation, value: dict[str, Any]) -> st
 
 
 def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root: str) -> str:
+    """A Python program that calls the operation with zeep."""
     value = as_elements(compiled.messages[op.request], value)
     arguments = "".join(f"    {name}={_python(item)},\n" for name, item in value.items() if not iskeyword(name))
     words = {name: item for name, item in value.items() if iskeyword(name)}  # keywords, such as `from`

@@ -29,6 +29,7 @@ _STYLE: Final = (
 
 
 def page(compiled: CompiledContract, language: Language, base: str) -> str:
+    """The page as HTML. `base` is the public base address."""
     contract, root = compiled.contract, base.rstrip("/")
     other: Language = "en" if language == "vi" else "vi"
     here, soap = f"{root}/contracts/{contract.name}", f"{root}/soap/{contract.name}"
@@ -110,14 +111,14 @@ def _struct(struct: Struct, language: Language, seen: set[str], parts: list[str]
         _struct(each, language, seen, parts)
 
 
-def _told(text: str, language: Language) -> str:
+def _translated(text: str, language: Language) -> str:
     return vietnamese(text) if language == "vi" else text
 
 
 def _rule(type_: Type, language: Language) -> str:
     inner = type_.items if isinstance(type_, Array) else type_
     if isinstance(inner, Scalar):
-        text = escape(_told(describe(inner), language))
+        text = escape(_translated(describe(inner), language))
     else:
         text = f'<a href="#{escape(inner.name)}">{escape(inner.name)}</a>'
         if isinstance(inner, Choice):
@@ -128,7 +129,7 @@ def _rule(type_: Type, language: Language) -> str:
                     for each in inner.branches
                 )
             )
-    return f"{escape(_told(describe(type_), language))}: {text}" if isinstance(type_, Array) else text
+    return f"{escape(_translated(describe(type_), language))}: {text}" if isinstance(type_, Array) else text
 
 
 def _tables(compiled: CompiledContract, language: Language) -> list[str]:
@@ -163,7 +164,7 @@ def _formats(compiled: CompiledContract, language: Language, here: str) -> list[
         parts.append(f"<h3><code>{escape(codec.name)}</code> ({codec.media}) {' · '.join(links)}</h3>")
         for message, plan in codec.plans.items():
             lost = (
-                "".join(f"<li>{escape(_told(each, language))}</li>" for each in plan.losses)
+                "".join(f"<li>{escape(_translated(each, language))}</li>" for each in plan.losses)
                 or f"<li>{say('nothing', language)}</li>"
             )
             parts.append(f"<h4>{escape(message)}</h4><p>{say('loses', language)}:</p><ul>{lost}</ul>")
