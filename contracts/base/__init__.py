@@ -1,1 +1,1 @@
-"""The ground that every room shares: failures, identifiers, times. It imports nothing of ours."""
+"""Values that every package shares: errors, identifiers, times. Imports nothing else of the project."""

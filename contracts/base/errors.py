@@ -1,10 +1,9 @@
-"""One tree of failures: *theirs* (bad input), *policy* (denied), *ours* (our own or a provider's trouble).
+"""The tree of failures: *theirs* (bad input), *policy* (denied), *ours* (a fault of the gateway or of a provider).
 
-A failure carries a stable code for programs and facts for people. Its words, in Vietnamese and English, stand in
-the `Kind` of that code, which the room that raises it registers. Only two modules turn a failure into bytes:
-`contracts.wire.problems` (RFC 9457) and `contracts.wire.faults` (SOAP Fault), for the doors and the agent alike.
+A failure carries a stable code and facts. Its Vietnamese and English words are in the `Kind` registered for the code.
+Only `contracts.wire.problems` (RFC 9457) and `contracts.wire.faults` (SOAP Fault) turn a failure into bytes.
 
-Invariant: a `Failure` whose code was never registered cannot be made, so the reference page is always complete.
+Invariant: a `Failure` with an unregistered code cannot be made, so the reference page is always complete.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ Language = Literal["vi", "en"]
 
 
 class Branch(StrEnum):
-    """Who can mend it: the caller, the officers who grant access, or we."""
+    """Who can correct it: the caller, the officers who grant access, or the operator."""
 
     THEIRS = "theirs"
     POLICY = "policy"
@@ -27,7 +26,7 @@ class Branch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One sentence in both languages; `{name}` is filled from the failure's facts, of which one may be words itself."""
+    """One sentence in both languages; `{name}` is filled from the facts, which may be `Words` themselves."""
 
     vi: str
     en: str
@@ -38,7 +37,7 @@ class Words:
         )
 
     def of(self, language: Language) -> str:
-        """As it is written, nothing filled in."""
+        """The sentence with nothing filled in."""
         return self.vi if language == "vi" else self.en
 
 
@@ -49,10 +48,9 @@ class _Facts(dict[str, object]):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is known of all failures of one code.
+    """Describes all failures of one code.
 
-    `status` is the HTTP status at a door; `title` names the failure in a few words, `what` says what happened and where,
-    `next` what to do about it.
+    `status` is the HTTP status, `title` names the failure, `what` says what happened, `next` says what to do.
     """
 
     code: str
@@ -65,11 +63,11 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong in a message, without ever quoting a value that could be personal.
+    """One fault in a message. Never quotes a value, which could be personal.
 
-    `here` is the path in the format of whoever sent the message, `canonical` the path in the canonical one (either may
-    be empty where there is none); `got` the kind of value found ("string of 12 characters"), `rule` the rule broken
-    ("type", "required", "pattern", "code", "range", "length", "unknown", "format"), `expected` what would have been right.
+    `here` is the path in the sender's format, `canonical` the path in the canonical format; either may be empty. `got`
+    is the kind of the value ("string of 12 characters"), `expected` what would be valid. `rule` is the broken rule:
+    "type", "required", "pattern", "code", "range", "length", "unknown", "format".
     """
 
     here: str
@@ -83,7 +81,7 @@ KINDS: Final[dict[str, Kind]] = {}
 
 
 def register(kinds: Iterable[Kind]) -> None:
-    """Make codes known; a code defined twice is a mistake of ours and stops the start."""
+    """Registers codes; ValueError for a code defined twice."""
     for kind in kinds:
         if kind.code in KINDS:
             raise ValueError(f"failure code {kind.code!r} is defined twice")
@@ -91,7 +89,7 @@ def register(kinds: Iterable[Kind]) -> None:
 
 
 class Failure(Exception):
-    """The root. Raise one of the three branches, never this."""
+    """The base class. Raise one of its three branches."""
 
     branch: ClassVar[Branch]
 
@@ -133,24 +131,27 @@ class Failure(Exception):
 
     def __str__(self) -> str:
         text = f"{self.code}: {self.what('en')}"
-        for found in self.findings[:5]:
-            text += f"\n  {found.here or found.canonical}: {found.rule}, expected {found.expected}, got {found.got}"
+        for finding in self.findings[:5]:
+            text += (
+                f"\n  {finding.here or finding.canonical}: {finding.rule}, expected {finding.expected}, got "
+                f"{finding.got}"
+            )
         return text
 
 
 class Theirs(Failure):
-    """The caller sent something that cannot be accepted, and can mend it."""
+    """The caller sent something that cannot be accepted, and can correct it."""
 
     branch = Branch.THEIRS
 
 
 class Policy(Failure):
-    """The message is sound, but it is not allowed."""
+    """The message is valid, but it is not allowed."""
 
     branch = Branch.POLICY
 
 
 class Ours(Failure):
-    """The gateway, or a component system behind it, could not do its part."""
+    """The gateway, or a component system behind it, failed."""
 
     branch = Branch.OURS
