@@ -132,10 +132,8 @@ class Failure(Exception):
     def __str__(self) -> str:
         text = f"{self.code}: {self.what('en')}"
         for finding in self.findings[:5]:
-            text += (
-                f"\n  {finding.here or finding.canonical}: {finding.rule}, expected {finding.expected}, got "
-                f"{finding.got}"
-            )
+            place, expected = finding.here or finding.canonical, finding.expected
+            text += f"\n  {place}: {finding.rule}, expected {expected}, got {finding.got}"
         return text
 
 

@@ -42,12 +42,12 @@ def _members(node: Node, memo: Memo) -> Write:
     return cell[0]
 
 
-def _branches(told_by: str, branches: list[tuple[tuple[str, ...], Node]], memo: Memo) -> Write:
+def _branches(discriminator: str, branches: list[tuple[tuple[str, ...], Node]], memo: Memo) -> Write:
     """Of a choice, the members of the branch that the discriminator names."""
     writers = {value: writer for values, branch in branches for writer in [_members(branch, memo)] for value in values}
 
     def write(value: Any) -> str:
-        writer = writers.get(value.get(told_by))
+        writer = writers.get(value.get(discriminator))
         return "" if writer is None else writer(value)
 
     return write

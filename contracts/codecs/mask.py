@@ -73,7 +73,7 @@ class _Place:
     def below(self, field: Field) -> _Place | None:
         """The place of a field's group: one of those around, where it leads back to it; None for single values."""
         made = field.type.items if isinstance(field.type, Array) else field.type
-        made = made.made if isinstance(made, RecursiveRef) else made
+        made = made.target if isinstance(made, RecursiveRef) else made
         if not isinstance(made, (Struct, Choice)):
             return None
         back = next((each for each in self.around() if made in each.types()), None)

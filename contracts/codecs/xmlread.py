@@ -176,10 +176,10 @@ def _children(node: Node, plan: Plan) -> Read:
     return read
 
 
-def _branches(node: Node, told_by: str, branches: list[tuple[tuple[str, ...], Node]], plan: Plan) -> Read:
+def _branches(node: Node, discriminator: str, branches: list[tuple[tuple[str, ...], Node]], plan: Plan) -> Read:
     """One element that says which branch of a choice it is; the discriminator inside has to say the same."""
     table = {branch.name: (values, _content(branch, plan)) for values, branch in branches}
-    canonical = f"{node.canonical}.{told_by}"
+    canonical = f"{node.canonical}.{discriminator}"
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         chosen = False
@@ -195,10 +195,10 @@ def _branches(node: Node, told_by: str, branches: list[tuple[tuple[str, ...], No
             else:
                 chosen = True
                 entry[1](child, into, index, problems)
-                if into.get(told_by, entry[0][0]) not in entry[0]:
+                if into.get(discriminator, entry[0][0]) not in entry[0]:
                     words = "one of " + ", ".join(entry[0])
                     problems.add(
-                        problems.path(child), filled(canonical, index, 0), kind_of(into[told_by]), "code", words
+                        problems.path(child), filled(canonical, index, 0), kind_of(into[discriminator]), "code", words
                     )
 
     return read

@@ -106,7 +106,7 @@ def _inner(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
 
 
 def _branches(
-    told_by: str, branches: list[tuple[tuple[str, ...], Node]], tags: _Tags, rendered: frozenset[str]
+    discriminator: str, branches: list[tuple[tuple[str, ...], Node]], tags: _Tags, rendered: frozenset[str]
 ) -> Write:
     """Of a choice, the branch that the discriminator names."""
     writers = {
@@ -117,7 +117,7 @@ def _branches(
     }
 
     def write(value: Any) -> str:
-        writer = writers.get(value.get(told_by))
+        writer = writers.get(value.get(discriminator))
         return "" if writer is None else writer(value)
 
     return write

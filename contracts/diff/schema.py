@@ -40,12 +40,12 @@ class SchemaComparison:
 
     def _type(self, old: Type, new: Type, where: str, at_old: Path, at_new: Path, direction: Direction) -> None:
         at_old, at_new = self._old.resolved(at_old), self._new.resolved(at_new)
-        old, new = (each.made if isinstance(each, RecursiveRef) else each for each in (old, new))
+        old, new = (each.target if isinstance(each, RecursiveRef) else each for each in (old, new))
         if isinstance(old, Struct) and isinstance(new, Struct):
             if (at_old, at_new, direction) not in self._seen:
                 self._seen.add((at_old, at_new, direction))
                 self._struct(old, new, where, at_old, at_new, direction)
-        elif isinstance(old, Choice) and isinstance(new, Choice) and old.told_by == new.told_by:
+        elif isinstance(old, Choice) and isinstance(new, Choice) and old.discriminator == new.discriminator:
             if (at_old, at_new, direction) not in self._seen:
                 self._seen.add((at_old, at_new, direction))
                 self._choice(old, new, where, at_old, at_new, direction)
@@ -272,5 +272,5 @@ def _essence(made: Type) -> Iterator[object]:
 
 def _kind(made: Type) -> str:
     if isinstance(made, Choice):
-        return f"oneOf ({made.told_by})"
+        return f"oneOf ({made.discriminator})"
     return made.kind if isinstance(made, Scalar) else "array" if isinstance(made, Array) else "object"

@@ -67,7 +67,7 @@ class Maker:
 
     def _value(self, made: Type, wish: _Wish, above: tuple[str, ...]) -> Any:
         if isinstance(made, RecursiveRef):
-            return self._value(made.made, wish, above)
+            return self._value(made.target, wish, above)
         if isinstance(made, Choice):
             choices = made.branches
             if above.count(made.name) >= _DEEP:
@@ -79,7 +79,7 @@ class Maker:
                 )
             branch = choices[wish.branch % len(choices)]
             value = self._value(branch.type, wish, (*above, made.name))
-            return value | {made.told_by: branch.values[0]}
+            return value | {made.discriminator: branch.values[0]}
         if isinstance(made, Struct):
             value = {}
             for field in made.fields:

@@ -106,8 +106,8 @@ class _Walk:
         self._space, self._tables, self._whole, self._told = compiled.namespace, compiled.tables, whole, told
         self._dated = codes_path(struct, compiled.contract.codes_at) is not None
 
-    def of_struct(self, made: Struct, path: Path, xml: Path, told_by: str = "") -> Iterator[_Break]:
-        """`xml` leads through the tree: where there is a choice, the branch is an element more, and `told_by` tells which it is."""
+    def of_struct(self, made: Struct, path: Path, xml: Path, discriminator: str = "") -> Iterator[_Break]:
+        """`xml` leads through the tree: where there is a choice, the branch is an element more, and `discriminator` tells which it is."""
         here = _at(self._whole, path)
         if self._once("struct", path, made.name):
             yield _Break(
@@ -126,7 +126,7 @@ class _Walk:
         for field in made.fields:
             if field.name in here:
                 yield from self._of_field(
-                    field, (*path, field.name), (*xml, field.name), made.name, field.name == told_by
+                    field, (*path, field.name), (*xml, field.name), made.name, field.name == discriminator
                 )
 
     def _of_field(self, field: Field, at: Path, xml: Path, owner: str, tells: bool) -> Iterator[_Break]:
@@ -175,9 +175,9 @@ class _Walk:
         if isinstance(made, Array):
             yield from self._of_list(made, at, xml)
         elif isinstance(made, Choice):
-            told = _at(self._whole, at)[made.told_by]
+            told = _at(self._whole, at)[made.discriminator]
             branch = next(each for each in made.branches if told in each.values)
-            yield from self.of_struct(branch.struct, at, (*xml, branch.type.name), made.told_by)
+            yield from self.of_struct(branch.struct, at, (*xml, branch.type.name), made.discriminator)
         elif isinstance(made, Struct):  # what leads back to itself is broken where it first stands
             yield from self.of_struct(made, at, xml)
 

@@ -54,7 +54,7 @@ class _Types:
     def struct(self, made: Struct | Choice | RecursiveRef, *, absentable: bool) -> str:
         """Name of the complex type; written once."""
         if isinstance(made, RecursiveRef):
-            made = made.made
+            made = made.target
         name = made.name + ("OrAbsent" if absentable else "")
         if name in self._written:
             return name

@@ -209,7 +209,7 @@ def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -
             into.again.led_to = True
             return
         if isinstance(made, RecursiveRef):
-            made = made.made
+            made = made.target
         above[made.name] = into
         if isinstance(made, Choice):
             shared = Counter(each.name for branch in made.branches for each in branch.struct.fields)
@@ -227,7 +227,7 @@ def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -
                     ):
                         grown.text.here = step(step(here, "*"), grown.name.rpartition("}")[2])
                 branches.append((branch.values, child))
-            into.choice = (made.told_by, branches)
+            into.choice = (made.discriminator, branches)
         else:
             fill(into, made, canonical, here)
         del above[made.name]

@@ -38,7 +38,7 @@ gather()
 # Regular expressions that only running code makes: what they are made of, or why no stranger's text meets them.
 MADE: Final[dict[str, str]] = {
     "contracts.base.composing:_long_runs": "tried by the table of `form_c`",
-    "contracts.compiled.loader:_calls": "the methods of HTTP, over a contract's own file",
+    "contracts.compiled.format_file:_calls": "the methods of HTTP, over a contract's own file",
     "contracts.canonical.patterns:pattern_fault": "only compiled, for the words of its error: patterns of contracts run in `ENGINE`",
     "contracts.phrases:_table": "our own sentences, over our own sentences",
     "contracts.mapping.times:_expression": "tried by test_patterns_that_contracts_make",

@@ -76,11 +76,11 @@ def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root:
 def as_elements(made: Type, value: Any) -> Any:
     """A canonical value in the shape of the XSD, as programs that read a WSDL take it: a choice inside the element of its branch, bytes as bytes."""
     if isinstance(made, RecursiveRef):
-        made = made.made
+        made = made.target
     if isinstance(value, dict) and set(value) == {"absent"}:
         return value
     if isinstance(made, Choice):
-        branch = next(each for each in made.branches if value[made.told_by] in each.values)
+        branch = next(each for each in made.branches if value[made.discriminator] in each.values)
         return {branch.type.name: as_elements(branch.type, value)}
     if isinstance(made, Struct):
         fields = {each.name: each.type for each in made.fields}
