@@ -1,6 +1,7 @@
-"""Plans compiled into writers of XML whose bytes are their own exclusive C14N (no comments), so that a signer need not canonicalise.
+"""Compiles plans into writers of XML whose bytes are their own exclusive C14N (no comments).
 
-Namespaces are declared where they are first visibly used, attributes stand in C14N's order, empty elements have an end tag.
+A signer therefore need not canonicalise. Namespaces are declared where they are first visibly used, attributes are in
+C14N's order, empty elements have an end tag.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _XSI: Final = ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" absent="'
 
 
 def compile_writer(plan: Plan) -> Callable[[Any, str], str]:
-    """A writer of the message; the second argument is the root's local name (used by the canonical format only)."""
+    """A writer of the message. Its second argument is the root's local name (canonical format only)."""
     prefixes = {uri: prefix for prefix, uri in plan.namespaces.items()}
     tags = _Tags(prefixes)
     space = plan.root.name[1:].partition("}")[0] if plan.root.name.startswith("{") else ""
@@ -60,7 +61,7 @@ class _Tags:
     def opening(
         self, clark: str, rendered: frozenset[str], also: frozenset[str] = frozenset()
     ) -> tuple[str, str, frozenset[str]]:
-        """Start of the tag up to its attributes, end tag, and what is rendered below."""
+        """The start tag up to its attributes, the end tag, and the prefixes declared below."""
         name, prefix, space = self.name(clark)
         spaces = {prefix: space} if space and prefix not in rendered else {}
         for each in also - rendered:
@@ -74,7 +75,7 @@ class _Tags:
         return f"<{name}{declared}", f"</{name}>", rendered | frozenset(spaces)
 
     def attributes(self, node: Node, rendered: frozenset[str]) -> tuple[frozenset[str], Write]:
-        """Prefixes that the node's attributes need, and the writer of them in the order of C14N."""
+        """The prefixes that the node's attributes need, and their writer in the order of C14N."""
         written: list[tuple[str, str, Write]] = []
         needs: set[str] = set()
         for clark, leaf in node.attributes.items():
@@ -92,7 +93,7 @@ class _Tags:
 
 
 def _inner(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
-    """The content of an element. Of a type that leads back to itself, once for each set of prefixes that are declared above it."""
+    """The content of an element. A recursive type is compiled once for each set of declared prefixes."""
     source = node if node.again is None else node.again
     if not source.led_to:
         return _content(source, tags, rendered)
@@ -108,7 +109,7 @@ def _inner(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
 def _branches(
     discriminator: str, branches: list[tuple[tuple[str, ...], Node]], tags: _Tags, rendered: frozenset[str]
 ) -> Write:
-    """Of a choice, the branch that the discriminator names."""
+    """Writes the branch of a choice that the discriminator names."""
     writers = {
         value: writer
         for values, branch in branches
@@ -142,8 +143,8 @@ def _content(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
             return lambda value: constant
 
         def write_text(value: Any) -> str:
-            found = get(value)
-            return "" if found is None else text(found)
+            item = get(value)
+            return "" if item is None else text(item)
 
         return write_text
     writers = [_node(child, tags, rendered, node.children) for child in node.children if child.kind != "ignore"]
@@ -201,7 +202,7 @@ def _group(node: Node, tags: _Tags, rendered: frozenset[str], siblings: Sequence
 
 
 def _presence(node: Node) -> Callable[[Any], bool]:
-    """Whether a wrapping element has anything of the canonical value in it."""
+    """Whether a wrapping element has any content in the canonical value."""
     getters = [
         raw_getter(each)
         for each in (*node.attributes.values(), *([node.text] if node.text is not None else []))
@@ -249,7 +250,7 @@ def _entries(
     below: frozenset[str],
     attributes: Write,
 ) -> Write:
-    """A keyed list: each item as an element whose name is one of its fields."""
+    """A keyed list: each item is an element named after one of its fields."""
     get, inner = getter(node.keys), _inner(node, tags, below)
     key_of = key_writer(name, {each.name.rpartition("}")[2] for each in siblings}, NAME)
 
@@ -268,12 +269,12 @@ def _one(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str]) -
     start = head + ">"
 
     def write(value: Any) -> str:
-        found = value.get(key)
-        if found is None:
+        item = value.get(key)
+        if item is None:
             return ""
-        if nil and "absent" in found:
-            return f'{head}{_XSI}{found["absent"]}" xsi:nil="true">{tail}'
-        return f"{start}{inner(found)}{tail}"
+        if nil and "absent" in item:
+            return f'{head}{_XSI}{item["absent"]}" xsi:nil="true">{tail}'
+        return f"{start}{inner(item)}{tail}"
 
     return write
 
@@ -291,23 +292,23 @@ def _scalar(leaf: Leaf) -> Write:
 
 
 def _nil(leaf: Leaf, write: Write, head: str, tail: str) -> Write:
-    """A leaf with a reason for absence that the format says by xsi:nil."""
+    """A leaf with a reason for absence that the format expresses as xsi:nil."""
     find, tokens = shown(leaf), leaf.tokens
 
     def write_nil(value: Any) -> str:
-        found = find(value)
-        if isinstance(found, dict) and tokens[found["absent"]] is None:
+        item = find(value)
+        if isinstance(item, dict) and tokens[item["absent"]] is None:
             return f'{head} xsi:nil="true">{tail}'
         return write(value)
 
     return write_nil
 
 
-def _special(special: CustomBinding, start: str, tail: str, escape: Callable[[str], str]) -> Write:
-    give = special.write
+def _special(binding: CustomBinding, start: str, tail: str, escape: Callable[[str], str]) -> Write:
+    write_value = binding.write
 
     def write(value: Any) -> str:
-        raw = give(value)
+        raw = write_value(value)
         return "" if raw is None else f"{start}{escape(str(raw))}{tail}"
 
     return write
@@ -324,29 +325,29 @@ def _leaf(leaf: Leaf, start: str, tail: str, head: str) -> Write:
         key = leaf.keys[0]
 
         def write_nil(value: Any) -> str:
-            found = value.get(key)
-            if found is None:
+            item = value.get(key)
+            if item is None:
                 return ""
-            if found.__class__ is dict:
-                return f'{head}{_XSI}{found["absent"]}" xsi:nil="true">{tail}'
-            return f"{start}{text(found)}{tail}"
+            if item.__class__ is dict:
+                return f'{head}{_XSI}{item["absent"]}" xsi:nil="true">{tail}'
+            return f"{start}{text(item)}{tail}"
 
         return write_nil
     if len(leaf.keys) == 1 and not leaf.tokens:
         key = leaf.keys[0]
 
         def write(value: Any) -> str:
-            found = value.get(key)
-            if found is None or found.__class__ is dict:
+            item = value.get(key)
+            if item is None or item.__class__ is dict:
                 return ""
-            return f"{start}{text(found)}{tail}"
+            return f"{start}{text(item)}{tail}"
 
         return write
     find = shown(leaf)
 
     def write_found(value: Any) -> str:
-        found = find(value)
-        return "" if found is None else f"{start}{text(found)}{tail}"
+        item = find(value)
+        return "" if item is None else f"{start}{text(item)}{tail}"
 
     return write_found
 
@@ -360,9 +361,9 @@ def _attribute(name: str, leaf: Leaf) -> Write:
     find, raw = shown(leaf), raw_writer(leaf)
 
     def write(value: Any) -> str:
-        found = find(value)
-        if found is None:
+        item = find(value)
+        if item is None:
             return ""
-        return f' {name}="{escape_attribute(str(found if raw is None else raw(found)))}"'
+        return f' {name}="{escape_attribute(str(item if raw is None else raw(item)))}"'
 
     return write

@@ -43,7 +43,7 @@ MADE: Final[dict[str, str]] = {
     "contracts.phrases:_table": "our own sentences, over our own sentences",
     "contracts.mapping.times:_expression": "tried by test_patterns_that_contracts_make",
     "contracts.wire.attachments:Spool": "tried by the table of `Spool.restore`",
-    "contracts.codecs.xml_fast_path:compile_usual": "tried by test_patterns_that_contracts_make",
+    "contracts.codecs.xml_fast_path:compile_fast_readers": "tried by test_patterns_that_contracts_make",
     "contracts.codecs.xml_fast_path:_apart": "tried by test_patterns_that_contracts_make",
     "contracts.codecs.xml_fast_path:_many": "tried by test_patterns_that_contracts_make",
     "contracts.codecs.xml_fast_path:_rows": "tried by test_patterns_that_contracts_make",
