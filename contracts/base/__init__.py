@@ -1,1 +1,1 @@
-"""Values that every package shares: errors, identifiers, times. Imports nothing else of the project."""
+"""Values that every package shares: errors, words, identifiers, times. Imports nothing else of the project."""

@@ -1,7 +1,6 @@
 """Compiles a bundle into an immutable contract that all calls share.
 
-Invariant: `compile_bundle` returns only valid contracts; any finding raises Theirs("contract.invalid") with all of
-them.
+Invariant: `compile_bundle` returns only valid contracts; any finding raises CONTRACT_INVALID with all.
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from weakref import WeakValueDictionary
 
-from contracts import failures as _failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Finding
 from contracts.canonical.model import CodeTable, Contract, Sample, Struct
 from contracts.canonical.validate import Validator
 from contracts.codecs.cells.codec import CellCodec
@@ -20,6 +18,7 @@ from contracts.codecs.codec import Value
 from contracts.codecs.mask import Mask, check_fields, compile_mask, hidden_paths, seen_paths, unshown
 from contracts.compiled.loader import load
 from contracts.compiled.source import Source
+from contracts.errors import CONTRACT_INVALID
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.mapping.validity import compile_in_force, explained
 
@@ -93,7 +92,7 @@ def alive(digest: str) -> CompiledContract | None:
 def compile_bundle(bundle: Bundle) -> CompiledContract:
     """The contract of a bundle; the same object while one of its digest is in use.
 
-    Theirs("contract.invalid") with all findings.
+    CONTRACT_INVALID with all findings.
     """
     if (contract := alive(bundle.digest)) is None:
         contract = _ALIVE.setdefault(bundle.digest, _compile(bundle))
@@ -122,5 +121,5 @@ def _compile(bundle: Bundle) -> CompiledContract:
                     )
     if source.findings.found:
         findings = source.findings.found
-        raise Theirs("contract.invalid", findings=findings, count=len(findings))
+        raise CONTRACT_INVALID(findings=findings, count=len(findings))
     return CompiledContract(source, bundle.digest)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from contracts.base.errors import Words
+from contracts.base.words import Words
 from contracts.canonical.model import CodeTable, Contract, RestCall, Sample, Struct
 from contracts.folder.source_locations import Findings, Located, Path
 from contracts.mapping.cells import CellPlan

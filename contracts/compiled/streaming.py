@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from contracts import failures as _failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Finding
 from contracts.canonical.model import Array, Scalar, Struct, Type, group
 from contracts.codecs.codec import Value
 from contracts.compiled.contract import CompiledContract
+from contracts.errors import MESSAGE_INVALID
 from contracts.wire.attachments import Attachment, Place, Spool, lift_json, lift_xml, stand_ins_in
 from contracts.wire.soap import MAX_BYTES, parse_xml
 
@@ -35,7 +35,7 @@ def read_large(
     """The canonical message with stand-ins for its large attachments, whose contents are in `spool`.
 
     `form` names the format, `media` (json, xml) selects one of the canonical format's two.
-    `limit` is the size in bytes without the attachments. Theirs("message.invalid") with findings.
+    `limit` is the size in bytes without the attachments. MESSAGE_INVALID with findings.
     """
     codec = compiled.codec(form)
     if (media or codec.media) == "xml":
@@ -52,13 +52,8 @@ def read_large(
 
     stand_ins_in(value, spool, seen)
     if findings:
-        raise Theirs(
-            "message.invalid",
-            findings=findings,
-            message=message,
-            contract=compiled.contract.name,
-            format=form,
-            count=len(findings),
+        raise MESSAGE_INVALID(
+            findings=findings, message=message, contract=compiled.contract.name, format=form, count=len(findings)
         )
     return value
 

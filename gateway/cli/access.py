@@ -102,7 +102,7 @@ def access_suspend(
     json: Json = False,
 ) -> None:
     """Suspend one grant; its approvals stay, and it holds again when it is resumed."""
-    from contracts.base.errors import Words
+    from contracts.base.words import Words
     from gateway.commands import suspend as command
 
     with failures_told(json):

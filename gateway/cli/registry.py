@@ -67,7 +67,7 @@ def registry_suspend(
     json: Json = False,
 ) -> None:
     """Suspend an agency, or one of its systems: each call is refused with the reason and the way back, on all doors within two seconds."""
-    from contracts.base.errors import Words
+    from contracts.base.words import Words
     from gateway.commands import suspend as command
 
     with failures_told(json):

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.client import Identity
 from gateway.client.client import AsyncClient
-from gateway.client.errors import BadUsage
+from gateway.client.errors import CLIENT_USAGE
 from gateway.client.identities.succession import Succession, accept, ask
 from gateway.commands.client import secret_in, told_in_words
 from gateway.commands.output import emit
@@ -103,4 +103,4 @@ def _key(text: str) -> NoteKey:
     try:
         return NoteKey.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
     except (OSError, UnicodeDecodeError, NoteError) as wrong:
-        raise BadUsage("client.usage", what=f"--vkey: {wrong}") from None
+        raise CLIENT_USAGE(what=f"--vkey: {wrong}") from None

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Finding
 from contracts.base.times import rfc3339
 from gateway.commands import given
 from gateway.commands.labels import both
@@ -21,7 +21,7 @@ from gateway.journal.schema import tables
 from gateway.registry.changes import granting
 from gateway.registry.changes.document import parse_grants
 from gateway.registry.changes.officers import officers
-from gateway.registry.failures import unknown
+from gateway.registry.errors import GRANT_MASK_UNSHOWN, unknown
 from gateway.registry.parts.grants import unshown
 from gateway.registry.records import Change
 from gateway.registry.seals.revisions import raise_revision
@@ -188,7 +188,7 @@ def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
         for form, here, path in unshown(compiled, grant.operations, grant.fields, readers)
     ]
     if found:
-        raise Theirs("grant.mask-unshown", findings=found, grant=grant.id, count=len(found))
+        raise GRANT_MASK_UNSHOWN(findings=found, grant=grant.id, count=len(found))
 
 
 def _standing(connection: Connection, name: str) -> Grant:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from contracts.base.errors import Policy
+from gateway.audit.search.errors import RECONCILIATION_NOT_YOURS
 from gateway.audit.search.reconcile import compare
 from gateway.audit.search.search import reading
 from gateway.commands import known, statement_file
@@ -37,7 +37,7 @@ def reconcile(settings: Settings, file: Path, agency: str, day: str | None, as_j
             fail(Exit.NO, "no-systems", what, then, as_json)
         foreign = next((key.system for key in said.claims if key.system not in own), None)
         if foreign is not None:
-            raise Policy("reconciliation.not-yours", agency=agency, named=foreign)
+            raise RECONCILIATION_NOT_YOURS(agency=agency, named=foreign)
         found = compare(connection, agency, own, said, partial(keyed, Keyring(settings).hash_key()), now)
     with writing(engine) as connection:
         append(connection, [entries.note("reconciliation", found.noted(), now, actor="command line")])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from contracts.base.errors import Words
+from contracts.base.words import Words
 from gateway.audit.verify.remote import Remote
 from gateway.audit.verify.sources import NoSource, NotYet
 from gateway.client import BadIdentity, BadState, BadUsage, Identity, LogObjection, NoConnection, NotProven, Refused

@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from gateway.backup import restore as restoring
 from gateway.backup import take
+from gateway.backup.errors import BACKUP_NOT_HELD, BACKUP_OLD_RUNS
 from gateway.backup.manifest import Tick
 from gateway.backup.succession import Known
 from gateway.commands import given
@@ -147,7 +147,7 @@ def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) 
     with engine.connect() as connection:
         found = restore_lock.held(connection)
     if found is None or found["confirmed"]:
-        raise Theirs("backup.not-held", data=settings.data)
+        raise BACKUP_NOT_HELD(data=settings.data)
     restored = found["backup"]
     runs = restoring.runs_beside(restored.get("old", ""), settings.data)
     restored["old_runs"] = runs
@@ -155,7 +155,7 @@ def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) 
     if not by:
         emit({"ok": False, "confirmed": False, **restored}, as_json, "\n".join([*lines, *_then(settings.data)]))
     if runs and not although_it_runs:
-        raise Theirs("backup.old-runs", old=restored["old"])
+        raise BACKUP_OLD_RUNS(old=restored["old"])
     facts: dict[str, Any] = {"backup": restored["backup"], **({"although": "the old instance runs"} if runs else {})}
     with changing(engine, Seal.of(settings)) as act:
         opens = restore_lock.confirm(act.connection)

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
-from contracts.base.errors import Finding, Language
+from contracts.base.errors import Finding
 from contracts.base.times import rfc3339
+from contracts.base.words import Language
 from contracts.wire.jsontext import text_of
 from gateway.client import Answer, BadIdentity, Client, Identity, LogObjection, NoConnection, NotProven, Refused
 from gateway.client.answers import base64_text
-from gateway.client.errors import BadState, BadUsage
+from gateway.client.errors import CLIENT_USAGE, BadState, BadUsage
 from gateway.client.identities import enrol
 from gateway.commands import given, statement_file
 from gateway.commands.output import Exit, emit, exit_of, fail, finding_json, told
@@ -201,7 +202,7 @@ def secret_in(file: Path | None) -> bytes | None:
     try:
         return None if file is None else file.read_bytes().rstrip(b"\r\n")
     except OSError as wrong:
-        raise BadUsage("client.usage", what=f"{file}: {wrong.strerror}") from None
+        raise CLIENT_USAGE(what=f"{file}: {wrong.strerror}") from None
 
 
 def _content(file: str, as_json: bool) -> bytes:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from contracts.base.errors import Theirs
 from contracts.folder.todo_markers import MARK
 from contracts.importers import draft
+from contracts.importers.errors import IMPORT_TOO_LARGE, IMPORT_UNREADABLE
 from contracts.importers.formats.openapi import import_openapi
 from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.names import dashed
@@ -75,14 +75,14 @@ def _files(file: Path, extra: Path | None) -> Files:
 
 def _extra(folder: Path) -> dict[str, bytes]:
     if not folder.is_dir():
-        raise Theirs("import.unreadable", file=str(folder), why="--with names a folder")
+        raise IMPORT_UNREADABLE(file=str(folder), why="--with names a folder")
     found = [
         path
         for path in sorted(folder.iterdir())
         if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_BYTES
     ]
     if len(found) > MAX_FILES or sum(path.stat().st_size for path in found) > MAX_BYTES:
-        raise Theirs("import.too-large", limit=f"{MAX_FILES} files, {MAX_BYTES} bytes")
+        raise IMPORT_TOO_LARGE(limit=f"{MAX_FILES} files, {MAX_BYTES} bytes")
     return {path.name: path.read_bytes() for path in found}
 
 

@@ -10,12 +10,12 @@ from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection
 
-from contracts.base.errors import Theirs
+from contracts.base.phrases import vietnamese
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
+from contracts.errors import CONTRACT_INVALID
 from contracts.folder.bundle import Bundle, catalogue_folders
-from contracts.phrases import vietnamese
 from contracts.proof.check import Report
 from contracts.proof.check import check as check_folder
 from gateway.commands.output import Exit, emit, fail, finding_json, told
@@ -175,7 +175,7 @@ def publish(settings: Settings, folder: Path, as_json: bool) -> None:
     report = check_folder(folder)
     bundle, compiled = report.bundle, report.compiled
     if not report.ok or bundle is None or compiled is None:
-        raise Theirs("contract.invalid", findings=report.findings, count=len(report.findings))
+        raise CONTRACT_INVALID(findings=report.findings, count=len(report.findings))
     _change(settings, lambda connection: publishing.publish(connection, bundle, compiled), as_json)
 
 

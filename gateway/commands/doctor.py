@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.commands.output import emit
 from gateway.doctor import examine
-from gateway.doctor.findings import KINDS, Found
+from gateway.doctor.findings import Found, kinds
 from gateway.settings import Settings
 
 
@@ -18,10 +18,12 @@ def doctor(settings: Settings, as_json: bool) -> None:
     listed = [_json(each) for each in every]
     lines = [_lines(each) for each in every]
     lines.append(
-        f"{grave} nghiêm trọng, {len(every) - grave} nên sửa, trong {len(KINDS)} điều được xét / "
-        f"{grave} grave, {len(every) - grave} to be mended, of {len(KINDS)} things looked for"
+        f"{grave} nghiêm trọng, {len(every) - grave} nên sửa, trong {len(kinds())} điều được xét / "
+        f"{grave} grave, {len(every) - grave} to be mended, of {len(kinds())} things looked for"
     )
-    emit({"ok": not grave, "grave": grave, "findings": listed, "looked_for": sorted(KINDS)}, as_json, "\n".join(lines))
+    emit(
+        {"ok": not grave, "grave": grave, "findings": listed, "looked_for": sorted(kinds())}, as_json, "\n".join(lines)
+    )
 
 
 def _json(each: Found) -> dict[str, Any]:

@@ -7,13 +7,12 @@ import time
 
 from sqlalchemy import select
 
-import gateway.doors.api.failures  # noqa: F401  (registers the codes)
-from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import text_of
 from gateway.commands.actor import actor
 from gateway.commands.output import emit
+from gateway.doors.api.errors import FEED_UNKNOWN
 from gateway.feeds import read
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -72,7 +71,7 @@ def feed(settings: Settings, contract: str, after: str | None, limit: int, as_js
     with engine.connect() as connection:
         known = load_snapshot(connection).contract(contract)
     if known is None or all(each.pattern is not Pattern.SUBMIT for each in known.contract.operations.values()):
-        raise Theirs("feed.unknown", contract=contract)
+        raise FEED_UNKNOWN(contract=contract)
     with writing(engine) as connection:
         append(
             connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor=actor())]

@@ -7,14 +7,12 @@ Invariant: only reads, and looks beyond the registry only for names that it does
 from __future__ import annotations
 
 import difflib
-import importlib
-import pkgutil
 from collections.abc import Iterable
 from typing import Final, NoReturn
 
 from sqlalchemy import Connection, select
 
-from contracts.base.errors import KINDS
+from gateway import errors
 from gateway.commands.output import Exit, fail
 from gateway.journal.schema import tables
 
@@ -30,15 +28,10 @@ _MOST: Final = 8
 
 
 def names(connection: Connection, what: str) -> set[str]:
-    """What the registry, or for `failure` the house itself, knows of that kind."""
+    """What the registry, or for `failure` the product itself, knows of that kind."""
     if what != "failure":
         return set(connection.scalars(select(_COLUMNS[what])))
-    for room in ("contracts", "security", "gateway"):
-        package = importlib.import_module(room)
-        for found in pkgutil.walk_packages(package.__path__, f"{room}."):
-            if found.name.endswith("failures"):
-                importlib.import_module(found.name)
-    return set(KINDS)
+    return set(errors.every())
 
 
 def refuse(what: str, value: str, known: Iterable[str], as_json: bool, *, all: bool = False) -> NoReturn:

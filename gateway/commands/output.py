@@ -15,9 +15,12 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final, NoReturn, Protocol
 
-from contracts.base.errors import Branch, Failure, Finding, Language, Words
+from contracts.base.errors import Branch, Failure, Finding
+from contracts.base.phrases import vietnamese
 from contracts.base.visible import visible
+from contracts.base.words import Language, Words
 from contracts.wire.jsontext import text_of
+from gateway.settings import BadSetting
 
 
 class Exit(IntEnum):
@@ -106,10 +109,10 @@ def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoRe
     raise SystemExit(code)
 
 
-def bad_setting(trouble: Exception, as_json: bool) -> NoReturn:
+def bad_setting(trouble: BadSetting, as_json: bool) -> NoReturn:
     """A setting that says something impossible, whichever command meets it."""
     then = "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập."
-    fail(Exit.USAGE, "bad-setting", f"{trouble} / thiết lập không hợp lệ", then, as_json)
+    fail(Exit.USAGE, "bad-setting", f"{trouble.words.en} / {trouble.words.vi}", then, as_json)
 
 
 def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
@@ -130,12 +133,17 @@ def told(found: Finding) -> str:
     return visible(_told(found))
 
 
+def _both(english: str) -> str:
+    turned = vietnamese(english)
+    return english if turned == english else f"{turned} / {english}"
+
+
 def _told(found: Finding) -> str:
     where = found.here or found.canonical
     if found.rule == "left-open":
         return f"{where}: {found.got}: {found.expected}"
-    got = f"; thấy / found: {found.got}" if found.got else ""
-    said = f"{found.rule}: {found.expected}{got}"
+    got = f"; thấy / found: {_both(found.got)}" if found.got else ""
+    said = f"{found.rule}: {_both(found.expected)}{got}"
     of = "" if found.canonical in f"{where} {said}" else f" ({found.canonical})"
     return f"{where}{of}: {said}"
 

@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from contracts.base.errors import Theirs
+from gateway.audit.errors import AUDIT_NOT_LOGGED
 from gateway.audit.evidence import package as packages
 from gateway.audit.evidence.reading import LEAST_REASON
 from gateway.audit.log import origins
@@ -26,6 +27,7 @@ from gateway.keys.key_encryption import write_secret
 from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
 from gateway.transfer import entries
+from gateway.vault.errors import VAULT_NO_REASON
 from gateway.vault.vault import Vault
 from security.transparency.entry import Json
 
@@ -35,7 +37,7 @@ _OUT_NEXT: Final = "Name a folder or a .zip file that is not there yet. / Chọn
 def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: bool) -> None:
     """Noted in the log first, then written; whole or not at all."""
     if len(reason.strip()) < LEAST_REASON:
-        raise Theirs("vault.no-reason", length=len(reason.strip()), least=LEAST_REASON)
+        raise VAULT_NO_REASON(length=len(reason.strip()), least=LEAST_REASON)
     if out.exists():
         fail(Exit.USAGE, "there-already", f"{out} is there already / đã có sẵn", _OUT_NEXT, as_json)
     transfer = given.transfer_id(transfer, as_json)
@@ -89,7 +91,7 @@ def _log_of(engine: Engine, transfer: str) -> origins.Ended | None:
         with suppress(Theirs), origins.within(engine, each.origin if each is not None else None) as connection:
             inclusions(connection, transfer)
             return each
-    raise Theirs("audit.not-logged", transfer=transfer)
+    raise AUDIT_NOT_LOGGED(transfer=transfer)
 
 
 def _write(made: packages.Package, draft: Path, out: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from contracts.base.errors import Words
+from contracts.base.words import Words
 from gateway.audit.witnessing.config import anchors_of, witnesses_of
 from gateway.commands.output import Exit, bad_setting, fail, failed
 from gateway.hardening import private_files

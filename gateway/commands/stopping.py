@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Final, NoReturn
 
-from contracts.base.errors import Words
+from contracts.base.words import Words
 from gateway.commands.output import Exit, fail
 
 GONE: Final = 128 + 13  # SIGPIPE, as a shell counts it; Windows has no such signal

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from contracts.base.errors import Words
 from contracts.base.times import rfc3339
+from contracts.base.words import Words
 from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.registry import listed

@@ -51,7 +51,7 @@ def vouchers_of(witnesses: list[str] | None, needed: int, anchors: Path | None, 
         fail(
             Exit.USAGE,
             "bad-certificates",
-            f"{trouble} / không đọc được",
+            f"{trouble.words.en} / {trouble.words.vi}",
             "Name a file of certificates in PEM. / Chọn tệp PEM.",
             as_json,
         )

@@ -58,6 +58,7 @@ MISTAKES: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {  # the rows of 
         (
             ("audit search --agency H99", "unknown-agency"),
             ("audit search --system ai-do", "unknown-system"),
+            ("audit search --failure provider.dwon", "unknown-failure"),
             ("vault hold add vu-1 --reason long-enough --agency H99", "unknown-agency"),
             ("vault hold release vu-1 --reason long-enough", "vault.hold-unknown"),
             ("audit reconcile {statement} --agency H99 --day 2026-01-02", "unknown-agency"),
@@ -201,6 +202,17 @@ def test_like_mistakes_end_alike(sandbox: Settings, tmp_path: Path, words: str, 
     assert (ended, told["error"]["code"]) == (exit_code, code), told
     assert " / " in told["error"]["what"] and " / " in told["error"]["next"], told
     assert not (tmp_path / "new").exists(), "a refused command leaves nothing behind"
+
+
+@pytest.mark.parametrize("code", ["provider.down", "message.invalid", "keys.locked", "client.identity", "agent.busy"])
+def test_a_failure_that_the_log_lacks_is_known_all_the_same(sandbox: Settings, code: str) -> None:
+    ended, told = lgsp("audit", "search", "--failure", code, "--data", str(sandbox.data))
+    assert (ended, told["entries"]) == (0, []), told
+
+
+def test_a_misspelt_failure_is_told_with_the_nearest(sandbox: Settings) -> None:
+    _ended, told = lgsp("audit", "search", "--failure", "provider.dwon", "--data", str(sandbox.data))
+    assert "provider.down" in told["error"]["next"], told
 
 
 def test_without_an_instance_every_command_says_so(tmp_path: Path) -> None:

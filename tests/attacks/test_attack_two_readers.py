@@ -264,7 +264,7 @@ def documents() -> list[tuple[str, Codec, str, str]]:
                 values.setdefault(path.name.partition(".")[0], []).append(path)
         for name, codec in compiled.formats.items():
             for message, inner in codec._xml.items() if isinstance(codec, Codec) else ():
-                for path in values.get(message, ()) if inner.usual is not None else ():
+                for path in values.get(message, ()) if inner.fast is not None else ():
                     try:
                         value = compiled.codec("canonical").read_json(message, path.read_bytes())
                         found.append(
@@ -296,7 +296,7 @@ def test_a_document_is_read_alike_by_both_readers(record_property: Any) -> None:
             assert canonical is None, told
             verdicts["no XML"] += 1
             continue
-        quick = inner.usual.element(root) if inner.usual is not None else None
+        quick = inner.fast.element(root) if inner.fast is not None else None
         general = generally(codec, message, root) if root.tag in inner.roots else None
         if root.tag in inner.roots and quick is not None and codec._validators[message].is_valid(quick):
             assert same(quick, general), f"{told}\n{quick}\n{general}"

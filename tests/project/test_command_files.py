@@ -20,7 +20,8 @@ from gateway.journal.schema import tables
 from gateway.processes.child import PlainTraces
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
-from security.pki.authority import make_request, new_private
+from security.algorithms import new_private
+from security.pki.authority import make_request
 
 
 def test_a_file_that_cannot_be_written(

@@ -19,6 +19,7 @@ from contracts.canonical.validate import Validator
 from contracts.codecs import jsonread
 from contracts.codecs.cells import csvtext, xlsxread, xlsxwrite
 from contracts.codecs.codec import Codec, Value
+from contracts.errors import MESSAGE_INVALID, MESSAGE_NOT_EXPRESSIBLE
 from contracts.mapping.cells import LINES, CellPlan, normal_title
 from contracts.mapping.frames import getter, setter
 from contracts.mapping.grid import (
@@ -92,7 +93,7 @@ class CellCodec(Codec):
     def read_lines(self, message: str, raw: bytes, at: float | None = None) -> list[Line]:
         """All lines with their findings. `at` is the time of receipt (Unix time).
 
-        Theirs("message.invalid") where the file as a whole cannot be read.
+        MESSAGE_INVALID where the file as a whole cannot be read.
         """
         table = self._table(message)
         try:
@@ -100,20 +101,20 @@ class CellCodec(Codec):
         except Unreadable as fault:
             here = f"line {fault.line}" if fault.line else ""
             raise self._failure(
-                "message.invalid", message, [Finding(here, "", fault.got, "file", fault.expected)]
+                MESSAGE_INVALID, message, [Finding(here, "", fault.got, "file", fault.expected)]
             ) from None
         except _BadHeader as header:
-            raise self._failure("message.invalid", message, header.findings) from None
+            raise self._failure(MESSAGE_INVALID, message, header.findings) from None
 
     def joined(self, message: str, items: Sequence[Value]) -> Value:
-        """The one message with these items. Theirs("message.invalid") for too few or too many."""
+        """The one message with these items. MESSAGE_INVALID for too few or too many."""
         value, findings = self._tables[message].joined(items)
         if findings:
-            raise self._failure("message.invalid", message, findings)
+            raise self._failure(MESSAGE_INVALID, message, findings)
         return value
 
     def read_cells(self, message: str, raw: bytes, at: float | None = None) -> list[Value]:
-        """Every message of a file. Theirs("message.invalid") if any line is invalid."""
+        """Every message of a file. MESSAGE_INVALID if any line is invalid."""
         lines = self.read_lines(message, raw, at)
         findings = [shown(line.number, finding) for line in lines for finding in line.findings]
         if findings:
@@ -124,8 +125,8 @@ class CellCodec(Codec):
     def invalid(self, message: str, findings: Sequence[Finding]) -> Theirs:
         """`message.invalid` with as many findings as an answer may have, and the number of all."""
         shown, contract = findings[:MAX_FINDINGS], self._contract.name
-        return Theirs(
-            "message.invalid", findings=shown, message=message, contract=contract, format=self.name, count=len(findings)
+        return MESSAGE_INVALID(
+            findings=shown, message=message, contract=contract, format=self.name, count=len(findings)
         )
 
     def write_cells(self, message: str, values: Sequence[Value]) -> bytes:
@@ -133,7 +134,7 @@ class CellCodec(Codec):
         try:
             return table.write(values)
         except NotExpressible as error:
-            raise self._failure("message.not-expressible", message, [table.with_title(error.finding)]) from None
+            raise self._failure(MESSAGE_NOT_EXPRESSIBLE, message, [table.with_title(error.finding)]) from None
 
     def write(self, message: str, value: Value, media: str | None = None) -> bytes:
         return (

@@ -25,9 +25,9 @@ from typing import Final, Literal
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DatabaseError
 
-import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
 from gateway.journal.database import revision
+from gateway.journal.errors import JOURNAL_SCHEMA_ALTERED
 
 FILE: Final = "schema.json"
 TOLD: Final = 5  # differences that a failure names
@@ -78,7 +78,7 @@ def check_on(connection: Connection) -> None:
 def altered(found: Sequence[Difference]) -> Ours:
     """The failure that names them."""
     more = f", … (+{len(found) - TOLD})" if len(found) > TOLD else ""
-    return Ours("journal.schema-altered", objects=", ".join(map(str, found[:TOLD])) + more, count=len(found))
+    return JOURNAL_SCHEMA_ALTERED(objects=", ".join(map(str, found[:TOLD])) + more, count=len(found))
 
 
 def differences(connection: Connection) -> list[Difference]:

@@ -38,7 +38,7 @@ from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
-from security.pki.authority import new_private
+from security.algorithms import new_private
 from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.whole import Door, Whole, door
 from tests.audit.stamping import Authority

@@ -28,9 +28,10 @@ from gateway.registry.seals.revisions import raise_revision
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
 from gateway.transfer import lease as leases
+from security.algorithms import new_private
 from security.grants.windows import civil
 from security.keys import load_certificate
-from security.pki.authority import issue_tls, new_private
+from security.pki.authority import issue_tls
 from tests.keeper.revocation.outside import Outside, new_key, pem
 from tests.keeper.revocation.responder import Served
 from tests.registry.making import NOW
