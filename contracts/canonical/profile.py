@@ -75,7 +75,7 @@ class Profile:
                 self._bad(("$defs", name), "the name of a type", "letters, digits and _ only")
             self._named(name, ("$defs", name))
         types = {name: type_ for name, type_ in self._types.items() if type_ is not None}
-        if not self._findings.found:
+        if not self._findings.items:
             self._check_shared_names()
             for name, size in type_sizes(types).items():
                 if size > _MOST_PLACES:

@@ -34,14 +34,14 @@ def _put(leaf: Leaf) -> Callable[[Any, str, Index, Problems, str], None]:
     return write
 
 
-def _stands(leaf: Leaf) -> Callable[[Any], bool]:
+def _has_reason(leaf: Leaf) -> Callable[[Any], bool]:
     get = getter(leaf.keys or ())
 
-    def stands(into: Any) -> bool:
+    def has_reason(into: Any) -> bool:
         item = get(into)
         return isinstance(item, dict) and "absent" in item
 
-    return stands
+    return has_reason
 
 
 def json_reader(
@@ -72,7 +72,7 @@ def json_writer(
 
 
 def xml_reader(leaf: Leaf, inner: Read) -> Read:
-    words, put, stands = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), _stands(leaf)
+    words, put, has_reason = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), _has_reason(leaf)
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         word: str | None = element.text
@@ -87,7 +87,7 @@ def xml_reader(leaf: Leaf, inner: Read) -> Read:
             is_reason, word = True, None
         if is_reason:
             put(into, words[word], index, problems, problems.path(element))
-        elif stands(into):
+        elif has_reason(into):
             problems.add(
                 problems.path(element),
                 filled(leaf.canonical, index, 0),

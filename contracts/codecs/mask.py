@@ -43,8 +43,10 @@ class FieldSet:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """A group of the message. `paths` are its own and those that its recursive branches refer to; `above` contains
-    it."""
+    """A group of the message; `above` contains it.
+
+    `paths` are its own, and those that its recursive branches refer to.
+    """
 
     type: Struct | Choice
     paths: tuple[str, ...]

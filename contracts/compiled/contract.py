@@ -106,7 +106,7 @@ def catalogue() -> list[CompiledContract]:
 
 def _compile(bundle: Bundle) -> CompiledContract:
     source = load(bundle)
-    if source.contract is not None and not source.findings.found:
+    if source.contract is not None and not source.findings.items:
         exchanged = {name for op in source.contract.operations.values() for name in (op.request, op.answer)}
         for each in source.formats.values():
             for name in each.plans:
@@ -119,7 +119,7 @@ def _compile(bundle: Bundle) -> CompiledContract:
                         "table",
                         "a message that an operation exchanges",
                     )
-    if source.findings.found:
-        findings = source.findings.found
+    if source.findings.items:
+        findings = source.findings.items
         raise CONTRACT_INVALID(findings=findings, count=len(findings))
     return CompiledContract(source, bundle.digest)

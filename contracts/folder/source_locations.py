@@ -28,10 +28,10 @@ _MAX_FINDINGS: Final = 100
 class Findings:
     """Collects the faults of one contract folder."""
 
-    found: list[Finding] = field(default_factory=list)
+    items: list[Finding] = field(default_factory=list)
 
     def add(self, file: str, line: int, where: str, got: str, rule: str, expected: str) -> None:
-        self.found.append(Finding(f"{file}:{line}" if line else file, where, got, rule, expected))
+        self.items.append(Finding(f"{file}:{line}" if line else file, where, got, rule, expected))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: F
     lines[path] = line = node.start_mark.line + 1
     kind = str(node.tag).rsplit(":", 1)[-1]
     if len(path) > _MAX_DEPTH or len(lines) > _MAX_VALUES:  # an alias may contain itself, or multiply what is written
-        if len(findings.found) < _MAX_FINDINGS:
+        if len(findings.items) < _MAX_FINDINGS:
             findings.add(
                 file,
                 line,
@@ -125,8 +125,8 @@ def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
     try:
         value = jsontext.read_json(raw)
     except Theirs as error:
-        if (duplicates := _duplicates(file, raw)).found:
-            findings.found.extend(duplicates.found)
+        if (duplicates := _duplicates(file, raw)).items:
+            findings.items.extend(duplicates.items)
             return None
         line = error.facts.get("line")
         findings.add(
