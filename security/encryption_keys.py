@@ -72,8 +72,15 @@ class EncryptKey:
         parsed = load_certificate(certificate)
         public = _public_of(parsed)
         der = parsed.public_bytes(serialization.Encoding.DER)
-        valid_from, valid_until = parsed.not_valid_before_utc.timestamp(), parsed.not_valid_after_utc.timestamp()
-        return cls(key_id, system, der, thumbprint(der), valid_from, valid_until, public)
+        return cls(
+            key_id=key_id,
+            system=system,
+            certificate_der=der,
+            thumbprint=thumbprint(der),
+            valid_from=parsed.not_valid_before_utc.timestamp(),
+            valid_until=parsed.not_valid_after_utc.timestamp(),
+            public=public,
+        )
 
     def in_time(self, now: float) -> bool:
         return self.valid_from <= now < self.valid_until

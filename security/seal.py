@@ -82,20 +82,6 @@ def unseal(key: bytes, context: bytes, sealed: bytes) -> bytes:
     return b"".join([_open(cipher, sealed, number, count, context) for number in range(count)])
 
 
-def unseal_range(key: bytes, context: bytes, sealed: bytes | memoryview, start: int, length: int) -> bytes:
-    """A range of the plain bytes; only the affected chunks are opened."""
-    count = _count(len(sealed), context)
-    cipher = _cipher(*_head(key, sealed, context))
-    if start < 0 or length < 0:
-        raise ValueError("a part begins at 0 or later and is not of negative length")
-    stop = min(start + length, plain_size(len(sealed)))
-    if stop <= start:
-        return b""
-    first = start // CHUNK
-    plain = b"".join([_open(cipher, sealed, n, count, context) for n in range(first, (stop - 1) // CHUNK + 1)])
-    return plain[start - first * CHUNK : stop - first * CHUNK]
-
-
 def unseal_pieces(
     key: bytes, context: bytes, size: int, read: Callable[[int, int], bytes], start: int, stop: int, *, chunks: int = 16
 ) -> Iterator[bytes]:

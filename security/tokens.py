@@ -109,7 +109,14 @@ def verify_token(token: str, key: VerifyKey, now: float, audience: str, *, issue
     thumbprint = confirmation.get("x5t#S256") if isinstance(confirmation, dict) else None
     if not isinstance(thumbprint, str):
         raise TOKEN_CLAIM(claim="cnf", rule='{"x5t#S256":"…"}')
-    return Token(_text(claims, "sub"), _text(claims, "agency"), thumbprint, _text(claims, "jti"), issued, expires)
+    return Token(
+        system=_text(claims, "sub"),
+        agency=_text(claims, "agency"),
+        thumbprint=thumbprint,
+        jti=_text(claims, "jti"),
+        issued=issued,
+        expires=expires,
+    )
 
 
 def make_assertion(

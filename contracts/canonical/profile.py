@@ -274,7 +274,12 @@ class Profile:
             self._bad((*path, "absentable"), "not true or false", "true or false")
         words = {**self._defs.get(str(node.get("$ref", ""))[8:], {}), **node}
         return Field(
-            key, field_type, required, bool(absentable), str(words.get("title", "")), str(words.get("description", ""))
+            name=key,
+            type=field_type,
+            required=required,
+            absentable=bool(absentable),
+            title=str(words.get("title", "")),
+            description=str(words.get("description", "")),
         )
 
     def _array(self, node: Mapping[str, Any], path: Path, name: str) -> Array | None:

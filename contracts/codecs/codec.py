@@ -97,10 +97,6 @@ class Codec:
     def soap_action(self, operation: str) -> str:
         return self._actions[operation]
 
-    def answer_wrapper(self, operation: str) -> str | None:
-        """Local name of the root of a SOAP answer; None where the format has its own root."""
-        return None if self._contract.operations[operation].answer in self.mapped else f"{operation}Response"
-
     def _roots(self, message_of: Callable[[Operation], str], suffix: str) -> Mapping[str, tuple[str, str]]:
         """`{ns}local` of a Body's child -> operation and message; the first operation where they share a root."""
         roots: dict[str, tuple[str, str]] = {}

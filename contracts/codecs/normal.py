@@ -34,7 +34,8 @@ def compile_normal(plan: Plan) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
     def normal(value: dict[str, Any]) -> dict[str, Any]:
         late: list[Callable[[Any], None]] = []
-        result = _struct(plan.struct, value, "", None, _Rules(leaves, fills, drops, late, again, silent, empty)) or {}
+        rules = _Rules(leaves=leaves, fills=fills, drops=drops, late=late, again=again, silent=silent, empty=empty)
+        result = _struct(plan.struct, value, "", None, rules)
         for each in late:
             each(result)
         return result

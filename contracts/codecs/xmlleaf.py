@@ -13,10 +13,10 @@ from contracts.codecs.xmlproblems import Element, XmlProblems
 from contracts.mapping.frames import setter
 from contracts.mapping.plan import CustomBinding, Leaf
 from contracts.mapping.value_formats import Bad
+from contracts.wire.soap import XSI
 
 Read = Callable[[Element, Any, Index, XmlProblems], None]
 
-XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 NIL: Final = f"{{{XSI}}}nil"
 _REASONS: Final = frozenset(REASONS)
 

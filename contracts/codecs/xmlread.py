@@ -14,7 +14,6 @@ from contracts.canonical.findings import Index, filled, kind_of, started
 from contracts.codecs.absence import xml_reader
 from contracts.codecs.xmlleaf import (
     NIL,
-    XSI,
     Read,
     attribute_reader,
     leaf_reader,
@@ -29,6 +28,7 @@ from contracts.mapping.plan import Leaf, Node, Plan
 from contracts.mapping.rows.parts import plain
 from contracts.mapping.steps import ANY
 from contracts.mapping.value_formats import Bad
+from contracts.wire.soap import XSI
 
 _LOCATIONS: Final = frozenset({f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation"})
 _SPACE: Final = " \t\r\n"

@@ -7,19 +7,19 @@ C14N's order, empty elements have an end tag.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from contracts.codecs.absence import xml_writer
 from contracts.mapping.frames import NAME, carrying, constant_checks, getter, key_writer, raw_getter, raw_writer, shown
 from contracts.mapping.plan import CustomBinding, Leaf, Node, Plan
 from contracts.mapping.steps import ANY, XML
+from contracts.wire.soap import XSI
 from contracts.wire.xmltext import escape_attribute, escape_text
 
 Write = Callable[[Any], str]
 
-XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _XSI_PREFIX: Final = frozenset({"xsi"})
-_XSI: Final = ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" absent="'
+_XSI: Final = f' xmlns:xsi="{XSI}" absent="'
 
 
 def compile_writer(plan: Plan) -> Callable[[Any, str], str]:
@@ -43,6 +43,15 @@ def compile_writer(plan: Plan) -> Callable[[Any, str], str]:
         return f"<{lead}{root}{declare}{more}{attributes(value)}>{inner(value)}</{lead}{root}>"
 
     return carrying(write, plan)
+
+
+class _Element(NamedTuple):
+    """The parts of an element around its content, and the prefixes declared in it."""
+
+    head: str
+    tail: str
+    below: frozenset[str]
+    attributes: Write
 
 
 class _Tags:
@@ -167,9 +176,9 @@ def _group(node: Node, tags: _Tags, rendered: frozenset[str], siblings: Sequence
     head, tail, below = tags.opening(node.name, rendered, needs)
     plain_head = not node.attributes and node.key_name is None
     if node.entry is not None:
-        return _entries(node, node.entry, siblings, tags, head, tail, below, attributes)
+        return _entries(node, node.entry, siblings, tags, _Element(head, tail, below, attributes))
     if node.kind == "many":
-        return _many(node, tags, head, tail, below, attributes)
+        return _many(node, tags, _Element(head, tail, below, attributes))
     if node.kind == "one":
         return _one(node, tags, head, tail, below)
     if node.text is not None and not node.attributes:
@@ -219,7 +228,8 @@ def _presence(node: Node) -> Callable[[Any], bool]:
     return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
 
 
-def _many(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str], attributes: Write) -> Write:
+def _many(node: Node, tags: _Tags, element: _Element) -> Write:
+    head, tail, below, attributes = element
     get = getter(node.keys)
     nil = node.nil
     if node.text is not None and not node.attributes and node.text.keys == ():
@@ -240,17 +250,9 @@ def _many(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str], 
     return write
 
 
-def _entries(
-    node: Node,
-    name: Leaf,
-    siblings: Sequence[Node],
-    tags: _Tags,
-    head: str,
-    tail: str,
-    below: frozenset[str],
-    attributes: Write,
-) -> Write:
+def _entries(node: Node, name: Leaf, siblings: Sequence[Node], tags: _Tags, element: _Element) -> Write:
     """A keyed list: each item is an element named after one of its fields."""
+    head, tail, below, attributes = element
     get, inner = getter(node.keys), _inner(node, tags, below)
     key_of = key_writer(name, {each.name.rpartition("}")[2] for each in siblings}, NAME)
 

@@ -101,7 +101,16 @@ def _samples(source: Source, files: Mapping[str, bytes]) -> None:
         if twin not in files:
             source.findings.add(path, 0, "", "no canonical twin", "layout", twin)
             continue
-        source.samples.append(Sample(match["format"], match["message"], match["name"], match["kind"], raw, files[twin]))
+        source.samples.append(
+            Sample(
+                format=match["format"],
+                message=match["message"],
+                name=match["name"],
+                kind=match["kind"],
+                raw=raw,
+                canonical=files[twin],
+            )
+        )
     canonical_files = {path for path in files if path.startswith("samples/") and path.endswith(".canonical.json")}
     twins = {f"samples/{each.format}/{each.message}.{each.name}.canonical.json" for each in source.samples}
     for path in sorted(canonical_files - twins):

@@ -26,8 +26,6 @@ from contracts.errors import (
     XML_TOO_MANY_NAMESPACES,
     XML_TOO_MANY_TAGS,
 )
-from contracts.wire.xmltext import escape_attribute as escape_attribute
-from contracts.wire.xmltext import escape_text as escape_text
 
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP12: Final = "http://www.w3.org/2003/05/soap-envelope"
@@ -44,7 +42,6 @@ FAULT: Final = f"{{{SOAP}}}Fault"
 ACTION: Final = f"{{{WSA}}}Action"
 MESSAGE_ID: Final = f"{{{WSA}}}MessageID"
 TO: Final = f"{{{WSA}}}To"
-RELATES_TO: Final = f"{{{WSA}}}RelatesTo"
 SECURITY: Final = f"{{{WSSE}}}Security"
 RECEIPT: Final = f"{{{LGSP}}}Receipt"
 CALLER: Final = f"{{{LGSP}}}Caller"

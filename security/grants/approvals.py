@@ -115,7 +115,16 @@ def holds(content: bytes, signature: str, officer: Officer) -> bool:
     try:
         head, payload, signature_part = jws.split(signature.encode("ascii"))
         algorithm = _algorithm(officer.public).name
-        key = VerifyKey(officer.id, "", algorithm, b"", officer.thumbprint, -math.inf, math.inf, officer.public)
+        key = VerifyKey(
+            key_id=officer.id,
+            system="",
+            algorithm=algorithm,
+            certificate_der=b"",
+            thumbprint=officer.thumbprint,
+            valid_from=-math.inf,
+            valid_until=math.inf,
+            public=officer.public,
+        )
         if payload or jws.read_header(head) != {"alg": key.jose, "kid": officer.id, "typ": TYPE}:
             return False
         jws.verify((head, jws.encoded(content), signature_part), key)

@@ -95,7 +95,8 @@ def listed(revocations: RevocationList, certificate: x509.Certificate) -> Status
         reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
     except (x509.ExtensionNotFound, *UNREADABLE):  # revoked for any reason
         reason = x509.ReasonFlags.unspecified.value
-    return Status("crl", False, *dates, revocations.digest, entry.revocation_date_utc.timestamp(), reason)
+    revoked = entry.revocation_date_utc.timestamp()
+    return Status("crl", False, *dates, revocations.digest, revoked=revoked, reason=reason)
 
 
 def _signs(issuer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
@@ -190,9 +191,8 @@ def read_ocsp(data: bytes, certificate: x509.Certificate, issuer: x509.Certifica
         return Status("ocsp", True, start.timestamp(), until, digest)
     reason = single.revocation_reason or x509.ReasonFlags.unspecified
     when = single.revocation_time_utc
-    return Status(
-        "ocsp", False, start.timestamp(), until, digest, when.timestamp() if when is not None else None, reason.value
-    )
+    revoked = when.timestamp() if when is not None else None
+    return Status("ocsp", False, start.timestamp(), until, digest, revoked=revoked, reason=reason.value)
 
 
 def _check_responder(answer: ocsp.OCSPResponse, issuer: x509.Certificate, now: float) -> None:

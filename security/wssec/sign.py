@@ -20,6 +20,7 @@ from lxml import etree
 
 from contracts.base.times import rfc3339
 from contracts.wire.soap import V11, Version
+from contracts.wire.xmltext import escape_text
 from security.keys import SigningKey
 from security.wssec.names import (
     BASE64_BINARY,
@@ -54,22 +55,13 @@ _REFERENCE: Final = (
     + b'"></ds:DigestMethod><ds:DigestValue>%b</ds:DigestValue></ds:Reference>'
 )
 _OWN_PREFIX: Final = re.compile(rb'xmlns:(?:soap|wsu)="')
-_SPECIAL: Final = re.compile(r"[&<>\r]")
-_ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"}
-
-
-def escape(text: str) -> str:
-    """Text content as canonical XML writes it."""
-    return text if _SPECIAL.search(text) is None else _SPECIAL.sub(lambda m: _ESCAPES[m.group()], text)
 
 
 def _header(namespace: str, prefix: str, local: str, ident: str, text: str) -> tuple[str, bytes]:
     # Canonical XML orders namespace declarations by prefix: lgsp and wsa both come before wsu.
     name = f"{prefix}:{local}"
-    return (
-        ident,
-        f'<{name} xmlns:{prefix}="{namespace}" xmlns:wsu="{WSU}" wsu:Id="{ident}">{escape(text)}</{name}>'.encode(),
-    )
+    attributes = f'xmlns:{prefix}="{namespace}" xmlns:wsu="{WSU}" wsu:Id="{ident}"'
+    return ident, f"<{name} {attributes}>{escape_text(text)}</{name}>".encode()
 
 
 def caller_block(agency: str, system: str) -> tuple[str, bytes]:
@@ -83,7 +75,7 @@ def receipt_block(transfer: str, hashes: Sequence[tuple[str, bytes]], checkpoint
     note = base64.b64encode(checkpoint.encode()).decode("ascii")
     return "receipt", (
         f'<lgsp:Receipt xmlns:lgsp="{LGSP}" xmlns:wsu="{WSU}" '
-        f'wsu:Id="receipt"><lgsp:Transfer>{escape(transfer)}</lgsp:Transfer>'
+        f'wsu:Id="receipt"><lgsp:Transfer>{escape_text(transfer)}</lgsp:Transfer>'
         f"{leaves}<lgsp:Checkpoint>{note}</lgsp:Checkpoint></lgsp:Receipt>"
     ).encode()
 

@@ -225,7 +225,16 @@ def _take_apart(root: Element) -> _Parts:
     for tag in (_SIGNATURE, _TOKEN, _TIMESTAMP):
         if tag not in by_tag:
             raise SIGNATURE_MISSING(where=f"wsse:Security/{short(tag)}")
-    return _Parts(version, body, headers, by_tag[_TIMESTAMP], by_tag[_TOKEN], by_tag[_SIGNATURE], signable, needed)
+    return _Parts(
+        version=version,
+        body=body,
+        headers=headers,
+        timestamp=by_tag[_TIMESTAMP],
+        token=by_tag[_TOKEN],
+        signature=by_tag[_SIGNATURE],
+        signable=signable,
+        needed=needed,
+    )
 
 
 def _name(signable: dict[str, tuple[str, Element]], name: str, element: Element) -> None:

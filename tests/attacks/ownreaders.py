@@ -59,7 +59,6 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "security.transparency.merkle:root_of",
         "security.seal:unseal",
         "security.seal:unseal_pieces",
-        "security.seal:unseal_range",
     ),
     "files, keys and settings of our own, or that an officer gives": (
         "contracts.base.safeyaml:load",
