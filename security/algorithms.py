@@ -215,6 +215,7 @@ def is_private(key: object) -> TypeGuard[PrivateKey]:
 
 
 def new_private(kind: KeyType = "P-256") -> PrivateKey:
+    """A new private key of that kind."""
     return next(each.new_keys[kind] for each in _DECLARED if kind in each.new_keys)()
 
 

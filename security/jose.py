@@ -72,6 +72,7 @@ def seal(payload: bytes, media_type: str, signer: SigningKey, receiver: EncryptK
 
 
 def sign(payload: bytes, media_type: str, signer: SigningKey) -> bytes:
+    """The compact JWS over a payload; `cty` is its media type."""
     return jws.sign(payload, signer, cty=media_type)
 
 

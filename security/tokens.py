@@ -79,6 +79,7 @@ def issue_token(
     *,
     issuer: str = ISSUER,
 ) -> str:
+    """An access token (RFC 9068) bound to a certificate (RFC 8705); times in Unix seconds, lifetime in seconds."""
     issued = int(now)
     claims = {
         "iss": issuer,
@@ -95,6 +96,7 @@ def issue_token(
 
 
 def verify_token(token: str, key: VerifyKey, now: float, audience: str, *, issuer: str = ISSUER) -> Token:
+    """The token's claims. A `TOKEN_…` error otherwise."""
     parts, header = _read(token)
     if header.get("typ") != ACCESS_TYPE:
         raise TOKEN_MALFORMED(rule=f'"typ":"{ACCESS_TYPE}"')
@@ -128,6 +130,7 @@ def make_assertion(
     lifetime: int = ASSERTION_LIFETIME,
     jti: str | None = None,
 ) -> str:
+    """A client assertion (RFC 7523) of a system; `audience` is the token endpoint's URL."""
     issued = int(now)
     claims = {
         "iss": system,

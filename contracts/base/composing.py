@@ -20,6 +20,7 @@ _BEYOND: Final = re.compile("[\U00010000-\U0010ffff]")
 
 
 def form_c(text: str) -> str:
+    """The text in form C."""
     if text.isascii():
         return text
     end = _WIDE if _BEYOND.search(text) is not None else _NARROW

@@ -63,6 +63,7 @@ def _phrases(_folders: int) -> tuple[dict[str, str], dict[str, list[_Phrase]]]:
 
 
 def vietnamese(text: str) -> str:
+    """The text in Vietnamese; unchanged where no phrase matches."""
     return _turned(text, 0, len(FOLDERS))
 
 

@@ -22,6 +22,7 @@ _ORDER: Final = re.compile(r"[a-z][a-z0-9-]*")
 
 
 def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
+    """The table of one file, named like it; None with findings if it is invalid."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:

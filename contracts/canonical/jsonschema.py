@@ -10,6 +10,7 @@ from contracts.canonical.patterns import BASE64_PATTERN, DATE_PATTERN, DATE_TIME
 
 
 def json_schema(type_: Type) -> dict[str, Any]:
+    """The schema of one type; recursive types are references into $defs."""
     if isinstance(type_, Struct):
         return {
             "type": "object",

@@ -91,6 +91,8 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Array:
+    """A list of `least` to `most` items; None: no upper bound."""
+
     items: Scalar | Struct | Choice | RecursiveRef
     least: int
     most: int | None
@@ -209,6 +211,8 @@ class CodeTable:
 
 @dataclass(frozen=True, slots=True)
 class CodeRow:
+    """One code. `valid_from` and `valid_until` are days (ISO 8601, inclusive) or empty."""
+
     code: str
     canonical: str | None
     vi: str

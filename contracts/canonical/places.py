@@ -67,6 +67,7 @@ def keys_of(path: str) -> tuple[str, ...]:
 
 
 def scalar_at(place: Place, path: str) -> Scalar | None:
+    """The single value at a path, or of the items at `…[]`; None for groups."""
     type_: Type = place.field.type
     if isinstance(type_, Array) and path.endswith("[]"):
         type_ = type_.items

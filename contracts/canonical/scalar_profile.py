@@ -13,6 +13,8 @@ from contracts.folder.source_locations import Path
 
 
 class Report(Protocol):
+    """Reports a fault at a path of the schema."""
+
     def __call__(self, path: Path, got: str, expected: str, *, rule: str = ...) -> None: ...
 
 
@@ -23,6 +25,7 @@ class ScalarReader:
         self._tables, self._bad = tables, bad
 
     def count(self, node: Mapping[str, Any], word: str, path: Path) -> int | None:
+        """The bound `word`, a whole number of 0 or more; None if absent or invalid."""
         value = node.get(word)
         if value is None:
             return None
@@ -32,6 +35,7 @@ class ScalarReader:
         return value
 
     def read(self, kind: str, node: Mapping[str, Any], path: Path) -> Scalar | None:
+        """The value's type. Invalid keywords are reported and left out."""
         if kind == "boolean":
             return Scalar("boolean")
         if kind in ("integer", "number"):

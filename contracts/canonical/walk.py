@@ -17,6 +17,7 @@ Visit = Callable[[Any, Any, str, str, Index], None]
 
 
 def place(before: str, template: str, index: Index) -> str:
+    """The path of a visited value."""
     inside = filled(template, index, 0)
     return f"{before}.{inside}" if before and inside and inside[0] != "[" else before + inside
 

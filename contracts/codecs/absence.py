@@ -47,6 +47,7 @@ def _has_reason(leaf: Leaf) -> Callable[[Any], bool]:
 def json_reader(
     leaf: Leaf, inner: Callable[[Any, Any, Index, Problems], None]
 ) -> Callable[[Any, Any, Index, Problems], None]:
+    """Reads a reason in place of the group, or the group by `inner`."""
     words, put, here = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), leaf.here
 
     def read(raw: Any, into: Any, index: Index, problems: Problems) -> None:
@@ -61,6 +62,7 @@ def json_reader(
 def json_writer(
     leaf: Leaf, key: str, literal: Callable[[Any], str], inner: Callable[[Any], str]
 ) -> Callable[[Any], str]:
+    """Writes the reason, or the group by `inner`."""
     get, tokens = getter(leaf.keys or ()), leaf.tokens
 
     def write(value: Any) -> str:
@@ -72,6 +74,7 @@ def json_writer(
 
 
 def xml_reader(leaf: Leaf, inner: Read) -> Read:
+    """As `json_reader`, for elements."""
     words, put, has_reason = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), _has_reason(leaf)
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
@@ -102,6 +105,7 @@ def xml_reader(leaf: Leaf, inner: Read) -> Read:
 
 
 def xml_writer(leaf: Leaf, head: str, nil_head: str, tail: str, inner: Callable[[Any], str]) -> Callable[[Any], str]:
+    """As `json_writer`, for elements; `nil_head` starts one with xsi:nil."""
     get, tokens = getter(leaf.keys or ()), leaf.tokens
 
     def write(value: Any) -> str:

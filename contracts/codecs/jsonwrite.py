@@ -25,6 +25,7 @@ Memo = dict[int, list[Write]]  # writers of recursive types
 
 
 def compile_writer(plan: Plan) -> Write:
+    """A writer of the message as compact JSON."""
     inner = _members(plan.root, {})
     return carrying(lambda value: "{" + inner(value) + "}", plan)
 

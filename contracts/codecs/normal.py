@@ -17,6 +17,7 @@ from contracts.mapping.plan import Fill, Leaf, Plan
 
 
 def compile_normal(plan: Plan) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A function from a canonical value to its value after the round trip."""
     leaves = {leaf.canonical: leaf for leaf in plan.root.leaves() if leaf.keys is not None}
     again = {node.canonical: node.again.canonical for node in plan.root.nodes() if node.again is not None}
     silent = {fill.canonical for node in plan.root.nodes() for fill in node.fills if fill.constant}

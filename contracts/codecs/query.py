@@ -30,6 +30,7 @@ def guess(text: str, plan: Plan, name: str) -> Any:
 
 
 def parse_query(query: str) -> dict[str, str]:
+    """The parameters by name. MESSAGE_NOT_QUERY for duplicates and invalid encoding."""
     parameters: dict[str, str] = {}
     for part in query.split("&") if query else ():
         name, equals, text = part.partition("=")

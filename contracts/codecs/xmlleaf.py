@@ -22,6 +22,7 @@ _REASONS: Final = frozenset(REASONS)
 
 
 def read_absent(element: Element, canonical: str, index: Index, problems: XmlProblems) -> dict[str, Any]:
+    """The absence of an element with xsi:nil; a finding if its form is wrong."""
     reason = element.get("absent")
     if (
         element.get(NIL) not in ("true", "1")
@@ -125,6 +126,7 @@ def simple_leaf(leaf: Leaf | None) -> tuple[str, Callable[[Any], Any]] | None:
 
 
 def leaf_reader(leaf: Leaf) -> Read:
+    """A reader of a leaf element into the frame."""
     if leaf.special is not None:
         return _special_reader(leaf.special, leaf.canonical)
     value = value_reader(leaf)
@@ -195,6 +197,7 @@ def text_reader(leaf: Leaf) -> Read:
 
 
 def attribute_reader(leaf: Leaf, name: str) -> Callable[[str, Element, Any, Index, XmlProblems], None]:
+    """A reader of an attribute into the frame."""
     binding = leaf.special
     if binding is not None:
         read_value = binding.read

@@ -39,6 +39,7 @@ _WORDS: Final = {
 
 
 def read_contract(source: Source, bundle: Bundle) -> None:
+    """Sets `source.contract`; faults go to `source.findings`. Needs the messages and code tables."""
     if "contract.yaml" not in bundle.files:
         source.findings.add("contract.yaml", 0, "", "nothing", "layout", "id, version, title, operations")
         return

@@ -18,6 +18,7 @@ from contracts.mapping.table import TableReader
 
 
 def read_format(source: Source, path: str, raw: bytes) -> None:
+    """Adds the format of one file to `source.formats`; faults go to `source.findings`. Needs the contract."""
     pure = PurePosixPath(path)
     document = read_yaml(path, raw, source.findings)
     if document is None:

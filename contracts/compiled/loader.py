@@ -22,6 +22,7 @@ _SAMPLE: Final = re.compile(
 
 
 def load(bundle: Bundle) -> Source:
+    """Everything that could be read, with all findings."""
     source = Source()
     files = bundle.files
     for path, raw in files.items():

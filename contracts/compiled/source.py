@@ -18,6 +18,8 @@ IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 @dataclass(slots=True)
 class FormatSource:
+    """What could be read of one format: mapping plans, REST calls and SOAP actions by name."""
+
     name: str
     media: Literal["json", "xml", "csv", "xlsx"]
     title: Words
@@ -50,6 +52,7 @@ class FieldReader:
         self.findings.add(self.document.file, self.document.line(path), ".".join(map(str, path)), got, rule, expected)
 
     def get(self, path: Path) -> Any:
+        """The value at a path; None if there is none."""
         value = self.document.value
         for step in path:
             if not isinstance(value, dict) or step not in value:
@@ -58,6 +61,7 @@ class FieldReader:
         return value
 
     def text(self, path: Path, shape: re.Pattern[str] | None = None, default: str | None = None, says: str = "") -> str:
+        """The text at a path; empty, with a finding, if it is missing or does not match `shape`."""
         value = self.get(path)
         if value is None and default is not None:
             return default
@@ -72,6 +76,7 @@ class FieldReader:
         return Words(self.text((*path, "vi")), self.text((*path, "en")))
 
     def only(self, path: Path, known: set[str]) -> None:
+        """Reports the keys of the mapping at `path` that are not in `known`."""
         value = self.get(path)
         if not isinstance(value, dict):
             self.bad(path, "not a mapping", "a mapping")

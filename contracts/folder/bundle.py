@@ -33,11 +33,14 @@ _TABLE: Final = re.compile(r"[a-z][a-z0-9-]*")
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
+    """Files by path, and the SHA-256 of their canonical form as `sha256:<hex>`."""
+
     files: Mapping[str, bytes]
     digest: str
 
     @classmethod
     def of(cls, files: Mapping[str, bytes]) -> Bundle:
+        """CONTRACT_INVALID for a path outside the folder, or for more than the limits."""
         for path in files:
             pure = PurePosixPath(path)
             if pure.is_absolute() or ".." in pure.parts or "\\" in path or str(pure) != path or not path.isprintable():
@@ -77,6 +80,7 @@ class Bundle:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Bundle:
+        """The inverse of `to_bytes`. CONTRACT_INVALID for anything else."""
         try:
             document = json.loads(raw)
             if document["format"] != FORMAT:

@@ -43,12 +43,14 @@ class Located:
     lines: Mapping[Path, int]
 
     def line(self, path: Path) -> int:
+        """The line of a path, or of the nearest enclosing path that has one."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
 
 def read_yaml(file: str, raw: bytes, findings: Findings) -> Located | None:
+    """The document with its lines; None with findings if it is invalid."""
     try:
         node = yaml.compose(raw.decode("utf-8"), Loader=LOADER)
     except UnicodeDecodeError:

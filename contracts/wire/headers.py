@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 
 def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header fields of raw pairs, decoded as Latin-1 and stripped."""
     headers: dict[str, str] = {}
     for name_bytes, value_bytes in raw:
         name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1").strip()

@@ -151,6 +151,7 @@ def write_json(value: object) -> bytes:
 
 
 def text_of(value: object) -> str:
+    """The value as compact JSON. TypeError for a type without an exact form, such as float."""
     if isinstance(value, str):
         return encode_basestring(value)
     if value is True:

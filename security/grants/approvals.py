@@ -85,6 +85,7 @@ def _algorithm(public: object) -> Algorithm:
 
 
 def public_pem(public: PublicKey) -> str:
+    """SubjectPublicKeyInfo in PEM."""
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode(
         "ascii"
     )

@@ -87,6 +87,7 @@ class Authority:
 
 
 def make_root(name: str, now: float, *, days: int = 7300, organisation: str = "LGSP") -> Authority:
+    """A self-signed root with a new P-256 key; `now` in Unix seconds."""
     private = new_private()
     subject = _subject(name, organisation)
     builder = _builder(subject, subject, private.public_key(), now, days, None)

@@ -67,6 +67,7 @@ def only(data: bytes, tag: int) -> bytes:
 
 
 def each(content: bytes) -> Iterator[Element]:
+    """The elements of a content, in their order."""
     at = 0
     while at < len(content):
         element_, at = first(content, at)
@@ -74,12 +75,14 @@ def each(content: bytes) -> Iterator[Element]:
 
 
 def integer(content: bytes) -> int:
+    """A signed INTEGER of at most 64 bytes."""
     if not content or len(content) > 64:
         raise BadDer("a number without bytes, or with too many")
     return int.from_bytes(content, "big", signed=True)
 
 
 def oid(content: bytes) -> str:
+    """An object identifier in dotted form."""
     if not content or content[-1] & 0x80 or len(content) > 64:
         raise BadDer("a broken object identifier")
     parts: list[int] = []
@@ -111,6 +114,7 @@ def time(content: bytes) -> float:
 
 
 def element(tag: int, *parts: bytes) -> bytes:
+    """The encoded element with this content."""
     content = b"".join(parts)
     size = len(content)
     if size < 0x80:
@@ -120,4 +124,5 @@ def element(tag: int, *parts: bytes) -> bytes:
 
 
 def number(value: int) -> bytes:
+    """An encoded INTEGER."""
     return element(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))

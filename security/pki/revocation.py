@@ -272,6 +272,8 @@ def _check_dates(what: str, start: datetime, end: datetime | None, now: float) -
 
 
 class Revoked(NamedTuple):
+    """One revoked certificate; `at` in Unix seconds, `reason` as in RFC 5280 §5.3.1."""
+
     serial: int
     at: float
     reason: str

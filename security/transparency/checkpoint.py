@@ -36,6 +36,8 @@ class NoteError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
+    """Origin, size in entries, and root hash of a log."""
+
     origin: str
     size: int
     root: bytes
@@ -103,11 +105,13 @@ def vkey(name: str, public: Ed25519PublicKey) -> str:
 
 
 def private_text(name: str, private: Ed25519PrivateKey) -> str:
+    """A log's private key, in the format of signed notes."""
     key = NoteKey.make(name, private.public_key())
     return f"PRIVATE+KEY+{name}+{key.key_hash.hex()}+{b64(_ED25519 + private.private_bytes_raw())}"
 
 
 def private_from_text(text: str) -> tuple[str, Ed25519PrivateKey]:
+    """Name and key of a private key text. NoteError if it is damaged."""
     parts = text.strip().split("+", 4)
     if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
         raise NoteError("a private key text is PRIVATE+KEY+name+hash+base64")
@@ -167,6 +171,7 @@ def signature_lines(lines: str) -> list[SignatureLine]:
 
 
 def signature_line(name: str, key_hash: bytes, value: bytes) -> str:
+    """The line of one signature, with its newline."""
     return f"{_DASH}{name} {b64(key_hash + value)}\n"
 
 

@@ -78,6 +78,7 @@ def private_text(name: str, private: Ed25519PrivateKey) -> str:
 
 
 def private_from_text(text: str) -> tuple[str, Ed25519PrivateKey]:
+    """Name and key of a private key text. NoteError if it is damaged."""
     parts = text.strip().split("+", 4)
     if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
         raise NoteError("a private key text is PRIVATE+KEY+name+hash+base64")

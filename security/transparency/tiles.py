@@ -102,6 +102,7 @@ def entry_bundle(entries: Iterable[bytes]) -> bytes:
 
 
 def parse_bundle(bundle: bytes) -> list[bytes]:
+    """The entries of a bundle. ValueError if it ends within one."""
     entries = []
     at = 0
     while at < len(bundle):
@@ -171,6 +172,7 @@ def root_of_edge(builder: Builder) -> bytes:
 
 
 def split_hashes(raw: bytes) -> list[bytes]:
+    """The hashes of a tile. ValueError for a partial hash."""
     if len(raw) % HASH:
         raise ValueError("a tile is made of hashes of 32 bytes")
     return [raw[i : i + HASH] for i in range(0, len(raw), HASH)]

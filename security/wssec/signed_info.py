@@ -55,6 +55,7 @@ def text_of(element: Element, where: str, error_of: Callable[[str, str], Theirs]
 
 
 def base64_of(element: Element, where: str, error_of: Callable[[str, str], Theirs] = malformed) -> bytes:
+    """The octets of the element's base64 text; white space is allowed."""
     text = text_of(element, where, error_of)
     try:
         try:

@@ -24,6 +24,7 @@ _HARMLESS: Final = re.compile(r"[+-][0-9 .,]*")  # a telephone number or a negat
 
 
 def decode(raw: bytes, encoding: str) -> str:
+    """The text without its byte order mark. `Unreadable` for bytes outside the encoding."""
     if encoding == "utf-16":
         encoding = next((name for name in ("utf-16-le", "utf-16-be") if raw.startswith(_BOMS[name])), "")
         if not encoding:
@@ -102,4 +103,5 @@ def guarded(text: str) -> str:
 
 
 def unguarded(text: str) -> str:
+    """The inverse of `guarded`."""
     return text[1:] if text.startswith("'") and guarded(text[1:]) == text else text

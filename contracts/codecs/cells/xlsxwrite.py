@@ -27,6 +27,7 @@ _TO_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 
 
 def write(rows: Iterable[Sequence[Cell]], sheet: str, header_row: int) -> bytes:
+    """The workbook with one sheet; the first row is row `header_row`."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as book:
         for name, text in _frame(sheet).items():
