@@ -18,27 +18,22 @@ from typing import Final, NamedTuple
 from security.errors import (
     SIGNATURE_ALGORITHM,
     SIGNATURE_COMPONENT_ABSENT,
-    SIGNATURE_COMPONENT_UNKNOWN,
     SIGNATURE_DIGEST_MISMATCH,
     SIGNATURE_MALFORMED,
-    SIGNATURE_MISSING,
-    SIGNATURE_NONCE,
     SIGNATURE_NOT_COVERING,
-    SIGNATURE_PARAMETER,
-    SIGNATURE_SEVERAL,
     SIGNATURE_UNKNOWN_KEY,
 )
 from security.freshness import check_times
 from security.keys import SigningKey, VerifyKey
-from security.structured_fields import (
-    Bare,
-    FieldError,
-    InnerList,
-    Item,
-    parse_dictionary,
-    serialise_bytes,
-    serialise_string,
+from security.signature_fields import (
+    FoundSignature,
+    check_params,
+    dictionary,
+    find_signature,
+    integer,
+    plain_names,
 )
+from security.structured_fields import Bare, Item, serialise_bytes, serialise_string
 
 REQUEST_TAG: Final = "lgsp-request"
 ANSWER_TAG: Final = "lgsp-answer"
@@ -57,8 +52,6 @@ REQUEST_HEADERS: Final = (
 ANSWER_HEADERS: Final = ("content-type", "content-digest", "lgsp-transfer", "lgsp-receipt", "lgsp-checkpoint")
 _REQUEST_KNOWN: Final = frozenset({"@method", "@target-uri", *REQUEST_HEADERS})
 _ANSWER_KNOWN: Final = frozenset({"@status", *ANSWER_HEADERS})
-_PARAMETERS: Final = frozenset({"created", "expires", "nonce", "keyid", "alg", "tag"})
-_NONCE: Final = re.compile(r"[A-Za-z0-9_-]{22,126}={0,2}")
 _CONTROL: Final = re.compile(r"[^\x20-\x7e\t]")
 
 FindKey = Callable[[str], VerifyKey | None]
@@ -102,7 +95,7 @@ def check_content_digest(value: str, body: bytes) -> None:
     if value == content_digest(body):
         return
     known = 0
-    for name, item in _dictionary("Content-Digest", value).items():
+    for name, item in dictionary("Content-Digest", value).items():
         if not isinstance(item, Item) or not isinstance(item.value, bytes):
             raise SIGNATURE_MALFORMED(where="Content-Digest", rule=f"{name}=:base64:")
         if name in ("sha-256", "sha-512"):
@@ -124,10 +117,10 @@ def verify_request(
     `need` names headers that must be present, and thus signed. With a body, Content-Type and Content-Digest always are.
     """
     headers = request.headers
-    signed = _find_signature(headers, REQUEST_TAG)
+    signed = find_signature(headers, REQUEST_TAG)
     inner = signed.inner
-    params = _check_params(inner.params, ("created", "expires", "nonce", "keyid"))
-    names = _plain_names(inner.items, _REQUEST_KNOWN)
+    params = check_params(inner.params, ("created", "expires", "nonce", "keyid"))
+    names = plain_names(inner.items, _REQUEST_KNOWN)
     missing = [n for n in ("@method", "@target-uri") if n not in names]
     missing += [n for n in REQUEST_HEADERS if n not in names and (n in headers or n in need)]
     if request.body:
@@ -220,9 +213,9 @@ def verify_response(
     now: float,
 ) -> Verified:
     """The verified signature of an answer, which must cover the signature of our request."""
-    signed = _find_signature(headers, ANSWER_TAG)
+    signed = find_signature(headers, ANSWER_TAG)
     inner = signed.inner
-    params = _check_params(inner.params, ("created", "keyid"))
+    params = check_params(inner.params, ("created", "keyid"))
     question = _request_signature(request_headers_sent)
     bound = False
     lines: list[str] = []
@@ -240,7 +233,7 @@ def verify_response(
         if value is None and name in _ANSWER_KNOWN:
             raise SIGNATURE_COMPONENT_ABSENT(component=name)
         lines.append(_line(item.text, value or ""))
-    names = _plain_names(plain, _ANSWER_KNOWN)
+    names = plain_names(plain, _ANSWER_KNOWN)
     missing = [] if "@status" in names else ["@status"]
     missing += [n for n in ANSWER_HEADERS if n not in names and n in headers]
     if body:
@@ -250,82 +243,9 @@ def verify_response(
     if missing:
         raise SIGNATURE_NOT_COVERING(missing=", ".join(missing))
     known = _known_key(key if callable(key) else (lambda keyid: key if keyid == key.key_id else None), params, now)
-    times = _check_times({"expires": _integer(params["created"]) + LIFETIME, **params}, now)
+    times = _check_times({"expires": integer(params["created"]) + LIFETIME, **params}, now)
     payload_digest = _check_body(headers, body)
     return _finish(known, signed, lines, headers, times, payload_digest)
-
-
-class _Signature(NamedTuple):
-    """A signature of a message, not yet verified."""
-
-    label: str
-    inner: InnerList
-    value: bytes
-
-
-def _dictionary(where: str, value: str) -> dict[str, Item | InnerList]:
-    try:
-        return parse_dictionary(value)
-    except FieldError as error:
-        raise SIGNATURE_MALFORMED(where=where, rule=f"RFC 9651, {error}") from None
-
-
-def _find_signature(headers: Mapping[str, str], tag: str) -> _Signature:
-    """The only signature with our tag; signatures of others, such as proxies, are ignored."""
-    raw_input, raw_signature = headers.get("signature-input"), headers.get("signature")
-    if raw_input is None or raw_signature is None:
-        raise SIGNATURE_MISSING(where="Signature-Input" if raw_input is None else "Signature")
-    ours = []
-    for label, member in _dictionary("Signature-Input", raw_input).items():
-        if not isinstance(member, InnerList):
-            raise SIGNATURE_MALFORMED(where="Signature-Input", rule=f"{label}=(…)")
-        if member.params.get("tag") == tag:
-            ours.append((label, member))
-    if not ours:
-        raise SIGNATURE_MISSING(where=f'Signature-Input, tag="{tag}"')
-    if len(ours) > 1:
-        raise SIGNATURE_SEVERAL(found=len(ours), where=f'Signature-Input, tag="{tag}"')
-    label, inner = ours[0]
-    value = _dictionary("Signature", raw_signature).get(label)
-    if value is None:
-        raise SIGNATURE_MISSING(where=f"Signature, {label}")
-    if not isinstance(value, Item) or not isinstance(value.value, bytes) or value.params:
-        raise SIGNATURE_MALFORMED(where="Signature", rule=f"{label}=:base64:")
-    return _Signature(label, inner, value.value)
-
-
-def _check_params(params: dict[str, Bare], need: Sequence[str]) -> dict[str, Bare]:
-    for name, value in params.items():
-        if name not in _PARAMETERS:
-            raise SIGNATURE_PARAMETER(parameter=name[:40], rule="created, expires, nonce, keyid, alg, tag")
-        if name in ("created", "expires"):
-            _integer(value, name)
-        elif type(value) is not str:
-            raise SIGNATURE_PARAMETER(parameter=name, rule='"…"')
-    for name in need:
-        if name not in params:
-            raise SIGNATURE_NONCE() if name == "nonce" else SIGNATURE_PARAMETER(parameter=name, rule=f"{name}=…")
-    nonce = params.get("nonce")
-    if nonce is not None and _NONCE.fullmatch(str(nonce)) is None:
-        raise SIGNATURE_NONCE()
-    return params
-
-
-def _integer(value: Bare, name: str = "created") -> int:
-    if type(value) is not int or not 0 <= value < 1 << 40:
-        raise SIGNATURE_PARAMETER(parameter=name, rule=f"{name}=<Unix seconds>")
-    return value
-
-
-def _plain_names(items: Sequence[Item], known: frozenset[str]) -> set[object]:
-    names: set[object] = set()
-    for item in items:
-        if type(item.value) is not str or item.params or item.value not in known:
-            raise SIGNATURE_COMPONENT_UNKNOWN(component=item.text[:80])
-        if item.value in names:
-            raise SIGNATURE_MALFORMED(where="Signature-Input", rule=f"{item.text} × 1")
-        names.add(item.value)
-    return names
 
 
 def _known_key(find_key: FindKey, params: dict[str, Bare], now: float) -> VerifyKey:
@@ -340,7 +260,7 @@ def _known_key(find_key: FindKey, params: dict[str, Bare], now: float) -> Verify
 
 
 def _check_times(params: Mapping[str, Bare], now: float) -> tuple[int, int]:
-    created, expires = _integer(params["created"]), _integer(params["expires"], "expires")
+    created, expires = integer(params["created"]), integer(params["expires"], "expires")
     check_times(created, expires, now, LIFETIME)
     return created, expires
 
@@ -367,7 +287,7 @@ def _base(lines: list[str], params: str) -> bytes:
 
 def _finish(
     key: VerifyKey,
-    signed: _Signature,
+    signed: FoundSignature,
     lines: list[str],
     headers: Mapping[str, str],
     times: tuple[int, int],
@@ -401,7 +321,7 @@ def _request_signature(headers: Mapping[str, str]) -> tuple[str, str] | None:
     """Component and value of the request's signature; None for an unsigned request."""
     if "signature" not in headers or "signature-input" not in headers:
         return None
-    signed = _find_signature(headers, REQUEST_TAG)
+    signed = find_signature(headers, REQUEST_TAG)
     return _request_component(signed.label, signed.value)
 
 

@@ -38,7 +38,8 @@ from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.encryption_keys import EncryptKey
 from security.errors import SIGNATURE_KEY_REVOKED
 from security.grants.approvals import Officer
-from security.grants.grants import AgencyGrants, Decision, Grant, Reason, Request, refusal
+from security.grants.grants import AgencyGrants, Decision, Grant, Reason, Request
+from security.grants.refusals import refusal
 from security.keys import VerifyKey
 
 __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snapshot"]

@@ -18,22 +18,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from contracts.base import jcs
-from contracts.base.errors import Policy
 from contracts.base.times import rfc3339
-from contracts.base.words import Words
-from security.errors import (
-    ACCESS_DENIED,
-    ACCESS_EXPIRED,
-    ACCESS_NO_CONTRACT,
-    ACCESS_NO_GRANT,
-    ACCESS_NO_OPERATION,
-    ACCESS_NOT_APPROVED,
-    ACCESS_NOT_YET_VALID,
-    ACCESS_OUT_OF_HOURS,
-    ACCESS_QUOTA,
-    ACCESS_SUSPENDED,
-)
-from security.grants.windows import Hours, Quota, civil, words
+from security.grants.windows import Hours, Quota
 
 ALL: Final = "*"
 OFFICERS: Final = 2
@@ -54,19 +40,6 @@ class Reason(StrEnum):
     OUT_OF_HOURS = "out-of-hours"
     DENIED = "denied"
     GRANTED = "granted"
-
-
-_REFUSALS: Final = {
-    Reason.NO_GRANT: ACCESS_NO_GRANT,
-    Reason.NO_CONTRACT: ACCESS_NO_CONTRACT,
-    Reason.NO_OPERATION: ACCESS_NO_OPERATION,
-    Reason.EXPIRED: ACCESS_EXPIRED,
-    Reason.NOT_YET_VALID: ACCESS_NOT_YET_VALID,
-    Reason.SUSPENDED: ACCESS_SUSPENDED,
-    Reason.NOT_APPROVED: ACCESS_NOT_APPROVED,
-    Reason.OUT_OF_HOURS: ACCESS_OUT_OF_HOURS,
-    Reason.DENIED: ACCESS_DENIED,
-}
 
 
 _NEARNESS: Final = {reason: number for number, reason in enumerate(Reason)}
@@ -327,54 +300,6 @@ def _until(grant: Grant, now: float) -> float:
 
 def _rank(grant: Grant) -> tuple[bool, float, str]:
     return grant.agency is None, -grant.valid_from, grant.id
-
-
-def refusal(
-    decision: Decision, request: Request, ask: Words, now: float, notice: Mapping[str, Any] | None = None
-) -> Policy:
-    """The failure for a refusing decision.
-
-    `ask` names the contact, `notice` why and since when a grant is suspended.
-    """
-    nearest = decision.nearest
-    facts: dict[str, Any] = {}
-    retry = None
-    if nearest is not None:
-        facts = {
-            "grant": nearest.id,
-            "valid_from": civil(nearest.valid_from),
-            "valid_until": civil(nearest.valid_until),
-            "lacking": OFFICERS - min(OFFICERS, len(set(nearest.approved_by))),
-        }
-        if decision.reason is Reason.OUT_OF_HOURS and nearest.hours is not None:
-            opens = nearest.hours.next_open(now)
-            facts |= {"hours": str(nearest.hours), "opens": civil(opens) if opens < nearest.valid_until else "—"}
-            retry = math.ceil(opens - now) if opens < nearest.valid_until else None
-    return _REFUSALS[decision.reason](retry_after=retry, **_asked(request, ask), **facts, **(notice or {}))
-
-
-def quota_refusal(grant: Grant, request: Request, ask: Words, now: float) -> Policy:
-    """The failure when every allowing quota is exhausted; `grant` is the first to restart."""
-    assert grant.quota is not None
-    ends = grant.quota.window(now).ends
-    return ACCESS_QUOTA(
-        retry_after=max(1, math.ceil(ends - now)),
-        grant=grant.id,
-        calls=grant.quota.calls,
-        per=words(f"period.{grant.quota.per}"),
-        left=0,
-        opens=civil(ends),
-        **_asked(request, ask),
-    )
-
-
-def _asked(request: Request, ask: Words) -> dict[str, Any]:
-    return {
-        "agency": request.agency,
-        "contract": request.contract,
-        "operation": request.operation,
-        "ask": ask,
-    }
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:

@@ -23,9 +23,8 @@ from security.grants.grants import (
     Request,
     decide,
     digest,
-    quota_refusal,
-    refusal,
 )
+from security.grants.refusals import quota_refusal, refusal
 from security.grants.windows import Hours, Quota
 from tests.cost import seconds
 from tests.security.identities import Pair
