@@ -130,7 +130,7 @@ class Profile:
             return self._struct(node, path, name)
         if kind == "array":
             return self._array(node, path, name)
-        return self._scalars.read(kind, node, path)
+        return self._scalars.scalar(kind, node, path)
 
     def _keywords(self, node: Mapping[str, Any], path: Path, allowed: set[str]) -> None:
         for word in node:

@@ -34,7 +34,7 @@ class ScalarReader:
             return None
         return value
 
-    def read(self, kind: str, node: Mapping[str, Any], path: Path) -> Scalar | None:
+    def scalar(self, kind: str, node: Mapping[str, Any], path: Path) -> Scalar | None:
         """The value's type. Invalid keywords are reported and left out."""
         if kind == "boolean":
             return Scalar("boolean")

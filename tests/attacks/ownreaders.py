@@ -62,7 +62,10 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
     ),
     "files, keys and settings of our own, or that an officer gives": (
         "contracts.base.safeyaml:load",
+        "contracts.base.words:read",
         "contracts.folder.bundle:Bundle.from_folder",
+        "contracts.compiled.contract_file:read_contract",
+        "contracts.compiled.format_file:read_format",
         "contracts.compiled.loader:load",
         "gateway.sample_client.identity:Encryption.load",
         "gateway.sample_client.identity:Identity.load",
