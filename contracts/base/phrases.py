@@ -1,8 +1,8 @@
 """Translates the English texts of findings and facts to Vietnamese.
 
 They are produced in English, where speed counts, and are translated where a person reads them. `phrases.yaml` beside a
-package's `errors.yaml` lists each phrase as `en` and `vi`. In a phrase `{n}` and `{m}` stand for a number (also `{n1}`,
-…), `{w}` for a word, `{t}` for a text that is translated itself, and any other name for any text.
+package's `errors.yaml` lists each phrase as `en` and `vi`. Places of a phrase: `{n}`, `{m}` (also `{n1}`, …) a number,
+`{w}` a word, `{t}` a text that is translated itself; any other name, any text.
 
 Invariant: an unknown phrase stays unchanged, and text of a contract or file (codes, patterns, titles, shapes) is never
 translated. Matching takes time linear in the text: a place ends where the text after it first begins.

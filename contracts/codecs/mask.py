@@ -3,8 +3,8 @@
 Fields: `*`, canonical paths that are visible (with all below them), and `!path` for hidden ones, with or without
 brackets (`info.area`, `info[].area`). A recursive field is treated as the field it refers to: `!units.phone` hides the
 phone of units below units too, at every depth.
-Invariant: a hidden value is never copied into the result, and neither is a field that the contract in force lacks,
-such as one of a withdrawn version.
+Invariant: the result never contains a hidden value, nor a field that the contract in force lacks (as after a version
+was withdrawn).
 """
 
 from __future__ import annotations

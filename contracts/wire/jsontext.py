@@ -1,7 +1,9 @@
 """Exact JSON (RFC 8259, I-JSON of RFC 7493): numbers stay int and Decimal, never float.
 
-Rejected: duplicate fields, NaN and Infinity, bytes that are not UTF-8, characters that XML 1.0 cannot carry (REST and
-SOAP must agree), numbers of more than 1,000 digits, nesting deeper than 64, more than 500,000 values.
+Rejected:
+- duplicate fields, NaN and Infinity, bytes that are not UTF-8;
+- characters that XML 1.0 cannot carry, since REST and SOAP must agree;
+- numbers of more than 1,000 digits, nesting deeper than 64, more than 500,000 values.
 Values are counted before parsing, since each costs far more than its bytes. Decimals are written digit by digit.
 """
 

@@ -1,9 +1,12 @@
 """Revocation lists (RFC 5280 §5) and OCSP answers (RFC 6960), accepted only if proved; makes lists for our issuers.
 
-A strict profile. Invariants: an accepted list or answer is signed, with SHA-256 or better, by the authority that issued
-the certificate, or by a responder appointed by that authority (OCSPSigning). It is neither from the future nor out of
-date. It covers all certificates and all reasons (no delta, indirect or partial-reason list), or just the partition that
-the certificate names. Anything else is `Unproven`, and changes nothing.
+A strict profile. Invariants: an accepted list or answer
+- is signed, with SHA-256 or better, by the certificate's issuer or by a responder that the issuer appointed
+  (OCSPSigning);
+- is neither from the future nor out of date;
+- covers all certificates and all reasons (no delta, indirect or partial-reason list), or just the partition that the
+  certificate names.
+Anything else is `Unproven`, and changes nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """Time-stamps of an outside authority (RFC 3161, RFC 5816): makes requests, reads answers if they are proved.
 
-A strict profile. Invariants: an accepted answer matches the request (digest, nonce). It is signed (RFC 5652, SHA-256 or
-better) by a certificate that the signed attributes name, whose only use is time-stamping, and whose path to a given
-anchor was valid at the stamped time. Anything else is `Unstamped`. The caller checks whether the time is plausible.
+A strict profile. Invariants: an accepted answer
+- matches the request (digest, nonce);
+- is signed (RFC 5652, SHA-256 or better) by a certificate that the signed attributes name;
+- has a signer whose only use is time-stamping, and whose path to a given anchor was valid at the stamped time.
+Anything else is `Unstamped`. The caller checks whether the time is plausible.
 """
 
 from __future__ import annotations

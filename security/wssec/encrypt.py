@@ -1,9 +1,9 @@
 """Encrypts the Body of a signed envelope in the profile of `docs/wire.md`.
 
 Standards: XML Encryption 1.1, WSS SOAP Message Security 1.1 §9.
-Sign, then encrypt: a fresh AES-256-GCM key encrypts the Body's content, the receiver's RSA key encrypts that key (OAEP
-with SHA-256 and MGF1-SHA-256), and the receiver's certificate is named by thumbprint. Only envelopes made by
-`security.wssec.sign` are encrypted.
+Sign, then encrypt: a fresh AES-256-GCM key encrypts the Body's content. The receiver's RSA key encrypts that key (OAEP
+with SHA-256 and MGF1-SHA-256); its certificate is named by thumbprint. Only envelopes made by `security.wssec.sign`
+are encrypted.
 Invariant: decryption returns exactly the signed content; a content key is used once.
 """
 
