@@ -108,7 +108,7 @@ class _Walk:
         self._dated = codes_path(struct, compiled.contract.codes_at) is not None
 
     def of_struct(self, struct: Struct, path: Path, xml: Path, discriminator: str = "") -> Iterator[_Break]:
-        """`xml` is the path in the tree, with one element more for each branch; `discriminator` is the discriminator."""
+        """`xml` is the path in the tree: one more element for each branch, which the field `discriminator` names."""
         here = _at(self._whole, path)
         if self._once("struct", path, struct.name):
             strange = (*path, _STRANGE)
