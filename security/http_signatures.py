@@ -25,14 +25,7 @@ from security.errors import (
 )
 from security.freshness import check_times
 from security.keys import SigningKey, VerifyKey
-from security.signature_fields import (
-    FoundSignature,
-    check_params,
-    dictionary,
-    find_signature,
-    integer,
-    plain_names,
-)
+from security.signature_fields import FoundSignature, check_params, dictionary, find_signature, integer, plain_names
 from security.structured_fields import Bare, Item, serialise_bytes, serialise_string
 
 REQUEST_TAG: Final = "lgsp-request"

@@ -155,12 +155,7 @@ class Codec:
             raise self._wrong_media("JSON", message)
         day = None if at is None else day_at(at)
         value, problems = codec.read(raw, day)
-        if problems.findings or not self._validators[message].is_valid(value):
-            raise self._invalid(message, value, problems, codec.here)
-        check = self._in_force[message]
-        if check is not None and (ended := check(value, day)):
-            raise self._failure(MESSAGE_INVALID, message, explained(ended, codec.here))
-        return value  # type: ignore[no-any-return]
+        return self._checked(message, value, problems, day, codec.here)
 
     def read_xml(self, message: str, element: etree._Element, at: float | None = None) -> Value:
         codec = self._xml.get(message)
@@ -182,11 +177,7 @@ class Codec:
             codec.read(element, into, None, problems)
         except Enough:
             pass
-        if problems.findings or not valid(into):
-            raise self._invalid(message, into, problems, _here_in_xml(codec, problems.name(tag)))
-        if check is not None and (ended := check(into, day)):
-            raise self._failure(MESSAGE_INVALID, message, explained(ended, _here_in_xml(codec, problems.name(tag))))
-        return into
+        return self._checked(message, into, problems, day, _here_in_xml(codec, problems.name(tag)))
 
     def read_canonical_xml(self, message: str, raw: bytes) -> Value | None:
         """The message of bytes in exclusive C14N without unusual content; None for others, which need `read_xml`."""
@@ -232,12 +223,18 @@ class Codec:
                     into[name] = text if form.read is None else form.read(text)
                 except value_formats.Bad as bad:
                     problems.add(name, name, kind_of(text), bad.rule, bad.expected)
-        if problems.findings or not self._validators[message].is_valid(into):
-            raise self._invalid(message, into, problems, here)
+        return self._checked(message, into, problems, day, here)
+
+    def _checked(
+        self, message: str, value: Any, problems: Problems, day: str | None, here: Callable[[str, Any], str]
+    ) -> Value:
+        """The value, if it is valid and its codes are in force on `day`. MESSAGE_INVALID otherwise."""
+        if problems.findings or not self._validators[message].is_valid(value):
+            raise self._invalid(message, value, problems, here)
         check = self._in_force[message]
-        if check is not None and (ended := check(into, day)):
+        if check is not None and (ended := check(value, day)):
             raise self._failure(MESSAGE_INVALID, message, explained(ended, here))
-        return into
+        return value  # type: ignore[no-any-return]
 
     def _invalid(self, message: str, value: Any, problems: Problems, here: Callable[[str, Any], str]) -> Theirs:
         findings = list(problems.findings)

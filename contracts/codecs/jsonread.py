@@ -12,12 +12,7 @@ from typing import Any
 from contracts.canonical.findings import Index, Inside, Problems, filled, kind_of, started
 from contracts.codecs.absence import json_reader
 from contracts.codecs.jsonwrite import compile_writer as compile_writer
-from contracts.mapping.frames import (
-    finisher,
-    list_at,
-    setter,
-    settled,
-)
+from contracts.mapping.frames import finisher, list_at, setter, settled
 from contracts.mapping.plan import CustomBinding, Leaf, Node, Plan
 from contracts.mapping.rows.parts import plain
 from contracts.mapping.value_formats import Bad

@@ -9,15 +9,7 @@ from typing import Any
 
 from contracts.canonical.findings import NotExpressible, kind_of
 from contracts.codecs.absence import json_writer
-from contracts.mapping.frames import (
-    carrying,
-    constant_checks,
-    getter,
-    key_writer,
-    raw_getter,
-    raw_writer,
-    shown,
-)
+from contracts.mapping.frames import carrying, constant_checks, getter, key_writer, raw_getter, raw_writer, shown
 from contracts.mapping.plan import Leaf, Node, Plan
 
 Write = Callable[[Any], str]

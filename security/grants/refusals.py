@@ -76,9 +76,4 @@ def quota_refusal(grant: Grant, request: Request, ask: Words, now: float) -> Pol
 
 
 def _facts_of(request: Request, ask: Words) -> dict[str, Any]:
-    return {
-        "agency": request.agency,
-        "contract": request.contract,
-        "operation": request.operation,
-        "ask": ask,
-    }
+    return {"agency": request.agency, "contract": request.contract, "operation": request.operation, "ask": ask}

@@ -22,17 +22,7 @@ from contracts.base.times import rfc3339
 from contracts.wire.soap import V11, Version
 from contracts.wire.xmltext import escape_text
 from security.keys import SigningKey
-from security.wssec.names import (
-    BASE64_BINARY,
-    DIGEST_SHA256,
-    DS,
-    EXC_C14N,
-    LGSP,
-    WSA,
-    WSSE,
-    WSU,
-    X509V3,
-)
+from security.wssec.names import BASE64_BINARY, DIGEST_SHA256, DS, EXC_C14N, LGSP, WSA, WSSE, WSU, X509V3
 
 MAX_LIFE: Final = 300
 

@@ -200,9 +200,7 @@ def _read_reference(reference: Element, number: int) -> Reference:
         raise malformed(f"{where}/ds:Transforms", "ds:Transform 1…2")
     if len(transforms) == 2 and (transforms[0].get("Algorithm") != ENVELOPED or len(transforms[0])):
         raise SIGNATURE_ALGORITHM(
-            where=f"{where}/ds:Transform[1]",
-            algorithm=(transforms[0].get("Algorithm") or "")[:120],
-            expected=ENVELOPED,
+            where=f"{where}/ds:Transform[1]", algorithm=(transforms[0].get("Algorithm") or "")[:120], expected=ENVELOPED
         )
     prefixes = _exclusive(transforms[-1], f"{where}/ds:Transform[{len(transforms)}]")
     method = children[1].get("Algorithm")

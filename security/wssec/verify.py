@@ -32,16 +32,7 @@ from security.errors import (
 )
 from security.freshness import check_times
 from security.keys import VerifyKey, thumbprint
-from security.wssec.names import (
-    BASE64_BINARY,
-    DS,
-    LGSP,
-    WSA,
-    WSSE,
-    WSU,
-    X509V3,
-    short,
-)
+from security.wssec.names import BASE64_BINARY, DS, LGSP, WSA, WSSE, WSU, X509V3, short
 from security.wssec.sign import MAX_LIFE, caller_block, receipt_block, sign_envelope
 from security.wssec.signed_info import (
     Element,
