@@ -21,7 +21,14 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 from yarl import URL
 
-from adapters.failures import Acted, ProviderFailure
+from adapters.errors import (
+    PROVIDER_ANSWER_TOO_LARGE,
+    PROVIDER_BAD_ANSWER,
+    PROVIDER_DOWN,
+    PROVIDER_DROPPED,
+    PROVIDER_TIMEOUT,
+    Acted,
+)
 from adapters.model import Incoming
 from contracts.wire.headers import joined
 from security.http_signatures import HttpRequest
@@ -127,12 +134,8 @@ async def send(
         ) as response:
             content = await _read(response, limit)
             if content is None:
-                raise ProviderFailure(
-                    "provider.answer-too-large",
-                    acted=Acted.MAYBE,
-                    evidence_out=evidence_out,
-                    system=system,
-                    limit=limit,
+                raise PROVIDER_ANSWER_TOO_LARGE(
+                    acted=Acted.MAYBE, evidence_out=evidence_out, system=system, limit=limit
                 )
             version = response.version
             line = f"HTTP/{version.major}.{version.minor} " if version else "HTTP/1.1 "
@@ -151,20 +154,20 @@ async def send(
                 time.perf_counter() - started,
             )
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
-        raise ProviderFailure(
-            "provider.down", acted=Acted.NO, evidence_out=evidence_out, system=system, reason=_reason(trouble)
+        raise PROVIDER_DOWN(
+            acted=Acted.NO, evidence_out=evidence_out, system=system, reason=_reason(trouble)
         ) from trouble
     except TimeoutError as trouble:
-        raise ProviderFailure(
-            "provider.timeout", acted=Acted.MAYBE, evidence_out=evidence_out, system=system, seconds=f"{timeout:g}"
+        raise PROVIDER_TIMEOUT(
+            acted=Acted.MAYBE, evidence_out=evidence_out, system=system, seconds=f"{timeout:g}"
         ) from trouble
     except aiohttp.ClientResponseError as trouble:
-        raise ProviderFailure(
-            "provider.bad-answer", acted=Acted.MAYBE, evidence_out=evidence_out, system=system, reason="not HTTP/1.1"
+        raise PROVIDER_BAD_ANSWER(
+            acted=Acted.MAYBE, evidence_out=evidence_out, system=system, reason="not HTTP/1.1"
         ) from trouble
     except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as trouble:
-        raise ProviderFailure(
-            "provider.dropped", acted=Acted.MAYBE, evidence_out=evidence_out, system=system, reason=_reason(trouble)
+        raise PROVIDER_DROPPED(
+            acted=Acted.MAYBE, evidence_out=evidence_out, system=system, reason=_reason(trouble)
         ) from trouble
 
 

@@ -13,7 +13,18 @@ from typing import Any, Final
 
 import aiohttp
 
-from adapters.failures import Acted, ProviderFailure, ProviderMissing
+from adapters.errors import (
+    PROVIDER_BAD_ANSWER,
+    PROVIDER_BAD_SIGNATURE,
+    PROVIDER_FAULT,
+    PROVIDER_NO_ENCRYPTION_KEY,
+    PROVIDER_NOT_FOUND,
+    PROVIDER_REFUSED,
+    Acted,
+    ProviderErrorType,
+    ProviderFailure,
+    ProviderMissing,
+)
 from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
 from adapters.model import AdapterKind, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
@@ -85,9 +96,9 @@ class RestAdapter:
         if not 200 <= answer.status < 300:
             raise _failure(endpoint.system, answer, signed=key_id is not None)
         if key_id is None:
-            raise _failed("provider.bad-signature", endpoint, answer, reason=why)
+            raise _failed(PROVIDER_BAD_SIGNATURE, endpoint, answer, reason=why)
         if media_type(answer.headers) != media or "content-encoding" in answer.headers:
-            raise _failed("provider.bad-answer", endpoint, answer, reason=f"not {media}")
+            raise _failed(PROVIDER_BAD_ANSWER, endpoint, answer, reason=f"not {media}")
         content = answer.body
         if outgoing.encrypted:
             answer, content = self._decrypted(endpoint, answer)
@@ -95,7 +106,7 @@ class RestAdapter:
             message = outgoing.codec.read_json(operation.answer, content)
         except Failure as trouble:
             raise _failed(
-                "provider.bad-answer", endpoint, answer, reason=trouble.code, findings=trouble.findings
+                PROVIDER_BAD_ANSWER, endpoint, answer, reason=trouble.code, findings=trouble.findings
             ) from trouble
         return Incoming(
             answer=message,
@@ -113,9 +124,9 @@ class RestAdapter:
         try:
             opened = self._opener.open(answer.body, endpoint.keys_by_id.get, self._clock())
         except Failure as trouble:
-            raise _failed("provider.bad-answer", endpoint, answer, reason=trouble.code) from trouble
+            raise _failed(PROVIDER_BAD_ANSWER, endpoint, answer, reason=trouble.code) from trouble
         if opened.media_type != JSON:
-            raise _failed("provider.bad-answer", endpoint, answer, reason=f"cty: not {JSON}")
+            raise _failed(PROVIDER_BAD_ANSWER, endpoint, answer, reason=f"cty: not {JSON}")
         return answer._replace(opened_in=opened.jws), opened.payload
 
     def _verify(
@@ -139,9 +150,7 @@ class RestAdapter:
 def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:
     key = newest(endpoint.encrypt_keys, now)
     if key is None:
-        raise ProviderFailure(
-            "provider.no-encryption-key", acted=Acted.NO, system=endpoint.system, kind="RSA, EC P-256"
-        )
+        raise PROVIDER_NO_ENCRYPTION_KEY(acted=Acted.NO, system=endpoint.system, kind="RSA, EC P-256")
     return key
 
 
@@ -153,24 +162,22 @@ def _failure(system: str, answer: HttpAnswer, *, signed: bool) -> ProviderFailur
         "system": system,
     }
     if answer.status == 404 and signed:
-        return ProviderMissing("provider.not-found", **evidence)
+        return PROVIDER_NOT_FOUND(**evidence)
     evidence["provider_status"] = answer.status
     if 400 <= answer.status < 500 and answer.status != 429:
-        return ProviderFailure("provider.refused", acted=Acted.NO if signed else Acted.MAYBE, **evidence)
+        return PROVIDER_REFUSED(acted=Acted.NO if signed else Acted.MAYBE, **evidence)
     if answer.status >= 500 or answer.status == 429:
         after = answer.headers.get("retry-after", "")
-        return ProviderFailure(
-            "provider.fault",
+        return PROVIDER_FAULT(
             acted=Acted.NO if signed and answer.status in (429, 503) else Acted.MAYBE,
             retry_after=int(after) if after.isdecimal() and len(after) < 6 else None,
             **evidence,
         )
-    return ProviderFailure("provider.bad-answer", acted=Acted.MAYBE, reason=f"status {answer.status}", **evidence)
+    return PROVIDER_BAD_ANSWER(acted=Acted.MAYBE, reason=f"status {answer.status}", **evidence)
 
 
-def _failed(code: str, endpoint: Endpoint, answer: HttpAnswer, **facts: Any) -> ProviderFailure:
-    failure = ProviderFailure(
-        code,
+def _failed(error: ProviderErrorType, endpoint: Endpoint, answer: HttpAnswer, **facts: Any) -> ProviderFailure:
+    failure = error(
         acted=Acted.MAYBE,
         evidence_out=answer.evidence_out,
         evidence_in=answer.evidence_in,

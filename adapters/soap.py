@@ -15,13 +15,23 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
-from adapters.failures import Acted, ProviderFailure
+from adapters.errors import (
+    PROVIDER_BAD_ANSWER,
+    PROVIDER_BAD_SIGNATURE,
+    PROVIDER_FAULT,
+    PROVIDER_NO_ENCRYPTION_KEY,
+    PROVIDER_REFUSED,
+    Acted,
+    ProviderErrorType,
+    ProviderFailure,
+)
 from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
 from adapters.model import AdapterKind, Endpoint, Incoming, Option, Outgoing
-from contracts.base.errors import Failure, Theirs
+from contracts.base.errors import Failure
 from contracts.wire import soap
 from contracts.wire.headers import media_type
 from security.encryption_keys import EncryptKey, newest
+from security.errors import BODY_NOT_ENCRYPTED
 from security.http_signatures import HttpRequest
 from security.keys import SigningKey
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
@@ -102,7 +112,7 @@ class SoapAdapter:
             message = codec.read_xml(operation.answer, element)
         except Failure as trouble:
             raise _failed(
-                "provider.bad-answer", endpoint, answer, reason=trouble.code, findings=trouble.findings
+                PROVIDER_BAD_ANSWER, endpoint, answer, reason=trouble.code, findings=trouble.findings
             ) from trouble
         return Incoming(
             answer=message,
@@ -145,7 +155,7 @@ class SoapAdapter:
                 answer = answer._replace(opened_in=raw)
             envelope = verify_envelope(root, endpoint.keys_by_thumbprint.get, self._clock())
             if envelope.relates_to != message_id:
-                raise _failed("provider.bad-signature", endpoint, answer, reason="wsa:RelatesTo")
+                raise _failed(PROVIDER_BAD_SIGNATURE, endpoint, answer, reason="wsa:RelatesTo")
         except Failure as trouble:
             if isinstance(trouble, ProviderFailure):
                 raise
@@ -153,14 +163,14 @@ class SoapAdapter:
             fault = root.find(f"{version.body}/{version.fault}")
             if fault is not None:
                 raise _faulted(endpoint, answer, fault, signed=False) from trouble
-            wrong = "provider.bad-signature" if trouble.code.startswith("signature.") else "provider.bad-answer"
+            wrong = PROVIDER_BAD_SIGNATURE if trouble.code.startswith("signature.") else PROVIDER_BAD_ANSWER
             raise _failed(wrong, endpoint, answer, reason=trouble.code) from trouble
         children = [child for child in envelope.body if isinstance(child.tag, str)]
         if len(children) == 1 and children[0].tag == version.fault:
             raise _faulted(endpoint, answer, children[0], signed=True)
         if len(children) != 1 or answer.status != 200:
             raise _failed(
-                "provider.bad-answer",
+                PROVIDER_BAD_ANSWER,
                 endpoint,
                 answer,
                 reason=f"status {answer.status}, {len(children)} elements in the Body",
@@ -169,7 +179,7 @@ class SoapAdapter:
 
     def _decrypted(self, root: etree._Element) -> tuple[bytes, etree._Element]:
         if not is_encrypted(root):
-            raise Theirs("body.not-encrypted", contract="–", expected="xenc:EncryptedData", got="soap:Body")
+            raise BODY_NOT_ENCRYPTED(contract="–", expected="xenc:EncryptedData", got="soap:Body")
         return decrypt_envelope(root, self._body_keys)
 
 
@@ -180,7 +190,7 @@ def _version(endpoint: Endpoint) -> soap.Version:
 def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:
     key = newest(endpoint.encrypt_keys, now, rsa.RSAPublicKey)
     if key is None:
-        raise ProviderFailure("provider.no-encryption-key", acted=Acted.NO, system=endpoint.system, kind="RSA")
+        raise PROVIDER_NO_ENCRYPTION_KEY(acted=Acted.NO, system=endpoint.system, kind="RSA")
     return key
 
 
@@ -190,24 +200,23 @@ def _faulted(endpoint: Endpoint, answer: HttpAnswer, fault: etree._Element, *, s
     code = text.strip().rpartition(":")[2].partition(".")[0]
     if code in _REFUSALS:
         acted = Acted.NO if signed else Acted.MAYBE
-        return _failed("provider.refused", endpoint, answer, acted=acted, provider_status=f"soap:{code}")
-    return _failed("provider.fault", endpoint, answer, provider_status=f"soap:{code or 'Fault'}")
+        return _failed(PROVIDER_REFUSED, endpoint, answer, acted=acted, provider_status=f"soap:{code}")
+    return _failed(PROVIDER_FAULT, endpoint, answer, provider_status=f"soap:{code or 'Fault'}")
 
 
 def _plain_failure(endpoint: Endpoint, answer: HttpAnswer, reason: str) -> ProviderFailure:
     """For an answer that is no envelope, such as an error page of a proxy."""
     if answer.status >= 500:
-        return _failed("provider.fault", endpoint, answer, provider_status=answer.status)
+        return _failed(PROVIDER_FAULT, endpoint, answer, provider_status=answer.status)
     if 400 <= answer.status < 500:
-        return _failed("provider.refused", endpoint, answer, provider_status=answer.status)
-    return _failed("provider.bad-answer", endpoint, answer, reason=reason)
+        return _failed(PROVIDER_REFUSED, endpoint, answer, provider_status=answer.status)
+    return _failed(PROVIDER_BAD_ANSWER, endpoint, answer, reason=reason)
 
 
 def _failed(
-    code: str, endpoint: Endpoint, answer: HttpAnswer, *, acted: Acted = Acted.MAYBE, **facts: Any
+    error: ProviderErrorType, endpoint: Endpoint, answer: HttpAnswer, *, acted: Acted = Acted.MAYBE, **facts: Any
 ) -> ProviderFailure:
-    failure = ProviderFailure(
-        code,
+    failure = error(
         acted=acted,
         evidence_out=answer.evidence_out,
         evidence_in=answer.evidence_in,

@@ -22,7 +22,7 @@ from bench.process import await_port, free_port, memory_mib, pinned, running, tw
 
 BATCH: Final = 2500
 PACKAGES: Final = (
-    "aiohttp, alembic, connexion, cryptography.x509, jsonschema_rs, joserfc.jwe, jwt, lxml.etree, sqlalchemy, typer,"
+    "aiohttp, alembic, connexion, cryptography.x509, jsonschema_rs, joserfc.jwe, lxml.etree, sqlalchemy, typer,"
     " uvicorn, uvloop"
 )
 

@@ -15,9 +15,10 @@ from bench.message import answer_xml, mark
 from bench.rows import Row, row
 from bench.translation import per_second
 from contracts.wire.soap import parse_envelope
+from security.algorithms import new_private
 from security.encryption_keys import DecryptKey
 from security.keys import SigningKey
-from security.pki.authority import issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
+from security.pki.authority import issue_encryption, issue_signing, make_issuer, make_root, private_pem
 from security.wssec.decrypt import BodyKeys, decrypt_envelope
 from security.wssec.encrypt import blinded, encrypt_envelope
 from security.wssec.verify import sign_envelope, verify_envelope

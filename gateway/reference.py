@@ -3,14 +3,12 @@ and the drawing of the states.
 
 `./lgsp docs` writes them; a test of the project fails when a committed page differs from what this makes.
 
-Invariant: every failure code that any package registers, every field of `Settings` and every command that is not
+Invariant: every error code, every field of `Settings` and every command that is not
 hidden is on its page.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 import textwrap
 from collections.abc import Mapping
@@ -20,14 +18,15 @@ from typing import Any, Final
 
 import typer
 
-from contracts.base.errors import KINDS, Branch, Kind, Language
+from contracts.base.errors import AnyErrorType, Branch
+from contracts.base.words import Language
 from contracts.diff.changes import CODES
-from gateway.doctor.findings import KINDS as FINDINGS
-from gateway.settings import FILE, PREFIX, Settings
+from gateway import errors
+from gateway.doctor.findings import kinds
+from gateway.settings import FILE, NOT_SETTINGS, PREFIX, Settings, expected
 from gateway.transfer import states
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
-ROOMS: Final = ("contracts", "security", "adapters", "gateway")
 _LANGUAGES: Final[tuple[Language, ...]] = ("en", "vi")
 _BRANCHES: Final = {
     Branch.THEIRS: ("What the caller can mend", "The message cannot be accepted as it is."),
@@ -39,17 +38,7 @@ _BRANCHES: Final = {
 }
 
 
-def know_all_failures() -> None:
-    """Import every `failures` module of the house, so that `KINDS` is complete."""
-    for room in ROOMS:
-        package = importlib.import_module(room)
-        for found in pkgutil.walk_packages(package.__path__, f"{room}."):
-            if found.name.endswith("failures"):
-                importlib.import_module(found.name)
-
-
 def errors_page() -> str:
-    know_all_failures()
     lines = [
         "# Failures · Các lỗi",
         "",
@@ -61,14 +50,16 @@ def errors_page() -> str:
         ),
     ]
     for branch, (title, what) in _BRANCHES.items():
-        kinds = sorted((kind for kind in KINDS.values() if kind.branch is branch), key=lambda kind: kind.code)
+        types = [error for _code, error in sorted(errors.every().items()) if error.branch is branch]
         lines += ["", f"## {title}", "", what, "", "| code | HTTP | English | Tiếng Việt |", "|---|---|---|---|"]
-        lines += [f"| `{kind.code}` | {kind.status} | {_words(kind, 'en')} | {_words(kind, 'vi')} |" for kind in kinds]
+        lines += [
+            f"| `{error.code}` | {error.status} | {_words(error, 'en')} | {_words(error, 'vi')} |" for error in types
+        ]
     return "\n".join(lines) + "\n"
 
 
-def _words(kind: Kind, language: str) -> str:
-    title, what, then = (getattr(words, language) for words in (kind.title, kind.what, kind.next))
+def _words(error: AnyErrorType, language: Language) -> str:
+    title, what, then = (words.of(language) for words in (error.title, error.what, error.next))
     return f"**{_cell(title)}.** {_cell(what)} *{_cell(then)}*"
 
 
@@ -97,7 +88,7 @@ def changes_page() -> str:
     ]
     lines += [
         f"| `{code}` | {_cell(words.say('en', {}))} | {_cell(words.say('vi', {}))} |"
-        for code, words in sorted(CODES.items())
+        for code, words in ((code, CODES(code)) for code in sorted(CODES))
     ]
     return "\n".join(lines) + "\n"
 
@@ -115,7 +106,7 @@ def doctor_page() -> str:
         "| code | | English | Tiếng Việt |",
         "|---|---|---|---|",
     ]
-    for code, kind in FINDINGS.items():
+    for code, kind in kinds().items():
         mark = ("**!**" if kind.grave else "~") if kind.sandbox_too else ("(**!**)" if kind.grave else "(~)")
         said = {
             language: f"**{_cell(kind.what.say(language, {}))}.** {_cell(kind.why.say(language, {}))} *{_cell(kind.next.say(language, {}))}*"
@@ -135,8 +126,10 @@ def settings_page() -> str:
             This page is made from the code by `./lgsp docs`."""
         ),
         "",
-        "| setting | environment | default | what it does |",
-        "|---|---|---|---|",
+        "A name that is not on this page is refused, in the file and in the environment, and the nearest one is named.",
+        "",
+        "| setting | environment | default | values | what it does |",
+        "|---|---|---|---|---|",
     ]
     for item in fields(Settings):
         if item.name == "data":
@@ -144,8 +137,10 @@ def settings_page() -> str:
         default = item.default if item.default not in ("", None) else "—"
         shown = str(default).lower() if isinstance(default, bool) else str(default)
         lines.append(
-            f"| `{item.name}` | `{PREFIX}{item.name.upper()}` | {shown} | {_cell(str(item.metadata.get('help', '')))} |"
+            f"| `{item.name}` | `{PREFIX}{item.name.upper()}` | {shown} | {expected(item.name).en} | {_cell(str(item.metadata['help']))} |"
         )
+    lines += ["", "These variables are no settings of an instance:", "", "| variable | what it does |", "|---|---|"]
+    lines += [f"| `{name}` | {_cell(words)} |" for name, words in NOT_SETTINGS.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -160,6 +155,12 @@ def commands_page() -> str:
             print one object with `ok`. `lgsp --version` prints the version of the package. Times in words are the
             time in Vietnam, with its offset (`2026-11-25T07:00+07:00`), on the status page and in refusals too;
             `--json` gives UTC. This page is made from the code by `./lgsp docs`."""
+        ),
+        "",
+        _prose(
+            """Help and messages of the parser are in Vietnamese or English: by `LGSP_LANG` (`vi`, `en`), else by the
+            locale. `lgsp --install-completion` has the shell complete commands, options and values (bash, zsh, fish,
+            PowerShell); `lgsp --show-completion` prints what it would install. Both are for a `lgsp` on the path."""
         ),
         "",
         _prose(

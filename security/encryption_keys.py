@@ -15,8 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from contracts.base.errors import Theirs
-from security.keys import MIN_RSA_BITS, load_certificate, thumbprint
+from security.algorithms import MIN_RSA_BITS
+from security.errors import KEY_UNACCEPTABLE
+from security.keys import load_certificate, thumbprint
 
 MAX_RSA_BITS: Final = 8192  # encrypting for a larger one costs more than any message is worth
 
@@ -25,13 +26,13 @@ PrivateDecryptKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def _accepted(public: object, certificate: x509.Certificate) -> PublicEncryptKey:
-    """The key itself, where it may be used to encrypt; Theirs("key.unacceptable") for others."""
+    """The key itself, where it may be used to encrypt; KEY_UNACCEPTABLE for others."""
     if isinstance(public, rsa.RSAPublicKey):
         if not MIN_RSA_BITS <= public.key_size <= MAX_RSA_BITS:
-            raise Theirs("key.unacceptable", rule=f"RSA {public.key_size}: {MIN_RSA_BITS} … {MAX_RSA_BITS}")
+            raise KEY_UNACCEPTABLE(rule=f"RSA {public.key_size}: {MIN_RSA_BITS} … {MAX_RSA_BITS}")
     elif not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
         name = f"EC {public.curve.name}" if isinstance(public, ec.EllipticCurvePublicKey) else type(public).__name__
-        raise Theirs("key.unacceptable", rule=f"{name}: RSA, EC P-256")
+        raise KEY_UNACCEPTABLE(rule=f"{name}: RSA, EC P-256")
     try:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
@@ -42,7 +43,7 @@ def _accepted(public: object, certificate: x509.Certificate) -> PublicEncryptKey
         else ("keyAgreement", usage.key_agreement)
     )
     if not allowed:
-        raise Theirs("key.unacceptable", rule=f"keyUsage: {needed}")
+        raise KEY_UNACCEPTABLE(rule=f"keyUsage: {needed}")
     return public
 
 
@@ -50,7 +51,7 @@ def _public_of(certificate: x509.Certificate) -> PublicEncryptKey:
     try:
         return _accepted(certificate.public_key(), certificate)
     except ValueError:
-        raise Theirs("key.unacceptable", rule="SubjectPublicKeyInfo") from None
+        raise KEY_UNACCEPTABLE(rule="SubjectPublicKeyInfo") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,12 @@ class DecryptKey:
     def from_pem(
         cls, key_id: str, private_pem: bytes, certificate: bytes | str, *, password: bytes | None = None
     ) -> DecryptKey:
-        """Theirs("key.unacceptable") when the certificate is not this key's."""
+        """KEY_UNACCEPTABLE when the certificate is not this key's."""
         private = serialization.load_pem_private_key(private_pem, password)
         parsed = load_certificate(certificate)
         public = _public_of(parsed)
         if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) or private.public_key() != public:
-            raise Theirs("key.unacceptable", rule=f"{key_id}: certificate ≠ private key")
+            raise KEY_UNACCEPTABLE(rule=f"{key_id}: certificate ≠ private key")
         return cls(key_id, parsed.public_bytes(serialization.Encoding.DER), private)
 
     @property

@@ -15,7 +15,19 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from contracts.base.errors import Theirs
+from security.errors import (
+    SIGNATURE_ALGORITHM,
+    SIGNATURE_COMPONENT_ABSENT,
+    SIGNATURE_COMPONENT_UNKNOWN,
+    SIGNATURE_DIGEST_MISMATCH,
+    SIGNATURE_MALFORMED,
+    SIGNATURE_MISSING,
+    SIGNATURE_NONCE,
+    SIGNATURE_NOT_COVERING,
+    SIGNATURE_PARAMETER,
+    SIGNATURE_SEVERAL,
+    SIGNATURE_UNKNOWN_KEY,
+)
 from security.freshness import check_times
 from security.keys import SigningKey, VerifyKey
 from security.structured_fields import (
@@ -89,18 +101,15 @@ def check_content_digest(value: str, body: bytes) -> None:
     known = 0
     for name, item in _dictionary("Content-Digest", value).items():
         if not isinstance(item, Item) or not isinstance(item.value, bytes):
-            raise Theirs("signature.malformed", where="Content-Digest", rule=f"{name}=:base64:")
+            raise SIGNATURE_MALFORMED(where="Content-Digest", rule=f"{name}=:base64:")
         if name in ("sha-256", "sha-512"):
             known += 1
             made = hashlib.sha256(body) if name == "sha-256" else hashlib.sha512(body)
             if made.digest() != item.value:
-                raise Theirs("signature.digest-mismatch", part="body")
+                raise SIGNATURE_DIGEST_MISMATCH(part="body")
     if not known:
-        raise Theirs(
-            "signature.algorithm",
-            where="Content-Digest",
-            algorithm=value.split("=")[0][:40],
-            expected="sha-256, sha-512",
+        raise SIGNATURE_ALGORITHM(
+            where="Content-Digest", algorithm=value.split("=")[0][:40], expected="sha-256, sha-512"
         )
 
 
@@ -120,7 +129,7 @@ def verify_request(
     if request.body:
         missing += [n for n in ("content-type", "content-digest") if n not in names and n not in missing]
     if missing:
-        raise Theirs("signature.not-covering", missing=", ".join(missing))
+        raise SIGNATURE_NOT_COVERING(missing=", ".join(missing))
     key = _known_key(find_key, params, now)
     created, expires = _check_times(params, now)
     lines = []
@@ -133,7 +142,7 @@ def verify_request(
         else:
             value = headers.get(str(name))
         if value is None:
-            raise Theirs("signature.component-absent", component=name)
+            raise SIGNATURE_COMPONENT_ABSENT(component=name)
         lines.append(_line(item.text, value))
     payload_digest = _check_body(headers, request.body)
     return _finish(key, label, lines, inner, signature, headers, created, expires, payload_digest)
@@ -214,14 +223,14 @@ def verify_response(
         name = item.value
         if name == "signature" and item.params.get("req") is True:
             if question is None or bound or item.text != question[0]:
-                raise Theirs("signature.component-absent", component=item.text)
+                raise SIGNATURE_COMPONENT_ABSENT(component=item.text)
             lines.append(f"{item.text}: {question[1]}")
             bound = True
             continue
         plain.append(item)
         value = str(status) if name == "@status" else headers.get(str(name))
         if value is None and name in _ANSWER_KNOWN:
-            raise Theirs("signature.component-absent", component=name)
+            raise SIGNATURE_COMPONENT_ABSENT(component=name)
         lines.append(_line(item.text, value or ""))
     names = _plain_names(plain, _ANSWER_KNOWN)
     missing = [] if "@status" in names else ["@status"]
@@ -231,7 +240,7 @@ def verify_response(
     if not bound:
         missing.append('"signature";req')
     if missing:
-        raise Theirs("signature.not-covering", missing=", ".join(missing))
+        raise SIGNATURE_NOT_COVERING(missing=", ".join(missing))
     found = _known_key(key if callable(key) else (lambda keyid: key if keyid == key.key_id else None), params, now)
     created, expires = _check_times({"expires": _integer(params["created"]) + LIFETIME, **params}, now)
     payload_digest = _check_body(headers, body)
@@ -242,57 +251,53 @@ def _dictionary(where: str, value: str) -> dict[str, Item | InnerList]:
     try:
         return parse_dictionary(value)
     except FieldError as wrong:
-        raise Theirs("signature.malformed", where=where, rule=f"RFC 9651, {wrong}") from None
+        raise SIGNATURE_MALFORMED(where=where, rule=f"RFC 9651, {wrong}") from None
 
 
 def _the_signature(headers: Mapping[str, str], tag: str) -> tuple[str, InnerList, bytes]:
     """Label, input and value of the one signature with our tag; those of others (of proxies) are no business of ours."""
     raw_input, raw_signature = headers.get("signature-input"), headers.get("signature")
     if raw_input is None or raw_signature is None:
-        raise Theirs("signature.missing", where="Signature-Input" if raw_input is None else "Signature")
+        raise SIGNATURE_MISSING(where="Signature-Input" if raw_input is None else "Signature")
     ours = []
     for label, member in _dictionary("Signature-Input", raw_input).items():
         if not isinstance(member, InnerList):
-            raise Theirs("signature.malformed", where="Signature-Input", rule=f"{label}=(…)")
+            raise SIGNATURE_MALFORMED(where="Signature-Input", rule=f"{label}=(…)")
         if member.params.get("tag") == tag:
             ours.append((label, member))
     if not ours:
-        raise Theirs("signature.missing", where=f'Signature-Input, tag="{tag}"')
+        raise SIGNATURE_MISSING(where=f'Signature-Input, tag="{tag}"')
     if len(ours) > 1:
-        raise Theirs("signature.several", found=len(ours), where=f'Signature-Input, tag="{tag}"')
+        raise SIGNATURE_SEVERAL(found=len(ours), where=f'Signature-Input, tag="{tag}"')
     label, inner = ours[0]
     value = _dictionary("Signature", raw_signature).get(label)
     if value is None:
-        raise Theirs("signature.missing", where=f"Signature, {label}")
+        raise SIGNATURE_MISSING(where=f"Signature, {label}")
     if not isinstance(value, Item) or not isinstance(value.value, bytes) or value.params:
-        raise Theirs("signature.malformed", where="Signature", rule=f"{label}=:base64:")
+        raise SIGNATURE_MALFORMED(where="Signature", rule=f"{label}=:base64:")
     return label, inner, value.value
 
 
 def _check_params(params: dict[str, Bare], need: Sequence[str]) -> dict[str, Bare]:
     for name, value in params.items():
         if name not in _PARAMETERS:
-            raise Theirs("signature.parameter", parameter=name[:40], rule="created, expires, nonce, keyid, alg, tag")
+            raise SIGNATURE_PARAMETER(parameter=name[:40], rule="created, expires, nonce, keyid, alg, tag")
         if name in ("created", "expires"):
             _integer(value, name)
         elif type(value) is not str:
-            raise Theirs("signature.parameter", parameter=name, rule='"…"')
+            raise SIGNATURE_PARAMETER(parameter=name, rule='"…"')
     for name in need:
         if name not in params:
-            raise (
-                Theirs("signature.nonce")
-                if name == "nonce"
-                else Theirs("signature.parameter", parameter=name, rule=f"{name}=…")
-            )
+            raise SIGNATURE_NONCE() if name == "nonce" else SIGNATURE_PARAMETER(parameter=name, rule=f"{name}=…")
     nonce = params.get("nonce")
     if nonce is not None and _NONCE.fullmatch(str(nonce)) is None:
-        raise Theirs("signature.nonce")
+        raise SIGNATURE_NONCE()
     return params
 
 
 def _integer(value: Bare, name: str = "created") -> int:
     if type(value) is not int or not 0 <= value < 1 << 40:
-        raise Theirs("signature.parameter", parameter=name, rule=f"{name}=<Unix seconds>")
+        raise SIGNATURE_PARAMETER(parameter=name, rule=f"{name}=<Unix seconds>")
     return value
 
 
@@ -300,9 +305,9 @@ def _plain_names(items: Sequence[Item], known: frozenset[str]) -> set[object]:
     names: set[object] = set()
     for item in items:
         if type(item.value) is not str or item.params or item.value not in known:
-            raise Theirs("signature.component-unknown", component=item.text[:80])
+            raise SIGNATURE_COMPONENT_UNKNOWN(component=item.text[:80])
         if item.value in names:
-            raise Theirs("signature.malformed", where="Signature-Input", rule=f"{item.text} × 1")
+            raise SIGNATURE_MALFORMED(where="Signature-Input", rule=f"{item.text} × 1")
         names.add(item.value)
     return names
 
@@ -310,12 +315,10 @@ def _plain_names(items: Sequence[Item], known: frozenset[str]) -> set[object]:
 def _known_key(find_key: FindKey, params: dict[str, Bare], now: float) -> VerifyKey:
     key = find_key(str(params["keyid"]))
     if key is None:
-        raise Theirs("signature.unknown-key", key=str(params["keyid"])[:80])
+        raise SIGNATURE_UNKNOWN_KEY(key=str(params["keyid"])[:80])
     named = params.get("alg", key.algorithm)
     if named != key.algorithm:
-        raise Theirs(
-            "signature.algorithm", where="Signature-Input, alg", algorithm=str(named)[:40], expected=key.algorithm
-        )
+        raise SIGNATURE_ALGORITHM(where="Signature-Input, alg", algorithm=str(named)[:40], expected=key.algorithm)
     key.check_time(now)
     return key
 
@@ -337,7 +340,7 @@ def _check_body(headers: Mapping[str, str], body: bytes) -> bytes:
 def _line(component: str, value: str) -> str:
     value = value.strip(" \t")
     if not (value.isascii() and value.isprintable()) and _CONTROL.search(value) is not None:
-        raise Theirs("signature.malformed", where=component, rule="ASCII")
+        raise SIGNATURE_MALFORMED(where=component, rule="ASCII")
     return f"{component}: {value}"
 
 

@@ -12,8 +12,6 @@ Invariants
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -23,9 +21,10 @@ from joserfc import jwe
 from joserfc.jwk import ECKey, RSAKey
 
 from contracts.base.errors import Theirs
-from contracts.wire.jsontext import once
+from security import jws
 from security.encryption_keys import DecryptKey, EncryptKey
-from security.keys import JOSE, SigningKey, VerifyKey
+from security.errors import BODY_DECRYPTION, BODY_ENCRYPTION_PROFILE, SIGNATURE_ALGORITHM, SIGNATURE_UNKNOWN_KEY
+from security.keys import SigningKey, VerifyKey
 
 MEDIA_TYPE: Final = "application/jose"
 ENC: Final = "A256GCM"
@@ -37,9 +36,6 @@ LIMIT: Final = 64_000_000  # of the library's own; a door has bounded the body l
 _JWE_NAMES: Final = frozenset({"alg", "enc", "kid", "cty", "typ", "epk"})
 _JWS_NAMES: Final = frozenset({"alg", "kid", "cty", "typ"})
 _EPK_NAMES: Final = frozenset({"kty", "crv", "x", "y"})
-_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-# What a part may end with, by how many characters it has beyond whole fours: bits that no octet needs are zero, so that bytes have one text.
-_ENDS: Final = {0: _ALPHABET, 2: b"AQgw", 3: b"AEIMQUYcgkosw048"}
 
 FindKey = Callable[[str], VerifyKey | None]
 
@@ -68,16 +64,14 @@ class Opened(NamedTuple):
 
 def seal(payload: bytes, media_type: str, signer: SigningKey, receiver: EncryptKey) -> tuple[bytes, bytes]:
     """Sign, then encrypt for one receiver: the body, and the JWS in it."""
-    jws = sign(payload, media_type, signer)
+    signed = sign(payload, media_type, signer)
     key, algorithm = _public(receiver)
     header = {"alg": algorithm, "enc": ENC, "kid": receiver.key_id, "cty": "JWS"}
-    return jwe.encrypt_compact(header, jws, key, registry=_REGISTRY).encode("ascii"), jws
+    return jwe.encrypt_compact(header, signed, key, registry=_REGISTRY).encode("ascii"), signed
 
 
 def sign(payload: bytes, media_type: str, signer: SigningKey) -> bytes:
-    header = {"alg": JOSE[signer.algorithm], "kid": signer.key_id, "cty": media_type}
-    signed = _encoded(json.dumps(header, separators=(",", ":")).encode("ascii")) + b"." + _encoded(payload)
-    return signed + b"." + _encoded(signer.sign_jose(signed))
+    return jws.sign(payload, signer, cty=media_type)
 
 
 # --- in ---------------------------------------------------------------------------------------------------------------
@@ -98,7 +92,7 @@ class Opener:
         header = _header(_parts(body, 5, "JWE")[0], _JWE_NAMES, "JWE")
         found = self._keys.get(str(header.get("kid")))
         if found is None:  # encrypted for somebody else, or for a key that is gone
-            raise Theirs("body.decryption")
+            raise BODY_DECRYPTION()
         key, algorithm = found
         _expect(header, "alg", algorithm, "JWE")
         _expect(header, "enc", ENC, "JWE")
@@ -107,37 +101,35 @@ class Opener:
         try:
             opened = jwe.decrypt_compact(body, key, registry=_REGISTRY).plaintext
         except Exception:  # whatever the library finds: that one could tell two reasons apart is what must not be
-            raise Theirs("body.decryption") from None
+            raise BODY_DECRYPTION() from None
         if opened is None:
-            raise Theirs("body.decryption")
+            raise BODY_DECRYPTION()
         return opened
 
 
-def verify(jws: bytes, find_key: FindKey, now: float) -> Opened:
+def verify(text: bytes, find_key: FindKey, now: float) -> Opened:
     """The payload of a JWS that a registered key signed."""
-    head, payload, signature = _parts(jws, 3, "JWS")
-    header = _header(head, _JWS_NAMES, "JWS")
+    parts = _parts(text, 3, "JWS")
+    header = _header(parts[0], _JWS_NAMES, "JWS")
     key_id, media_type = header.get("kid"), header.get("cty")
     if not isinstance(key_id, str) or not isinstance(media_type, str):
         raise _wrong("JWS", '"kid":"…", "cty":"…"')
     key = find_key(key_id)
     if key is None:
-        raise Theirs("signature.unknown-key", key=key_id[:80])
-    if header.get("alg") != JOSE[key.algorithm]:
-        raise Theirs(
-            "signature.algorithm", where="JWS, alg", algorithm=str(header.get("alg"))[:40], expected=JOSE[key.algorithm]
-        )
+        raise SIGNATURE_UNKNOWN_KEY(key=key_id[:80])
+    if header.get("alg") != key.jose:
+        raise SIGNATURE_ALGORITHM(where="JWS, alg", algorithm=str(header.get("alg"))[:40], expected=key.jose)
     key.check_time(now)
-    key.verify_jose(head + b"." + payload, _decoded(signature))
-    return Opened(_decoded(payload), media_type, key, jws)
+    jws.verify(parts, key)
+    return Opened(jws.decoded(parts[1]), media_type, key, text)
 
 
 def _parts(text: bytes, count: int, where: str) -> list[bytes]:
-    if text.count(b".") != count - 1:  # before it becomes as many pieces
-        raise _wrong(where, f"compact, {count} × base64url")
-    parts = text.split(b".")
-    one_form = all(part and part[-1] in _ENDS.get(len(part) % 4, b"") for part in parts)
-    if not one_form or text.translate(None, _ALPHABET) != b"." * (count - 1):
+    try:
+        parts = jws.split(text, count)
+    except ValueError:
+        parts = [b""]
+    if not all(parts):
         raise _wrong(where, f"compact, {count} × base64url")
     return parts
 
@@ -146,11 +138,9 @@ def _header(encoded: bytes, known: frozenset[str], where: str) -> dict[str, Any]
     if len(encoded) > MAX_HEADER:
         raise _wrong(where, f"header <= {MAX_HEADER}")
     try:
-        header = json.loads(_decoded(encoded).decode("utf-8"), object_pairs_hook=once)
+        header = jws.read_header(encoded, strict=True)
     except (ValueError, RecursionError):
-        raise _wrong(where, "header: JSON, a name once") from None
-    if not isinstance(header, dict):
-        raise _wrong(where, "header: {…}")
+        raise _wrong(where, "header: JSON {…}, a name once") from None
     for name in header:
         if name not in known:
             raise _wrong(where, f"{', '.join(sorted(known))}; ≠ {name[:40]}")
@@ -183,15 +173,7 @@ def _expect(header: Mapping[str, Any], name: str, value: str, where: str) -> Non
 
 
 def _wrong(where: str, rule: str) -> Theirs:
-    return Theirs("body.encryption-profile", where=where, rule=rule)
-
-
-def _encoded(raw: bytes) -> bytes:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
-
-
-def _decoded(part: bytes) -> bytes:
-    return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
+    return BODY_ENCRYPTION_PROFILE(where=where, rule=rule)
 
 
 def _private(key: DecryptKey) -> tuple[ECKey | RSAKey, str]:

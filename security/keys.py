@@ -1,8 +1,8 @@
 """Signing and verifying keys, bound to X.509 certificates.
 
-One object serves the HTTP, XML and JOSE signatures: ECDSA values are raw r||s (RFC 9421 §3.3.4, RFC 7518 §3.4,
-XML-DSig 1.1 §6.4.3 all ask for that form), the public key is parsed once.
-Invariant: the algorithm comes from the registered key, never from the message; weak keys cannot be made into a `VerifyKey`.
+One object serves the HTTP, XML and JOSE signatures (`security.algorithms`); the public key is parsed once.
+Invariant: the algorithm comes from the registered key, never from the message; weak keys cannot be made into a
+`VerifyKey`.
 """
 
 from __future__ import annotations
@@ -10,37 +10,33 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives import serialization
 
-from contracts.base.errors import Policy, Theirs
+from contracts.base.errors import Theirs
+from security.algorithms import (
+    ALGORITHMS,
+    XML_METHODS,
+    Check,
+    PrivateKey,
+    PublicKey,
+    Sign,
+    algorithm_for,
+    is_private,
+    is_public,
+)
+from security.errors import (
+    KEY_UNACCEPTABLE,
+    SIGNATURE_ALGORITHM,
+    SIGNATURE_KEY_EXPIRED,
+    SIGNATURE_KEY_STATUS_UNKNOWN,
+    SIGNATURE_WRONG,
+)
 from security.grants.windows import civil
-
-ECDSA_P256: Final = "ecdsa-p256-sha256"
-ED25519: Final = "ed25519"
-RSA_PKCS1: Final = "rsa-v1_5-sha256"
-RSA_PSS: Final = "rsa-pss-sha512"
-ALGORITHMS: Final = frozenset({ECDSA_P256, ED25519, RSA_PKCS1, RSA_PSS})
-
-_ECDSA: Final = ec.ECDSA(hashes.SHA256())
-_PS256: Final = "PS256"
-_RSA: Final[dict[str, tuple[padding.AsymmetricPadding, hashes.HashAlgorithm]]] = {
-    RSA_PKCS1: (padding.PKCS1v15(), hashes.SHA256()),
-    RSA_PSS: (padding.PSS(mgf=padding.MGF1(hashes.SHA512()), salt_length=64), hashes.SHA512()),
-    _PS256: (padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32), hashes.SHA256()),
-}
-# What JOSE calls each kind of key's algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
-JOSE: Final = {ECDSA_P256: "ES256", ED25519: "EdDSA", RSA_PKCS1: _PS256, RSA_PSS: _PS256}
-MIN_RSA_BITS: Final = 2048
-# The order of P-256's group: r and s lie in 1..n-1.
-_P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 # All that reading strangers' certificates, requests and lists may raise.
 UNREADABLE: Final = (
@@ -53,35 +49,10 @@ UNREADABLE: Final = (
     x509.UnsupportedGeneralNameType,
 )
 
-PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
-PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
-
 
 def thumbprint(certificate_der: bytes) -> str:
     """base64url SHA-256 of a DER certificate, unpadded: `x5t#S256` of RFC 8705 and the registry's form."""
     return base64.urlsafe_b64encode(hashlib.sha256(certificate_der).digest()).rstrip(b"=").decode("ascii")
-
-
-def natural_algorithm(public: object) -> str:
-    """The algorithm a key is used with unless the registry says otherwise; Theirs for keys that are not accepted."""
-    if isinstance(public, ec.EllipticCurvePublicKey):
-        if isinstance(public.curve, ec.SECP256R1):
-            return ECDSA_P256
-        raise Theirs("key.unacceptable", rule=f"EC {public.curve.name}")
-    if isinstance(public, ed25519.Ed25519PublicKey):
-        return ED25519
-    if isinstance(public, rsa.RSAPublicKey):
-        if public.key_size < MIN_RSA_BITS:
-            raise Theirs("key.unacceptable", rule=f"RSA {public.key_size} < {MIN_RSA_BITS}")
-        return RSA_PKCS1
-    raise Theirs("key.unacceptable", rule=type(public).__name__)
-
-
-def _chosen(public: object, algorithm: str | None) -> str:
-    natural = natural_algorithm(public)
-    if algorithm is None or algorithm == natural or (natural == RSA_PKCS1 and algorithm == RSA_PSS):
-        return algorithm or natural
-    raise Theirs("key.unacceptable", rule=f"{algorithm} ≠ {natural}")
 
 
 def load_certificate(certificate: bytes | str) -> x509.Certificate:
@@ -92,7 +63,7 @@ def load_certificate(certificate: bytes | str) -> x509.Certificate:
             return x509.load_pem_x509_certificate(raw)
         return x509.load_der_x509_certificate(raw)
     except UNREADABLE:
-        raise Theirs("key.unacceptable", rule="X.509 PEM/DER") from None
+        raise KEY_UNACCEPTABLE(rule="X.509 PEM/DER") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +79,28 @@ class VerifyKey:
     valid_until: float
     public: PublicKey = field(repr=False, compare=False)
     known_until: float = math.inf  # until when its authority's word on revocation holds, grace included
-    _check: Callable[[bytes, bytes], None] = field(
-        init=False, repr=False, compare=False
-    )  # signature, data; bound once, for it is hot
+    # Bound once, since they are hot.
+    _check: Check = field(init=False, repr=False, compare=False)
+    _check_jose: Check = field(init=False, repr=False, compare=False)
+    _check_xml: Check | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_check", _checker(self.public, self.algorithm))
+        declared = ALGORITHMS[self.algorithm]
+        object.__setattr__(self, "_check", declared.http.checker(self.public))
+        object.__setattr__(self, "_check_jose", declared.jose[1].checker(self.public))
+        object.__setattr__(
+            self, "_check_xml", declared.xml[1].checker(self.public) if declared.xml is not None else None
+        )
+
+    @property
+    def jose(self) -> str:
+        """The `alg` of a JWS by this key."""
+        return ALGORITHMS[self.algorithm].jose[0]
+
+    @property
+    def xml_method(self) -> str | None:
+        """The SignatureMethod of XML-DSig by this key; None where there is none."""
+        return ALGORITHMS[self.algorithm].xml_method
 
     @classmethod
     def from_certificate(
@@ -123,14 +110,14 @@ class VerifyKey:
         try:
             public = parsed.public_key()
         except UNREADABLE:
-            raise Theirs("key.unacceptable", rule="SubjectPublicKeyInfo") from None
-        chosen = _chosen(public, algorithm)
-        assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey)
+            raise KEY_UNACCEPTABLE(rule="SubjectPublicKeyInfo") from None
+        chosen = algorithm_for(public, algorithm)
+        assert is_public(public)
         der = parsed.public_bytes(serialization.Encoding.DER)
         return cls(
             key_id,
             system,
-            chosen,
+            chosen.name,
             der,
             thumbprint(der),
             parsed.not_valid_before_utc.timestamp(),
@@ -139,46 +126,34 @@ class VerifyKey:
         )
 
     def verify(self, data: bytes, signature: bytes) -> None:
-        """Raises Theirs("signature.wrong") unless this key made `signature` over `data`."""
-        try:
-            self._check(signature, data)
-        except (InvalidSignature, ValueError):
-            raise Theirs("signature.wrong", key=self.key_id) from None
+        """Raises SIGNATURE_WRONG unless this key made `signature` over `data`."""
+        self._verify(self._check, data, signature)
 
     def verify_xml(self, data: bytes, signature: bytes) -> None:
-        """As `verify`, for XML-DSig, where an RSA key is always used with PKCS#1 v1.5 and SHA-256."""
-        if self.algorithm != RSA_PSS:
-            self.verify(data, signature)
-            return
-        try:
-            _checker(self.public, RSA_PKCS1)(signature, data)
-        except (InvalidSignature, ValueError):
-            raise Theirs("signature.wrong", key=self.key_id) from None
+        """As `verify`, for XML-DSig."""
+        if self._check_xml is None:
+            raise SIGNATURE_WRONG(key=self.key_id)
+        self._verify(self._check_xml, data, signature)
 
     def verify_jose(self, data: bytes, signature: bytes) -> None:
-        """As `verify`, for JWS, where an RSA key is always used as PS256."""
-        if self.algorithm not in _RSA:
-            self.verify(data, signature)
-            return
+        """As `verify`, for JWS."""
+        self._verify(self._check_jose, data, signature)
+
+    def _verify(self, check: Check, data: bytes, signature: bytes) -> None:
         try:
-            _checker(self.public, _PS256)(signature, data)
+            check(signature, data)
         except (InvalidSignature, ValueError):
-            raise Theirs("signature.wrong", key=self.key_id) from None
+            raise SIGNATURE_WRONG(key=self.key_id) from None
 
     def check_time(self, now: float) -> None:
-        """Raises Theirs("signature.key-expired") outside the certificate's validity, Policy where nobody can say any more that it is not revoked."""
+        """Raises SIGNATURE_KEY_EXPIRED outside the certificate's validity, Policy where nobody can say any more that it is not revoked."""
         if not self.valid_from <= now <= self.valid_until:
-            raise Theirs(
-                "signature.key-expired",
-                key=self.key_id,
-                valid_from=civil(self.valid_from),
-                valid_until=civil(self.valid_until),
+            raise SIGNATURE_KEY_EXPIRED(
+                key=self.key_id, valid_from=civil(self.valid_from), valid_until=civil(self.valid_until)
             )
         if now >= self.known_until:
-            raise Policy(
-                "signature.key-status-unknown",
-                key=self.key_id,
-                since=civil(self.known_until) if self.known_until else "—",
+            raise SIGNATURE_KEY_STATUS_UNKNOWN(
+                key=self.key_id, since=civil(self.known_until) if self.known_until else "—"
             )
 
 
@@ -191,10 +166,34 @@ class SigningKey:
     certificate_der: bytes
     private: PrivateKey = field(repr=False, compare=False)
     system: str = "gateway"
-    _make: Callable[[bytes], bytes] = field(init=False, repr=False, compare=False)  # bound once, as in `VerifyKey`
+    _sign: Sign = field(init=False, repr=False, compare=False)  # bound once, as in `VerifyKey`
+    _sign_jose: Sign = field(init=False, repr=False, compare=False)
+    _sign_xml: Sign | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_make", _maker(self.private, self.algorithm))
+        declared = ALGORITHMS[self.algorithm]
+        object.__setattr__(self, "_sign", declared.http.signer(self.private))
+        object.__setattr__(self, "_sign_jose", declared.jose[1].signer(self.private))
+        object.__setattr__(
+            self, "_sign_xml", declared.xml[1].signer(self.private) if declared.xml is not None else None
+        )
+
+    @property
+    def jose(self) -> str:
+        """The `alg` of a JWS by this key."""
+        return ALGORITHMS[self.algorithm].jose[0]
+
+    @property
+    def xml_method(self) -> str:
+        """The SignatureMethod of XML-DSig by this key; SIGNATURE_ALGORITHM where there is none."""
+        method = ALGORITHMS[self.algorithm].xml_method
+        if method is None:
+            raise self._not_in_xml()
+        return method
+
+    def _not_in_xml(self) -> Theirs:
+        expected = ", ".join(method.partition("#")[2] for method in XML_METHODS)
+        return SIGNATURE_ALGORITHM(where="ds:SignatureMethod", algorithm=self.algorithm, expected=expected)
 
     @classmethod
     def from_pem(
@@ -208,8 +207,8 @@ class SigningKey:
         password: bytes | None = None,
     ) -> SigningKey:
         private = serialization.load_pem_private_key(private_pem, password)
-        if not isinstance(private, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
-            raise Theirs("key.unacceptable", rule=type(private).__name__)
+        if not is_private(private):
+            raise KEY_UNACCEPTABLE(rule=type(private).__name__)
         return cls.make(key_id, private, certificate, algorithm=algorithm, system=system)
 
     @classmethod
@@ -222,12 +221,18 @@ class SigningKey:
         algorithm: str | None = None,
         system: str = "gateway",
     ) -> SigningKey:
-        """Theirs("key.unacceptable") when the certificate is not this key's."""
+        """KEY_UNACCEPTABLE when the certificate is not this key's."""
         parsed = load_certificate(certificate)
         public = private.public_key()
         if parsed.public_key() != public:
-            raise Theirs("key.unacceptable", rule=f"{key_id}: certificate ≠ private key")
-        return cls(key_id, _chosen(public, algorithm), parsed.public_bytes(serialization.Encoding.DER), private, system)
+            raise KEY_UNACCEPTABLE(rule=f"{key_id}: certificate ≠ private key")
+        return cls(
+            key_id,
+            algorithm_for(public, algorithm).name,
+            parsed.public_bytes(serialization.Encoding.DER),
+            private,
+            system,
+        )
 
     @property
     def thumbprint(self) -> str:
@@ -238,47 +243,14 @@ class SigningKey:
         return VerifyKey.from_certificate(self.key_id, self.system, self.certificate_der, self.algorithm)
 
     def sign(self, data: bytes) -> bytes:
-        return self._make(data)
+        return self._sign(data)
 
     def sign_xml(self, data: bytes) -> bytes:
-        """As `sign`, for XML-DSig, where an RSA key is always used with PKCS#1 v1.5 and SHA-256."""
-        return self._make(data) if self.algorithm != RSA_PSS else _maker(self.private, RSA_PKCS1)(data)
+        """As `sign`, for XML-DSig; SIGNATURE_ALGORITHM where that does not know the algorithm."""
+        if self._sign_xml is None:
+            raise self._not_in_xml()
+        return self._sign_xml(data)
 
     def sign_jose(self, data: bytes) -> bytes:
-        """As `sign`, for JWS, where an RSA key is always used as PS256."""
-        return self._make(data) if self.algorithm not in _RSA else _maker(self.private, _PS256)(data)
-
-
-def _checker(public: PublicKey, algorithm: str) -> Callable[[bytes, bytes], None]:
-    """What raises unless the signature is right. Which kind of key it is, is asked once: these classes are abstract and slow to ask."""
-    if isinstance(public, ec.EllipticCurvePublicKey):
-        verify = public.verify
-        return lambda signature, data: verify(_der_from_raw(signature), data, _ECDSA)
-    if isinstance(public, ed25519.Ed25519PublicKey):
-        return public.verify
-    pad, digest = _RSA[algorithm]
-    return lambda signature, data: public.verify(signature, data, pad, digest)
-
-
-def _maker(private: PrivateKey, algorithm: str) -> Callable[[bytes], bytes]:
-    if isinstance(private, ec.EllipticCurvePrivateKey):
-        sign = private.sign
-        return lambda data: _raw_from_der(sign(data, _ECDSA))
-    if isinstance(private, ed25519.Ed25519PrivateKey):
-        return private.sign
-    pad, digest = _RSA[algorithm]
-    return lambda data: private.sign(data, pad, digest)
-
-
-def _raw_from_der(der: bytes) -> bytes:
-    r, s = decode_dss_signature(der)
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-
-
-def _der_from_raw(raw: bytes) -> bytes:
-    if len(raw) != 64:
-        raise ValueError("an ECDSA P-256 signature has 64 bytes")
-    r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
-    if not (0 < r < _P256_ORDER and 0 < s < _P256_ORDER):
-        raise ValueError("r or s out of range")
-    return encode_dss_signature(r, s)
+        """As `sign`, for JWS."""
+        return self._sign_jose(data)

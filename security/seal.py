@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.base.errors import Ours
 from contracts.base.randomness import random_bytes
+from security.errors import SEAL_BROKEN
 
 CHUNK: Final = 65536
 TAG: Final = 16
@@ -74,7 +75,7 @@ def seal(key: bytes, context: bytes, plain: bytes, *, salt: bytes | None = None)
 
 
 def unseal(key: bytes, context: bytes, sealed: bytes) -> bytes:
-    """The plain bytes; Ours("seal.broken") for anything but what `seal` made."""
+    """The plain bytes; SEAL_BROKEN for anything but what `seal` made."""
     count = _count(len(sealed), context)
     cipher = _cipher(*_head(key, sealed, context))
     return b"".join([_open(cipher, sealed, number, count, context) for number in range(count)])
@@ -143,7 +144,7 @@ def _data(number: int, *, last: bool) -> bytes:
 
 
 def _broken(context: bytes, where: str) -> Ours:
-    return Ours("seal.broken", where=f"{context.decode('utf-8', 'replace')}, {where}")
+    return SEAL_BROKEN(where=f"{context.decode('utf-8', 'replace')}, {where}")
 
 
 def _count(size: int, context: bytes) -> int:

@@ -1,7 +1,7 @@
-"""Tokens: client assertions (RFC 7523) and access tokens bound to a certificate (RFC 9068, RFC 8705), by PyJWT.
+"""Tokens: client assertions (RFC 7523) and access tokens bound to a certificate (RFC 9068, RFC 8705), compact JWS.
 
-The algorithm is that of the registered key; what a token's header says is only compared with it. Times are checked here,
-against the clock handed in. Whoever calls records an assertion's `jti`, so that it serves once.
+The algorithm is that of the registered key; what a token's header says is only compared with it. Times are checked
+here, against the clock handed in. Whoever calls records an assertion's `jti`, so that it serves once.
 Invariant: nothing of a token is used before its signature was verified, but `kid`, which only chooses the key.
 """
 
@@ -14,12 +14,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jwt import api_jws
-from jwt.exceptions import DecodeError, InvalidAlgorithmError, InvalidSignatureError, PyJWTError
-
 from contracts.base.errors import Theirs
 from contracts.wire.jsontext import once
-from security.keys import JOSE, SigningKey, VerifyKey
+from security import jws
+from security.errors import (
+    TOKEN_ALGORITHM,
+    TOKEN_CLAIM,
+    TOKEN_EXPIRED,
+    TOKEN_FROM_FUTURE,
+    TOKEN_MALFORMED,
+    TOKEN_OTHER_CERTIFICATE,
+    TOKEN_UNKNOWN_KEY,
+    TOKEN_WRONG,
+)
+from security.keys import SigningKey, VerifyKey
 
 ISSUER: Final = "gateway"
 LIFETIME: Final = 600
@@ -28,9 +36,6 @@ SKEW: Final = 5
 MAX_LENGTH: Final = 8192
 ACCESS_TYPE: Final = "at+jwt"
 
-_JWS: Final = api_jws.PyJWS(
-    algorithms=["ES256", "EdDSA", "PS256"], options={"verify_signature": True, "enforce_minimum_key_length": True}
-)
 _HEADER_KNOWN: Final = frozenset({"alg", "kid", "typ"})
 _LATEST: Final = 1 << 53  # seconds; a larger number is no time, and no float
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
@@ -48,9 +53,9 @@ class Token:
     expires: int
 
     def check_certificate(self, thumbprint: str | None) -> None:
-        """Theirs("token.other-certificate") unless the connection's certificate is the one the token was issued to."""
+        """TOKEN_OTHER_CERTIFICATE unless the connection's certificate is the one the token was issued to."""
         if thumbprint != self.thumbprint:
-            raise Theirs("token.other-certificate")
+            raise TOKEN_OTHER_CERTIFICATE()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +95,20 @@ def issue_token(
 
 
 def verify_token(token: str, key: VerifyKey, now: float, audience: str, *, issuer: str = ISSUER) -> Token:
-    header = _header(token)
+    parts, header = _read(token)
     if header.get("typ") != ACCESS_TYPE:
-        raise Theirs("token.malformed", rule=f'"typ":"{ACCESS_TYPE}"')
+        raise TOKEN_MALFORMED(rule=f'"typ":"{ACCESS_TYPE}"')
     if header.get("kid") != key.key_id:
-        raise Theirs("token.unknown-key", key=str(header.get("kid"))[:80])
-    claims = _verified(token, header, key)
+        raise TOKEN_UNKNOWN_KEY(key=str(header.get("kid"))[:80])
+    claims = _verified(token, parts, header, key)
     if claims.get("iss") != issuer:
-        raise Theirs("token.claim", claim="iss", rule=issuer)
+        raise TOKEN_CLAIM(claim="iss", rule=issuer)
     _check_audience(claims, audience)
     issued, expires = _times(claims, now)
     confirmation = claims.get("cnf")
     thumbprint = confirmation.get("x5t#S256") if isinstance(confirmation, dict) else None
     if not isinstance(thumbprint, str):
-        raise Theirs("token.claim", claim="cnf", rule='{"x5t#S256":"…"}')
+        raise TOKEN_CLAIM(claim="cnf", rule='{"x5t#S256":"…"}')
     return Token(_text(claims, "sub"), _text(claims, "agency"), thumbprint, _text(claims, "jti"), issued, expires)
 
 
@@ -132,72 +137,76 @@ def verify_assertion(
     assertion: str, find_key: Callable[[str], VerifyKey | None], now: float, audience: str | Sequence[str]
 ) -> Assertion:
     """`audience`: the token endpoint's URL; or several, where the issuer's own name is accepted too."""
-    header = _header(assertion)
+    parts, header = _read(assertion)
     if str(header.get("typ", "JWT")).upper() not in ("JWT", "CLIENT-AUTHENTICATION+JWT"):
-        raise Theirs("token.malformed", rule='"typ":"JWT"')
+        raise TOKEN_MALFORMED(rule='"typ":"JWT"')
     kid = header.get("kid")
     if not isinstance(kid, str):
-        raise Theirs("token.malformed", rule='"kid":"…"')
+        raise TOKEN_MALFORMED(rule='"kid":"…"')
     key = find_key(kid)
     if key is None:
-        raise Theirs("token.unknown-key", key=kid[:80])
+        raise TOKEN_UNKNOWN_KEY(key=kid[:80])
     key.check_time(now)
-    claims = _verified(assertion, header, key)
+    claims = _verified(assertion, parts, header, key)
     for claim in ("iss", "sub"):
         if claims.get(claim) != key.system:
-            raise Theirs("token.claim", claim=claim, rule=key.system)
+            raise TOKEN_CLAIM(claim=claim, rule=key.system)
     _check_audience(claims, audience)
     issued, expires = _times(claims, now)
     if expires - issued > ASSERTION_LIFETIME or expires > now + ASSERTION_LIFETIME + SKEW:
-        raise Theirs("token.claim", claim="exp", rule=f"exp - iat <= {ASSERTION_LIFETIME}")
+        raise TOKEN_CLAIM(claim="exp", rule=f"exp - iat <= {ASSERTION_LIFETIME}")
     return Assertion(key.system, _text(claims, "jti"), expires, key)
 
 
 def _encode(claims: dict[str, Any], key: SigningKey, kind: str) -> str:
     payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
-    return _JWS.encode(payload, key.private, JOSE[key.algorithm], headers={"kid": key.key_id, "typ": kind})
+    return jws.sign(payload, key, typ=kind).decode("ascii")
 
 
-def _header(token: str) -> dict[str, Any]:
+def _read(token: str) -> tuple[list[bytes], dict[str, Any]]:
+    """The parts of a token, and what its header says."""
     if len(token) > MAX_LENGTH or token.count(".") != 2:
-        raise Theirs("token.malformed", rule=f"JWS compact, <= {MAX_LENGTH}")
+        raise TOKEN_MALFORMED(rule=f"JWS compact, <= {MAX_LENGTH}")
     try:
-        header = _JWS.get_unverified_header(token)
-    except (PyJWTError, ValueError, RecursionError):
-        raise Theirs("token.malformed", rule="JWS header") from None
+        parts = jws.split(b".".join(map(_unpadded, token.encode("ascii").split(b"."))))
+        header = jws.read_header(parts[0])
+    except (ValueError, RecursionError):
+        raise TOKEN_MALFORMED(rule="JWS header") from None
     for name in header:
         if (
             name not in _HEADER_KNOWN
         ):  # jku, jwk, x5u, crit, b64, zip …: none of them may choose a key or change the meaning
-            raise Theirs("token.malformed", rule=f"alg, kid, typ; ≠ {str(name)[:40]}")
-    return header
+            raise TOKEN_MALFORMED(rule=f"alg, kid, typ; ≠ {str(name)[:40]}")
+    if not isinstance(header.get("kid", ""), str):
+        raise TOKEN_MALFORMED(rule='"kid":"…"')
+    return parts, header
 
 
-def _verified(token: str, header: dict[str, Any], key: VerifyKey) -> dict[str, Any]:
-    algorithm = JOSE[key.algorithm]
-    if header.get("alg") != algorithm:
-        raise Theirs("token.algorithm", algorithm=str(header.get("alg"))[:40], expected=algorithm)
+def _unpadded(part: bytes) -> bytes:
+    """Some issuers pad base64url, which RFC 7515 §2 does not."""
+    return part if len(part) % 4 else part.removesuffix(b"=").removesuffix(b"=")
+
+
+def _verified(token: str, parts: list[bytes], header: dict[str, Any], key: VerifyKey) -> dict[str, Any]:
+    if header.get("alg") != key.jose:
+        raise TOKEN_ALGORITHM(algorithm=str(header.get("alg"))[:40], expected=key.jose)
     try:
-        payload = _JWS.decode(token, key.public, [algorithm])
-    except InvalidSignatureError:
-        raise Theirs("token.wrong", key=key.key_id) from None
-    except InvalidAlgorithmError:
-        raise Theirs("token.algorithm", algorithm=str(header.get("alg"))[:40], expected=algorithm) from None
-    except (DecodeError, PyJWTError, ValueError):
-        raise Theirs("token.malformed", rule="JWS compact") from None
+        key.verify_jose(token.rpartition(".")[0].encode("ascii"), jws.decoded(parts[2]))
+    except Theirs:
+        raise TOKEN_WRONG(key=key.key_id) from None
     try:
-        claims = json.loads(payload, object_pairs_hook=once)
+        claims = json.loads(jws.decoded(parts[1]), object_pairs_hook=once)
     except (ValueError, RecursionError):
-        raise Theirs("token.malformed", rule="JSON") from None
+        raise TOKEN_MALFORMED(rule="JSON") from None
     if not isinstance(claims, dict):
-        raise Theirs("token.malformed", rule="JSON {…}")
+        raise TOKEN_MALFORMED(rule="JSON {…}")
     return claims
 
 
 def _text(claims: dict[str, Any], claim: str) -> str:
     value = claims.get(claim)
     if not isinstance(value, str) or _ID.fullmatch(value) is None:
-        raise Theirs("token.claim", claim=claim, rule="1…128 × ASCII")
+        raise TOKEN_CLAIM(claim=claim, rule="1…128 × ASCII")
     return value
 
 
@@ -207,18 +216,18 @@ def _check_audience(claims: dict[str, Any], audience: str | Sequence[str]) -> No
     if isinstance(given, list) and len(given) == 1:
         given = given[0]
     if given not in wanted:
-        raise Theirs("token.claim", claim="aud", rule=wanted[0])
+        raise TOKEN_CLAIM(claim="aud", rule=wanted[0])
 
 
 def _times(claims: dict[str, Any], now: float) -> tuple[int, int]:
     for claim in ("iat", "exp"):
         if type(claims.get(claim)) is not int or abs(claims[claim]) > _LATEST:
-            raise Theirs("token.claim", claim=claim, rule="<Unix seconds>")
+            raise TOKEN_CLAIM(claim=claim, rule="<Unix seconds>")
     issued, expires = claims["iat"], claims["exp"]
     if issued > now + SKEW:
-        raise Theirs("token.from-future", skew=round(issued - now, 1))
+        raise TOKEN_FROM_FUTURE(skew=round(issued - now, 1))
     if "nbf" in claims and (type(claims["nbf"]) is not int or claims["nbf"] > now + SKEW):
-        raise Theirs("token.claim", claim="nbf", rule="<= now")
+        raise TOKEN_CLAIM(claim="nbf", rule="<= now")
     if expires <= now:
-        raise Theirs("token.expired", late=round(now - expires, 1))
+        raise TOKEN_EXPIRED(late=round(now - expires, 1))
     return issued, expires

@@ -1,1 +1,1 @@
-"""The ground that every room shares: failures, identifiers, times. It imports nothing of ours."""
+"""What every package shares: errors, words, identifiers, times. It imports nothing of ours."""

@@ -1,20 +1,34 @@
-"""One tree of failures: *theirs* (bad input), *policy* (denied), *ours* (our own or a provider's trouble).
+"""Error types and the exceptions they make, in three branches: *theirs* (bad input), *policy* (denied), *ours* (ours or a provider's fault).
 
-A failure carries a stable code for programs and facts for people. Its words, in Vietnamese and English, stand in
-the `Kind` of that code, which the room that raises it registers. Only two modules turn a failure into bytes:
-`contracts.wire.problems` (RFC 9457) and `contracts.wire.faults` (SOAP Fault), for the doors and the agent alike.
+Each package defines its errors as constants in `errors.py` and keeps their words in `errors.yaml` beside it:
 
-Invariant: a `Failure` whose code was never registered cannot be made, so the reference page is always complete.
+    _errors = Errors(__file__)
+    DELIVERY_GIVEN_UP = _errors.ours("delivery.given-up", 502)
+
+    raise DELIVERY_GIVEN_UP(system=system, tries=tries, last=last)
+
+A failure carries a stable code for programs and facts for people. Only two modules turn a failure into bytes: `contracts.wire.problems` (RFC 9457)
+and `contracts.wire.faults` (SOAP Fault).
+
+Invariant: the name of a constant is its code in capitals, with `_` for all else. A code is defined once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Final, Literal
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Concatenate, Final, Generic, ParamSpec, TypeVar
 
-Language = Literal["vi", "en"]
+from contracts.base import phrases
+from contracts.base.words import Language, Words, read
+
+P = ParamSpec("P")
+F = TypeVar("F", bound="Failure", covariant=True)
+_PROSE: Final = frozenset({"expected", "got", "reason", "rule", "what", "why"})
+T = TypeVar("T", bound="ErrorType[..., Failure]")
 
 
 class Branch(StrEnum):
@@ -23,44 +37,6 @@ class Branch(StrEnum):
     THEIRS = "theirs"
     POLICY = "policy"
     OURS = "ours"
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """One sentence in both languages; `{name}` is filled from the failure's facts, of which one may be words itself."""
-
-    vi: str
-    en: str
-
-    def say(self, language: Language, facts: Mapping[str, object]) -> str:
-        return self.of(language).format_map(
-            _Facts({name: fact.of(language) if isinstance(fact, Words) else fact for name, fact in facts.items()})
-        )
-
-    def of(self, language: Language) -> str:
-        """As it is written, nothing filled in."""
-        return self.vi if language == "vi" else self.en
-
-
-class _Facts(dict[str, object]):
-    def __missing__(self, key: str) -> str:
-        return "…"
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What is known of all failures of one code.
-
-    `status` is the HTTP status at a door; `title` names the failure in a few words, `what` says what happened and where,
-    `next` what to do about it.
-    """
-
-    code: str
-    branch: Branch
-    status: int
-    title: Words
-    what: Words
-    next: Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,62 +55,92 @@ class Finding:
     expected: str
 
 
-KINDS: Final[dict[str, Kind]] = {}
+class ErrorType(Generic[P, F]):
+    """One code with its HTTP status. Called with the facts, it returns the exception to raise.
 
+    `title` names the error in a few words, `what` says what happened and where, `next` what to do about it.
+    """
 
-def register(kinds: Iterable[Kind]) -> None:
-    """Make codes known; a code defined twice is a mistake of ours and stops the start."""
-    for kind in kinds:
-        if kind.code in KINDS:
-            raise ValueError(f"failure code {kind.code!r} is defined twice")
-        KINDS[kind.code] = kind
+    def __init__(self, code: str, status: int, make: Callable[Concatenate[AnyErrorType, P], F], words: Path) -> None:
+        self.code: Final = code
+        self.status: Final = status
+        self.branch: Final[Branch] = make.branch  # type: ignore[attr-defined]  # `make` is a class of failures
+        self._make = make
+        self._words = words
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> F:
+        return self._make(self, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<error {self.code}>"
+
+    @cached_property
+    def title(self) -> Words:
+        return self._words_of("title")
+
+    @cached_property
+    def what(self) -> Words:
+        return self._words_of("what")
+
+    @cached_property
+    def next(self) -> Words:
+        return self._words_of("next")
+
+    def _words_of(self, part: str) -> Words:
+        return Words(**read(self._words)[self.code][part])
 
 
 class Failure(Exception):
-    """The root. Raise one of the three branches, never this."""
+    """The root of all failures. An `ErrorType` makes them."""
 
     branch: ClassVar[Branch]
 
     def __init__(
         self,
-        code: str,
+        type: AnyErrorType,
+        /,
         *,
         findings: Iterable[Finding] = (),
         retry_after: int | None = None,
         **facts: object,
     ) -> None:
-        kind = KINDS.get(code)
-        if kind is None:
-            raise LookupError(f"failure code {code!r} is not registered")
-        if kind.branch is not self.branch:
-            raise TypeError(f"failure {code!r} belongs to {kind.branch}, raised as {self.branch}")
-        self.kind: Final = kind
+        if type.branch is not self.branch:
+            raise TypeError(f"{type.code} belongs to {type.branch}, raised as {self.branch}")
+        self.type: Final = type
         self.findings: Final = tuple(findings)
         self.retry_after: Final = retry_after
         self.facts: Final[Mapping[str, object]] = facts
-        super().__init__(code)
+        super().__init__(type.code)
 
     @property
     def code(self) -> str:
-        return self.kind.code
+        return self.type.code
 
     @property
     def status(self) -> int:
-        return self.kind.status
+        return self.type.status
 
     def title(self, language: Language) -> str:
-        return self.kind.title.say(language, self.facts)
+        return self._say(self.type.title, language)
 
     def what(self, language: Language) -> str:
-        return self.kind.what.say(language, self.facts)
+        return self._say(self.type.what, language)
 
     def next(self, language: Language) -> str:
-        return self.kind.next.say(language, self.facts)
+        return self._say(self.type.next, language)
+
+    def _say(self, words: Words, language: Language) -> str:
+        """A fact that is English prose is turned, where its phrase is known."""
+        facts = self.facts
+        if language == "vi":
+            prose = {name: fact for name, fact in facts.items() if name in _PROSE and isinstance(fact, str)}
+            facts = {**facts, **{name: phrases.vietnamese(fact) for name, fact in prose.items()}}
+        return words.say(language, facts)
 
     def __str__(self) -> str:
         text = f"{self.code}: {self.what('en')}"
-        for found in self.findings[:5]:
-            text += f"\n  {found.here or found.canonical}: {found.rule}, expected {found.expected}, got {found.got}"
+        for finding in self.findings[:5]:
+            text += f"\n  {finding.here or finding.canonical}: {finding.rule}, expected {finding.expected}, got {finding.got}"
         return text
 
 
@@ -154,3 +160,45 @@ class Ours(Failure):
     """The gateway, or a component system behind it, could not do its part."""
 
     branch = Branch.OURS
+
+
+AnyErrorType = ErrorType[..., Failure]
+BRANCHES: Final[Mapping[Branch, type[Failure]]] = {each.branch: each for each in (Theirs, Policy, Ours)}
+TYPES: Final[dict[str, AnyErrorType]] = {}  # by code: those of the `errors` modules that were imported
+
+
+class PlainErrorType(ErrorType[..., F]):
+    """An error whose exception is one of the three branches itself."""
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self, *, findings: Iterable[Finding] = (), retry_after: int | None = None, **facts: object
+        ) -> F: ...
+
+
+class Errors:
+    """The errors of one package. `beside` is the `__file__` of its module `errors`, next to `errors.yaml`."""
+
+    def __init__(self, beside: str) -> None:
+        self._words: Final = Path(beside).with_name("errors.yaml")
+        phrases.FOLDERS[self._words.parent] = None
+
+    def theirs(self, code: str, status: int) -> PlainErrorType[Theirs]:
+        return self._add(PlainErrorType(code, status, Theirs, self._words))
+
+    def policy(self, code: str, status: int) -> PlainErrorType[Policy]:
+        return self._add(PlainErrorType(code, status, Policy, self._words))
+
+    def ours(self, code: str, status: int) -> PlainErrorType[Ours]:
+        return self._add(PlainErrorType(code, status, Ours, self._words))
+
+    def of(self, make: Callable[Concatenate[AnyErrorType, P], F], code: str, status: int) -> ErrorType[P, F]:
+        """An error whose exception is the class `make`, which may demand facts of its own."""
+        return self._add(ErrorType(code, status, make, self._words))
+
+    def _add(self, added: T) -> T:
+        if added.code in TYPES:
+            raise ValueError(f"the error {added.code} is defined twice")
+        TYPES[added.code] = added
+        return added

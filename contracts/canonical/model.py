@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
-from contracts.base.errors import Words
+from contracts.base.words import Words
 
 REASONS: Final = ("unknown", "partial", "none", "not-permitted")
 

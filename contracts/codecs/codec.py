@@ -1,6 +1,6 @@
 """One format of one contract: bytes to canonical values and back, compiled once.
 
-Every reader validates: what it returns keeps to the canonical schema, or it raises Theirs("message.invalid") with all findings (up
+Every reader validates: what it returns keeps to the canonical schema, or it raises MESSAGE_INVALID with all findings (up
 to 20) in the paths of both formats. A message that the format does not map is exchanged in canonical form.
 """
 
@@ -13,8 +13,7 @@ from urllib.parse import quote
 
 from lxml import etree
 
-from contracts import failures as _failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Finding, PlainErrorType, Theirs
 from contracts.canonical.findings import MAX_FINDINGS, Enough, NotExpressible, Problems, filled, kind_of
 from contracts.canonical.integers import compile_integers
 from contracts.canonical.model import Contract, Operation, RestCall, Scalar, Struct
@@ -24,6 +23,7 @@ from contracts.codecs.normal import compile_normal
 from contracts.codecs.query import guess, parse_query, query_text
 from contracts.codecs.xml_fast_path import Usual, compile_usual
 from contracts.codecs.xmlproblems import XmlProblems
+from contracts.errors import MESSAGE_INVALID, MESSAGE_NOT_EXPRESSIBLE, MESSAGE_WRONG_MEDIA, MESSAGE_WRONG_ROOT
 from contracts.mapping import value_formats
 from contracts.mapping.frames import getter, setter
 from contracts.mapping.plan import Plan, canonical_plan
@@ -180,7 +180,7 @@ class Codec:
             raise self._invalid(message, value, problems, codec.here)
         check = self._in_force[message]
         if check is not None and (ended := check(value, day)):
-            raise self._failure("message.invalid", message, explained(ended, codec.here))
+            raise self._failure(MESSAGE_INVALID, message, explained(ended, codec.here))
         return value  # type: ignore[no-any-return]
 
     def read_xml(self, message: str, element: etree._Element, at: float | None = None) -> Value:
@@ -189,7 +189,7 @@ class Codec:
             raise self._wrong_media("XML", message)
         tag = element.tag
         if tag not in codec.roots:
-            raise Theirs("message.wrong-root", got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))
+            raise MESSAGE_WRONG_ROOT(got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))
         element, day = composed(element), None if at is None else day_at(at)
         check, valid = self._in_force[message], self._validators[message].is_valid
         if codec.usual is not None:
@@ -206,7 +206,7 @@ class Codec:
         if problems.findings or not valid(into):
             raise self._invalid(message, into, problems, _here_in_xml(codec, problems.name(tag)))
         if check is not None and (ended := check(into, day)):
-            raise self._failure("message.invalid", message, explained(ended, _here_in_xml(codec, problems.name(tag))))
+            raise self._failure(MESSAGE_INVALID, message, explained(ended, _here_in_xml(codec, problems.name(tag))))
         return into
 
     def read_canonical_xml(self, message: str, raw: bytes) -> Value | None:
@@ -257,33 +257,23 @@ class Codec:
             raise self._invalid(message, into, problems, here)
         check = self._in_force[message]
         if check is not None and (ended := check(into, day)):
-            raise self._failure("message.invalid", message, explained(ended, here))
+            raise self._failure(MESSAGE_INVALID, message, explained(ended, here))
         return into
 
     def _invalid(self, message: str, value: Any, problems: Problems, here: Callable[[str, Any], str]) -> Theirs:
         found = list(problems.findings)
         if not problems.full:  # else what the schema says too would be cut off, after costing much
             found += self._validators[message].findings(value, here, problems.canonical)
-        return self._failure("message.invalid", message, found[:MAX_FINDINGS])
+        return self._failure(MESSAGE_INVALID, message, found[:MAX_FINDINGS])
 
-    def _failure(self, code: str, message: str, findings: Sequence[Finding]) -> Theirs:
-        return Theirs(
-            code,
-            findings=findings,
-            message=message,
-            contract=self._contract.name,
-            format=self.name,
-            count=len(findings),
+    def _failure(self, error: PlainErrorType[Theirs], message: str, findings: Sequence[Finding]) -> Theirs:
+        return error(
+            findings=findings, message=message, contract=self._contract.name, format=self.name, count=len(findings)
         )
 
     def _wrong_media(self, got: str, message: str) -> Theirs:
-        return Theirs(
-            "message.wrong-media",
-            format=self.name,
-            contract=self._contract.name,
-            expected=self.media.upper(),
-            got=got,
-            message=message,
+        return MESSAGE_WRONG_MEDIA(
+            format=self.name, contract=self._contract.name, expected=self.media.upper(), got=got, message=message
         )
 
     # --- writing ----------------------------------------------------------------------------------------------------------
@@ -295,7 +285,7 @@ class Codec:
         try:
             return codec.write(value).encode("utf-8")
         except NotExpressible as error:
-            raise self._failure("message.not-expressible", message, [error.finding]) from None
+            raise self._failure(MESSAGE_NOT_EXPRESSIBLE, message, [error.finding]) from None
 
     def write_xml(self, message: str, value: Value, wrapper: str | None = None) -> bytes:
         """Bytes that are their own exclusive C14N. `wrapper` names the canonical root; a format's own root stays."""
@@ -307,7 +297,7 @@ class Codec:
                 "utf-8"
             )
         except NotExpressible as error:
-            raise self._failure("message.not-expressible", message, [error.finding]) from None
+            raise self._failure(MESSAGE_NOT_EXPRESSIBLE, message, [error.finding]) from None
 
     def write_query(self, message: str, value: Value) -> str:
         """A query string for a provider that is asked by GET."""
@@ -316,7 +306,7 @@ class Codec:
         for name, item in given.items():
             if isinstance(item, (dict, list)):
                 raise self._failure(
-                    "message.not-expressible",
+                    MESSAGE_NOT_EXPRESSIBLE,
                     message,
                     [Finding(name, name, kind_of(item), "type", "a single value in a query")],
                 )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from contracts import failures as _failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs
+from contracts.errors import MESSAGE_NOT_QUERY
 from contracts.mapping import value_formats
 from contracts.mapping.plan import Plan
 from contracts.wire.jsontext import MAX_DIGITS
@@ -37,12 +36,12 @@ def parse_query(query: str) -> dict[str, str]:
         try:
             key, value = (unquote_to_bytes(each.replace("+", " ")).decode("utf-8") for each in (name, text))
         except UnicodeDecodeError:
-            raise Theirs("message.not-query", why="bytes that are not UTF-8") from None
+            raise MESSAGE_NOT_QUERY(why="bytes that are not UTF-8") from None
         if not equals or not key:
-            raise Theirs("message.not-query", why="a part that is not name=value")
+            raise MESSAGE_NOT_QUERY(why="a part that is not name=value")
         if key in given:
-            raise Theirs("message.not-query", why=f"the parameter {key[:60]!r} stands twice")
+            raise MESSAGE_NOT_QUERY(why=f"the parameter {key[:60]!r} stands twice")
         if ILLEGAL.search(key) is not None or ILLEGAL.search(value) is not None:
-            raise Theirs("message.not-query", why="a character that XML 1.0 cannot carry")
+            raise MESSAGE_NOT_QUERY(why="a character that XML 1.0 cannot carry")
         given[key] = value
     return given

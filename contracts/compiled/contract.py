@@ -1,6 +1,6 @@
 """A contract in force: everything compiled once, immutable, shared by all calls.
 
-Invariant: `compile_bundle` returns only what holds; a bundle with any finding raises Theirs("contract.invalid") with all of them.
+Invariant: `compile_bundle` returns only what holds; a bundle with any finding raises CONTRACT_INVALID with all of them.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from weakref import WeakValueDictionary
 
-from contracts import failures as _failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Finding
 from contracts.canonical.model import CodeTable, Contract, Sample, Struct
 from contracts.canonical.validate import Validator
 from contracts.codecs.cells.codec import CellCodec
@@ -18,6 +17,7 @@ from contracts.codecs.codec import Codec as Codec
 from contracts.codecs.codec import Value
 from contracts.codecs.mask import Mask, check_fields, compile_mask, hidden_paths, seen_paths, unshown
 from contracts.compiled.loader import Source, load
+from contracts.errors import CONTRACT_INVALID
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.mapping.validity import compile_in_force, explained
 
@@ -89,7 +89,7 @@ def alive(digest: str) -> CompiledContract | None:
 
 
 def compile_bundle(bundle: Bundle) -> CompiledContract:
-    """The contract of a bundle, the same object as long as somebody holds one of its digest; `Theirs("contract.invalid")` lists all that is wrong with it."""
+    """The contract of a bundle, the same object as long as somebody holds one of its digest; `CONTRACT_INVALID` lists all that is wrong with it."""
     if (made := alive(bundle.digest)) is None:
         made = _ALIVE.setdefault(bundle.digest, _compile(bundle))
     return made
@@ -117,5 +117,5 @@ def _compile(bundle: Bundle) -> CompiledContract:
                     )
     if source.findings.found:
         found = source.findings.found
-        raise Theirs("contract.invalid", findings=found, count=len(found))
+        raise CONTRACT_INVALID(findings=found, count=len(found))
     return CompiledContract(source, bundle.digest)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
-from contracts.base.errors import Words
+from contracts.base.words import Words
 from contracts.canonical.code_tables import other_orders, read_codes
 from contracts.canonical.jsonschema import json_schema
 from contracts.canonical.model import (

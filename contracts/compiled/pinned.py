@@ -18,6 +18,7 @@ from contracts.canonical.model import Array, Choice, RecursiveRef, Struct, Type
 from contracts.canonical.validate import Validator
 from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract
+from contracts.errors import MESSAGE_NOT_EXPRESSIBLE
 
 Project = Callable[[Value], Value]
 
@@ -56,7 +57,7 @@ class PinnedCodec(Codec):
         if problems.findings or not validator.is_valid(value):
             findings = problems.findings or validator.findings(value, lambda at, index: "", set())
             raise self._failure(
-                "message.not-expressible",
+                MESSAGE_NOT_EXPRESSIBLE,
                 message,
                 [Finding("", f.canonical, f.got, f.rule, f.expected) for f in findings],
             )

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from contracts import failures as _failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Finding
 from contracts.canonical.model import Array, Scalar, Struct, Type, group
 from contracts.codecs.codec import Value
 from contracts.compiled.contract import CompiledContract
+from contracts.errors import MESSAGE_INVALID
 from contracts.wire.attachments import Attachment, Place, Spool, lift_json, lift_xml, stand_ins_in
 from contracts.wire.soap import MAX_BYTES, parse_xml
 
@@ -51,13 +51,8 @@ def read_large(
 
     stand_ins_in(value, spool, seen)
     if findings:
-        raise Theirs(
-            "message.invalid",
-            findings=findings,
-            message=message,
-            contract=compiled.contract.name,
-            format=form,
-            count=len(findings),
+        raise MESSAGE_INVALID(
+            findings=findings, message=message, contract=compiled.contract.name, format=form, count=len(findings)
         )
     return value
 

@@ -11,19 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from contracts.base.words import WordsFile
 from contracts.canonical.model import CodeRow, CodeTable
 from contracts.diff.changes import Changes, Level, Side
 from contracts.diff.schema import Direction
 from contracts.diff.sides import Version
 
 _ALWAYS: Final = "–"
-# Why a new code breaks, or does not.
-_ANSWERED: Final = (
-    "câu trả lời có thể mang mã mà bên hỏi theo bản cũ chưa biết",
-    "an answer may bear a code that callers of the old version do not know",
-)
-_SENT: Final = ("chỉ bản tin gửi đến dùng", "used in requests alone")
-_FOREIGN: Final = ("mã riêng của một dạng dữ liệu", "a format's own codes")
+_words = WordsFile(__file__)
 
 
 def compare_codes(old: Version, new: Version, used: Mapping[str, set[Direction]], changes: Changes) -> None:
@@ -35,7 +30,7 @@ def compare_codes(old: Version, new: Version, used: Mapping[str, set[Direction]]
 
 def _table(old: CodeTable, new: CodeTable, used: set[Direction], changes: Changes) -> None:
     answered = "answer" in used
-    vi, en = _ANSWERED if answered else _SENT if used else _FOREIGN
+    why = _words("used.answered" if answered else "used.sent" if used else "used.foreign")
     before, after = ({row.code: row for row in table.rows} for table in (old, new))
     for code, row in before.items():
         if code not in after:
@@ -54,8 +49,8 @@ def _table(old: CodeTable, new: CodeTable, used: set[Direction], changes: Change
                 _at(new, row, "new"),
                 table=new.name,
                 what=code,
-                used_vi=vi,
-                used_en=en,
+                used_vi=why.vi,
+                used_en=why.en,
             )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final, Literal
 
+from contracts.base.words import WordsFile
 from contracts.canonical.model import Array, Branch, Choice, Field, RecursiveRef, Scalar, Struct, Type
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Values, Version
@@ -23,8 +24,7 @@ from contracts.folder.source_locations import Path
 Direction = Literal["request", "answer"]
 _NOTHING: Final = "–"
 _SHOWN: Final = 8
-_VI: Final = {"request": "bản tin gửi đến", "answer": "bản tin trả lời"}
-_EN: Final = {"request": "in a request", "answer": "in an answer"}
+_words = WordsFile(__file__)
 
 
 class SchemaComparison:
@@ -210,8 +210,9 @@ class SchemaComparison:
 
     def _say(self, code: str, narrowed: bool, where: str, at: Path, direction: Direction, **facts: str) -> None:
         level = Level.MAJOR if narrowed or direction == "answer" else Level.MINOR
+        words = _words(f"direction.{direction}")
         self._changes.add(
-            code, level, where, self._new.schema(at), direction_vi=_VI[direction], direction_en=_EN[direction], **facts
+            code, level, where, self._new.schema(at), direction_vi=words.vi, direction_en=words.en, **facts
         )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from contracts.base.errors import Words
+from contracts.base.words import Words, WordsFile
 from contracts.canonical.model import Pattern
 from contracts.compiled.contract import CompiledContract
 from contracts.mapping.grid import MEDIA_TYPES
@@ -29,11 +29,7 @@ PREFIXES: Final[Mapping[str, str]] = {
 _IANA: Final = "https://www.iana.org/assignments/media-types/"
 _LANGUAGES: Final = ("http://id.loc.gov/vocabulary/iso639-1/vi", "http://id.loc.gov/vocabulary/iso639-1/en")
 _MEDIA: Final[Mapping[str, str]] = {"json": "application/json", "xml": "application/xml", **MEDIA_TYPES}
-_TITLE: Final = Words("Danh mục hợp đồng dữ liệu", "Catalogue of data contracts")
-_ABOUT: Final = Words(
-    "Các hợp đồng dữ liệu mà trục liên thông của tỉnh đang áp dụng.",
-    "The data contracts that are in force at the province's exchange gateway.",
-)
+_words = WordsFile(__file__)
 
 Node = dict[str, Any]
 
@@ -62,8 +58,8 @@ def catalogue(contracts: Sequence[tuple[CompiledContract, Publisher]], publisher
     return {
         "@id": at,
         "@type": "dcat:Catalog",
-        "dct:title": _said(_TITLE),
-        "dct:description": _said(_ABOUT),
+        "dct:title": _said(_words("catalogue.title")),
+        "dct:description": _said(_words("catalogue.about")),
         "dct:publisher": publisher.node(),
         "dct:language": [{"@id": each} for each in _LANGUAGES],
         "dcat:dataset": sets,

@@ -215,7 +215,7 @@ def _floats(value: Any) -> Any:
 
 
 _ENCRYPTED: Final = (
-    "JWS in JWE, both compact: signed with the sender's signing key (ES256, EdDSA or PS256; cty is the media type of what is signed), then encrypted for "
+    "JWS in JWE, both compact: signed with the sender's signing key (alg as docs/wire.md lists; cty is the media type of what is signed), then encrypted for "
     "the receiver's encryption key (RSA-OAEP-256 or ECDH-ES+A256KW, A256GCM; cty JWS). See docs/wire.md, Encrypted bodies."
 )
 

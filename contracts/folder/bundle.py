@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import yaml
 
-from contracts import failures as _failures  # noqa: F401  registers the codes raised here
 from contracts.base import jcs, safeyaml
 from contracts.base.errors import Finding, Theirs
+from contracts.errors import CONTRACT_INVALID
 
 FORMAT: Final = "lgsp-contract-bundle/1"
 MAX_FILES: Final = 2_000
@@ -121,4 +121,4 @@ def _bytes_of(files: Mapping[str, bytes]) -> bytes:
 
 
 def _refused(where: str, expected: str) -> Theirs:
-    return Theirs("contract.invalid", findings=[Finding(where, "", "something else", "bundle", expected)], count=1)
+    return CONTRACT_INVALID(findings=[Finding(where, "", "something else", "bundle", expected)], count=1)

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 import yaml
 
 from contracts.base import safeyaml
-from contracts.base.errors import Failure, Theirs
+from contracts.base.errors import Failure
+from contracts.importers.errors import IMPORT_UNREADABLE
 from contracts.importers.shape import Note
 from contracts.importers.source import Files
 from contracts.wire import jsontext
@@ -64,7 +65,7 @@ class Documents:
         self._read[self.files.main] = self._parse(self.files.main, self.files.first())
         found = self.at(self.files.main, "", self._read[self.files.main])
         if found is None:
-            raise Theirs("import.unreadable", file=self.files.main, why="not an object")
+            raise IMPORT_UNREADABLE(file=self.files.main, why="not an object")
         return found
 
     def _parse(self, file: str, raw: bytes) -> Any:
@@ -73,9 +74,9 @@ class Documents:
                 return jsontext.read_json(raw)
             return yaml.load(raw, _Plain)
         except Failure as failure:
-            raise Theirs("import.unreadable", file=file, why=failure.what("en")) from None
+            raise IMPORT_UNREADABLE(file=file, why=failure.what("en")) from None
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise Theirs("import.unreadable", file=file, why=" ".join(str(error).split())[:200]) from None
+            raise IMPORT_UNREADABLE(file=file, why=" ".join(str(error).split())[:200]) from None
 
     def at(self, file: str, path: str, value: Any) -> Place | None:
         """The object `value` at a path, or the one it refers to; None where there is none."""

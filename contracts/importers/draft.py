@@ -12,29 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from contracts.base.errors import Words
 from contracts.compiled.loader import RESERVED
 from contracts.folder.todo_markers import MARK
 from contracts.importers import samples
 from contracts.importers.names import Taken, dashed, field_name, operation_name, type_name
-from contracts.importers.shape import Call, Group, Interface, Items, Message, Note, Part, Value, told
+from contracts.importers.shape import Call, Group, Interface, Items, Message, Note, Part, Value, told, words
 from contracts.wire.jsontext import pretty
 
-_ASKS: Final[Mapping[str, Words]] = {
-    "title": Words("tên hợp đồng bằng tiếng Việt", "the contract's title in English"),
-    "description": Words("ai trao đổi gì, để làm gì", "who exchanges what, and what for"),
-    "owner": Words("vai trò của cơ quan chủ trì, vd. centre", "the role of the agency in charge, such as centre"),
-    "basis": Words("căn cứ pháp lý: số, ngày văn bản, điều", "the legal basis: document, date, article"),
-    "months": Words("thời hạn lưu, theo tháng", "how long it is kept, in months"),
-    "pattern": Words(
-        "query = hỏi hệ thống này; dispatch = giao việc cho nó; submit = nó nộp về trung tâm, trục trả biên nhận", "query asks this system; dispatch has it act; submit: it hands in to the centre and gets the gateway's receipt"
-    ),
-    "operation": Words("tên thao tác", "what the operation does"),
-    "message": Words("tên bản tin", "the message's title"),
-    "system": Words("tên hệ thống", "the system's name"),
-    "nil": Words("nil nghĩa là gì: unknown, none, partial hay not-permitted?", "what does nil mean: unknown, none, partial or not-permitted?"),
-    "empty": Words("bản tin rỗng", "a message without content"),
-}  # fmt: skip
 _READS: Final = (
     "get",
     "list",
@@ -66,8 +50,9 @@ RECEIPT: Final = {
 EMPTY_FIELD: Final = "nothing"
 
 
-def mark(ask: Words) -> str:
-    return f"{MARK}: {ask.vi} / {ask.en}"
+def mark(ask: str) -> str:
+    asked = words(f"ask.{ask}")
+    return f"{MARK}: {asked.vi} / {asked.en}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +87,10 @@ class _Writer:
         if made is None:
             made = {
                 "type": "object",
-                "properties": {EMPTY_FIELD: {"type": "string", "description": _ASKS["empty"].en, "maxLength": 0}},
+                "properties": {EMPTY_FIELD: {"type": "string", "description": words("ask.empty").en, "maxLength": 0}},
                 "additionalProperties": False,
             }
-        title = message.body.title or mark(_ASKS["message"])
+        title = message.body.title or mark("message")
         self.defs[name] = {"type": "object", "title": title, **made}
         if (
             message.root is None
@@ -215,7 +200,7 @@ class _Writer:
     def _whole(self, canonical: str, here: str) -> None:
         """The row of a group or list that may be nil."""
         self.rows.append(
-            f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}, absent: {{unknown: null}}}}  # {mark(_ASKS['nil'])}"
+            f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}, absent: {{unknown: null}}}}  # {mark('nil')}"
         )
 
     def _row(self, part: Part, value: Value, canonical: str, here: str) -> None:
@@ -224,7 +209,7 @@ class _Writer:
         asks = [value.ask] if value.ask is not None else []
         if part.stands_as_nil and not part.many:
             line += ", absent: {unknown: null}"
-            asks.append(_ASKS["nil"])
+            asks.append("nil")
         elif part.nil and not part.many:
             line += ", missing: [null]"
         hint = f"  # {'; '.join(map(mark, asks))}" if asks else ""
@@ -292,9 +277,9 @@ def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], 
         "version: 1.0.0",
         *_worded("title", "", "title"),
         *_worded("description", "", "description"),
-        f"owner_role: centre  # {mark(_ASKS['owner'])}",
+        f"owner_role: centre  # {mark('owner')}",
         "legal_basis:",
-        f"  - {_quoted(mark(_ASKS['basis']))}",
+        f"  - {_quoted(mark('basis'))}",
         "operations:",
     ]
     paths = Taken()
@@ -304,24 +289,25 @@ def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], 
         )
         lines += [
             f"  {names[call.name]}:",
-            f"    pattern: {pattern}  # {mark(_ASKS['pattern'])}",
+            f"    pattern: {pattern}  # {mark('pattern')}",
             "    method: POST",
             f"    path: /{paths.name(dashed(call.name), '-')}",
             f"    request: {messages[call.name + ' request']}",
             f"    answer: {messages[call.name + ' answer']}",
             *_worded("title", "    ", "operation", call.title),
         ]
-    lines += ["protection: signed", f"retention_months: 24  # {mark(_ASKS['months'])}"]
+    lines += ["protection: signed", f"retention_months: 24  # {mark('months')}"]
     return "\n".join(lines) + "\n"
 
 
 def _worded(word: str, indent: str, ask: str, known: str = "") -> list[str]:
     """Both languages of a title; what the foreign file says stands beside as a comment, since its language is not known."""
     hint = f"  {_comment(known)}" if known else ""
+    asked = words(f"ask.{ask}")
     return [
         f"{indent}{word}:{hint}",
-        f"{indent}  vi: {_quoted(f'{MARK}: {_ASKS[ask].vi}')}",
-        f"{indent}  en: {_quoted(f'{MARK}: {_ASKS[ask].en}')}",
+        f"{indent}  vi: {_quoted(f'{MARK}: {asked.vi}')}",
+        f"{indent}  en: {_quoted(f'{MARK}: {asked.en}')}",
     ]
 
 

@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from contracts.base.errors import Finding, Theirs, Words
+from contracts.base.errors import Finding, Theirs
+from contracts.base.words import WordsFile
+from contracts.importers.errors import IMPORT_NOTHING
 
 MAX_CALLS: Final = 40  # operations of one draft
 MAX_PLACES: Final = 1_500  # parts of one message
 MAX_DEPTH: Final = 16  # groups within groups
+words = WordsFile(__file__)
 _SHOWN: Final = 4
 RECURSION: Final = 2  # how often a type stands within itself
 
@@ -25,7 +28,7 @@ class Value:
 
     schema: Mapping[str, Any]
     row: Mapping[str, str] = field(default_factory=dict)
-    ask: Words | None = None
+    ask: str | None = None  # the name of what it asks in `words.yaml`
 
 
 @dataclass(slots=True)
@@ -113,7 +116,7 @@ class Note:
     detail: str = ""
 
     def say(self, language: Literal["vi", "en"]) -> str:
-        return NOTES[self.code].say(language, {"detail": self.detail})
+        return words(f"note.{self.code}").say(language, {"detail": self.detail})
 
 
 def told(notes: Sequence[Note]) -> list[str]:
@@ -124,8 +127,8 @@ def told(notes: Sequence[Note]) -> list[str]:
     lines = []
     for code, same in by_code.items():
         facts = {"detail": _listed([each.detail for each in same])}
-        words = NOTES[code]
-        lines.append(f"{words.say('vi', facts)} / {words.say('en', facts)} ({_listed([each.place for each in same])})")
+        said = words(f"note.{code}", **facts)
+        lines.append(f"{said.vi} / {said.en} ({_listed([each.place for each in same])})")
     return lines
 
 
@@ -135,11 +138,8 @@ def nothing(file: str, notes: Sequence[Note]) -> Theirs:
     findings = [
         Finding(each.place, "", "", each.code, f"{each.say('vi')} / {each.say('en')}") for each in different[:20]
     ]
-    return Theirs(
-        "import.nothing",
-        findings=findings,
-        file=file,
-        why=", ".join(dict.fromkeys(each.code for each in different)) or "–",
+    return IMPORT_NOTHING(
+        findings=findings, file=file, why=", ".join(dict.fromkeys(each.code for each in different)) or "–"
     )
 
 
@@ -158,56 +158,3 @@ class Interface:
     calls: list[Call] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     documents: list[str] = field(default_factory=list)
-
-
-NOTES: Final[Mapping[str, Words]] = {
-    "not-loaded": Words("không nạp {detail}: chỉ đọc tệp đặt trong thư mục, không tải từ mạng; có tệp thì chỉ bằng --with",
-                        "{detail} was not loaded: only files inside the folder are read, nothing is fetched; name its folder with --with"),
-    "missing": Words("không tìm thấy {detail}", "{detail} is not defined in the files read"),
-    "any": Words("nội dung mở (xs:any) không nhận", "open content (xs:any) is not taken"),
-    "any-type": Words("{detail} có nội dung tuỳ ý; bảng ánh xạ đọc lướt qua", "{detail} may hold anything; the table reads over it"),
-    "any-attribute": Words("thuộc tính tuỳ ý (xs:anyAttribute) không nhận", "open attributes (xs:anyAttribute) are not taken"),
-    "choice": Words("lựa chọn giữa {detail}: các trường đều không bắt buộc, hợp đồng không buộc đúng một", "a choice of {detail}: all are optional, that there is one is left to the system"),
-    "repeated-group": Words("nhóm lặp lại ({detail}): thứ tự xen kẽ bị mất", "a repeated group ({detail}): the order among its elements is lost"),
-    "repeated-name": Words("{detail} có hai lần trong một nhóm: lấy làm danh sách", "{detail} stands twice in one group: taken as a list"),
-    "mixed": Words("chữ xen giữa các phần tử không nhận", "text between elements (mixed content) is not taken"),
-    "recursion": Words("{detail} chứa chính nó: viết ra đến một độ sâu nhất định", "{detail} holds itself: written out to a fixed depth"),
-    "too-deep": Words("{detail} lồng quá sâu, không lấy", "{detail} is nested too deeply and is left out"),
-    "too-large": Words("bản tin quá {detail} trường; phần còn lại bị bỏ", "the message has more than {detail} fields; the rest is left out"),
-    "hollow": Words("{detail} bắt buộc dù có thể rỗng: khi rỗng sẽ không được ghi ra", "{detail} must stand even when empty: when empty it is not written"),
-    "nillable": Words("{detail} bắt buộc mà có thể là xsi:nil: đọc là vắng mặt; khi bản tin chuẩn thiếu hẳn thì không ghi ra", "{detail} must stand and may be xsi:nil: read as absent; where the canonical message lacks it, it is not written"),
-    "nil-items": Words("các phần tử của danh sách {detail} có thể là xsi:nil: không nhận", "items of the list {detail} may be xsi:nil: they are not taken so"),
-    "nil-entries": Words("{detail} có thể là null: không nhận", "{detail} may be null: it is not taken so"),
-    "abstract": Words("kiểu trừu tượng {detail}: chỉ lấy phần chung, không nhận xsi:type", "the abstract type {detail}: only what is common is taken, no xsi:type"),
-    "pattern": Words("biểu thức mẫu {detail} không chép được; hệ thống tự kiểm tra", "the pattern {detail} cannot be said in the contract; the system itself checks it"),
-    "facet": Words("ràng buộc {detail} không chép được; hệ thống tự kiểm tra", "the facet {detail} cannot be said in the contract; the system itself checks it"),
-    "list": Words("danh sách giá trị trong một chuỗi ({detail}): lấy làm chuỗi", "a list of values in one text ({detail}): taken as text"),
-    "union": Words("hợp của nhiều kiểu ({detail}): lấy làm chuỗi", "a union of types ({detail}): taken as text"),
-    "float": Words("số thực dấu phẩy động: không nhận luỹ thừa (1E3), INF, NaN", "floating point: no exponent (1E3), INF or NaN is taken"),
-    "open-root": Words("{detail}: phần tử gốc có nội dung tuỳ ý, không lập bảng được", "{detail}: a root element that may hold anything cannot be mapped"),
-    "body-type": Words("{detail}: Body theo kiểu chứ không theo phần tử, không lập bảng được", "{detail}: a Body by type instead of element cannot be mapped"),
-    "encoded": Words("{detail} dùng kiểu encoded: lấy như literal, không nhận xsi:type, href", "{detail} is use=\"encoded\": taken as literal, without xsi:type and href"),
-    "header": Words("phần tiêu đề SOAP {detail} không nhận", "the SOAP header {detail} is not taken"),
-    "parts": Words("{detail} có nhiều phần trong Body: chỉ lấy phần đầu", "{detail} has several parts in the Body: the first is taken"),
-    "attachment": Words("tệp đính kèm MIME của {detail} không nhận", "the MIME attachments of {detail} are not taken"),
-    "binding": Words("ràng buộc {detail} không phải SOAP, bỏ qua", "the binding {detail} is not SOAP and is left out"),
-    "soap12": Words("{detail} chỉ có SOAP 1.2: lấy bản tin; kiểm tra hệ thống có nhận SOAP 1.1", "{detail} speaks SOAP 1.2 alone: its messages are taken; see whether the system takes SOAP 1.1"),
-    "no-binding": Words("không có ràng buộc: giả định document/literal", "there is no binding: document/literal is assumed"),
-    "one-way": Words("{detail} không có câu trả lời: coi là nộp về trung tâm, trục trả biên nhận", "{detail} has no answer: taken as handed in to the centre, the gateway answers with its receipt"),
-    "notification": Words("{detail} do hệ thống chủ động gửi (không có input), không lấy", "{detail} is a notification (no input) and is not taken"),
-    "fault": Words("lỗi {detail} không lập bảng; cổng trả lỗi chung", "the fault {detail} is not mapped; the gateway answers with its own"),
-    "too-many": Words("{detail}: quá nhiều thao tác; chọn bằng --operation", "{detail}: too many operations; choose it with --operation"),
-    "empty-action": Words("{detail} có soapAction rỗng: cổng gửi tên thao tác của hợp đồng", "{detail} has an empty soapAction: the gateway sends the contract's own name"),
-    "redefine": Words("xs:redefine {detail}: lấy định nghĩa gốc", "xs:redefine {detail}: the original definition is taken"),
-    "nullable": Words("{detail} bắt buộc mà có thể là null: đọc là vắng mặt; khi bản tin chuẩn thiếu hẳn thì không ghi ra", "{detail} must stand and may be null: read as absent; where the canonical message lacks it, it is not written"),
-    "alternatives": Words("{detail} có thể thuộc nhiều kiểu: chỉ lấy kiểu đầu", "{detail} may be of several kinds: the first is taken"),
-    "map": Words("{detail} nhận tên trường tuỳ ý (additionalProperties): không nhận trường lạ", "{detail} takes fields of any name (additionalProperties): unknown ones are refused"),
-    "array-of-arrays": Words("{detail} là mảng của mảng, không nhận", "{detail} is an array of arrays and is not taken"),
-    "path-parameter": Words("đường dẫn {detail} có tham số: cổng chưa gọi được hệ thống theo đường dẫn này", "the path {detail} has parameters: the gateway does not call the system by it"),
-    "method": Words("{detail}: cổng gọi hệ thống bằng GET hoặc POST", "{detail}: the gateway calls a system by GET or POST"),
-    "parameter": Words("tham số {detail} không nhận", "the parameter {detail} is not taken"),
-    "media": Words("kiểu nội dung {detail} không phải JSON; thao tác bị bỏ", "the content {detail} is not JSON; the operation is left out"),
-    "root": Words("{detail} không phải đối tượng JSON: không lập bảng được; thao tác bị bỏ", "{detail} is not a JSON object and cannot be mapped; the operation is left out"),
-    "order": Words("{detail} đứng đầu trong nhóm chứa chính nó: khi ghi sẽ đứng sau các trường khác", "{detail} comes first in a group that holds itself: it is written after the other fields"),
-    "name": Words("tên {detail} không viết được trong bảng ánh xạ, không lấy", "the name {detail} cannot be written in a table and is not taken"),
-}  # fmt: skip

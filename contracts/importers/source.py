@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 from lxml import etree
 
-from contracts.base.errors import Failure, Theirs
-from contracts.importers import failures as _failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Failure
+from contracts.importers.errors import IMPORT_TOO_LARGE, IMPORT_UNREADABLE
 from contracts.importers.shape import Note
 from contracts.wire.soap import parse_xml
 
@@ -41,15 +41,15 @@ class Files:
     looks: int = 0
 
     def look(self, count: int) -> None:
-        """Counts elements, members and references as they are looked at, a thousand characters as one; Theirs("import.too-large")."""
+        """Counts elements, members and references as they are looked at, a thousand characters as one; IMPORT_TOO_LARGE."""
         self.looks += count
         if self.looks > MAX_LOOKS:
-            raise Theirs("import.too-large", limit=f"{MAX_LOOKS} elements and references")
+            raise IMPORT_TOO_LARGE(limit=f"{MAX_LOOKS} elements and references")
 
     def first(self) -> bytes:
         raw = self._take(self.main)
         if raw is None:
-            raise Theirs("import.unreadable", file=self.main, why="there is no such file")
+            raise IMPORT_UNREADABLE(file=self.main, why="there is no such file")
         return raw
 
     def _take(self, path: str) -> bytes | None:
@@ -58,7 +58,7 @@ class Files:
             if raw is None:
                 return None
             if len(self.seen) >= MAX_FILES or sum(map(len, self.seen.values())) + len(raw) > MAX_BYTES:
-                raise Theirs("import.too-large", limit=f"{MAX_FILES} files, {MAX_BYTES} bytes")
+                raise IMPORT_TOO_LARGE(limit=f"{MAX_FILES} files, {MAX_BYTES} bytes")
             self.seen[path] = raw
         return self.seen[path]
 
@@ -103,4 +103,4 @@ class Files:
         try:
             return parse_xml(raw, published=True)
         except Failure as failure:
-            raise Theirs("import.unreadable", file=path, why=f"{failure.code}: {failure.what('en')}") from None
+            raise IMPORT_UNREADABLE(file=path, why=f"{failure.code}: {failure.what('en')}") from None

@@ -16,11 +16,12 @@ from typing import TypeVar
 
 from lxml import etree
 
-from contracts.base.errors import Failure, Finding, Theirs
+from contracts.base.errors import Failure, Finding
 from contracts.canonical.model import Sample
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.errors import MESSAGE_NOT_EXPRESSIBLE, MESSAGE_NOT_JSON
 from contracts.faces import xsd
 from contracts.folder.bundle import Bundle
 from contracts.folder.todo_markers import marks
@@ -191,7 +192,7 @@ def _texts(raw: bytes) -> list[bytes]:
     """The messages of a list, each as a text of its own."""
     value = jsontext.read_json(raw)
     if not isinstance(value, list):
-        raise Theirs("message.not-json", why="no list of messages", line=1, column=1)
+        raise MESSAGE_NOT_JSON(why="no list of messages", line=1, column=1)
     return [jsontext.text_of(each).encode() for each in value]
 
 
@@ -202,8 +203,8 @@ def _laws(codec: Codec, message: str, value: Value, report: Report) -> int:
         try:
             back = codec.read(message, codec.write(message, value, media), media)
         except Failure as failure:
-            refused += failure.code == "message.not-expressible"
-            if failure.code != "message.not-expressible":
+            refused += failure.code == MESSAGE_NOT_EXPRESSIBLE.code
+            if failure.code != MESSAGE_NOT_EXPRESSIBLE.code:
                 where = failure.findings[0].canonical if failure.findings else ""
                 report.findings.append(
                     Finding(

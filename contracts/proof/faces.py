@@ -16,6 +16,7 @@ from contracts.base.errors import Failure, Finding
 from contracts.canonical.model import Sample
 from contracts.canonical.patterns import draft4
 from contracts.compiled.contract import CompiledContract
+from contracts.errors import XML_TOO_LARGE
 from contracts.faces.examples import Unsatisfiable
 from contracts.faces.foreign import xsd
 from contracts.faces.foreign.jsonschema import foreign_definitions
@@ -56,7 +57,7 @@ def _broken(compiled: CompiledContract, sample: Generated) -> str:
     except Failure as failure:
         rules = [each.rule for each in failure.findings] or [failure.code]
         too_large = (
-            sample.rule == "length" and failure.code == "xml.too-large"
+            sample.rule == "length" and failure.code == XML_TOO_LARGE.code
         )  # so many items that the door does not read them at all
         return "" if sample.rule in rules or too_large else ", ".join(rules)
     return "accepted" if sample.rule else ""

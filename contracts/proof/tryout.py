@@ -11,9 +11,10 @@ from typing import Literal
 
 from lxml import etree
 
-from contracts.base.errors import Failure, Finding, Theirs
+from contracts.base.errors import Failure, Finding
 from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract
+from contracts.errors import MESSAGE_WRONG_ROOT
 from contracts.wire import soap
 from contracts.wire.jsontext import read_json
 
@@ -89,7 +90,7 @@ def _parse(made: Tryout, codec: Codec, raw: bytes, message: str | None) -> None:
         }
         made.message = message or known.get(made.parsed, "")
         if not made.message:
-            raise Theirs("message.wrong-root", got=made.parsed[:200], expected=" / ".join(known))
+            raise MESSAGE_WRONG_ROOT(got=made.parsed[:200], expected=" / ".join(known))
         return
     if made.media == "json":
         value = read_json(raw)

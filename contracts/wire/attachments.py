@@ -17,9 +17,8 @@ import xml.parsers.expat as expat
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from contracts import failures as _failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs
 from contracts.base.randomness import random_bytes
+from contracts.errors import XML_DOCTYPE, XML_TOO_LARGE
 
 LIFT: Final = 65_536  # characters of base64; shorter ones stay where they are
 CHUNK: Final = 262_144
@@ -219,7 +218,7 @@ def lift_xml(source: BinaryIO, spool: Spool, limit: int) -> bytes:
             text.drop()
 
     def doctype(*_: Any) -> None:
-        raise Theirs("xml.doctype")
+        raise XML_DOCTYPE()
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, characters
     parser.StartCdataSectionHandler = parser.CommentHandler = parser.ProcessingInstructionHandler = mixed
@@ -295,7 +294,7 @@ def lift_json(source: BinaryIO, spool: Spool, limit: int) -> bytes:
 def _rest(source: BinaryIO, lifts: list[_Lift], spool: Spool, limit: int) -> bytes:
     size = source.seek(0, 2) - sum(lift.end - lift.start for lift in lifts)
     if size > limit:
-        raise Theirs("xml.too-large", size=size, limit=limit)
+        raise XML_TOO_LARGE(size=size, limit=limit)
     parts: list[bytes] = []
     at = 0
     for lift in lifts:

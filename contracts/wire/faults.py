@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from contracts.base.errors import Branch, Failure
+from contracts.errors import SOAP_NOT_UNDERSTOOD, SOAP_VERSION
 from contracts.wire.problems import LANGUAGES
 from contracts.wire.soap import LGSP, V11, Version
 from contracts.wire.xmltext import ILLEGAL, escape_attribute, escape_text
@@ -15,7 +16,7 @@ from contracts.wire.xmltext import ILLEGAL, escape_attribute, escape_text
 ACTION: Final = "urn:lgsp:wire:1:fault"
 
 
-_SIDES: Final = {"soap.not-understood": "MustUnderstand", "soap.version": "VersionMismatch"}
+_SIDES: Final = {SOAP_NOT_UNDERSTOOD.code: "MustUnderstand", SOAP_VERSION.code: "VersionMismatch"}
 
 
 def fault(failure: Failure, transfer: str, version: Version = V11) -> bytes:

@@ -13,8 +13,7 @@ from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-from contracts import failures as _failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs
+from contracts.errors import MESSAGE_NOT_JSON
 from contracts.wire.xmltext import ILLEGAL
 
 MAX_DIGITS: Final = 1_000
@@ -77,7 +76,7 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def read_json(raw: bytes) -> Any:
-    """The value; Theirs("message.not-json") with the place of the fault."""
+    """The value; MESSAGE_NOT_JSON with the place of the fault."""
     try:
         if len(raw) > MAX_VALUES and _too_many(raw):
             raise _Refused(f"more than {MAX_VALUES} values")
@@ -90,14 +89,14 @@ def read_json(raw: bytes) -> Any:
         if (b"\\" in raw or b"\xef\xbf" in raw) and _SUSPECT.search(raw) is not None:
             _look(value, "")
     except _Refused as error:
-        raise Theirs("message.not-json", why=str(error), line="–", column="–") from None
+        raise MESSAGE_NOT_JSON(why=str(error), line="–", column="–") from None
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise Theirs("message.not-json", why="bytes that are not UTF-8", line=line, column="–") from None
+        raise MESSAGE_NOT_JSON(why="bytes that are not UTF-8", line=line, column="–") from None
     except json.JSONDecodeError as error:
-        raise Theirs("message.not-json", why=error.msg, line=error.lineno, column=error.colno) from None
+        raise MESSAGE_NOT_JSON(why=error.msg, line=error.lineno, column=error.colno) from None
     except RecursionError:
-        raise Theirs("message.not-json", why=_TOO_DEEP, line="–", column="–") from None
+        raise MESSAGE_NOT_JSON(why=_TOO_DEEP, line="–", column="–") from None
     return value
 
 
@@ -135,11 +134,8 @@ def _deeper(value: Any) -> bool:
 def _look(value: Any, path: str) -> None:
     if isinstance(value, str):
         if ILLEGAL.search(value) is not None:
-            raise Theirs(
-                "message.not-json",
-                why=f"{path or 'the text'} holds a character that XML 1.0 cannot carry",
-                line="–",
-                column="–",
+            raise MESSAGE_NOT_JSON(
+                why=f"{path or 'the text'} holds a character that XML 1.0 cannot carry", line="–", column="–"
             )
     elif isinstance(value, list):
         for index, item in enumerate(value):

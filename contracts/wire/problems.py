@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from contracts.base.errors import Failure, Language
+from contracts.base.errors import Failure
+from contracts.base.words import Language
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:lgsp:problem:"

@@ -15,8 +15,17 @@ from typing import Final
 
 from lxml import etree
 
-from contracts import failures as _failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs
+from contracts.errors import (
+    SOAP_MALFORMED,
+    SOAP_VERSION,
+    XML_DOCTYPE,
+    XML_INSTRUCTION,
+    XML_MALFORMED,
+    XML_TOO_DEEP,
+    XML_TOO_LARGE,
+    XML_TOO_MANY_NAMESPACES,
+    XML_TOO_MANY_TAGS,
+)
 from contracts.wire.xmltext import escape_attribute as escape_attribute
 from contracts.wire.xmltext import escape_text as escape_text
 
@@ -101,11 +110,11 @@ def parse_xml(
     """The root element of a document that is safe to read; Theirs("xml.…") otherwise. A `published` file, which no envelope and no
     signature holds, may name a stylesheet before its root, as alerts on the web do: it is read over."""
     if len(raw) > max_bytes:
-        raise Theirs("xml.too-large", size=len(raw), limit=max_bytes)
+        raise XML_TOO_LARGE(size=len(raw), limit=max_bytes)
     if (
         len(raw) > MAX_TAGS and raw.count(b"<") > MAX_TAGS
     ):  # counted before anything is read: each costs far more than its bytes
-        raise Theirs("xml.too-many-tags", limit=MAX_TAGS)
+        raise XML_TOO_MANY_TAGS(limit=MAX_TAGS)
     # Sees most doctypes before the parser has to; the tree is looked at too, for UTF-16 and the like.
     if b"<!DOCTYPE" in raw:
         _refuse_doctype(raw)
@@ -113,22 +122,22 @@ def parse_xml(
         root = etree.fromstring(raw, _PARSER)
     except etree.XMLSyntaxError as error:
         if "Excessive depth" in str(error.msg):
-            raise Theirs("xml.too-deep", limit=max_depth) from None
-        raise Theirs("xml.malformed", why=_why(error), line=error.lineno or 0) from None
+            raise XML_TOO_DEEP(limit=max_depth) from None
+        raise XML_MALFORMED(why=_why(error), line=error.lineno or 0) from None
     except ValueError as error:
-        raise Theirs("xml.malformed", why=str(error)[:120], line=0) from None
+        raise XML_MALFORMED(why=str(error)[:120], line=0) from None
     info = root.getroottree().docinfo
     if info.internalDTD is not None or info.externalDTD is not None or info.doctype:
-        raise Theirs("xml.doctype")
+        raise XML_DOCTYPE()
     plain = info.encoding is None or info.encoding.upper() in _SPELT_AS_ASCII
     if (not plain or raw.count(b"xmlns") > MAX_DECLARED) and _declared_at_once(root) > MAX_DECLARED:
-        raise Theirs("xml.too-many-namespaces", limit=MAX_DECLARED)
+        raise XML_TOO_MANY_NAMESPACES(limit=MAX_DECLARED)
     if _instructed_or_deep(max_depth)(root):
         found = _instruction(root, published)
         if found is not None:
-            raise Theirs("xml.instruction", target=str(found.target)[:40], line=found.sourceline)
+            raise XML_INSTRUCTION(target=str(found.target)[:40], line=found.sourceline)
         if _deeper_than(root, max_depth):
-            raise Theirs("xml.too-deep", limit=max_depth)
+            raise XML_TOO_DEEP(limit=max_depth)
     return root
 
 
@@ -138,9 +147,9 @@ def _refuse_doctype(raw: bytes) -> None:
     try:
         info = etree.fromstring(raw, parser).getroottree().docinfo
     except (etree.XMLSyntaxError, ValueError):
-        raise Theirs("xml.doctype") from None
+        raise XML_DOCTYPE() from None
     if info.internalDTD is not None or info.externalDTD is not None or info.doctype:
-        raise Theirs("xml.doctype")
+        raise XML_DOCTYPE()
 
 
 # The first alone: libxml2 holds each instruction that it gathers against all it has, in quadratic time.
@@ -200,10 +209,8 @@ def parse_envelope(
     if root.tag != version.envelope:
         name = etree.QName(root)
         if name.localname == "Envelope":
-            raise Theirs(
-                "soap.version", got=(name.namespace or "—")[:200], expected=version.namespace, number=version.number
-            )
-        raise Theirs("soap.malformed", why="the root is not soap:Envelope")
+            raise SOAP_VERSION(got=(name.namespace or "—")[:200], expected=version.namespace, number=version.number)
+        raise SOAP_MALFORMED(why="the root is not soap:Envelope")
     _shape(root, version)
     return root
 
@@ -214,20 +221,20 @@ def canonical(element: etree._Element) -> bytes:
 
 
 def body_child(root: etree._Element) -> etree._Element:
-    """The one element in the Body of an envelope of either version; Theirs("soap.malformed") for any other shape."""
+    """The one element in the Body of an envelope of either version; SOAP_MALFORMED for any other shape."""
     version = VERSIONS.get(str(root.tag))
     if version is None:
-        raise Theirs("soap.malformed", why="the root is not soap:Envelope")
+        raise SOAP_MALFORMED(why="the root is not soap:Envelope")
     _shape(root, version)
     if len(root[-1]) != 1:
-        raise Theirs("soap.malformed", why="the Body must have one child")
+        raise SOAP_MALFORMED(why="the Body must have one child")
     return root[-1][0]
 
 
 def _shape(root: etree._Element, version: Version) -> None:
     parts = [part.tag for part in root]
     if parts not in ([version.header, version.body], [version.body]):
-        raise Theirs("soap.malformed", why="an Envelope holds at most one Header, then one Body, and nothing else")
+        raise SOAP_MALFORMED(why="an Envelope holds at most one Header, then one Body, and nothing else")
 
 
 def plain_envelope(body: bytes, version: Version = V11, headers: Sequence[bytes] = ()) -> bytes:

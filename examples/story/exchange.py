@@ -7,13 +7,11 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-import requests
 import zeep
 from lxml import etree
-from zeep.transports import Transport as ZeepTransport
 
 from examples.story.world import Telling, World, check, same
-from gateway.sample_client.soap import ZeepSigner
+from gateway.sample_client.soap import ZeepSigner, zeep_transport
 from gateway.sandbox.standins import messages
 
 ALERTS = "incident-alert/v1"
@@ -110,14 +108,8 @@ def dispatch(world: World) -> str:
 
 def soap_query(world: World) -> str:
     identity = world.identity("dieu-hanh")
-    session = requests.Session()
-    session.trust_env = False  # else REQUESTS_CA_BUNDLE would override `verify`
-    session.verify = str(identity.folder / "ca.crt")
-    session.cert = (str(identity.folder / "tls.crt"), str(identity.folder / "tls.key"))
-    signer = ZeepSigner(identity)
-    client = zeep.Client(
-        f"{identity.gateway}/soap/{INDICATOR}?wsdl", wsse=signer, transport=ZeepTransport(session=session)
-    )
+    transport, signer = zeep_transport(identity), ZeepSigner(identity)
+    client = zeep.Client(f"{identity.gateway}/soap/{INDICATOR}?wsdl", wsse=signer, transport=transport)
     newer = client.bind("IndicatorService", "IndicatorPort12")
     for service in (client.service, newer):
         with client.settings(raw_response=False):
@@ -129,7 +121,7 @@ def soap_query(world: World) -> str:
     check(raw.ok and raw.body is not None, f"the same question again: {raw.fault}")
     assert raw.body is not None
     schema = etree.XMLSchema(
-        etree.fromstring(session.get(f"{identity.gateway}/soap/{INDICATOR}?xsd", timeout=10).content)
+        etree.fromstring(transport.session.get(f"{identity.gateway}/soap/{INDICATOR}?xsd", timeout=10).content)
     )
     schema.assertValid(raw.body)
     return (

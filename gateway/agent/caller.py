@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from contracts.base.errors import Failure, Ours, Theirs
+from contracts.base.errors import Failure, Theirs
 from contracts.base.ids import new_id
 from contracts.wire import faults, problems, soap
 from contracts.wire.headers import media_type
@@ -28,6 +28,14 @@ from contracts.wire.xmltext import escape_text
 from gateway.agent import documents
 from gateway.agent.config import CallerSide
 from gateway.agent.directory import Directory, Operation
+from gateway.agent.errors import (
+    AGENT_ADDRESS,
+    AGENT_ENVELOPE,
+    AGENT_MEDIA_TYPE,
+    AGENT_MESSAGE_ID,
+    AGENT_SECRET,
+    AGENT_UNREACHABLE,
+)
 from gateway.agent.link import Away, Link, Passed
 from gateway.agent.listener import Head, Reply
 from gateway.agent.queue import Queue
@@ -79,7 +87,7 @@ class Caller:
         status, headers, body = problems.render(
             failure, transfer=None, accept_language=head.headers.get("accept-language")
         )
-        if failure.code == "agent.secret":
+        if failure.code == AGENT_SECRET.code:
             headers["www-authenticate"] = 'Basic realm="lgsp-agent"'
         return Reply(status, headers, body)
 
@@ -96,7 +104,7 @@ class Caller:
 
     def _astray(self, head: Head) -> Theirs:
         allowed = ", ".join(f"/{name}/…, POST {SOAP_PREFIX}{name}" for name in self.side.contracts)
-        return Theirs("agent.address", method=head.method, path=head.target[:120], allowed=allowed)
+        return AGENT_ADDRESS(method=head.method, path=head.target[:120], allowed=allowed)
 
     async def _document(self, head: Head) -> Reply:
         """The gateway's own document, where its address stands our own: a stack that is made from it calls here."""
@@ -107,7 +115,7 @@ class Caller:
             target += "?" + head.query.lower()[:4].rstrip("=")
         found = await self.directory.document(target)
         if found is None:
-            raise Ours("agent.unreachable", reason=target[:120], retry_after=30)
+            raise AGENT_UNREACHABLE(reason=target[:120], retry_after=30)
         asked = head.headers.get("host", "")
         return documents.local(found, self.base, f"http://{asked if _HOST.fullmatch(asked) else self.side.listen}")
 
@@ -142,7 +150,7 @@ class Caller:
         media = media_type(head.headers)
         version = _VERSIONS.get(media)
         if version is None:
-            raise Theirs("agent.media-type", got=media or "—", expected="text/xml, application/soap+xml")
+            raise AGENT_MEDIA_TYPE(got=media or "—", expected="text/xml, application/soap+xml")
         root = soap.parse_envelope(body, version)
         header = root[0] if len(root) == 2 else None
         element = soap.body_child(root)
@@ -213,21 +221,21 @@ def _headers(header: etree._Element, version: soap.Version) -> tuple[str | None,
     found: dict[str, str] = {}
     for block in header:
         if block.tag == soap.SECURITY:
-            raise Theirs("agent.envelope", why="wsse:Security")
+            raise AGENT_ENVELOPE(why="wsse:Security")
         if str(block.tag).startswith(f"{{{soap.WSA}}}"):
             found[str(block.tag)] = (block.text or "").strip()
         elif (
             block.get(version.must_understand, "0").strip() in ("1", "true")
             and block.get(version.role, "").strip() in version.ours
         ):
-            raise Theirs("agent.envelope", why=f"mustUnderstand {str(block.tag)[:120]}")
+            raise AGENT_ENVELOPE(why=f"mustUnderstand {str(block.tag)[:120]}")
     return found.get(soap.MESSAGE_ID), found.get(soap.ACTION)
 
 
 def _plain_id(text: str, where: str, face: str) -> str:
     most = _ID_MOST[face]
     if not 1 <= len(text) <= most or not text.isascii() or not text.isprintable() or any(c in '"\\ ' for c in text):
-        raise Theirs("agent.message-id", where=where, most=most)
+        raise AGENT_MESSAGE_ID(where=where, most=most)
     return text
 
 

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
-import gateway.agent.failures  # noqa: F401  registers the codes raised here
 from contracts.base import safeyaml
-from contracts.base.errors import Language, Theirs
+from contracts.base.words import Language
+from gateway.agent.errors import AGENT_CONFIGURATION
 
 Kind = Literal["rest", "soap"]
 DAY: Final = 86_400.0
@@ -102,7 +102,7 @@ class Config:
 
 
 def load(file: Path) -> Config:
-    """The configuration; Theirs("agent.configuration") says where it is wrong."""
+    """The configuration; AGENT_CONFIGURATION says where it is wrong."""
     file = file.absolute()
     try:
         found = safeyaml.load(file.read_text("utf-8"))
@@ -273,4 +273,4 @@ def _is_contract(name: str) -> bool:
 
 
 def _wrong(where: str, rule: str) -> NoReturn:
-    raise Theirs("agent.configuration", where=where, rule=rule)
+    raise AGENT_CONFIGURATION(where=where, rule=rule)

@@ -13,8 +13,10 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from contracts.base.errors import Branch, Failure, Language, Ours
+from contracts.base.errors import Branch, Failure
+from contracts.base.words import Language
 from gateway.agent.config import Address, Config
+from gateway.agent.errors import AGENT_BAD_ANSWER, AGENT_IDENTITY, AGENT_TIMEOUT, AGENT_UNREACHABLE
 from gateway.client import (
     Answer,
     AsyncClient,
@@ -126,18 +128,16 @@ class Link:
             told = _passed(await answer)
         except Refused as no:
             if not no.proven and (no.status >= 500 or no.code.startswith("http.")):  # a page of a server in between
-                return Away(
-                    Ours("agent.unreachable", reason=f"status {no.status}", retry_after=30), f"status {no.status}"
-                )
+                return Away(AGENT_UNREACHABLE(reason=f"status {no.status}", retry_after=30), f"status {no.status}")
             told = _refused(no)
         except NoConnection as no:
             reason = str(no.facts.get("reason", ""))[:120]
             if no.sent:
-                return Away(Ours("agent.timeout", seconds=f"{self._seconds:g}", retry_after=30), reason or "no answer")
-            return Away(Ours("agent.unreachable", reason=reason, retry_after=30), reason)
+                return Away(AGENT_TIMEOUT(seconds=f"{self._seconds:g}", retry_after=30), reason or "no answer")
+            return Away(AGENT_UNREACHABLE(reason=reason, retry_after=30), reason)
         except (NotProven, LogObjection) as no:
             log.error("%s: %s", no.code, no.what("en"))
-            return Away(Ours("agent.bad-answer", reason=no.code), f"{no.code}: {no.facts.get('reason', '')}"[:200])
+            return Away(AGENT_BAD_ANSWER(reason=no.code), f"{no.code}: {no.facts.get('reason', '')}"[:200])
         except BadState as full:  # our own disk: the gateway answered, and answers a repeat of the message alike
             log.error("%s: %s", full.code, full.what("en"))
             return Away(full, f"{full.code}: {full.facts.get('reason', '')}"[:200])
@@ -145,7 +145,7 @@ class Link:
             BadIdentity
         ) as wrong:  # no key to encrypt with, say: for people to mend, and what is handed in waits for it
             reason = str(wrong.facts.get("reason", wrong.code))
-            return Away(Ours("agent.identity", reason=reason), f"agent.identity: {reason}")
+            return Away(AGENT_IDENTITY(reason=reason), f"agent.identity: {reason}")
         if told.proven:
             self.reached()
         return told

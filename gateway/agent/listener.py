@@ -14,9 +14,10 @@ from typing import Final, NamedTuple, Protocol
 
 from aiohttp import web
 
-from contracts.base.errors import Failure, Ours, Theirs
+from contracts.base.errors import Failure
 from contracts.wire.headers import joined
 from gateway.agent.config import Address
+from gateway.agent.errors import AGENT_BODY_ENCODED, AGENT_BODY_TOO_LARGE, AGENT_BODY_TOO_SLOW, AGENT_BUSY, AGENT_FAULT
 
 log = logging.getLogger("lgsp.agent")
 # What the server says of a request that is no HTTP quotes it, and it may hold the secret: its caller is told, the log is not.
@@ -95,7 +96,7 @@ class Listener:
         self._active += 1
         try:
             if self._active > self._calls:
-                raise Ours("agent.busy", limit=self._calls, retry_after=2)
+                raise AGENT_BUSY(limit=self._calls, retry_after=2)
             reply = await self._handler.handle(head, lambda: self._body(request, head))
         except Failure as failure:
             reply = self._handler.refuse(head, failure)
@@ -103,7 +104,7 @@ class Listener:
             raise
         except Exception:  # a mistake of ours: the caller gets a code, the log the trace, and neither gets the message
             log.exception("%s: unforeseen fault", head.method)
-            reply = self._handler.refuse(head, Ours("agent.fault"))
+            reply = self._handler.refuse(head, AGENT_FAULT())
         finally:
             self._active -= 1
         answer = web.Response(status=reply.status, headers={"server": "lgsp-agent", **reply.headers}, body=reply.body)
@@ -114,10 +115,10 @@ class Listener:
     async def _body(self, request: web.BaseRequest, head: Head) -> bytes:
         encoding = head.headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
-            raise Theirs("agent.body-encoded", got=encoding[:40])
+            raise AGENT_BODY_ENCODED(got=encoding[:40])
         declared = request.content_length
         if declared is not None and declared > self._limit:
-            raise Theirs("agent.body-too-large", limit=self._limit)
+            raise AGENT_BODY_TOO_LARGE(limit=self._limit)
         if head.headers.get("expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0
@@ -127,9 +128,9 @@ class Listener:
                 async for part in request.content.iter_any():
                     body += part
                     if len(body) > self._limit:
-                        raise Theirs("agent.body-too-large", limit=self._limit)
+                        raise AGENT_BODY_TOO_LARGE(limit=self._limit)
         except TimeoutError:
-            raise Theirs("agent.body-too-slow", seconds=self._seconds) from None
+            raise AGENT_BODY_TOO_SLOW(seconds=self._seconds) from None
         return bytes(body)
 
 

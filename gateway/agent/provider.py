@@ -16,10 +16,20 @@ from typing import Final, NamedTuple, TypeVar
 import aiohttp
 from yarl import URL
 
-from contracts.base.errors import Failure, Ours, Theirs
+from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.wire import faults, problems, soap
 from gateway.agent.config import ProviderSide
+from gateway.agent.errors import (
+    AGENT_BUSY,
+    AGENT_CHANNEL,
+    AGENT_ENVELOPE,
+    AGENT_IDENTITY,
+    AGENT_REPLAYED,
+    AGENT_SYSTEM_ANSWER,
+    AGENT_SYSTEM_DOWN,
+    AGENT_SYSTEM_LATE,
+)
 from gateway.agent.listener import Head, Reply
 from gateway.agent.secret import LocalSecret
 from gateway.agent.store import Carried, Store
@@ -97,7 +107,7 @@ class Provider:
     def _check_channel(self, head: Head) -> None:
         named = None if head.certificate is None else system_of(load_certificate(head.certificate))
         if named != self.identity.gateway_key.system:
-            raise Theirs("agent.channel", got=named or "—")
+            raise AGENT_CHANNEL(got=named or "—")
 
     # --- REST -------------------------------------------------------------------------------------------------------
 
@@ -141,10 +151,10 @@ class Provider:
         envelope = await self._proven(lambda: verify_envelope(root, self.keys.by_thumbprint, self.clock()))
         here = self.side.base + head.target
         if envelope.to not in (None, here, here.rstrip("/")):
-            raise Theirs("agent.envelope", why=f"wsa:To {envelope.to}")
+            raise AGENT_ENVELOPE(why=f"wsa:To {envelope.to}")
         children = [child for child in envelope.body if isinstance(child.tag, str)]
         if len(children) != 1:
-            raise Theirs("agent.envelope", why=f"{len(children)} elements in the Body")
+            raise AGENT_ENVELOPE(why=f"{len(children)} elements in the Body")
         plain = soap.plain_envelope(soap.canonical(children[0]))
         told = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{envelope.action}"', "accept": "text/xml"}
         question = Question(
@@ -156,7 +166,7 @@ class Provider:
         except Failure as failure:
             _not_a_replay(failure)
             if not failure.code.startswith("agent."):  # what the old system sent is no envelope
-                failure = Ours("agent.system-answer", reason=failure.code)
+                failure = AGENT_SYSTEM_ANSWER(reason=failure.code)
             content = faults.fault(failure, head.headers.get("lgsp-transfer", ""))
             answer = Carried(500, {}, b"")
         return self._enveloped(answer.status, content, envelope, receiver)
@@ -192,14 +202,14 @@ class Provider:
         if (self.keys.encrypt is None or not self.keys.encrypt.in_time(now)) and self.learn is not None:
             await self.learn()
         if self.keys.encrypt is None or not self.keys.encrypt.in_time(now):
-            raise Ours("agent.identity", reason="gateway-encrypt.crt")
+            raise AGENT_IDENTITY(reason="gateway-encrypt.crt")
         return self.keys.encrypt
 
     async def _once(self, question: Question, head: Head) -> Carried:
         """What the old system answers to a message, or answered when it first came."""
         message_id = question.message_id
         if message_id is not None and message_id in self._under_way:
-            raise Ours("agent.busy", limit=1, retry_after=2)
+            raise AGENT_BUSY(limit=1, retry_after=2)
         digest = question.target.encode() + b"\n" + question.body
         known = await asyncio.to_thread(
             self.store.begin,
@@ -262,31 +272,31 @@ class Provider:
                 async for part in response.content.iter_any():
                     body += part
                     if len(body) > _ANSWER_MOST:
-                        raise Silent(Ours("agent.system-answer", reason=f"> {_ANSWER_MOST} bytes"))
+                        raise Silent(AGENT_SYSTEM_ANSWER(reason=f"> {_ANSWER_MOST} bytes"))
                 media = response.headers.get("content-type", "")
                 if response.status in (
                     401,
                     403,
                     407,
                 ):  # the secret is not the one that it knows: nothing that the gateway could mend
-                    raise Ours("agent.system-down", reason=f"status {response.status}", retry_after=60)
+                    raise AGENT_SYSTEM_DOWN(reason=f"status {response.status}", retry_after=60)
                 if 300 <= response.status < 400 or response.status < 200:
-                    raise Silent(Ours("agent.system-answer", reason=f"status {response.status}"))
+                    raise Silent(AGENT_SYSTEM_ANSWER(reason=f"status {response.status}"))
                 told = {"content-type": media} if media else {}
                 if response.headers.get("retry-after", "").isdecimal():
                     told["retry-after"] = response.headers["retry-after"]
                 return Carried(response.status, told, bytes(body))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
-            raise Ours("agent.system-down", reason=type(trouble).__name__, retry_after=5) from None
+            raise AGENT_SYSTEM_DOWN(reason=type(trouble).__name__, retry_after=5) from None
         except TimeoutError:
-            raise Silent(Ours("agent.system-late", seconds=f"{self.side.seconds:g}")) from None
+            raise Silent(AGENT_SYSTEM_LATE(seconds=f"{self.side.seconds:g}")) from None
         except (aiohttp.ClientError, OSError) as trouble:
-            raise Silent(Ours("agent.system-answer", reason=type(trouble).__name__)) from None
+            raise Silent(AGENT_SYSTEM_ANSWER(reason=type(trouble).__name__)) from None
 
 
 def _not_a_replay(failure: Failure) -> None:
     """Whoever replays a call must not get a signed refusal, which would pass for the answer to the call itself."""
-    if failure.code == "agent.replayed":
+    if failure.code == AGENT_REPLAYED.code:
         raise failure
 
 

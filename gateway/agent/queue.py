@@ -17,8 +17,9 @@ from typing import Any, Final
 
 import tenacity
 
-from contracts.base.errors import Failure, Ours
+from contracts.base.errors import Failure
 from gateway.agent.config import DAY, QueueBounds
+from gateway.agent.errors import AGENT_FAULT, AGENT_TOO_OLD
 from gateway.agent.link import Away, Link, Passed
 from gateway.agent.store import LONGEST_PAUSE, Message, Store
 
@@ -116,7 +117,7 @@ class Queue:
             )
         except Exception:
             log.exception("message %s: unforeseen fault; tried again later", message.id)
-            await self.in_thread(self._store.later, message.number, time.time() + 60, "agent.fault")
+            await self.in_thread(self._store.later, message.number, time.time() + 60, AGENT_FAULT.code)
         finally:
             self._busy.discard(message.lane)
             self._wake.set()
@@ -137,7 +138,7 @@ class Queue:
         else:
             why, after = told.reason, None
         if now - message.taken > self._bounds.days * DAY:
-            failure = Ours("agent.too-old", days=f"{self._bounds.days:g}", reason=why)
+            failure = AGENT_TOO_OLD(days=f"{self._bounds.days:g}", reason=why)
             log.warning("message %s is dead: %s", message.id, why)
             await ended("dead", now, why=f"{failure.code}: {why}")
             return

@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import gateway.agent.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs
+from gateway.agent.errors import AGENT_CONFIGURATION, AGENT_SECRET
 
 HEADER: Final = "lgsp-agent-secret"
 LEAST: Final = 16
@@ -28,13 +27,13 @@ def new_secret() -> str:
 
 
 def check_private(path: Path) -> None:
-    """Theirs("agent.configuration") where others may read the file. Windows has no such modes."""
+    """AGENT_CONFIGURATION where others may read the file. Windows has no such modes."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as trouble:
-        raise Theirs("agent.configuration", where=str(path), rule=trouble.strerror or "?") from None
+        raise AGENT_CONFIGURATION(where=str(path), rule=trouble.strerror or "?") from None
     if os.name == "posix" and mode & 0o077:
-        raise Theirs("agent.configuration", where=str(path), rule=f"mode {mode:o} ≠ 600 (chmod 600)")
+        raise AGENT_CONFIGURATION(where=str(path), rule=f"mode {mode:o} ≠ 600 (chmod 600)")
 
 
 class LocalSecret:
@@ -47,11 +46,11 @@ class LocalSecret:
         check_private(path)
         text = path.read_text("utf-8").strip()
         if len(text) < LEAST or not text.isascii() or not text.isprintable() or " " in text:
-            raise Theirs("agent.configuration", where=str(path), rule=f"≥ {LEAST} ASCII")
+            raise AGENT_CONFIGURATION(where=str(path), rule=f"≥ {LEAST} ASCII")
         return cls(text)
 
     def check(self, headers: Mapping[str, str]) -> None:
-        """Theirs("agent.secret") unless the header, or the password of Basic, is the secret."""
+        """AGENT_SECRET unless the header, or the password of Basic, is the secret."""
         shown = headers.get(HEADER, "").encode("utf-8", "replace")
         scheme, _, value = headers.get("authorization", "").partition(" ")
         if not shown and scheme.lower() == "basic" and not _from_a_page(headers):
@@ -60,7 +59,7 @@ class LocalSecret:
             except (binascii.Error, ValueError):
                 shown = b""
         if not hmac.compare_digest(shown, self._bytes):
-            raise Theirs("agent.secret")
+            raise AGENT_SECRET()
 
     def headers(self) -> dict[str, str]:
         """What the agent shows to the old system: both forms, so that a plain server needs no code for it."""

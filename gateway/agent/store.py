@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.base.errors import Ours, Theirs
 from gateway.agent.config import DAY, QueueBounds
+from gateway.agent.errors import AGENT_CONFIGURATION, AGENT_IN_DOUBT, AGENT_OTHER_BODY, AGENT_QUEUE_FULL, AGENT_REPLAYED
 from gateway.agent.secret import check_private
 from gateway.client.identities.identity import write_private
 from security.seal import seal, unseal
@@ -76,7 +76,7 @@ def seal_key(path: Path) -> bytes:
     check_private(path)
     key = path.read_bytes()
     if len(key) != 32:
-        raise Theirs("agent.configuration", where=str(path), rule="32 bytes")
+        raise AGENT_CONFIGURATION(where=str(path), rule="32 bytes")
     return key
 
 
@@ -133,7 +133,7 @@ class Store:
             known = base.execute("select digest, state from message where id = ?", (message.id,)).fetchone()
             if known is not None:
                 if not hmac.compare_digest(bytes(known["digest"]), digest):
-                    raise Theirs("agent.other-body", message=message.id)
+                    raise AGENT_OTHER_BODY(message=message.id)
                 if known["state"] == "dead":
                     base.execute(
                         "update message set state = 'queued', next = 0, taken = ? where id = ?",
@@ -145,7 +145,7 @@ class Store:
             ).fetchone()
             if count >= bounds.messages or size + len(message.body) > bounds.bytes:
                 limit = f"{bounds.messages} messages" if count >= bounds.messages else f"{bounds.bytes} bytes"
-                raise Ours("agent.queue-full", limit=limit, retry_after=60)
+                raise AGENT_QUEUE_FULL(limit=limit, retry_after=60)
             base.execute(
                 "insert into message(number, id, lane, call, body, digest, size, state, taken) values (?, ?, ?, ?, ?, ?, ?, 'queued', ?)",
                 (
@@ -167,7 +167,7 @@ class Store:
         if row is None:
             return None
         if not hmac.compare_digest(bytes(row["digest"]), self._digest(lane, body)):
-            raise Theirs("agent.other-body", message=message_id)
+            raise AGENT_OTHER_BODY(message=message_id)
         return str(row["state"])
 
     def waits(self, lane: str) -> bool:
@@ -285,7 +285,7 @@ class Store:
         with self._writing() as base:
             base.execute("delete from seen where until < ?", (now - _SEEN_GRACE,))
             if base.execute("insert into seen values (?, ?) on conflict do nothing", (replay_key, until)).rowcount == 0:
-                raise Theirs("agent.replayed")
+                raise AGENT_REPLAYED()
             if message_id is None:
                 return None
             digest = self._digest(message_id, body)
@@ -294,11 +294,11 @@ class Store:
                 base.execute("insert into carried(id, digest, at) values (?, ?, ?)", (message_id, digest, now))
                 return None
             if not hmac.compare_digest(bytes(row["digest"]), digest):
-                raise Theirs("agent.other-body", message=message_id)
+                raise AGENT_OTHER_BODY(message=message_id)
             if row["status"] is None:
                 if again:
                     return None
-                raise Ours("agent.in-doubt", message=message_id)
+                raise AGENT_IN_DOUBT(message=message_id)
             return Carried(
                 row["status"], json.loads(row["headers"]), unseal(self._key, _context(message_id), row["body"])
             )

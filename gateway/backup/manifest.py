@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.base.errors import Theirs
+from gateway.backup.errors import BACKUP_BROKEN, BACKUP_NONE
 from security.transparency import checkpoint as notes
 from security.transparency.checkpoint import NoteError, NoteKey
 
@@ -64,7 +65,7 @@ class Manifest:
 
 
 def broken(folder: Path, reason: str) -> Theirs:
-    return Theirs("backup.broken", folder=folder, reason=reason)
+    return BACKUP_BROKEN(folder=folder, reason=reason)
 
 
 def digest_of(text: str) -> str:
@@ -134,7 +135,7 @@ def read(folder: Path, vkey: NoteKey | None, tick: Tick = lambda _what, _done, _
     try:
         text = (folder / NAME).read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        raise Theirs("backup.none", folder=folder, name=NAME) from None
+        raise BACKUP_NONE(folder=folder, name=NAME) from None
     except (OSError, UnicodeDecodeError) as wrong:
         raise broken(folder, f"{NAME}: {wrong}") from None
     made = _parsed(folder, text)

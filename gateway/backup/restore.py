@@ -18,8 +18,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select
 
-import gateway.backup.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs
 from contracts.base.ids import new_id
 from gateway import settings as settings_module
 from gateway.audit.log import origins
@@ -27,6 +25,7 @@ from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.tiles import root_at
 from gateway.audit.verify.verify import verify_log
 from gateway.backup import database, manifest, succession
+from gateway.backup.errors import BACKUP_KIND, BACKUP_NEWER, BACKUP_OLD_KEY, BACKUP_TAKEN, BACKUP_WRONG_LOG
 from gateway.backup.manifest import Manifest, Tick
 from gateway.backup.restore_fixups import bring_back
 from gateway.backup.succession import Decision, Known
@@ -92,9 +91,9 @@ def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
     made = manifest.read(folder, asked.vkey, tick)
     wanted = "postgresql" if asked.database.startswith("postgresql") else "sqlite"
     if made.database != wanted:
-        raise Theirs("backup.kind", found=made.database, wanted=wanted)
+        raise BACKUP_KIND(found=made.database, wanted=wanted)
     if not knows(made.revision):
-        raise Theirs("backup.newer", revision=made.revision)
+        raise BACKUP_NEWER(revision=made.revision)
     draft = place.with_name(f".{place.name}.restoring")
     with full_told(place):
         done = _committed(draft, asked)
@@ -152,11 +151,11 @@ class _Build:
         old = LogKey.open(keyring.log_key, made.origin, keyring.at_rest) if keyring.log_key.exists() else None
         trusted = self.asked.vkey or NoteKey.from_text(made.vkey)
         if old is not None and old.vkey != trusted.text():
-            raise Theirs("backup.old-key", path=_OLD_KEY, reason=f"{old.vkey} ≠ {trusted.text()}")
+            raise BACKUP_OLD_KEY(path=_OLD_KEY, reason=f"{old.vkey} ≠ {trusted.text()}")
         engine = open_engine(settings.database_url)
         try:
             if made.database == "postgresql" and not database.is_empty(engine):
-                raise Theirs("backup.taken", path=engine.url.render_as_string(hide_password=True))
+                raise BACKUP_TAKEN(path=engine.url.render_as_string(hide_password=True))
             with writing(engine) as connection:
                 done, settings, checkpoint = self._database(connection, settings, old, trusted)
                 if checkpoint is not None:
@@ -225,7 +224,7 @@ class _Build:
             on_progress=lambda done: self.tick("entries", done, made.size),
         )
         if not report.ok or report.size != made.size:
-            raise Theirs("backup.wrong-log", reason=report.first_wrong or f"{report.size} entries of {made.size}")
+            raise BACKUP_WRONG_LOG(reason=report.first_wrong or f"{report.size} entries of {made.size}")
         outside = (*self.asked.outside, *_beside(Path(made.data)))
         decision = succession.decide(
             connection,

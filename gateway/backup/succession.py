@@ -19,8 +19,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from contracts.base.errors import Theirs
 from gateway.audit.log.tiles import root_at
+from gateway.backup.errors import BACKUP_FORKED, BACKUP_OLD_KEY
 from security.transparency import checkpoint as notes
 from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey
 
@@ -63,7 +63,7 @@ def decide(
             continue
         if found.size <= size:
             if root_at(connection, found.size) != found.root:
-                raise Theirs("backup.forked", name=each.name, size=found.size)
+                raise BACKUP_FORKED(name=each.name, size=found.size)
             proven = proven or found.size == size
         elif found.size > newest_size:
             newest, newest_size = each.note, found.size
@@ -89,7 +89,7 @@ def _of(each: Known, key: NoteKey, others: list[str]) -> Checkpoint | None:
             return None
         if not each.given:
             return None
-        raise Theirs("backup.old-key", path=each.name, reason=str(wrong)) from None
+        raise BACKUP_OLD_KEY(path=each.name, reason=str(wrong)) from None
 
 
 def facts(origin: str, vkey: str, decision: Decision, size: int, root: bytes, manifest: str) -> Mapping[str, Any]:

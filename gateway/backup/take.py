@@ -20,13 +20,13 @@ from typing import Final
 
 from sqlalchemy import Engine, select
 
-import gateway.backup.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Ours, Theirs, Words
 from contracts.base.ids import new_id
+from contracts.base.words import WordsFile
 from gateway import __version__
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.verify.verify import Report, verify_log
 from gateway.backup import database, manifest
+from gateway.backup.errors import BACKUP_DISK_FULL, BACKUP_PLAIN_KEYS, BACKUP_TAKEN, BACKUP_UNWRITABLE
 from gateway.backup.manifest import LAST, Manifest, Tick
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, revision, writing
@@ -39,6 +39,8 @@ from gateway.registry.seals.revisions import revision as registry_revision
 from gateway.settings import Settings, save
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
+
+_words = WordsFile(__file__)
 
 VAULT_KEYS: Final = "vault-keys"
 DESTROYED: Final = (
@@ -65,7 +67,7 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
     keys = _private(settings) if wanted.keys else []
     clear = [path for path in keys if not is_protected(path.read_bytes())]
     if clear and not wanted.plain_keys:
-        raise Theirs("backup.plain-keys", count=len(clear))
+        raise BACKUP_PLAIN_KEYS(count=len(clear))
     check_free(folder)
     engine = open_engine(settings.database_url)
     draft = folder.with_name(f".{folder.name}.part")
@@ -128,13 +130,9 @@ def note(what: str, facts: dict[str, form.Json], now: float, actor: str = "comma
 def check_free(folder: Path) -> None:
     """What is built beside it must be able to take its place: told before any work is done."""
     if folder.is_mount():
-        reason = Words(
-            "đó là gốc của một ổ đĩa; hãy chỉ một thư mục bên trong",
-            "a file system begins there; name a folder within it",
-        )
-        raise Ours("backup.unwritable", path=folder, reason=reason)
+        raise BACKUP_UNWRITABLE(path=folder, reason=_words("mount"))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise Theirs("backup.taken", path=folder)
+        raise BACKUP_TAKEN(path=folder)
 
 
 @contextmanager
@@ -144,12 +142,12 @@ def full_told(path: Path) -> Iterator[None]:
         yield
     except OSError as wrong:
         if wrong.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Ours("backup.disk-full", path=path, needed="?", free=_free(path)) from None
-        raise Ours("backup.unwritable", path=wrong.filename or path, reason=wrong.strerror or str(wrong)) from None
+            raise BACKUP_DISK_FULL(path=path, needed="?", free=_free(path)) from None
+        raise BACKUP_UNWRITABLE(path=wrong.filename or path, reason=wrong.strerror or str(wrong)) from None
     except sqlite3.OperationalError as wrong:
         if "full" in str(wrong):
-            raise Ours("backup.disk-full", path=path, needed="?", free=_free(path)) from None
-        raise Ours("backup.unwritable", path=path, reason=str(wrong)) from None
+            raise BACKUP_DISK_FULL(path=path, needed="?", free=_free(path)) from None
+        raise BACKUP_UNWRITABLE(path=path, reason=str(wrong)) from None
 
 
 def _free(path: Path) -> int:
@@ -170,7 +168,7 @@ def _room(settings: Settings, engine: Engine, place: Path) -> None:
         with engine.connect() as connection:
             needed += int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0)
     if needed // _MIB > _free(place):
-        raise Ours("backup.disk-full", path=place.parent, needed=needed // _MIB, free=_free(place))
+        raise BACKUP_DISK_FULL(path=place.parent, needed=needed // _MIB, free=_free(place))
 
 
 def _fill(

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from lxml import etree
 
-from contracts.base.errors import Branch, Failure, Finding, Language
+from contracts.base.errors import Branch, Failure, Finding
+from contracts.base.words import Language
 from contracts.wire import jsontext, soap
 from security.structured_fields import FieldError, Item, parse_dictionary
 

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 from lxml import etree
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-from contracts.base.errors import Language
+from contracts.base.words import Language
 from gateway.client import rest, soap
 from gateway.client.answers import Answer, Problem, Receipt, hashes_of, read_json
 from gateway.client.audit import proofs, reconciliation
@@ -27,7 +27,7 @@ from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.audit.proofs import Proof
 from gateway.client.audit.reconciliation import Statement
 from gateway.client.errors import (
-    BadIdentity,
+    CLIENT_IDENTITY,
     BadState,
     ClientError,
     LogObjection,
@@ -42,6 +42,14 @@ from gateway.client.identities.trusted import TrustedKeys
 from gateway.client.transport import HttpTransport, Transport
 from security import jose
 from security.encryption_keys import EncryptKey
+from security.errors import (
+    BODY_DECRYPTION,
+    BODY_NOT_ENCRYPTED,
+    TOKEN_EXPIRED,
+    TOKEN_OTHER_CERTIFICATE,
+    TOKEN_UNKNOWN_KEY,
+    TOKEN_WRONG,
+)
 from security.tokens import make_assertion
 from security.transparency.checkpoint import Checkpoint
 from security.wssec.decrypt import BodyKeys
@@ -50,7 +58,9 @@ TOKEN_PATH: Final = "/oauth/token"
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TRIES: Final = 4
 LONGEST_WAIT: Final = 30  # seconds; a gateway that asks for more is reported, not waited for
-_TOKEN_ENDED: Final = frozenset({"token.expired", "token.other-certificate", "token.unknown-key", "token.wrong"})
+_TOKEN_ENDED: Final = frozenset(
+    {TOKEN_EXPIRED.code, TOKEN_OTHER_CERTIFICATE.code, TOKEN_UNKNOWN_KEY.code, TOKEN_WRONG.code}
+)
 _NOT_YET: Final = frozenset({"audit.not-logged", "transfer.unknown"})
 _ASK_KEYS_AGAIN: Final = 1.0  # second: whoever can name a key that nobody knows must not make us ask without end
 _CONTRACT: Final = re.compile(r"/([a-z0-9]+(?:-[a-z0-9]+)*/v[1-9][0-9]{0,2})/")
@@ -356,9 +366,7 @@ class AsyncClient:
             await self._learn()
         if self._trusted.encrypt is None or self._opener is None:
             lacking = "gateway-encrypt.crt" if self._opener is not None else "encrypt.key, encrypt.crt"
-            raise BadIdentity(
-                "client.identity", folder=self.identity.folder, reason=f"{lacking} ∄ ({contract}: encrypted)"
-            )
+            raise CLIENT_IDENTITY(folder=self.identity.folder, reason=f"{lacking} ∄ ({contract}: encrypted)")
         return self._trusted.encrypt
 
     async def _adapted(self, once: Callable[[], Awaitable[Answer]], contract: str | None) -> Answer:
@@ -368,11 +376,13 @@ class AsyncClient:
         except Refused as no:
             if no.code in _TOKEN_ENDED:
                 self._token = None
-            elif no.code == "body.not-encrypted" and contract is not None:  # whoever says it: encrypting does no harm
+            elif (
+                no.code == BODY_NOT_ENCRYPTED.code and contract is not None
+            ):  # whoever says it: encrypting does no harm
                 self._encrypted[contract] = True
             else:
                 before = self._trusted.encrypt
-                if no.code == "body.decryption":
+                if no.code == BODY_DECRYPTION.code:
                     await self._learn()
                 if self._trusted.encrypt is before:
                     raise

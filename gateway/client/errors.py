@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import gateway.client.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Branch, Failure, Finding, Language, Ours, Theirs, Words
+from contracts.base.errors import AnyErrorType, Branch, Errors, Failure, Finding, Ours, Theirs
+from contracts.base.words import Language, Words
 
 if TYPE_CHECKING:
     from gateway.client.answers import Answer, Problem
@@ -29,32 +29,23 @@ class BadUsage(Theirs, ClientError):
     """A call that cannot be made at all, such as a path without its slash."""
 
 
-def wrongly_used(failure: Failure) -> BadUsage:
-    """For what a room below says of what it was given: its words in both languages, and its code."""
-    vi, en = (f"{failure.what(language).rstrip('.')} [{failure.code}]" for language in ("vi", "en"))
-    return BadUsage("client.usage", what=Words(vi, en))
-
-
 class NoConnection(Ours, ClientError):
     """No answer came. `sent` is False where the request surely never left, so that not even the gateway may have seen it."""
 
-    def __init__(self, *, sent: bool, **facts: Any) -> None:
-        super().__init__("client.no-connection", **facts)
+    def __init__(self, type: AnyErrorType, /, *, sent: bool, **facts: Any) -> None:
+        super().__init__(type, **facts)
         self.sent: Final = sent
 
 
 class NotProven(Ours, ClientError):
     """What came does not prove that the gateway said it, in answer to this request: as good as nothing."""
 
-    def __init__(self, **facts: Any) -> None:
-        super().__init__("client.not-proven", **facts)
-
 
 class LogObjection(Ours, ClientError):
     """The audit log takes back what it signed. Both notes are kept in `kept`. `answer` is the answer that brought the newer one, if one did."""
 
-    def __init__(self, code: str, *, older: str, newer: str, kept: Path, **facts: Any) -> None:
-        super().__init__(code, kept=kept, **facts)
+    def __init__(self, type: AnyErrorType, /, *, older: str, newer: str, kept: Path, **facts: Any) -> None:
+        super().__init__(type, kept=kept, **facts)
         self.older_note: Final = older
         self.newer_note: Final = newer
         self.kept: Final = kept
@@ -65,6 +56,30 @@ class BadState(Ours, ClientError):
     """Checkpoints cannot be kept: the folder is missing, full or not ours. `answer` is the answer that brought one, if one did."""
 
     answer: Answer | None = None
+
+
+_errors = Errors(__file__)
+
+CLIENT_IDENTITY = _errors.of(BadIdentity, "client.identity", 400)
+CLIENT_IDENTITY_EXPIRED = _errors.of(BadIdentity, "client.identity-expired", 400)
+CLIENT_IDENTITY_MODE = _errors.of(BadIdentity, "client.identity-mode", 400)
+CLIENT_LOG_FORKED = _errors.of(LogObjection, "client.log-forked", 502)
+CLIENT_LOG_KEY = _errors.of(LogObjection, "client.log-key", 502)
+CLIENT_LOG_OTHER = _errors.of(LogObjection, "client.log-other", 502)
+CLIENT_LOG_ROLLED_BACK = _errors.of(LogObjection, "client.log-rolled-back", 502)
+CLIENT_LOG_SUCCESSION = _errors.of(LogObjection, "client.log-succession", 502)
+CLIENT_LOG_UNPROVEN = _errors.of(LogObjection, "client.log-unproven", 502)
+CLIENT_NO_CONNECTION = _errors.of(NoConnection, "client.no-connection", 503)
+CLIENT_NOT_PROVEN = _errors.of(NotProven, "client.not-proven", 502)
+CLIENT_STATE = _errors.of(BadState, "client.state", 500)
+CLIENT_TAKEN = _errors.of(BadIdentity, "client.taken", 409)
+CLIENT_USAGE = _errors.of(BadUsage, "client.usage", 400)
+
+
+def wrongly_used(failure: Failure) -> BadUsage:
+    """For what a room below says of what it was given: its words in both languages, and its code."""
+    vi, en = (f"{failure.what(language).rstrip('.')} [{failure.code}]" for language in ("vi", "en"))
+    return CLIENT_USAGE(what=Words(vi, en))
 
 
 class Refused(ClientError):

@@ -12,16 +12,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from contracts.base.errors import Failure, Language, Words
+from contracts.base.errors import Failure
+from contracts.base.words import Language, WordsFile
 from contracts.wire.jsontext import write_json
 from gateway.client.answers import Answer, Problem, Receipt, note_of
-from gateway.client.errors import BadIdentity, BadUsage, NotProven, refused
+from gateway.client.errors import CLIENT_IDENTITY, CLIENT_NOT_PROVEN, CLIENT_USAGE, NotProven, refused
 from gateway.client.transport import RawAnswer
 from security import jose
 from security.encryption_keys import EncryptKey
 from security.http_signatures import HttpRequest, sign_request, verify_response
 from security.keys import SigningKey, VerifyKey
 from security.structured_fields import FieldError, serialise_string
+
+_words = WordsFile(__file__)
 
 JSON: Final = "application/json"
 # What a path and query may hold as it is; all else (a Vietnamese letter, a space) is percent-encoded before it is signed.
@@ -54,17 +57,14 @@ def content_of(body: Body | None) -> bytes | None:
     try:
         return write_json(body)
     except TypeError as wrong:  # a float: 0.1 is not what was meant
-        raise BadUsage(
-            "client.usage",
-            what=f"{wrong}; int, Decimal, or json.loads(…, parse_float=Decimal), or the JSON itself as bytes",
+        raise CLIENT_USAGE(
+            what=f"{wrong}; int, Decimal, or json.loads(…, parse_float=Decimal), or the JSON itself as bytes"
         ) from None
 
 
 def url_of(base: str, path: str) -> str:
     if not path.startswith("/"):
-        given = path[:60]
-        what = Words(f"đường dẫn phải bắt đầu bằng /: {given!r}", f"the path must begin with /: {given!r}")
-        raise BadUsage("client.usage", what=what)
+        raise CLIENT_USAGE(what=_words("path", path=repr(path[:60])))
     return base + quote(path, safe=_AS_IT_IS)
 
 
@@ -95,7 +95,7 @@ def prepare(
         try:
             headers["idempotency-key"] = serialise_string(message_id)
         except FieldError as wrong:
-            raise BadUsage("client.usage", what=f"message_id: {wrong}") from None
+            raise CLIENT_USAGE(what=f"message_id: {wrong}") from None
     headers |= sign_request(HttpRequest(method, url, headers, content or b""), key, now)
     return Prepared(method, url, headers, content, message_id, encrypt_for is not None)
 
@@ -129,7 +129,7 @@ def _opened(
     prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float, opener: jose.Opener | None
 ) -> jose.Opened:
     if opener is None:
-        raise BadIdentity("client.identity", folder="–", reason="encrypt.key, encrypt.crt ∄")
+        raise CLIENT_IDENTITY(folder="–", reason="encrypt.key, encrypt.crt ∄")
     try:
         return opener.open(raw.body, find_key, now)
     except Failure as failure:
@@ -137,4 +137,4 @@ def _opened(
 
 
 def not_proven(method: str, url: str, status: int, reason: str) -> NotProven:
-    return NotProven(method=method, url=url, status=status, reason=reason)
+    return CLIENT_NOT_PROVEN(method=method, url=url, status=status, reason=reason)

@@ -15,7 +15,7 @@ from lxml import etree
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from gateway.client.answers import Answer, Problem, Receipt, element_bytes, unbase64
-from gateway.client.errors import BadIdentity, BadUsage, NotProven, refused, wrongly_used
+from gateway.client.errors import CLIENT_IDENTITY, CLIENT_USAGE, NotProven, refused, wrongly_used
 from gateway.client.rest import not_proven
 from gateway.client.transport import RawAnswer
 from security.encryption_keys import EncryptKey
@@ -46,7 +46,7 @@ def new_message_id() -> str:
 
 def version_of(number: str) -> soap.Version:
     if number not in VERSIONS:
-        raise BadUsage("client.usage", what=f"SOAP {number} ∉ {', '.join(VERSIONS)}")
+        raise CLIENT_USAGE(what=f"SOAP {number} ∉ {', '.join(VERSIONS)}")
     return VERSIONS[number]
 
 
@@ -114,7 +114,7 @@ def judge(
         raise _not_proven(prepared, raw, "not signed")
     hidden = is_encrypted(root)
     if hidden and body_keys is None:
-        raise BadIdentity("client.identity", folder="–", reason="encrypt.key, encrypt.crt ∄")
+        raise CLIENT_IDENTITY(folder="–", reason="encrypt.key, encrypt.crt ∄")
     if prepared.encrypted and not hidden and raw.status < 400:
         raise _not_proven(prepared, raw, "an answer in clear to an encrypted request")
     try:

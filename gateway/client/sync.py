@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from lxml import etree
 
-from contracts.base.errors import Language
+from contracts.base.words import Language
 from gateway.client import rest
 from gateway.client.answers import Answer, Receipt
 from gateway.client.audit.checkpoint_monitor import CheckpointMonitor

@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from contracts.wire.headers import joined
-from gateway.client.errors import NoConnection
+from gateway.client.errors import CLIENT_NO_CONNECTION
 
 _SKIP: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _KEEP_ALIVE: Final = 4.0  # shorter than the gateway's own: a call on a dying connection is a "maybe"
@@ -60,12 +60,12 @@ class HttpTransport:
                 async for part in response.content.iter_any():
                     content += part
                     if len(content) > _LIMIT:
-                        raise NoConnection(sent=True, method=method, url=url, reason=f"> {_LIMIT} bytes")
+                        raise CLIENT_NO_CONNECTION(sent=True, method=method, url=url, reason=f"> {_LIMIT} bytes")
                 return RawAnswer(response.status, joined(response.raw_headers), bytes(content))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
-            raise NoConnection(sent=False, method=method, url=url, reason=_reason(trouble)) from trouble
+            raise CLIENT_NO_CONNECTION(sent=False, method=method, url=url, reason=_reason(trouble)) from trouble
         except (aiohttp.ClientError, TimeoutError, OSError, asyncio.IncompleteReadError) as trouble:
-            raise NoConnection(sent=True, method=method, url=url, reason=_reason(trouble)) from trouble
+            raise CLIENT_NO_CONNECTION(sent=True, method=method, url=url, reason=_reason(trouble)) from trouble
 
     async def close(self) -> None:
         if self._session is not None:

@@ -22,7 +22,7 @@ from zeep.wsdl.bindings.soap import Soap11Binding, Soap12Binding
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from gateway.client.answers import Answer
-from gateway.client.errors import BadUsage, ClientError, wrongly_used
+from gateway.client.errors import CLIENT_USAGE, ClientError, wrongly_used
 from gateway.client.sync import Client
 
 _ACTION: Final = re.compile(r'action="([^"]*)"')
@@ -45,7 +45,7 @@ def service(client: Client, contract: str, *, path: str | None = None, version: 
         for port in each.ports.values():
             if isinstance(port.binding, _BINDINGS.get(version, ())):
                 return made.bind(each.name, port.name)
-    raise BadUsage("client.usage", what=f"{address}: SOAP {version} ∄")
+    raise CLIENT_USAGE(what=f"{address}: SOAP {version} ∄")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class _Carried(Transport):
     def load(self, url: str) -> bytes:
         base = self._client.identity.gateway
         if not url.startswith(f"{base}/"):
-            raise BadUsage("client.usage", what=f"{url} ≠ {base}/…")
+            raise CLIENT_USAGE(what=f"{url} ≠ {base}/…")
         return self._client.document(url.removeprefix(base))
 
     def post_xml(self, address: str, envelope: etree._Element, headers: Mapping[str, str]) -> _Response:

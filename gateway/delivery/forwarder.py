@@ -16,14 +16,14 @@ from typing import Final, Protocol
 
 import aiohttp
 
-import gateway.delivery.failures  # noqa: F401  (registers the codes)
-from adapters.failures import SOUND, Acted, ProviderFailure, ProviderMissing
+from adapters.errors import PROVIDER_DOWN, PROVIDER_DROPPED, SOUND, Acted, ProviderFailure, ProviderMissing
 from adapters.kinds import KINDS
 from adapters.model import Adapter, AdapterServices, Incoming, Message, Outgoing
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import Breakers, Position
+from gateway.delivery.errors import PROVIDER_NO_ENDPOINT, PROVIDER_NO_FORMAT, PROVIDER_NO_OPERATION, PROVIDER_RESTING
 from gateway.delivery.policy import STANDARD, RetryPolicy
 from gateway.journal.write import QueueRow
 from gateway.registry.records import System
@@ -33,8 +33,6 @@ from security.encryption_keys import DecryptKey
 from security.keys import SigningKey
 
 SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
-UNREACHABLE: Final = "provider.down"
-RESTING: Final = "provider.resting"
 
 
 class Forwardable(Protocol):
@@ -83,17 +81,16 @@ class Forwarder:
         provider, contract, operation = what.provider, what.contract, what.operation
         endpoint = provider.endpoint
         if endpoint is None or not endpoint.keys_by_id or endpoint.kind not in self._adapters:
-            raise ProviderFailure("provider.no-endpoint", acted=Acted.NO, system=provider.id)
+            raise PROVIDER_NO_ENDPOINT(acted=Acted.NO, system=provider.id)
         name = contract.contract.name
         try:
             codec = what.snapshot.codec(provider, contract)
         except LookupError:  # a queued message keeps its contract, and that one may not know the system's newer format
-            raise ProviderFailure(
-                "provider.no-format", acted=Acted.NO, system=provider.id, format=provider.format(name), contract=name
+            raise PROVIDER_NO_FORMAT(
+                acted=Acted.NO, system=provider.id, format=provider.format(name), contract=name
             ) from None
         if operation.name not in codec.rest:
-            raise ProviderFailure(
-                "provider.no-operation",
+            raise PROVIDER_NO_OPERATION(
                 acted=Acted.NO,
                 system=provider.id,
                 operation=operation.name,
@@ -104,7 +101,7 @@ class Forwarder:
         wait = breaker.admit(self._clock())
         if wait > 0:
             seconds = math.ceil(wait)
-            raise ProviderFailure(RESTING, acted=Acted.NO, retry_after=seconds, system=provider.id, seconds=seconds)
+            raise PROVIDER_RESTING(acted=Acted.NO, retry_after=seconds, system=provider.id, seconds=seconds)
         outgoing = Outgoing(
             transfer=what.open.id,
             caller=what.caller,
@@ -119,14 +116,14 @@ class Forwarder:
             try:
                 incoming = await adapter.call(endpoint, outgoing)
             except ProviderFailure as failure:
-                if failure.code != "provider.dropped" or not operation.idempotent:
+                if failure.code != PROVIDER_DROPPED.code or not operation.idempotent:
                     raise
                 incoming = await adapter.call(endpoint, outgoing)
         except (ProviderFailure, ProviderMissing) as failure:
             if failure.code in SOUND:
                 breaker.succeeded()
             else:
-                breaker.failed(self._clock(), unreachable=failure.code == UNREACHABLE)
+                breaker.failed(self._clock(), unreachable=failure.type is PROVIDER_DOWN)
             raise
         except (
             BaseException
@@ -151,7 +148,7 @@ class Forwarder:
         """The row of a message that is put aside after its first try failed. How long this process leaves the system
         alone does not bind the keeper, who has a breaker of its own, and looks whether the system is back.
         """
-        after = None if failure.code == RESTING else failure.retry_after
+        after = None if failure.type is PROVIDER_RESTING else failure.retry_after
         at = self.policy.next_try(1, now, now, self._rng, retry_after=after)
         assert transfer.provider is not None
         next_at = max(now + SOONEST, at or now)

@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, Row, Select, case, func, select, update
 
+from adapters.errors import PROVIDER_DOWN
+from gateway.delivery.errors import PROVIDER_RESTING
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import entry_of
@@ -28,7 +30,10 @@ from gateway.vault.integrity import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
 WAITING, LEASED, DONE, DEAD = "waiting", "leased", "done", "dead"
-AWAY: Final = ("provider.down", "provider.resting")  # the last failures of messages that wait for a system to come back
+AWAY: Final = (
+    PROVIDER_DOWN.code,
+    PROVIDER_RESTING.code,
+)  # the last failures of messages that wait for a system to come back
 _DONE: Final = frozenset({State.ANSWERED, State.ACCEPTED, State.FAILED})  # of a transfer that ended by another way
 
 

@@ -27,14 +27,14 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
 
-import gateway.delivery.failures  # noqa: F401  (registers the codes)
-from adapters.failures import Acted, ProviderFailure, ProviderMissing
+from adapters.errors import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Incoming, Message
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import Position
-from gateway.delivery.forwarder import RESTING, SOONEST, Forwarder
+from gateway.delivery.errors import DELIVERY_FAULT, DELIVERY_GIVEN_UP, PROVIDER_NO_ENDPOINT, PROVIDER_RESTING
+from gateway.delivery.forwarder import SOONEST, Forwarder
 from gateway.delivery.queue import DEAD, DONE, WAITING, Job, Taking, read_contents, take_due
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import Logged, entry_of, free_phase
@@ -48,7 +48,8 @@ from gateway.transfer.lease import Lease
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer
 from gateway.transfer.states import Event
 from gateway.vault.classes import keeping
-from gateway.vault.integrity import TAMPERED, tampered
+from gateway.vault.errors import TRANSFER_TAMPERED
+from gateway.vault.integrity import tampered
 from gateway.vault.vault import Vault
 from security.transparency.entry import Json
 
@@ -137,16 +138,14 @@ class Deliverer:
             _logger.exception("transfer %s: unexpected fault", job.transfer)
             # Whatever it was, nobody knows whether the message was out.
             acted = Acted.NO if transfer.intent is None else Acted.MAYBE
-            write = await self._failed(
-                job, transfer, ProviderFailure("delivery.fault", acted=acted, system=job.provider)
-            )
+            write = await self._failed(job, transfer, DELIVERY_FAULT(acted=acted, system=job.provider))
         await self._commit(job, write)
 
     async def _prepared(self, job: Job, transfer: OpenTransfer, body: bytes) -> Delivery:
         snapshot = self.registry.snapshot
         provider = snapshot.system(job.provider)
         if provider is None or not provider.active:
-            raise ProviderFailure("provider.no-endpoint", acted=Acted.NO, system=job.provider)
+            raise PROVIDER_NO_ENDPOINT(acted=Acted.NO, system=job.provider)
         contract = await asyncio.to_thread(self.registry.compiled, job.bundle)
         if contract.digest != job.bundle:
             raise tampered(job.transfer, "bundle.content")
@@ -175,7 +174,7 @@ class Deliverer:
 
     async def _failed(self, job: Job, transfer: OpenTransfer, failure: Failure) -> Write:
         now, tries, code = self.clock(), job.tries + 1, failure.code
-        if code == TAMPERED:
+        if code == TRANSFER_TAMPERED.code:
             return await self._tampered(job, transfer, failure)
         acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
         if isinstance(failure, Theirs) or isinstance(failure, ProviderFailure) and failure.final:
@@ -185,7 +184,7 @@ class Deliverer:
             write = outcome.unknown(transfer, Doubt(now, self.process, code, phase), failure, self.vault)
             return write._replace(queue=job.queued(DEAD, now, tries, code))
         if (
-            code == RESTING
+            code == PROVIDER_RESTING.code
         ):  # its breaker opened meanwhile: this one was not tried, and is taken up as soon as the breaker lets it
             return outcome.put_aside(transfer, job.queued(WAITING, now + SOONEST, job.tries, code))
         lost = code.startswith("vault.")  # what cannot be opened will not be opened later
@@ -194,7 +193,7 @@ class Deliverer:
             return outcome.put_aside(transfer, job.queued(WAITING, again, tries, code))
         say = _logger.critical if lost else _logger.warning
         say("transfer %s to %s is given up after %d tries: %s", job.transfer, job.provider, tries, code)
-        how = Ending(Event.GIVEN_UP, now, 502, code if lost else "delivery.given-up", failure)
+        how = Ending(Event.GIVEN_UP, now, 502, code if lost else DELIVERY_GIVEN_UP.code, failure)
         return self._ended(job, transfer, how, code)
 
     async def _tampered(self, job: Job, transfer: OpenTransfer, failure: Failure) -> Write:
@@ -204,15 +203,15 @@ class Deliverer:
         now, what = self.clock(), str(failure.facts["what"])
         _logger.critical("transfer %s: %s was changed in the database; it is not sent", job.transfer, what)
         facts: dict[str, Json] = {"what": what, "queue": job.provider, "transfer": job.row.provider}
-        phase = await asyncio.to_thread(self._free_phase, job.transfer, TAMPERED)
-        note = entries.note(TAMPERED, facts, now, about=job.transfer)._replace(phase=phase)
+        phase = await asyncio.to_thread(self._free_phase, job.transfer, TRANSFER_TAMPERED.code)
+        note = entries.note(TRANSFER_TAMPERED.code, facts, now, about=job.transfer)._replace(phase=phase)
         intent, logged = await asyncio.to_thread(self._logged, job.transfer)
-        how = Ending(Event.GIVEN_UP, now, failure.status, TAMPERED)
+        how = Ending(Event.GIVEN_UP, now, failure.status, TRANSFER_TAMPERED.code)
         if logged is not None:
             write = outcome.ended_already(transfer, how)
-            return write._replace(log=(note,), queue=job.queued(DEAD, now, job.tries, TAMPERED))
+            return write._replace(log=(note,), queue=job.queued(DEAD, now, job.tries, TRANSFER_TAMPERED.code))
         provider = intent.value.get("provider") if intent is not None else None
-        write = self._ended(job, transfer._replace(provider=provider or job.row.provider), how, TAMPERED)
+        write = self._ended(job, transfer._replace(provider=provider or job.row.provider), how, TRANSFER_TAMPERED.code)
         return write._replace(log=(*write.log, note))
 
     def _logged(self, transfer: str) -> tuple[Logged | None, Logged | None]:

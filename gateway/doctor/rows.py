@@ -9,7 +9,7 @@ from sqlalchemy import Connection, or_, select
 
 from gateway.doctor.findings import Found, found
 from gateway.journal.schema import tables
-from gateway.vault.integrity import TAMPERED
+from gateway.vault.errors import TRANSFER_TAMPERED
 
 _NAMED: Final = 5
 
@@ -22,7 +22,7 @@ def rows(connection: Connection) -> Iterator[Found]:
         .join(tables.transfer, transfer.id == queue.transfer)
         .where(queue.state.in_(("waiting", "leased")), other)
     )
-    given_up = select(transfer.id).where(transfer.state == "dead", transfer.failure == TAMPERED)
+    given_up = select(transfer.id).where(transfer.state == "dead", transfer.failure == TRANSFER_TAMPERED.code)
     named: set[str] = set()
     for query in (waiting, given_up):
         named.update(connection.scalars(query.limit(_NAMED)))

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from contracts.base.errors import Language, Theirs, Words
+from contracts.base.words import Language, Words, WordsFile
 from contracts.compiled.contract import CompiledContract
 from contracts.faces import dcat
 from contracts.faces.foreign import xsd as foreignxsd
@@ -23,8 +23,11 @@ from contracts.faces.schema import schema_json
 from contracts.faces.wsdl import wsdl
 from contracts.faces.xsd import xsd
 from contracts.wire import problems
+from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
 from gateway.doors.reply import Reply
 from gateway.registry.snapshot import Snapshot
+
+_words = WordsFile(__file__)
 
 ROOT: Final = "/contracts"
 _XML: Final = "text/xml; charset=utf-8"
@@ -58,7 +61,7 @@ def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
     language: Language = "en" if wanted == "en" else "vi"
     as_page = "text/html" in accept
     if scope["method"] not in ("GET", "HEAD"):
-        failure = Theirs("address.method", method=scope["method"], path=scope["path"], allowed="GET")
+        failure = ADDRESS_METHOD(method=scope["method"], path=scope["path"], allowed="GET")
         return Reply(*problems.render(failure, transfer=None, accept_language=languages))
     if not path:
         return (
@@ -69,7 +72,7 @@ def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
     found = _catalogue(snapshot, path, base) or _of_contract(snapshot, path, base, language, as_page)
     if found is not None:
         return found
-    failure = Theirs("address.unknown", method=scope["method"], path=scope["path"], catalogue=base + ROOT)
+    failure = ADDRESS_UNKNOWN(method=scope["method"], path=scope["path"], catalogue=base + ROOT)
     return Reply(*problems.render(failure, transfer=None, accept_language=languages))
 
 
@@ -79,9 +82,7 @@ def _catalogue(snapshot: Snapshot, path: str, base: str) -> Reply | None:
     named = [(contract, _publisher(snapshot, contract)) for _, contract in sorted(snapshot.contracts.items())]
     centre = snapshot.centre()
     publisher = (
-        dcat.Publisher("centre", Words("Trung tâm", "The centre"))
-        if centre is None
-        else dcat.Publisher(centre.code, centre.name)
+        dcat.Publisher("centre", _words("centre")) if centre is None else dcat.Publisher(centre.code, centre.name)
     )
     return _rdf(tuple(named), publisher, base, path)
 

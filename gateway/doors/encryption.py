@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from contracts.base.errors import Policy
 from contracts.canonical.model import Contract
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from security.encryption_keys import EncryptKey, newest
+from security.errors import ENCRYPTION_NO_KEY
 
 
 def answers_for(
@@ -26,10 +26,8 @@ def answers_for(
 def demand_key(
     contract: Contract, snapshot: Snapshot, caller: System, now: float, *, soap: bool = False
 ) -> EncryptKey | None:
-    """The same; Policy("encryption.no-key") where a key is needed and there is none."""
+    """The same; ENCRYPTION_NO_KEY where a key is needed and there is none."""
     found = answers_for(contract, snapshot, caller, now, soap=soap)
     if found is None and contract.protection == "encrypted":
-        raise Policy(
-            "encryption.no-key", contract=contract.name, system=caller.id, kind="RSA" if soap else "RSA, EC P-256"
-        )
+        raise ENCRYPTION_NO_KEY(contract=contract.name, system=caller.id, kind="RSA" if soap else "RSA, EC P-256")
     return found

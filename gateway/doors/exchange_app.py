@@ -14,17 +14,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
-from contracts.base.errors import Failure, Ours, Theirs
+from contracts.base.errors import Failure
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
 from contracts.wire import problems
 from gateway.doors import documents
+from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
 from gateway.doors.http.body import Scope
 from gateway.doors.http.costly import Reading, Readings
 from gateway.doors.http.shell import Application, Call
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
+from gateway.errors import GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
 from gateway.transfer.stages import Addressed, Face
 
@@ -123,7 +125,7 @@ class ExchangeApp:
             return
         left = call.snapshot.held_until - self.clock()
         if left > 0:
-            raise Ours("gateway.restored", retry_after=math.ceil(min(60.0, left)))
+            raise GATEWAY_RESTORED(retry_after=math.ceil(min(60.0, left)))
 
     async def _made(self, make: Callable[..., T], *of: Any) -> T:
         """A document, in a thread of its own: the first one after a contract is published takes half a second, and no
@@ -138,8 +140,8 @@ class ExchangeApp:
         else:
             allowed = sorted(call.snapshot.rest_methods(path))
         if allowed:
-            return Theirs("address.method", method=method, path=path, allowed=", ".join(allowed))
-        return Theirs("address.unknown", method=method, path=path, catalogue=f"{self.base}/contracts")
+            return ADDRESS_METHOD(method=method, path=path, allowed=", ".join(allowed))
+        return ADDRESS_UNKNOWN(method=method, path=path, catalogue=f"{self.base}/contracts")
 
 
 def _face(path: str) -> Face:

@@ -14,11 +14,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.base.errors import Failure, Policy, Theirs
+from contracts.base.errors import Failure, Theirs
 from contracts.canonical.model import Pattern
 from contracts.wire import problems
 from contracts.wire.headers import media_type
 from gateway.doors.encryption import answers_for, demand_key
+from gateway.doors.errors import (
+    BODY_MEDIA_TYPE,
+    BODY_UNEXPECTED,
+    CHANNEL_MISMATCH,
+    QUERY_UNEXPECTED,
+    REQUEST_NO_MESSAGE_ID,
+    REQUEST_NO_TOKEN,
+)
 from gateway.doors.http.reader import Job
 from gateway.doors.reply import Reply
 from gateway.journal.write import ReplayKey
@@ -36,6 +44,7 @@ from gateway.transfer.stages import (
 )
 from security import http_signatures, jose, tokens
 from security.encryption_keys import EncryptKey
+from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED, TOKEN_UNKNOWN_KEY
 from security.keys import SigningKey, VerifyKey
 
 JSON: Final = "application/json"
@@ -72,7 +81,7 @@ class TokenKeeper:
         try:
             return tokens.verify_token(text, self.key, now, self.audience)
         except Theirs as failure:
-            if failure.code != "token.unknown-key":
+            if failure.code != TOKEN_UNKNOWN_KEY.code:
                 raise
             other = self.others(str(failure.facts["key"]), now)
             if other is None:
@@ -97,19 +106,17 @@ class RestDoor:
         """Token and signature, both of the channel's system."""
         token = self._token(received, channel)
         if token.system != channel.system.id:
-            raise Policy("channel.mismatch", channel=channel.system.id, other=token.system, other_kind="token")
+            raise CHANNEL_MISMATCH(channel=channel.system.id, other=token.system, other_kind="token")
         request = http_signatures.HttpRequest(received.method, received.target_uri, received.headers, received.body)
         signature = http_signatures.verify_request(request, received.snapshot.key, received.at)
         if signature.key.system != channel.system.id:
-            raise Policy(
-                "channel.mismatch", channel=channel.system.id, other=signature.key.system, other_kind="signature"
-            )
+            raise CHANNEL_MISMATCH(channel=channel.system.id, other=signature.key.system, other_kind="signature")
         return signature
 
     def _token(self, received: Received, channel: Channel) -> tokens.Token:
         scheme, _, text = received.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not text:
-            raise Theirs("request.no-token", endpoint=self.token_endpoint)
+            raise REQUEST_NO_TOKEN(endpoint=self.token_endpoint)
         token = self.keeper.verify(text.strip(), received.at)
         token.check_certificate(channel.thumbprint or "")
         return token
@@ -129,9 +136,9 @@ class RestDoor:
         received, operation = authenticated.received, authenticated.addressed.operation
         assert operation is not None  # a REST address names its operation
         if operation.method == "GET" and received.body:
-            raise Theirs("body.unexpected", method=received.method, path=received.path)
+            raise BODY_UNEXPECTED(method=received.method, path=received.path)
         if operation.method == "POST" and received.query:  # signed as it is, nothing of it would be read
-            raise Theirs("query.unexpected", path=received.path)
+            raise QUERY_UNEXPECTED(path=received.path)
         signature: http_signatures.Verified = authenticated.proof
         message_id = _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer
         opened, content = self._opened(authenticated)
@@ -143,16 +150,16 @@ class RestDoor:
         media = media_type(received.headers)
         if contract.protection == "signed":
             if media == jose.MEDIA_TYPE:
-                raise Theirs("body.encryption-unexpected", contract=contract.name, got=media)
+                raise BODY_ENCRYPTION_UNEXPECTED(contract=contract.name, got=media)
             return who, received.body
         if media != jose.MEDIA_TYPE:
-            raise Theirs("body.not-encrypted", contract=contract.name, expected=jose.MEDIA_TYPE, got=media or "—")
+            raise BODY_NOT_ENCRYPTED(contract=contract.name, expected=jose.MEDIA_TYPE, got=media or "—")
         demand_key(contract, snapshot, who.caller, received.at)
         opened = self.opener.open(received.body, snapshot.key, received.at)
         if opened.key.system != who.caller.id:
-            raise Policy("channel.mismatch", channel=who.caller.id, other=opened.key.system, other_kind="JWS")
+            raise CHANNEL_MISMATCH(channel=who.caller.id, other=opened.key.system, other_kind="JWS")
         if opened.media_type != JSON:
-            raise Theirs("body.media-type", got=opened.media_type[:80], expected=f"{jose.MEDIA_TYPE}, cty: {JSON}")
+            raise BODY_MEDIA_TYPE(got=opened.media_type[:80], expected=f"{jose.MEDIA_TYPE}, cty: {JSON}")
         payload = _payload_digest(received, hashlib.sha256(opened.payload).digest())
         return who._replace(payload_digest=payload, opened=opened.jws), opened.payload
 
@@ -183,7 +190,7 @@ class RestDoor:
     def _check_media(self, who: Requested) -> None:
         received = who.received
         if not who.authenticated.opened and media_type(received.headers) != JSON:
-            raise Theirs("body.media-type", got=media_type(received.headers) or "—", expected=JSON)
+            raise BODY_MEDIA_TYPE(got=media_type(received.headers) or "—", expected=JSON)
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
@@ -268,7 +275,7 @@ def _message_id(received: Received, pattern: Pattern, operation: str) -> str | N
     if text is None:
         if pattern is Pattern.QUERY:
             return None
-        raise Theirs("request.no-message-id", operation=operation, header="Idempotency-Key")
+        raise REQUEST_NO_MESSAGE_ID(operation=operation, header="Idempotency-Key")
     plain = text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else ""
     if (
         not 1 <= len(plain) <= _ID_MAX
@@ -276,5 +283,5 @@ def _message_id(received: Received, pattern: Pattern, operation: str) -> str | N
         or not plain.isprintable()
         or any(c in '"\\ ' for c in plain)
     ):
-        raise Theirs("request.no-message-id", operation=operation, header='Idempotency-Key: "…"')
+        raise REQUEST_NO_MESSAGE_ID(operation=operation, header='Idempotency-Key: "…"')
     return plain

@@ -13,16 +13,27 @@ from typing import Final
 
 from lxml import etree
 
-from contracts.base.errors import Failure, Policy, Theirs
+from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.canonical.model import Contract
+from contracts.errors import SOAP_NOT_UNDERSTOOD
 from contracts.wire import faults
 from contracts.wire import soap as wire
 from contracts.wire.headers import media_type
 from gateway.doors.encryption import answers_for, demand_key
+from gateway.doors.errors import (
+    BODY_MEDIA_TYPE,
+    CHANNEL_MISMATCH,
+    REQUEST_NO_MESSAGE_ID,
+    SOAP_ACTION,
+    SOAP_NOT_FOR_US,
+    SOAP_REPLY_ELSEWHERE,
+    SOAP_UNKNOWN_BODY,
+)
 from gateway.doors.reply import Reply
 from gateway.journal.write import ReplayKey
 from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
+from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED
 from security.keys import SigningKey
 from security.wssec import verify
 from security.wssec.decrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted
@@ -48,13 +59,11 @@ class SoapDoor:
         media = media_type(received.headers)
         version = _VERSIONS.get(media)
         if version is None:
-            raise Theirs(
-                "body.media-type", got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8"
-            )
+            raise BODY_MEDIA_TYPE(got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8")
         opened = self._opened(addressed.contract.contract, wire.parse_envelope(received.body, version))
         envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.at)
         if envelope.key.system != system.id:
-            raise Policy("channel.mismatch", channel=system.id, other=envelope.key.system, other_kind="signature")
+            raise CHANNEL_MISMATCH(channel=system.id, other=envelope.key.system, other_kind="signature")
         return Authenticated(
             addressed=addressed,
             key=envelope.key,
@@ -70,10 +79,10 @@ class SoapDoor:
         hidden = is_encrypted(root)
         if contract.protection == "signed":
             if hidden:
-                raise Theirs("body.encryption-unexpected", contract=contract.name, got="xenc:EncryptedData")
+                raise BODY_ENCRYPTION_UNEXPECTED(contract=contract.name, got="xenc:EncryptedData")
             return Opened(b"", root)
         if not hidden:
-            raise Theirs("body.not-encrypted", contract=contract.name, expected="xenc:EncryptedData", got="soap:Body")
+            raise BODY_NOT_ENCRYPTED(contract=contract.name, expected="xenc:EncryptedData", got="soap:Body")
         return decrypt_envelope(root, self.body_keys)
 
     def request(self, authenticated: Authenticated) -> Requested:
@@ -84,13 +93,13 @@ class SoapDoor:
         _check_understood(envelope)
         _check_reply(envelope)
         if envelope.to is not None and envelope.to != received.target_uri:
-            raise Theirs("soap.not-for-us", got=envelope.to, expected=received.target_uri)
+            raise SOAP_NOT_FOR_US(got=envelope.to, expected=received.target_uri)
         action = _action(received.headers, envelope.version)
         if action and action != envelope.action:
-            raise Theirs("soap.action", got=action, signed=envelope.action)
+            raise SOAP_ACTION(got=action, signed=envelope.action)
         operation, request, content = self._operation(authenticated, envelope)
         if len(envelope.message_id) > ID_MAX:
-            raise Theirs("request.no-message-id", operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")
+            raise REQUEST_NO_MESSAGE_ID(operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")
         return Requested(authenticated, envelope.message_id, contract.operations[operation], request, content)
 
     def _operation(self, authenticated: Authenticated, envelope: verify.VerifiedEnvelope) -> tuple[str, str, object]:
@@ -100,8 +109,7 @@ class SoapDoor:
         tag = children[0].tag if len(children) == 1 else f"{len(children)} elements"
         found = codec.soap_roots.get(tag)
         if found is None:
-            raise Theirs(
-                "soap.unknown-body",
+            raise SOAP_UNKNOWN_BODY(
                 element=tag,
                 format=codec.name,
                 contract=addressed.contract.contract.name,
@@ -192,7 +200,7 @@ def _check_understood(envelope: verify.VerifiedEnvelope) -> None:
                 and each.get(version.must_understand, "0").strip() in ("1", "true")
                 and each.get(version.role, "").strip() in version.ours
             ):
-                raise Theirs("soap.not-understood", block=str(each.tag)[:200])
+                raise SOAP_NOT_UNDERSTOOD(block=str(each.tag)[:200])
 
 
 def _check_reply(envelope: verify.VerifiedEnvelope) -> None:
@@ -201,7 +209,7 @@ def _check_reply(envelope: verify.VerifiedEnvelope) -> None:
         block = envelope.headers.get(f"{{{wire.WSA}}}{name}")
         address = "" if block is None else (block.findtext(f"{{{wire.WSA}}}Address") or "").strip()
         if block is not None and address not in (f"{wire.WSA}/anonymous", f"{wire.WSA}/none"):
-            raise Theirs("soap.reply-elsewhere", header=f"wsa:{name}", expected=f"{wire.WSA}/anonymous")
+            raise SOAP_REPLY_ELSEWHERE(header=f"wsa:{name}", expected=f"{wire.WSA}/anonymous")
 
 
 def _leaves(receipt: Receipt) -> list[tuple[str, bytes]]:

@@ -19,18 +19,28 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-import gateway.exchange.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Branch, Failure, Ours, Theirs
+from contracts.base.errors import Branch, Failure, Ours
 from contracts.base.randomness import random_bytes
 from contracts.base.times import rfc3339
 from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
+from gateway.errors import GATEWAY_FAULT
 from gateway.exchange.doors import Door, Reading
+from gateway.exchange.errors import (
+    MESSAGE_ANSWER_GONE,
+    MESSAGE_IN_PROGRESS,
+    MESSAGE_OTHER_BODY,
+    MESSAGE_REPLAYED,
+    OPERATION_NEWER,
+    ROUTE_NONE,
+    ROUTE_SUSPENDED,
+)
 from gateway.exchange.floods import SECONDS, Floods, Sum
 from gateway.exchange.quotas import Quotas, UsedUp, asked_by, decide, refused, uses_of
 from gateway.exchange.repeat_check import ANSWERED, Stood, repeat_answer, stood
 from gateway.journal.database import snapshot
+from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import FeedRow, LogRow, QueueRow, QuotaUse, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.records import System
@@ -57,7 +67,7 @@ from gateway.transfer.states import Event, State
 from gateway.transfer.transfer_records import canonical, canonical_answer, event, receipt_of, row_of
 from gateway.vault import binding
 from gateway.vault.classes import Keeping, Parts, keeping
-from gateway.vault.integrity import TAMPERED
+from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.vault.vault import Vault
 from security.transparency.entry import SALT
 
@@ -115,9 +125,7 @@ class Exchange:
     def authorise(self, requested: Requested) -> Authorised:
         caller, contract, operation = requested.caller, requested.contract.contract, requested.operation
         if operation.name not in requested.codec.rest:
-            raise Theirs(
-                "operation.newer", contract=contract.name, version=caller.pin(contract.name), operation=operation.name
-            )
+            raise OPERATION_NEWER(contract=contract.name, version=caller.pin(contract.name), operation=operation.name)
         return Authorised(requested, decide(asked_by(requested)))
 
     # --- intent -------------------------------------------------------------------------------------------------------
@@ -160,10 +168,10 @@ class Exchange:
         snapshot = who.snapshot
         name = snapshot.route(who.contract.contract.name, who.operation.name, decoded.message)
         if name is None:
-            raise Ours("route.none", contract=who.contract.contract.name, operation=who.operation.name)
+            raise ROUTE_NONE(contract=who.contract.contract.name, operation=who.operation.name)
         provider = snapshot.systems[name]
         if not provider.active:
-            raise Ours("route.suspended", system=provider.id)
+            raise ROUTE_SUSPENDED(system=provider.id)
         return provider
 
     async def _submit(self, decoded: Decoded) -> Answered | Refused:
@@ -202,11 +210,11 @@ class Exchange:
             return None
         who = decoded.requested
         if written.verdict is Verdict.REPLAYED:
-            raise Theirs("message.replayed")
+            raise MESSAGE_REPLAYED()
         if written.verdict is Verdict.FULL:
             raise UsedUp(written.full)
         if written.verdict is Verdict.FENCED:
-            raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
+            raise JOURNAL_FENCED(retry_after=BUSY_SECONDS)
         assert written.existing is not None
         return await self._repeat(who, written.existing)
 
@@ -221,7 +229,7 @@ class Exchange:
         except Exception as fault:  # a mistake of ours; whether the provider acted is not known
             log.exception("transfer %s: unexpected fault while forwarding", transfer.id)
             return await self._forward_failed(
-                committed, Ours("gateway.fault", transfer=transfer.id, fault=type(fault).__name__)
+                committed, GATEWAY_FAULT(transfer=transfer.id, fault=type(fault).__name__)
             )
         who = committed.requested
         answer = canonical_answer(who, incoming.answer)
@@ -254,7 +262,7 @@ class Exchange:
         written = await self.journal.commit(write)
         if written.verdict is not Verdict.COMMITTED:
             # The keeper took this process for dead and closed the transfer as in-doubt: its word stands, ours is void.
-            raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
+            raise JOURNAL_FENCED(retry_after=BUSY_SECONDS)
 
     # --- repeats ------------------------------------------------------------------------------------------------------
 
@@ -262,10 +270,10 @@ class Exchange:
         first = str(row["id"])
         stood = await asyncio.to_thread(self._stood, who, first)
         if stood.payload_digest != who.authenticated.payload_digest:
-            raise Theirs("message.other-body", message=who.message_id)
+            raise MESSAGE_OTHER_BODY(message=who.message_id)
         state = stood.state
         if state is State.FORWARDING:
-            raise Theirs("message.in-progress", retry_after=BUSY_SECONDS, transfer=first)
+            raise MESSAGE_IN_PROGRESS(retry_after=BUSY_SECONDS, transfer=first)
         status = 202 if state is State.QUEUED else stood.status or 502
         now = self.clock()
         authorised, uses = await self.quotas.again(who, first, now)
@@ -276,7 +284,7 @@ class Exchange:
             return Answered(who, receipt, queued=True)
         if state in ANSWERED:
             if stood.answer is None:  # destroyed by retention, or never kept: what was done then stands all the same
-                raise Theirs("message.answer-gone", transfer=first)
+                raise MESSAGE_ANSWER_GONE(transfer=first)
             return Answered(who, receipt, answer=masked(authorised, read_json(stood.answer)))
         return Answered(who, receipt, failure=repeat_answer(stood.failure or outcome.UNKNOWN, first))
 
@@ -286,7 +294,7 @@ class Exchange:
             with snapshot(self.engine) as connection:
                 return stood(connection, self.vault, first, self.hash_id(who.message_id))
         except Ours as failure:
-            if failure.code == TAMPERED:
+            if failure.code == TRANSFER_TAMPERED.code:
                 log.critical(
                     "transfer %s: %s was changed in the database; a repeat is not answered",
                     first,
@@ -339,7 +347,7 @@ class Exchange:
         """
         written = await self.journal.commit(Write(log=(entry,), quota=uses))
         if written.verdict not in (Verdict.COMMITTED, Verdict.FULL):
-            raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
+            raise JOURNAL_FENCED(retry_after=BUSY_SECONDS)
         return written.verdict
 
     # --- small parts --------------------------------------------------------------------------------------------------

@@ -10,13 +10,14 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
-import gateway.exchange.failures  # noqa: F401  registers the code that stands for an unknown one
-from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
+from contracts.base.errors import BRANCHES, TYPES, Failure, Ours
+from gateway.exchange.errors import TRANSFER_IN_DOUBT
 from gateway.journal.logged import Logged, entry_of
 from gateway.journal.schema import tables
 from gateway.transfer.states import FINAL, State
 from gateway.transfer.transfer_records import receipt_of
 from gateway.vault.classes import SALT_PART
+from gateway.vault.errors import VAULT_EXPIRED, VAULT_NOT_FOUND
 from gateway.vault.integrity import intent_of, matches, request_of, tampered
 from gateway.vault.salting import unpack
 from gateway.vault.vault import GONE, Vault
@@ -89,12 +90,12 @@ def _salt(connection: Connection, vault: Vault, row: Row[Any], intent: Logged) -
     try:
         return request_of(connection, vault, row, intent)[0]
     except Ours as failure:
-        if failure.code not in GONE and failure.code != "vault.not-found":
+        if failure.code not in GONE and failure.code != VAULT_NOT_FOUND.code:
             raise
     try:
         return unpack(vault.open(connection, f"{row.id}/{SALT_PART}"))[0]
     except Ours as failure:
-        if failure.code not in GONE and failure.code != "vault.not-found":
+        if failure.code not in GONE and failure.code != VAULT_NOT_FOUND.code:
             raise
     return None
 
@@ -103,7 +104,7 @@ def _answer(connection: Connection, vault: Vault, transfer: str, outcome: Logged
     try:
         opened = vault.open_bound(connection, f"{transfer}/answer")
     except Ours as failure:
-        if failure.code not in ("vault.expired", "vault.not-found"):
+        if failure.code not in (VAULT_EXPIRED.code, VAULT_NOT_FOUND.code):
             raise
         return None
     if opened.binding is not None and opened.binding != outcome.leaf:
@@ -115,6 +116,5 @@ def _answer(connection: Connection, vault: Vault, transfer: str, outcome: Logged
 
 def repeat_answer(code: str, transfer: str) -> Failure:
     """The failure that a transfer ended with, told once more to the caller who repeats it."""
-    kind = KINDS.get(code, KINDS["transfer.in-doubt"])
-    branch = {Branch.THEIRS: Theirs, Branch.POLICY: Policy, Branch.OURS: Ours}[kind.branch]
-    return branch(kind.code, transfer=transfer)
+    error = TYPES.get(code, TRANSFER_IN_DOUBT)
+    return BRANCHES[error.branch](error, transfer=transfer)

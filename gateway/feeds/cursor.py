@@ -9,13 +9,13 @@ import base64
 import binascii
 from typing import Final
 
-import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs, Words
 from contracts.base.integers import whole_number
+from contracts.base.words import WordsFile
+from gateway.feeds.errors import FEED_BAD_CURSOR
 
 _VERSION: Final = "1"
 _LONGEST: Final = 300
-_STRANGE: Final = Words("không phải con trỏ do trục này cấp", "not a cursor that this gateway gave")
+words = WordsFile(__file__)
 
 
 def encode(contract: str, offset: int) -> str:
@@ -34,11 +34,7 @@ def decode(cursor: str, contract: str) -> int:
         if version != _VERSION or offset is None or encode(feed, offset) != cursor:
             raise ValueError
     except (ValueError, binascii.Error):
-        raise Theirs("feed.bad-cursor", contract=contract, reason=_STRANGE) from None
+        raise FEED_BAD_CURSOR(contract=contract, reason=words("cursor.not-ours")) from None
     if feed != contract:
-        raise Theirs(
-            "feed.bad-cursor",
-            contract=contract,
-            reason=Words(f"con trỏ của nguồn tin {feed}", f"it belongs to the feed {feed}"),
-        )
+        raise FEED_BAD_CURSOR(contract=contract, reason=words("cursor.other-feed", feed=feed))
     return offset

@@ -22,11 +22,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
-import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Finding, Ours, Theirs, Words
+from contracts.base.errors import Finding, Ours
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import read_json
 from gateway.feeds import cursor as cursors
+from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_RESTORED
 from gateway.journal import epochs
 from gateway.journal.schema import tables
 from gateway.vault import binding
@@ -192,7 +192,5 @@ def _check_place(connection: Connection, contract: str, offset: int) -> None:
     if epochs.epoch(connection):
         again = cursors.encode(contract, last)
         finding = Finding("after", "", "a cursor of what the restore lost", "restored", again)
-        raise Theirs("feed.restored", findings=[finding], contract=contract, last=last, cursor=again)
-    raise Theirs(
-        "feed.bad-cursor", contract=contract, reason=Words("vượt quá tin mới nhất", "it lies behind the newest event")
-    )
+        raise FEED_RESTORED(findings=[finding], contract=contract, last=last, cursor=again)
+    raise FEED_BAD_CURSOR(contract=contract, reason=cursors.words("cursor.beyond"))

@@ -22,8 +22,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
-import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Ours
+from gateway.journal.errors import JOURNAL_SCHEMA
 from gateway.journal.filelock import FileLock
 
 _MIGRATION_LOCK: Final = 0x4C475350  # a number of our own for PostgreSQL's advisory lock
@@ -122,7 +121,7 @@ def migrate(engine: Engine, on_older: Callable[[str, str], object] = lambda foun
     with writing(engine) as connection:
         found, known = revision(connection), _revisions()
         if found is not None and found not in known:
-            raise Ours("journal.schema", found=found, expected=known[0])
+            raise JOURNAL_SCHEMA(found=found, expected=known[0])
         if found not in (None, known[0]):
             on_older(str(found), known[0])
         upgrade(connection)
@@ -174,7 +173,7 @@ def check_revision(connection: Connection, expected: str) -> None:
     """Raises `journal.schema` unless the database is at revision `expected`."""
     found = revision(connection)
     if found != expected:
-        raise Ours("journal.schema", found=found or "none", expected=expected)
+        raise JOURNAL_SCHEMA(found=found or "none", expected=expected)
 
 
 def _create_private(_dialect: object, _record: object, arguments: Any, _named: object) -> None:

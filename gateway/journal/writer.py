@@ -28,9 +28,9 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
 from gateway.journal import batch, processes
+from gateway.journal.errors import JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_ROW_REFUSED, JOURNAL_UNAVAILABLE
 from gateway.journal.filelock import FileLock
 from gateway.journal.readback import Altered, Promised
 from gateway.journal.statements import Cursor, Statements
@@ -127,7 +127,7 @@ class Journal:
         try:
             return future.result(timeout)
         except TimeoutError:
-            raise Ours("journal.unavailable", reason="no answer in time") from None
+            raise JOURNAL_UNAVAILABLE(reason="no answer in time") from None
 
     @property
     def waiting(self) -> int:
@@ -137,9 +137,9 @@ class Journal:
     def _put(self, job: _Job) -> None:
         with self._opening:
             if not self._open:
-                raise Ours("journal.unavailable", reason="the journal is not running")
+                raise JOURNAL_UNAVAILABLE(reason="the journal is not running")
             if self._queue.qsize() >= self._limit:
-                raise Ours("journal.busy", retry_after=1)
+                raise JOURNAL_BUSY(retry_after=1)
             self._queue.put(job)
 
     # --- the thread ---------------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ class Journal:
     def _unavailable(self, units: Sequence[Write], error: BaseException) -> _Results:
         _log.error("a batch of %d units was not written: %s", len(units), error)
         self._disconnect()
-        return [Ours("journal.unavailable", reason=type(error).__name__) for _unit in units]
+        return [JOURNAL_UNAVAILABLE(reason=type(error).__name__) for _unit in units]
 
     def _altered(self, units: Sequence[Write], error: Altered) -> _Results:
         """The rows differ from what was written: keeps nothing of the batch, and logs it as critical."""
@@ -273,7 +273,7 @@ class Journal:
             "a batch of %d units was taken back: %s; the database is not as this program made it", len(units), error
         )
         self._disconnect()
-        return [Ours("journal.altered", what=error.what) for _unit in units]
+        return [JOURNAL_ALTERED(what=error.what) for _unit in units]
 
     def _fence(self, reason: str) -> None:
         if not self.fenced:
@@ -310,8 +310,8 @@ class Journal:
         loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Written], Written | Exception]]] = {}
         for (_unit, future, loop), result in zip(jobs, results, strict=True):
             if isinstance(result, Exception) and not isinstance(result, Ours):
-                result = Ours(
-                    "journal.row-refused", reason=str(result).splitlines()[0] if str(result) else type(result).__name__
+                result = JOURNAL_ROW_REFUSED(
+                    reason=str(result).splitlines()[0] if str(result) else type(result).__name__
                 )
             if isinstance(future, BlockingFuture):
                 if isinstance(result, Written):

@@ -20,7 +20,9 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
+from gateway.audit.errors import AUDIT_INCONSISTENT
 from gateway.audit.log.sequencer import Sequencer
+from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal import processes
 from gateway.journal.database import fold_back, lock_of, writing
 from gateway.journal.schema import tables
@@ -161,10 +163,10 @@ class Keeper:
             pass
 
     def _log_failure(self, what: str, error: Exception) -> None:
-        if isinstance(error, Failure) and error.code == "audit.lease-lost":
+        if isinstance(error, Failure) and error.code == AUDIT_LEASE_LOST.code:
             self.lease = None
             _logger.warning("another keeper leads now")
-        elif isinstance(error, Failure) and error.code == "audit.inconsistent":
+        elif isinstance(error, Failure) and error.code == AUDIT_INCONSISTENT.code:
             _logger.critical("%s: %s", what, error)
         elif isinstance(error, Failure):
             if self._logged.get(what) != str(error):  # once while it stays the same

@@ -1,16 +1,15 @@
-"""What the leading keeper does about processes that died: declares them dead, and closes what they left open.
+"""Declares silent processes dead, and closes what they left open; done by the leading keeper.
 
-Theory of operation
-1. A process is dead when its row has not been beaten for ten seconds of the keeper's own monotonic clock (clocks of
-   different machines are never compared), or at once when it ran on this machine and its process is gone.
-2. Declaring it dead and closing its transfers happen under the lease's epoch. From then on the journal fences whatever
-   that process still tries to write, so no transfer ends twice.
-3. What a dead process had in hand, and left no entry of, is in its register (`gateway.journal.taken_up`): each keeper
-   hands in those of its own machine. That needs no lease: the lock on the register, and the ids of the calls, keep it
-   to one entry a call.
-4. `forwarding` becomes `in-doubt`, with an entry in the log. Where the operation is declared idempotent and the message
-   is in the vault, it goes back to the queue; the rest waits for a person or for the provider's status.
-Invariant: every step is one that the table of states holds.
+1. A process is dead when its row has not been beaten for ten seconds of the keeper's own monotonic clock. (Clocks of
+   different machines are never compared.) It is dead at once when it ran on this machine and its process is gone.
+2. It is declared dead and its transfers are closed under the lease's epoch. After that the journal fences all that this
+   process still tries to write, so no transfer ends twice.
+3. Calls that a dead process had in hand and that have no entry are in its register (`gateway.journal.taken_up`). Each
+   keeper logs those of its own machine, without the lease: the register's lock and the ids of the calls keep it to one
+   entry a call.
+4. `forwarding` becomes `in-doubt`, with an entry in the log. If the operation is declared idempotent and the message is
+   in the vault, it goes back to the queue. The rest waits for a person or for the provider's status.
+Invariant: every step is one of the table of states.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, exists, func, or_, select, update
 
 from contracts.base.times import rfc3339
+from gateway.errors import PROCESS_DIED, PROCESS_SILENT
 from gateway.journal import processes
 from gateway.journal.append import append, apply
 from gateway.journal.database import writing
@@ -39,19 +39,19 @@ from gateway.transfer.states import Event, State
 from security.transparency.entry import Json
 
 DEAD_SECONDS: Final = 10.0
-FORGOTTEN_SECONDS: Final = 300.0  # far longer than a provider is waited for
+FORGOTTEN_SECONDS: Final = 300.0  # far longer than any call to a provider
 QUOTA_GRACE: Final = 70 * 86_400.0
-REPLAY_GRACE: Final = 600.0  # replay keys outlive their messages by this, in case the clock is put back
+REPLAY_GRACE: Final = 600.0  # replay keys outlive their messages by this, in case the clock is set back
 AT_ONCE: Final = 500
-_NUMBERS: Final = re.compile(r"\d{9,}")  # in a path may be of a citizen, and the log forgets nothing
+_NUMBERS: Final = re.compile(r"\d{9,}")  # in a path may identify a citizen, and the log keeps everything
 _NOT_ALIVE: Final = or_(tables.process.c.state.is_(None), tables.process.c.state != "alive")
 _logger: Final = logging.getLogger(__name__)
-_told: Final[set[str]] = set()  # processes whose traces this one has logged
+_traced: Final[set[str]] = set()  # processes whose traces this one has logged
 
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """A process to be declared dead; `seen` is the beat it was judged by, None where it is surely gone."""
+    """A process to be declared dead; `seen` is its last beat, None where its process is gone."""
 
     id: str
     seen: float | None
@@ -59,7 +59,7 @@ class Dead:
 
 
 class HeartbeatMonitor:
-    """Remembers when each process was last seen to beat, by the clock of this process."""
+    """Remembers when each process was last seen to beat, by this process's clock."""
 
     def __init__(self, monotonic: Callable[[], float], seconds: float = DEAD_SECONDS) -> None:
         self._monotonic: Final = monotonic
@@ -67,11 +67,11 @@ class HeartbeatMonitor:
         self._beats: dict[str, tuple[float, float]] = {}
 
     def forget(self) -> None:
-        """Start anew: after a time in which this process could not read the database, silence proves nothing."""
+        """Starts again: while this process could not read the database, silence proved nothing."""
         self._beats.clear()
 
     def look(self, connection: Connection, but: str) -> list[Dead]:
-        """Those that are dead now, this process (`but`) never among them."""
+        """Those that are dead now, except this process (`but`)."""
         table, now = tables.process.c, self._monotonic()
         rows = connection.execute(
             select(table.id, table.pid, table.host, table.started, table.seen).where(
@@ -91,7 +91,7 @@ class HeartbeatMonitor:
 
 
 def declare_dead(connection: Connection, dead: Dead) -> bool:
-    """False if it beat in the meantime. On PostgreSQL this waits for a batch that the process is just committing."""
+    """False if it beat in the meantime. On PostgreSQL this waits for a batch that the process is committing."""
     table = tables.process
     step = update(table).where(table.c.id == dead.id, table.c.state == "alive").values(state="dead")
     if dead.seen is not None:
@@ -111,17 +111,16 @@ class Closed:
 
 
 def _left_open() -> ColumnElement[bool]:
-    """Left by a process that is not alive; or open for longer than any call may take, by one that lives but could not
-    write the outcome.
+    """Left by a process that is not alive; or open longer than a call may take, if its outcome could not be written.
 
-    How long is told by the clock of that process alone: its last beat and the time it gave the transfer.
+    The time is measured by that process's clock only: from its time of the transfer to its last beat.
     """
     leased = exists().where(tables.queue.c.transfer == tables.transfer.c.id, tables.queue.c.state == "leased")
     return or_(_NOT_ALIVE, and_(tables.transfer.c.committed < tables.process.c.seen - FORGOTTEN_SECONDS, ~leased))
 
 
 def has_open_ends(connection: Connection) -> bool:
-    """Whether a transfer is being forwarded of which nobody will write the outcome any more."""
+    """Whether a transfer is `forwarding` whose outcome nobody will write any more."""
     transfer, process = tables.transfer, tables.process
     return (
         connection.execute(
@@ -135,7 +134,7 @@ def has_open_ends(connection: Connection) -> bool:
 
 
 def close_open(connection: Connection, now: float) -> Closed:
-    """Close what was left open, some hundreds at a time."""
+    """Closes what was left open, some hundreds at a time."""
     table, process, vault, waits = tables.transfer, tables.process, tables.vault, tables.queue.alias()
     rows = connection.execute(
         select(
@@ -181,15 +180,15 @@ def close_open(connection: Connection, now: float) -> Closed:
 
 
 def forget_quotas(connection: Connection, now: float) -> int:
-    """Delete what was counted over windows that are long over; the longest is a month."""
+    """Deletes the counts of windows that ended long ago; the longest window is a month."""
     return connection.execute(delete(tables.quota_use).where(tables.quota_use.c.begins < now - QUOTA_GRACE)).rowcount
 
 
 def forget_replays(connection: Connection, now: float) -> int:
-    """Delete replay keys whose messages are long expired; a few thousand at a time, so that no writer waits long.
+    """Deletes replay keys whose messages expired long ago; a few thousand at a time, so that no writer waits long.
 
-    Long before the newest of them, that is, and not only before what the clock says here: one that is ahead of the
-    doors', or jumps, must not make a message acceptable a second time. The keys of a quiet time stay until others come.
+    A key must have expired long before the newest one too: a clock here that is ahead of the doors', or jumps, must not
+    make a message acceptable a second time.
     """
     table = tables.replay
     newest = connection.execute(select(func.max(table.c.expires))).scalar()
@@ -199,16 +198,16 @@ def forget_replays(connection: Connection, now: float) -> int:
     return connection.execute(delete(table).where(table.c.key.in_(old))).rowcount
 
 
-# --- what dead processes had in hand ------------------------------------------------------------------------------------------
+# --- what dead processes had in hand ----------------------------------------------------------------------------------
 def hand_in(engine: Engine, lock: FileLock | None, folder: Path, now: float) -> int:
-    """Log what dead processes of this machine had in hand, then forget it; how many calls those were.
+    """Logs what dead processes of this machine had in hand, then removes their registers; returns how many calls.
 
-    One that dies in between leaves the register as it was, and the next one finds the entries that stand already.
+    After a crash in between, the next run finds the register and the entries that were written.
     """
     count = 0
     for left in left_behind(folder):
-        if left.trace and left.process not in _told:
-            _told.add(left.process)  # once, also while the database is away
+        if left.trace and left.process not in _traced:
+            _traced.add(left.process)  # once, also while the database is away
             _logger.error("process %s was ended %s", left.process, "for its silence" if left.silent else "by a crash")
             for line in left.trace:
                 _logger.error("%s: %s", left.process, line)
@@ -223,7 +222,7 @@ def hand_in(engine: Engine, lock: FileLock | None, folder: Path, now: float) -> 
 
 
 def _unlogged(connection: Connection, left: Left, now: float) -> list[LogRow]:
-    """Entries for the calls that have none yet, and for the end itself where that was no ordinary one."""
+    """Entries for the calls that have none yet, and for the end itself if it was abnormal."""
     own = left.process.partition("-")[2]
     wanted = [own, *(call.transfer for call in left.calls)]
     logged = {
@@ -235,7 +234,7 @@ def _unlogged(connection: Connection, left: Left, now: float) -> list[LogRow]:
         ).scalars()
     }
     owners = _owners(connection, {call.certificate for call in left.calls})
-    failure = "process.silent" if left.silent else "process.died"
+    failure = PROCESS_SILENT.code if left.silent else PROCESS_DIED.code
     calls = [call for call in left.calls if call.transfer not in logged]
     rows = [_taken_up(call, left, owners.get(call.certificate), failure, now) for call in calls]
     if (left.trace or left.untold) and own not in logged:
@@ -251,7 +250,7 @@ def _unlogged(connection: Connection, left: Left, now: float) -> list[LogRow]:
 
 
 def _taken_up(call: Call, left: Left, owner: str | None, failure: str, now: float) -> LogRow:
-    """`actor` is whose certificate it was, where that is registered: it is found under the agency and the system."""
+    """`actor` is the owner of the certificate, if it is registered, so that agency and system can be searched."""
     facts: dict[str, Json] = {
         "failure": failure,
         "source": call.source,
@@ -268,15 +267,15 @@ def _taken_up(call: Call, left: Left, owner: str | None, failure: str, now: floa
 
 
 def _owners(connection: Connection, certificates: set[str]) -> dict[str, str]:
-    """Agency and system by thumbprint, of those that are registered."""
+    """Agency and system by thumbprint of the registered ones."""
     key, system = tables.system_key.c, tables.system.c
     wanted = sorted(certificates)
-    found: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for start in range(0, len(wanted), AT_ONCE):
         rows = connection.execute(
             select(key.thumbprint, system.agency, system.id).where(
                 key.thumbprint.in_(wanted[start : start + AT_ONCE]), system.id == key.system
             )
         )
-        found |= {thumbprint: f"{agency}/{id}" for thumbprint, agency, id in rows}
-    return found
+        owners |= {thumbprint: f"{agency}/{id}" for thumbprint, agency, id in rows}
+    return owners

@@ -16,9 +16,8 @@ from typing import Final, Literal
 
 from cryptography import x509
 
-import gateway.failures  # noqa: F401  (registers the codes)
-from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
+from gateway.keys.errors import AUTHORITY_ROOT_OFFLINE
 from gateway.keys.key_encryption import AtRest, write_secret
 from gateway.settings import Settings
 from security.keys import load_certificate
@@ -70,7 +69,7 @@ class EmbeddedAuthority:
         """Replaces an issuer, which gets a number: returns (that name, the new certificate). Needs the root key."""
         folder, file = self._folder, self._folder / "root.key"
         if not file.exists():
-            raise Theirs("authority.root-offline", file=str(file))
+            raise AUTHORITY_ROOT_OFFLINE(file=str(file))
         own = (folder / "root.crt").read_bytes()
         root = self._at_rest.private(file, lambda pem, password: Authority.from_pem(own, pem, password=password))
         number = 1 + sum(each.startswith(f"{name}-") for each in self.names())

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
+from gateway.keys.errors import KEYS_TOKEN
 from gateway.settings import Settings
 
 SCHEME: Final = "pkcs11:"
@@ -48,14 +48,14 @@ class Token:
         try:
             import pkcs11
         except ImportError:
-            raise Ours("keys.token", token=name, reason="python-pkcs11 is not installed (extra pkcs11)") from None
+            raise KEYS_TOKEN(token=name, reason="python-pkcs11 is not installed (extra pkcs11)") from None
         self.name: Final = name
         self._lock: Final = threading.Lock()
         try:
             pin = Path(pin_file).read_text("utf-8").strip()
             self._session: Final = pkcs11.lib(module).get_token(token_label=name).open(user_pin=pin, rw=True)
         except (OSError, RuntimeError, pkcs11.PKCS11Error) as trouble:
-            raise Ours("keys.token", token=name, reason=_words(trouble)) from None
+            raise KEYS_TOKEN(token=name, reason=_words(trouble)) from None
 
     def private(self, label: str) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
         """The key of that label, as a key of `cryptography`."""
@@ -80,7 +80,7 @@ class Token:
             return TokenEcKey(public, lambda data: sign(hashlib.sha256(data).digest(), Mechanism.ECDSA))
         if isinstance(public, rsa.RSAPublicKey):
             return TokenRsaKey(public, sign)
-        raise Ours("keys.token", token=self.name, reason=f"{label}: {type(public).__name__}")
+        raise KEYS_TOKEN(token=self.name, reason=f"{label}: {type(public).__name__}")
 
     def make(self, label: str) -> None:
         """Makes a P-256 key that cannot be exported, unless there is one of that label."""
@@ -120,7 +120,7 @@ class _Locked:
     def __exit__(self, _kind: object, trouble: BaseException | None, _trace: object) -> None:
         self._lock.release()
         if trouble is not None and not isinstance(trouble, Ours):
-            raise Ours("keys.token", token=self._name, reason=f"{self._label}: {_words(trouble)}") from None
+            raise KEYS_TOKEN(token=self._name, reason=f"{self._label}: {_words(trouble)}") from None
 
 
 def _words(trouble: BaseException) -> str:
@@ -207,5 +207,5 @@ def _opened(module: str, name: str, pin_file: str) -> Token:
 def token(settings: Settings, name: str) -> Token:
     """The token of that label, opened once a process."""
     if not settings.pkcs11_module:
-        raise Ours("keys.token", token=name, reason="pkcs11_module is not set")
+        raise KEYS_TOKEN(token=name, reason="pkcs11_module is not set")
     return _opened(settings.pkcs11_module, name, settings.pkcs11_pin_file)

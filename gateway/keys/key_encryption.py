@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Failure, Ours
+from contracts.base.errors import Failure
+from gateway.keys.errors import KEYS_LOCKED, KEYS_NO_SECRET
 from gateway.settings import Settings
 from security.seal import expand, seal, unseal
 
@@ -45,10 +45,10 @@ class AtRest:
         try:
             given = path.read_bytes()
         except OSError as error:
-            raise Ours("keys.no-secret", path=path, reason=error.strerror or str(error)) from None
+            raise KEYS_NO_SECRET(path=path, reason=error.strerror or str(error)) from None
         secret = given.strip() if given.isascii() else given  # a text's newline is no part of it
         if len(secret) < SECRET_BYTES:
-            raise Ours("keys.no-secret", path=path, reason=f"{len(secret)} bytes < {SECRET_BYTES}")
+            raise KEYS_NO_SECRET(path=path, reason=f"{len(secret)} bytes < {SECRET_BYTES}")
         extracted = hmac.digest(_SALT, secret, "sha256")
         return cls(expand(extracted, b"raw"), expand(extracted, b"pkcs8").hex().encode())
 
@@ -58,11 +58,11 @@ class AtRest:
         if not data.startswith(_MAGIC):
             return data
         if self._key is None:
-            raise Ours("keys.locked", path=path)
+            raise KEYS_LOCKED(path=path)
         try:
             return unseal(self._key, path.name.encode(), data[len(_MAGIC) :])
         except Failure:
-            raise Ours("keys.locked", path=path) from None
+            raise KEYS_LOCKED(path=path) from None
 
     def form(self, name: str, plain: bytes) -> bytes:
         """What to write for a raw secret, in a file of that name."""
@@ -74,7 +74,7 @@ class AtRest:
         try:
             return make(pem, self.password if is_protected(pem) else None)
         except (TypeError, ValueError):  # how a protected key without its password, or with a wrong one, is told
-            raise Ours("keys.locked", path=path) from None
+            raise KEYS_LOCKED(path=path) from None
 
 
 PLAIN: Final = AtRest()

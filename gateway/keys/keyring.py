@@ -22,12 +22,14 @@ from typing import Final, Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from contracts.base.errors import Ours
 from gateway.keys import hardware
+from gateway.keys.errors import KEYS_MISSING
 from gateway.keys.key_encryption import AtRest, write_secret
 from gateway.settings import Settings
+from security import algorithms
+from security.algorithms import PublicKey
 from security.encryption_keys import DecryptKey
-from security.keys import PublicKey, SigningKey, VerifyKey, load_certificate
+from security.keys import SigningKey, VerifyKey, load_certificate
 from security.pki import authority
 from security.pki.authority import Authority
 
@@ -113,7 +115,7 @@ class Keyring:
         for each in self.generations(name):
             if each.key.exists():
                 return each
-        raise Ours("keys.missing", name=name, folder=self._keys)
+        raise KEYS_MISSING(name=name, folder=self._keys)
 
     @property
     def server_certificate(self) -> Path:
@@ -258,7 +260,7 @@ def prepare(
         public: PublicKey = token.private(in_token).public_key()
         content = hardware.uri(settings.pkcs11_token, in_token).encode("ascii") + b"\n"
     else:
-        private = authority.new_private("RSA-3072" if name == "decrypt" else "P-256")  # SOAP encrypts for RSA only
+        private = algorithms.new_private("RSA-3072" if name == "decrypt" else "P-256")  # SOAP encrypts for RSA only
         public, content = private.public_key(), authority.private_pem(private, keyring.at_rest.password)
     use = NAMES[name][1]
     issuer = keyring.issuer("tls" if use == "tls" else "sign")

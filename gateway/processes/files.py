@@ -29,13 +29,14 @@ from sqlalchemy import Engine
 from adapters.files import Claimed, Folder, TooLarge
 from adapters.http import client_context, open_session
 from adapters.model import DropFolder
-from contracts.base.errors import Failure, Theirs
+from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.admission import gate_of
 from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.files.dropped import NotNow, OneFile, Stood, look_up
+from gateway.doors.files.errors import FILE_TOO_LARGE, FILE_UNREADABLE
 from gateway.doors.files.in_hand import MOST_DEATHS, InHand
 from gateway.doors.files.report import reports
 from gateway.exchange.exchange import Exchange
@@ -163,9 +164,9 @@ class Files:
                 return False
             raw = read
         except TooLarge as large:
-            early = Theirs("file.too-large", size=large.size, limit=self._settings.file_limit)
+            early = FILE_TOO_LARGE(size=large.size, limit=self._settings.file_limit)
         except OSError:
-            early = Theirs("file.unreadable", name=claimed.name)
+            early = FILE_UNREADABLE(name=claimed.name)
         one = OneFile(
             engine=self._engine,
             exchange=self._exchange,

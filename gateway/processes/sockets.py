@@ -8,10 +8,9 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from contracts.base.errors import Words
 from gateway.doors.http.edge import BadEdge, Proxies
 from gateway.doors.http.server import bind, bind_unix
-from gateway.processes.supervised import NotStarted
+from gateway.processes.supervised import NotStarted, words
 from gateway.settings import Settings
 
 
@@ -28,16 +27,8 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         return bind(host, port)
     except OSError as error:
-        raise NotStarted(
-            Words(
-                f"không mở được cổng {host}:{port}: {error.strerror or error}",
-                f"cannot listen on {host}:{port}: {error.strerror or error}",
-            ),
-            Words(
-                "Có thể một phiên bản khác đang chạy: dừng nó, hoặc chọn cổng khác bằng LGSP_EXCHANGE_PORT và LGSP_DESK_PORT.",
-                "Is another instance running? Stop it, or choose other ports with LGSP_EXCHANGE_PORT and LGSP_DESK_PORT.",
-            ),
-        ) from None
+        why = error.strerror or error
+        raise NotStarted(words("port", host=host, port=port, why=why), words("port.next")) from None
 
 
 def _edges(settings: Settings) -> dict[str, socket.socket]:
@@ -46,20 +37,11 @@ def _edges(settings: Settings) -> dict[str, socket.socket]:
         try:
             Proxies.of(settings)
         except BadEdge as wrong:
-            raise NotStarted(Words(f"thiết lập edge không hợp lệ: {wrong}", str(wrong))) from None
+            raise NotStarted(words("edge", why=wrong)) from None
         listeners["edge"] = _bind(settings.host, settings.edge_port)
     if settings.edge_socket:
         try:
             listeners["edge_socket"] = bind_unix(Path(settings.edge_socket), settings.edge_socket_group)
         except (OSError, LookupError) as error:
-            raise NotStarted(
-                Words(
-                    f"không mở được socket {settings.edge_socket}: {error}",
-                    f"cannot listen on the socket {settings.edge_socket}: {error}",
-                ),
-                Words(
-                    "Thư mục của nó phải có sẵn và thuộc về tài khoản chạy trục.",
-                    "Its folder must exist and belong to the gateway's user.",
-                ),
-            ) from None
+            raise NotStarted(words("socket", path=settings.edge_socket, why=error), words("socket.next")) from None
     return listeners

@@ -7,16 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.base.errors import Language, Words
+from contracts.base.words import Language, Words, WordsFile
 from gateway.processes.forkserver import Process
 from gateway.processes.table import DOOR, GATEWAY, STANDIN, TRAFFIC, agent
 from gateway.sandbox import agents, live
 from gateway.settings import Settings
 
-_MEND: Final = Words(
-    "Khắc phục rồi khởi động lại; `lgsp doctor` chỉ ra chỗ yếu.",
-    "Mend that and start again; `lgsp doctor` tells what is weak.",
-)
+words = WordsFile(__file__)
 
 
 class NotStarted(RuntimeError):
@@ -25,10 +22,10 @@ class NotStarted(RuntimeError):
     code: Final = "not-started"
     findings: Final = ()
 
-    def __init__(self, why: Words, then: Words = _MEND) -> None:
+    def __init__(self, why: Words, then: Words | None = None) -> None:
         super().__init__(why.en)
-        self._what: Final = Words(f"không khởi động được: {why.vi}", f"it could not be started: {why.en}")
-        self._then: Final = then
+        self._what: Final = words("not-started", why=why)
+        self._then: Final = then or words("mend")
 
     def what(self, language: Language) -> str:
         return self._what.of(language)

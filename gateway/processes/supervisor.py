@@ -30,14 +30,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from contracts.base.errors import Words
 from gateway.hardening import private_files
 from gateway.processes.child import READY
 from gateway.processes.forkserver import ForkServer
 from gateway.processes.sockets import open_listeners
-from gateway.processes.supervised import Child, NotStarted, gateway_children
+from gateway.processes.supervised import Child, NotStarted, gateway_children, words
 from gateway.processes.table import DOOR, GATEWAY, catalogue
-from gateway.settings import Settings
+from gateway.settings import Settings, load_reader
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 PID: Final = "supervisor.pid"
@@ -116,7 +115,9 @@ class Supervisor:
         return {child.name: child.process.pid for child in self._children if child.process is not None}
 
     def _fork_server(self) -> ForkServer:
-        loaded = dict.fromkeys((*(row.load for row in GATEWAY), *(child.load for child in self.extra), catalogue))
+        loaded = dict.fromkeys(
+            (load_reader, *(row.load for row in GATEWAY), *(child.load for child in self.extra), catalogue)
+        )
         return ForkServer(tuple(loaded), self.ready_seconds, wanted=lambda: not self._stopping)
 
     def _start_all(self) -> None:
@@ -125,16 +126,7 @@ class Supervisor:
                 self._begin(child)
             except OSError as error:
                 why = error.strerror or error
-                raise NotStarted(
-                    Words(
-                        f"không bắt đầu được tiến trình {child.name}: {why}",
-                        f"the process {child.name} could not begin: {why}",
-                    ),
-                    Words(
-                        "Tăng số tiến trình, số tệp mở hoặc bộ nhớ cho trục (ulimit -u, ulimit -n; systemd: TasksMax=, LimitNOFILE=, MemoryMax=).",
-                        "Allow the gateway more processes, open files or memory (ulimit -u, ulimit -n; systemd: TasksMax=, LimitNOFILE=, MemoryMax=).",
-                    ),
-                ) from None
+                raise NotStarted(words("process", name=child.name, why=why), words("process.next")) from None
 
     def _start(self, child: Child) -> bool:
         try:
@@ -171,22 +163,12 @@ class Supervisor:
             for child in self._children:
                 self._look(child)
                 if child.process is not None and child.process.poll() is not None:
-                    raise NotStarted(
-                        Words(
-                            f"tiến trình {child.name} dừng ngay khi khởi động với mã {child.process.returncode}; xem thông báo phía trên",
-                            f"{child.name} ended at once with exit code {child.process.returncode}; its message stands above",
-                        )
-                    )
+                    raise NotStarted(words("ended", name=child.name, code=child.process.returncode))
             if all(child.ready for child in self._children):
                 return
             if time.monotonic() > deadline:
                 late = ", ".join(child.name for child in self._children if not child.ready)
-                raise NotStarted(
-                    Words(
-                        f"quá {self.ready_seconds:.0f} giây mà chưa sẵn sàng: {late}",
-                        f"not ready after {self.ready_seconds:.0f} s: {late}",
-                    )
-                )
+                raise NotStarted(words("late", seconds=f"{self.ready_seconds:.0f}", names=late))
             time.sleep(0.02)
 
     def _look(self, child: Child) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from adapters.model import DropFolder, Endpoint
-from contracts.base.errors import Words
+from contracts.base.words import Words
 from security.encryption_keys import EncryptKey
 from security.keys import VerifyKey
 

@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
 
-import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Failure, Ours
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from gateway.journal.database import snapshot as one_moment
 from gateway.journal.schema import comparison
+from gateway.registry.errors import REGISTRY_STALE
 from gateway.registry.seals.revisions import REVISION, revision
 from gateway.registry.seals.rows import Misfit
 from gateway.registry.seals.sealing import Seal, altered
@@ -76,7 +76,7 @@ class Registry:
             raise (
                 _without_names(self._refused)
                 if self._refused is not None
-                else Ours("registry.stale", seconds=round(self._clock() - self._seen))
+                else REGISTRY_STALE(seconds=round(self._clock() - self._seen))
             )
         return self._snapshot
 
@@ -176,4 +176,4 @@ def _schema_version(connection: Connection) -> int:
 def _without_names(failure: Failure) -> Failure:
     """As callers are told: that rows or objects were altered, and how many. Which ones the process's log, the doctor and `audit verify` say."""
     facts: dict[str, Any] = {name: fact if isinstance(fact, int) else "…" for name, fact in failure.facts.items()}
-    return Ours(failure.code, **facts)
+    return Ours(failure.type, **facts)

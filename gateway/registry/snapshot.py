@@ -16,17 +16,18 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Connection, select
 
-import gateway.registry.failures  # noqa: F401  (registers the codes)
 from adapters.model import Endpoint
-from contracts.base.errors import Policy, Words
+from contracts.base.errors import Policy
+from contracts.base.words import Words
 from contracts.canonical.model import Contract, Operation
 from contracts.compiled.contract import Codec, CompiledContract, alive, compile_bundle
 from contracts.compiled.pinned import PinnedCodec, pinned
 from gateway.journal.schema import tables
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.keys import outside
-from gateway.registry.changes.notices import NO_NOTICE, Notice, notices
+from gateway.registry.changes.notices import Notice, no_notice, notices
 from gateway.registry.changes.officers import officers
+from gateway.registry.errors import CHANNEL_SUSPENDED, words
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
 from gateway.registry.restore_lock import held_until
 from gateway.registry.routing import RouteTable
@@ -35,6 +36,7 @@ from gateway.registry.standing import key_of, standing, standings
 from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.encryption_keys import EncryptKey
+from security.errors import SIGNATURE_KEY_REVOKED
 from security.grants.approvals import Officer
 from security.grants.grants import Decision, Grant, Held, Reason, Request, refusal
 from security.keys import VerifyKey
@@ -133,12 +135,12 @@ class Snapshot:
         agency, centre = self.agencies[system.agency], self.centre()
         what, name = ("agency", agency.code) if agency.state == SUSPENDED else ("system", system.id)
         who = agency.name if what == "agency" else Words(system.name, system.name)
-        ask = centre.reached if centre is not None else Words("cơ quan vận hành", "the operator")
-        return Policy("channel.suspended", who=who, ask=ask, **self._notice(what, name))
+        ask = centre.reached if centre is not None else words("operator")
+        return CHANNEL_SUSPENDED(who=who, ask=ask, **self._notice(what, name))
 
     def _notice(self, what: str, name: str) -> Mapping[str, Any]:
         found = self.notices.get((what, name))
-        return found.facts() if found is not None else NO_NOTICE
+        return found.facts() if found is not None else no_notice()
 
     def request(self, agency: str, contract: Contract, operation: str) -> Request:
         known = self.agencies.get(agency)
@@ -198,7 +200,7 @@ def _signing(key: Key | None) -> VerifyKey | None:
     if key is None or key.verify is None:
         return None
     if key.state != ACTIVE:
-        raise Policy("signature.key-revoked", key=key.key_id, since=key.since, reason=key.reason)
+        raise SIGNATURE_KEY_REVOKED(key=key.key_id, since=key.since, reason=key.reason)
     return key.verify
 
 

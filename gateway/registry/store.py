@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from adapters.files import FILES
 from adapters.model import DropFolder, DropRule
-from contracts.base.errors import Policy, Words
+from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
@@ -28,7 +28,7 @@ from gateway.registry.changes.document import Document
 from gateway.registry.changes.granting import apply_grants
 from gateway.registry.changes.keys import add_key, apply_authorities, apply_keys, revoke_key
 from gateway.registry.changes.officers import apply_officers
-from gateway.registry.failures import unknown
+from gateway.registry.errors import REGISTRY_NO_CONTACT, unknown
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
 from gateway.registry.seals.revisions import alone, raise_revision, remember, revision
 from gateway.registry.versions import in_force, minor_of
@@ -162,7 +162,7 @@ def _check_contacts(connection: Connection) -> None:
         system.state == ACTIVE, agency.state == ACTIVE, system.contact.is_(None), agency.contact == "{}"
     )
     for name in connection.scalars(lacking.order_by(system.id)):
-        raise Policy("registry.no-contact", system=name)
+        raise REGISTRY_NO_CONTACT(system=name)
 
 
 def _endpoint_text(system: System) -> str | None:

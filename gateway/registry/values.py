@@ -7,7 +7,8 @@ import unicodedata
 from datetime import date, datetime
 from typing import Any, Final
 
-from contracts.base.errors import Finding, Words
+from contracts.base.errors import Finding
+from contracts.base.words import Words
 from security.grants.windows import VIETNAM
 
 _FIRST_YEAR: Final = 1970

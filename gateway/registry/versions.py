@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, false, func, select
 
-from contracts.base.errors import Ours
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
-from gateway.registry.failures import unknown
+from gateway.registry.errors import REGISTRY_ALTERED, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def load(connection: Connection, digest: str) -> Bundle:
         raise unknown("bundle", digest)
     bundle = Bundle.from_bytes(content)
     if bundle.digest != digest:
-        raise Ours("registry.altered", rows=f"bundle {digest}: altered", count=1)
+        raise REGISTRY_ALTERED(rows=f"bundle {digest}: altered", count=1)
     return bundle
 
 

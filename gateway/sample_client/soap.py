@@ -192,15 +192,15 @@ class SoapClient:
 def zeep_transport(identity: Identity) -> Any:
     """zeep's transport with our client certificate and the exchange's authority, and nothing of the environment."""
     # loaded only by callers that use zeep
-    import requests
     from zeep.transports import Transport as ZeepTransport
 
-    session = requests.Session()
+    transport = ZeepTransport()
+    session = transport.session
     # REQUESTS_CA_BUNDLE and proxies of the environment would override these settings
     session.trust_env = False
     session.verify = str(identity.folder / "ca.crt")
     session.cert = (str(identity.folder / "tls.crt"), str(identity.folder / "tls.key"))
-    return ZeepTransport(session=session)
+    return transport
 
 
 class ZeepSigner:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
-from contracts.base.errors import Words
+from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.audit.log.logkey import LogKey
@@ -36,8 +36,9 @@ from gateway.registry.records import Change, System
 from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import agents, live
 from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings, save
+from security import algorithms
+from security.algorithms import PrivateKey
 from security.grants import approvals
-from security.keys import PrivateKey
 from security.pki import authority
 
 PROVINCE: Final = "province.yaml"
@@ -172,7 +173,7 @@ def _approve(
 def encrypt_keys(count: int) -> list[PrivateKey]:
     """New RSA-3072 keys for encryption, which serve both protocols."""
     with ThreadPoolExecutor() as several:  # generating is slow, and OpenSSL releases the interpreter's lock
-        return list(several.map(lambda _: authority.new_private("RSA-3072"), range(count)))
+        return list(several.map(lambda _: algorithms.new_private("RSA-3072"), range(count)))
 
 
 def _enrol(connection: Connection, settings: Settings, base: str, document: Document, now: float) -> list[Change]:
@@ -186,7 +187,7 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
     for system, encrypt_key in zip(everyone, encrypt_keys(len(everyone)), strict=True):
         folder = settings.identities / system.id
         folder.mkdir(parents=True, mode=0o700)
-        tls_key, sign_key = authority.new_private(), authority.new_private()
+        tls_key, sign_key = algorithms.new_private(), algorithms.new_private()
         hosts = ("localhost", "127.0.0.1") if system.endpoint is not None else ()
         tls_certificate = authority.issue_tls(
             tls, system.id, tls_key.public_key(), now, hosts=hosts, agency=system.agency

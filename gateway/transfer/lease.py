@@ -18,8 +18,7 @@ from sqlalchemy import ColumnElement, Connection, case, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Ours
+from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal.schema.tables import lease as table
 
 KEEPER: Final = "keeper"
@@ -129,7 +128,7 @@ def check(connection: Connection, lease: Lease) -> None:
         select(table.c.holder, table.c.epoch).where(table.c.name == lease.name).with_for_update()
     ).first()
     if row is None or (row[0], row[1]) != (lease.holder, lease.epoch):
-        raise Ours("audit.lease-lost", name=lease.name, epoch=lease.epoch)
+        raise AUDIT_LEASE_LOST(name=lease.name, epoch=lease.epoch)
 
 
 def holder(connection: Connection, name: str = KEEPER) -> str | None:

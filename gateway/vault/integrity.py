@@ -12,20 +12,19 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-import gateway.vault.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
 from gateway.journal.logged import Logged, entry_of, intent_columns
 from gateway.vault import binding
+from gateway.vault.errors import TRANSFER_TAMPERED, VAULT_BROKEN
 from gateway.vault.salting import unpack
 from gateway.vault.vault import Opened, Vault
 from security.transparency.entry import salted
 
-TAMPERED: Final = "transfer.tampered"
 _GAP: Final = b"\r\n\r\n"  # between the head of the request and its body
 
 
 def tampered(transfer: str, what: str) -> Ours:
-    return Ours(TAMPERED, transfer=transfer, what=what)
+    return TRANSFER_TAMPERED(transfer=transfer, what=what)
 
 
 def intent_of(connection: Connection, row: object) -> Logged:
@@ -48,7 +47,7 @@ def request_of(connection: Connection, vault: Vault, row: object, intent: Logged
     try:
         salt, request = unpack(opened.plain)
     except ValueError:
-        raise Ours("vault.broken", id=f"{id}/request", key_id="-") from None
+        raise VAULT_BROKEN(id=f"{id}/request", key_id="-") from None
     body = request.partition(_GAP)[2]
     if body and not matches(intent.value.get("in"), salt, body):
         raise tampered(id, "log: intent")

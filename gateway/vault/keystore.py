@@ -19,11 +19,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-import gateway.vault.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
 from gateway.keys.key_encryption import PLAIN, AtRest
 from gateway.vault.classes import KeyName
+from gateway.vault.errors import VAULT_BROKEN, VAULT_EXPIRED, VAULT_KEY_MISSING
 
 KEY_BYTES: Final = 32
 _TICK: Final = 1.0  # seconds
@@ -47,13 +46,13 @@ class KeyStore:
         """The key; `vault.expired` if it was destroyed, `vault.key-missing` if it is missing otherwise."""
         path = self._path(key_id)
         if (ended := self.ended(key_id)) is not None:
-            raise Ours("vault.expired", id="-", key_id=key_id, date=ended)
+            raise VAULT_EXPIRED(id="-", key_id=key_id, date=ended)
         try:
             key = self._at_rest.read(path)
         except FileNotFoundError:
-            raise Ours("vault.key-missing", id="-", key_id=key_id) from None
+            raise VAULT_KEY_MISSING(id="-", key_id=key_id) from None
         if len(key) != KEY_BYTES:
-            raise Ours("vault.broken", id="-", key_id=key_id)
+            raise VAULT_BROKEN(id="-", key_id=key_id)
         return key
 
     def stands(self, key_id: str) -> bool:
@@ -83,7 +82,7 @@ class KeyStore:
     def make(self, key_id: str) -> None:
         """Writes a new key, unless there is one: a link appears whole or not at all, and replaces nothing."""
         if (ended := self.ended(key_id)) is not None:  # the clock was set back by the whole retention
-            raise Ours("vault.expired", id="-", key_id=key_id, date=ended)
+            raise VAULT_EXPIRED(id="-", key_id=key_id, date=ended)
         path = self._path(key_id)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f".{key_id}.{secrets.token_hex(8)}")
@@ -174,7 +173,7 @@ class KeyStore:
 
     def _path(self, key_id: str) -> Path:
         if KeyName.of(key_id) is None:  # ids come from the database
-            raise Ours("vault.broken", id="-", key_id=key_id)
+            raise VAULT_BROKEN(id="-", key_id=key_id)
         return self.folder / f"{key_id}{_SUFFIX}"
 
 

@@ -19,18 +19,18 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
-import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Ours
 from gateway.journal.schema import tables
 from gateway.journal.write import VaultRow
 from gateway.keys.key_encryption import PLAIN, AtRest
 from gateway.vault import binding
 from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
+from gateway.vault.errors import VAULT_BROKEN, VAULT_EXPIRED, VAULT_KEY_MISSING, VAULT_NOT_FOUND
 from gateway.vault.keystore import KeyStore
 from security.seal import Sealer, seal, unseal, unseal_pieces
 
 FORGET_SECONDS: Final = 10.0  # how often a serving process checks whether its keys in memory were destroyed
-GONE: Final = frozenset({"vault.expired", "vault.key-missing"})
+GONE: Final = frozenset({VAULT_EXPIRED.code, VAULT_KEY_MISSING.code})
 _FRESH: Final = 1.0  # seconds for which a key in memory is used without checking its file
 _KEPT: Final = 64
 _CONTEXT: Final = b"lgsp vault v1\0"
@@ -124,7 +124,7 @@ class Vault:
             )
         ).first()
         if row is None:
-            raise Ours("vault.not-found", id=id)
+            raise VAULT_NOT_FOUND(id=id)
         return self.unseal_bound(VaultRow(row[0], row[1], row[2], bytes(row[3])))
 
     def open_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Opened | Ours | None]:
@@ -156,9 +156,9 @@ class Vault:
         try:
             plain = unseal(key, _context(row.id, bound), sealed)
         except Exception as error:
-            raise Ours("vault.broken", id=row.id, key_id=row.key_id) from error
+            raise VAULT_BROKEN(id=row.id, key_id=row.key_id) from error
         if len(plain) != row.size:
-            raise Ours("vault.broken", id=row.id, key_id=row.key_id)
+            raise VAULT_BROKEN(id=row.id, key_id=row.key_id)
         return Opened(plain, bound)
 
     # --- in pieces ----------------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ class Vault:
         try:
             yield from unseal_pieces(key, _context(meta.id, bound), meta.sealed_size - before, inner, start, end)
         except Failure as failure:
-            raise Ours("vault.broken", id=meta.id, key_id=meta.key_id) from failure
+            raise VAULT_BROKEN(id=meta.id, key_id=meta.key_id) from failure
         finally:
             if blob is not None:
                 blob.close()
@@ -243,7 +243,7 @@ class Vault:
         except Ours as failure:
             if failure.code not in GONE:
                 raise
-            raise Ours(failure.code, id=id, key_id=key_id, date=failure.facts.get("date", "-")) from None
+            raise Ours(failure.type, id=id, key_id=key_id, date=failure.facts.get("date", "-")) from None
 
     def _read_key(self, key_id: str) -> bytes:
         cached, now = self._cache.get(key_id), time.monotonic()

@@ -8,10 +8,7 @@ named as the proposer does not count. Invariant: two approvals are of two office
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,15 +17,16 @@ from typing import Final, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from contracts.base import jcs
-from contracts.base.errors import Theirs, Words
-from security.keys import ECDSA_P256, ED25519, SigningKey, VerifyKey, natural_algorithm
+from contracts.base.errors import Theirs
+from contracts.base.words import Words
+from security import jws
+from security.algorithms import OFFICER_KEYS, Algorithm, PublicKey, is_private, is_public, natural_algorithm
+from security.errors import APPROVAL_INVALID, APPROVAL_NOT_IN_OFFICE, APPROVAL_OWN_PROPOSAL, KEY_UNACCEPTABLE
+from security.keys import SigningKey, VerifyKey
 
 TYPE: Final = "lgsp-approval"
-_ALGORITHMS: Final = {ECDSA_P256: "ES256", ED25519: "EdDSA"}
-OfficerKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 OfficerState = Literal["proposed", "active", "retired", "revoked"]
 
 
@@ -42,7 +40,7 @@ class Officer:
     public_pem: str
     state: OfficerState
     since: float
-    public: OfficerKey = field(repr=False, compare=False)
+    public: PublicKey = field(repr=False, compare=False)
 
     @property
     def thumbprint(self) -> str:
@@ -63,7 +61,7 @@ class Approval:
     given: float
 
 
-def load_public(pem: str) -> OfficerKey:
+def load_public(pem: str) -> PublicKey:
     """The key of an officer, from a public key or a certificate in PEM; `Theirs` for anything but P-256 and Ed25519."""
     raw = pem.encode("ascii", "replace")
     try:
@@ -72,23 +70,29 @@ def load_public(pem: str) -> OfficerKey:
         else:
             public = serialization.load_pem_public_key(raw)
     except ValueError:
-        raise Theirs("key.unacceptable", rule="PEM: PUBLIC KEY / CERTIFICATE") from None
-    if natural_algorithm(public) not in _ALGORITHMS:
-        raise Theirs("key.unacceptable", rule="EC P-256, Ed25519")
-    assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)
+        raise KEY_UNACCEPTABLE(rule="PEM: PUBLIC KEY / CERTIFICATE") from None
+    _algorithm(public)
+    assert is_public(public)
     return public
 
 
-def public_pem(public: OfficerKey) -> str:
+def _algorithm(public: object) -> Algorithm:
+    algorithm = natural_algorithm(public)
+    if not algorithm.approves:
+        raise KEY_UNACCEPTABLE(rule=OFFICER_KEYS)
+    return algorithm
+
+
+def public_pem(public: PublicKey) -> str:
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode(
         "ascii"
     )
 
 
-def thumbprint(public: OfficerKey) -> str:
+def thumbprint(public: PublicKey) -> str:
     """base64url SHA-256 of the SubjectPublicKeyInfo: the same for a key and for its certificate."""
     der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return _b64(hashlib.sha256(der).digest())
+    return jws.encoded(hashlib.sha256(der).digest()).decode("ascii")
 
 
 def approve(content: bytes, officer: str, private_pem: bytes, password: bytes | None = None) -> str:
@@ -96,26 +100,25 @@ def approve(content: bytes, officer: str, private_pem: bytes, password: bytes | 
     try:
         private = serialization.load_pem_private_key(private_pem, password)
     except (ValueError, TypeError):
-        raise Theirs("key.unacceptable", rule="PEM: PRIVATE KEY") from None
-    if not isinstance(private, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
-        raise Theirs("key.unacceptable", rule="EC P-256, Ed25519")
-    algorithm = natural_algorithm(private.public_key())
-    head = _b64(jcs.encode({"alg": _ALGORITHMS[algorithm], "kid": officer, "typ": TYPE}))
-    return f"{head}..{_b64(SigningKey(officer, algorithm, b'', private).sign(_input(head, content)))}"
+        raise KEY_UNACCEPTABLE(rule="PEM: PRIVATE KEY") from None
+    if not is_private(private):
+        raise KEY_UNACCEPTABLE(rule=OFFICER_KEYS)
+    key = SigningKey(officer, _algorithm(private.public_key()).name, b"", private)
+    head, _, mark = jws.sign(content, key, typ=TYPE).decode("ascii").split(".")
+    return f"{head}..{mark}"
 
 
 @lru_cache(maxsize=16_384)  # a registry that changes in one row need not verify all others anew
 def holds(content: bytes, signature: str, officer: Officer) -> bool:
     """Whether this officer's key made it over this content."""
     try:
-        head, payload, mark = signature.split(".")
-        said = json.loads(_bytes(head))
-        algorithm = natural_algorithm(officer.public)
-        if payload or said != {"alg": _ALGORITHMS[algorithm], "kid": officer.id, "typ": TYPE}:
-            return False
+        head, payload, mark = jws.split(signature.encode("ascii"))
+        algorithm = _algorithm(officer.public).name
         key = VerifyKey(officer.id, "", algorithm, b"", officer.thumbprint, -math.inf, math.inf, officer.public)
-        key.verify(_input(head, content), _bytes(mark))
-    except (Theirs, ValueError, TypeError, RecursionError):
+        if payload or jws.read_header(head) != {"alg": key.jose, "kid": officer.id, "typ": TYPE}:
+            return False
+        jws.verify((head, jws.encoded(content), mark), key)
+    except (Theirs, ValueError, RecursionError):
         return False
     return True
 
@@ -123,11 +126,11 @@ def holds(content: bytes, signature: str, officer: Officer) -> bool:
 def check(subject: str, content: bytes, proposer: str | None, officer: Officer, signature: str) -> None:
     """`Theirs` for an officer who is not in office or proposed it, and for a signature that is not that officer's over this content."""
     if officer.state != "active":
-        raise Theirs("approval.not-in-office", officer=officer.id, state=officer.state)
+        raise APPROVAL_NOT_IN_OFFICE(officer=officer.id, state=officer.state)
     if officer.id == proposer:
-        raise Theirs("approval.own-proposal", officer=officer.id, subject=subject)
+        raise APPROVAL_OWN_PROPOSAL(officer=officer.id, subject=subject)
     if not holds(content, signature, officer):
-        raise Theirs("approval.invalid", subject=subject, officer=officer.id)
+        raise APPROVAL_INVALID(subject=subject, officer=officer.id)
 
 
 def counted(
@@ -144,22 +147,3 @@ def counted(
         if holds(content, approval.signature, officer):
             found.setdefault(officer.thumbprint, officer.id)
     return tuple(sorted(found.values()))
-
-
-def _input(head: str, content: bytes) -> bytes:
-    return f"{head}.{_b64(content)}".encode("ascii")
-
-
-def _b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def _bytes(text: str) -> bytes:
-    """Strict: other spellings of the same bytes are refused, so that one signature is one text."""
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except binascii.Error:
-        raise ValueError("base64url") from None
-    if _b64(data) != text:
-        raise ValueError("base64url")
-    return data

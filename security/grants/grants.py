@@ -18,9 +18,22 @@ from enum import StrEnum
 from typing import Any, Final
 
 from contracts.base import jcs
-from contracts.base.errors import Policy, Words
+from contracts.base.errors import Policy
 from contracts.base.times import rfc3339
-from security.grants.windows import PERIODS, Hours, Quota, civil
+from contracts.base.words import Words
+from security.errors import (
+    ACCESS_DENIED,
+    ACCESS_EXPIRED,
+    ACCESS_NO_CONTRACT,
+    ACCESS_NO_GRANT,
+    ACCESS_NO_OPERATION,
+    ACCESS_NOT_APPROVED,
+    ACCESS_NOT_YET_VALID,
+    ACCESS_OUT_OF_HOURS,
+    ACCESS_QUOTA,
+    ACCESS_SUSPENDED,
+)
+from security.grants.windows import Hours, Quota, civil, words
 
 ALL: Final = "*"
 OFFICERS: Final = 2
@@ -29,7 +42,7 @@ _STATES: Final = (ACTIVE, "suspended")
 
 
 class Reason(StrEnum):
-    """Why; each but GRANTED is the code `access.<reason>` of a refusal. Later ones came nearer to being allowed."""
+    """Why. Later ones came nearer to being allowed."""
 
     NO_GRANT = "no-grant"
     NO_CONTRACT = "no-contract"
@@ -41,6 +54,19 @@ class Reason(StrEnum):
     OUT_OF_HOURS = "out-of-hours"
     DENIED = "denied"
     GRANTED = "granted"
+
+
+_REFUSALS: Final = {
+    Reason.NO_GRANT: ACCESS_NO_GRANT,
+    Reason.NO_CONTRACT: ACCESS_NO_CONTRACT,
+    Reason.NO_OPERATION: ACCESS_NO_OPERATION,
+    Reason.EXPIRED: ACCESS_EXPIRED,
+    Reason.NOT_YET_VALID: ACCESS_NOT_YET_VALID,
+    Reason.SUSPENDED: ACCESS_SUSPENDED,
+    Reason.NOT_APPROVED: ACCESS_NOT_APPROVED,
+    Reason.OUT_OF_HOURS: ACCESS_OUT_OF_HOURS,
+    Reason.DENIED: ACCESS_DENIED,
+}
 
 
 _NEARNESS: Final = {reason: number for number, reason in enumerate(Reason)}
@@ -314,19 +340,18 @@ def refusal(
             opens = nearest.hours.next_open(now)
             facts |= {"hours": str(nearest.hours), "opens": civil(opens) if opens < nearest.valid_until else "—"}
             retry = math.ceil(opens - now) if opens < nearest.valid_until else None
-    return Policy(f"access.{decision.reason}", retry_after=retry, **_asked(request, ask), **facts, **(notice or {}))
+    return _REFUSALS[decision.reason](retry_after=retry, **_asked(request, ask), **facts, **(notice or {}))
 
 
 def quota_refusal(grant: Grant, request: Request, ask: Words, now: float) -> Policy:
     """The failure to raise where no grant is left whose quota is not used up; this one counts anew first."""
     assert grant.quota is not None
     ends = grant.quota.window(now).ends
-    return Policy(
-        "access.quota",
+    return ACCESS_QUOTA(
         retry_after=max(1, math.ceil(ends - now)),
         grant=grant.id,
         calls=grant.quota.calls,
-        per=PERIODS[grant.quota.per],
+        per=words(f"period.{grant.quota.per}"),
         left=0,
         opens=civil(ends),
         **_asked(request, ask),

@@ -12,16 +12,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import Final
 
-from contracts.base.errors import Words
+from contracts.base.words import WordsFile
 
 VIETNAM: Final = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-PERIODS: Final = {
-    "minute": Words("phút", "minute"),
-    "hour": Words("giờ", "hour"),
-    "day": Words("ngày", "day"),
-    "month": Words("tháng", "month"),
-}
+words = WordsFile(__file__)
+PERIODS: Final = ("minute", "hour", "day", "month")
 MOST_CALLS: Final = 1_000_000_000
 _DAY: Final = 86_400
 _WEEK: Final = 7 * _DAY

@@ -12,16 +12,25 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from contracts.base.errors import Theirs
-from security.keys import UNREADABLE, PrivateKey, PublicKey, natural_algorithm
+from security.algorithms import (
+    PrivateKey,
+    PublicKey,
+    certificate_digest,
+    is_private,
+    is_public,
+    natural_algorithm,
+    new_private,
+)
+from security.errors import KEY_UNACCEPTABLE
+from security.keys import UNREADABLE
 
 URI: Final = "urn:lgsp:system:"
 GATEWAY: Final = "gateway"  # the gateway's own name in its certificates: no system may bear it
@@ -31,16 +40,6 @@ ISSUED_RSA_BITS: Final = 3072  # of keys that we vouch for; those of outside aut
 # Certificates begin a little in the past, so that a caller whose clock is behind can use a new one at once.
 _BACKDATE: Final = timedelta(minutes=5)
 _DOCUMENT_SIGNING: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
-
-KeyType = Literal["P-256", "Ed25519", "RSA-3072", "RSA-2048"]
-
-
-def new_private(kind: KeyType = "P-256") -> PrivateKey:
-    if kind == "P-256":
-        return ec.generate_private_key(ec.SECP256R1())
-    if kind == "Ed25519":
-        return ed25519.Ed25519PrivateKey.generate()
-    return rsa.generate_private_key(public_exponent=65537, key_size=int(kind[4:]))
 
 
 def private_pem(private: PrivateKey, password: bytes | None = None) -> bytes:
@@ -79,11 +78,11 @@ class Authority:
         cls, certificate: bytes, private: bytes, above: Sequence[bytes] = (), password: bytes | None = None
     ) -> Authority:
         key = serialization.load_pem_private_key(private, password)
-        if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
-            raise Theirs("key.unacceptable", rule=type(key).__name__)
+        if not is_private(key):
+            raise KEY_UNACCEPTABLE(rule=type(key).__name__)
         own = x509.load_pem_x509_certificate(certificate)
         if own.public_key() != key.public_key():
-            raise Theirs("key.unacceptable", rule="certificate ≠ private key")
+            raise KEY_UNACCEPTABLE(rule="certificate ≠ private key")
         return cls(own, key, tuple(x509.load_pem_x509_certificate(c) for c in above))
 
 
@@ -145,7 +144,7 @@ def issue_encryption(
     _within(days, SIGNING_DAYS)
     is_rsa = isinstance(public, rsa.RSAPublicKey)
     if not is_rsa and not isinstance(public, ec.EllipticCurvePublicKey):
-        raise Theirs("key.unacceptable", rule=f"{type(public).__name__}: RSA, EC P-256")
+        raise KEY_UNACCEPTABLE(rule=f"{type(public).__name__}: RSA, EC P-256")
     names = [x509.UniformResourceIdentifier(URI + system)]
     return _leaf(issuer, system, agency, public, now, days, names, [], _usage(enciphers=is_rsa, agrees=not is_rsa))
 
@@ -155,7 +154,7 @@ def make_request(system: str, private: PrivateKey, *, hosts: Sequence[str] = ())
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(URI + system), *map(_host, hosts)]
     builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(system, ""))
     builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return builder.sign(private, _hash(private)).public_bytes(serialization.Encoding.PEM)
+    return builder.sign(private, certificate_digest(private)).public_bytes(serialization.Encoding.PEM)
 
 
 class Requested(NamedTuple):
@@ -172,14 +171,14 @@ def read_request(pem: bytes) -> Requested:
         request = x509.load_pem_x509_csr(pem)
         public = request.public_key()
         if not request.is_signature_valid:
-            raise Theirs("key.unacceptable", rule="PKCS#10 signature")
+            raise KEY_UNACCEPTABLE(rule="PKCS#10 signature")
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (*UNREADABLE, InvalidSignature, x509.ExtensionNotFound):
-        raise Theirs("key.unacceptable", rule=f"PKCS#10, subjectAltName {URI}…") from None
+        raise KEY_UNACCEPTABLE(rule=f"PKCS#10, subjectAltName {URI}…") from None
     natural_algorithm(public)
-    assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey)
+    assert is_public(public)
     if isinstance(public, rsa.RSAPublicKey) and public.key_size < ISSUED_RSA_BITS:
-        raise Theirs("key.unacceptable", rule=f"RSA {public.key_size} < {ISSUED_RSA_BITS}")
+        raise KEY_UNACCEPTABLE(rule=f"RSA {public.key_size} < {ISSUED_RSA_BITS}")
     hosts = (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
     return Requested(_system(names), public, hosts)
 
@@ -191,14 +190,14 @@ def system_of(certificate: x509.Certificate) -> str | None:
     except x509.ExtensionNotFound:
         return None
     except UNREADABLE:
-        raise Theirs("key.unacceptable", rule="X.509 extensions") from None
+        raise KEY_UNACCEPTABLE(rule="X.509 extensions") from None
     return _system(names) if _systems(names) else None
 
 
 def _system(names: x509.SubjectAlternativeName) -> str:
     found = _systems(names)
     if len(found) != 1:
-        raise Theirs("key.unacceptable", rule=f"subjectAltName {URI}… × 1")
+        raise KEY_UNACCEPTABLE(rule=f"subjectAltName {URI}… × 1")
     return found[0]
 
 
@@ -288,9 +287,5 @@ def _leaf(
     return certificate_pem(_sign(builder, issuer.private))
 
 
-def _hash(private: PrivateKey) -> hashes.SHA256 | None:
-    return None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-
-
 def _sign(builder: x509.CertificateBuilder, private: PrivateKey) -> x509.Certificate:
-    return builder.sign(private, _hash(private))
+    return builder.sign(private, certificate_digest(private))

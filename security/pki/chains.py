@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from contracts.base.errors import Theirs
+from security.errors import KEY_UNACCEPTABLE, KEY_UNTRUSTED
 from security.keys import UNREADABLE
 
 ANY_USE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
@@ -30,7 +30,7 @@ class Trust(NamedTuple):
 
 
 def authority_of(certificate: x509.Certificate, trusts: Iterable[Trust], use: str, now: float) -> str | None:
-    """The name of the authority that vouches for a certificate; `Theirs("key.untrusted")` if none does."""
+    """The name of the authority that vouches for a certificate; `KEY_UNTRUSTED` if none does."""
     _check_use(certificate, use)
     why = "—"
     for trust in trusts:
@@ -41,7 +41,7 @@ def authority_of(certificate: x509.Certificate, trusts: Iterable[Trust], use: st
             except ValueError as trouble:
                 if certificate.issuer in {each.subject for each in trust.certificates}:
                     why = str(trouble)
-    raise Theirs("key.untrusted", issuer=certificate.issuer.rfc4514_string(), use=use, rule=why[:200])
+    raise KEY_UNTRUSTED(issuer=certificate.issuer.rfc4514_string(), use=use, rule=why[:200])
 
 
 def path(certificate: x509.Certificate, authority: Sequence[x509.Certificate], now: float) -> list[x509.Certificate]:
@@ -65,18 +65,18 @@ def _check_use(certificate: x509.Certificate, use: str) -> None:
     try:
         found = certificate.extensions
     except UNREADABLE:
-        raise Theirs("key.unacceptable", rule="X.509 extensions") from None
+        raise KEY_UNACCEPTABLE(rule="X.509 extensions") from None
     for extension in found:
         value = extension.value
         if isinstance(value, x509.BasicConstraints) and value.ca:
-            raise Theirs("key.unacceptable", rule="basicConstraints CA:TRUE")
+            raise KEY_UNACCEPTABLE(rule="basicConstraints CA:TRUE")
         if isinstance(value, x509.KeyUsage):
             fits = value.digital_signature if use != "encrypt" else value.key_encipherment or value.key_agreement
             if not fits:
-                raise Theirs("key.unacceptable", rule=f"keyUsage, {use}")
+                raise KEY_UNACCEPTABLE(rule=f"keyUsage, {use}")
         if (
             isinstance(value, x509.ExtendedKeyUsage)
             and use == "tls"
             and not {ExtendedKeyUsageOID.CLIENT_AUTH, ANY_USE} & set(value)
         ):
-            raise Theirs("key.unacceptable", rule="extendedKeyUsage clientAuth")
+            raise KEY_UNACCEPTABLE(rule="extendedKeyUsage clientAuth")

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from security.algorithms import certificate_digest, is_public
 from security.keys import UNREADABLE
 from security.pki.authority import Authority
 
@@ -98,7 +99,7 @@ def listed(found: RevocationList, certificate: x509.Certificate) -> Status | Non
 
 def _signs(issuer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
     public = issuer.public_key()
-    if not isinstance(public, ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey):
+    if not is_public(public):
         return False
     try:
         usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
@@ -299,5 +300,4 @@ def make_crl(issuer: Authority, revoked: Sequence[Revoked], number: int, now: fl
         if flag is not x509.ReasonFlags.unspecified:  # RFC 5280 §5.3.1: left out rather than said
             entry = entry.add_extension(x509.CRLReason(flag), critical=False)
         builder = builder.add_revoked_certificate(entry.build())
-    algorithm = None if isinstance(issuer.private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-    return builder.sign(issuer.private, algorithm).public_bytes(Encoding.DER)
+    return builder.sign(issuer.private, certificate_digest(issuer.private)).public_bytes(Encoding.DER)

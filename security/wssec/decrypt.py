@@ -24,6 +24,7 @@ from contracts.base.errors import Theirs
 from contracts.base.randomness import random_bytes
 from contracts.wire.soap import VERSIONS, Version, parse_envelope
 from security.encryption_keys import DecryptKey
+from security.errors import BODY_DECRYPTION, BODY_ENCRYPTION_PROFILE, SIGNATURE_MISSING, SIGNATURE_SEVERAL
 from security.wssec.encrypt import IV_BYTES, KEY_BYTES, OAEP
 from security.wssec.names import (
     AES256_GCM,
@@ -92,9 +93,7 @@ class BodyKeys:
     def find(self, kind: str, name: bytes | int) -> rsa.RSAPrivateKey:
         found = self._named.get((kind, name))
         if found is None:
-            raise Theirs(
-                "body.decryption"
-            )  # the same as for a wrong key: whoever encrypted must take the right certificate
+            raise BODY_DECRYPTION()  # the same as for a wrong key: whoever encrypted must take the right certificate
         return found
 
 
@@ -133,19 +132,19 @@ def decrypt_envelope(root: Element, keys: BodyKeys) -> Opened:
 
 
 def malformed(where: str, rule: str) -> Theirs:
-    return Theirs("body.encryption-profile", where=where, rule=rule)
+    return BODY_ENCRYPTION_PROFILE(where=where, rule=rule)
 
 
 def _places(root: Element) -> tuple[Version, Element, Element]:
     version = VERSIONS.get(str(root.tag))
     top = children_of(root)
     if version is None or [part.tag for part in top] != [version.header, version.body]:
-        raise Theirs("signature.missing", where="soap:Header")
+        raise SIGNATURE_MISSING(where="soap:Header")
     found = [each for each in children_of(top[0]) if each.tag == _SECURITY]
     if not found:
-        raise Theirs("signature.missing", where="soap:Header/wsse:Security")
+        raise SIGNATURE_MISSING(where="soap:Header/wsse:Security")
     if len(found) > 1:
-        raise Theirs("signature.several", found=len(found), where="wsse:Security")
+        raise SIGNATURE_SEVERAL(found=len(found), where="wsse:Security")
     return version, found[0], top[1]
 
 
@@ -236,4 +235,4 @@ def _unseal(key: bytes, sealed: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(sealed[:IV_BYTES], sealed[IV_BYTES:], None)
     except InvalidTag:
-        raise Theirs("body.decryption") from None
+        raise BODY_DECRYPTION() from None

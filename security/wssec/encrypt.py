@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from contracts.base.errors import Theirs
 from contracts.base.randomness import random_bytes
 from contracts.wire.soap import V11, Version
 from security.encryption_keys import EncryptKey
+from security.errors import KEY_UNACCEPTABLE
 from security.wssec.names import (
     AES256_GCM,
     BASE64_BINARY,
@@ -82,7 +82,7 @@ def blinded(content: bytes) -> bytes:
 def encrypt_envelope(signed: bytes, key: EncryptKey, version: Version = V11) -> bytes:
     """The envelope with the content of its Body encrypted for `key`; `signed` is what `sign_envelope` made, of that version."""
     if not isinstance(key.public, rsa.RSAPublicKey):
-        raise Theirs("key.unacceptable", rule="XML Encryption: RSA")
+        raise KEY_UNACCEPTABLE(rule="XML Encryption: RSA")
     security = signed.index(SECURITY_OPEN) + len(SECURITY_OPEN)
     opened = frame(version)[1]
     body = signed.index(opened, security) + len(opened)

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from contracts.base.errors import Failure
 from contracts.wire.soap import Version
 from security.freshness import SKEW
-from security.keys import ECDSA_P256, RSA_PKCS1, VerifyKey, thumbprint
+from security.keys import VerifyKey, thumbprint
 from security.wssec.names import BASE64_BINARY, LGSP, WSA, WSSE, WSU, X509V3
 from security.wssec.sign import (
     BODY_CLOSE,
@@ -35,7 +35,6 @@ from security.wssec.sign import (
 )
 
 MAX_BYTES: Final = 65_536
-_ALGORITHMS: Final = frozenset({ECDSA_P256, RSA_PKCS1})
 _ENVELOPE_CLOSE: Final = BODY_CLOSE + b"</soap:Envelope>"
 _SIGNATURE_OPEN: Final = len(SIGNATURE_OPEN)
 _STAMP: Final = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z"
@@ -93,12 +92,12 @@ def verify_usual(
     if headers is None:
         return None
     key = find_key_by_thumbprint(_thumbprint(times[5]))
-    if key is None or key.algorithm not in _ALGORITHMS:
+    if key is None or key.xml_method is None:
         return None
     info = raw[signature + _SIGNATURE_OPEN : info_end]
     try:
         key.check_time(now)
-        if info != _signed_info(key.algorithm, parts) or not _timely(times[2], times[3], now):
+        if info != _signed_info(key.xml_method, parts) or not _timely(times[2], times[3], now):
             return None
         key.verify_xml(info, binascii.a2b_base64(value[1], strict_mode=True))
     except (Failure, ValueError):
@@ -133,10 +132,10 @@ def _thumbprint(token: bytes) -> str:
         return ""
 
 
-def _signed_info(algorithm: str, parts: dict[str, bytes]) -> bytes:
+def _signed_info(method: str, parts: dict[str, bytes]) -> bytes:
     """The SignedInfo that names each part once, and nothing else, with its digest."""
     return b"".join(
-        [info_open(algorithm), *[reference(ident.encode("ascii"), part) for ident, part in parts.items()], INFO_CLOSE]
+        [info_open(method), *[reference(ident.encode("ascii"), part) for ident, part in parts.items()], INFO_CLOSE]
     )
 
 

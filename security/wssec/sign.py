@@ -17,18 +17,15 @@ from typing import Final
 
 from lxml import etree
 
-from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from contracts.wire.soap import V11, Version
-from security.keys import ECDSA_P256, ED25519, SigningKey
+from security.keys import SigningKey
 from security.wssec.names import (
     BASE64_BINARY,
     DIGEST_SHA256,
     DS,
     EXC_C14N,
     LGSP,
-    SIGN_ECDSA_SHA256,
-    SIGN_RSA_SHA256,
     WSA,
     WSSE,
     WSU,
@@ -89,23 +86,18 @@ def receipt_block(transfer: str, hashes: Sequence[tuple[str, bytes]], checkpoint
 
 
 @lru_cache(maxsize=64)
-def _prepared(certificate_der: bytes, algorithm: str) -> tuple[bytes, bytes, bytes]:
+def _prepared(certificate_der: bytes, method: str) -> tuple[bytes, bytes, bytes]:
     """What is the same for all messages of a key: its token, the Reference to it, and how SignedInfo begins."""
-    if algorithm == ED25519:
-        raise Theirs(
-            "signature.algorithm", where="ds:SignatureMethod", algorithm=algorithm, expected="ecdsa-sha256, rsa-sha256"
-        )
     token = (
         f'<wsse:BinarySecurityToken xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}" EncodingType="{BASE64_BINARY}" ValueType="{X509V3}" wsu:Id="token">'
         f"{base64.b64encode(certificate_der).decode('ascii')}</wsse:BinarySecurityToken>"
     ).encode()
-    return token, reference(b"token", token), info_open(algorithm)
+    return token, reference(b"token", token), info_open(method)
 
 
-@lru_cache(maxsize=4)
-def info_open(algorithm: str) -> bytes:
-    """How SignedInfo begins, up to its first Reference."""
-    method = SIGN_ECDSA_SHA256 if algorithm == ECDSA_P256 else SIGN_RSA_SHA256
+@lru_cache(maxsize=16)
+def info_open(method: str) -> bytes:
+    """How SignedInfo with this SignatureMethod begins, up to its first Reference."""
     return (
         f'<ds:SignedInfo xmlns:ds="{DS}"><ds:CanonicalizationMethod Algorithm="{EXC_C14N}"></ds:CanonicalizationMethod>'
         f'<ds:SignatureMethod Algorithm="{method}"></ds:SignatureMethod>'
@@ -152,7 +144,7 @@ def sign_envelope(
 ) -> bytes:
     """The whole envelope. `body` is the Body's content in exclusive canonical form; `blocks` are further signed headers, (wsu:Id,
     element in exclusive canonical form with that Id), as `caller_block` and `receipt_block` make them."""
-    token, token_reference, info = _prepared(key.certificate_der, key.algorithm)
+    token, token_reference, info = _prepared(key.certificate_der, key.xml_method)
     envelope_open, body_open = frame(version)
     signed_body = _body(body_open, body)
     stamp = f"{_STAMP_OPEN}{rfc3339(now)}</wsu:Created><wsu:Expires>{rfc3339(now + lifetime)}</wsu:Expires></wsu:Timestamp>".encode()

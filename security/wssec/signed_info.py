@@ -15,8 +15,10 @@ from typing import Final, NamedTuple, cast
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from security.keys import ECDSA_P256, RSA_PKCS1, RSA_PSS, VerifyKey
-from security.wssec.names import DIGEST_SHA256, DS, ENVELOPED, EXC_C14N, SIGN_ECDSA_SHA256, SIGN_RSA_SHA256, short
+from security.algorithms import XML_METHODS
+from security.errors import SIGNATURE_ALGORITHM, SIGNATURE_MALFORMED
+from security.keys import VerifyKey
+from security.wssec.names import DIGEST_SHA256, DS, ENVELOPED, EXC_C14N, short
 
 MAX_REFERENCES: Final = 24
 _SPACE: Final = " \t\r\n"  # white space of XML 1.0 (§2.3): that of Python holds more
@@ -24,7 +26,6 @@ _NO_SPACE: Final = str.maketrans("", "", _SPACE)
 MAX_WORK: Final = 20_000_000
 _COUNT: Final = etree.XPath("count(descendant-or-self::*)")
 _DIGEST_LENGTH: Final = 44  # of base64, for 32 bytes
-_METHODS: Final = {ECDSA_P256: SIGN_ECDSA_SHA256, RSA_PKCS1: SIGN_RSA_SHA256, RSA_PSS: SIGN_RSA_SHA256}
 
 Element = etree._Element
 
@@ -41,7 +42,7 @@ class Reference(NamedTuple):
 
 
 def malformed(where: str, rule: str) -> Theirs:
-    return Theirs("signature.malformed", where=where, rule=rule)
+    return SIGNATURE_MALFORMED(where=where, rule=rule)
 
 
 def children_of(element: Element) -> list[Element]:
@@ -108,9 +109,7 @@ def _only(element: Element, tag: str, where: str) -> Element:
 def _exclusive(method: Element, where: str) -> list[str] | None:
     """The InclusiveNamespaces PrefixList of an exclusive C14N (None without one), or the refusal of another algorithm."""
     if method.get("Algorithm") != EXC_C14N:
-        raise Theirs(
-            "signature.algorithm", where=where, algorithm=(method.get("Algorithm") or "")[:120], expected=EXC_C14N
-        )
+        raise SIGNATURE_ALGORITHM(where=where, algorithm=(method.get("Algorithm") or "")[:120], expected=EXC_C14N)
     children = children_of(method)
     if not children:
         return None
@@ -166,7 +165,7 @@ def read_signed_info(info: Element, key: VerifyKey) -> tuple[list[str] | None, b
 
     What nearly all stacks write is read out of the very bytes that are signed; anything else is read element by element.
     """
-    expected = _METHODS.get(key.algorithm)
+    expected = key.xml_method
     if expected is not None:
         canonical = c14n(info, None)
         read = _read_usual(canonical, _usual(info.prefix, expected))
@@ -184,8 +183,8 @@ def read_signed_info(info: Element, key: VerifyKey) -> tuple[list[str] | None, b
     prefixes = _exclusive(children[0], "ds:CanonicalizationMethod")
     used = children[1].get("Algorithm") or ""
     if used != expected or len(children[1]):
-        wanted = expected or f"{SIGN_ECDSA_SHA256} / {SIGN_RSA_SHA256}"
-        raise Theirs("signature.algorithm", where="ds:SignatureMethod", algorithm=used[:120], expected=wanted)
+        wanted = expected or " / ".join(XML_METHODS)
+        raise SIGNATURE_ALGORITHM(where="ds:SignatureMethod", algorithm=used[:120], expected=wanted)
     return prefixes, None, [_read_reference(child, number) for number, child in enumerate(children[2:], 1)]
 
 
@@ -201,8 +200,7 @@ def _read_reference(reference: Element, number: int) -> Reference:
     if not 1 <= len(transforms) <= 2 or any(t.tag != f"{{{DS}}}Transform" for t in transforms):
         raise malformed(f"{where}/ds:Transforms", "ds:Transform 1…2")
     if len(transforms) == 2 and (transforms[0].get("Algorithm") != ENVELOPED or len(transforms[0])):
-        raise Theirs(
-            "signature.algorithm",
+        raise SIGNATURE_ALGORITHM(
             where=f"{where}/ds:Transform[1]",
             algorithm=(transforms[0].get("Algorithm") or "")[:120],
             expected=ENVELOPED,
@@ -210,11 +208,8 @@ def _read_reference(reference: Element, number: int) -> Reference:
     prefixes = _exclusive(transforms[-1], f"{where}/ds:Transform[{len(transforms)}]")
     method = children[1].get("Algorithm")
     if method != DIGEST_SHA256 or len(children[1]):
-        raise Theirs(
-            "signature.algorithm",
-            where=f"{where}/ds:DigestMethod",
-            algorithm=(method or "")[:120],
-            expected=DIGEST_SHA256,
+        raise SIGNATURE_ALGORITHM(
+            where=f"{where}/ds:DigestMethod", algorithm=(method or "")[:120], expected=DIGEST_SHA256
         )
     return Reference(
         uri[1:], prefixes, binascii.b2a_base64(base64_of(children[2], f"{where}/ds:DigestValue"), newline=False)

@@ -20,6 +20,16 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import VERSIONS, Version
+from security.errors import (
+    SIGNATURE_DIGEST_MISMATCH,
+    SIGNATURE_DUPLICATE_ID,
+    SIGNATURE_HEADER_MISSING,
+    SIGNATURE_MISSING,
+    SIGNATURE_NOT_COVERING,
+    SIGNATURE_SEVERAL,
+    SIGNATURE_UNKNOWN_KEY,
+    SIGNATURE_WRAPPED,
+)
 from security.freshness import check_times
 from security.keys import VerifyKey, thumbprint
 from security.wssec.names import (
@@ -125,7 +135,7 @@ def verify_envelope(root: Element, find_key_by_thumbprint: FindKey, now: float) 
     covered, body = _check_digests(root, parts, references)
     missing = [name for name in parts.needed if name not in covered]
     if missing:
-        raise Theirs("signature.not-covering", missing=", ".join(missing))
+        raise SIGNATURE_NOT_COVERING(missing=", ".join(missing))
     _check_namespaces(parts, value, key_info)
     created, expires = _check_timestamp(parts.timestamp, now)
     if canonical is None:
@@ -135,7 +145,7 @@ def verify_envelope(root: Element, find_key_by_thumbprint: FindKey, now: float) 
     headers = parts.headers
     action, message_id = _header_text(headers, _WSA_ACTION), _header_text(headers, _WSA_MESSAGEID)
     if not action or not message_id:
-        raise Theirs("signature.header-missing", missing="wsa:MessageID" if action else "wsa:Action")
+        raise SIGNATURE_HEADER_MISSING(missing="wsa:MessageID" if action else "wsa:Action")
     return VerifiedEnvelope(
         key=key,
         version=parts.version,
@@ -163,7 +173,7 @@ def _check_document(root: Element) -> None:
         for query in _OTHER_IDS:
             ids += cast("list[str]", query(root))
     if len(ids) != len(set(ids)):
-        raise Theirs("signature.duplicate-id", id=Counter(ids).most_common(1)[0][0][:80])
+        raise SIGNATURE_DUPLICATE_ID(id=Counter(ids).most_common(1)[0][0][:80])
 
 
 def _take_apart(root: Element) -> _Parts:
@@ -172,7 +182,7 @@ def _take_apart(root: Element) -> _Parts:
         raise malformed(short(str(root.tag)), "soap:Envelope")
     top = children_of(root)
     if not top or top[0].tag != version.header:
-        raise Theirs("signature.missing", where="soap:Header")
+        raise SIGNATURE_MISSING(where="soap:Header")
     if len(top) != 2 or top[1].tag != version.body:
         raise malformed("soap:Envelope", "soap:Header, soap:Body")
     header, body = top
@@ -185,7 +195,7 @@ def _take_apart(root: Element) -> _Parts:
         tag = str(child.tag)
         if tag == _SECURITY:
             if security is not None:
-                raise Theirs("signature.several", found=2, where="wsse:Security")
+                raise SIGNATURE_SEVERAL(found=2, where="wsse:Security")
             security = child
             continue
         name = short(tag)
@@ -198,20 +208,20 @@ def _take_apart(root: Element) -> _Parts:
             needed.append(name)
         _name(signable, name, child)
     if security is None:
-        raise Theirs("signature.missing", where="soap:Header/wsse:Security")
+        raise SIGNATURE_MISSING(where="soap:Header/wsse:Security")
     found: dict[str, Element] = {}
     for child in children_of(security):
         tag = str(child.tag)
         if tag not in (_TIMESTAMP, _TOKEN, _SIGNATURE):
             raise malformed(f"wsse:Security/{short(tag)}", "wsu:Timestamp, wsse:BinarySecurityToken, ds:Signature")
         if tag in found:
-            raise Theirs("signature.several", found=2, where=f"wsse:Security/{short(tag)}")
+            raise SIGNATURE_SEVERAL(found=2, where=f"wsse:Security/{short(tag)}")
         found[tag] = child
         if tag != _SIGNATURE:
             _name(signable, short(tag), child)
     for tag in (_SIGNATURE, _TOKEN, _TIMESTAMP):
         if tag not in found:
-            raise Theirs("signature.missing", where=f"wsse:Security/{short(tag)}")
+            raise SIGNATURE_MISSING(where=f"wsse:Security/{short(tag)}")
     return _Parts(version, body, headers, found[_TIMESTAMP], found[_TOKEN], found[_SIGNATURE], signable, needed)
 
 
@@ -245,7 +255,7 @@ def _find_key(parts: _Parts, key_info: Element, find: FindKey) -> VerifyKey:
     print_ = thumbprint(base64_of(token, "wsse:BinarySecurityToken"))
     key = find(print_)
     if key is None:
-        raise Theirs("signature.unknown-key", key=print_)
+        raise SIGNATURE_UNKNOWN_KEY(key=print_)
     return key
 
 
@@ -265,7 +275,7 @@ def _check_digests(root: Element, parts: _Parts, references: list[Reference]) ->
         # The Signature never lies inside a part that may be signed, so `enveloped-signature` has nothing to remove.
         canonical = c14n(element, reference.prefixes)
         if binascii.b2a_base64(hashlib.sha256(canonical).digest(), newline=False) != reference.digest:
-            raise Theirs("signature.digest-mismatch", part=name)
+            raise SIGNATURE_DIGEST_MISMATCH(part=name)
         covered.add(name)
         if element is parts.body:
             body = canonical
@@ -278,7 +288,7 @@ def _astray(root: Element, wanted: str) -> Theirs:
     if not found:
         return malformed("ds:Reference", f"#{wanted[:80]}")
     path = [short(str(e.tag)) for e in reversed([found[0], *found[0].iterancestors()])]
-    return Theirs("signature.wrapped", id=wanted[:80], found="/".join(path[:12]))
+    return SIGNATURE_WRAPPED(id=wanted[:80], found="/".join(path[:12]))
 
 
 def _check_namespaces(parts: _Parts, value: Element, key_info: Element) -> None:

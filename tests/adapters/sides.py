@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import aiohttp
 import pytest
 
-from adapters.failures import ProviderFailure
+from adapters.errors import ProviderFailure
 from adapters.model import Endpoint, Incoming
 from security.encryption_keys import DecryptKey
 from tests.adapters.providers import Provider, Script

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters.failures import Acted, ProviderFailure, ProviderMissing
+from adapters.errors import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Endpoint, Incoming, Outgoing
 from adapters.rest import RestAdapter
 from contracts.base.errors import Failure

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters.failures import Acted
+from adapters.errors import Acted
 from adapters.model import Endpoint, Incoming, Outgoing, evidence_of
 from adapters.rest import RestAdapter
 from contracts.wire import jsontext

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters.failures import Acted, ProviderFailure
+from adapters.errors import Acted, ProviderFailure
 from adapters.model import Endpoint, Incoming
 from adapters.soap import SoapAdapter
 from contracts.wire import soap

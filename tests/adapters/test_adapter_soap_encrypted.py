@@ -9,13 +9,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters.failures import Acted, ProviderFailure
+from adapters.errors import Acted, ProviderFailure
 from adapters.model import Endpoint, Incoming, Outgoing, evidence_of
 from adapters.soap import SoapAdapter
 from contracts.wire import soap
 from contracts.wire.jsontext import read_json
+from security.algorithms import KeyType, new_private
 from security.encryption_keys import DecryptKey
-from security.pki.authority import KeyType, issue_encryption, new_private, private_pem
+from security.pki.authority import issue_encryption, private_pem
 from security.wssec.decrypt import BodyKeys, decrypt_envelope
 from security.wssec.encrypt import encrypt_envelope
 from security.wssec.verify import sign_envelope, verify_envelope

@@ -56,7 +56,7 @@ def test_it_starts_where_nothing_else_is_installed(tmp_path: Path) -> None:
     code = f"""
 import importlib, pkgutil, sys
 sys.modules.update(dict.fromkeys({others!r}))  # importing any of these fails
-import gateway.agent, gateway.commands.agent
+import gateway.agent, gateway.cli.agent
 for found in pkgutil.iter_modules(gateway.agent.__path__, "gateway.agent."):
     importlib.import_module(found.name)
 from gateway.cli import main

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from lxml import etree
 
-from adapters.failures import Acted, ProviderFailure
+from adapters.errors import Acted, ProviderFailure
 from adapters.http import client_context
 from adapters.model import Adapter, Endpoint, Incoming, Outgoing
 from adapters.rest import RestAdapter

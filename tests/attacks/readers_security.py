@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from contracts.wire.soap import V11, parse_envelope, parse_xml
-from security import encryption_keys, http_signatures, jose, keys, structured_fields, tokens
+from security import algorithms, encryption_keys, http_signatures, jose, jws, keys, structured_fields, tokens
 from security.grants import windows
 from security.pki import authority, der, revocation, timestamp
 from security.wssec import decrypt, fast_path, signed_info, verify
@@ -37,7 +37,7 @@ class Known(NamedTuple):
 @cache
 def known() -> Known:
     issuer = authority.make_issuer(authority.make_root("Root", NOW - 86_400), "Signing", NOW - 86_400)
-    private, other = authority.new_private("P-256"), authority.new_private("RSA-3072")
+    private, other = algorithms.new_private("P-256"), algorithms.new_private("RSA-3072")
     certificate = authority.issue_signing(issuer, "a", private.public_key(), NOW - 3600)
     encrypting = authority.issue_encryption(issuer, "a", other.public_key(), NOW - 3600)
     return Known(
@@ -154,7 +154,14 @@ def token_texts() -> Iterable[Try]:
         )
 
 
-@reader("security.jose:verify", "security.jose:Opener.decrypt", "security.jose:Opener.open")
+@reader(
+    "security.jose:verify",
+    "security.jose:Opener.decrypt",
+    "security.jose:Opener.open",
+    "security.jws:split",
+    "security.jws:read_header",
+    "security.jws:decoded",
+)
 def encrypted() -> Iterable[Try]:
     opener = jose.Opener([known().encrypt])
     made_for: Any = known().encrypt
@@ -167,7 +174,7 @@ def encrypted() -> Iterable[Try]:
         "a long payload": again(b"YWFh", b"YWFh.", b".YWFh"),
         "a long signature": again(b"YWFh", b"YWFh.YWFh."),
         "a header of names": lambda n: (
-            jose._encoded(b"{" + b",".join(b'"a%d":1' % at for at in range(n)) + b"}") + b".YWFh.YWFh"
+            jws.encoded(b"{" + b",".join(b'"a%d":1' % at for at in range(n)) + b"}") + b".YWFh.YWFh"
         ),
         "five parts": again(b"YWFh", b"YWFh.YWFh.YWFh.", b".YWFh"),
     }.items():
@@ -346,7 +353,7 @@ def revocations() -> Iterable[Try]:
     "security.pki.authority:read_request", "security.keys:load_certificate", "security.keys:VerifyKey.from_certificate"
 )
 def certificates() -> Iterable[Try]:
-    private = authority.new_private("P-256")
+    private = algorithms.new_private("P-256")
 
     def asked(n: int) -> bytes:
         names = [x509.DNSName(f"a{at}.example") for at in range(n)]

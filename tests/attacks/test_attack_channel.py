@@ -23,6 +23,7 @@ from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import Prepared
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from security import algorithms
 from security.pki import authority
 from security.pki.authority import Authority
 from tests.attacks.conftest import QUESTION, Judge
@@ -90,7 +91,7 @@ def with_pair(world: World, pair: tuple[Path, Path], data: bytes) -> Told | None
 def issued(issuer: Authority, identity: Identity, begin: dt.datetime, end: dt.datetime) -> tuple[bytes, bytes]:
     """A client certificate with the very names of a registered system."""
     old = x509.load_der_x509_certificate(certificate(identity))
-    private = authority.new_private()
+    private = algorithms.new_private()
     made = x509.CertificateBuilder(
         old.issuer, old.subject, private.public_key(), x509.random_serial_number(), begin, end
     )
@@ -119,7 +120,7 @@ def of_another_authority(keys: Keyring, identity: Identity) -> tuple[bytes, byte
 def by_a_leaf(keys: Keyring, identity: Identity) -> tuple[bytes, bytes]:
     """Signed by a system's own certificate, as if that were an authority."""
     now = dt.datetime.now(dt.UTC)
-    private = authority.new_private()
+    private = algorithms.new_private()
     leaf = x509.load_der_x509_certificate(certificate(identity))
     builder = x509.CertificateBuilder(
         leaf.subject, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "y-te")]), private.public_key(), x509.random_serial_number(),

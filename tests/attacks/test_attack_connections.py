@@ -20,6 +20,7 @@ from examples.story.world import World
 from gateway.keys.keyring import Keyring
 from gateway.sample_client.identity import Identity
 from gateway.settings import load
+from security import algorithms
 from security.pki import authority
 from tests.attacks.conftest import PLACES
 from tests.attacks.raw import head, port_of
@@ -107,7 +108,7 @@ async def test_connections_of_a_certificate_that_nobody_registered(narrow: World
     context = context_of(narrow.identity("y-te"))
     contexts: list[ssl.SSLContext] = []
     for number in range(2):
-        private = authority.new_private()
+        private = algorithms.new_private()
         certificate = authority.issue_tls(issuer, f"nobody-{number}", private.public_key(), time.time())
         (tmp_path / f"{number}.crt").write_bytes(certificate + issuer.pem)
         (tmp_path / f"{number}.key").write_bytes(authority.private_pem(private))

@@ -13,7 +13,7 @@ import pytest
 from contracts.base.errors import Failure
 from contracts.importers.formats.openapi import import_openapi
 from contracts.importers.formats.wsdl import import_wsdl
-from gateway.commands.contract_import import _files
+from gateway.cli.contract.importing import _files
 
 SECRET = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='secret-of-another-folder' type='xs:string'/></xs:schema>"
 WSDL = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:t="urn:t"

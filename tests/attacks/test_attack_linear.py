@@ -17,13 +17,13 @@ from typing import Any, Final
 import jsonschema_rs
 import pytest
 
+from contracts.base.phrases import vietnamese
 from contracts.canonical.patterns import ENGINE, matcher, pattern_fault
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.loader import load
 from contracts.faces.pages.pattern_words import words
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.mapping import times
-from contracts.phrases import vietnamese
 from examples.story.world import World
 from tests.attacks.conftest import MUCH, Judge
 from tests.attacks.growing import Superlinear, check_growth, check_pattern
@@ -40,7 +40,6 @@ MADE: Final[dict[str, str]] = {
     "contracts.base.composing:_long_runs": "tried by the table of `form_c`",
     "contracts.compiled.loader:_calls": "the methods of HTTP, over a contract's own file",
     "contracts.canonical.patterns:pattern_fault": "only compiled, for the words of its error: patterns of contracts run in `ENGINE`",
-    "contracts.phrases:_table": "our own sentences, over our own sentences",
     "contracts.mapping.times:_expression": "tried by test_patterns_that_contracts_make",
     "contracts.wire.attachments:Spool": "tried by the table of `Spool.restore`",
     "contracts.codecs.xml_fast_path:compile_usual": "tried by test_patterns_that_contracts_make",

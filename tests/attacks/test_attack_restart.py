@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.demo import demo_settings, running, world_of
-from gateway.commands import run
+from gateway.cli import run
 from gateway.sandbox import agents, live
 from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge

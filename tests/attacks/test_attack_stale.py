@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 from lxml import etree
 
-from contracts.base.errors import Ours
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.http.limits import Limits
 from gateway.doors.http.shell import Shell
 from gateway.doors.soap import SoapDoor
+from gateway.registry.errors import REGISTRY_STALE
 from tests.attacks.raw import Told
 
 
@@ -52,7 +52,7 @@ async def ask(trouble: Exception, path: str) -> Told:
 
 @pytest.mark.parametrize(
     ("trouble", "code", "status"),
-    [(Ours("registry.stale", seconds=61), "registry.stale", 503), (RuntimeError("secret words"), "gateway.fault", 500)],
+    [(REGISTRY_STALE(seconds=61), "registry.stale", 503), (RuntimeError("secret words"), "gateway.fault", 500)],
 )
 async def test_told_by_code_in_both_protocols(trouble: Exception, code: str, status: int) -> None:
     for path in ("/incident-alert/v1/alerts", "/contracts", "/feeds/incident-alert/v1"):

@@ -10,10 +10,10 @@ from typing import Any, Final
 import pytest
 
 from contracts.base.errors import Theirs
+from contracts.base.phrases import vietnamese
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.cells.xlsxwrite import write
 from contracts.folder.bundle import catalogue_folders
-from contracts.phrases import vietnamese
 from tests.cost import seconds
 
 MESSAGE: Final = "IndicatorValues"

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.client import BadIdentity, Client, Identity
 from gateway.client.identities import enrol
 from gateway.client.identities.trusted import TrustedKeys
+from security import algorithms
 from security.pki import authority
 from security.pki.authority import Authority
 from security.transparency.checkpoint import vkey
@@ -36,7 +37,7 @@ class Operator:
         folder.mkdir()
         (folder / "ca.crt").write_bytes(root.pem + self.tls.pem + self.sign.pem)
         (folder / "gateway-sign.crt").write_bytes(
-            authority.issue_signing(self.sign, "gateway", authority.new_private().public_key(), now)
+            authority.issue_signing(self.sign, "gateway", algorithms.new_private().public_key(), now)
         )
         (folder / "log.vkey").write_text(vkey("localhost/log", Ed25519PrivateKey.generate().public_key()), "ascii")
 
@@ -153,7 +154,7 @@ def test_a_passphrase_that_is_missing_or_wrong(tmp_path: Path, operator: Operato
 
 def test_whom_the_issuer_vouches_for(folder: Path, operator: Operator) -> None:
     """A newer key of the gateway: by the same issuer, or by one that was made anew under its name; by no other, and for nothing else."""
-    now, public = time.time(), authority.new_private().public_key()
+    now, public = time.time(), algorithms.new_private().public_key()
     identity = Identity.load(folder)
 
     def vouched(made: bytes, *chain: Authority) -> bool:
@@ -169,7 +170,7 @@ def test_whom_the_issuer_vouches_for(folder: Path, operator: Operator) -> None:
         assert not vouched(authority.issue_signing(issuer, "gateway", public, now), issuer)
     assert not vouched(authority.issue_signing(operator.sign, "y-te", public, now))
     assert not vouched(authority.issue_signing(operator.sign, "gateway", public, now - 400 * 86400))
-    rsa = authority.issue_encryption(operator.sign, "gateway", authority.new_private("RSA-3072").public_key(), now)
+    rsa = authority.issue_encryption(operator.sign, "gateway", algorithms.new_private("RSA-3072").public_key(), now)
     assert not vouched(rsa) and not vouched(operator.sign.pem)
     assert identity.vouched_for_encryption(rsa, [], "gateway.encrypt-2", now) is not None
     assert (
@@ -234,7 +235,7 @@ def test_what_is_published_adds_keys_and_never_replaces_the_pinned_one(folder: P
     keys = TrustedKeys(identity)
 
     def offered(key_id: str) -> bytes:
-        made = authority.issue_signing(operator.sign, "gateway", authority.new_private().public_key(), now)
+        made = authority.issue_signing(operator.sign, "gateway", algorithms.new_private().public_key(), now)
         return json.dumps({"sign": [{"id": key_id, "certificate": made.decode(), "chain": []}], "encrypt": []}).encode()
 
     assert not keys.learn(offered("gateway.sign-1"), now)
@@ -250,7 +251,7 @@ def test_nobody_leads_back_to_an_older_key_for_encryption(folder: Path, operator
 
     def offered(number: int, begins: float) -> bytes:
         made = authority.issue_encryption(
-            operator.sign, "gateway", authority.new_private("RSA-3072").public_key(), begins
+            operator.sign, "gateway", algorithms.new_private("RSA-3072").public_key(), begins
         )
         listed = {"id": f"gateway.encrypt-{number}", "certificate": made.decode(), "chain": [], "current": True}
         return json.dumps({"sign": [], "encrypt": [listed]}).encode()

@@ -18,21 +18,14 @@ from cryptography import x509
 
 from examples.story import World
 from gateway.audit.log.logkey import LogKey
-from gateway.client import (
-    AsyncClient,
-    Identity,
-    LogObjection,
-    NoConnection,
-    NotProven,
-    Refused,
-    RefusedOurs,
-    RefusedTheirs,
-)
+from gateway.client import AsyncClient, Identity, LogObjection, NotProven, Refused, RefusedOurs, RefusedTheirs
+from gateway.client.errors import CLIENT_NO_CONNECTION
 from gateway.client.transport import HttpTransport, RawAnswer
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.keys.keyring import Keyring
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from security import algorithms
 from security.http_signatures import sign_response
 from security.keys import SigningKey
 from security.pki import authority
@@ -165,7 +158,7 @@ def signed_anew(key: SigningKey, **headers: str) -> Callable[[RawAnswer, Mapping
 
 
 def issued(instance: Settings, system: str, *, issuer: str = "sign", key_id: str = "gateway.sign-9") -> SigningKey:
-    private, now = authority.new_private(), time.time()
+    private, now = algorithms.new_private(), time.time()
     above = EmbeddedAuthority(instance).issuer(issuer)
     made = authority.issue_signing(above, system, private.public_key(), now)
     return SigningKey.make(key_id, private, made)
@@ -316,7 +309,7 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_id(world: World, 
     def lose(answer: RawAnswer) -> RawAnswer:
         if lost[0]:
             lost[0] -= 1
-            raise NoConnection(sent=True, method="POST", url="–", reason="lost")
+            raise CLIENT_NO_CONNECTION(sent=True, method="POST", url="–", reason="lost")
         return answer
 
     relay.lie("/requests", lose)

@@ -16,7 +16,9 @@ from gateway.console.words import WORDS
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Counts, Vitals, metrics
 from gateway.journal.database import writing
+from gateway.journal.errors import JOURNAL_SCHEMA_ALTERED
 from gateway.journal.schema import tables
+from gateway.registry.errors import REGISTRY_ALTERED
 from gateway.registry.restore_lock import confirm, hold
 from gateway.transfer.states import State
 from tests.doors.api.client import Answer, World, ask
@@ -225,8 +227,8 @@ async def test_reading_the_status_writes_nothing(world: World, desk: Desk) -> No
 @pytest.mark.parametrize(
     "failure",
     [
-        Ours("registry.altered", rows="system_key k-1: added", count=1),
-        Ours("journal.schema-altered", objects="trigger swallow: added", count=1),
+        REGISTRY_ALTERED(rows="system_key k-1: added", count=1),
+        JOURNAL_SCHEMA_ALTERED(objects="trigger swallow: added", count=1),
     ],
     ids=lambda each: str(each.code),
 )

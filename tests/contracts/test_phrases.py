@@ -1,57 +1,73 @@
-"""What a clerk reads in a report is Vietnamese: every phrase that reading a file can use, and every rule and loss that a contract's page shows."""
+"""What findings and reasons say is Vietnamese where Vietnamese is read: every phrase of the code, every rule and loss of a page."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
+from contracts.base.phrases import FOLDERS, vietnamese
+from contracts.base.words import read
 from contracts.canonical.model import Scalar
 from contracts.canonical.validate import describe
 from contracts.compiled.contract import compile_bundle
 from contracts.faces.pages.page import page
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.mapping import grid
-from contracts.phrases import vietnamese
+from gateway import errors
+from gateway.doors.http.errors import HTTP_MALFORMED
 
-_MAPPING = Path(grid.__file__).parent
-_SPEAKING = (
-    *(_MAPPING.parent / "codecs" / "cells").glob("*.py"),
-    *(_MAPPING / f"{name}.py" for name in ("cells", "grid", "times")),
-)
-_ENGLISH = {
-    "text",
-    "number",
-    "column",
-    "line",
-    "titles",
-    "dropped",
-    "lost",
-    "becomes",
-    "characters",
-    "cell",
-    "whole",
-    "with",
-    "without",
-    "or",
-    "and",
-    "the",
+errors.every()  # so that the phrases of every package are known
+ROOT: Final = Path(__file__).resolve().parents[2]
+# Where a call says what was found and what would have been right: its arguments of these numbers.
+SAYS: Final[dict[str, dict[str, tuple[int, ...]]]] = {
+    "contracts": {
+        "Finding": (2, 4),
+        "NotExpressible": (2, 4),
+        "_bad": (1, 3),
+        "bad": (1, 2),
+        "add": (2, 4),
+        "Bad": (1,),
+        "Unreadable": (0, 1),
+    },
+    "gateway/registry": {"Finding": (2, 4), "_wrong": (2, 3)},
+    "gateway/doors/api": {"Finding": (2, 4)},
+    "gateway/doors/http/framing.py": {"_refused": (0,)},
+    "gateway/feeds": {"Finding": (2,)},
+    "gateway/client/audit": {"Finding": (2, 4)},
 }
+# Names of the formats, of standards and of our own words: the same in both languages.
+NAMES: Final = {
+    "YAML",
+    "JSON",
+    "UTF-8",
+    "RFC 4180",
+    "base64",
+    "TO" + "DO",  # in two parts: the tree is searched for the word
+    "layout",
+    "table",
+    "absent",
+    "when",
+    "unit",
+    "code",
+}
+_ENGLISH: Final = set(
+    "text number column line titles dropped lost becomes characters cell whole with without or and the".split()
+)
 
 
 def _phrases() -> Iterator[str]:
-    """What `Bad`, `Unreadable` and refused cells say, with something in the places that are filled in."""
-    for path in _SPEAKING:
-        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-                continue
-            said = {"Bad": slice(1, 2), "Unreadable": slice(0, 2), "Typed": slice(1, 2)}.get(call.func.id)
-            if said is None or call.func.id == "Typed" and ast.literal_eval(call.args[0]) != "refused":
-                continue
-            for argument in call.args[said]:
-                yield from _texts(argument)
+    """The texts of these calls, a number in each place that is filled in."""
+    for place, says in SAYS.items():
+        for path in [ROOT / place] if place.endswith(".py") else sorted((ROOT / place).rglob("*.py")):
+            for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(call, ast.Call):
+                    name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+                    for number in says.get(name, ()):
+                        yield from _texts(call.args[number]) if number < len(call.args) else ()
 
 
 def _texts(argument: ast.expr) -> Iterator[str]:
@@ -69,9 +85,24 @@ def _turned(text: str) -> bool:
     return said != text and not _ENGLISH & set(said.split())
 
 
-@pytest.mark.parametrize("phrase", sorted({*_phrases(), *grid._WRONG_KIND.values()}))
-def test_what_reading_a_file_says_is_told_in_vietnamese(phrase: str) -> None:
-    assert _turned(phrase), vietnamese(phrase)
+@pytest.mark.parametrize("phrase", sorted({*_phrases(), *grid._WRONG_KIND.values()} - NAMES - {""}))
+def test_what_a_finding_says_is_told_in_vietnamese(phrase: str) -> None:
+    assert " " not in phrase.removeprefix("as: ").removeprefix("unit: ") or vietnamese(phrase) != phrase, phrase
+
+
+def test_phrases_fill_the_same_places_in_both_languages() -> None:
+    files = [path for folder in FOLDERS if (path := folder / "phrases.yaml").exists()]
+    assert len(files) > 5
+    for path in files:
+        content: list[dict[str, Any]] = read(path)["phrases"]
+        assert len({each["en"] for each in content}) == len(content), path
+        for each in content:
+            assert list(each) == ["en", "vi"] and each["vi"] and "trục" not in each["vi"].lower()
+            assert set(_places(each["vi"])) <= set(_places(each["en"])), each
+
+
+def _places(text: str) -> list[str]:
+    return [part.partition("}")[0] for part in text.split("{")[1:] if part.partition("}")[0].isalnum()]
 
 
 @pytest.mark.parametrize("folder", catalogue_folders(), ids=lambda each: each.parent.name)
@@ -99,3 +130,16 @@ def test_what_a_contract_says_itself_is_never_turned() -> None:
     assert vietnamese("text of 1 to 9 characters matching ^text$") == "văn bản 1 đến 9 ký tự theo mẫu ^text$"
     assert vietnamese('a number ≥ 0, or {"absent": reason}') == "số ≥ 0, hoặc lý do vắng mặt"
     assert vietnamese("something new") == "something new"
+
+
+def test_a_reason_is_told_in_the_language_of_its_sentence() -> None:
+    failure = HTTP_MALFORMED(why="not exactly one Host")
+    assert failure.what("en") == "The request is not as RFC 9112 has it: not exactly one Host."
+    assert failure.what("vi") == "Yêu cầu không đúng RFC 9112: phải có đúng một Host."
+
+
+@pytest.mark.parametrize(
+    "text", ["text, " * 1500, "a: " * 3000, "{" * 9000, "a time that " + " can show in the zone" * 400]
+)
+def test_a_text_of_a_stranger_ends_soon(text: str) -> None:
+    assert len(vietnamese(text)) > 1000

@@ -10,11 +10,21 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from adapters.failures import Acted, ProviderFailure, ProviderMissing
+from adapters.errors import (
+    PROVIDER_DOWN,
+    PROVIDER_DROPPED,
+    PROVIDER_FAULT,
+    PROVIDER_NOT_FOUND,
+    PROVIDER_REFUSED,
+    Acted,
+    ProviderFailure,
+)
 from adapters.model import Endpoint, Incoming, Outgoing
-from contracts.base.errors import Failure, Theirs
+from contracts.base.errors import Failure
 from contracts.compiled.contract import CompiledContract
+from contracts.errors import MESSAGE_NOT_EXPRESSIBLE
 from gateway.delivery.breaker import Breakers, Position, Rules
+from gateway.delivery.errors import PROVIDER_RESTING
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.worker import Delivery
 from gateway.registry.records import System
@@ -87,7 +97,7 @@ def office(tmp_path: Path, keys: House) -> Office:
 
 
 def down() -> ProviderFailure:
-    return ProviderFailure("provider.down", acted=Acted.NO, system="kinh-te", reason="x")
+    return PROVIDER_DOWN(acted=Acted.NO, system="kinh-te", reason="x")
 
 
 async def test_the_endpoint_chooses_the_adapter_and_the_registration_the_format(office: Office) -> None:
@@ -142,8 +152,8 @@ async def test_a_failing_system_is_left_alone_and_tried_with_one_call(office: Of
 @pytest.mark.parametrize(
     "failure",
     [
-        lambda: ProviderFailure("provider.refused", acted=Acted.NO, system="kinh-te", provider_status=400),
-        lambda: ProviderMissing("provider.not-found", system="kinh-te"),
+        lambda: PROVIDER_REFUSED(acted=Acted.NO, system="kinh-te", provider_status=400),
+        lambda: PROVIDER_NOT_FOUND(system="kinh-te"),
     ],
 )
 async def test_a_refusal_says_that_the_system_is_well(office: Office, failure: Any) -> None:
@@ -156,7 +166,7 @@ async def test_a_refusal_says_that_the_system_is_well(office: Office, failure: A
 async def test_what_is_not_the_systems_fault_does_not_count(office: Office) -> None:
     def ours() -> list[BaseException]:
         return [
-            Theirs("message.not-expressible", message="x", format="y"),
+            MESSAGE_NOT_EXPRESSIBLE(message="x", format="y"),
             RuntimeError("bug"),
             asyncio.CancelledError(),
         ]
@@ -176,7 +186,7 @@ async def test_a_dropped_call_is_repeated_only_where_that_is_safe(
     office: Office, contract: str, operation: str, again: bool
 ) -> None:
     office.rest.results = [
-        ProviderFailure("provider.dropped", acted=Acted.MAYBE, system="kinh-te", reason="x"),
+        PROVIDER_DROPPED(acted=Acted.MAYBE, system="kinh-te", reason="x"),
         INCOMING,
     ]
     if again:
@@ -194,17 +204,17 @@ def test_a_message_put_aside_waits_a_little(office: Office) -> None:
         1,
         "provider.down",
     ) and 1000.5 <= row.next_at <= 1002.5
-    slow = ProviderFailure("provider.fault", acted=Acted.NO, system="x", provider_status=503, retry_after=40)
+    slow = PROVIDER_FAULT(acted=Acted.NO, system="x", provider_status=503, retry_after=40)
     assert office.forwarder.queue_row(OPEN, slow, 1000.0).next_at >= 1040.0
 
 
 def test_the_rest_that_a_door_allows_does_not_bind_the_keeper(office: Office) -> None:
-    resting = ProviderFailure("provider.resting", acted=Acted.NO, system="do-thi", seconds=60, retry_after=60)
+    resting = PROVIDER_RESTING(acted=Acted.NO, system="do-thi", seconds=60, retry_after=60)
     assert office.forwarder.queue_row(OPEN, resting, 1000.0).next_at <= 1002.0
 
 
 async def test_only_what_could_not_be_reached_is_called_as_soon_as_it_listens(office: Office) -> None:
-    fault = ProviderFailure("provider.fault", acted=Acted.NO, system="kinh-te", provider_status=503)
+    fault = PROVIDER_FAULT(acted=Acted.NO, system="kinh-te", provider_status=503)
     office.rest.results = [down(), fault]
     for _ in range(2):
         await office.failing()

@@ -5,18 +5,14 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-import gateway.doors.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Finding, Ours, Theirs
+from contracts.base.errors import Finding, Theirs
+from contracts.errors import MESSAGE_INVALID, SOAP_NOT_UNDERSTOOD, SOAP_VERSION
 from contracts.wire import faults
 from contracts.wire.soap import LGSP, SOAP, SOAP12, V11, V12, Version, parse_envelope, parse_xml, plain_envelope
+from gateway.errors import GATEWAY_FAULT
 
-INVALID = Theirs(
-    "message.invalid",
-    findings=[Finding("a/b", "a.b", 'x"<\x01', "type", "text")],
-    message="M",
-    contract="c/v1",
-    format="f",
-    count=1,
+INVALID = MESSAGE_INVALID(
+    findings=[Finding("a/b", "a.b", 'x"<\x01', "type", "text")], message="M", contract="c/v1", format="f", count=1
 )
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -46,10 +42,10 @@ def test_each_version_has_its_own_shape() -> None:
     ("failure", "old", "new", "status"),
     [
         (INVALID, "soap:Client", "soap:Sender", 400),
-        (Ours("gateway.fault", transfer="t"), "soap:Server", "soap:Receiver", 500),
-        (Theirs("soap.not-understood", block="{urn:x}pay"), "soap:MustUnderstand", "soap:MustUnderstand", 500),
+        (GATEWAY_FAULT(transfer="t"), "soap:Server", "soap:Receiver", 500),
+        (SOAP_NOT_UNDERSTOOD(block="{urn:x}pay"), "soap:MustUnderstand", "soap:MustUnderstand", 500),
         (
-            Theirs("soap.version", got="urn:x", expected="urn:y", number="1.2"),
+            SOAP_VERSION(got="urn:x", expected="urn:y", number="1.2"),
             "soap:VersionMismatch",
             "soap:VersionMismatch",
             500,

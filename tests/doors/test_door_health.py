@@ -6,14 +6,14 @@ from typing import Any, cast
 
 import pytest
 
-from contracts.base.errors import Ours
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.health import PATHS
 from gateway.doors.http.limits import Limits
 from gateway.doors.http.shell import Shell
 from gateway.doors.reply import Reply
+from gateway.registry.errors import REGISTRY_ALTERED
 
-ALTERED = Ours("registry.altered", rows="…", count=1)
+ALTERED = REGISTRY_ALTERED(rows="…", count=1)
 
 
 class Refused:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from contracts.base.errors import Failure, Theirs
+from contracts.base.errors import Failure
 from contracts.wire.soap import V11, V12, Version, parse_envelope
+from gateway.doors.errors import SOAP_ACTION
 from gateway.doors.http.channel import identify
 from gateway.doors.soap import SoapDoor
 from gateway.journal.database import writing
@@ -18,8 +19,9 @@ from gateway.registry.changes import keys as registered
 from gateway.registry.snapshot import load_snapshot
 from gateway.sandbox.standins.messages import dossier_status_xml
 from gateway.transfer.stages import Addressed, Authenticated, Face, Receipt, Received, Refused
+from security.algorithms import KeyType, new_private
 from security.encryption_keys import DecryptKey
-from security.pki.authority import KeyType, issue_encryption, new_private, private_pem
+from security.pki.authority import issue_encryption, private_pem
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import encrypt_envelope
 from security.wssec.verify import sign_envelope, verify_envelope
@@ -99,7 +101,7 @@ class Case:
 
     def told(self, who: Authenticated) -> bytes:
         """A refusal that comes later, as it leaves the door."""
-        failure = Theirs("soap.action", got="urn:x", signed="urn:y")
+        failure = SOAP_ACTION(got="urn:x", signed="urn:y")
         return self.door.render(Refused(who.received, failure, Receipt("t-1", refusal=bytes(32)), who)).body
 
 

@@ -18,13 +18,14 @@ import pytest
 
 from bench.demo import demo_settings, running, world_of
 from examples.story.world import World
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.keys.keyring import Keyring
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
 from gateway.sample_client.transport import Transport
 from gateway.sandbox.ports import free_port, free_ports
 from gateway.settings import Settings, save
+from security import algorithms
 from security.keys import load_certificate
 from security.pki import authority
 
@@ -57,7 +58,7 @@ def edged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edged]:
         doors=1,
     )
     ensure_instance(settings, say_progress=False)
-    private = authority.new_private()
+    private = algorithms.new_private()
     issuer = Keyring(settings).issuer("tls")
     certificate = authority.issue_tls(issuer, "edge", private.public_key(), time.time())
     (folder / "edge.key").write_bytes(authority.private_pem(private))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from gateway.doors.http.edge import DIALECTS, UNREADABLE, BadEdge, Proxies
 from gateway.doors.http.server import bind_unix
 from gateway.settings import BadSetting, Settings, load
+from security import algorithms
 from security.keys import load_certificate, thumbprint
 from security.pki import authority
 
@@ -27,7 +28,7 @@ NOW = time.time()
 def certificate(*hosts: str) -> bytes:
     root = authority.make_root("root", NOW)
     issuer = authority.make_issuer(root, "issuer", NOW)
-    pem = authority.issue_tls(issuer, "edge", authority.new_private().public_key(), NOW, hosts=hosts)
+    pem = authority.issue_tls(issuer, "edge", algorithms.new_private().public_key(), NOW, hosts=hosts)
     return load_certificate(pem).public_bytes(Encoding.DER)
 
 

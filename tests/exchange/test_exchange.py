@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import select, update
 
-from contracts.base.errors import Ours, Theirs
+from contracts.base.errors import Ours
+from gateway.exchange.errors import MESSAGE_REPLAYED
 from gateway.exchange.exchange import Exchange
 from gateway.journal.database import lock_of, migrate, open_engine, writing
 from gateway.journal.schema import tables
@@ -60,7 +61,7 @@ def logged(journal: Journal) -> list[str]:
 
 def test_a_refusal_is_logged_and_then_told(journal: Journal, tmp_path: Path) -> None:
     exchange, snapshot = exchange_over(journal, tmp_path), Registry(journal._engine).snapshot
-    told = asyncio.run(exchange.refuse(received(snapshot), Theirs("message.replayed")))
+    told = asyncio.run(exchange.refuse(received(snapshot), MESSAGE_REPLAYED()))
     assert told.failure.code == "message.replayed" and told.receipt.refusal is not None
     assert logged(journal) == ["refusal"]
 
@@ -70,7 +71,7 @@ def test_a_process_declared_dead_does_not_hand_out_a_receipt_of_what_it_could_no
 ) -> None:
     exchange, snapshot = exchange_over(journal, tmp_path), Registry(journal._engine).snapshot
     declare_dead(journal)
-    told = asyncio.run(exchange.refuse(received(snapshot), Theirs("message.replayed")))
+    told = asyncio.run(exchange.refuse(received(snapshot), MESSAGE_REPLAYED()))
     assert told.failure.code == "journal.fenced" and told.receipt.refusal is None
     assert logged(journal) == []
 

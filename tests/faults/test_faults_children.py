@@ -22,7 +22,7 @@ import yaml
 from bench.demo import demo_settings, world_of
 from examples.story.exchange import QUESTION
 from examples.story.world import World
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.processes.supervisor import RELOADED
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings

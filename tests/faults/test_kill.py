@@ -18,7 +18,7 @@ import pytest
 
 from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS, read_feed
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.sample_client.async_rest import AsyncRestClient
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.identity import Identity

@@ -22,8 +22,8 @@ import gateway.client
 from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS
 from examples.story.world import World
+from gateway.cli.run import _alone
 from gateway.client import Client
-from gateway.commands.run import _alone
 from gateway.keys.keyring import NAMES
 from gateway.processes.supervisor import PID
 from gateway.sample_client.errors import ClientError

@@ -18,13 +18,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bench.demo import demo_settings, running, world_of
 from contracts.base.errors import Ours, Theirs
 from examples.story.exchange import ALERTS
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.keys import hardware
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings, save
-from security.keys import RSA_PKCS1, RSA_PSS, SigningKey
+from security.algorithms import RSA_PKCS1, RSA_PSS
+from security.keys import SigningKey
 from security.pki import authority
 from tests.attacks.conftest import QUESTION
 

@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md: a copy of the tree is changed in the named files and no others, and uses what is new."""
+"""The recipes of CONTRIBUTING.md: a copy of the tree is changed in the named files only, and uses what is new."""
 
 from __future__ import annotations
 

@@ -17,9 +17,10 @@ from gateway.journal.database import migrate, open_engine, writing
 from gateway.registry import store
 from gateway.registry.changes import granting, officers
 from gateway.registry.changes.document import Document, parse
+from security.algorithms import new_private
 from security.grants.approvals import approve, public_pem
 from security.keys import SigningKey, load_certificate, thumbprint
-from security.pki.authority import Authority, issue_signing, issue_tls, make_issuer, make_root, new_private, private_pem
+from security.pki.authority import Authority, issue_signing, issue_tls, make_issuer, make_root, private_pem
 
 NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
 NOWHERE = "https://localhost:1"

@@ -13,7 +13,8 @@ from alembic.config import Config
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from sqlalchemy import Connection, Engine, select, text, update
 
-from contracts.base.errors import Theirs, Words
+from contracts.base.errors import Theirs
+from contracts.base.words import Words
 from gateway.journal.database import migrate, writing
 from gateway.journal.schema import tables
 from gateway.registry import store

@@ -17,7 +17,7 @@ import pytest
 from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS, QUESTION, read_feed
 from examples.story.world import World
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.journal.database import open_engine
 from gateway.registry.seals.sealing import Seal
 from gateway.sample_client.async_rest import AsyncRestClient

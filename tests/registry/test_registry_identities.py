@@ -18,10 +18,11 @@ from gateway.registry.changes import enrolment, keys
 from gateway.registry.changes.document import Document
 from gateway.registry.records import Change
 from gateway.registry.snapshot import Snapshot, load_snapshot
+from security.algorithms import new_private
 from security.pki import authority
-from security.pki.authority import make_request, new_private
+from security.pki.authority import make_request
 from security.pki.chains import Trust
-from tests.keeper.revocation.outside import Outside, new_key, pem
+from tests.keeper.tasks.outside import Outside, new_key, pem
 from tests.registry.making import NOW, PROVINCE, House, filled, province
 
 MARK = "  - id: y-te\n"

@@ -14,7 +14,8 @@ from gateway.registry import store, versions
 from gateway.registry.records import Change
 from gateway.registry.registry import POLL_SECONDS, Registry
 from gateway.registry.snapshot import Snapshot, load_snapshot
-from security.pki.authority import issue_encryption, new_private
+from security.algorithms import new_private
+from security.pki.authority import issue_encryption
 from tests.registry.making import NOW, PROVINCE, House, bundles, contracts, filled, new_database, province
 
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 APART = ("gateway.sample_client", "gateway.sandbox.standins", "gateway.audit.verifier", "examples")
 OURS = {"gateway", "security", "contracts", "adapters", "bench", "examples", "tests"}
-OUTSIDE = {"lxml", "cryptography", "jwt", "zeep", "aiohttp", "requests", "yaml", "yarl"}
+OUTSIDE = {"lxml", "cryptography", "jwt", "zeep", "aiohttp", "yaml", "yarl"}
 FILES = sorted(path for package in APART for path in (ROOT / package.replace(".", "/")).rglob("*.py"))
 
 
@@ -37,5 +37,4 @@ def test_imports(file: Path) -> None:
 def test_what_is_used_is_installed_with_the_product() -> None:
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
     names = {line.partition("=")[0].partition(">")[0].partition("[")[0].strip().lower() for line in wanted}
-    # requests comes with zeep
-    assert {{"jwt": "pyjwt", "yaml": "pyyaml"}.get(name, name) for name in OUTSIDE - {"requests"}} <= names
+    assert {{"jwt": "pyjwt", "yaml": "pyyaml"}.get(name, name) for name in OUTSIDE} <= names

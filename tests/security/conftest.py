@@ -14,15 +14,14 @@ from typing import Any
 
 import pytest
 
+from security.algorithms import KeyType, new_private
 from security.encryption_keys import DecryptKey
 from security.keys import SigningKey
 from security.pki.authority import (
-    KeyType,
     issue_encryption,
     issue_signing,
     make_issuer,
     make_root,
-    new_private,
     private_pem,
 )
 from tests.security.identities import NOW, House, Pair

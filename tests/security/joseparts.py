@@ -8,9 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from security.algorithms import new_private
 from security.encryption_keys import DecryptKey
 from security.keys import SigningKey, VerifyKey
-from security.pki.authority import issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
+from security.pki.authority import issue_encryption, issue_signing, make_issuer, make_root, private_pem
 
 NOW = float(int(time.time()))
 PAYLOAD = '{"dossier":"000.00.22.H14-261119-0001","applicant":"Nông Thị Ngọc Ánh"}'.encode()

@@ -12,17 +12,16 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from contracts.base.errors import Theirs
+from security.algorithms import KeyType, new_private
 from security.encryption_keys import DecryptKey, EncryptKey, newest
 from security.pki.authority import (
     Authority,
-    KeyType,
     certificate_pem,
     issue_encryption,
     issue_signing,
     issue_tls,
     make_issuer,
     make_root,
-    new_private,
     private_pem,
 )
 

@@ -13,8 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from contracts.base.errors import Theirs
+from security.algorithms import ALGORITHMS, ECDSA_P256, ED25519, RSA_PSS
 from security.http_signatures import HttpRequest, _base, _line, check_content_digest, verify_request
-from security.keys import ALGORITHMS, ECDSA_P256, ED25519, RSA_PSS, VerifyKey
+from security.keys import VerifyKey
 from security.structured_fields import parse_dictionary
 
 REQUEST = {

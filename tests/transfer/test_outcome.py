@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.failures import Acted, ProviderFailure
+from adapters.errors import PROVIDER_DOWN, PROVIDER_TIMEOUT, Acted
 from adapters.model import Incoming
 from contracts.canonical.model import Pattern
 from gateway.journal.write import QueueRow
@@ -67,7 +67,7 @@ def test_row_entry_receipt_and_evidence_of_an_answer_say_the_same(vault: Vault) 
 
 
 def test_a_failure_ends_it_without_an_answer(vault: Vault) -> None:
-    failure = ProviderFailure("provider.down", acted=Acted.NO, evidence_out=b"sent", system="do-thi", reason="x")
+    failure = PROVIDER_DOWN(acted=Acted.NO, evidence_out=b"sent", system="do-thi", reason="x")
     write, receipt = outcome.end(OPEN, Ending(Event.PROVIDER_DOWN, NOW, failure.status, failure.code, failure), vault)
     change, value = write.change, json.loads(write.log[0].entry)
     assert (
@@ -87,7 +87,7 @@ def test_what_was_never_opened_ends_without_digests(vault: Vault) -> None:
 
 
 def test_a_doubt_is_no_end(vault: Vault) -> None:
-    failure = ProviderFailure("provider.timeout", acted=Acted.MAYBE, evidence_out=b"sent", system="do-thi", reason="x")
+    failure = PROVIDER_TIMEOUT(acted=Acted.MAYBE, evidence_out=b"sent", system="do-thi", reason="x")
     why = Doubt(NOW, "keeper-1", failure.code, "in-doubt#2")
     write = outcome.unknown(OPEN, why, failure, vault)
     change = write.change

@@ -19,6 +19,7 @@ from contracts.canonical.validate import Validator
 from contracts.codecs import jsonread
 from contracts.codecs.cells import csvtext, xlsxread, xlsxwrite
 from contracts.codecs.codec import Codec, Value
+from contracts.errors import MESSAGE_INVALID, MESSAGE_NOT_EXPRESSIBLE
 from contracts.mapping.cells import LINES, CellPlan, normal_title
 from contracts.mapping.frames import getter, setter
 from contracts.mapping.grid import (
@@ -97,16 +98,16 @@ class CellCodec(Codec):
         except Unreadable as fault:
             here = f"line {fault.line}" if fault.line else ""
             raise self._failure(
-                "message.invalid", message, [Finding(here, "", fault.got, "file", fault.expected)]
+                MESSAGE_INVALID, message, [Finding(here, "", fault.got, "file", fault.expected)]
             ) from None
         except _BadHeader as header:
-            raise self._failure("message.invalid", message, header.findings) from None
+            raise self._failure(MESSAGE_INVALID, message, header.findings) from None
 
     def joined(self, message: str, items: Sequence[Value]) -> Value:
         """The one message whose list these items are; `message.invalid` where there are too few or too many."""
         value, findings = self._tables[message].joined(items)
         if findings:
-            raise self._failure("message.invalid", message, findings)
+            raise self._failure(MESSAGE_INVALID, message, findings)
         return value
 
     def read_cells(self, message: str, raw: bytes, at: float | None = None) -> list[Value]:
@@ -121,8 +122,8 @@ class CellCodec(Codec):
     def invalid(self, message: str, findings: Sequence[Finding]) -> Theirs:
         """`message.invalid` with as many findings as an answer holds, and the number of all of them."""
         shown, contract = findings[:MAX_FINDINGS], self._contract.name
-        return Theirs(
-            "message.invalid", findings=shown, message=message, contract=contract, format=self.name, count=len(findings)
+        return MESSAGE_INVALID(
+            findings=shown, message=message, contract=contract, format=self.name, count=len(findings)
         )
 
     def write_cells(self, message: str, values: Sequence[Value]) -> bytes:
@@ -130,7 +131,7 @@ class CellCodec(Codec):
         try:
             return table.write(values)
         except NotExpressible as error:
-            raise self._failure("message.not-expressible", message, [table.retold(error.finding)]) from None
+            raise self._failure(MESSAGE_NOT_EXPRESSIBLE, message, [table.retold(error.finding)]) from None
 
     def write(self, message: str, value: Value, media: str | None = None) -> bytes:
         return (

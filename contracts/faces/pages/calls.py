@@ -11,7 +11,7 @@ from keyword import iskeyword
 from typing import Any
 from urllib.parse import quote
 
-from contracts.base.errors import Language
+from contracts.base.words import Language
 from contracts.canonical.model import Array, Choice, Operation, Pattern, RecursiveRef, Struct, Type
 from contracts.codecs.query import query_text
 from contracts.compiled.contract import CompiledContract

@@ -9,14 +9,14 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from contracts.base.errors import Language
+from contracts.base.phrases import vietnamese
+from contracts.base.words import Language
 from contracts.canonical.model import Array, Choice, Scalar, Struct, Type, group
 from contracts.canonical.validate import describe
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.pages.calls import calls
 from contracts.faces.pages.rules import enforced, samples
 from contracts.faces.pages.words import head, say, table
-from contracts.phrases import vietnamese
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from contracts.base.errors import Language, Words
+from contracts.base.words import Language
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.foreign.differences import DIFFERENCES
 from contracts.faces.pages.words import head, say, table
@@ -13,25 +13,25 @@ from contracts.faces.samples import generated
 
 _FACES: Final = ("JSON Schema", "OpenAPI", "XSD")
 # Rule, and the faces that hold it as well; the gateway holds all of them.
-_RULES: Final[tuple[tuple[Words, tuple[str, ...]], ...]] = (
-    (Words("Tên trường, trường bắt buộc, không có trường lạ", "Names, required fields, no others"), _FACES),
-    (Words("Kiểu, độ dài, mẫu, giới hạn số", "Types, lengths, patterns, bounds"), _FACES),
-    (Words("Danh sách mã", "Lists of codes"), _FACES),
-    (Words("Lý do vắng mặt", "Reasons for absence"), _FACES),
-    (Words("Số phần tử của danh sách", "Numbers of items"), _FACES),
-    (Words("Thứ tự phần tử", "Order of elements"), ("XSD",)),
-    (Words("Ngày có trong lịch", "Days that are in the calendar"), ("XSD",)),
-    (Words("Hiệu lực của mã theo thời gian", "Validity of codes in time"), ()),
-    (Words("Chữ ký, chứng thư, quyền, thời hạn, gửi lại", "Signature, certificate, grant, freshness, repetition"), ()),
+_RULES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("names", _FACES),
+    ("types", _FACES),
+    ("codes", _FACES),
+    ("absence", _FACES),
+    ("items", _FACES),
+    ("order", ("XSD",)),
+    ("calendar", ("XSD",)),
+    ("validity", ()),
+    ("security", ()),
 )
 
 
 def enforced(language: Language) -> list[str]:
     rows = [
-        (escape(words.say(language, {})), *("✓" if face in faces else "–" for face in _FACES), "✓")
-        for words, faces in _RULES
+        (escape(say(f"rule.{rule}", language)), *("✓" if face in faces else "–" for face in _FACES), "✓")
+        for rule, faces in _RULES
     ]
-    stricter = [(escape(each.says.say(language, {})), ", ".join(each.faces)) for each in DIFFERENCES]
+    stricter = [(escape(each.says.of(language)), ", ".join(each.faces)) for each in DIFFERENCES]
     return [
         f"<h2>{say('enforced', language)}</h2>",
         table([say("rule", language), *_FACES, say("gateway", language)], rows),

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from contracts.base.errors import Theirs
 from contracts.importers.documents import Documents, Place
+from contracts.importers.errors import IMPORT_NOTHING, IMPORT_UNREADABLE
 from contracts.importers.formats.jsonschema import Reader
 from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message, Note, Part, Value, nothing
 from contracts.importers.source import Files
@@ -39,11 +39,11 @@ class _OpenApi:
         top = self.documents.main()
         version = str(top.node.get("openapi", top.node.get("swagger", "")))
         if not version.startswith(("3.0", "3.1")):
-            raise Theirs("import.unreadable", file=self.files.main, why=f"OpenAPI {version or '?'}, not 3.0 or 3.1")
+            raise IMPORT_UNREADABLE(file=self.files.main, why=f"OpenAPI {version or '?'}, not 3.0 or 3.1")
         found = dict(self._operations(top))
         unknown = [each for each in operations if each not in found]
         if unknown:
-            raise Theirs("import.nothing", file=self.files.main, why=f"{', '.join(unknown)} ∉ {', '.join(found)}"[:400])
+            raise IMPORT_NOTHING(file=self.files.main, why=f"{', '.join(unknown)} ∉ {', '.join(found)}"[:400])
         calls: list[Call] = []
         for name, (method, path, at, shared) in found.items():
             if operations and name not in operations:

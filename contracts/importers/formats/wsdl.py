@@ -11,7 +11,7 @@ from typing import Final
 
 from lxml import etree
 
-from contracts.base.errors import Theirs
+from contracts.importers.errors import IMPORT_NOTHING, IMPORT_UNREADABLE
 from contracts.importers.formats.xsd import Reader
 from contracts.importers.schemas import XS, Component, Schemas
 from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message, Note, Part, nothing
@@ -55,14 +55,12 @@ class _Wsdl:
         main = self.files.main
         root = self.files.xml(main, self.files.first())
         if root.tag != f"{{{WSDL}}}definitions":
-            raise Theirs(
-                "import.unreadable", file=main, why=f"the root is {root.tag}, not wsdl:definitions of WSDL 1.1"
-            )
+            raise IMPORT_UNREADABLE(file=main, why=f"the root is {root.tag}, not wsdl:definitions of WSDL 1.1")
         self._load(root, main)
         bound = {str(each.at.node.get("name")): each for each in self._bound()}
         unknown = [each for each in operations if each not in bound]
         if unknown:
-            raise Theirs("import.nothing", file=main, why=f"{', '.join(unknown)} ∉ {', '.join(bound)}"[:400])
+            raise IMPORT_NOTHING(file=main, why=f"{', '.join(unknown)} ∉ {', '.join(bound)}"[:400])
         calls: list[Call] = []
         for name, each in bound.items():
             if operations and name not in operations:

@@ -13,14 +13,14 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, select
 
-import gateway.vault.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Ours, Theirs
+from contracts.base.errors import Theirs
 from contracts.base.ids import new_id
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
+from gateway.vault.errors import VAULT_NO_PART, VAULT_NO_REASON, VAULT_NOT_FOUND
 from gateway.vault.vault import Meta, Vault
 from security.transparency.entry import Json, Note, freeze
 
@@ -59,7 +59,7 @@ def view_body(
     """Log the reading, then give the body. `ready` is called before anything is logged or read, with what is known of the body."""
     said = reason.strip()
     if len(said) < LEAST_REASON:
-        raise Theirs("vault.no-reason", length=len(said), least=LEAST_REASON)
+        raise VAULT_NO_REASON(length=len(said), least=LEAST_REASON)
     with engine.connect() as connection:
         meta = vault.meta(connection, f"{transfer}/{part}")
         if meta is None:
@@ -73,7 +73,7 @@ def view_body(
     with engine.connect() as connection:
         after = vault.meta(connection, meta.id)  # it may have come under the key of a hold in between
         if after is None:
-            raise Ours("vault.not-found", id=meta.id)
+            raise VAULT_NOT_FOUND(id=meta.id)
         yield View(transfer, part, meta.size, first, end, row.phase, vault.pieces(connection, after, first, end))
 
 
@@ -91,7 +91,7 @@ def _no_part(connection: Connection, transfer: str, part: str) -> Theirs:
     ids = [f"{transfer}/{each}" for each in PARTS]
     found = connection.scalars(select(tables.vault.c.id).where(tables.vault.c.id.in_(ids)))
     parts = sorted(id.partition("/")[2] for id in found)
-    return Theirs("vault.no-part", transfer=transfer, part=part, parts=", ".join(parts) or "–")
+    return VAULT_NO_PART(transfer=transfer, part=part, parts=", ".join(parts) or "–")
 
 
 _SENT: Final = ("forwarded", "provider-answer", "forwarded-opened", "provider-answer-opened")

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from contracts.base.errors import Failure, Ours
+from contracts.base.errors import Failure
+from gateway.audit.errors import AUDIT_INCONSISTENT
 from gateway.audit.log.durable import make_folder, sync_folder, write_new
 from gateway.journal.filelock import FileLock
 from security.transparency.checkpoint import MAX_NOTE, Checkpoint, NoteError, split_note
@@ -42,7 +43,7 @@ def read_note(path: Path) -> str | None:
         return None
     except (OSError, ValueError) as trouble:
         reason = str(trouble) if isinstance(trouble, NoteError) else f"{type(trouble).__name__}: {trouble}"
-    raise Ours("audit.inconsistent", reason=f"the checkpoint outside the database, {path}, cannot be read: {reason}")
+    raise AUDIT_INCONSISTENT(reason=f"the checkpoint outside the database, {path}, cannot be read: {reason}")
 
 
 def size_of(note: str) -> int:

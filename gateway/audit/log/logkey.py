@@ -12,8 +12,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Ours
+from gateway.audit.errors import AUDIT_INCONSISTENT
 from gateway.audit.log.durable import make_folder, sync_folder, write_new
 from gateway.keys.key_encryption import PLAIN, AtRest
 from security.transparency import checkpoint
@@ -40,7 +39,7 @@ class LogKey:
             text = at_rest.read(path).decode("ascii")
         name, private = checkpoint.private_from_text(text)
         if name != origin:
-            raise Ours("audit.inconsistent", reason=f"{path} is the key of the log {name}, not of {origin}")
+            raise AUDIT_INCONSISTENT(reason=f"{path} is the key of the log {name}, not of {origin}")
         return cls(origin, private)
 
     @property
@@ -65,9 +64,7 @@ class LogKey:
         try:
             point = checkpoint.verify(note, self._public, origin=self.origin)
         except NoteError as error:
-            raise Ours(
-                "audit.inconsistent", reason=f"the checkpoint outside the database is not ours: {error}"
-            ) from error
+            raise AUDIT_INCONSISTENT(reason=f"the checkpoint outside the database is not ours: {error}") from error
         return point.size, point.root
 
 

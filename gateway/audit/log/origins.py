@@ -25,8 +25,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, Text, func, literal, select
 
-import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs
+from gateway.audit.errors import AUDIT_NO_ORIGIN
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.tiles import root_of_edge, tile_reader
 from gateway.journal.schema import tables
@@ -144,7 +143,7 @@ def within(engine: Engine, origin: str | None) -> Iterator[Connection]:
             yield connection
             return
         if ended_as(connection, origin) is None:
-            raise Theirs("audit.no-origin", origin=origin[:200])
+            raise AUDIT_NO_ORIGIN(origin=origin[:200])
         doubled = "%" if connection.dialect.name == "sqlite" else "%%"
         # A temporary view hides the table of its name in both databases. Readers end their transactions page by page.
         quoted = "'" + origin.replace("'", "''").replace("%", doubled) + "'"

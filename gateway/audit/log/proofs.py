@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs
+from gateway.audit.errors import AUDIT_NO_TILE, AUDIT_NOT_LOGGED
 from gateway.audit.log.tiles import tile_reader
 from gateway.journal.schema import tables
 from security.transparency.checkpoint import proof_text
@@ -70,7 +69,7 @@ def inclusions(connection: Connection, transfer: str, under: tuple[int, str] | N
         else []
     )
     if top is None or not rows:
-        raise Theirs("audit.not-logged", transfer=transfer)
+        raise AUDIT_NOT_LOGGED(transfer=transfer)
     size, note = top
     read = hashes_at(size, tile_reader(connection))
     return [
@@ -90,7 +89,7 @@ def consistency(connection: Connection, old: int, new: int | None = None) -> Con
     """The proof from the tree of `old` entries to that of `new`, or of the newest checkpoint if None."""
     top = newest(connection)
     if top is None or not 0 <= old <= (new if new is not None else top[0]) <= top[0]:
-        raise Theirs("audit.no-tile", path=f"checkpoint {old} → {new if new is not None else '…'}")
+        raise AUDIT_NO_TILE(path=f"checkpoint {old} → {new if new is not None else '…'}")
     size, note = top
     to = size if new is None else new
     return Consistency(old, to, tuple(consistency_proof(old, to, hashes_at(size, tile_reader(connection)))), note)

@@ -23,8 +23,7 @@ from typing import Any, Final, cast
 from sqlalchemy import Connection, Engine, delete, func, select
 from sqlalchemy.exc import DBAPIError
 
-import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Ours
+from gateway.audit.errors import AUDIT_INCONSISTENT
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.tiles import BrokenTile, root_at, root_of_edge, tile_reader
@@ -148,8 +147,7 @@ class Sequencer:
         rows: list[Row] = []
         for at, (_id, transfer, phase, entry, leaf) in enumerate(pending):
             if leaf_hash(entry) != leaf:
-                raise Ours(
-                    "audit.inconsistent",
+                raise AUDIT_INCONSISTENT(
                     reason=f"pending entry of transfer {transfer}, {phase}, is not what was committed",
                 )
             rows.append((start + at, transfer, phase, entry, leaf, now))
@@ -239,7 +237,7 @@ class Sequencer:
         try:
             edge = Builder.load(size, tile_reader(connection))
         except BrokenTile as error:
-            raise Ours("audit.inconsistent", reason=str(error)) from error
+            raise AUDIT_INCONSISTENT(reason=str(error)) from error
         table = tables.feed_event.c
         offsets = {
             contract: int(top)
@@ -271,20 +269,18 @@ class Sequencer:
         size = _size(connection)
         signed_size, signed_root = (int(newest[0]), bytes(newest[1])) if newest is not None else (0, state.root)
         if not (size == state.edge.size == signed_size):
-            raise Ours(
-                "audit.inconsistent",
+            raise AUDIT_INCONSISTENT(
                 reason=f"the log holds {size} entries, its tiles {state.edge.size}, its checkpoint {signed_size}",
             )
         if signed_root != state.root:
-            raise Ours("audit.inconsistent", reason=f"the tiles of {size} entries do not give the root that was signed")
+            raise AUDIT_INCONSISTENT(reason=f"the tiles of {size} entries do not give the root that was signed")
 
     def _check_outside(self, connection: Connection, state: _State) -> bool:
         """Whether the log is new, so that nothing was ever signed."""
         note = self._file.read()
         if note is None:
             if state.edge.size:
-                raise Ours(
-                    "audit.inconsistent",
+                raise AUDIT_INCONSISTENT(
                     reason=f"the log holds {state.edge.size} entries, and {self._file.path} is missing",
                 )
             return True
@@ -292,15 +288,13 @@ class Sequencer:
             return False
         size, root = self._key.verify(note)
         if size > state.edge.size:
-            raise Ours(
-                "audit.inconsistent", reason=f"{size} entries were signed, and the database holds {state.edge.size}"
-            )
+            raise AUDIT_INCONSISTENT(reason=f"{size} entries were signed, and the database holds {state.edge.size}")
         try:
             ours = state.root if size == state.edge.size else root_at(connection, size)
         except BrokenTile as error:
-            raise Ours("audit.inconsistent", reason=str(error)) from error
+            raise AUDIT_INCONSISTENT(reason=str(error)) from error
         if ours != root:
-            raise Ours("audit.inconsistent", reason=f"the first {size} entries are not those that were signed")
+            raise AUDIT_INCONSISTENT(reason=f"the first {size} entries are not those that were signed")
         state.outside = note
         return False
 

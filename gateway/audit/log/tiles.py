@@ -9,8 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs
+from gateway.audit.errors import AUDIT_NO_TILE
 from gateway.journal.schema import tables
 from security.transparency import tiles as form
 from security.transparency.merkle import HASH
@@ -54,10 +53,10 @@ def read_path(connection: Connection, path: str) -> bytes:
     try:
         level, number, width = form.parse_path(path)
     except ValueError as error:
-        raise Theirs("audit.no-tile", path=path[:80]) from error
+        raise AUDIT_NO_TILE(path=path[:80]) from error
     size = size_of_log(connection)
     if number * WIDTH + width > size >> 8 * (level or 0):
-        raise Theirs("audit.no-tile", path=path)
+        raise AUDIT_NO_TILE(path=path)
     if level is not None:
         return tile_reader(connection)(level, number, width)
     table = tables.log_entry.c

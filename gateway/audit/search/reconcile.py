@@ -20,9 +20,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from contracts.base.errors import Theirs
 from gateway.audit.log import origins
 from gateway.audit.search import facts
+from gateway.audit.search.errors import RECONCILIATION_DAY_OPEN
 from gateway.audit.search.facts import Facts
 from gateway.audit.search.search import Query, search
 from gateway.client.audit.reconciliation import RECEIVED, SENT, Claim, Key, Statement
@@ -151,7 +151,7 @@ def compare(
     begin = datetime.combine(said.day, time(), VIETNAM).timestamp()
     day = (begin, begin + _DAY)  # in seconds: the calendar has a last day, and Vietnam's clocks are never changed
     if now < day[1]:
-        raise Theirs("reconciliation.day-open", day=said.day.isoformat())
+        raise RECONCILIATION_DAY_OPEN(day=said.day.isoformat())
     counted = count(connection, agency, systems, *day, pace)
     lines, reasons = [], _Reasons(connection, day, pace)
     for key in sorted({*said.claims, *(key for key, ours in counted.items() if ours.accepted)}):

@@ -23,12 +23,15 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, tuple_
 
-import gateway.audit.search.failures  # noqa: F401  (registers the codes raised here)
-from contracts.base.errors import Theirs
+from contracts.base.words import WordsFile
 from gateway.audit.search import facts
-from gateway.audit.search.facts import OUTCOMES, Facts, Logged
-from gateway.audit.search.index import keys_of, watermark, wide, word
+from gateway.audit.search.errors import AUDIT_BAD_CURSOR
+from gateway.audit.search.facts import Facts, Logged
+from gateway.audit.search.fields import FIELDS, Conditions, wide
+from gateway.audit.search.index import keys_of, watermark
 from gateway.journal.schema import tables
+
+_words = WordsFile(__file__)
 
 LOOKS: Final = 10_000  # rows of the index that one page looks at, at most
 RAW_LOOKS: Final = 4_000  # entries that it reads in full, at most
@@ -42,22 +45,10 @@ _IN_ORDER: Final = select(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What is sought; conditions that are given must all fit. `message` is the keyed hash; times are those of sequencing, `until` not included."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query(Conditions):
+    """What is sought. `message` is the keyed hash; times are those of sequencing, `until` not included."""
 
-    transfer: str | None = None
-    message: str | None = None
-    failure: str | None = None
-    grant: str | None = None
-    actor: str | None = None
-    system: str | None = None
-    provider: str | None = None
-    operation: str | None = None
-    agency: str | None = None
-    contract: str | None = None
-    kind: str | None = None
-    outcome: str | None = None
     trouble: bool | None = None
     since: float | None = None
     until: float | None = None
@@ -73,21 +64,12 @@ class Query:
         return all((wanted := getattr(self, name)) is None or getattr(told, name) == wanted for name in WORDS)
 
     def keys(self) -> dict[str, int]:
-        """What a row must hold, by column; the likely rarest first."""
-        found: dict[str, int] = {}
-        if self.transfer is not None:
-            found["about"] = wide(self.transfer)
-        for name in WORDS:
-            wanted = getattr(self, name)
-            if wanted is not None:
-                column = "access_grant" if name == "grant" else name
-                found[column] = (
-                    OUTCOMES.get(wanted, 0)
-                    if name == "outcome"
-                    else wide(wanted)
-                    if name == "message"
-                    else word(wanted)
-                )
+        """What a row must hold, by column."""
+        found = {
+            field.column or name: field.digest(wanted)
+            for name, field in FIELDS.items()
+            if (wanted := getattr(self, name)) is not None
+        }
         if self.trouble is not None:
             found["trouble"] = int(self.trouble)
         return found
@@ -98,20 +80,7 @@ class Query:
         return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
 
 
-WORDS: Final = (
-    "message",
-    "failure",
-    "grant",
-    "actor",
-    "system",
-    "provider",
-    "operation",
-    "agency",
-    "contract",
-    "kind",
-    "outcome",
-)
-assert {*WORDS} < {each.name for each in fields(Query)} & {*Facts._fields}
+WORDS: Final = tuple(name for name in FIELDS if name != "transfer")  # a transfer fits two facts
 
 
 class Page(NamedTuple):
@@ -332,7 +301,7 @@ def _from_cursor(query: Query, text: str) -> _At:
         version, mark, *at = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         place = _At(*at)
     except (ValueError, TypeError):
-        raise Theirs("audit.bad-cursor", reason="—") from None
+        raise AUDIT_BAD_CURSOR(reason="—") from None
     if version != 1 or mark != query.mark or not all(type(each) is int and each >= 0 for each in place):
-        raise Theirs("audit.bad-cursor", reason="another search / tìm kiếm khác")
+        raise AUDIT_BAD_CURSOR(reason=_words("cursor.other-search"))
     return place

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Ours
+from gateway.audit.errors import AUDIT_UNWITNESSED
 from gateway.audit.log import durable
 from gateway.settings import Settings
 from security.freshness import SKEW
@@ -91,7 +90,7 @@ class Gate:
         ):  # the keeper's clock may be as far from the door's as a sender's
             self._false = self._until  # when that time comes, it is no truer
         if moment > self._until or self._until == self._false:
-            raise Ours("audit.unwitnessed", retry_after=_RETRY_SECONDS)
+            raise AUDIT_UNWITNESSED(retry_after=_RETRY_SECONDS)
 
     def _read(self) -> float:
         try:

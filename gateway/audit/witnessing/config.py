@@ -16,6 +16,7 @@ from cryptography import x509
 from sqlalchemy import Connection, select
 
 from contracts.base.times import rfc3339
+from contracts.base.words import Words
 from gateway.audit.log.checkpoints import NewestCheckpoint, PublicCheckpoint
 from gateway.audit.witnessing.admission import STAMPS, WITNESSES, patience
 from gateway.journal.schema import tables
@@ -59,21 +60,38 @@ def witnesses_of(settings: Settings) -> tuple[Witness, ...]:
         url, _, vkey = line.partition(" ")
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname or urlsplit(url).query:
             raise BadSetting(
-                f"{where}: {url[:80]!r} is not the http or https address of a witness; a line is `address vkey`"
+                Words(
+                    f"{where}: {url[:80]!r} không phải địa chỉ http hoặc https của bên chứng kiến; mỗi "
+                    f"dòng là `địa-chỉ vkey`",
+                    f"{where}: {url[:80]!r} is not the http or https address of a witness; a line is `address vkey`",
+                )
             )
         try:
             found.append(Witness(url.rstrip("/"), CosignerKey.from_text(vkey)))
         except NoteError as trouble:
-            raise BadSetting(f"{where}: the key of {url[:80]} cannot be used: {trouble}") from None
+            raise BadSetting(
+                Words(
+                    f"{where}: khóa của {url[:80]} không dùng được: {trouble}",
+                    f"{where}: the key of {url[:80]} cannot be used: {trouble}",
+                )
+            ) from None
     keys = {each.key.raw for each in found}
     if len(keys) < len(found) or len({each.key.name for each in found}) < len(found):
-        raise BadSetting(f"{where}: two witnesses share a key or a name: that is one witness")
+        raise BadSetting(
+            Words(
+                f"{where}: hai bên chứng kiến trùng khóa hoặc trùng tên, nên chỉ là một",
+                f"{where}: two witnesses share a key or a name: that is one witness",
+            )
+        )
     if not 1 <= settings.witness_quorum <= len(found):
         raise BadSetting(
-            f"witness_quorum is {settings.witness_quorum}, and {len(found)} witnesses are named in {where}"
+            Words(
+                f"witness_quorum là {settings.witness_quorum}, mà {where} nêu {len(found)} bên chứng kiến",
+                f"witness_quorum is {settings.witness_quorum}, and {len(found)} witnesses are named in {where}",
+            )
         )
     if settings.witness_seconds <= 0:
-        raise BadSetting("witness_seconds must be more than 0")
+        raise BadSetting(Words("witness_seconds phải lớn hơn 0", "witness_seconds must be more than 0"))
     return tuple(found)
 
 
@@ -83,10 +101,13 @@ def anchors_of(settings: Settings) -> tuple[x509.Certificate, ...]:
         return ()
     if urlsplit(settings.stamp_url).scheme not in ("http", "https") or not urlsplit(settings.stamp_url).hostname:
         raise BadSetting(
-            f"stamp_url is {settings.stamp_url!r}; the http or https address of a time-stamp authority is expected"
+            Words(
+                f"stamp_url là {settings.stamp_url!r}; cần địa chỉ http hoặc https của cơ quan cấp dấu thời gian",
+                f"stamp_url is {settings.stamp_url!r}; the http or https address of a time-stamp authority is expected",
+            )
         )
     if settings.stamp_seconds <= 0:
-        raise BadSetting("stamp_seconds must be more than 0")
+        raise BadSetting(Words("stamp_seconds phải lớn hơn 0", "stamp_seconds must be more than 0"))
     return read_anchors(Path(settings.stamp_anchors), "stamp_anchors")
 
 
@@ -94,8 +115,12 @@ def read_anchors(path: Path, where: str) -> tuple[x509.Certificate, ...]:
     try:
         return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as trouble:
+        reason = getattr(trouble, "strerror", None) or trouble
         raise BadSetting(
-            f"{where}: {path} holds no certificates that can be read ({getattr(trouble, 'strerror', None) or trouble})"
+            Words(
+                f"{where}: {path} không có chứng thư nào đọc được ({reason})",
+                f"{where}: {path} holds no certificates that can be read ({reason})",
+            )
         ) from None
 
 
@@ -143,8 +168,9 @@ def _lines(settings: Settings) -> tuple[str, str]:
     try:
         return str(path), path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as trouble:
+        reason = getattr(trouble, "strerror", None) or trouble
         raise BadSetting(
-            f"witnesses: {path} cannot be read ({getattr(trouble, 'strerror', None) or trouble})"
+            Words(f"witnesses: không đọc được {path} ({reason})", f"witnesses: {path} cannot be read ({reason})")
         ) from None
 
 

@@ -24,7 +24,17 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
-from gateway.client.errors import BadState, LogObjection
+from contracts.base.errors import ErrorType
+from gateway.client.errors import (
+    CLIENT_LOG_FORKED,
+    CLIENT_LOG_KEY,
+    CLIENT_LOG_OTHER,
+    CLIENT_LOG_ROLLED_BACK,
+    CLIENT_LOG_UNPROVEN,
+    CLIENT_STATE,
+    BadState,
+    LogObjection,
+)
 from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, verify
 from security.transparency.merkle import ProofError, verify_consistency
 
@@ -89,7 +99,7 @@ class CheckpointMonitor:
                 if await self._proved(each, fetch):
                     proved.add(each)
                 elif self._clock() - seen[each] > PATIENCE:
-                    self._object("client.log-unproven", each, hours=round((self._clock() - seen[each]) / 3600, 1))
+                    self._object(CLIENT_LOG_UNPROVEN, each, hours=round((self._clock() - seen[each]) / 3600, 1))
             self._await(seen, proved)
 
     def _await(self, seen: dict[str, float], proved: set[str]) -> None:
@@ -121,14 +131,14 @@ class CheckpointMonitor:
                 hashes = await fetch(older.size, newer.size)
             except LookupError:
                 if found.size < kept.size:
-                    self._object("client.log-rolled-back", note)
+                    self._object(CLIENT_LOG_ROLLED_BACK, note)
                 return False
         if hashes is None:
             return False
         try:
             verify_consistency(older.size, newer.size, older.root, newer.root, hashes)
         except ProofError as wrong:
-            self._object("client.log-forked", note, reason=str(wrong))
+            self._object(CLIENT_LOG_FORKED, note, reason=str(wrong))
         return True
 
     def _open(self, note: str) -> Checkpoint:
@@ -138,19 +148,19 @@ class CheckpointMonitor:
         except NoteError as wrong:
             shown = note.partition("\n")[0][:200]
             if shown != self._key.name and shown.isprintable():
-                self._object("client.log-other", note, shown=shown)
-            self._object("client.log-key", note, reason=str(wrong))
+                self._object(CLIENT_LOG_OTHER, note, shown=shown)
+            self._object(CLIENT_LOG_KEY, note, reason=str(wrong))
 
-    def _object(self, code: str, note: str, **facts: Any) -> NoReturn:
+    def _object(self, error: ErrorType[..., LogObjection], note: str, **facts: Any) -> NoReturn:
         """Keep the evidence, then raise."""
         kept = self._seen
-        evidence = {"code": code, "origin": self._key.name, "kept": kept, "shown": note, **facts}
-        mark = hashlib.sha256(f"{code}{kept}{note}".encode()).hexdigest()[:16]
+        evidence = {"code": error.code, "origin": self._key.name, "kept": kept, "shown": note, **facts}
+        mark = hashlib.sha256(f"{error.code}{kept}{note}".encode()).hexdigest()[:16]
         place = self._beside(f"objection-{mark}")
         if not place.exists():
             self._write(place, json.dumps(evidence, ensure_ascii=False, indent=1) + "\n")
         sizes = {"older_size": _size(kept), "newer_size": _size(note)}
-        raise LogObjection(code, older=kept or "", newer=note, kept=place, origin=self._key.name, **sizes, **facts)
+        raise error(older=kept or "", newer=note, kept=place, origin=self._key.name, **sizes, **facts)
 
     def _beside(self, what: str) -> Path:
         return self._file.with_suffix(f".{what}")
@@ -216,7 +226,7 @@ class CheckpointMonitor:
             raise self._bad(os.strerror(errno.EACCES))
 
     def _bad(self, reason: str | None) -> BadState:
-        return BadState("client.state", folder=self._folder, reason=reason or "?")
+        return CLIENT_STATE(folder=self._folder, reason=reason or "?")
 
 
 def _size(note: str | None) -> str:

@@ -17,13 +17,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
-from contracts.base.errors import Words
 from contracts.base.times import rfc3339
-from gateway.client.errors import BadIdentity, BadUsage
-from gateway.client.identities.identity import ABOUT, Identity, bad, named, unread, write_private
+from gateway.client.errors import CLIENT_IDENTITY_EXPIRED, CLIENT_TAKEN, CLIENT_USAGE
+from gateway.client.identities.identity import ABOUT, Identity, bad, named, unread, words, write_private
+from security import algorithms
+from security.algorithms import KeyType
 from security.grants.windows import civil
 from security.pki import authority
-from security.pki.authority import KeyType
 
 SYSTEM: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # as the registry has them
 USES: Final[Mapping[str, KeyType]] = {"tls": "P-256", "sign": "P-256", "encrypt": "RSA-3072"}
@@ -45,20 +45,16 @@ class Installed(NamedTuple):
 def keygen(system: str, folder: Path, *, hosts: Sequence[str] = (), passphrase: bytes | None = None) -> list[Path]:
     """A key for each use, and the request for its certificate; the requests are what is sent for enrolment."""
     if SYSTEM.fullmatch(system) is None:
-        raise BadUsage(
-            "client.usage",
-            what=Words(
-                f"{system!r} không phải mã hệ thống (chữ thường không dấu, số, gạch nối)",
-                f"{system!r} is no id of a system (small letters without marks, digits, hyphens)",
-            ),
+        raise CLIENT_USAGE(
+            what=words("no-system-id", system=repr(system)),
         )
     taken = [f"{use}.key" for use in USES if (folder / f"{use}.key").exists()]
     if taken:
-        raise BadIdentity("client.taken", folder=folder, files=", ".join(taken))
+        raise CLIENT_TAKEN(folder=folder, files=", ".join(taken))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     requests = []
     for use, kind in USES.items():
-        private = authority.new_private(kind)
+        private = algorithms.new_private(kind)
         write_private(folder / f"{use}.key", authority.private_pem(private, passphrase))
         request = folder / f"{use}.csr"
         request.write_bytes(authority.make_request(system, private, hosts=hosts if use == "tls" else ()))
@@ -89,24 +85,12 @@ def install(
         use = next((use for use, public in keys.items() if public == leaf.public_key()), None)
         if use is None:
             held = ", ".join(f"{each}.key" for each in keys) or "*.key"
-            raise bad(
-                folder,
-                Words(
-                    f"{file.name} không thuộc khóa nào ở đây ({held})",
-                    f"{file.name} belongs to none of the keys here ({held})",
-                ),
-            )
+            raise bad(folder, words("no-key-of-it", file=file.name, keys=held))
         if (system := named(folder, file.name, leaf)) not in (None, about["system"]):
-            ours = about["system"]
-            raise bad(
-                folder,
-                Words(f"{file.name} mang tên {system}, không phải {ours}", f"{file.name} names {system}, not {ours}"),
-            )
+            raise bad(folder, words("other-system", file=file.name, system=system, ours=about["system"]))
         start, end = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
         if not start <= now <= end:
-            raise BadIdentity(
-                "client.identity-expired", file=file, valid_from=civil(start), valid_until=civil(end), now=civil(now)
-            )
+            raise CLIENT_IDENTITY_EXPIRED(file=file, valid_from=civil(start), valid_until=civil(end), now=civil(now))
         found.append((use, pem))
         put[use] = rfc3339(end)
         if f"{use}_key_id" not in about | facts:
@@ -146,12 +130,7 @@ def _told_by(folder: Path, certificates: Sequence[Path]) -> dict[str, str]:
         raise unread(folder, ABOUT, FileNotFoundError())
     if len(systems) > 1:
         several = ", ".join(sorted(map(str, systems)))
-        raise bad(
-            folder,
-            Words(
-                f"các chứng thư mang tên nhiều hệ thống: {several}", f"the certificates name several systems: {several}"
-            ),
-        )
+        raise bad(folder, words("several-systems", systems=several))
     return {"system": str(systems.pop())}
 
 

@@ -25,14 +25,17 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from contracts.base.errors import Failure, Words
-from gateway.client.errors import BadIdentity
+from contracts.base.errors import Failure
+from contracts.base.words import Words, WordsFile
+from gateway.client.errors import CLIENT_IDENTITY, CLIENT_IDENTITY_EXPIRED, CLIENT_IDENTITY_MODE, BadIdentity
 from security.encryption_keys import DecryptKey, EncryptKey
 from security.grants.windows import civil
 from security.keys import SigningKey, VerifyKey
 from security.pki.authority import GATEWAY, system_of
 from security.pki.tls import SUITES_12
 from security.transparency.checkpoint import NoteError, NoteKey
+
+words = WordsFile(__file__)
 
 ABOUT: Final = "system.json"
 _NUMBER: Final = re.compile(r" [0-9]+(?=,|$)")
@@ -59,7 +62,7 @@ class Identity:
         """`BadIdentity` says which file is wrong, and how."""
         place = Path(folder)
         if not place.is_dir():
-            raise bad(place, Words("không có thư mục này", "no such folder"))
+            raise bad(place, words("no-folder"))
         encrypts = (place / "encrypt.crt").exists()
         for name in ("tls.key", "sign.key", *(["encrypt.key"] if encrypts else [])):
             check_mode(place / name, 0o077, "600")
@@ -108,8 +111,7 @@ class Identity:
             certificate = _certificates(self.folder, name)[0]
             start, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
             if not start <= now <= end:
-                raise BadIdentity(
-                    "client.identity-expired",
+                raise CLIENT_IDENTITY_EXPIRED(
                     file=self.folder / name,
                     valid_from=civil(start),
                     valid_until=civil(end),
@@ -195,7 +197,7 @@ def check_mode(path: Path, forbidden: int, wanted: str) -> None:
     except OSError as wrong:
         raise unread(path.parent, path.name, wrong) from None
     if os.name == "posix" and mode & forbidden:
-        raise BadIdentity("client.identity-mode", file=path, mode=f"{mode:o}", wanted=wanted)
+        raise CLIENT_IDENTITY_MODE(file=path, mode=f"{mode:o}", wanted=wanted)
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -307,16 +309,12 @@ def _read(place: Path, name: str) -> bytes:
 
 
 def bad(place: Path, reason: str | Words) -> BadIdentity:
-    return BadIdentity("client.identity", folder=place, reason=reason)
+    return CLIENT_IDENTITY(folder=place, reason=reason)
 
 
 def unread(place: Path, name: object, wrong: Exception) -> BadIdentity:
     """A file that cannot be read; that it is not there is what happens most, and is said in both languages."""
-    said = (
-        Words("không có tệp này", "no such file")
-        if isinstance(wrong, FileNotFoundError)
-        else Words(short(wrong), short(wrong))
-    )
+    said = words("no-file") if isinstance(wrong, FileNotFoundError) else Words(short(wrong), short(wrong))
     return bad(place, Words(f"{name}: {said.vi}", f"{name}: {said.en}"))
 
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from gateway.client.answers import hashes_of, read_json, unbase64
 from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.client import AsyncClient
-from gateway.client.errors import ClientError, LogObjection
+from gateway.client.errors import CLIENT_LOG_SUCCESSION, ClientError, LogObjection
 from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, open_note, verify
 from security.transparency.merkle import ProofError, leaf_hash, verify_consistency, verify_inclusion
 
@@ -165,6 +165,4 @@ def _put(path: Path, text: str) -> None:
 
 def _objection(client: AsyncClient, shown: str, reason: str) -> LogObjection:
     facts: dict[str, Any] = {"origin": client.identity.log_key.name, "shown": shown, "reason": reason[:300]}
-    return LogObjection(
-        "client.log-succession", older=client.witness.note or "", newer="", kept=client.identity.folder, **facts
-    )
+    return CLIENT_LOG_SUCCESSION(older=client.witness.note or "", newer="", kept=client.identity.folder, **facts)

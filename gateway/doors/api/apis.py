@@ -23,9 +23,8 @@ from typing import Any, Final
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Router
 
-import gateway.doors.failures  # noqa: F401  (registers the codes)
 from contracts.base import safeyaml
-from contracts.base.errors import Failure, Ours, Theirs
+from contracts.base.errors import Failure
 from contracts.wire import problems
 from gateway.doors.api import audit, authority, feeds, keys, reconciliation, tokens, transfers
 from gateway.doors.api.connexion_parts import (
@@ -38,10 +37,12 @@ from gateway.doors.api.connexion_parts import (
 )
 from gateway.doors.api.services import ApiRequest, Caller, Common, Handler, Services
 from gateway.doors.api.validation import FORM_DATA, JSON_DATA, PARAMS, RECEIVED, Checks, validators
+from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN, BODY_MEDIA_TYPE
 from gateway.doors.http.body import Receive, Scope, Send, brings_body
 from gateway.doors.http.costs import estimate
 from gateway.doors.http.shell import Call
 from gateway.doors.reply import Reply
+from gateway.errors import GATEWAY_FAULT
 from gateway.transfer.stages import Face, Received
 
 DOCUMENTS: Final = Path(__file__).resolve().parents[3] / "openapi"
@@ -221,8 +222,7 @@ class _Inner:
         name = scope.get("extensions", {}).get(_ROUTING, {}).get("operation_id")
         handler = self._handlers.get(name) if name else None
         if handler is None:
-            raise Theirs(
-                "address.unknown",
+            raise ADDRESS_UNKNOWN(
                 method=received.method,
                 path=received.path,
                 catalogue=f"{self._services.settings.base}/contracts",
@@ -230,7 +230,7 @@ class _Inner:
         asked: _Asked = scope[_ASKED]
         caller = asked.caller
         if caller is None and name in self._proven:
-            raise Ours("gateway.fault", transfer=received.transfer)
+            raise GATEWAY_FAULT(transfer=received.transfer)
         request = ApiRequest(
             call=asked.call,
             received=received,
@@ -297,18 +297,16 @@ class ApiApp:
             return trouble
         if isinstance(trouble, HTTPException) and trouble.status_code == 405:
             allowed = (trouble.headers or {}).get("Allow", "GET")
-            return Theirs("address.method", method=received.method, path=received.path, allowed=allowed)
+            return ADDRESS_METHOD(method=received.method, path=received.path, allowed=allowed)
         if isinstance(trouble, HTTPException | ProblemException):
             status = trouble.status_code if isinstance(trouble, HTTPException) else trouble.status
             if status == 415:
-                return Theirs(
-                    "body.media-type",
+                return BODY_MEDIA_TYPE(
                     got=received.headers.get("content-type", "—")[:80],
                     expected="as the API document says",
                 )
             if 400 <= status < 500:
-                return Theirs(
-                    "address.unknown",
+                return ADDRESS_UNKNOWN(
                     method=received.method,
                     path=received.path,
                     catalogue=f"{self._services.settings.base}/contracts",

@@ -17,12 +17,15 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from contracts.base.errors import Ours, Policy, Theirs
+from contracts.base.errors import Theirs
+from gateway.audit.errors import AUDIT_NOT_LOGGED
 from gateway.audit.log import origins, proofs
 from gateway.audit.log.tiles import read_path
+from gateway.doors.api.errors import API_REPLAYED, AUDIT_NO_CHECKPOINT, AUDIT_NOT_YOURS, TRANSFER_UNKNOWN
 from gateway.doors.api.services import ApiRequest, Common, Handler, Services
 from gateway.doors.api.transfers import is_party
 from gateway.doors.reply import Reply
+from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import Verdict, Write
 from gateway.registry.snapshot import CENTRE
 from gateway.transfer import entries
@@ -35,7 +38,7 @@ _FOR_NOW: Final = "public, max-age=3600, immutable"  # a partial tile never chan
 async def read_checkpoint(services: Common, request: ApiRequest) -> Reply:
     note = services.newest_checkpoint.note()
     if not note:
-        raise Ours("audit.no-checkpoint", retry_after=1)
+        raise AUDIT_NO_CHECKPOINT(retry_after=1)
     mark = f'"{hashlib.sha256(note.encode()).hexdigest()[:32]}"'
     headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-cache", "etag": mark}
     if _is_known(mark, request.received.headers.get("if-none-match", "")):
@@ -74,15 +77,15 @@ async def read_entries(services: Services, request: ApiRequest) -> Reply:
     caller = request.proven
     agency = request.snapshot.agency(caller.system.agency)
     if agency is None or CENTRE not in agency.roles:
-        raise Policy("audit.not-yours", agency=caller.system.agency)
+        raise AUDIT_NOT_YOURS(agency=caller.system.agency)
     path = f"tile/entries/{request.params['index']}"
     data = await services.readers.run(request.who, _path, services.engine, path)
     entry = entries.note("log-read", {"path": path}, services.clock(), actor=caller.system.name)
     written = await services.journal.commit(Write(replay=caller.replay, log=(entry,)))
     if written.verdict is Verdict.REPLAYED:
-        raise Theirs("api.replayed")
+        raise API_REPLAYED()
     if written.verdict is not Verdict.COMMITTED:
-        raise Ours("journal.fenced", retry_after=1)
+        raise JOURNAL_FENCED(retry_after=1)
     headers = {"content-type": _OCTETS, "vary": "accept-encoding"}
     if _takes_gzip(request.received.headers.get("accept-encoding", "")):
         headers["content-encoding"] = "gzip"
@@ -93,7 +96,7 @@ async def read_entries(services: Services, request: ApiRequest) -> Reply:
 async def read_proof(services: Services, request: ApiRequest) -> Reply:
     transfer = request.params["transfer"]
     if not await services.readers.run(request.who, is_party, services.engine, transfer, request.proven.system.id):
-        raise Theirs("transfer.unknown", transfer=transfer)
+        raise TRANSFER_UNKNOWN(transfer=transfer)
     found = await services.readers.run(request.who, _inclusions, services.engine, transfer)
     items = [
         {
@@ -170,7 +173,7 @@ def _inclusions(engine: Engine, transfer: str) -> list[proofs.Inclusion]:
                 return proofs.inclusions(connection, transfer)
             except Theirs:
                 continue
-    raise Theirs("audit.not-logged", transfer=transfer)
+    raise AUDIT_NOT_LOGGED(transfer=transfer)
 
 
 def _text(data: bytes) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, select
 
-from contracts.base.errors import Theirs
 from gateway.doors.api.services import ApiRequest, Services
+from gateway.doors.errors import ADDRESS_UNKNOWN
 from gateway.doors.reply import Reply
 from gateway.journal.schema import tables
 
@@ -15,9 +15,7 @@ _MEDIA = {"content-type": "application/pkix-crl", "cache-control": "public, max-
 async def read_revocation_list(services: Services, request: ApiRequest) -> Reply:
     found = await services.readers.run(request.who, _stored, services.engine, request.params["issuer"])
     if found is None:
-        raise Theirs(
-            "address.unknown", method="GET", path=request.received.path, catalogue=f"{services.settings.base}/contracts"
-        )
+        raise ADDRESS_UNKNOWN(method="GET", path=request.received.path, catalogue=f"{services.settings.base}/contracts")
     return Reply(200, dict(_MEDIA), found)
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from contracts.base.errors import Ours, Theirs
 from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.pinned import PinnedCodec
 from contracts.wire import jsontext
+from gateway.doors.api.errors import API_REPLAYED, FEED_UNKNOWN
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
 from gateway.exchange.quotas import Asked, UsedUp, decide, refused, uses_of
 from gateway.feeds import Page, RawPage, read, read_raw
+from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import Verdict, Write
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Mask
@@ -37,7 +38,7 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
         else [each for each in contract.contract.operations.values() if each.pattern is Pattern.SUBMIT]
     )
     if contract is None or not submitted:
-        raise Theirs("feed.unknown", contract=name)
+        raise FEED_UNKNOWN(contract=name)
     agency = caller.system.agency
     asked, quotas = Asked(snapshot, agency, contract.contract, FEED, received.at), services.exchange.quotas
     decision = quotas.known(asked, decide(asked))
@@ -88,11 +89,11 @@ async def _counted(
     uses = uses_of(decision, caller.system.agency, request.received.at)
     written = await services.journal.commit(Write(replay=caller.replay, log=(entry,), quota=uses))
     if written.verdict is Verdict.REPLAYED:
-        raise Theirs("api.replayed")
+        raise API_REPLAYED()
     if written.verdict is Verdict.FULL:
         raise UsedUp(written.full)
     if written.verdict is not Verdict.COMMITTED:
-        raise Ours("journal.fenced", retry_after=1)
+        raise JOURNAL_FENCED(retry_after=1)
     return events, cursor, more
 
 

@@ -16,13 +16,20 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-import gateway.audit.search.failures  # noqa: F401  (registers the codes)
-from contracts.base.errors import Finding, Ours, Policy, Theirs
+from contracts.base.errors import Finding
+from gateway.audit.search.errors import (
+    RECONCILIATION_BUSY,
+    RECONCILIATION_INVALID,
+    RECONCILIATION_NOT_YOURS,
+    RECONCILIATION_TOO_LONG,
+)
 from gateway.audit.search.reconcile import Comparison, compare
 from gateway.audit.search.search import reading, renew
 from gateway.client.audit.reconciliation import BadStatement, Statement, from_json
+from gateway.doors.api.errors import API_REPLAYED
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
+from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import Verdict, Write
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer import entries
@@ -53,7 +60,7 @@ class Unhurried:
     def __call__(self, connection: Connection) -> None:
         now = self._clock()
         if now > self._until:
-            raise Ours("reconciliation.too-long", seconds=round(self._seconds), retry_after=BUSY_SECONDS)
+            raise RECONCILIATION_TOO_LONG(seconds=round(self._seconds), retry_after=BUSY_SECONDS)
         if now - self._since < _SLICE_SECONDS:
             return
         renew(connection)
@@ -65,7 +72,7 @@ async def reconcile(services: Services, request: ApiRequest) -> Reply:
     caller = request.proven
     agency = caller.system.agency
     if agency in _under_way or len(_under_way) >= AT_ONCE:
-        raise Ours("reconciliation.busy", retry_after=BUSY_SECONDS)
+        raise RECONCILIATION_BUSY(retry_after=BUSY_SECONDS)
     _under_way.add(agency)
     loop = asyncio.get_running_loop()
     try:
@@ -78,9 +85,9 @@ async def reconcile(services: Services, request: ApiRequest) -> Reply:
     entry = entries.note("reconciliation", found.noted(), services.clock(), actor=caller.system.name)
     written = await services.journal.commit(Write(replay=caller.replay, log=(entry,)))
     if written.verdict is Verdict.REPLAYED:
-        raise Theirs("api.replayed")
+        raise API_REPLAYED()
     if written.verdict is not Verdict.COMMITTED:
-        raise Ours("journal.fenced", retry_after=1)
+        raise JOURNAL_FENCED(retry_after=1)
     return Reply(200, {"content-type": "application/json"}, body)
 
 
@@ -99,7 +106,7 @@ def own_systems(snapshot: Snapshot, agency: str, said: Statement) -> list[str]:
     )
     if named:
         findings = [Finding("counts", "", str(each)[:80], "own", agency) for each in dict.fromkeys(named)]
-        raise Policy("reconciliation.not-yours", agency=agency, named=str(named[0])[:80], findings=findings[:20])
+        raise RECONCILIATION_NOT_YOURS(agency=agency, named=str(named[0])[:80], findings=findings[:20])
     return own
 
 
@@ -108,7 +115,7 @@ def _answer(services: Services, request: ApiRequest, agency: str) -> tuple[Compa
     try:
         said = from_json(request.json)
     except BadStatement as bad:
-        raise Theirs("reconciliation.invalid", count=len(bad.findings), findings=bad.findings[:20]) from None
+        raise RECONCILIATION_INVALID(count=len(bad.findings), findings=bad.findings[:20]) from None
     own = own_systems(request.snapshot, agency, said)
     with reading(services.engine) as connection:
         found = compare(connection, agency, own, said, services.exchange.hash_id, services.clock(), Unhurried())

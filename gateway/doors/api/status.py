@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, func, select
 
 from adapters.files import FILES
-from contracts.base.errors import KINDS
+from contracts.base.errors import TYPES
 from gateway.audit.witnessing.config import vouchers
 from gateway.doors.api.services import ApiRequest, DeskServices, Handler
 from gateway.doors.health import Vitals
@@ -110,11 +110,11 @@ def _entries(connection: Connection) -> list[bytes]:
 
 def _shown(entry: Mapping[str, Any]) -> dict[str, Any]:
     caller = entry.get("caller") or {}
-    kind = KINDS.get(entry["failure"])
+    error = TYPES.get(entry["failure"])
     return {
         "at": entry["at"],
         "failure": entry["failure"],
-        "title": {"vi": kind.title.vi, "en": kind.title.en} if kind is not None else None,
+        "title": {"vi": error.title.vi, "en": error.title.en} if error is not None else None,
         "status": entry["status"],
         "door": entry["door"],
         "caller": f"{caller['agency']}/{caller['system']}" if caller else None,

@@ -12,12 +12,15 @@ import re
 from dataclasses import replace
 from typing import Any, Final
 
-from contracts.base.errors import Failure, Ours, Policy, Theirs
+from contracts.base.errors import Failure, Ours, Policy
+from gateway.doors.api.errors import TOKEN_ASSERTION_TYPE, TOKEN_ASSERTION_USED, TOKEN_GRANT_TYPE, TOKEN_OTHER_SYSTEM
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
+from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import ReplayKey, Verdict, Write
 from gateway.transfer import entries
 from security import tokens
+from security.algorithms import JOSE_NAMES
 from security.keys import VerifyKey
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -29,25 +32,25 @@ _NO_STORE: Final = {"content-type": "application/json", "cache-control": "no-sto
 async def issue_token(services: Services, request: ApiRequest) -> Reply:
     received, form, settings, channel = request.received, request.form, services.settings, request.call.channel()
     if form["grant_type"] != GRANT_TYPE:
-        raise Theirs("token.grant-type")
+        raise TOKEN_GRANT_TYPE()
     if form["client_assertion_type"] != ASSERTION_TYPE:
-        raise Theirs("token.assertion-type", expected=ASSERTION_TYPE)
+        raise TOKEN_ASSERTION_TYPE(expected=ASSERTION_TYPE)
 
     def find_key(key_id: str) -> VerifyKey | None:
         return received.snapshot.key(key_id)
 
     assertion = tokens.verify_assertion(form["client_assertion"], find_key, received.at, settings.token_endpoint)
     if assertion.system != channel.system.id:
-        raise Policy("token.other-system", channel=channel.system.id, other=assertion.system)
+        raise TOKEN_OTHER_SYSTEM(channel=channel.system.id, other=assertion.system)
     used = hashlib.sha256(f"{assertion.key.key_id}\njti\n{assertion.jti}".encode()).digest()
     entry = entries.note(
         "token", {"system": channel.system.id, "key": assertion.key.key_id}, received.at, actor=channel.system.name
     )
     written = await services.journal.commit(Write(replay=ReplayKey(used, assertion.exp + tokens.SKEW), log=(entry,)))
     if written.verdict is Verdict.REPLAYED:
-        raise Theirs("token.assertion-used")
+        raise TOKEN_ASSERTION_USED()
     if written.verdict is not Verdict.COMMITTED:
-        raise Ours("journal.fenced", retry_after=1)
+        raise JOURNAL_FENCED(retry_after=1)
     token = tokens.issue_token(
         channel.system.id,
         channel.system.agency,
@@ -70,7 +73,7 @@ async def read_metadata(services: Services, request: ApiRequest) -> Reply:
         "grant_types_supported": [GRANT_TYPE],
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA", "PS256"],
+        "token_endpoint_auth_signing_alg_values_supported": list(JOSE_NAMES),
         "tls_client_certificate_bound_access_tokens": True,
         "service_documentation": f"{base}/contracts",
     }
@@ -89,12 +92,12 @@ def as_oauth(failure: Failure, reply: Reply) -> Reply:
 
 
 def _error(failure: Failure) -> str:
-    if failure.code == "token.grant-type":
+    if failure.code == TOKEN_GRANT_TYPE.code:
         return "unsupported_grant_type"
     if isinstance(failure, Ours):
         return "server_error"
     if isinstance(failure, Policy) or failure.code.startswith(("channel.", "signature.", "key.")):
         return "invalid_client"
-    if failure.code.startswith("token.") and failure.code != "token.assertion-type":
+    if failure.code.startswith("token.") and failure.code != TOKEN_ASSERTION_TYPE.code:
         return "invalid_client"
     return "invalid_request"

@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
+from gateway.doors.api.errors import TRANSFER_UNKNOWN
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
 from gateway.journal.schema import tables
@@ -27,7 +27,7 @@ async def read_transfer(services: Services, request: ApiRequest) -> Reply:
         request.who, transfer_status, services.engine, transfer, request.proven.system.id
     )
     if status is None:
-        raise Theirs("transfer.unknown", transfer=transfer)
+        raise TRANSFER_UNKNOWN(transfer=transfer)
     return Reply(200, {"content-type": "application/json"}, json.dumps(status, ensure_ascii=False).encode())
 
 

@@ -14,11 +14,12 @@ from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import gateway.doors.api.failures  # noqa: F401  (registers the codes)
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Finding
 from contracts.canonical.patterns import draft4
 from contracts.wire.headers import media_type
 from contracts.wire.jsontext import read_json
+from gateway.doors.api.errors import API_INVALID
+from gateway.doors.errors import BODY_MEDIA_TYPE
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
@@ -119,7 +120,7 @@ class Checks:
         values: dict[str, str] = {}
         media = media_type(received.headers)
         if media != FORM:
-            raise Theirs("body.media-type", got=media or "—", expected=FORM)
+            raise BODY_MEDIA_TYPE(got=media or "—", expected=FORM)
         try:
             text = received.body.decode("utf-8")
         except UnicodeDecodeError:
@@ -139,7 +140,7 @@ class Checks:
         received = scope[RECEIVED]
         media = media_type(received.headers)
         if media != JSON:
-            raise Theirs("body.media-type", got=media or "—", expected=JSON)
+            raise BODY_MEDIA_TYPE(got=media or "—", expected=JSON)
         value = read_json(received.body)
         _refuse(list(islice(_findings(self.json, value, "body"), _MOST_FINDINGS)))
         return value
@@ -187,7 +188,7 @@ def _kind(value: Any) -> str:
 
 def _refuse(findings: list[Finding]) -> None:
     if findings:
-        raise Theirs("api.invalid", count=len(findings), findings=findings[:_MOST_FINDINGS])
+        raise API_INVALID(count=len(findings), findings=findings[:_MOST_FINDINGS])
 
 
 def validators(checks: Mapping[str, Checks]) -> dict[str, Any]:

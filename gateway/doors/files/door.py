@@ -11,11 +11,10 @@ import hashlib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from adapters.model import DropFolder, DropRule
-from contracts.base.errors import Ours, Theirs
 from contracts.codecs.cells.codec import CellCodec, Line, shown
 from contracts.mapping.grid import MEDIA_TYPES
+from gateway.doors.files.errors import FILE_NO_OPERATION, FILE_NO_RULE
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Addressed, Authenticated, Authorised, Channel, Face, Message, Received, Requested
@@ -50,14 +49,14 @@ def rule_for(drop: DropFolder, name: str) -> DropRule:
     for rule in drop.rules:
         if fnmatchcase(name.lower(), rule.match.lower()):
             return rule
-    raise Theirs("file.no-rule", name=name, known=", ".join(rule.match for rule in drop.rules))
+    raise FILE_NO_RULE(name=name, known=", ".join(rule.match for rule in drop.rules))
 
 
 def addressed(of: Received, system: System, rule: DropRule) -> Addressed:
     contract = of.snapshot.contract(rule.contract)
     operation = contract.contract.operations.get(rule.operation) if contract is not None else None
     if contract is None or operation is None:
-        raise Ours("file.no-operation", contract=rule.contract, operation=rule.operation)
+        raise FILE_NO_OPERATION(contract=rule.contract, operation=rule.operation)
     return Addressed(of, Channel(system, None), contract, operation)
 
 
@@ -86,8 +85,7 @@ class FileDoor:
         operation = addressed.operation
         codec = addressed.contract.formats.get(self.rule.format)
         if operation is None or not isinstance(codec, CellCodec) or operation.request not in codec.mapped:
-            raise Ours(
-                "file.no-operation",
+            raise FILE_NO_OPERATION(
                 contract=self.rule.contract,
                 operation=f"{self.rule.operation} ({self.rule.format})",
             )

@@ -19,14 +19,16 @@ from sqlalchemy import Engine, select
 
 from adapters.files import Claimed, Folder
 from adapters.model import DropFolder
-from contracts.base.errors import Branch, Failure, Finding, Theirs
+from contracts.base.errors import Branch, Failure, Finding
 from contracts.base.ids import new_id, part_id
 from contracts.base.randomness import random_bytes
 from contracts.codecs.cells.codec import Line
 from gateway.doors.files import door
+from gateway.doors.files.errors import FILE_QUARANTINED
 from gateway.doors.files.report import Told
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.repeat_check import repeat_answer
+from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.schema import tables
 from gateway.journal.write import Verdict, Write
 from gateway.registry.records import System
@@ -124,7 +126,7 @@ class OneFile:
     async def set_aside(self, deaths: int, stood: Stood) -> Told:
         """A file at which processes died: it is refused without being read, and the log names it. What an earlier process carried of it stays, so the
         refusal has an id of its own then."""
-        failure = Theirs("file.quarantined", name=self.claimed.name, deaths=deaths)
+        failure = FILE_QUARANTINED(name=self.claimed.name, deaths=deaths)
         refusal = json.loads(stood.phases["refusal"][0]).get("failure") if "refusal" in stood.phases else failure.code
         if stood.row is not None or not stood.phases.keys() <= {"refusal", _ASIDE} or refusal != failure.code:
             self.claimed, stood = self.folder.remark(self.claimed, new_id(int(self.exchange.clock() * 1000))), Stood()
@@ -146,7 +148,7 @@ class OneFile:
                 )
             )
             if written.verdict is not Verdict.COMMITTED:
-                raise NotNow("journal.fenced")
+                raise NotNow(JOURNAL_FENCED.code)
         return told
 
     async def carry(self, early: Failure | None, stood: Stood) -> Told:
@@ -291,7 +293,7 @@ class OneFile:
         )
         written = await self.exchange.journal.commit(Write(log=(entry,), vault=sealed))
         if written.verdict is not Verdict.COMMITTED:
-            raise NotNow("journal.fenced")
+            raise NotNow(JOURNAL_FENCED.code)
 
 
 def _refused(failure: Failure) -> Finding:

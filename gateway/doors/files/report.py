@@ -12,45 +12,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.base.errors import Failure, Finding
+from contracts.base.phrases import vietnamese
 from contracts.base.times import rfc3339
+from contracts.base.words import Words, WordsFile
 from contracts.codecs.cells import csvtext
 from contracts.codecs.cells.codec import Line, placed
+from contracts.errors import MESSAGE_INVALID
 from contracts.mapping.grid import Layout
-from contracts.phrases import vietnamese
 from contracts.wire import problems
 from gateway.transfer.stages import Receipt
 
 MOST: Final = 1_000  # findings in a report; `found` counts all
 _LAYOUT: Final = Layout("csv", delimiter=";")
 _TITLES: Final = ("Dòng / Line", "Cột / Column", "Lỗi", "Cần", "Có", "Error", "Expected", "Found")
-_RESULTS: Final = {
-    "accepted": ("đã nhận", "accepted"),
-    "partly-accepted": ("đã nhận một phần", "partly accepted"),
-    "repeated": (
-        "tệp này đã được nhận trước đây, không nhận lại",
-        "this very file was taken before and is not taken again",
-    ),
-}
-_MEND: Final = (
-    "sửa các dòng nêu dưới đây rồi thả riêng các dòng ấy trong tệp mới",
-    "mend the lines named below and drop those alone, in a new file",
-)
-_RULES: Final = {
-    "type": ("sai kiểu giá trị", "wrong kind of value"),
-    "required": ("thiếu giá trị bắt buộc", "a required value is missing"),
-    "pattern": ("không đúng mẫu", "not of the pattern"),
-    "code": ("mã không có trong danh mục", "a code that the table does not have"),
-    "range": ("ngoài khoảng cho phép", "out of range"),
-    "length": ("sai độ dài", "wrong length"),
-    "format": ("sai dạng ngày giờ", "wrong form of date or time"),
-    "unknown": ("cột hoặc ô không có trong định dạng", "a column or cell that the format does not have"),
-    "repeated": ("lặp lại", "repeated"),
-    "constant": ("khác giá trị cố định", "another value than the fixed one"),
-    "condition": ("không được có ở đây, theo điều kiện của bảng", "not there in this case, as the table says"),
-    "absent": ("lý do vắng mặt không dùng được", "a reason for absence that cannot be used"),
-    "refused": ("dòng đúng dạng nhưng không được nhận", "well formed, but not taken"),
-    "file": ("không đọc được tệp", "the file cannot be read"),
-}
+_words = WordsFile(__file__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +102,8 @@ def _json(told: Told, checkpoint: str) -> bytes:
             "rule": finding.rule,
             "expected": finding.expected,
             "got": finding.got,
-            "vi": _RULES.get(finding.rule, (finding.rule, ""))[0],
-            "en": _RULES.get(finding.rule, ("", finding.rule))[1],
+            "vi": _rule(finding).vi,
+            "en": _rule(finding).en,
         }
         for number, column, finding in found[:MOST]
     ]
@@ -145,30 +120,27 @@ def _json(told: Told, checkpoint: str) -> bytes:
 def _csv(told: Told) -> bytes:
     rows: list[tuple[str, ...]] = [_TITLES, _summary(told)]
     for number, column, finding in _findings(told)[:MOST]:
-        vi, en = _RULES.get(finding.rule, (finding.rule, finding.rule))
+        rule, expected, got = _rule(finding), finding.expected, finding.got
         line = str(number) if number else ""
-        rows.append(
-            (line, column, vi, vietnamese(finding.expected), vietnamese(finding.got), en, finding.expected, finding.got)
-        )
+        rows.append((line, column, rule.vi, vietnamese(expected), vietnamese(got), rule.en, expected, got))
     return csvtext.write([[csvtext.guarded(cell) for cell in row] for row in rows], _LAYOUT)
+
+
+def _rule(finding: Finding) -> Words:
+    name = f"rule.{finding.rule}"
+    return _words(name) if name in _words else Words(finding.rule, finding.rule)
 
 
 def _summary(told: Told) -> tuple[str, ...]:
     """What became of the file as a whole, and what to do next; its own line, so that a report of a good file is not an empty one."""
     if told.failure is not None:
-        vi, en = (told.failure.next(language) for language in ("vi", "en"))
-        if told.failure.code == "message.invalid":
-            vi, en = (
-                "Sửa các chỗ nêu dưới đây rồi thả lại tệp.",
-                "Mend the places named below, then drop the file again.",
-            )
-        return ("", "", told.failure.what("vi"), vi, "", told.failure.what("en"), en, "")
-    vi, en = _RESULTS[told.result]
+        after = Words(told.failure.next("vi"), told.failure.next("en"))
+        if told.failure.code == MESSAGE_INVALID.code:
+            after = _words("mend.places")
+        return ("", "", told.failure.what("vi"), after.vi, "", told.failure.what("en"), after.en, "")
+    result = _words(f"result.{told.result}")
     if told.first is not None:
-        return ("", "", vi, "", "", en, "", "")
-    next_vi, next_en = _MEND if told.bad else ("", "")
-    counted = (
-        f"{vi}: {told.taken} dòng nhận, {len(told.bad)} dòng không nhận",
-        f"{en}: {told.taken} lines taken, {len(told.bad)} not taken",
-    )
-    return ("", "", counted[0], next_vi, "", counted[1], next_en, "")
+        return ("", "", result.vi, "", "", result.en, "", "")
+    after = _words("mend.lines") if told.bad else Words("", "")
+    counted = _words("result.counted", result=result, taken=told.taken, refused=len(told.bad))
+    return ("", "", counted.vi, after.vi, "", counted.en, after.en, "")

@@ -6,8 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
-from contracts.base.errors import Theirs
 from gateway.doors.http.costs import LARGE
+from gateway.doors.http.errors import (
+    BODY_ENCODED,
+    BODY_TOO_LARGE,
+    BODY_TOO_SLOW,
+    REQUEST_HEADER_TWICE,
+    REQUEST_TOO_MANY_HEADERS,
+)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -46,13 +52,13 @@ def headers_of(scope: Scope) -> dict[str, str]:
     """Header fields by lower-case name; repeated ones are joined as RFC 9110 §5.3 says, but not those that may stand once."""
     headers: dict[str, str] = {}
     if len(scope["headers"]) > MAX_HEADERS:
-        raise Theirs("request.too-many-headers", found=len(scope["headers"]), limit=MAX_HEADERS)
+        raise REQUEST_TOO_MANY_HEADERS(found=len(scope["headers"]), limit=MAX_HEADERS)
     for raw_name, raw_value in scope["headers"]:
         name = raw_name.decode("latin-1")
         value = raw_value.decode("latin-1").strip()
         if name in headers:
             if name in _ONCE:
-                raise Theirs("request.header-twice", header=name)
+                raise REQUEST_HEADER_TWICE(header=name)
             headers[name] = f"{headers[name]}, {value}"
         else:
             headers[name] = value
@@ -82,12 +88,12 @@ async def read_body(
     """
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
-        raise Theirs("body.encoded", got=encoding[:40])
+        raise BODY_ENCODED(got=encoding[:40])
     declared = headers.get("content-length", "")
     digits = declared.lstrip("0") if declared.isascii() and declared.isdigit() else ""
     known = int(digits[:19] or "0")  # more digits than that are more than any limit
     if known > limit:
-        raise Theirs("body.too-large", limit=limit)
+        raise BODY_TOO_LARGE(limit=limit)
     if admit is not None and known > LARGE:
         await admit(known)
         admit = None
@@ -95,7 +101,7 @@ async def read_body(
         async with asyncio.timeout(seconds):  # from the first byte on: a head alone would hold its connection for ever
             return await _collect(receive, limit, admit)
     except TimeoutError:
-        raise Theirs("body.too-slow", seconds=seconds) from None
+        raise BODY_TOO_SLOW(seconds=seconds) from None
 
 
 async def _collect(receive: Receive, limit: int, admit: Admit | None) -> bytes:
@@ -108,7 +114,7 @@ async def _collect(receive: Receive, limit: int, admit: Admit | None) -> bytes:
         part: bytes = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise Theirs("body.too-large", limit=limit)
+            raise BODY_TOO_LARGE(limit=limit)
         if admit is not None and size > LARGE:
             await admit(limit)
             admit = None

@@ -9,8 +9,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-import gateway.doors.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Policy, Theirs
+from contracts.base.errors import Policy
+from gateway.doors.http.errors import (
+    CHANNEL_CERTIFICATE_UNREADABLE,
+    CHANNEL_EXPIRED,
+    CHANNEL_NO_CERTIFICATE,
+    CHANNEL_REVOKED,
+    CHANNEL_STATUS_UNKNOWN,
+    CHANNEL_UNKNOWN_SYSTEM,
+)
 from gateway.registry.records import REVOKED, Key
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Channel
@@ -24,13 +31,13 @@ mark_of: Final = lru_cache(maxsize=4096)(thumbprint)
 def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Channel:
     """The registered system behind a connection; `Theirs` or `Policy` if there is none in force."""
     if certificate is None:
-        raise Theirs("channel.no-certificate")
+        raise CHANNEL_NO_CERTIFICATE()
     if not certificate:
-        raise Theirs("channel.certificate-unreadable")
+        raise CHANNEL_CERTIFICATE_UNREADABLE()
     mark = mark_of(certificate)
     key = snapshot.tls_key(mark)
     if key is None:
-        raise Policy("channel.unknown-system", thumbprint=mark)
+        raise CHANNEL_UNKNOWN_SYSTEM(thumbprint=mark)
     if not key.in_force(now):
         raise _refusal(key, now)
     system = snapshot.systems[key.system]
@@ -41,11 +48,7 @@ def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Chann
 
 def _refusal(key: Key, now: float) -> Policy:
     if key.state == REVOKED:
-        return Policy("channel.revoked", key=key.key_id, since=key.since, reason=key.reason)
+        return CHANNEL_REVOKED(key=key.key_id, since=key.since, reason=key.reason)
     if key.valid_from <= now < key.valid_until:
-        return Policy(
-            "channel.status-unknown", key=key.key_id, since=civil(key.known_until) if key.known_until else "—"
-        )
-    return Policy(
-        "channel.expired", key=key.key_id, valid_from=civil(key.valid_from), valid_until=civil(key.valid_until)
-    )
+        return CHANNEL_STATUS_UNKNOWN(key=key.key_id, since=civil(key.known_until) if key.known_until else "—")
+    return CHANNEL_EXPIRED(key=key.key_id, valid_from=civil(key.valid_from), valid_until=civil(key.valid_until))

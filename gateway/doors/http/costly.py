@@ -16,11 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
-import gateway.doors.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs
 from contracts.folder.bundle import Bundle
 from gateway.doors.http import reader
 from gateway.doors.http.costs import Turn
+from gateway.doors.http.errors import BODY_TOO_COSTLY
 from gateway.doors.http.reader import JOB_SECONDS, LENGTH, Job, failure_of, packed, unpacked
 from gateway.exchange.doors import Door
 from gateway.transfer.stages import Authorised, Message
@@ -57,7 +56,7 @@ class Reader:
                 turn.spend(JOB_SECONDS)
                 log.error("the reader ended over a body of %d bytes", len(job.raw))
                 await self._end()
-                raise Theirs("body.too-costly", seconds=f"{JOB_SECONDS:g}") from None
+                raise BODY_TOO_COSTLY(seconds=f"{JOB_SECONDS:g}") from None
             except (
                 BaseException
             ):  # cancelled: an answer that nobody waits for must not be taken for that of the next job

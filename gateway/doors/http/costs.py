@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Policy
+from gateway.doors.http.errors import LIMIT_COST
 from gateway.doors.http.refusals import count
 
 LARGE: Final = 65_536  # bytes, from which on a body is always costly
@@ -104,7 +104,7 @@ class Budgets:
         self._fill(account, self.clock())
         count("cost")
         seconds = max(1, math.ceil(-account.left / self.share))
-        return Policy("limit.cost", agency=agency, share=f"{self.share:g}", retry_after=seconds)
+        return LIMIT_COST(agency=agency, share=f"{self.share:g}", retry_after=seconds)
 
     def _account(self, agency: str) -> _Account:
         found = self._accounts.get(agency)

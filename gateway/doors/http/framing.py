@@ -12,8 +12,8 @@ from typing import Final
 
 import httptools
 
-import gateway.doors.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Failure, Theirs
+from contracts.base.errors import Failure
+from gateway.doors.http.errors import HTTP_HEAD_TOO_LARGE, HTTP_MALFORMED, HTTP_TRANSFER_CODING, REQUEST_HEADER_TWICE
 
 HEAD_BYTES: Final = 65_536  # of a request line with all fields and the empty line; of all trailers of a body
 _LINE: Final = 1_024  # bytes of one line with the size of a chunk
@@ -122,7 +122,7 @@ class Framing:
                 raise Malformed(_refused("too many empty lines before a request"))
         end = data.find(b"\r\n\r\n", begin) + 4
         if (end if end > 3 else len(data)) - at > HEAD_BYTES:
-            raise Malformed(Theirs("http.head-too-large", limit=HEAD_BYTES), head=data[begin : begin + _FORETASTE])
+            raise Malformed(HTTP_HEAD_TOO_LARGE(limit=HEAD_BYTES), head=data[begin : begin + _FORETASTE])
         if end > 3:
             self._looked = 0
             self._whole_head(data[begin:end])
@@ -203,7 +203,7 @@ class Framing:
 
 
 def _refused(why: str) -> Failure:
-    return Theirs("http.malformed", why=why)
+    return HTTP_MALFORMED(why=why)
 
 
 def _inside(why: str) -> Malformed:
@@ -221,7 +221,7 @@ def _could_begin(raw: bytes) -> bool:
 def _host_trouble(address: bytes, hosts: list[bytes], old: bool) -> Failure | None:
     """RFC 9112 §3.2: exactly one, but HTTP/1.0 knew none."""
     if len(hosts) != 1 and not (old and not hosts):
-        return _refused("not exactly one Host") if not hosts else Theirs("request.header-twice", header="host")
+        return _refused("not exactly one Host") if not hosts else REQUEST_HEADER_TWICE(header="host")
     if hosts and _HOST.fullmatch(hosts[0]) is None:
         return _refused("a Host that is no host")
     if address.startswith(b"/"):
@@ -234,7 +234,7 @@ def _host_trouble(address: bytes, hosts: list[bytes], old: bool) -> Failure | No
 
 def _length_trouble(lengths: list[bytes]) -> Failure | None:
     if len(lengths) > 1:
-        return Theirs("request.header-twice", header="content-length")
+        return REQUEST_HEADER_TWICE(header="content-length")
     return None if _LENGTH.fullmatch(lengths[0]) else _refused("a Content-Length that is no plain number")
 
 
@@ -245,5 +245,5 @@ def _coding_trouble(codings: list[bytes], old: bool) -> Failure | None:
     if len(codings) == 1 and codings[0] == b"chunked":
         return None
     if len(codings) == 1 and _CODINGS.fullmatch(codings[0]) and codings[0].count(b"chunked") == 1:
-        return Theirs("http.transfer-coding")
+        return HTTP_TRANSFER_CODING()
     return _refused("a Transfer-Encoding other than `chunked`")

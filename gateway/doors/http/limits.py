@@ -8,23 +8,20 @@ Invariant: a place that was taken is given back, whatever became of the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import gateway.doors.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Failure, Policy, Theirs, Words
+from contracts.base.errors import Failure
+from contracts.base.words import WordsFile
 from gateway.doors.http.channel import mark_of
+from gateway.doors.http.errors import LIMIT_AGENCY, LIMIT_CONNECTIONS, LIMIT_SOURCE
 from gateway.doors.http.refusals import count
 from gateway.exchange.floods import block_of
 from gateway.registry.snapshot import Snapshot
 
 RETRY_SECONDS: Final = 1
-_KINDS: Final[Mapping[str, Words]] = {
-    "certificate": Words("Chứng thư", "Certificate"),
-    "agency": Words("Cơ quan", "Agency"),
-    "source": Words("Địa chỉ", "Address"),
-}
+_words = WordsFile(__file__)
 
 
 Place = tuple[str, str]  # what is counted, and whose it is
@@ -52,12 +49,8 @@ class Connections:
         for place in places:
             if self._open.get(place, 0) >= limits[place[0]]:
                 count(f"{place[0]}-connections")
-                raise Theirs(
-                    "limit.connections",
-                    kind=_KINDS[place[0]],
-                    name=place[1],
-                    most=limits[place[0]],
-                    retry_after=RETRY_SECONDS,
+                raise LIMIT_CONNECTIONS(
+                    kind=_words(f"limit.{place[0]}"), name=place[1], most=limits[place[0]], retry_after=RETRY_SECONDS
                 )
         for place in places:
             self._open[place] = self._open.get(place, 0) + 1
@@ -99,8 +92,8 @@ def full(place: tuple[str, str], most: int, retry_after: int) -> Failure:
     kind, name = place
     count(kind)
     if kind == "agency":
-        return Policy("limit.agency", agency=name, most=most, retry_after=retry_after)
-    return Theirs("limit.source", source=name, most=most, retry_after=retry_after)
+        return LIMIT_AGENCY(agency=name, most=most, retry_after=retry_after)
+    return LIMIT_SOURCE(source=name, most=most, retry_after=retry_after)
 
 
 def _less(counts: dict[Any, int], name: object) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from contracts.base.errors import Branch, Failure, Finding, Ours, Policy, Theirs
+from contracts.base.errors import BRANCHES, TYPES, Failure, Finding
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from contracts.wire.jsontext import read_json
@@ -30,7 +30,6 @@ JOB_SECONDS: Final = 10.0
 LENGTH: Final = 8
 _KEPT: Final = 64  # contracts
 _NICE: Final = 5  # the door itself comes first
-_BRANCHES: Final[Mapping[str, type[Failure]]] = {Branch.THEIRS: Theirs, Branch.POLICY: Policy, Branch.OURS: Ours}
 
 
 class Job(NamedTuple):
@@ -44,11 +43,11 @@ class Job(NamedTuple):
 
 
 class Done(NamedTuple):
-    """Exactly one of `value`, `failure` (branch, code, facts, findings) and `wanted` (a digest) says what came of it; `seconds` of processor time."""
+    """Exactly one of `value`, `failure` (code, facts, findings) and `wanted` (a digest) says what came of it; `seconds` of processor time."""
 
     seconds: float
     value: Any = None
-    failure: tuple[str, str, Mapping[str, Any], Sequence[tuple[str, ...]]] | None = None
+    failure: tuple[str, Mapping[str, Any], Sequence[tuple[str, ...]]] | None = None
     wanted: str = ""
 
 
@@ -74,8 +73,9 @@ def unpacked(raw: bytes) -> Done:
 def failure_of(done: Done) -> Failure:
     """The failure as it was raised in the reader."""
     assert done.failure is not None
-    branch, code, facts, findings = done.failure
-    return _BRANCHES[branch](code, findings=[Finding(*each) for each in findings], **facts)
+    code, facts, findings = done.failure
+    error = TYPES[code]
+    return BRANCHES[error.branch](error, findings=[Finding(*each) for each in findings], **facts)
 
 
 def read(job: Job, contracts: Mapping[str, CompiledContract]) -> Done:
@@ -92,7 +92,7 @@ def read(job: Job, contracts: Mapping[str, CompiledContract]) -> Done:
             name: fact if isinstance(fact, (str, int, float)) else str(fact) for name, fact in failure.facts.items()
         }
         findings = [(each.here, each.canonical, each.got, each.rule, each.expected) for each in failure.findings]
-        return Done(time.process_time() - began, failure=(str(failure.branch), failure.code, facts, findings))
+        return Done(time.process_time() - began, failure=(failure.code, facts, findings))
     return Done(time.process_time() - began, value)
 
 

@@ -20,15 +20,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
-import gateway.doors.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Failure, Ours
+from contracts.base.errors import Failure
 from gateway.doors.health import Health
 from gateway.doors.http.body import LATE, Gone, Receive, Scope, Send, brings_body, headers_of, read_body, target_uri
 from gateway.doors.http.channel import identify
 from gateway.doors.http.costs import Budgets, Turn, is_costly
+from gateway.doors.http.errors import LIMIT_COST
 from gateway.doors.http.limits import Limits
 from gateway.doors.http.taken_up import TAKEN_AT, TRANSFER, TakenUp
 from gateway.doors.reply import Reply
+from gateway.errors import GATEWAY_FAULT
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Channel, Face, Received
@@ -177,7 +178,7 @@ class Shell:
             raise
         except Exception:  # whatever nobody below foresaw: a caller always gets a document with a code
             _log.exception("%s: unexpected fault", scope["method"])
-            return self.app.unlogged(scope, Ours("gateway.fault", transfer="–"))
+            return self.app.unlogged(scope, GATEWAY_FAULT(transfer="–"))
 
     async def _served(self, call: Call) -> Reply:
         refused: Failure | None = call.scope.get(_REFUSED)
@@ -203,7 +204,7 @@ class Shell:
             return await self._refuse(call, failure)
         except Exception:
             _log.exception("transfer %s: unexpected fault", call.transfer)
-            return await self._refuse(call, Ours("gateway.fault", transfer=call.transfer))
+            return await self._refuse(call, GATEWAY_FAULT(transfer=call.transfer))
         finally:
             if call.turn is not None:
                 call.turn.end()
@@ -215,7 +216,7 @@ class Shell:
             except Failure:  # why it is refused stands already
                 pass
         reply = await call.app.refuse(call, failure)
-        if failure.status == LATE or failure.code == "limit.cost":  # what is still to come of it is not waited for
+        if failure.status == LATE or failure.code == LIMIT_COST.code:  # what is still to come of it is not waited for
             reply.headers["connection"] = "close"
         return reply
 

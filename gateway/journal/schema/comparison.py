@@ -28,9 +28,9 @@ from typing import Final, Literal
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DatabaseError
 
-import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
 from gateway.journal.database import revision
+from gateway.journal.errors import JOURNAL_SCHEMA_ALTERED
 
 FILE: Final = "schema.json"
 NAMED: Final = 5  # differences that a failure names
@@ -81,7 +81,7 @@ def check_on(connection: Connection) -> None:
 def altered(differing: Sequence[Difference]) -> Ours:
     """The failure that names the differences."""
     more = f", … (+{len(differing) - NAMED})" if len(differing) > NAMED else ""
-    return Ours("journal.schema-altered", objects=", ".join(map(str, differing[:NAMED])) + more, count=len(differing))
+    return JOURNAL_SCHEMA_ALTERED(objects=", ".join(map(str, differing[:NAMED])) + more, count=len(differing))
 
 
 def differences(connection: Connection) -> list[Difference]:

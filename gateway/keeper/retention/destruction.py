@@ -33,6 +33,7 @@ from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
+from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
@@ -262,7 +263,7 @@ def _logging(undone: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ArithmeticError, ValueError, Failure) as trouble:
-        if isinstance(trouble, Failure) and trouble.code == "audit.lease-lost":
+        if isinstance(trouble, Failure) and trouble.code == AUDIT_LEASE_LOST.code:
             raise
         _logger.error("%s: %s", undone, trouble)
 

@@ -17,9 +17,10 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
 
-from contracts.base.errors import Theirs, Words
+from contracts.base.errors import Theirs
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
+from contracts.base.words import Words, WordsFile
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
@@ -27,9 +28,19 @@ from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keeper.retention import rows
 from gateway.vault.classes import HOLD_NAME, KeyName
+from gateway.vault.errors import (
+    VAULT_HOLD_STANDS,
+    VAULT_HOLD_TOO_LATE,
+    VAULT_HOLD_UNKNOWN,
+    VAULT_HOLD_WRONG,
+    VAULT_NO_REASON,
+    VAULT_NOTHING_OF,
+)
 from gateway.vault.vault import Vault
 from security.grants.windows import civil
 from security.transparency.entry import Json, Note, freeze
+
+_words = WordsFile(__file__)
 
 LEAST_REASON: Final = 10
 _PAGE: Final = 500
@@ -83,18 +94,16 @@ class Hold:
 def check(hold: Hold) -> None:
     """Raises `vault.hold-wrong` if it cannot be added."""
     if HOLD_NAME.fullmatch(hold.name) is None:
-        raise Theirs("vault.hold-wrong", what="NAME", why=repr(hold.name))
+        raise VAULT_HOLD_WRONG(what="NAME", why=repr(hold.name))
     if len(hold.reason.strip()) < LEAST_REASON:
-        raise Theirs("vault.no-reason", length=len(hold.reason.strip()), least=LEAST_REASON)
+        raise VAULT_NO_REASON(length=len(hold.reason.strip()), least=LEAST_REASON)
     others = (hold.agency, hold.contract, hold.begins, hold.ends)
     if hold.transfers is None and all(each is None for each in others):
-        raise Theirs(
-            "vault.hold-wrong", what="--transfer, --agency, --contract, --from, --to", why="chưa nêu gì / none is given"
-        )
+        raise VAULT_HOLD_WRONG(what="--transfer, --agency, --contract, --from, --to", why=_words("wrong.none"))
     if hold.transfers is not None and any(each is not None for each in others):
-        raise Theirs("vault.hold-wrong", what="--transfer", why="phải đứng một mình / it stands alone")
+        raise VAULT_HOLD_WRONG(what="--transfer", why=_words("wrong.alone"))
     if hold.begins is not None and hold.ends is not None and hold.begins >= hold.ends:
-        raise Theirs("vault.hold-wrong", what="--from, --to", why=f"{civil(hold.begins)} >= {civil(hold.ends)}")
+        raise VAULT_HOLD_WRONG(what="--from, --to", why=f"{civil(hold.begins)} >= {civil(hold.ends)}")
 
 
 def add(connection: Connection, hold: Hold) -> int:
@@ -105,12 +114,10 @@ def add(connection: Connection, hold: Hold) -> int:
         raise _taken(ever[hold.name], ever)
     for transfer in hold.transfers or ():
         if not rows.parts_of(connection, transfer):
-            raise Theirs("vault.nothing-of", transfer=transfer)
+            raise VAULT_NOTHING_OF(transfer=transfer)
     if going := _going(connection, hold):
-        raise Theirs(
-            "vault.hold-too-late",
-            count=len(going),
-            bodies=", ".join(going[:_NAMED]) + (" …" if len(going) > _NAMED else ""),
+        raise VAULT_HOLD_TOO_LATE(
+            count=len(going), bodies=", ".join(going[:_NAMED]) + (" …" if len(going) > _NAMED else "")
         )
     count = int(connection.execute(select(func.count()).select_from(tables.transfer).where(hold.covers())).scalar_one())
     connection.execute(
@@ -133,28 +140,23 @@ def add(connection: Connection, hold: Hold) -> int:
 
 def _taken(hold: Hold, ever: Mapping[str, Hold]) -> Theirs:
     """Names the hold that has the name, its state, and what to do. Keys and entries keep a name: it is used once."""
-    said = (
-        ("giao dịch", "transfers", ", ".join(hold.transfers or ())),
-        ("cơ quan", "agency", hold.agency),
-        ("hợp đồng", "contract", hold.contract),
-        ("từ", "from", None if hold.begins is None else civil(hold.begins)),
-        ("trước", "until before", None if hold.ends is None else civil(hold.ends)),
-    )
-    covers = Words(*(", ".join(f"{each[language]} {each[2]}" for each in said if each[2]) for language in (0, 1)))
+    told = {
+        "transfers": ", ".join(hold.transfers or ()),
+        "agency": hold.agency,
+        "contract": hold.contract,
+        "from": None if hold.begins is None else civil(hold.begins),
+        "to": None if hold.ends is None else civil(hold.ends),
+    }
+    parts = [_words(f"covers.{name}", what=what) for name, what in told.items() if what]
+    covers = Words(", ".join(each.vi for each in parts), ", ".join(each.en for each in parts))
     if hold.released is None:
-        state = Words("đang có hiệu lực", "it is in force")
-        then = Words(
-            f"Nếu đúng lệnh này thì không cần lập nữa; nếu lập nhầm, kết thúc bằng `lgsp vault hold release {hold.name}`.",
-            f"If that is the hold you mean, there is nothing to do; if it was made by mistake, `lgsp vault hold release {hold.name}` ends it.",
-        )
+        state, then = _words("hold.stands"), _words("hold.is-it-this", name=hold.name)
     else:
-        state = Words(f"đã kết thúc lúc {civil(hold.released)}", f"it was released at {civil(hold.released)}")
-        then = Words("Lệnh đã kết thúc không lập lại được.", "A hold that was released does not come back.")
+        state, then = _words("hold.released", at=civil(hold.released)), _words("hold.over")
     stem, number = hold.name[:36], 2
     while f"{stem}-{number}" in ever:
         number += 1
-    return Theirs(
-        "vault.hold-stands",
+    return VAULT_HOLD_STANDS(
         name=hold.name,
         since=civil(hold.since),
         actor=hold.actor,
@@ -176,17 +178,13 @@ def _going(connection: Connection, hold: Hold) -> list[str]:
 def release(connection: Connection, name: str, reason: str, actor: str, now: float) -> int:
     """Releases it, with its note; returns how many bodies were under its keys."""
     if len(reason.strip()) < LEAST_REASON:
-        raise Theirs("vault.no-reason", length=len(reason.strip()), least=LEAST_REASON)
+        raise VAULT_NO_REASON(length=len(reason.strip()), least=LEAST_REASON)
     step = update(_hold).where(_hold.c.name == name, _hold.c.released.is_(None)).values(released=now)
     if connection.execute(step).rowcount != 1:
         standing = ", ".join(each.name for each in in_force(connection))
         ended = connection.scalar(select(_hold.c.released).where(_hold.c.name == name))
-        said = (
-            ""
-            if ended is None
-            else Words(f" (đã kết thúc lúc {civil(ended)})", f" (it was released at {civil(ended)})")
-        )
-        raise Theirs("vault.hold-unknown", name=name, ended=said, standing=standing or "–")
+        said = "" if ended is None else _words("ended", at=civil(ended))
+        raise VAULT_HOLD_UNKNOWN(name=name, ended=said, standing=standing or "–")
     count = held_bodies(connection, name)
     append(connection, [note("hold", {"hold": name, "step": "released", "reason": reason, "count": count}, now, actor)])
     return count

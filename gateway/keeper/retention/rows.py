@@ -22,6 +22,7 @@ from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import VaultRow
 from gateway.transfer.states import FINAL, State
+from gateway.vault.errors import VAULT_BROKEN
 from gateway.vault.vault import Vault
 
 AT_ONCE: Final = 200  # rows of a chunk
@@ -115,7 +116,7 @@ def _resealed(vault: Vault, row: VaultRow, key_id: str) -> VaultRow | None:
     try:
         return vault.reseal(row, key_id)
     except Ours as failure:
-        if failure.code != "vault.broken":
+        if failure.code != VAULT_BROKEN.code:
             raise
         _logger.error("%s", failure)
         return None

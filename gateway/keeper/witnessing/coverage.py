@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from contracts.base.times import rfc3339
+from contracts.base.words import Words
 from gateway.audit.log import proofs
 from gateway.audit.log.checkpoints import CheckpointFile, size_of
 from gateway.audit.witnessing.admission import AdmissionDeadline, patience
@@ -239,4 +240,9 @@ def log_key(settings: Settings) -> NoteKey:
     try:
         return NoteKey.from_text(shown.read_text("ascii").strip())
     except (OSError, ValueError) as trouble:
-        raise BadSetting(f"{shown}, the log's public key, cannot be used: {trouble}") from None
+        raise BadSetting(
+            Words(
+                f"{shown}, khóa công khai của nhật ký, không dùng được: {trouble}",
+                f"{shown}, the log's public key, cannot be used: {trouble}",
+            )
+        ) from None

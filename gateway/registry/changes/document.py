@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
-import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base import safeyaml
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Finding
 from contracts.compiled.contract import CompiledContract
 from gateway.registry.changes.granting import Proposal
+from gateway.registry.errors import REGISTRY_INVALID
 from gateway.registry.parts.grants import Grants
 from gateway.registry.parts.officers import Officers
 from gateway.registry.parts.parties import Minor
@@ -48,7 +48,7 @@ def parse(
     minor: Minor | None = None,
 ) -> Document:
     """Read and check a document. `fill` gives the addresses for `{name}` placeholders, `minor` the older versions that a system may be pinned to;
-    `Theirs("registry.invalid")` lists all mistakes."""
+    `REGISTRY_INVALID` lists all mistakes."""
 
     def only_newest(name: str, wanted: str) -> CompiledContract | None:
         found = contracts.get(name)
@@ -57,7 +57,7 @@ def parse(
     reader = _Reader(contracts, fill or {}, minor or only_newest)
     document = reader.document(_load(text))
     if reader.findings:
-        raise Theirs("registry.invalid", count=len(reader.findings), findings=reader.findings)
+        raise REGISTRY_INVALID(count=len(reader.findings), findings=reader.findings)
     return document
 
 
@@ -71,7 +71,7 @@ def parse_grants(
     reader = _Reader(contracts, {}, lambda name, wanted: None)
     grants = reader.grants(_load(text), agencies, systems)
     if reader.findings:
-        raise Theirs("registry.invalid", count=len(reader.findings), findings=reader.findings)
+        raise REGISTRY_INVALID(count=len(reader.findings), findings=reader.findings)
     return grants
 
 
@@ -79,8 +79,8 @@ def _load(text: str | bytes) -> Any:
     try:
         return safeyaml.load(text)
     except RecursionError:
-        raise Theirs(
-            "registry.invalid", count=1, findings=[Finding("document", "", "nested too deep", "syntax", "YAML")]
+        raise REGISTRY_INVALID(
+            count=1, findings=[Finding("document", "", "nested too deep", "syntax", "YAML")]
         ) from None
     except yaml.YAMLError as trouble:
         mark = getattr(trouble, "problem_mark", None)
@@ -88,9 +88,7 @@ def _load(text: str | bytes) -> Any:
         lines = raw.count(b"\n") + 1  # libyaml counts the end of a document as a line more
         where = f"line {min(mark.line + 1, lines)}" if mark else "document"
         problem = getattr(trouble, "problem", None) or "not YAML"
-        raise Theirs(
-            "registry.invalid", count=1, findings=[Finding(where, "", str(problem), "syntax", "YAML")]
-        ) from None
+        raise REGISTRY_INVALID(count=1, findings=[Finding(where, "", str(problem), "syntax", "YAML")]) from None
 
 
 class _Reader(Routes, Officers, Grants):

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Connection, select
 
-from contracts.base.errors import Policy, Theirs
 from contracts.base.integers import whole_number
 from gateway.journal.schema import tables
 from gateway.registry.changes.keys import add_key
-from gateway.registry.failures import unknown
+from gateway.registry.errors import REGISTRY_REQUEST_HOST, REGISTRY_REQUEST_SYSTEM, unknown
 from gateway.registry.parts.identities import ID_MAX, KEY_ID
 from gateway.registry.records import Change, Use
+from security.errors import KEY_UNACCEPTABLE
 from security.keys import load_certificate
 from security.pki import authority
 from security.pki.authority import Authority, read_request, system_of
@@ -42,15 +42,15 @@ def by_request(
     """Issue a certificate for a request and register it."""
     asked = read_request(request)
     if asked.system != system:
-        raise Policy("registry.request-system", named=asked.system, system=system)
+        raise REGISTRY_REQUEST_SYSTEM(named=asked.system, system=system)
     if use == "encrypt" and not isinstance(
         asked.public, rsa.RSAPublicKey
     ):  # one on P-256 would shut the system out of SOAP
-        raise Theirs("key.unacceptable", rule="encrypt: RSA")
+        raise KEY_UNACCEPTABLE(rule="encrypt: RSA")
     agency, hosts = _system(connection, system)
     strange = [each for each in asked.hosts if each not in hosts]
     if strange:
-        raise Policy("registry.request-host", system=system, host=", ".join(strange), known=", ".join(hosts) or "—")
+        raise REGISTRY_REQUEST_HOST(system=system, host=", ".join(strange), known=", ".join(hosts) or "—")
     key_id = _id(connection, system, use, key_id)
     if use == "tls":
         made = authority.issue_tls(issuer, system, asked.public, now, hosts=asked.hosts, agency=agency)
@@ -74,7 +74,7 @@ def by_certificate(
     parsed = load_certificate(certificate)
     named = system_of(parsed)
     if named not in (None, system):
-        raise Policy("registry.request-system", named=named, system=system)
+        raise REGISTRY_REQUEST_SYSTEM(named=named, system=system)
     vouched = authority_of(parsed, trusts, use, now)
     key_id = _id(connection, system, use, key_id)
     changes = add_key(connection, key_id, system, use, certificate, authority=vouched)
@@ -85,7 +85,7 @@ def _id(connection: Connection, system: str, use: str, wanted: str | None) -> st
     """The id that was asked for, else `<system>.<use>-<n>` with the first number that was never used."""
     if wanted is not None:
         if not KEY_ID.fullmatch(wanted) or len(wanted) > ID_MAX:
-            raise Theirs("key.unacceptable", rule=f"id: {KEY_ID.pattern}, 1–{ID_MAX}")
+            raise KEY_UNACCEPTABLE(rule=f"id: {KEY_ID.pattern}, 1–{ID_MAX}")
         return wanted
     stem = f"{system}.{use}-"
     taken = connection.scalars(

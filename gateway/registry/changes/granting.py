@@ -15,10 +15,9 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from contracts.base.errors import Theirs
 from gateway.journal.schema import tables
 from gateway.registry.changes.officers import officers, set_officer
-from gateway.registry.failures import unknown
+from gateway.registry.errors import APPROVAL_GIVEN_UP, unknown
 from gateway.registry.records import ACTIVE, REVOKED, Change
 from gateway.registry.seals.revisions import alone
 from security.grants.approvals import Approval, Officer, check, counted
@@ -171,7 +170,7 @@ def _take(
         .limit(1)
     )
     if connection.scalar(given_up) is not None:
-        raise Theirs("approval.given-up", subject=subject)
+        raise APPROVAL_GIVEN_UP(subject=subject)
     connection.execute(insert(table).values(subject=subject, digest=bound, officer=officer, signature=mark, given=now))
     return [Change(what, name, "approved", (officer, bound))]
 

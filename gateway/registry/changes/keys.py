@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from contracts.base.errors import Finding, Theirs
 from gateway.journal.schema import tables
-from gateway.registry.failures import unknown
+from gateway.registry.errors import REGISTRY_INVALID, REGISTRY_KEY_REVOKED, REGISTRY_KEY_TAKEN, unknown
 from gateway.registry.records import ACTIVE, REVOKED, Change, OutsideAuthority, StatedKey, Use
 from gateway.registry.seals.revisions import raise_revision
 from security.encryption_keys import EncryptKey
@@ -60,7 +60,7 @@ def add_key(
     if taken:
         if [tuple(row) for row in taken] == [(key_id, system, use, key.thumbprint)]:
             return []
-        raise Theirs("registry.key-taken", id=key_id, system=taken[0].system)
+        raise REGISTRY_KEY_TAKEN(id=key_id, system=taken[0].system)
     connection.execute(
         insert(table).values(
             key_id=key_id,
@@ -97,7 +97,7 @@ def revoke_key(connection: Connection, key_id: str, now: float, reason: str = UN
 
 
 def apply_keys(connection: Connection, stated: Sequence[StatedKey], now: float, embedded: Trust | None) -> list[Change]:
-    """Bring the keys to what a document states; `Theirs("registry.invalid")` lists those that cannot be had."""
+    """Bring the keys to what a document states; `REGISTRY_INVALID` lists those that cannot be had."""
     table = tables.system_key
     found: dict[str, dict[str, Any]] = {
         row["key_id"]: dict(row) for row in connection.execute(select(table)).mappings()
@@ -111,7 +111,7 @@ def apply_keys(connection: Connection, stated: Sequence[StatedKey], now: float, 
         except Theirs as trouble:
             wrong.append(Finding(key.path, "", trouble.code, "key", trouble.what("en")))
     if wrong:
-        raise Theirs("registry.invalid", count=len(wrong), findings=wrong)
+        raise REGISTRY_INVALID(count=len(wrong), findings=wrong)
     for name, row in found.items():
         if row["stated"] and row["state"] == ACTIVE:
             changes += revoke_key(connection, name, now, CESSATION)
@@ -138,7 +138,7 @@ def _state(
     else:
         add_key(connection, key.key_id, key.system, use, key.certificate)  # refuses another one under this id
         if key.state == ACTIVE and before["state"] == REVOKED:
-            raise Theirs("registry.key-revoked", id=key.key_id)
+            raise REGISTRY_KEY_REVOKED(id=key.key_id)
         if (key.algorithm, True) != (before["algorithm"], bool(before["stated"])):
             connection.execute(
                 update(table).where(table.c.key_id == key.key_id).values(algorithm=key.algorithm, stated=True)

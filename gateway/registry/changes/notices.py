@@ -8,13 +8,13 @@ Invariants
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from contracts.base.errors import Theirs, Words
+from contracts.base.words import Words
 from gateway.journal.schema import tables
-from gateway.registry.failures import NOUNS
+from gateway.registry.errors import REGISTRY_SUSPENDED_LONGER, words
 from gateway.registry.records import Change
 from gateway.registry.seals.revisions import raise_revision
 from gateway.registry.store import set_state
@@ -33,21 +33,17 @@ class Notice:
 
     def told(self) -> dict[str, Any]:
         """In words, for who is about to change it."""
-        ends = Words("chưa hẹn ngày mở lại", "with no end told")
-        if self.until is not None:
-            ends = Words(f"dự kiến đến {civil(self.until)}", f"expected until {civil(self.until)}")
+        ends = words("notice.no-end") if self.until is None else words("notice.expected", until=civil(self.until))
         return {"reason": self.reason, "since": civil(self.since), "earlier": ends}
 
     def facts(self) -> dict[str, Any]:
         """As the refusals `channel.suspended` and `access.suspended` tell it."""
-        until: object = ""
-        if self.until is not None:
-            until = Words(f", dự kiến đến {civil(self.until)}", f", expected until {civil(self.until)}")
+        until = "" if self.until is None else words("notice.until", until=civil(self.until))
         return {"reason": self.reason, "since": civil(self.since), "until": until}
 
 
-UNSAID: Final = Words("chưa được ghi", "none was given")
-NO_NOTICE: Final[dict[str, Any]] = {"reason": UNSAID, "since": "—", "until": ""}
+def no_notice() -> dict[str, Any]:
+    return {"reason": words("notice.no-reason"), "since": "—", "until": ""}
 
 
 def notices(connection: Connection) -> dict[tuple[str, str], Notice]:
@@ -72,7 +68,7 @@ def suspend(
     changes = set_state(connection, what, name, False)
     earlier = None if changes else notices(connection).get((what, name))
     if earlier is not None and not shorten and until is not None and (earlier.until is None or until < earlier.until):
-        raise Theirs("registry.suspended-longer", what=NOUNS[what], id=name, **earlier.told(), until=civil(until))
+        raise REGISTRY_SUSPENDED_LONGER(what=words(what), id=name, **earlier.told(), until=civil(until))
     table = tables.notice
     told = {"reason_vi": reason.vi.strip().rstrip("."), "reason_en": reason.en.strip().rstrip("."), "until": until}
     if not changes:

@@ -12,9 +12,9 @@ from typing import Final, Literal, cast
 
 from sqlalchemy import Connection, func, insert, select, update
 
-import gateway.registry.failures  # noqa: F401  (registers the codes)
-from contracts.base.errors import Theirs, Words
+from contracts.base.words import Words
 from gateway.journal.schema import tables
+from gateway.registry.errors import OFFICER_KEY_TAKEN, OFFICER_OTHER_KEY
 from gateway.registry.records import Change
 from security.grants.approvals import Officer, OfficerState, load_public
 
@@ -49,7 +49,7 @@ def apply_officers(connection: Connection, wanted: Iterable[Officer] | None, now
         before = known.pop(officer.id, None)
         if before is None:
             if any(each.thumbprint == officer.thumbprint for each in (*known.values(), *officers(connection).values())):
-                raise Theirs("officer.key-taken", id=officer.id)
+                raise OFFICER_KEY_TAKEN(id=officer.id)
             state = officer.state if first or officer.state in _LEFT else "proposed"
             connection.execute(insert(table).values(_row(officer, state, now)))
             changes.append(
@@ -57,7 +57,7 @@ def apply_officers(connection: Connection, wanted: Iterable[Officer] | None, now
             )
             continue
         if before.thumbprint != officer.thumbprint:
-            raise Theirs("officer.other-key", id=officer.id)
+            raise OFFICER_OTHER_KEY(id=officer.id)
         told = {"agency": officer.agency, "name_vi": officer.name.vi, "name_en": officer.name.en}
         differing = tuple(name for name, value in told.items() if value != _row(before, before.state, 0.0)[name])
         if differing:

@@ -19,14 +19,22 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Finding
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.registry import store, versions
-from gateway.registry.failures import unknown
+from gateway.registry.errors import (
+    CONTRACT_BREAKING,
+    CONTRACT_NO_OLDER,
+    CONTRACT_PINNED,
+    CONTRACT_SMALL_STEP,
+    CONTRACT_VERSION_LOW,
+    CONTRACT_VERSION_TAKEN,
+    unknown,
+)
 from gateway.registry.records import System
 from gateway.registry.versions import Stored, minor_of
 
@@ -58,11 +66,11 @@ def publish(connection: Connection, bundle: Bundle, compiled: CompiledContract) 
         return Publication(now, before)
     for each in versions.stored(connection, contract.name):
         if each.version == now.version and each.digest != now.digest:
-            raise Theirs("contract.version-taken", contract=now.contract, version=now.version, digest=each.digest)
+            raise CONTRACT_VERSION_TAKEN(contract=now.contract, version=now.version, digest=each.digest)
     changes: list[Change] = []
     if before is not None:
         if now.number <= before.number:
-            raise Theirs("contract.version-low", contract=now.contract, version=now.version, before=before.version)
+            raise CONTRACT_VERSION_LOW(contract=now.contract, version=now.version, before=before.version)
         old = versions.load(connection, before.digest)
         changes = differences((old, compile_bundle(old)), (bundle, compiled))
         _check_step(now, before, changes)
@@ -80,11 +88,11 @@ def roll_back(connection: Connection, contract: str) -> Publication:
         each for each in versions.stored(connection, contract) if each.number < before.number and not each.withdrawn
     ]
     if not older:
-        raise Theirs("contract.no-older", contract=contract, version=before.version)
+        raise CONTRACT_NO_OLDER(contract=contract, version=before.version)
     now = older[-1]
     held = _held(connection, now, before)
     if held:
-        raise Theirs("contract.pinned", contract=contract, version=before.version, systems=", ".join(held))
+        raise CONTRACT_PINNED(contract=contract, version=before.version, systems=", ".join(held))
     store.put_in_force(connection, contract, now.digest)
     store.mark_withdrawn(connection, before.digest, True)
     return Publication(now, before, how="rolled back")
@@ -125,8 +133,7 @@ def _check_step(now: Stored, before: Stored, changes: list[Change]) -> None:
     needed = level_of(changes)
     grave = [change for change in changes if change.level is needed]
     if needed is Level.MAJOR:
-        raise Theirs(
-            "contract.breaking",
+        raise CONTRACT_BREAKING(
             findings=_findings(grave),
             count=len(grave),
             contract=now.contract,
@@ -135,8 +142,7 @@ def _check_step(now: Stored, before: Stored, changes: list[Change]) -> None:
             next_major=now.number[0] + 1,
         )
     if needed is Level.MINOR and minor_of(now.version) == minor_of(before.version):
-        raise Theirs(
-            "contract.small-step",
+        raise CONTRACT_SMALL_STEP(
             findings=_findings(grave),
             count=len(grave),
             contract=now.contract,

@@ -15,8 +15,9 @@ from cryptography import x509
 from contracts.base.errors import Theirs
 from gateway.registry.records import ACTIVE, REVOKED, OutsideAuthority, StatedKey, Use
 from gateway.registry.values import Values, kind
+from security.algorithms import ALGORITHMS
 from security.encryption_keys import EncryptKey
-from security.keys import ALGORITHMS, VerifyKey, load_certificate
+from security.keys import VerifyKey, load_certificate
 from security.pki.authority import certificate_pem, system_of
 
 KEY_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")

@@ -12,8 +12,8 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from contracts.base.errors import Ours
 from gateway.journal.filelock import FileLock
+from gateway.registry.errors import REGISTRY_ALTERED
 
 _log: Final = logging.getLogger("lgsp.registry")
 
@@ -40,7 +40,7 @@ class Mark:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):
-            raise Ours("registry.altered", rows=f"{self.path}: not readable", count=1) from None
+            raise REGISTRY_ALTERED(rows=f"{self.path}: not readable", count=1) from None
 
     def lift(self, to: Seen) -> None:
         """Raise it, unless it stands higher already. A disk that is full stops nothing: the log has the newest entry all the same."""

@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection, Engine, select, text
 
-import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base import jcs
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
@@ -36,6 +35,7 @@ from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keys.keyring import Keyring
+from gateway.registry.errors import REGISTRY_ALTERED
 from gateway.registry.seals.mark import Mark, Seen
 from gateway.registry.seals.revisions import REVISION, alone, raise_revision, remember, revision
 from gateway.registry.seals.rows import TABLES, Misfit, Rows, changed, digest_of, misfits, rows
@@ -59,7 +59,7 @@ PHASES: Final = (
 def altered(found: Sequence[Misfit]) -> Ours:
     """The failure that names rows."""
     more = f", … (+{len(found) - TOLD})" if len(found) > TOLD else ""
-    return Ours("registry.altered", rows=", ".join(map(str, found[:TOLD])) + more, count=len(found))
+    return REGISTRY_ALTERED(rows=", ".join(map(str, found[:TOLD])) + more, count=len(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,13 @@ from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
-from security.pki.authority import new_private
+from security.algorithms import new_private
 from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.whole import Door, Whole, door
 from tests.audit.stamping import Authority
 from tests.audit.witnessing.asking import honest
 from tests.journal import databases
-from tests.keeper.revocation.outside import Outside, new_key, pem
+from tests.keeper.tasks.outside import Outside, new_key, pem
 from tests.registry.editions import edition
 from tests.registry.making import PROVINCE
 

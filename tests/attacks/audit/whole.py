@@ -14,7 +14,7 @@ from unittest import mock
 
 from sqlalchemy import Engine, select
 
-from adapters.failures import Acted, ProviderFailure
+from adapters.errors import PROVIDER_DOWN, PROVIDER_REFUSED, PROVIDER_TIMEOUT, Acted
 from adapters.model import Incoming
 from contracts.base.ids import new_id
 from contracts.compiled.contract import CompiledContract
@@ -81,13 +81,12 @@ class Scripted(Forwarder):
             return Incoming(sample(what.contract, what.operation.answer), out, back, f"{provider.id}.sign-1", 200, 0.1)
         if self.does == "die":
             raise asyncio.CancelledError
-        code, acted = {
-            "refuse": ("provider.refused", Acted.NO),
-            "down": ("provider.down", Acted.NO),
-            "silent": ("provider.timeout", Acted.MAYBE),
+        error, acted = {
+            "refuse": (PROVIDER_REFUSED, Acted.NO),
+            "down": (PROVIDER_DOWN, Acted.NO),
+            "silent": (PROVIDER_TIMEOUT, Acted.MAYBE),
         }[self.does]
-        raise ProviderFailure(
-            code,
+        raise error(
             acted=acted,
             evidence_out=out,
             evidence_in=back if self.does == "refuse" else b"",

@@ -20,6 +20,7 @@ from gateway.audit.evidence.reading import View, view_body
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.vault.vault import Vault
+from security.errors import SEAL_BROKEN
 from security.seal import CHUNK, seal, unseal_pieces
 
 NOW = 1_795_500_000.0
@@ -168,4 +169,4 @@ def test_a_record_that_was_cut_or_lengthened_gives_no_pieces(size: int, data: st
     with pytest.raises(Ours):
         got = b"".join(unseal_pieces(KEY, CONTEXT, len(other), lambda at, count: other[at : at + count], 0, 1 << 30))
         assert len(got) < size, "all of it came, although it is another record"
-        raise Ours("seal.broken", where="only a part came")
+        raise SEAL_BROKEN(where="only a part came")

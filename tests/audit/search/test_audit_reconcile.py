@@ -17,6 +17,8 @@ from gateway.audit.log import origins
 from gateway.audit.search.index import Indexer
 from gateway.audit.search.reconcile import Comparison, Line, compare
 from gateway.audit.search.search import reading
+from gateway.cli.common import statement_file
+from gateway.cli.common.output import finding_line
 from gateway.client.audit.reconciliation import (
     RECEIVED,
     SENT,
@@ -28,8 +30,6 @@ from gateway.client.audit.reconciliation import (
     from_csv,
     from_json,
 )
-from gateway.commands import statement_file
-from gateway.commands.output import told
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from security.grants.windows import VIETNAM
@@ -395,4 +395,4 @@ def test_what_a_statement_names_does_not_speak_to_the_terminal(
         statement_file.read(file, "2026-11-24", "H14", as_json=False)
     said = capsys.readouterr().err
     assert "counts.csv" in said and not {"\x1b", "\x07", "\u202e"} & set(said)
-    assert told(Finding(f"line 2: {evil}", "", evil, "code", "sent or received")).count("\\u001b") == 2
+    assert finding_line(Finding(f"line 2: {evil}", "", evil, "code", "sent or received")).count("\\u001b") == 2

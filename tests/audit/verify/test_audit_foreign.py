@@ -85,7 +85,7 @@ def test_spicy_litetlog_accepts_what_is_genuine_and_nothing_else(exported: Path)
 
 def test_by_hand_as_the_page_says(exported: Path, tmp_path: Path) -> None:
     found = re.search(r"```bash\n(# by-hand\.sh.*?)```", PAGE.read_text("utf-8"), re.S)
-    assert found is not None and found[1] == resources.files("gateway.audit").joinpath("by-hand.sh").read_text(
+    assert found is not None and found[1] == resources.files("gateway.audit.evidence").joinpath("by-hand.sh").read_text(
         "utf-8"
     ), "as packages hold it"
     script = tmp_path / "by-hand.sh"
@@ -115,7 +115,10 @@ def test_by_hand_as_the_page_says(exported: Path, tmp_path: Path) -> None:
 def test_by_hand_runs_nothing_that_the_log_itself_signed(sqlite_log: Any, exported: Path, tmp_path: Path) -> None:
     """bash evaluates what stands in a number: a size that is a command was run, under the true key's signature."""
     entry, ran = exported / "t0-intent.json", tmp_path / "ran"
-    proof, script = entry.with_name("t0-intent.tlog-proof"), resources.files("gateway.audit").joinpath("by-hand.sh")
+    proof, script = (
+        entry.with_name("t0-intent.tlog-proof"),
+        resources.files("gateway.audit.evidence").joinpath("by-hand.sh"),
+    )
     for index, size in (("0", f"at[$(touch {ran})]"), (f"at[$(touch {ran})]", "300")):
         note = sqlite_log.key.sign_text("\n".join([sqlite_log.key.origin, size, "A" * 43 + "=", ""]))
         proof.write_text(f"c2sp.org/tlog-proof@v1\nindex {index}\n\n{note}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from contracts.base.errors import Language
+from contracts.base.words import Language
 from contracts.compiled.contract import CompiledContract
 from contracts.folder.bundle import catalogue_folders
 from contracts.proof.check import check

@@ -9,7 +9,7 @@ import rdflib
 from rdflib import DCAT, DCTERMS, FOAF, RDF, Graph, Literal, URIRef
 from rdflib.compare import isomorphic
 
-from contracts.base.errors import Words
+from contracts.base.words import Words
 from contracts.faces import dcat
 
 BASE = "https://cong.example"

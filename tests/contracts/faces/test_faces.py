@@ -13,6 +13,7 @@ import pytest
 import zeep
 from lxml import etree
 
+from contracts.base.phrases import vietnamese
 from contracts.compiled.contract import compile_bundle
 from contracts.faces import openapi, wsdl, xsd
 from contracts.faces.examples import valid
@@ -21,7 +22,6 @@ from contracts.faces.foreign.differences import DIFFERENCES
 from contracts.faces.pages import calls, page
 from contracts.faces.schema import schema_json
 from contracts.folder.bundle import Bundle, catalogue_folders
-from contracts.phrases import vietnamese
 from contracts.wire.soap import V11, V12, parse_xml
 
 CONTRACTS = [f"{folder.parent.name}/{folder.name}" for folder in catalogue_folders()]

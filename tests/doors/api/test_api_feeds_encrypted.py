@@ -8,9 +8,10 @@ import time
 
 from gateway.journal.database import writing
 from gateway.registry import store
+from security.algorithms import new_private
 from security.encryption_keys import DecryptKey
 from security.jose import MEDIA_TYPE, Opener
-from security.pki.authority import issue_encryption, make_issuer, make_root, new_private, private_pem
+from security.pki.authority import issue_encryption, make_issuer, make_root, private_pem
 from tests.doors.api.client import World
 
 FEED = "/feeds/dossier-status/v1"

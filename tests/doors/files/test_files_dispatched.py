@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from adapters.failures import Acted, ProviderFailure
+from adapters.errors import PROVIDER_DOWN, PROVIDER_REFUSED, Acted
 from adapters.model import Incoming
 from gateway.delivery.forwarder import Forwardable
 from gateway.journal.database import open_engine, writing
@@ -47,9 +47,9 @@ class Provider:
         message, provider = what.message, what.provider
         self.asked.append(message["description"])
         if message["description"] == "KHÔNG NHẬN":
-            raise ProviderFailure("provider.refused", acted=Acted.NO, system=provider.id, provider_status=422)
+            raise PROVIDER_REFUSED(acted=Acted.NO, system=provider.id, provider_status=422)
         if message["description"] == "CHƯA GỌI ĐƯỢC":
-            raise ProviderFailure("provider.down", acted=Acted.NO, system=provider.id)
+            raise PROVIDER_DOWN(acted=Acted.NO, system=provider.id)
         return Incoming({"service_request_id": "SXD-1", "status": "open"}, b"out", b"in", "k", 200, 0.1)
 
 

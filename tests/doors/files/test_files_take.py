@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from contracts.base.errors import Ours
 from contracts.codecs.cells.codec import CellCodec
 from contracts.wire.jsontext import read_json
 from gateway.doors.files.door import FileDoor
+from gateway.doors.files.errors import FILE_NO_OPERATION
 from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.vault.salting import unpack
@@ -223,7 +223,7 @@ def test_what_waits_in_work_does_not_hold_up_the_rest(place: Place, monkeypatch:
 
     def not_in_force(door: FileDoor, addressed: Any) -> bool:
         if addressed.received.path.endswith("a.csv"):
-            raise Ours("file.no-operation", contract="indicator/v1", operation="submitValues")
+            raise FILE_NO_OPERATION(contract="indicator/v1", operation="submitValues")
         return real(door, addressed)
 
     dropped(place, a_csv=CSV)

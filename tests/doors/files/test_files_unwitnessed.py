@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts.base.errors import Ours
+from gateway.audit.errors import AUDIT_UNWITNESSED
 from gateway.audit.witnessing.admission import AdmissionDeadline, Gate, gate_of
 from gateway.settings import Settings
 from tests.doors.files.dropping import CSV, Place, dropped, fresh
@@ -51,7 +52,7 @@ def test_a_transfer_is_refused_before_anything_is_committed(place: Place) -> Non
     def closing() -> None:
         asked.append(len(asked))
         if len(asked) > 1:
-            raise Ours("audit.unwitnessed", retry_after=5)
+            raise AUDIT_UNWITNESSED(retry_after=5)
 
     assert look(place, closing) == 0 and len(asked) == 2
     assert stands(place) == before and place.phases() == ["refusal"] and place.where() == ["work"]

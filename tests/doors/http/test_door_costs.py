@@ -193,5 +193,5 @@ def test_a_contract_that_is_missing_is_asked_for() -> None:
     assert (
         answers[0].wanted == BUNDLE.digest
         and answers[2].failure is not None
-        and answers[2].failure[1] == "message.invalid"
+        and answers[2].failure[0] == "message.invalid"
     )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
 from gateway.doors.http.body import MAX_HEADERS, headers_of
+from gateway.doors.http.errors import CHANNEL_NO_CERTIFICATE
 from gateway.doors.http.limits import Connections, Limits
 from gateway.exchange.floods import SINGLE, Floods
 
@@ -113,9 +114,7 @@ def test_all_addresses_of_one_network_are_one_source() -> None:
         limits.leave(place)
     assert not limits._taken
     floods = Floods()
-    alone = [
-        floods.sum_of(_from(f"fe80::{number:x}%eth0"), Theirs("channel.no-certificate")) for number in range(3 * SINGLE)
-    ]
+    alone = [floods.sum_of(_from(f"fe80::{number:x}%eth0"), CHANNEL_NO_CERTIFICATE()) for number in range(3 * SINGLE)]
     assert alone.count(None) == SINGLE and len(set(map(id, alone))) == 2
 
 

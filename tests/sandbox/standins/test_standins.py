@@ -383,11 +383,8 @@ def test_a_stand_in_as_a_program(province: Any, tmp_path: Path, module: str, sys
         while not ready.exists() and time.monotonic() < until:
             time.sleep(0.02)
         about = json.loads(ready.read_text())
-        assert (
-            about["system"] == system
-            and about["pid"] == process.pid
-            and about["url"] == f"https://localhost:{about['port']}"
-        )
+        assert (about["system"], about["pid"]) == (system, process.pid)
+        assert about["url"] == f"https://localhost:{about['port']}"
         gateway = AsGateway(province, about["url"], system)
         assert gateway.control("GET", "/_seen")[1]["system"] == system
         assert gateway.rest.exchange(gateway.rest.prepare("POST", "/", {}, token="")).status == 500

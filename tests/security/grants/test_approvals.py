@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 
-from contracts.base.errors import Theirs, Words
+from contracts.base.errors import Theirs
+from contracts.base.words import Words
 from security.grants.approvals import Approval, Officer, approve, check, counted, holds, load_public, public_pem
 from security.grants.grants import Grant
 from security.pki.authority import private_pem
@@ -144,7 +145,7 @@ def test_a_key_behind_a_password() -> None:
 
 def test_keys_that_may_approve() -> None:
     weak: Any = rsa.generate_private_key(65537, 2048)
-    other: Any = ec.generate_private_key(ec.SECP384R1())
+    other: Any = ec.generate_private_key(ec.BrainpoolP256R1())
     for key in (weak, other):
         with pytest.raises(Theirs) as caught:
             load_public(public_pem(key.public_key()))

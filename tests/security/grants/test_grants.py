@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.base.errors import Language, Policy, Words
+from contracts.base.errors import Policy
+from contracts.base.words import Language, Words
 from security.grants.grants import Decision, Grant, Held, Reason, Request, decide, digest, quota_refusal, refusal
 from security.grants.windows import Hours, Quota
 from tests.cost import seconds

@@ -12,9 +12,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from contracts.base.errors import Theirs
+from security.algorithms import KeyType, new_private
 from security.pki.authority import (
     Authority,
-    KeyType,
     certificate_pem,
     issue_server,
     issue_signing,
@@ -22,7 +22,6 @@ from security.pki.authority import (
     make_issuer,
     make_request,
     make_root,
-    new_private,
     private_pem,
     read_request,
     system_of,

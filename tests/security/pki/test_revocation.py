@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from pyhanko_certvalidator import CertificateValidator, ValidationContext
 from pyhanko_certvalidator.errors import InsufficientRevinfoError, RevokedError
 
+from security.algorithms import new_private
 from security.pki import authority
-from security.pki.authority import make_issuer, make_root, new_private, private_pem
+from security.pki.authority import make_issuer, make_root, private_pem
 from security.pki.chains import path
 from security.pki.revocation import AHEAD, Revoked, Status, Unproven, ask, listed, make_crl, read_crl, read_ocsp
-from tests.keeper.revocation.outside import Key, Outside, new_key
+from tests.keeper.tasks.outside import Key, Outside, new_key
 
 NOW = 1_795_503_600.0
 NONCE = bytes(range(16))

@@ -1,0 +1,15 @@
+"""Errors of the journal and the database below it."""
+
+from __future__ import annotations
+
+from contracts.base.errors import Errors
+
+_errors = Errors(__file__)
+
+JOURNAL_ALTERED = _errors.ours("journal.altered", 503)
+JOURNAL_BUSY = _errors.ours("journal.busy", 503)
+JOURNAL_FENCED = _errors.ours("journal.fenced", 503)
+JOURNAL_ROW_REFUSED = _errors.ours("journal.row-refused", 500)
+JOURNAL_SCHEMA = _errors.ours("journal.schema", 500)
+JOURNAL_SCHEMA_ALTERED = _errors.ours("journal.schema-altered", 503)
+JOURNAL_UNAVAILABLE = _errors.ours("journal.unavailable", 503)

@@ -1,0 +1,37 @@
+"""Errors of the registry."""
+
+from __future__ import annotations
+
+from contracts.base.errors import Errors, Theirs
+from contracts.base.words import WordsFile
+
+_errors = Errors(__file__)
+
+APPROVAL_GIVEN_UP = _errors.theirs("approval.given-up", 409)
+CHANNEL_SUSPENDED = _errors.policy("channel.suspended", 403)
+CONTRACT_BREAKING = _errors.theirs("contract.breaking", 409)
+CONTRACT_NO_OLDER = _errors.theirs("contract.no-older", 409)
+CONTRACT_PINNED = _errors.theirs("contract.pinned", 409)
+CONTRACT_SMALL_STEP = _errors.theirs("contract.small-step", 409)
+CONTRACT_VERSION_LOW = _errors.theirs("contract.version-low", 409)
+CONTRACT_VERSION_TAKEN = _errors.theirs("contract.version-taken", 409)
+GRANT_MASK_UNSHOWN = _errors.theirs("grant.mask-unshown", 422)
+OFFICER_KEY_TAKEN = _errors.theirs("officer.key-taken", 409)
+OFFICER_OTHER_KEY = _errors.theirs("officer.other-key", 409)
+REGISTRY_ALTERED = _errors.ours("registry.altered", 503)
+REGISTRY_INVALID = _errors.theirs("registry.invalid", 422)
+REGISTRY_KEY_REVOKED = _errors.theirs("registry.key-revoked", 409)
+REGISTRY_KEY_TAKEN = _errors.theirs("registry.key-taken", 409)
+REGISTRY_NO_CONTACT = _errors.policy("registry.no-contact", 409)
+REGISTRY_REQUEST_HOST = _errors.policy("registry.request-host", 403)
+REGISTRY_REQUEST_SYSTEM = _errors.policy("registry.request-system", 403)
+REGISTRY_STALE = _errors.ours("registry.stale", 503)
+REGISTRY_SUSPENDED_LONGER = _errors.theirs("registry.suspended-longer", 409)
+REGISTRY_UNKNOWN = _errors.theirs("registry.unknown", 404)
+
+words = WordsFile(__file__)
+
+
+def unknown(what: str, id: str) -> Theirs:
+    """Nothing of that kind has this id."""
+    return REGISTRY_UNKNOWN(what=words(what), id=id)

@@ -1,0 +1,339 @@
+"""The settings of one instance: defaults, then `settings.yaml` in its data folder, then `LGSP_…` in the environment.
+
+Invariants:
+- A setting is declared once, as a field of `Settings`: its type, default, bounds and words. `docs/settings.md` and
+  the reader
+  (`gateway.settings.sources`) are made from these fields.
+- Nothing else in the product reads the environment for settings. Paths inside the data folder are derived, never set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_type_hints
+
+import yaml
+
+from contracts.base.words import Words
+
+FILE: Final = "settings.yaml"
+DRAFT, WHOLE = (
+    ".new",
+    ".made",
+)  # in the data folder: an instance that is being built; one that is built, and on its way up into the data folder
+NO_INSTANCE: Final = frozenset(
+    {FILE, DRAFT, WHOLE, "lost+found"}
+)  # what may lie there before one is made; the last where a disk begins
+PREFIX: Final = "LGSP_"
+ALL_CORES: Final = 0
+_CREDENTIAL: Final = "credential:"
+# Variables that begin like a setting and are none.
+NOT_SETTINGS: Final[Mapping[str, str]] = {
+    "LGSP_DATA": "the data folder, where `--data` does not name one",
+    "LGSP_LANG": "language of the command line: `vi` or `en`",
+    "LGSP_PYTHON": "the Python that `./lgsp` makes its environment with",
+    "LGSP_VENV": "where `./lgsp` keeps its environment",
+    "LGSP_TEST_SIZE": "`full`: the slow tests try ten times as much",
+    "LGSP_TEST_ORDER": "a number: the order in which files of tests run",
+    "LGSP_TEST_SEED": "a number: what the comparison of readers draws its messages from",
+}
+Policy = Literal["off", "flagged", "closed"]
+Dialect = Literal["rfc9440", "nginx"]
+_PORT: Final = {"ge": 1, "le": 65_535}
+_COUNT: Final = {"ge": 1}
+_SOME: Final = {"gt": 0}  # of something measured
+_ANY: Final = {"ge": 0}
+
+
+def _setting(default: Any, help_en: str, bounds: Mapping[str, float] | None = None) -> Any:
+    """`bounds` are those of `pydantic.Field`: ge, gt, le."""
+    return field(default=default, metadata={"help": help_en, "bounds": bounds or {}})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One instance. `data` is its folder; everything that must outlive a restart stands in it."""
+
+    data: Path
+    kind: Literal["sandbox", "production"] = _setting("sandbox", "what the instance is: `sandbox` or `production`")
+    name: str = _setting("LGSP sandbox", "name of the instance, shown on its pages")
+    host: str = _setting("127.0.0.1", "address that the listeners bind")
+    exchange_port: int = _setting(8443, "port of the exchange listener (component systems, TLS)", _PORT)
+    desk_port: int = _setting(8080, "port of the people's listener (status page, documentation)", _PORT)
+    public_base: str = _setting(
+        "",
+        "public base address of the exchange listener, as signatures cover it; empty: "
+        "`https://localhost:<exchange_port>`",
+    )
+    edge_port: int = _setting(
+        0, "port of the listener for proxies that prove themselves by mutual TLS; 0: none", {"ge": 0, "le": 65_535}
+    )
+    edge_proxies: str = _setting(
+        "",
+        "proxies trusted on `edge_port`: SHA-256 thumbprints of their certificates, or `name:<DNS name>`, "
+        "with spaces between",
+    )
+    edge_anchors: str = _setting(
+        "", "file of authorities (PEM) that issue for proxies alone; empty: the exchange's own anchors"
+    )
+    edge_dialect: Dialect = _setting(
+        "rfc9440", "how proxies on `edge_port` tell the client's certificate: `rfc9440` or `nginx` (operating.md)"
+    )
+    edge_socket: str = _setting("", "path of a Unix socket for a proxy on this machine; empty: none")
+    edge_socket_group: str = _setting(
+        "", "group whose members may open `edge_socket`; empty: the gateway's own user alone"
+    )
+    edge_socket_dialect: Dialect = _setting("rfc9440", "as `edge_dialect`, for the proxy on `edge_socket`")
+    origin: str = _setting(
+        "localhost/lgsp-sandbox",
+        "origin line of the audit log's checkpoints (C2SP tlog-checkpoint); fixed for the life of the log",
+    )
+    secret_file: str = _setting(
+        "",
+        "file with the secret that protects keys at rest, outside the data folder; `credential:<name>` "
+        "for a credential of systemd; "
+        "empty: keys lie in the clear",
+    )
+    pkcs11_module: str = _setting(
+        "", "PKCS#11 module (`.so`) of the token that holds the signing key; empty: keys lie in files"
+    )
+    pkcs11_token: str = _setting("lgsp", "label of the token, where a key is made in it")
+    pkcs11_pin_file: str = _setting("", "file with the PIN of the token, mode 0600, outside the data folder")
+    database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
+    doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core", {"ge": 0, "le": 1024})
+    body_limit: int = _setting(5_000_000, "largest body of a request, in bytes", _COUNT)
+    body_seconds: float = _setting(20.0, "time in which a request's body must have arrived, in seconds", _SOME)
+    agency_calls: int = _setting(
+        48, "calls that one agency may have under way at once in one door process; more get 429", _COUNT
+    )
+    source_calls: int = _setting(
+        32,
+        "requests without a registered client certificate that one address may have under way at once in "
+        "one door process; more get 429",
+        _COUNT,
+    )
+    source_connections: int = _setting(
+        64,
+        "connections without a registered client certificate that one address may hold open to one door "
+        "process; more are closed with 429",
+        _COUNT,
+    )
+    certificate_connections: int = _setting(
+        128,
+        "connections that one client certificate may hold open to one door process; more are closed with 429",
+        _COUNT,
+    )
+    agency_connections: int = _setting(
+        256,
+        "connections that all certificates of one agency together may hold open to one door process; more "
+        "are closed with 429",
+        _COUNT,
+    )
+    agency_processor: float = _setting(
+        0.25,
+        "processor seconds a second that the large bodies of one agency may cost one door process, saved "
+        "up for 8 seconds at most; more get 429",
+        _SOME,
+    )
+    provider_seconds: float = _setting(
+        15.0, "time that a provider has to answer a call that somebody waits for, in seconds", _SOME
+    )
+    token_seconds: int = _setting(600, "life of an access token, in seconds", _COUNT)
+    status_seconds: float = _setting(
+        300.0, "how often outside authorities are asked what they have revoked, in seconds", _SOME
+    )
+    drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds", _ANY)
+    silent_seconds: float = _setting(
+        30.0,
+        "seconds after which a door, desk or keeper whose event loop is silent is ended, with a trace in "
+        "the log; 0: never",
+        _ANY,
+    )
+    drops: str = _setting(
+        "", "folder below which systems that hand in files have their folders; empty: `drops` in the data folder"
+    )
+    file_limit: int = _setting(20_000_000, "largest file that is taken from a drop folder, in bytes", _COUNT)
+    file_seconds: float = _setting(
+        2.0, "how long a dropped file must have stayed as it is before it is taken up, in seconds", _ANY
+    )
+    vault_backup: str = _setting(
+        "",
+        "folder for short-lived copies of the vault's keys, outside the data folder and outside what "
+        "backs up the database; empty: none",
+    )
+    vault_backup_days: int = _setting(7, "how long a copy of the vault's keys is kept, in days", _COUNT)
+    retention_seconds: float = _setting(
+        3600.0, "how often the keeper looks which keys of the vault are past their retention, in seconds", _SOME
+    )
+    witnesses: str = _setting(
+        "",
+        "witnesses of the log: a file, or the lines themselves, each `address vkey` (`;` between them); "
+        "the address as C2SP tlog-witness names it",
+    )
+    witness_policy: Policy = _setting(
+        "off",
+        "what a lack of cosignatures does: `off` (nobody is asked), `flagged` (it is shown and logged), "
+        "`closed` (new transfers are refused)",
+    )
+    witness_quorum: int = _setting(1, "number of witnesses that must cosign a checkpoint", _COUNT)
+    witness_seconds: float = _setting(
+        60.0, "how long entries of the log may lack a quorum of cosignatures, in seconds", _SOME
+    )
+    stamp_url: str = _setting("", "address of a time-stamp authority (RFC 3161, `http` or `https`); empty: none")
+    stamp_anchors: str = _setting(
+        "", "file of the authorities (PEM, roots and issuers) that the time-stamp authority's certificate leads up to"
+    )
+    stamp_policy: Policy = _setting(
+        "off", "as `witness_policy`, for time-stamps; they are overdue when entries have waited for two rounds"
+    )
+    stamp_seconds: float = _setting(3600.0, "how often the newest checkpoint is stamped, in seconds", _SOME)
+    backup_days: int = _setting(
+        7, "days after which the doctor names the last backup as too old; 0: it does not matter", _ANY
+    )
+    live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
+
+    @property
+    def base(self) -> str:
+        return self.public_base.rstrip("/") or f"https://localhost:{self.exchange_port}"
+
+    @property
+    def desk(self) -> str:
+        return f"http://{self.host}:{self.desk_port}"
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.data / 'lgsp.db'}"
+
+    @property
+    def secret_path(self) -> Path | None:
+        if not self.secret_file:
+            return None
+        if self.secret_file.startswith(_CREDENTIAL):
+            given = os.environ.get(
+                "CREDENTIALS_DIRECTORY"
+            )  # systemd names it to what it starts; who else asks shall not find something else
+            return Path(given, self.secret_file.removeprefix(_CREDENTIAL)) if given else Path("/", self.secret_file)
+        return Path(self.secret_file)
+
+    @property
+    def authority(self) -> Path:
+        return self.data / "ca"
+
+    @property
+    def keys(self) -> Path:
+        return self.data / "keys"
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is an instance, or the copy of one without its keys; settings alone are none yet."""
+        if not (self.data / FILE).exists() or (self.data / WHOLE).exists():
+            return False
+        return any(each.name not in NO_INSTANCE for each in self.data.iterdir())
+
+    @property
+    def vault_keys(self) -> Path:
+        return self.data / "keys" / "vault"
+
+    @property
+    def vault_copies(self) -> Path | None:
+        return Path(self.vault_backup) if self.vault_backup else None
+
+    @property
+    def checkpoint_file(self) -> Path:
+        return self.data / "log" / "checkpoint"
+
+    @property
+    def cosigned_file(self) -> Path:
+        return self.data / "log" / "cosigned"
+
+    @property
+    def licence_file(self) -> Path:
+        return self.data / "log" / "licence"
+
+    @property
+    def identities(self) -> Path:
+        return self.data / "identities"
+
+    @property
+    def drop_root(self) -> Path:
+        return Path(self.drops) if self.drops else self.data / "drops"
+
+    @property
+    def run(self) -> Path:
+        return self.data / "run"
+
+    @property
+    def in_hand_file(self) -> Path:
+        """Which dropped file is being worked on, and at which ones a process died."""
+        return self.run / "files.json"
+
+    @property
+    def token_endpoint(self) -> str:
+        return f"{self.base}/oauth/token"
+
+    @property
+    def door_count(self) -> int:
+        return self.doors if self.doors > 0 else os.cpu_count() or 1
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be read; the words say which, where, and what would be right."""
+
+    def __init__(self, words: Words) -> None:
+        self.words: Final = words
+        super().__init__(words.en)
+
+
+def expected(name: str) -> Words:
+    """What is right for a setting."""
+    item = next(each for each in fields(Settings) if each.name == name)
+    if choices := get_args(get_type_hints(Settings)[name]):
+        return Words(" hoặc ".join(choices), " or ".join(choices))
+    if isinstance(item.default, bool):
+        return Words("true hoặc false", "true or false")
+    if isinstance(item.default, str):
+        return Words("một chuỗi", "a text")
+    kind = Words("số nguyên", "a whole number") if isinstance(item.default, int) else Words("số", "a number")
+    match dict(item.metadata["bounds"]):
+        case {"ge": low, "le": high}:
+            return Words(f"{kind.vi} từ {low} đến {high}", f"{kind.en} from {low} to {high}")
+        case {"ge": low}:
+            return Words(f"{kind.vi} từ {low} trở lên", f"{kind.en}, {low} or more")
+        case {"gt": low}:
+            return Words(f"{kind.vi} lớn hơn {low}", f"{kind.en} above {low}")
+    return kind
+
+
+def default_data() -> Path:
+    """Where an instance lives unless told: `$LGSP_DATA`, else `lgsp-data` in the current folder."""
+    return Path(os.environ.get("LGSP_DATA") or "lgsp-data").absolute()
+
+
+def load(data: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the instance in `data`; `BadSetting` names what is wrong and where it stands."""
+    from gateway.settings.sources import read
+
+    return read((data or default_data()).absolute(), os.environ if environment is None else environment)
+
+
+def load_reader() -> None:
+    """Loads the module that reads settings, which takes longer than to read them: once for all processes."""
+    from gateway.settings import sources  # noqa: F401
+
+
+def save(settings: Settings) -> None:
+    """Writes what differs from the defaults into the data folder, for its owner alone: a password may be there."""
+    plain = Settings(settings.data)
+    changed = {
+        item.name: getattr(settings, item.name)
+        for item in fields(Settings)
+        if item.name != "data" and getattr(settings, item.name) != getattr(plain, item.name)
+    }
+    draft = settings.data / f".{FILE}.part"
+    draft.touch()
+    draft.chmod(0o600)
+    draft.write_text(yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else "", "utf-8")
+    draft.replace(settings.data / FILE)

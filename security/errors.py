@@ -1,0 +1,62 @@
+"""Errors of signatures, tokens, keys, encryption, grants and approvals.
+
+Facts that stand in both texts are names and numbers of the wire (`Signature-Input`, `ds:Reference`), never prose, so
+that one fact fits both languages.
+"""
+
+from __future__ import annotations
+
+from contracts.base.errors import Errors
+
+_errors = Errors(__file__)
+
+ACCESS_DENIED = _errors.policy("access.denied", 403)
+ACCESS_EXPIRED = _errors.policy("access.expired", 403)
+ACCESS_NO_CONTRACT = _errors.policy("access.no-contract", 403)
+ACCESS_NO_GRANT = _errors.policy("access.no-grant", 403)
+ACCESS_NO_OPERATION = _errors.policy("access.no-operation", 403)
+ACCESS_NOT_APPROVED = _errors.policy("access.not-approved", 403)
+ACCESS_NOT_YET_VALID = _errors.policy("access.not-yet-valid", 403)
+ACCESS_OUT_OF_HOURS = _errors.policy("access.out-of-hours", 403)
+ACCESS_QUOTA = _errors.policy("access.quota", 429)
+ACCESS_SUSPENDED = _errors.policy("access.suspended", 403)
+APPROVAL_INVALID = _errors.theirs("approval.invalid", 422)
+APPROVAL_NOT_IN_OFFICE = _errors.theirs("approval.not-in-office", 409)
+APPROVAL_OWN_PROPOSAL = _errors.theirs("approval.own-proposal", 409)
+BODY_DECRYPTION = _errors.theirs("body.decryption", 400)
+BODY_ENCRYPTION_PROFILE = _errors.theirs("body.encryption-profile", 400)
+BODY_ENCRYPTION_UNEXPECTED = _errors.theirs("body.encryption-unexpected", 400)
+BODY_NOT_ENCRYPTED = _errors.theirs("body.not-encrypted", 400)
+ENCRYPTION_NO_KEY = _errors.policy("encryption.no-key", 403)
+KEY_UNACCEPTABLE = _errors.theirs("key.unacceptable", 422)
+KEY_UNTRUSTED = _errors.theirs("key.untrusted", 422)
+SEAL_BROKEN = _errors.ours("seal.broken", 500)
+SIGNATURE_ALGORITHM = _errors.theirs("signature.algorithm", 400)
+SIGNATURE_COMPONENT_ABSENT = _errors.theirs("signature.component-absent", 400)
+SIGNATURE_COMPONENT_UNKNOWN = _errors.theirs("signature.component-unknown", 400)
+SIGNATURE_DIGEST_MISMATCH = _errors.theirs("signature.digest-mismatch", 400)
+SIGNATURE_DUPLICATE_ID = _errors.theirs("signature.duplicate-id", 400)
+SIGNATURE_EXPIRED = _errors.theirs("signature.expired", 401)
+SIGNATURE_FROM_FUTURE = _errors.theirs("signature.from-future", 401)
+SIGNATURE_HEADER_MISSING = _errors.theirs("signature.header-missing", 400)
+SIGNATURE_KEY_EXPIRED = _errors.theirs("signature.key-expired", 401)
+SIGNATURE_KEY_REVOKED = _errors.policy("signature.key-revoked", 403)
+SIGNATURE_KEY_STATUS_UNKNOWN = _errors.policy("signature.key-status-unknown", 403)
+SIGNATURE_LIFETIME = _errors.theirs("signature.lifetime", 400)
+SIGNATURE_MALFORMED = _errors.theirs("signature.malformed", 400)
+SIGNATURE_MISSING = _errors.theirs("signature.missing", 401)
+SIGNATURE_NONCE = _errors.theirs("signature.nonce", 400)
+SIGNATURE_NOT_COVERING = _errors.theirs("signature.not-covering", 401)
+SIGNATURE_PARAMETER = _errors.theirs("signature.parameter", 400)
+SIGNATURE_SEVERAL = _errors.theirs("signature.several", 400)
+SIGNATURE_UNKNOWN_KEY = _errors.theirs("signature.unknown-key", 401)
+SIGNATURE_WRAPPED = _errors.theirs("signature.wrapped", 400)
+SIGNATURE_WRONG = _errors.theirs("signature.wrong", 401)
+TOKEN_ALGORITHM = _errors.theirs("token.algorithm", 401)
+TOKEN_CLAIM = _errors.theirs("token.claim", 401)
+TOKEN_EXPIRED = _errors.theirs("token.expired", 401)
+TOKEN_FROM_FUTURE = _errors.theirs("token.from-future", 401)
+TOKEN_MALFORMED = _errors.theirs("token.malformed", 401)
+TOKEN_OTHER_CERTIFICATE = _errors.theirs("token.other-certificate", 401)
+TOKEN_UNKNOWN_KEY = _errors.theirs("token.unknown-key", 401)
+TOKEN_WRONG = _errors.theirs("token.wrong", 401)

@@ -1,0 +1,135 @@
+"""Settings: one declaration each, read by type and bounds; what is not known is refused with the nearest name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import settings as trying
+from hypothesis import strategies as st
+
+from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings, expected, load, save
+
+ROOT = Path(__file__).parents[2]
+NAMES = [each.name for each in fields(Settings) if each.name != "data"]
+
+
+def refused(data: Path, environment: dict[str, str]) -> BadSetting:
+    with pytest.raises(BadSetting) as caught:
+        load(data, environment)
+    words = caught.value.words
+    assert words.vi != words.en
+    return caught.value
+
+
+def test_the_environment_stands_above_the_file_and_the_file_above_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('doors: "3"\nname: 12\nlive: no\nwitness_policy: off\nagency_processor: 1\n')
+    settings = load(
+        tmp_path, {"LGSP_DOORS": "2", "LGSP_KIND": "production", "lgsp_name": "of somebody else", "LGSPX": "1"}
+    )
+    assert (settings.doors, settings.kind) == (2, "production")
+    assert (settings.name, settings.live, settings.witness_policy, settings.agency_processor) == (
+        "12",
+        False,
+        "off",
+        1.0,
+    )
+    assert settings.body_limit == Settings(tmp_path).body_limit and settings.data == tmp_path
+    assert type(settings.agency_processor) is float
+
+
+@pytest.mark.parametrize(
+    ("variable", "near"),
+    [
+        ("LGSP_DOOR", "LGSP_DOORS"),
+        ("LGSP_BODYLIMIT", "LGSP_BODY_LIMIT"),
+        ("LGSP_Doors_", "LGSP_DOORS"),
+        ("LGSP_DATA_", "LGSP_DATA"),
+    ],
+)
+def test_an_unknown_variable_is_named_with_the_nearest(variable: str, near: str, tmp_path: Path) -> None:
+    assert f"there is no setting '{variable}'; the nearest is '{near}'" in str(refused(tmp_path, {variable: "1"}))
+
+
+def test_an_unknown_key_of_the_file_is_named_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("body_limits: 1\n")
+    words = refused(tmp_path, {}).words
+    assert f"{tmp_path / FILE}: there is no setting 'body_limits'; the nearest is 'body_limit'" in words.en
+    assert "không có thiết lập 'body_limits'; tên gần nhất là 'body_limit'" in words.vi
+
+
+def test_variables_that_are_no_settings_are_passed_over(tmp_path: Path) -> None:
+    services = {
+        "LGSP_SERVICE_HOST": "10.0.0.1",
+        "LGSP_SERVICE_PORT_HTTPS": "1",
+        "LGSP_PORT": "tcp://10.0.0.1:1",
+        "LGSP_PORT_1_TCP_ADDR": "10.0.0.1",
+    }
+    assert load(tmp_path, dict.fromkeys(NOT_SETTINGS, "x") | services) == Settings(tmp_path)
+    assert "LGSP_EDGE_PORT" in str(refused(tmp_path, {"LGSP_PORT": "8443"}))
+
+
+def test_every_variable_that_the_tree_names_is_known() -> None:
+    files = [
+        *ROOT.glob("*"),
+        *(
+            path
+            for top in ("gateway", "tests", "bench", "examples", "deploy", "docs", ".ci")
+            for path in (ROOT / top).rglob("*")
+        ),
+    ]
+    known = {*NOT_SETTINGS, *(f"{PREFIX}{name.upper()}" for name in NAMES)}
+    for path in files:
+        if (
+            path.is_file()
+            and path.suffix in {".py", ".md", ".yml", ".yaml", ".service", "", ".sh"}
+            and path != Path(__file__)
+        ):
+            named = set(re.findall(r"\bLGSP_[A-Z0-9]+(?:_[A-Z0-9]+)*\b(?!_)", path.read_text("utf-8", "replace")))
+            assert named <= known, path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_value_is_of_its_type_and_within_its_bounds(name: str, tmp_path: Path) -> None:
+    item: Any = next(each for each in fields(Settings) if each.name == name)
+    wrong = ["maybe", "", "1.5.0"] if not isinstance(item.default, str) else []
+    bounds = dict(item.metadata["bounds"])
+    if isinstance(item.default, int | float) and not isinstance(item.default, bool):
+        assert bounds, "a number has bounds"
+        wrong += ["nan", "inf", str(bounds.get("ge", 1) - 1), str(bounds.get("gt", 0) - 0.5)]
+        if "le" in bounds:
+            wrong.append(str(bounds["le"] + 1))
+            assert getattr(load(tmp_path, {f"LGSP_{name.upper()}": str(bounds["le"])}), name) == bounds["le"]
+        if "ge" in bounds:
+            assert getattr(load(tmp_path, {f"LGSP_{name.upper()}": str(bounds["ge"])}), name) == bounds["ge"]
+    if name in ("kind", "edge_dialect", "edge_socket_dialect", "witness_policy", "stamp_policy"):
+        wrong.append("other")
+    for value in wrong:
+        said = str(refused(tmp_path, {f"LGSP_{name.upper()}": value}))
+        assert name in said and expected(name).en in said
+    (tmp_path / FILE).write_text(f"{name}: [1]\n")
+    assert str(refused(tmp_path, {})).startswith(f"{tmp_path / FILE}: {name} is [1]; it must be {expected(name).en}")
+    (tmp_path / FILE).write_text(f"{name}:\n")
+    refused(tmp_path, {})
+
+
+@trying(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(NAMES), st.integers(1, 1000)),
+    st.text(st.characters(categories=["L", "N", "P", "Sm"]), max_size=40),
+)
+def test_what_is_saved_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, numbers: dict[str, int], text: str
+) -> None:
+    folder = tmp_path_factory.mktemp("saved")
+    values: dict[str, Any] = {name: type(getattr(Settings(folder), name))(number) for name, number in numbers.items()}
+    values = {name: value for name, value in values.items() if not isinstance(value, str)} | {"name": text}
+    settings = Settings(folder, **values)
+    save(settings)
+    assert load(folder, {}) == settings
+    assert set(yaml.safe_load((folder / FILE).read_text("utf-8")) or {}) <= set(NAMES)
