@@ -15,9 +15,10 @@ from sqlalchemy import Connection, update
 from gateway.audit.log.proofs import newest
 from gateway.audit.log.tiles import read_path
 from gateway.audit.verify.folder import FolderSource, Wanted, export
+from gateway.audit.verify.ranges import NO_ENTRIES
 from gateway.audit.verify.remote import RemoteSource
 from gateway.audit.verify.sources import BESIDE, DatabaseSource, NoSource, Signed
-from gateway.audit.verify.verify import NO_ENTRIES, Report, verify
+from gateway.audit.verify.verify import Report, verify
 from gateway.client.transport import RawAnswer
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
