@@ -112,18 +112,18 @@ def _fold(cursor: Any) -> int:
     return int(pages)
 
 
-def migrate(engine: Engine, on_older: Callable[[str, str], object] = lambda found, newest: None) -> None:
+def migrate(engine: Engine, on_older: Callable[[str, str], object] = lambda current, newest: None) -> None:
     """Brings the database to the newest revision, in one transaction; several processes may call it at once.
 
-    `on_older(found, newest)` is called before a database of an older release is changed. A database of a newer release
+    `on_older(current, newest)` is called before a database of an older release is changed. A database of a newer release
     raises `journal.schema`.
     """
     with writing(engine) as connection:
-        found, known = revision(connection), _revisions()
-        if found is not None and found not in known:
-            raise JOURNAL_SCHEMA(found=found, expected=known[0])
-        if found not in (None, known[0]):
-            on_older(str(found), known[0])
+        current, known = revision(connection), _revisions()
+        if current is not None and current not in known:
+            raise JOURNAL_SCHEMA(found=current, expected=known[0])
+        if current not in (None, known[0]):
+            on_older(str(current), known[0])
         upgrade(connection)
 
 
@@ -171,9 +171,9 @@ def revision(connection: Connection) -> str | None:
 
 def check_revision(connection: Connection, expected: str) -> None:
     """Raises `journal.schema` unless the database is at revision `expected`."""
-    found = revision(connection)
-    if found != expected:
-        raise JOURNAL_SCHEMA(found=found or "none", expected=expected)
+    current = revision(connection)
+    if current != expected:
+        raise JOURNAL_SCHEMA(found=current or "none", expected=expected)
 
 
 def _create_private(_dialect: object, _record: object, arguments: Any, _named: object) -> None:

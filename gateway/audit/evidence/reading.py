@@ -1,7 +1,7 @@
-"""Reading a body out of the vault: for a reason, and never without a trace.
+"""Reads a body from the vault, for a reason, with a note in the log.
 
-Invariant: the note `body-view` (who, why, which transfer and part, how many bytes) is committed, and so on disk, before the first byte is given out. A
-body that cannot be read (expired, unknown, without a reason) leaves no note, since nothing of it was seen.
+Invariant: the note `body-view` (actor, reason, transfer, part, bytes) is committed, so on disk, before the first byte
+is returned. A body that cannot be read (expired, unknown, no reason) leaves no note, as nothing was disclosed.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ LEAST_REASON: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A body that may be read now: `pieces` gives its bytes, in order, each piece once."""
+    """A body that may be read; `pieces` yields its bytes in order."""
 
     transfer: str
     part: str
     size: int  # of the whole body
     start: int
     stop: int
-    note: str  # the phase of the note, which is the reading's own
+    note: str  # the phase of the note
     pieces: Iterator[bytes]
 
 
@@ -56,10 +56,10 @@ def view_body(
     stop: int | None = None,
     ready: Callable[[Meta], object] = lambda meta: None,
 ) -> Iterator[View]:
-    """Log the reading, then give the body. `ready` is called before anything is logged or read, with what is known of the body."""
-    said = reason.strip()
-    if len(said) < LEAST_REASON:
-        raise VAULT_NO_REASON(length=len(said), least=LEAST_REASON)
+    """Logs the reading, then gives the body. `ready` gets the body's metadata before anything is logged or read."""
+    stated = reason.strip()
+    if len(stated) < LEAST_REASON:
+        raise VAULT_NO_REASON(length=len(stated), least=LEAST_REASON)
     with engine.connect() as connection:
         meta = vault.meta(connection, f"{transfer}/{part}")
         if meta is None:
@@ -67,18 +67,18 @@ def view_body(
     end = meta.size if stop is None else min(stop, meta.size)
     first = min(start, end)
     ready(meta)
-    row = _note(transfer, part, said, actor, meta, first, end, now)
+    row = _note(transfer, part, stated, actor, meta, first, end, now)
     with writing(engine, lock) as connection:
         append(connection, [row])
     with engine.connect() as connection:
-        after = vault.meta(connection, meta.id)  # it may have come under the key of a hold in between
+        after = vault.meta(connection, meta.id)  # a hold may have changed its key meanwhile
         if after is None:
             raise VAULT_NOT_FOUND(id=meta.id)
         yield View(transfer, part, meta.size, first, end, row.phase, vault.pieces(connection, after, first, end))
 
 
 def _note(transfer: str, part: str, reason: str, actor: str, meta: Meta, start: int, stop: int, now: float) -> LogRow:
-    """About the transfer, so that whoever looks at it sees who read it; under a phase of its own, since (transfer, phase) is unique."""
+    """A note about the transfer, so that its journey shows the reading, under a phase of its own."""
     facts: dict[str, Json] = {"part": part, "reason": reason, "size": meta.size, "key": meta.key_id}
     if (start, stop) != (0, meta.size):
         facts["range"] = f"{start}-{stop}"
@@ -87,10 +87,10 @@ def _note(transfer: str, part: str, reason: str, actor: str, meta: Meta, start: 
 
 
 def _no_part(connection: Connection, transfer: str, part: str) -> Theirs:
-    """What there is instead: the parts that a transfer usually has."""
+    """The error that lists the parts of the transfer."""
     ids = [f"{transfer}/{each}" for each in PARTS]
-    found = connection.scalars(select(tables.vault.c.id).where(tables.vault.c.id.in_(ids)))
-    parts = sorted(id.partition("/")[2] for id in found)
+    stored = connection.scalars(select(tables.vault.c.id).where(tables.vault.c.id.in_(ids)))
+    parts = sorted(id.partition("/")[2] for id in stored)
     return VAULT_NO_PART(transfer=transfer, part=part, parts=", ".join(parts) or "–")
 
 

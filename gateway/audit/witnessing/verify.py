@@ -30,7 +30,7 @@ _MOST: Final = 20
 _ROWS: Final = {"cosigned checkpoints": WITNESSES, "time-stamps": STAMPS}
 _BATCH: Final = 500
 AHEAD_SECONDS: Final = 300.0  # a signed time further ahead of our clock is not accepted
-_LOOKED_AT: Final = 8  # newest rows that are tried: an attacker who adds invalid rows can only close the doors
+_TRIED: Final = 8  # newest rows that are tried: an attacker who adds invalid rows can only close the doors
 Progress = Callable[[int], object]
 
 
@@ -137,7 +137,7 @@ def newest_stamped(
 
 def _newest(query: Any, order: Any, table: Any, key: NoteKey, top: int) -> Any:
     own = table.note.startswith(f"{key.name}\n", autoescape=True)
-    return query.where(table.size <= top, own).order_by(table.size.desc(), order.desc()).limit(_LOOKED_AT)
+    return query.where(table.size <= top, own).order_by(table.size.desc(), order.desc()).limit(_TRIED)
 
 
 def _rows(connection: Connection, query: Any, key: Any) -> Iterator[Any]:
