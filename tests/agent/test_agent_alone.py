@@ -1,4 +1,5 @@
-"""The agent stands alone: what it loads is what its lock holds, nothing of a database server and nothing of Unix; its configuration and its secret."""
+"""The agent stands alone: what it loads is what its lock holds, nothing of a database server and nothing of Unix; its
+configuration and its secret."""
 
 from __future__ import annotations
 
@@ -189,7 +190,7 @@ def test_only_the_secret_is_the_secret(shown: str) -> None:
     secret.check(secret.headers())
 
 
-# --- the listener -------------------------------------------------------------------------------------------------------
+# --- the listener -----------------------------------------------------------------------------------------------------
 
 
 class _Slow:

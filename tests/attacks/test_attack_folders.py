@@ -1,4 +1,5 @@
-"""Folders and files of strangers for the commands of contracts: each ends in a finding or a failure with a code, soon, and with little memory."""
+"""Folders and files of strangers for the commands of contracts: each ends in a finding or a failure with a code, soon,
+and with little memory."""
 
 from __future__ import annotations
 

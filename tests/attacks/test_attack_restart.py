@@ -1,4 +1,5 @@
-"""What was taken before a restart is not taken after it; what was revoked stays so. An instance of its own, stopped and started again."""
+"""What was taken before a restart is not taken after it; what was revoked stays so. An instance of its own, stopped and
+started again."""
 
 from __future__ import annotations
 

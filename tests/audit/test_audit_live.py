@@ -1,4 +1,5 @@
-"""The commands of the audit log against a running gateway: over HTTP, on an export, followed; and told apart from a log that was forked."""
+"""The commands of the audit log against a running gateway: over HTTP, on an export, followed; and told apart from a log
+that was forked."""
 
 from __future__ import annotations
 

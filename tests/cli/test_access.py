@@ -99,9 +99,14 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
         listed["officers"]
     ) == 2
     cells = told(sandbox, "access", "matrix")["matrix"]
-    assert {(each["agency"], each["operation"]) for each in cells if each["contract"] == "indicator/v1" and each["allowed"]} == {
-        ("H14.0", "getValue"), ("H14.0", "feed"), ("H14.4", "submitValues"), ("H14.7", "getValue"),
-    }  # fmt: skip
+    assert {
+        (each["agency"], each["operation"]) for each in cells if each["contract"] == "indicator/v1" and each["allowed"]
+    } == {
+        ("H14.0", "getValue"),
+        ("H14.0", "feed"),
+        ("H14.4", "submitValues"),
+        ("H14.7", "getValue"),
+    }
 
 
 def test_a_suspended_agency_is_explained(sandbox: Settings) -> None:

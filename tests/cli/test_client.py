@@ -1,4 +1,5 @@
-"""`lgsp client`: a developer's first hours at the command line, against a running gateway; exit codes; what it loads."""
+"""`lgsp client`: a developer's first hours at the command line, against a running gateway; exit codes; what it
+loads."""
 
 from __future__ import annotations
 
@@ -129,7 +130,8 @@ def test_exit_codes_and_words_say_who_can_mend_it(world: World, tmp_path: Path) 
 
 
 def test_from_nothing_to_the_first_call_with_keys_of_its_own(world: World, tmp_path: Path) -> None:
-    """keygen, enrolment by the operator, install, call: the private keys never leave the folder, here under a passphrase."""
+    """keygen, enrolment by the operator, install, call: the private keys never leave the folder, here under a
+    passphrase."""
     folder, given = tmp_path / "y-te", tmp_path / "given"
     given.mkdir()
     secret = tmp_path / "passphrase"
@@ -181,7 +183,8 @@ def test_from_nothing_to_the_first_call_with_keys_of_its_own(world: World, tmp_p
 def test_nothing_of_the_server_is_loaded() -> None:
     code = (
         "import sys; import gateway.client, gateway.cli.client.calls;"
-        "print([name for name in ('sqlalchemy', 'connexion', 'uvicorn', 'starlette', 'alembic', 'psycopg', 'zeep', 'adapters') if name in sys.modules])"
+        "print([name for name in ('sqlalchemy', 'connexion', 'uvicorn', 'starlette', 'alembic', "
+        "'psycopg', 'zeep', 'adapters') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

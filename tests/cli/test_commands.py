@@ -29,8 +29,8 @@ from gateway.cli.run import _alone
 from gateway.journal.database import open_engine, writing
 from gateway.keys.keyring import Keyring
 from gateway.processes.supervised import NotStarted
-from gateway.sandbox.instance import FolderTaken, make_instance, readdress
-from gateway.settings import DRAFT, WHOLE, Settings, load
+from gateway.sandbox.instance import make_instance, readdress
+from gateway.settings import Settings, load
 from security.transparency.entry import Note, freeze
 from tests import commandline
 from tests.audit import making
@@ -207,17 +207,6 @@ def test_like_mistakes_end_alike(sandbox: Settings, tmp_path: Path, words: str, 
     assert not (tmp_path / "new").exists(), "a refused command leaves nothing behind"
 
 
-@pytest.mark.parametrize("code", ["provider.down", "message.invalid", "keys.locked", "client.identity", "agent.busy"])
-def test_a_failure_that_the_log_lacks_is_known_all_the_same(sandbox: Settings, code: str) -> None:
-    ended, told = lgsp("audit", "search", "--failure", code, "--data", str(sandbox.data))
-    assert (ended, told["entries"]) == (0, []), told
-
-
-def test_a_misspelt_failure_is_told_with_the_nearest(sandbox: Settings) -> None:
-    _ended, told = lgsp("audit", "search", "--failure", "provider.dwon", "--data", str(sandbox.data))
-    assert "provider.down" in told["error"]["next"], told
-
-
 def test_without_an_instance_every_command_says_so(tmp_path: Path) -> None:
     commands: Any = typer.main.get_command(app)
     asked = 0
@@ -316,7 +305,10 @@ def test_the_version_is_that_of_the_package() -> None:
 
 def test_showing_entries_loads_neither_what_draws_nor_what_signs(sandbox: Settings) -> None:
     """Half of a short command's time is loading: what it has no use for stays where it is."""
-    code = "import atexit, sys; atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr)); from gateway.cli import main; main()"
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr)); from "
+        "gateway.cli import main; main()"
+    )
     command = [sys.executable, "-c", code, "audit", "show", SOME, "--data", str(sandbox.data)]
     loaded = subprocess.run(command, capture_output=True, text=True, timeout=60).stderr.splitlines()[-1].split()
     assert "sqlalchemy" in loaded
@@ -357,64 +349,3 @@ def test_identities_follow_the_port(sandbox: Settings) -> None:
     }
     readdress(sandbox)
     assert json.loads(files[0].read_text("utf-8"))["gateway"] == sandbox.base
-
-
-def test_settings_may_lie_where_an_instance_is_to_be_made(tmp_path: Path) -> None:
-    place = tmp_path / "data"
-    place.mkdir()
-    (place / "settings.yaml").write_text("# của tỉnh\nkind: production\norigin: tinh.example/lgsp\n", "utf-8")
-    for words in ("doctor", "ca show", "registry show"):
-        command = [sys.executable, "-m", "gateway", *words.split(), "--data", str(place), "--json"]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert (ended.returncode, json.loads(ended.stdout)["error"]["code"]) == (2, "no-instance")
-    settings = load(place, environment={})
-    make_instance(settings, {}, time.time(), province=False)
-    made = load(place, environment={})
-    assert made.is_made and made == settings and (made.authority / "anchors.pem").exists()
-    shown = subprocess.run(
-        [sys.executable, "-m", "gateway", "registry", "show", "--data", str(place)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "lgsp registry apply" in shown.stdout and "Chưa đăng ký ai" in shown.stdout
-    with pytest.raises(FolderTaken, match="data: ca, "):
-        make_instance(settings, {}, time.time(), province=False)
-
-
-def test_an_instance_is_made_in_the_very_folder_and_once_whole_moves_there_in_any_case(tmp_path: Path) -> None:
-    """The place may be where a disk begins, or all that its owner may write to. What a kill left half built is thrown away; what was whole goes on."""
-    place = tmp_path / "data"
-    (place / "lost+found").mkdir(parents=True)
-    (place / "settings.yaml").write_text("kind: production\norigin: tinh.example/lgsp\n", "utf-8")
-    (place / DRAFT / "keys").mkdir(parents=True)
-    settings, folder = load(place, environment={}), place.stat().st_ino
-    made_before = settings.is_made
-    make_instance(settings, {}, time.time(), province=False)
-    assert (
-        settings.is_made
-        and not made_before
-        and place.stat().st_ino == folder
-        and {each.name for each in tmp_path.iterdir()} == {"data"}
-    )
-    names, root = {each.name for each in place.iterdir()}, (place / "ca" / "root.crt").read_bytes()
-    assert names >= {"lost+found", "settings.yaml", "ca", "keys", "lgsp.db"} and not names & {DRAFT, WHOLE}
-    for moved in ("settings.yaml", "keys", "ca"):  # killed while it moved: at any of them
-        (place / WHOLE).mkdir(exist_ok=True)
-        (place / moved).rename(place / WHOLE / moved)
-        assert not settings.is_made
-    make_instance(settings, {}, time.time(), province=False)
-    assert (
-        settings.is_made
-        and {each.name for each in place.iterdir()} == names
-        and (place / "ca" / "root.crt").read_bytes() == root
-    )
-
-
-def test_no_instance_is_made_beside_what_is_somebodys(tmp_path: Path) -> None:
-    (tmp_path / "thư riêng.txt").write_text("của người khác", "utf-8")
-    command = [sys.executable, "-m", "gateway", "up", "--data", str(tmp_path), "--json"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    told = json.loads(ended.stdout)
-    assert (ended.returncode, told["error"]["code"]) == (2, "folder-taken") and "thư riêng.txt" in told["error"]["what"]
-    assert [each.name for each in tmp_path.iterdir()] == ["thư riêng.txt"]

@@ -102,7 +102,10 @@ def test_import_reads_inside_its_folder_only(tmp_path: Path) -> None:
     )
     code, made = answer("import-wsdl", inside / "a.wsdl", "--out", tmp_path / "o")
     assert code == 0 and [note["en"].split()[0] for note in made["notes"] if note["code"] == "not-loaded"] == [
-        "http://nowhere.example/u.xsd", "link.xsd", "../secret.xsd"]  # fmt: skip
+        "http://nowhere.example/u.xsd",
+        "link.xsd",
+        "../secret.xsd",
+    ]
     extra = tmp_path / "with"
     extra.mkdir()
     (extra / "u.xsd").write_text('<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:u"/>')

@@ -78,7 +78,8 @@ def test_every_letter_is_told_where_a_terminal_or_a_pipe_has_not_all_of_them(tmp
 
 
 def test_a_message_in_the_log_of_a_process_is_one_line() -> None:
-    """A file that was dropped may bear any name, and would write lines of its own into the log, or into the terminal of whoever reads it."""
+    """A file that was dropped may bear any name, and would write lines of its own into the log, or into the terminal of
+    whoever reads it."""
     record = logging.LogRecord(
         "lgsp.files", logging.INFO, "", 0, "%s: taken", ("phản ánh\n2026-11-25 CRITICAL\x1b[2J\u202e.csv",), None
     )

@@ -68,7 +68,8 @@ def _sleeps(pid: int) -> bool:
 
 
 def _written_to(pipe: Path, process: subprocess.Popen[str]) -> int:
-    """Open for writing once the process waits for what it would read there: a signal that comes just before it reads is heeded only after."""
+    """Open for writing once the process waits for what it would read there: a signal that comes just before it reads is
+    heeded only after."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -142,7 +143,10 @@ def test_an_output_that_is_full_or_closed_is_no_trace(instance: Settings, words:
 
 
 def test_whoever_started_it_may_have_signals_ignored() -> None:
-    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from gateway.cli.common import stopping; stopping.heed(['x']); print(repr(signal.getsignal(2)), signal.getsignal(15))"
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from gateway.cli.common import "
+        "stopping; stopping.heed(['x']); print(repr(signal.getsignal(2)), signal.getsignal(15))"
+    )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout
     assert "SIG_IGN" in said and "_stop" in said
 

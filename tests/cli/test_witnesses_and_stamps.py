@@ -86,9 +86,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Instance]:
     made = Settings(
-        tmp_path_factory.mktemp("vouching") / "data", kind="production", public_base="https://trao-doi.invalid", origin="tinh.example/lgsp",
-        stamp_url=authority.url, stamp_anchors=str(authority.anchors), stamp_policy="flagged",
-    )  # fmt: skip
+        tmp_path_factory.mktemp("vouching") / "data",
+        kind="production",
+        public_base="https://trao-doi.invalid",
+        origin="tinh.example/lgsp",
+        stamp_url=authority.url,
+        stamp_anchors=str(authority.anchors),
+        stamp_policy="flagged",
+    )
     make_instance(made, {}, time.time(), province=False)
     save(made)
     found = Instance(made)

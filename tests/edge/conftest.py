@@ -34,7 +34,8 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 @dataclass(frozen=True)
 class Edged:
-    """`site` is where Caddy is to be found, and what signatures cover; `folder` holds the certificate of the proxy (edge.crt, edge.key)."""
+    """`site` is where Caddy is to be found, and what signatures cover; `folder` holds the certificate of the proxy
+    (edge.crt, edge.key)."""
 
     settings: Settings
     world: World

@@ -1,4 +1,5 @@
-"""One part of the instance killed, stopped, slowed down, lied to, under load: nothing that was acknowledged is lost, all of it goes on."""
+"""One part of the instance killed, stopped, slowed down, lied to, under load: nothing that was acknowledged is lost,
+all of it goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The whole gateway killed with signal 9 in the middle of many calls, and started again: nothing lost, nothing twice, nothing unnamed."""
+"""The whole gateway killed with signal 9 in the middle of many calls, and started again: nothing lost, nothing twice,
+nothing unnamed."""
 
 from __future__ import annotations
 

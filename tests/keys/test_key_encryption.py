@@ -223,7 +223,8 @@ def test_a_stolen_key_is_not_withdrawn_for_later(tmp_path: Path, capsys: pytest.
 def test_files_that_others_left_among_the_keys_do_not_stop_a_rotation(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A copy that somebody made, and what a rotation that was killed had written: neither is used, and no number comes twice."""
+    """A copy that somebody made, and what a rotation that was killed had written: neither is used, and no number comes
+    twice."""
     settings = made(tmp_path, None)
     for name in ("sign-old.key", "sign-2024.key.bak", "sign-2.key"):
         (settings.keys / name).write_bytes(b"-----BEGIN PRIV")

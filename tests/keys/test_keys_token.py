@@ -1,4 +1,5 @@
-"""The signing key in a PKCS#11 token (SoftHSM2): all that the gateway signs is signed there, and nothing of the key lies in the data folder."""
+"""The signing key in a PKCS#11 token (SoftHSM2): all that the gateway signs is signed there, and nothing of the key
+lies in the data folder."""
 
 from __future__ import annotations
 

@@ -145,7 +145,8 @@ def test_the_compose_file_follows_the_compose_schema() -> None:
 
 
 def test_whoever_runs_it_waits_as_long_as_the_supervisor_does_before_killing(tmp_path: Path) -> None:
-    """The unit and the container: nothing under way is cut off; and the words of the units are commands that there are."""
+    """The unit and the container: nothing under way is cut off; and the words of the units are commands that there
+    are."""
     patience = Supervisor(Settings(tmp_path))._patience
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
     assert int(compose["services"]["gateway"]["stop_grace_period"].removesuffix("s")) > patience

@@ -1,4 +1,5 @@
-"""Keys, authorities and contacts: stated in the document, enrolled by request or certificate, revoked; on both databases."""
+"""Keys, authorities and contacts: stated in the document, enrolled by request or certificate, revoked; on both
+databases."""
 
 from __future__ import annotations
 
@@ -193,7 +194,10 @@ def test_an_authority_is_stated_with_its_root_and_without_leaves(outside: Outsid
 
 
 def test_a_live_connection_needs_a_contact(engine: Engine, house: House) -> None:
-    contact = '    contact: {office: "Phòng Kế hoạch - Tài chính", phone: "0206 000 0007", email: "ke-hoach@yte.caobang.example"}\n'
+    contact = (
+        '    contact: {office: "Phòng Kế hoạch - Tài chính", phone: "0206 000 0007", email: '
+        '"ke-hoach@yte.caobang.example"}\n'
+    )
     assert contact in PROVINCE
     without = PROVINCE.replace(contact, "")
     with pytest.raises(Theirs) as wrong:

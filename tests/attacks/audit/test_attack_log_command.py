@@ -1,4 +1,5 @@
-"""What an auditor types: `lgsp audit verify` tells of each kind of attack, by its exit code and in one object for programs."""
+"""What an auditor types: `lgsp audit verify` tells of each kind of attack, by its exit code and in one object for
+programs."""
 
 from __future__ import annotations
 

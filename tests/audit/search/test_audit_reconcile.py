@@ -1,4 +1,5 @@
-"""Daily counts against the log: what is counted where, what explains a difference, and that the very messages are named."""
+"""Daily counts against the log: what is counted where, what explains a difference, and that the very messages are
+named."""
 
 from __future__ import annotations
 
@@ -368,7 +369,8 @@ def test_a_table_in_an_encoding_of_old_is_told_where() -> None:
 def test_what_a_statement_names_does_not_speak_to_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file of an agency is a stranger's: its names and ids are shown as text, in the comparison and where they are refused."""
+    """A file of an agency is a stranger's: its names and ids are shown as text, in the comparison and where they are
+    refused."""
     evil, names = "\x1b]0;x\x07\u202e", ("waiting", "given_up", "in_doubt", "failed", "over_midnight")
     at = {
         "system": f"y-te{evil}",

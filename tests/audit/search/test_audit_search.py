@@ -1,4 +1,5 @@
-"""Searching the log: pages joined are what looking at every entry finds, on both databases, whatever the index lags and whatever comes meanwhile."""
+"""Searching the log: pages joined are what looking at every entry finds, on both databases, whatever the index lags and
+whatever comes meanwhile."""
 
 from __future__ import annotations
 
@@ -278,7 +279,8 @@ async def test_the_task_waits_for_some_to_come_together_and_leaves_time_to_other
 # --- plans ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("oldest_first", [False, True])
 def test_no_page_walks_the_log_or_sorts(database: Engine, oldest_first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plans of every statement of every search, as the database makes them: each table by an index, nothing sorted."""
+    """The plans of every statement of every search, as the database makes them: each table by an index, nothing
+    sorted."""
     chance = Random(3)
     with writing(database) as connection:
         making.write(connection, list(making.entries(chance, 4000)))

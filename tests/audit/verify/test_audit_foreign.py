@@ -1,4 +1,5 @@
-"""Tools of others agree with the log: `spicy-litetlog` and plain `openssl` with `sha256sum` on exports, `pymerkle` on what is served."""
+"""Tools of others agree with the log: `spicy-litetlog` and plain `openssl` with `sha256sum` on exports, `pymerkle` on
+what is served."""
 
 from __future__ import annotations
 
@@ -128,7 +129,8 @@ def test_by_hand_runs_nothing_that_the_log_itself_signed(sqlite_log: Any, export
 
 
 def test_consistency_between_any_two_sizes_of_the_tree_that_pymerkle_builds(sqlite_log: Any) -> None:
-    """The roots are pymerkle's; our proofs between them are judged by the client of `examples/`, which was written apart from the log."""
+    """The roots are pymerkle's; our proofs between them are judged by the client of `examples/`, which was written
+    apart from the log."""
     sequencer = sqlite_log.sequencer()
     sequencer.run_once(sqlite_log.lease)
     sqlite_log.pend(*NAMES)

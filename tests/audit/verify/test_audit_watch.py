@@ -1,4 +1,5 @@
-"""Following a log: growth is proved and told once; a fork, a step back or another key is objected to, again and again."""
+"""Following a log: growth is proved and told once; a fork, a step back or another key is objected to, again and
+again."""
 
 from __future__ import annotations
 

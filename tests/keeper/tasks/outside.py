@@ -1,4 +1,5 @@
-"""A certification authority outside the house, made with `cryptography` alone: root, issuing authority, certificates, CRLs."""
+"""A certification authority outside the house, made with `cryptography` alone: root, issuing authority, certificates,
+CRLs."""
 
 from __future__ import annotations
 
@@ -110,8 +111,8 @@ class Outside:
         algorithm: hashes.HashAlgorithm | None = None,
         issuer: x509.Certificate | None = None,
     ) -> bytes:
-        """The answer to a question about `of`, by the issuing authority or by a responder (`by`: certificate and key). `issuer`: who is said to have
-        issued it."""
+        """The answer to a question about `of`, by the issuing authority or by a responder (`by`: certificate and key).
+        `issuer`: who is said to have issued it."""
         asked = ocsp.load_der_ocsp_request(question)
         responder, own = by or (self.issuer, self.key)
         gone = of in revoked

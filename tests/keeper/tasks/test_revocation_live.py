@@ -1,4 +1,5 @@
-"""Identities in real processes: rotation while calls run, an outside authority taken up without restart, and what a live connection is refused for."""
+"""Identities in real processes: rotation while calls run, an outside authority taken up without restart, and what a
+live connection is refused for."""
 
 from __future__ import annotations
 
@@ -66,7 +67,10 @@ def lists(world: World, outside: Outside, tmp_path_factory: pytest.TempPathFacto
     found = {"/issuer.crl": outside.crl()}
     with Served(lambda path, body: found.get(path)) as served:
         crl = f'["{served.base}/issuer.crl"]'
-        text = f"authorities:\n  - name: chuyen-dung\n    uses: [tls, sign]\n    crl: {crl}\n    grace: 0\n    certificates: |\n"
+        text = (
+            f"authorities:\n  - name: chuyen-dung\n    uses: [tls, sign]\n    crl: {crl}\n    grace: 0\n    "
+            "certificates: |\n"
+        )
         file = tmp_path_factory.mktemp("document") / "province.yaml"
         file.write_text(PROVINCE + "\n" + text + indent(outside.pem, "      "), "utf-8")
         applied = world.lgsp("registry", "apply", str(file), "--data", str(world.data))
@@ -142,7 +146,8 @@ def code(answer: Answer) -> str | None:
 
 
 def test_keys_are_rotated_while_calls_run(world: World, tmp_path: Path) -> None:
-    """Two keys of one use in force at once; the client moves when it likes; then the old ones are revoked, and told to others."""
+    """Two keys of one use in force at once; the client moves when it likes; then the old ones are revoked, and told to
+    others."""
     old, place = (
         world.rest("y-te"),
         folder(world, tmp_path / "y-te", tls_key_id="y-te.tls-2", sign_key_id="y-te.sign-2"),
@@ -218,7 +223,8 @@ def test_keys_are_rotated_while_calls_run(world: World, tmp_path: Path) -> None:
 
 
 def test_an_issuer_is_made_anew(world: World, tmp_path: Path) -> None:
-    """Certificates of the issuer before go on; those of the new one are understood without a restart, even without their chain."""
+    """Certificates of the issuer before go on; those of the new one are understood without a restart, even without
+    their chain."""
     before = lgsp(world, "ca", "show")
     assert {each["name"] for each in before["certificates"]} == {"root", "tls", "sign"} and not before[
         "root_key_offline"
@@ -298,7 +304,8 @@ def test_the_status_is_kept_with_the_evidence(
 def test_what_ends_while_a_connection_lives(
     world: World, outside: Outside, lists: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """A certificate that ends, and one of which nobody can say any more that it was not revoked: the door fails closed, and says so."""
+    """A certificate that ends, and one of which nobody can say any more that it was not revoked: the door fails closed,
+    and says so."""
     since = time.time() - outside.now
     lists["/issuer.crl"] = outside.crl(begins=since, lasts=13.0, number=9)
     ending, _ = enrolled(world, outside, tmp_path, "phan-anh", begins=since - 60, days=(60 + 11) / 86400)

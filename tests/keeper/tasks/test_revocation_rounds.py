@@ -1,4 +1,5 @@
-"""The keeper's round of outside authorities, against a real server of lists and answers; and the lists of our own. On both databases."""
+"""The keeper's round of outside authorities, against a real server of lists and answers; and the lists of our own. On
+both databases."""
 
 from __future__ import annotations
 
@@ -213,7 +214,8 @@ def test_signing_keys_and_an_authority_that_left(database: Engine, outside: Outs
 
 
 def test_lists_of_our_own(database: Engine, tmp_path: Path) -> None:
-    """One an issuer; numbers grow, nothing is made without need, and an issuer that was replaced goes on with its own."""
+    """One an issuer; numbers grow, nothing is made without need, and an issuer that was replaced goes on with its
+    own."""
     settings = Settings(tmp_path / "instance")
     make_keys(settings, NOW, hosts=["localhost"])
     authority = EmbeddedAuthority(settings)
