@@ -169,13 +169,6 @@ def revision(connection: Connection) -> str | None:
     return str(row[0]) if row else None
 
 
-def check_revision(connection: Connection, expected: str) -> None:
-    """Raises `journal.schema` unless the database is at revision `expected`."""
-    current = revision(connection)
-    if current != expected:
-        raise JOURNAL_SCHEMA(found=current or "none", expected=expected)
-
-
 def _create_private(_dialect: object, _record: object, arguments: Any, _named: object) -> None:
     """Creates a missing database file for its owner alone; SQLite gives the files beside it the same mode."""
     path = str(arguments[0]) if arguments else ""

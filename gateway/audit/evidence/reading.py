@@ -17,7 +17,6 @@ from contracts.base.errors import Theirs
 from contracts.base.ids import new_id
 from gateway.journal.append import append
 from gateway.journal.database import writing
-from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.vault.errors import VAULT_NO_PART, VAULT_NO_REASON, VAULT_NOT_FOUND
@@ -41,49 +40,58 @@ class View:
     pieces: Iterator[bytes]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Which bytes of which body (`stop` excluded, None: to its end) an actor wants to read, and why."""
+
+    transfer: str
+    part: str
+    reason: str
+    actor: str
+    now: float  # Unix seconds
+    start: int = 0
+    stop: int | None = None
+
+
 @contextmanager
 def view_body(
-    engine: Engine,
-    lock: FileLock | None,
-    vault: Vault,
-    transfer: str,
-    part: str,
-    *,
-    reason: str,
-    actor: str,
-    now: float,
-    start: int = 0,
-    stop: int | None = None,
-    ready: Callable[[Meta], object] = lambda meta: None,
+    engine: Engine, vault: Vault, reading: Reading, ready: Callable[[Meta], object] = lambda meta: None
 ) -> Iterator[View]:
     """Logs the reading, then gives the body. `ready` gets the body's metadata before anything is logged or read."""
-    stated = reason.strip()
-    if len(stated) < LEAST_REASON:
-        raise VAULT_NO_REASON(length=len(stated), least=LEAST_REASON)
+    length = len(reading.reason.strip())
+    if length < LEAST_REASON:
+        raise VAULT_NO_REASON(length=length, least=LEAST_REASON)
+    transfer, part = reading.transfer, reading.part
     with engine.connect() as connection:
         meta = vault.meta(connection, f"{transfer}/{part}")
         if meta is None:
             raise _no_part(connection, transfer, part)
-    end = meta.size if stop is None else min(stop, meta.size)
-    first = min(start, end)
+    stop = meta.size if reading.stop is None else min(reading.stop, meta.size)
+    start = min(reading.start, stop)
     ready(meta)
-    row = _note(transfer, part, stated, actor, meta, first, end, now)
-    with writing(engine, lock) as connection:
+    row = _note(reading, meta, start, stop)
+    with writing(engine) as connection:
         append(connection, [row])
     with engine.connect() as connection:
         after = vault.meta(connection, meta.id)  # a hold may have changed its key meanwhile
         if after is None:
             raise VAULT_NOT_FOUND(id=meta.id)
-        yield View(transfer, part, meta.size, first, end, row.phase, vault.pieces(connection, after, first, end))
+        pieces = vault.pieces(connection, after, start, stop)
+        yield View(transfer=transfer, part=part, size=meta.size, start=start, stop=stop, note=row.phase, pieces=pieces)
 
 
-def _note(transfer: str, part: str, reason: str, actor: str, meta: Meta, start: int, stop: int, now: float) -> LogRow:
+def _note(reading: Reading, meta: Meta, start: int, stop: int) -> LogRow:
     """A note about the transfer, so that its journey shows the reading, under a phase of its own."""
-    facts: dict[str, Json] = {"part": part, "reason": reason, "size": meta.size, "key": meta.key_id}
+    facts: dict[str, Json] = {
+        "part": reading.part,
+        "reason": reading.reason.strip(),
+        "size": meta.size,
+        "key": meta.key_id,
+    }
     if (start, stop) != (0, meta.size):
         facts["range"] = f"{start}-{stop}"
-    frozen = freeze(Note(transfer, now, NOTE, actor, facts))
-    return LogRow(transfer, f"{NOTE}#{new_id(int(now * 1000))}", frozen.entry, frozen.leaf)
+    frozen = freeze(Note(reading.transfer, reading.now, NOTE, reading.actor, facts))
+    return LogRow(reading.transfer, f"{NOTE}#{new_id(int(reading.now * 1000))}", frozen.entry, frozen.leaf)
 
 
 def _no_part(connection: Connection, transfer: str, part: str) -> Theirs:
