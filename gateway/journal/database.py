@@ -115,8 +115,8 @@ def _fold(cursor: Any) -> int:
 def migrate(engine: Engine, on_older: Callable[[str, str], object] = lambda current, newest: None) -> None:
     """Brings the database to the newest revision, in one transaction; several processes may call it at once.
 
-    `on_older(current, newest)` is called before a database of an older release is changed. A database of a newer release
-    raises `journal.schema`.
+    `on_older(current, newest)` is called before a database of an older release is changed.
+    A database of a newer release raises `journal.schema`.
     """
     with writing(engine) as connection:
         current, known = revision(connection), _revisions()

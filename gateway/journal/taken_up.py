@@ -221,4 +221,12 @@ def _call(slot: bytes) -> Call:
     length, at, size = _HEAD.unpack_from(slot, 1)
     text = slot[_TEXT_AT : _TEXT_AT + length].decode("utf-8", "ignore")
     transfer, source, certificate, method, path = (visible(each) for each in [*text.split("\n", 4), *[""] * 4][:5])
-    return Call(transfer, at, source, certificate, method, path, size if size >= 0 else None)
+    return Call(
+        transfer=transfer,
+        at=at,
+        source=source,
+        certificate=certificate,
+        method=method,
+        path=path,
+        size=size if size >= 0 else None,
+    )

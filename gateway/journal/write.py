@@ -20,7 +20,7 @@ class LogRow(NamedTuple):
     """A frozen entry of the audit log: canonical JSON (RFC 8785) and its RFC 6962 leaf hash.
 
     (`transfer`, `phase`) is unique in the log. Entries that are no phase of a transfer (refusal, repeat, change of
-    registry) have an id of their own in `transfer`, and name the transfer they concern inside the entry.
+    registry) have an id of their own in `transfer`. They name the transfer they concern inside the entry.
     """
 
     transfer: str

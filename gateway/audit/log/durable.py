@@ -1,7 +1,6 @@
 """Writes small files and folders so that they survive a power cut.
 
-The bytes of a file are safe after it was synced, its name after its folder was, a folder's name after the folder above
-it was.
+A file must be synced for its bytes, its folder for its name, and the folder above for the folder's name.
 
 Invariant: what these functions wrote is complete under its name after they returned, or absent.
 """

@@ -3,11 +3,11 @@
 Theory of operation:
 1. A log that lacks signed entries is never signed again. Its entries, tiles and checkpoints move unchanged to the
    `past_…` tables, under their origin.
-2. A new log begins, with its own name and key. Its entry 0 is a note `new-log` with the old origin and key, the newest
-   known old checkpoint (the whole signed note), the size that is still here, and the reason. So the holder of an old
-   checkpoint sees the break and what was admitted.
-3. The first checkpoint of the new log, of size 1, bears the old key's signature too, if the old key is available. Who
-   trusts the old key can so trust the new one. The old private key signs nothing after that.
+2. A new log begins, with its own name and key. Its entry 0 is a note `new-log` with the old origin and key, the reason,
+   and the size that is still here. It also holds the newest known old checkpoint (the whole signed note). So the holder
+   of an old checkpoint sees the break and what was admitted.
+3. The first checkpoint of the new log, of size 1, has the old key's signature too, if the old key is available. So
+   trust in the old key leads to the new one. The old private key signs nothing after that.
 4. A connection `within` an ended origin shows that log in place of the current one to all readers: verification, tiles,
    proofs, export.
 
@@ -101,7 +101,7 @@ def end(connection: Connection, origin: str, vkey: str, now: float) -> Ended:
 def _keep_cosignatures(connection: Connection) -> None:
     """Moves cosigned checkpoints to the log that ends, in place of the same checkpoints without cosignatures.
 
-    Time-stamps stay in their table: each bears its note, with the origin.
+    Time-stamps stay in their table, as each has its note with the origin.
     """
     table, point = tables.cosigned, tables.checkpoint
     for size, note, at in connection.execute(select(table.c.size, table.c.note, table.c.at)).all():

@@ -7,7 +7,7 @@ Theory of operation:
 3. Before it signs, the tree must continue the checkpoint outside: the same root at that size. A database that lacks
    signed entries (rolled back, restored, truncated) or holds other ones is never signed: `audit.inconsistent`.
 4. A crash between commit and file leaves the file behind, as a prefix of the tree; the next run advances it. The file
-   is never ahead. It exists (for the empty tree) before the first entry is sequenced, so a missing file beside a filled
+   is never ahead. It exists (for the empty tree) before the first entry is sequenced. So a missing file beside a filled
    log is an attack or a loss.
 5. Times of sequencing never go back, whatever the clock does.
 """

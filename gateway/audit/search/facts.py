@@ -37,7 +37,7 @@ class Facts(Conditions):
     source: str | None = None
     door: str | None = None
     times: int = 1  # how many refusals it sums up
-    detail: str | None = None  # what else the entry tells, in one line
+    detail: str | None = None  # further content of the entry, in one line
 
     @property
     def trouble(self) -> bool:
@@ -83,7 +83,7 @@ def facts_of(value: Mapping[str, Any], transfer: str, phase: str, intent: Mappin
     actor = text_in(value, "actor")
     acting = _PARTY.fullmatch(actor) if actor is not None and not value.get("caller") else None
     facts, caller = _part(value, "facts"), _part(value, "caller") or _part(intent, "caller")
-    parts = Parts(value, transfer, phase, intent, facts, caller, acting)
+    parts = Parts(value=value, transfer=transfer, phase=phase, intent=intent, facts=facts, caller=caller, acting=acting)
     status, count = value.get("status"), value.get("count")
     detail = _DETAILS.get(parts.kind)
     searched: dict[str, Any] = {name: field.read(parts) for name, field in FIELDS.items()}

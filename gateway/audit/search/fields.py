@@ -1,7 +1,7 @@
 """The fields by which the audit log is searched.
 
-A field of `Conditions` is an option of `lgsp audit search`, a condition of a query, a fact of an entry, a column of the
-index and a column of `--csv`. A new field needs an entry here, a column of `log_index` in
+A field of `Conditions` is an option of `lgsp audit search` and a condition of a query. It is also a fact of an entry, a
+column of the index and a column of `--csv`. A new field needs an entry here, a column of `log_index` in
 `gateway/journal/schema/tables.py`, and a migration.
 
 Invariants:

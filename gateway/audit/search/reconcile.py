@@ -307,7 +307,14 @@ def _line(reasons: _Reasons, key: Key, claim: Claim, ours: Counted, hash_id: Cal
         names = _names(reasons.connection, left[:NAMED])
         not_there = [(transfer, names.get(transfer, "")) for transfer in left]
     verdict = _verdict(claim, ours, None if listed is None else not_here, [transfer for transfer, _ in not_there])
-    return Line(key, claim.accepted, ours, verdict, tuple(not_here), tuple(not_there))
+    return Line(
+        key=key,
+        theirs=claim.accepted,
+        counted=ours,
+        verdict=verdict,
+        not_here=tuple(not_here),
+        not_there=tuple(not_there),
+    )
 
 
 def _listed(key: Key, claim: Claim, hash_id: Callable[[str], str]) -> dict[str, str] | None:

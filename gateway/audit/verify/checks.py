@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Final
 
 from contracts.base import jcs
+from gateway.audit.log.origins import NEW_LOG
 from gateway.audit.log.sequencer import KEEP_SECONDS
 from gateway.audit.verify.sources import Record
 
 KINDS: Final = frozenset({"intent", "outcome", "refusal", "repeat", "in-doubt", "note"})
-NEW_LOG: Final = "new-log"  # the first entry of a log that goes on from another one
 _ONCE: Final = frozenset({"intent", "outcome", "refusal", "repeat"})  # others of one transfer may occur again
 _SUFFIX: Final = re.compile(r"[0-9a-z-]{1,40}")
 _AT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")

@@ -172,8 +172,15 @@ class DatabaseSource:
             if not rows:
                 return
             page = [
-                Record(int(idx), bytes(entry), transfer, phase, bytes(leaf), at)
-                for idx, entry, transfer, phase, leaf, at in rows
+                Record(
+                    idx=int(idx),
+                    entry=bytes(entry),
+                    transfer=transfer,
+                    phase=phase,
+                    leaf=bytes(leaf),
+                    sequenced=sequenced,
+                )
+                for idx, entry, transfer, phase, leaf, sequenced in rows
             ]
             yield page
             after = page[-1].idx

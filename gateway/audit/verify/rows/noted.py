@@ -46,7 +46,13 @@ def _read(rows: Any) -> Iterator[Noted]:
             facts = value["facts"]
             if not isinstance(facts, dict):
                 continue
-            name = "a pending entry" if turn == 2 else f"entry {place}"
-            yield Noted(phase, str(value["at"]), str(value["actor"]), facts, name, int(ended) if turn == 0 else None)
+            yield Noted(
+                what=phase,
+                at=str(value["at"]),
+                actor=str(value["actor"]),
+                facts=facts,
+                name="a pending entry" if turn == 2 else f"entry {place}",
+                ended=int(ended) if turn == 0 else None,
+            )
         except (ValueError, KeyError, TypeError):  # the check of entries reports it
             continue
