@@ -99,6 +99,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "gateway.doors.api.tokens:read_metadata",
         "gateway.doors.api.transfers:read_transfer",
         "gateway.doors.http.channel:identify",
+        "gateway.doors.http.shell:Call.read",
         "gateway.doors.http.costly:Reader.read",
         "gateway.doors.http.costly:Reading.decode",
         "gateway.doors.files.door:FileDoor.decode",
