@@ -21,6 +21,10 @@ _GROWING: Final = wait_exponential_jitter(multiplier=0.3, max=5.0)
 
 async def repeated(once: Callable[[], Awaitable[Answer]], tries: int) -> Answer:
     """The answer of the first of at most `tries` calls that succeeds; else the last error."""
+
+    async def call() -> Answer:  # tenacity awaits only functions declared `async`
+        return await once()
+
     retrying = AsyncRetrying(
         stop=stop_after_attempt(tries),
         wait=_wait,
@@ -28,7 +32,7 @@ async def repeated(once: Callable[[], Awaitable[Answer]], tries: int) -> Answer:
         sleep=asyncio.sleep,
         reraise=True,
     )
-    answer: Answer = await retrying(once)
+    answer: Answer = await retrying(call)
     return answer
 
 

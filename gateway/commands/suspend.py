@@ -49,7 +49,7 @@ def suspend(
         f" / đã tạm dừng{expected.vi}; các cửa đang chạy áp dụng trong một giây"
     )
     if earlier is not None:
-        said = earlier.told()
+        said = earlier.described()
         text += (
             f"\n  it was suspended already, since {said['since']}, {said['earlier'].en} ({said['reason'].en}): that end and reason are replaced"
             f"\n  vốn đã bị tạm dừng từ {said['since']}, {said['earlier'].vi} ({said['reason'].vi}): thời hạn và lý do đó được thay"
