@@ -127,11 +127,11 @@ class Caller:
             return self._answer(result, message_id)
         message_id = message_id or new_id()
         call = {"face": "rest", "target": head.target, "content_type": content_type, "language": language}
-        result = await self._submit(operation, message_id, call, body)
-        if isinstance(result, str):
-            state = {"message": message_id, "state": result, "by": "agent"}
+        outcome = await self._submit(operation, message_id, call, body)
+        if isinstance(outcome, str):
+            state = {"message": message_id, "state": outcome, "by": "agent"}
             return Reply(202, {"content-type": JSON, _MARKED_ID: f'"{message_id}"'}, text_of(state).encode())
-        return self._answer(result, message_id)
+        return self._answer(outcome, message_id)
 
     def _answer(self, result: Passed | Away, message_id: str | None) -> Reply:
         if isinstance(result, Away):

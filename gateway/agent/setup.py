@@ -30,7 +30,8 @@ state: state
 # Ngôn ngữ của thông báo lỗi / language in which people read refusals first: vi, en.
 language: vi
 
-# Chỉ khi tên của trục không dẫn tới trục từ mạng này / only where the gateway's name leads elsewhere from this network (NAT, no DNS).
+# Chỉ khi tên của trục không dẫn tới trục từ mạng này /
+# only where the gateway's name leads elsewhere from this network (NAT, no DNS).
 # connect: 10.20.0.5:8443
 
 # Hệ thống gọi ra / the system as caller.

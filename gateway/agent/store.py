@@ -32,12 +32,15 @@ LONGEST_PAUSE: Final = 600.0
 _SEEN_GRACE: Final = 600.0  # seconds: signatures are kept so long past their end, in case the clock is set back
 _TABLES: Final = """
 create table if not exists message(
-  number integer primary key, id text not null unique, lane text not null, call text not null, body blob not null, digest blob not null,
-  size integer not null, state text not null check (state in ('queued', 'sent', 'dead')), taken real not null, tries integer not null default 0,
-  next real not null default 0, why text not null default '', status integer, transfer text, ended real);
+  number integer primary key, id text not null unique, lane text not null, call text not null,
+  body blob not null, digest blob not null, size integer not null,
+  state text not null check (state in ('queued', 'sent', 'dead')), taken real not null,
+  tries integer not null default 0, next real not null default 0, why text not null default '',
+  status integer, transfer text, ended real);
 create index if not exists message_lane on message(state, lane, number);
 create table if not exists carried(
-  id text primary key, digest blob not null, status integer, headers text not null default '{}', body blob, at real not null);
+  id text primary key, digest blob not null, status integer, headers text not null default '{}',
+  body blob, at real not null);
 create table if not exists seen(key blob primary key, until real not null);
 """
 

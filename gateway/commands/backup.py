@@ -145,7 +145,7 @@ def restore(
 def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) -> None:
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
-        found = restore_lock.held(connection)
+        found = restore_lock.newest_restore(connection)
     if found is None or found["confirmed"]:
         raise BACKUP_NOT_HELD(data=settings.data)
     restored = found["backup"]

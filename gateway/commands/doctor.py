@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.commands.output import emit
 from gateway.doctor import examine
-from gateway.doctor.findings import Found, kinds
+from gateway.doctor.findings import Finding, kinds
 from gateway.settings import Settings
 
 
@@ -26,13 +26,13 @@ def doctor(settings: Settings, as_json: bool) -> None:
     )
 
 
-def _json(each: Found) -> dict[str, Any]:
+def _json(each: Finding) -> dict[str, Any]:
     kind = each.kind
-    told = {language: _words(each, language) for language in ("vi", "en")}
-    return {"code": kind.code, "grave": each.kind.grave, **told, "facts": each.facts}
+    texts = {language: _words(each, language) for language in ("vi", "en")}
+    return {"code": kind.code, "grave": each.kind.grave, **texts, "facts": each.facts}
 
 
-def _words(each: Found, language: Any) -> dict[str, str]:
+def _words(each: Finding, language: Any) -> dict[str, str]:
     kind, facts = each.kind, each.facts
     return {
         "what": kind.what.say(language, facts),
@@ -41,10 +41,10 @@ def _words(each: Found, language: Any) -> dict[str, str]:
     }
 
 
-def _lines(each: Found) -> str:
+def _lines(each: Finding) -> str:
     mark = "!!" if each.kind.grave else " ~"
-    said = [f"{mark} {each.kind.code}"]
+    lines = [f"{mark} {each.kind.code}"]
     for language in ("vi", "en"):
         words = _words(each, language)
-        said.append(f"     {words['what']}. {words['why']}\n       → {words['next']}")
-    return "\n".join(said)
+        lines.append(f"     {words['what']}. {words['why']}\n       → {words['next']}")
+    return "\n".join(lines)

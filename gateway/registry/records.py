@@ -47,7 +47,7 @@ class System:
     id: str
     agency: str
     title: Words
-    formats: Mapping[str, str]  # "<contract>/v<major>" -> name of the format that it speaks
+    formats: Mapping[str, str]  # "<contract>/v<major>" -> name of its format
     endpoint: Endpoint | None
     state: str = ACTIVE
     active: bool = True

@@ -35,7 +35,7 @@ def digest_of(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
 
-def held(connection: Connection) -> dict[str, Any] | None:
+def newest_restore(connection: Connection) -> dict[str, Any] | None:
     """The facts of the newest restore, confirmed or not; None if there was no restore."""
     text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == RESTORED))
     facts: dict[str, Any] | None = None if text is None else json.loads(text)
@@ -44,7 +44,7 @@ def held(connection: Connection) -> dict[str, Any] | None:
 
 def held_until(connection: Connection) -> float:
     """When the doors open, in Unix seconds: 0 without a restore, infinity before the confirmation."""
-    facts = held(connection)
+    facts = newest_restore(connection)
     if facts is None:
         return 0.0
     return float(facts["at"]) + WINDOW if facts["confirmed"] else math.inf
@@ -52,7 +52,7 @@ def held_until(connection: Connection) -> float:
 
 def confirm(connection: Connection) -> float | None:
     """Confirm the restore; returns when the doors open, or None if there is nothing to confirm."""
-    facts = held(connection)
+    facts = newest_restore(connection)
     if facts is None or facts["confirmed"]:
         return None
     remember(connection, RESTORED, json.dumps(facts | {"confirmed": True}, ensure_ascii=False))

@@ -33,7 +33,8 @@ from gateway.registry.versions import in_force, minor_of
 from security.pki.chains import Trust
 
 __all__ = [
-    "add_key", "apply", "mark_withdrawn", "publish_bundle", "put_in_force", "raise_revision", "revision", "revoke_key", "set_state", "systems",
+    "add_key", "apply", "mark_withdrawn", "publish_bundle", "put_in_force", "raise_revision", "revision", "revoke_key",
+    "set_state", "systems",
 ]  # fmt: skip
 
 

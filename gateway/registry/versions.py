@@ -57,8 +57,8 @@ def by_minor(bundles: list[Stored]) -> dict[tuple[str, str], Stored]:
 
 def compiled(connection: Connection, contract: str, minor: str) -> CompiledContract | None:
     """The compiled contract of a minor version; None if none was published."""
-    found = by_minor(stored(connection, contract)).get((contract, minor))
-    return None if found is None else compile_bundle(load(connection, found.digest))
+    bundle = by_minor(stored(connection, contract)).get((contract, minor))
+    return None if bundle is None else compile_bundle(load(connection, bundle.digest))
 
 
 def load(connection: Connection, digest: str) -> Bundle:

@@ -103,7 +103,7 @@ class Gate:
 def gate_of(settings: Settings, clock: Callable[[], float]) -> Callable[[], None]:
     """What a door asks before it commits a transfer: nothing, unless a policy is `closed`."""
     kinds = closing(settings)
-    return Gate(settings.licence_file, clock, min(patience(settings, kind) for kind in kinds)) if kinds else _open
+    return Gate(settings.deadline_file, clock, min(patience(settings, kind) for kind in kinds)) if kinds else _open
 
 
 def _open() -> None:

@@ -4,7 +4,6 @@ It has the agencies, officers, systems with their keys, outside authorities, rou
 follows articles 12.3 (a contact for each agency) and 12.2 (routing) of the regulation.
 Invariant: a document is accepted whole or not at all, and all its faults are reported at once, each with its path.
 Invariant: nothing here uses a database.
-
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 Invariant: the request is signed with its own key, which proves possession (PKCS#10, RFC 2986).
 Invariant: the request names the system that it is enrolled for, and only that system's hosts.
 Invariant: only name, key and hosts of a request are used.
-
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ Invariant: a grant starts as a proposal and is in force once two officers signed
     (`security.grants.approvals`). The row has the exact signed text.
 Invariant: a change of content or a revocation voids the approvals for good; a voided signature is not accepted again.
 Invariant: a grant from a document is removed by a document; one proposed by command stays until it is revoked.
-
 """
 
 from __future__ import annotations

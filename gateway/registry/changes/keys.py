@@ -4,7 +4,6 @@ Invariant: a key id and a certificate belong to one system and one use for ever;
 Invariant: a revocation is final; stating the key again in a document does not lift it.
 Invariant: a key that an earlier document stated and this one omits is revoked. A key enrolled by command and never in a
     document keeps its state.
-
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Lists the effect of all grants: agency × contract × operation × field.
 
 Invariant: every row is the decision that a door would make at that moment.
-
 """
 
 from __future__ import annotations

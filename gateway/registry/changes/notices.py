@@ -2,7 +2,6 @@
 
 Invariant: a suspension ends only when it is resumed; `until` is only the expected time.
 Invariant: every process follows within its polling time, also on open connections, since each request is looked up.
-
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 The first document of an instance brings the first ones (the key ceremony of docs/access.md). Later ones need the
 signatures of two officers in office; leaving needs none.
 Invariant: an id keeps its key for ever; a new key, or a return, is a new officer.
-
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ Theory of operation
    or uses a format that came with it. A withdrawn version can be published again unchanged, but not pinned. Later
    versions are compared with the version in force.
 Invariant: a stored bundle is never changed or deleted: pinned systems and queued messages need it.
-
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 A grant of a document is a proposal; its officers' signatures are verified when it is applied.
 Invariant: an accepted grant names existing operations and fields.
 Invariant: an accepted grant hides only fields that its readers' formats can mark as not permitted.
-
 """
 
 from __future__ import annotations

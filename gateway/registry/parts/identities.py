@@ -3,7 +3,6 @@
 Whether a certificate comes from a trusted authority is checked when the document is applied.
 Invariant: revocation addresses come only from the document, never from a certificate.
 Invariant: an authority without a revocation source is refused.
-
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Reads the officers of a registry document: offices, not persons, each with its own public key.
 
 Invariant: no key occurs twice; only P-256 and Ed25519 keys are accepted.
-
 """
 
 from __future__ import annotations

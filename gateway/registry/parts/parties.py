@@ -3,7 +3,6 @@
 Article 12.3 of the regulation: an agency has a contact.
 Invariant: an active system has a contact, its own or its agency's.
 Invariant: findings are collected by path; nothing here uses a database.
-
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Reads the routes of a registry document (article 12.2): the system for each message of an operation.
 
 Invariant: each operation with routes has exactly one fallback, so every message has a route and no route is unused.
-
 """
 
 from __future__ import annotations

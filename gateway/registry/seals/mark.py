@@ -2,7 +2,6 @@
 
 Old rows that are put back with their old entry and seal verify; this file shows that a later revision was in force.
 Invariant: the number never falls within one log. A new log (after a restore, with its own origin) starts again.
-
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ Not included:
 - `bundle.content`: the key of a bundle is the digest of its content, checked by `gateway.registry.versions.load`.
 - `revocation_list`: signed by the authority, for others to fetch; no door uses it.
 - `quota_use`: counts, not permissions. `route.id`: a database number, the key of the row.
-
 """
 
 from __future__ import annotations

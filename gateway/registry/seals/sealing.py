@@ -12,7 +12,6 @@ Theory of operation
    database (`gateway.registry.seals.mark`) is later; `lgsp audit verify` also finds the later entry in the log.
 An instance of an older release has no seal: its first start adopts the rows (`adopt`). That is refused if any entry has
 a seal, or the mark exists.
-
 """
 
 from __future__ import annotations
@@ -55,7 +54,8 @@ NAMED: Final = 5
 _LABEL: Final = b"lgsp registry seal v1"
 # Notes that may have a seal; read by `lgsp audit verify`.
 PHASES: Final = (
-    "registry", "access", "contract", "suspended", "resumed", "certificate-status", "restore", "restore-confirmed", ADOPTED, ACCEPTED,
+    "registry", "access", "contract", "suspended", "resumed", "certificate-status",
+    "restore", "restore-confirmed", ADOPTED, ACCEPTED,
 )  # fmt: skip
 
 
