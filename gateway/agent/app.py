@@ -77,7 +77,7 @@ async def _caller(
 ) -> Listener:
     directory = Directory(link.transport, identity.gateway, config.documents, side.contracts)
     queue = Queue(store, link, side.queue)
-    face = Caller(side, secret, identity.gateway, link, directory, queue)
+    face = Caller(side=side, secret=secret, base=identity.gateway, link=link, directory=directory, queue=queue)
     listener = Listener(face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls)
     tasks += [asyncio.create_task(queue.run()), asyncio.create_task(_keep_fresh(directory))]
     await listener.open(side.listen)
@@ -114,7 +114,7 @@ async def _provider(
             return False
         return raw.status == 200 and keys.learn(raw.body, time.time())
 
-    face = Provider(side, identity, secret, keys, store, session, learn=learn)
+    face = Provider(side=side, identity=identity, secret=secret, keys=keys, store=store, session=session, learn=learn)
     listener = Listener(
         face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls, tls=server_context(identity)
     )

@@ -185,7 +185,9 @@ class Caller:
         self, operation: Operation, message_id: str, call: Mapping[str, Any], body: bytes
     ) -> Passed | str:
         """Send now if no message of its lane waits and the gateway answers; else store it and return its state."""
-        message = Message(self.queue.take_number(), message_id, operation.lane, call, body, time.time())
+        message = Message(
+            number=self.queue.take_number(), id=message_id, lane=operation.lane, call=call, body=body, taken=time.time()
+        )
         if not await self.queue.must_wait(message):
             result = await self.link.send(message_id, call, body)
             if isinstance(result, Passed):

@@ -152,7 +152,16 @@ class Link:
 
 def _passed(answer: Answer, code: str = "", *, again: bool = False, retry_after: int | None = None) -> Passed:
     headers = {name: answer.headers[name] for name in _SHOWN if name in answer.headers}
-    return Passed(answer.status, headers, answer.body, answer.proven, code, answer.transfer, again, retry_after)
+    return Passed(
+        status=answer.status,
+        headers=headers,
+        body=answer.body,
+        proven=answer.proven,
+        code=code,
+        transfer=answer.transfer,
+        again=again,
+        retry_after=retry_after,
+    )
 
 
 def _refused(no: Refused) -> Passed:

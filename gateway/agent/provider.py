@@ -159,7 +159,13 @@ class Provider:
         plain = soap.plain_envelope(soap.canonical(children[0]))
         headers = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{envelope.action}"', "accept": "text/xml"}
         question = Question(
-            envelope.message_id, envelope.replay_key, envelope.expires, "POST", head.target, headers, plain
+            message_id=envelope.message_id,
+            replay_key=envelope.replay_key,
+            until=envelope.expires,
+            method="POST",
+            target=head.target,
+            headers=headers,
+            body=plain,
         )
         try:
             answer = await self._once(question, head)

@@ -194,13 +194,13 @@ class Store:
         )
         return [
             Message(
-                row["number"],
-                row["id"],
-                row["lane"],
-                json.loads(row["call"]),
-                unseal(self._key, _context(row["id"]), row["body"]),
-                row["taken"],
-                row["tries"],
+                number=row["number"],
+                id=row["id"],
+                lane=row["lane"],
+                call=json.loads(row["call"]),
+                body=unseal(self._key, _context(row["id"]), row["body"]),
+                taken=row["taken"],
+                tries=row["tries"],
             )
             for row in rows
             if row["lane"] not in busy

@@ -100,7 +100,7 @@ def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(mode=0o700, parents=True)
             try:
-                done = _Build(folder, backup, asked, draft, now, tick).run()
+                done = _Build(folder=folder, backup=backup, asked=asked, draft=draft, now=now, tick=tick).run()
             except BaseException:
                 if _committed(draft, asked) is None:
                     shutil.rmtree(draft, ignore_errors=True)

@@ -60,7 +60,13 @@ def _doubt(connection: Connection, now: float) -> list[str]:
         opened = OpenTransfer(row.id, None, row.provider, state=State.QUEUED)
         why = Doubt(now, RESTORE, RESTORE, f"in-doubt#{RESTORE}")
         dead = row.queued_for and QueueRow(
-            row.id, row.queued_for, row.body_ref, row.next_at, "dead", row.tries, outcome.UNKNOWN
+            transfer=row.id,
+            provider=row.queued_for,
+            body_ref=row.body_ref,
+            next_at=row.next_at,
+            state="dead",
+            tries=row.tries,
+            last_failure=outcome.UNKNOWN,
         )
         units.append(outcome.abandoned(opened, why, Event.TAKEN_UP, Event.OUTCOME_UNKNOWN)._replace(queue=dead))
     apply(connection, units)

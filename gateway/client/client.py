@@ -118,22 +118,24 @@ class AsyncClient:
         `path` includes the query. A POST without `message_id` gets a new id (`Answer.message_id`).
         """
         url, content = rest.url_of(self.identity.gateway, path), rest.content_of(body)
-        identifier = message_id or (rest.new_message_id() if method == "POST" else None)
+        message = rest.Message(
+            method=method,
+            url=url,
+            content=content,
+            message_id=message_id or (rest.new_message_id() if method == "POST" else None),
+            content_type=content_type,
+            language=language or self._language,
+        )
         named = _CONTRACT.match(path)
         contract = named[1] if named is not None and content is not None else None
 
         async def once() -> Answer:
             prepared = rest.prepare(
-                method,
-                url,
-                content,
-                identifier,
+                message,
                 await self.token(),
                 self.identity.sign_key,
                 self._clock(),
-                content_type=content_type,
-                language=language or self._language,
-                encrypt_for=await self._encrypt_for(contract),
+                await self._encrypt_for(contract),
             )
             raw = await self._transport.send(method, url, prepared.headers, prepared.body)
             answer = await self._judged(
@@ -160,20 +162,16 @@ class AsyncClient:
         """
         element = soap.content_of(content) if isinstance(content, bytes) else content
         url = rest.url_of(self.identity.gateway, f"/soap/{contract}")
-        identifier = message_id or soap.new_message_id()
-        named = action or soap.action_of(contract, element)
+        message = soap.Message(
+            url=url,
+            element=element,
+            action=action or soap.action_of(contract, element),
+            message_id=message_id or soap.new_message_id(),
+            version=soap.version_of(version),
+        )
 
         async def once() -> Answer:
-            prepared = soap.prepare(
-                url,
-                element,
-                named,
-                identifier,
-                self.identity.sign_key,
-                self._clock(),
-                soap.version_of(version),
-                await self._encrypt_for(contract),
-            )
+            prepared = soap.prepare(message, self.identity.sign_key, self._clock(), await self._encrypt_for(contract))
             raw = await self._transport.send("POST", url, prepared.headers, prepared.body)
             answer, failed = await self._judged(
                 lambda: soap.judge(prepared, raw, self._trusted.by_thumbprint, self._clock(), self._body_keys)

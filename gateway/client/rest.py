@@ -34,6 +34,17 @@ FindKey = Callable[[str], VerifyKey | None]
 Body = bytes | str | Mapping[str, Any] | list[Any]
 
 
+class Message(NamedTuple):
+    """A request before it is signed. `message_id` is the `Idempotency-Key`; `language` that of problem documents."""
+
+    method: str
+    url: str
+    content: bytes | None
+    message_id: str | None
+    content_type: str = JSON
+    language: Language = "vi"
+
+
 class Prepared(NamedTuple):
     """A signed request: valid once, for a minute."""
 
@@ -69,18 +80,10 @@ def url_of(base: str, path: str) -> str:
 
 
 def prepare(
-    method: str,
-    url: str,
-    content: bytes | None,
-    message_id: str | None,
-    token: str,
-    key: SigningKey,
-    now: float,
-    *,
-    content_type: str = JSON,
-    language: Language = "vi",
-    encrypt_for: EncryptKey | None = None,
+    message: Message, token: str, key: SigningKey, now: float, encrypt_for: EncryptKey | None = None
 ) -> Prepared:
+    """Sign a request, after encrypting its body for `encrypt_for`. `now` is in Unix seconds."""
+    method, url, content, message_id, content_type, language = message
     if content is not None and encrypt_for is not None:
         content, content_type = jose.seal(content, content_type, key, encrypt_for)[0], jose.MEDIA_TYPE
     headers = {
@@ -97,7 +100,9 @@ def prepare(
         except FieldError as wrong:
             raise CLIENT_USAGE(what=f"message_id: {wrong}") from None
     headers |= sign_request(HttpRequest(method, url, headers, content or b""), key, now)
-    return Prepared(method, url, headers, content, message_id, encrypt_for is not None)
+    return Prepared(
+        method=method, url=url, headers=headers, body=content, message_id=message_id, encrypted=encrypt_for is not None
+    )
 
 
 def judge(
@@ -125,7 +130,16 @@ def judge(
         headers, body = {**headers, "content-type": opened.media_type}, opened.payload
     elif prepared.encrypted and raw.status < 400:
         raise not_proven(prepared.method, prepared.url, raw.status, "an answer in clear to an encrypted request")
-    return Answer(raw.status, headers, body, raw.body, True, receipt, note, prepared.message_id)
+    return Answer(
+        status=raw.status,
+        headers=headers,
+        body=body,
+        raw=raw.body,
+        proven=True,
+        receipt=receipt,
+        checkpoint=note,
+        message_id=prepared.message_id,
+    )
 
 
 def _opened(

@@ -30,6 +30,16 @@ LIFETIME: Final = 60.0
 FindKey = Callable[[str], VerifyKey | None]
 
 
+class Message(NamedTuple):
+    """A request before it is signed: the one element of the Body, the WS-Addressing action and message id."""
+
+    url: str
+    element: etree._Element
+    action: str
+    message_id: str
+    version: soap.Version = soap.V11
+
+
 class PreparedSoap(NamedTuple):
     """A signed envelope: valid once."""
 
@@ -65,16 +75,9 @@ def action_of(contract: str, element: etree._Element) -> str:
     return f"urn:lgsp:contract:{name}:{version}:{etree.QName(element).localname}"
 
 
-def prepare(
-    url: str,
-    element: etree._Element,
-    action: str,
-    message_id: str,
-    key: SigningKey,
-    now: float,
-    version: soap.Version = soap.V11,
-    encrypt_for: EncryptKey | None = None,
-) -> PreparedSoap:
+def prepare(message: Message, key: SigningKey, now: float, encrypt_for: EncryptKey | None = None) -> PreparedSoap:
+    """Sign an envelope, then encrypt its Body for `encrypt_for`. `now` is in Unix seconds."""
+    url, element, action, message_id, version = message
     body = soap.canonical(element)
     try:
         content = body if encrypt_for is None else blinded(body)
@@ -90,7 +93,14 @@ def prepare(
     else:
         headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
     headers |= {"accept": version.media_type, "accept-encoding": "identity"}
-    return PreparedSoap(url, headers, envelope, message_id, version, encrypt_for is not None)
+    return PreparedSoap(
+        url=url,
+        headers=headers,
+        body=envelope,
+        message_id=message_id,
+        version=version,
+        encrypted=encrypt_for is not None,
+    )
 
 
 def judge(
@@ -142,7 +152,16 @@ def judge(
         note = unbase64(sent, "lgsp:Checkpoint").decode("utf-8") if sent else None
     except ValueError as wrong:
         raise _not_proven(prepared, raw, str(wrong)) from None
-    answer = Answer(raw.status, raw.headers, element_bytes(content), raw.body, True, receipt, note, prepared.message_id)
+    answer = Answer(
+        status=raw.status,
+        headers=raw.headers,
+        body=element_bytes(content),
+        raw=raw.body,
+        proven=True,
+        receipt=receipt,
+        checkpoint=note,
+        message_id=prepared.message_id,
+    )
     return answer, Problem.from_fault(raw.status, content) if is_fault else None
 
 

@@ -292,12 +292,12 @@ def _rows(connection: Connection, table: Any) -> list[Mapping[str, Any]]:
 
 def _agency(row: Mapping[str, Any]) -> Agency:
     return Agency(
-        row["code"],
-        Words(row["name_vi"], row["name_en"]),
-        row["level"],
-        tuple(json.loads(row["roles"])),
-        json.loads(row["contact"]),
-        row["state"],
+        code=row["code"],
+        name=Words(row["name_vi"], row["name_en"]),
+        level=row["level"],
+        roles=tuple(json.loads(row["roles"])),
+        contact=json.loads(row["contact"]),
+        state=row["state"],
     )
 
 
@@ -309,17 +309,25 @@ def _system(
         at = json.loads(row["endpoint"])
         by_id, by_thumbprint = {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys}
         kind, url = at.pop("kind"), at.pop("url")
-        endpoint = Endpoint(row["id"], kind, url, by_id, by_thumbprint, encrypt, at)
+        endpoint = Endpoint(
+            system=row["id"],
+            kind=kind,
+            url=url,
+            keys_by_id=by_id,
+            keys_by_thumbprint=by_thumbprint,
+            encrypt_keys=encrypt,
+            options=at,
+        )
     agency = agencies.get(row["agency"])
     return System(
-        row["id"],
-        row["agency"],
-        Words(row["title_vi"], row["title_en"]),
-        json.loads(row["formats"]),
-        endpoint,
-        row["state"],
-        row["state"] == ACTIVE and agency is not None and agency.state == ACTIVE,
-        drop,
+        id=row["id"],
+        agency=row["agency"],
+        title=Words(row["title_vi"], row["title_en"]),
+        formats=json.loads(row["formats"]),
+        endpoint=endpoint,
+        state=row["state"],
+        active=row["state"] == ACTIVE and agency is not None and agency.state == ACTIVE,
+        drop=drop,
         versions=json.loads(row["versions"] or "{}"),
         contact=json.loads(row["contact"] or "{}"),
     )

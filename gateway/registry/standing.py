@@ -38,7 +38,13 @@ def standings(connection: Connection) -> dict[str, list[Status]]:
     statuses: dict[str, list[Status]] = {}
     for row in connection.execute(select(tables.certificate_status)):
         status = Status(
-            row.source, row.status == "good", row.this_update, row.next_update, row.digest, row.revoked, row.reason
+            source=row.source,
+            good=row.status == "good",
+            this_update=row.this_update,
+            next_update=row.next_update,
+            digest=row.digest,
+            revoked=row.revoked,
+            reason=row.reason,
         )
         statuses.setdefault(row.thumbprint, []).append(status)
     return statuses

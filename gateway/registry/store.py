@@ -120,12 +120,12 @@ def systems(connection: Connection) -> list[System]:
     table = tables.system.c
     return [
         System(
-            row.id,
-            row.agency,
-            Words(row.title_vi, row.title_en),
-            json.loads(row.formats),
-            None,
-            row.state,
+            id=row.id,
+            agency=row.agency,
+            title=Words(row.title_vi, row.title_en),
+            formats=json.loads(row.formats),
+            endpoint=None,
+            state=row.state,
             drop=drop_of(row.endpoint),
             versions=json.loads(row.versions or "{}"),
             contact=json.loads(row.contact or "{}"),

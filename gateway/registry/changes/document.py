@@ -110,14 +110,14 @@ class _Reader(Routes, Officers, Grants):
         self._fallbacks([route for route in routes if route])
         grants = [self._grant(path, item) for path, item in self._list("grants", top.get("grants", []))]
         return Document(
-            tuple(self._agencies.values()),
-            tuple(self._systems.values()),
-            tuple(route for route in routes if route),
-            tuple(grant for grant in grants if grant),
-            frozenset(self._stated),
-            tuple(self._authorities.values()),
-            tuple(self._keys.values()),
-            officers,
+            agencies=tuple(self._agencies.values()),
+            systems=tuple(self._systems.values()),
+            routes=tuple(route for route in routes if route),
+            grants=tuple(grant for grant in grants if grant),
+            stated=frozenset(self._stated),
+            authorities=tuple(self._authorities.values()),
+            keys=tuple(self._keys.values()),
+            officers=officers,
         )
 
     def grants(self, raw: Any, agencies: Mapping[str, Agency], systems: Mapping[str, System]) -> tuple[Proposal, ...]:

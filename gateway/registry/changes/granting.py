@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -111,7 +111,7 @@ def approve_grant(connection: Connection, name: str, officer: str, signature: st
     """Add an officer's signature. A second one of the same officer changes nothing."""
     alone(connection)  # else a signature could arrive for a content that is being replaced
     grant = content_of(connection, name)
-    return _take(connection, GRANT, name, grant.canonical(), grant.proposed_by, officer, signature, now)
+    return _take(connection, _Approved(GRANT, name, grant.canonical(), grant.proposed_by), officer, signature, now)
 
 
 def approve_officer(connection: Connection, name: str, officer: str, signature: str, now: float) -> list[Change]:
@@ -122,7 +122,7 @@ def approve_officer(connection: Connection, name: str, officer: str, signature: 
     if candidate is None or candidate.state != "proposed":
         raise unknown("proposed officer", name)
     content = candidate.content()
-    changes = _take(connection, OFFICER, name, content, name, officer, signature, now)
+    changes = _take(connection, _Approved(OFFICER, name, content, name), officer, signature, now)
     signatures = approvals(connection).get((f"{OFFICER} {name}", digest(content)), ())
     if len(counted(content, name, signatures, known)) >= OFFICERS:
         set_officer(connection, name, "active", now)
@@ -139,16 +139,17 @@ def revoke(connection: Connection, name: str, now: float) -> list[Change]:
     return [Change("grant", name, "revoked", ("state",))]
 
 
-def _take(
-    connection: Connection,
-    what: Literal["grant", "officer"],
-    name: str,
-    content: bytes,
-    proposer: str | None,
-    officer: str,
-    mark: str,
-    now: float,
-) -> list[Change]:
+class _Approved(NamedTuple):
+    """What an officer signs. `proposer` is the officer who proposed it and must not sign."""
+
+    what: Literal["grant", "officer"]
+    name: str
+    content: bytes
+    proposer: str | None
+
+
+def _take(connection: Connection, approved: _Approved, officer: str, mark: str, now: float) -> list[Change]:
+    what, name, content, proposer = approved
     signer = officers(connection).get(officer)
     if signer is None:
         raise unknown("officer", officer)

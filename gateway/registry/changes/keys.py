@@ -190,7 +190,12 @@ def outside(connection: Connection) -> dict[str, OutsideAuthority]:
     """The outside authorities by name."""
     return {
         row.name: OutsideAuthority(
-            row.name, tuple(json.loads(row.uses)), row.certificates, tuple(json.loads(row.crl)), row.ocsp, row.grace
+            name=row.name,
+            uses=tuple(json.loads(row.uses)),
+            certificates=row.certificates,
+            crl=tuple(json.loads(row.crl)),
+            ocsp=row.ocsp,
+            grace=row.grace,
         )
         for row in connection.execute(select(tables.outside_authority))
     }

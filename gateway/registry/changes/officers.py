@@ -25,13 +25,13 @@ def officers(connection: Connection) -> dict[str, Officer]:
     table = tables.officer.c
     return {
         row.id: Officer(
-            row.id,
-            row.agency,
-            Words(row.name_vi, row.name_en),
-            row.public_key,
-            cast(OfficerState, row.state),
-            row.since,
-            load_public(row.public_key),
+            id=row.id,
+            agency=row.agency,
+            name=Words(row.name_vi, row.name_en),
+            public_pem=row.public_key,
+            state=cast(OfficerState, row.state),
+            since=row.since,
+            public=load_public(row.public_key),
         )
         for row in connection.execute(select(*table).order_by(table.id))
     }

@@ -61,7 +61,9 @@ class Identities(Values):
         if name in self._authorities:
             self._wrong(f"{path}.name", "unique", "a name of its own", f"{name}, used before")
         certificates = self._certificates(f"{path}.certificates", item.get("certificates"))
-        self._authorities[name] = OutsideAuthority(name, uses, certificates, crl, ocsp, grace * 3600.0)
+        self._authorities[name] = OutsideAuthority(
+            name=name, uses=uses, certificates=certificates, crl=crl, ocsp=ocsp, grace=grace * 3600.0
+        )
 
     def _certificates(self, path: str, raw: Any) -> str:
         """The root and the issuing authorities below it in one PEM."""
@@ -127,4 +129,12 @@ class Identities(Values):
             return
         if named not in (None, system):
             self._wrong(f"{path}.certificate", "system", f"a certificate of {system}", f"one of {named}")
-        self._keys[name] = StatedKey(path, name, system, cast(Use, use), text, algorithm, state)
+        self._keys[name] = StatedKey(
+            path=path,
+            key_id=name,
+            system=system,
+            use=cast(Use, use),
+            certificate=text,
+            algorithm=algorithm,
+            state=state,
+        )

@@ -54,4 +54,12 @@ class Officers(Parties):
                 )
             return None
         state_of = {"active": "active", "retired": "retired", "revoked": "revoked"}
-        return Officer(name, agency, office, public_pem(public), state_of.get(state, "active"), 0.0, public)  # type: ignore[arg-type]
+        return Officer(
+            id=name,
+            agency=agency,
+            name=office,
+            public_pem=public_pem(public),
+            state=state_of.get(state, "active"),  # type: ignore[arg-type]
+            since=0.0,
+            public=public,
+        )

@@ -45,12 +45,14 @@ class Parties(Identities):
         item = self._mapping(path, raw, {"code", "name", "level", "roles", "contact", "state"})
         code = self._text(f"{path}.code", item.get("code"), _AGENCY, limit=35)
         agency = Agency(
-            code,
-            self._words(f"{path}.name", item.get("name")),
-            self._text(f"{path}.level", item.get("level"), choice=("province", "department", "commune", "outside")),
-            tuple(self._text(at, role, _ID) for at, role in self._list(f"{path}.roles", item.get("roles", []))),
-            self._contact(f"{path}.contact", item["contact"]) if "contact" in item else {},
-            self._state(path, item, f"agency {code}"),
+            code=code,
+            name=self._words(f"{path}.name", item.get("name")),
+            level=self._text(
+                f"{path}.level", item.get("level"), choice=("province", "department", "commune", "outside")
+            ),
+            roles=tuple(self._text(at, role, _ID) for at, role in self._list(f"{path}.roles", item.get("roles", []))),
+            contact=self._contact(f"{path}.contact", item["contact"]) if "contact" in item else {},
+            state=self._state(path, item, f"agency {code}"),
         )
         if code in self._agencies:
             self._wrong(f"{path}.code", "unique", "a code of its own", f"{code}, used before")
@@ -90,7 +92,15 @@ class Parties(Identities):
         for at, each in self._list(f"{path}.keys", item.get("keys", [])):
             self._key(at, name, each)
         self._systems[name] = System(
-            name, agency, title, formats, endpoint, state, drop=drop, versions=versions, contact=contact
+            id=name,
+            agency=agency,
+            title=title,
+            formats=formats,
+            endpoint=endpoint,
+            state=state,
+            drop=drop,
+            versions=versions,
+            contact=contact,
         )
 
     def _contact(self, path: str, raw: Any) -> dict[str, str]:
