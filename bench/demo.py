@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from examples import story
-from gateway.commands import given, run
-from gateway.commands.output import emit
+from gateway.cli import run
+from gateway.cli.common import arguments
+from gateway.cli.common.output import emit
 from gateway.sandbox import live
 from gateway.sandbox.ports import free_ports
 from gateway.settings import PREFIX, Settings
@@ -28,7 +29,7 @@ _WITHOUT = frozenset({"truong-ha", "traffic"})  # one provider is down in the st
 def demo(as_json: bool, keep: Path | None) -> None:
     """Run and print: `{"ok", "steps": [{"name", "ok", "ms", "detail"}], "audit": {"size", "verified"}}`."""
     if keep is not None:
-        given.empty_folder(keep, as_json)
+        arguments.empty_folder(keep, as_json)
     steps: list[dict[str, Any]] = []
     with _folder(keep) as folder, running(demo_settings(folder / "data")) as settings:
         world = world_of(settings)

@@ -18,7 +18,7 @@ def demo(as_json: bool, keep: Path | None) -> None:
 
 def bench(as_json: bool, quick: bool) -> None:
     from bench import run
-    from gateway.commands.output import emit
+    from gateway.cli.common.output import emit
 
     result = run(quick)
     lines = [

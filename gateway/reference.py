@@ -160,6 +160,12 @@ def commands_page() -> str:
         ),
         "",
         _prose(
+            """Help and messages of the parser are in Vietnamese or English: by `LGSP_LANG` (`vi`, `en`), else by the
+            locale. `lgsp --install-completion` has the shell complete commands, options and values (bash, zsh, fish,
+            PowerShell); `lgsp --show-completion` prints what it would install. Both are for a `lgsp` on the path."""
+        ),
+        "",
+        _prose(
             """Three tasks belong to the script of a checkout alone. `./lgsp test` runs all checks and tests, or pytest
             with the arguments given. `./lgsp fmt` formats the tree. `./lgsp docs` makes the generated pages again;
             with `--check` it writes nothing and exits with 1 when a page is stale. `LGSP_TEST_SIZE=full` tries ten

@@ -23,8 +23,9 @@ from tests.registry.making import House
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of few tests first: with servers those are the long ones, and what comes last should be short where two share the work.
-    With LGSP_TEST_ORDER=NUMBER the files run in an order drawn by it: files that share an instance must hold in any."""
+    """Files of few tests first: with servers those are the long ones, and what comes last should be short where two
+    share the work. With LGSP_TEST_ORDER=NUMBER the files run in an order drawn by it: files that share an instance must
+    hold in any."""
     tests = Counter(item.path for item in items)
     items.sort(key=lambda item: tests[item.path])
     if seed := os.environ.get("LGSP_TEST_ORDER"):
@@ -45,7 +46,8 @@ def catalogue() -> list[CompiledContract]:
 
 @pytest.fixture(scope="session", autouse=True)
 def encrypt_keys() -> Iterator[None]:
-    """Each run of tests makes its keys, but not each of its fifty instances new RSA keys: those of the first do for all."""
+    """Each run of tests makes its keys, but not each of its fifty instances new RSA keys: those of the first do for
+    all."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sandbox, "encrypt_keys", cache(sandbox.encrypt_keys))
         yield

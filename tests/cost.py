@@ -1,6 +1,7 @@
 """Processor time of this thread, the least of several runs: what ratios in tests are made of.
 
-The collector of unused objects is off meanwhile: it would go through whatever other tests left in this process, which is no cost of what is measured.
+The collector of unused objects is off meanwhile: it would go through whatever other tests left in this process, which
+is no cost of what is measured.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Waits until every process of an instance works with the newest revision of the registry, by what each says when it takes one up."""
+"""Waits until every process of an instance works with the newest revision of the registry, by what each says when it
+takes one up."""
 
 from __future__ import annotations
 

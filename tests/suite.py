@@ -1,8 +1,9 @@
-"""All checks of the project in one run: style and unsafe calls (ruff, its S rules), types, the import rule, known weaknesses, then the tests. `./lgsp test` calls it.
+"""All checks of the project in one run: style and unsafe calls (ruff, its S rules), types, the import rule, known
+weaknesses, then the tests. `./lgsp test` calls it.
 
-Pure tests run in parallel; tests that start real servers (marker `server`) run after them, by two that share a server each: most of their time they
-wait for processes. Measures run last, alone. Every step runs even when one before it failed; the last line counts
-all of it in pytest's own form.
+Pure tests run in parallel; tests that start real servers (marker `server`) run after them, by two that share a server
+each: most of their time they wait for processes. Measures run last, alone. Every step runs even when one before it
+failed; the last line counts all of it in pytest's own form.
 
 Invariant: the exit code is 0 only if every step passed and at least one test of each pytest run was executed.
 """
@@ -61,8 +62,9 @@ def run(name: str, command: list[str]) -> Step:
 
 
 def audit(lock: str) -> Step:
-    """The known weaknesses of what a lock pins. Where the advisories cannot be reached pip-audit says "no known vulnerabilities" all the
-    same, and names each package as passed over: that is told as what it is, a check that was not made."""
+    """The known weaknesses of what a lock pins. Where the advisories cannot be reached pip-audit says "no known
+    vulnerabilities" all the same, and names each package as passed over: that is told as what it is, a check that was
+    not made."""
     name = f"pip-audit, {lock}"
     print(f"\n--- {name}", flush=True)
     start = time.monotonic()

@@ -1,6 +1,9 @@
 """The command line: reads arguments, loads what a command needs when it needs it, and ends with a documented exit code.
 
-0 all well, 1 the answer is no, 2 wrong usage, 3 ours, 130 and more by a signal (`docs/commands.md`). Each module here declares its own commands.
+0 all well, 1 the answer is no, 2 wrong usage, 3 ours, 130 and more by a signal (`docs/commands.md`).
+Each group of commands is a module or a package here. A command is a function: its parameters declare its arguments and
+options, its docstring is its help. Invariant: what only some commands need is imported inside their functions, so that
+`lgsp --help` loads neither the database nor cryptography.
 """
 
 from __future__ import annotations
@@ -8,39 +11,73 @@ from __future__ import annotations
 import io
 import sys
 import traceback
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Annotated, NoReturn
 
-from contracts.base.errors import Failure
-from gateway.cli import (  # noqa: F401  (declare their commands)
+import typer
+
+from gateway import __version__
+from gateway.cli import (
     access,
     agent,
     audit,
-    audit_body,
-    audit_search,
-    audit_watch,
     backup,
+    ca,
     checkout,
     client,
-    client_reconcile,
     contract,
-    flows,
-    handout,
-    identities,
+    feed,
     keys,
-    package,
     processes,
+    queue,
     registry,
     run,
-    stamps,
     vault,
     witness,
 )
-from gateway.cli.base import app
 from gateway.cli.checkout import Checkout
-from gateway.commands import stopping
-from gateway.commands.output import FULL, Exit, fail, failed
+from gateway.cli.common import language, stopping
+from gateway.cli.common.output import FULL, Exit, fail, failures_as_exits
 
 __all__ = ["Checkout", "app", "main"]
+
+app = typer.Typer(name="lgsp", no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(keys.top)
+app.add_typer(run.top)
+app.add_typer(checkout.top)
+app.add_typer(processes.top)
+for _name, _commands in {
+    "access": access.commands,
+    "agent": agent.commands,
+    "audit": audit.commands,
+    "backup": backup.commands,
+    "restore": backup.restore_commands,
+    "client": client.commands,
+    "contract": contract.commands,
+    "queue": queue.commands,
+    "feed": feed.commands,
+    "registry": registry.commands,
+    "ca": ca.commands,
+    "keys": keys.commands,
+    "vault": vault.commands,
+    "witness": witness.commands,
+}.items():
+    app.add_typer(_commands, name=_name)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"lgsp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lgsp(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version of the package.")
+    ] = False,
+) -> None:
+    """LGSP gateway: signed, granted, translated, logged data exchange."""
 
 
 def main(extra: Checkout | None = None) -> None:
@@ -50,9 +87,8 @@ def main(extra: Checkout | None = None) -> None:
     words = sys.argv[1:]
     as_json = "--json" in words
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # a pipe on Windows has not every letter of Vietnamese; JSON is UTF-8 everywhere (RFC 8259 §8.1)
+        if isinstance(stream, io.TextIOWrapper):
+            # A pipe on Windows has not every letter of Vietnamese. JSON is UTF-8 everywhere (RFC 8259 §8.1).
             stream.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")
     stopping.heed(words)
     out = sys.stdout  # the parser of the command line wraps it when nobody reads it any more, and ends with 1
@@ -67,36 +103,37 @@ def main(extra: Checkout | None = None) -> None:
         stopping.end_unread(trouble)  # whatever it came to: nobody has read it
 
 
+def _command() -> Callable[..., None]:
+    language.take_up()
+    command = typer.main.get_command(app)
+    if language.language() == "vi":
+        language.translate(command)
+        language.translate_messages(command)
+    return command
+
+
 def _run(words: list[str], as_json: bool, extra: Checkout | None) -> None:
     try:
-        app(prog_name="lgsp", obj=extra)
-    except SystemExit as end:  # wrong usage: the command line's own parser has told people; programs get their object
-        told = getattr(end.__context__, "format_message", None)
-        if as_json and told is not None:
-            fail(
-                Exit.USAGE,
-                "usage",
-                f"{told()} / lệnh chưa đúng cú pháp",
-                "See --help of this command. / Xem --help của lệnh này.",
-                as_json,
-            )
+        with failures_as_exits(as_json):
+            _command()(prog_name="lgsp", obj=extra)
+    except SystemExit as end:  # wrong usage: the parser has told people; programs get their object
+        message = getattr(end.__context__, "format_message", None)
+        if as_json and message is not None:
+            what = f"{message()} / lệnh chưa đúng cú pháp"
+            fail(Exit.USAGE, "usage", what, "See --help of this command. / Xem --help của lệnh này.", as_json)
         raise
     except stopping.Stopped as stopped:
         stopping.tell(stopped, words, as_json)
     except OSError as trouble:
         if trouble.errno in FULL:
             what = f"{trouble.filename or 'the disk'}: {trouble.strerror} / không còn chỗ trống hoặc lỗi đĩa"
-            fail(
-                Exit.OURS, "disk", what, "Make room, then run it again. / Giải phóng dung lượng rồi chạy lại.", as_json
-            )
+            then = "Make room, then run it again. / Giải phóng dung lượng rồi chạy lại."
+            fail(Exit.OURS, "disk", what, then, as_json)
         if trouble.filename is None:
             _unforeseen(as_json)
         what = f"{trouble.filename}: {trouble.strerror} / không đọc hoặc ghi được tệp này"
-        fail(
-            Exit.USAGE, "file", what, "Name another file, or mend this one. / Chọn tệp khác, hoặc sửa tệp này.", as_json
-        )
-    except Failure as failure:  # one that a command let through has words all the same
-        failed(Exit.OURS, failure, as_json)
+        then = "Name another file, or mend this one. / Chọn tệp khác, hoặc sửa tệp này."
+        fail(Exit.USAGE, "file", what, then, as_json)
     except Exception:
         _unforeseen(as_json)
 

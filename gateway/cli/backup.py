@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli.base import Data, Json, app, load_instance
-from gateway.commands.output import failures_told
+from contracts.base.times import rfc3339
+from gateway.cli.common import arguments
+from gateway.cli.common.options import AsJson, Data, grouped, load_instance
+from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.progress import progress as shown
+
+if TYPE_CHECKING:
+    from gateway.backup.manifest import Tick
+    from gateway.backup.succession import Known
+    from security.transparency.checkpoint import NoteKey
 
 
 def _defaulting(name: str) -> type[TyperGroup]:
@@ -24,19 +36,16 @@ def _defaulting(name: str) -> type[TyperGroup]:
     return Defaulting
 
 
-backup = typer.Typer(
+commands = typer.Typer(
     cls=_defaulting("make"),
     no_args_is_help=True,
     help="Back up an instance that runs or stands: `lgsp backup FOLDER`; check a backup.",
 )
-restore = typer.Typer(
+restore_commands = typer.Typer(
     cls=_defaulting("from"),
     no_args_is_help=True,
     help="Restore a backup into an empty place: `lgsp restore FOLDER --data NEW`; confirm it.",
 )
-app.add_typer(backup, name="backup")
-app.add_typer(restore, name="restore")
-
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
 Vkey = Annotated[
     str | None,
@@ -49,9 +58,18 @@ Checkpoints = Annotated[
         help="A checkpoint of the log kept elsewhere (an agency's, a witness's); may be given several times.",
     ),
 ]
+_WHY: Final = {
+    "missing": ("entries that were signed are missing", "thiếu những mục đã ký"),
+    "unproven": (
+        "nothing from outside proves that no signed entry is missing (--checkpoint, or --complete)",
+        "không có gì từ bên ngoài chứng minh là đủ (--checkpoint, hoặc --complete)",
+    ),
+    "key-lost": ("the key of the old log is not here", "không có khóa của nhật ký cũ"),
+    "reopened": ("the log was opened anew after this backup", "nhật ký đã được mở mới sau bản sao lưu này"),
+}
 
 
-@backup.command("make")
+@commands.command("make")
 def backup_make(
     folder: Annotated[Path, typer.Argument(help="An empty or missing folder, outside the data folder.")],
     data: Data = None,
@@ -66,61 +84,153 @@ def backup_make(
             help="Take in the keys of stored bodies too; that folder is to be destroyed within seven days.",
         ),
     ] = False,
-    json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Copy an instance as it stands at one moment, running or not, and check the copy."""
-    from gateway.commands import backup as command
+    from gateway.backup import take
 
-    with failures_told(json):
-        command.make(load_instance(data, json), folder, not without_keys, plain_keys, vault_keys, json)
+    settings = load_instance(data, as_json)
+    keys = not without_keys
+    if folder.absolute().is_relative_to(settings.data):
+        what = f"{folder} lies in the data folder: it would be lost with it / nằm trong thư mục dữ liệu"
+        fail(Exit.USAGE, "inside", what, "Name a folder elsewhere. / Chọn thư mục ở nơi khác.", as_json)
+    with _progress(as_json) as tick:
+        manifest, digest, report = take.take(
+            settings, folder, take.Wanted(keys, plain_keys, vault_keys), time.time(), tick
+        )
+    result = {
+        "ok": report.ok,
+        "folder": str(folder),
+        "manifest": digest,
+        "made": rfc3339(manifest.made),
+        "origin": manifest.origin,
+        "size": manifest.size,
+        "files": len(manifest.files),
+        "bytes": sum(each.size for each in manifest.files.values()),
+        "keys": manifest.keys,
+        "vault_keys_until": None if manifest.vault_keys_until is None else rfc3339(manifest.vault_keys_until),
+        "first_wrong": report.first_wrong,
+    }
+    lines = [
+        f"{folder}: {result['files']} files, {result['bytes']} bytes; {manifest.origin}, {manifest.size} entries"
+        f" / đã sao lưu {result['files']} tệp, {result['bytes']} byte, {manifest.size} mục nhật ký",
+        "the log within verifies / nhật ký trong bản sao đúng"
+        if report.ok
+        else f"FIRST WRONG / SAI: {report.first_wrong}",
+    ]
+    if manifest.keys == "plain":
+        lines.append(
+            "its keys lie in the clear: whoever has it can pass for the gateway"
+            " / khóa không mã hóa: ai có bản sao này mạo danh được cổng trao đổi dữ liệu"
+        )
+    if manifest.vault_keys_until is not None:
+        lines.append(f"destroy {take.VAULT_KEYS}/ before / hủy {take.VAULT_KEYS}/ trước {result['vault_keys_until']}")
+    else:
+        lines.append("without the keys of stored bodies / không có khóa kho nội dung (docs/operating.md)")
+    emit(result, as_json, "\n".join(lines))
 
 
-@backup.command("check")
-def backup_check(folder: Folder, vkey: Vkey = None, checkpoint: Checkpoints = None, json: Json = False) -> None:
+@commands.command("check")
+def backup_check(folder: Folder, vkey: Vkey = None, checkpoint: Checkpoints = None, as_json: AsJson = False) -> None:
     """Compare every file with the manifest, and derive the log within anew."""
-    from gateway.commands import backup as command
+    from gateway.backup import take
+    from security.grants.windows import civil
 
-    with failures_told(json):
-        command.check(folder, vkey, checkpoint or [], json)
+    notes = [each.note for each in _known(checkpoint or (), as_json)]
+    with _progress(as_json) as tick:
+        manifest, report = take.check(folder, _key(vkey, as_json), notes, tick)
+    overdue = manifest.vault_keys_until is not None and manifest.vault_keys_until < time.time()
+    result = {
+        "ok": report.ok,
+        "made": rfc3339(manifest.made),
+        "version": manifest.version,
+        "database": manifest.database,
+        "revision": manifest.revision,
+        "origin": manifest.origin,
+        "size": report.size,
+        "root": report.root,
+        "files": len(manifest.files),
+        "checked": report.checked,
+        "first_wrong": report.first_wrong,
+        "keys": manifest.keys,
+        "vault_keys_overdue": overdue,
+        "trusted_key": "given" if vkey is not None else "from the backup itself",
+    }
+    lines = [
+        f"{folder}: made {civil(manifest.made)}, {len(manifest.files)} files as the manifest states; {manifest.origin},"
+        f" {report.size} entries"
+        f" / lập lúc {civil(manifest.made)}, {len(manifest.files)} tệp đúng như bản kê, {report.size} mục nhật ký",
+        "the log within verifies / nhật ký trong bản sao đúng"
+        if report.ok
+        else f"FIRST WRONG / SAI: {report.first_wrong}",
+    ]
+    if vkey is None:
+        lines += [
+            "note: checked with the key that lies in the backup; give --vkey with one kept outside to trust the result",
+            "      đã kiểm tra bằng khóa nằm ngay trong bản sao; hãy dùng --vkey với khóa giữ ở ngoài",
+        ]
+    if overdue:
+        lines.append(f"{take.VAULT_KEYS}/ is past its date: destroy it / đã quá hạn: hãy hủy")
+    emit(result, as_json, "\n".join(lines))
 
 
-@restore.command("from")
-def restore_from(
-    folder: Folder,
-    data: Annotated[Path, typer.Option("--data", help="The empty or missing folder of the instance to be.")],
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Wanted:
+    """Where a backup goes, and what stands for the log that it ends."""
+
+    data: Annotated[Path, typer.Option("--data", help="The empty or missing folder of the instance to be.")]
     database: Annotated[
         str, typer.Option("--database", help="SQLAlchemy address of an empty PostgreSQL database, for a backup of one.")
-    ] = "",
-    checkpoint: Checkpoints = None,
-    vkey: Vkey = None,
+    ] = ""
+    checkpoint: Checkpoints = None
+    vkey: Vkey = None
     complete: Annotated[
         bool,
         typer.Option(
             "--complete",
             help="You answer for it that nothing was signed after this backup: the log goes on under its name.",
         ),
-    ] = False,
+    ] = False
     keys: Annotated[
         Path | None,
         typer.Option("--keys", help="A folder `keys` kept elsewhere, where the backup was made without them."),
-    ] = None,
+    ] = None
     vault_keys: Annotated[
         Path | None, typer.Option("--vault-keys", help="A folder with the keys of stored bodies, kept elsewhere.")
-    ] = None,
+    ] = None
     origin: Annotated[
         str,
         typer.Option("--origin", help="Name for a new log, if one begins (default: the old name and the next number)."),
-    ] = "",
-    json: Json = False,
-) -> None:
+    ] = ""
+
+
+@restore_commands.command("from")
+@grouped
+def restore_from(folder: Folder, wanted: Wanted, as_json: AsJson = False) -> None:
     """Restore, verify, and say what may have gone back in time; the doors stay closed until `lgsp restore confirm`."""
-    from gateway.commands import backup as command
+    from gateway.backup import restore as restoring
 
-    with failures_told(json):
-        command.restore(folder, data, database, checkpoint or [], vkey, complete, keys, vault_keys, origin, json)
+    data = wanted.data
+    asked = restoring.Asked(
+        data=data,
+        database=wanted.database.replace("postgresql://", "postgresql+psycopg://", 1),
+        outside=tuple(_known(wanted.checkpoint or (), as_json)),
+        vkey=_key(wanted.vkey, as_json),
+        complete=wanted.complete,
+        vault_keys=wanted.vault_keys,
+        keys=wanted.keys,
+        origin=wanted.origin,
+    )
+    with _progress(as_json) as tick:
+        done = restoring.restore(folder, asked, time.time(), tick)
+    emit(
+        {"ok": True, "data": str(data), "doors": "closed", **asdict(done)},
+        as_json,
+        "\n".join([f"restored to / đã khôi phục vào {data}", *_restored_lines(asdict(done)), *_then(data)]),
+    )
 
 
-@restore.command("confirm")
+@restore_commands.command("confirm")
 def restore_confirm(
     data: Data = None,
     by: Annotated[
@@ -136,10 +246,113 @@ def restore_confirm(
             "--although-it-runs", help="Open the doors although the instance of the backup still runs on this machine."
         ),
     ] = False,
-    json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what may have gone back in time with the database; with --by, open the doors."""
-    from gateway.commands import backup as command
+    from gateway.backup import restore as restoring
+    from gateway.journal.database import open_engine
+    from gateway.registry import restore_lock
+    from gateway.registry.seals.sealing import Seal, changing
+    from security.grants.windows import civil
 
-    with failures_told(json):
-        command.confirm(load_instance(data, json), by, although_it_runs, json)
+    settings = load_instance(data, as_json)
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        held = restore_lock.newest_restore(connection)
+    if held is None or held["confirmed"]:
+        from gateway.backup.errors import BACKUP_NOT_HELD
+
+        raise BACKUP_NOT_HELD(data=settings.data)
+    restored = held["backup"]
+    runs = restoring.runs_beside(restored.get("old", ""), settings.data)
+    restored["old_runs"] = runs
+    lines = _restored_lines(restored)
+    if not by:
+        emit({"ok": False, "confirmed": False, **restored}, as_json, "\n".join([*lines, *_then(settings.data)]))
+    if runs and not although_it_runs:
+        from gateway.backup.errors import BACKUP_OLD_RUNS
+
+        raise BACKUP_OLD_RUNS(old=restored["old"])
+    facts: dict[str, Any] = {"backup": restored["backup"], **({"although": "the old instance runs"} if runs else {})}
+    with changing(engine, Seal.of(settings)) as act:
+        opens = restore_lock.confirm(act.connection)
+        act.note("restore-confirmed", facts, time.time(), actor=by)
+    assert opens is not None
+    lines.append(f"confirmed by / người xác nhận: {by}; the doors open at / cửa mở lúc {civil(opens)}")
+    emit({"ok": True, "confirmed": True, "opens": rfc3339(opens), **restored}, as_json, "\n".join(lines))
+
+
+def _restored_lines(done: dict[str, Any]) -> list[str]:
+    from security.grants.windows import civil
+
+    back, made = done["gone_back"], civil(done["made"])
+    lines = [
+        f"{done['held']} entries of {done['before']} verified / đã kiểm tra {done['held']} mục; root {done['root']}"
+    ]
+    if done["reason"] is None:
+        lines.append(f"the log goes on as {done['origin']} / nhật ký tiếp tục")
+    else:
+        english, vietnamese = _WHY[done["reason"]]
+        lines += [
+            f"A NEW LOG BEGINS / NHẬT KÝ MỚI: {done['origin']}",
+            f"  because {english} ({done['held']} are here, {done['signed']} were signed)"
+            f" / vì {vietnamese} (còn {done['held']}, đã ký {done['signed']})",
+            f"  give everybody its key / gửi khóa mới cho mọi đơn vị: {done['vkey']}",
+        ]
+    lines += [
+        f"As it was at {made}; look through it / mọi thứ như lúc {made}, hãy soát lại:",
+        f"  registry revision {back['registry']}; {len(back['grants_active'])} grants,"
+        f" {len(back['officers_active'])} officers, {back['contracts']} contracts in force"
+        f" / sổ đăng ký bản {back['registry']}: {len(back['grants_active'])} quyền, {len(back['officers_active'])}"
+        f" cán bộ, {back['contracts']} hợp đồng",
+        f"  keys in force / khóa còn hiệu lực: {', '.join(back['keys_active']) or '–'}",
+        f"  revoked / đã thu hồi: {', '.join(back['keys_revoked']) or '–'}; whatever was revoked or suspended since"
+        " is so no more: do it again"
+        " / những gì thu hồi, tạm dừng sau lúc đó phải làm lại",
+        f"  suspended / tạm dừng: {', '.join([*back['agencies_suspended'], *back['systems_suspended']]) or '–'}",
+        f"  queued, sent again once open / sẽ gửi lại: {back['queued'] - len(back['in_doubt'])}; in doubt"
+        f" / chờ xác minh: {', '.join(back['in_doubt']) or '–'}",
+        f"  calls under way then / đang xử lý lúc đó: {back['forwarding']}; quotas count from then on"
+        " / hạn mức tính từ lúc đó",
+    ]
+    if done["missing_vault_keys"]:
+        lines.append(
+            "bodies sealed with these keys do not open"
+            f" / thiếu khóa kho nội dung: {', '.join(done['missing_vault_keys'])}"
+        )
+    if done["missing_keys"]:
+        lines.append(
+            f"keys that are not here; nothing starts without them / thiếu khóa: {', '.join(done['missing_keys'])}"
+        )
+    if done["old_runs"]:
+        lines.append(
+            "THE INSTANCE OF THE BACKUP STILL RUNS: confirm nothing before it has ended / PHIÊN BẢN CŨ VẪN ĐANG CHẠY"
+        )
+    return lines
+
+
+def _then(data: Path) -> list[str]:
+    return [f"The doors stay closed until / cửa đóng cho đến khi: lgsp restore confirm --data {data} --by …"]
+
+
+def _known(files: Sequence[Path], as_json: bool) -> list[Known]:
+    from gateway.backup.succession import Known
+
+    return [Known(str(path), arguments.checkpoint(path, as_json)) for path in files]
+
+
+def _key(text: str | None, as_json: bool) -> NoteKey | None:
+    return None if text is None else arguments.log_key(text, as_json)
+
+
+@contextmanager
+def _progress(as_json: bool) -> Iterator[Tick]:
+    with shown(as_json, "share") as progress:
+        tasks: dict[str, int] = {}
+
+        def tick(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done, total=total)
+
+        yield tick

@@ -8,8 +8,10 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from gateway.cli.base import Json, app
-from gateway.commands.output import Exit, fail, failures_told
+from gateway.cli.common.options import AsJson
+from gateway.cli.common.output import Exit, fail
+
+top = typer.Typer()
 
 
 class Checkout(NamedTuple):
@@ -19,27 +21,26 @@ class Checkout(NamedTuple):
     bench: Callable[[bool, bool], None]
 
 
-@app.command()
+@top.command()
 def demo(
     context: typer.Context,
-    json: Json = False,
+    as_json: AsJson = False,
     keep: Annotated[
         Path | None, typer.Option("--keep", help="Keep the demo's instance in this (empty or missing) folder.")
     ] = None,
 ) -> None:
     """Run the story end to end against an instance of its own; exit 0 only if every step held."""
-    with failures_told(json):
-        _checkout(context, json).demo(json, keep)
+    _checkout(context, as_json).demo(as_json, keep)
 
 
-@app.command()
+@top.command()
 def bench(
     context: typer.Context,
-    json: Json = False,
+    as_json: AsJson = False,
     quick: Annotated[bool, typer.Option("--quick", help="Short rounds: a minute instead of several.")] = False,
 ) -> None:
     """Measure the secured exchange against the plain stack of the same packages, in one run."""
-    _checkout(context, json).bench(json, quick)
+    _checkout(context, as_json).bench(as_json, quick)
 
 
 def _checkout(context: typer.Context, as_json: bool) -> Checkout:

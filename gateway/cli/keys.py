@@ -1,33 +1,61 @@
-"""`lgsp keys`, `lgsp reload`: the gateway's own keys."""
+"""`lgsp keys`, `lgsp reload`: the gateway's own keys, shown, replaced, protected."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from gateway.cli.base import Data, Json, app, load_instance
-from gateway.commands.output import failures_told
+from contracts.base.times import rfc3339
+from gateway.cli.common.labels import both
+from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.output import Exit, emit, fail
 
-keys = typer.Typer(no_args_is_help=True, help="The gateway's own keys: show, replace, protect at rest.")
-app.add_typer(keys, name="keys")
+if TYPE_CHECKING:
+    from gateway.keys import keyring as keys
+    from gateway.keys.key_encryption import AtRest
+    from gateway.settings import Settings
+
+top = typer.Typer()
+commands = typer.Typer(no_args_is_help=True, help="The gateway's own keys: show, replace, protect at rest.")
+_RELOAD_SECONDS: Final = 180.0
+_HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không mã hóa"}
 
 
-@keys.command("show")
-def keys_show(data: Data = None, json: Json = False) -> None:
+@commands.command("show")
+def keys_show(data: Data = None, as_json: AsJson = False) -> None:
     """The keys with their generations, and whether they are protected at rest."""
-    from gateway.commands import keys as command
+    from gateway.keys.keyring import NAMES, Keyring
+    from security.grants.windows import civil
 
-    with failures_told(json):
-        command.show(load_instance(data, json), json)
+    settings = load_instance(data, as_json)
+    generations = [
+        _described(settings, each, number == 0)
+        for name in NAMES
+        for number, each in enumerate(Keyring(settings).generations(name))
+    ]
+    lines = [
+        f"{each['id']:<22} {both('in use' if each['current'] else 'replaced'):<20} until"
+        f" / đến {civil(each['valid_until'])[:10]}  "
+        f"{'private key / khóa bí mật: ' + (_HELD[each['protected']] if each['key'] else 'destroyed / đã hủy')}"
+        for each in generations
+    ]
+    emit({"ok": True, "keys": generations}, as_json, "\n".join(lines))
 
 
-@keys.command("rotate")
+@commands.command("rotate")
 def keys_rotate(
     names: list[str],
     data: Data = None,
-    json: Json = False,
+    as_json: AsJson = False,
     withdraw: Annotated[
         bool,
         typer.Option(
@@ -45,32 +73,258 @@ def keys_rotate(
     ] = False,
 ) -> None:
     """Replace keys (server, client, sign, …) without downtime; old certificates stay published until they expire."""
-    from gateway.commands import keys as command
+    from gateway.keys import keyring as keys
+    from gateway.keys.keyring import NAMES, Keyring
 
-    with failures_told(json):
-        command.rotate(load_instance(data, json), names, withdraw, not no_reload, json, token)
+    settings = load_instance(data, as_json)
+    reload_too = not no_reload
+    unknown = sorted(set(names) - set(NAMES))
+    if unknown or not names:
+        what = f"there is no key {', '.join(unknown)}" if unknown else "no key is named"
+        fail(
+            Exit.USAGE,
+            "unknown-key",
+            f"{what} / không có khóa này",
+            f"The keys are / Các khóa: {', '.join(NAMES)}",
+            as_json,
+        )
+    if token is not None and list(names) != ["sign"]:
+        what = "only the key `sign` can lie in a token / chỉ khóa `sign` đặt được trong thiết bị"
+        fail(
+            Exit.USAGE,
+            "not-in-token",
+            what,
+            "Name `sign` alone with --token. / Chỉ nêu `sign` khi dùng --token.",
+            as_json,
+        )
+    if withdraw and not reload_too and is_running(settings):
+        what = (
+            "a key cannot be withdrawn while processes go on with it / không thể thu hồi khóa khi tiến trình còn dùng"
+        )
+        fail(Exit.USAGE, "withdraw-later", what, "Leave out --no-reload. / Bỏ --no-reload.", as_json)
+    keyring, now = Keyring(settings), time.time()
+    with _alone_with_keys(settings):
+        replacements = [keys.next_generation(keyring, name, now, token) for name in dict.fromkeys(names)]
+        _log(settings, {"rotated": [each.generation.key_id for each in replacements], "withdrawn": withdraw}, now)
+        for each in replacements:
+            each.put()
+        running = reload_too and is_running(settings)
+        if running:
+            _reload(settings, as_json)
+        # While processes that hold the old keys go on, these stay: a door that has to start again may need its pair.
+        gone = [] if not running and is_running(settings) else [
+            gone for each in replacements for gone in keys.retire(keyring, each.generation.name, now, at_once=withdraw)
+        ]  # fmt: skip
+    rotated = [each.generation.key_id for each in replacements]
+    text = f"in use / đang dùng: {', '.join(rotated)}" + (f"\ndestroyed / đã hủy: {', '.join(gone)}" if gone else "")
+    if not running:
+        text += "\nA running instance takes them up with `lgsp reload`. / Chạy `lgsp reload` để áp dụng."
+    emit({"ok": True, "rotated": rotated, "destroyed": gone, "reloaded": running}, as_json, text)
 
 
-@keys.command("protect")
+@commands.command("protect")
 def keys_protect(
     data: Data = None,
-    json: Json = False,
+    as_json: AsJson = False,
     new_secret: Annotated[
         Path | None,
         typer.Option("--new-secret", help="File outside the data folder for the secret; made if it is not there."),
     ] = None,
 ) -> None:
     """Encrypt all private keys and secrets of a stopped instance, so that a copy of its folder opens nothing."""
-    from gateway.commands import keys as command
+    import secrets
 
-    with failures_told(json):
-        command.protect(load_instance(data, json), new_secret, json)
+    from gateway.doctor.files import key_files
+    from gateway.keys.key_encryption import AtRest, write_secret
+    from gateway.settings import save
+
+    # Encrypt every private key and raw secret of the instance. What was cut short goes on when it is called again.
+    settings = load_instance(data, as_json)
+    if is_running(settings):
+        what = "the instance is running, and its processes would no longer find their keys / phiên bản đang chạy"
+        fail(Exit.NO, "running", what, "Stop it first. / Hãy dừng nó trước.", as_json)
+    if (new_secret is None) == (not settings.secret_file):
+        what = (
+            "one secret is needed: --new-secret FILE for the first time, else the setting secret_file / "
+            "cần một tệp bí mật: --new-secret cho lần đầu, sau đó là thiết lập secret_file"
+        )
+        fail(
+            Exit.USAGE,
+            "which-secret",
+            what,
+            "docs/operating.md tells how. / Xem cách làm trong docs/vi/operating.md.",
+            as_json,
+        )
+    if new_secret is not None:
+        place = new_secret.absolute()
+        if place.is_relative_to(settings.data):
+            fail(
+                Exit.USAGE,
+                "secret-inside",
+                f"{place} lies in the data folder / nằm trong thư mục dữ liệu",
+                "Keep the secret elsewhere. / Để tệp bí mật nơi khác.",
+                as_json,
+            )
+        if not place.exists():
+            write_secret(place, secrets.token_urlsafe(48).encode("ascii") + b"\n")
+        settings = replace(settings, secret_file=str(place))
+        AtRest.of(settings)
+        save(settings)
+    at_rest = AtRest.of(settings)
+    with _alone_with_keys(settings):
+        done = [str(path.relative_to(settings.data)) for path in key_files(settings) if _protected(path, at_rest)]
+        if done:
+            _log(settings, {"protected": done}, time.time())
+    text = "\n".join(
+        [
+            *done,
+            f"{len(done)} files protected; without {settings.secret_file} nothing opens them: keep a copy of it apart",
+        ]
+    )
+    text += (
+        "\nWhat the disk held before may still be found on it: replace the keys (`lgsp keys"
+        " rotate`), or begin with a new disk."
+    )
+    emit({"ok": True, "protected": done, "secret_file": settings.secret_file}, as_json, text)
 
 
-@app.command()
-def reload(data: Data = None, json: Json = False) -> None:
-    """Replace the processes of a running instance one by one, with the keys and settings of now; nobody is turned away."""
-    from gateway.commands import keys as command
+@top.command()
+def reload(data: Data = None, as_json: AsJson = False) -> None:
+    """Replace the processes of a running instance one by one, with the keys and settings of now; nobody is turned
+    away."""
+    settings = load_instance(data, as_json)
+    if not is_running(settings):
+        what = f"no instance runs in {settings.data} / không có phiên bản nào đang chạy tại {settings.data}"
+        fail(
+            Exit.NO,
+            "not-running",
+            what,
+            "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.",
+            as_json,
+        )
+    began = time.monotonic()
+    _reload(settings, as_json)
+    seconds = time.monotonic() - began
+    emit(
+        {"ok": True, "seconds": round(seconds, 1)},
+        as_json,
+        f"all processes are new / đã thay mọi tiến trình, {seconds:.1f} s",
+    )
 
-    with failures_told(json):
-        command.reload(load_instance(data, json), json)
+
+def _described(settings: Settings, each: keys.Generation, current: bool) -> dict[str, Any]:
+    from gateway.keys.key_encryption import is_protected
+    from security.keys import load_certificate
+
+    certificate = load_certificate(each.pem())
+    there = each.key.exists()
+    return {
+        "id": each.key_id,
+        "name": each.name,
+        "current": current,
+        "valid_from": rfc3339(certificate.not_valid_before_utc.timestamp()),
+        "valid_until": rfc3339(certificate.not_valid_after_utc.timestamp()),
+        "key": there,
+        "protected": there and is_protected(each.key.read_bytes()),
+        "certificate": str(each.certificate),
+    }
+
+
+def is_running(settings: Settings) -> bool:
+    """Whether an `up` holds the folder's lock."""
+    import fcntl
+
+    if not settings.run.exists():
+        return False
+    folder = os.open(settings.run, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(folder)
+
+
+def _reload(settings: Settings, as_json: bool) -> None:
+    """Have the supervisor replace its processes, and wait until it has."""
+    from gateway.processes.supervisor import PID
+
+    before = _reloaded(settings)["count"]
+    try:
+        supervisor = int((settings.run / PID).read_text("ascii"))
+    except FileNotFoundError:
+        what = "the instance is still starting, or stopping / phiên bản còn đang khởi động, hoặc đang dừng"
+        fail(
+            Exit.NO,
+            "not-running",
+            what,
+            "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.",
+            as_json,
+        )
+    os.kill(supervisor, signal.SIGHUP)
+    until = time.monotonic() + _RELOAD_SECONDS
+    while (now := _reloaded(settings))["count"] == before:
+        if time.monotonic() > until or not is_running(settings):
+            what = "the instance did not finish replacing its processes / phiên bản chưa thay xong các tiến trình"
+            fail(Exit.OURS, "not-reloaded", what, "Its own output says why. / Xem nhật ký của tiến trình.", as_json)
+        time.sleep(0.1)
+    if now["trouble"]:
+        what_next = (
+            "The old processes go on with the old keys; see the instance's output. / Các tiến trình cũ vẫn chạy."
+        )
+        fail(Exit.OURS, "not-reloaded", f"{now['trouble']} / chưa thay được các tiến trình", what_next, as_json)
+
+
+def _reloaded(settings: Settings) -> dict[str, Any]:
+    from gateway.processes.supervisor import RELOADED
+
+    try:
+        state: dict[str, Any] = json.loads((settings.run / RELOADED).read_text("utf-8"))
+    except FileNotFoundError:
+        return {"count": 0, "trouble": ""}
+    return state
+
+
+def _protected(path: Path, at_rest: AtRest) -> bool:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    from gateway.keys.key_encryption import is_protected, replace_secret
+    from security.pki import authority
+
+    data = path.read_bytes()
+    if is_protected(data):
+        return False
+    if data.startswith(b"-----BEGIN"):
+        private = load_pem_private_key(data, None)
+        replace_secret(path, authority.private_pem(private, at_rest.password))  # type: ignore[arg-type]
+    else:
+        replace_secret(path, at_rest.form(path.name, data))
+    return True
+
+
+def _log(settings: Settings, facts: dict[str, Any], now: float) -> None:
+    from gateway.journal.append import append
+    from gateway.journal.database import open_engine, writing
+    from gateway.transfer import entries
+
+    engine = open_engine(settings.database_url)
+    try:
+        with writing(engine) as connection:
+            append(connection, [entries.note("keys", facts, now, actor="command line")])
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _alone_with_keys(settings: Settings) -> Iterator[None]:
+    """One change of the keys at a time."""
+    import fcntl
+
+    folder = os.open(settings.keys, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

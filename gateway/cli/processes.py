@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import Data, app, load_settings
+from gateway.cli.common.options import Data, load_settings
 from gateway.processes.table import PROCESSES, Inherited, ProcessKind
 
+top = typer.Typer()
 Name = Annotated[str, typer.Argument()]
 Sockets = Annotated[list[str] | None, typer.Option("--socket", help="NAME=DESCRIPTOR; may be repeated.")]
 Pipe = Annotated[int | None, typer.Option()]
@@ -21,7 +22,7 @@ def _declare(kind: ProcessKind) -> None:
         sockets = {each.partition("=")[0]: int(each.partition("=")[2]) for each in socket or ()}
         kind.load()(load_settings(data), Inherited(sockets, lifeline, ready, name))
 
-    app.command(kind.name, hidden=True, help=kind.help)(command)
+    top.command(kind.name, hidden=True, help=kind.help)(command)
 
 
 for _kind in PROCESSES:

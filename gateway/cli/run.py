@@ -1,34 +1,279 @@
-"""Running an instance, and looking at it."""
+"""`lgsp up`, `lgsp doctor`: running an instance, and looking at it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.base import Data, Json, app, load_instance, load_settings
-from gateway.commands.output import failures_told
+from contracts.base.words import Words
+from gateway.cli.common.options import AsJson, Data, load_instance, load_settings
+from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed
+
+if TYPE_CHECKING:
+    from gateway.doctor.findings import Finding
+    from gateway.settings import Settings
+
+top = typer.Typer()
+_RESTORED = (
+    "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận."
+    " / Restored from a backup: the doors stay closed until somebody confirms.\n"
+    "  lgsp restore confirm --data {data}"
+)
 
 
-@app.command()
+@top.command()
 def up(
     data: Data = None,
-    json: Json = False,
+    as_json: AsJson = False,
     without: Annotated[
         list[str] | None, typer.Option("--without", help="Sandbox: leave out a stand-in system, or `traffic`.")
     ] = None,
 ) -> None:
     """Run an instance; make a sandbox with a whole province first, if there is none."""
-    from gateway.commands import run
+    import math
 
-    with failures_told(json):
-        run.up(load_settings(data, json), json, frozenset(without or ()))
+    from gateway.audit.witnessing.config import anchors_of, witnesses_of
+    from gateway.hardening import private_files
+    from gateway.journal.database import migrate, open_engine, snapshot
+    from gateway.journal.schema import comparison
+    from gateway.processes.supervised import NotStarted, sandbox_children
+    from gateway.processes.supervisor import Supervisor
+    from gateway.registry.restore_lock import held_until
+    from gateway.registry.seals.sealing import Seal, adopt
+    from gateway.sandbox import live
+    from gateway.sandbox.instance import FolderTaken, readdress
+    from gateway.settings import BadSetting
+
+    settings = load_settings(data, as_json)
+    left_out = frozenset(without or ())
+    names = (*live.STANDINS, *live.AGENTS, live.TRAFFIC_NAME)
+    unknown = left_out - {*names}
+    if unknown:
+        known = ", ".join(names)
+        fail(
+            Exit.USAGE,
+            "unknown-standin",
+            f"there is no stand-in {', '.join(sorted(unknown))} / không có hệ thống giả lập này",
+            f"There are / Đang có: {known}",
+            as_json,
+        )
+    try:
+        ensure_instance(settings)
+    except FolderTaken as trouble:
+        fail(
+            Exit.USAGE,
+            "folder-taken",
+            f"no instance can be made beside what lies in {trouble}"
+            f" / không tạo được phiên bản cạnh những gì đang có tại {trouble}",
+            "Name an empty folder with --data (settings.yaml may lie in it)."
+            " / Chỉ một thư mục trống bằng --data (có thể có sẵn settings.yaml).",
+            as_json,
+        )
+    try:
+        witnesses_of(settings), anchors_of(settings)
+    except BadSetting as trouble:
+        bad_setting(trouble, as_json)
+    began = time.monotonic()
+
+    def ready() -> None:
+        if as_json:
+            print(json.dumps({"ok": True, **addresses(settings)}), flush=True)
+        else:
+            _welcome(settings, time.monotonic() - began)
+
+    supervisor = Supervisor(
+        settings,
+        on_ready=ready,
+        extra=sandbox_children(settings, left_out) if settings.live and settings.kind == "sandbox" else (),
+    )
+    try:
+        with _alone(settings):
+            engine = open_engine(settings.database_url)
+            migrate(engine, _migrating)  # an instance of an older release takes the tables of this one
+            comparison.check(engine)
+            seal = Seal.of(settings)
+            adopt(engine, seal, time.time())  # an instance of an older release
+            with snapshot(engine) as connection:
+                seal.check(connection)
+                if held_until(connection) == math.inf:
+                    _say(_RESTORED.format(data=settings.data))
+            with private_files():
+                readdress(settings)
+            supervisor.run()
+    except NotStarted as trouble:
+        failed(Exit.OURS, trouble, as_json)
+    _say("Đã dừng; dữ liệu còn nguyên. / Stopped; the data are kept.")
 
 
-@app.command()
-def doctor(data: Data = None, json: Json = False) -> None:
-    """Look at an instance without changing it: files and keys, certificates, addresses, proxies, database, disk; say what is weak, why, and what to do."""
-    from gateway.commands import doctor as command
+@top.command()
+def doctor(data: Data = None, as_json: AsJson = False) -> None:
+    """Look at an instance without changing it: files and keys, certificates, addresses, proxies, database, disk; say
+    what is weak, why, and what to do."""
+    from gateway.doctor import examine
+    from gateway.doctor.findings import kinds
 
-    with failures_told(json):
-        command.doctor(load_instance(data, json), json)
+    settings = load_instance(data, as_json)
+    every = examine(settings, time.time)
+    grave = sum(each.kind.grave for each in every)
+    listed = [_json(each) for each in every]
+    lines = [_lines(each) for each in every]
+    lines.append(
+        f"{grave} nghiêm trọng, {len(every) - grave} nên sửa, trong {len(kinds())} điều được xét / "
+        f"{grave} grave, {len(every) - grave} to be mended, of {len(kinds())} things looked for"
+    )
+    emit(
+        {"ok": not grave, "grave": grave, "findings": listed, "looked_for": sorted(kinds())}, as_json, "\n".join(lines)
+    )
+
+
+def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
+    """The instance of these settings, made if there is none. Progress goes to standard error."""
+    from gateway.sandbox import live
+    from gateway.sandbox.instance import make_instance
+
+    if settings.is_made:
+        return
+    if say_progress:
+        _say(
+            f"Tạo phiên bản {settings.kind} tại {settings.data} …"
+            f" / Making a {settings.kind} instance in {settings.data} …"
+        )
+    sandbox = settings.kind == "sandbox"
+    make_instance(settings, live.choose_endpoints(settings) if sandbox else {}, time.time(), province=sandbox)
+
+
+def _migrating(found: str, newest: str) -> None:
+    _say(
+        f"Đang đưa cơ sở dữ liệu từ phiên bản {found} lên {newest}; nếu bị ngắt, mọi thứ còn nguyên và làm lại lần"
+        " sau. / "
+        f"Bringing the database from revision {found} to {newest}; if that is cut short, all is as it was and is"
+        " done at the next start."
+    )
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """One `up` a data folder. The lock is this process's and ends with it, however it ends; a second `up` touches
+    nothing."""
+    import fcntl
+
+    from gateway.processes.supervised import NotStarted
+    from gateway.processes.supervisor import PID
+
+    settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = os.open(settings.run, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotStarted(
+                Words(
+                    f"phiên bản tại {settings.data} đang chạy", f"the instance in {settings.data} is running already"
+                ),
+                Words(
+                    "Hãy dừng nó trước, hoặc chỉ thư mục khác bằng --data.",
+                    "Stop it first, or name another folder with --data.",
+                ),
+            ) from None
+        (settings.run / PID).unlink(missing_ok=True)  # of one that was killed: it may be somebody else's by now
+        yield
+    finally:
+        os.close(folder)
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    return {
+        "exchange": settings.base,
+        "desk": settings.desk,
+        "contracts": f"{settings.base}/contracts",
+        **({"identities": str(settings.identities)} if settings.kind == "sandbox" else {}),
+        "data": str(settings.data),
+    }
+
+
+def _welcome(settings: Settings, seconds: float) -> None:
+    print(
+        f"""
+  {settings.name} · {seconds:.1f} s
+
+  Trang trạng thái / status page        {settings.desk}
+  Danh mục hợp đồng / contracts         {settings.desk}/contracts   ({settings.base}/contracts)
+  REST, SOAP (TLS, chứng thư/certificate) {settings.base}
+  Dữ liệu / data                        {_short(settings.data)}/
+
+{_to_try(settings) if settings.kind == "sandbox" else _what_next()}  Ctrl-C để dừng / to stop
+""",
+        flush=True,
+    )
+
+
+def _to_try(settings: Settings) -> str:
+    python, identities = _short(Path(sys.executable)), _short(settings.identities)
+    question = "/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3"
+    return f"""  Danh tính thử nghiệm / test identities {identities}/
+
+  Lời gọi đầu tiên / first call:
+    {python} -m gateway.sample_client.rest --identity {identities}/y-te GET '{question}'
+
+{_plainly(settings)}"""
+
+
+def _what_next() -> str:
+    return """  Việc còn phải làm / what is left to do: lgsp doctor
+  Đăng ký đơn vị, hệ thống, cán bộ / register agencies, systems, officers: lgsp registry apply (docs/operating.md)
+
+"""
+
+
+def _plainly(settings: Settings) -> str:
+    """How a system that cannot sign calls: through the agent beside it."""
+    from gateway.sandbox import agents, live
+
+    return "".join(
+        f"  Không ký được / cannot sign (docs/agent.md): {each.local} → Lgsp-Agent-Secret: {_short(each.secret)}\n\n"
+        for each in agents.beside(settings)
+        if each.system in live.AGENTS
+    )
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _json(each: Finding) -> dict[str, Any]:
+    kind = each.kind
+    words = {language: _words(each, language) for language in ("vi", "en")}
+    return {"code": kind.code, "grave": each.kind.grave, **words, "facts": each.facts}
+
+
+def _words(each: Finding, language: Any) -> dict[str, str]:
+    kind, facts = each.kind, each.facts
+    return {
+        "what": kind.what.say(language, facts),
+        "why": kind.why.say(language, facts),
+        "next": kind.next.say(language, facts),
+    }
+
+
+def _lines(each: Finding) -> str:
+    mark = "!!" if each.kind.grave else " ~"
+    lines = [f"{mark} {each.kind.code}"]
+    for language in ("vi", "en"):
+        words = _words(each, language)
+        lines.append(f"     {words['what']}. {words['why']}\n       → {words['next']}")
+    return "\n".join(lines)

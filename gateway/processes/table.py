@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.settings import Settings
+if TYPE_CHECKING:
+    from gateway.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Inherited:
     name: str = ""  # which one, of several of a kind
 
 
-Main = Callable[[Settings, Inherited], None]
+Main = Callable[["Settings", Inherited], None]
 
 
 def keeper() -> Main:

@@ -23,9 +23,15 @@ from tests.registry.making import Identity, contracts
 TRANSFER = "01935b6e-0000-7000-8000-000000000001"
 QUERY = {"indicator": "KT-05", "area": "04", "period": "2026-Q3"}
 VALUE = {
-    "maChiTieu": "KT-05", "maDiaBan": "04", "kyBaoCao": "2026-Q3", "tanSuat": "Q", "donViTinh": "tỷ đồng", "giaTri": "612,450",
-    "tinhTrang": 1, "capNhat": "20261001080000",
-}  # fmt: skip
+    "maChiTieu": "KT-05",
+    "maDiaBan": "04",
+    "kyBaoCao": "2026-Q3",
+    "tanSuat": "Q",
+    "donViTinh": "tỷ đồng",
+    "giaTri": "612,450",
+    "tinhTrang": 1,
+    "capNhat": "20261001080000",
+}
 
 
 def sample() -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The REST adapter under a contract whose bodies are encrypted, against a real TLS server that decrypts and encrypts too."""
+"""The REST adapter under a contract whose bodies are encrypted, against a real TLS server that decrypts and encrypts
+too."""
 
 from __future__ import annotations
 

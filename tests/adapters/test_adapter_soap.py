@@ -143,7 +143,10 @@ async def test_an_unsigned_envelope_is_not_believed(provider: Provider, session:
 
 
 def fault(code: str) -> bytes:
-    return f'<soap:Fault xmlns:soap="{soap.SOAP}"><faultcode>soap:{code}</faultcode><faultstring>x</faultstring></soap:Fault>'.encode()
+    return (
+        "<soap:Fault "
+        f'xmlns:soap="{soap.SOAP}"><faultcode>soap:{code}</faultcode><faultstring>x</faultstring></soap:Fault>'
+    ).encode()
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,10 @@ NEW = soap.SOAP12
 
 def fault(code: str) -> bytes:
     reason = '<soap:Reason><soap:Text xml:lang="vi">Không nhận</soap:Text></soap:Reason>'
-    return f'<soap:Fault xmlns:soap="{NEW}"><soap:Code><soap:Value>soap:{code}</soap:Value></soap:Code>{reason}</soap:Fault>'.encode()
+    return (
+        "<soap:Fault "
+        f'xmlns:soap="{NEW}"><soap:Code><soap:Value>soap:{code}</soap:Value></soap:Code>{reason}</soap:Fault>'
+    ).encode()
 
 
 async def call(

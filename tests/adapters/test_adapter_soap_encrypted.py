@@ -1,4 +1,5 @@
-"""The SOAP adapter under a contract whose bodies are encrypted, against a real TLS server that decrypts and encrypts too."""
+"""The SOAP adapter under a contract whose bodies are encrypted, against a real TLS server that decrypts and encrypts
+too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Real agents for tests: a configuration, a process, a road to the gateway that can be cut or tampered with, an old system behind it."""
+"""Real agents for tests: a configuration, a process, a road to the gateway that can be cut or tampered with, an old
+system behind it."""
 
 from __future__ import annotations
 
@@ -143,7 +144,8 @@ def wait(what: str, done: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 class Road:
-    """The way from an agent to the gateway: a relay that can be cut. With `tls`, it opens both ends itself and may `tamper`."""
+    """The way from an agent to the gateway: a relay that can be cut. With `tls`, it opens both ends itself and may
+    `tamper`."""
 
     def __init__(self, to: tuple[str, int], tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None) -> None:
         self._to, self._tls = to, tls
@@ -206,7 +208,8 @@ class Road:
 
 @dataclass
 class OldSystem:
-    """A system that speaks plain HTTP and checks the local secret. `answer` makes status, media type and body of what it was sent."""
+    """A system that speaks plain HTTP and checks the local secret. `answer` makes status, media type and body of what
+    it was sent."""
 
     secret: str
     answer: Callable[[str, bytes], tuple[int, str, bytes]]

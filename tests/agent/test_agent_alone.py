@@ -1,4 +1,5 @@
-"""The agent stands alone: what it loads is what its lock holds, nothing of a database server and nothing of Unix; its configuration and its secret."""
+"""The agent stands alone: what it loads is what its lock holds, nothing of a database server and nothing of Unix; its
+configuration and its secret."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def test_it_starts_where_nothing_else_is_installed(tmp_path: Path) -> None:
     code = f"""
 import importlib, pkgutil, sys
 sys.modules.update(dict.fromkeys({others!r}))  # importing any of these fails
-import gateway.agent, gateway.commands.agent
+import gateway.agent, gateway.cli.agent
 for found in pkgutil.iter_modules(gateway.agent.__path__, "gateway.agent."):
     importlib.import_module(found.name)
 from gateway.cli import main
@@ -189,7 +190,7 @@ def test_only_the_secret_is_the_secret(shown: str) -> None:
     secret.check(secret.headers())
 
 
-# --- the listener -------------------------------------------------------------------------------------------------------
+# --- the listener -----------------------------------------------------------------------------------------------------
 
 
 class _Slow:

@@ -1,4 +1,5 @@
-"""An old system calls its agent plainly, by REST and by SOAP: what it gets is what the gateway proved, and what is wrong is told in its own protocol."""
+"""An old system calls its agent plainly, by REST and by SOAP: what it gets is what the gateway proved, and what is
+wrong is told in its own protocol."""
 
 from __future__ import annotations
 
@@ -213,10 +214,17 @@ def test_without_the_local_secret_nothing_is_carried(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"), ("POST", "/indicator/v1/values"), ("GET", "/contracts"), ("POST", "/oauth/token"), ("GET", "/incident-alert/v1/../x"),
-        ("GET", "/transfers/..%2Fx"), ("POST", "/incident-alert//v1/alerts"), ("GET", "/audit/checkpoint"), ("PUT", "/feeds/indicator/v1"),
+        ("GET", "/"),
+        ("POST", "/indicator/v1/values"),
+        ("GET", "/contracts"),
+        ("POST", "/oauth/token"),
+        ("GET", "/incident-alert/v1/../x"),
+        ("GET", "/transfers/..%2Fx"),
+        ("POST", "/incident-alert//v1/alerts"),
+        ("GET", "/audit/checkpoint"),
+        ("PUT", "/feeds/indicator/v1"),
     ],
-)  # fmt: skip
+)
 def test_another_address_is_refused(stations: Agent, method: str, path: str) -> None:
     sent = requests.Request(method, stations.base, headers={"Lgsp-Agent-Secret": stations.secret}).prepare()
     sent.url = stations.base + path  # as it stands: the library would tidy it
@@ -253,7 +261,10 @@ def test_a_body_that_does_not_come_ends_the_call_and_not_the_agent(stations: Age
     host, port = stations.base.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=60) as slow:
         slow.sendall(
-            f"POST {ALERTS} HTTP/1.1\r\nHost: a\r\nLgsp-Agent-Secret: {stations.secret}\r\nContent-Length: 1000\r\n\r\n{{".encode()
+            (
+                f"POST {ALERTS} HTTP/1.1\r\nHost: a\r\nLgsp-Agent-Secret: "
+                f"{stations.secret}\r\nContent-Length: 1000\r\n\r\n{{"
+            ).encode()
         )
         answer = b""
         while part := slow.recv(65536):

@@ -1,4 +1,5 @@
-"""Contracts whose bodies are encrypted, for old systems that know nothing of it: in clear on the host, hidden on the network, both ways."""
+"""Contracts whose bodies are encrypted, for old systems that know nothing of it: in clear on the host, hidden on the
+network, both ways."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ ENVELOPE = '<s:Envelope xmlns:s="{}"><s:Body>{}</s:Body></s:Envelope>'
 
 @pytest.fixture
 def tapped(instance: Settings, gateway: tuple[str, int]) -> Iterator[Road]:
-    """Somebody on the road who ends TLS, as a proxy may: what it sees is what is protected by encrypted bodies alone."""
+    """Somebody on the road who ends TLS, as a proxy may: what it sees is what is protected by encrypted bodies
+    alone."""
     identity = instance.identities / "mot-cua-xa"
     here = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     here.load_cert_chain(instance.keys / "server.crt", instance.keys / "server.key")

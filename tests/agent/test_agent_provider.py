@@ -1,4 +1,5 @@
-"""The gateway's own adapters call an old system through its agent: only what is proven reaches it, once, and what it answers is signed for it."""
+"""The gateway's own adapters call an old system through its agent: only what is proven reaches it, once, and what it
+answers is signed for it."""
 
 from __future__ import annotations
 
@@ -115,8 +116,12 @@ def _provider(make: Callable[..., Agent], system: str, kind: str, behind: int) -
     agent, port = make(system, [CONTRACT]), free_port()
     del agent.config["caller"]
     agent.config["provider"] = {
-        "listen": f"127.0.0.1:{port}", "base": f"https://localhost:{port}", "system": f"http://127.0.0.1:{behind}", "kind": kind, "seconds": LATE,
-    }  # fmt: skip
+        "listen": f"127.0.0.1:{port}",
+        "base": f"https://localhost:{port}",
+        "system": f"http://127.0.0.1:{behind}",
+        "kind": kind,
+        "seconds": LATE,
+    }
     return agent
 
 
@@ -303,8 +308,11 @@ async def test_a_soap_system_that_cannot_sign(
             old.answer = lambda *_: (500, "text/xml", _ENVELOPE.format(_FAULT.format("Client")).encode())
             no = await gateway.failing()
             assert (no.code, no.acted) == ("provider.refused", Acted.NO)
-            for status, media, content in ((500, "text/xml", _ENVELOPE.format(_FAULT.format("Server")).encode()), (500, "text/html", b"<html>oops"),
-                                           (200, "text/xml", b"<a/>")):  # fmt: skip
+            for status, media, content in (
+                (500, "text/xml", _ENVELOPE.format(_FAULT.format("Server")).encode()),
+                (500, "text/html", b"<html>oops"),
+                (200, "text/xml", b"<a/>"),
+            ):
                 old.answer = lambda *_, told=(status, media, content): told
                 assert (await gateway.failing()).acted is Acted.MAYBE
             assert agent.lgsp("status")["in_doubt"] == 2, "a 200 that is no envelope was an answer nevertheless"

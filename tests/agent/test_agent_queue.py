@@ -1,4 +1,5 @@
-"""What the agent acknowledged is delivered once and in order, whatever happens to the road, to the gateway's answers, or to the agent itself."""
+"""What the agent acknowledged is delivered once and in order, whatever happens to the road, to the gateway's answers,
+or to the agent itself."""
 
 from __future__ import annotations
 

@@ -133,7 +133,8 @@ def test_a_clock_that_is_put_back_makes_no_signature_new_and_holds_up_no_lane(tm
 
 
 async def test_a_document_is_kept_under_one_name(tmp_path: Path) -> None:
-    """Documents are given to whoever is on the host, secret or not: other spellings of an address must not fill the disk."""
+    """Documents are given to whoever is on the host, secret or not: other spellings of an address must not fill the
+    disk."""
 
     class Gateway:
         async def send(self, method: str, url: str, headers: object, body: object) -> Any:

@@ -47,7 +47,8 @@ class Judge:
         }
 
     def log(self) -> dict[str, list[str]]:
-        """The failures that the log holds of each gathered transfer; what a flood of strangers adds up to is written a second later."""
+        """The failures that the log holds of each gathered transfer; what a flood of strangers adds up to is written a
+        second later."""
         found = self._logged()
         for _ in range(600):
             if all(found.values()):
@@ -126,7 +127,8 @@ def shown(world: World, some_refused: dict[str, str]) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def plain(world: World) -> float:
-    """Seconds in which four megabytes of which nothing needs to be read are refused here: what a costly message is measured by."""
+    """Seconds in which four megabytes of which nothing needs to be read are refused here: what a costly message is
+    measured by."""
     identity = world.identity("bao-chay")
     body = b'"' + b"a" * 4_000_000 + b'"'
     worst = 0.0

@@ -1,7 +1,8 @@
 """Signed messages as an attacker makes them: right in everything but the one thing that is tried.
 
-REST: a signature over any list of components, with any parameters, by any key. SOAP: an envelope changed after or before it is signed. JOSE:
-tokens with any header. All written from RFC 9421, XML-DSig and RFC 7515, without the product's code.
+REST: a signature over any list of components, with any parameters, by any key. SOAP: an envelope changed after or
+before it is signed. JOSE: tokens with any header. All written from RFC 9421, XML-DSig and RFC 7515, without the
+product's code.
 """
 
 from __future__ import annotations
@@ -46,9 +47,15 @@ def parameters(prepared: Prepared) -> str:
 
 
 def forged(
-    prepared: Prepared, make: Make, *, names: Sequence[str] | None = None, params: str | None = None, headers: Mapping[str, str] | None = None
-) -> Prepared:  # fmt: skip
-    """The request signed anew: `names` are components as they stand in the list, `make` gives the value for a signature base."""
+    prepared: Prepared,
+    make: Make,
+    *,
+    names: Sequence[str] | None = None,
+    params: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Prepared:
+    """The request signed anew: `names` are components as they stand in the list, `make` gives the value for a signature
+    base."""
     given = {**prepared.headers, **(headers or {})}
     quoted = [f'"{name}"' for name in USUAL if name.startswith("@") or name in given] if names is None else list(names)
     behind = parameters(prepared) if params is None else params

@@ -1,6 +1,7 @@
 """How the cost of a reader grows with what it reads, and the inputs on which a regular expression costs most.
 
-Only processor time of this thread counts, the least of several runs, and only ratios are judged: a busy machine changes neither.
+Only processor time of this thread counts, the least of several runs, and only ratios are judged: a busy machine changes
+neither.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ class Superlinear(AssertionError):
 def check_growth(
     read: Callable[[Any], object], make: Callable[[int], Any], *, first: int = 64, largest: int = _LARGEST
 ) -> float:
-    """The largest ratio found; Superlinear where four times the input cost `TOO_MUCH` times the time, and the same again from twice and from four times the input on:
-    a limit that a size reaches, or a buffer that a processor's cache no longer holds, is one step and no slope."""
+    """The largest ratio found; Superlinear where four times the input cost `TOO_MUCH` times the time, and the same
+    again from twice and from four times the input on: a limit that a size reaches, or a buffer that a processor's cache
+    no longer holds, is one step and no slope."""
     largest = min(largest, _LARGEST)
     sizes: list[int] = []
     costs: list[float] = []
@@ -59,7 +61,7 @@ def _again(read: Callable[[Any], object], make: Callable[[int], Any], small: int
     return seconds(lambda: read(many), 2) / max(seconds(lambda: read(few), 5), 1e-9)
 
 
-# --- the worst inputs of a regular expression -----------------------------------------------------------------------------
+# --- the worst inputs of a regular expression -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ _WORDS: Final = 3  # variants that are made of each part
 
 
 def check_pattern(pattern: re.Pattern[Any], methods: Iterator[str] | set[str]) -> int:
-    """Tries the worst inputs of a pattern by each of the methods that it is used by; Superlinear, with the input, where one grows. How many."""
+    """Tries the worst inputs of a pattern by each of the methods that it is used by; Superlinear, with the input, where
+    one grows. How many."""
     tree = parser.parse(pattern.pattern, pattern.flags)
     tried = 0
     for attempt in attempts(tree):
@@ -131,7 +134,8 @@ def _run(pattern: re.Pattern[Any], method: str) -> Callable[[Any], object]:
 
 
 def attempts(tree: Any) -> list[Attempt]:
-    """Each repeated part after the shortest beginning that leads to it; each beginning itself again and again; what fails behind."""
+    """Each repeated part after the shortest beginning that leads to it; each beginning itself again and again; what
+    fails behind."""
     sets: list[Any] = []
     _sets(tree, sets)
     classes = _classes(sets)
@@ -174,7 +178,8 @@ def _inner(code: Any, value: Any) -> list[Any]:
 
 
 def _holds(code: Any, value: Any, char: str) -> bool:
-    """Whether one part of a pattern takes a character; case is left out of account, since letters of both stand among the samples."""
+    """Whether one part of a pattern takes a character; case is left out of account, since letters of both stand among
+    the samples."""
     if code is op.ANY:
         return char != "\n"
     if code is op.LITERAL:

@@ -1,7 +1,9 @@
-"""Eight connections of one registered agency that send whatever costs most, in a process of their own: `python -m tests.attacks.hostile IDENTITIES MEGABYTES`.
+"""Eight connections of one registered agency that send whatever costs most, in a process of their own: `python -m
+tests.attacks.hostile IDENTITIES MEGABYTES`.
 
-`go` and `rest` on standard input start and stop them; at its end each answer is told on standard output, one JSON line each. The process is nice: in
-the world a hostile system does not share the gateway's processors, so what it costs itself must not count.
+`go` and `rest` on standard input start and stop them; at its end each answer is told on standard output, one JSON line
+each. The process is nice: in the world a hostile system does not share the gateway's processors, so what it costs
+itself must not count.
 """
 
 from __future__ import annotations

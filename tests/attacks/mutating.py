@@ -1,4 +1,5 @@
-"""Mutations of XML texts: by its structure (tags, attributes, namespaces, references, nodes), and byte by byte. Each is drawn from a seed."""
+"""Mutations of XML texts: by its structure (tags, attributes, namespaces, references, nodes), and byte by byte. Each is
+drawn from a seed."""
 
 from __future__ import annotations
 

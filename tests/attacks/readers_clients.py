@@ -65,7 +65,10 @@ def told() -> Iterable[Try]:
             make,
         )
         yield Try(f"later: {name}", lambda text: answers.Problem.from_rest(503, {"retry-after": text}, b""), make)
-    findings = {"findings": lambda n: {"code": "a", "findings": [{"here": "a"}] * n}, "messages": lambda n: {"code": "a", "messages": {f"a{at}": {} for at in range(n)}}}  # fmt: skip
+    findings = {
+        "findings": lambda n: {"code": "a", "findings": [{"here": "a"}] * n},
+        "messages": lambda n: {"code": "a", "messages": {f"a{at}": {} for at in range(n)}},
+    }
     for name, made in findings.items():
         yield Try(
             f"problem: {name}",
@@ -223,9 +226,22 @@ def cursors() -> Iterable[Try]:
 )
 def asked() -> Iterable[Try]:
     spec = {
-        "parameters": [{"name": "a", "in": "query", "schema": {"type": "string", "pattern": "^([a-z]+)*$"}}, {"name": "b", "in": "query", "schema": {"type": "integer"}}],
-        "requestBody": {"content": {"application/json": {"schema": {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}, "additionalProperties": False}}}},
-    }  # fmt: skip
+        "parameters": [
+            {"name": "a", "in": "query", "schema": {"type": "string", "pattern": "^([a-z]+)*$"}},
+            {"name": "b", "in": "query", "schema": {"type": "integer"}},
+        ],
+        "requestBody": {
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}},
+                        "additionalProperties": False,
+                    }
+                }
+            }
+        },
+    }
     checks = Checks.compile(spec, lambda each: each)
     form = Checks.compile(
         {"requestBody": {"content": {FORM: {"schema": {"type": "object", "properties": {"a": {"type": "string"}}}}}}},

@@ -1,4 +1,5 @@
-"""Readers of what comes to the doors before and around a message: framing, costs, answers of the reading process, workbooks."""
+"""Readers of what comes to the doors before and around a message: framing, costs, answers of the reading process,
+workbooks."""
 
 from __future__ import annotations
 

@@ -136,13 +136,34 @@ def contract_files() -> Iterable[Try]:
 def expressed() -> Iterable[Try]:
     """Expressions by JSONata over a sender's text and lists: each step that it has."""
     steps = {
-        "join": "$join(l, ',')", "distinct": "$distinct(l)", "split": "$split(t, 'a')", "replace": "$replace(t, 'a', 'b')",
-        "sort": "$sort(l)", "reverse": "$reverse(l)", "count": "$count(l[$ != 'b'])", "contains": "$contains(t, 'aab')", "trim": "$trim(t)",
-        "number": "$number(t)", "substring": "$substringBefore(t, 'b')", "upper": "$uppercase(t)", "append": "$append(l, l)", "string": "$string(l)",
-        "map": "$map(l, function($v) {$v & 'a'})", "reduce": "$reduce(l, function($a, $b) {$a & $b})", "filter": "l[$ = 'a1']",
-        "group": "l{$: 1}", "keys": "$keys(o)", "spread": "$spread(o)", "lookup": "$lookup(o, 'a1')", "merge": "$merge(l.{$: 1})", "zip": "$zip(l, l)",
-        "shuffled order": "l^($)", "base64": "$base64decode(t)", "date": "$toMillis(t)", "length": "$length(t)",
-    }  # fmt: skip
+        "join": "$join(l, ',')",
+        "distinct": "$distinct(l)",
+        "split": "$split(t, 'a')",
+        "replace": "$replace(t, 'a', 'b')",
+        "sort": "$sort(l)",
+        "reverse": "$reverse(l)",
+        "count": "$count(l[$ != 'b'])",
+        "contains": "$contains(t, 'aab')",
+        "trim": "$trim(t)",
+        "number": "$number(t)",
+        "substring": "$substringBefore(t, 'b')",
+        "upper": "$uppercase(t)",
+        "append": "$append(l, l)",
+        "string": "$string(l)",
+        "map": "$map(l, function($v) {$v & 'a'})",
+        "reduce": "$reduce(l, function($a, $b) {$a & $b})",
+        "filter": "l[$ = 'a1']",
+        "group": "l{$: 1}",
+        "keys": "$keys(o)",
+        "spread": "$spread(o)",
+        "lookup": "$lookup(o, 'a1')",
+        "merge": "$merge(l.{$: 1})",
+        "zip": "$zip(l, l)",
+        "shuffled order": "l^($)",
+        "base64": "$base64decode(t)",
+        "date": "$toMillis(t)",
+        "length": "$length(t)",
+    }
     for name, text in steps.items():
         run = expressions.compiled(text)
         yield Try(

@@ -94,7 +94,8 @@ def interfaces() -> Iterable[Try]:
         made = b'<x:simpleType name="W"><x:restriction base="x:string">' + facets + b"</x:restriction></x:simpleType>"
         return _WSDL.replace(b"<!--IN-->", uses).replace(b"<!--SCHEMA-->", made)
 
-    # What is named from everywhere is looked at from everywhere, within bounds that are reached soon (MAX_PLACES, MAX_LOOKS).
+    # What is named from everywhere is looked at from everywhere, within bounds that are reached soon (MAX_PLACES,
+    # MAX_LOOKS).
     yield Try("a wide type, named often", wsdl, lambda n: wide(1_500 + n), _FEW)
     yield Try("a type of many values, named often", wsdl, lambda n: values(1_500 + n), _FEW)
     yield from [Try(f"XML: {name}", wsdl, make, 1_000) for name, make in list(XML.items())[::6]]
@@ -112,25 +113,49 @@ def descriptions() -> Iterable[Try]:
     text = {"type": "string"}
     made: dict[str, Callable[[int], bytes]] = {
         "properties": lambda n: whole({"A": {"properties": {f"p{at}": text for at in range(n)}}}),
-        "references": lambda n: whole({"A": {"properties": {f"p{at}": {"$ref": "#/components/schemas/B"} for at in range(n)}}, "B": {"properties": {"a": text}}}),
-        "references to nothing": lambda n: whole({"A": {"properties": {f"p{at}": {"$ref": "#/a/b"} for at in range(n)}}}),
+        "references": lambda n: whole(
+            {
+                "A": {"properties": {f"p{at}": {"$ref": "#/components/schemas/B"} for at in range(n)}},
+                "B": {"properties": {"a": text}},
+            }
+        ),
+        "references to nothing": lambda n: whole(
+            {"A": {"properties": {f"p{at}": {"$ref": "#/a/b"} for at in range(n)}}}
+        ),
         "a long reference": lambda n: whole({"A": {"properties": {"p": {"$ref": "#" + "/a" * n}}}}),
         "all of": lambda n: whole({"A": {"allOf": [{"properties": {f"p{at}": text}} for at in range(n)]}}),
-        "all of the same": lambda n: whole({"A": {"allOf": [{"$ref": "#/components/schemas/B"}] * n}, "B": {"properties": {"a": text}}}),
-        "all of itself": lambda n: whole({"A": {"allOf": [{"$ref": "#/components/schemas/A"}] * n, "properties": {"a": text}}}),
+        "all of the same": lambda n: whole(
+            {"A": {"allOf": [{"$ref": "#/components/schemas/B"}] * n}, "B": {"properties": {"a": text}}}
+        ),
+        "all of itself": lambda n: whole(
+            {"A": {"allOf": [{"$ref": "#/components/schemas/A"}] * n, "properties": {"a": text}}}
+        ),
         "one of": lambda n: whole({"A": {"oneOf": [{"properties": {f"p{at}": text}} for at in range(n)]}}),
-        "values": lambda n: whole({"A": {"properties": {"a": {"type": "string", "enum": [f"v{at}" for at in range(n)]}}}}),
+        "values": lambda n: whole(
+            {"A": {"properties": {"a": {"type": "string", "enum": [f"v{at}" for at in range(n)]}}}}
+        ),
         "required": lambda n: whole({"A": {"properties": {"a": text}, "required": [f"p{at}" for at in range(n)]}}),
         "words": lambda n: whole({"A": {"properties": {"a": text}, **{f"w{at}": 1 for at in range(n)}}}),
         "a long name": lambda n: whole({"A": {"properties": {"a" * n: text}}}),
-        "a long name above many": lambda n: whole({"A": {"properties": {"a" * n: {"properties": {f"p{at}": text for at in range(n)}}}}}),
+        "a long name above many": lambda n: whole(
+            {"A": {"properties": {"a" * n: {"properties": {f"p{at}": text for at in range(n)}}}}}
+        ),
         "a long title": lambda n: whole({"A": {"title": "a " * n, "properties": {"a": text}}}),
         "a pattern": lambda n: whole({"A": {"properties": {"a": {"type": "string", "pattern": "^" + "a" * n + "$"}}}}),
-        "parameters": lambda n: whole({"A": {"properties": {"a": text}}}, parameters=[{"name": f"p{at}", "in": "query", "schema": text} for at in range(n)]),
+        "parameters": lambda n: whole(
+            {"A": {"properties": {"a": text}}},
+            parameters=[{"name": f"p{at}", "in": "query", "schema": text} for at in range(n)],
+        ),
         "responses": lambda n: whole({"A": {"properties": {"a": text}}}, responses={str(at): {} for at in range(n)}),
         "in each other": lambda n: whole({"A": _inside(min(n, 60))}),
-        "all of many, named often": lambda n: whole({"A": {"properties": {f"p{at}": {"$ref": "#/components/schemas/B"} for at in range(1_500 + n)}}, "B": {"allOf": [{"$ref": "#/components/schemas/C"}] * (1_500 + n)}, "C": {}}),
-    }  # fmt: skip
+        "all of many, named often": lambda n: whole(
+            {
+                "A": {"properties": {f"p{at}": {"$ref": "#/components/schemas/B"} for at in range(1_500 + n)}},
+                "B": {"allOf": [{"$ref": "#/components/schemas/C"}] * (1_500 + n)},
+                "C": {},
+            }
+        ),
+    }
     yield from [Try(name, openapi, make, _FEW) for name, make in made.items() if FULL or "often" not in name]
     yield from [Try(f"JSON: {name}", openapi, make, 1_000) for name, make in list(JSON.items())[::7]]
     for name, unit in {
@@ -154,7 +179,17 @@ def _inside(depth: int) -> dict[str, Any]:
 @reader("contracts.importers.patterns:from_xsd", "contracts.importers.patterns:from_ecma")
 def foreign_patterns() -> Iterable[Try]:
     """Reading a pattern, and running it: whatever the pattern says, a text costs what it is long."""
-    for name, unit in {"letters": "a", "classes": "[a-z]", "counts": "a{9}", "groups": "(a)", "opened": "(", "slashes": "\\", "digits": "\\d", "bars": "a|", "brackets": "["}.items():  # fmt: skip
+    for name, unit in {
+        "letters": "a",
+        "classes": "[a-z]",
+        "counts": "a{9}",
+        "groups": "(a)",
+        "opened": "(",
+        "slashes": "\\",
+        "digits": "\\d",
+        "bars": "a|",
+        "brackets": "[",
+    }.items():
         yield Try(f"XSD: {name}", lambda text: from_xsd([text]), partial(lambda u, n: u * n, unit), 1_000)
         yield Try(f"ECMA: {name}", lambda text: from_ecma(f"^{text}$"), partial(lambda u, n: u * n, unit), 1_000)
     yield Try("alternatives", from_xsd, lambda n: [f"a{at}" for at in range(n)], 1_000)

@@ -1,4 +1,5 @@
-"""Readers of what proves something: structured fields, signatures, tokens, encrypted bodies, notes, tiles, DER, revocation lists, time-stamps."""
+"""Readers of what proves something: structured fields, signatures, tokens, encrypted bodies, notes, tiles, DER,
+revocation lists, time-stamps."""
 
 from __future__ import annotations
 
@@ -110,7 +111,10 @@ def signatures() -> Iterable[Try]:
         asked = {"signature-input": inputs, "signature": signature}
         return http_signatures.verify_response(200, sent, b"{}", asked, known().find, NOW)
 
-    usual = 'sig1=("@method" "@target-uri" "authorization" "content-type" "content-digest");created=1;keyid="a";alg="ecdsa-p256-sha256"'
+    usual = (
+        'sig1=("@method" "@target-uri" "authorization" "content-type" '
+        '"content-digest");created=1;keyid="a";alg="ecdsa-p256-sha256"'
+    )
     bits = "sig1=:YQ==:"
     for name, make in TEXTS.items():
         for read in (ask, answered):

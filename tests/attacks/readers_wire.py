@@ -267,7 +267,8 @@ def queries() -> Iterable[Try]:
 
 @reader("contracts.wire.headers:joined")
 def header_fields() -> Iterable[Try]:
-    # Those that repeat are joined; how many there are is bounded by whoever reads the head (`gateway.doors.http.body.MAX_HEADERS`).
+    # Those that repeat are joined; how many there are is bounded by whoever reads the head
+    # (`gateway.doors.http.body.MAX_HEADERS`).
     yield Try("one field", headers.joined, lambda n: [(b"a", b"b" * n)])
     yield Try("another each", headers.joined, lambda n: [(b"a%d" % at, b"b") for at in range(n)])
     yield Try("media type", headers.media_type, lambda n: {"content-type": ";" * n})

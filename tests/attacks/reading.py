@@ -1,7 +1,8 @@
 """The table of readers of bytes and texts by strangers, and how to enter one.
 
-A file `tests/attacks/readers_*.py` is found by itself. What a table function yields are attempts: a name, what reads, and what makes an input of
-`n` units; each is held to linear cost (`growing.check_growth`). A function that reads in one of `PACKAGES` and is in no table fails a test.
+A file `tests/attacks/readers_*.py` is found by itself. What a table function yields are attempts: a name, what reads,
+and what makes an input of `n` units; each is held to linear cost (`growing.check_growth`). A function that reads in one
+of `PACKAGES` and is in no table fails a test.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The table of attacks: which kind is tried by which named case. `./lgsp docs` writes it to docs/attacks.md.
 
-Made from the tests themselves, from their mark `attack(kind)` and the names of their cases, so that it cannot say more than there is.
+Made from the tests themselves, from their mark `attack(kind)` and the names of their cases, so that it cannot say more
+than there is.
 """
 
 from __future__ import annotations

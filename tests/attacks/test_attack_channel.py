@@ -1,4 +1,5 @@
-"""Who a connection is: certificates of others, of nobody, of the past, and headers that claim what the handshake did not show."""
+"""Who a connection is: certificates of others, of nobody, of the past, and headers that claim what the handshake did
+not show."""
 
 from __future__ import annotations
 
@@ -123,9 +124,13 @@ def by_a_leaf(keys: Keyring, identity: Identity) -> tuple[bytes, bytes]:
     private = algorithms.new_private()
     leaf = x509.load_der_x509_certificate(certificate(identity))
     builder = x509.CertificateBuilder(
-        leaf.subject, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "y-te")]), private.public_key(), x509.random_serial_number(),
-        now - DAY, now + DAY,
-    )  # fmt: skip
+        leaf.subject,
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "y-te")]),
+        private.public_key(),
+        x509.random_serial_number(),
+        now - DAY,
+        now + DAY,
+    )
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     signer: Any = load_pem_private_key((identity.folder / "tls.key").read_bytes(), None)
@@ -169,10 +174,26 @@ def test_a_certificate_with_the_names_of_a_system_that_is_not_the_registered_one
 # --- header smuggling -------------------------------------------------------------------------------------------------
 
 SPELT = [
-    "Client-Cert", "client-cert", "CLIENT-CERT", "Client_Cert", "client_cert", "CLIENT_CERT", "Client-Cert-Chain", "Client_Cert_Chain",
-    "X-SSL-Client-Cert", "X_SSL_Client_Cert", "X-SSL-Client_Cert", "SSL-Client-Cert", "X-Client-Cert", "X-Forwarded-Client-Cert",
-    "X-Forwarded-Tls-Client-Cert", "X-ARR-ClientCert", "SSL_CLIENT_CERT", "X-SSL-Client-S-DN", "X-SSL-Client-Verify",
-]  # fmt: skip
+    "Client-Cert",
+    "client-cert",
+    "CLIENT-CERT",
+    "Client_Cert",
+    "client_cert",
+    "CLIENT_CERT",
+    "Client-Cert-Chain",
+    "Client_Cert_Chain",
+    "X-SSL-Client-Cert",
+    "X_SSL_Client_Cert",
+    "X-SSL-Client_Cert",
+    "SSL-Client-Cert",
+    "X-Client-Cert",
+    "X-Forwarded-Client-Cert",
+    "X-Forwarded-Tls-Client-Cert",
+    "X-ARR-ClientCert",
+    "SSL_CLIENT_CERT",
+    "X-SSL-Client-S-DN",
+    "X-SSL-Client-Verify",
+]
 
 
 @pytest.mark.attack("header smuggling")
@@ -213,11 +234,43 @@ def test_a_header_that_claims_something_else(world: World, judge: Judge, more: l
 # --- own APIs ---------------------------------------------------------------------------------------------------------
 
 UNKNOWN = [
-    "/api", "/api/", "/api/status", "/audit", "/audit/", "/audit/entries", "/audit/entries/0", "/audit/tile/entries", "/audit/proof", "/console",
-    "/console/login", "/feeds", "/feeds/", "/feeds/incident-alert", "/feeds/incident-alert/v1/", "/feeds/incident-alert/v1/x", "/keys/sign.key",
-    "/management", "/metrics/", "/oauth", "/oauth/", "/oauth/token/", "/oauth/authorize", "/oauth/introspect", "/openapi.json", "/openapi.yaml",
-    "/registry", "/swagger.json", "/tokens", "/transfers", "/transfers/", "/ui", "/ui/", "/v1", "/.well-known/", "/.well-known/jwks.json",
-]  # fmt: skip
+    "/api",
+    "/api/",
+    "/api/status",
+    "/audit",
+    "/audit/",
+    "/audit/entries",
+    "/audit/entries/0",
+    "/audit/tile/entries",
+    "/audit/proof",
+    "/console",
+    "/console/login",
+    "/feeds",
+    "/feeds/",
+    "/feeds/incident-alert",
+    "/feeds/incident-alert/v1/",
+    "/feeds/incident-alert/v1/x",
+    "/keys/sign.key",
+    "/management",
+    "/metrics/",
+    "/oauth",
+    "/oauth/",
+    "/oauth/token/",
+    "/oauth/authorize",
+    "/oauth/introspect",
+    "/openapi.json",
+    "/openapi.yaml",
+    "/registry",
+    "/swagger.json",
+    "/tokens",
+    "/transfers",
+    "/transfers/",
+    "/ui",
+    "/ui/",
+    "/v1",
+    "/.well-known/",
+    "/.well-known/jwks.json",
+]
 
 
 @pytest.mark.attack("an unknown path of the own APIs")
@@ -246,14 +299,33 @@ def test_a_path_that_demands_a_proof(world: World, judge: Judge, path: str) -> N
 
 
 TRAVERSAL = [
-    "/contracts/../keys/sign.key", "/contracts/..%2f..%2fkeys%2fsign.key", "/contracts/%2e%2e/%2e%2e/keys/sign.key", "/contracts/....//keys",
-    "/contracts/incident-alert/v1/../../../keys/sign.key", "/contracts/incident-alert/v1/..%5c..%5ckeys", "/contracts/incident-alert/v1/%00",
-    "/contracts/incident-alert/v1/samples/../../../settings.yaml", "/contracts/incident-alert/v1/formats/..%2f..%2fcontract.yaml",
-    "/contracts//etc/passwd", "/soap/../contracts", "/soap/incident-alert/v1/../../../keys", "/soap/..%2fincident-alert%2fv1", "/soap/%2e%2e/x",
-    "/incident-alert/v1/..%2f..%2fkeys", "/incident-alert/v1/alerts/..", "/feeds/..%2f..%2fkeys/v1", "/feeds/%2e%2e/v1/x",
-    "/transfers/..%2f..%2fkeys", "/audit/tile/..%2f..%2fkeys/000", "/audit/tile/0/..%2f..%2f..%2fkeys", "/audit/tile/0/../../../keys",
-    "/audit/proof/..%2fx", "/static/../keys", "/..%c0%af..%c0%afetc/passwd", "/%252e%252e/keys",
-]  # fmt: skip
+    "/contracts/../keys/sign.key",
+    "/contracts/..%2f..%2fkeys%2fsign.key",
+    "/contracts/%2e%2e/%2e%2e/keys/sign.key",
+    "/contracts/....//keys",
+    "/contracts/incident-alert/v1/../../../keys/sign.key",
+    "/contracts/incident-alert/v1/..%5c..%5ckeys",
+    "/contracts/incident-alert/v1/%00",
+    "/contracts/incident-alert/v1/samples/../../../settings.yaml",
+    "/contracts/incident-alert/v1/formats/..%2f..%2fcontract.yaml",
+    "/contracts//etc/passwd",
+    "/soap/../contracts",
+    "/soap/incident-alert/v1/../../../keys",
+    "/soap/..%2fincident-alert%2fv1",
+    "/soap/%2e%2e/x",
+    "/incident-alert/v1/..%2f..%2fkeys",
+    "/incident-alert/v1/alerts/..",
+    "/feeds/..%2f..%2fkeys/v1",
+    "/feeds/%2e%2e/v1/x",
+    "/transfers/..%2f..%2fkeys",
+    "/audit/tile/..%2f..%2fkeys/000",
+    "/audit/tile/0/..%2f..%2f..%2fkeys",
+    "/audit/tile/0/../../../keys",
+    "/audit/proof/..%2fx",
+    "/static/../keys",
+    "/..%c0%af..%c0%afetc/passwd",
+    "/%252e%252e/keys",
+]
 
 
 @pytest.mark.attack("path traversal")

@@ -1,4 +1,5 @@
-"""Cheap checks before dear ones: what a caller who proves nothing makes a door do, counted at the functions that cost something."""
+"""Cheap checks before dear ones: what a caller who proves nothing makes a door do, counted at the functions that cost
+something."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from sqlalchemy import select
 from bench.demo import demo_settings
 from contracts.base.ids import new_id
 from contracts.wire import jsontext, soap
-from gateway.commands import run
+from gateway.cli import run
 from gateway.doors.http.body import TARGET
 from gateway.journal.schema import tables
 from gateway.processes.door import DoorParts, assemble
@@ -81,7 +82,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         original = getattr(owner, name)
 
         def counting(*of: Any, **how: Any) -> Any:
-            # The registry's thread reads JSON too, and a refusal of the token endpoint is made of our own problem document.
+            # The registry's thread reads JSON too, and a refusal of the token endpoint is made of our own problem
+            # document.
             ours = (
                 threading.current_thread() is not threading.main_thread()
                 or isinstance(of[0], bytes)
@@ -120,14 +122,23 @@ async def ask(
 
     await door.app(
         {
-            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
-            "scheme": "https", "http_version": "1.1", "server": ("localhost", 443), "client": ("192.0.2.1", 1), TARGET: target.encode(),
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "scheme": "https",
+            "http_version": "1.1",
+            "server": ("localhost", 443),
+            "client": ("192.0.2.1", 1),
+            TARGET: target.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             "extensions": {"tls": {"client_cert_der": certificate}},
         },
         receive,
         send,
-    )  # fmt: skip
+    )
     assert told[0]["status"] >= 400
     text: bytes = told[1]["body"]
     return (

@@ -1,4 +1,5 @@
-"""The example client before a hostile gateway: mutated, wrongly built and absurd answers end in its own error with words, and in no other."""
+"""The example client before a hostile gateway: mutated, wrongly built and absurd answers end in its own error with
+words, and in no other."""
 
 from __future__ import annotations
 
@@ -55,8 +56,14 @@ def envelope(gateway: Identity, authority: Authority, version: str, message_id: 
 
 
 def fault(version: str) -> bytes:
-    problem = f'<l:Problem xmlns:l="{wssec.LGSP}"><l:Code>a.b</l:Code><l:Title xml:lang="vi">Sai</l:Title><l:Transfer>t</l:Transfer><l:Finding here="a"/></l:Problem>'
-    made = f'<soap:Fault xmlns:soap="{version}"><faultcode>soap:Client</faultcode><faultstring>x</faultstring><detail>{problem}</detail></soap:Fault>'
+    problem = (
+        f'<l:Problem xmlns:l="{wssec.LGSP}"><l:Code>a.b</l:Code><l:Title '
+        'xml:lang="vi">Sai</l:Title><l:Transfer>t</l:Transfer><l:Finding here="a"/></l:Problem>'
+    )
+    made = (
+        "<soap:Fault "
+        f'xmlns:soap="{version}"><faultcode>soap:Client</faultcode><faultstring>x</faultstring><detail>{problem}</detail></soap:Fault>'
+    )
     return wssec.serialise(wssec.new_envelope(wssec.parse(made.encode()), version))
 
 
@@ -89,7 +96,8 @@ def test_mutated_envelopes_end_in_the_clients_own_error(
 
 
 def signed_anew(text: str, chance: random.Random, gateway: Identity) -> bytes:
-    """An envelope whose parts were mutated before they were signed: a gateway that has the key, and is broken or hostile."""
+    """An envelope whose parts were mutated before they were signed: a gateway that has the key, and is broken or
+    hostile."""
     root = wssec.parse(text.encode())
     header = root[0]
     security = header.find(f"{{{wssec.WSSE}}}Security")

@@ -1,4 +1,5 @@
-"""The example client before a hostile gateway: published keys that are none, and bytes on the wire that are no answer, end in its own error with words."""
+"""The example client before a hostile gateway: published keys that are none, and bytes on the wire that are no answer,
+end in its own error with words."""
 
 from __future__ import annotations
 
@@ -36,25 +37,45 @@ def test_published_keys_that_are_none_are_no_keys(me: Identity, monkeypatch: pyt
         pem[:-40],
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     ]
-    bodies = [*JSONS, *(json.dumps({"sign": made}).encode() for value in odd for made in (
-        value, [value], [{"id": value, "certificate": pem, "chain": []}], [{"id": "x", "certificate": value, "chain": []}],
-        [{"id": "x", "certificate": pem, "chain": value}], [{"id": "x", "certificate": pem, "chain": [value]}],
-    ))]  # fmt: skip
+    bodies = [
+        *JSONS,
+        *(
+            json.dumps({"sign": made}).encode()
+            for value in odd
+            for made in (
+                value,
+                [value],
+                [{"id": value, "certificate": pem, "chain": []}],
+                [{"id": "x", "certificate": value, "chain": []}],
+                [{"id": "x", "certificate": pem, "chain": value}],
+                [{"id": "x", "certificate": pem, "chain": [value]}],
+            )
+        ),
+    ]
     for body in bodies:
         monkeypatch.setattr(Transport, "send", lambda self, *_, body=body: RawAnswer(200, {}, body))
         assert me.keys.by_id("unknown") == () and me.keys.by_thumbprint(b"x") is None
 
 
 WIRES: Final = {
-    "nothing": b"", "no HTTP": b"SSH-2.0-x\r\n", "half a status": b"HTTP/1.1 2", "a status that is none": b"HTTP/1.1 \xc2\xb2\xc2\xb2\xc2\xb2 x\r\n\r\n",
-    "a status of 5,000 digits": b"HTTP/1.1 " + b"2" * 5_000 + b" x\r\n\r\n", "a length beyond memory": b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 30 + b"\r\n\r\nx",
-    "a length of a terabyte": b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\nx", "a length of 5,000 digits": b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 5_000 + b"\r\n\r\nx",
-    "a length that is none": b"HTTP/1.1 200 OK\r\ncontent-length: \xb2\r\n\r\nx", "chunks that are none": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nx",
-    "a chunk beyond memory": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"f" * 20 + b"\r\nx", "a chunk of less than nothing": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\nx",
-    "headers outside ASCII": b"HTTP/1.1 200 OK\r\nx-\xff: \xff\xfe\r\ncontent-length: 0\r\n\r\n", "many headers": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
-    "a long header": b"HTTP/1.1 200 OK\r\na: " + b"b" * 100_000 + b"\r\n\r\n", "more than is read": b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 3_000_000,
+    "nothing": b"",
+    "no HTTP": b"SSH-2.0-x\r\n",
+    "half a status": b"HTTP/1.1 2",
+    "a status that is none": b"HTTP/1.1 \xc2\xb2\xc2\xb2\xc2\xb2 x\r\n\r\n",
+    "a status of 5,000 digits": b"HTTP/1.1 " + b"2" * 5_000 + b" x\r\n\r\n",
+    "a length beyond memory": b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 30 + b"\r\n\r\nx",
+    "a length of a terabyte": b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\nx",
+    "a length of 5,000 digits": b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 5_000 + b"\r\n\r\nx",
+    "a length that is none": b"HTTP/1.1 200 OK\r\ncontent-length: \xb2\r\n\r\nx",
+    "chunks that are none": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nx",
+    "a chunk beyond memory": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"f" * 20 + b"\r\nx",
+    "a chunk of less than nothing": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\nx",
+    "headers outside ASCII": b"HTTP/1.1 200 OK\r\nx-\xff: \xff\xfe\r\ncontent-length: 0\r\n\r\n",
+    "many headers": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+    "a long header": b"HTTP/1.1 200 OK\r\na: " + b"b" * 100_000 + b"\r\n\r\n",
+    "more than is read": b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 3_000_000,
     "less than was promised": b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nx",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
-"""Connections without end: of one certificate, of one agency, of one address; and more of them than the process may have descriptors."""
+"""Connections without end: of one certificate, of one agency, of one address; and more of them than the process may
+have descriptors."""
 
 from __future__ import annotations
 
@@ -74,7 +75,8 @@ def context_of(identity: Identity) -> ssl.SSLContext:
 
 @pytest.mark.attack("limits")
 async def test_connections_of_one_certificate_and_of_one_agency(narrow: World) -> None:
-    """Those beyond are told 429 and closed, or closed before they could read it; those before them, and others, go on."""
+    """Those beyond are told 429 and closed, or closed before they could read it; those before them, and others, go
+    on."""
     most, agency = PLACES["certificate_connections"], PLACES["agency_connections"]
     first, second, other = (
         narrow.identity(name) for name in ("quan-trac", "canh-bao", "bao-chay")
@@ -153,7 +155,8 @@ uvloop.run(main())
 @pytest.mark.attack("limits")
 @pytest.mark.parametrize("taken", [0, 20], ids=["by connections", "by files of its own"])
 def test_more_connections_than_descriptors(taken: int) -> None:
-    """None is reset; those that are open are served on, the others as soon as there is room; and nothing spins meanwhile."""
+    """None is reset; those that are open are served on, the others as soon as there is room; and nothing spins
+    meanwhile."""
     process = subprocess.Popen([sys.executable, "-c", SERVER, str(taken)], stdout=subprocess.PIPE, text=True)
     socks: list[socket.socket] = []
     request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -185,7 +188,8 @@ def test_more_connections_than_descriptors(taken: int) -> None:
 
 
 def _answered(socks: list[socket.socket]) -> list[socket.socket]:
-    """Those that get an answer, as soon as no more come; one that is reset or closed fails, and so does it if there is none at all."""
+    """Those that get an answer, as soon as no more come; one that is reset or closed fails, and so does it if there is
+    none at all."""
     found: list[socket.socket] = []
     while ready := select.select([sock for sock in socks if sock not in found], [], [], 0.4 if found else 60)[0]:
         for sock in ready:

@@ -1,4 +1,5 @@
-"""A head without its body, at every door: it is told that it is too slow, in its own protocol, and its connection ends."""
+"""A head without its body, at every door: it is told that it is too slow, in its own protocol, and its connection
+ends."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ DOORS = {
 
 
 async def held(world: World, door: str, drip: bytes) -> Told | None:
-    """What is told to somebody who sends a head and then a byte a while; None where the connection ends without a word."""
+    """What is told to somebody who sends a head and then a byte a while; None where the connection ends without a
+    word."""
     identity = world.identity("bao-chay")
     secure: ssl.SSLContext | None = identity.client_context()
     port = port_of(identity)

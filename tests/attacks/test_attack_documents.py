@@ -1,4 +1,5 @@
-"""What a contract's texts could do to the reader of its documents, and what a stranger could make a door do with them."""
+"""What a contract's texts could do to the reader of its documents, and what a stranger could make a door do with
+them."""
 
 from __future__ import annotations
 

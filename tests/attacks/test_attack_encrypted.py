@@ -1,7 +1,8 @@
-"""Encrypted bodies as an attacker would make them: JWE (RFC 7516, RFC 8725) at the REST door, XML Encryption at the SOAP door.
+"""Encrypted bodies as an attacker would make them: JWE (RFC 7516, RFC 8725) at the REST door, XML Encryption at the
+SOAP door.
 
-Each message bears a right HTTP signature, or a right XML signature, of a registered system: the encryption alone is tried. What fails with a key
-in hand is told by one code, whatever it was.
+Each message bears a right HTTP signature, or a right XML signature, of a registered system: the encryption alone is
+tried. What fails with a key in hand is told by one code, whatever it was.
 """
 
 from __future__ import annotations
@@ -143,7 +144,10 @@ REST: dict[str, tuple[Make, str]] = {
     "x5c": (headed(x5c=["MIIB"]), PROFILE),
     "crit": (headed(crit=["x"], x=1), PROFILE),
     "epk beside RSA": (headed(epk={"kty": "EC", "crv": "P-256", "x": "AAAA", "y": "AAAA"}), PROFILE),
-    "a header name twice": (headed(raw=b'{"alg":"dir","alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","kid":"gateway.encrypt-1"}'), PROFILE),
+    "a header name twice": (
+        headed(raw=b'{"alg":"dir","alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","kid":"gateway.encrypt-1"}'),
+        PROFILE,
+    ),
     "a header nested without end": (headed(raw=b"[" * 1_400), PROFILE),
     "a header very long": (headed(typ="a" * 10_000), PROFILE),
     "no kid": (headed(kid=None), FAILED),
@@ -168,7 +172,7 @@ REST: dict[str, tuple[Make, str]] = {
     "signed inside by nobody": (signed_inside({"kid": "nobody"}), "signature.unknown-key"),
     "signed inside, altered": (signed_inside({}, lambda data: b"a" * 64), "signature.wrong"),
     "encrypted twice": (headed(text=jwe), PROFILE),
-}  # fmt: skip
+}
 
 
 def told_in_clear(world: World, prepared: Prepared) -> Told:
@@ -291,7 +295,7 @@ SOAP: dict[str, tuple[Spoil, str]] = {
     "the content altered": (value("EncryptedData", b64(os.urandom(200))), FAILED),
     "the content empty": (value("EncryptedData", ""), PROFILE),
     "the content no base64": (value("EncryptedData", "§"), PROFILE),
-}  # fmt: skip
+}
 
 
 @pytest.mark.attack("encryption: XML")

@@ -1,4 +1,5 @@
-"""One registered agency sends whatever costs most, on eight connections; another one on the same door hardly notices."""
+"""One registered agency sends whatever costs most, on eight connections; another one on the same door hardly
+notices."""
 
 from __future__ import annotations
 

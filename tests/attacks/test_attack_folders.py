@@ -1,4 +1,5 @@
-"""Folders and files of strangers for the commands of contracts: each ends in a finding or a failure with a code, soon, and with little memory."""
+"""Folders and files of strangers for the commands of contracts: each ends in a finding or a failure with a code, soon,
+and with little memory."""
 
 from __future__ import annotations
 
@@ -15,9 +16,10 @@ from contracts.base.errors import Theirs
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.importers.formats.openapi import import_openapi
 from contracts.mapping.rows.expressions import Wrong, compiled
+from contracts.proof import check as check_module
 from contracts.proof.check import check
-from gateway.commands import contracts as command
-from gateway.commands.contract_import import _files
+from gateway.cli.contract import versions as command
+from gateway.cli.contract.importing import _files
 from gateway.registry.changes import publish as publishing
 
 SOURCE = next(folder for folder in catalogue_folders() if folder.parent.name == "field-report")
@@ -106,19 +108,21 @@ def test_links_and_pipes_are_left_out(folder: Path) -> None:
 def test_what_is_published_is_what_was_proved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that changes between the proof and the publishing publishes what was proved."""
     proved, sent = Bundle.from_folder(folder).digest, []
-    real = check
+    real = check_module.check
 
     def changing(at: Path) -> Any:
         report = real(at)
         (at / "contract.yaml").write_text("id: khac\n")
         return report
 
-    monkeypatch.setattr(command, "check_folder", changing)
+    monkeypatch.setattr(check_module, "check", changing)
     monkeypatch.setattr(command, "_change", lambda settings, act, as_json: act(None))
     monkeypatch.setattr(
-        publishing, "publish", lambda connection, bundle, compiled: sent.append((bundle.digest, compiled.digest))
+        publishing,
+        "publish",
+        lambda connection, bundle, compiled: sent.append((bundle.digest, compiled.digest)),
     )
-    command.publish(Any, folder, True)  # type: ignore[arg-type]
+    command._publish(Any, folder, True)  # type: ignore[arg-type]
     assert sent == [(proved, proved)]
 
 

@@ -1,4 +1,5 @@
-"""Requests that two readers could take for two things, and heads that are too long: refused before anything is read of them (RFC 9112)."""
+"""Requests that two readers could take for two things, and heads that are too long: refused before anything is read of
+them (RFC 9112)."""
 
 from __future__ import annotations
 
@@ -146,7 +147,8 @@ UNKNOWN = {
 
 @pytest.mark.attack("request smuggling")
 async def test_what_can_be_read_in_two_ways(port: int) -> None:
-    """Also right behind a good one, and in pieces. What comes behind it is not taken for a request. All at once, since each takes its time to end."""
+    """Also right behind a good one, and in pieces. What comes behind it is not taken for a request. All at once, since
+    each takes its time to end."""
 
     async def one(name: str) -> None:
         for pieces in ((BAD[name] + WHOLE,), tuple(BAD[name][at : at + 7] for at in range(0, len(BAD[name]), 7))):
@@ -259,7 +261,8 @@ async def test_a_head_is_as_long_as_may_be_and_no_byte_longer(port: int) -> None
     "target", ["/contracts", "/healthz", "/incident-alert/v1/alerts", "/soap/incident-alert/v1", "/oauth/token"]
 )
 def test_a_long_head_wherever_it_goes(world: World, judge: Judge, target: str) -> None:
-    """The limit is the server's own: it knows no paths. Each is in the log with whose it was, and told in the protocol of its address."""
+    """The limit is the server's own: it knows no paths. Each is in the log with whose it was, and told in the protocol
+    of its address."""
     told = ask(world.identity("bao-chay"), head("GET", target, [("x", "a" * 70_000)]))
     judge.refused(told, "http.head-too-large", 500 if target.startswith("/soap/") else 431)
 

@@ -218,13 +218,15 @@ def test_a_head_over_the_limit(world: World, judge: Judge) -> None:
     for more in ([(f"x{number}", "a") for number in range(20_000)], [("x", "a" * 300_000)]):
         told = send(world, post(world), more)
         assert told is not None and told.status == 431 and told.headers["connection"] == "close"
-    # On Python 3.13 a broken write leaves its error with the thread, and the next read there, of whatever connection, reports it as its own.
+    # On Python 3.13 a broken write leaves its error with the thread, and the next read there, of whatever connection,
+    # reports it as its own.
     with ThreadPoolExecutor(1) as elsewhere:
         assert elsewhere.submit(endless_head, world).result(), "an address without an end was taken"
 
 
 def endless_head(world: World) -> bool:
-    """Whether the door ends an address that has no end, long before it has taken a hundred megabytes of it: it is not kept in memory for ever."""
+    """Whether the door ends an address that has no end, long before it has taken a hundred megabytes of it: it is not
+    kept in memory for ever."""
     with connect(world.identity("bao-chay")) as sock:
         sock.sendall(b"GET /")
         try:

@@ -1,4 +1,5 @@
-"""A foreign interface that names addresses and files of others: whoever imports it fetches nothing and reads nothing outside its folder."""
+"""A foreign interface that names addresses and files of others: whoever imports it fetches nothing and reads nothing
+outside its folder."""
 
 from __future__ import annotations
 
@@ -13,9 +14,12 @@ import pytest
 from contracts.base.errors import Failure
 from contracts.importers.formats.openapi import import_openapi
 from contracts.importers.formats.wsdl import import_wsdl
-from gateway.commands.contract_import import _files
+from gateway.cli.contract.importing import _files
 
-SECRET = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='secret-of-another-folder' type='xs:string'/></xs:schema>"
+SECRET = (
+    "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='secret-of-another-folder' "
+    "type='xs:string'/></xs:schema>"
+)
 WSDL = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:t="urn:t"
  xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" targetNamespace="urn:t" name="A">{imports}<wsdl:types><xs:schema targetNamespace="urn:t">{includes}
 <xs:element name="Hoi" type="xs:string"/></xs:schema></wsdl:types><wsdl:message name="M"><wsdl:part name="p" element="t:Hoi"/></wsdl:message>

@@ -1,4 +1,5 @@
-"""Numbers of strangers in addresses, parameters, cursors and bodies of the gateway's own interfaces: a refusal of theirs, never a fault of ours."""
+"""Numbers of strangers in addresses, parameters, cursors and bodies of the gateway's own interfaces: a refusal of
+theirs, never a fault of ours."""
 
 from __future__ import annotations
 
@@ -28,9 +29,29 @@ from tests.registry.making import House
 ONE: Final = "01935b6e-0000-7000-8000-000000000001"
 FEED: Final = "/feeds/incident-alert/v1"
 NUMBERS: Final = [
-    "-1", "-0", "+1", "00", "²", "١", "１", "1_0", "1.0", "1e3", "0x10", " 1", "", "NaN", "null", "true", "\0", "1\0",
-    *(str(each) for each in (2**31, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**19, 10**20)), "9" * 500, "9" * 5_000, "0" * 5_000,
-]  # fmt: skip
+    "-1",
+    "-0",
+    "+1",
+    "00",
+    "²",
+    "١",
+    "１",
+    "1_0",
+    "1.0",
+    "1e3",
+    "0x10",
+    " 1",
+    "",
+    "NaN",
+    "null",
+    "true",
+    "\0",
+    "1\0",
+    *(str(each) for each in (2**31, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**19, 10**20)),
+    "9" * 500,
+    "9" * 5_000,
+    "0" * 5_000,
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -61,7 +82,7 @@ CURSORS: Final = {
     "no base64": "a",
     "bytes that are not UTF-8": base64.urlsafe_b64encode(b"1 \xff 1").decode().rstrip("="),
     "nothing but padding": "====",
-}  # fmt: skip
+}
 
 
 @pytest.mark.attack("numbers that are none")
@@ -78,12 +99,24 @@ async def test_an_odd_cursor_is_refused(apis: World, name: str) -> None:
 def targets() -> list[tuple[str, str]]:
     """Each operation of the gateway's own interfaces that takes a number, with a place for it."""
     found = [
-        ("GET", FEED + "?limit={}"), ("GET", "/feeds/incident-alert/v{}"), ("GET", "/feeds/{}/v1"), ("GET", FEED + "?after={}"),
-        ("GET", "/audit/consistency?from={}"), ("GET", "/audit/consistency?from=0&to={}"), ("GET", "/audit/consistency?from={}&to={}"),
-        ("GET", "/audit/tile/{}/000"), ("GET", "/audit/tile/0/{}"), ("GET", "/audit/tile/0/000.p/{}"), ("GET", "/audit/tile/0/x{}/000"),
-        ("GET", "/audit/tile/entries/{}"), ("GET", "/audit/tile/entries/000.p/{}"), ("GET", "/audit/proof/{}"), ("GET", "/transfers/{}"),
-        ("GET", "/audit/origin?origin={}"), ("GET", "/audit/consistency?from=0&origin={}"),
-    ]  # fmt: skip
+        ("GET", FEED + "?limit={}"),
+        ("GET", "/feeds/incident-alert/v{}"),
+        ("GET", "/feeds/{}/v1"),
+        ("GET", FEED + "?after={}"),
+        ("GET", "/audit/consistency?from={}"),
+        ("GET", "/audit/consistency?from=0&to={}"),
+        ("GET", "/audit/consistency?from={}&to={}"),
+        ("GET", "/audit/tile/{}/000"),
+        ("GET", "/audit/tile/0/{}"),
+        ("GET", "/audit/tile/0/000.p/{}"),
+        ("GET", "/audit/tile/0/x{}/000"),
+        ("GET", "/audit/tile/entries/{}"),
+        ("GET", "/audit/tile/entries/000.p/{}"),
+        ("GET", "/audit/proof/{}"),
+        ("GET", "/transfers/{}"),
+        ("GET", "/audit/origin?origin={}"),
+        ("GET", "/audit/consistency?from=0&origin={}"),
+    ]
     paths = [
         "x999/" * 6 + "999",
         "x999/" * 7 + "999",

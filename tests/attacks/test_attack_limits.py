@@ -29,7 +29,8 @@ async def opened(
 
 @pytest.mark.attack("limits")
 async def test_calls_of_one_agency_at_once(world: World, instance: Settings) -> None:
-    """One agency begins calls and does not end them, until its places are taken; another's are answered all the while."""
+    """One agency begins calls and does not end them, until its places are taken; another's are answered all the
+    while."""
     beyond = 20
     number = instance.agency_calls * instance.door_count + beyond
     begun = head("POST", "/incident-alert/v1/alerts", [("content-type", "application/json"), ("content-length", "100")])

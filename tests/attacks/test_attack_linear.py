@@ -1,7 +1,9 @@
-"""Nothing that a stranger sends costs more than its length: every regular expression, and every reader of bytes and texts by strangers.
+"""Nothing that a stranger sends costs more than its length: every regular expression, and every reader of bytes and
+texts by strangers.
 
-The cost of doubled inputs is compared, in processor time of this thread, so that a busy machine changes nothing (`growing`). A regular expression or a reader
-that nobody entered fails a test here: it has to be tried, or to be listed with the reason why no stranger's text reaches it.
+The cost of doubled inputs is compared, in processor time of this thread, so that a busy machine changes nothing
+(`growing`). A regular expression or a reader that nobody entered fails a test here: it has to be tried, or to be listed
+with the reason why no stranger's text reaches it.
 """
 
 from __future__ import annotations
@@ -211,8 +213,20 @@ def _patterns() -> list[str]:
 
 @pytest.mark.attack("quadratic input")
 @pytest.mark.parametrize(
-    "pattern", [r"^(?=a)b$", r"^(?!a)b$", r"^(?<=a)b$", r"^(?<!a)b$", r"^(a)\1$", r"^(?P<n>a)(?P=n)$", r"^a++$", r"^(?>a)$", "^(((a{100}){100}){100})$", "^" + "a" * 5_000 + "$"]
-)  # fmt: skip
+    "pattern",
+    [
+        r"^(?=a)b$",
+        r"^(?!a)b$",
+        r"^(?<=a)b$",
+        r"^(?<!a)b$",
+        r"^(a)\1$",
+        r"^(?P<n>a)(?P=n)$",
+        r"^a++$",
+        r"^(?>a)$",
+        "^(((a{100}){100}){100})$",
+        "^" + "a" * 5_000 + "$",
+    ],
+)
 def test_what_the_engine_cannot_run_is_refused_at_check(pattern: str) -> None:
     """Look-around, references back and what grows too large are findings of `contract check`, in both languages."""
     why = pattern_fault(pattern)

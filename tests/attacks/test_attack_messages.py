@@ -1,4 +1,5 @@
-"""RFC 9421 as an attacker would use it: left out, thinned, made by another algorithm or key, altered, replayed, out of time."""
+"""RFC 9421 as an attacker would use it: left out, thinned, made by another algorithm or key, altered, replayed, out of
+time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""One agency's heavy requests of the gateway's own APIs: others on the same door are answered meanwhile, and the cost stays linear."""
+"""One agency's heavy requests of the gateway's own APIs: others on the same door are answered meanwhile, and the cost
+stays linear."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def filled(world: World, messages: int = MESSAGES) -> None:
 
 
 def hostile(lines: int, each: int) -> dict[str, Any]:
-    """Lines of the sender's own, each with messages that were counted under another operation: each one is to be explained."""
+    """Lines of the sender's own, each with messages that were counted under another operation: each one is to be
+    explained."""
     return said(
         *({**COUNT, "operation": f"op{n}", "messages": [f"m-{n}-{k}" for k in range(each)]} for n in range(lines))
     )

@@ -1,4 +1,5 @@
-"""A running instance whose files worker is killed twice with the same file in hand: the file is set aside, and others are delivered."""
+"""A running instance whose files worker is killed twice with the same file in hand: the file is set aside, and others
+are delivered."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A quota walked around: by a second grant for the same operation, by a repeat, by another door. The fields that a grant shows within a quota are
-seen so many times and no more, whatever else its holder may do."""
+"""A quota walked around: by a second grant for the same operation, by a repeat, by another door. The fields that a
+grant shows within a quota are seen so many times and no more, whatever else its holder may do."""
 
 from __future__ import annotations
 

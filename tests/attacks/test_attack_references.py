@@ -1,4 +1,5 @@
-"""SignedInfo that leads elsewhere: transforms that would change what is signed, references and addresses that would make the gateway fetch something.
+"""SignedInfo that leads elsewhere: transforms that would change what is signed, references and addresses that would
+make the gateway fetch something.
 
 SignedInfo is changed and its value made anew by the registered key, so that nothing but the profile stands in the way.
 """
@@ -81,8 +82,11 @@ TRANSFORMS: dict[str, tuple[Spoil, str]] = {
     "enveloped-signature behind": (transformed(EXC_C14N, DS + "enveloped-signature"), "signature.algorithm"),
     "three of them": (transformed(DS + "enveloped-signature", EXC_C14N, EXC_C14N), "signature.malformed"),
     "decryption": (transformed("http://www.w3.org/2002/07/decrypt#XML", EXC_C14N), "signature.algorithm"),
-    "STR-Transform": (transformed("http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#STR-Transform"), "signature.algorithm"),
-}  # fmt: skip
+    "STR-Transform": (
+        transformed("http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#STR-Transform"),
+        "signature.algorithm",
+    ),
+}
 
 REFERENCES: dict[str, tuple[Spoil, str]] = {
     "the whole document": (referring(""), "signature.malformed"),

@@ -1,4 +1,5 @@
-"""What was taken before a restart is not taken after it; what was revoked stays so. An instance of its own, stopped and started again."""
+"""What was taken before a restart is not taken after it; what was revoked stays so. An instance of its own, stopped and
+started again."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.demo import demo_settings, running, world_of
-from gateway.commands import run
+from gateway.cli import run
 from gateway.sandbox import agents, live
 from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge

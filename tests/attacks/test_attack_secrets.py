@@ -1,7 +1,8 @@
-"""No secret and no content in what people read: logs of the processes, problem documents, Faults, the audit log, commands, the database's files.
+"""No secret and no content in what people read: logs of the processes, problem documents, Faults, the audit log,
+commands, the database's files.
 
-Marked values are sent in every place that a message has, rightly and wrongly; then everything that the instance wrote is searched for them, and
-for its private keys, tokens and secrets.
+Marked values are sent in every place that a message has, rightly and wrongly; then everything that the instance wrote
+is searched for them, and for its private keys, tokens and secrets.
 """
 
 from __future__ import annotations

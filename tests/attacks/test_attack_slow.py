@@ -1,4 +1,5 @@
-"""Connections that are held open by next to nothing: each step of a request has its time, and then the connection ends."""
+"""Connections that are held open by next to nothing: each step of a request has its time, and then the connection
+ends."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
 
 
 async def held(port: int, first: bytes, drip: bytes) -> tuple[float, bytes]:
-    """How long a connection was held by dripping bytes until it was ended, and what it was told. Nobody ends it: it would last for ever."""
+    """How long a connection was held by dripping bytes until it was ended, and what it was told. Nobody ends it: it
+    would last for ever."""
     began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(first)

@@ -1,4 +1,5 @@
-"""A registry that cannot be read, and a fault that nobody foresaw: a code in the caller's own protocol, never a bare 500."""
+"""A registry that cannot be read, and a fault that nobody foresaw: a code in the caller's own protocol, never a bare
+500."""
 
 from __future__ import annotations
 

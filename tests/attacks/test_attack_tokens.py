@@ -1,4 +1,5 @@
-"""Tokens as an attacker would make them (RFC 7515, 7519, 7523, 8725, 8705): at the token endpoint, and as access tokens at a door."""
+"""Tokens as an attacker would make them (RFC 7515, 7519, 7523, 8725, 8705): at the token endpoint, and as access tokens
+at a door."""
 
 from __future__ import annotations
 
@@ -92,7 +93,10 @@ def pbes2(who: Identity) -> str:
 
 ALGORITHMS: dict[str, tuple[Make, str]] = {
     **{
-        f"alg {alg}, no signature": (partial(lambda alg, who: jws(header(who, alg=alg), claims(who), lambda _: b""), alg), "token.algorithm")
+        f"alg {alg}, no signature": (
+            partial(lambda alg, who: jws(header(who, alg=alg), claims(who), lambda _: b""), alg),
+            "token.algorithm",
+        )
         for alg in ("none", "None", "NONE", "nOnE")
     },
     "alg missing": (headed(alg=None), "token.algorithm"),
@@ -102,14 +106,23 @@ ALGORITHMS: dict[str, tuple[Make, str]] = {
     "HS256 with the certificate": (secret(lambda who: who.signer.certificate_der), "token.algorithm"),
     "HS256 with nothing": (secret(lambda _: b""), "token.algorithm"),
     "ES256 said, HMAC made": (secret(spki, "ES256"), "token.wrong"),
-    **{f"alg {alg}": (headed(alg=alg), "token.algorithm") for alg in ("RS256", "PS256", "ES384", "ES256K", "EdDSA", "RS1", "HS512")},
+    **{
+        f"alg {alg}": (headed(alg=alg), "token.algorithm")
+        for alg in ("RS256", "PS256", "ES384", "ES256K", "EdDSA", "RS1", "HS512")
+    },
     "no signature behind the last point": (lambda who: jws(header(who), claims(who), lambda _: b""), "token.wrong"),
-    "only two parts": (lambda who: jws(header(who), claims(who), who.signer.sign).rpartition(".")[0], "token.malformed"),
+    "only two parts": (
+        lambda who: jws(header(who), claims(who), who.signer.sign).rpartition(".")[0],
+        "token.malformed",
+    ),
     "PBES2 of two thousand million rounds": (pbes2, "token.malformed"),
     "very long": (claiming(note="a" * 20_000), "api.invalid"),
-    "a header nested without end": (lambda who: jws(b"[" * 2_500 + b"]" * 2_500, claims(who), who.signer.sign), "token.malformed"),
+    "a header nested without end": (
+        lambda who: jws(b"[" * 2_500 + b"]" * 2_500, claims(who), who.signer.sign),
+        "token.malformed",
+    ),
     "a header that is a list": (lambda who: jws(b"[]", claims(who), who.signer.sign), "token.malformed"),
-}  # fmt: skip
+}
 
 KEYS: dict[str, tuple[Make, str]] = {
     "jku": (by_attacker(jku="https://localhost:1/keys.json"), "token.malformed"),
@@ -131,14 +144,19 @@ KEYS: dict[str, tuple[Make, str]] = {
     "b64 false": (headed(b64=False, crit=["b64"]), "token.malformed"),
     "zip": (headed(zip="DEF"), "token.malformed"),
     "an access token's typ": (headed(typ="at+jwt"), "token.malformed"),
-}  # fmt: skip
+}
 
 CLAIMS: dict[str, tuple[Make, str]] = {
     "iss of another": (claiming(iss=OTHER), "token.claim"),
     "sub of another": (claiming(sub=OTHER), "token.claim"),
     "sub twice": (twice("sub"), "token.malformed"),
     "aud of another server": (claiming(aud="https://evil.example/oauth/token"), "token.claim"),
-    "aud of several": (lambda who: jws(header(who), claims(who, aud=[f"{who.gateway}/oauth/token", "https://evil.example"]), who.signer.sign), "token.claim"),
+    "aud of several": (
+        lambda who: jws(
+            header(who), claims(who, aud=[f"{who.gateway}/oauth/token", "https://evil.example"]), who.signer.sign
+        ),
+        "token.claim",
+    ),
     "no aud": (claiming(aud=None), "token.claim"),
     "expired": (lambda who: claiming(iat=now(-120), exp=now(-60))(who), "token.expired"),
     "from the future": (lambda who: claiming(iat=now(60), exp=now(100))(who), "token.from-future"),
@@ -147,12 +165,20 @@ CLAIMS: dict[str, tuple[Make, str]] = {
     "no exp": (claiming(exp=None), "token.claim"),
     "exp a text": (claiming(exp="9999999999"), "token.claim"),
     "exp beyond all bounds": (claiming(exp=1e300), "token.claim"),
-    "exp infinite": (lambda who: jws(header(who), json.dumps(claims(who)).replace('"exp": ', '"exp": Infinity, "x": ').encode(), who.signer.sign), "token.claim"),
+    "exp infinite": (
+        lambda who: jws(
+            header(who), json.dumps(claims(who)).replace('"exp": ', '"exp": Infinity, "x": ').encode(), who.signer.sign
+        ),
+        "token.claim",
+    ),
     "no jti": (claiming(jti=None), "token.claim"),
     "jti very long": (claiming(jti="a" * 1_000), "token.claim"),
     "a payload that is a list": (lambda who: jws(header(who), b"[]", who.signer.sign), "token.malformed"),
-    "a payload nested without end": (lambda who: jws(header(who), b"[" * 3_000 + b"]" * 3_000, who.signer.sign), "token.malformed"),
-}  # fmt: skip
+    "a payload nested without end": (
+        lambda who: jws(header(who), b"[" * 3_000 + b"]" * 3_000, who.signer.sign),
+        "token.malformed",
+    ),
+}
 
 
 def asked(who: Identity, assertion: str, **changed: str) -> Prepared:
@@ -276,7 +302,10 @@ def altered(token: str, **changed: Any) -> str:
 
 
 ACCESS: dict[str, tuple[Callable[[Identity, Settings], str], str]] = {
-    "none": (lambda who, at: jws({"alg": "none", "typ": "at+jwt", "kid": "gateway.sign-1"}, claims(who), lambda _: b""), "token.algorithm"),
+    "none": (
+        lambda who, at: jws({"alg": "none", "typ": "at+jwt", "kid": "gateway.sign-1"}, claims(who), lambda _: b""),
+        "token.algorithm",
+    ),
     "HS256 with the gateway's public key": (
         lambda who, at: jws(
             {"alg": "HS256", "typ": "at+jwt", "kid": "gateway.sign-1"},
@@ -303,13 +332,15 @@ ACCESS: dict[str, tuple[Callable[[Identity, Settings], str], str]] = {
     "of another system, bound to this certificate": (lambda who, at: access(who, at, system=OTHER), "channel.mismatch"),
     "with jku": (
         lambda who, at: jws(
-            {"alg": "ES256", "typ": "at+jwt", "kid": "gateway.sign-1", "jku": "https://localhost:1"}, claims(who), lambda d: sign_raw(ATTACKER, d)
+            {"alg": "ES256", "typ": "at+jwt", "kid": "gateway.sign-1", "jku": "https://localhost:1"},
+            claims(who),
+            lambda d: sign_raw(ATTACKER, d),
         ),
         "token.malformed",
     ),
     "no token at all": (lambda who, at: "", "request.no-token"),
     "a word": (lambda who, at: "abc", "token.malformed"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.attack("access tokens")

@@ -1,7 +1,9 @@
-"""The quick ways of reading XML and envelopes against the general ones and against xmlsec: the same verdict, the same content, over many mutations.
+"""The quick ways of reading XML and envelopes against the general ones and against xmlsec: the same verdict, the same
+content, over many mutations.
 
-2,000 mutated envelopes and 2,000 mutated documents by default, 200,000 of each with LGSP_TEST_SIZE=full. How many were accepted by whom is told on standard output
-(`-s`) and must not fall below a share, so that the mutations reach deep. A difference names its seed: `LGSP_TEST_SEED=n` begins there.
+2,000 mutated envelopes and 2,000 mutated documents by default, 200,000 of each with LGSP_TEST_SIZE=full. How many were
+accepted by whom is told on standard output (`-s`) and must not fall below a share, so that the mutations reach deep. A
+difference names its seed: `LGSP_TEST_SEED=n` begins there.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ READING: Final = (
 )
 CONTENT: Final = (
     f'<a:submitReadings xmlns:a="{SPACE}"><a:Datastream><a:id>ab</a:id></a:Datastream>{READING}'
-    "<a:readings><a:phenomenonTime>2026-11-24T01:00:00Z</a:phenomenonTime><a:result>-2</a:result><a:resultQuality>tốt &amp; rõ</a:resultQuality>"
+    "<a:readings><a:phenomenonTime>2026-11-24T01:00:00Z</a:phenomenonTime><a:result>-2</a:result><a:resultQuality>tốt "
+    "&amp; rõ</a:resultQuality>"
     "</a:readings></a:submitReadings>"
 )
 REFUSED: Final = "refused"
@@ -127,15 +130,21 @@ def generally(codec: Codec, message: str, element: Any) -> Any:
 
 def envelope(pair: Any, now: float, chance: random.Random, version: Version) -> str:
     made = sign_envelope(
-        CONTENT.encode(), pair.sign, now + chance.choice((0, 0, 0, 0, -301, 6)), action="urn:a", message_id="urn:uuid:1",
-        to=chance.choice((None, "https://x.example/a?b=c")), relates_to=chance.choice((None, "urn:uuid:2")), version=version,
-    )  # fmt: skip
+        CONTENT.encode(),
+        pair.sign,
+        now + chance.choice((0, 0, 0, 0, -301, 6)),
+        action="urn:a",
+        message_id="urn:uuid:1",
+        to=chance.choice((None, "https://x.example/a?b=c")),
+        relates_to=chance.choice((None, "urn:uuid:2")),
+        version=version,
+    )
     return made.decode()
 
 
 def signed_anew(text: str, pair: Any, exactly: bool) -> str:
-    """The same envelope with digests and signature of what it holds now, as a signer would make them who wants two readers to see two things: over the bytes as
-    they stand (`exactly`), or over the canonical form."""
+    """The same envelope with digests and signature of what it holds now, as a signer would make them who wants two
+    readers to see two things: over the bytes as they stand (`exactly`), or over the canonical form."""
     start, end = text.find("<ds:SignedInfo"), text.find("</ds:SignedInfo>") + 16
     value_start, value_end = text.find("<ds:SignatureValue>") + 19, text.find("</ds:SignatureValue>")
     if not 0 <= start < end <= value_start <= value_end:
@@ -223,7 +232,10 @@ def test_an_envelope_is_judged_alike_by_three_readers(
         version = chance.choice((V11, V12))
         kind, raw = mutated(chance, pair, now, version)
         quick, general, theirs = judges.quick(raw, version), judges.general(raw, version), judges.xmlsec(raw)
-        told = f"LGSP_TEST_SEED={seed} ({kind}, {key}, SOAP {version.number}): {quick!r} / {general!r} / xmlsec {theirs}\n{raw[:6_000]!r}"
+        told = (
+            f"LGSP_TEST_SEED={seed} ({kind}, {key}, SOAP {version.number}): {quick!r} / {general!r} / xmlsec "
+            f"{theirs}\n{raw[:6_000]!r}"
+        )
         refused = general[0] == REFUSED
         assert quick is None or quick == general, told
         assert quick is None or theirs, told

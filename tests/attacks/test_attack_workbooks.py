@@ -1,4 +1,5 @@
-"""Workbooks and tables of strangers: small files that unpack to much, numbers that are none, too many of everything. Each is refused with words, soon."""
+"""Workbooks and tables of strangers: small files that unpack to much, numbers that are none, too many of everything.
+Each is refused with words, soon."""
 
 from __future__ import annotations
 
@@ -96,7 +97,9 @@ BOOKS: Final[dict[str, Callable[[], bytes]]] = {
     "a format code of brackets": lambda: workbook(code("[" * 100_000)),
     "a format code of 256 characters": lambda: workbook(code("0" * 256)),
     "a format code as root": lambda: workbook(styled(f'<numFmt xmlns="{MAIN}" numFmtId="200" formatCode="d"/>')),
-    "many format codes": lambda: workbook(styles("<numFmts>" + '<numFmt numFmtId="200" formatCode="d"/>' * 500_000 + "</numFmts>")),
+    "many format codes": lambda: workbook(
+        styles("<numFmts>" + '<numFmt numFmtId="200" formatCode="d"/>' * 500_000 + "</numFmts>")
+    ),
     "many styles": lambda: workbook(styles("<cellXfs>" + "<xf/>" * 500_000 + "</cellXfs>")),
     "many styles, one by one": lambda: workbook(styles("<cellXfs><xf/></cellXfs>" * 500_000)),
     "a style of a superscript": lambda: workbook(styles('<cellXfs><xf numFmtId="²"/></cellXfs>')),
@@ -107,22 +110,34 @@ BOOKS: Final[dict[str, Callable[[], bytes]]] = {
     "a row of 5,000 digits": lambda: workbook(sheet(f'<row r="{"1" * 5_000}"/>')),
     "a row beyond the last": lambda: workbook(sheet('<row r="1048577"/>')),
     "five million empty rows": lambda: workbook(sheet("<row/>" * 5_000_000)),
-    "five million empty rows before the titles": lambda: workbook({SHEET: f'<w xmlns="{MAIN}">{"<row/>" * 5_000_000}</w>'}),
-    "five million cells in a row": lambda: workbook(sheet("<row>" + "<c/>" * 2_400_000 + "</row>" + "<row>" + "<c/>" * 2_400_000 + "</row>")),
+    "five million empty rows before the titles": lambda: workbook(
+        {SHEET: f'<w xmlns="{MAIN}">{"<row/>" * 5_000_000}</w>'}
+    ),
+    "five million cells in a row": lambda: workbook(
+        sheet("<row>" + "<c/>" * 2_400_000 + "</row>" + "<row>" + "<c/>" * 2_400_000 + "</row>")
+    ),
     "five million cells in rows": lambda: workbook(sheet(("<row>" + "<c/>" * 500 + "</row>") * 10_000)),
     "four million relationships": lambda: workbook(related("<Relationship/>" * 4_000_000)),
-    "four million relationships of the package": lambda: workbook({"_rels/.rels": f'<R xmlns="urn:r">{"<Relationship/>" * 4_000_000}</R>'}),
+    "four million relationships of the package": lambda: workbook(
+        {"_rels/.rels": f'<R xmlns="urn:r">{"<Relationship/>" * 4_000_000}</R>'}
+    ),
     "shared texts named often": lambda: workbook(texts("<si><t>a</t></si>" * 100_000, times=900)),
-    "styles named often": lambda: workbook(styled("x") | related(f'<Relationship Id="r" Type="{TYPE}/styles" Target="styles.xml"/>' * 900)),
+    "styles named often": lambda: workbook(
+        styled("x") | related(f'<Relationship Id="r" Type="{TYPE}/styles" Target="styles.xml"/>' * 900)
+    ),
     "many shared texts": lambda: workbook(texts("<si/>" * 5_000_000)),
     "many runs of text": lambda: workbook(texts(("<si>" + "<t/>" * 2_000_000 + "</si>") * 8)),
     "many sheets": lambda: workbook(sheets(300_000)),
     "many merged cells": lambda: workbook(sheet("") | {SHEET: f'<w xmlns="{MAIN}">{"<mergeCell/>" * 3_000_000}</w>'}),
-    "many elements that nobody reads": lambda: workbook({SHEET: f'<w xmlns="{MAIN}">{("<x/>" * 900_000 + "<row/>") * 40}</w>'}),
-    "a sheet's name of a megabyte": lambda: workbook({"xl/workbook.xml": f'<workbook xmlns="{MAIN}"><sheet name="{"a" * 1_000_000}"/></workbook>'}),
+    "many elements that nobody reads": lambda: workbook(
+        {SHEET: f'<w xmlns="{MAIN}">{("<x/>" * 900_000 + "<row/>") * 40}</w>'}
+    ),
+    "a sheet's name of a megabyte": lambda: workbook(
+        {"xl/workbook.xml": f'<workbook xmlns="{MAIN}"><sheet name="{"a" * 1_000_000}"/></workbook>'}
+    ),
     "forty thousand parts": lambda: directory(40_000),
     "parts packed another way": lambda: workbook({}, zipfile.ZIP_LZMA),
-}  # fmt: skip
+}
 
 READ: Final = {"a format code as root"}  # nothing is wrong with the sheet
 

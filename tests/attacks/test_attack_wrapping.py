@@ -1,8 +1,8 @@
 """XML signatures as an attacker would use them, over the wire, in both versions of SOAP.
 
-Wrapping: the forms of `tests/security/wssec/test_wssec_wrapping.py`, generated here around a real message that a system signed. Exclusion: parts that
-the signature forgets. Algorithms, transforms, references, key infos: SignedInfo changed, and its value made anew by the registered key, so that
-nothing but the profile stands in the way.
+Wrapping: the forms of `tests/security/wssec/test_wssec_wrapping.py`, generated here around a real message that a system
+signed. Exclusion: parts that the signature forgets. Algorithms, transforms, references, key infos: SignedInfo changed,
+and its value made anew by the registered key, so that nothing but the profile stands in the way.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ ENC = "http://www.w3.org/2001/04/xmlenc#"
 MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 
 
-# What a form is refused with at a door, where that is another word than at the verifier alone: the door looks at the envelope's shape first.
+# What a form is refused with at a door, where that is another word than at the verifier alone: the door looks at the
+# envelope's shape first.
 AT_THE_DOOR = {"beside_the_body": "soap.malformed", "before_the_header": "soap.malformed"}
 
 
@@ -113,7 +114,8 @@ def test_a_fault_of_nobody(world: World, judge: Judge) -> None:
 
 
 def method(name: str, algorithm: str | None, make: Callable[[bytes, Identity], bytes] | None = None) -> Spoil:
-    """Another algorithm for a method of SignedInfo, and the value made anew: by the registered key, unless told otherwise."""
+    """Another algorithm for a method of SignedInfo, and the value made anew: by the registered key, unless told
+    otherwise."""
 
     def spoil(root: etree._Element, who: Identity) -> None:
         found = part(root, name)
@@ -163,14 +165,25 @@ SIGNATURES: dict[str, tuple[Spoil, str]] = {
         }.items()
     },
     "no algorithm": (method("SignatureMethod", None), "signature.algorithm"),
-    "HMAC-SHA256 with the public key": (method("SignatureMethod", MORE + "hmac-sha256", mac(spki)), "signature.algorithm"),
-    "HMAC-SHA1 with the certificate": (method("SignatureMethod", DS + "hmac-sha1", mac(lambda who: who.signer.certificate_der)), "signature.algorithm"),
+    "HMAC-SHA256 with the public key": (
+        method("SignatureMethod", MORE + "hmac-sha256", mac(spki)),
+        "signature.algorithm",
+    ),
+    "HMAC-SHA1 with the certificate": (
+        method("SignatureMethod", DS + "hmac-sha1", mac(lambda who: who.signer.certificate_der)),
+        "signature.algorithm",
+    ),
     "ECDSA-SHA256 said, HMAC made": (method("SignatureMethod", MORE + "ecdsa-sha256", mac(spki)), "signature.wrong"),
     "ECDSA-SHA256 said, SHA-1 used": (method("SignatureMethod", MORE + "ecdsa-sha256", over_sha1), "signature.wrong"),
     "an HMAC of no length": (truncated, "signature.algorithm"),
     **{
         name: (method("DigestMethod", algorithm), "signature.algorithm")
-        for name, algorithm in {"a digest of SHA-1": DS + "sha1", "a digest of MD5": MORE + "md5", "a digest of SHA-512": ENC + "sha512", "a digest of none": "none"}.items()
+        for name, algorithm in {
+            "a digest of SHA-1": DS + "sha1",
+            "a digest of MD5": MORE + "md5",
+            "a digest of SHA-512": ENC + "sha512",
+            "a digest of none": "none",
+        }.items()
     },
     **{
         name: (method("CanonicalizationMethod", algorithm), "signature.algorithm")
@@ -181,7 +194,7 @@ SIGNATURES: dict[str, tuple[Spoil, str]] = {
             "a canonical form of nobody": "urn:none",
         }.items()
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.attack("algorithm confusion")
@@ -229,15 +242,47 @@ VALUE = b64(b"\x04" + POINT.x.to_bytes(32, "big") + POINT.y.to_bytes(32, "big"))
 KEYS: dict[str, tuple[Spoil, str]] = {
     "another's signature under the registered token": (by_attacker, "signature.wrong"),
     "a certificate of the attacker's making": (own_certificate, "signature.unknown-key"),
-    "KeyValue": (key_info(f'<ds:KeyValue><e:ECKeyValue xmlns:e="http://www.w3.org/2009/xmldsig11#"><e:PublicKey>{VALUE}</e:PublicKey></e:ECKeyValue></ds:KeyValue>'), "signature.malformed"),
-    "X509Data": (key_info("<ds:X509Data><ds:X509Certificate>MIIB</ds:X509Certificate></ds:X509Data>"), "signature.malformed"),
+    "KeyValue": (
+        key_info(
+            "<ds:KeyValue><e:ECKeyValue "
+            f'xmlns:e="http://www.w3.org/2009/xmldsig11#"><e:PublicKey>{VALUE}</e:PublicKey></e:ECKeyValue></ds:KeyValue>'
+        ),
+        "signature.malformed",
+    ),
+    "X509Data": (
+        key_info("<ds:X509Data><ds:X509Certificate>MIIB</ds:X509Certificate></ds:X509Data>"),
+        "signature.malformed",
+    ),
     "KeyName with a path": (key_info("<ds:KeyName>../../keys/sign.key</ds:KeyName>"), "signature.malformed"),
-    "RetrievalMethod": (key_info('<ds:RetrievalMethod URI="http://127.0.0.1:1/key" Type="http://www.w3.org/2000/09/xmldsig#X509Data"/>'), "signature.malformed"),
-    "a token reference to a file": (key_info('<wsse:SecurityTokenReference><wsse:Reference URI="file:///etc/hostname"/></wsse:SecurityTokenReference>'), "signature.malformed"),
-    "a token reference to the Body": (key_info('<wsse:SecurityTokenReference><wsse:Reference URI="#body"/></wsse:SecurityTokenReference>'), "signature.malformed"),
-    "a key identifier": (key_info('<wsse:SecurityTokenReference><wsse:KeyIdentifier>AAAA</wsse:KeyIdentifier></wsse:SecurityTokenReference>'), "signature.malformed"),
-    "a token reference beside a KeyValue": (key_info('<wsse:SecurityTokenReference><wsse:Reference URI="#token"/></wsse:SecurityTokenReference><ds:KeyValue/>'), "signature.malformed"),
-}  # fmt: skip
+    "RetrievalMethod": (
+        key_info(
+            '<ds:RetrievalMethod URI="http://127.0.0.1:1/key" Type="http://www.w3.org/2000/09/xmldsig#X509Data"/>'
+        ),
+        "signature.malformed",
+    ),
+    "a token reference to a file": (
+        key_info(
+            '<wsse:SecurityTokenReference><wsse:Reference URI="file:///etc/hostname"/></wsse:SecurityTokenReference>'
+        ),
+        "signature.malformed",
+    ),
+    "a token reference to the Body": (
+        key_info('<wsse:SecurityTokenReference><wsse:Reference URI="#body"/></wsse:SecurityTokenReference>'),
+        "signature.malformed",
+    ),
+    "a key identifier": (
+        key_info(
+            "<wsse:SecurityTokenReference><wsse:KeyIdentifier>AAAA</wsse:KeyIdentifier></wsse:SecurityTokenReference>"
+        ),
+        "signature.malformed",
+    ),
+    "a token reference beside a KeyValue": (
+        key_info(
+            '<wsse:SecurityTokenReference><wsse:Reference URI="#token"/></wsse:SecurityTokenReference><ds:KeyValue/>'
+        ),
+        "signature.malformed",
+    ),
+}
 
 
 @pytest.mark.attack("key confusion")

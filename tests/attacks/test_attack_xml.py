@@ -46,23 +46,61 @@ SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "JSON": (lambda body: b"{}", "xml.malformed"),
     "cut in half": (lambda body: body[: len(body) // 2], "xml.malformed"),
     "trailing element": (lambda body: body + b"<x/>", "xml.malformed"),
-    "DOCTYPE in UTF-16": (lambda body: in_utf16(body, '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>'), "xml.doctype"),
-    "external DTD": (lambda body: body.replace(b"?>", b'?><!DOCTYPE a SYSTEM "http://127.0.0.1:1/evil.dtd">', 1), "xml.doctype"),
-    "XXE": (lambda body: body.replace(b"?>", b'?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>', 1).replace(NOTE, NOTE + b"&x;", 1), "xml.doctype"),
-    "parameter entity": (lambda body: body.replace(b"?>", b'?><!DOCTYPE a [<!ENTITY % x SYSTEM "http://127.0.0.1:1/x"> %x;]>', 1), "xml.doctype"),
+    "DOCTYPE in UTF-16": (
+        lambda body: in_utf16(body, '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>'),
+        "xml.doctype",
+    ),
+    "external DTD": (
+        lambda body: body.replace(b"?>", b'?><!DOCTYPE a SYSTEM "http://127.0.0.1:1/evil.dtd">', 1),
+        "xml.doctype",
+    ),
+    "XXE": (
+        lambda body: body.replace(b"?>", b'?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>', 1).replace(
+            NOTE, NOTE + b"&x;", 1
+        ),
+        "xml.doctype",
+    ),
+    "parameter entity": (
+        lambda body: body.replace(b"?>", b'?><!DOCTYPE a [<!ENTITY % x SYSTEM "http://127.0.0.1:1/x"> %x;]>', 1),
+        "xml.doctype",
+    ),
     "billion laughs": (lambda body: f"{LAUGHS}<a>&j;</a>".encode(), "xml.doctype"),
     "UTF-7": (lambda body: b'<?xml version="1.0" encoding="UTF-7"?>' + body.split(b"?>", 1)[1], "xml.malformed"),
-    "another encoding than declared": (lambda body: b'<?xml version="1.0" encoding="ISO-8859-1"?>' + body.split(b"?>", 1)[1], "signature.digest-mismatch"),
+    "another encoding than declared": (
+        lambda body: b'<?xml version="1.0" encoding="ISO-8859-1"?>' + body.split(b"?>", 1)[1],
+        "signature.digest-mismatch",
+    ),
     "very deep": (lambda body: b"<a>" * 100_000 + b"</a>" * 100_000, "xml.too-deep"),
     "deep": (into_note(b"<x>" * 100 + b"</x>" * 100), "xml.too-deep"),
-    "100,000 attributes": (envelope("<soap:Header/><soap:Body " + " ".join(f'a{n}="x"' for n in range(100_000)) + "/>"), "signature.missing"),
-    "100,000 namespaces": (envelope("<soap:Header/><soap:Body " + " ".join(f'xmlns:a{n}="x"' for n in range(100_000)) + "/>"), "xml.too-many-namespaces"),
-    "a million elements": (lambda body: body.replace(b"</cap:note>", b"</cap:note>" + b"<x/>" * 1_000_000, 1), "xml.too-many-tags"),
-    "half a million elements": (lambda body: body.replace(b"</cap:note>", b"</cap:note>" + b"<x/>" * 500_000, 1), "signature.digest-mismatch"),
-    "many Ids": (envelope("<soap:Header>" + '<a Id="i"/>' * 200_000 + "</soap:Header><soap:Body/>"), "signature.missing"),
+    "100,000 attributes": (
+        envelope("<soap:Header/><soap:Body " + " ".join(f'a{n}="x"' for n in range(100_000)) + "/>"),
+        "signature.missing",
+    ),
+    "100,000 namespaces": (
+        envelope("<soap:Header/><soap:Body " + " ".join(f'xmlns:a{n}="x"' for n in range(100_000)) + "/>"),
+        "xml.too-many-namespaces",
+    ),
+    "a million elements": (
+        lambda body: body.replace(b"</cap:note>", b"</cap:note>" + b"<x/>" * 1_000_000, 1),
+        "xml.too-many-tags",
+    ),
+    "half a million elements": (
+        lambda body: body.replace(b"</cap:note>", b"</cap:note>" + b"<x/>" * 500_000, 1),
+        "signature.digest-mismatch",
+    ),
+    "many Ids": (
+        envelope("<soap:Header>" + '<a Id="i"/>' * 200_000 + "</soap:Header><soap:Body/>"),
+        "signature.missing",
+    ),
     "instruction": (into_note(b"<?php system('id') ?>"), "xml.instruction"),
-    "stylesheet": (lambda body: body.replace(b"?>", b'?><?xml-stylesheet href="file:///etc/passwd"?>', 1), "xml.instruction"),
-    "XInclude": (into_note(b'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="file:///etc/passwd" parse="text"/>'), "signature.digest-mismatch"),
+    "stylesheet": (
+        lambda body: body.replace(b"?>", b'?><?xml-stylesheet href="file:///etc/passwd"?>', 1),
+        "xml.instruction",
+    ),
+    "XInclude": (
+        into_note(b'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="file:///etc/passwd" parse="text"/>'),
+        "signature.digest-mismatch",
+    ),
     "null character": (into_note(b"\0"), "xml.malformed"),
     "null as a reference": (into_note(b"&#0;"), "xml.malformed"),
     "not a character": (into_note(b"&#xFFFE;"), "xml.malformed"),
@@ -74,7 +112,7 @@ SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty Header": (envelope("<soap:Header/><soap:Body><x/></soap:Body>"), "signature.missing"),
     "no Body": (envelope("<soap:Header/>"), "soap.malformed"),
     "text beside the Body's": (into_note(b"a" * 4_000_000), "signature.digest-mismatch"),
-}  # fmt: skip
+}
 
 
 def send(

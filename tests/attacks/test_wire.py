@@ -1,4 +1,5 @@
-"""Attacks over the wire against the running instance: identities mixed, messages raced, messages repeated, text kept to the byte."""
+"""Attacks over the wire against the running instance: identities mixed, messages raced, messages repeated, text kept to
+the byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Logs for the tests of searching: entries of every kind, of few words, so that conditions meet; and the plain specification of a search."""
+"""Logs for the tests of searching: entries of every kind, of few words, so that conditions meet; and the plain
+specification of a search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Packages of two transfers, as the command makes them, and what a stranger has from elsewhere; shared by those who check and those who forge."""
+"""Packages of two transfers, as the command makes them, and what a stranger has from elsewhere; shared by those who
+check and those who forge."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def reasons(world: World, transfer: str) -> list[str]:
     """Why packages of a transfer were made, by the log. The instance is everybody's: others may have made some, too."""
     with sqlite3.connect(f"file:{world.data / 'lgsp.db'}?mode=ro", uri=True) as connection:
         rows = connection.execute(
-            "SELECT entry FROM log_entry WHERE phase = 'package' UNION ALL SELECT entry FROM log_pending WHERE phase = 'package'"
+            "SELECT entry FROM log_entry WHERE phase = 'package' UNION ALL SELECT entry FROM log_pending "
+            "WHERE phase = 'package'"
         ).fetchall()
     facts = [json.loads(row[0])["facts"] for row in rows]
     return [each["reason"] for each in facts if each["transfer"] == transfer]

@@ -1,4 +1,5 @@
-"""A time-stamp authority for tests: certificates made here, answers by the real `openssl ts -reply`, behind a small server on 127.0.0.1."""
+"""A time-stamp authority for tests: certificates made here, answers by the real `openssl ts -reply`, behind a small
+server on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -182,7 +183,7 @@ def verified_by_openssl(answer: Path, anchors: Path, *what: str) -> bool:
     return done.returncode == 0 and "Verification: OK" in done.stdout
 
 
-# --- the keeper's task ---------------------------------------------------------------------------------------------------
+# --- the keeper's task ------------------------------------------------------------------------------------------------
 
 
 class Stamping:

@@ -1,4 +1,5 @@
-"""The commands of the audit log against a running gateway: over HTTP, on an export, followed; and told apart from a log that was forked."""
+"""The commands of the audit log against a running gateway: over HTTP, on an export, followed; and told apart from a log
+that was forked."""
 
 from __future__ import annotations
 
@@ -7,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from examples.story import World
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.verify.verify import NO_ENTRIES
-from gateway.cli import app
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from tests import commandline
 
 pytestmark = pytest.mark.server
 CENTRE = "dieu-hanh"
@@ -22,9 +22,8 @@ CENTRE = "dieu-hanh"
 
 def lgsp(*words: str) -> tuple[int, list[Any]]:
     """In this process, for a start of its own costs a second each."""
-    done = CliRunner().invoke(app, ["audit", *words, "--json"])
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
-    return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()]
+    done = commandline.lgsp("audit", *words, "--json")
+    return done.code, [json.loads(line) for line in done.out.splitlines()]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
-"""An instance of each kind of database, made once a run and copied for each test: a log that grows by `exchange`, a backup, a restore."""
+"""An instance of each kind of database, made once a run and copied for each test: a log that grows by `exchange`, a
+backup, a restore."""
 
 from __future__ import annotations
 

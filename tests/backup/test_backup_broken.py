@@ -1,4 +1,5 @@
-"""A backup that was changed, or cut short, is refused with the first thing that is wrong; a backup or restore that is killed leaves nothing half-done."""
+"""A backup that was changed, or cut short, is refused with the first thing that is wrong; a backup or restore that is
+killed leaves nothing half-done."""
 
 from __future__ import annotations
 
@@ -159,7 +160,8 @@ def test_a_full_disk_is_told_and_leaves_nothing(
 
 
 def killed_at(steps: int, work: Callable[[], object]) -> int | None:
-    """Do `work` in a process of its own that is killed by signal 9 before the sync or rename of that number; how many there were if it came to its end."""
+    """Do `work` in a process of its own that is killed by signal 9 before the sync or rename of that number; how many
+    there were if it came to its end."""
     told, tell = os.pipe()
     child = os.fork()
     if not child:

@@ -1,4 +1,5 @@
-"""An instance that runs, in real processes: backed up while it works, restored, and what a system that is its witness meets then."""
+"""An instance that runs, in real processes: backed up while it works, restored, and what a system that is its witness
+meets then."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from typer.testing import CliRunner
 
 from contracts.base.errors import Failure, Ours, Theirs
 from gateway.audit.log import origins, proofs
@@ -20,7 +19,6 @@ from gateway.backup import database, manifest
 from gateway.backup.restore import Asked, restore
 from gateway.backup.succession import Known
 from gateway.backup.take import check
-from gateway.cli import app
 from gateway.feeds import cursor, read
 from gateway.journal import epochs
 from gateway.journal.database import revision, writing
@@ -28,6 +26,7 @@ from gateway.journal.schema import tables
 from gateway.registry.restore_lock import WINDOW, confirm, held_until, newest_restore
 from gateway.vault.vault import Vault
 from security.transparency.checkpoint import NoteKey, open_note, verify
+from tests import commandline
 from tests.backup.conftest import ORIGIN, Instance, quiet
 from tests.journal import databases
 
@@ -238,8 +237,8 @@ def test_a_search_names_the_log_that_it_does_not_look_at(lite: Instance, tmp_pat
     again.exchange(2)
 
     def search(*words: str) -> tuple[int, Any]:
-        done = CliRunner().invoke(app, ["audit", "search", "--data", str(again.settings.data), "--json", *words])
-        return done.exit_code, json.loads(done.stdout)
+        done = commandline.lgsp("audit", "search", "--data", str(again.settings.data), "--json", *words)
+        return done.code, json.loads(done.out)
 
     code, told = search()
     assert (
@@ -256,8 +255,8 @@ def test_a_search_names_the_log_that_it_does_not_look_at(lite: Instance, tmp_pat
     with lite.engine.connect() as connection:
         assert origins.unseen(connection) == ()
         transfer = connection.scalar(select(tables.transfer.c.id).limit(1))
-    done = CliRunner().invoke(app, ["audit", "journey", str(transfer), "--data", str(again.settings.data), "--json"])
-    assert f"stand in the log {ORIGIN}, which ended" in json.loads(done.stdout)["notes"][0], done.stdout
+    done = commandline.lgsp("audit", "journey", str(transfer), "--data", str(again.settings.data), "--json")
+    assert f"stand in the log {ORIGIN}, which ended" in json.loads(done.out)["notes"][0], done
 
 
 def test_a_reader_of_a_feed_across_a_restore(one: Instance, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ Lie = Callable[[RawAnswer], RawAnswer]
 
 
 class Relay:
-    """Passes everything on; `lies` (by a part of the address) are told about answers, `heard` holds what was asked and truly answered."""
+    """Passes everything on; `lies` (by a part of the address) are told about answers, `heard` holds what was asked and
+    truly answered."""
 
     def __init__(self, true: HttpTransport) -> None:
         self.true = true

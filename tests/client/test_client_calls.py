@@ -1,5 +1,5 @@
-"""The client kit against a running gateway: every kind of call, its proofs, its refusals by who can mend them; and the same answers as
-the clients of `examples/`, which share no code with it."""
+"""The client kit against a running gateway: every kind of call, its proofs, its refusals by who can mend them; and the
+same answers as the clients of `examples/`, which share no code with it."""
 
 from __future__ import annotations
 

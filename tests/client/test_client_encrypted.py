@@ -1,4 +1,5 @@
-"""Contracts whose bodies are encrypted: the kit finds that out from what the gateway publishes, encrypts, and takes nothing in clear."""
+"""Contracts whose bodies are encrypted: the kit finds that out from what the gateway publishes, encrypts, and takes
+nothing in clear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""An identity folder is used only when it is whole, agrees with itself, and is nobody else's; made here as enrolment makes one."""
+"""An identity folder is used only when it is whole, agrees with itself, and is nobody else's; made here as enrolment
+makes one."""
 
 from __future__ import annotations
 
@@ -153,7 +154,8 @@ def test_a_passphrase_that_is_missing_or_wrong(tmp_path: Path, operator: Operato
 
 
 def test_whom_the_issuer_vouches_for(folder: Path, operator: Operator) -> None:
-    """A newer key of the gateway: by the same issuer, or by one that was made anew under its name; by no other, and for nothing else."""
+    """A newer key of the gateway: by the same issuer, or by one that was made anew under its name; by no other, and for
+    nothing else."""
     now, public = time.time(), algorithms.new_private().public_key()
     identity = Identity.load(folder)
 

@@ -1,4 +1,5 @@
-"""The page of the client kit (docs/client.md, and in Vietnamese): its commands run as they stand there, its Python too, and its table names what there is."""
+"""The page of the client kit (docs/client.md, and in Vietnamese): its commands run as they stand there, its Python too,
+and its table names what there is."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""A relay that lies stands between the kit and a running gateway: whatever it changes of an answer is objected to, with the right error.
+"""A relay that lies stands between the kit and a running gateway: whatever it changes of an answer is objected to, with
+the right error.
 
-The relay is the kit's own transport with a lie in it; what it cannot do (sign as the gateway) an insider does, who holds the gateway's keys.
+The relay is the kit's own transport with a lie in it; what it cannot do (sign as the gateway) an insider does, who
+holds the gateway's keys.
 """
 
 from __future__ import annotations
@@ -144,7 +146,7 @@ async def test_an_unsigned_refusal_is_told_as_one(kit: tuple[AsyncClient, Relay]
     assert not said.value.proven and said.value.answer.message_id == "hoi-1"
 
 
-# --- keys of the gateway -------------------------------------------------------------------------------------------------------------
+# --- keys of the gateway ----------------------------------------------------------------------------------------------
 
 
 def signed_anew(key: SigningKey, **headers: str) -> Callable[[RawAnswer, Mapping[str, str]], RawAnswer]:
@@ -202,7 +204,7 @@ async def test_the_pinned_key_keeps_its_certificate(kit: tuple[AsyncClient, Rela
         await client.rest("GET", QUESTION)
 
 
-# --- the log -------------------------------------------------------------------------------------------------------------------------
+# --- the log ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -297,11 +299,12 @@ async def test_a_receipt_that_the_log_does_not_hold_is_not_proved(kit: tuple[Asy
     assert "outcome" in objected.value.what("en")
 
 
-# --- lost and repeated ---------------------------------------------------------------------------------------------------------------
+# --- lost and repeated ------------------------------------------------------------------------------------------------
 
 
 async def test_a_lost_answer_is_asked_for_again_under_the_same_id(world: World, tmp_path: Path) -> None:
-    """The gateway acted, and the relay lost what it said: the repeat has a fresh signature, and the provider sees the message once."""
+    """The gateway acted, and the relay lost what it said: the repeat has a fresh signature, and the provider sees the
+    message once."""
     who = Identity.load(world.identities / "phan-anh")
     relay = Relay(HttpTransport(who.tls(), seconds=10.0, connections=4))
     before, lost = world.seen("do-thi")["records"], [2]

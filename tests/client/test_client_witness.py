@@ -1,4 +1,5 @@
-"""The witness against logs of the test's own: one that only grows is never objected to, one that takes anything back always is."""
+"""The witness against logs of the test's own: one that only grows is never objected to, one that takes anything back
+always is."""
 
 from __future__ import annotations
 
@@ -97,7 +98,8 @@ def test_what_could_not_be_proved_is_proved_later_and_in_between_nothing_is_forg
 
 
 def test_two_processes_are_not_shown_two_logs(tmp_path: Path) -> None:
-    """Each of two checkpoints goes on from the one that was kept, and they are not of one log: whoever comes second has to see that."""
+    """Each of two checkpoints goes on from the one that was kept, and they are not of one log: whoever comes second has
+    to see that."""
     forged = Log(*(f"entry {number}" if number < 8 else "forged" for number in range(MOST)))
     see(witness(tmp_path), HONEST, 5)
     slow = witness(tmp_path)

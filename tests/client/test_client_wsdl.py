@@ -1,4 +1,5 @@
-"""zeep by the served WSDL, carried by the kit: the same answers, the same refusals, encrypted where the contract says so."""
+"""zeep by the served WSDL, carried by the kit: the same answers, the same refusals, encrypted where the contract says
+so."""
 
 from __future__ import annotations
 

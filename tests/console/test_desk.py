@@ -1,4 +1,5 @@
-"""The people's listener: a page that works without scripts, in both languages, and the addresses for machines on both listeners."""
+"""The people's listener: a page that works without scripts, in both languages, and the addresses for machines on both
+listeners."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ def catalogue() -> dict[str, CompiledContract]:
 
 @pytest.fixture
 def observation() -> CompiledContract:
-    """Compiled for one test alone: what this process shares knows the prefixes that other tests wrote, and takes only so many."""
+    """Compiled for one test alone: what this process shares knows the prefixes that other tests wrote, and takes only
+    so many."""
     bundle = Bundle.from_folder(next(folder for folder in catalogue_folders() if folder.parent.name == "observation"))
     return CompiledContract(load(bundle), bundle.digest)
 
@@ -226,8 +227,8 @@ def _today(compiled: CompiledContract, value: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def values_of() -> Make:
-    """Canonical values of a message: valid ones, or (wild) ones of the right kinds that may break any rule but that of codes in force,
-    which is the decoder's and no schema's."""
+    """Canonical values of a message: valid ones, or (wild) ones of the right kinds that may break any rule but that of
+    codes in force, which is the decoder's and no schema's."""
     kept: dict[tuple[str, str, bool], st.SearchStrategy[Any]] = {}
 
     def make(compiled: CompiledContract, message: str, wild: bool = False) -> st.SearchStrategy[Any]:

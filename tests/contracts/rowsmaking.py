@@ -114,8 +114,8 @@ LAWS = settings(max_examples=80, deadline=None, suppress_health_check=list(Healt
 
 
 def laws(compiled: CompiledContract, value: Any) -> int:
-    """decode(encode(c)) = normal(c), and what came back goes through unchanged; how many formats could carry the value. What is written
-    is valid by the format's own face."""
+    """decode(encode(c)) = normal(c), and what came back goes through unchanged; how many formats could carry the value.
+    What is written is valid by the format's own face."""
     assert compiled.validate("Thing", value) == []
     carried = 0
     for name, codec in compiled.formats.items():

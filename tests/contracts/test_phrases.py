@@ -1,4 +1,5 @@
-"""What findings and reasons say is Vietnamese where Vietnamese is read: every phrase of the code, every rule and loss of a page."""
+"""What findings and reasons say is Vietnamese where Vietnamese is read: every phrase of the code, every rule and loss
+of a page."""
 
 from __future__ import annotations
 
@@ -46,7 +47,6 @@ NAMES: Final = {
     "UTF-8",
     "RFC 4180",
     "base64",
-    "TODO",
     "layout",
     "table",
     "absent",

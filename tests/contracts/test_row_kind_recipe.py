@@ -1,4 +1,5 @@
-"""The recipe of `CONTRIBUTING.md` for a kind of mapping row is true: two files in a copy of `contracts/`, and it is proved."""
+"""The recipe of `CONTRIBUTING.md` for a kind of mapping row is true: two files in a copy of `contracts/`, and it is
+proved."""
 
 from __future__ import annotations
 

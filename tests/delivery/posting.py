@@ -68,15 +68,38 @@ class Post:
         transfer = f"01935b6e-0000-7000-8000-{self.number:012d}"
         now = self.clock[0]
         row = TransferRow(
-            transfer, "queued", "dispatch", "phan-anh", "H14.5", CONTRACT, contracts()[CONTRACT].digest, "createRequest", transfer, b"0" * 32,
-            "G-0003", "truong-ha", "door-1", idempotent, now, now,
-        )._replace(**changes)  # fmt: skip
+            transfer,
+            "queued",
+            "dispatch",
+            "phan-anh",
+            "H14.5",
+            CONTRACT,
+            contracts()[CONTRACT].digest,
+            "createRequest",
+            transfer,
+            b"0" * 32,
+            "G-0003",
+            "truong-ha",
+            "door-1",
+            idempotent,
+            now,
+            now,
+        )._replace(**changes)
         entry = freeze(
             Intent(
-                transfer, now, "rest", Caller(row.caller_agency, row.caller_system), row.contract, row.operation, row.bundle, "m" * 64,
-                row.grant_id, row.provider, salted(SALT, REQUEST),
+                transfer,
+                now,
+                "rest",
+                Caller(row.caller_agency, row.caller_system),
+                row.contract,
+                row.operation,
+                row.bundle,
+                "m" * 64,
+                row.grant_id,
+                row.provider,
+                salted(SALT, REQUEST),
             )
-        )  # fmt: skip
+        )
         bound = None if old else binding.of_transfer(entry.leaf, row)
         head = b"POST / HTTP/1.1\r\n\r\n"
         request = self.vault.seal(transfer, "request", pack(SALT, head + REQUEST), now, bound=bound)
@@ -147,9 +170,12 @@ async def post(database: Engine, tmp_path: Path, keys: House) -> AsyncIterator[P
     session = session_of(keys, gateway)
     clock = [now]
     forwarder = Forwarder(
-        {"rest": RestAdapter(session, gateway.sign, Opener([]), time.time)}, lambda: clock[0], breakers=Breakers(Rules(failures=100)),
-        policy=RetryPolicy(tries=4), rng=Random(7),
-    )  # fmt: skip
+        {"rest": RestAdapter(session, gateway.sign, Opener([]), time.time)},
+        lambda: clock[0],
+        breakers=Breakers(Rules(failures=100)),
+        policy=RetryPolicy(tries=4),
+        rng=Random(7),
+    )
     deliverer = Deliverer(
         database,
         lock_of(database),

@@ -46,10 +46,14 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     (folder / "secret").write_bytes(secrets.token_bytes(32))
     (folder / "secret").chmod(0o600)
     made = Settings(
-        folder / "data", kind="production", secret_file=str(folder / "secret"), public_base="https://trao-doi.invalid", origin="tinh.example/lgsp",
+        folder / "data",
+        kind="production",
+        secret_file=str(folder / "secret"),
+        public_base="https://trao-doi.invalid",
+        origin="tinh.example/lgsp",
         vault_backup=str(folder / "copies"),
         backup_days=0,
-    )  # fmt: skip
+    )
     make_instance(made, {}, time.time(), province=False)
     (made.authority / "root.key").unlink()
     return made

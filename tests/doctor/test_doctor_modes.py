@@ -1,4 +1,5 @@
-"""The doctor names whatever of an instance others can get at, with the commands that mend it; what is shared on purpose is none of it."""
+"""The doctor names whatever of an instance others can get at, with the commands that mend it; what is shared on purpose
+is none of it."""
 
 from __future__ import annotations
 
@@ -59,11 +60,23 @@ def named(settings: Settings) -> str:
 @pytest.mark.parametrize(
     ("place", "mode"),
     [
-        (".", 0o755), (".", 0o750), ("lgsp.db", 0o644), ("lgsp.db", 0o640), ("lgsp.db-wal", 0o644), ("lgsp.db-shm", 0o604), ("log", 0o755),
-        ("log/checkpoint", 0o644), ("log/cosigned", 0o622), ("run", 0o755), (f"run/{FOLDER}", 0o711), (f"run/{FOLDER}/door-1", 0o644),
-        ("drops/so-lieu", 0o775), ("drops/so-lieu/accepted", 0o777), ("../edge.sock", 0o666),
+        (".", 0o755),
+        (".", 0o750),
+        ("lgsp.db", 0o644),
+        ("lgsp.db", 0o640),
+        ("lgsp.db-wal", 0o644),
+        ("lgsp.db-shm", 0o604),
+        ("log", 0o755),
+        ("log/checkpoint", 0o644),
+        ("log/cosigned", 0o622),
+        ("run", 0o755),
+        (f"run/{FOLDER}", 0o711),
+        (f"run/{FOLDER}/door-1", 0o644),
+        ("drops/so-lieu", 0o775),
+        ("drops/so-lieu/accepted", 0o777),
+        ("../edge.sock", 0o666),
     ],
-)  # fmt: skip
+)
 def test_what_others_can_get_at_is_named_and_the_commands_mend_it(place: str, mode: int, settings: Settings) -> None:
     assert not named(settings)
     path = settings.data / place

@@ -1,4 +1,5 @@
-"""The doctor finds keys that came back, keys that lie with the database, keys that are missing, and retention that nobody keeps."""
+"""The doctor finds keys that came back, keys that lie with the database, keys that are missing, and retention that
+nobody keeps."""
 
 from __future__ import annotations
 

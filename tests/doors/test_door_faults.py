@@ -1,4 +1,5 @@
-"""A failure as a Fault of SOAP 1.1 and of 1.2: both languages, each finding, canonical bytes, the code and status that each version asks for."""
+"""A failure as a Fault of SOAP 1.1 and of 1.2: both languages, each finding, canonical bytes, the code and status that
+each version asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Whether a door lives is told although it cannot read the registry; everything else is refused without names of rows."""
+"""Whether a door lives is told although it cannot read the registry; everything else is refused without names of
+rows."""
 
 from __future__ import annotations
 

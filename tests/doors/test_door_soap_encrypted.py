@@ -134,7 +134,8 @@ def test_the_newest_rsa_key_in_force(version: Version, case: Case) -> None:
 @both
 @pytest.mark.parametrize("kind", [None, "P-256"])
 def test_who_has_no_rsa_key_is_told_so_in_clear_and_signed(kind: KeyType | None, version: Version, case: Case) -> None:
-    """An agency that signs with EC enrols an RSA certificate for encryption: the refusal names it, and nothing else of the message is answered."""
+    """An agency that signs with EC enrols an RSA certificate for encryption: the refusal names it, and nothing else of
+    the message is answered."""
     if kind is not None:
         case.enrol(kind)
     who = case.authenticated(version)
@@ -154,7 +155,8 @@ def test_what_was_signed_goes_with_the_call(case: Case) -> None:
 
 
 def test_another_systems_envelope_encrypted_over_ones_own_channel(case: Case) -> None:
-    """Encryption hides nothing of who sent: the certificate of the channel and the key of the signature must still be one system's."""
+    """Encryption hides nothing of who sent: the certificate of the channel and the key of the signature must still be
+    one system's."""
     stranger: Identity = case.house.identity("mot-cua", case.now)
     with writing(case.engine) as connection:
         store.add_key(connection, "mot-cua.tls-1", "mot-cua", "tls", stranger.tls_certificate)

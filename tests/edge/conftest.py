@@ -18,7 +18,7 @@ import pytest
 
 from bench.demo import demo_settings, running, world_of
 from examples.story.world import World
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.keys.keyring import Keyring
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
@@ -34,7 +34,8 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 @dataclass(frozen=True)
 class Edged:
-    """`site` is where Caddy is to be found, and what signatures cover; `folder` holds the certificate of the proxy (edge.crt, edge.key)."""
+    """`site` is where Caddy is to be found, and what signatures cover; `folder` holds the certificate of the proxy
+    (edge.crt, edge.key)."""
 
     settings: Settings
     world: World

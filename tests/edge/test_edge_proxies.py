@@ -95,7 +95,7 @@ def trailing(request: Prepared, more: Sequence[tuple[str, str]]) -> bytes:
     return top + b"%x\r\n%s\r\n0\r\n%s\r\n" % (len(request.body), request.body, trailer)
 
 
-# --- what must go through -------------------------------------------------------------------------------------------------
+# --- what must go through ---------------------------------------------------------------------------------------------
 
 
 def test_a_whole_signed_exchange_by_rest(edge: str, edged: Edged) -> None:
@@ -123,7 +123,7 @@ def test_a_whole_signed_exchange_by_soap(edge: str, edged: Edged) -> None:
     assert found.verified, found.raw
 
 
-# --- what must not --------------------------------------------------------------------------------------------------------
+# --- what must not ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -132,7 +132,8 @@ def judge(edged: Edged) -> Judge:
 
 
 def settle(judge: Judge) -> None:
-    """Each refusal is in the log, once, under the id that its answer named. An entry may be on its way from one table to the next as we look."""
+    """Each refusal is in the log, once, under the id that its answer named. An entry may be on its way from one table
+    to the next as we look."""
     expected = {transfer: [code] for transfer, (code, _) in judge.told.items()}
     assert expected
     until("each refusal in the log", lambda: judge.log() == expected)
@@ -173,7 +174,8 @@ def test_a_folded_claim_is_no_claim(edge: str, edged: Edged) -> None:
 @pytest.mark.parametrize("who", ["nobody", "a system"])
 @pytest.mark.parametrize("listener", ["exchange_port", "edge_port"])
 def test_at_the_listeners_only_a_proxy_is_believed(listener: str, who: str, edged: Edged, judge: Judge) -> None:
-    """A system that comes straight to the proxies' listener is nobody there, even with a certificate that the exchange knows."""
+    """A system that comes straight to the proxies' listener is nobody there, even with a certificate that the exchange
+    knows."""
     context = context_of(edged, edged.world.identities / OTHER / "tls" if who == "a system" else None)
     known = who == "a system" and listener == "exchange_port"
     for more in spellings(edged):

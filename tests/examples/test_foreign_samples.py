@@ -1,5 +1,6 @@
-"""The samples in other languages (`examples/foreign/`): each makes signed calls to the running gateway that are accepted, and believes nothing
-that the gateway did not sign. What cannot run on this machine is skipped by name; the one for .NET never runs here (docs/client.md says so)."""
+"""The samples in other languages (`examples/foreign/`): each makes signed calls to the running gateway that are
+accepted, and believes nothing that the gateway did not sign. What cannot run on this machine is skipped by name; the
+one for .NET never runs here (docs/client.md says so)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""An exchange with a real journal and a real vault, behind a door whose callers are proven, before a provider that always answers."""
+"""An exchange with a real journal and a real vault, behind a door whose callers are proven, before a provider that
+always answers."""
 
 from __future__ import annotations
 
@@ -98,9 +99,19 @@ class Gateway:
         forwarder = cast(Any, Provider(sample(compiled, op.answer), resting))
         exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
         received = Received(
-            new_id(int(self.now * 1000)), self.now, Face.REST, "POST", "/x", "https://localhost/x", "", {}, b"{}", None, "127.0.0.1",
+            new_id(int(self.now * 1000)),
+            self.now,
+            Face.REST,
+            "POST",
+            "/x",
+            "https://localhost/x",
+            "",
+            {},
+            b"{}",
+            None,
+            "127.0.0.1",
             self.snapshot,
-        )  # fmt: skip
+        )
         addressed = Addressed(received, cast(Any, None), compiled, op)
         return asyncio.run(exchange.carry(addressed, PlainDoor(message_id, sample(compiled, op.request))))
 

@@ -1,4 +1,5 @@
-"""What is not in the log is not told: a process that the keeper took for dead neither refuses nor repeats as if nothing had been."""
+"""What is not in the log is not told: a process that the keeper took for dead neither refuses nor repeats as if nothing
+had been."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is kept of a transfer, by what its contract says: the log is the same in all three, repeats are told what they can be told."""
+"""What is kept of a transfer, by what its contract says: the log is the same in all three, repeats are told what they
+can be told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A replay key that is gone, as an insider may delete it: the signed message comes in again, and makes no second transfer."""
+"""A replay key that is gone, as an insider may delete it: the signed message comes in again, and makes no second
+transfer."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""A disk that loses its power: what a process wrote is recorded by strace, and played again only as far as it was synced.
+"""A disk that loses its power: what a process wrote is recorded by strace, and played again only as far as it was
+synced.
 
-The model is the one that a file system promises (POSIX, and no more): the bytes of a file are safe when `fsync` of it came back, its name in a
-folder when `fsync` of that folder did; of everything else any part may be there or not, in any order, and of a write any of its sectors.
-Names that are added and taken away are one step each; a rename is one step that happened or did not.
+The model is the one that a file system promises (POSIX, and no more): the bytes of a file are safe when `fsync` of it
+came back, its name in a folder when `fsync` of that folder did; of everything else any part may be there or not, in any
+order, and of a write any of its sectors. Names that are added and taken away are one step each; a rename is one step
+that happened or did not.
 """
 
 from __future__ import annotations
@@ -86,7 +88,8 @@ class Step:
 
 
 class Disk:
-    """The files under `root` from a record of calls; `Disk.told` are the lines that the process wrote on its output until then."""
+    """The files under `root` from a record of calls; `Disk.told` are the lines that the process wrote on its output
+    until then."""
 
     def __init__(self, root: Path, as_it_was: Path) -> None:
         self.root = str(root)

@@ -1,4 +1,5 @@
-"""A door of the product in a process of its own, on a socket that the test hands down; with `hang`, each call ends in C code that does not end.
+"""A door of the product in a process of its own, on a socket that the test hands down; with `hang`, each call ends in C
+code that does not end.
 
 `python -m tests.faults.hung DATA SOCKET READY [hang]`. Nothing in the product knows of it.
 """

@@ -1,8 +1,10 @@
-"""A door and a keeper in one process that is killed with signal 9 at a step that was named beforehand; nothing in the product knows of it.
+"""A door and a keeper in one process that is killed with signal 9 at a step that was named beforehand; nothing in the
+product knows of it.
 
-`python -m tests.faults.killed` imports everything once and makes a fork for each line of JSON on its input, so that two hundred deaths take
-seconds. What the process did is told on its output before and after each thing (`try`, `kept`, `out`, `end`), as agencies and providers
-would see it; the steps are found by the driver of the database (each statement, each commit) and around the calls that write the checkpoint.
+`python -m tests.faults.killed` imports everything once and makes a fork for each line of JSON on its input, so that two
+hundred deaths take seconds. What the process did is told on its output before and after each thing (`try`, `kept`,
+`out`, `end`), as agencies and providers would see it; the steps are found by the driver of the database (each
+statement, each commit) and around the calls that write the checkpoint.
 """
 
 from __future__ import annotations

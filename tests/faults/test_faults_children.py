@@ -1,4 +1,5 @@
-"""One part of the instance killed, stopped, slowed down, lied to, under load: nothing that was acknowledged is lost, all of it goes on."""
+"""One part of the instance killed, stopped, slowed down, lied to, under load: nothing that was acknowledged is lost,
+all of it goes on."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ import yaml
 from bench.demo import demo_settings, world_of
 from examples.story.exchange import QUESTION
 from examples.story.world import World
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.processes.supervisor import RELOADED
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings

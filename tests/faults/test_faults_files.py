@@ -1,4 +1,5 @@
-"""Drop folders in a running instance: while the process that works on them is killed again and again, each file has one result and stands once in the feed."""
+"""Drop folders in a running instance: while the process that works on them is killed again and again, each file has one
+result and stands once in the feed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A process that indexes the log is killed at any moment: what stands is whole, and who comes next goes on from there."""
+"""A process that indexes the log is killed at any moment: what stands is whole, and who comes next goes on from
+there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""No room: under the database, under the checkpoint's file, under the log's key. The keeper says so, leaves nothing half, and goes on when there is room."""
+"""No room: under the database, under the checkpoint's file, under the log's key. The keeper says so, leaves nothing
+half, and goes on when there is room."""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ def test_under_the_database(small_disk: Path, tmp_path: Path) -> None:
 
 
 def test_under_the_checkpoint(small_disk: Path, tmp_path: Path) -> None:
-    """The database has room: what is signed stands there, the file beside it stays as it was, whole, and is brought forward later."""
+    """The database has room: what is signed stands there, the file beside it stays as it was, whole, and is brought
+    forward later."""
     gateway = founded(tmp_path, small_disk)
     with writing(gateway.engine) as connection:
         leases.give_back(connection, gateway.lease)

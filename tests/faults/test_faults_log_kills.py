@@ -1,5 +1,5 @@
-"""Killed with signal 9 at each step of taking in and of sequencing, again and again on one log: nothing acknowledged is lost, nothing left
-without an intent, no gap, nothing twice, and the log verifies after every death."""
+"""Killed with signal 9 at each step of taking in and of sequencing, again and again on one log: nothing acknowledged is
+lost, nothing left without an intent, no gap, nothing twice, and the log verifies after every death."""
 
 from __future__ import annotations
 
@@ -141,7 +141,8 @@ def test_killed_at_every_step(zygote: Zygote, tmp_path: Path, kind: str) -> None
     missed = {step for step, _ in targets} - set(killed)
     assert len(missed) <= 2, (SEED, missed)
     print(
-        f"{kind}: {sum(killed.values())} deaths at {len(killed)} of {len(steps)} steps, {len(told.kept)} kept, seed {SEED}"
+        f"{kind}: {sum(killed.values())} deaths at {len(killed)} of {len(steps)} steps, {len(told.kept)} "
+        f"kept, seed {SEED}"
     )
     ended, _ = zygote.live(told, **job)
     assert ended == 0

@@ -1,7 +1,9 @@
-"""The power goes: of what was not synced, any part is lost. What was acknowledged is there, the log verifies and can be gone on with.
+"""The power goes: of what was not synced, any part is lost. What was acknowledged is there, the log verifies and can be
+gone on with.
 
-A real door and a real keeper found a log, take messages in and sequence; strace records what they do with their files, and the record is
-played up to many moments, each time with another part of the un-synced writes dropped: all of them, some, torn by the sector.
+A real door and a real keeper found a log, take messages in and sequence; strace records what they do with their files,
+and the record is played up to many moments, each time with another part of the un-synced writes dropped: all of them,
+some, torn by the sector.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ def told_by(lines: list[str]) -> Told:
 
 
 def goes_on(folder: Path, told: Told, key: LogKey | None) -> LogKey | None:
-    """The gateway starts on what is left, and the promises hold; the key of its log, once anything was said under it."""
+    """The gateway starts on what is left, and the promises hold; the key of its log, once anything was said under
+    it."""
     engine = open_engine(f"sqlite:///{folder / 'lgsp.db'}")
     try:
         with writing(engine) as connection:

@@ -1,4 +1,5 @@
-"""A door that dies over a call leaves the caller's name in the log; a process that hangs is ended, and says where it stood."""
+"""A door that dies over a call leaves the caller's name in the log; a process that hangs is ended, and says where it
+stood."""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ def in_hand(settings: Settings, pid: int) -> Any:
 def entries(settings: Settings, process: str) -> list[dict[str, Any]]:
     found = rows(
         settings,
-        "select entry from log_entry where phase = 'taken-up' union all select entry from log_pending where phase = 'taken-up'",
+        "select entry from log_entry where phase = 'taken-up' union all select entry from log_pending "
+        "where phase = 'taken-up'",
     )
     return [told for (raw,) in found if (told := json.loads(raw))["facts"]["process"] == process]
 

@@ -1,4 +1,5 @@
-"""The whole gateway killed with signal 9 in the middle of many calls, and started again: nothing lost, nothing twice, nothing unnamed."""
+"""The whole gateway killed with signal 9 in the middle of many calls, and started again: nothing lost, nothing twice,
+nothing unnamed."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ import pytest
 
 from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS, read_feed
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.sample_client.async_rest import AsyncRestClient
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.identity import Identity

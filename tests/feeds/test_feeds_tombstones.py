@@ -1,4 +1,5 @@
-"""An event outlives its body: in its place, in order, with the reason; and a body that is lost never passes for retention."""
+"""An event outlives its body: in its place, in order, with the reason; and a body that is lost never passes for
+retention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A reader who follows the cursors sees every event once, in order; nobody uses a cursor of elsewhere; masks and tombstones hold."""
+"""A reader who follows the cursors sees every event once, in order; nobody uses a cursor of elsewhere; masks and
+tombstones hold."""
 
 import json
 from decimal import Decimal

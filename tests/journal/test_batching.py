@@ -1,4 +1,5 @@
-"""However units are cut into batches, the journal gives what its units one after the other would give: random units against a plain model."""
+"""However units are cut into batches, the journal gives what its units one after the other would give: random units
+against a plain model."""
 
 from dataclasses import dataclass, field
 from typing import Any

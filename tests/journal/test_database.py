@@ -57,7 +57,8 @@ print(count)
 
 
 def test_a_migration_that_is_killed_is_begun_anew(database: Engine) -> None:
-    """At any statement of it: the database is as it was, and the next start migrates it. What is said first names both revisions."""
+    """At any statement of it: the database is as it was, and the next start migrates it. What is said first names both
+    revisions."""
     url = database.url.render_as_string(hide_password=False)
 
     def run(step: int) -> subprocess.CompletedProcess[str]:
@@ -200,7 +201,8 @@ def test_folding_back_keeps_the_write_ahead_log_short(sqlite: Engine) -> None:
             with writing(sqlite) as connection:
                 connection.execute(
                     text(
-                        "INSERT INTO bundle VALUES (hex(randomblob(8)), 'c', hex(randomblob(8)), randomblob(8000000), NULL)"
+                        "INSERT INTO bundle VALUES (hex(randomblob(8)), 'c', hex(randomblob(8)), "
+                        "randomblob(8000000), NULL)"
                     )
                 )
             fold_back(sqlite)
@@ -209,7 +211,10 @@ def test_folding_back_keeps_the_write_ahead_log_short(sqlite: Engine) -> None:
 
 
 def test_a_database_of_the_first_release_takes_the_tables_of_this_one(database: Engine) -> None:
-    row = "INSERT INTO system (id, agency, title_vi, title_en, formats, state) VALUES ('y-te', 'H14.7', 'Y tế', 'Health', '{}', 'active')"
+    row = (
+        "INSERT INTO system (id, agency, title_vi, title_en, formats, state) VALUES ('y-te', 'H14.7', 'Y "
+        "tế', 'Health', '{}', 'active')"
+    )
     with writing(database) as connection:
         downgrade(connection, "0001")
         connection.execute(text(row))

@@ -58,7 +58,10 @@ def test_four_writers_at_once(database: Engine) -> None:
     with database.connect() as connection:
         assert {row[0] for row in connection.execute(text("SELECT id FROM transfer"))} == set(acknowledged)
         assert connection.execute(text("SELECT count(*) FROM log_pending")).scalar() == 1600
-        query = "SELECT t.process FROM log_pending p JOIN transfer t ON t.id = p.transfer WHERE p.phase = 'intent' ORDER BY p.id"
+        query = (
+            "SELECT t.process FROM log_pending p JOIN transfer t ON t.id = p.transfer WHERE p.phase = "
+            "'intent' ORDER BY p.id"
+        )
         turns = [row[0] for row in connection.execute(text(query))]
         assert connection.execute(text("SELECT count(*) FROM feed_pending")).scalar() == 800
     for process in {*turns}:

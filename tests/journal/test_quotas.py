@@ -160,7 +160,8 @@ def test_all_quotas_of_a_unit_count_or_none_and_the_full_one_is_told(database: E
 
 
 def test_several_quotas_are_exact_over_doors_that_take_them_in_any_order(database: Engine) -> None:
-    """Three doors at once, with units that count against one, two or three of three quotas: none waits for another in a circle, nothing is lost."""
+    """Three doors at once, with units that count against one, two or three of three quotas: none waits for another in a
+    circle, nothing is lost."""
     quotas = [FIVE._replace(grant_id=f"G-{n}", limit=limit) for n, limit in ((1, 20), (2, 30), (3, 50))]
     units: list[tuple[Write, Written]] = []
 

@@ -128,8 +128,12 @@ def test_more_calls_than_slots_are_counted(tmp_path: Path) -> None:
     killed_with(folder, *[PATH] * (SLOTS + 3))
     assert recovery.hand_in(engine, lock_of(engine), folder, time.time()) == SLOTS + 1
     assert logged(engine)[-1]["facts"] == {
-        "process": logged(engine)[-1]["facts"]["process"], "kind": "door", "failure": "process.died", "calls": SLOTS, "untold": 3,
-    }  # fmt: skip
+        "process": logged(engine)[-1]["facts"]["process"],
+        "kind": "door",
+        "failure": "process.died",
+        "calls": SLOTS,
+        "untold": 3,
+    }
 
 
 def test_a_folder_that_cannot_be_written_ends_no_door(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""The journal's promises: refused alone, all or nothing, acknowledged means there, fenced when declared dead, alive after failures."""
+"""The journal's promises: refused alone, all or nothing, acknowledged means there, fenced when declared dead, alive
+after failures."""
 
 import asyncio
 import sqlite3
@@ -300,7 +301,8 @@ def test_a_lost_connection_is_made_again(database: Engine) -> None:
     with database.connect() as connection:
         connection.execute(
             text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+                "AND datname = current_database()"
             )
         )
     with pytest.raises(Ours) as caught:

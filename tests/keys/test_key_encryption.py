@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from contracts.base.errors import Ours
 from gateway.audit.log.logkey import LogKey
-from gateway.commands import keys as command
+from gateway.cli import keys as command
 from gateway.doctor.files import key_files
 from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
@@ -110,7 +110,7 @@ def test_an_instance_is_converted_and_a_conversion_cut_short_goes_on(
     opens(settings, body)
     secret = tmp_path / "secret"
     with pytest.raises(SystemExit) as ended:
-        command.protect(settings, secret, True)
+        command.keys_protect(settings.data, True, secret)
     assert ended.value.code == 0
     told = json.loads(capsys.readouterr().out)
     assert secret.stat().st_mode & 0o777 == 0o600
@@ -126,7 +126,7 @@ def test_an_instance_is_converted_and_a_conversion_cut_short_goes_on(
     (settings.keys / "hash.key").write_bytes(plain)
     opens(settings, body)
     with pytest.raises(SystemExit):
-        command.protect(settings, None, True)
+        command.keys_protect(settings.data, True)
     assert json.loads(capsys.readouterr().out)["protected"] == ["keys/hash.key"]
     opens(settings, body)
     shutil.copytree(settings.data, tmp_path / "copy")
@@ -139,7 +139,7 @@ def test_a_key_that_is_replaced_is_protected_too(tmp_path: Path) -> None:
     settings = made(tmp_path, secret)
     for name in NAMES:
         with pytest.raises(SystemExit):
-            command.rotate(settings, [name], False, True, True)
+            command.keys_rotate([name], settings.data, True)
     assert all(is_protected(path.read_bytes()) for path in key_files(settings))
     assert Keyring(settings).signing_key().key_id == "gateway.sign-2"
 
@@ -213,7 +213,7 @@ def test_a_stolen_key_is_not_withdrawn_for_later(tmp_path: Path, capsys: pytest.
     try:
         fcntl.flock(up, fcntl.LOCK_EX)  # as a running instance holds it
         with pytest.raises(SystemExit) as refused:
-            command.rotate(settings, ["sign"], True, False, True)
+            command.keys_rotate(["sign"], settings.data, True, withdraw=True, no_reload=True)
     finally:
         os.close(up)
     assert refused.value.code == 2 and json.loads(capsys.readouterr().out)["error"]["code"] == "withdraw-later"
@@ -223,11 +223,12 @@ def test_a_stolen_key_is_not_withdrawn_for_later(tmp_path: Path, capsys: pytest.
 def test_files_that_others_left_among_the_keys_do_not_stop_a_rotation(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A copy that somebody made, and what a rotation that was killed had written: neither is used, and no number comes twice."""
+    """A copy that somebody made, and what a rotation that was killed had written: neither is used, and no number comes
+    twice."""
     settings = made(tmp_path, None)
     for name in ("sign-old.key", "sign-2024.key.bak", "sign-2.key"):
         (settings.keys / name).write_bytes(b"-----BEGIN PRIV")
     with pytest.raises(SystemExit) as done:
-        command.rotate(settings, ["sign"], False, True, True)
+        command.keys_rotate(["sign"], settings.data, True)
     assert done.value.code == 0 and json.loads(capsys.readouterr().out)["rotated"] == ["gateway.sign-2025"]
     assert Keyring(settings).signing_key().key_id == "gateway.sign-2025"

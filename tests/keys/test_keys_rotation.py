@@ -1,4 +1,5 @@
-"""Keys are replaced while calls go on: not one call is lost, and every answer is proved by a key that `GET /keys` shows."""
+"""Keys are replaced while calls go on: not one call is lost, and every answer is proved by a key that `GET /keys`
+shows."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ import gateway.client
 from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS
 from examples.story.world import World
+from gateway.cli.run import _alone
 from gateway.client import Client
-from gateway.commands.run import _alone
 from gateway.keys.keyring import NAMES
 from gateway.processes.supervisor import PID
 from gateway.sample_client.errors import ClientError
@@ -58,7 +59,8 @@ def world(settings: Settings) -> World:
 
 
 class Calls(Callers):
-    """Systems that call without pause, each kind in a thread: by REST and by SOAP, taken in here and passed on to a provider."""
+    """Systems that call without pause, each kind in a thread: by REST and by SOAP, taken in here and passed on to a
+    provider."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -178,7 +180,8 @@ def test_a_key_in_wrong_hands_is_believed_no_more(settings: Settings, world: Wor
 def test_the_client_kit_goes_on_from_the_keys_that_it_was_given(
     settings: Settings, world: World, tmp_path: Path
 ) -> None:
-    """Its folder pins the first keys; the gateway has replaced both, and withdraws one more while the kit holds a token signed by it."""
+    """Its folder pins the first keys; the gateway has replaced both, and withdraws one more while the kit holds a token
+    signed by it."""
     with (
         Client(gateway.client.Identity.load(settings.identities / "y-te"), state=tmp_path / "y-te") as asks,
         Client(gateway.client.Identity.load(settings.identities / "mot-cua"), state=tmp_path / "mot-cua") as tells,

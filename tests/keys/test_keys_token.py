@@ -1,4 +1,5 @@
-"""The signing key in a PKCS#11 token (SoftHSM2): all that the gateway signs is signed there, and nothing of the key lies in the data folder."""
+"""The signing key in a PKCS#11 token (SoftHSM2): all that the gateway signs is signed there, and nothing of the key
+lies in the data folder."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bench.demo import demo_settings, running, world_of
 from contracts.base.errors import Ours, Theirs
 from examples.story.exchange import ALERTS
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.keys import hardware
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient

@@ -51,7 +51,7 @@ if "stay" in words:
     import time
     time.sleep(600)
 sys.exit(7)
-"""  # fmt: skip
+"""
 
 Telling = Callable[..., tuple[Forked, dict[str, Any]]]
 
@@ -196,7 +196,8 @@ def test_who_wants_no_child_any_more_does_not_wait_for_one() -> None:
 
 @pytest.mark.parametrize("most", [24, 256])
 def test_few_open_files_are_enough(most: int) -> None:
-    """The numbers that a child's descriptors have here are there, too, however low the limit; nothing needs a higher one for a while."""
+    """The numbers that a child's descriptors have here are there, too, however low the limit; nothing needs a higher
+    one for a while."""
     script = f"""
 import gc, os, resource
 from gateway.processes.forkserver import Forked, ForkServer
@@ -210,7 +211,8 @@ server.end()
 
 
 def test_where_no_process_can_begin_it_is_said_and_nobody_is_left() -> None:
-    """The fork server cannot fork: it ends, the supervisor tries by itself. If that cannot either, OSError, and no descriptor is lost."""
+    """The fork server cannot fork: it ends, the supervisor tries by itself. If that cannot either, OSError, and no
+    descriptor is lost."""
     script = """
 import gc, os, resource, sys
 from gateway.processes import forkserver
@@ -254,7 +256,8 @@ except OSError:
 
 
 def test_a_server_that_dies_while_it_forks_leaves_nobody_to_be_waited_for() -> None:
-    """Killed at any moment: what it had begun ends, and is waited for; the child that was asked for is there, from whoever."""
+    """Killed at any moment: what it had begun ends, and is waited for; the child that was asked for is there, from
+    whoever."""
     server = ForkServer([gc.collect])
     for moment in range(12):
         first(server)
@@ -276,7 +279,8 @@ def test_code_that_does_not_load_is_told_by_whoever_runs_it() -> None:
 
 def test_it_ends_with_the_supervisor(tmp_path: Path) -> None:
     script = (
-        "from gateway.processes.forkserver import ForkServer; import gc, os, time; s = ForkServer([gc.collect]); s.fork(['--version'], ()).wait(60);"
+        "from gateway.processes.forkserver import ForkServer; import gc, os, time; s = "
+        "ForkServer([gc.collect]); s.fork(['--version'], ()).wait(60);"
         " print(s._server.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as supervisor:

@@ -8,7 +8,10 @@ import sys
 import pytest
 
 LACKING = "fcntl", "resource", "uvloop", "setproctitle", "pwd", "grp"  # what Windows has not
-RUN = "import runpy, sys; sys.modules.update(dict.fromkeys({lacking!r})); sys.argv[1:] = {words!r}; runpy.run_module('gateway', run_name='__main__')"
+RUN = (
+    "import runpy, sys; sys.modules.update(dict.fromkeys({lacking!r})); sys.argv[1:] = {words!r}; "
+    "runpy.run_module('gateway', run_name='__main__')"
+)
 
 
 @pytest.mark.parametrize(

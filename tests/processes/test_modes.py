@@ -42,7 +42,8 @@ def test_an_instance_is_for_its_own_user_alone(place: Path) -> None:
 @pytest.mark.server
 @pytest.mark.attack("data that others can read")
 def test_the_shared_instance_too(instance: Settings) -> None:
-    """It was started with the umask of whoever runs the tests. Dropped files keep the modes of whoever dropped them; documents in `run/` are of other tests."""
+    """It was started with the umask of whoever runs the tests. Dropped files keep the modes of whoever dropped them;
+    documents in `run/` are of other tests."""
     found = loose(instance)
     assert not {
         place: mode

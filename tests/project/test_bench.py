@@ -15,8 +15,13 @@ from tests.size import FULL
 def test_a_row_is_the_median_and_ratios_are_taken_round_by_round() -> None:
     made = rows.row("secured", "exchanges/s", [90.0, 100.0, 60.0], {"plain": [10.0, 10.0, 6.0]}, {"p99_ms": 4.0})
     assert made.to_json() == {
-        "name": "secured", "median": 90.0, "unit": "exchanges/s", "spread": 0.444, "against": {"plain": 10.0}, "details": {"p99_ms": 4.0},
-    }  # fmt: skip
+        "name": "secured",
+        "median": 90.0,
+        "unit": "exchanges/s",
+        "spread": 0.444,
+        "against": {"plain": 10.0},
+        "details": {"p99_ms": 4.0},
+    }
     assert "10 × plain" in rows.table([made.to_json()])
 
 

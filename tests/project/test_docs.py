@@ -1,4 +1,5 @@
-"""The pages of the project: links lead somewhere, each page is in the index, languages pair up, prose keeps its width."""
+"""The pages of the project: links lead somewhere, each page is in the index, languages pair up, prose keeps its
+width."""
 
 from __future__ import annotations
 

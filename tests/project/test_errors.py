@@ -1,4 +1,5 @@
-"""Every error: one constant, words in both languages that name the same facts, and somebody who raises it and gives those facts."""
+"""Every error: one constant, words in both languages that name the same facts, and somebody who raises it and gives
+those facts."""
 
 from __future__ import annotations
 
@@ -70,7 +71,8 @@ def test_words(code: str) -> None:
 
 
 def test_each_error_is_raised_and_no_fact_is_missing() -> None:
-    """A call names the facts that the words tell. One that hands on `**facts` is tried by the tests of its own package."""
+    """A call names the facts that the words tell. One that hands on `**facts` is tried by the tests of its own
+    package."""
     used: set[str] = set()
     for path, module in MODULES.items():
         for node in ast.walk(module):

@@ -1,4 +1,5 @@
-"""The shell script `lgsp`, with a Python that only pretends: what is made, when, where, and what is said when it cannot be."""
+"""The shell script `lgsp`, with a Python that only pretends: what is made, when, where, and what is said when it cannot
+be."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ TOOLS = (
     "touch",
 )
 
-# Stands for any Python: has a version, makes "environments" that hold itself, "installs" by noting it, "runs" by saying how it was called.
+# Stands for any Python: has a version, makes "environments" that hold itself, "installs" by noting it, "runs" by saying
+# how it was called.
 PYTHON = """#!/bin/sh
 case "$*" in
   *version_info*) [ -z "$PRETEND_OLD" ]; exit ;;

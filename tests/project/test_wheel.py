@@ -59,7 +59,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _lgsp(installed: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("LGSP_")}
     env |= {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
-    code = "import sys, gateway; from gateway.client import Client; from gateway.cli import main; assert sys.argv.pop(1) in gateway.__file__; main()"
+    code = (
+        "import sys, gateway; from gateway.client import Client; from gateway.cli import main; assert "
+        "sys.argv.pop(1) in gateway.__file__; main()"
+    )
     command = [sys.executable, "-c", code, str(installed), *words]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
 

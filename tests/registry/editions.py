@@ -51,7 +51,8 @@ def answer_field(name: str, told: str = "") -> Edit:
 
 
 def row(name: str, told: str = "") -> Edit:
-    """What the economy's own format says of a field of the answer, by default that it has it; the statistics office has no place for it."""
+    """What the economy's own format says of a field of the answer, by default that it has it; the statistics office has
+    no place for it."""
 
     def edit(files: dict[str, str]) -> None:
         files["systems/kinh-te-json.yaml"] += f"      - {{canonical: {name}, {told or f'here: {name}'}}}\n"
@@ -61,7 +62,8 @@ def row(name: str, told: str = "") -> Edit:
 
 
 def mark(number: int) -> Edit:
-    """A field `mark<number>` whose value the economy's format takes for granted, so that every answer of this version bears it."""
+    """A field `mark<number>` whose value the economy's format takes for granted, so that every answer of this version
+    bears it."""
 
     def edit(files: dict[str, str]) -> None:
         answer_field(f"mark{number}", f'constant: "{number}"')(files)

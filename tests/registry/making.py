@@ -1,4 +1,5 @@
-"""Contracts, keys and a filled registry for the tests of registry, adapters, delivery and APIs; all made when they run."""
+"""Contracts, keys and a filled registry for the tests of registry, adapters, delivery and APIs; all made when they
+run."""
 
 from __future__ import annotations
 

@@ -10,7 +10,10 @@ from gateway.registry.snapshot import Snapshot, load_snapshot
 from tests.registry.making import NOW, filled, new_database, province
 
 FILE = Path(__file__).with_name("matrix.txt")
-HEAD = "The sandbox province, agency × contract × operation × field (+ seen, - hidden), on Tuesday 2026-11-24 at 14:00 in Vietnam.\n"
+HEAD = (
+    "The sandbox province, agency × contract × operation × field (+ seen, - hidden), on Tuesday 2026-11-24 "
+    "at 14:00 in Vietnam.\n"
+)
 AGAIN = "python -m tests.registry.matrix"
 
 
@@ -26,7 +29,10 @@ def sandbox() -> Snapshot:
 
 
 def written(snapshot: Snapshot) -> str:
-    return f"{HEAD}Made by `{AGAIN}`; the difference is what a review looks at.\n\n{matrix.text(list(matrix.matrix(snapshot, NOW)))}"
+    return (
+        f"{HEAD}Made by `{AGAIN}`; the difference is what a review looks "
+        f"at.\n\n{matrix.text(list(matrix.matrix(snapshot, NOW)))}"
+    )
 
 
 if __name__ == "__main__":

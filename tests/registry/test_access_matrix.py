@@ -31,7 +31,8 @@ def test_the_matrix_is_the_one_that_was_reviewed(snapshot: Snapshot) -> None:
 
 
 def test_default_deny_over_the_whole_matrix(snapshot: Snapshot) -> None:
-    """Whatever no row of the province names is refused, for every agency, contract and operation; an agency that is not registered gets nothing."""
+    """Whatever no row of the province names is refused, for every agency, contract and operation; an agency that is not
+    registered gets nothing."""
     named = {
         (code, grant.contract, operation)
         for code in snapshot.agencies
@@ -49,7 +50,8 @@ def test_default_deny_over_the_whole_matrix(snapshot: Snapshot) -> None:
 
 
 def test_masks_show_what_the_matrix_says_and_nothing_else(snapshot: Snapshot) -> None:
-    """Every sample of every message that an agency may see, masked: a path that is not `+` in the matrix holds no value."""
+    """Every sample of every message that an agency may see, masked: a path that is not `+` in the matrix holds no
+    value."""
     looked = 0
     for each in matrix.matrix(snapshot, NOW):
         contract = snapshot.contracts[each.contract]
@@ -85,7 +87,8 @@ views = st.lists(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=4).map(t
 def test_several_grants_show_what_one_of_them_shows(
     snapshot: Snapshot, views: list[tuple[str, ...]], random: Random
 ) -> None:
-    """Over random lists of fields: seen by all together is what is seen by one of them, and what the matrix says; order means nothing."""
+    """Over random lists of fields: seen by all together is what is seen by one of them, and what the matrix says; order
+    means nothing."""
     contract = snapshot.contracts["indicator/v1"]
 
     def seen(*held: tuple[str, ...]) -> set[str]:

@@ -280,10 +280,20 @@ def test_suspended_with_notice(database: Engine) -> None:
 
 def test_grants_from_before_are_proposals_after_the_migration(database: Engine) -> None:
     old = {
-        "id": "G-1", "agency": "H14.7", "role": None, "contract": "indicator/v1", "operations": ["getValue"], "fields": ["*"],
-        "purpose": "Điều hành", "legal_basis": "QĐ 451", "valid_from": 1_767_200_400.0, "valid_until": 1_924_966_800.0,
-        "approved_by": ["a", "b"], "denies": False, "state": "active",
-    }  # fmt: skip
+        "id": "G-1",
+        "agency": "H14.7",
+        "role": None,
+        "contract": "indicator/v1",
+        "operations": ["getValue"],
+        "fields": ["*"],
+        "purpose": "Điều hành",
+        "legal_basis": "QĐ 451",
+        "valid_from": 1_767_200_400.0,
+        "valid_until": 1_924_966_800.0,
+        "approved_by": ["a", "b"],
+        "denies": False,
+        "state": "active",
+    }
     moved(database, "0003")
     with writing(database) as connection:
         values = {"body": json.dumps(old), "state": "suspended"}

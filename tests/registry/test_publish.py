@@ -32,9 +32,16 @@ FIRST = edition("1.0.0")
 SOURCE = edition("1.1.0", answer_field("source"), question_field("purpose"))
 SHORTER = swap("schema.json", '"maxLength": 60', '"maxLength": 30')
 VALUE = {
-    "indicator": "KT-05", "area": "04", "period": "2026-Q3", "frequency": "Q", "unit": "tỷ đồng", "value": 612, "status": "final",
-    "source": "Kho bạc Nhà nước", "updated": "2026-10-02T08:00:00+07:00",
-}  # fmt: skip
+    "indicator": "KT-05",
+    "area": "04",
+    "period": "2026-Q3",
+    "frequency": "Q",
+    "unit": "tỷ đồng",
+    "value": 612,
+    "status": "final",
+    "source": "Kho bạc Nhà nước",
+    "updated": "2026-10-02T08:00:00+07:00",
+}
 OLD_VALUE = {name: value for name, value in VALUE.items() if name != "source"}
 
 
@@ -281,7 +288,8 @@ def test_a_format_must_be_in_the_version_that_is_named(engine: Engine) -> None:
 
 
 def test_a_version_taken_back_cannot_be_pinned(engine: Engine) -> None:
-    """Not even when a later one is in force, which was compared with the one before it: here it has the field as a number."""
+    """Not even when a later one is in force, which was compared with the one before it: here it has the field as a
+    number."""
     as_number = edition(
         "1.2.0", swap("schema.json", NOTE, f'{NOTE}\n        "source": {{"type": "integer"}},'), row("source")
     )

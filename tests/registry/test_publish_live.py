@@ -1,4 +1,5 @@
-"""A contract published again and again while calls run, by the command line, in real processes: no call lost, none of two versions."""
+"""A contract published again and again while calls run, by the command line, in real processes: no call lost, none of
+two versions."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ import pytest
 from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS, QUESTION, read_feed
 from examples.story.world import World
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.journal.database import open_engine
 from gateway.registry.seals.sealing import Seal
 from gateway.sample_client.async_rest import AsyncRestClient
@@ -52,7 +53,8 @@ class Move:
 
 @dataclass(frozen=True)
 class Seen:
-    """A call: when it began and ended, by whom, and the marks in its answer; each version has one more, each mark a value of its own."""
+    """A call: when it began and ended, by whom, and the marks in its answer; each version has one more, each mark a
+    value of its own."""
 
     start: float
     end: float
@@ -236,7 +238,8 @@ def event(world: World, identifier: str) -> Any:
 
 
 def in_force(moves: list[Move], call: Seen) -> set[int]:
-    """What a call may have met: each version from the start of its command until all doors are known to work with the next, or one after it."""
+    """What a call may have met: each version from the start of its command until all doors are known to work with the
+    next, or one after it."""
     gone = [min(later.done for later in moves[place + 1 :] or [Move(0.0, 0)]) for place in range(len(moves))]
     return {
         move.version for move, done in zip(moves, gone, strict=True) if move.start <= call.end and call.start <= done

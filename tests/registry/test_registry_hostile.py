@@ -46,8 +46,21 @@ def with_grant(**edits: Any) -> str:
         "agencies: !!python/object/apply:os.system [x]",
         "",
     ],
-    ids=["no such day", "no such time", "digits", "list as key", "map as key", "nested", "no text", "in itself", "merge", "bytes", "object", "empty"],
-)  # fmt: skip
+    ids=[
+        "no such day",
+        "no such time",
+        "digits",
+        "list as key",
+        "map as key",
+        "nested",
+        "no text",
+        "in itself",
+        "merge",
+        "bytes",
+        "object",
+        "empty",
+    ],
+)
 def test_a_document_that_is_odd_is_refused_with_its_place(text: str | bytes) -> None:
     assert refused(text)
 

@@ -1,4 +1,5 @@
-"""Keys, authorities and contacts: stated in the document, enrolled by request or certificate, revoked; on both databases."""
+"""Keys, authorities and contacts: stated in the document, enrolled by request or certificate, revoked; on both
+databases."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from security.algorithms import new_private
 from security.pki import authority
 from security.pki.authority import make_request
 from security.pki.chains import Trust
-from tests.keeper.revocation.outside import Outside, new_key, pem
+from tests.keeper.tasks.outside import Outside, new_key, pem
 from tests.registry.making import NOW, PROVINCE, House, filled, province
 
 MARK = "  - id: y-te\n"
@@ -193,7 +194,10 @@ def test_an_authority_is_stated_with_its_root_and_without_leaves(outside: Outsid
 
 
 def test_a_live_connection_needs_a_contact(engine: Engine, house: House) -> None:
-    contact = '    contact: {office: "Phòng Kế hoạch - Tài chính", phone: "0206 000 0007", email: "ke-hoach@yte.caobang.example"}\n'
+    contact = (
+        '    contact: {office: "Phòng Kế hoạch - Tài chính", phone: "0206 000 0007", email: '
+        '"ke-hoach@yte.caobang.example"}\n'
+    )
     assert contact in PROVINCE
     without = PROVINCE.replace(contact, "")
     with pytest.raises(Theirs) as wrong:

@@ -1,4 +1,5 @@
-"""The version of SOAP that a system speaks: declared, kept, and read back; without a word it is 1.1, in old rows too."""
+"""The version of SOAP that a system speaks: declared, kept, and read back; without a word it is 1.1, in old rows
+too."""
 
 from __future__ import annotations
 

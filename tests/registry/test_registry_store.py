@@ -189,7 +189,8 @@ def test_a_key_is_enrolled_once(engine: Engine, house: House) -> None:
 
 
 def test_what_bodies_are_encrypted_for(engine: Engine, house: House) -> None:
-    """Newest first, at the system and at its endpoint; a signing certificate is not taken for it, and none is found once it is revoked."""
+    """Newest first, at the system and at its endpoint; a signing certificate is not taken for it, and none is found
+    once it is revoked."""
     filled(engine, province(), [])
     with writing(engine) as connection:
         for number in (1, 2):
@@ -271,7 +272,8 @@ class Looking(Registry):
 
 
 def test_a_running_registry_follows_with_its_next_look(engine: Engine) -> None:
-    """A change is promised to be in force everywhere within two seconds, which is time for four looks; and it takes one."""
+    """A change is promised to be in force everywhere within two seconds, which is time for four looks; and it takes
+    one."""
     assert 4 * POLL_SECONDS <= 2.0
     filled(engine, province(), [])
     registry = Looking(engine, poll=0.02)

@@ -56,9 +56,19 @@ class Authority:
     ) -> x509.Certificate:
         now = datetime.now(UTC)
         usage = dict.fromkeys(
-            ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
-             "encipher_only", "decipher_only"), False,
-        )  # fmt: skip
+            (
+                "digital_signature",
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "key_cert_sign",
+                "crl_sign",
+                "encipher_only",
+                "decipher_only",
+            ),
+            False,
+        )
         usage |= {"key_cert_sign": True, "crl_sign": True} if ca else {"digital_signature": True}
         builder = (
             x509.CertificateBuilder()
@@ -127,24 +137,44 @@ class Province:
         place = self.folder / f"{who}-{whom}-{address.rpartition(':')[2]}"
         place.mkdir(exist_ok=True)
         files = {
-            "tls.crt": me.tls_pem, "tls.key": key_pem(me.tls), "sign.crt": me.sign_pem, "sign.key": key_pem(me.sign),
-            "ca.crt": self.authority.root.public_bytes(Encoding.PEM), "gateway-sign.crt": other.sign_pem,
+            "tls.crt": me.tls_pem,
+            "tls.key": key_pem(me.tls),
+            "sign.crt": me.sign_pem,
+            "sign.key": key_pem(me.sign),
+            "ca.crt": self.authority.root.public_bytes(Encoding.PEM),
+            "gateway-sign.crt": other.sign_pem,
             "log.vkey": self.authority.log_vkey.encode() + b"\n",
-            "system.json": json.dumps({
-                "system": who, "agency": "H14.0", "sign_key_id": me.key_id, "tls_key_id": f"{who}.tls-1",
-                "gateway": address, "gateway_key_id": other.key_id,
-            }).encode(),
-        }  # fmt: skip
+            "system.json": json.dumps(
+                {
+                    "system": who,
+                    "agency": "H14.0",
+                    "sign_key_id": me.key_id,
+                    "tls_key_id": f"{who}.tls-1",
+                    "gateway": address,
+                    "gateway_key_id": other.key_id,
+                }
+            ).encode(),
+        }
         for name, content in files.items():
             (place / name).write_bytes(content)
         return Identity.load(place)
 
 
 KINDS = {
-    "gateway": "p256", "canh-bao": "p256", "bao-chay": "ed25519", "phan-anh": "p256", "may-cu": "rsa",
-    "do-thi": "p256", "kinh-te": "p256", "truong-ha": "ed25519", "stranger": "p256", "y-te": "p256", "dieu-hanh": "p256",
-    "mot-cua": "p256", "mot-cua-xa": "p256",
-}  # fmt: skip
+    "gateway": "p256",
+    "canh-bao": "p256",
+    "bao-chay": "ed25519",
+    "phan-anh": "p256",
+    "may-cu": "rsa",
+    "do-thi": "p256",
+    "kinh-te": "p256",
+    "truong-ha": "ed25519",
+    "stranger": "p256",
+    "y-te": "p256",
+    "dieu-hanh": "p256",
+    "mot-cua": "p256",
+    "mot-cua-xa": "p256",
+}
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,8 @@ LEAF = leaf_hash(b"entry")
 
 @dataclass
 class Door:
-    """A door of a gateway, as small as it can be: tokens, one REST operation that echoes, one SOAP operation that echoes."""
+    """A door of a gateway, as small as it can be: tokens, one REST operation that echoes, one SOAP operation that
+    echoes."""
 
     province: Any
     url: str = ""
@@ -132,9 +133,13 @@ class Door:
             found = verify(asked_by, {key.thumbprint: key for key in keys}.get, time.time())
         except BadEnvelope as wrong:
             fault = etree.fromstring(
-                f'<soap:Fault xmlns:soap="{SOAP}" xmlns:l="{LGSP}"><faultcode>soap:Client</faultcode><faultstring>Chữ ký sai</faultstring><detail>'
-                f'<l:Problem><l:Code>signature.x</l:Code><l:Title xml:lang="vi">Sai</l:Title><l:Title xml:lang="en">Wrong</l:Title>'
-                f'<l:Next xml:lang="vi">Ký lại</l:Next><l:Transfer>t-9</l:Transfer><l:Finding here="a" canonical="b" got="" rule="r" expected="e"/>'
+                f'<soap:Fault xmlns:soap="{SOAP}" '
+                f'xmlns:l="{LGSP}"><faultcode>soap:Client</faultcode><faultstring>Chữ ký '
+                "sai</faultstring><detail>"
+                '<l:Problem><l:Code>signature.x</l:Code><l:Title xml:lang="vi">Sai</l:Title><l:Title '
+                'xml:lang="en">Wrong</l:Title>'
+                '<l:Next xml:lang="vi">Ký lại</l:Next><l:Transfer>t-9</l:Transfer><l:Finding here="a" '
+                'canonical="b" got="" rule="r" expected="e"/>'
                 f"</l:Problem></detail></soap:Fault>"
             )
             fault[1].text = f"Chữ ký sai: {wrong}"

@@ -1,4 +1,5 @@
-"""The component system's side stays apart: it imports no other code of the gateway, and nothing that is not there at run time."""
+"""The component system's side stays apart: it imports no other code of the gateway, and nothing that is not there at
+run time."""
 
 from __future__ import annotations
 

@@ -119,10 +119,16 @@ def test_notes(province: Any) -> None:
     cosigned = note + "— witness.example/w " + base64.b64encode(bytes(76)).decode() + "\n"
     assert read_checkpoint(cosigned, key).size == 5
     for wrong in (
-        note.replace("\n5\n", "\n6\n"), note.replace("\n\n", "\n"), note[:-1], note.split("\n\n")[0] + "\n\n", note + "junk\n",
-        note.replace(f"— {key.name}", "— other.example/log"), authority.note(5, LEAVES[0], origin="other.example/log"), authority.note(5, b"short"),
+        note.replace("\n5\n", "\n6\n"),
+        note.replace("\n\n", "\n"),
+        note[:-1],
+        note.split("\n\n")[0] + "\n\n",
+        note + "junk\n",
+        note.replace(f"— {key.name}", "— other.example/log"),
+        authority.note(5, LEAVES[0], origin="other.example/log"),
+        authority.note(5, b"short"),
         "",
-    ):  # fmt: skip
+    ):
         with pytest.raises(LogError):
             read_checkpoint(wrong, key)
 
@@ -195,9 +201,12 @@ def test_a_receipt_is_exchanged_for_a_proof(province: Any) -> None:
     ]
     check_proof(_proof(authority, entry=None), key, receipt)
     for changes, says in (
-        ({"entry": "entry 7"}, "not what the log holds"), ({"index": 7}, "is not in the log"), ({"proof": []}, "is not in the log"),
-        ({"leaf": "?"}, "base64"), ({"leaf": None}, "cannot be read"),
-    ):  # fmt: skip
+        ({"entry": "entry 7"}, "not what the log holds"),
+        ({"index": 7}, "is not in the log"),
+        ({"proof": []}, "is not in the log"),
+        ({"leaf": "?"}, "base64"),
+        ({"leaf": None}, "cannot be read"),
+    ):
         with pytest.raises(LogError, match=says):
             check_proof(_proof(authority, **changes), key, receipt)
     with pytest.raises(LogError, match="receipt's outcome"):

@@ -162,7 +162,7 @@ def test_nobody_there(province: Any) -> None:
         RestClient(province.identity("phan-anh")).call("GET", "/x")
 
 
-# --- SOAP -----------------------------------------------------------------------------------------------------------------
+# --- SOAP -------------------------------------------------------------------------------------------------------------
 
 QUESTION = "<a xmlns='urn:lgsp:contract:indicator:v1'>Đông Khê</a>".encode()
 
@@ -253,7 +253,7 @@ def test_traffic_goes_round(door: Door, capsys: pytest.CaptureFixture[str], tmp_
     assert traffic.main(["--identities", str(tmp_path / "none"), "--count", "1"]) == 2
 
 
-# --- command lines --------------------------------------------------------------------------------------------------------
+# --- command lines ----------------------------------------------------------------------------------------------------
 
 
 def test_rest_command(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -317,7 +317,7 @@ def test_soap_command(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: 
     assert soap.main(["--identity", folder, "--file", str(tmp_path / "alert.xml")]) == 2
 
 
-# --- identity folders -----------------------------------------------------------------------------------------------------
+# --- identity folders -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("broken", ["tls.key", "sign.key", "sign.crt", "ca.crt", "gateway-sign.crt", "system.json"])

@@ -64,9 +64,15 @@ RFC_ANSWER = Message(
     },
     status=200,
 )
-B23 = '("date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" "content-length");created=1618884473;keyid="test-key-rsa-pss"'
+B23 = (
+    '("date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" '
+    '"content-length");created=1618884473;keyid="test-key-rsa-pss"'
+)
 B24 = '("@status" "content-type" "content-digest" "content-length");created=1618884473;keyid="test-key-ecc-p256"'
-B26 = '("date" "@method" "@path" "@authority" "content-type" "content-length");created=1618884473;keyid="test-key-ed25519"'
+B26 = (
+    '("date" "@method" "@path" "@authority" "content-type" '
+    '"content-length");created=1618884473;keyid="test-key-ed25519"'
+)
 
 
 def _list(text: str) -> InnerList:
@@ -76,17 +82,19 @@ def _list(text: str) -> InnerList:
 
 
 def test_rfc_b_2_3_signature_base() -> None:
-    assert base(_list(B23), RFC_REQUEST).decode() == "\n".join([
-        '"date": Tue, 20 Apr 2021 02:07:55 GMT',
-        '"@method": POST',
-        '"@path": /foo',
-        '"@query": ?param=Value&Pet=dog',
-        '"@authority": example.com',
-        '"content-type": application/json',
-        f'"content-digest": {RFC_REQUEST.headers["content-digest"]}',
-        '"content-length": 18',
-        f'"@signature-params": {B23}',
-    ])  # fmt: skip
+    assert base(_list(B23), RFC_REQUEST).decode() == "\n".join(
+        [
+            '"date": Tue, 20 Apr 2021 02:07:55 GMT',
+            '"@method": POST',
+            '"@path": /foo',
+            '"@query": ?param=Value&Pet=dog',
+            '"@authority": example.com',
+            '"content-type": application/json',
+            f'"content-digest": {RFC_REQUEST.headers["content-digest"]}',
+            '"content-length": 18',
+            f'"@signature-params": {B23}',
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +122,13 @@ def test_rfc_signatures_hold(public: bytes, covered: str, message: Message, sign
 
 
 def test_rfc_2_4_bound_to_its_request() -> None:
-    request = replace(RFC_REQUEST, headers={**RFC_REQUEST.headers, "signature": "sig1=:LAH8BjcfcOcLojiuOBFWn0P5keD3xAOuJRGziCLuD8r5MW9S0RoXXLzLSRfGY/3SF8kVIkHjE13SEFdTo4Af/fJ/Pu9wheqoLVdwXyY/UkBIS1M8Brc8IODsn5DFIrG0IrburbLi0uCc+E2ZIIb6HbUJ+o+jP58JelMTe0QE3IpWINTEzpxjqDf5/Df+InHCAkQCTuKsamjWXUpyOT1Wkxi7YPVNOjW4MfNuTZ9HdbD2Tr65+BXeTG9ZS/9SWuXAc+BZ8WyPz0QRz//ec3uWXd7bYYODSjRAxHqX+S1ag3LZElYyUKaAIjZ8MGOt4gXEwCSLDv/zqxZeWLj/PDkn6w==:"})  # fmt: skip
+    request = replace(
+        RFC_REQUEST,
+        headers={
+            **RFC_REQUEST.headers,
+            "signature": "sig1=:LAH8BjcfcOcLojiuOBFWn0P5keD3xAOuJRGziCLuD8r5MW9S0RoXXLzLSRfGY/3SF8kVIkHjE13SEFdTo4Af/fJ/Pu9wheqoLVdwXyY/UkBIS1M8Brc8IODsn5DFIrG0IrburbLi0uCc+E2ZIIb6HbUJ+o+jP58JelMTe0QE3IpWINTEzpxjqDf5/Df+InHCAkQCTuKsamjWXUpyOT1Wkxi7YPVNOjW4MfNuTZ9HdbD2Tr65+BXeTG9ZS/9SWuXAc+BZ8WyPz0QRz//ec3uWXd7bYYODSjRAxHqX+S1ag3LZElYyUKaAIjZ8MGOt4gXEwCSLDv/zqxZeWLj/PDkn6w==:",
+        },
+    )
     answer = replace(RFC_ANSWER, request=request)
     lines = base(_list('("@status" "signature";req;key="sig1" "@method";req)'), answer).decode().splitlines()
     assert lines[0] == '"@status": 200'
@@ -141,7 +155,7 @@ def test_what_has_no_base(covered: str) -> None:
         base(_list(covered), Message({"x": "1"}, "GET", "https://localhost/"))
 
 
-# --- against an outside library -------------------------------------------------------------------------------------------
+# --- against an outside library ---------------------------------------------------------------------------------------
 
 ALGORITHMS = {"canh-bao": algorithms.ECDSA_P256_SHA256, "bao-chay": algorithms.ED25519}
 
@@ -160,9 +174,11 @@ class Keys(HTTPSignatureKeyResolver):
 
 def _request(body: bytes) -> Message:
     headers = {
-        "authorization": "Bearer abc.def", "content-type": "application/json", "content-digest": digest_header(body),
+        "authorization": "Bearer abc.def",
+        "content-type": "application/json",
+        "content-digest": digest_header(body),
         "idempotency-key": '"8b11-3c5f"',
-    }  # fmt: skip
+    }
     return Message(headers, "POST", "https://localhost:8443/incident-alert/v1/alerts?x=%E1%BB%99")
 
 
@@ -212,16 +228,30 @@ def test_we_accept_what_the_library_signs(identities: Any, system: str) -> None:
     message = SimpleNamespace(method="POST", url=request.target, headers=dict(request.headers))
     created = datetime.fromtimestamp(int(now), UTC)
     HTTPMessageSigner(signature_algorithm=ALGORITHMS[system], key_resolver=Keys(identity)).sign(
-        message, key_id=identity.signer.key_id, created=created, expires=created + timedelta(seconds=60), nonce="N" * 24, label="sig1",
-        tag="lgsp-request", include_alg=True, use_existing_digest=True,
-        covered_component_ids=("@method", "@target-uri", "authorization", "content-type", "content-digest", "idempotency-key"),
-    )  # fmt: skip
+        message,
+        key_id=identity.signer.key_id,
+        created=created,
+        expires=created + timedelta(seconds=60),
+        nonce="N" * 24,
+        label="sig1",
+        tag="lgsp-request",
+        include_alg=True,
+        use_existing_digest=True,
+        covered_component_ids=(
+            "@method",
+            "@target-uri",
+            "authorization",
+            "content-type",
+            "content-digest",
+            "idempotency-key",
+        ),
+    )
     headers = {name.lower(): value for name, value in message.headers.items()}
     proof = verify_request(replace(request, headers=headers), body, _find(identity), now)
     assert proof.key.key_id == identity.signer.key_id
 
 
-# --- what must not pass ---------------------------------------------------------------------------------------------------
+# --- what must not pass -----------------------------------------------------------------------------------------------
 
 
 def _signed(identity: Identity, now: int, body: bytes = b'{"a":1}', **how: Any) -> Message:
@@ -293,7 +323,18 @@ def test_an_answer_to_another_request(identities: Any) -> None:
             replace(signed, headers={**signed.headers, "lgsp-receipt": "intent=:AA==:"}), b"{}", _find(gateway), now
         )
     with pytest.raises(WrongAnswer, match="tag"):
-        verify_answer(replace(signed, headers={**signed.headers, "signature-input": signed.headers["signature-input"].replace("lgsp-answer", "x")}), b"{}", _find(gateway), now)  # fmt: skip
+        verify_answer(
+            replace(
+                signed,
+                headers={
+                    **signed.headers,
+                    "signature-input": signed.headers["signature-input"].replace("lgsp-answer", "x"),
+                },
+            ),
+            b"{}",
+            _find(gateway),
+            now,
+        )
 
 
 def test_digests() -> None:

@@ -1,4 +1,5 @@
-"""Encrypted SOAP bodies as the clients know them from the wire page, against the product's own reading, both ways: two witnesses."""
+"""Encrypted SOAP bodies as the clients know them from the wire page, against the product's own reading, both ways: two
+witnesses."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ from security.wssec.decrypt import BodyKeys, decrypt_envelope
 from security.wssec.encrypt import encrypt_envelope
 from security.wssec.verify import sign_envelope, verify_envelope
 
-BODY = '<q:TraCuu xmlns:q="urn:q" loai="1"><q:Ma>H14.22 &amp; 0001</q:Ma><q:Ten>Nguyễn Thị Ượng</q:Ten></q:TraCuu>'.encode()
+BODY = (
+    '<q:TraCuu xmlns:q="urn:q" loai="1"><q:Ma>H14.22 &amp; 0001</q:Ma><q:Ten>Nguyễn Thị Ượng</q:Ten></q:TraCuu>'
+).encode()
 both = pytest.mark.parametrize("soap", [SOAP, SOAP12], ids=["1.1", "1.2"])
 
 

@@ -1,4 +1,5 @@
-"""WS-Security: xmlsec and signxml accept what we sign, we accept what xmlsec signs, and every known twist is refused."""
+"""WS-Security: xmlsec and signxml accept what we sign, we accept what xmlsec signs, and every known twist is
+refused."""
 
 from __future__ import annotations
 
@@ -244,9 +245,28 @@ def _edit(raw: bytes, what: str) -> bytes:
 
 @pytest.mark.parametrize(
     "what",
-    ["text", "wrapped", "wrapped-same-id", "two-bodies", "sibling", "id-elsewhere", "two-signatures", "two-security", "new-header", "caller",
-     "xpath", "inclusive", "sha1", "hmac", "whole-document", "key-info", "value", "no-signature", "timestamp"],
-)  # fmt: skip
+    [
+        "text",
+        "wrapped",
+        "wrapped-same-id",
+        "two-bodies",
+        "sibling",
+        "id-elsewhere",
+        "two-signatures",
+        "two-security",
+        "new-header",
+        "caller",
+        "xpath",
+        "inclusive",
+        "sha1",
+        "hmac",
+        "whole-document",
+        "key-info",
+        "value",
+        "no-signature",
+        "timestamp",
+    ],
+)
 def test_twisted_envelopes_are_refused(identities: Any, what: str) -> None:
     identity = identities("canh-bao")
     raw = signed(identity)

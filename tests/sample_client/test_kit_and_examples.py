@@ -1,4 +1,5 @@
-"""Two implementations, written apart, speak with each other: the client kit calls the small door of these tests, which is made of `examples/`."""
+"""Two implementations, written apart, speak with each other: the client kit calls the small door of these tests, which
+is made of `examples/`."""
 
 from __future__ import annotations
 

@@ -142,9 +142,14 @@ def test_a_vendor_accepts_the_houses_envelope(identities: Any, system: str) -> N
     gateway, now = identities(system), time.time()
     blocks = [verify.caller_block("H14.5", "phan-anh"), verify.receipt_block("t", [("Intent", b"\1" * 32)], "note")]
     raw = verify.sign_envelope(
-        "<x:a xmlns:x=\"urn:x\">Đông Khê</x:a>".encode(), house_key(gateway), now, action="urn:a", message_id="urn:uuid:2", relates_to="urn:uuid:1",
+        '<x:a xmlns:x="urn:x">Đông Khê</x:a>'.encode(),
+        house_key(gateway),
+        now,
+        action="urn:a",
+        message_id="urn:uuid:2",
+        relates_to="urn:uuid:1",
         blocks=blocks,
-    )  # fmt: skip
+    )
     key = Verifier("k", gateway.signer.certificate)
     found = theirs_soap.verify(theirs_soap.parse(raw), {key.thumbprint: key}.get, now)
     assert found.text(WSA, "RelatesTo") == "urn:uuid:1" and found.text(LGSP, "Caller") == "H14.5/phan-anh"

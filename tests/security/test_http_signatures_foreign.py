@@ -99,6 +99,7 @@ def test_the_base_of_a_request_written_out_by_hand(p256: Pair, now: float) -> No
         '"content-type": application/json\n'
         '"content-digest": sha-256=:7sG1kAbt2rpxBUUDLDOGaH1xcsgrIjtAbXMqNU9GTKg=:\n'
         '"idempotency-key": "m-1"\n'
-        '"@signature-params": ("@method" "@target-uri" "authorization" "content-type" "content-digest" "idempotency-key")'
+        '"@signature-params": ("@method" "@target-uri" "authorization" "content-type" "content-digest" '
+        '"idempotency-key")'
         ';created=1795503600;expires=1795503660;nonce="MTIzNDU2Nzg5MGFiY2RlZg";keyid="canh-bao.sign-1";tag="lgsp-request"'
     ).replace("7sG1kAbt2rpxBUUDLDOGaH1xcsgrIjtAbXMqNU9GTKg=", content_digest(request.body)[9:-1])

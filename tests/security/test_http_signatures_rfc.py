@@ -1,7 +1,8 @@
-"""The vectors of RFC 9421 B.2, typed from the RFC: our signature base is theirs to the byte, and our algorithms accept their signatures.
+"""The vectors of RFC 9421 B.2, typed from the RFC: our signature base is theirs to the byte, and our algorithms accept
+their signatures.
 
-The profile asks for more components than any of the vectors covers, so they are tried on what the verifier is made of. B.2.5 signs with a shared
-secret, which the profile does not have: its base only.
+The profile asks for more components than any of the vectors covers, so they are tried on what the verifier is made of.
+B.2.5 signs with a shared secret, which the profile does not have: its base only.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ KEYS = {
     "Utzdpiy6LbTgSxP7ociU4Tn0g5I6aDZJ7A8Lzo0KSyZYoA485mqcO0GVAdVw9lq4aOT9v6d+nb4bnNkQVklLQ3fVAvJm+xdDOp9LCNCN48V2pnDOkFV6+U9nV5oyc6XI2wIDAQAB",
     ECDSA_P256: "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqIVYZVLCrPZHGHjP17CTW0/+D9Lfw0EkjqF7xB4FivAxzic30tMM4GF+hR6Dxh71Z50VGGdldkkDXZCnTNnoXQ==",
     ED25519: "MCowBQYDK2VwAyEAJrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=",
-}  # fmt: skip
+}
 
 
 class Vector(NamedTuple):
@@ -63,7 +64,8 @@ VECTORS = {
     ),
     "B.2.2": Vector(
         RSA_PSS,
-        '("@authority" "content-digest" "@query-param";name="Pet");created=1618884473;keyid="test-key-rsa-pss";tag="header-example"',
+        '("@authority" "content-digest" '
+        '"@query-param";name="Pet");created=1618884473;keyid="test-key-rsa-pss";tag="header-example"',
         "LjbtqUbfmvjj5C5kr1Ugj4PmLYvx9wVjZvD9GsTT4F7GrcQEdJzgI9qHxICagShLRiLMlAJjtq6N4CDfKtjvuJyE5qH7KT8UCMkSowOB4+ECxCmT8rtAmj/0PIXxi0A0"
         "nxKyB09RNrCQibbUjsLS/2YyFYXEu4TRJQzRw1rLEuEfY17SARYhpTlaqwZVtR8NV7+4UKkjqpcAoFqWFQh62s7Cl+H2fjBSpqfZUJcsIk4N6wiKYd4je2U/lankenQ9"
         "9PZfB4jY3I5rSV2DSBVkSFsURIjYErOs0tFTQosMTAoxk//0RoKUqiYY8Bh0aaUEb0rQl3/XaVe4bXTugEjHSw==",
@@ -71,20 +73,32 @@ VECTORS = {
     ),
     "B.2.3": Vector(
         RSA_PSS,
-        '("date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" "content-length");created=1618884473;keyid="test-key-rsa-pss"',
+        '("date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" '
+        '"content-length");created=1618884473;keyid="test-key-rsa-pss"',
         "bbN8oArOxYoyylQQUU6QYwrTuaxLwjAC9fbY2F6SVWvh0yBiMIRGOnMYwZ/5MR6fb0Kh1rIRASVxFkeGt683+qRpRRU5p2voTp768ZrCUb38K0fUxN0O0iC59DzYx8DF"
         "ll5GmydPxSmme9v6ULbMFkl+V5B1TP/yPViV7KsLNmvKiLJH1pFkh/aYA2HXXZzNBXmIkoQoLd7YfW91kE9o/CCoC1xMy7JA1ipwvKvfrs65ldmlu9bpG6A9BmzhuzF8"
         "Eim5f8ui9eH8LZH896+QIF61ka39VBrohr9iyMUJpvRX2Zbhl5ZJzSRxpJyoEZAFL2FUo5fTIztsDZKEgM4cUA==",
         (
-            '"date": Tue, 20 Apr 2021 02:07:55 GMT', '"@method": POST', '"@path": /foo', '"@query": ?param=Value&Pet=dog', '"@authority": example.com',
-            '"content-type": application/json', _DIGEST, '"content-length": 18',
+            '"date": Tue, 20 Apr 2021 02:07:55 GMT',
+            '"@method": POST',
+            '"@path": /foo',
+            '"@query": ?param=Value&Pet=dog',
+            '"@authority": example.com',
+            '"content-type": application/json',
+            _DIGEST,
+            '"content-length": 18',
         ),
     ),
     "B.2.4": Vector(
         ECDSA_P256,
         '("@status" "content-type" "content-digest" "content-length");created=1618884473;keyid="test-key-ecc-p256"',
         "wNmSUAhwb5LxtOtOpNa6W5xj067m5hFrj0XQ4fvpaCLx0NKocgPquLgyahnzDnDAUy5eCdlYUEkLIj+32oiasw==",
-        ('"@status": 200', '"content-type": application/json', f'"content-digest": {RESPONSE["content-digest"]}', '"content-length": 23'),
+        (
+            '"@status": 200',
+            '"content-type": application/json',
+            f'"content-digest": {RESPONSE["content-digest"]}',
+            '"content-length": 23',
+        ),
     ),
     "B.2.5": Vector(
         None,
@@ -94,17 +108,27 @@ VECTORS = {
     ),
     "B.2.6": Vector(
         ED25519,
-        '("date" "@method" "@path" "@authority" "content-type" "content-length");created=1618884473;keyid="test-key-ed25519"',
+        '("date" "@method" "@path" "@authority" "content-type" '
+        '"content-length");created=1618884473;keyid="test-key-ed25519"',
         "wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==",
         (
-            '"date": Tue, 20 Apr 2021 02:07:55 GMT', '"@method": POST', '"@path": /foo', '"@authority": example.com', '"content-type": application/json',
+            '"date": Tue, 20 Apr 2021 02:07:55 GMT',
+            '"@method": POST',
+            '"@path": /foo',
+            '"@authority": example.com',
+            '"content-type": application/json',
             '"content-length": 18',
         ),
     ),
-}  # fmt: skip
+}
 DERIVED = {
-    "@method": "POST", "@authority": "example.com", "@path": "/foo", "@query": "?param=Value&Pet=dog", "@query-param": "dog", "@status": "200",
-}  # fmt: skip
+    "@method": "POST",
+    "@authority": "example.com",
+    "@path": "/foo",
+    "@query": "?param=Value&Pet=dog",
+    "@query-param": "dog",
+    "@status": "200",
+}
 
 
 def key(algorithm: str) -> VerifyKey:
@@ -154,7 +178,8 @@ def test_the_content_digests() -> None:
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if name != "B.2.4"])
 def test_none_of_them_is_a_request_of_the_profile(name: str) -> None:
-    """All of them cover less than a request must; one with our tag and their list of components is refused before a key is looked for."""
+    """All of them cover less than a request must; one with our tag and their list of components is refused before a key
+    is looked for."""
     headers = {
         **REQUEST,
         "signature-input": f'sig={VECTORS[name].input};tag="lgsp-request"',

@@ -1,4 +1,5 @@
-"""JWS in JWE: what one side seals the other opens; everything outside the profile is refused before a key is used, everything else in one way."""
+"""JWS in JWE: what one side seals the other opens; everything outside the profile is refused before a key is used,
+everything else in one way."""
 
 from __future__ import annotations
 
@@ -84,7 +85,7 @@ def test_a_key_that_signs_with_pss_is_ps256_too() -> None:
     assert verify(sign(PAYLOAD, JSON, sender), known(sender), NOW).payload == PAYLOAD
 
 
-# --- headers of the JWE -------------------------------------------------------------------------------------------------
+# --- headers of the JWE -----------------------------------------------------------------------------------------------
 
 _BASE: dict[str, Any] = {"alg": "ECDH-ES+A256KW", "enc": "A256GCM", "kid": EC.key_id, "cty": "JWS"}
 
@@ -149,25 +150,42 @@ def test_rsa_with_its_old_paddings_and_an_ephemeral_key() -> None:
         b"a.b.c.d",
         b"a.b.c.d.e.f",
         b64(_BASE) + b"..AAAA.AAAA.AAAA",  # no encrypted key: `dir`, or direct agreement
-        json.dumps({"protected": b64(_BASE).decode(), "ciphertext": "AAAA", "iv": "AAAA", "tag": "AAAA", "recipients": [{"encrypted_key": "AAAA"}]}).encode(),
-        json.dumps({"protected": b64(_BASE).decode(), "ciphertext": "AAAA", "iv": "AAAA", "tag": "AAAA", "encrypted_key": "AAAA"}).encode(),
+        json.dumps(
+            {
+                "protected": b64(_BASE).decode(),
+                "ciphertext": "AAAA",
+                "iv": "AAAA",
+                "tag": "AAAA",
+                "recipients": [{"encrypted_key": "AAAA"}],
+            }
+        ).encode(),
+        json.dumps(
+            {
+                "protected": b64(_BASE).decode(),
+                "ciphertext": "AAAA",
+                "iv": "AAAA",
+                "tag": "AAAA",
+                "encrypted_key": "AAAA",
+            }
+        ).encode(),
         b" " + sealed(),
         sealed() + b"\n",
         sealed() + b"=",
         with_header(sealed(), "[]"),
         with_header(sealed(), "{"),
         with_header(sealed(), "[" * 1000),
-        with_header(sealed(), json.dumps(header_of(sealed()))[:-1] + ',"alg":"RSA1_5"}'),  # a name twice: the last would win
+        # a name twice: the last would win
+        with_header(sealed(), json.dumps(header_of(sealed()))[:-1] + ',"alg":"RSA1_5"}'),
         with_header(sealed(), header_of(sealed()) | {"typ": "J" * 3000}),
         b".".join([b64(b"\xff{}"), *sealed().split(b".")[1:]]),
         sign(PAYLOAD, JSON, ME),  # signed only
     ],
-)  # fmt: skip
+)
 def test_what_is_no_compact_jwe(body: bytes) -> None:
     assert refused(body)[0] == "body.encryption-profile"
 
 
-# --- what goes wrong with a key in hand ---------------------------------------------------------------------------------
+# --- what goes wrong with a key in hand -------------------------------------------------------------------------------
 
 
 def _off_curve(body: bytes) -> bytes:
@@ -198,18 +216,30 @@ def _shorter(number: int) -> Any:
 
 FAULTS: dict[str, Any] = {
     "another recipient": lambda body: seal(PAYLOAD, JSON, ME, OTHER.encrypt_key())[0],
-    "another recipient's under our id": lambda body: with_header(seal(PAYLOAD, JSON, ME, OTHER.encrypt_key())[0], header_of(body)),
+    "another recipient's under our id": lambda body: with_header(
+        seal(PAYLOAD, JSON, ME, OTHER.encrypt_key())[0], header_of(body)
+    ),
     "a kid that is a path": lambda body: with_header(body, header_of(body) | {"kid": "../../keys/decrypt"}),
     "a kid that is SQL": lambda body: with_header(body, header_of(body) | {"kid": "' OR 1=1 --"}),
     "no kid": lambda body: with_header(body, {name: value for name, value in header_of(body).items() if name != "kid"}),
     "a kid that is no text": lambda body: with_header(body, header_of(body) | {"kid": ["gateway.encrypt-1"]}),
     "a point off the curve": _off_curve,
-    "the point at infinity": lambda body: with_header(body, header_of(body) | {"epk": {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}}),
-    "coordinates that are no base64": lambda body: with_header(body, header_of(body) | {"epk": {"kty": "EC", "crv": "P-256", "x": "*", "y": "ÿ"}}),
+    "the point at infinity": lambda body: with_header(
+        body, header_of(body) | {"epk": {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}}
+    ),
+    "coordinates that are no base64": lambda body: with_header(
+        body, header_of(body) | {"epk": {"kty": "EC", "crv": "P-256", "x": "*", "y": "ÿ"}}
+    ),
     "another header, as good": lambda body: with_header(body, header_of(body) | {"typ": "JOSE"}),
-    **{f"another {name}": _changed(number) for number, name in enumerate(("encrypted key", "iv", "ciphertext", "tag"), 1)},
-    **{f"a shorter {name}": _shorter(number) for number, name in enumerate(("encrypted key", "iv", "ciphertext", "tag"), 1)},
-}  # fmt: skip
+    **{
+        f"another {name}": _changed(number)
+        for number, name in enumerate(("encrypted key", "iv", "ciphertext", "tag"), 1)
+    },
+    **{
+        f"a shorter {name}": _shorter(number)
+        for number, name in enumerate(("encrypted key", "iv", "ciphertext", "tag"), 1)
+    },
+}
 
 
 # With an RSA key an ephemeral key is refused for what it is.
@@ -256,7 +286,7 @@ def test_the_library_itself_allows_three_algorithms_and_no_more() -> None:
             jwe.decrypt_compact(body, key, registry=jose._REGISTRY)
 
 
-# --- what is inside -----------------------------------------------------------------------------------------------------
+# --- what is inside ---------------------------------------------------------------------------------------------------
 
 
 def around(jws: bytes) -> bytes:
@@ -292,14 +322,17 @@ _JWS = {"alg": "ES256", "kid": ME.key_id, "cty": JSON}
         (resigned(_JWS | {"crit": ["b64"], "b64": False}), "body.encryption-profile"),
         (resigned(_JWS | {"zip": "DEF"}), "body.encryption-profile"),
         (resigned(_JWS | {"typ": "JWT"}), "body.encryption-profile"),
-        (resigned('{"alg":"none","alg":"ES256","kid":"mot-cua.sign-1","cty":"application/json"}'), "body.encryption-profile"),
+        (
+            resigned('{"alg":"none","alg":"ES256","kid":"mot-cua.sign-1","cty":"application/json"}'),
+            "body.encryption-profile",
+        ),
         (resigned(_JWS)[:-4] + b"AAAA", "signature.wrong"),
         (resigned(_JWS, by=signer("mot-cua")), "signature.wrong"),
         (b64(_JWS) + b".." + b64(ME.sign_jose(b64(_JWS) + b".")), "body.encryption-profile"),  # detached
         (json.dumps({"payload": "AAAA", "protected": "AAAA", "signature": "AAAA"}).encode(), "body.encryption-profile"),
         (PAYLOAD, "body.encryption-profile"),  # encrypted only
     ],
-)  # fmt: skip
+)
 def test_a_signature_that_does_not_hold(jws: bytes, code: str) -> None:
     assert refused(around(jws))[0] == code
 

@@ -1,4 +1,5 @@
-"""Encrypted bodies against other implementations, both ways: jwcrypto, npm `jose` where Node is there, and the client of `examples/`, written by hand."""
+"""Encrypted bodies against other implementations, both ways: jwcrypto, npm `jose` where Node is there, and the client
+of `examples/`, written by hand."""
 
 from __future__ import annotations
 

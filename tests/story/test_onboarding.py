@@ -1,4 +1,5 @@
-"""The walk-through of docs/onboarding.md is true: its files are written and its commands run, block by block, as a reader would."""
+"""The walk-through of docs/onboarding.md is true: its files are written and its commands run, block by block, as a
+reader would."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ ENGLISH, VIETNAMESE = ROOT / "docs" / "onboarding.md", ROOT / "docs" / "vi" / "o
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A file to write (`about` is its path), or commands to run (`about` is empty, or says that they end with `exit 1`)."""
+    """A file to write (`about` is its path), or commands to run (`about` is empty, or says that they end with `exit
+    1`)."""
 
     kind: str
     about: str
@@ -48,7 +50,8 @@ def test_both_languages_show_the_same() -> None:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A folder that looks like the project's to whoever reads the page, with an instance that runs; and the reader's environment."""
+    """A folder that looks like the project's to whoever reads the page, with an instance that runs; and the reader's
+    environment."""
     folder = tmp_path_factory.mktemp("onboarding")
     with running(demo_settings(folder / "lgsp-data")):
         for each in ("examples", "gateway"):

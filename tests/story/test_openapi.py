@@ -1,4 +1,5 @@
-"""The served OpenAPI documents and the door agree: schemathesis, a foreign tool, generates calls from one and judges the other."""
+"""The served OpenAPI documents and the door agree: schemathesis, a foreign tool, generates calls from one and judges
+the other."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ OPENAPI = {contract: f"{contract}/openapi.json" for contract in CALLERS}
 # A system that speaks a format of its own goes on with the OpenAPI of that format.
 CALLERS["incident-alert/v1 bao-chay-json"] = "bao-chay"
 OPENAPI["incident-alert/v1 bao-chay-json"] = "incident-alert/v1/formats/bao-chay-json/openapi.json"
-# Of a contract whose bodies are encrypted, the client encrypts what is generated, and what is judged is what was in the answer.
+# Of a contract whose bodies are encrypted, the client encrypts what is generated, and what is judged is what was in the
+# answer.
 CALLERS["dossier-status/v1 mot-cua-json"] = "mot-cua"
 OPENAPI["dossier-status/v1 mot-cua-json"] = "dossier-status/v1/formats/mot-cua-json/openapi.json"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -1,4 +1,5 @@
-"""Encrypted bodies by REST through real doors: the client of `examples/`, which knows only the wire page, and what it can do wrong."""
+"""Encrypted bodies by REST through real doors: the client of `examples/`, which knows only the wire page, and what it
+can do wrong."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.server
 
 
 def test_a_slow_body_does_not_outlive_a_suspension(world: World, instance: Settings) -> None:
-    """Else stolen keys would serve for as long as a body may take, on each connection that was begun before they were withdrawn."""
+    """Else stolen keys would serve for as long as a body may take, on each connection that was begun before they were
+    withdrawn."""
     client = world.rest("bao-chay")
     sent = [raw.of(client.prepare("POST", ALERT, messages.fire_alarm())) for _ in range(2)]
     data = ("--data", str(world.data))

@@ -1,4 +1,5 @@
-"""Encrypted bodies by SOAP through a real door: the client of `examples/`, which knows only the wire page, and zeep with its plugin."""
+"""Encrypted bodies by SOAP through a real door: the client of `examples/`, which knows only the wire page, and zeep
+with its plugin."""
 
 from __future__ import annotations
 
@@ -113,7 +114,8 @@ def test_a_signature_that_does_not_hold_under_the_encryption(soap: str, client: 
 
 
 def test_the_evidence_proves_without_the_key(client: Callable[[str], SoapClient], world: World) -> None:
-    """What travelled is kept as it was; beside it what the signature covers, so that it can be verified when the gateway's key is long gone."""
+    """What travelled is kept as it was; beside it what the signature covers, so that it can be verified when the
+    gateway's key is long gone."""
     caller = client(SOAP)
     prepared = caller.prepare(DOSSIERS, "submitStatus", status(), action=ACTION, encrypt_it=True)
     answer = caller.send(prepared)
@@ -136,9 +138,23 @@ def test_zeep_with_its_plugin(port: str, world: World) -> None:
     client = zeep.Client(address, wsse=signer, transport=zeep_transport(identity))
     service = client.bind("DossierStatusService", port)
     with client.settings(raw_response=False):
-        answer = service.submitStatus(lanCapNhat=f"H14.22-{uuid.uuid4()}", HoSo={
-            "SoBienNhan": "H14.22-261124-0001", "MaThuTuc": "1.012756", "TenThuTuc": "Đăng ký khai sinh", "DonVi": "H14.21",
-            "NguoiNop": "Mã Văn Thưởng", "TrangThai": "5", "ThoiDiem": "20/11/2026 08:59:40", "NgayNhan": "05/11/2026", "GioNhan": "07:45:00",
-            "NgayHen": "15/12/2026", "GioHen": "17:00:00", "CanBo": "*KR*", "LePhi": "100000", "TrucTuyen": "0",
-        })  # fmt: skip
+        answer = service.submitStatus(
+            lanCapNhat=f"H14.22-{uuid.uuid4()}",
+            HoSo={
+                "SoBienNhan": "H14.22-261124-0001",
+                "MaThuTuc": "1.012756",
+                "TenThuTuc": "Đăng ký khai sinh",
+                "DonVi": "H14.21",
+                "NguoiNop": "Mã Văn Thưởng",
+                "TrangThai": "5",
+                "ThoiDiem": "20/11/2026 08:59:40",
+                "NgayNhan": "05/11/2026",
+                "GioNhan": "07:45:00",
+                "NgayHen": "15/12/2026",
+                "GioHen": "17:00:00",
+                "CanBo": "*KR*",
+                "LePhi": "100000",
+                "TrucTuyen": "0",
+            },
+        )
     assert signer.verified and answer is not None

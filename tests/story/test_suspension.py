@@ -25,7 +25,8 @@ WHY = {"vi": "Nghi lộ khóa ký, chờ kiểm tra", "en": "A signing key may h
 
 
 def told_by(answer: Any) -> tuple[str, dict[str, str]]:
-    """The code of a refusal and its whole words in each language, from a problem document or a Fault; an empty code where it was answered."""
+    """The code of a refusal and its whole words in each language, from a problem document or a Fault; an empty code
+    where it was answered."""
     if hasattr(answer, "problem"):
         problem = answer.problem
         if problem is None:

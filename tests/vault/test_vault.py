@@ -1,4 +1,5 @@
-"""Bodies open only as what they were sealed as; keys stand outside the database, agree between processes, and end retention."""
+"""Bodies open only as what they were sealed as; keys stand outside the database, agree between processes, and end
+retention."""
 
 import stat
 import threading

@@ -1,7 +1,8 @@
 """A foreign witness, litewitness (Debian package litetlog), is asked what ours is asked, and says the same.
 
-It names its key as we do. Its release in Debian ends the connection when it comes to store a checkpoint (its SQLite driver panics), which is past all checks:
-so a dropped connection stands where ours cosigns, and what it holds is set in its database.
+It names its key as we do. Its release in Debian ends the connection when it comes to store a checkpoint (its SQLite
+driver panics), which is past all checks: so a dropped connection stands where ours cosigns, and what it holds is set in
+its database.
 """
 
 from __future__ import annotations
@@ -118,7 +119,8 @@ def test_ours_says_what_a_foreign_one_says(lite: tuple[Ask, Path], log: Any) -> 
 
     other, stranger, impostor = log.fork(), type(log)("log.example/other"), type(log)(log.name)
     good = log.ask(0, 5)
-    # What is asked, and the status of theirs where that release is laxer or older than the specification that ours follows.
+    # What is asked, and the status of theirs where that release is laxer or older than the specification that ours
+    # follows.
     before: list[tuple[bytes, int | None]] = [
         (stranger.ask(0, 5), 403),  # 404 by now
         (impostor.ask(0, 5), None),

@@ -159,7 +159,7 @@ def test_whatever_is_asked_it_cosigned_one_history(
     assert all(each.root == true[0].tree.root(each.size) for each in cosigned)
 
 
-# --- the folder -----------------------------------------------------------------------------------------------------------
+# --- the folder -------------------------------------------------------------------------------------------------------
 
 
 def test_the_key_is_for_its_owner_alone(folder: Folder) -> None:
@@ -205,7 +205,7 @@ def test_the_name_of_a_log_leads_nowhere_else(folder: Folder, log: Any, name: st
     assert said.status in (200, 404)
 
 
-# --- HTTP -----------------------------------------------------------------------------------------------------------------
+# --- HTTP -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

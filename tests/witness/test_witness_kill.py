@@ -1,4 +1,5 @@
-"""The witness as a process: its commands, and killed with signal 9 at any moment it has cosigned nothing that it forgets."""
+"""The witness as a process: its commands, and killed with signal 9 at any moment it has cosigned nothing that it
+forgets."""
 
 from __future__ import annotations
 

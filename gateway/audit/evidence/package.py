@@ -18,17 +18,20 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 
 import gateway.audit
-from contracts.base.errors import Ours
+from contracts.base.errors import Ours, Theirs
 from contracts.base.times import rfc3339
+from gateway.audit.errors import AUDIT_NOT_LOGGED
 from gateway.audit.evidence import page
+from gateway.audit.log import origins
 from gateway.audit.log.proofs import Inclusion, inclusions
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
@@ -55,6 +58,20 @@ class Package:
     files: Mapping[str, bytes]
     entries: int
     missing: Mapping[str, str]
+
+
+def log_of(engine: Engine, transfer: str) -> origins.Ended | None:
+    """The log that ended by a restore in which this transfer stands; None for the one that goes on.
+
+    `audit.not-logged` if it stands in none.
+    """
+    with engine.connect() as connection:
+        past = origins.ended(connection)
+    for each in (None, *reversed(past)):
+        with suppress(Theirs), origins.within(engine, each.origin if each is not None else None) as connection:
+            inclusions(connection, transfer)
+            return each
+    raise AUDIT_NOT_LOGGED(transfer=transfer)
 
 
 def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, asked: Asked, vkey: str) -> Package:

@@ -1,54 +1,50 @@
 """What an entry of the log tells, in the words that are searched by.
 
-Some entries name only the transfer that they are about: how it ended, that it is in doubt, that it was put aside or came again. They take agency,
-system, contract, operation, grant and message from that transfer's intent, so that "agency X, failed" is found on one entry.
-Invariant: the facts of an entry follow from it and from the entries before it, and from nothing else: they are the same whenever they are derived.
+Some entries name only the transfer that they are about: how it ended, that it is in doubt, that it was put aside or
+came again. They take agency, system, contract, operation, grant and message from that transfer's intent, so that
+"agency X, failed" is found on one entry. Invariant: the facts of an entry follow from it and from the entries before
+it, and from nothing else: they are the same whenever they are derived.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from gateway.audit.search.fields import FIELDS, OUTCOMES, Conditions, Parts, text_in
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 
-OUTCOMES: Final[Mapping[str, int]] = {"ok": 1, "repeated": 2, "queued": 3, "in-doubt": 11, "failed": 12, "refused": 13}
-TROUBLE: Final = 10  # codes above are what an officer looks at first
+TROUBLE: Final = 10  # codes of outcomes above it are what an officer looks at first
 _AT_ONCE: Final = 400
-_CODE: Final = re.compile(r"[a-z][a-z-]*\.[a-z][a-z-]*")
-_PARTY: Final = re.compile(r"([^/\s]+)/([^/\s]+)")
+_SHOWN: Final = 3
+_PARTY: Final = re.compile(r"(?P<agency>[^/\s]+)/(?P<system>[^/\s]+)")
 
 
-class Facts(NamedTuple):
-    """`about` is the transfer concerned; `transfer` the id that the entry itself bears."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts(Conditions):
+    """`about` is the transfer concerned; `transfer` the id that the entry itself bears; `message` is a keyed hash."""
 
     transfer: str
     about: str
     kind: str  # intent, outcome, refusal, repeat, in-doubt, or what a note is: export, login, …
     at: str = ""
-    outcome: str | None = None
-    failure: str | None = None
     status: int | None = None
-    agency: str | None = None
-    system: str | None = None
-    provider: str | None = None
-    contract: str | None = None
-    operation: str | None = None
-    grant: str | None = None
-    message: str | None = None  # keyed hash
-    actor: str | None = None
     source: str | None = None
     door: str | None = None
     times: int = 1  # how many refusals it sums up
-    detail: str | None = None  # of a call that a dead process had in hand: what is known of it, in one line
+    detail: str | None = None  # what else the entry tells, in one line
 
     @property
     def trouble(self) -> bool:
         return self.outcome is not None and OUTCOMES[self.outcome] > TROUBLE
+
+    def named(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 class Logged(NamedTuple):
@@ -84,59 +80,63 @@ def read(connection: Connection, rows: Iterable[Row]) -> list[Logged]:
 
 
 def facts_of(value: Mapping[str, Any], transfer: str, phase: str, party: Mapping[str, Any]) -> Facts:
-    told, caller = _part(value, "facts"), _part(value, "caller") or _part(party, "caller")
-    kind = _text(value, "what") if value.get("kind") == "note" else _text(value, "kind")
-    actor = _text(value, "actor")
+    actor = text_in(value, "actor")
     acting = _PARTY.fullmatch(actor) if actor is not None and not value.get("caller") else None
-    reason = _text(value, "reason") if kind == "in-doubt" else None
-    failure = (
-        _text(value, "failure")
-        or _text(told, "failure")
-        or (reason if reason is not None and _CODE.fullmatch(reason) else None)
-    )
+    facts, caller = _part(value, "facts"), _part(value, "caller") or _part(party, "caller")
+    parts = Parts(value, transfer, phase, party, facts, caller, acting)
     status, count = value.get("status"), value.get("count")
+    detail = _DETAILS.get(parts.kind)
+    told: dict[str, Any] = {name: field.read(parts) for name, field in FIELDS.items()}
     return Facts(
-        transfer,
-        _about(value, transfer),
-        kind or phase.partition("#")[0],
-        _text(value, "at") or "",
-        _outcome(kind, failure),
-        failure,
-        status if isinstance(status, int) else None,
-        acting[1] if acting is not None else _text(caller, "agency"),
-        acting[2] if acting is not None else _text(caller, "system"),
-        _text(value, "provider") or _text(told, "provider") or _text(party, "provider"),
-        _text(value, "contract") or _text(told, "contract") or _text(party, "contract"),
-        _text(value, "operation") or _text(told, "operation") or _text(party, "operation"),
-        _text(value, "grant") or _text(value, "nearest") or _text(told, "grant") or _text(party, "grant"),
-        _text(value, "message") or _text(told, "message") or _text(party, "message"),
-        actor,
-        _text(value, "source") or _text(told, "source"),
-        _text(value, "door"),
-        count if isinstance(count, int) else 1,
-        _detail(told) if kind == "taken-up" else None,
+        **told,
+        about=_about(value, transfer),
+        at=text_in(value, "at") or "",
+        status=status if isinstance(status, int) else None,
+        source=text_in(value, "source") or text_in(facts, "source"),
+        door=text_in(value, "door"),
+        times=count if isinstance(count, int) else 1,
+        detail=detail(facts) if detail is not None else None,
     )
 
 
-def _outcome(kind: str | None, failure: str | None) -> str | None:
-    if kind == "outcome":
-        return "ok" if failure is None else "failed"
-    return {
-        "taken-up": "failed",
-        "refusal": "refused",
-        "repeat": "repeated",
-        "in-doubt": "in-doubt",
-        "queued": "queued",
-    }.get(kind or "")
-
-
-def _detail(told: Mapping[str, Any]) -> str:
-    size, seconds = told.get("size"), told.get("seconds")
-    parts = [f"{_text(told, 'method') or ''} {_text(told, 'path') or ''}".strip()]
+def _call(facts: Mapping[str, Any]) -> str:
+    """What is known of a call that a dead process had in hand."""
+    size, seconds = facts.get("size"), facts.get("seconds")
+    parts = [f"{text_in(facts, 'method') or ''} {text_in(facts, 'path') or ''}".strip()]
     parts += [f"{size} bytes"] if isinstance(size, int) else []
-    parts += [f"{name} {_text(told, name)}" for name in ("source", "certificate", "process") if _text(told, name)]
+    parts += [f"{name} {text_in(facts, name)}" for name in ("source", "certificate", "process") if text_in(facts, name)]
     parts += [f"{seconds} s in hand"] if isinstance(seconds, int) else []
     return ", ".join(parts)
+
+
+def _altered(facts: Mapping[str, Any]) -> str:
+    return _counted(facts, "differences", [*_list(facts, "schema"), *_list(facts, "registry")])
+
+
+def _quarantined(facts: Mapping[str, Any]) -> str:
+    return f"{facts.get('file')}, {facts.get('size')} bytes, {facts.get('deaths')} processes died with it in hand"
+
+
+def _accepted(facts: Mapping[str, Any]) -> str:
+    return f"{_counted(facts, 'rows', _list(facts, 'differed'))}: {text_in(facts, 'reason') or '–'}"
+
+
+def _counted(facts: Mapping[str, Any], what: str, named: Sequence[str]) -> str:
+    more = ", …" if len(named) > _SHOWN else ""
+    return f"{facts.get('count')} {what}, {', '.join(named[:_SHOWN])}{more}"
+
+
+def _list(facts: Mapping[str, Any], name: str) -> list[str]:
+    found = facts.get(name)
+    return [str(each) for each in found] if isinstance(found, list) else []
+
+
+_DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "taken-up": _call,
+    "altered": _altered,
+    "quarantine": _quarantined,
+    "registry-accepted": _accepted,
+}
 
 
 def _looks_back(value: Mapping[str, Any]) -> bool:
@@ -145,7 +145,7 @@ def _looks_back(value: Mapping[str, Any]) -> bool:
 
 def _about(value: Mapping[str, Any], transfer: str) -> str:
     """A repeat names the transfer that came first; a note may name one among its facts."""
-    return _text(value, "of") or _text(_part(value, "facts"), "transfer") or transfer
+    return text_in(value, "of") or text_in(_part(value, "facts"), "transfer") or transfer
 
 
 def _intents(connection: Connection, transfers: Iterable[str]) -> dict[str, tuple[int, Mapping[str, Any]]]:
@@ -163,8 +163,3 @@ def _intents(connection: Connection, transfers: Iterable[str]) -> dict[str, tupl
 def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = value.get(name)
     return found if isinstance(found, dict) else {}
-
-
-def _text(value: Mapping[str, Any], name: str) -> str | None:
-    found = value.get(name)
-    return found if isinstance(found, str) and found else None

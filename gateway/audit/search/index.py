@@ -14,9 +14,7 @@ Invariant: every entry before the watermark has the one row that follows from it
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import Connection, Engine, delete, func, select, update
@@ -24,7 +22,8 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from gateway.audit.search import facts
-from gateway.audit.search.facts import OUTCOMES, Facts
+from gateway.audit.search.facts import Facts
+from gateway.audit.search.fields import FIELDS
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
@@ -42,44 +41,13 @@ class Watermark(NamedTuple):
     leaf: bytes | None
 
 
-@lru_cache(maxsize=8192)
-def word(text: str) -> int:
-    """32 bits of a word of which there are few: agencies, contracts, codes."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big", signed=True)
-
-
-def wide(text: str) -> int:
-    """64 bits of an id. Those of a UUIDv7 begin with its time (RFC 9562 §5.7)."""
-    digits = text.replace("-", "")
-    if len(text) == 36 and len(digits) == 32 and digits.isalnum():
-        try:
-            return int.from_bytes(int(digits[:16], 16).to_bytes(8, "big"), "big", signed=True)
-        except ValueError:
-            pass
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
-
-
 def keys_of(told: Facts) -> dict[str, int | None]:
-    """What stands in the row of an entry, by column."""
-
-    def of(text: str | None) -> int | None:
-        return None if text is None else word(text)
-
-    return {
-        "about": wide(told.about),
-        "message": None if told.message is None else wide(told.message),
-        "kind": word(told.kind),
-        "outcome": None if told.outcome is None else OUTCOMES[told.outcome],
-        "trouble": int(told.trouble),
-        "failure": of(told.failure),
-        "agency": of(told.agency),
-        "system": of(told.system),
-        "provider": of(told.provider),
-        "contract": of(told.contract),
-        "operation": of(told.operation),
-        "access_grant": of(told.grant),
-        "actor": of(told.actor),
-    }
+    """What stands in the row of an entry, by column, in the order of the table."""
+    keys: dict[str, int | None] = {"trouble": int(told.trouble)}
+    for name, field in FIELDS.items():
+        value = getattr(told, field.fact or name)
+        keys[field.column or name] = None if value is None else field.digest(value)
+    return {column: keys[column] for column in tables.LOG_INDEXED}
 
 
 def watermark(connection: Connection) -> Watermark:

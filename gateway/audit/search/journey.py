@@ -97,6 +97,30 @@ def beside(connection: Connection, transfer: str) -> list[Step]:
     return steps + [step for step in _waiting(connection, transfer, logged) if step.facts.transfer != transfer]
 
 
+def entries_of(connection: Connection, transfer: str) -> list[dict[str, Any]]:
+    """Of one transfer, and those about it (repeats, notes that name it).
+
+    Those of a log that ended come first, with its origin; then those with an index, in order; then those that wait for one.
+    """
+    entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
+    before = (
+        select(past.c.origin, past.c.idx, past.c.entry)
+        .where(past.c.transfer == transfer)
+        .order_by(past.c.origin, past.c.idx)
+    )
+    sequenced = select(entry.c.idx, entry.c.entry).where(entry.c.transfer == transfer)
+    waiting = select(pending.c.entry).where(pending.c.transfer == transfer).order_by(pending.c.id)
+    about = beside(connection, transfer)
+    listed = {row.idx: json.loads(row.entry) for row in connection.execute(sequenced)}
+    listed |= {step.index: step.entry for step in about if step.index is not None}
+    return [
+        *({"origin": row.origin, "index": row.idx, **json.loads(row.entry)} for row in connection.execute(before)),
+        *({"index": index, **listed[index]} for index in sorted(listed)),
+        *({"index": None, **json.loads(row.entry)} for row in connection.execute(waiting)),
+        *({"index": None, **step.entry} for step in about if step.index is None),
+    ]
+
+
 def _all(connection: Connection, query: Query) -> list[Logged]:
     found: list[Logged] = []
     cursor: str | None = None

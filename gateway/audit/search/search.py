@@ -26,8 +26,9 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, 
 from contracts.base.words import WordsFile
 from gateway.audit.search import facts
 from gateway.audit.search.errors import AUDIT_BAD_CURSOR
-from gateway.audit.search.facts import OUTCOMES, Facts, Logged
-from gateway.audit.search.index import keys_of, watermark, wide, word
+from gateway.audit.search.facts import Facts, Logged
+from gateway.audit.search.fields import FIELDS, Conditions, wide
+from gateway.audit.search.index import keys_of, watermark
 from gateway.journal.schema import tables
 
 _words = WordsFile(__file__)
@@ -44,22 +45,10 @@ _IN_ORDER: Final = select(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What is sought; conditions that are given must all fit. `message` is the keyed hash; times are those of sequencing, `until` not included."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query(Conditions):
+    """What is sought. `message` is the keyed hash; times are those of sequencing, `until` not included."""
 
-    transfer: str | None = None
-    message: str | None = None
-    failure: str | None = None
-    grant: str | None = None
-    actor: str | None = None
-    system: str | None = None
-    provider: str | None = None
-    operation: str | None = None
-    agency: str | None = None
-    contract: str | None = None
-    kind: str | None = None
-    outcome: str | None = None
     trouble: bool | None = None
     since: float | None = None
     until: float | None = None
@@ -75,21 +64,12 @@ class Query:
         return all((wanted := getattr(self, name)) is None or getattr(told, name) == wanted for name in WORDS)
 
     def keys(self) -> dict[str, int]:
-        """What a row must hold, by column; the likely rarest first."""
-        found: dict[str, int] = {}
-        if self.transfer is not None:
-            found["about"] = wide(self.transfer)
-        for name in WORDS:
-            wanted = getattr(self, name)
-            if wanted is not None:
-                column = "access_grant" if name == "grant" else name
-                found[column] = (
-                    OUTCOMES.get(wanted, 0)
-                    if name == "outcome"
-                    else wide(wanted)
-                    if name == "message"
-                    else word(wanted)
-                )
+        """What a row must hold, by column."""
+        found = {
+            field.column or name: field.digest(wanted)
+            for name, field in FIELDS.items()
+            if (wanted := getattr(self, name)) is not None
+        }
         if self.trouble is not None:
             found["trouble"] = int(self.trouble)
         return found
@@ -100,20 +80,7 @@ class Query:
         return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
 
 
-WORDS: Final = (
-    "message",
-    "failure",
-    "grant",
-    "actor",
-    "system",
-    "provider",
-    "operation",
-    "agency",
-    "contract",
-    "kind",
-    "outcome",
-)
-assert {*WORDS} < {each.name for each in fields(Query)} & {*Facts._fields}
+WORDS: Final = tuple(name for name in FIELDS if name != "transfer")  # a transfer fits two facts
 
 
 class Page(NamedTuple):

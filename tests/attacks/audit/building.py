@@ -1,7 +1,9 @@
-"""How a whole instance comes about, by the real programs, with a row in every table: what an insider finds who has the database of a gateway in use.
+"""How a whole instance comes about, by the real programs, with a row in every table: what an insider finds who has the
+database of a gateway in use.
 
-It is made as a province is (`make_instance`), backed up, restored under a new origin of the log, confirmed, and used: commands change the registry, an exchange
-carries transfers of every state, the keeper delivers, sequences, indexes, destroys a key of the vault, and asks a witness and a time-stamp authority.
+It is made as a province is (`make_instance`), backed up, restored under a new origin of the log, confirmed, and used:
+commands change the registry, an exchange carries transfers of every state, the keeper delivers, sequences, indexes,
+destroys a key of the vault, and asks a witness and a time-stamp authority.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ from tests.attacks.audit.whole import Door, Whole, door
 from tests.audit.stamping import Authority
 from tests.audit.witnessing.asking import honest
 from tests.journal import databases
-from tests.keeper.revocation.outside import Outside, new_key, pem
+from tests.keeper.tasks.outside import Outside, new_key, pem
 from tests.registry.editions import edition
 from tests.registry.making import PROVINCE
 
@@ -162,7 +164,8 @@ def _keeping_little(files: dict[str, str]) -> None:
 
 
 def _registry(whole: Whole) -> None:
-    """Changes by the commands: a contract that keeps little, a grant with a quota, one that is suspended, a key revoked, a system suspended."""
+    """Changes by the commands: a contract that keeps little, a grant with a quota, one that is suspended, a key
+    revoked, a system suspended."""
     later = edition("2.0.0", _keeping_little, contract="camera-event")
     for path, raw in later.files.items():
         place = whole.settings.data.parent / "camera-event" / "v2" / path

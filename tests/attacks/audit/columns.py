@@ -1,7 +1,7 @@
 """Every column of every table: a plausible change of one value, and the check that notices it; or why nobody needs to.
 
-`test_attack_log_columns.py` walks this list over a whole instance on both databases, and holds it complete against the tables. The section of
-`docs/audit-log.md` is made from it: `./lgsp docs` writes it there.
+`test_attack_log_columns.py` walks this list over a whole instance on both databases, and holds it complete against the
+tables. The section of `docs/audit-log.md` is made from it: `./lgsp docs` writes it there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "audit-log.md"
 BEGINS, ENDS = "<!-- columns: made by ./lgsp docs -->\n", "<!-- end of columns -->"
 
 
-# --- checks, by the words that people know them by ----------------------------------------------------------------------
+# --- checks, by the words that people know them by --------------------------------------------------------------------
 CHECKS = {
     "log": "`audit verify`: the log",
     "rows": "`audit verify`: transfers, feeds, queue",
@@ -76,7 +76,8 @@ def _transfer() -> Iterator[Column]:
     )
     yield from exempt(
         "transfer",
-        "which process has it in hand; a wrong one makes it in doubt, which is logged, and of what has ended it says nothing",
+        "which process has it in hand; a wrong one makes it in doubt, which is logged, and of what has "
+        "ended it says nothing",
         "process",
     )
 
@@ -213,7 +214,8 @@ def _vouched() -> Iterator[Column]:
     )
     yield from exempt(
         "vouching",
-        "for people to read; the keeper makes it anew at each round, and what opens the doors is proved from notes and stamps",
+        "for people to read; the keeper makes it anew at each round, and what opens the doors is proved "
+        "from notes and stamps",
         "behind",
         "trouble",
     )

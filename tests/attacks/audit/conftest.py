@@ -13,7 +13,8 @@ from tests.journal import databases
 
 
 def fill(gateway: Gateway) -> None:
-    """Some hundred transfers of two kinds, sequenced in three runs: 600 entries, tiles of two levels, checkpoints of three minutes."""
+    """Some hundred transfers of two kinds, sequenced in three runs: 600 entries, tiles of two levels, checkpoints of
+    three minutes."""
     for alerts, reports in ((100, 10), (140, 15), (30, 5)):
         sent = [sent_on("door-1") for _ in range(reports)]
         commit(gateway.engine, [*(handed_in("door-1") for _ in range(alerts)), *sent])

@@ -1,6 +1,7 @@
 """A log made by the real journal and the real sequencer, and an insider who has the run of it: rows, files, keys.
 
-What an agency holds of it (the log's public key, receipts, the checkpoint that its kit kept) is outside his reach: `Agency`.
+What an agency holds of it (the log's public key, receipts, the checkpoint that its kit kept) is outside his reach:
+`Agency`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Entered:
     sequenced: float
 
 
-# --- what honest processes write ----------------------------------------------------------------------------------------
+# --- what honest processes write --------------------------------------------------------------------------------------
 def row_of(entry: Entry) -> LogRow:
     return LogRow(*freeze(entry))
 
@@ -166,7 +167,7 @@ def commit(engine: Engine, units: Sequence[Write], process: str = "door-1") -> N
         journal.stop()
 
 
-# --- a log --------------------------------------------------------------------------------------------------------------
+# --- a log ------------------------------------------------------------------------------------------------------------
 @dataclass
 class Gateway:
     """The log of one gateway: its database, its folder, its leader."""
@@ -276,7 +277,7 @@ def receipt(connection: Connection, transfer: str) -> Receipt:
     return Receipt(transfer, {phase: base64.b64decode(leaf) for phase, leaf in json.loads(text).items()})
 
 
-# --- what the insider does ----------------------------------------------------------------------------------------------
+# --- what the insider does --------------------------------------------------------------------------------------------
 def entered(connection: Connection) -> list[Entered]:
     table = tables.log_entry.c
     rows = connection.execute(select(table.transfer, table.phase, table.entry, table.sequenced).order_by(table.idx))
@@ -284,8 +285,9 @@ def entered(connection: Connection) -> list[Entered]:
 
 
 def rewrite(connection: Connection, entries: Sequence[Entered], key: LogKey | None = None) -> str | None:
-    """Another history, each leaf, tile and root of it as it must be. With the log's key checkpoints are signed anew, at the end of each minute as the
-    sequencer keeps them, and the newest one is what he then puts beside the database; without it only those that were truly signed can stay."""
+    """Another history, each leaf, tile and root of it as it must be. With the log's key checkpoints are signed anew, at
+    the end of each minute as the sequencer keeps them, and the newest one is what he then puts beside the database;
+    without it only those that were truly signed can stay."""
     signed = list(connection.execute(select(tables.checkpoint).order_by(tables.checkpoint.c.size)))
     for table in (tables.log_entry, tables.log_tile, tables.checkpoint):
         connection.execute(delete(table))
@@ -348,7 +350,8 @@ def without(log: list[Entered], transfer: str) -> list[Entered]:
     return [each for each in log if each.transfer != transfer]
 
 
-# Each makes another history of the true one, with care: no intent without its outcome, none behind it, no time that goes back.
+# Each makes another history of the true one, with care: no intent without its outcome, none behind it, no time that
+# goes back.
 HISTORIES: dict[str, History] = {
     "the first entry edited": lambda log: [forged(log[0]), *log[1:]],
     "an entry in the middle edited": lambda log: [*log[:301], forged(log[301]), *log[302:]],

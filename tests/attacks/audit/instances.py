@@ -1,4 +1,5 @@
-"""A whole instance with a registered province on each kind of database, made once; each attack gets a copy of its own."""
+"""A whole instance with a registered province on each kind of database, made once; each attack gets a copy of its
+own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What an insider changes: one value of one row, to what another row has, to what comes next, to what an honest program might have written."""
+"""What an insider changes: one value of one row, to what another row has, to what comes next, to what an honest program
+might have written."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ Value = Callable[[Look, str, str, Row], Any]
 
 @dataclass(frozen=True)
 class Column:
-    """`named`: what a finding must hold, with the row's own values in braces. `part` tells the keys of `instance` apart."""
+    """`named`: what a finding must hold, with the row's own values in braces. `part` tells the keys of `instance`
+    apart."""
 
     table: str
     name: str
@@ -76,7 +78,7 @@ class Planned:
         self.after = self.where | ({self.column: self.value} if self.column in self.where else {})
 
 
-# --- which row ----------------------------------------------------------------------------------------------------------
+# --- which row --------------------------------------------------------------------------------------------------------
 def nth(number: int = 0) -> Pick:
     return lambda look, table: look.rows(table)[number]
 
@@ -100,7 +102,7 @@ def part(name: str, of: str) -> Pick:
     return lambda look, table: look.row(table, id=f"{look.whole.made[of]}/{name}")
 
 
-# --- which value --------------------------------------------------------------------------------------------------------
+# --- which value ------------------------------------------------------------------------------------------------------
 def to(value: Any) -> Value:
     return lambda look, table, column, row: value
 

@@ -127,18 +127,21 @@ def _vault() -> Iterator[Column]:
 def _journal() -> Iterator[Column]:
     yield from exempt(
         "replay",
-        "kept for a minute; a key that is gone lets a signed message come again, and then its message id makes it a repeat: no second transfer",
+        "kept for a minute; a key that is gone lets a signed message come again, and then its message id "
+        "makes it a repeat: no second transfer",
         "key",
         "expires",
     )
     yield from exempt(
         "process",
-        "leases of processes, renewed each second; a wrong one stops or delays a process and is fenced by the journal, and decides nothing else",
+        "leases of processes, renewed each second; a wrong one stops or delays a process and is fenced "
+        "by the journal, and decides nothing else",
         *tables.process.c.keys(),
     )
     yield from exempt(
         "lease",
-        "the lease of the leading keeper; whoever is overtaken stops, and each signature is held against the checkpoint outside the database",
+        "the lease of the leading keeper; whoever is overtaken stops, and each signature is held against "
+        "the checkpoint outside the database",
         *tables.lease.c.keys(),
     )
     quota = nth()

@@ -1,4 +1,5 @@
-"""Readers over our own interfaces, of a database that an insider changed: the centre gets nobody else's body, and nobody a transfer of others."""
+"""Readers over our own interfaces, of a database that an insider changed: the centre gets nobody else's body, and
+nobody a transfer of others."""
 
 from __future__ import annotations
 

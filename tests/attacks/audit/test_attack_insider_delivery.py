@@ -1,4 +1,5 @@
-"""An insider with the database, and without the keys outside it, changes a message that waits: nothing of it is delivered, to nobody."""
+"""An insider with the database, and without the keys outside it, changes a message that waits: nothing of it is
+delivered, to nobody."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ async def elsewhere(post: Post, keys: House) -> AsyncIterator[Provider]:  # noqa
     await provider.stop()
 
 
-# --- what he does: (connection, the transfer that waits, another one of the same agency) ----------------------------------
+# --- what he does: (connection, the transfer that waits, another one of the same agency) ------------------------------
 def rows(**changes: Mapping[str, Any]) -> Change:
     def change(connection: Connection, transfer: str, other: str) -> None:
         for name, values in changes.items():
@@ -69,10 +70,19 @@ def forged(connection: Connection, transfer: str, **changes: Any) -> None:
     provider = values["provider"]
     entry = freeze(
         Intent(
-            transfer, row.committed, "rest", Caller(row.caller_agency, row.caller_system), row.contract, row.operation, row.bundle, "m" * 64,
-            row.grant_id, provider, salted(SALT, REQUEST),
+            transfer,
+            row.committed,
+            "rest",
+            Caller(row.caller_agency, row.caller_system),
+            row.contract,
+            row.operation,
+            row.bundle,
+            "m" * 64,
+            row.grant_id,
+            provider,
+            salted(SALT, REQUEST),
         )
-    )  # fmt: skip
+    )
     connection.execute(update(PENDING).where(PENDING.c.transfer == transfer).values(entry=entry.entry, leaf=entry.leaf))
     connection.execute(update(TRANSFER).where(TRANSFER.c.id == transfer).values(values))
     connection.execute(update(QUEUE).where(QUEUE.c.transfer == transfer).values(provider=provider))

@@ -1,4 +1,5 @@
-"""An insider with the database changes one value of a real instance: what decides content, receiver or time is held against the log and the vault."""
+"""An insider with the database changes one value of a real instance: what decides content, receiver or time is held
+against the log and the vault."""
 
 from __future__ import annotations
 
@@ -76,7 +77,7 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     engine.dispose()
 
 
-# --- verify: each value, and what is said of it ---------------------------------------------------------------------------
+# --- verify: each value, and what is said of it -----------------------------------------------------------------------
 @dataclass(frozen=True)
 class Change:
     table: Any
@@ -115,7 +116,9 @@ CHANGES = [
     Change(TRANSFER, "q-1", {"caller_agency": "H14.9"}, "its row says caller H14.9/"),
     Change(TRANSFER, "q-1", {"caller_system": "truong-ha"}, "its row says caller"),
     Change(TRANSFER, "q-1", {"grant_id": "G-0099"}, "its row says grant G-0099"),
-    Change(TRANSFER, "q-1", {"pattern": "dispatch"}, "its row says that it is a dispatch, its contract that it is a query"),
+    Change(
+        TRANSFER, "q-1", {"pattern": "dispatch"}, "its row says that it is a dispatch, its contract that it is a query"
+    ),
     Change(TRANSFER, "d-1", {"idempotent": False}, "its row says idempotent False, its contract True"),
     Change(TRANSFER, "q-1", {"message_id": "q-9"}, SEALED_WITH),
     Change(TRANSFER, "q-1", {"payload_digest": b"e" * 32}, SEALED_WITH),
@@ -130,7 +133,12 @@ CHANGES = [
     Change(TRANSFER, "q-1", {"failure": "provider.refused"}, "its row says failure provider.refused"),
     Change(TRANSFER, "q-1", {"state": "failed"}, "by its entries in the log it is answered"),
     Change(TRANSFER, "q-1", {"receipt": "{}"}, "its receipt lacks the leaf of its outcome"),
-    Change(TRANSFER, "d-waiting", {"failure": "provider.refused"}, "it has not ended, and its row says failure provider.refused"),
+    Change(
+        TRANSFER,
+        "d-waiting",
+        {"failure": "provider.refused"},
+        "it has not ended, and its row says failure provider.refused",
+    ),
     Change(TRANSFER, "d-waiting", {"receipt": "{}"}, "it has not ended, and its row has a receipt"),
     Change(QUEUE, "d-waiting", {"provider": "do-thi-2"}, "the queue says that it is for do-thi-2"),
     Change(QUEUE, "d-waiting", {"body_ref": "OTHER/canonical"}, "the queue refers to"),
@@ -138,7 +146,12 @@ CHANGES = [
     Change(QUEUE, "d-waiting", {"state": "dead"}, "it stands in the queue as dead"),
     Change(EVENT, "a-1", {"body_ref": "OTHER/canonical"}, "its event in the feed refers to"),
     Change(tables.feed_pending, "a-pending", {"body_ref": "OTHER/canonical"}, "its event in the feed refers to"),
-    Change(tables.feed_pending, "a-pending", {"event": said(lgspagency="H14.9")}, "its event in the feed says lgspagency H14.9"),
+    Change(
+        tables.feed_pending,
+        "a-pending",
+        {"event": said(lgspagency="H14.9")},
+        "its event in the feed says lgspagency H14.9",
+    ),
     Change(EVENT, "a-1", {"event": said(lgspagency="H14.9")}, "its event in the feed says lgspagency H14.9"),
     Change(EVENT, "a-1", {"event": said(source="urn:lgsp:system:y-te")}, "its event in the feed says source"),
     Change(EVENT, "a-1", {"event": said(id="another")}, "its event in the feed says id another"),
@@ -149,15 +162,29 @@ CHANGES = [
     Change(VAULT, "q-1", {"id": "moved"}, "its contract keeps its answer, and the vault has none", "answer"),
     Change(VAULT, "q-1", {"id": "moved"}, "its contract keeps its request, and the vault has none", "request"),
     Change(VAULT, "q-1", {"id": "moved"}, "its contract keeps its forwarded, and the vault has none", "forwarded"),
-    Change(VAULT, "q-1", {"id": "moved"}, "its contract keeps its provider-answer, and the vault has none", "provider-answer"),
+    Change(
+        VAULT,
+        "q-1",
+        {"id": "moved"},
+        "its contract keeps its provider-answer, and the vault has none",
+        "provider-answer",
+    ),
     Change(VAULT, "a-1", {"id": "moved"}, "its contract keeps its canonical, and the vault has none", "canonical"),
     Change(VAULT, "q-1", {"sealed": b""}, "is gone from the vault, and its key", "answer"),
     Change(VAULT, "q-1", {"key_id": "2026-11-25.m24"}, "which is of another day or class", "request"),
-    Change(VAULT, "q-1", {"key_id": lambda key: key.replace(".m", ".m9")}, "which is of another day or class", "answer"),
+    Change(
+        VAULT, "q-1", {"key_id": lambda key: key.replace(".m", ".m9")}, "which is of another day or class", "answer"
+    ),
     Change(VAULT, "q-1", {"size": lambda size: size + 1}, "the vault says that its answer has", "answer"),
-    Change(VAULT, "q-1", {"sealed": lambda sealed: sealed[:1] + bytes(32) + sealed[33:]}, "its answer was sealed with another outcome", "answer"),
+    Change(
+        VAULT,
+        "q-1",
+        {"sealed": lambda sealed: sealed[:1] + bytes(32) + sealed[33:]},
+        "its answer was sealed with another outcome",
+        "answer",
+    ),
     Change(VAULT, "q-1", {"sealed": lambda sealed: sealed[:1] + bytes(32) + sealed[33:]}, SEALED_WITH, "request"),
-]  # fmt: skip
+]
 
 
 @ROWS
@@ -173,7 +200,7 @@ def test_verify_names_what_was_changed(kept: Scene, change: Change) -> None:
     assert any(change.finding in one and kept.ids[change.name] in one for one in wrong), wrong
 
 
-# --- feeds: never another's body ------------------------------------------------------------------------------------------
+# --- feeds: never another's body --------------------------------------------------------------------------------------
 def exchange_refs(connection: Connection, ids: dict[str, str]) -> None:
     for first, second in (("a-1", "a-2"), ("a-2", "a-1")):
         connection.execute(
@@ -229,7 +256,7 @@ def test_an_event_that_was_changed_is_a_tombstone(scene: Scene, how: str, caplog
     assert sum(record.levelno == logging.CRITICAL for record in caplog.records) == 4
 
 
-# --- repeats: the transfer's own answer, or none ----------------------------------------------------------------------------
+# --- repeats: the transfer's own answer, or none ----------------------------------------------------------------------
 def forged_outcome(connection: Connection, ids: dict[str, str]) -> None:
     """Another outcome in the place of the true one, with the leaf that its bytes have, and a receipt that names it."""
     entry = tables.log_entry

@@ -1,7 +1,9 @@
-"""Checkpoints deleted, put back or cut down together with the entries that they sign: to exactly what somebody outside holds, to below it and to above it.
+"""Checkpoints deleted, put back or cut down together with the entries that they sign: to exactly what somebody outside
+holds, to below it and to above it.
 
-What `lgsp audit verify` has to go by is the checkpoint beside the database, what witnesses cosigned and what was time-stamped (rows, and a file), what
-was kept elsewhere (`--checkpoint`), and that each minute of sequencing ends with a checkpoint. Each case names the check that finds it.
+What `lgsp audit verify` has to go by is the checkpoint beside the database, what witnesses cosigned and what was
+time-stamped (rows, and a file), what was kept elsewhere (`--checkpoint`), and that each minute of sequencing ends with
+a checkpoint. Each case names the check that finds it.
 """
 
 from __future__ import annotations
@@ -97,7 +99,8 @@ DATABASE: dict[str, tuple[Attack, str]] = {
 @pytest.mark.attack("audit log: checkpoints deleted or put back")
 @pytest.mark.parametrize("what", DATABASE)
 def test_with_the_database_alone(copy: Copy, what: str) -> None:
-    """The file beside it is not in his hands. An agency holds the second checkpoint, so that what is exactly that one agrees with it."""
+    """The file beside it is not in his hands. An agency holds the second checkpoint, so that what is exactly that one
+    agrees with it."""
     gateway, (attack, finding) = copy(), DATABASE[what]
     with writing(gateway.engine) as connection:
         at = sizes(connection)
@@ -124,8 +127,8 @@ SHOWN: dict[str, tuple[int, str | None]] = {"below": (0, "signs"), "exactly to i
 @pytest.mark.parametrize("holder", ["a cosigned row", "a stamp's row", "the cosigned file", "a file kept elsewhere"])
 @pytest.mark.parametrize("to", SHOWN)
 def test_with_the_folder_too(copy: Copy, holder: str, to: str) -> None:
-    """Cut back with a true older checkpoint beside it. Whatever still tells of the second checkpoint finds what is below it, and can say nothing of the rest:
-    that is the limit, and only the rows of the transfers tell."""
+    """Cut back with a true older checkpoint beside it. Whatever still tells of the second checkpoint finds what is
+    below it, and can say nothing of the rest: that is the limit, and only the rows of the transfers tell."""
     gateway, (index, finding) = copy(), SHOWN[to]
     kept = gateway.folder / "kept.checkpoint"
     with writing(gateway.engine) as connection:
@@ -152,8 +155,12 @@ def test_with_the_folder_too(copy: Copy, holder: str, to: str) -> None:
     gateway.file.path.write_text(beside, "utf-8")
     code, told = verify(gateway, *(("--checkpoint", str(kept)) if kept.exists() else ()))
     found = [one for one in told["wrong"] if "checkpoint" in one]
-    name = {"a cosigned row": "the cosigned checkpoint of", "a stamp's row": "the time-stamped checkpoint of",
-            "the cosigned file": "the cosigned checkpoint beside", "a file kept elsewhere": "the kept checkpoint"}[holder]  # fmt: skip
+    name = {
+        "a cosigned row": "the cosigned checkpoint of",
+        "a stamp's row": "the time-stamped checkpoint of",
+        "the cosigned file": "the cosigned checkpoint beside",
+        "a file kept elsewhere": "the kept checkpoint",
+    }[holder]
     if finding is None:
         assert found == [], found
     else:
@@ -188,7 +195,8 @@ def test_the_file_taken_away(copy: Copy) -> None:
     ],
 )
 def test_what_is_no_checkpoint_in_its_place(copy: Copy, name: str, what: str, why: str) -> None:
-    """Told by name and path, by the check and by the keeper: no bare error of a file, and nothing is read without a limit."""
+    """Told by name and path, by the check and by the keeper: no bare error of a file, and nothing is read without a
+    limit."""
     gateway = copy()
     path, note = gateway.folder / "log" / name, gateway.note
     path.unlink(missing_ok=True)
@@ -227,13 +235,13 @@ def test_an_older_file_takes_nothing_away(copy: Copy) -> None:
         assert verify_log(connection, gateway.key.vkey, newest=gateway.note, kept=newest).ok and gateway.note != newest
 
 
-# --- a log that ended ---------------------------------------------------------------------------------------------------
+# --- a log that ended -------------------------------------------------------------------------------------------------
 NEXT = f"{ORIGIN}/2"
 
 
 def followed(gateway: Gateway, held: int) -> str:
-    """As a restore does it: the log ends, and the next one says in its first entry what it was; the next one's key, as text. `held` is what is left of the
-    one that ended, with its row and its checkpoints made to fit."""
+    """As a restore does it: the log ends, and the next one says in its first entry what it was; the next one's key, as
+    text. `held` is what is left of the one that ended, with its row and its checkpoints made to fit."""
     key = LogKey.open(gateway.folder / "keys" / "next.key", NEXT)
     with writing(gateway.engine) as connection:
         decision = succession.Decision("unproven", gateway.note, WHOLE, ())
@@ -275,7 +283,8 @@ PAST: dict[str, tuple[Attack, str, str]] = {
 @pytest.mark.attack("audit log: checkpoints deleted or put back")
 @pytest.mark.parametrize("what", PAST)
 def test_a_log_that_ended(copy: Copy, what: str) -> None:
-    """Its rows, and the checkpoint that they say it ended with, are in the insider's hands; what the next log's first entry says is signed there."""
+    """Its rows, and the checkpoint that they say it ended with, are in the insider's hands; what the next log's first
+    entry says is signed there."""
     gateway, (attack, finding, counted) = copy(), PAST[what]
     with gateway.engine.connect() as connection:
         at = sizes(connection)

@@ -1,4 +1,5 @@
-"""An insider changes one value of a whole instance: for each column of each table the named check speaks, and names the row.
+"""An insider changes one value of a whole instance: for each column of each table the named check speaks, and names the
+row.
 
 The list is `columns.py`; what it exempts stands with its reason in `docs/audit-log.md`.
 """
@@ -47,7 +48,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     made.engine.dispose()
 
 
-# --- the checks ---------------------------------------------------------------------------------------------------------
+# --- the checks -------------------------------------------------------------------------------------------------------
 def log(whole: Whole, connection: Connection) -> Said:
     return verify_log(connection, whole.vkey, origin=whole.settings.origin, newest=whole.note).wrong
 
@@ -156,7 +157,7 @@ def _write(whole: Whole, plan: Planned, where: dict[str, object], value: object)
         assert connection.execute(update(plan.table).where(*same).values({plan.column: value})).rowcount == 1
 
 
-# --- the tests ----------------------------------------------------------------------------------------------------------
+# --- the tests --------------------------------------------------------------------------------------------------------
 def test_the_list_holds_each_column_once() -> None:
     there = {f"{table.name}.{column.name}" for table in tables.metadata.tables.values() for column in table.columns}
     listed = [f"{each.table}.{each.name}" for each in LIST if not each.part]
@@ -197,7 +198,7 @@ def test_who_notices(whole: Whole, table: str) -> None:
     assert missed == []
 
 
-# --- rows that are taken away -------------------------------------------------------------------------------------------
+# --- rows that are taken away -----------------------------------------------------------------------------------------
 GONE = [
     ("vault_hold", where(name="vu-an-2"), "tables", "the hold vu-an-2: entry"),
     ("vault_destroyed", nth(), "tables", "the vault's key {key_id}: entry"),
@@ -239,12 +240,13 @@ def test_a_row_taken_away(whole: Whole, table: str, pick: Pick, check: str, name
             connection.execute(insert(plan.table).values(dict(row)))
 
 
-# --- what is exempt, and why nothing comes of it ------------------------------------------------------------------------
+# --- what is exempt, and why nothing comes of it ----------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("column", "value"), [("name", "warden"), ("holder", "door-1"), ("epoch", 1), ("epoch", 9), ("until", 0.0)]
 )
 def test_the_lease_changed(whole: Whole, column: str, value: object) -> None:
-    """Whoever led stops, or goes on as before; a lease that is set to be free is taken with the next epoch, and fences the one before."""
+    """Whoever led stops, or goes on as before; a lease that is set to be free is taken with the next epoch, and fences
+    the one before."""
     table = tables.lease
     with whole.engine.connect() as connection, connection.begin() as taken_back:
         connection.execute(update(table).where(table.c.name == whole.lease.name).values({column: value}))

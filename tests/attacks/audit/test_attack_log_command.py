@@ -1,4 +1,5 @@
-"""What an auditor types: `lgsp audit verify` tells of each kind of attack, by its exit code and in one object for programs."""
+"""What an auditor types: `lgsp audit verify` tells of each kind of attack, by its exit code and in one object for
+programs."""
 
 from __future__ import annotations
 
@@ -8,12 +9,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
-from typer.testing import CliRunner
 
-from gateway.cli import app
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.settings import Settings, save
+from tests import commandline
 from tests.attacks.audit.insider import ORIGIN, Gateway, commit, entered, handed_in, rewrite
 from tests.attacks.audit.test_attack_log_history import Copy
 
@@ -21,8 +21,8 @@ from tests.attacks.audit.test_attack_log_history import Copy
 def verify(gateway: Gateway, *options: str, origin: str = ORIGIN) -> tuple[int, dict[str, Any]]:
     save(replace(Settings(gateway.folder), origin=origin))
     words = ["audit", "verify", "--data", str(gateway.folder), "--vkey", gateway.key.vkey, "--json", *options]
-    done = CliRunner().invoke(app, words)
-    return done.exit_code, json.loads(done.stdout)
+    done = commandline.lgsp(*words)
+    return done.code, json.loads(done.out)
 
 
 @pytest.mark.attack("audit log: rows that the log does not account for")

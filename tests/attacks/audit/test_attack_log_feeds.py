@@ -1,4 +1,5 @@
-"""Feeds, messages and receipts changed with the database alone, so that each row agrees with the others: the entries tell what the rows must be."""
+"""Feeds, messages and receipts changed with the database alone, so that each row agrees with the others: the entries
+tell what the rows must be."""
 
 from __future__ import annotations
 

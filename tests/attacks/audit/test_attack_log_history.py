@@ -1,4 +1,5 @@
-"""A log cut short, rolled back, forked: by the database alone the sequencer refuses; with the folder too an agency's checkpoint tells."""
+"""A log cut short, rolled back, forked: by the database alone the sequencer refuses; with the folder too an agency's
+checkpoint tells."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ def cut(connection: Connection) -> tuple[int, str]:
     )
 
 
-# --- truncated ----------------------------------------------------------------------------------------------------------
+# --- truncated --------------------------------------------------------------------------------------------------------
 @pytest.mark.attack("audit log: cut short, or rolled back")
 def test_cut_back_to_an_older_signed_checkpoint(honest: Gateway, inside: Connection, agency: Agency) -> None:
     kept = agency.witness.note
@@ -84,7 +85,7 @@ def test_the_sequencer_signs_nothing_on_top_of_a_log_cut_short(copy: Copy, what:
         )
 
 
-# --- an old backup ------------------------------------------------------------------------------------------------------
+# --- an old backup ----------------------------------------------------------------------------------------------------
 def back_to_the_backup(gateway: Gateway, honest: Gateway, *, with_folder: bool) -> None:
     """The honest log as it was, in the place of one that has gone on since."""
     with writing(gateway.engine) as connection, honest.engine.connect() as backup:
@@ -118,8 +119,9 @@ def test_an_old_backup_in_the_place_of_the_database(copy: Copy, plain: Gateway) 
 
 @pytest.mark.attack("audit log: cut short, or rolled back")
 def test_an_old_backup_in_the_place_of_everything(copy: Copy, plain: Gateway, tmp_path: Path) -> None:
-    """Database and folder are of one moment: nobody inside can tell, and the gateway goes on; the first answer to an agency that called
-    since then is objected to, both while the log is shorter than what it kept and when it has grown beyond that."""
+    """Database and folder are of one moment: nobody inside can tell, and the gateway goes on; the first answer to an
+    agency that called since then is objected to, both while the log is shorter than what it kept and when it has grown
+    beyond that."""
     gateway = copy()
     commit(gateway.engine, [handed_in("door-1") for _ in range(5)])
     gateway.sequence()
@@ -147,11 +149,12 @@ def test_an_old_backup_in_the_place_of_everything(copy: Copy, plain: Gateway, tm
     )
 
 
-# --- forks --------------------------------------------------------------------------------------------------------------
+# --- forks ------------------------------------------------------------------------------------------------------------
 @pytest.mark.attack("audit log: forked")
 @pytest.mark.parametrize("more", [0, 6])
 def test_two_logs_for_two_agencies(copy: Copy, plain: Gateway, tmp_path: Path, more: int) -> None:
-    """One size, two roots, both signed by the log's key. Each agency sees a whole log; when one is shown the other's checkpoint, it objects."""
+    """One size, two roots, both signed by the log's key. Each agency sees a whole log; when one is shown the other's
+    checkpoint, it objects."""
     for_one, for_other = copy(), copy()
     commit(for_one.engine, [handed_in("door-1") for _ in range(4)])
     commit(for_other.engine, [handed_in("door-1") for _ in range(4 + more)])
@@ -209,7 +212,7 @@ def test_the_checkpoint_beside_the_database(copy: Copy, what: str) -> None:
         assert any(one.startswith("the checkpoint beside the database: ") for one in gateway.verify().wrong)
 
 
-# --- the agency's own files ---------------------------------------------------------------------------------------------
+# --- the agency's own files -------------------------------------------------------------------------------------------
 @pytest.mark.attack("audit log: forked")
 def test_a_gateway_that_cannot_prove_itself_is_not_waited_for_without_end(plain: Gateway, tmp_path: Path) -> None:
     """Neither proof nor contradiction: the kit waits an hour, then objects."""
@@ -235,7 +238,8 @@ def test_a_gateway_that_cannot_prove_itself_is_not_waited_for_without_end(plain:
 
 @pytest.mark.attack("audit log: cut short, or rolled back")
 def test_only_what_was_signed_since_the_last_look_is_open(copy: Copy, tmp_path: Path) -> None:
-    """The limit: entries behind the newest checkpoint that anybody outside holds can be taken back, with the folder and the log's key."""
+    """The limit: entries behind the newest checkpoint that anybody outside holds can be taken back, with the folder and
+    the log's key."""
     gateway = copy()
     with gateway.engine.connect() as connection:
         agency = Agency(tmp_path / "agency", gateway.key, gateway.note, connection=connection)

@@ -1,4 +1,5 @@
-"""Two sequencers on one log, and one that wakes up after another has led: one log, no gap, nothing twice, and what is stale writes nothing."""
+"""Two sequencers on one log, and one that wakes up after another has led: one log, no gap, nothing twice, and what is
+stale writes nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ class Process:
         os.kill(self.child.pid, number)
 
     def pause(self, engine: Engine) -> None:
-        """Between two batches: on SQLite a process that is stopped while it holds the lock of all writers stops all of them with it."""
+        """Between two batches: on SQLite a process that is stopped while it holds the lock of all writers stops all of
+        them with it."""
         lock = lock_path(engine)
         while True:
             self.send(signal.SIGSTOP)
@@ -107,7 +109,8 @@ def leader(engine: Engine) -> tuple[str, int]:
 
 
 def settled(gateway: Gateway, transfers: int) -> None:
-    """Everything that was acknowledged stands in the log, once, without a gap; rows, tiles and both checkpoints agree."""
+    """Everything that was acknowledged stands in the log, once, without a gap; rows, tiles and both checkpoints
+    agree."""
 
     def waiting() -> bool:
         with gateway.engine.connect() as connection:
@@ -141,7 +144,8 @@ def test_two_keepers_at_once_one_killed_a_third(gateway: Gateway, start: Start) 
 
 @pytest.mark.attack("audit log: a stale lease")
 def test_a_keeper_that_was_paused_while_another_led(gateway: Gateway, start: Start) -> None:
-    """Paused wherever it was, as a machine that is suspended. When it wakes it believes that it leads; its transaction fails on its epoch."""
+    """Paused wherever it was, as a machine that is suspended. When it wakes it believes that it leads; its transaction
+    fails on its epoch."""
     stale = start("keeper-a")
     until("it leads", lambda: stale.says("leads, epoch"))
     commit(gateway.engine, [handed_in("door-1") for _ in range(20)])
@@ -181,8 +185,8 @@ def test_the_stale_epoch_is_refused_before_anything_is_written(gateway: Gateway)
 
 @pytest.mark.attack("audit log: a sequencer started twice")
 def test_one_lease_held_by_two_as_after_a_machine_was_cloned(gateway: Gateway) -> None:
-    """Same holder, same epoch: no lease tells them apart. Each takes its turn; the one whose memory is behind says so, signs nothing, and
-    reads anew."""
+    """Same holder, same epoch: no lease tells them apart. Each takes its turn; the one whose memory is behind says so,
+    signs nothing, and reads anew."""
     with writing(gateway.engine) as connection:
         lease = leases.take(connection, "keeper-1", gateway.now)
     assert lease is not None
@@ -202,8 +206,8 @@ def test_one_lease_held_by_two_as_after_a_machine_was_cloned(gateway: Gateway) -
 
 @pytest.mark.attack("audit log: a stale lease")
 def test_an_insider_who_sets_the_lease_by_hand_gains_no_second_log(gateway: Gateway) -> None:
-    """Rows of the lease changed or deleted: an epoch can be made to come back, and two keepers may lead; each still has to go on from what
-    stands in the database and beside it."""
+    """Rows of the lease changed or deleted: an epoch can be made to come back, and two keepers may lead; each still has
+    to go on from what stands in the database and beside it."""
     with writing(gateway.engine) as connection:
         lease = leases.take(connection, "keeper-1", gateway.now)
     assert lease is not None

@@ -1,4 +1,5 @@
-"""Receipts that were forged, stolen or kept waiting, and what a stolen message key is worth: it signs answers, and no checkpoint."""
+"""Receipts that were forged, stolen or kept waiting, and what a stolen message key is worth: it signs answers, and no
+checkpoint."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ from tests.attacks.audit.insider import (
 from tests.attacks.audit.test_attack_log_history import Copy
 
 
-# --- forged receipts ----------------------------------------------------------------------------------------------------
+# --- forged receipts --------------------------------------------------------------------------------------------------
 @pytest.mark.attack("audit log: a forged receipt")
 @pytest.mark.parametrize(
     "what", ["an outcome never logged", "the receipt of another transfer", "phases exchanged", "an intent never logged"]
@@ -69,7 +70,8 @@ def _leaf(inside: Connection, transfer: str) -> str:
 
 @pytest.mark.attack("audit log: a forged receipt")
 def test_a_row_whose_receipt_was_changed(inside: Connection) -> None:
-    """What a repeated message would be answered with; the kit would not accept it, and the rows are held against the log before that."""
+    """What a repeated message would be answered with; the kit would not accept it, and the rows are held against the
+    log before that."""
     transfer = entered(inside)[301].transfer
     text = json.dumps(
         json.loads(receipt_text(row_of(Outcome(transfer, BEGAN, 502)))) | {"intent": _leaf(inside, transfer)}
@@ -80,7 +82,7 @@ def test_a_row_whose_receipt_was_changed(inside: Connection) -> None:
     )
 
 
-# --- the key of messages is not the key of the log ----------------------------------------------------------------------
+# --- the key of messages is not the key of the log --------------------------------------------------------------------
 @pytest.mark.attack("audit log: a stolen message key")
 @pytest.mark.parametrize(
     ("name", "code"), [("the log's name", "client.log-key"), ("a name of its own", "client.log-other")]
@@ -88,7 +90,8 @@ def test_a_row_whose_receipt_was_changed(inside: Connection) -> None:
 def test_it_signs_no_checkpoint(
     honest: Gateway, inside: Connection, agency: Agency, tmp_path: Path, name: str, code: str
 ) -> None:
-    """He answers in the gateway's name, with a receipt and a history of his own; the checkpoint under it has to be signed by the log's key."""
+    """He answers in the gateway's name, with a receipt and a history of his own; the checkpoint under it has to be
+    signed by the log's key."""
     stolen = LogKey(honest.key.origin if name == "the log's name" else "gateway.sign-1", Ed25519PrivateKey.generate())
     transfer = entered(inside)[301].transfer
     log = [forged(each) if (each.transfer, each.phase) == (transfer, "outcome") else each for each in entered(inside)]
@@ -112,7 +115,7 @@ def test_a_true_checkpoint_under_a_forged_entry(inside: Connection, agency: Agen
         agency.prove(Receipt(transfer, {"outcome": false.leaf}), inside)
 
 
-# --- what was acknowledged and never came to have an index --------------------------------------------------------------
+# --- what was acknowledged and never came to have an index ------------------------------------------------------------
 def pending(gateway: Gateway) -> tuple[str, Receipt]:
     """A transfer whose answer left with its receipt, a moment before the sequencer comes."""
     unit = handed_in("door-1")
@@ -138,7 +141,8 @@ def test_a_pending_entry_changed(copy: Copy) -> None:
 @pytest.mark.attack("audit log: a pending entry changed or deleted")
 @pytest.mark.parametrize("how", ["leaf too", "deleted", "deleted, with the row of the transfer"])
 def test_a_pending_entry_with_its_leaf_or_deleted(copy: Copy, tmp_path: Path, how: str) -> None:
-    """No hash of the log covers it yet, so the log goes on and verifies. The row of the transfer tells; without it, the receipt's holder does."""
+    """No hash of the log covers it yet, so the log goes on and verifies. The row of the transfer tells; without it, the
+    receipt's holder does."""
     gateway = copy()
     transfer, held = pending(gateway)
     table, false = tables.log_pending, row_of(Outcome(transfer, BEGAN, 502))
@@ -173,7 +177,7 @@ def test_a_pending_entry_with_its_leaf_or_deleted(copy: Copy, tmp_path: Path, ho
     )
 
 
-# --- rows that the log does not account for -----------------------------------------------------------------------------
+# --- rows that the log does not account for ---------------------------------------------------------------------------
 @pytest.mark.attack("audit log: rows that the log does not account for")
 @pytest.mark.parametrize(
     ("table", "values", "finding"),

@@ -1,7 +1,9 @@
-"""Rows of the log changed by an insider: with the database alone, with the keys of messages and the folder too, with the log's own key too.
+"""Rows of the log changed by an insider: with the database alone, with the keys of messages and the folder too, with
+the log's own key too.
 
-Without the log's key `verify_log` finds it against what was signed. With it the log is consistent in itself, and only what an agency holds
-tells: its kept checkpoint, its kit's objection, its receipt. What nobody outside holds anything of, nobody finds: that is shown as well.
+Without the log's key `verify_log` finds it against what was signed. With it the log is consistent in itself, and only
+what an agency holds tells: its kept checkpoint, its kit's objection, its receipt. What nobody outside holds anything
+of, nobody finds: that is shown as well.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ def test_the_honest_log_is_whole(honest: Gateway, inside: Connection, agency: Ag
     assert len(agency.prove(receipt(inside, entered(inside)[301].transfer), inside).entries) == 2
 
 
-# --- the rows alone: bytes, leaf, tile ----------------------------------------------------------------------------------
+# --- the rows alone: bytes, leaf, tile --------------------------------------------------------------------------------
 PARTS: dict[str, tuple[set[str], str]] = {
     "its bytes": ({"entry"}, "its bytes are not those that were logged"),
     "its leaf": ({"leaf"}, "its stored leaf hash was changed; its bytes and the tile agree"),
@@ -115,7 +117,7 @@ def test_what_no_hash_covers(honest: Gateway, inside: Connection, column: str) -
     assert any(one.startswith(f"entry {at} ") and one.endswith(finding) for one in wrong), wrong
 
 
-# --- another history, each hash of it right -----------------------------------------------------------------------------
+# --- another history, each hash of it right ---------------------------------------------------------------------------
 @pytest.mark.attack("audit log: history rewritten consistently, without the log's key")
 @pytest.mark.parametrize("history", HISTORIES)
 def test_rewritten_without_the_logs_key(honest: Gateway, inside: Connection, history: str) -> None:
@@ -129,7 +131,8 @@ def test_rewritten_without_the_logs_key(honest: Gateway, inside: Connection, his
 @pytest.mark.attack("audit log: history rewritten consistently, with the log's own key")
 @pytest.mark.parametrize("history", HISTORIES)
 def test_rewritten_with_the_logs_own_key(honest: Gateway, inside: Connection, agency: Agency, history: str) -> None:
-    """Everything that the gateway has agrees: that is the limit of looking at it alone. What the agency kept does not."""
+    """Everything that the gateway has agrees: that is the limit of looking at it alone. What the agency kept does
+    not."""
     kept = agency.witness.note
     note = rewrite(inside, HISTORIES[history](entered(inside)), honest.key)
     assert note is not None
@@ -148,7 +151,8 @@ def test_rewritten_with_the_logs_own_key(honest: Gateway, inside: Connection, ag
 @pytest.mark.attack("audit log: history rewritten consistently, with the log's own key")
 @pytest.mark.parametrize("history", ["an entry in the middle edited", "a transfer made never to have been"])
 def test_the_receipt_is_the_other_witness(honest: Gateway, inside: Connection, agency: Agency, history: str) -> None:
-    """Of an agency that kept no checkpoint: its receipt names leaves that the rewritten log cannot prove. And the rows still tell of it."""
+    """Of an agency that kept no checkpoint: its receipt names leaves that the rewritten log cannot prove. And the rows
+    still tell of it."""
     log = entered(inside)
     transfer = log[301].transfer if "edited" in history else log[40].transfer
     held = receipt(inside, transfer)
@@ -163,7 +167,8 @@ def test_the_receipt_is_the_other_witness(honest: Gateway, inside: Connection, a
 
 @pytest.mark.attack("audit log: the limit")
 def test_what_nobody_outside_ever_held_anything_of(honest: Gateway, inside: Connection, tmp_path: Path) -> None:
-    """With the log's key, and the rows of the transfer gone too, of which no answer was ever given: neither the log nor a newcomer tells."""
+    """With the log's key, and the rows of the transfer gone too, of which no answer was ever given: neither the log nor
+    a newcomer tells."""
     log = entered(inside)
     gone = log[40].transfer
     note = rewrite(inside, [each for each in log if each.transfer != gone], honest.key)

@@ -1,7 +1,9 @@
-"""The doors under time-stamps: whatever an authority, a stranger on the way to it or an insider with the database does, they close and open by proof alone.
+"""The doors under time-stamps: whatever an authority, a stranger on the way to it or an insider with the database does,
+they close and open by proof alone.
 
-The keeper's real task, a real authority (`openssl ts -reply`) on 127.0.0.1, the file that doors read. `every` is 6 s here: what lacks a stamp for more
-than 12 s closes the doors (`closed`), and is told by status page and doctor (`flagged`). Our clock is moved, the authority's is the machine's.
+The keeper's real task, a real authority (`openssl ts -reply`) on 127.0.0.1, the file that doors read. `every` is 6 s
+here: what lacks a stamp for more than 12 s closes the doors (`closed`), and is told by status page and doctor
+(`flagged`). Our clock is moved, the authority's is the machine's.
 """
 
 from __future__ import annotations
@@ -61,8 +63,11 @@ def told(stamping: Stamping, authority: Authority) -> tuple[set[str], list[dict[
     """What doctor and status say under `flagged`: codes of findings, and the status page's lines."""
     settings = replace(
         Settings(Path("/nowhere")),
-        stamp_policy="flagged", stamp_seconds=EVERY, stamp_url=authority.url, stamp_anchors=str(authority.anchors),
-    )  # fmt: skip
+        stamp_policy="flagged",
+        stamp_seconds=EVERY,
+        stamp_url=authority.url,
+        stamp_anchors=str(authority.anchors),
+    )
     with stamping.log.engine.connect() as connection:
         return {each.kind.code for each in vouching(settings, connection, stamping.clock())}, vouchers(
             connection, settings, stamping.clock()
@@ -86,18 +91,21 @@ async def grown_and_late(stamping: Stamping) -> dict[str, str]:
     return trouble
 
 
-# --- the authority, and whoever stands on the way to it -----------------------------------------------------------------
+# --- the authority, and whoever stands on the way to it ---------------------------------------------------------------
 def refused(asked: bytes) -> bytes:
     return bytes.fromhex("30053003020102")  # PKIStatus 2, rejection
 
 
 ANSWERS: dict[str, tuple[Callable[[Authority, list[bytes], Authority], Callable[[bytes], bytes]], str]] = {
-    "that of another question (nonce)": (lambda own, seen, other: lambda asked: own.by_openssl(asked[:-14] + bytes([asked[-14] ^ 1]) + asked[-13:]), ""),
+    "that of another question (nonce)": (
+        lambda own, seen, other: lambda asked: own.by_openssl(asked[:-14] + bytes([asked[-14] ^ 1]) + asked[-13:]),
+        "",
+    ),
     "a stamp of another checkpoint": (lambda own, seen, other: lambda asked: seen[0], "another digest"),
     "that of a stranger": (lambda own, seen, other: other.by_openssl, "anchor"),
     "a refusal": (lambda own, seen, other: refused, "refused: rejected"),
     "nothing": (lambda own, seen, other: lambda asked: b"", "not an answer"),
-}  # fmt: skip
+}
 
 
 @_ATTACK
@@ -148,7 +156,8 @@ async def test_a_silent_authority(stamping: Stamping, authority: Authority, monk
 @_ATTACK
 @pytest.mark.parametrize("ahead", [YEARS, -YEARS, 3600.0], ids=["years ahead", "years behind", "an hour ahead"])
 async def test_the_authoritys_clock(file_log: Log, session: Any, authority: Authority, ahead: float) -> None:  # noqa: F811
-    """Its stamps are kept, for whose clock is wrong a third party must judge. They open no door, now or after a start, however often the keeper starts."""
+    """Its stamps are kept, for whose clock is wrong a third party must judge. They open no door, now or after a start,
+    however often the keeper starts."""
     authority.reply = authority.by_openssl
     grow(file_log)
     stamping = Stamping(file_log, session, authority, EVERY)
@@ -178,7 +187,8 @@ async def test_the_authoritys_clock(file_log: Log, session: Any, authority: Auth
 @_ATTACK
 @pytest.mark.parametrize("way", ["ahead, and back", "back"])
 async def test_our_own_clock_set_back(stamping: Stamping, authority: Authority, way: str) -> None:
-    """Whoever moves it opens nothing: entries without a stamp close the doors as late as ever by the clock that there is."""
+    """Whoever moves it opens nothing: entries without a stamp close the doors as late as ever by the clock that there
+    is."""
     await stamping.look()  # idle: nothing is waited for
     authority.reply = lambda asked: b""
     stamping.moment = YEARS if way != "back" else 0.0
@@ -207,7 +217,7 @@ async def test_a_clock_put_right_by_minutes_closes_no_door(stamping: Stamping, a
     assert len(stamping.rows()) == 3
 
 
-# --- an insider with the database alone ---------------------------------------------------------------------------------
+# --- an insider with the database alone -------------------------------------------------------------------------------
 STAMP, VOUCHING, POINT, ENTRY = tables.stamp, tables.vouching, tables.checkpoint, tables.log_entry
 
 
@@ -224,18 +234,26 @@ def replayed(connection: Any, stamping: Stamping) -> None:
 
 INSIDER: dict[str, Callable[[Any, Stamping], object]] = {
     "the row claims the newest": lambda connection, stamping: connection.execute(
-        update(VOUCHING).values(size=select(func.max(POINT.c.size)).scalar_subquery(), at=stamping.clock(), behind=None, told=1.0, trouble="{}")
+        update(VOUCHING).values(
+            size=select(func.max(POINT.c.size)).scalar_subquery(),
+            at=stamping.clock(),
+            behind=None,
+            told=1.0,
+            trouble="{}",
+        )
     ),
     "the row deleted": lambda connection, stamping: connection.execute(delete(VOUCHING)),
     "the old stamp replayed": replayed,
     "the stamps deleted": lambda connection, stamping: connection.execute(delete(STAMP)),
-    "checkpoints deleted down to what is stamped": lambda connection, stamping: connection.execute(delete(POINT).where(POINT.c.size > 1)),
+    "checkpoints deleted down to what is stamped": lambda connection, stamping: connection.execute(
+        delete(POINT).where(POINT.c.size > 1)
+    ),
     "entries too": lambda connection, stamping: (
         connection.execute(delete(POINT).where(POINT.c.size > 1)),
         connection.execute(delete(ENTRY).where(ENTRY.c.idx >= 1)),
         connection.execute(delete(tables.log_pending)),
     ),
-}  # fmt: skip
+}
 
 
 @_ATTACK
@@ -264,7 +282,8 @@ async def test_no_row_opens_the_doors(stamping: Stamping, authority: Authority, 
 
 @_ATTACK
 async def test_stamps_deleted(stamping: Stamping, authority: Authority, file_log: Log) -> None:  # noqa: F811
-    """Of those that went, verify tells by how far the log was stamped; a keeper that starts counts what is left, says so, and asks anew."""
+    """Of those that went, verify tells by how far the log was stamped; a keeper that starts counts what is left, says
+    so, and asks anew."""
     grow(file_log)
     await stamping.look(EVERY + 1)
     open_before = stamping.open
@@ -275,7 +294,8 @@ async def test_stamps_deleted(stamping: Stamping, authority: Authority, file_log
     with file_log.engine.connect() as connection:
         wrong = verify_outside(connection, key, origin=key.name, anchors=authority.trusted).wrong
     assert wrong == (
-        "time-stamps: 2 entries were vouched for, and what is here proves 1: rows were deleted, or that one was changed",
+        "time-stamps: 2 entries were vouched for, and what is here proves 1: rows were deleted, or that "
+        "one was changed",
     )
     authority.reply = lambda asked: b""
     stamping.begin()

@@ -1,4 +1,5 @@
-"""What a batch promised is read back before it is acknowledged: every column of it, bodies of any length, whatever units came together."""
+"""What a batch promised is read back before it is acknowledged: every column of it, bodies of any length, whatever
+units came together."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ def spoil(engine: Engine, table: str, statement: str, when: str = "INSERT") -> N
             body = f"BEGIN IF pg_trigger_depth() < 2 THEN {change}; END IF; RETURN NULL; END"
             connection.execute(
                 text(
-                    f"CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS '{body.replace(chr(39), chr(39) * 2)}'"
+                    "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS "
+                    f"'{body.replace(chr(39), chr(39) * 2)}'"
                 )
             )
             connection.execute(
@@ -114,7 +116,8 @@ def test_a_step_that_does_not_stand_is_not_acknowledged(journal: Journal, databa
 
 
 def test_what_units_do_after_each_other_is_no_finding(journal: Journal, tmp_path: Path) -> None:
-    """Repeats, duplicates, steps whose guard fails, a transfer and its step in one batch, a message of the queue written twice; bodies at the bounds."""
+    """Repeats, duplicates, steps whose guard fails, a transfer and its step in one batch, a message of the queue
+    written twice; bodies at the bounds."""
     first, again = intent(PROCESS), submission(PROCESS)
     assert first.transfer is not None and again.transfer is not None
     id, row = first.transfer.id, queued()
@@ -128,8 +131,15 @@ def test_what_units_do_after_each_other_is_no_finding(journal: Journal, tmp_path
     twice = again._replace(replay=submission(PROCESS).replay)
     units = [first, outcome(PROCESS, id), again, again, twice, late, row, later]
     assert written(journal, *units) == [
-        Verdict.COMMITTED, Verdict.COMMITTED, Verdict.COMMITTED, Verdict.REPLAYED, Verdict.DUPLICATE, Verdict.FENCED, Verdict.COMMITTED, Verdict.COMMITTED,
-    ]  # fmt: skip
+        Verdict.COMMITTED,
+        Verdict.COMMITTED,
+        Verdict.COMMITTED,
+        Verdict.REPLAYED,
+        Verdict.DUPLICATE,
+        Verdict.FENCED,
+        Verdict.COMMITTED,
+        Verdict.COMMITTED,
+    ]
     for size in (0, 1, TAIL, WHOLE - 1, WHOLE, WHOLE + 1, WHOLE + TAIL, 3 * WHOLE):
         assert written(journal, with_body(size)) == ["committed"], size
     assert written(journal, *(submission(PROCESS) for _ in range(200))) == ["committed"] * 200

@@ -1,4 +1,5 @@
-"""An insider who edits the registry's rows: doors refuse what no entry of the log seals; `verify` and the doctor name the row."""
+"""An insider who edits the registry's rows: doors refuse what no entry of the log seals; `verify` and the doctor name
+the row."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def instance(request: pytest.FixtureRequest, base: Path, tmp_path: Path) -> Iter
 
 
 def forge(inside: Connection) -> None:
-    """All that the database alone allows: the next revision, an entry with the right digests, the row that names it; a seal by a key of his own."""
+    """All that the database alone allows: the next revision, an entry with the right digests, the row that names it; a
+    seal by a key of his own."""
     before, after, number, id = Sealed.read(inside), rows(inside), revision(inside), new_id()
     assert before is not None
     digest, seal = digest_of(after), "5" * 64
@@ -111,7 +113,8 @@ def test_an_edited_row_is_refused_by_doors_and_named(instance: Instance, forging
 
 @pytest.mark.attack("registry: rows edited with the database alone")
 def test_a_strangers_key_is_no_key(instance: Instance) -> None:
-    """The attack of the issue: two rows and a bump. A running door goes on with what was good for its grace, then refuses; one that starts does not serve."""
+    """The attack of the issue: two rows and a bump. A running door goes on with what was good for its grace, then
+    refuses; one that starts does not serve."""
     now = [0.0]
     door = Registry(instance.engine, instance.seal, clock=lambda: now[0])
     with writing(instance.engine) as inside:
@@ -166,7 +169,7 @@ def test_a_bundle_is_what_its_digest_says(instance: Instance) -> None:
         )
 
 
-# --- the past -------------------------------------------------------------------------------------------------------------
+# --- the past ---------------------------------------------------------------------------------------------------------
 def _kept(connection: Connection) -> tuple[list[dict[str, Any]], dict[str, str]]:
     keys_of = [dict(row) for row in connection.execute(select(tables.system_key)).mappings()]
     names = (REVISION, KEY)
@@ -278,7 +281,7 @@ def test_an_instance_of_an_older_release_is_no_altered_one(instance: Instance) -
     assert Registry(instance.engine, instance.seal).snapshot.keys["y-te.sign-1"].state == "revoked"
 
 
-# --- the way back ---------------------------------------------------------------------------------------------------------
+# --- the way back -----------------------------------------------------------------------------------------------------
 def test_rows_are_accepted_by_somebody_who_says_why(instance: Instance) -> None:
     """And the log has what differed."""
     with writing(instance.engine) as inside:
@@ -299,7 +302,7 @@ def test_rows_are_accepted_by_somebody_who_says_why(instance: Instance) -> None:
     assert accept(instance.engine, instance.seal, "again", "x", NOW) == []
 
 
-# --- what is no attack ------------------------------------------------------------------------------------------------------
+# --- what is no attack ------------------------------------------------------------------------------------------------
 def test_a_door_takes_up_what_a_command_changed(instance: Instance, base: Path) -> None:
     door = Registry(instance.engine, instance.seal)
     instance.with_keys("phan-anh")

@@ -1,5 +1,5 @@
-"""An insider who may change the schema: what acts by itself in the database is found at start, within the minute, by `verify` and by the doctor; and the
-journal acknowledges nothing that does not stand."""
+"""An insider who may change the schema: what acts by itself in the database is found at start, within the minute, by
+`verify` and by the doctor; and the journal acknowledges nothing that does not stand."""
 
 from __future__ import annotations
 
@@ -28,84 +28,155 @@ from tests.attacks.audit.instances import Instance
 from tests.journal import databases, schemas
 
 Statements = tuple[str, ...]
-_VANISH = "CREATE FUNCTION vanish() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN EXECUTE format(''DELETE FROM %I WHERE ctid = $1'', TG_TABLE_NAME) USING NEW.ctid; RETURN NULL; END'"
+_VANISH = (
+    "CREATE FUNCTION vanish() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN EXECUTE format(''DELETE FROM %I "
+    "WHERE ctid = $1'', TG_TABLE_NAME) USING NEW.ctid; RETURN NULL; END'"
+)
 _GONE = [("transfer", "id"), ("log_pending", "id"), ("feed_pending", "id")]
-_ALERTS = "CREATE FUNCTION vanish() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM feed_pending WHERE transfer = NEW.transfer; RETURN NULL; END'"
+_ALERTS = (
+    "CREATE FUNCTION vanish() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM feed_pending WHERE "
+    "transfer = NEW.transfer; RETURN NULL; END'"
+)
 
 # Name -> what the insider runs, and what of it is named. Of those in VANISH an alert, acknowledged, would not stand.
 SQLITE: dict[str, tuple[Statements, str]] = {
     "three triggers": (
-        tuple(f"CREATE TRIGGER vanish_{table} AFTER INSERT ON {table} BEGIN DELETE FROM {table} WHERE {key} = NEW.{key}; END" for table, key in _GONE),
+        tuple(
+            (
+                f"CREATE TRIGGER vanish_{table} AFTER INSERT ON {table} BEGIN DELETE FROM {table} WHERE {key} = "
+                f"NEW.{key}; END"
+            )
+            for table, key in _GONE
+        ),
         "trigger vanish_feed_pending: added",
     ),
     "a trigger that takes the event": (
-        ("CREATE TRIGGER vanish AFTER INSERT ON log_pending BEGIN DELETE FROM feed_pending; END",
-         "CREATE TRIGGER vanish_late AFTER INSERT ON feed_pending BEGIN DELETE FROM feed_pending; END"),
+        (
+            "CREATE TRIGGER vanish AFTER INSERT ON log_pending BEGIN DELETE FROM feed_pending; END",
+            "CREATE TRIGGER vanish_late AFTER INSERT ON feed_pending BEGIN DELETE FROM feed_pending; END",
+        ),
         "trigger vanish: added",
     ),
     "a trigger that sends another body": (
-        ("CREATE TRIGGER other AFTER INSERT ON feed_pending BEGIN UPDATE feed_pending SET body_ref = 'another' WHERE id = NEW.id; END",),
+        (
+            "CREATE TRIGGER other AFTER INSERT ON feed_pending BEGIN UPDATE feed_pending SET body_ref = "
+            "'another' WHERE id = NEW.id; END",
+        ),
         "trigger other: added",
     ),
     "a view in place of a table": (
-        ("ALTER TABLE feed_pending RENAME TO hidden", "CREATE VIEW feed_pending AS SELECT * FROM hidden",
-         "CREATE TRIGGER vanish INSTEAD OF INSERT ON feed_pending BEGIN SELECT 1; END"),
+        (
+            "ALTER TABLE feed_pending RENAME TO hidden",
+            "CREATE VIEW feed_pending AS SELECT * FROM hidden",
+            "CREATE TRIGGER vanish INSTEAD OF INSERT ON feed_pending BEGIN SELECT 1; END",
+        ),
         "view feed_pending: added",
     ),
     "a table made anew that forgets": (
-        ("ALTER TABLE log_pending RENAME TO old",
-         "CREATE TABLE log_pending (id INTEGER PRIMARY KEY, transfer TEXT NOT NULL, phase TEXT NOT NULL, entry BLOB NOT NULL, leaf BLOB NOT NULL,"
-         " CONSTRAINT one_phase_pending UNIQUE (transfer) ON CONFLICT REPLACE)",
-         "DROP TABLE old"),
+        (
+            "ALTER TABLE log_pending RENAME TO old",
+            "CREATE TABLE log_pending (id INTEGER PRIMARY KEY, transfer TEXT NOT NULL, phase TEXT NOT NULL, "
+            "entry BLOB NOT NULL, leaf BLOB NOT NULL,"
+            " CONSTRAINT one_phase_pending UNIQUE (transfer) ON CONFLICT REPLACE)",
+            "DROP TABLE old",
+        ),
         "table log_pending: altered",
     ),
     "a dropped unique index": (("DROP INDEX one_version",), "index one_version: missing"),
     "the schema's own table": (
-        ("PRAGMA writable_schema = ON", "UPDATE sqlite_master SET sql = replace(sql, 'leaf BLOB NOT NULL', 'leaf BLOB') WHERE name = 'log_entry'"),
+        (
+            "PRAGMA writable_schema = ON",
+            "UPDATE sqlite_master SET sql = replace(sql, 'leaf BLOB NOT NULL', 'leaf BLOB') WHERE name = 'log_entry'",
+        ),
         "table log_entry: altered",
     ),
     "a table of his own": (("CREATE TABLE notes (what TEXT)",), "table notes: added"),
-}  # fmt: skip
+}
 POSTGRESQL: dict[str, tuple[Statements, str]] = {
     "three triggers": (
-        (_VANISH, *(f"CREATE TRIGGER vanish AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION vanish()" for table, _ in _GONE)),
+        (
+            _VANISH,
+            *(
+                f"CREATE TRIGGER vanish AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION vanish()"
+                for table, _ in _GONE
+            ),
+        ),
         "trigger feed_pending.vanish: added",
     ),
     "a trigger that waits for the commit": (
-        (_VANISH, "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON feed_pending DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION vanish()"),
+        (
+            _VANISH,
+            "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON feed_pending DEFERRABLE INITIALLY DEFERRED FOR "
+            "EACH ROW EXECUTE FUNCTION vanish()",
+        ),
         "trigger feed_pending.late: added",
     ),
-    "a rule": (("CREATE RULE vanish AS ON INSERT TO feed_pending DO INSTEAD NOTHING",), "rule feed_pending.vanish: added"),
+    "a rule": (
+        ("CREATE RULE vanish AS ON INSERT TO feed_pending DO INSTEAD NOTHING",),
+        "rule feed_pending.vanish: added",
+    ),
     "a view in place of a table": (
-        ("ALTER TABLE feed_pending RENAME TO hidden", "CREATE VIEW feed_pending AS SELECT * FROM hidden WHERE contract <> 'incident-alert/v1'"),
+        (
+            "ALTER TABLE feed_pending RENAME TO hidden",
+            "CREATE VIEW feed_pending AS SELECT * FROM hidden WHERE contract <> 'incident-alert/v1'",
+        ),
         "view feed_pending: added",
     ),
     "a row policy": (
-        ("CREATE POLICY nobody ON feed_pending USING (false)", "ALTER TABLE feed_pending ENABLE ROW LEVEL SECURITY", "ALTER TABLE feed_pending FORCE ROW LEVEL SECURITY"),
+        (
+            "CREATE POLICY nobody ON feed_pending USING (false)",
+            "ALTER TABLE feed_pending ENABLE ROW LEVEL SECURITY",
+            "ALTER TABLE feed_pending FORCE ROW LEVEL SECURITY",
+        ),
         "policy feed_pending.nobody: added",
     ),
-    "a dropped unique constraint": (("ALTER TABLE log_entry DROP CONSTRAINT one_phase",), "constraint log_entry.one_phase: missing"),
+    "a dropped unique constraint": (
+        ("ALTER TABLE log_entry DROP CONSTRAINT one_phase",),
+        "constraint log_entry.one_phase: missing",
+    ),
     "a dropped unique index": (("DROP INDEX one_version",), "index one_version: missing"),
     "a table that a crash empties": (("ALTER TABLE log_pending SET UNLOGGED",), "table log_pending: altered"),
-    "another default": (("ALTER TABLE system_key ALTER COLUMN stated SET DEFAULT true",), "column system_key.stated: altered"),
+    "another default": (
+        ("ALTER TABLE system_key ALTER COLUMN stated SET DEFAULT true",),
+        "column system_key.stated: altered",
+    ),
     "a child table": (("CREATE TABLE more () INHERITS (system_key)",), "inheritance more of system_key: added"),
-    "a function": (("CREATE FUNCTION length(bytea) RETURNS int LANGUAGE sql AS 'SELECT 1'",), "function length(bytea): added"),
+    "a function": (
+        ("CREATE FUNCTION length(bytea) RETURNS int LANGUAGE sql AS 'SELECT 1'",),
+        "function length(bytea): added",
+    ),
     "an event trigger": (
-        ("CREATE FUNCTION blind() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'", "CREATE EVENT TRIGGER blind ON ddl_command_end EXECUTE FUNCTION blind()"),
+        (
+            "CREATE FUNCTION blind() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+            "CREATE EVENT TRIGGER blind ON ddl_command_end EXECUTE FUNCTION blind()",
+        ),
         "event trigger blind: added",
     ),
     "another schema on the way": (
-        ("CREATE SCHEMA before", "CREATE TABLE before.feed_pending (LIKE public.feed_pending INCLUDING ALL)",
-         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = before, public', current_database()); END $$"),
+        (
+            "CREATE SCHEMA before",
+            "CREATE TABLE before.feed_pending (LIKE public.feed_pending INCLUDING ALL)",
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = before, public', "
+            "current_database()); END $$",
+        ),
         "table agency: missing",
     ),
-}  # fmt: skip
+}
 CASES = [("sqlite", name) for name in SQLITE] + [("postgresql", name) for name in POSTGRESQL]
 VANISH = [
-    (kind, name) for kind, name in CASES
-    if name in ("three triggers", "a trigger that takes the event", "a trigger that sends another body", "a view in place of a table", "a table made anew that forgets",
-                "a trigger that waits for the commit", "a rule")
-]  # fmt: skip
+    (kind, name)
+    for kind, name in CASES
+    if name
+    in (
+        "three triggers",
+        "a trigger that takes the event",
+        "a trigger that sends another body",
+        "a view in place of a table",
+        "a table made anew that forgets",
+        "a trigger that waits for the commit",
+        "a rule",
+    )
+]
 
 
 def attack(engine: Engine, kind: str, name: str) -> str:
@@ -133,7 +204,7 @@ def instance(request: pytest.FixtureRequest, base: Path, tmp_path: Path) -> Iter
     made.engine.dispose()
 
 
-# --- found --------------------------------------------------------------------------------------------------------------
+# --- found ------------------------------------------------------------------------------------------------------------
 @pytest.mark.attack("database: a schema that acts by itself")
 @pytest.mark.parametrize(("instance", "name"), CASES, indirect=["instance"])
 def test_an_altered_schema_is_named_at_start_by_verify_and_by_the_doctor(instance: Instance, name: str) -> None:
@@ -152,7 +223,8 @@ def test_an_altered_schema_is_named_at_start_by_verify_and_by_the_doctor(instanc
 @pytest.mark.attack("database: a schema that acts by itself")
 @pytest.mark.parametrize("instance", databases.KINDS, indirect=True)
 def test_a_running_instance_finds_it_within_the_minute(instance: Instance) -> None:
-    """The door takes nothing in, the keeper tells the log, once; when it is undone the door goes on, and the log is told that too."""
+    """The door takes nothing in, the keeper tells the log, once; when it is undone the door goes on, and the log is
+    told that too."""
     engine, kind, now = instance.engine, instance.engine.dialect.name, [0.0]
     door = Registry(engine, instance.seal, clock=lambda: now[0])
     with writing(engine) as connection:
@@ -198,7 +270,7 @@ def test_sqlite_tells_a_door_at_once(base: Path, tmp_path: Path) -> None:
         door.snapshot  # noqa: B018
 
 
-# --- nothing is acknowledged ----------------------------------------------------------------------------------------------
+# --- nothing is acknowledged ------------------------------------------------------------------------------------------
 @pytest.mark.attack("database: rows that vanish after they were written")
 @pytest.mark.parametrize(("kind", "name"), VANISH)
 def test_the_journal_acknowledges_nothing_that_does_not_stand(kind: str, name: str, tmp_path: Path) -> None:
@@ -213,7 +285,7 @@ def test_the_journal_acknowledges_nothing_that_does_not_stand(kind: str, name: s
     engine.dispose()
 
 
-# --- what is no finding ---------------------------------------------------------------------------------------------------
+# --- what is no finding -----------------------------------------------------------------------------------------------
 def test_the_reference_is_what_the_migrations_make(tmp_path: Path) -> None:
     """`python -m tests.journal.schemas` makes it anew."""
     for kind in databases.KINDS:

@@ -1,6 +1,8 @@
-"""A whole instance, and what stands beside it: a door that calls are made at, a keeper, the commands. `building` makes one.
+"""A whole instance, and what stands beside it: a door that calls are made at, a keeper, the commands. `building` makes
+one.
 
-Doors stand in by `Caller`, which hands over what a door would have proved; providers by `Scripted`, which does as it is told.
+Doors stand in by `Caller`, which hands over what a door would have proved; providers by `Scripted`, which does as it is
+told.
 """
 
 from __future__ import annotations

@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import Engine, select
 
 from examples.story import World
-from gateway.commands import audit, audit_verify, body, vault
-from gateway.commands.vouchers import vouchers_of
+from gateway.cli import vault
+from gateway.cli.audit.body import audit_body
+from gateway.cli.audit.entries import audit_show
+from gateway.cli.audit.verify import audit_verify
 from gateway.journal.database import open_engine
 from gateway.journal.schema import tables
 from gateway.sandbox.standins import messages
@@ -22,9 +24,9 @@ pytestmark = pytest.mark.server
 REASON = "công văn 12/CV-CA"
 
 
-def told(capsys: pytest.CaptureFixture[str], command: Any, *given: Any) -> dict[str, Any]:
+def told(capsys: pytest.CaptureFixture[str], command: Any, **options: Any) -> dict[str, Any]:
     with pytest.raises(SystemExit):
-        command(*given, True)
+        command(**options, as_json=True)
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
 
@@ -47,17 +49,18 @@ def test_a_reading_is_in_the_tree(instance: Settings, world: World, capsys: pyte
     message = messages.fire_alarm(identifier=f"BC-{uuid.uuid4()}")
     answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", message, message_id=str(uuid.uuid4()))
     transfer = answer.json()["transfer"]
-    found = told(capsys, body.body, instance, transfer, "canonical", REASON, None, None)
+    found = told(capsys, audit_body, transfer=transfer, reason=REASON, part="canonical", data=instance.data)
     assert json.loads(found["text"])
     assert sequenced(open_engine(instance.database_url), transfer, found["note"])
-    phases = [entry.get("what") or entry["kind"] for entry in told(capsys, audit.show, instance, [transfer])["entries"]]
+    phases = [
+        entry.get("what") or entry["kind"]
+        for entry in told(capsys, audit_show, transfers=[transfer], data=instance.data)["entries"]
+    ]
     assert phases == ["intent", "outcome", "body-view"]
     with pytest.raises(SystemExit) as end:
-        audit_verify.of_database(
-            instance, None, audit_verify.Asked(None, [], None, None, True), vouchers_of(None, 1, None, True)
-        )
+        audit_verify(data=instance.data, as_json=True)
     said = capsys.readouterr().out
     assert end.value.code == 0, said
-    kept = told(capsys, vault.status, instance)
+    kept = told(capsys, vault.vault_status, data=instance.data)
     assert kept["ok"] and all(line["stands"] and not line["overdue"] for line in kept["keys"])
     assert "m24" in {line["class"] for line in kept["keys"]}

@@ -26,8 +26,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def _expected(note: str, revoked: set[str]) -> bool:
-    """What the honest package leaves to be known: the canonical form, revocation lists that are older than a transfer of this minute, and
-    keys that the registry itself says are revoked: the instance is everybody's, and none of them signed here, or the package would not hold."""
+    """What the honest package leaves to be known: the canonical form, revocation lists that are older than a transfer
+    of this minute, and keys that the registry itself says are revoked: the instance is everybody's, and none of them
+    signed here, or the package would not hold."""
     file, _, said = note.partition(": ")
     return (
         file == "unproven/canonical.json"
@@ -78,7 +79,8 @@ def test_the_program_inside_says_so_too(packages: dict[str, Path], trusted: tupl
 def test_a_stranger_follows_its_page_word_by_word(
     packages: dict[str, Path], trusted: tuple[str, bytes], tmp_path: Path, name: str, page: str
 ) -> None:
-    """With openssl, sha256sum, a shell and Python alone: each command of the page, but the installing and the foreign tool."""
+    """With openssl, sha256sum, a shell and Python alone: each command of the page, but the installing and the foreign
+    tool."""
     with zipfile.ZipFile(packages[name]) as file:
         file.extractall(tmp_path)
     (folder,) = (each for each in tmp_path.iterdir() if each.is_dir())

@@ -1,4 +1,5 @@
-"""Clocks that go back, forward, or differ from machine to machine: who leads, and the times of sequencing, do not depend on them."""
+"""Clocks that go back, forward, or differ from machine to machine: who leads, and the times of sequencing, do not
+depend on them."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ DAY = 86_400.0
 
 
 class Machine:
-    """A keeper elsewhere: its clock says what it says, its own time runs evenly, and nobody can look whether its process lives."""
+    """A keeper elsewhere: its clock says what it says, its own time runs evenly, and nobody can look whether its
+    process lives."""
 
     def __init__(self, log: Any, name: str, ahead: float = 0.0) -> None:
         self.clock, self.time = log.clock[0] + ahead, 0.0
@@ -114,7 +116,8 @@ def test_times_of_sequencing_do_not_go_back_from_leader_to_leader(free: Any) -> 
 
 
 def test_a_clock_ahead_does_not_make_messages_acceptable_again(free: Any) -> None:
-    """Of the keeper alone, or for a while of the whole machine: the keys of messages that doors would still take are not forgotten."""
+    """Of the keeper alone, or for a while of the whole machine: the keys of messages that doors would still take are
+    not forgotten."""
     now = free.clock[0]
     with writing(free.engine) as connection:
         for key, expires in (

@@ -7,9 +7,8 @@ from sqlalchemy import Engine, insert
 
 from contracts.base.ids import new_id
 from gateway.audit.search.index import Indexer
-from gateway.audit.search.journey import Journey, of_message, of_transfer
+from gateway.audit.search.journey import Journey, entries_of, of_message, of_transfer
 from gateway.audit.search.search import reading
-from gateway.commands.audit import entries_of
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables

@@ -1,4 +1,5 @@
-"""Daily counts against the log: what is counted where, what explains a difference, and that the very messages are named."""
+"""Daily counts against the log: what is counted where, what explains a difference, and that the very messages are
+named."""
 
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ from gateway.audit.log import origins
 from gateway.audit.search.index import Indexer
 from gateway.audit.search.reconcile import Comparison, Line, compare
 from gateway.audit.search.search import reading
+from gateway.cli.common import statement_file
+from gateway.cli.common.output import finding_line
 from gateway.client.audit.reconciliation import (
     RECEIVED,
     SENT,
@@ -28,8 +31,6 @@ from gateway.client.audit.reconciliation import (
     from_csv,
     from_json,
 )
-from gateway.commands import statement_file
-from gateway.commands.output import told
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from security.grants.windows import VIETNAM
@@ -368,7 +369,8 @@ def test_a_table_in_an_encoding_of_old_is_told_where() -> None:
 def test_what_a_statement_names_does_not_speak_to_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file of an agency is a stranger's: its names and ids are shown as text, in the comparison and where they are refused."""
+    """A file of an agency is a stranger's: its names and ids are shown as text, in the comparison and where they are
+    refused."""
     evil, names = "\x1b]0;x\x07\u202e", ("waiting", "given_up", "in_doubt", "failed", "over_midnight")
     at = {
         "system": f"y-te{evil}",
@@ -395,4 +397,4 @@ def test_what_a_statement_names_does_not_speak_to_the_terminal(
         statement_file.read(file, "2026-11-24", "H14", as_json=False)
     said = capsys.readouterr().err
     assert "counts.csv" in said and not {"\x1b", "\x07", "\u202e"} & set(said)
-    assert told(Finding(f"line 2: {evil}", "", evil, "code", "sent or received")).count("\\u001b") == 2
+    assert finding_line(Finding(f"line 2: {evil}", "", evil, "code", "sent or received")).count("\\u001b") == 2

@@ -1,4 +1,5 @@
-"""Searching the log: pages joined are what looking at every entry finds, on both databases, whatever the index lags and whatever comes meanwhile."""
+"""Searching the log: pages joined are what looking at every entry finds, on both databases, whatever the index lags and
+whatever comes meanwhile."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, func, select, update
 
 from contracts.base.errors import Failure
-from gateway.audit.search import index, search
-from gateway.audit.search.facts import OUTCOMES
+from gateway.audit.search import fields, index, search
+from gateway.audit.search.fields import OUTCOMES
 from gateway.audit.search.index import Indexer
 from gateway.audit.search.search import Query
-from gateway.commands.audit_search import _cell
+from gateway.cli.audit.search import _cell
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keeper.tasks.search_index import PATIENCE, Indexing
@@ -182,7 +183,7 @@ def test_a_falsified_index_shows_nothing_false_and_is_mended(filled: Engine) -> 
     false = next(idx for idx in range(WIDTH) if idx not in wanted and idx < 300)
     with writing(filled) as connection:
         connection.execute(
-            update(table).where(table.c.idx == false).values(outcome=OUTCOMES["refused"], agency=index.word("H14.1"))
+            update(table).where(table.c.idx == false).values(outcome=OUTCOMES["refused"], agency=fields.word("H14.1"))
         )
         connection.execute(delete(table).where(table.c.idx == wanted[-1]))
     with search.reading(filled) as connection:
@@ -194,10 +195,11 @@ def test_a_falsified_index_shows_nothing_false_and_is_mended(filled: Engine) -> 
 
 
 def test_words_that_share_a_digest_are_told_apart(filled: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "word", lambda text: len(text))
-    monkeypatch.setattr(search, "word", lambda text: len(text))
-    monkeypatch.setattr(index, "wide", lambda text: 5)
-    monkeypatch.setattr(search, "wide", lambda text: 5)
+    shared = {fields.word: len, fields.wide: lambda text: 5}
+    alike = {name: replace(each, digest=shared.get(each.digest, each.digest)) for name, each in fields.FIELDS.items()}
+    for module in (index, search):
+        monkeypatch.setattr(module, "FIELDS", alike)
+    monkeypatch.setattr(search, "wide", shared[fields.wide])
     list(Indexer(filled, None).remake())
     for query in (
         Query(agency="H14.1"),
@@ -277,7 +279,8 @@ async def test_the_task_waits_for_some_to_come_together_and_leaves_time_to_other
 # --- plans ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("oldest_first", [False, True])
 def test_no_page_walks_the_log_or_sorts(database: Engine, oldest_first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plans of every statement of every search, as the database makes them: each table by an index, nothing sorted."""
+    """The plans of every statement of every search, as the database makes them: each table by an index, nothing
+    sorted."""
     chance = Random(3)
     with writing(database) as connection:
         making.write(connection, list(making.entries(chance, 4000)))

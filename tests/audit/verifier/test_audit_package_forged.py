@@ -138,7 +138,9 @@ def test_an_entry_left_out_with_all_that_speaks_of_it(files: Files, trusted: tup
         del files[name]
     if (
         part == "outcome"
-    ):  # as if there had been none: that is told, and what went out and came back is nothing that the package's entries know
+        # as if there had been none: that is told, and what went out and came back is nothing that the package's entries
+        # know
+    ):
         found = _anew(files, trusted)
         assert {"messages/forwarded.http", "messages/provider-answer.http", "messages/answer.json"} <= wrong(found)
         for name in ("forwarded.http", "provider-answer.http", "answer.json"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from gateway.commands.audit_verify import _missing
+from gateway.cli.audit.verify import _missing
 from gateway.settings import Settings
 from tests.audit.conftest import Log, file_log  # noqa: F401  a fixture
 from tests.audit.stamping import grow

@@ -1,4 +1,5 @@
-"""Tools of others agree with the log: `spicy-litetlog` and plain `openssl` with `sha256sum` on exports, `pymerkle` on what is served."""
+"""Tools of others agree with the log: `spicy-litetlog` and plain `openssl` with `sha256sum` on exports, `pymerkle` on
+what is served."""
 
 from __future__ import annotations
 
@@ -85,7 +86,7 @@ def test_spicy_litetlog_accepts_what_is_genuine_and_nothing_else(exported: Path)
 
 def test_by_hand_as_the_page_says(exported: Path, tmp_path: Path) -> None:
     found = re.search(r"```bash\n(# by-hand\.sh.*?)```", PAGE.read_text("utf-8"), re.S)
-    assert found is not None and found[1] == resources.files("gateway.audit").joinpath("by-hand.sh").read_text(
+    assert found is not None and found[1] == resources.files("gateway.audit.evidence").joinpath("by-hand.sh").read_text(
         "utf-8"
     ), "as packages hold it"
     script = tmp_path / "by-hand.sh"
@@ -115,7 +116,10 @@ def test_by_hand_as_the_page_says(exported: Path, tmp_path: Path) -> None:
 def test_by_hand_runs_nothing_that_the_log_itself_signed(sqlite_log: Any, exported: Path, tmp_path: Path) -> None:
     """bash evaluates what stands in a number: a size that is a command was run, under the true key's signature."""
     entry, ran = exported / "t0-intent.json", tmp_path / "ran"
-    proof, script = entry.with_name("t0-intent.tlog-proof"), resources.files("gateway.audit").joinpath("by-hand.sh")
+    proof, script = (
+        entry.with_name("t0-intent.tlog-proof"),
+        resources.files("gateway.audit.evidence").joinpath("by-hand.sh"),
+    )
     for index, size in (("0", f"at[$(touch {ran})]"), (f"at[$(touch {ran})]", "300")):
         note = sqlite_log.key.sign_text("\n".join([sqlite_log.key.origin, size, "A" * 43 + "=", ""]))
         proof.write_text(f"c2sp.org/tlog-proof@v1\nindex {index}\n\n{note}")
@@ -125,7 +129,8 @@ def test_by_hand_runs_nothing_that_the_log_itself_signed(sqlite_log: Any, export
 
 
 def test_consistency_between_any_two_sizes_of_the_tree_that_pymerkle_builds(sqlite_log: Any) -> None:
-    """The roots are pymerkle's; our proofs between them are judged by the client of `examples/`, which was written apart from the log."""
+    """The roots are pymerkle's; our proofs between them are judged by the client of `examples/`, which was written
+    apart from the log."""
     sequencer = sqlite_log.sequencer()
     sequencer.run_once(sqlite_log.lease)
     sqlite_log.pend(*NAMES)

@@ -1,4 +1,5 @@
-"""The checks of the tables around the log: no false alarm where nothing is wrong, and the index is compared alike by both ways."""
+"""The checks of the tables around the log: no false alarm where nothing is wrong, and the index is compared alike by
+both ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One core for every source: an export, a gateway over HTTP, a range. Each change is found and named, and what was not looked at is said."""
+"""One core verifies every source: an export, a gateway over HTTP, a range. Each change is found and named."""
 
 from __future__ import annotations
 
@@ -44,8 +44,7 @@ class Filled:
         sequencer.run_once(log.lease)
 
     def export(self, name: str, first: int | None = None, last: int | None = None, *transfers: str) -> Path:
-        place = self.folder / name
-        place.mkdir()
+        (place := self.folder / name).mkdir()
         with self.log.engine.connect() as connection:
             top = newest(connection)
             assert top is not None
@@ -169,7 +168,7 @@ def test_the_proofs_of_one_transfer_and_nothing_else(filled: Filled) -> None:
     assert str(filled.check(place).first_wrong).startswith("proofs/t5-intent.json: leaf 5 is not under this root")
 
 
-# --- a range, and checkpoints kept elsewhere ------------------------------------------------------------------------------
+# --- a range, and checkpoints kept elsewhere --------------------------------------------------------------------------
 def test_a_range_is_proved_into_the_signed_checkpoint(filled: Filled) -> None:
     report = filled.database(first=250, last=599, outside=[("kept", filled.kept)])
     assert report.ok and report.checked["entries"] == 350 and report.size == SIZE
@@ -375,7 +374,8 @@ def test_a_log_is_checked_while_it_grows(log: Any, tmp_path: Path) -> None:
 
 
 def test_a_transaction_that_was_handed_over_is_read_in_and_left_open(filled: Filled) -> None:
-    """Whoever began it sees the tables as it wants them to be seen, such as by a view that goes with the transaction."""
+    """Whoever began it sees the tables as it wants them to be seen, such as by a view that goes with the
+    transaction."""
     with filled.log.engine.connect() as connection:
         connection.exec_driver_sql("CREATE TEMPORARY VIEW log_entry AS SELECT * FROM main.log_entry WHERE idx < 300")
         report = verify(DatabaseSource(connection), filled.log.key.vkey)

@@ -1,4 +1,5 @@
-"""Following a log: growth is proved and told once; a fork, a step back or another key is objected to, again and again."""
+"""Following a log: growth is proved and told once; a fork, a step back or another key is objected to, again and
+again."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ from sqlalchemy import delete
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.verify.sources import NotYet
 from gateway.audit.verify.watch import DatabaseLog, Step, look
+from gateway.cli.audit.remote import remote_failures
+from gateway.cli.audit.watch import Pace, _follow
 from gateway.client import LogObjection
 from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
-from gateway.commands.audit_remote import told
-from gateway.commands.audit_watch import _follow
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from security.transparency.checkpoint import NoteKey
@@ -114,7 +115,7 @@ class Away:
 def test_what_passes_is_told_once_and_ctrl_c_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key = LogKey.open(tmp_path / "log.key", "localhost/lgsp-test")
     for once, code, lines in ((False, 0, ["unreachable", True]), (True, 3, [False])):
-        with pytest.raises(SystemExit) as ended, told(True):
-            _follow(Away(4), NoteKey.from_text(key.vkey), tmp_path / "state", once, 0.0, True)
+        with pytest.raises(SystemExit) as ended, remote_failures(True):
+            _follow(Away(4), NoteKey.from_text(key.vkey), tmp_path / "state", Pace(once=once, every=0.0), True)
         said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert ended.value.code == code and [each.get("event", each.get("ok")) for each in said] == lines, said

@@ -1,4 +1,5 @@
-"""Time-stamps: the question is openssl's own, the answers of a real authority are proved here and by `openssl ts -verify`, and nothing else passes."""
+"""Time-stamps: the question is openssl's own, the answers of a real authority are proved here and by `openssl ts
+-verify`, and nothing else passes."""
 
 from __future__ import annotations
 
@@ -128,7 +129,16 @@ def test_what_answers_something_else_is_refused(authority: Authority, answer: by
     with pytest.raises(Unstamped, match="anchor"):
         read(answer, DIGEST, [], nonce=NONCE)
     with pytest.raises(Unstamped, match="refused: rejected"):
-        read(authority.by_openssl(question(DIGEST, NONCE).replace(bytes.fromhex("0609608648016503040201"), bytes.fromhex("0609608648016503040202"))), DIGEST, anchors, nonce=NONCE)  # fmt: skip
+        read(
+            authority.by_openssl(
+                question(DIGEST, NONCE).replace(
+                    bytes.fromhex("0609608648016503040201"), bytes.fromhex("0609608648016503040202")
+                )
+            ),
+            DIGEST,
+            anchors,
+            nonce=NONCE,
+        )
 
 
 @pytest.mark.parametrize(
@@ -154,7 +164,8 @@ def test_an_authority_that_may_not_stamp(tmp_path: Path, options: dict[str, Any]
 @settings(max_examples=examples(100), deadline=None)
 @given(place=st.integers(0, 5000), flip=st.integers(1, 255))
 def test_one_byte_changed_anywhere(authority: Authority, answer: bytes, place: int, flip: int) -> None:
-    """It is refused, or what is proved is what was proved before: bytes that mean nothing (an unsigned hint) may differ, nothing else."""
+    """It is refused, or what is proved is what was proved before: bytes that mean nothing (an unsigned hint) may
+    differ, nothing else."""
     place %= len(answer)
     changed = answer[:place] + bytes([answer[place] ^ flip]) + answer[place + 1 :]
     sound = read(answer, DIGEST, authority.trusted, nonce=NONCE)
@@ -165,7 +176,7 @@ def test_one_byte_changed_anywhere(authority: Authority, answer: bytes, place: i
     assert found == sound and isinstance(found, Stamp)
 
 
-# --- the task -------------------------------------------------------------------------------------------------------------
+# --- the task ---------------------------------------------------------------------------------------------------------
 
 
 async def test_openssl_accepts_the_stamps(log: Any, session: Any, authority: Authority, tmp_path: Path) -> None:
@@ -256,7 +267,7 @@ async def test_nobody_there(file_log: Any, session: Any, authority: Authority) -
     assert await stamping.look() == {"authority": "no connection"}
 
 
-# --- checking what is stored ----------------------------------------------------------------------------------------------
+# --- checking what is stored ------------------------------------------------------------------------------------------
 
 
 async def test_stored_stamps_are_checked_with_anchors_from_outside(

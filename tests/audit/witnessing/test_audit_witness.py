@@ -1,4 +1,5 @@
-"""The keeper and its witnesses: a quorum is collected, kept and served; whoever lies, is slow or silent counts for nothing; what they object to is noted."""
+"""The keeper and its witnesses: a quorum is collected, kept and served; whoever lies, is slow or silent counts for
+nothing; what they object to is noted."""
 
 from __future__ import annotations
 
@@ -252,7 +253,8 @@ async def test_what_lasts_is_told_once_and_closes_the_doors(file_log: Any, sessi
 
 
 async def test_a_row_that_claims_more_than_is_proved_opens_nothing(log: Any, session: Any) -> None:
-    """An insider with the database alone, before each look, in a keeper that goes on and in one that has just started."""
+    """An insider with the database alone, before each look, in a keeper that goes on and in one that has just
+    started."""
     moment = [time.time()]
     gate = Gate(log.folder / "log" / "licence", lambda: moment[0], 8.0)
     async with honest(log.folder / "a", "w.example/a", log.key.vkey, clock=lambda: moment[0]) as a:
@@ -308,7 +310,8 @@ def test_a_gate_without_a_licence_is_closed(tmp_path: Any, text: str) -> None:
 
 
 def test_a_licence_of_a_clock_that_leapt_ahead_opens_nothing_when_it_is_right_again(tmp_path: Path) -> None:
-    """No keeper runs any more that could take it back: neither now, nor when that time comes, nor in a door that starts meanwhile."""
+    """No keeper runs any more that could take it back: neither now, nor when that time comes, nor in a door that starts
+    meanwhile."""
     moment, ahead, longest = [1_000_000.0], 86_400.0, 60.0
     path = tmp_path / "licence"
     AdmissionDeadline(path, frozenset({WITNESSES})).extend(WITNESSES, moment[0] + ahead + longest)

@@ -15,7 +15,7 @@ import pytest
 
 from bench.demo import demo_settings, running
 from gateway.cli import app
-from gateway.commands.run import ensure_instance
+from gateway.cli.run import ensure_instance
 from gateway.doctor import examine
 from gateway.keys.keyring import Keyring
 from gateway.sample_client.identity import Identity

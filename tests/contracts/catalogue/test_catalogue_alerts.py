@@ -1,4 +1,5 @@
-"""Alerts and readings as the world sends them: CAP 1.1 and 1.2 in any prefix, with stylesheets, comments and empty values; SensorThings bodies."""
+"""Alerts and readings as the world sends them: CAP 1.1 and 1.2 in any prefix, with stylesheets, comments and empty
+values; SensorThings bodies."""
 
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ from contracts.wire.soap import parse_xml
 
 CAP = "urn:oasis:names:tc:emergency:cap:1."
 HEAD = (
-    "<identifier>TW-2026.8</identifier>\n<sender>http://canhbao.example/</sender> \n<sent>2026-08-31T00:09:25-05:00</sent>\n"
+    "<identifier>TW-2026.8</identifier>\n<sender>http://canhbao.example/</sender> "
+    "\n<sent>2026-08-31T00:09:25-05:00</sent>\n"
     "<status>Actual</status><msgType>Alert</msgType>"
 )
 INFO = (
-    "<info><category>Met</category><category>Geo</category><event>Mưa lớn</event><urgency>Past</urgency><severity>Unknown</severity>"
+    "<info><category>Met</category><category>Geo</category><event>Mưa "
+    "lớn</event><urgency>Past</urgency><severity>Unknown</severity>"
     "<certainty>Likely</certainty><description>LOCATION: &lt;br /&gt; Trà Lĩnh...\n* dòng hai</description>"
     "<parameter>\n\n<valueName>TIME...MOT...LOC</valueName><value></value></parameter>"
     "<parameter><valueName>VTEC</valueName><value/></parameter><area>\n\n<areaDesc>Vùng núi phía đông</areaDesc>"
@@ -28,7 +31,8 @@ XML = "<?xml version = '1.0' encoding = 'UTF-8' standalone = 'yes'?>\n"
 ALERTS = {
     "stylesheet": (f'{XML}{STYLE}<alert xmlns="{CAP}{{0}}">{HEAD}<scope>Public</scope>{INFO}</alert>', 1),
     "comment": (
-        f"{XML}<alert xmlns = '{CAP}{{0}}'>\n<!-- http-date = Mon, 30 Aug 2026 -->\n{HEAD}<scope>Public</scope>{INFO}{INFO}</alert>",
+        f"{XML}<alert xmlns = '{CAP}{{0}}'>\n<!-- http-date = Mon, 30 Aug 2026 "
+        f"-->\n{HEAD}<scope>Public</scope>{INFO}{INFO}</alert>",
         2,
     ),
     "no optional field": (f'{XML}{STYLE}<alert xmlns="{CAP}{{0}}">\n{HEAD}\n<scope>Public</scope>\n</alert>', 0),
@@ -101,7 +105,8 @@ def test_only_a_published_file_may_name_a_stylesheet_and_only_before_its_root(ra
 
 
 DATASTREAM = (
-    '{"name":"Nhiệt độ","description":"","observationType":"http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement",'
+    '{"name":"Nhiệt '
+    'độ","description":"","observationType":"http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement",'
     '"unitOfMeasurement":{"name":"Celsius","symbol":"degC","definition":"http://qudt.org/vocab/unit#DegreeCelsius"},'
     '"Thing":{"@iot.id":"7"},"Sensor":{"name":"s","description":"d","encodingType":"http://schema.org/description","metadata":"Pt100"},'
     '"ObservedProperty":{"name":"t","definition":"http://dbpedia.org/page/Dew_point","description":""}}'

@@ -1,4 +1,5 @@
-"""One table of agency codes for the province: two orders, dates and successors, shared by contracts and frozen into their bundles."""
+"""One table of agency codes for the province: two orders, dates and successors, shared by contracts and frozen into
+their bundles."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ def test_the_table_is_frozen_into_each_bundle(name: str) -> None:
 
 
 def test_another_table_is_another_bundle(tmp_path: Path) -> None:
-    """A folder elsewhere takes the table beside it; where there is none, that of the catalogue; what was unpacked keeps its own."""
+    """A folder elsewhere takes the table beside it; where there is none, that of the catalogue; what was unpacked keeps
+    its own."""
     first = Bundle.from_folder(FOLDERS["camera-event"])
     elsewhere = tmp_path / "camera-event" / "v1"
     for path, raw in first.files.items():

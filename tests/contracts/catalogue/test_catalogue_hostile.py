@@ -1,4 +1,5 @@
-"""What each format of the catalogue refuses, and where it says the fault is: wrong codes, ended codes, wrong times, missing zones, broken traits."""
+"""What each format of the catalogue refuses, and where it says the fault is: wrong codes, ended codes, wrong times,
+missing zones, broken traits."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ EDXML = "ed:edXML/ed:edXMLEnvelope/ed:edXMLHeader/"
 BUSINESS = f"{EDXML}ed:TraceHeaderList/ed:Bussiness"
 SERIES = "mes:StructureSpecificData/mes:DataSet/ct:Series"
 
-# contract, sample, what is put in place of what, then: path here, canonical path, rule, part of what is said to be right
+# contract, sample, what is put in place of what, then: path here, canonical path, rule, part of what is said to be
+# right
 CASES = [
     # incident-alert
     ("incident-alert", "cap12/Alert.lu-quet-tra-linh", "<cap:status>Actual", "<cap:status>Real", "cap:alert/cap:status", "status", "code", "Actual"),

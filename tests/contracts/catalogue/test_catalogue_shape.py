@@ -1,4 +1,5 @@
-"""The catalogue as a whole: eight contracts, each with foreign formats in XML and JSON, samples of every mapped message, Vietnamese to the last letter."""
+"""The catalogue as a whole: eight contracts, each with foreign formats in XML and JSON, samples of every mapped
+message, Vietnamese to the last letter."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ def test_samples_hold_every_vietnamese_letter(name: str) -> None:
 
 @pytest.mark.parametrize("name", EIGHT)
 def test_a_foreign_sample_is_written_again_as_it_stood(name: str, catalogue: dict[str, CompiledContract]) -> None:
-    """What is read of a sample and written in its own format says the same: only order, white space and what is read over may differ."""
+    """What is read of a sample and written in its own format says the same: only order, white space and what is read
+    over may differ."""
     compiled = catalogue[name]
     for sample in compiled.samples:
         codec = compiled.codec(sample.format)
@@ -99,7 +101,8 @@ def told(element: Any) -> Any:
 
 
 def test_pages_and_guide_list_what_is_there(catalogue: dict[str, CompiledContract]) -> None:
-    """docs/catalogue.md and its Vietnamese twin name every contract, its titles and owner, each operation and each format."""
+    """docs/catalogue.md and its Vietnamese twin name every contract, its titles and owner, each operation and each
+    format."""
     docs = Path(__file__).parents[3] / "docs"
     pages: tuple[tuple[Path, Language], ...] = ((docs / "catalogue.md", "en"), (docs / "vi" / "catalogue.md", "vi"))
     for file, language in pages:

@@ -1,4 +1,5 @@
-"""Masks of messages whose types lead back to themselves: what is hidden is hidden at every depth, by whichever branch it is reached."""
+"""Masks of messages whose types lead back to themselves: what is hidden is hidden at every depth, by whichever branch
+it is reached."""
 
 from __future__ import annotations
 

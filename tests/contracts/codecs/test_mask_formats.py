@@ -1,4 +1,5 @@
-"""A mask that a format could not show is found by its table alone; what is not found there does come back as not permitted."""
+"""A mask that a format could not show is found by its table alone; what is not found there does come back as not
+permitted."""
 
 from __future__ import annotations
 
@@ -71,10 +72,16 @@ def test_over_every_format_of_the_catalogue(catalogue: Any) -> None:
     assert shown and refused, (shown, refused, missing)
 
 
-@pytest.mark.parametrize(("fields", "places"), [
-    (["*", "!value"], []),
-    (["*", "!responsible"], [("responsible", "canBo.hoTen")]),
-    (["indicator", "area", "period", "frequency", "unit", "value", "status", "note", "updated"], [("responsible", "canBo.hoTen")]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("fields", "places"),
+    [
+        (["*", "!value"], []),
+        (["*", "!responsible"], [("responsible", "canBo.hoTen")]),
+        (
+            ["indicator", "area", "period", "frequency", "unit", "value", "status", "note", "updated"],
+            [("responsible", "canBo.hoTen")],
+        ),
+    ],
+)
 def test_the_finance_systems_json(catalogue: Any, fields: list[str], places: list[tuple[str, str]]) -> None:
     assert catalogue["indicator/v1"].unshown("IndicatorValue", "kinh-te-json", fields) == places

@@ -1,4 +1,5 @@
-"""What is wrong in a message is named with its path in the sender's own format, its kind, and what would have been right."""
+"""What is wrong in a message is named with its path in the sender's own format, its kind, and what would have been
+right."""
 
 from __future__ import annotations
 
@@ -185,7 +186,8 @@ def test_one_point_zero_is_no_integer(catalogue: Any) -> None:
 
 NS = "urn:lgsp:contract:indicator:v1"
 VALUE = (
-    f'<getValueResponse xmlns="{NS}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><indicator>KT-05</indicator><area>04</area><period>2026-Q3</period>'
+    f'<getValueResponse xmlns="{NS}" '
+    'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><indicator>KT-05</indicator><area>04</area><period>2026-Q3</period>'
     "<frequency>Q</frequency><unit>t</unit>{value}<status>final</status>{rest}<updated>2026-10-05T08:30:00+07:00</updated></getValueResponse>"
 )
 

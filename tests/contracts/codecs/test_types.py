@@ -1,4 +1,5 @@
-"""Types beyond plain objects: what leads back to itself, choices by a discriminator, bytes in base64; every face agrees on them."""
+"""Types beyond plain objects: what leads back to itself, choices by a discriminator, bytes in base64; every face agrees
+on them."""
 
 from __future__ import annotations
 
@@ -45,7 +46,11 @@ DEFS = {
             "tree": {"$ref": "#/$defs/Node"},
             "rule": {"$ref": "#/$defs/Rule"},
             "rules": {"type": "array", "items": {"$ref": "#/$defs/Rule"}},
-            "maybe": {"oneOf": [{"$ref": "#/$defs/Level"}, {"$ref": "#/$defs/Mark"}], "discriminator": {"propertyName": "op"}, "absentable": True},
+            "maybe": {
+                "oneOf": [{"$ref": "#/$defs/Level"}, {"$ref": "#/$defs/Mark"}],
+                "discriminator": {"propertyName": "op"},
+                "absentable": True,
+            },
             "file": {"type": "string", "contentEncoding": "base64", "contentMediaType": "application/pdf"},
             "key": {"type": "string", "contentEncoding": "base64", "minLength": 4, "maxLength": 12, "absentable": True},
         },
@@ -54,11 +59,22 @@ DEFS = {
     ),
     "Node": NODE,
     "Rule": {**CHOICE, "title": "Luật"},
-    "Both": closed({"op": {"type": "string", "enum": ["and", "or"]}, "sides": {"type": "array", "minItems": 2, "items": {"$ref": "#/$defs/Rule"}}}, "op", "sides"),
+    "Both": closed(
+        {
+            "op": {"type": "string", "enum": ["and", "or"]},
+            "sides": {"type": "array", "minItems": 2, "items": {"$ref": "#/$defs/Rule"}},
+        },
+        "op",
+        "sides",
+    ),
     "Not": closed({"op": {"type": "string", "const": "not"}, "of": {"$ref": "#/$defs/Rule"}, "why": NAME}, "op", "of"),
-    "Level": closed({"op": {"type": "string", "const": "level"}, "value": {"type": "integer"}, "why": NAME}, "op", "value"),
-    "Mark": closed({"op": {"type": "string", "const": "mark"}, "raw": {"type": "string", "contentEncoding": "base64"}}, "op"),
-}  # fmt: skip
+    "Level": closed(
+        {"op": {"type": "string", "const": "level"}, "value": {"type": "integer"}, "why": NAME}, "op", "value"
+    ),
+    "Mark": closed(
+        {"op": {"type": "string", "const": "mark"}, "raw": {"type": "string", "contentEncoding": "base64"}}, "op"
+    ),
+}
 FIRST = {"id": "1", "rules": []}
 
 
@@ -161,8 +177,11 @@ def test_the_documents_of_such_a_contract_can_be_read(types: CompiledContract, t
     body = element.find("{http://schemas.xmlsoap.org/soap/envelope/}Body")
     value = types.codec("canonical").read_xml("Thing", parse_xml(etree.tostring(body[0])))
     assert value == {
-        "id": "1", "tree": tree, "rules": [{"op": "not", "of": {"op": "level", "value": 10**20}}], "file": "AP8=",
-    }  # fmt: skip
+        "id": "1",
+        "tree": tree,
+        "rules": [{"op": "not", "of": {"op": "level", "value": 10**20}}],
+        "file": "AP8=",
+    }
     schemas = openapi.openapi(types, "https://cong.example")["components"]["schemas"]
     assert schemas["Rule"]["discriminator"]["mapping"]["or"] == "#/components/schemas/Both"
     assert schemas["Thing"]["properties"]["file"]["format"] == "byte"
@@ -198,15 +217,48 @@ def changed(name: str, part: dict[str, Any]) -> list[Finding]:
         ("Node", {"$ref": "#/$defs/Node"}, "profile", "only objects and choices lead back"),
         ("Rule", {"oneOf": CHOICE["oneOf"]}, "choice", "discriminator"),
         ("Rule", {**CHOICE, "discriminator": {"propertyName": "kind"}}, "choice", "kind as a required enum"),
-        ("Rule", {**CHOICE, "discriminator": {"propertyName": "op", "mapping": {"and": "#/$defs/Not"}}}, "choice", "each value"),
+        (
+            "Rule",
+            {**CHOICE, "discriminator": {"propertyName": "op", "mapping": {"and": "#/$defs/Not"}}},
+            "choice",
+            "each value",
+        ),
         ("Rule", {**CHOICE, "oneOf": [{"$ref": "#/$defs/Level"}]}, "choice", "two or more"),
         ("Rule", {**CHOICE, "oneOf": [{"$ref": "#/$defs/Level"}, {"type": "string"}]}, "choice", "to an object"),
-        ("Level", closed({"op": {"type": "string", "const": "not"}, "value": {"type": "integer"}}, "op"), "choice", "never the same in two"),
-        ("Level", closed({"op": {"type": "string", "const": "level"}, "why": {"type": "boolean"}}, "op"), "choice", "one type for a name"),
-        ("Mark", closed({"op": {"type": "string", "const": "mark"}, "raw": {"type": "string", "contentEncoding": "base64", "maxLength": 5}}, "op"), "profile", "a multiple of 4"),
-        ("Mark", closed({"op": {"type": "string", "const": "mark"}, "raw": {"type": "string", "contentEncoding": "hex"}}, "op"), "profile", "base64"),
+        (
+            "Level",
+            closed({"op": {"type": "string", "const": "not"}, "value": {"type": "integer"}}, "op"),
+            "choice",
+            "never the same in two",
+        ),
+        (
+            "Level",
+            closed({"op": {"type": "string", "const": "level"}, "why": {"type": "boolean"}}, "op"),
+            "choice",
+            "one type for a name",
+        ),
+        (
+            "Mark",
+            closed(
+                {
+                    "op": {"type": "string", "const": "mark"},
+                    "raw": {"type": "string", "contentEncoding": "base64", "maxLength": 5},
+                },
+                "op",
+            ),
+            "profile",
+            "a multiple of 4",
+        ),
+        (
+            "Mark",
+            closed(
+                {"op": {"type": "string", "const": "mark"}, "raw": {"type": "string", "contentEncoding": "hex"}}, "op"
+            ),
+            "profile",
+            "base64",
+        ),
     ],
-)  # fmt: skip
+)
 def test_types_that_no_face_could_hold_are_refused(name: str, part: dict[str, Any], rule: str, expected: str) -> None:
     findings = changed(name, part)
     assert any(

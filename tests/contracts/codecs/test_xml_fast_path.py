@@ -70,7 +70,8 @@ CHANGES = [
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32))
 def test_the_same_value_or_none(catalogue: dict[str, CompiledContract], values_of: Any, data: Any, seed: int) -> None:
-    """Whole messages, with any prefix, and damaged ones: where the quick reader gives a value, the general one gives the same and is content."""
+    """Whole messages, with any prefix, and damaged ones: where the quick reader gives a value, the general one gives
+    the same and is content."""
     chance = random.Random(seed)
     compiled, name, message = chance.choice(spoken(catalogue))
     codec = compiled.formats[name]

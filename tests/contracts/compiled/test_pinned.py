@@ -1,4 +1,5 @@
-"""What an older version does not have is left out at every depth: lists, choices, types that contain themselves; and what it cannot hold is refused."""
+"""What an older version does not have is left out at every depth: lists, choices, types that contain themselves; and
+what it cannot hold is refused."""
 
 from __future__ import annotations
 

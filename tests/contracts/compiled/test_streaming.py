@@ -1,4 +1,5 @@
-"""Documents with large attachments: the same message as in one piece, in little memory; and nothing slips in where it does not belong."""
+"""Documents with large attachments: the same message as in one piece, in little memory; and nothing slips in where it
+does not belong."""
 
 from __future__ import annotations
 

@@ -79,7 +79,10 @@ SCHEMA = """{
 HEAD = "code,vi,en,valid_from,valid_until,replaced_by\n"
 AREA = HEAD + "04,Tỉnh Cao Bằng,Cao Bang province,,,\n01273,Phường Thục Phán,Thuc Phan ward,2025-07-01,,\n"
 LEVEL = HEAD + "cao,Cao,High,,,\nthap,Thấp,Low,,,\nvua,Vừa,Middling,,2026-12-31,thap\n"
-OURS = "code,canonical,vi,en,valid_from,valid_until,replaced_by\n1,final,Chính thức,Final,,,\n2,provisional,Sơ bộ,Provisional,,,\n"
+OURS = (
+    "code,canonical,vi,en,valid_from,valid_until,replaced_by\n1,final,Chính thức,Final,,,\n2,provisional,Sơ "
+    "bộ,Provisional,,,\n"
+)
 TABLE = """format: xml
 title: {vi: Sở, en: Department}
 namespaces: {s: "urn:so"}
@@ -222,7 +225,7 @@ SEEDED: list[tuple[str, Edit, list[tuple[str, Level, str, str]]]] = [
     ),
     ("an operation's address", swap("contract.yaml", "path: /so-lieu", "path: /tra-cuu"), [("operation.changed", B, "getFigure", "contract.yaml:11")]),
     ("an operation that may be repeated", swap("contract.yaml", "    path: /so-lieu\n", "    path: /so-lieu\n    idempotent: true\n"), [("operation.changed", B, "getFigure", "contract.yaml:12")]),
-    ("an operation more", swap("contract.yaml", "  putFigure:", "  listFigures: {pattern: query, method: POST, path: /tat-ca, request: Question, answer: Figure, title: {vi: Tất cả, en: All}}\n  putFigure:"), [("operation.added", M, "listFigures", "contract.yaml:15")]),
+    ("an operation more", swap("contract.yaml", "  putFigure:", "  listFigures: {pattern: query, method: POST, path: /tat-ca, request: Question, answer: Figure, " "title: {vi: Tất cả, en: All}}\n  putFigure:"), [("operation.added", M, "listFigures", "contract.yaml:15")]),
     ("an operation less", lambda files: files.update({"contract.yaml": files["contract.yaml"].partition("  putFigure")[0] + "retention_months: 24\n"}), [("operation.removed", B, "putFigure", "contract.yaml:15 (old)")]),
     ("the day that counts for codes", swap("contract.yaml", "retention_months", "codes_at: day\nretention_months"), [("contract.day-changed", B, "codes_at", "contract.yaml:22")]),
     ("shorter retention", swap("contract.yaml", "retention_months: 24", "retention_months: 12"), [("contract.retention-shortened", B, "retention_months", "contract.yaml:22")]),

@@ -1,4 +1,5 @@
-"""The promise of `not breaking`, on generated pairs of schemas and messages: whoever was built to the old version goes on."""
+"""The promise of `not breaking`, on generated pairs of schemas and messages: whoever was built to the old version goes
+on."""
 
 from __future__ import annotations
 

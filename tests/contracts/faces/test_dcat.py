@@ -1,4 +1,5 @@
-"""The catalogue read by rdflib: JSON-LD and Turtle are one graph, and every statement keeps to the vocabulary of DCAT 3."""
+"""The catalogue read by rdflib: JSON-LD and Turtle are one graph, and every statement keeps to the vocabulary of DCAT
+3."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from contracts.faces import dcat
 BASE = "https://cong.example"
 PUBLISHER = dcat.Publisher("H14.0", Words("Trung tâm Giám sát, điều hành thông minh", "Intelligent Operations Centre"))
 SERVICE, RESOURCE = {DCAT.DataService}, {DCAT.Dataset, DCAT.DataService, DCAT.Distribution, DCAT.Catalog}
-# Property: classes that it may be said of, classes of what it names (None: a text; empty: any resource). DCAT 3, sections 6.3 to 6.8.
+# Property: classes that it may be said of, classes of what it names (None: a text; empty: any resource). DCAT 3,
+# sections 6.3 to 6.8.
 RULES: dict[URIRef, tuple[set[URIRef], set[URIRef] | None]] = {
     DCAT.dataset: ({DCAT.Catalog}, {DCAT.Dataset}),
     DCAT.service: ({DCAT.Catalog}, SERVICE),

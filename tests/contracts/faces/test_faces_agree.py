@@ -1,6 +1,8 @@
-"""One value, every face: over generated schemas and messages XSD, JSON Schema, OpenAPI and both decoders take or refuse together.
+"""One value, every face: over generated schemas and messages XSD, JSON Schema, OpenAPI and both decoders take or refuse
+together.
 
-Where a face takes a form that the decoder refuses, the form is on the published list, and each entry of the list is proved here.
+Where a face takes a form that the decoder refuses, the form is on the published list, and each entry of the list is
+proved here.
 """
 
 from __future__ import annotations
@@ -133,14 +135,23 @@ def test_samples_can_be_made_of_any_schema(compiled: CompiledContract) -> None:
         )
 
 
-# --- the published list -----------------------------------------------------------------------------------------------------
+# --- the published list -----------------------------------------------------------------------------------------------
 
 NS = 'xmlns="urn:lgsp:contract:made:v1"'
 XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
-GOOD_XML = f"<Message {NS} {XSI}><n>1</n><d>1.5</d><t>2026-02-28T00:00:00Z</t><y>true</y><s>x</s><l>a</l><l>b</l><b>QUJD</b><c>A1</c></Message>"
+GOOD_XML = (
+    f"<Message {NS} "
+    f"{XSI}><n>1</n><d>1.5</d><t>2026-02-28T00:00:00Z</t><y>true</y><s>x</s><l>a</l><l>b</l><b>QUJD</b><c>A1</c></Message>"
+)
 GOOD_JSON = '{"n":1,"d":1.5,"t":"2026-02-28T00:00:00Z","y":true,"s":"x","l":["a","b"],"b":"QUJD","c":"A1"}'
 FORMS: dict[str, list[tuple[str, str]]] = {
-    "padding": [("<n>1<", "<n> 1<"), ("<d>1.5<", "<d>1.5\n<"), ("<y>true<", "<y>true <"), ("<t>2026", "<t> 2026"), ("<b>QU", "<b>QU\n")],
+    "padding": [
+        ("<n>1<", "<n> 1<"),
+        ("<d>1.5<", "<d>1.5\n<"),
+        ("<y>true<", "<y>true <"),
+        ("<t>2026", "<t> 2026"),
+        ("<b>QU", "<b>QU\n"),
+    ],
     "number": [("<n>1<", "<n>+1<"), ("<n>1<", "<n>01<"), ("<d>1.5<", "<d>.5<"), ("<d>1.5<", "<d>1.<")],
     "boolean": [("<y>true<", "<y>1<"), ("<y>true<", "<y>0<")],
     "nil": [
@@ -158,17 +169,22 @@ FORMS: dict[str, list[tuple[str, str]]] = {
     "calendar": [('"t":"2026-02-28', '"t":"2026-02-30')],
     "force": [("<c>A1", "<c>C3"), ('"c":"A1"', '"c":"C3"')],
     "digits": [('"n":1', '"n":1' + "0" * 1000), ("<n>1<", "<n>1" + "0" * 1000 + "<")],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
 def faces() -> Faces:
     text = {"type": "string"}
     properties: dict[str, Any] = {
-        "n": {"type": "integer"}, "d": {"type": "number"}, "t": {"type": "string", "format": "date-time"}, "y": {"type": "boolean"},
-        "s": {**text, "absentable": True}, "l": {"type": "array", "items": text, "minItems": 2, "absentable": True}, "b": {**text, "contentEncoding": "base64"},
+        "n": {"type": "integer"},
+        "d": {"type": "number"},
+        "t": {"type": "string", "format": "date-time"},
+        "y": {"type": "boolean"},
+        "s": {**text, "absentable": True},
+        "l": {"type": "array", "items": text, "minItems": 2, "absentable": True},
+        "b": {**text, "contentEncoding": "base64"},
         "c": {**text, "codes": "bang"},
-    }  # fmt: skip
+    }
     message = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
     return Faces(built({"Message": message}, CONTRACT + "codes_at: t\n"))
 

@@ -1,5 +1,6 @@
-"""Generated WSDLs: each is imported without a crash, its draft passes `check` once the marks are filled in, and what zeep encodes from the
-same WSDL goes through the draft and back to what zeep reads as the same. zeep is the foreign witness: it shares no code with the importer.
+"""Generated WSDLs: each is imported without a crash, its draft passes `check` once the marks are filled in, and what
+zeep encodes from the same WSDL goes through the draft and back to what zeep reads as the same. zeep is the foreign
+witness: it shares no code with the importer.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ def groups(draw: Any, depth: int = 0, prefix: str = "") -> Shape:
             continue
         if kind == "simple content":
             types.append(
-                f'<xs:complexType name="C{at}"><xs:simpleContent><xs:extension base="{inner.xsd}"><xs:attribute name="don-vi" type="xs:string"/>'
+                f'<xs:complexType name="C{at}"><xs:simpleContent><xs:extension '
+                f'base="{inner.xsd}"><xs:attribute name="don-vi" type="xs:string"/>'
                 "</xs:extension></xs:simpleContent></xs:complexType>"
             )
             content = f' type="t:C{at}"/>'
@@ -139,24 +141,31 @@ def groups(draw: Any, depth: int = 0, prefix: str = "") -> Shape:
 def wsdl_of(root: Shape, qualified: bool) -> str:
     form = ' elementFormDefault="qualified"' if qualified else ""
     return (
-        f'<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:xs="{XS}" '
+        '<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" '
+        f'xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:xs="{XS}" '
         f'xmlns:t="urn:t" targetNamespace="urn:t"><wsdl:types><xs:schema targetNamespace="urn:t"{form}>'
         f'<xs:element name="Gui"><xs:complexType>{root.xsd}</xs:complexType></xs:element>'
-        '<xs:element name="GuiXong"><xs:complexType><xs:sequence><xs:element name="ok" type="xs:boolean"/></xs:sequence></xs:complexType></xs:element>'
+        '<xs:element name="GuiXong"><xs:complexType><xs:sequence><xs:element name="ok" '
+        'type="xs:boolean"/></xs:sequence></xs:complexType></xs:element>'
         f"{''.join(root.types)}</xs:schema></wsdl:types>"
         '<wsdl:message name="In"><wsdl:part name="p" element="t:Gui"/></wsdl:message>'
         '<wsdl:message name="Out"><wsdl:part name="p" element="t:GuiXong"/></wsdl:message>'
-        '<wsdl:portType name="P"><wsdl:operation name="Gui"><wsdl:input message="t:In"/><wsdl:output message="t:Out"/></wsdl:operation></wsdl:portType>'
-        '<wsdl:binding name="B" type="t:P"><soap:binding style="document" transport="http://schemas.xmlsoap.org/soap/http"/>'
-        '<wsdl:operation name="Gui"><soap:operation soapAction="urn:gui"/><wsdl:input><soap:body use="literal"/></wsdl:input>'
+        '<wsdl:portType name="P"><wsdl:operation name="Gui"><wsdl:input message="t:In"/><wsdl:output '
+        'message="t:Out"/></wsdl:operation></wsdl:portType>'
+        '<wsdl:binding name="B" type="t:P"><soap:binding style="document" '
+        'transport="http://schemas.xmlsoap.org/soap/http"/>'
+        '<wsdl:operation name="Gui"><soap:operation soapAction="urn:gui"/><wsdl:input><soap:body '
+        'use="literal"/></wsdl:input>'
         '<wsdl:output><soap:body use="literal"/></wsdl:output></wsdl:operation></wsdl:binding>'
-        '<wsdl:service name="DichVu"><wsdl:port name="Q" binding="t:B"><soap:address location="http://dich-vu.example/"/></wsdl:port></wsdl:service>'
+        '<wsdl:service name="DichVu"><wsdl:port name="Q" binding="t:B"><soap:address '
+        'location="http://dich-vu.example/"/></wsdl:port></wsdl:service>'
         "</wsdl:definitions>"
     )
 
 
 def filled(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The draft with something written at every mark: hints behind a value go, titles get words, samples get a text as long."""
+    """The draft with something written at every mark: hints behind a value go, titles get words, samples get a text as
+    long."""
     made = {}
     for path, raw in files.items():
         text = raw.decode()
@@ -202,10 +211,31 @@ def test_a_draft_holds_and_carries_what_zeep_writes(data: st.DataObject, root: S
         )
 
 
-# --- anything at all that is a schema ---------------------------------------------------------------------------------------
+# --- anything at all that is a schema ---------------------------------------------------------------------------------
 
-_WORDS = ["element", "complexType", "simpleType", "sequence", "choice", "all", "group", "attribute", "attributeGroup", "any", "anyAttribute",
-          "simpleContent", "complexContent", "extension", "restriction", "list", "union", "enumeration", "pattern", "annotation", "include"]  # fmt: skip
+_WORDS = [
+    "element",
+    "complexType",
+    "simpleType",
+    "sequence",
+    "choice",
+    "all",
+    "group",
+    "attribute",
+    "attributeGroup",
+    "any",
+    "anyAttribute",
+    "simpleContent",
+    "complexContent",
+    "extension",
+    "restriction",
+    "list",
+    "union",
+    "enumeration",
+    "pattern",
+    "annotation",
+    "include",
+]
 _ATTRIBUTES = {
     "name": ["a", "b", "Gui", ""],
     "type": ["t:a", "t:b", "xs:string", "xs:int", "xs:anyType", "q:no", "Gui"],

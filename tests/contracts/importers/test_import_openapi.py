@@ -1,4 +1,5 @@
-"""Foreign OpenAPI files of both versions: what is taken, what is named as not taken, what is refused; and a draft's law on real bodies."""
+"""Foreign OpenAPI files of both versions: what is taken, what is named as not taken, what is refused; and a draft's law
+on real bodies."""
 
 from __future__ import annotations
 
@@ -307,7 +308,7 @@ def test_what_explodes_is_bounded() -> None:
     assert "too-large" in codes(draft(text))
 
 
-# --- laws -----------------------------------------------------------------------------------------------------------------
+# --- laws -------------------------------------------------------------------------------------------------------------
 
 FEW = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NAMES = ["ma", "hoTen", "ngày", "x-1", "absent", "id", "danh_sach"]

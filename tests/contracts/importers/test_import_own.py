@@ -1,4 +1,5 @@
-"""What our own faces say can be taken back: a contract's served WSDL and OpenAPI, imported, carry the samples of the catalogue."""
+"""What our own faces say can be taken back: a contract's served WSDL and OpenAPI, imported, carry the samples of the
+catalogue."""
 
 from __future__ import annotations
 

@@ -1,109 +1,40 @@
-"""Foreign WSDL files, each with traits that real services have: what is taken of them, what is named as not taken, what is refused."""
+"""Foreign WSDL files, each with traits that real services have: what is taken of them, what is named as not taken, what
+is refused."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
-from contracts.folder.source_locations import Findings, read_yaml
 from contracts.folder.todo_markers import MARK, marks
-from contracts.importers.draft import Draft, write
 from contracts.importers.formats.wsdl import import_wsdl
-from contracts.importers.source import Files
-from contracts.wire.jsontext import read_json
-from contracts.wire.soap import parse_xml
-
-HEAD = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/"
- xmlns:soap12="http://schemas.xmlsoap.org/wsdl/soap12/" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:t="urn:t" xmlns:u="urn:u"
- xmlns:mime="http://schemas.xmlsoap.org/wsdl/mime/" xmlns:http="http://schemas.xmlsoap.org/wsdl/http/"
- xmlns:enc="http://schemas.xmlsoap.org/soap/encoding/" targetNamespace="urn:t" name="DichVu">"""
-SCHEMA = '<xs:schema targetNamespace="urn:t" elementFormDefault="qualified">'
-
-
-def wsdl(
-    types: str, *, binding: str | None = None, parts: str = '<wsdl:part name="p" element="t:Hoi"/>', extra: str = ""
-) -> str:
-    """A service of one operation Hoi, answered by the element Dap; `types` are whole schemas."""
-    bound = binding or (
-        '<wsdl:binding name="B" type="t:P"><soap:binding style="document" transport="http://schemas.xmlsoap.org/soap/http"/>'
-        '<wsdl:operation name="Hoi"><soap:operation soapAction="urn:t:Hoi"/><wsdl:input><soap:body use="literal"/></wsdl:input>'
-        '<wsdl:output><soap:body use="literal"/></wsdl:output></wsdl:operation></wsdl:binding>'
-    )
-    return (
-        f"{HEAD}<wsdl:types>{types}</wsdl:types>"
-        f'<wsdl:message name="In">{parts}</wsdl:message><wsdl:message name="Out"><wsdl:part name="p" element="t:Dap"/></wsdl:message>'
-        '<wsdl:portType name="P"><wsdl:operation name="Hoi"><wsdl:input message="t:In"/><wsdl:output message="t:Out"/></wsdl:operation>'
-        f'</wsdl:portType>{bound}{extra}<wsdl:service name="HoChua"/></wsdl:definitions>'
-    )
-
-
-ANSWER = '<xs:element name="Dap"><xs:complexType><xs:sequence><xs:element name="ok" type="xs:boolean"/></xs:sequence></xs:complexType></xs:element>'
-
-
-def one(body: str, more: str = "") -> str:
-    """One schema whose element Hoi has this content."""
-    return (
-        f'{SCHEMA}<xs:element name="Hoi"><xs:complexType>{body}</xs:complexType></xs:element>{ANSWER}{more}</xs:schema>'
-    )
-
-
-def files(main: str, others: Mapping[str, str] | None = None, extra: Mapping[str, str] | None = None) -> Files:
-    given = {"main.wsdl": main, **(others or {})}
-    asked: list[str] = []
-
-    def read(path: str) -> bytes | None:
-        assert ".." not in path.split("/") and "://" not in path
-        asked.append(path)
-        return given[path].encode() if path in given else None
-
-    return Files("main.wsdl", read, {name: text.encode() for name, text in (extra or {}).items()})
-
-
-def draft(main: str, others: Mapping[str, str] | None = None, extra: Mapping[str, str] | None = None) -> Draft:
-    return write(import_wsdl(files(main, others, extra)))
-
-
-def compiled(made: Draft) -> CompiledContract:
-    return compile_bundle(Bundle.of(made.files))
-
-
-def codes(made: Draft) -> set[str]:
-    return {note.code for note in made.notes}
-
-
-def rows(made: Draft, message: str = "Hoi") -> dict[str, str]:
-    """Canonical path -> path of the format."""
-    (path,) = [each for each in made.files if each.startswith("systems/")]
-    table = read_yaml(path, made.files[path], Findings())
-    assert table is not None
-    return {row.get("canonical", "="): row["here"] for row in table.value["messages"][message]["rows"]}
-
-
-def schema(made: Draft, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = read_json(made.files["schema.json"])["$defs"][name]
-    return found
-
-
-def read(made: Draft, xml: str, message: str = "Hoi") -> Any:
-    (codec,) = [each for name, each in compiled(made).formats.items() if name != "canonical"]
-    value = codec.read_xml(message, parse_xml(xml.encode()))
-    written = codec.write_xml(message, value)
-    assert codec.read_xml(message, parse_xml(written)) == value
-    return value
-
+from tests.contracts.importers.wsdlmaking import (
+    ANSWER,
+    HEAD,
+    SCHEMA,
+    codes,
+    compiled,
+    draft,
+    files,
+    one,
+    read,
+    rows,
+    schema,
+    wsdl,
+)
 
 DOSSIER = wsdl(
     one(
-        '<xs:sequence><xs:element name="MaHoSoTTHC" type="t:Ma"/><xs:element name="SoLuong" type="xs:int" minOccurs="0"/>'
-        '<xs:element name="NguoiNop" minOccurs="0"><xs:complexType><xs:sequence><xs:element name="Họ-Tên" type="xs:string"/>'
-        '<xs:element name="Tel" type="xs:string" minOccurs="0" maxOccurs="unbounded"/></xs:sequence></xs:complexType></xs:element>'
+        '<xs:sequence><xs:element name="MaHoSoTTHC" type="t:Ma"/><xs:element name="SoLuong" '
+        'type="xs:int" minOccurs="0"/>'
+        '<xs:element name="NguoiNop" minOccurs="0"><xs:complexType><xs:sequence><xs:element '
+        'name="Họ-Tên" type="xs:string"/>'
+        '<xs:element name="Tel" type="xs:string" minOccurs="0" '
+        'maxOccurs="unbounded"/></xs:sequence></xs:complexType></xs:element>'
         "</xs:sequence>",
-        '<xs:simpleType name="Ma"><xs:restriction base="xs:string"><xs:pattern value="\\d{3}-[A-Z]{2}"/></xs:restriction></xs:simpleType>',
+        '<xs:simpleType name="Ma"><xs:restriction base="xs:string"><xs:pattern '
+        'value="\\d{3}-[A-Z]{2}"/></xs:restriction></xs:simpleType>',
     )
 )
 
@@ -144,12 +75,17 @@ def test_extensions_attributes_groups_and_simple_content() -> None:
         wsdl(
             one(
                 '<xs:complexContent><xs:extension base="t:Goc"><xs:sequence><xs:group ref="t:Nhom"/>'
-                '<xs:element name="tien" type="t:Tien" minOccurs="0"/></xs:sequence><xs:attribute name="ban" type="xs:string" use="required" '
+                '<xs:element name="tien" type="t:Tien" minOccurs="0"/></xs:sequence><xs:attribute '
+                'name="ban" type="xs:string" use="required" '
                 'fixed="2"/></xs:extension></xs:complexContent>',
-                '<xs:complexType name="Goc"><xs:sequence><xs:element name="ma" type="xs:string"/></xs:sequence><xs:attributeGroup ref="t:Chung"/>'
-                '</xs:complexType><xs:attributeGroup name="Chung"><xs:attribute ref="xml:lang"/><xs:attribute name="nguon" type="xs:token"/></xs:attributeGroup>'
-                '<xs:group name="Nhom"><xs:sequence><xs:element ref="t:ghi"/></xs:sequence></xs:group><xs:element name="ghi" type="xs:string"/>'
-                '<xs:complexType name="Tien"><xs:simpleContent><xs:extension base="xs:decimal"><xs:attribute name="loai" type="xs:string"/>'
+                '<xs:complexType name="Goc"><xs:sequence><xs:element name="ma" '
+                'type="xs:string"/></xs:sequence><xs:attributeGroup ref="t:Chung"/>'
+                '</xs:complexType><xs:attributeGroup name="Chung"><xs:attribute '
+                'ref="xml:lang"/><xs:attribute name="nguon" type="xs:token"/></xs:attributeGroup>'
+                '<xs:group name="Nhom"><xs:sequence><xs:element '
+                'ref="t:ghi"/></xs:sequence></xs:group><xs:element name="ghi" type="xs:string"/>'
+                '<xs:complexType name="Tien"><xs:simpleContent><xs:extension '
+                'base="xs:decimal"><xs:attribute name="loai" type="xs:string"/>'
                 "</xs:extension></xs:simpleContent></xs:complexType>",
             )
         )
@@ -181,7 +117,8 @@ def test_a_list_within_its_own_items_goes_as_deep_as_a_message() -> None:
             one(
                 '<xs:sequence><xs:element name="muc" type="t:Muc"/></xs:sequence>',
                 '<xs:complexType name="Muc"><xs:sequence><xs:element name="ten" type="xs:string"/>'
-                '<xs:element name="con" type="t:Muc" minOccurs="0" maxOccurs="unbounded"/></xs:sequence></xs:complexType>',
+                '<xs:element name="con" type="t:Muc" minOccurs="0" '
+                'maxOccurs="unbounded"/></xs:sequence></xs:complexType>',
             )
         )
     )
@@ -198,8 +135,14 @@ def test_a_list_within_its_own_items_goes_as_deep_as_a_message() -> None:
 
 
 def test_a_list_within_its_own_items_that_comes_first_or_alone() -> None:
-    tree = '<xs:complexType name="Muc"><xs:sequence><xs:element name="con" type="t:Muc" minOccurs="0" maxOccurs="9"/>{}</xs:sequence></xs:complexType>'
-    body = '<xs:sequence><xs:element name="a" type="xs:string"/><xs:element name="muc" type="t:Muc" minOccurs="0" maxOccurs="unbounded"/></xs:sequence>'
+    tree = (
+        '<xs:complexType name="Muc"><xs:sequence><xs:element name="con" type="t:Muc" minOccurs="0" '
+        'maxOccurs="9"/>{}</xs:sequence></xs:complexType>'
+    )
+    body = (
+        '<xs:sequence><xs:element name="a" type="xs:string"/><xs:element name="muc" type="t:Muc" '
+        'minOccurs="0" maxOccurs="unbounded"/></xs:sequence>'
+    )
     made = draft(wsdl(one(body, tree.format('<xs:element name="ten" type="xs:string"/>'))))
     assert codes(made) == {"order"} and list(rows(made)) == ["a", "muc[].ten", "muc[].con[]"]
     assert read(made, '<Hoi xmlns="urn:t"><a/><muc><con><ten>2</ten></con><ten>1</ten></muc></Hoi>')["muc"] == [
@@ -227,9 +170,12 @@ def test_what_a_contract_cannot_say_is_named_with_its_place() -> None:
         wsdl(
             one(
                 '<xs:sequence><xs:element name="a" type="xs:string"/><xs:any minOccurs="0"/><xs:element name="gi"/>'
-                '<xs:choice maxOccurs="unbounded"><xs:element name="b" type="xs:double"/><xs:element name="c" type="t:L"/></xs:choice>'
-                '<xs:element name="d" type="xs:string" nillable="true"/><xs:element name="e"><xs:simpleType><xs:restriction base="xs:string">'
-                '<xs:pattern value=".*x"/></xs:restriction></xs:simpleType></xs:element></xs:sequence><xs:anyAttribute/>',
+                '<xs:choice maxOccurs="unbounded"><xs:element name="b" type="xs:double"/><xs:element '
+                'name="c" type="t:L"/></xs:choice>'
+                '<xs:element name="d" type="xs:string" nillable="true"/><xs:element '
+                'name="e"><xs:simpleType><xs:restriction base="xs:string">'
+                "<xs:pattern "
+                'value=".*x"/></xs:restriction></xs:simpleType></xs:element></xs:sequence><xs:anyAttribute/>',
                 '<xs:simpleType name="L"><xs:list itemType="xs:int"/></xs:simpleType>',
             )
         )
@@ -268,16 +214,21 @@ def test_schemas_in_several_files_and_namespaces() -> None:
     main = wsdl(
         '<xs:schema targetNamespace="urn:t" elementFormDefault="qualified"><xs:include schemaLocation="xsd/chung.xsd"/>'
         f'<xs:import namespace="urn:u" schemaLocation="./xsd/u.xsd"/>{ANSWER}'
-        '<xs:element name="Hoi"><xs:complexType><xs:sequence><xs:element name="k" type="Ma"/><xs:element ref="u:lien-he"/>'
+        '<xs:element name="Hoi"><xs:complexType><xs:sequence><xs:element name="k" type="Ma"/><xs:element '
+        'ref="u:lien-he"/>'
         "</xs:sequence></xs:complexType></xs:element></xs:schema>"
     )
     others = {
         # no namespace of its own: that of the schema which includes it; and it includes itself through another
-        "xsd/chung.xsd": '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:include schemaLocation="../xsd/vong.xsd"/>'
-        '<xs:simpleType name="Ma"><xs:restriction base="xs:string"><xs:maxLength value="5"/></xs:restriction></xs:simpleType></xs:schema>',
-        "xsd/vong.xsd": '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:include schemaLocation="chung.xsd"/></xs:schema>',
+        "xsd/chung.xsd": '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:include '
+        'schemaLocation="../xsd/vong.xsd"/>'
+        '<xs:simpleType name="Ma"><xs:restriction base="xs:string"><xs:maxLength '
+        'value="5"/></xs:restriction></xs:simpleType></xs:schema>',
+        "xsd/vong.xsd": '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:include '
+        'schemaLocation="chung.xsd"/></xs:schema>',
         "xsd/u.xsd": '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:u">'
-        '<xs:element name="lien-he"><xs:complexType><xs:all><xs:element name="so" type="xs:string"/></xs:all></xs:complexType></xs:element></xs:schema>',
+        '<xs:element name="lien-he"><xs:complexType><xs:all><xs:element name="so" '
+        'type="xs:string"/></xs:all></xs:complexType></xs:element></xs:schema>',
     }
     made = draft(main, others)
     assert not made.notes
@@ -294,7 +245,8 @@ def test_schemas_in_several_files_and_namespaces() -> None:
 def test_a_wsdl_in_parts() -> None:
     main = (
         f'{HEAD}<wsdl:import namespace="urn:t" location="phan/kieu.wsdl"/>'
-        '<wsdl:binding name="B" type="t:P"><soap:binding transport="x"/><wsdl:operation name="Hoi"><soap:operation soapAction=""/>'
+        '<wsdl:binding name="B" type="t:P"><soap:binding transport="x"/><wsdl:operation '
+        'name="Hoi"><soap:operation soapAction=""/>'
         '<wsdl:input><soap:body use="literal"/></wsdl:input></wsdl:operation></wsdl:binding></wsdl:definitions>'
     )
     parts = wsdl(
@@ -312,8 +264,10 @@ def test_a_wsdl_in_parts() -> None:
 
 
 RPC = (
-    '<wsdl:binding name="B" type="t:P"><soap:binding style="rpc" transport="x"/><wsdl:operation name="Hoi"><soap:operation soapAction="h"/>'
-    '<wsdl:input><soap:body use="USE" namespace="urn:rpc"/></wsdl:input><wsdl:output><soap:body use="USE" namespace="urn:rpc"/></wsdl:output>'
+    '<wsdl:binding name="B" type="t:P"><soap:binding style="rpc" transport="x"/><wsdl:operation '
+    'name="Hoi"><soap:operation soapAction="h"/>'
+    '<wsdl:input><soap:body use="USE" namespace="urn:rpc"/></wsdl:input><wsdl:output><soap:body '
+    'use="USE" namespace="urn:rpc"/></wsdl:output>'
     "</wsdl:operation></wsdl:binding>"
 )
 ARRAY = (
@@ -340,9 +294,12 @@ def test_bindings_headers_and_attachments() -> None:
         '<xs:element name="Dau" type="xs:string"/>',
     )
     twelve = (
-        '<wsdl:binding name="B12" type="t:P"><soap12:binding transport="x"/><wsdl:operation name="Hoi"><soap12:operation soapAction="h12"/>'
-        '<wsdl:input><mime:multipartRelated><mime:part><soap12:header message="t:H" part="h" use="literal"/><soap12:body use="literal"/></mime:part>'
-        '<mime:part><mime:content part="x" type="image/png"/></mime:part></mime:multipartRelated></wsdl:input></wsdl:operation></wsdl:binding>'
+        '<wsdl:binding name="B12" type="t:P"><soap12:binding transport="x"/><wsdl:operation '
+        'name="Hoi"><soap12:operation soapAction="h12"/>'
+        '<wsdl:input><mime:multipartRelated><mime:part><soap12:header message="t:H" part="h" '
+        'use="literal"/><soap12:body use="literal"/></mime:part>'
+        '<mime:part><mime:content part="x" '
+        'type="image/png"/></mime:part></mime:multipartRelated></wsdl:input></wsdl:operation></wsdl:binding>'
     )
     web = '<wsdl:binding name="Get" type="t:P"><http:binding verb="GET"/><wsdl:operation name="Hoi"/></wsdl:binding>'
     header = '<wsdl:message name="H"><wsdl:part name="h" element="t:Dau"/></wsdl:message>'
@@ -360,7 +317,8 @@ def test_a_root_of_text_alone_or_with_attributes() -> None:
     made = draft(
         wsdl(
             one(
-                '<xs:simpleContent><xs:extension base="xs:string"><xs:attribute name="a" type="xs:date"/></xs:extension></xs:simpleContent>'
+                '<xs:simpleContent><xs:extension base="xs:string"><xs:attribute name="a" '
+                'type="xs:date"/></xs:extension></xs:simpleContent>'
             )
         )
     )

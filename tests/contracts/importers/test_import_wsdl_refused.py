@@ -1,4 +1,5 @@
-"""`lgsp contract import-wsdl` on files that are broken or made to cost much: refused with a code, in bounds, and nothing is fetched."""
+"""`lgsp contract import-wsdl` on files that are broken or made to cost much: refused with a code, in bounds, and
+nothing is fetched."""
 
 from __future__ import annotations
 
@@ -6,20 +7,24 @@ import pytest
 
 from contracts.base.errors import Theirs
 from contracts.importers.source import MAX_FILES
-from tests.contracts.importers.test_import_wsdl import ANSWER, HEAD, SCHEMA, codes, draft, one, rows, wsdl
+from tests.contracts.importers.wsdlmaking import ANSWER, HEAD, SCHEMA, codes, draft, one, rows, wsdl
 
 
 def test_nothing_is_fetched_but_a_folder_can_be_named() -> None:
     main = wsdl(
         f'{SCHEMA}<xs:import namespace="urn:u" schemaLocation="http://nowhere.example/xsd?xsd=xsd0"/>{ANSWER}'
-        '<xs:element name="Hoi"><xs:complexType><xs:sequence><xs:element name="a" type="xs:string"/><xs:element ref="u:b"/></xs:sequence>'
+        '<xs:element name="Hoi"><xs:complexType><xs:sequence><xs:element name="a" '
+        'type="xs:string"/><xs:element ref="u:b"/></xs:sequence>'
         "</xs:complexType></xs:element></xs:schema>"
     )
     without = draft(main)
     assert codes(without) == {"not-loaded", "missing"} and rows(without) == {"a": "t:a"}
     # By the name in the address, or else by the target namespace.
     for name in ("xsd0.xsd", "u.xsd"):
-        u = '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:u"><xs:element name="b" type="xs:string"/></xs:schema>'
+        u = (
+            '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:u"><xs:element '
+            'name="b" type="xs:string"/></xs:schema>'
+        )
         made = draft(main, extra={name: u})
         assert not made.notes and rows(made) == {"a": "t:a", "b": "u:b"}
 

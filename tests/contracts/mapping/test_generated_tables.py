@@ -1,4 +1,5 @@
-"""The laws on tables that nobody wrote: fields, rows, places and conditions drawn at random, in JSON and in XML, then messages for them."""
+"""The laws on tables that nobody wrote: fields, rows, places and conditions drawn at random, in JSON and in XML, then
+messages for them."""
 
 from __future__ import annotations
 
@@ -205,7 +206,8 @@ def tables(draw: Draw) -> tuple[str, dict[str, str]]:
         "$defs": {"Thing": closed(group.properties, *group.required)},
     }
     orders = {media: draw(st.permutations(rows)) if draw(st.booleans()) else rows for media, rows in group.rows.items()}
-    # A default has a place only once the rows before it have made its list, and the name of a member stands before its value.
+    # A default has a place only once the rows before it have made its list, and the name of a member stands before its
+    # value.
     keep = {
         media: rows if any("{}" in row or "default" in row for row in rows) else orders[media]
         for media, rows in group.rows.items()

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from contracts.proof.check import check
-from gateway.commands.contracts import check as command
+from gateway.cli.contract.versions import contract_check as command
 from tests.contracts import seeded
 
 FAULTS = seeded.names()

@@ -1,4 +1,5 @@
-"""`check` proves the faces: what no sample can be made of is named, what a format writes is held to its own face, in several namespaces too."""
+"""`check` proves the faces: what no sample can be made of is named, what a format writes is held to its own face, in
+several namespaces too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""XML as it comes in: any encoding that is declared, CDATA, entities of characters, prefixes of any name, comments between."""
+"""XML as it comes in: any encoding that is declared, CDATA, entities of characters, prefixes of any name, comments
+between."""
 
 from __future__ import annotations
 

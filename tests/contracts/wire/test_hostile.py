@@ -1,4 +1,5 @@
-"""Messages made to cost much or to break the reader: refused with findings or a place, quickly, and never by a fault of ours."""
+"""Messages made to cost much or to break the reader: refused with findings or a place, quickly, and never by a fault of
+ours."""
 
 from __future__ import annotations
 
@@ -62,7 +63,8 @@ def test_as_many_wrong_items_as_are_read_cost_little(catalogue: Any, item: bytes
 
 @pytest.mark.parametrize("item", [b"{}", b"0", b"[]", b'""', b"1.5", b'{"a":1}'])
 def test_more_values_than_are_read_are_counted_and_not_read(catalogue: Any, item: bytes) -> None:
-    """Five megabytes of the shortest values there are: seconds for who judges each, about what plain numbers take to parse for who counts."""
+    """Five megabytes of the shortest values there are: seconds for who judges each, about what plain numbers take to
+    parse for who counts."""
     raw = b'{"info":[' + b",".join([item] * (5_000_000 // (len(item) + 1) - 5)) + b"]}"
     plain = seconds(lambda: json.loads(b"[" + b"1," * 2_499_999 + b"1]"))
     for name in ("canonical", "bao-chay-json"):

@@ -1,4 +1,5 @@
-"""A small ASGI client, and one that signs as a component system does; and the APIs over a real database, journal and registry."""
+"""A small ASGI client, and one that signs as a component system does; and the APIs over a real database, journal and
+registry."""
 
 from __future__ import annotations
 
@@ -57,20 +58,36 @@ class Answer:
 
 
 async def ask(
-    app: Any, method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"", *,
-    certificate: bytes | None = None, chunks: int = 0, extensions: dict[str, Any] | None = None,
-) -> Answer:  # fmt: skip
+    app: Any,
+    method: str,
+    target: str,
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    *,
+    certificate: bytes | None = None,
+    chunks: int = 0,
+    extensions: dict[str, Any] | None = None,
+) -> Answer:
     """One request, as a server would hand it over."""
     parts = urlsplit(target)
     size = max(1, len(body) // chunks + 1) if chunks else max(1, len(body))
     pieces = [body[at : at + size] for at in range(0, len(body), size)] or [b""]
     named = {**(headers or {}), **({} if chunks or not body else {"content-length": str(len(body))})}
     scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "https", "path": parts.path,
-        "raw_path": parts.path.encode(), "query_string": parts.query.encode(), "root_path": "", "client": ("192.0.2.7", 4711),
-        "server": ("gateway.example", 8443), "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "https",
+        "path": parts.path,
+        "raw_path": parts.path.encode(),
+        "query_string": parts.query.encode(),
+        "root_path": "",
+        "client": ("192.0.2.7", 4711),
+        "server": ("gateway.example", 8443),
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
         "extensions": {"tls": {"client_cert_der": certificate}} if extensions is None else extensions,
-    }  # fmt: skip
+    }
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -144,7 +161,7 @@ class World:
             )
         return answer
 
-    # --- what is in the log and in the feeds ------------------------------------------------------------------------------
+    # --- what is in the log and in the feeds --------------------------------------------------------------------------
 
     def sequence(self) -> None:
         for _ in range(3):  # the first run of a new log only signs the empty tree
@@ -156,13 +173,32 @@ class World:
         """A transfer of canh-bao, with its event in the feed."""
         now = time.time()
         row = TransferRow(
-            transfer, state, "submit", "canh-bao", "H14.2", "incident-alert/v1", "sha256:00", "submitAlert", transfer, b"0" * 32, "G-0001",
-            provider, self.journal.process_id, False, now, now,
-        )  # fmt: skip
+            transfer,
+            state,
+            "submit",
+            "canh-bao",
+            "H14.2",
+            "incident-alert/v1",
+            "sha256:00",
+            "submitAlert",
+            transfer,
+            b"0" * 32,
+            "G-0001",
+            provider,
+            self.journal.process_id,
+            False,
+            now,
+            now,
+        )
         event = {
-            "specversion": "1.0", "id": transfer, "source": "urn:lgsp:system:canh-bao", "type": "urn:lgsp:contract:incident-alert:v1:submitAlert",
-            "time": rfc3339(now), "datacontenttype": "application/json", "subject": message.get("identifier", "—"),
-        }  # fmt: skip
+            "specversion": "1.0",
+            "id": transfer,
+            "source": "urn:lgsp:system:canh-bao",
+            "type": "urn:lgsp:contract:incident-alert:v1:submitAlert",
+            "time": rfc3339(now),
+            "datacontenttype": "application/json",
+            "subject": message.get("identifier", "—"),
+        }
         body = self.vault.seal(transfer, "canonical", json.dumps(message).encode(), now)
         caller = Caller(row.caller_agency, row.caller_system)
         facts = (row.contract, row.operation, row.bundle, "m" * 64, row.grant_id, provider)
@@ -187,9 +223,14 @@ def served(apis: ApiApp, services: Services) -> Shell:
     """As the exchange listener serves them."""
     settings = services.settings
     return Shell(
-        app=apis, registry=services.registry, base=settings.base, body_seconds=settings.body_seconds, clock=services.clock,
-        health=Health(Vitals(services.engine, services.registry, services.clock, settings.drop_root)), budgets=Budgets(1.0),
-    )  # fmt: skip
+        app=apis,
+        registry=services.registry,
+        base=settings.base,
+        body_seconds=settings.body_seconds,
+        clock=services.clock,
+        health=Health(Vitals(services.engine, services.registry, services.clock, settings.drop_root)),
+        budgets=Budgets(1.0),
+    )
 
 
 @asynccontextmanager
@@ -223,9 +264,18 @@ async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncItera
         time.time,
     )
     services = Services(
-        engine=engine, registry=registry, journal=journal, vault=vault, newest_checkpoint=newest, token_key=signing, settings=settings,
-        rest=rest, exchange=exchange, keyring=Keyring(settings), clock=time.time,
-    )  # fmt: skip
+        engine=engine,
+        registry=registry,
+        journal=journal,
+        vault=vault,
+        newest_checkpoint=newest,
+        token_key=signing,
+        settings=settings,
+        rest=rest,
+        exchange=exchange,
+        keyring=Keyring(settings),
+        clock=time.time,
+    )
     try:
         yield World(
             served(build_apis(services), services),

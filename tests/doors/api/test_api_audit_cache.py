@@ -1,4 +1,5 @@
-"""The served log: what may be cached, for how long, and what a reader who has it already is told (C2SP tlog-tiles, RFC 9110, RFC 9111)."""
+"""The served log: what may be cached, for how long, and what a reader who has it already is told (C2SP tlog-tiles, RFC
+9110, RFC 9111)."""
 
 from __future__ import annotations
 

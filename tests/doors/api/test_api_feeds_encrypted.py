@@ -1,4 +1,5 @@
-"""The feed of a contract whose bodies are encrypted: for whom its pages are, and that a page is nobody's without a key."""
+"""The feed of a contract whose bodies are encrypted: for whom its pages are, and that a page is nobody's without a
+key."""
 
 from __future__ import annotations
 

@@ -22,7 +22,10 @@ async def handler(services: Any, request: Any) -> Reply:
     return Reply(200, {}, b"reached")
 
 
-NAMES = "issueToken readAuthorizationServer readFeed readTransfer readCheckpoint readTile readConsistency readOrigin readProof readEntries reconcileCounts readStatus"
+NAMES = (
+    "issueToken readAuthorizationServer readFeed readTransfer readCheckpoint readTile readConsistency "
+    "readOrigin readProof readEntries reconcileCounts readStatus"
+)
 HANDLERS = dict.fromkeys(NAMES.split(), handler)
 
 

@@ -85,7 +85,8 @@ async def test_a_signature_for_another_address_does_not_serve(world: World) -> N
 
 
 def regrant(world: World, **changes: object) -> None:
-    """The centre's grant for the feed with other contents, past the proposal, which refuses to hide what the contract cannot show as absent."""
+    """The centre's grant for the feed with other contents, past the proposal, which refuses to hide what the contract
+    cannot show as absent."""
     table = tables.access_grant
     with writing(world.engine) as connection:
         body = json.loads(connection.execute(select(table.c.body).where(table.c.id == "G-0004")).scalar_one())

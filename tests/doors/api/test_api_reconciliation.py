@@ -1,4 +1,5 @@
-"""`POST /audit/reconciliation` through a real door: one's own counts only, signed both ways, and the comparison logged."""
+"""`POST /audit/reconciliation` through a real door: one's own counts only, signed both ways, and the comparison
+logged."""
 
 from __future__ import annotations
 

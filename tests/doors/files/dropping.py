@@ -1,4 +1,5 @@
-"""An instance's data without its processes: a database with the sandbox's province in it, and the folders of the systems that drop files."""
+"""An instance's data without its processes: a database with the sandbox's province in it, and the folders of the
+systems that drop files."""
 
 from __future__ import annotations
 
@@ -166,7 +167,8 @@ def apply(place: Place, text: str, bundle: Bundle | None = None) -> None:
 def changed(
     changes: dict[str, tuple[str, str]], added: dict[str, str] | None = None, *, of: str = "indicator"
 ) -> Bundle:
-    """The indicator contract (or another) with some of its text replaced, and files added; under a number of its own, since one number is one content."""
+    """The indicator contract (or another) with some of its text replaced, and files added; under a number of its own,
+    since one number is one content."""
     files = dict(Bundle.from_folder(SAMPLES.parents[2] / of / "v1").files)
     files["contract.yaml"] = re.sub(rb"(?m)^(version: \d+\.\d+\.)(\d+)", rb"\g<1>9\2", files["contract.yaml"])
     for path, (old, new) in changes.items():
@@ -183,6 +185,12 @@ def dropped(place: Place, **files: bytes) -> None:
 
 def grant(contract: str, operation: str) -> dict[str, Any]:
     return {
-        "id": "G-1", "agency": "H14.4", "contract": contract, "operations": [operation], "purpose": "Thử", "legal_basis": "Thử",
-        "valid_from": date(2026, 1, 1), "valid_until": date(2030, 12, 31),
-    }  # fmt: skip
+        "id": "G-1",
+        "agency": "H14.4",
+        "contract": contract,
+        "operations": [operation],
+        "purpose": "Thử",
+        "legal_basis": "Thử",
+        "valid_from": date(2026, 1, 1),
+        "valid_until": date(2030, 12, 31),
+    }

@@ -1,4 +1,5 @@
-"""The worker killed with signal 9 at each of its steps in turn; whoever comes next brings every file to its end, and nothing happens twice."""
+"""The worker killed with signal 9 at each of its steps in turn; whoever comes next brings every file to its end, and
+nothing happens twice."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from tests.doors.files.test_files_take import BAD, line_by_line
 
 
 def run_killed_at(place: Place, step: int) -> bool:
-    """A look in a process of its own that kills itself at its step of that number; False if it came to the end before."""
+    """A look in a process of its own that kills itself at its step of that number; False if it came to the end
+    before."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -34,7 +36,8 @@ def run_killed_at(place: Place, step: int) -> bool:
 
 
 def _kill_at(patch: pytest.MonkeyPatch, step: int) -> None:
-    """Steps are what others can see: each rename and sync of a file, and each commit; killed before it, and after it."""
+    """Steps are what others can see: each rename and sync of a file, and each commit; killed before it, and after
+    it."""
     left = [step]
 
     def counted(real: Callable[..., Any]) -> Callable[..., Any]:

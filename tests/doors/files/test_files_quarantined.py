@@ -1,4 +1,5 @@
-"""A file at which the process dies: others go on, and it is set aside after two deaths, unread, with a report, an entry and a finding."""
+"""A file at which the process dies: others go on, and it is set aside after two deaths, unread, with a report, an entry
+and a finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Dropped files through the exchange: grant, log, vault, feed, reports; the same file once; what is ours to mend waits."""
+"""Dropped files through the exchange: grant, log, vault, feed, reports; the same file once; what is ours to mend
+waits."""
 
 from __future__ import annotations
 
@@ -218,7 +219,8 @@ def test_a_mistake_of_ours_holds_up_no_other_file(place: Place, monkeypatch: pyt
 
 
 def test_what_waits_in_work_does_not_hold_up_the_rest(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A registration that names what is not in force is ours to mend; the file waits, and is taken once it is mended."""
+    """A registration that names what is not in force is ours to mend; the file waits, and is taken once it is
+    mended."""
     real = FileDoor.is_whole
 
     def not_in_force(door: FileDoor, addressed: Any) -> bool:
@@ -313,7 +315,8 @@ def test_the_numbers_of_a_file_are_exact_in_the_feed(place: Place) -> None:
 
 
 def test_a_file_with_the_mark_of_something_else_is_carried_under_its_own(place: Place) -> None:
-    """Whoever may write into the folder may write into work/ too: what a mark says there is believed only of the same bytes of the same system."""
+    """Whoever may write into the folder may write into work/ too: what a mark says there is believed only of the same
+    bytes of the same system."""
     dropped(place, **{"quy-3_csv": CSV})
     place.look()
     (first,) = place.reports()
@@ -341,7 +344,8 @@ def test_a_quota_counts_files_and_a_repeat_is_told_even_when_it_is_full(place: P
     apply(place, edited(without="G-0007", grants=[limited]))
     dropped(place, mot_csv=CSV)
     place.look()
-    # In one process: the first finds the quota full in the journal, the second is refused by the look before, the third is a repeat.
+    # In one process: the first finds the quota full in the journal, the second is refused by the look before, the third
+    # is a repeat.
     dropped(place, a_csv=CSV.replace(b"41,07", b"41,08"), b_csv=CSV.replace(b"41,07", b"41,09"), c_csv=CSV)
     place.look()
     assert sorted(each["result"] for each in place.reports()) == ["accepted", "refused", "refused", "repeated"]

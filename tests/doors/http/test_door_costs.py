@@ -1,4 +1,5 @@
-"""Budgets of processor time, and the process that reads large bodies: the same verdicts as here, and nothing that brings the door down."""
+"""Budgets of processor time, and the process that reads large bodies: the same verdicts as here, and nothing that
+brings the door down."""
 
 from __future__ import annotations
 
@@ -143,7 +144,10 @@ async def test_a_reader_that_dies_costs_one_call(process: Reader, monkeypatch: p
 
 
 async def test_a_job_without_end_ends_its_process(process: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "import gateway.doors.http.reader as r; r.JOB_SECONDS = 0.2; r.read_json = lambda raw: sum(range(10**12)); r.main()"
+    code = (
+        "import gateway.doors.http.reader as r; r.JOB_SECONDS = 0.2; r.read_json = lambda raw: "
+        "sum(range(10**12)); r.main()"
+    )
     start = asyncio.create_subprocess_exec
 
     async def spoiled(program: str, *_words: str, **how: object) -> object:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
+from gateway.doors.errors import ADDRESS_UNKNOWN
 from gateway.doors.http.body import MAX_HEADERS, headers_of
 from gateway.doors.http.errors import CHANNEL_NO_CERTIFICATE
 from gateway.doors.http.limits import Connections, Limits
@@ -135,7 +136,11 @@ def test_each_refusal_of_a_flood_is_in_exactly_one_entry(steps: list[Any]) -> No
     single, sums, now = 0, [], 0
     for source, code, wait in steps:
         now += wait // 3
-        failure = Theirs(code) if code.startswith("channel") else Theirs(code, method="GET", path="/", catalogue="")
+        failure = (
+            CHANNEL_NO_CERTIFICATE()
+            if code.startswith("channel")
+            else ADDRESS_UNKNOWN(method="GET", path="/", catalogue="")
+        )
         found = floods.sum_of(cast(Any, type("Received", (), {"source": source, "at": float(now)})), failure)
         if found is None:
             single += 1

@@ -1,4 +1,5 @@
-"""Retention ends what it says, when it says, in every copy, and the log shows it; a crash or a lost lease leaves nothing half-way."""
+"""Retention ends what it says, when it says, in every copy, and the log shows it; a crash or a lost lease leaves
+nothing half-way."""
 
 from __future__ import annotations
 
@@ -87,9 +88,14 @@ def test_what_is_due_is_destroyed_in_every_copy_and_said_before_and_after(house:
     assert not house.vault.keys.stands(key) and house.vault.keys.copies_of(key) == []
     begun, done = house.notes("retention")
     assert begun["facts"] == {
-        "key": key, "day": key[:10], "class": "m24", "step": "begun", "bodies": 2, "bytes": len(f"request of {old}answer of {old}"),
+        "key": key,
+        "day": key[:10],
+        "class": "m24",
+        "step": "begun",
+        "bodies": 2,
+        "bytes": len(f"request of {old}answer of {old}"),
         "due": "2028-11-25T00:00:00.000Z",
-    }  # fmt: skip
+    }
     assert done["facts"] == {**begun["facts"], "step": "done"} and begun["actor"] == "gateway"
     with house.engine.connect() as connection:
         lengths = connection.execute(

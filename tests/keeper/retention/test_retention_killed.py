@@ -1,4 +1,5 @@
-"""Killed with signal 9 in the middle of retention and of sealing anew: who comes after goes on, and nothing is lost or half-way."""
+"""Killed with signal 9 in the middle of retention and of sealing anew: who comes after goes on, and nothing is lost or
+half-way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The old system that only speaks plain HTTP: it believes the local secret, keeps to its area, and carries a message id out once."""
+"""The old system that only speaks plain HTTP: it believes the local secret, keeps to its area, and carries a message id
+out once."""
 
 from __future__ import annotations
 
@@ -57,10 +58,14 @@ async def test_a_report_is_taken_in_once(office: Asking) -> None:
 @pytest.mark.parametrize(
     ("content", "changes", "status"),
     [
-        (REPORT | {"area": "01273"}, {}, 422), ({"area": "01392"}, {}, 400), ([], {}, 400), (REPORT, {"path": "/khac"}, 404),
-        (REPORT, {"secret": "sai"}, 401), (REPORT, {"secret": ""}, 401),
+        (REPORT | {"area": "01273"}, {}, 422),
+        ({"area": "01392"}, {}, 400),
+        ([], {}, 400),
+        (REPORT, {"path": "/khac"}, 404),
+        (REPORT, {"secret": "sai"}, 401),
+        (REPORT, {"secret": ""}, 401),
     ],
-)  # fmt: skip
+)
 async def test_what_it_does_not_take_in(office: Asking, content: Any, changes: dict[str, str], status: int) -> None:
     assert (await office.post(content, **changes))[0] == status
 

@@ -19,8 +19,10 @@ from gateway.sandbox.standins.messages import CAP
 
 # CAP 1.2, section 3.2: the elements of each block in the order of its schema
 ORDER = {
-    "alert": "identifier sender sent status msgType source scope restriction addresses code note references incidents info",
-    "info": "language category event responseType urgency severity certainty audience eventCode effective onset expires senderName headline "
+    "alert": "identifier sender sent status msgType source scope restriction addresses code note references "
+    "incidents info",
+    "info": "language category event responseType urgency severity certainty audience eventCode effective onset "
+    "expires senderName headline "
     "description instruction web contact parameter resource area",
     "resource": "resourceDesc mimeType size uri derefUri digest",
     "area": "areaDesc polygon circle geocode altitude ceiling",

@@ -107,7 +107,7 @@ def do_thi(province: Any) -> Iterator[AsGateway]:
     yield from _started(province, SoapAgency, "do-thi")
 
 
-# --- REST -----------------------------------------------------------------------------------------------------------------
+# --- REST -------------------------------------------------------------------------------------------------------------
 
 
 def test_an_indicator_is_answered_signed(kinh_te: AsGateway) -> None:
@@ -197,7 +197,7 @@ def test_no_certificate_no_connection(kinh_te: AsGateway) -> None:
         plain.request("GET", "/_seen")
 
 
-# --- SOAP -----------------------------------------------------------------------------------------------------------------
+# --- SOAP -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_report_is_taken_in_signed(do_thi: AsGateway) -> None:
@@ -284,7 +284,7 @@ def _raw(gateway: AsGateway) -> bytes:
     return kept[0]
 
 
-# --- faults ---------------------------------------------------------------------------------------------------------------
+# --- faults -----------------------------------------------------------------------------------------------------------
 
 
 def test_scripted_faults_rest(kinh_te: AsGateway) -> None:
@@ -333,7 +333,7 @@ def test_a_restart_repeats_nothing(province: Any, tmp_path: Any) -> None:
     assert numbers[0] == numbers[1]
 
 
-# --- figures --------------------------------------------------------------------------------------------------------------
+# --- figures ----------------------------------------------------------------------------------------------------------
 
 
 def test_every_series_has_figures_everywhere() -> None:
@@ -383,11 +383,8 @@ def test_a_stand_in_as_a_program(province: Any, tmp_path: Path, module: str, sys
         while not ready.exists() and time.monotonic() < until:
             time.sleep(0.02)
         about = json.loads(ready.read_text())
-        assert (
-            about["system"] == system
-            and about["pid"] == process.pid
-            and about["url"] == f"https://localhost:{about['port']}"
-        )
+        assert (about["system"], about["pid"]) == (system, process.pid)
+        assert about["url"] == f"https://localhost:{about['port']}"
         gateway = AsGateway(province, about["url"], system)
         assert gateway.control("GET", "/_seen")[1]["system"] == system
         assert gateway.rest.exchange(gateway.rest.prepare("POST", "/", {}, token="")).status == 500

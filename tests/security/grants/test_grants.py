@@ -1,4 +1,5 @@
-"""Grants over the whole finite matrix: default deny, denials win, permissions add up, and the nearest miss is the nearest."""
+"""Grants over the whole finite matrix: default deny, denials win, permissions add up, and the nearest miss is the
+nearest."""
 
 from __future__ import annotations
 
@@ -144,7 +145,8 @@ def permits(row: Any) -> bool:
 
 @given(st.lists(grants, max_size=6))
 def test_the_decision_in_other_words(rows: list[Any]) -> None:
-    """Default deny, denials win: allowed exactly when some row allows by itself and no row in force forbids. The order of rows means nothing."""
+    """Default deny, denials win: allowed exactly when some row allows by itself and no row in force forbids. The order
+    of rows means nothing."""
     forbidden = any(row.denies and in_force(row) for row in rows)
     decision = decide(rows, ASK, NOW)
     assert decision.allowed is (any(map(permits, rows)) and not forbidden)
@@ -214,7 +216,8 @@ def test_a_denial_more_never_allows_more(rows: list[Any], row: Any) -> None:
 
 @given(st.lists(grants, max_size=6))
 def test_the_nearest_miss_is_the_one_that_needs_least(rows: list[Any]) -> None:
-    """Steps towards being allowed, in the order in which they are asked for; no row of the caller got further than the one that is named."""
+    """Steps towards being allowed, in the order in which they are asked for; no row of the caller got further than the
+    one that is named."""
 
     def steps(row: Any) -> Any:
         lives, known = NOW < row.valid_until, row.contract == ASK.contract
@@ -232,7 +235,8 @@ def test_the_nearest_miss_is_the_one_that_needs_least(rows: list[Any]) -> None:
 
 @given(st.lists(grants, max_size=5), st.lists(st.floats(0, 3000), min_size=1, max_size=6))
 def test_what_is_kept_is_what_would_be_decided_anew(rows: list[Any], times: list[float]) -> None:
-    """A decision is kept until one of its grants begins or ends; asked at any times in any order it is as if it had never been kept."""
+    """A decision is kept until one of its grants begins or ends; asked at any times in any order it is as if it had
+    never been kept."""
     mine = [row for row in rows if row.agency == ASK.agency or row.role in ASK.roles]
     held = Held.of(mine)
     for now in times:

@@ -62,9 +62,19 @@ def test_a_moment_lies_in_one_window_of_the_calendar(per: str, now: float) -> No
     assert first.timetuple()[:parts] == here.timetuple()[:parts] and first.second == 0
 
 
-@pytest.mark.parametrize("value", [None, {}, {"days": ["mon"], "from": "07:00", "until": "25:00"}, {"days": ["mon", "mon"], "from": "07:00", "until": "08:00"},
-                                   {"days": [], "from": "07:00", "until": "08:00"}, {"days": ["mo"], "from": "07:00", "until": "08:00"},
-                                   {"days": ["mon"], "from": 7, "until": 8}, {"days": "mon", "from": "07:00", "until": "08:00"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        {},
+        {"days": ["mon"], "from": "07:00", "until": "25:00"},
+        {"days": ["mon", "mon"], "from": "07:00", "until": "08:00"},
+        {"days": [], "from": "07:00", "until": "08:00"},
+        {"days": ["mo"], "from": "07:00", "until": "08:00"},
+        {"days": ["mon"], "from": 7, "until": 8},
+        {"days": "mon", "from": "07:00", "until": "08:00"},
+    ],
+)
 def test_hours_of_another_shape_are_refused(value: object) -> None:
     with pytest.raises(ValueError):
         Hours.from_json(value)

@@ -1,4 +1,5 @@
-"""The embedded authority: its certificates work in real TLS handshakes under the strictest checks, and keep their limits."""
+"""The embedded authority: its certificates work in real TLS handshakes under the strictest checks, and keep their
+limits."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def handshake(
     client: tuple[bytes, bytes],
     host: str,
 ) -> tuple[ssl.SSLObject, ssl.SSLObject]:
-    """A TLS 1.3 handshake in memory: both sides with chain and key, and OpenSSL's strict checks (the default from 3.13 on)."""
+    """A TLS 1.3 handshake in memory: both sides with chain and key, and OpenSSL's strict checks (the default from 3.13
+    on)."""
 
     def context(side: int, certificate: bytes, key: bytes, name: str) -> ssl.SSLContext:
         (tmp_path / f"{name}.crt").write_bytes(certificate)

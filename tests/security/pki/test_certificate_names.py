@@ -1,4 +1,5 @@
-"""What a certificate or a request says of whose it is: one system, or none; whatever else is refused, and never a fault of ours."""
+"""What a certificate or a request says of whose it is: one system, or none; whatever else is refused, and never a fault
+of ours."""
 
 from __future__ import annotations
 

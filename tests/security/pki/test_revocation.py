@@ -1,4 +1,5 @@
-"""Lists and OCSP answers: what is proved is read, what is not proved says nothing; openssl and pyhanko-certvalidator as witnesses."""
+"""Lists and OCSP answers: what is proved is read, what is not proved says nothing; openssl and pyhanko-certvalidator as
+witnesses."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from security.pki import authority
 from security.pki.authority import make_issuer, make_root, private_pem
 from security.pki.chains import path
 from security.pki.revocation import AHEAD, Revoked, Status, Unproven, ask, listed, make_crl, read_crl, read_ocsp
-from tests.keeper.revocation.outside import Key, Outside, new_key
+from tests.keeper.tasks.outside import Key, Outside, new_key
 
 NOW = 1_795_503_600.0
 NONCE = bytes(range(16))
@@ -183,7 +184,7 @@ def test_a_changed_bit_never_makes_good_of_revoked(
     assert found is None or not found.good
 
 
-# --- lists of our own, and witnesses -------------------------------------------------------------------------------------
+# --- lists of our own, and witnesses ----------------------------------------------------------------------------------
 
 
 def openssl(*words: str) -> subprocess.CompletedProcess[str]:
@@ -236,7 +237,8 @@ def test_openssl_takes_our_lists(tmp_path: Path, use: str) -> None:
 
 
 def test_openssl_answers_our_question(tmp_path: Path) -> None:
-    """Openssl as the responder, without a network: it reads our question, and we read its answer. It reads the clock itself."""
+    """Openssl as the responder, without a network: it reads our question, and we read its answer. It reads the clock
+    itself."""
     now = time.time()
     outside = Outside(now)
     leaf = outside.issue("y-te", new_key())

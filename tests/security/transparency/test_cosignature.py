@@ -1,4 +1,5 @@
-"""Cosignatures of witnesses (C2SP tlog-cosignature) and the request for one (tlog-witness): forms, and everything that must not pass."""
+"""Cosignatures of witnesses (C2SP tlog-cosignature) and the request for one (tlog-witness): forms, and everything that
+must not pass."""
 
 from __future__ import annotations
 
@@ -55,7 +56,10 @@ def test_the_form_is_that_of_c2sp() -> None:
 
 def test_the_example_of_the_specification_reads_as_it_says() -> None:
     """Its key is not published; its name, its length and its time are."""
-    example = "\u2014 witness.example.com/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==\n"
+    example = (
+        "\u2014 witness.example.com/w1 "
+        "jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==\n"
+    )
     _, lines = split_note(with_lines(NOTE, [example]))
     assert lines[1].name == "witness.example.com/w1" and len(lines[1].value) == 72
     assert int.from_bytes(lines[1].value[:8], "big") == 1679315147
@@ -137,7 +141,8 @@ def test_a_bad_line_of_a_known_witness_spoils_the_note() -> None:
     value = base64.b64decode(line().split(" ")[2])
     for bad in (
         line(text=other),
-        f"\u2014 w.example/a {base64.b64encode(value[:4] + value[12:]).decode()}\n",  # without its time: a plain signature
+        # without its time: a plain signature
+        f"\u2014 w.example/a {base64.b64encode(value[:4] + value[12:]).decode()}\n",
         f"\u2014 w.example/a {base64.b64encode(value[:4] + LATE + value[12:]).decode()}\n",
         f"\u2014 w.example/a {base64.b64encode(value + b'x').decode()}\n",
     ):
@@ -168,7 +173,7 @@ def test_the_answer_of_a_witness() -> None:
             answered(TEXT, bad, key)
 
 
-# --- the request ----------------------------------------------------------------------------------------------------------
+# --- the request ------------------------------------------------------------------------------------------------------
 
 HASHES = st.lists(st.binary(min_size=32, max_size=32), max_size=63)
 

@@ -1,4 +1,5 @@
-"""Encrypted envelopes: what we encrypt we decrypt and verify; each departure from the profile has its refusal; decryption fails in one way only."""
+"""Encrypted envelopes: what we encrypt we decrypt and verify; each departure from the profile has its refusal;
+decryption fails in one way only."""
 
 from __future__ import annotations
 
@@ -130,7 +131,8 @@ def names(crypt: DecryptKey) -> dict[str, str]:
     ski = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     issuer, serial = certificate.issuer.rfc4514_string(), certificate.serial_number
     return {
-        "ski": f'<w:KeyIdentifier xmlns:w="{WSSE}" ValueType="{SUBJECT_KEY_ID}">{base64.b64encode(ski).decode()}</w:KeyIdentifier>',
+        "ski": f'<w:KeyIdentifier xmlns:w="{WSSE}" '
+        f'ValueType="{SUBJECT_KEY_ID}">{base64.b64encode(ski).decode()}</w:KeyIdentifier>',
         "serial": f'<d:X509Data xmlns:d="{DS}"><d:X509IssuerSerial><d:X509IssuerName>{issuer}</d:X509IssuerName>'
         f"<d:X509SerialNumber>{serial}</d:X509SerialNumber></d:X509IssuerSerial></d:X509Data>",
     }
@@ -153,7 +155,8 @@ def test_other_stacks_name_the_receiver_otherwise(
         f'<w:KeyIdentifier xmlns:w="{WSSE}" ValueType="{SUBJECT_KEY_ID}" EncodingType="urn:hex">00</w:KeyIdentifier>',
         f'<d:KeyName xmlns:d="{DS}">gateway</d:KeyName>',
         f'<d:X509Data xmlns:d="{DS}"><d:X509Certificate>AAAA</d:X509Certificate></d:X509Data>',
-        f'<d:X509Data xmlns:d="{DS}"><d:X509IssuerSerial><d:X509IssuerName/><d:X509SerialNumber>{"9" * 5000}</d:X509SerialNumber>'
+        "<d:X509Data "
+        f'xmlns:d="{DS}"><d:X509IssuerSerial><d:X509IssuerName/><d:X509SerialNumber>{"9" * 5000}</d:X509SerialNumber>'
         "</d:X509IssuerSerial></d:X509Data>",
     ],
 )
@@ -300,7 +303,8 @@ def test_hostile_plaintext(kind: str, version: Version, p256: Pair, crypt: Decry
 
 
 def test_a_ciphertext_of_another_message_does_not_help(p256: Pair, other: Pair, crypt: DecryptKey, now: float) -> None:
-    """Whoever holds a message of somebody else cannot hand it in as his own: his signature does not cover what comes out."""
+    """Whoever holds a message of somebody else cannot hand it in as his own: his signature does not cover what comes
+    out."""
     mine, theirs = (
         etree.fromstring(encrypted(other, crypt, now, b"<a/>")),
         etree.fromstring(encrypted(p256, crypt, now)),
@@ -314,7 +318,8 @@ def test_a_ciphertext_of_another_message_does_not_help(p256: Pair, other: Pair, 
 
 
 def test_the_content_is_put_where_it_stood(p256: Pair, crypt: DecryptKey, now: float) -> None:
-    """A stack that writes line breaks between the parts, after signing and encrypting the whole content, changes the Body: that is refused too."""
+    """A stack that writes line breaks between the parts, after signing and encrypting the whole content, changes the
+    Body: that is refused too."""
     root = etree.fromstring(encrypted(p256, crypt, now))
     for each in (root, root[0], find(root, "Security"), find(root, "EncryptedKey"), find(root, "EncryptedData")):
         each.text = "\n  "

@@ -1,4 +1,5 @@
-"""XML Encryption against python-xmlsec (libxmlsec1), both ways, with its signatures too; and what WSS4J's manner looks like."""
+"""XML Encryption against python-xmlsec (libxmlsec1), both ways, with its signatures too; and what WSS4J's manner looks
+like."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ def pair(request: pytest.FixtureRequest) -> Pair:
 
 
 def xmlsec_decrypts(raw: bytes, crypt: DecryptKey) -> Any:
-    """As a WS-Security stack over libxmlsec1 would: the EncryptedKey of the header first, then the data in its place."""
+    """As a WS-Security stack over libxmlsec1 would: the EncryptedKey of the header first, then the data in its
+    place."""
     root: Any = etree.fromstring(raw)
     manager = xmlsec.KeysManager()
     manager.add_key(xmlsec.Key.from_memory(private_pem(crypt.private), xmlsec.constants.KeyDataFormatPem))
@@ -76,7 +78,8 @@ def xmlsec_encrypts(
     mgf: str | None = MGF1_SHA256,
     named: bool = True,
 ) -> bytes:
-    """An envelope encrypted by xmlsec: it wraps the key inside the data, and WS-Security takes it from there into the header."""
+    """An envelope encrypted by xmlsec: it wraps the key inside the data, and WS-Security takes it from there into the
+    header."""
     root = etree.fromstring(raw)
     body = root[1]
     data = xmlsec.template.encrypted_data_create(

@@ -186,7 +186,8 @@ def test_one_security_header(security: int, code: str, p256: Pair, crypt: Decryp
 def test_no_private_key_is_used_before_all_that_is_in_clear_was_looked_at(
     p256: Pair, crypt: DecryptKey, now: float
 ) -> None:
-    """A caller with a malformed message buys no RSA operation: with a key that cannot decrypt, every refusal of the profile is still the same."""
+    """A caller with a malformed message buys no RSA operation: with a key that cannot decrypt, every refusal of the
+    profile is still the same."""
 
     class Untouchable:
         key_size = crypt.private.key_size

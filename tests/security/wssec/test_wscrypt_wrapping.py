@@ -1,7 +1,7 @@
 """The classical forms of signature wrapping over encrypted envelopes of SOAP 1.1 and 1.2.
 
-Two attackers: one moves the ciphertext that he cannot read and puts his own beside it; one knows the plaintext, wraps the signed envelope and encrypts
-the result for the receiver anew, as anybody can. Neither gets anything through.
+Two attackers: one moves the ciphertext that he cannot read and puts his own beside it; one knows the plaintext, wraps
+the signed envelope and encrypts the result for the receiver anew, as anybody can. Neither gets anything through.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def bodies_of(root: Any) -> list[Any]:
 def test_wrapped_and_encrypted_anew(
     form: Any, kept: bool, version: Version, p256: Pair, crypt: DecryptKey, now: float
 ) -> None:
-    """The evil Body is encrypted for the receiver as the profile asks: what comes out is refused as if it had come in clear, or before."""
+    """The evil Body is encrypted for the receiver as the profile asks: what comes out is refused as if it had come in
+    clear, or before."""
     plain, hidden = envelope(p256, crypt, now, version)
     root = as_soap11(hidden if kept else plain, version)
     form(root)

@@ -17,7 +17,10 @@ from security.wssec.names import DS, LGSP, SOAP, WSA, WSSE, WSU
 from security.wssec.verify import VerifiedEnvelope, caller_block, receipt_block, sign_envelope, verify_envelope
 from tests.security.identities import Pair
 
-CHILD = b'<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><identifier>a &amp; b</identifier><sent>2026-11-24</sent></submitAlert>'
+CHILD = (
+    b'<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><identifier>a &amp; '
+    b"b</identifier><sent>2026-11-24</sent></submitAlert>"
+)
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 
 
@@ -333,7 +336,8 @@ def test_action_and_message_id_are_needed(p256: Pair, now: float) -> None:
 
 
 def test_a_comment_cannot_hide_the_end_of_a_text(p256: Pair, now: float) -> None:
-    """Exclusive C14N drops comments, so the signature holds; a reader of the first text node alone would be deceived."""
+    """Exclusive C14N drops comments, so the signature holds; a reader of the first text node alone would be
+    deceived."""
     raw = make(p256, now, action="urn:x:submit").replace(b"urn:x:submit<", b"urn:x:sub<!-- -->mit<")
     assert refused(raw, p256, now).code == "signature.malformed"
 

@@ -1,7 +1,8 @@
 """The quick way to verify an envelope accepts what the general way accepts, with the same values, or leaves it alone.
 
-Who could make the two disagree is a signer: an honest one whose bytes are not canonical, or one who wants two readers to see two things. So besides damaged envelopes
-there are signed ones: the form of our own signer around content that is not its own canonical form, with digests taken over those very bytes.
+Who could make the two disagree is a signer: an honest one whose bytes are not canonical, or one who wants two readers
+to see two things. So besides damaged envelopes there are signed ones: the form of our own signer around content that is
+not its own canonical form, with digests taken over those very bytes.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ CONTENT = (
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    """Of a contract compiled for these tests alone: what this process shares knows the prefixes that other tests wrote, and takes only so many."""
+    """Of a contract compiled for these tests alone: what this process shares knows the prefixes that other tests wrote,
+    and takes only so many."""
     bundle = Bundle.from_folder(next(folder for folder in catalogue_folders() if folder.parent.name == "observation"))
     return CompiledContract(load(bundle), bundle.digest).codec("canonical")
 

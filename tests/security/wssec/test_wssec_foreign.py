@@ -21,7 +21,10 @@ from security.wssec.names import BASE64_BINARY, DS, EXC_C14N, SOAP, WSA, WSSE, W
 from security.wssec.verify import caller_block, receipt_block, sign_envelope, verify_envelope
 from tests.security.identities import Pair
 
-CHILD = '<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><headline>Cháy rừng &amp; gió mạnh</headline></submitAlert>'.encode()
+CHILD = (
+    '<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><headline>Cháy rừng &amp; gió '
+    "mạnh</headline></submitAlert>"
+).encode()
 
 
 @pytest.fixture(params=["p256", "rsa_pair"])
@@ -126,9 +129,11 @@ def _foreign(
     root: Any = etree.fromstring(
         f'<S:Envelope xmlns:S="{SOAP}" xmlns:wsu="{WSU}" xmlns:o="{WSSE}" xmlns:a="{WSA}" {outer}><S:Header>'
         f'<a:Action wsu:Id="{ids["a"]}">urn:x</a:Action><a:MessageID wsu:Id="{ids["m"]}">urn:uuid:1</a:MessageID>'
-        f'<o:Security S:mustUnderstand="1"><wsu:Timestamp wsu:Id="{ids["t"]}"><wsu:Created>{at:%Y-%m-%dT%H:%M:%SZ}</wsu:Created>'
+        '<o:Security S:mustUnderstand="1"><wsu:Timestamp '
+        f'wsu:Id="{ids["t"]}"><wsu:Created>{at:%Y-%m-%dT%H:%M:%SZ}</wsu:Created>'
         f"<wsu:Expires>{at:%Y-%m-%dT%H}:05:00Z</wsu:Expires></wsu:Timestamp>"
-        f'<o:BinarySecurityToken wsu:Id="{ids["x"]}" EncodingType="{BASE64_BINARY}" ValueType="{X509V3}">{token}</o:BinarySecurityToken>'
+        f'<o:BinarySecurityToken wsu:Id="{ids["x"]}" EncodingType="{BASE64_BINARY}" '
+        f'ValueType="{X509V3}">{token}</o:BinarySecurityToken>'
         f'</o:Security></S:Header><S:Body wsu:Id="{ids["b"]}">{body}</S:Body></S:Envelope>'
     )
     if indent:

@@ -1,8 +1,9 @@
-"""WS-Security against Node: npm `soap` and `xml-crypto` for signatures, `xml-encryption` for encrypted bodies, both ways.
+"""WS-Security against Node: npm `soap` and `xml-crypto` for signatures, `xml-encryption` for encrypted bodies, both
+ways.
 
-The packages are installed by `npm ci` from the lock beside `node/oracle.cjs`, once a machine, into the user's cache. Without Node, or where no
-registry can be reached, these tests are skipped, and say so. npm `soap` signs with RSA only, and its own Timestamp lives ten minutes, twice what is
-allowed: a caller gives its own (`docs/wire.md`).
+The packages are installed by `npm ci` from the lock beside `node/oracle.cjs`, once a machine, into the user's cache.
+Without Node, or where no registry can be reached, these tests are skipped, and say so. npm `soap` signs with RSA only,
+and its own Timestamp lives ten minutes, twice what is allowed: a caller gives its own (`docs/wire.md`).
 """
 
 from __future__ import annotations
@@ -63,9 +64,14 @@ def by_npm_soap(
         "appendElement": own if stamp else "",
     }
     envelope: str = node(
-        "sign", envelope=unsigned(version), prefix="soap", key=private_pem(pair.sign.private).decode(), certificate=pem(pair.sign.certificate_der),
-        withToken=with_token, options=options,
-    )  # fmt: skip
+        "sign",
+        envelope=unsigned(version),
+        prefix="soap",
+        key=private_pem(pair.sign.private).decode(),
+        certificate=pem(pair.sign.certificate_der),
+        withToken=with_token,
+        options=options,
+    )
     return envelope
 
 
@@ -79,7 +85,8 @@ def test_we_accept_what_npm_soap_signs(version: Version, node: Callable[..., Any
 
 
 def test_its_signature_with_a_user_token_has_no_key_info(node: Callable[..., Any], rsa_pair: Pair, now: float) -> None:
-    """`WSSecurityCertWithToken` of this version leaves ds:KeyInfo out around the reference to its token: no XML signature, so it is refused."""
+    """`WSSecurityCertWithToken` of this version leaves ds:KeyInfo out around the reference to its token: no XML
+    signature, so it is refused."""
     raw = by_npm_soap(node, rsa_pair, now, V11, with_token=True)
     assert "KeyInfo" not in raw
     with pytest.raises(Theirs) as caught:
@@ -115,8 +122,14 @@ def test_xml_crypto_accepts_what_we_sign(
     version: Version, node: Callable[..., Any], rsa_pair: Pair, now: float
 ) -> None:
     raw = sign_envelope(
-        CHILD.encode(), rsa_pair.sign, now, action="urn:x", message_id="urn:uuid:1", blocks=[caller_block("H14.2", "một-cửa")], version=version
-    )  # fmt: skip
+        CHILD.encode(),
+        rsa_pair.sign,
+        now,
+        action="urn:x",
+        message_id="urn:uuid:1",
+        blocks=[caller_block("H14.2", "một-cửa")],
+        version=version,
+    )
     covered = node("verify", envelope=raw.decode(), certificate=pem(rsa_pair.sign.certificate_der))
     assert len(covered) == 6 and sum("getStatus" in each for each in covered) == 1
 
@@ -145,16 +158,21 @@ def test_we_decrypt_what_xml_encryption_encrypts(
     )
     key: Any = next(made.iter(f"{{{XENC}}}EncryptedKey"))
     key.getparent().getparent().remove(key.getparent())
-    # Its parts as WS-Security puts them; DigestMethod comes from it in the namespace of MGF's neighbour, which is that of XML Signature.
+    # Its parts as WS-Security puts them; DigestMethod comes from it in the namespace of MGF's neighbour, which is that
+    # of XML Signature.
     method = key.find(f"{{{XENC}}}EncryptionMethod")
     assert {each.tag for each in method} == {f"{{{DS}}}DigestMethod", f"{{{XENC11}}}MGF"}
     for old in key.findall(f"{{{DS}}}KeyInfo"):
         key.remove(old)
     name = base64.b64encode(hashlib.sha1(crypt.certificate_der, usedforsecurity=False).digest()).decode()
-    key.insert(1, etree.fromstring(
-        f'<d:KeyInfo xmlns:d="{DS}" xmlns:w="{WSSE}"><w:SecurityTokenReference><w:KeyIdentifier ValueType="{THUMBPRINT_SHA1}">{name}'
-        "</w:KeyIdentifier></w:SecurityTokenReference></d:KeyInfo>"
-    ))  # fmt: skip
+    key.insert(
+        1,
+        etree.fromstring(
+            f'<d:KeyInfo xmlns:d="{DS}" xmlns:w="{WSSE}"><w:SecurityTokenReference><w:KeyIdentifier '
+            f'ValueType="{THUMBPRINT_SHA1}">{name}'
+            "</w:KeyIdentifier></w:SecurityTokenReference></d:KeyInfo>"
+        ),
+    )
     key.append(etree.fromstring(f'<x:ReferenceList xmlns:x="{XENC}"><x:DataReference URI="#ED"/></x:ReferenceList>'))
     made.set("Id", "ED")
     made.set("Type", f"{XENC}Content")

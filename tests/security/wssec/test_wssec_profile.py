@@ -47,7 +47,7 @@ def enveloped(root: Any, ident: str) -> None:
     reference[0].insert(0, step)
 
 
-# --- enveloped-signature: never when the Signature lies inside the node -------------------------------------------------
+# --- enveloped-signature: never when the Signature lies inside the node -----------------------------------------------
 
 
 @both
@@ -91,7 +91,8 @@ def a_second_one_in_the_body(root: Any) -> None:
 def test_enveloped_signature_never_where_the_signature_lies_inside(
     move: Callable[[Any], None], ident: str, code: str, version: Version, p256: Pair, now: float
 ) -> None:
-    """By XML-DSig each of these verifies: the transform takes the Signature out of what is digested, as it was before it was put there."""
+    """By XML-DSig each of these verifies: the transform takes the Signature out of what is digested, as it was before
+    it was put there."""
     root = made(p256, now, version)
     enveloped(root, ident)
     root = etree.fromstring(reference_again(root, p256, ident))
@@ -114,7 +115,7 @@ def test_enveloped_signature_only_once_and_only_first(version: Version, p256: Pa
         )  # fmt: skip
 
 
-# --- keys: RSA from 2048 accepted, from 3072 issued; EC on P-256 only --------------------------------------------------
+# --- keys: RSA from 2048 accepted, from 3072 issued; EC on P-256 only -------------------------------------------------
 
 
 def self_signed(private: Any) -> bytes:

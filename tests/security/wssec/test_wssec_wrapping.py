@@ -1,7 +1,7 @@
 """Signature wrapping: the classical ways to make a verifier check one element and a reader use another.
 
-Each form keeps the signature right: what was signed is still in the document, unchanged, under its Id. None may pass, and
-each refusal says what is wrong.
+Each form keeps the signature right: what was signed is still in the document, unchanged, under its Id. None may pass,
+and each refusal says what is wrong.
 """
 
 from __future__ import annotations
@@ -202,13 +202,17 @@ def costly(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["many Ids", "the same Id at the end", "many attributes", "many prefixes"])
 def test_no_envelope_costs_much_before_anything_is_proven(kind: str, p256: Pair, now: float) -> None:
-    """A few hundred kilobytes made to be slow (seconds to minutes where nothing guards against it) are refused at once."""
+    """A few hundred kilobytes made to be slow (seconds to minutes where nothing guards against it) are refused at
+    once."""
     raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1")
     raw = raw.replace(b"<text>real</text>", f'<x xmlns:u="{WSU}">'.encode() + costly(kind) + b"</x>")
     if kind == "many prefixes":
         names = " ".join(f"n{n}" for n in range(2000))
         bare = b'exc-c14n#"></ds:Transform>'
-        listed = f'exc-c14n#"><e:InclusiveNamespaces xmlns:e="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="{names}"/></ds:Transform>'
+        listed = (
+            'exc-c14n#"><e:InclusiveNamespaces xmlns:e="http://www.w3.org/2001/10/xml-exc-c14n#" '
+            f'PrefixList="{names}"/></ds:Transform>'
+        )
         raw = raw.replace(bare, listed.encode())
     root = etree.fromstring(raw)
     plain = seconds(lambda: etree.fromstring(b'<a xmlns:u="urn:u">' + costly("many Ids") + b"</a>"))

@@ -15,7 +15,9 @@ from security.wssec.encrypt import encrypt_envelope
 from security.wssec.verify import sign_envelope
 from tests.security.identities import Pair
 
-CHILD = '<getStatus xmlns="urn:a"><code>H14.22-261124-0001</code><applicant>Hồ sơ của công dân</applicant></getStatus>'.encode()
+CHILD = (
+    '<getStatus xmlns="urn:a"><code>H14.22-261124-0001</code><applicant>Hồ sơ của công dân</applicant></getStatus>'
+).encode()
 
 
 def signed(pair: Pair, now: float, body: bytes = CHILD, version: Version = V11, **more: Any) -> bytes:

@@ -18,7 +18,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, or_, select
 
 from gateway.audit.search import facts
-from gateway.audit.search.index import NAME, keys_of, wide
+from gateway.audit.search.fields import wide
+from gateway.audit.search.index import NAME, keys_of
 from gateway.audit.verify.rows.findings import Findings, Progress
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables

@@ -1,4 +1,5 @@
-"""CSV as text: what is written is read again, in every encoding and with every delimiter; nothing that a spreadsheet would run is written."""
+"""CSV as text: what is written is read again, in every encoding and with every delimiter; nothing that a spreadsheet
+would run is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Rows of every kind in tables of lines: units, conditions, split and join, words for nothing, codes in force; held to the laws."""
+"""Rows of every kind in tables of lines: units, conditions, split and join, words for nothing, codes in force; held to
+the laws."""
 
 from __future__ import annotations
 
@@ -71,7 +72,10 @@ CODES = "code,vi,en,valid_from,valid_until,replaced_by\nA,A,A,2020-01-01,2025-06
 
 def table(head: str) -> bytes:
     many, one = ROWS.replace("@", "items[]."), ROWS.replace("@", "")
-    text = f"title: {{vi: B, en: B}}\n{head}\nmessages:\n  Items:\n    each: items[]\n    rows: {many}\n  Item:\n    rows: {one}"
+    text = (
+        f"title: {{vi: B, en: B}}\n{head}\nmessages:\n  Items:\n    each: items[]\n    rows: {many}\n  "
+        f"Item:\n    rows: {one}"
+    )
     return text.encode()
 
 

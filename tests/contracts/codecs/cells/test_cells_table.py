@@ -1,4 +1,5 @@
-"""Tables of CSV and XLSX in a contract made for them: the laws, findings by line and column, and what the loader refuses."""
+"""Tables of CSV and XLSX in a contract made for them: the laws, findings by line and column, and what the loader
+refuses."""
 
 from __future__ import annotations
 
@@ -352,7 +353,7 @@ def test_too_many_lines_are_refused(compiled: CompiledContract, monkeypatch: pyt
         ("format: csv", "format: csv\nsheet: a", "one of delimiter"),
         ("each: rows[]", "each: rows", "the message's list"),
         ("each: rows[]", "each: version", "the message's list"),
-        ('{canonical: "rows[].count", here: Số lượng}', '{canonical: version, here: Số lượng}', "a field of rows[]"),
+        ('{canonical: "rows[].count", here: Số lượng}', "{canonical: version, here: Số lượng}", "a field of rows[]"),
         ("here: Số lượng", "here: =Số lượng", "not beginning with"),
         ("here: Số lượng", "here: Phần", "one row a place"),
         (', default: ""', "", 'minLength 1 in the schema, or default: "" on the row'),
@@ -360,7 +361,7 @@ def test_too_many_lines_are_refused(compiled: CompiledContract, monkeypatch: pyt
         ('      - {canonical: "note", here: Ghi chú}\n', "", "a row, or its path under drops"),
         ("ignores: [STT]", "ignores: STT", "titles of columns"),
     ],
-)  # fmt: skip
+)
 def test_the_loader_names_what_is_wrong_with_a_table(old: str, new: str, expected: str) -> None:
     text = table(HEADS["csv-a"])
     if expected == "a row for a required field":  # no other column is always there

@@ -1,4 +1,5 @@
-"""XLSX: what is written is read again, and by another program too; what other programs write is read exactly; hostile workbooks are refused."""
+"""XLSX: what is written is read again, and by another program too; what other programs write is read exactly; hostile
+workbooks are refused."""
 
 from __future__ import annotations
 
@@ -194,16 +195,36 @@ DOCTYPE = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
         patched(PLAIN, {SHEET: lambda x: x.replace(b'<row r="2"', b'<row r="1"')}),
         patched(PLAIN, {SHEET: lambda x: x.replace(b'r="A2"', b'r="A3"')}),
         patched(PLAIN, {SHEET: lambda x: x.replace(b'r="A2"', b'r="ZZZ2"')}),
-        patched(PLAIN, {SHEET: lambda x: x.replace(b"</sheetData>", b'</sheetData><mergeCells><mergeCell ref="A1:B2"/></mergeCells>')}),
+        patched(
+            PLAIN,
+            {
+                SHEET: lambda x: x.replace(
+                    b"</sheetData>", b'</sheetData><mergeCells><mergeCell ref="A1:B2"/></mergeCells>'
+                )
+            },
+        ),
         patched(PLAIN, {SHEET: lambda x: x.replace(b"<row ", b"<x>" + b"<y/>" * 3_000_000 + b"</x><row ", 1)}),
         patched(PLAIN, {"_rels/.rels": lambda x: x.replace(b"xl/workbook.xml", b"../../etc/passwd")}),
         patched(PLAIN, {}, {f"x/{number}": b"" for number in range(1000)}),
     ],
     ids=[
-        "empty", "no end", "cut", "macros", "links", "entities", "doctype", "half a sheet", "row twice", "cell of another row", "far column",
-        "merged", "a tree too large", "elsewhere", "too many parts",
+        "empty",
+        "no end",
+        "cut",
+        "macros",
+        "links",
+        "entities",
+        "doctype",
+        "half a sheet",
+        "row twice",
+        "cell of another row",
+        "far column",
+        "merged",
+        "a tree too large",
+        "elsewhere",
+        "too many parts",
     ],
-)  # fmt: skip
+)
 def test_hostile_workbooks_are_refused(raw: bytes) -> None:
     with pytest.raises(Unreadable):
         rows_of(raw)

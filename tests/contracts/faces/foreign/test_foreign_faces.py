@@ -1,4 +1,5 @@
-"""A foreign format's own WSDL, XSD and OpenAPI: what the codec writes is valid by them, and clients made from them are understood."""
+"""A foreign format's own WSDL, XSD and OpenAPI: what the codec writes is valid by them, and clients made from them are
+understood."""
 
 from __future__ import annotations
 

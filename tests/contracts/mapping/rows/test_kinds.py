@@ -1,4 +1,5 @@
-"""Every kind of mapping row, in a contract made for it, held to the laws: in XML and in JSON, with attributes, keys, nesting and absence."""
+"""Every kind of mapping row, in a contract made for it, held to the laws: in XML and in JSON, with attributes, keys,
+nesting and absence."""
 
 from __future__ import annotations
 
@@ -223,10 +224,22 @@ def test_a_message_in_each_format_by_hand(everything: CompiledContract) -> None:
       <Dong so="1"><q:Chu>chữ</q:Chu></Dong><Dong so="2"><DonVi>kg</DonVi><Nhom><Phan>1.5</Phan></Nhom></Dong></Tat>"""
     value = everything.codec("all-xml").read_xml("Everything", parse_xml(raw.encode()))
     assert value == {
-        "id": "M1", "phone": "0206", "email": "a@b", "on": True, "count": 12, "ratio": value["ratio"], "big": {"absent": "none"}, "level": "low",
-        "at": "2026-11-24T20:00:00-03:30", "day": "2026-11-24", "tags": [],
-        "lines": [{"no": 1, "text": "chữ", "unit": "cai", "parts": []}, {"no": 2, "unit": "kg", "parts": [{"v": value["lines"][1]["parts"][0]["v"]}]}],
-    }  # fmt: skip
+        "id": "M1",
+        "phone": "0206",
+        "email": "a@b",
+        "on": True,
+        "count": 12,
+        "ratio": value["ratio"],
+        "big": {"absent": "none"},
+        "level": "low",
+        "at": "2026-11-24T20:00:00-03:30",
+        "day": "2026-11-24",
+        "tags": [],
+        "lines": [
+            {"no": 1, "text": "chữ", "unit": "cai", "parts": []},
+            {"no": 2, "unit": "kg", "parts": [{"v": value["lines"][1]["parts"][0]["v"]}]},
+        ],
+    }
     assert str(value["ratio"]) == "2.50"
     written = everything.codec("all-json").write_json("Everything", value).decode()
     assert (

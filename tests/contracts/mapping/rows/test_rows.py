@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contracts.compiled.contract import CompiledContract
 from tests.contracts.rowsmaking import LAWS, MA, NAME, closed, contract, found, laws, read, refused_table, schema, write
 
-# --- units ----------------------------------------------------------------------------------------------------------------
+# --- units ------------------------------------------------------------------------------------------------------------
 
 UNITS = schema(
     {"id": NAME, "level": {"type": "number"}, "count": {"type": "integer"}, "heat": {"type": "number"}}, "id"
@@ -77,7 +77,7 @@ def test_a_unit_without_an_exact_way_back_is_refused(unit: str, expected: str | 
     ] and expected in findings[0].expected
 
 
-# --- conditions -----------------------------------------------------------------------------------------------------------
+# --- conditions -------------------------------------------------------------------------------------------------------
 
 KIND = {"type": "string", "enum": ["a", "b", "c"]}
 WHEN = schema(
@@ -145,8 +145,12 @@ def test_conditions_by_hand(whens: CompiledContract) -> None:
         whens, "json-a", b'{"chung":5,"ma":"2","ds":[{"so":1,"chuB":"t","rieng":true}],"sau":true,"co":7,"loai":"b"}'
     )
     assert value == {
-        "kind": "b", "size": 5, "code": "y", "deep": True, "items": [{"no": 1, "own": True, "text": "t", "mark": "M"}],
-    }  # fmt: skip
+        "kind": "b",
+        "size": 5,
+        "code": "y",
+        "deep": True,
+        "items": [{"no": 1, "own": True, "text": "t", "mark": "M"}],
+    }
     assert (
         write(whens, "json-a", value)
         == b'{"loai":"b","chung":5,"ma":"2","sau":true,"co":7,"ds":[{"so":1,"rieng":true,"chuB":"t","dau":"M"}]}'
@@ -200,7 +204,7 @@ def test_conditions_that_break_the_laws_are_refused(old: str, new: str, line: in
     assert (f"systems/json-a.yaml:{line}", rule) in [(each.here, each.rule) for each in findings], findings
 
 
-# --- split and join -------------------------------------------------------------------------------------------------------
+# --- split and join ---------------------------------------------------------------------------------------------------
 
 PARTS = schema(
     {
@@ -254,12 +258,21 @@ def test_split_and_join_keep_the_laws(parts: CompiledContract, values_of: Any, d
 
 
 def test_split_and_join_by_hand(parts: CompiledContract) -> None:
-    raw = '{"diaChi":"12 Kim Đồng, , 7","ngay":"24/11/2026","gio":"07:30:00","nhom":"B","so":"2","the":"a;","so_s":"1 20","diem":[{"toaDo":"1.50,-2"}]}'
+    raw = (
+        '{"diaChi":"12 Kim Đồng, , '
+        '7","ngay":"24/11/2026","gio":"07:30:00","nhom":"B","so":"2","the":"a;","so_s":"1 '
+        '20","diem":[{"toaDo":"1.50,-2"}]}'
+    )
     value = read(parts, "json-a", raw.encode())
     assert value == {
-        "street": "12 Kim Đồng", "no": 7, "sent": "2026-11-24T07:30:00+07:00", "code": "y", "tags": ["a", ""], "nos": [1, 20],
+        "street": "12 Kim Đồng",
+        "no": 7,
+        "sent": "2026-11-24T07:30:00+07:00",
+        "code": "y",
+        "tags": ["a", ""],
+        "nos": [1, 20],
         "at": [{"x": Decimal("1.50"), "y": Decimal(-2)}],
-    }  # fmt: skip
+    }
     assert write(parts, "json-a", value).decode() == raw
     assert found(
         lambda: read(

@@ -1,4 +1,5 @@
-"""Empty, nil, null and missing are four things, and a table says what each of them means; times and dates with and without zone."""
+"""Empty, nil, null and missing are four things, and a table says what each of them means; times and dates with and
+without zone."""
 
 from __future__ import annotations
 
@@ -79,14 +80,16 @@ def test_empty_null_and_missing_in_json(absent: CompiledContract) -> None:
 
 def test_empty_nil_and_missing_in_xml(absent: CompiledContract) -> None:
     raw = (
-        f'<d:T xmlns:d="urn:d" {XSI} ten="-"><d:Ma/><d:GhiChu xsi:nil="true"/><d:Co xsi:nil="1"></d:Co><d:Trong><d:Nhom/></d:Trong>'
+        f'<d:T xmlns:d="urn:d" {XSI} ten="-"><d:Ma/><d:GhiChu xsi:nil="true"/><d:Co '
+        'xsi:nil="1"></d:Co><d:Trong><d:Nhom/></d:Trong>'
         "<d:Ngay>2026-11-24+07:00</d:Ngay><d:Luc> 2026-11-24T07:00:00Z </d:Luc></d:T>"
     )
     value = read(absent, "xml-a", raw.encode())
     assert value == {"id": "", "size": {"absent": "unknown"}, "day": "2026-11-24", "at": "2026-11-24T07:00:00Z"}
     value["code"] = {"absent": "unknown"}
     assert write(absent, "xml-a", value).decode() == (
-        f'<d:T xmlns:d="urn:d"><d:Ma></d:Ma><d:Co {XSI} xsi:nil="true"></d:Co><d:Trong><d:Nhom {XSI} xsi:nil="true"></d:Nhom></d:Trong>'
+        f'<d:T xmlns:d="urn:d"><d:Ma></d:Ma><d:Co {XSI} xsi:nil="true"></d:Co><d:Trong><d:Nhom {XSI} '
+        'xsi:nil="true"></d:Nhom></d:Trong>'
         "<d:Ngay>2026-11-24</d:Ngay><d:Luc>2026-11-24T07:00:00Z</d:Luc></d:T>"
     )
     for wrong in ('xsi:nil="true">5', 'xsi:nil="false">', 'xsi:nil="true" x="1">'):
@@ -186,7 +189,8 @@ def test_groups_by_hand(groups: CompiledContract) -> None:
     }
     assert write(groups, "json-a", value) == b'{"ma":"1","lyDo":{"vi":"KP"},"ds":{"muc":null},"the":"MP"}'
     assert write(groups, "xml-a", {**value, "tags": {"absent": "unknown"}}).decode() == (
-        f'<d:T xmlns:d="urn:d"><d:Ma>1</d:Ma><d:Nguoi>KP</d:Nguoi><d:Muc {XSI} xsi:nil="true"></d:Muc><d:The {XSI} xsi:nil="true"></d:The></d:T>'
+        f'<d:T xmlns:d="urn:d"><d:Ma>1</d:Ma><d:Nguoi>KP</d:Nguoi><d:Muc {XSI} '
+        f'xsi:nil="true"></d:Muc><d:The {XSI} xsi:nil="true"></d:The></d:T>'
     )
     both = b'{"ma":"1","nguoi":{"ten":"a","loai":1},"lyDo":{"vi":"KP"}}'
     assert found(lambda: read(groups, "json-a", both)) == [("lyDo.vi", "who", "repeated")]

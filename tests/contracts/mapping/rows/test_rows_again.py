@@ -1,4 +1,5 @@
-"""Rows for what leads back to itself: a list whose items stand as those of a list above it, as deep as a message goes."""
+"""Rows for what leads back to itself: a list whose items stand as those of a list above it, as deep as a message
+goes."""
 
 from __future__ import annotations
 

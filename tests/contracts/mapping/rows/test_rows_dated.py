@@ -12,7 +12,7 @@ from contracts.base.errors import Theirs
 from contracts.compiled.contract import CompiledContract
 from tests.contracts.rowsmaking import LAWS, closed, contract, found, laws, read, schema, write
 
-# --- codes in time --------------------------------------------------------------------------------------------------------
+# --- codes in time ----------------------------------------------------------------------------------------------------
 
 DATED = schema(
     {
@@ -86,7 +86,8 @@ def test_a_code_that_has_ended_is_refused_and_its_successor_named(in_time: Compi
     early = late.replace(b"2026-01-01", b"2024-01-01").replace(b'"1","10"', b'"2"')
     value = read(in_time, "json-a", early)
     assert value["office"] == "h1" and write(in_time, "json-a", value).count(b'"so":1,') == 1
-    # Without a time of its own, the message is of the day on which it is received; where none is told, none is asked for.
+    # Without a time of its own, the message is of the day on which it is received; where none is told, none is asked
+    # for.
     bare = b'{"xa":"001","so":1}'
     assert read(in_time, "json-a", bare) == {"ward": "001", "office": "h1"}
     assert found(lambda: read(in_time, "json-a", bare, 1_767_200_000.0)) == [("so", "office", "code")]

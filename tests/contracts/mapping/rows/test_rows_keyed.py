@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contracts.compiled.contract import CompiledContract
 from tests.contracts.rowsmaking import LAWS, MA, NAME, closed, contract, found, laws, read, refused_table, schema, write
 
-# --- keyed entries --------------------------------------------------------------------------------------------------------
+# --- keyed entries ----------------------------------------------------------------------------------------------------
 
 KEYED = schema(
     {
@@ -78,7 +78,8 @@ def test_keyed_entries_by_hand(keyed: CompiledContract) -> None:
     }  # fmt: skip
     assert write(keyed, "json-a", value).decode() == raw
     assert write(keyed, "xml-a", value).decode() == (
-        '<d:T xmlns:d="urn:d" ma="1"><d:ThongSo><d:mực>1</d:mực><d:b>2</d:b></d:ThongSo><y thap="1"></y><x thap="2"><d:Cao>3</d:Cao></x></d:T>'
+        '<d:T xmlns:d="urn:d" ma="1"><d:ThongSo><d:mực>1</d:mực><d:b>2</d:b></d:ThongSo><y '
+        'thap="1"></y><x thap="2"><d:Cao>3</d:Cao></x></d:T>'
     )
     assert read(keyed, "xml-a", write(keyed, "xml-a", value)) == value
     assert found(lambda: read(keyed, "json-a", b'{"ma":"1","3":{"thap":1},"thongSo":{"a":5}}')) == [
@@ -115,7 +116,7 @@ def test_keyed_entries_out_of_form_are_refused(old: str, new: str, line: int, ru
     assert line is None or findings
 
 
-# --- expressions ----------------------------------------------------------------------------------------------------------
+# --- expressions ------------------------------------------------------------------------------------------------------
 
 MADE = schema(
     {"id": NAME, "title": {"type": "string"}, "total": {"type": "number"}, "first": NAME, "last": NAME}, "id", "first"

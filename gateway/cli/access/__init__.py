@@ -1,0 +1,11 @@
+"""`lgsp access`: who may what."""
+
+import typer
+
+from gateway.cli.access import grants, suspending, view
+
+commands = typer.Typer(
+    no_args_is_help=True, help="Who may what: proposed, signed by two officers, suspended, explained."
+)
+for _module in (grants, suspending, view):
+    commands.add_typer(_module.commands)

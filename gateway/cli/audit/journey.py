@@ -1,0 +1,123 @@
+"""`lgsp audit journey`: one transfer, from the first entry to the last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contracts.base.times import rfc3339
+from gateway.cli.audit.lines import as_json_object, line
+from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.output import Exit, emit, fail
+
+if TYPE_CHECKING:
+    from gateway.audit.search.journey import Journey
+
+commands = typer.Typer()
+
+
+@commands.command("journey")
+def audit_journey(
+    id: Annotated[str, typer.Argument(help="Id of a transfer; or, with --system, of a message as its sender gave it.")],
+    data: Data = None,
+    system: Annotated[str | None, typer.Option("--system", help="The system that sent the message.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """All that the gateway knows of one transfer, in order: log, queue, feed, receipt, what the vault holds; no
+    bodies."""
+    from gateway.audit.log import origins
+    from gateway.audit.search import journey as journeys
+    from gateway.audit.search import search as searching
+    from gateway.journal.database import open_engine
+    from gateway.keys.keyring import Keyring
+    from security.transparency.entry import keyed
+
+    settings = load_instance(data, as_json)
+    engine = open_engine(settings.database_url)
+    hashed = keyed(Keyring(settings).hash_key(), id)
+    with searching.reading(engine) as connection:
+        results = (
+            []
+            if system is not None
+            else [each for each in [journeys.of_transfer(connection, id.lower())] if each.steps or each.row]
+        )
+        results = results or journeys.of_message(connection, hashed, system)
+        notes = [text for each in results for text in origins.elsewhere(connection, each.transfer)]
+    if not results:
+        of = f" of {system}" if system is not None else ""
+        what = f"the log holds no transfer and no message {id}{of} / nhật ký không có giao dịch hay thông điệp này"
+        then = (
+            "Transfer ids stand in answers as Lgsp-Transfer; a message id wants --system. / "
+            "Mã giao dịch nằm trong trường Lgsp-Transfer của trả lời; mã thông điệp cần kèm --system."
+        )
+        fail(Exit.NO, "no-such-transfer", what, then, as_json)
+    texts = [*map(_journey_text, results), *notes]
+    emit({"ok": True, "journeys": [_journey(each) for each in results], "notes": notes}, as_json, "\n\n".join(texts))
+
+
+def _journey(of: Journey) -> dict[str, Any]:
+    steps = [{"index": step.index, **as_json_object(step.facts), "entry": step.entry} for step in of.steps]
+    return {
+        "transfer": of.transfer,
+        "steps": steps,
+        "state": _row(of.row),
+        "queue": _queue(of.queue),
+        "feed": of.feed,
+        "vault": of.vault,
+    }
+
+
+def _row(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    names = (
+        "state",
+        "pattern",
+        "caller_agency",
+        "caller_system",
+        "contract",
+        "operation",
+        "message_id",
+        "grant_id",
+        "provider",
+        "status",
+        "failure",
+    )
+    state = {name: row[name] for name in names} | {
+        name: None if row[name] is None else rfc3339(row[name]) for name in ("received", "committed", "finished")
+    }
+    return state | {"receipt": json.loads(row["receipt"]) if row["receipt"] else None}
+
+
+def _queue(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        "state": row["state"],
+        "tries": row["tries"],
+        "next": rfc3339(row["next_at"]),
+        "last_failure": row["last_failure"],
+    }
+
+
+def _journey_text(of: Journey) -> str:
+    lines = [f"transfer / giao dịch {of.transfer}", *(line(step.index, step.facts) for step in of.steps)]
+    if of.row is not None:
+        ended = f", status / mã trả lời {of.row['status']}" if of.row["status"] else ""
+        lines.append(
+            f"state / trạng thái: {of.row['state']}{ended}{': ' + of.row['failure'] if of.row['failure'] else ''};"
+            f" message / thông điệp {of.row['message_id']}"
+        )
+        receipt = json.loads(of.row["receipt"]) if of.row["receipt"] else {}
+        lines += [f"receipt / biên nhận: {name} {leaf}" for name, leaf in receipt.items()]
+    if of.queue is not None:
+        last = f", last / lỗi gần nhất {of.queue['last_failure']}" if of.queue["last_failure"] else ""
+        lines.append(f"queue / hàng đợi: {of.queue['state']}, {of.queue['tries']} tries / lần thử{last}")
+    lines += [f"feed / luồng tin: {each['contract']}, offset / vị trí {each['offset']}" for each in of.feed]
+    lines += [
+        f"vault / kho nội dung: {each['part']}, {each['size']} bytes, key / khóa {each['key']}" for each in of.vault
+    ]
+    return "\n".join(lines)

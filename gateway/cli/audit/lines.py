@@ -1,0 +1,34 @@
+"""One entry of the log as a line for a person and as an object for a program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from contracts.base.visible import visible
+
+if TYPE_CHECKING:
+    from gateway.audit.search.facts import Facts
+
+
+def line(idx: int | None, facts: Facts) -> str:
+    """When (in Vietnam), who, what, how it ended."""
+    from security.grants.windows import civil
+
+    party = f"{facts.agency}/{facts.system}" if facts.system else facts.actor or facts.source or "–"
+    to = f" → {facts.provider}" if facts.provider else ""
+    what = " ".join(each for each in (facts.contract, facts.operation) if each)
+    ended = facts.kind if facts.outcome is None else facts.outcome
+    code = f": {facts.failure}" if facts.failure else ""
+    times = f" × {facts.times}" if facts.times > 1 else ""
+    by = (
+        f" by {facts.actor}" if facts.actor and facts.system and facts.actor != f"{facts.agency}/{facts.system}" else ""
+    )
+    detail = f"  ({facts.detail})" if facts.detail else ""
+    return visible(
+        f"{'–' if idx is None else f'#{idx}':>9}  {civil(facts.at, seconds=True)}  {party}{to} "
+        f" {what or facts.kind}  {ended}{code}{times}{by}  {facts.about}{detail}"
+    )
+
+
+def as_json_object(facts: Facts) -> dict[str, Any]:
+    return {name: value for name, value in facts.named().items() if value is not None and (name, value) != ("times", 1)}

@@ -1,0 +1,106 @@
+"""What `lgsp audit verify` adds if witnesses or anchors are given: a check of the stored cosignatures and
+time-stamps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.common.output import Exit, fail
+from gateway.cli.common.progress import Progress
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from sqlalchemy import Connection
+
+    from gateway.audit.witnessing.verify import Outside
+    from security.transparency.checkpoint import NoteKey
+    from security.transparency.cosignature import CosignerKey
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Others:
+    """Who else signed for the log, as the options name them."""
+
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--witness",
+            help="Verifier key of a witness, or a file that holds it; checks the stored cosignatures. May be repeated.",
+        ),
+    ] = None
+    quorum: Annotated[int, typer.Option("--quorum", min=1, help="How many of these witnesses must have cosigned.")] = 1
+    stamp_anchors: Annotated[
+        Path | None,
+        typer.Option(
+            "--stamp-anchors", help="Authorities (PEM) that the time-stamps lead up to; checks the stored ones."
+        ),
+    ] = None
+
+    @property
+    def given(self) -> bool:
+        return bool(self.witness or self.stamp_anchors)
+
+
+@dataclass(frozen=True, slots=True)
+class Vouchers:
+    """Keys and anchors, from outside."""
+
+    witnesses: tuple[CosignerKey, ...]
+    needed: int
+    anchors: tuple[x509.Certificate, ...]
+
+    def check(self, connection: Connection, key: NoteKey, origin: str, progress: Progress) -> Outside | None:
+        from gateway.audit.witnessing.verify import verify_outside
+
+        if not self.witnesses and not self.anchors:
+            return None
+        task = progress.add_task("cosignatures, stamps", total=None)
+        return verify_outside(
+            connection,
+            key,
+            origin=origin,
+            witnesses=self.witnesses,
+            needed=self.needed,
+            anchors=self.anchors,
+            on_progress=lambda done: progress.update(task, completed=done),
+        )
+
+
+def vouchers_of(others: Others, as_json: bool) -> Vouchers:
+    from gateway.audit.witnessing.config import read_anchors
+    from gateway.settings import BadSetting
+
+    keys = tuple(_key(each, as_json) for each in others.witness or ())
+    needed, anchors = others.quorum, others.stamp_anchors
+    if keys and needed > len(keys):
+        what = f"{needed} of {len(keys)} witnesses cannot cosign / số bên chứng kiến ít hơn số cần có"
+        fail(Exit.USAGE, "bad-quorum", what, "Give every witness with --witness. / Ghi đủ các bên chứng kiến.", as_json)
+    try:
+        trusted = read_anchors(anchors, "--stamp-anchors") if anchors is not None else ()
+    except BadSetting as trouble:
+        fail(
+            Exit.USAGE,
+            "bad-certificates",
+            f"{trouble.words.en} / {trouble.words.vi}",
+            "Name a file of certificates in PEM. / Chọn tệp PEM.",
+            as_json,
+        )
+    return Vouchers(keys, needed, trusted)
+
+
+def _key(text: str, as_json: bool) -> CosignerKey:
+    from security.transparency.cosignature import CosignerKey
+
+    path = Path(text)
+    try:
+        return CosignerKey.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
+    except (OSError, ValueError) as trouble:
+        what = (
+            f"{text} is neither a witness's key nor a file that holds one ({trouble})"
+            " / không phải khóa của bên chứng kiến"
+        )
+        fail(Exit.USAGE, "bad-key", what, "As `lgsp witness key` shows it. / Như `lgsp witness key` hiển thị.", as_json)

@@ -1,0 +1,328 @@
+"""`lgsp audit search|reindex`: entries for people, for programs, and as a table."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from contracts.base.times import rfc3339
+from gateway.audit.search.fields import FIELDS, Conditions
+from gateway.cli.audit.lines import as_json_object, line
+from gateway.cli.common import arguments, name_checks
+from gateway.cli.common.options import AsJson, Data, grouped, load_instance
+from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.progress import progress as drawn
+from gateway.cli.common.stopping import Stopped
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from gateway.audit.search.facts import Logged
+    from gateway.audit.search.search import Query
+    from gateway.settings import Settings
+
+commands = typer.Typer()
+
+
+class Order(StrEnum):
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+_PAGE: Final = 500
+_ACTOR_PAGES: Final = 4  # of the newest entries, in which whole names of actors are looked for
+_PARTS: Final = {
+    True: "--- refused, failed or in doubt / bị từ chối, lỗi hoặc chờ xác minh",
+    False: "--- the rest / các mục còn lại",
+}
+_FIRST: Final = ("index", "at", "kind", "outcome", "failure", "status")
+_LAST: Final = ("transfer", "about", "actor", "source", "door", "times", "detail")
+_COLUMNS: Final = (*_FIRST, *(name for name in FIELDS if name not in (*_FIRST, *_LAST)), *_LAST)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Part:
+    """Which part of the log is searched, and in which order."""
+
+    since: Annotated[
+        str | None,
+        typer.Option("--from", help="From when it was logged: 2026-11-24 or 2026-11-24T17:30, time in Vietnam."),
+    ] = None
+    until: Annotated[str | None, typer.Option("--to", help="Until when; a day is meant as a whole.")] = None
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many entries.")] = 50
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="Cursor `next` of the page before, with the same conditions.")
+    ] = None
+    order: Annotated[Order, typer.Option("--order", help="Which come first.")] = Order.NEWEST
+    denied: Annotated[
+        bool, typer.Option("--denied", help="First all that was refused, failed or is in doubt, then the rest.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Form:
+    """How the log is read, and what is printed."""
+
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Read the entries themselves, not the index: slow, and trusts nothing else.")
+    ] = False
+    csv: Annotated[
+        bool, typer.Option("--csv", help="A table with comma-separated values; that it was made is logged.")
+    ] = False
+    as_json: AsJson = False
+
+    @property
+    def live(self) -> bool:
+        """Whether each entry is printed as soon as it is found."""
+        return not (self.as_json or self.csv)
+
+
+@commands.command("search")
+@grouped
+def audit_search(conditions: Conditions, part: Part, form: Form, data: Data = None) -> None:
+    """Entries of the audit log that fit all conditions, each with its index. Goes on by itself until the limit or the
+    end is reached."""
+    from gateway.audit.log import origins
+    from gateway.journal.database import open_engine
+
+    settings = load_instance(data, form.as_json)
+    if form.csv and form.as_json:
+        what = "--csv and --json are two forms / --csv và --json là hai dạng khác nhau"
+        fail(Exit.USAGE, "usage", what, "Choose one of them. / Chỉ chọn một dạng.", form.as_json)
+    wanted, since, until = _checked(conditions, part, form.as_json)
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        notes = origins.unseen(connection, since, until)
+    query = _query(settings, wanted, part, (since, until), bool(notes), form.as_json)
+    results = _search(engine, query, part, form)
+    if form.csv:
+        _note_export(engine, query, len(results.hits))
+        _print_csv(results.hits)
+    result = {
+        "ok": not results.disagree and not results.stopped,
+        "entries": [shown(each) for each in results.hits],
+        "next": results.cursor,
+        "stopped": bool(results.stopped),
+        "disagree": results.disagree,
+        "notes": list(notes),
+    }
+    if not form.as_json:
+        _print_remarks(results, notes)
+    nothing = "" if results.hits or form.csv or results.stopped else "nothing fits / không có mục nào"
+    emit(result, form.as_json, nothing, ends=results.stopped or None)
+
+
+@commands.command("reindex")
+def audit_reindex(data: Data = None, as_json: AsJson = False) -> None:
+    """Throw the search's index away and make it anew from the log. The gateway may run meanwhile."""
+    from sqlalchemy import func, select
+
+    from gateway.audit.search.index import Indexer
+    from gateway.journal.database import lock_of, open_engine
+    from gateway.journal.schema import tables
+
+    settings = load_instance(data, as_json)
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        top = connection.scalar(select(func.max(tables.log_entry.c.idx)))
+    done = 0
+    with drawn(as_json) as progress:
+        task = progress.add_task("entries", total=0 if top is None else int(top) + 1)
+        for done in Indexer(engine, lock_of(engine)).remake():
+            progress.update(task, completed=done)
+    emit({"ok": True, "entries": done}, as_json, f"{done} entries are indexed / đã lập chỉ mục {done} mục")
+
+
+@dataclass(slots=True)
+class Results:
+    hits: list[Logged] = field(default_factory=list)
+    disagree: list[int] = field(default_factory=list)
+    cursor: str | None = None
+    stopped: int = 0  # the exit code, if a signal ended the search
+
+
+def _checked(conditions: Conditions, part: Part, as_json: bool) -> tuple[dict[str, str], float | None, float | None]:
+    """The conditions that were given, and the span of time."""
+    wanted = {name: str(value) for name, value in asdict(conditions).items() if value is not None}
+    if "transfer" in wanted:
+        wanted["transfer"] = arguments.transfer_id(wanted["transfer"], as_json)
+    since = None if part.since is None else arguments.moment(part.since, as_json)
+    until = None if part.until is None else arguments.moment(part.until, as_json, whole_day=True)
+    if since is not None and until is not None and since >= until:
+        what = f"--from {part.since} is not before --to {part.until} / --from phải trước --to"
+        fail(Exit.USAGE, "bad-range", what, "Turn them round. / Đổi lại.", as_json)
+    return wanted, since, until
+
+
+def _query(
+    settings: Settings,
+    wanted: dict[str, str],
+    part: Part,
+    span: tuple[float | None, float | None],
+    elsewhere: bool,
+    as_json: bool,
+) -> Query:
+    """`elsewhere`: a name may stand in a log that ended, and nowhere else."""
+    from gateway.audit.search.search import Query
+    from gateway.journal.database import open_engine
+    from gateway.keys.keyring import Keyring
+    from security.transparency.entry import keyed
+
+    engine = open_engine(settings.database_url)
+    if not elsewhere:
+        _all_known(engine, wanted, as_json)
+    if "actor" in wanted:
+        wanted["actor"] = _actor(engine, wanted["actor"], elsewhere, as_json)
+    for name in wanted:
+        if FIELDS[name].hashed:
+            wanted[name] = keyed(Keyring(settings).hash_key(), wanted[name])
+    oldest_first = part.order is Order.OLDEST
+    conditions: dict[str, Any] = {**wanted}
+    return Query(**conditions, since=span[0], until=span[1], oldest_first=oldest_first, trouble_first=part.denied)
+
+
+def _search(engine: Engine, query: Query, part: Part, form: Form) -> Results:
+    """Page after page, until the limit, the end of the log or a signal."""
+    from gateway.audit.search import search as searching
+
+    results, looked = Results(cursor=part.cursor), 0
+    trouble: bool | None = None
+    with drawn(form.as_json, None) as progress:
+        task = progress.add_task("", total=None)
+        try:
+            while True:
+                limit = min(_PAGE, part.limit - len(results.hits))
+                with searching.reading(engine) as connection:
+                    page = searching.search(connection, query, limit=limit, cursor=results.cursor, indexed=not form.raw)
+                for each in page.hits if form.live else ():
+                    if query.trouble_first and each.facts.trouble is not trouble:
+                        trouble = each.facts.trouble
+                        print(_PARTS[trouble], flush=True)
+                    print(line(each.idx, each.facts), flush=True)
+                results.hits += page.hits
+                results.disagree += page.disagree
+                results.cursor = page.next
+                looked += page.looked
+                progress.update(task, description=f"{looked} rows looked at, now at entry {page.reached}")
+                if results.cursor is None or len(results.hits) >= part.limit:
+                    break
+        except (KeyboardInterrupt, Stopped) as signal:
+            results.stopped = 130 if isinstance(signal, KeyboardInterrupt) else signal.code
+    return results
+
+
+def _note_export(engine: Engine, query: Query, count: int) -> None:
+    """In the log before anything is printed."""
+    from gateway.journal.append import append
+    from gateway.journal.database import writing
+    from gateway.transfer import entries
+
+    asked = {name: value for name, value in _asked(query).items() if value is not None}
+    facts: dict[str, Any] = {"search": asked, "entries": count}
+    with writing(engine) as connection:
+        append(connection, [entries.note("export", facts, time.time(), actor="command line")])
+
+
+def _print_remarks(results: Results, notes: Sequence[str]) -> None:
+    remarks = [*notes]
+    if results.cursor is not None:
+        remarks.append(f"next: --cursor {results.cursor}")
+    if results.disagree:
+        shown = results.disagree[:20]
+        remarks.append(f"the index shows entries {shown} as what they are not: run `lgsp audit reindex`")
+    if results.stopped:
+        remarks.append(
+            "stopped before the end of the log: the cursor goes on / dừng giữa chừng: dùng con trỏ để tìm tiếp"
+        )
+    for text in remarks:
+        print(text, file=sys.stderr)
+
+
+def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> None:
+    """End with the first name that neither the registry nor the log has; a look that did not come to the log's end says
+    nothing."""
+    from gateway.audit.search import search as searching
+    from gateway.audit.search.search import Query
+
+    with searching.reading(engine) as connection:
+        for what, value in conditions.items():
+            if not FIELDS[what].known or value in (names := name_checks.names(connection, what)):
+                continue
+            page = searching.search(connection, Query(**{what: value}), limit=1)
+            if not page.hits and page.next is None:
+                name_checks.refuse(what, value, names, as_json)
+
+
+def _actor(engine: Engine, name: str, elsewhere: bool, as_json: bool) -> str:
+    """An actor whole, by a part of its name that is no other's; wrong usage if several have it, or none where it can
+    stand `elsewhere` neither."""
+    from gateway.audit.search import search as searching
+    from gateway.audit.search.search import Query
+
+    with searching.reading(engine) as connection:
+        exact = searching.search(connection, Query(actor=name), limit=1)
+        if exact.hits or exact.next is not None:
+            return name
+        cursor, seen = None, {f"{name}, command line"}
+        for _ in range(_ACTOR_PAGES):
+            page = searching.search(connection, Query(), limit=_PAGE, cursor=cursor)
+            seen |= {each.facts.actor for each in page.hits if each.facts.actor}
+            if (cursor := page.next) is None:
+                break
+        near = [
+            each
+            for each in sorted(seen)
+            if name.lower() in each.lower() and searching.search(connection, Query(actor=each), limit=1).hits
+        ]
+    if not near and elsewhere:
+        return name
+    if len(near) != 1:
+        name_checks.refuse("actor", name, near or seen - {f"{name}, command line"}, as_json, all=bool(near))
+    return near[0]
+
+
+def shown(hit: Logged) -> dict[str, Any]:
+    """One entry for a program."""
+    return {"index": hit.idx, "sequenced": rfc3339(hit.sequenced), **as_json_object(hit.facts)}
+
+
+def _local(at: str) -> str:
+    """As a spreadsheet reads it."""
+    from security.grants.windows import VIETNAM
+
+    try:
+        return datetime.fromisoformat(at).astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return at
+
+
+def _asked(query: Query) -> dict[str, Any]:
+    return {name: getattr(query, name) for name in FIELDS} | {
+        "from": None if query.since is None else rfc3339(query.since),
+        "to": None if query.until is None else rfc3339(query.until),
+    }
+
+
+def _print_csv(hits: Sequence[Logged]) -> None:
+    import csv
+
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for each in hits:
+        row = each.facts.named() | {"index": each.idx, "at": _local(each.facts.at)}
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    sys.stdout.write(out.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    """A spreadsheet takes what begins like a formula for one."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

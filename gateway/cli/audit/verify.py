@@ -1,0 +1,388 @@
+"""`lgsp audit verify`: the same check for the database, for an export and over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contracts.base.errors import Failure, Ours
+from gateway.cli.audit.entries import Origin, past_log
+from gateway.cli.audit.outside import Others, Vouchers, vouchers_of
+from gateway.cli.audit.remote import Place, remote, remote_failures
+from gateway.cli.common import arguments
+from gateway.cli.common.options import AsJson, Data, grouped, load_instance
+from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.progress import progress as shown
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from sqlalchemy import Connection, Engine
+
+    from gateway.audit.log import origins
+    from gateway.audit.verify.complete import Completeness
+    from gateway.audit.verify.registered import Registered
+    from gateway.audit.verify.sources import Source
+    from gateway.audit.verify.verify import Report
+    from gateway.audit.witnessing.verify import Outside
+    from gateway.registry.seals.sealing import Seal
+    from gateway.settings import Settings
+    from security.transparency.checkpoint import Checkpoint, NoteKey
+
+commands = typer.Typer()
+_OWN = {
+    "instance": "note: checked with the key that lies in the instance; "
+    "give --vkey with one kept outside to trust the result\n"
+    "      đã kiểm tra bằng khóa nằm ngay trong phiên bản; hãy dùng --vkey với khóa giữ ở ngoài",
+    "export": "note: checked with the key that lies in the export; "
+    "give --vkey with one that came another way to trust the result\n"
+    "      đã kiểm tra bằng khóa nằm ngay trong bản xuất; hãy dùng --vkey với khóa nhận bằng đường khác",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Scope:
+    """What of a log is checked, and against which checkpoints."""
+
+    origin: Origin = None
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", help="A checkpoint kept outside, which the log must continue; may be repeated."),
+    ] = None
+    export: Annotated[
+        Path | None, typer.Option("--from", help="Check this export instead of the instance's database.")
+    ] = None
+    first: Annotated[int | None, typer.Option("--from-index", min=0, help="Check only from this entry on.")] = None
+    last: Annotated[
+        int | None, typer.Option("--to-index", min=0, help="Check only up to this entry, itself included.")
+    ] = None
+
+
+@commands.command("verify")
+@grouped
+def audit_verify(place: Place, scope: Scope, others: Others, data: Data = None, as_json: AsJson = False) -> None:
+    """Derive the tree anew from the raw entries and compare it with the signed checkpoint; a range by the tiles that
+    lead to its root."""
+    data, place = place.resolved(data, as_json)
+    sources = (("--data", data), ("--from", scope.export), ("--url or --identity", place.url or place.identity))
+    named = [name for name, value in sources if value]
+    if len(named) > 1:
+        what = f"{' and '.join(named)} name two logs / chỉ ra hai nhật ký khác nhau"
+        fail(Exit.USAGE, "usage", what, "Give one of them. / Chỉ dùng một tham số.", as_json)
+    if others.given and (scope.export or place.remote):
+        what = (
+            "--witness and --stamp-anchors check what the instance's database keeps"
+            " / chỉ kiểm tra được trong cơ sở dữ liệu của phiên bản"
+        )
+        then = "Leave --from, --url and --identity away. / Bỏ --from, --url và --identity."
+        fail(Exit.USAGE, "usage", what, then, as_json)
+    asked = Asked(scope, as_json)
+    if scope.export is not None:
+        of_export(scope.export, place.vkey, asked)
+    elif place.remote:
+        over_http(place, asked)
+    else:
+        of_database(load_instance(data, as_json), place.vkey, asked, vouchers_of(others, as_json))
+
+
+class Asked:
+    """What is asked, whatever the source: range, origin, kept checkpoints."""
+
+    def __init__(self, scope: Scope, as_json: bool) -> None:
+        first, last = scope.first, scope.last
+        if first is not None and last is not None and first > last:
+            what = f"--from-index {first} is after --to-index {last} / mục đầu nằm sau mục cuối"
+            fail(
+                Exit.USAGE,
+                "bad-range",
+                what,
+                "Give the first entry, then the last. / Nêu mục đầu trước, mục cuối sau.",
+                as_json,
+            )
+        self.origin = scope.origin
+        self.outside: list[tuple[str, str | Checkpoint]] = [
+            (f"the kept checkpoint {path.name}", arguments.checkpoint(path, as_json)) for path in scope.checkpoint or ()
+        ]
+        self.first = first
+        self.last = last
+        self.as_json = as_json
+
+    @property
+    def whole(self) -> bool:
+        return self.first is None and self.last is None
+
+    def beyond(self, report: Report) -> bool:
+        """Whether the range goes past the signed log, and past every checkpoint that is held against it: then the
+        question is wrong, not the log."""
+        from gateway.audit.log.checkpoints import size_of
+        from security.transparency.checkpoint import Checkpoint
+
+        most = max(
+            report.size, *(note.size if isinstance(note, Checkpoint) else size_of(note) for _, note in self.outside), 0
+        )
+        given = max(each for each in (self.first, self.last, -1) if each is not None)
+        return 0 < report.size and most <= given and len(report.wrong) == 1 and report.wrong[0].startswith("entries ")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What only a database can show beside its log: rows, the registry, what others signed, and what is missing."""
+
+    rows: Completeness | None = None
+    registered: Registered | None = None
+    outside: Outside | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        return (
+            *self.missing,
+            *(self.rows.wrong if self.rows is not None else ()),
+            *(self.registered.wrong if self.registered is not None else ()),
+            *(self.outside.wrong if self.outside is not None else ()),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        rows, outside = self.rows, self.outside
+        facts: dict[str, Any] = {}
+        if rows is not None:
+            facts["rows"] = {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong}
+        if self.registered is not None:
+            facts["registry"] = {"checked": self.registered.checked, "wrong": self.registered.wrong}
+        if outside is not None:
+            facts["outside"] = {
+                "checked": outside.checked,
+                "newest": outside.newest,
+                "wrong": outside.wrong,
+                "notes": outside.notes,
+            }
+        return facts
+
+    def lines(self) -> list[str]:
+        lines = [
+            f"  rows held against the log, {name}: {count}"
+            for name, count in (self.rows.checked if self.rows is not None else {}).items()
+        ]
+        lines += [
+            f"  {name}: {count}"
+            for name, count in (self.registered.checked if self.registered is not None else {}).items()
+        ]
+        if self.outside is not None:
+            lines += [
+                f"  {kind}: {count}, up to {self.outside.newest[kind]} entries"
+                for kind, count in self.outside.checked.items()
+            ]
+            lines += [f"  {text}" for text in self.outside.notes]
+        return lines
+
+
+def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vouchers) -> None:
+    """Without `--vkey` the instance's own copy is used, and the result says so: that proves only that it agrees with
+    itself."""
+    from gateway.audit.log import origins
+    from gateway.audit.verify.complete import Completeness, check_complete
+    from gateway.audit.verify.registered import check_registered
+    from gateway.audit.verify.rows.check import check_tables
+    from gateway.audit.verify.sources import DatabaseSource
+    from gateway.journal.database import open_engine, snapshot
+    from gateway.journal.schema import comparison
+    from gateway.keys.keyring import Keyring
+
+    engine = open_engine(settings.database_url)
+    past = past_log(engine, settings, asked.origin)
+    own = past.vkey if past is not None else str(Keyring(settings).log_vkey)
+    key = arguments.log_key(vkey if vkey is not None else own, asked.as_json)
+    asked.origin = asked.origin or settings.origin
+    # Read before the database, which is never behind it.
+    unreadable: list[str] = []
+    asked.outside[:0] = _of_past(engine, past) if past is not None else _beside(settings, asked.origin, unreadable)
+    beside = Beside()
+    if past is None:
+        with snapshot(engine) as connection, shown(asked.as_json) as progress:
+            # Rows and log are compared as a whole: a range of the log says nothing of the rows that have no entry.
+            held = progress.add_task("rows", total=None)
+            rows, registered, missing = None, None, [*unreadable, *_missing(connection, settings)]
+            missing += [f"the schema of the database, {each}" for each in comparison.differences(connection)]
+            if asked.whole:
+                rows = check_complete(
+                    connection,
+                    on_progress=lambda done: progress.update(held, completed=done),
+                    hash_id=_hash_id(settings),
+                )
+                around = check_tables(
+                    connection,
+                    key,
+                    issuers=_issuers(settings),
+                    on_progress=lambda done: progress.update(held, completed=done),
+                )
+                rows = Completeness(
+                    rows.ok and around.ok, {**rows.checked, **around.checked}, (*rows.wrong, *around.wrong)
+                )
+                registered = check_registered(connection, _seal(settings))
+                missing += origins.lost_since(connection)
+            beside = Beside(rows, registered, vouchers.check(connection, key, asked.origin, progress), tuple(missing))
+    with origins.within(engine, past.origin if past is not None else None) as connection:
+        _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)
+
+
+def _beside(settings: Settings, origin: str, unreadable: list[str]) -> Iterator[tuple[str, str]]:
+    """The files that the keeper writes. The cosigned one may be of a log that ended, until witnesses cosign this
+    one."""
+    from gateway.audit.log.checkpoints import read_note
+
+    for what, path in (("checkpoint", settings.checkpoint_file), ("cosigned checkpoint", settings.cosigned_file)):
+        try:
+            note = read_note(path)
+        except Ours as trouble:
+            unreadable.append(str(trouble.facts["reason"]))
+            continue
+        if note is not None and (path == settings.checkpoint_file or note.partition("\n")[0] == origin):
+            yield f"the {what} beside the database", note
+
+
+def _of_past(engine: Engine, past: origins.Ended) -> Iterator[tuple[str, str | Checkpoint]]:
+    """What its own row says, and what was signed of it into the first entry of the log after it."""
+    from gateway.audit.log import origins
+
+    if past.note is not None:
+        yield "the checkpoint that it ended with", past.note
+    with engine.connect() as connection:
+        for before in origins.before(connection):
+            if before.origin == past.origin:
+                yield "entry 0 of the log after it", before.point
+                if before.note:
+                    yield "the checkpoint in entry 0 of the log after it", before.note
+
+
+def _missing(connection: Connection, settings: Settings) -> Iterator[str]:
+    """Without it a log cut short agrees with itself; the keeper signs nothing either."""
+    from sqlalchemy import select
+
+    from gateway.journal.schema import tables
+
+    filled = connection.execute(select(tables.log_entry.c.idx).limit(1)).first() is not None
+    if filled and not settings.checkpoint_file.exists():  # in this order: it stands before the first entry does
+        yield (
+            f"the checkpoint beside the database, {settings.checkpoint_file}, is missing: nothing"
+            " here tells whether entries were taken back"
+        )
+
+
+def _issuers(settings: Settings) -> dict[str, x509.Certificate] | None:
+    """None where the authority is kept elsewhere."""
+    from gateway.keys.authority import EmbeddedAuthority
+
+    own = EmbeddedAuthority(settings)
+    try:
+        return {name: own.certificate(name) for name in own.names()} or None
+    except (OSError, Failure):
+        return None
+
+
+def _hash_id(settings: Settings) -> Callable[[str], str] | None:
+    """None for whoever may read the database and not the keys: then ids of messages are not held against the log."""
+    from gateway.keys.keyring import Keyring
+    from security.transparency.entry import keyed
+
+    try:
+        return partial(keyed, Keyring(settings).hash_key())
+    except (OSError, Failure):
+        return None
+
+
+def _seal(settings: Settings) -> Seal | None:
+    """None for whoever may not read the keys: then seals are not proved."""
+    from gateway.registry.seals.sealing import Seal
+
+    try:
+        return Seal.of(settings)
+    except (OSError, Failure):
+        return None
+
+
+def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:
+    from gateway.audit.verify.folder import FolderSource
+
+    with remote_failures(asked.as_json):
+        source = FolderSource(folder)
+        key = arguments.log_key(vkey if vkey is not None else source.key(), asked.as_json)
+        _check(source, key, asked, "export" if vkey is None else None)
+
+
+def over_http(place: Place, asked: Asked) -> None:
+    from gateway.audit.verify.remote import RemoteSource
+
+    with remote(place, asked.as_json) as (found, key):
+        _check(RemoteSource(found), key, asked, None)
+
+
+def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: Beside | None = None) -> None:
+    from gateway.audit.verify.verify import verify
+
+    origin = asked.origin or key.name
+    with shown(asked.as_json) as progress:
+        task = progress.add_task(source.what, total=None)
+        report = verify(
+            source,
+            key,
+            origin=origin,
+            outside=asked.outside,
+            first=asked.first,
+            last=asked.last,
+            on_progress=lambda done: progress.update(task, completed=done),
+        )
+    if asked.beyond(report) and not (beside or Beside()).wrong:
+        what = (
+            f"the signed log has {report.size} entries, 0 to {report.size - 1}: the range goes beyond it"
+            " / vượt quá nhật ký đã ký"
+        )
+        fail(
+            Exit.USAGE,
+            "bad-range",
+            what,
+            f"Name entries up to {report.size - 1}. / Chọn đến mục {report.size - 1}.",
+            asked.as_json,
+        )
+    _say(report, beside or Beside(), source.what, origin, own, asked.as_json)
+
+
+def _say(report: Report, beside: Beside, what: str, origin: str, own: str | None, as_json: bool) -> None:
+    wrong = [*report.wrong, *beside.wrong]
+    result: dict[str, Any] = {
+        "ok": not wrong,
+        "origin": origin,
+        "size": report.size,
+        "root": report.root,
+        "checked": report.checked,
+        **beside.facts(),
+        "first_wrong": wrong[0] if wrong else None,
+        "wrong": wrong,
+        "notes": list(report.notes),
+        "trusted_key": "given" if own is None else f"from the {own} itself",
+    }
+    empty = not report.size and not report.checked["checkpoints"]
+    verdict = (
+        "the log is empty, there was nothing to check / nhật ký trống"
+        if empty
+        else "all agree with the signed checkpoint / khớp với điểm kiểm tra đã ký"
+    )
+    lines = [
+        f"{what}: log of {origin}, {report.size} entries, root {report.root}",
+        *(f"  {name}: {count}" for name, count in report.checked.items()),
+        *(f"  {text}" for text in report.notes),
+        *beside.lines(),
+        f"FIRST WRONG / SAI ĐẦU TIÊN: {wrong[0]}" if wrong else verdict,
+        *(f"  then / tiếp theo: {text}" for text in wrong[1:]),
+    ]
+    if wrong:
+        lines.append(
+            "Leave the data as they are, and tell the security officer."
+            " / Giữ nguyên dữ liệu và báo người phụ trách an toàn thông tin."
+        )
+    if own is not None:
+        lines.append(_OWN[own])
+    emit(result, as_json, "\n".join(lines))

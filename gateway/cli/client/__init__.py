@@ -1,0 +1,11 @@
+"""`lgsp client`: what a component system does towards a gateway, from its own identity folder. Needs no instance."""
+
+import typer
+
+from gateway.cli.client import accept_log, calls, identity, log
+
+commands = typer.Typer(
+    no_args_is_help=True, help="A component system's calls to a gateway: signed, verified, witnessed."
+)
+for _module in (calls, log, accept_log, identity):
+    commands.add_typer(_module.commands)

@@ -1,0 +1,1 @@
+"""What every group of commands uses: options, output, checks of arguments."""

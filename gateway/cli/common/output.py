@@ -1,0 +1,205 @@
+"""How a command speaks: text for people on standard output, one JSON object for programs, trouble on standard error.
+
+Exit codes: 0 all well, 1 the answer is no, 2 wrong usage, 3 ours. Like mistakes end alike: `exit_of` says so for what
+the rooms below raise, `common.arguments` and `common.name_checks` for what a command reads by itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+
+from contracts.base.errors import Branch, Failure, Finding
+from contracts.base.visible import visible
+from contracts.base.words import Language, Words
+from contracts.wire.jsontext import text_of
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+# Failures by which the rooms below tell a wrong word of the command line: usage, as when a command finds it by itself.
+MISTAKEN: Final = frozenset(
+    {
+        *("feed.unknown", "registry.unknown", "vault.hold-unknown", "audit.no-origin"),  # a name that nobody knows
+        *("audit.bad-cursor", "feed.bad-cursor", "reconciliation.day-open", "vault.hold-wrong", "vault.no-reason"),
+        *("backup.taken", "registry.key-taken", "vault.hold-stands"),  # a place or a name that is taken
+        *(
+            "backup.none",
+            "backup.unwritable",
+            "client.identity",
+            "client.identity-expired",
+            "client.identity-mode",
+            "client.taken",
+            "client.usage",
+        ),
+        *(
+            "agent.configuration",
+            "import.too-large",
+            "import.unreadable",
+            "key.unacceptable",
+            "reconciliation.invalid",
+            "registry.invalid",
+        ),
+    }
+)
+
+if TYPE_CHECKING:
+    from gateway.settings import BadSetting
+
+
+class Exit(IntEnum):
+    WELL = 0
+    NO = 1
+    USAGE = 2
+    OURS = 3
+
+
+def exit_of(code: str, branch: Branch, *, refused: bool = False) -> Exit:
+    """How a command ends by a failure. `refused`: a gateway said so over the network, which is its answer and never
+    wrong usage."""
+    return Exit.USAGE if code in MISTAKEN and not refused else Exit.OURS if branch is Branch.OURS else Exit.NO
+
+
+def emit(result: dict[str, Any], as_json: bool, text: str, *, ends: int | None = None) -> NoReturn:
+    """Print the result in one form or the other and end with the exit code that `ok` asks for, or with that of the
+    signal that cut it short."""
+    if as_json:
+        print(text_of(_plain(result)))
+    elif text:
+        print(visible(text, lines=True) if _to_a_terminal() else text)
+    raise SystemExit(ends if ends is not None else Exit.WELL if result["ok"] else Exit.NO)
+
+
+def _to_a_terminal() -> bool:
+    """What goes into a file or a pipe is as it is; and standard output may be closed."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has stays, numbers with their digits; all else becomes text."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    return value if value is None or isinstance(value, (str, int, Decimal)) else str(value)
+
+
+def finding_json(finding: Finding) -> dict[str, str]:
+    return {
+        "here": finding.here,
+        "canonical": finding.canonical,
+        "got": finding.got,
+        "rule": finding.rule,
+        "expected": finding.expected,
+    }
+
+
+def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoReturn:
+    """End with an error: what, why, and what to do next."""
+    if as_json:
+        print(json.dumps({"ok": False, "error": {"code": name, "what": what, "next": what_next}}, ensure_ascii=False))
+    else:
+        print(
+            visible(f"lgsp: {what}\n      {what_next}" if what_next else f"lgsp: {what}", lines=True), file=sys.stderr
+        )
+    raise SystemExit(code)
+
+
+def bad_setting(trouble: BadSetting, as_json: bool) -> NoReturn:
+    """A setting that says something impossible, whichever command meets it."""
+    then = "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập."
+    fail(Exit.USAGE, "bad-setting", f"{trouble.words.en} / {trouble.words.vi}", then, as_json)
+
+
+def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
+    """A full disk is ours; a place that cannot be written to is the wrong one."""
+    code = Exit.OURS if trouble.errno in FULL else Exit.USAGE
+    what = f"{path} cannot be written: {trouble.strerror or trouble} / không ghi được"
+    fail(
+        code,
+        "not-written",
+        what,
+        "Make room or name another place. / Giải phóng dung lượng hoặc chọn nơi khác.",
+        as_json,
+    )
+
+
+def finding_line(finding: Finding) -> str:
+    """One finding in one line: where, the rule, what would have been right and what was found; a mark left in a draft
+    with its hint alone."""
+    return visible(_finding_line(finding))
+
+
+def _both(english: str) -> str:
+    from contracts.base.phrases import vietnamese
+
+    phrase = vietnamese(english)
+    return english if phrase == english else f"{phrase} / {english}"
+
+
+def _finding_line(found: Finding) -> str:
+    where = found.here or found.canonical
+    if found.rule == "left-open":
+        return f"{where}: {found.got}: {found.expected}"
+    got = f"; thấy / found: {_both(found.got)}" if found.got else ""
+    text = f"{found.rule}: {_both(found.expected)}{got}"
+    of = "" if found.canonical in f"{where} {text}" else f" ({found.canonical})"
+    return f"{where}{of}: {text}"
+
+
+class Worded(Protocol):
+    """A failure, or what a gateway refused with: both have words in two languages."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def findings(self) -> Sequence[Finding]: ...
+    def what(self, language: Language, /) -> str: ...
+    def next(self, language: Language, /) -> str: ...
+
+
+def failed(code: Exit, failure: Worded, as_json: bool, *, then: Words | None = None) -> NoReturn:
+    """`then`: what to do next, where the command knows better than the failure."""
+    findings = "".join(f"\n      {finding_line(item)}" for item in failure.findings)
+    what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
+    fail(
+        code,
+        failure.code,
+        what,
+        f"{then.en} / {then.vi}" if then is not None else f"{failure.next('en')} / {failure.next('vi')}",
+        as_json,
+    )
+
+
+@contextmanager
+def failures_as_exits(as_json: bool) -> Iterator[None]:
+    """A failure of any branch becomes an exit code and words in both languages."""
+    try:
+        yield
+    except Failure as failure:
+        failed(exit_of(failure.code, failure.branch), failure, as_json)
+    except Exception as trouble:
+        exc = sys.modules.get("sqlalchemy.exc")  # a command that asked no database does not load it for this
+        if exc is None or not isinstance(trouble, exc.SQLAlchemyError):
+            raise
+        what = (
+            f"the database does not answer as it should: {str(trouble).partition(chr(10))[0]}"
+            " / cơ sở dữ liệu không trả lời đúng"
+        )
+        hint = (
+            "After an update start the instance once (`lgsp up`), which brings the database up to"
+            " date; else see `lgsp doctor`."
+        )
+        fail(
+            Exit.OURS,
+            "database",
+            what,
+            f"{hint} / Sau khi cập nhật hãy khởi động phiên bản một lần (`lgsp up`); nếu không, xem `lgsp doctor`.",
+            as_json,
+        )

@@ -1,0 +1,102 @@
+"""`lgsp registry suspend|resume` and `lgsp access suspend|resume`: with notice, and in the log."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contracts.base.times import rfc3339
+from contracts.base.words import Words
+from gateway.cli.common import arguments
+from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.registry.registry import listed
+
+if TYPE_CHECKING:
+    from gateway.registry.changes import notices
+    from gateway.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Notice:
+    """What whoever is refused reads."""
+
+    reason_vi: Annotated[str, typer.Option("--reason-vi", help="Why, in Vietnamese: whoever is refused reads it.")]
+    reason_en: Annotated[str, typer.Option("--reason-en", help="Why, in English.")]
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            help="When it is expected to end (2026-12-01T17:30, time in Vietnam); it ends by `resume` only.",
+        ),
+    ] = None
+    shorten: Annotated[bool, typer.Option("--shorten", help="Let an end that was told already come earlier.")] = False
+
+
+def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, as_json: bool) -> None:
+    from gateway.journal.database import open_engine
+    from gateway.registry.changes import notices
+    from gateway.registry.seals.sealing import Seal, changing
+    from security.grants.windows import civil
+
+    (what, name), reason = whom, Words(notice.reason_vi, notice.reason_en)
+    now, ends = time.time(), None if notice.until is None else arguments.moment(notice.until, as_json)
+    for language, text in (("vi", reason.vi), ("en", reason.en)):
+        if not text.strip():
+            empty = f"the reason in {language} is empty / lý do ({language}) còn trống"
+            fail(
+                Exit.USAGE,
+                "no-reason",
+                empty,
+                "Say why: whoever is refused reads it. / Nêu lý do: bên bị từ chối sẽ đọc.",
+                as_json,
+            )
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        connection = act.connection
+        earlier = notices.notices(connection).get((what, name))
+        changes = notices.suspend(connection, what, name, reason, now, ends, shorten=notice.shorten)
+        facts: dict[str, Any] = {"changes": listed(changes), "reason": {"vi": reason.vi, "en": reason.en}}
+        if ends is not None:
+            facts["until"] = rfc3339(ends)
+        act.note("suspended", facts, now)
+    if changes[0].how != "changed":  # it was in force: a notice that still lay there is of no suspension
+        earlier = None
+    expected = (
+        Words("", "") if ends is None else Words(f", dự kiến đến {civil(ends)}", f", expected until {civil(ends)}")
+    )
+    text = (
+        f"{what} {name}: suspended{expected.en}; running doors know within a second"
+        f" / đã tạm dừng{expected.vi}; các cửa đang chạy áp dụng trong một giây"
+    )
+    if earlier is not None:
+        replaced = earlier.described()
+        text += (
+            f"\n  it was suspended already, since {replaced['since']}, {replaced['earlier'].en}"
+            f" ({replaced['reason'].en}): that"
+            " end and reason are replaced"
+            f"\n  vốn đã bị tạm dừng từ {replaced['since']}, {replaced['earlier'].vi} ({replaced['reason'].vi}):"
+            " thời hạn và lý"
+            " do đó được thay"
+        )
+    emit({"ok": True, "changes": listed(changes), "before": None if earlier is None else _json(earlier)}, as_json, text)
+
+
+def _json(notice: notices.Notice) -> dict[str, Any]:
+    until = None if notice.until is None else rfc3339(notice.until)
+    return {"since": rfc3339(notice.since), "until": until, "reason": {"vi": notice.reason.vi, "en": notice.reason.en}}
+
+
+def resume(settings: Settings, whom: tuple[notices.What, str], as_json: bool) -> None:
+    from gateway.journal.database import open_engine
+    from gateway.registry.changes import notices
+    from gateway.registry.seals.sealing import Seal, changing
+
+    (what, name), now = whom, time.time()
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        changes = notices.resume(act.connection, what, name)
+        if changes:
+            act.note("resumed", {"changes": listed(changes)}, now)
+    text = "in force / có hiệu lực trở lại" if changes else "was in force / vốn đang có hiệu lực"
+    emit({"ok": True, "changes": listed(changes)}, as_json, f"{what} {name}: {text}")

@@ -1,0 +1,56 @@
+"""`lgsp feed`: the centre's feeds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from contracts.wire.jsontext import text_of
+from gateway.cli.common.actor import actor
+from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.output import emit
+
+commands = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider.")
+commands = typer.Typer(no_args_is_help=True, help="The centre's feeds.")
+
+
+@commands.command("read")
+def feed_read(
+    contract: Annotated[str, typer.Argument(help="Such as incident-alert/v1.")],
+    data: Data = None,
+    after: Annotated[str | None, typer.Option("--after", help="Cursor of the last event read.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many events.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Events of a feed, oldest first. Reading bodies is logged."""
+    from contracts.canonical.model import Pattern
+    from gateway.feeds import read
+    from gateway.journal.append import append
+    from gateway.journal.database import open_engine, writing
+    from gateway.keys.key_encryption import AtRest
+    from gateway.registry.snapshot import load_snapshot
+    from gateway.transfer import entries
+    from gateway.vault.vault import Vault
+
+    # Reading bodies at the command line is logged like any other reading.
+    settings = load_instance(data, as_json)
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        known = load_snapshot(connection).contract(contract)
+    if known is None or all(each.pattern is not Pattern.SUBMIT for each in known.contract.operations.values()):
+        from gateway.doors.api.errors import FEED_UNKNOWN
+
+        raise FEED_UNKNOWN(contract=contract)
+    with writing(engine) as connection:
+        append(
+            connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor=actor())]
+        )
+    with engine.connect() as connection:
+        page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys, at_rest=AtRest.of(settings)))
+    text = "\n".join(map(text_of, page.events))
+    if not as_json and page.events:
+        print(f"next: --after {page.next}", file=sys.stderr)
+    emit({"ok": True, "events": page.events, "next": page.next, "more": page.more}, as_json, text or "no events")

@@ -1,0 +1,168 @@
+"""`lgsp registry apply|accept|show`: agencies and systems."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.common import arguments
+from gateway.cli.common.actor import actor
+from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.output import Exit, emit, fail
+
+if TYPE_CHECKING:
+    from gateway.registry.records import Change
+    from gateway.registry.snapshot import Snapshot
+    from gateway.settings import Settings
+
+commands = typer.Typer()
+
+
+@commands.command("apply")
+def registry_apply(file: Path, data: Data = None, as_json: AsJson = False) -> None:
+    """Bring the registry to what a document declares; each change is logged."""
+    from gateway.journal.database import open_engine
+    from gateway.keys.authority import EmbeddedAuthority
+    from gateway.registry import store, versions
+    from gateway.registry.changes.document import parse
+    from gateway.registry.seals.sealing import Seal, changing
+
+    settings = load_instance(data, as_json)
+    advice = (
+        "Name a registry document; docs/operating.md tells what one holds."
+        " / Chỉ tài liệu đăng ký; xem docs/vi/operating.md."
+    )
+    text = arguments.content(file, advice, as_json)
+    snapshot = current(settings)
+    fill = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
+    fill |= {each.id: each.public_pem for each in snapshot.officers.values()}
+    now = time.time()
+    engine = open_engine(settings.database_url)
+    with changing(engine, Seal.of(settings)) as act:
+        document = parse(text, snapshot.contracts, fill, partial(versions.compiled, act.connection))
+        changes = store.apply(document, act.connection, now, EmbeddedAuthority(settings).trust())
+        if changes:
+            act.note("registry", {"changes": listed(changes)}, now)
+    lines = [f"{each.what} {each.id}: {each.how} {', '.join(each.fields)}".rstrip() for each in changes]
+    emit({"ok": True, "changes": listed(changes)}, as_json, "\n".join(lines) or "nothing to change")
+
+
+@commands.command("accept")
+def registry_accept(
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why the rows are to stand as they are; it goes into the log.")
+    ],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take rows that differ from the log as they stand, after somebody has looked at each; what differed and why is
+    logged."""
+    from gateway.journal.database import open_engine
+    from gateway.registry.seals import sealing
+    from gateway.registry.seals.sealing import Seal
+
+    settings = load_instance(data, as_json)
+    if not reason.strip():
+        empty = "the reason is empty / lý do còn trống"
+        fail(
+            Exit.USAGE,
+            "no-reason",
+            empty,
+            "Say why the rows are right: the log keeps it. / Nêu lý do: nhật ký lưu lại.",
+            as_json,
+        )
+    accepted = sealing.accept(
+        open_engine(settings.database_url), Seal.of(settings), reason.strip(), actor(), time.time()
+    )
+    lines = [f"accepted / đã chấp nhận: {each}" for each in accepted]
+    rows = [{"table": each.table, "key": each.key, "how": each.how} for each in accepted]
+    emit(
+        {"ok": True, "accepted": rows},
+        as_json,
+        "\n".join(lines) or "the registry is what the log has / sổ đăng ký khớp với nhật ký",
+    )
+
+
+@commands.command("show")
+def registry_show(data: Data = None, as_json: AsJson = False) -> None:
+    """Agencies and systems with their state."""
+    settings = load_instance(data, as_json)
+    snapshot = current(settings)
+    agencies = [
+        {"code": each.code, "name": each.name.vi, "level": each.level, "roles": list(each.roles), "state": each.state}
+        for each in snapshot.agencies.values()
+    ]
+    systems = [
+        {
+            "id": each.id,
+            "agency": each.agency,
+            "title": each.title.vi,
+            "formats": dict(each.formats),
+            "versions": dict(each.versions),
+            "endpoint": each.endpoint.url if each.endpoint is not None else None,
+            "state": each.state,
+            "contact": dict(each.contact or snapshot.agencies[each.agency].contact),
+            "keys": sorted(key.key_id for key in snapshot.keys.values() if key.system == each.id),
+        }
+        for each in snapshot.systems.values()
+    ]
+    lines = [f"{each['code']:<10} {each['state']:<10} {each['name']}" for each in agencies]
+    lines += [
+        (
+            f"{each['id']:<12} {each['agency']:<10} {each['state']:<10} {each['title']} "
+            f" {each['endpoint'] or ''}{_spoken(each)}"
+        ).rstrip()
+        for each in systems
+    ]
+    authorities: list[dict[str, Any]] = [
+        {
+            "name": each.name,
+            "uses": list(each.uses),
+            "crl": list(each.crl),
+            "ocsp": each.ocsp,
+            "grace_hours": round(each.grace / 3600),
+        }
+        for each in snapshot.authorities.values()
+    ]
+    lines += [
+        f"{each['name']}: vouches for {', '.join(each['uses'])}; grace {each['grace_hours']} h" for each in authorities
+    ]
+    result = {
+        "ok": True,
+        "revision": snapshot.revision,
+        "agencies": agencies,
+        "systems": systems,
+        "authorities": authorities,
+    }
+    nobody = (
+        "Nobody is registered yet: lgsp registry apply FILE (docs/operating.md)."
+        " / Chưa đăng ký ai: lgsp registry apply TỆP (docs/vi/operating.md)."
+    )
+    emit(result, as_json, "\n".join(lines) or nobody)
+
+
+def current(settings: Settings) -> Snapshot:
+    from gateway.journal.database import open_engine
+    from gateway.registry.snapshot import load_snapshot
+
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        return load_snapshot(connection)
+
+
+def listed(changes: list[Change]) -> list[Any]:
+    """Changes as the log and programs get them."""
+    return [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
+
+
+def _spoken(system: dict[str, Any]) -> str:
+    """What a system speaks of each contract: its format and the minor version that it is pinned to."""
+    from gateway.registry.records import NEWEST
+
+    return "".join(
+        f"  [{name}: {form} {system['versions'].get(name, NEWEST)}]" for name, form in system["formats"].items()
+    )

@@ -1,0 +1,61 @@
+"""A field of the audit search is declared once: index, options, table and page follow from it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from gateway.audit.search.facts import Facts, facts_of
+from gateway.audit.search.fields import FIELDS, KINDS
+from gateway.audit.search.search import Query
+from gateway.cli import app
+from gateway.cli.audit.search import _COLUMNS
+from gateway.journal.schema import tables
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_every_field_is_a_column_of_the_index_an_option_a_condition_and_a_column_of_the_table() -> None:
+    assert {field.column or name for name, field in FIELDS.items()} | {"trouble"} == {*tables.LOG_INDEXED}
+    command: Any = typer.main.get_command(app)
+    options = {each.name: each.help for each in command.commands["audit"].commands["search"].params}
+    page = (ROOT / "docs" / "audit-log.md").read_text("utf-8")
+    for name, field in FIELDS.items():
+        assert options[name] == field.help
+        assert {name} <= Query.__dataclass_fields__.keys() & Facts.__dataclass_fields__.keys() & {*_COLUMNS}
+        assert re.search(rf"^`lgsp audit search` finds entries by [^.]*\b{name}\b", page, re.MULTILINE), name
+    for field in FIELDS.values():
+        if "." in field.known:
+            table, _, column = field.known.partition(".")
+            assert column in tables.metadata.tables[table].c
+
+
+def test_what_a_note_is_called_is_known_to_the_search() -> None:
+    """A new kind of note is added to `KINDS`, so that a misspelt one is told from it."""
+    named: set[str] = set()
+    for path in (ROOT / "gateway").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "note" and node.args:
+                named |= {str(each.value) for each in node.args[:1] if isinstance(each, ast.Constant)}
+    assert len(named) > 15 and named <= KINDS, named - KINDS
+
+
+def test_details_of_what_has_no_transfer() -> None:
+    def detail(what: str, **facts: Any) -> str | None:
+        return facts_of({"kind": "note", "what": what, "actor": "keeper", "facts": facts}, "-", what, {}).detail
+
+    assert detail("altered", schema=["table x: added"], registry=["agency H1: altered"], count=2) == (
+        "2 differences, table x: added, agency H1: altered"
+    )
+    assert detail("quarantine", system="so-lieu", file="chet.csv", size=41, deaths=2) == (
+        "chet.csv, 41 bytes, 2 processes died with it in hand"
+    )
+    rows = [f"agency H{number}: altered" for number in range(5)]
+    assert detail("registry-accepted", reason="đã đối chiếu", count=5, differed=rows) == (
+        "5 rows, agency H0: altered, agency H1: altered, agency H2: altered, …: đã đối chiếu"
+    )
+    assert detail("altered") is not None and detail("export", entries=3) is None

@@ -1,0 +1,148 @@
+"""`lgsp access` over an instance at rest: what officers read, sign away from the gateway, and are told when something
+lacks.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+from gateway.sandbox.instance import make_instance
+from gateway.settings import Settings, load
+from tests import commandline
+
+GRANT = """
+grants:
+  - id: G-100
+    agency: H14.21
+    contract: indicator/v1
+    operations: [getValue]
+    fields: ["*", "!responsible"]
+    purpose: Theo dõi chỉ tiêu trên địa bàn phường
+    legal_basis: Quyết định 451/QĐ-UBND, Điều 11 khoản 1
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
+    hours: {days: [mon, tue, wed, thu, fri], from: "07:00", until: "17:30"}
+    quota: {calls: 100, per: day}
+    proposed_by: can-bo-an-toan-1
+"""
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = load(tmp_path_factory.mktemp("access") / "data", environment={})
+    make_instance(
+        settings,
+        dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"),
+        time.time(),
+        province=True,
+    )
+    return settings
+
+
+def lgsp(*words: str, ends: int = 0) -> str:
+    code, out, err = commandline.lgsp(*words)
+    assert code == ends, out + err
+    return out
+
+
+def told(sandbox: Settings, *words: str, ends: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(lgsp(*words, "--data", str(sandbox.data), "--json", ends=ends))
+    return found
+
+
+def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "quyen.yaml"
+    file.write_text(GRANT, "utf-8")
+    assert told(sandbox, "access", "propose", str(file))["grants"][0]["standing"] == "not-approved"
+    key = {name: str(sandbox.identities / name / "officer.key") for name in ("can-bo-an-toan-1", "can-bo-an-toan-2")}
+    own = told(
+        sandbox, "access", "approve", "G-100", "--officer", "can-bo-an-toan-1", "--key", key["can-bo-an-toan-1"], ends=1
+    )
+    assert own["error"]["code"] == "approval.own-proposal"
+
+    # The officer's own machine: the content goes there, the signature comes back, the key stays.
+    content = tmp_path / "G-100.json"
+    content.write_text(lgsp("access", "show", "G-100", "--canonical", "--data", str(sandbox.data)), "utf-8")
+    signature = json.loads(
+        lgsp(
+            "access", "sign", str(content), "--officer", "can-bo-an-toan-2", "--key", key["can-bo-an-toan-2"], "--json"
+        )
+    )["signature"]
+    wrong = told(
+        sandbox, "access", "approve", "G-0006", "--officer", "can-bo-an-toan-2", "--signature", signature, ends=1
+    )
+    assert wrong["error"]["code"] == "approval.invalid"
+    signed = told(sandbox, "access", "approve", "G-100", "--officer", "can-bo-an-toan-2", "--signature", signature)
+    assert signed["approved_by"] == ["can-bo-an-toan-2"] and signed["changes"][0]["how"] == "approved"
+
+    why = told(sandbox, "access", "explain", "H14.21", "indicator/v1", "getValue", "--at", "2026-11-24T14:00", ends=1)
+    assert (why["reason"], why["nearest"]) == ("not-approved", "G-100") and "1 more" in why["messages"]["en"]["detail"]
+    assert "tong-hop@taichinh" in why["ask"]["vi"] and why["quota"]["left"] == 100
+    shown = told(sandbox, "access", "show", "G-100")
+    assert [each["holds"] for each in shown["approvals"]] == [True] and shown["content"][
+        "proposed_by"
+    ] == "can-bo-an-toan-1"
+
+    noon = told(sandbox, "access", "explain", "H14.7", "indicator/v1", "getValue")
+    assert noon["allowed"] and noon["grant"] == "G-0006" and noon["hidden"] == ["IndicatorValue: responsible"]
+    assert "IndicatorValue: value" in noon["visible"]
+    listed = told(sandbox, "access", "list")
+    assert {each["id"]: each["standing"] for each in listed["grants"]}["G-100"] == "not-approved" and len(
+        listed["officers"]
+    ) == 2
+    cells = told(sandbox, "access", "matrix")["matrix"]
+    assert {
+        (each["agency"], each["operation"]) for each in cells if each["contract"] == "indicator/v1" and each["allowed"]
+    } == {
+        ("H14.0", "getValue"),
+        ("H14.0", "feed"),
+        ("H14.4", "submitValues"),
+        ("H14.7", "getValue"),
+    }
+
+
+def test_a_suspended_agency_is_explained(sandbox: Settings) -> None:
+    for words in (
+        ("suspend", "agency", "H14.7", "--reason-vi", "Nghi lộ khóa ký", "--reason-en", "A key may have leaked"),
+        ("resume", "agency", "H14.7"),
+    ):
+        assert told(sandbox, "registry", *words)["ok"]
+        said = lgsp("access", "explain", "H14.7", "indicator/v1", "getValue", "--data", str(sandbox.data))
+        assert ("A key may have leaked" in said) is (words[0] == "suspend")
+
+
+def test_the_key_of_each_officer_can_be_compared(sandbox: Settings) -> None:
+    listed = lgsp("access", "list", "--data", str(sandbox.data))
+    for officer in told(sandbox, "access", "list")["officers"]:
+        public = load_pem_public_key((sandbox.identities / officer["id"] / "officer.pub").read_bytes())
+        der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        own = (
+            base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+        )  # as docs/access.md has it be computed
+        assert officer["key"] == own and own in listed
+
+
+def test_a_second_suspension_says_what_becomes_of_the_first(sandbox: Settings) -> None:
+    words = ("suspend", "system", "y-te", "--reason-vi", "Khóa lộ", "--reason-en", "Stolen key")
+    first = told(sandbox, "registry", *words, "--until", "2030-01-01T17:30")
+    assert first["before"] is None
+    sooner = told(sandbox, "registry", *words, "--until", "2029-12-31", ends=1)
+    assert (
+        sooner["error"]["code"] == "registry.suspended-longer" and "2030-01-01T17:30+07:00" in sooner["error"]["what"]
+    )
+    said = lgsp("registry", *words, "--data", str(sandbox.data))
+    assert "2030-01-01T17:30+07:00" in said and "replaced" in said and "được thay" in said
+    assert told(sandbox, "registry", *words, "--until", "2030-01-01", ends=1)["error"] != sooner["error"], (
+        "the end is open now"
+    )
+    again = told(sandbox, "registry", *words, "--until", "2030-01-01", "--shorten")
+    assert again["ok"] and again["before"]["until"] is None and again["before"]["reason"]["en"] == "Stolen key"
+    assert told(sandbox, "registry", "resume", "system", "y-te")["ok"]

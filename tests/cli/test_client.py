@@ -1,0 +1,190 @@
+"""`lgsp client`: a developer's first hours at the command line, against a running gateway; exit codes; what it
+loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.wire.jsontext import write_json
+from examples.story import World
+from gateway.sandbox.standins import messages
+from tests import commandline
+
+pytestmark = pytest.mark.server
+QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
+Run = Callable[..., tuple[int, Any]]
+
+
+def lgsp(*words: str, given: bytes = b"") -> tuple[int, Any]:
+    ended = commandline.lgsp("client", *words, "--json", given=given)
+    return ended.code, json.loads(ended.out)
+
+
+def identity(world: World, system: str, state: Path) -> list[str]:
+    return ["--identity", str(world.identities / system), "--state", str(state)]
+
+
+def test_call_prove_and_checkpoints(world: World, tmp_path: Path) -> None:
+    who = identity(world, "y-te", tmp_path / "state")
+    code, told = lgsp("call", "GET", QUESTION, *who)
+    assert (
+        code == 0
+        and told["ok"]
+        and told["answer"]["indicator"] == "KT-05"
+        and set(told["receipt"]) == {"intent", "outcome"}
+    )
+    code, proof = lgsp("prove", told["transfer"], *who, "--out", str(tmp_path / "proofs"))
+    assert code == 0 and {each["leaf"] for each in proof["entries"]} == set(told["receipt"].values())
+    assert all(Path(file).read_text("utf-8").startswith("c2sp.org/tlog-proof@v1\n") for file in proof["files"])
+    code, kept = lgsp("checkpoints", *who)
+    assert (
+        code == 0 and kept["kept"]["size"] >= proof["checkpoint"]["size"] and kept["before"] and not kept["objections"]
+    )
+    code, shown = lgsp("checkpoints", *who, "--offline")
+    assert code == 0 and shown["kept"] == kept["kept"]
+    # the file that is kept is what the operators' own command takes
+    (file,) = (tmp_path / "state").glob("*.checkpoint")
+    assert world.lgsp("audit", "verify", "--data", str(world.data), "--checkpoint", str(file))["ok"]
+
+
+def test_an_identity_by_its_name_or_its_folder(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LGSP_DATA", str(world.data))
+    state = ("--state", str(tmp_path / "state"))
+    for name in ("y-te", str(world.identities / "y-te")):
+        code, told = lgsp("call", "GET", QUESTION, "--identity", name, *state)
+        assert code == 0 and told["answer"]["indicator"] == "KT-05"
+    for name in ("dieu-hanh", str(world.identities / "dieu-hanh")):
+        done = commandline.lgsp("audit", "verify", "--identity", name, "--json")
+        assert done.code == 0 and json.loads(done.out)["trusted_key"] == "given"
+    for words in (
+        ("client", "call", "GET", QUESTION),
+        ("audit", "verify"),
+        ("audit", "verify", "--data", str(world.data)),
+    ):
+        done = commandline.lgsp(*words, "--identity", "y-the", "--json")
+        error = json.loads(done.out)["error"]
+        assert (
+            done.code == 2 and error["code"] == "no-identity" and "y-the" in error["what"] and "y-te" in error["next"]
+        ), error
+    monkeypatch.setenv("LGSP_DATA", str(tmp_path / "none"))
+    assert lgsp("token", "--identity", "y-te")[1]["error"]["code"] == "no-identity"
+
+
+def test_a_post_without_a_body_is_told(world: World, tmp_path: Path) -> None:
+    code, told = lgsp("call", "post", "/field-report/v1/requests", *identity(world, "phan-anh", tmp_path))
+    assert code == 2 and told["error"]["code"] == "no-body" and "--body" in told["error"]["next"]
+
+
+def test_soap_a_body_from_standard_input_the_feed_and_a_token(world: World, tmp_path: Path) -> None:
+    alert = messages.cap_alert(identifier=f"NCHMF-{uuid.uuid4()}")
+    code, told = lgsp(
+        "soap", "incident-alert/v1", "-", *identity(world, "canh-bao", tmp_path), "--soap", "1.2", given=alert
+    )
+    assert code == 0 and "submitAlertResponse" in told["answer"]
+    report = write_json(messages.field_report(area="01273"))
+    who = identity(world, "phan-anh", tmp_path)
+    sent = [
+        lgsp("call", "post", "/field-report/v1/requests", *who, "--body", "-", "--id", "PA-17", given=report)
+        for _ in range(2)
+    ]
+    assert sent[0][0] == 0 and sent[0][1]["answer"] == sent[1][1]["answer"] and sent[0][1]["message_id"] == "PA-17"
+    code, page = lgsp("feed", "incident-alert/v1", "--limit", "2", *identity(world, "dieu-hanh", tmp_path))
+    assert code == 0 and len(page["events"]) <= 2 and page["next"]
+    code, found = lgsp("token", "--identity", str(world.identities / "y-te"))
+    assert code == 0 and found["token"].count(".") == 2
+
+
+def test_exit_codes_and_words_say_who_can_mend_it(world: World, tmp_path: Path) -> None:
+    code, told = lgsp(
+        "call", "GET", "/indicator/v1/values?indicator=KT-05&area=04&period=x", *identity(world, "y-te", tmp_path)
+    )
+    error = told["error"]
+    assert (code, told["ok"], error["code"], error["branch"], error["proven"]) == (
+        1,
+        False,
+        "message.invalid",
+        "theirs",
+        True,
+    )
+    assert error["findings"][0]["here"] == "period" and "chỗ sai" in error["what"] and "wrong" in error["what"]
+    code, told = lgsp("call", "GET", QUESTION, *identity(world, "thuc-phan", tmp_path))
+    assert (code, told["error"]["code"], told["error"]["branch"]) == (1, "access.no-grant", "policy")
+    code, told = lgsp("call", "GET", QUESTION, "--identity", str(tmp_path / "nobody"))
+    assert (code, told["error"]["code"]) == (2, "client.identity")
+    code, told = lgsp("call", "GET", "no-slash", *identity(world, "y-te", tmp_path))
+    assert (code, told["error"]["code"]) == (2, "client.usage")
+    world.fault("kinh-te", "500")
+    code, told = lgsp("call", "GET", QUESTION, *identity(world, "y-te", tmp_path))
+    assert (code, told["error"]["code"], told["error"]["branch"]) == (3, "provider.fault", "ours")
+
+
+def test_from_nothing_to_the_first_call_with_keys_of_its_own(world: World, tmp_path: Path) -> None:
+    """keygen, enrolment by the operator, install, call: the private keys never leave the folder, here under a
+    passphrase."""
+    folder, given = tmp_path / "y-te", tmp_path / "given"
+    given.mkdir()
+    secret = tmp_path / "passphrase"
+    secret.write_text("một cụm từ khó đoán\n", "utf-8")
+    locked = ["--passphrase-file", str(secret)]
+    code, made = lgsp("keygen", "y-te", "--out", str(folder), *locked)
+    assert code == 0 and {Path(each).name for each in made["requests"]} == {"tls.csr", "sign.csr", "encrypt.csr"}
+    for key in folder.glob("*.key"):
+        assert key.read_bytes().startswith(b"-----BEGIN ENCRYPTED") and (
+            os.name != "posix" or stat.S_IMODE(key.stat().st_mode) == 0o600
+        )
+    assert lgsp("keygen", "y-te", "--out", str(folder), *locked)[0] == 2  # never written over
+
+    enrolled = {}
+    for use in ("tls", "sign", "encrypt"):
+        command = [
+            "registry",
+            "enrol",
+            "y-te",
+            "--use",
+            use,
+            "--request",
+            str(folder / f"{use}.csr"),
+            "--out",
+            str(given / f"{use}.crt"),
+        ]
+        enrolled[use] = world.lgsp(*command, "--data", str(world.data))["key"]
+    told = world.lgsp("registry", "handout", "--out", str(given), "--data", str(world.data))
+    assert told["ok"] and told["gateway"] == world.rest("y-te").base
+    ids = ["--sign-key-id", enrolled["sign"], "--encrypt-key-id", enrolled["encrypt"]]
+    rest = [word for use in ("sign", "encrypt") for word in ("--certificate", str(given / f"{use}.crt"))]
+
+    code, told = lgsp("install", str(folder), "--certificate", str(given / "tls.crt"), *locked)
+    assert code == 1 and {"sign.crt", "ca.crt", "system.json: gateway"} <= set(told["missing"])
+    stranger = world.identities / "phan-anh" / "sign.crt"
+    assert lgsp("install", str(folder), "--certificate", str(stranger), *locked)[0] == 2  # of no key in this folder
+    code, told = lgsp("install", str(folder), *rest, "--trust", str(given), *ids, *locked)
+    assert code == 0 and not told["missing"] and set(told["put"]) == {"sign", "encrypt"}
+    who = ["--identity", str(folder), *locked]
+    answer = world.wait(
+        "the new keys at every door", lambda: (found := lgsp("call", "GET", QUESTION, *who))[0] == 0 and found[1]
+    )
+    assert answer["answer"]["indicator"] == "KT-05"
+    assert (
+        lgsp("call", "GET", QUESTION, "--identity", str(folder))[1]["error"]["code"] == "client.identity"
+    )  # without the passphrase
+
+
+def test_nothing_of_the_server_is_loaded() -> None:
+    code = (
+        "import sys; import gateway.client, gateway.cli.client.calls;"
+        "print([name for name in ('sqlalchemy', 'connexion', 'uvicorn', 'starlette', 'alembic', "
+        "'psycopg', 'zeep', 'adapters') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,77 @@
+"""Where an instance is made: beside its settings, in the very folder that is given, and never over anything of
+others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway.sandbox.instance import FolderTaken, make_instance
+from gateway.settings import DRAFT, WHOLE, load
+
+
+def test_settings_may_lie_where_an_instance_is_to_be_made(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    place.mkdir()
+    (place / "settings.yaml").write_text("# của tỉnh\nkind: production\norigin: tinh.example/lgsp\n", "utf-8")
+    for words in ("doctor", "ca show", "registry show"):
+        command = [sys.executable, "-m", "gateway", *words.split(), "--data", str(place), "--json"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, json.loads(ended.stdout)["error"]["code"]) == (2, "no-instance")
+    settings = load(place, environment={})
+    make_instance(settings, {}, time.time(), province=False)
+    made = load(place, environment={})
+    assert made.is_made and made == settings and (made.authority / "anchors.pem").exists()
+    shown = subprocess.run(
+        [sys.executable, "-m", "gateway", "registry", "show", "--data", str(place)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "lgsp registry apply" in shown.stdout and "Chưa đăng ký ai" in shown.stdout
+    with pytest.raises(FolderTaken, match="data: ca, "):
+        make_instance(settings, {}, time.time(), province=False)
+
+
+def test_an_instance_is_made_in_the_very_folder_and_once_whole_moves_there_in_any_case(tmp_path: Path) -> None:
+    """The place may be where a disk begins, or all that its owner may write to. What a kill left half built is thrown
+    away; what was whole goes on."""
+    place = tmp_path / "data"
+    (place / "lost+found").mkdir(parents=True)
+    (place / "settings.yaml").write_text("kind: production\norigin: tinh.example/lgsp\n", "utf-8")
+    (place / DRAFT / "keys").mkdir(parents=True)
+    settings, folder = load(place, environment={}), place.stat().st_ino
+    made_before = settings.is_made
+    make_instance(settings, {}, time.time(), province=False)
+    assert (
+        settings.is_made
+        and not made_before
+        and place.stat().st_ino == folder
+        and {each.name for each in tmp_path.iterdir()} == {"data"}
+    )
+    names, root = {each.name for each in place.iterdir()}, (place / "ca" / "root.crt").read_bytes()
+    assert names >= {"lost+found", "settings.yaml", "ca", "keys", "lgsp.db"} and not names & {DRAFT, WHOLE}
+    for moved in ("settings.yaml", "keys", "ca"):  # killed while it moved: at any of them
+        (place / WHOLE).mkdir(exist_ok=True)
+        (place / moved).rename(place / WHOLE / moved)
+        assert not settings.is_made
+    make_instance(settings, {}, time.time(), province=False)
+    assert (
+        settings.is_made
+        and {each.name for each in place.iterdir()} == names
+        and (place / "ca" / "root.crt").read_bytes() == root
+    )
+
+
+def test_no_instance_is_made_beside_what_is_somebodys(tmp_path: Path) -> None:
+    (tmp_path / "thư riêng.txt").write_text("của người khác", "utf-8")
+    command = [sys.executable, "-m", "gateway", "up", "--data", str(tmp_path), "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    told = json.loads(ended.stdout)
+    assert (ended.returncode, told["error"]["code"]) == (2, "folder-taken") and "thư riêng.txt" in told["error"]["what"]
+    assert [each.name for each in tmp_path.iterdir()] == ["thư riêng.txt"]
