@@ -1,3 +1,3 @@
-"""What runs; see docs/architecture.md for its rooms."""
+"""The gateway; docs/architecture.md describes its packages."""
 
 __version__ = "0.1.0"

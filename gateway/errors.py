@@ -18,7 +18,7 @@ PROCESS_SILENT = _errors.ours("process.silent", 503)
 
 
 def every() -> Mapping[str, AnyErrorType]:
-    """All error types by code. Imports the module `errors` beside each `errors.yaml`, and nothing else."""
+    """All error types by code; imports only the module `errors` beside each `errors.yaml`."""
     top = Path(__file__).resolve().parent.parent
     for package in ("contracts", "security", "adapters", "gateway"):
         for path in (top / package).rglob("errors.yaml"):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 def leave_no_cores() -> None:
-    """Write no core dump when the process crashes: its memory holds keys. Windows writes none by default."""
+    """Disable core dumps, since memory has keys. Windows writes none by default."""
     if sys.platform != "win32":
         import resource
 
@@ -18,7 +18,7 @@ def leave_no_cores() -> None:
 
 @contextlib.contextmanager
 def private_files() -> Iterator[None]:
-    """Within the block the process creates files for its own user alone, whatever umask it was started with."""
+    """Within the block new files are accessible only to the process's user."""
     before = os.umask(0o077)
     try:
         yield

@@ -1,10 +1,8 @@
-"""Makes the reference pages of `docs/` from the code: failure codes, changes of contracts, findings, settings, commands,
-and the drawing of the states.
+"""Generates the reference pages of `docs/` from the code: errors, contract changes, findings, settings, commands,
+states.
 
-`./lgsp docs` writes them; a test of the project fails when a committed page differs from what this makes.
-
-Invariant: every error code, every field of `Settings` and every command that is not
-hidden is on its page.
+`./lgsp docs` writes them; a project test fails if a committed page differs.
+Invariant: every error code, every field of `Settings` and every command that is not hidden is on its page.
 """
 
 from __future__ import annotations
@@ -64,7 +62,7 @@ def _words(error: AnyErrorType, language: Language) -> str:
 
 
 def _prose(text: str) -> str:
-    """Paragraphs, each wrapped at the width of the docs."""
+    """Paragraphs wrapped at the width of the docs."""
     paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text))
     return "\n\n".join(textwrap.fill(each, 120, break_long_words=False, break_on_hyphens=False) for each in paragraphs)
 
@@ -108,11 +106,14 @@ def doctor_page() -> str:
     ]
     for code, kind in kinds().items():
         mark = ("**!**" if kind.grave else "~") if kind.sandbox_too else ("(**!**)" if kind.grave else "(~)")
-        said = {
-            language: f"**{_cell(kind.what.say(language, {}))}.** {_cell(kind.why.say(language, {}))} *{_cell(kind.next.say(language, {}))}*"
+        texts = {
+            language: (
+                f"**{_cell(kind.what.say(language, {}))}.** {_cell(kind.why.say(language, {}))} "
+                f"*{_cell(kind.next.say(language, {}))}*"
+            )
             for language in _LANGUAGES
         }
-        lines.append(f"| `{code}` | {mark} | {said['en']} | {said['vi']} |")
+        lines.append(f"| `{code}` | {mark} | {texts['en']} | {texts['vi']} |")
     return "\n".join(lines) + "\n"
 
 
@@ -137,7 +138,8 @@ def settings_page() -> str:
         default = item.default if item.default not in ("", None) else "—"
         shown = str(default).lower() if isinstance(default, bool) else str(default)
         lines.append(
-            f"| `{item.name}` | `{PREFIX}{item.name.upper()}` | {shown} | {expected(item.name).en} | {_cell(str(item.metadata['help']))} |"
+            f"| `{item.name}` | `{PREFIX}{item.name.upper()}` | {shown} | {expected(item.name).en} | "
+            f"{_cell(str(item.metadata['help']))} |"
         )
     lines += ["", "These variables are no settings of an instance:", "", "| variable | what it does |", "|---|---|"]
     lines += [f"| `{name}` | {_cell(words)} |" for name, words in NOT_SETTINGS.items()]
@@ -177,11 +179,13 @@ def commands_page() -> str:
         "| 1 | the answer is no: a step did not hold, a check failed, a message was refused |",
         "| 2 | wrong usage, or a setting that cannot be read |",
         "| 3 | ours: it could not be started, a server or a disk failed, no fit Python |",
-        "| 130, 143 | stopped by Ctrl-C, by SIGTERM: it says what is done and how to go on; nothing incomplete looks complete |",
+        "| 130, 143 | stopped by Ctrl-C, by SIGTERM: it says what is done and how to go on; nothing "
+        "incomplete looks complete |",
         "| 141 | the reader of its output went away (`lgsp … \\| head -1`) |",
         "",
         _prose(
-            "`up`, `agent run`, `witness run` and `audit watch` run until one of these two signals, and then exit with 0."
+            "`up`, `agent run`, `witness run` and `audit watch` run until one of these two signals, and "
+            "then exit with 0."
         ),
         "",
         "The same mistake has the same exit code in every command:",
@@ -189,13 +193,18 @@ def commands_page() -> str:
         "| mistake | exit code |",
         "|---|---|",
         "| there is no instance in the folder; a setting cannot be read | 2 |",
-        "| a name that nobody knows: agency, system, contract, operation, grant, officer, key, hold, issuer, origin | 2 |",
-        "| an id that is none, a time or a day that is none, a range that ends before it begins or lies outside, another search's cursor | 2 |",
+        "| a name that nobody knows: agency, system, contract, operation, grant, officer, key, hold, "
+        "issuer, origin | 2 |",
+        "| an id that is none, a time or a day that is none, a range that ends before it begins or lies "
+        "outside, another search's cursor | 2 |",
         "| no reason, or one that is too short | 2 |",
-        "| a file that is not there, cannot be read or is not what it ought to be: key, certificate, checkpoint, document, statement, backup | 2 |",
+        "| a file that is not there, cannot be read or is not what it ought to be: key, certificate, "
+        "checkpoint, document, statement, backup | 2 |",
         "| a file, folder or name that is taken already; a place that cannot be written to | 2 |",
-        "| a sound id of which the log or the vault holds nothing; a part that was not kept; a hold, grant or key whose state forbids it | 1 |",
-        "| a sound key that did not sign; a log, package or backup that does not verify; a contract with findings | 1 |",
+        "| a sound id of which the log or the vault holds nothing; a part that was not kept; a hold, "
+        "grant or key whose state forbids it | 1 |",
+        "| a sound key that did not sign; a log, package or backup that does not verify; a contract with "
+        "findings | 1 |",
         "| a message or question that a gateway refused over the network | 1 |",
         "| no room on the disk; no signed checkpoint yet; a gateway, authority or database that does not answer | 3 |",
     ]
@@ -204,7 +213,7 @@ def commands_page() -> str:
 
 
 def _commands(command: Any, path: str) -> list[str]:
-    """Sections of a command and all below it, as they are declared; hidden ones are processes of the gateway, not for people."""
+    """The sections of a command and its subcommands in order, without hidden ones."""
     inner: Mapping[str, Any] | None = getattr(command, "commands", None)
     if inner is not None:
         return [
@@ -232,13 +241,13 @@ def _default(item: Any) -> str:
 
 
 def architecture_page() -> str:
-    """The page as it stands, its drawing made anew from the table of states."""
+    """The present page with its drawing generated from the table of states."""
     text = (DOCS / "architecture.md").read_text("utf-8")
     return re.sub(r"```mermaid\n.*?```", lambda _: f"```mermaid\n{states.drawing()}```", text, count=1, flags=re.DOTALL)
 
 
 def pages() -> dict[str, str]:
-    """File name in `docs/` -> its text."""
+    """File name in `docs/` -> text."""
     return {
         "errors.md": errors_page(),
         "changes.md": changes_page(),

@@ -1,5 +1,8 @@
 """The agent: signs, encrypts, verifies and queues for a component system that cannot (docs/agent.md).
 
-It runs beside the system, on Linux or Windows, and is installed alone: of the house it knows `contracts/`, `security/` and `gateway/client/` only.
-Invariants: it never translates; nothing unproven is handed to the system; a submission that it acknowledged is kept until it is delivered or named dead.
+It runs beside the system, on Linux or Windows. Of this project it imports only `contracts/`, `security/` and
+`gateway/client/`, so it can be installed alone.
+Invariant: it never translates.
+Invariant: no unproven content reaches the system.
+Invariant: an acknowledged submission is kept until it is delivered or declared dead.
 """

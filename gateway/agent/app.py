@@ -1,7 +1,7 @@
-"""The agent's process, put together: store, way to the gateway, queue, and its one or two listeners.
+"""Runs the agent process: store, link to the gateway, queue, and one or two listeners.
 
-Invariant: it listens only when the store is open and what an earlier life left is known; it ends by closing its listeners first, then answering
-what it took, then the store.
+Invariant: it listens only after the store is open and the state of an earlier run is loaded.
+Invariant: it stops in this order: listeners, accepted requests, store.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ from security.pki.tls import SUITES_12
 
 log = logging.getLogger("lgsp.agent")
 _FAREWELL: Final = 5.0
-_REFRESH: Final = (2.0, 3600.0)  # seconds between looks at the gateway's documents: until all are there, and afterwards
+# seconds between fetches of the gateway's documents: until all are there, and afterwards
+_REFRESH: Final = (2.0, 3600.0)
 _ASK_KEYS_AGAIN: Final = 30.0
 
 
 async def serve(config: Config, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-    """Until `stop` is set."""
+    """Run until `stop` is set."""
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = hold(config.state)
     store = Store(config.database, seal_key(config.seal_key))
@@ -53,7 +54,7 @@ async def serve(config: Config, stop: asyncio.Event, ready: Callable[[], None]) 
             listeners.append(await _provider(config, config.provider, secret, identity, link, store, session))
         ready()
         while not stop.is_set():
-            await asyncio.sleep(0.2)  # an idle loop on Windows would not look at signals
+            await asyncio.sleep(0.2)  # on Windows an idle loop does not see signals
     finally:
         await asyncio.gather(*(listener.close(_FAREWELL) for listener in listeners))
         for task in tasks:
@@ -76,7 +77,7 @@ async def _caller(
 ) -> Listener:
     directory = Directory(link.transport, identity.gateway, config.documents, side.contracts)
     queue = Queue(store, link, side.queue)
-    face = Caller(side, secret, identity.gateway, link, directory, queue)
+    face = Caller(side=side, secret=secret, base=identity.gateway, link=link, directory=directory, queue=queue)
     listener = Listener(face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls)
     tasks += [asyncio.create_task(queue.run()), asyncio.create_task(_keep_fresh(directory))]
     await listener.open(side.listen)
@@ -113,7 +114,7 @@ async def _provider(
             return False
         return raw.status == 200 and keys.learn(raw.body, time.time())
 
-    face = Provider(side, identity, secret, keys, store, session, learn=learn)
+    face = Provider(side=side, identity=identity, secret=secret, keys=keys, store=store, session=session, learn=learn)
     listener = Listener(
         face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls, tls=server_context(identity)
     )
@@ -123,7 +124,7 @@ async def _provider(
 
 
 def server_context(identity: Identity) -> ssl.SSLContext:
-    """As a provider: whoever calls shows a certificate of the exchange's authority, or the handshake fails."""
+    """The provider listener's TLS: a client must show a certificate of the exchange's authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(SUITES_12)

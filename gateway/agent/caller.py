@@ -1,12 +1,13 @@
-"""The face for the old system as caller: plain REST and plain SOAP on its own host, carried to the gateway (docs/agent.md).
+"""Serves the old system as caller: takes plain REST and SOAP on its host and sends them to the gateway (docs/agent.md).
 
-    GET|POST /<contract>/v<n>/…           REST, as the contract's OpenAPI has it, without token and signature
+    GET|POST /<contract>/v<n>/…           REST, as in the contract's OpenAPI, without token and signature
     POST     /soap/<contract>/v<n>        SOAP 1.1 or 1.2, unsigned; ?wsdl and ?xsd give its documents
-    GET      /transfers/<id>, /feeds/…    where a transfer stands; what the system may read of a feed
+    GET      /transfers/<id>, /feeds/…    the state of a transfer; what the system may read of a feed
     GET      /contracts/<contract>/v<n>…  the gateway's documents of the contract, with this address in them
 
-Order of checks: address and secret from the head, then the body. Invariant: whatever is refused here is refused in the protocol of the address that
-was called, and a 202 of the agent means that the message is on disk.
+Order of checks: address and secret from the head, then the body.
+Invariant: a refusal is in the protocol of the address called.
+Invariant: a 202 of the agent means that the message is on disk.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ _MARKED_ID: Final = "idempotency-key"
 
 @dataclass(slots=True)
 class Caller:
-    """`handle` of the local listener."""
+    """The handler of the local listener."""
 
     side: CallerSide
     secret: LocalSecret
@@ -91,10 +92,8 @@ class Caller:
             headers["www-authenticate"] = 'Basic realm="lgsp-agent"'
         return Reply(status, headers, body)
 
-    # --- addresses --------------------------------------------------------------------------------------------------
-
     def _contract_of(self, head: Head) -> str | None:
-        """The contract that an address names, if the agent carries it."""
+        """The contract of an address, if the agent is configured for it."""
         path = head.path
         for prefix in (SOAP_PREFIX, "/contracts/", "/feeds/"):
             path = path.removeprefix(prefix) if path.startswith(prefix) else path
@@ -107,29 +106,25 @@ class Caller:
         return AGENT_ADDRESS(method=head.method, path=head.target[:120], allowed=allowed)
 
     async def _document(self, head: Head) -> Reply:
-        """The gateway's own document, where its address stands our own: a stack that is made from it calls here."""
-        target = (
-            head.path
-        )  # without its query: what is kept on disk is what the gateway has, and not what callers can think of
+        """The gateway's document with the agent's address, so that generated clients call the agent."""
+        target = head.path  # without the query, so that callers cannot fill the disk with variants
         if target.startswith(SOAP_PREFIX):
             target += "?" + head.query.lower()[:4].rstrip("=")
-        found = await self.directory.document(target)
-        if found is None:
+        document = await self.directory.document(target)
+        if document is None:
             raise AGENT_UNREACHABLE(reason=target[:120], retry_after=30)
-        asked = head.headers.get("host", "")
-        return documents.local(found, self.base, f"http://{asked if _HOST.fullmatch(asked) else self.side.listen}")
-
-    # --- REST -------------------------------------------------------------------------------------------------------
+        host = head.headers.get("host", "")
+        return documents.local(document, self.base, f"http://{host if _HOST.fullmatch(host) else self.side.listen}")
 
     async def _rest(self, head: Head, body: bytes) -> Reply:
         language = problems.language_of(head.headers.get("accept-language"))
         content_type = head.headers.get("content-type", JSON)
-        given = head.headers.get(_MARKED_ID)
-        message_id = None if given is None else _plain_id(given.strip().strip('"'), "Idempotency-Key", "rest")
+        header = head.headers.get(_MARKED_ID)
+        message_id = None if header is None else _plain_id(header.strip().strip('"'), "Idempotency-Key", "rest")
         operation = await self._known(lambda: self.directory.rest(head.method, head.path))
         if operation is None or not operation.submits:
-            told = await self.link.rest(head.method, head.target, body or None, message_id, content_type, language)
-            return self._answer(told, message_id)
+            result = await self.link.rest(head.method, head.target, body or None, message_id, content_type, language)
+            return self._answer(result, message_id)
         message_id = message_id or new_id()
         call = {"face": "rest", "target": head.target, "content_type": content_type, "language": language}
         outcome = await self._submit(operation, message_id, call, body)
@@ -138,13 +133,11 @@ class Caller:
             return Reply(202, {"content-type": JSON, _MARKED_ID: f'"{message_id}"'}, text_of(state).encode())
         return self._answer(outcome, message_id)
 
-    def _answer(self, told: Passed | Away, message_id: str | None) -> Reply:
-        if isinstance(told, Away):
-            raise told.failure
+    def _answer(self, result: Passed | Away, message_id: str | None) -> Reply:
+        if isinstance(result, Away):
+            raise result.failure
         named = {} if message_id is None else {_MARKED_ID: f'"{message_id}"'}
-        return Reply(told.status, _shown(told) | named, told.body)
-
-    # --- SOAP -------------------------------------------------------------------------------------------------------
+        return Reply(result.status, _shown(result) | named, result.body)
 
     async def _soap(self, head: Head, name: str, body: bytes) -> Reply:
         media = media_type(head.headers)
@@ -154,51 +147,56 @@ class Caller:
         root = soap.parse_envelope(body, version)
         header = root[0] if len(root) == 2 else None
         element = soap.body_child(root)
-        given, said = _headers(header, version) if header is not None else (None, None)
-        message_id = f"urn:uuid:{new_id()}" if given is None else _plain_id(given, "wsa:MessageID", "soap")
-        action = _action(head.headers, version) or said or element.tag.replace("{", "").replace("}", ":")
+        given_id, given_action = _headers(header, version) if header is not None else (None, None)
+        message_id = f"urn:uuid:{new_id()}" if given_id is None else _plain_id(given_id, "wsa:MessageID", "soap")
+        action = _action(head.headers, version) or given_action or element.tag.replace("{", "").replace("}", ":")
         content = soap.canonical(element)
         operation = await self._known(lambda: self.directory.soap(name, str(element.tag)))
         if operation is None or not operation.submits:
-            told: Passed | Away | str = await self.link.soap(name, content, message_id, action, version.number)
+            result: Passed | Away | str = await self.link.soap(name, content, message_id, action, version.number)
         else:
             call = {"face": "soap", "contract": name, "action": action, "version": version.number}
-            told = await self._submit(operation, message_id, call, content)
-        if isinstance(told, Away):
-            raise told.failure
+            result = await self._submit(operation, message_id, call, content)
+        if isinstance(result, Away):
+            raise result.failure
         sent = {"content-type": f"{version.media_type}; charset=utf-8"}
-        if isinstance(told, str):
-            inside = f'<lgsp:Queued xmlns:lgsp="{soap.LGSP}"><lgsp:Message>{escape_text(message_id)}</lgsp:Message></lgsp:Queued>'
+        if isinstance(result, str):
+            inside = (
+                "<lgsp:Queued "
+                f'xmlns:lgsp="{soap.LGSP}"><lgsp:Message>{escape_text(message_id)}</lgsp:Message></lgsp:Queued>'
+            )
             return Reply(202, sent, soap.plain_envelope(inside.encode(), version, [_relates_to(message_id)]))
-        if told.body[:1] in (b"{", b"["):  # a refusal so early that it is no envelope
-            return Reply(told.status, _shown(told), told.body)
-        answer = soap.canonical(soap.parse_xml(told.body))
-        return Reply(told.status, _shown(told) | sent, soap.plain_envelope(answer, version, [_relates_to(message_id)]))
-
-    # --- both -------------------------------------------------------------------------------------------------------
+        if result.body[:1] in (b"{", b"["):  # an early refusal, not an envelope
+            return Reply(result.status, _shown(result), result.body)
+        answer = soap.canonical(soap.parse_xml(result.body))
+        return Reply(
+            result.status, _shown(result) | sent, soap.plain_envelope(answer, version, [_relates_to(message_id)])
+        )
 
     async def _known(self, find: Callable[[], Operation | None]) -> Operation | None:
-        """An agent that started before the gateway learns of the contracts with the first call."""
-        found = find()
-        if found is None and not self.directory.complete:
+        """`find()`; once more after a refresh while documents are missing, as after a start without the gateway."""
+        operation = find()
+        if operation is None and not self.directory.complete:
             await self.directory.refresh()
-            found = find()
-        return found
+            operation = find()
+        return operation
 
     async def _submit(
         self, operation: Operation, message_id: str, call: Mapping[str, Any], body: bytes
     ) -> Passed | str:
-        """Sent now, if nothing of its kind waits and the gateway answers; else it is on disk, in the state that is told."""
-        message = Message(self.queue.take_number(), message_id, operation.lane, call, body, time.time())
+        """Send now if no message of its lane waits and the gateway answers; else store it and return its state."""
+        message = Message(
+            number=self.queue.take_number(), id=message_id, lane=operation.lane, call=call, body=body, taken=time.time()
+        )
         if not await self.queue.must_wait(message):
-            told = await self.link.send(message_id, call, body)
-            if isinstance(told, Passed):
-                return told
+            result = await self.link.send(message_id, call, body)
+            if isinstance(result, Passed):
+                return result
         return await self.queue.put(message)
 
 
-def _shown(told: Passed) -> dict[str, str]:
-    return dict(told.headers) | ({} if told.proven else {"lgsp-proven": "false"})
+def _shown(result: Passed) -> dict[str, str]:
+    return dict(result.headers) | ({} if result.proven else {"lgsp-proven": "false"})
 
 
 def _is_document(head: Head, name: str | None) -> bool:
@@ -212,24 +210,24 @@ def _is_document(head: Head, name: str | None) -> bool:
 def _action(headers: Mapping[str, str], version: soap.Version) -> str:
     if version is soap.V11:
         return headers.get("soapaction", "").strip().strip('"')
-    found = _ACTION.search(headers.get("content-type", ""))
-    return "" if found is None else found[1] or found[2] or ""
+    match = _ACTION.search(headers.get("content-type", ""))
+    return "" if match is None else match[1] or match[2] or ""
 
 
 def _headers(header: etree._Element, version: soap.Version) -> tuple[str | None, str | None]:
-    """Message id and action of WS-Addressing; other blocks must not ask to be understood, and a signed envelope is none of ours."""
-    found: dict[str, str] = {}
+    """Message id and action of WS-Addressing. Refuses signed envelopes and other mustUnderstand headers."""
+    values: dict[str, str] = {}
     for block in header:
         if block.tag == soap.SECURITY:
             raise AGENT_ENVELOPE(why="wsse:Security")
         if str(block.tag).startswith(f"{{{soap.WSA}}}"):
-            found[str(block.tag)] = (block.text or "").strip()
+            values[str(block.tag)] = (block.text or "").strip()
         elif (
             block.get(version.must_understand, "0").strip() in ("1", "true")
             and block.get(version.role, "").strip() in version.ours
         ):
             raise AGENT_ENVELOPE(why=f"mustUnderstand {str(block.tag)[:120]}")
-    return found.get(soap.MESSAGE_ID), found.get(soap.ACTION)
+    return values.get(soap.MESSAGE_ID), values.get(soap.ACTION)
 
 
 def _plain_id(text: str, where: str, face: str) -> str:

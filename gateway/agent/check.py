@@ -1,6 +1,6 @@
-"""`lgsp agent check`: look at an agent's configuration, keys, clock, and both its neighbours; say what is wrong and what to do.
+"""`lgsp agent check`: checks an agent's configuration, keys, clock, gateway and system, and reports what to fix.
 
-Invariant: it changes nothing but, like every call, the checkpoint that it was shown; it may run while the agent runs.
+Invariant: it changes only the kept checkpoint, as every call does; it may run while the agent runs.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _certificates(config: Config) -> Iterator[Check]:
 
 
 async def _gateway(config: Config) -> AsyncIterator[Check]:
-    """Identity, clock, channel and token, in the order in which they fail."""
+    """Check identity, clock, channel and token, in the order in which they fail."""
     try:
         identity = Identity.load(config.identity)
         link = Link(config, identity, 10.0, time.time)
@@ -134,7 +134,7 @@ async def _gateway(config: Config) -> AsyncIterator[Check]:
 
 
 def _skew(date: str, now: float) -> float | None:
-    """Ours against the gateway's, which tells whole seconds."""
+    """This clock against the gateway's, which states whole seconds."""
     try:
         theirs = parsedate_to_datetime(date).timestamp() + 0.5
     except (ValueError, TypeError):

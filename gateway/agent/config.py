@@ -1,7 +1,7 @@
-"""The agent's one configuration file (YAML) as frozen values; docs/agent.md tells it line by line.
+"""Reads the agent's configuration file (YAML) into frozen values (docs/agent.md).
 
-Paths are relative to the file. Invariant: an unknown word, a wrong kind of value or an address that must not be listened on stops the start and is
-named with its place; nothing is guessed.
+Paths are relative to the file.
+Invariant: an unknown name, a wrong type or a forbidden listen address stops the start and is reported with its place.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class QueueBounds:
-    """How much is kept while the gateway is away: messages, bytes of their contents, days until one is given up."""
+    """Limits of the queue: messages, bytes of contents, days until a message is given up."""
 
     messages: int = 10_000
     bytes: int = 500_000_000
@@ -52,7 +52,7 @@ class QueueBounds:
 
 @dataclass(frozen=True, slots=True)
 class CallerSide:
-    """Where the old system calls, and what it may call."""
+    """The local listener for the old system as caller."""
 
     listen: Address
     contracts: tuple[str, ...]
@@ -62,7 +62,7 @@ class CallerSide:
 
 @dataclass(frozen=True, slots=True)
 class ProviderSide:
-    """Where the gateway calls, and where the old system answers. `knows_ids`: the system itself carries a message id out once."""
+    """The listener for the gateway, and the old system's address. `knows_ids`: the system itself removes repeats."""
 
     listen: Address
     system: str
@@ -74,7 +74,8 @@ class ProviderSide:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All of it. `connect` is where connections to the gateway are opened when its name does not lead there from this network."""
+    """The whole configuration. `connect` overrides the gateway's network address where its name does not resolve to
+    it."""
 
     file: Path
     identity: Path
@@ -102,21 +103,17 @@ class Config:
 
 
 def load(file: Path) -> Config:
-    """The configuration; AGENT_CONFIGURATION says where it is wrong."""
+    """Read the configuration. Raises AGENT_CONFIGURATION with the place of the fault."""
     file = file.absolute()
     try:
-        found = safeyaml.load(file.read_text("utf-8"))
+        document = safeyaml.load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as trouble:
         _wrong(str(file), getattr(trouble, "strerror", None) or "UTF-8")
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as trouble:  # 2026-02-30, a number without end, brackets in brackets
+    except (yaml.YAMLError, ValueError, RecursionError) as trouble:  # such as 2026-02-30, or deep nesting
         _wrong(str(file), " ".join(str(trouble).split())[:200])
-    top = _Section(str(file), found, file.parent)
+    top = _Section(str(file), document, file.parent)
     caller, provider = top.section("caller"), top.section("provider")
-    made = Config(
+    config = Config(
         file=file,
         identity=top.path("identity"),
         state=top.path("state", "state"),
@@ -130,37 +127,37 @@ def load(file: Path) -> Config:
         provider=_provider(provider) if provider is not None else None,
     )
     top.end()
-    if made.caller is None and made.provider is None:
+    if config.caller is None and config.provider is None:
         _wrong(str(file), "caller: … / provider: …")
-    return made
+    return config
 
 
 def _caller(section: _Section) -> CallerSide:
     listen = section.address("listen")
     assert listen is not None
     if not section.flag("beyond_loopback", False) and not listen.loopback:
-        # the secret and all that is said would cross the network in the clear
+        # the secret and all contents would cross the network in clear
         _wrong(section.at("listen"), f"{listen}: 127.0.0.1, ::1, localhost (beyond_loopback: true)")
     bounds = section.section("queue")
-    made = CallerSide(
+    side = CallerSide(
         listen,
         section.names("contracts"),
         section.seconds("seconds", 20.0),
         _bounds(bounds) if bounds else QueueBounds(),
     )
     section.end()
-    return made
+    return side
 
 
 def _bounds(section: _Section) -> QueueBounds:
     plain = QueueBounds()
-    made = QueueBounds(
+    bounds = QueueBounds(
         section.number("messages", plain.messages),
         section.number("bytes", plain.bytes),
         section.seconds("days", plain.days),
     )
     section.end()
-    return made
+    return bounds
 
 
 def _provider(section: _Section) -> ProviderSide:
@@ -168,27 +165,27 @@ def _provider(section: _Section) -> ProviderSide:
     assert listen is not None
     system = section.url("system")
     base = section.text("base", f"https://localhost:{listen.port}").rstrip("/")
-    if urlsplit(base).path or not base.startswith("https://"):  # paths come with the calls
+    if urlsplit(base).path or not base.startswith("https://"):  # the paths come from the calls
         _wrong(section.at("base"), f"{base!r}: https://host:port")
-    made = ProviderSide(
-        listen,
-        system.rstrip("/"),
-        section.one_of("kind", ("rest", "soap"), None),
-        base,
-        section.seconds("seconds", 10.0),
-        section.flag("knows_ids", False),
+    side = ProviderSide(
+        listen=listen,
+        system=system.rstrip("/"),
+        kind=section.one_of("kind", ("rest", "soap"), None),
+        base=base,
+        seconds=section.seconds("seconds", 10.0),
+        knows_ids=section.flag("knows_ids", False),
     )
     section.end()
-    return made
+    return side
 
 
 class _Section:
-    """A mapping of the file, from which each known word is taken; what is left at the end is unknown."""
+    """A mapping of the file. Known names are removed as they are read; names left at the end are unknown."""
 
-    def __init__(self, where: str, found: object, folder: Path) -> None:
-        if not isinstance(found, Mapping):
+    def __init__(self, where: str, value: object, folder: Path) -> None:
+        if not isinstance(value, Mapping):
             _wrong(where, "name: value")
-        self._where, self._left, self._folder = where, dict(found), folder
+        self._where, self._left, self._folder = where, dict(value), folder
 
     def at(self, name: str) -> str:
         return f"{self._where}: {name}"
@@ -204,8 +201,8 @@ class _Section:
         return value
 
     def section(self, name: str) -> _Section | None:
-        found = self._left.pop(name, None)
-        return None if found is None else _Section(self.at(name), found, self._folder)
+        value = self._left.pop(name, None)
+        return None if value is None else _Section(self.at(name), value, self._folder)
 
     def text(self, name: str, default: str | None = None) -> str:
         value = self._take(name, default)

@@ -1,7 +1,8 @@
-"""What the gateway publishes of the contracts: which operations there are, which of them hand something in, and their documents.
+"""Fetches what the gateway publishes of the contracts: operations, which of them are submissions, documents.
 
-Fetched without a certificate of ours over verified TLS, kept on disk so that an agent that starts while the gateway is away still knows what may be
-queued. Invariant: an operation that is not known to be a submission is never queued.
+Documents are fetched over verified TLS without a client certificate. They are kept on disk, so an agent that starts
+without the gateway still knows what it may queue.
+Invariant: only an operation known to be a submission is queued.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _WSDL: Final = "{http://schemas.xmlsoap.org/wsdl/}"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`lane` names it in the queue."""
+    """One operation; `lane` is its name in the queue."""
 
     lane: str
     submits: bool
@@ -36,7 +37,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """How the operations are told apart: by method and path, and by the element in the Body, in any of the contract's formats."""
+    """The operations by method and path, and by the element in the Body, in all formats of the contract."""
 
     rest: Mapping[tuple[str, str], Operation]
     soap: Mapping[str, Operation]
@@ -57,9 +58,9 @@ class Directory:
 
     def rest(self, method: str, path: str) -> Operation | None:
         for contract in self._contracts.values():
-            found = contract.rest.get((method, path))
-            if found is not None:
-                return found
+            operation = contract.rest.get((method, path))
+            if operation is not None:
+                return operation
         return None
 
     def soap(self, contract: str, element: str) -> Operation | None:
@@ -67,7 +68,7 @@ class Directory:
         return None if known is None else known.soap.get(element)
 
     async def refresh(self) -> None:
-        """Fetch what the agent's contracts are now; what cannot be had stays as it was."""
+        """Fetch the agent's contracts; keep the stored form of those that cannot be fetched."""
         for name in self.names:
             summary = await self.document(f"/contracts/{name}")
             if summary is None:
@@ -77,7 +78,7 @@ class Directory:
             self._read(name)
 
     async def document(self, target: str) -> bytes | None:
-        """A published document, from the gateway or, if it is away, as it was last seen."""
+        """A published document from the gateway, or the stored copy if the gateway does not answer."""
         kept = self._folder / quote(target, safe="")
         try:
             raw = await self._transport.send("GET", self._base + target, {"accept": "application/json, text/xml"}, None)
@@ -91,7 +92,7 @@ class Directory:
         return raw.body
 
     def _read(self, name: str) -> None:
-        """Make the tables of a contract from what is on disk; a file that cannot be read is fetched again later."""
+        """Build the tables of a contract from disk; an unreadable file is fetched again later."""
         summary = self._folder / quote(f"/contracts/{name}", safe="")
         try:
             about: dict[str, Any] = json.loads(summary.read_bytes())
@@ -121,7 +122,7 @@ class Directory:
 
 
 def _wsdls(summary: bytes, base: str) -> list[str]:
-    """Where the contract's WSDLs are: the canonical one, and one a foreign XML format."""
+    """The paths of the contract's WSDLs: the canonical one, and one for each other XML format."""
     try:
         about = json.loads(summary)
         foreign = [each for each in about.get("foreign", {}).values() if each.endswith(".wsdl")]
@@ -131,7 +132,7 @@ def _wsdls(summary: bytes, base: str) -> list[str]:
 
 
 def _inputs(wsdl: bytes) -> Iterator[tuple[str, str]]:
-    """Of each operation the element in the Body of its request."""
+    """Operation -> the element in the Body of its request."""
     root = soap.parse_xml(wsdl)
     parts = {
         message.get("name"): _qualified(message.find(f"{_WSDL}part")) for message in root.iterfind(f"{_WSDL}message")

@@ -1,6 +1,6 @@
-"""The gateway's documents of a contract, as they hold at the agent: its address, and no token, signature or certificate to be sent.
+"""Adapts the gateway's documents of a contract to the agent: its address; no token, signature or certificate.
 
-Invariant: what is exchanged (schemas, elements, samples) is not touched.
+Invariant: schemas, elements and samples are not changed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gateway.agent.listener import Reply
 
 _JSON: Final = "application/json"
 _JOSE: Final = "application/jose"
-# What the agent adds by itself.
+# Headers that the agent adds.
 _OF_THE_AGENT: Final = frozenset({"Signature-Input", "Signature", "Content-Digest"})
 _SECRET: Final = {
     "agentSecret": {"type": "apiKey", "in": "header", "name": "Lgsp-Agent-Secret"},
@@ -31,7 +31,7 @@ def local(document: bytes, base: str, here: str) -> Reply:
 
 
 def _opened(value: Any) -> Any:
-    """Where bodies are encrypted, what is in them: at the agent they are in clear."""
+    """The inner content of an encrypted body: at the agent bodies are in clear."""
     if isinstance(value, list):
         return [_opened(each) for each in value]
     if not isinstance(value, dict):

@@ -1,7 +1,8 @@
-"""The agent's way to the gateway: the client kit, over a transport that may open its connections elsewhere (`connect`).
+"""Sends the agent's messages to the gateway with the client kit, optionally over another address (`connect`).
 
-What may come back is told apart here, once: a proven answer or refusal, which the old system gets; no answer, for which a submission waits; and what
-proves nothing, which nobody gets. Invariant: a `Passed` was said by the gateway, or is a problem document of its own to a caller who proved nothing.
+It classifies the results: a proven answer or refusal goes to the old system; without an answer a submission waits;
+an unproven answer is dropped.
+Invariant: a `Passed` comes from the gateway, or is its unsigned problem document to an unproven caller.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ _SHOWN: Final = ("content-type", "content-language", "retry-after", "lgsp-transf
 
 
 class Passed(NamedTuple):
-    """What the old system gets, and what the queue needs to know of it."""
+    """The answer for the old system, with what the queue needs."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     proven: bool
-    code: str  # of a refusal, else ""
+    code: str  # of a refusal, else empty
     transfer: str | None
     again: bool  # a later repeat may succeed
     retry_after: int | None = None
@@ -52,14 +53,14 @@ class Passed(NamedTuple):
 
 
 class Away(NamedTuple):
-    """No usable answer: the failure to tell whoever waits. The gateway may have acted."""
+    """No usable answer, with the failure for the caller. The gateway may have acted."""
 
     failure: Failure
     reason: str
 
 
 class Elsewhere(AbstractResolver):
-    """Leads every name to one place. The name is still what TLS checks and what is signed."""
+    """Resolves every name to one address. TLS and signatures still use the name."""
 
     def __init__(self, at: Address) -> None:
         self._at = at
@@ -79,7 +80,7 @@ class Elsewhere(AbstractResolver):
 
 
 class Link:
-    """One a process. `reached` is called whenever the gateway proved that it is there."""
+    """One per process. `reached` is called after each proven answer of the gateway."""
 
     def __init__(self, config: Config, identity: Identity, seconds: float, clock: Callable[[], float]) -> None:
         resolver = Elsewhere(config.connect) if config.connect is not None else None
@@ -91,7 +92,7 @@ class Link:
             state=config.state / "checkpoints",
             language=config.language,
             seconds=seconds,
-            tries=1,  # the queue repeats, and whoever asks knows best whether to ask again
+            tries=1,  # the queue or the caller repeats
             transport=self.transport,
             clock=clock,
         )
@@ -110,26 +111,26 @@ class Link:
         content_type: str,
         language: Language,
     ) -> Passed | Away:
-        return await self._told(
+        return await self._result(
             self.client.rest(method, target, body, message_id, content_type=content_type, language=language)
         )
 
     async def soap(self, contract: str, content: bytes, message_id: str, action: str, version: str) -> Passed | Away:
-        return await self._told(self.client.soap(contract, content, message_id, action=action, version=version))
+        return await self._result(self.client.soap(contract, content, message_id, action=action, version=version))
 
     async def send(self, message_id: str, call: Mapping[str, Any], body: bytes) -> Passed | Away:
-        """A submission as the queue keeps it; signed now."""
+        """Sign and send a queued submission."""
         if call["face"] == "soap":
             return await self.soap(call["contract"], body, message_id, call["action"], call["version"])
         return await self.rest("POST", call["target"], body, message_id, call["content_type"], call["language"])
 
-    async def _told(self, answer: Awaitable[Answer]) -> Passed | Away:
+    async def _result(self, answer: Awaitable[Answer]) -> Passed | Away:
         try:
-            told = _passed(await answer)
+            passed = _passed(await answer)
         except Refused as no:
-            if not no.proven and (no.status >= 500 or no.code.startswith("http.")):  # a page of a server in between
+            if not no.proven and (no.status >= 500 or no.code.startswith("http.")):  # the page of a proxy
                 return Away(AGENT_UNREACHABLE(reason=f"status {no.status}", retry_after=30), f"status {no.status}")
-            told = _refused(no)
+            passed = _refused(no)
         except NoConnection as no:
             reason = str(no.facts.get("reason", ""))[:120]
             if no.sent:
@@ -138,22 +139,29 @@ class Link:
         except (NotProven, LogObjection) as no:
             log.error("%s: %s", no.code, no.what("en"))
             return Away(AGENT_BAD_ANSWER(reason=no.code), f"{no.code}: {no.facts.get('reason', '')}"[:200])
-        except BadState as full:  # our own disk: the gateway answered, and answers a repeat of the message alike
+        except BadState as full:  # the local disk: the gateway gives a repeat the same answer
             log.error("%s: %s", full.code, full.what("en"))
             return Away(full, f"{full.code}: {full.facts.get('reason', '')}"[:200])
-        except (
-            BadIdentity
-        ) as wrong:  # no key to encrypt with, say: for people to mend, and what is handed in waits for it
+        except BadIdentity as wrong:  # such as no encryption key: submissions wait until a person fixes it
             reason = str(wrong.facts.get("reason", wrong.code))
             return Away(AGENT_IDENTITY(reason=reason), f"agent.identity: {reason}")
-        if told.proven:
+        if passed.proven:
             self.reached()
-        return told
+        return passed
 
 
 def _passed(answer: Answer, code: str = "", *, again: bool = False, retry_after: int | None = None) -> Passed:
     headers = {name: answer.headers[name] for name in _SHOWN if name in answer.headers}
-    return Passed(answer.status, headers, answer.body, answer.proven, code, answer.transfer, again, retry_after)
+    return Passed(
+        status=answer.status,
+        headers=headers,
+        body=answer.body,
+        proven=answer.proven,
+        code=code,
+        transfer=answer.transfer,
+        again=again,
+        retry_after=retry_after,
+    )
 
 
 def _refused(no: Refused) -> Passed:

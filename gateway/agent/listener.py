@@ -1,7 +1,8 @@
-"""An HTTP/1.1 listener of the agent, by aiohttp's server: limits first, then one handler for a whole request (RFC 9112).
+"""Listens for HTTP/1.1 with aiohttp: applies limits, then calls one handler for the whole request (RFC 9112).
 
-A request's head is judged before its body is read, so that a wrong secret or address costs nothing. Invariant: a body that is handed on is whole,
-within its limits in size and time, and not encoded; whatever goes wrong ends in an answer of the handler's own making.
+The head is checked before the body is read, so a wrong secret or address costs little.
+Invariant: a body passed on is complete, within its limits of size and time, and not encoded.
+Invariant: every failure ends in an answer made by the handler.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gateway.agent.config import Address
 from gateway.agent.errors import AGENT_BODY_ENCODED, AGENT_BODY_TOO_LARGE, AGENT_BODY_TOO_SLOW, AGENT_BUSY, AGENT_FAULT
 
 log = logging.getLogger("lgsp.agent")
-# What the server says of a request that is no HTTP quotes it, and it may hold the secret: its caller is told, the log is not.
+# The server's message about a malformed request quotes it, perhaps with the secret: keep it out of the log.
 _quoting = logging.getLogger("lgsp.agent.http")
 _quoting.addHandler(logging.NullHandler())
 _quoting.propagate = False
@@ -29,7 +30,7 @@ _LINGER: Final = 2.0
 
 
 class Head(NamedTuple):
-    """A request before its body. `target` is path and query byte for byte; header names are lower-case, repeated fields joined."""
+    """A request head. `target` is the raw path and query; header names are lower-case, repeated fields joined."""
 
     method: str
     target: str
@@ -55,12 +56,12 @@ class Handler(Protocol):
     async def handle(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Reply: ...
 
     def refuse(self, head: Head, failure: Failure) -> Reply:
-        """The failure in the caller's own protocol."""
+        """The failure in the protocol of the caller."""
         ...
 
 
 class Listener:
-    """Serves one handler on one address until it is closed."""
+    """Serves one handler on one address."""
 
     def __init__(
         self, handler: Handler, *, limit: int, seconds: float, calls: int, tls: ssl.SSLContext | None = None
@@ -76,19 +77,19 @@ class Listener:
             access_log=None,
             logger=_quoting,
             auto_decompress=False,
-            keepalive_timeout=HEAD_SECONDS,  # aiohttp counts it from the begin of a connection too, so a slow head ends it
+            keepalive_timeout=HEAD_SECONDS,  # also counted from the start of a connection, so it ends a slow head
             lingering_time=_LINGER,
         )
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._web, at.host, at.port, ssl=self._tls, backlog=128)
 
     async def close(self, seconds: float) -> None:
-        """No new connections; calls under way get their answers, for so many seconds."""
+        """Accept no new connections; answer the requests in progress, for at most that many seconds."""
         if self._server is not None:
             self._server.close()
         if self._web is not None:
-            await asyncio.sleep(0)  # what has come is being handled then, and is no idle connection
-            self._web.pre_shutdown()  # the others, which a gateway keeps open, end now
+            await asyncio.sleep(0)  # received requests start, so their connections are not idle
+            self._web.pre_shutdown()  # closes the idle connections
             await self._web.shutdown(seconds)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -102,14 +103,14 @@ class Listener:
             reply = self._handler.refuse(head, failure)
         except ConnectionError:
             raise
-        except Exception:  # a mistake of ours: the caller gets a code, the log the trace, and neither gets the message
+        except Exception:  # a bug: the caller gets a code, the log the trace, neither gets the message
             log.exception("%s: unforeseen fault", head.method)
             reply = self._handler.refuse(head, AGENT_FAULT())
         finally:
             self._active -= 1
         answer = web.Response(status=reply.status, headers={"server": "lgsp-agent", **reply.headers}, body=reply.body)
         if not request.content.is_eof():
-            answer.force_close()  # what is still to come of the body is not waited for
+            answer.force_close()  # do not wait for the rest of the body
         return answer
 
     async def _body(self, request: web.BaseRequest, head: Head) -> bytes:

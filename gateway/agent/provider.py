@@ -1,8 +1,11 @@
-"""The face for the gateway when the old system is a provider: verify, hand over plainly, sign what it answers (docs/wire.md, "When the gateway calls").
+"""Serves the gateway's calls for the old system as provider: verifies, passes on, signs the answer (docs/wire.md).
 
-Order of checks: channel, signature over the raw bytes, freshness, replay. What is encrypted for us is opened, and its answer encrypted for the gateway. A message id is handed to the old system once: its repeat gets the first
-answer, signed anew; where the outcome is not known (the agent was killed in between, or the system fell silent), only a system that knows ids itself
-(`knows_ids`) is asked again. Invariant: nothing unproven reaches the old system; only what says truly that the system did not act is a 4xx or 503.
+Order of checks: channel, signature over the raw bytes, freshness, replay. An encrypted request is decrypted, and its
+answer is encrypted for the gateway. A message id reaches the old system once; a repeat gets the first answer, signed
+again. If the outcome is unknown (the agent was killed, or the system did not answer), only a system with `knows_ids` is
+asked again.
+Invariant: no unproven call reaches the old system.
+Invariant: a 4xx or 503 is returned only if the system did not act.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ _SKIP: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 class Question(NamedTuple):
-    """A proven call, as the old system is asked."""
+    """A proven call, in the form for the old system."""
 
     message_id: str | None
     replay_key: bytes
@@ -64,7 +67,7 @@ class Question(NamedTuple):
 
 
 class Silent(Exception):
-    """The old system may have acted; its answer is not known."""
+    """The old system may have acted; its answer is unknown."""
 
     def __init__(self, failure: Failure) -> None:
         self.failure: Final = failure
@@ -94,7 +97,7 @@ class Provider:
         return await (self._rest if self.side.kind == "rest" else self._soap)(head, body)
 
     def refuse(self, head: Head, failure: Failure) -> Reply:
-        """To a caller who proved nothing: unsigned."""
+        """The unsigned failure for an unproven caller."""
         if self.side.kind == "soap":
             version = soap.V11
             body = soap.plain_envelope(faults.fault(failure, head.headers.get("lgsp-transfer", ""), version), version)
@@ -109,21 +112,21 @@ class Provider:
         if named != self.identity.gateway_key.system:
             raise AGENT_CHANNEL(got=named or "—")
 
-    # --- REST -------------------------------------------------------------------------------------------------------
-
     async def _rest(self, head: Head, body: bytes) -> Reply:
         request = HttpRequest(head.method, self.side.base + head.target, head.headers, body)
         proof = await self._proven(
             lambda: verify_request(request, self.keys.by_id, self.clock(), need=("lgsp-transfer", "lgsp-caller"))
         )
-        told = {"content-type": head.headers.get("content-type", JSON), "accept": JSON}
+        headers = {"content-type": head.headers.get("content-type", JSON), "accept": JSON}
         message_id = _unquoted(head.headers.get("idempotency-key"))
         receiver: EncryptKey | None = None
         try:
-            if told["content-type"] == jose.MEDIA_TYPE:
+            if headers["content-type"] == jose.MEDIA_TYPE:
                 opened = await self._proven(lambda: self._opener.open(body, self.keys.by_id, self.clock()))
-                receiver, body, told["content-type"] = await self._receiver(), opened.payload, opened.media_type
-            answer = await self._once(Question(message_id, *_fresh(proof), head.method, head.target, told, body), head)
+                receiver, body, headers["content-type"] = await self._receiver(), opened.payload, opened.media_type
+            answer = await self._once(
+                Question(message_id, *_fresh(proof), head.method, head.target, headers, body), head
+            )
         except Failure as failure:
             _not_a_replay(failure)
             answer = Carried(
@@ -142,8 +145,6 @@ class Provider:
         )
         return Reply(answer.status, headers, answer.body)
 
-    # --- SOAP -------------------------------------------------------------------------------------------------------
-
     async def _soap(self, head: Head, body: bytes) -> Reply:
         root, receiver = soap.parse_envelope(body), None
         if is_encrypted(root):
@@ -156,16 +157,22 @@ class Provider:
         if len(children) != 1:
             raise AGENT_ENVELOPE(why=f"{len(children)} elements in the Body")
         plain = soap.plain_envelope(soap.canonical(children[0]))
-        told = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{envelope.action}"', "accept": "text/xml"}
+        headers = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{envelope.action}"', "accept": "text/xml"}
         question = Question(
-            envelope.message_id, envelope.replay_key, envelope.expires, "POST", head.target, told, plain
+            message_id=envelope.message_id,
+            replay_key=envelope.replay_key,
+            until=envelope.expires,
+            method="POST",
+            target=head.target,
+            headers=headers,
+            body=plain,
         )
         try:
             answer = await self._once(question, head)
             content = soap.canonical(soap.body_child(soap.parse_xml(answer.body)))
         except Failure as failure:
             _not_a_replay(failure)
-            if not failure.code.startswith("agent."):  # what the old system sent is no envelope
+            if not failure.code.startswith("agent."):  # the old system did not answer with an envelope
                 failure = AGENT_SYSTEM_ANSWER(reason=failure.code)
             content = faults.fault(failure, head.headers.get("lgsp-transfer", ""))
             answer = Carried(500, {}, b"")
@@ -184,10 +191,8 @@ class Provider:
             body = encrypt_envelope(body, receiver)
         return Reply(status, {"content-type": soap.MEDIA_TYPE}, body)
 
-    # --- both -------------------------------------------------------------------------------------------------------
-
     async def _proven(self, verify: Callable[[], T]) -> T:
-        """Verified; once more, where the call names a newer key of the gateway that could be learnt."""
+        """Verify a call; once more after fetching the keys if it names an unknown one."""
         self.keys.missed = False
         try:
             return verify()
@@ -197,7 +202,7 @@ class Provider:
         return verify()
 
     async def _receiver(self) -> EncryptKey:
-        """The gateway's key that an answer is encrypted for; known before the old system is asked, so that its answer is never held back."""
+        """The gateway's encryption key for the answer, fetched before the old system is asked."""
         now = self.clock()
         if (self.keys.encrypt is None or not self.keys.encrypt.in_time(now)) and self.learn is not None:
             await self.learn()
@@ -206,7 +211,7 @@ class Provider:
         return self.keys.encrypt
 
     async def _once(self, question: Question, head: Head) -> Carried:
-        """What the old system answers to a message, or answered when it first came."""
+        """The old system's answer to a message; for a repeat, its first answer."""
         message_id = question.message_id
         if message_id is not None and message_id in self._under_way:
             raise AGENT_BUSY(limit=1, retry_after=2)
@@ -240,7 +245,7 @@ class Provider:
             self._under_way.discard(noted)
 
     def _did_not_act(self, answer: Carried) -> bool:
-        """By its own word: a refusal, or a Fault that blames the sender (SOAP 1.1 §4.4.1)."""
+        """Whether the system refused: a 4xx, or a Fault of the sender (SOAP 1.1 section 4.4.1)."""
         if self.side.kind == "rest":
             return answer.status < 500 or answer.status == 503
         try:
@@ -274,18 +279,14 @@ class Provider:
                     if len(body) > _ANSWER_MOST:
                         raise Silent(AGENT_SYSTEM_ANSWER(reason=f"> {_ANSWER_MOST} bytes"))
                 media = response.headers.get("content-type", "")
-                if response.status in (
-                    401,
-                    403,
-                    407,
-                ):  # the secret is not the one that it knows: nothing that the gateway could mend
+                if response.status in (401, 403, 407):  # it does not accept the secret; the gateway cannot fix that
                     raise AGENT_SYSTEM_DOWN(reason=f"status {response.status}", retry_after=60)
                 if 300 <= response.status < 400 or response.status < 200:
                     raise Silent(AGENT_SYSTEM_ANSWER(reason=f"status {response.status}"))
-                told = {"content-type": media} if media else {}
+                answer_headers = {"content-type": media} if media else {}
                 if response.headers.get("retry-after", "").isdecimal():
-                    told["retry-after"] = response.headers["retry-after"]
-                return Carried(response.status, told, bytes(body))
+                    answer_headers["retry-after"] = response.headers["retry-after"]
+                return Carried(response.status, answer_headers, bytes(body))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
             raise AGENT_SYSTEM_DOWN(reason=type(trouble).__name__, retry_after=5) from None
         except TimeoutError:
@@ -295,7 +296,7 @@ class Provider:
 
 
 def _not_a_replay(failure: Failure) -> None:
-    """Whoever replays a call must not get a signed refusal, which would pass for the answer to the call itself."""
+    """Re-raise for a replay: its refusal stays unsigned, since a signed one would pass for the first call's answer."""
     if failure.code == AGENT_REPLAYED.code:
         raise failure
 

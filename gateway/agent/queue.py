@@ -1,8 +1,8 @@
-"""The queue of submissions: what could not be handed to the gateway is kept, tried again, and ends delivered or dead with its reason.
+"""Queues submissions that the gateway did not take, and retries them until they are delivered or dead.
 
-Lanes (contract and operation) are independent; within one, a message is sent only when all before it have ended. Waits grow exponentially with full
-jitter (tenacity), and end at once when the gateway proves that it is there. Invariant: a message leaves the queue only when the gateway answered it,
-or when it is dead for a reason that a person can read.
+Lanes (contract and operation) are independent; within a lane messages are sent in order. Waits grow exponentially with
+full jitter (tenacity), and end at the next proven answer of the gateway.
+Invariant: a message leaves the queue only when the gateway answered it, or dead with a readable reason.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from gateway.agent.store import LONGEST_PAUSE, Message, Store
 log = logging.getLogger("lgsp.agent")
 _LANES: Final = 8  # sent at the same time
 _LOOK: Final = 0.5
-_UNPROVEN_TRIES: Final = 20  # a refusal that nobody signed is believed only when it stays
+_UNPROVEN_TRIES: Final = 20  # an unsigned refusal is final only after so many tries
 _PRUNE_EVERY: Final = 3600.0
 _GROWING: Final = tenacity.wait_exponential(multiplier=1.0, max=120.0)
 _STATE: Final = tenacity.Retrying()
 
 
 def pause(tries: int, retry_after: int | None, rng: random.Random) -> float:
-    """Seconds until the next try after `tries` that failed."""
+    """Seconds until the next try after `tries` failures."""
     state = tenacity.RetryCallState(_STATE, None, (), {})
     state.attempt_number = max(1, min(tries, 12))
     widest = float(_GROWING(state))
@@ -41,7 +41,7 @@ def pause(tries: int, retry_after: int | None, rng: random.Random) -> float:
 
 
 class Queue:
-    """Around the store, which works in a thread of its own."""
+    """Retries the submissions of a store. The store runs in a thread of its own."""
 
     def __init__(self, store: Store, link: Link, bounds: QueueBounds) -> None:
         self._store, self._link, self._bounds = store, link, bounds
@@ -59,13 +59,13 @@ class Queue:
         return self._store.take_number()
 
     async def must_wait(self, message: Message) -> bool:
-        """True if this message, or others of its lane before it, wait already; then it may not overtake them."""
+        """Whether this message or others of its lane wait already; then it must not overtake them."""
         state = await self.in_thread(self._store.state, message.id, message.lane, message.body)
         waits: bool = state == "queued" or state != "sent" and await self.in_thread(self._store.waits, message.lane)
         return waits
 
     async def put(self, message: Message) -> str:
-        """On disk when this returns; the message's state."""
+        """Store a message durably; returns its state."""
         state: str = await self.in_thread(self._store.put, message, self._bounds)
         self._waiting = True
         self._wake.set()
@@ -78,9 +78,9 @@ class Queue:
             self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         pruned = 0.0
-        await self.in_thread(self._store.hurry)  # what an earlier life of this process left is tried at once
+        await self.in_thread(self._store.hurry)  # try the messages of an earlier run at once
         under_way: set[asyncio.Task[None]] = set()
         try:
             while True:
@@ -106,11 +106,11 @@ class Queue:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _deliver(self, message: Message) -> None:
-        """One try. What is cut off here is tried again under the same id, which the gateway knows."""
+        """One try. An interrupted try is repeated under the same id, which the gateway recognises."""
         try:
-            told = await self._link.send(message.id, message.call, message.body)
-            await self._settle(message, told)
-        except Failure as failure:  # it can never be sent as it is
+            result = await self._link.send(message.id, message.call, message.body)
+            await self._settle(message, result)
+        except Failure as failure:  # it can never be sent in this form
             log.warning("message %s is dead: %s", message.id, failure.code)
             await self.in_thread(
                 self._store.ended, message.number, "dead", time.time(), why=f"{failure.code}: {failure.what('en')}"
@@ -122,21 +122,23 @@ class Queue:
             self._busy.discard(message.lane)
             self._wake.set()
 
-    async def _settle(self, message: Message, told: Passed | Away) -> None:
+    async def _settle(self, message: Message, result: Passed | Away) -> None:
         now, ended = time.time(), partial(self.in_thread, self._store.ended, message.number)
-        if isinstance(told, Passed) and not told.refused:
-            await ended("sent", now, status=told.status, transfer=told.transfer)
+        if isinstance(result, Passed) and not result.refused:
+            await ended("sent", now, status=result.status, transfer=result.transfer)
             return
-        if isinstance(told, Passed):
-            why, after = f"{told.code} (status {told.status})", told.retry_after
-            if not told.again or (
-                not told.proven and told.status in (400, 404, 405, 413, 415, 422) and message.tries >= _UNPROVEN_TRIES
+        if isinstance(result, Passed):
+            why, after = f"{result.code} (status {result.status})", result.retry_after
+            if not result.again or (
+                not result.proven
+                and result.status in (400, 404, 405, 413, 415, 422)
+                and message.tries >= _UNPROVEN_TRIES
             ):
                 log.warning("message %s is dead: %s", message.id, why)
-                await ended("dead", now, why=why, status=told.status, transfer=told.transfer)
+                await ended("dead", now, why=why, status=result.status, transfer=result.transfer)
                 return
         else:
-            why, after = told.reason, None
+            why, after = result.reason, None
         if now - message.taken > self._bounds.days * DAY:
             failure = AGENT_TOO_OLD(days=f"{self._bounds.days:g}", reason=why)
             log.warning("message %s is dead: %s", message.id, why)

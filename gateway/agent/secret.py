@@ -1,7 +1,8 @@
-"""The local secret: what the old system shows to the agent, and the agent to the old system.
+"""The local secret that authenticates the old system to the agent, and the agent to the old system.
 
-A file of one line, readable by its owner alone (on Windows by its access list, which `lgsp agent check` cannot judge). Invariant: it is
-compared in constant time, and is never logged.
+It is a file of one line, readable only by its owner. On Windows its access list decides, which `lgsp agent check`
+cannot check.
+Invariant: it is compared in constant time, and is never logged.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def new_secret() -> str:
 
 
 def check_private(path: Path) -> None:
-    """AGENT_CONFIGURATION where others may read the file. Windows has no such modes."""
+    """Read the file. Raises AGENT_CONFIGURATION if other users may read it (POSIX only)."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as trouble:
@@ -50,7 +51,7 @@ class LocalSecret:
         return cls(text)
 
     def check(self, headers: Mapping[str, str]) -> None:
-        """AGENT_SECRET unless the header, or the password of Basic, is the secret."""
+        """Raises AGENT_SECRET unless the header or the Basic password is the secret."""
         shown = headers.get(HEADER, "").encode("utf-8", "replace")
         scheme, _, value = headers.get("authorization", "").partition(" ")
         if not shown and scheme.lower() == "basic" and not _from_a_page(headers):
@@ -62,10 +63,11 @@ class LocalSecret:
             raise AGENT_SECRET()
 
     def headers(self) -> dict[str, str]:
-        """What the agent shows to the old system: both forms, so that a plain server needs no code for it."""
+        """The headers for the old system, in both forms, so that a plain server can check one."""
         return {HEADER: self._bytes.decode("ascii"), "authorization": self._basic}
 
 
 def _from_a_page(headers: Mapping[str, str]) -> bool:
-    """Whether a web page of somebody else has a browser ask: it would send a password of Basic along that somebody typed once (Fetch §3.2, Fetch Metadata)."""
+    """Whether a browser sent it for another site, with a remembered Basic password (Fetch section 3.2, Fetch
+    Metadata)."""
     return "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin")

@@ -1,6 +1,6 @@
-"""`lgsp agent init`: a commented configuration and a local secret, to be filled in.
+"""`lgsp agent init`: writes a commented configuration to fill in, and a local secret.
 
-Invariant: nothing that is there is overwritten.
+Invariant: no file is overwritten.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ state: state
 # Ngôn ngữ của thông báo lỗi / language in which people read refusals first: vi, en.
 language: vi
 
-# Chỉ khi tên của trục không dẫn tới trục từ mạng này / only where the gateway's name leads elsewhere from this network (NAT, no DNS).
+# Chỉ khi tên của trục không dẫn tới trục từ mạng này /
+# only where the gateway's name leads elsewhere from this network (NAT, no DNS).
 # connect: 10.20.0.5:8443
 
 # Hệ thống gọi ra / the system as caller.
@@ -58,7 +59,7 @@ caller:
 
 
 def make(folder: Path, contracts: tuple[str, ...]) -> list[Path]:
-    """The files that were made; FileExistsError if one of them is there."""
+    """The files written. Raises FileExistsError if one of them exists."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     config, secret = folder / CONFIG, folder / SECRET
     for each in (config, secret):

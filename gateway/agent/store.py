@@ -1,8 +1,10 @@
-"""What the agent keeps on disk: submissions that wait, calls of the gateway that were carried out, signatures seen (SQLite, synced).
+"""Stores the agent's state in SQLite: waiting submissions, executed calls of the gateway, signatures seen.
 
-Contents are sealed with the agent's own key (`security.seal`), and compared by a keyed hash. Numbers are given when a message is taken in, so
-the order of a lane (contract and operation) is that of the callers. Invariants: a message id is one row, for ever the same content; what `put` or
-`begin` returned from is synced; only `ended`, `discard` and `prune` make a row forget its content.
+Contents are sealed with the agent's own key (`security.seal`) and compared by a keyed hash. A message gets its number
+on arrival, so a lane (contract and operation) keeps the order of its callers.
+Invariant: a message id is one row, always with the same content.
+Invariant: when `put` or `begin` returns, its row is synced to disk.
+Invariant: only `ended`, `discard` and `prune` delete contents.
 """
 
 from __future__ import annotations
@@ -27,22 +29,25 @@ from security.seal import seal, unseal
 
 KEEP_ENDED: Final = 7 * DAY
 LONGEST_PAUSE: Final = 600.0
-_SEEN_GRACE: Final = 600.0  # signatures are remembered for so long after they ended, in case the clock is put back
+_SEEN_GRACE: Final = 600.0  # seconds: signatures are kept so long past their end, in case the clock is set back
 _TABLES: Final = """
 create table if not exists message(
-  number integer primary key, id text not null unique, lane text not null, call text not null, body blob not null, digest blob not null,
-  size integer not null, state text not null check (state in ('queued', 'sent', 'dead')), taken real not null, tries integer not null default 0,
-  next real not null default 0, why text not null default '', status integer, transfer text, ended real);
+  number integer primary key, id text not null unique, lane text not null, call text not null,
+  body blob not null, digest blob not null, size integer not null,
+  state text not null check (state in ('queued', 'sent', 'dead')), taken real not null,
+  tries integer not null default 0, next real not null default 0, why text not null default '',
+  status integer, transfer text, ended real);
 create index if not exists message_lane on message(state, lane, number);
 create table if not exists carried(
-  id text primary key, digest blob not null, status integer, headers text not null default '{}', body blob, at real not null);
+  id text primary key, digest blob not null, status integer, headers text not null default '{}',
+  body blob, at real not null);
 create table if not exists seen(key blob primary key, until real not null);
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A submission as it was taken in: `call` is all but the content that it takes to send it."""
+    """A stored submission: `call` is what is needed to send it besides the content."""
 
     number: int
     id: str
@@ -55,7 +60,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What the old system answered to a message id."""
+    """The old system's answer to a message id."""
 
     status: int
     headers: Mapping[str, str]
@@ -63,12 +68,12 @@ class Carried:
 
 
 def seal_key(path: Path) -> bytes:
-    """The agent's own key, made at its first start."""
+    """The agent's own key, created at the first start."""
     if not path.exists():
         draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         write_private(draft, secrets.token_bytes(32))
         try:
-            os.link(draft, path)  # whole or not at all, and never over another process's
+            os.link(draft, path)  # atomic, and never over another process's key
         except FileExistsError:
             pass
         finally:
@@ -81,16 +86,17 @@ def seal_key(path: Path) -> bytes:
 
 
 def _for_owner_alone(file: Path) -> None:
-    """A new one has mode 600 before SQLite opens it, and its log and index beside it take that mode. On Windows the folder's access list decides."""
+    """Create the file with mode 600 before SQLite opens it: the WAL files take its mode. Windows: the folder's access
+    list."""
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 class Taken(Exception):
-    """Another process works on this state folder."""
+    """Another process uses this state folder."""
 
 
 def hold(state: Path) -> sqlite3.Connection:
-    """What keeps a second agent off a state folder, until it is closed or the process ends, on every platform: a lock of SQLite's."""
+    """Locks the state folder against a second agent with an SQLite lock, which ends with the process."""
     lock = sqlite3.connect(state / "agent.lock", timeout=0.5, isolation_level=None)
     try:
         lock.execute("begin exclusive")
@@ -101,7 +107,7 @@ def hold(state: Path) -> sqlite3.Connection:
 
 
 class Store:
-    """One connection, taken in turns by threads; other processes (`lgsp agent queue`) may open the same file."""
+    """One connection, shared by threads under a lock; other processes (`lgsp agent queue`) may open the same file."""
 
     def __init__(self, file: Path, key: bytes) -> None:
         self._key = key
@@ -119,15 +125,14 @@ class Store:
             self._base.close()
 
     def take_number(self) -> int:
-        """The place of a message that is being taken in."""
+        """The number of the next message."""
         with self._lock:
             self._number += 1
             return self._number
 
-    # --- submissions ------------------------------------------------------------------------------------------------
-
     def put(self, message: Message, bounds: QueueBounds) -> str:
-        """Keep a message; its state then. A repeat wakes a dead one, and changes nothing else; agent.other-body, agent.queue-full."""
+        """Store a message; returns its state. A repeat only revives a dead one. Raises agent.other-body,
+        agent.queue-full."""
         digest = self._digest(message.lane, message.body)
         with self._writing() as base:
             known = base.execute("select digest, state from message where id = ?", (message.id,)).fetchone()
@@ -147,7 +152,8 @@ class Store:
                 limit = f"{bounds.messages} messages" if count >= bounds.messages else f"{bounds.bytes} bytes"
                 raise AGENT_QUEUE_FULL(limit=limit, retry_after=60)
             base.execute(
-                "insert into message(number, id, lane, call, body, digest, size, state, taken) values (?, ?, ?, ?, ?, ?, ?, 'queued', ?)",
+                "insert into message(number, id, lane, call, body, digest, size, state, taken) values "
+                "(?, ?, ?, ?, ?, ?, ?, 'queued', ?)",
                 (
                     message.number,
                     message.id,
@@ -162,7 +168,7 @@ class Store:
         return "queued"
 
     def state(self, message_id: str, lane: str, body: bytes) -> str | None:
-        """`queued`, `sent`, `dead` or None; agent.other-body where the id stands for another content."""
+        """`queued`, `sent`, `dead` or None. Raises agent.other-body if the id has another content."""
         row = self._one("select state, digest from message where id = ?", message_id)
         if row is None:
             return None
@@ -174,10 +180,13 @@ class Store:
         return self._one("select 1 from message where state = 'queued' and lane = ? limit 1", lane) is not None
 
     def due(self, now: float, limit: int, busy: frozenset[str] = frozenset()) -> list[Message]:
-        """The first message of each lane whose time has come, but for lanes that are busy. A time further away than any pause was set by a clock
-        that has been put back since."""
+        """The first due message of each lane that is not busy.
+
+        A time further away than any pause counts as due: the clock was set back since.
+        """
         rows = self._all(
-            "select * from message where number in (select min(number) from message where state = 'queued' group by lane)"
+            "select * from message where number in (select min(number) from message where state = "
+            "'queued' group by lane)"
             " and (next <= ? or next > ?) order by number limit ?",
             now,
             now + LONGEST_PAUSE,
@@ -185,13 +194,13 @@ class Store:
         )
         return [
             Message(
-                row["number"],
-                row["id"],
-                row["lane"],
-                json.loads(row["call"]),
-                unseal(self._key, _context(row["id"]), row["body"]),
-                row["taken"],
-                row["tries"],
+                number=row["number"],
+                id=row["id"],
+                lane=row["lane"],
+                call=json.loads(row["call"]),
+                body=unseal(self._key, _context(row["id"]), row["body"]),
+                taken=row["taken"],
+                tries=row["tries"],
             )
             for row in rows
             if row["lane"] not in busy
@@ -204,7 +213,7 @@ class Store:
             )
 
     def hurry(self) -> None:
-        """The gateway is there again: nothing waits for its time any longer."""
+        """Make all waiting messages due now: the gateway answers again."""
         with self._writing() as base:
             base.execute("update message set next = 0 where state = 'queued' and next > 0")
 
@@ -218,11 +227,12 @@ class Store:
         status: int | None = None,
         transfer: str | None = None,
     ) -> None:
-        """Delivered (its content is forgotten), or dead (its content is kept for a retry)."""
+        """End a message: delivered (its content is deleted) or dead (its content is kept for a retry)."""
         forget = ", body = x''" if state == "sent" else ""
         with self._writing() as base:
             base.execute(
-                f"update message set state = ?, ended = ?, why = ?, status = ?, transfer = ?, tries = tries + 1{forget} where number = ?",
+                "update message set state = ?, ended = ?, why = ?, status = ?, transfer = ?, tries = "
+                f"tries + 1{forget} where number = ?",
                 (state, now, why[:300], status, transfer, number),
             )
 
@@ -231,15 +241,15 @@ class Store:
             base.execute("delete from message where state = 'sent' and ended < ?", (now - KEEP_ENDED,))
             base.execute("delete from carried where status is not null and at < ?", (now - KEEP_ENDED,))
 
-    # --- for people -------------------------------------------------------------------------------------------------
-
     def counts(self) -> dict[str, int]:
-        found = {row["state"]: row["n"] for row in self._all("select state, count(*) as n from message group by state")}
+        by_state = {
+            row["state"]: row["n"] for row in self._all("select state, count(*) as n from message group by state")
+        }
         (doubt,) = self._one("select count(*) from carried where status is null") or (0,)
-        return {state: int(found.get(state, 0)) for state in ("queued", "sent", "dead")} | {"in_doubt": int(doubt)}
+        return {state: int(by_state.get(state, 0)) for state in ("queued", "sent", "dead")} | {"in_doubt": int(doubt)}
 
     def listed(self, states: tuple[str, ...], limit: int) -> list[dict[str, Any]]:
-        """Without contents, oldest first."""
+        """The messages without contents, oldest first."""
         marks = ", ".join("?" * len(states))
         columns = "id, lane, state, size, taken, tries, next, why, status, transfer"
         rows = self._all(
@@ -251,9 +261,10 @@ class Store:
         return [dict(row) for row in self._all("select id, at from carried where status is null order by at")]
 
     def retry(self, ids: tuple[str, ...] | None, now: float) -> int:
-        """Dead letters (None: all) wait again, and so from now on for their whole time; what waits is tried at once."""
+        """Queue dead messages (None: all) again, with a new lifetime; waiting ones become due now."""
         return self._each(
-            "update message set next = 0, ended = null, taken = case state when 'dead' then ? else taken end, state = 'queued'"
+            "update message set next = 0, ended = null, taken = case state when 'dead' then ? else taken "
+            "end, state = 'queued'"
             " where state in ('dead', 'queued')",
             (now,),
             ids,
@@ -263,7 +274,7 @@ class Store:
         return self._each("delete from message where state = 'dead'", (), ids)
 
     def settle(self, message_id: str) -> bool:
-        """The old system did not act on this message: the next repeat is handed over again."""
+        """Forget a call on which the old system did not act: a repeat is passed on again."""
         with self._writing() as base:
             return base.execute("delete from carried where id = ? and status is null", (message_id,)).rowcount > 0
 
@@ -273,14 +284,13 @@ class Store:
                 return base.execute(sql, values).rowcount
             return sum(base.execute(f"{sql} and id = ?", (*values, each)).rowcount for each in ids)
 
-    # --- calls of the gateway ---------------------------------------------------------------------------------------
-
     def begin(
         self, message_id: str | None, body: bytes, replay_key: bytes, until: float, now: float, *, again: bool
     ) -> Carried | None:
-        """Note a verified call: its signature is used up, and its message is being carried out.
+        """Record the signature of a verified call, and its message as in progress.
 
-        What the message's first call was answered, if it was; agent.replayed, agent.other-body, or agent.in-doubt unless it may be handed over `again`.
+        Returns the answer to an earlier call of the message, if any. Raises agent.replayed, agent.other-body, and
+        agent.in-doubt unless `again` allows to pass it on again.
         """
         with self._writing() as base:
             base.execute("delete from seen where until < ?", (now - _SEEN_GRACE,))
@@ -316,11 +326,9 @@ class Store:
             )
 
     def forget(self, message_id: str) -> None:
-        """The old system surely did not act."""
+        """Forget a call that certainly did not reach the old system."""
         with self._writing() as base:
             base.execute("delete from carried where id = ? and status is null", (message_id,))
-
-    # --- the ground -------------------------------------------------------------------------------------------------
 
     def _digest(self, lane: str, body: bytes) -> bytes:
         return hmac.digest(self._key, lane.encode() + b"\n" + body, "sha256")

@@ -1,1 +1,1 @@
-"""Backup and restore of an instance, and what a restored log may go on as."""
+"""Backs up and restores instances, and decides how a restored log continues."""

@@ -1,9 +1,10 @@
-"""The database of a running instance, copied as it stood at one moment, and put back into an empty one.
+"""Copies the database of a running instance as of one moment, and restores it into an empty database.
 
-SQLite: its online backup, in steps, from a connection that holds one read transaction. So all pages are of one moment, a writer that comes between two steps
-neither waits nor makes the copy begin anew; meanwhile the write-ahead log grows. PostgreSQL: one REPEATABLE READ transaction, each table by COPY in its
-text form (columns in the order that the first line names). No program of PostgreSQL's is needed.
-Invariants: nobody who writes is held up; what is put back is committed whole or not at all.
+SQLite: the online backup API, in steps, from a connection in one read transaction. All pages are of one moment; writers
+do not wait, nor restart the copy; meanwhile the write-ahead log grows. PostgreSQL: one REPEATABLE READ transaction,
+each table by COPY in text form (the first line names the columns). No PostgreSQL program is needed. Invariant: writers
+are not blocked.
+Invariant: a restore is committed whole or not at all.
 """
 
 from __future__ import annotations
@@ -23,29 +24,29 @@ from gateway.journal.schema import tables
 
 FOLDER: Final = "database"
 SQLITE_FILE: Final = "lgsp.db"
-_PAGES: Final = 2000  # a step of that many takes some milliseconds
+_PAGES: Final = 2000  # pages of a step, which takes some milliseconds
 _LOG: Final = ("log_entry", "log_tile", "checkpoint", "cosigned", "stamp")
 _ESCAPES: Final = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """A transaction that sees one moment."""
+    """A read transaction that sees one moment."""
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        connection.execute(select(tables.instance.c.key).limit(1)).all()  # from here on
+        connection.execute(select(tables.instance.c.key).limit(1)).all()  # fixes the moment
         yield connection
 
 
 def copy_out(connection: Connection, folder: Path, tick: Tick) -> dict[str, int]:
-    """Write the moment of this connection into `folder`; of PostgreSQL the rows of each table."""
+    """Copy the database as this connection sees it into `folder`; for PostgreSQL the rows of each table."""
     folder.mkdir(mode=0o700, parents=True)
     if connection.dialect.name == "sqlite":
         _sqlite_out(cast(sqlite3.Connection, connection.connection.driver_connection), folder / SQLITE_FILE, tick)
         return {}
     rows: dict[str, int] = {}
-    stands = inspect(connection)  # what this program has not migrated yet lacks tables and columns
+    stands = inspect(connection)  # tables and columns may be missing before a migration
     chosen = [table for table in tables.metadata.sorted_tables if stands.has_table(table.name)]
     for done, table in enumerate(chosen):
         tick("tables", done, len(chosen))
@@ -64,7 +65,7 @@ def _sqlite_out(source: sqlite3.Connection, path: Path, tick: Tick) -> None:
         source.backup(
             target, pages=_PAGES, progress=lambda _status, left, total: tick("pages", total - left, total), sleep=0.01
         )
-        target.execute("PRAGMA journal_mode = DELETE")  # one file, and nothing beside it
+        target.execute("PRAGMA journal_mode = DELETE")  # a single file
     finally:
         target.close()
     _sync(path)
@@ -94,12 +95,9 @@ def _sync(path: Path) -> None:
         os.close(file)
 
 
-# --- reading a backup -----------------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def opened(folder: Path, kind: str, work: Path) -> Iterator[Connection]:
-    """The log of a backup, to be verified; nothing in the folder is changed. For PostgreSQL's form it is read into a file in `work`."""
+    """A backup's database, opened for verification. The PostgreSQL form is read into an SQLite file in `work`."""
     path = folder / FOLDER / SQLITE_FILE
     if kind == "postgresql":
         path = work / "log.db"
@@ -120,7 +118,7 @@ def _quoted(path: Path) -> str:
 
 def _log_in(folder: Path, path: Path) -> None:
     engine = create_engine(f"sqlite:///{path}")
-    event.listen(engine, "connect", lambda made, _record: made.execute("PRAGMA synchronous = OFF"))
+    event.listen(engine, "connect", lambda raw, _record: raw.execute("PRAGMA synchronous = OFF"))
     chosen = [tables.metadata.tables[name] for name in _LOG if (folder / f"{name}.copy").exists()]
     tables.metadata.create_all(engine, tables=chosen)
     with engine.begin() as connection:
@@ -157,7 +155,7 @@ def _plain(cell: str) -> str | None:
     for piece in pieces:
         if piece:
             parts.append(_ESCAPES.get(piece[0], piece[0]) + piece[1:])
-        else:  # a backslash that was itself escaped: what follows stands for itself
+        else:  # an escaped backslash: the next character is literal
             parts.append("\\" + next(pieces, ""))
     return "".join(parts)
 
@@ -170,11 +168,8 @@ def _value(kind: type, text: str | None) -> Any:
     return text == "t" if kind is bool else kind(text)
 
 
-# --- putting back ---------------------------------------------------------------------------------------------------------
-
-
 def is_empty(engine: Engine) -> bool:
-    """Whether nothing was ever kept in this database."""
+    """Whether the database has no data."""
     with engine.connect() as connection:
         if revision(connection) is None:
             return True
@@ -185,7 +180,7 @@ def is_empty(engine: Engine) -> bool:
 
 
 def copy_in(connection: Connection, folder: Path, expected: dict[str, int], tick: Tick) -> None:
-    """PostgreSQL: fill the empty tables, within the caller's transaction."""
+    """Fill the empty PostgreSQL tables in the caller's transaction."""
     driver: Any = connection.connection.driver_connection
     names = [table.name for table in tables.metadata.sorted_tables if table.name in expected]
     for done, name in enumerate(names):
@@ -193,7 +188,7 @@ def copy_in(connection: Connection, folder: Path, expected: dict[str, int], tick
         path = folder / FOLDER / f"{name}.copy"
         with path.open("rb") as source, driver.cursor() as cursor:
             columns = _known_columns(folder, name, source.readline().decode("utf-8", "replace"))
-            cursor.execute(f'DELETE FROM "{name}"')  # what migrations put there
+            cursor.execute(f'DELETE FROM "{name}"')  # rows from migrations
             with cursor.copy(f'COPY "{name}" ({columns}) FROM STDIN') as copy:
                 while data := source.read(1 << 20):
                     copy.write(data)
@@ -206,10 +201,10 @@ def copy_in(connection: Connection, folder: Path, expected: dict[str, int], tick
 
 
 def _known_columns(folder: Path, name: str, line: str) -> str:
-    """The first line of a file, if it names columns of that table and nothing else: it becomes part of a statement."""
-    found = line.rstrip("\n").split(", ")
-    if not {each.strip('"') for each in found} <= {
+    """The column list in the first line, checked against the table, since it becomes part of a statement."""
+    columns = line.rstrip("\n").split(", ")
+    if not {each.strip('"') for each in columns} <= {
         column.name for column in tables.metadata.tables[name].columns
-    } or len(found) != len(set(found)):
+    } or len(columns) != len(set(columns)):
         raise broken(folder, f"{name}.copy names other columns than the table has")
-    return ", ".join(f'"{each.strip(chr(34))}"' for each in found)
+    return ", ".join(f'"{each.strip(chr(34))}"' for each in columns)

@@ -1,14 +1,14 @@
-"""The manifest of a backup: what is in the folder, by size and SHA-256, and of which moment of which instance it is.
+"""Reads and writes the manifest of a backup: the files by size and SHA-256, the instance, and the time.
 
-    manifest.json        written last: a folder without it is no backup
-    manifest.sig         a signed note (C2SP signed-note) over the manifest's digest, by the log's key: who trusts that key can check every file
+    manifest.json        written last: a folder without it is not a backup
+    manifest.sig         a signed note (C2SP signed-note) of the log's key over the manifest's digest
     database/            lgsp.db (SQLite), or one <table>.copy a table (PostgreSQL's text form of COPY)
-    log/                 the checkpoint of this very database, log.vkey
-    settings.yaml  ca/  keys/      certificates are always there, private keys unless the backup was made without them
-    vault-keys/          only if asked for, and to be destroyed by the date that the manifest names
-    sandbox/             of a sandbox: the test identities and what belongs to its stand-ins
+    log/                 the checkpoint of this database, log.vkey
+    settings.yaml  ca/  keys/      certificates always; private keys unless excluded
+    vault-keys/          on request; destroy them by the date in the manifest
+    sandbox/             of a sandbox: test identities and stand-in data
 
-Invariant: what `read` gives was found whole: each file that the manifest names has the size and digest that it states, and no other file lies there.
+Invariant: `read` returns only if each named file has the stated size and digest, and no other file exists.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from security.transparency.checkpoint import NoteError, NoteKey
 FORMAT: Final = "lgsp-backup/1"
 NAME: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig"
-LAST: Final = "backup.last"  # key in the database: when and where the last one was made, and what is in it
+LAST: Final = "backup.last"  # database key: time, folder and contents of the last backup
 _HEAD: Final = "LGSP backup manifest"
 _CHUNK: Final = 1 << 20
-Tick = Callable[[str, int, int], object]  # what, how much is done, of how much
+Tick = Callable[[str, int, int], object]  # what, done, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Manifest:
     made: float
     version: str
     kind: str  # sandbox | production
-    data: str  # the folder of the instance then
+    data: str  # the data folder of the instance
     origin: str
     vkey: str
     size: int  # entries of the log
@@ -55,7 +55,7 @@ class Manifest:
     revision: str  # of the schema
     registry: int  # revision of the registry
     keys: str  # sealed | plain | none
-    vault_keys_until: float | None  # when those in it are to be destroyed; None: there are none in it
+    vault_keys_until: float | None  # when to destroy the vault keys in it; None: none in it
     tables: Mapping[str, int] = field(default_factory=dict)  # PostgreSQL: rows of each
     files: Mapping[str, File] = field(default_factory=dict)
     format: str = FORMAT
@@ -73,13 +73,13 @@ def digest_of(text: str) -> str:
 
 
 def signed_text(text: str) -> str:
-    """What the log's key signs; no checkpoint looks like it, for its second line is no number."""
+    """The text that the log's key signs. It cannot be a checkpoint: its second line is not a number."""
     return f"{_HEAD}\nsha256:{digest_of(text)}\n"
 
 
 def look(folder: Path, tick: Tick = lambda _what, _done, _all: None) -> dict[str, File]:
-    """All files below the folder but the manifest itself, with their digests."""
-    found: dict[str, File] = {}
+    """All files below the folder except manifest and signature, with their digests."""
+    files: dict[str, File] = {}
     paths = [
         path
         for path in sorted(folder.rglob("*"))
@@ -98,13 +98,13 @@ def look(folder: Path, tick: Tick = lambda _what, _done, _all: None) -> dict[str
                 size += len(chunk)
                 tick("files", done + size, total)
         done += size
-        found[name] = File(size, digest.hexdigest())
-    return found
+        files[name] = File(size, digest.hexdigest())
+    return files
 
 
-def write(folder: Path, made: Manifest, sign: Callable[[str], str] | None) -> str:
-    """Write signature and manifest, in this order, each synced; the manifest's digest."""
-    text = made.text()
+def write(folder: Path, manifest: Manifest, sign: Callable[[str], str] | None) -> str:
+    """Write and sync the signature, then the manifest; returns the manifest's digest."""
+    text = manifest.text()
     if sign is not None:
         put(folder / SIGNATURE, sign(signed_text(text)).encode())
     put(folder / NAME, text.encode())
@@ -113,7 +113,7 @@ def write(folder: Path, made: Manifest, sign: Callable[[str], str] | None) -> st
 
 
 def put(path: Path, data: bytes) -> None:
-    """A new file for its owner alone, on disk when this returns."""
+    """Create a file with mode 600 and sync it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(file, "wb") as out:
@@ -131,30 +131,30 @@ def sync_folder(folder: Path) -> None:
 
 
 def read(folder: Path, vkey: NoteKey | None, tick: Tick = lambda _what, _done, _all: None) -> Manifest:
-    """The manifest, after every file was compared with it; `backup.broken` with the first thing that is wrong. With a key from outside, its signature too."""
+    """The manifest, after checking every file, and its signature if `vkey` is set. Raises `backup.broken`."""
     try:
         text = (folder / NAME).read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise BACKUP_NONE(folder=folder, name=NAME) from None
     except (OSError, UnicodeDecodeError) as wrong:
         raise broken(folder, f"{NAME}: {wrong}") from None
-    made = _parsed(folder, text)
+    manifest = _parsed(folder, text)
     if vkey is not None:
         try:
             if notes.open_note((folder / SIGNATURE).read_text("utf-8"), vkey) != signed_text(text):
                 raise NoteError("it is that of another manifest")
         except (OSError, UnicodeDecodeError, NoteError) as wrong:
             raise broken(folder, f"{SIGNATURE}: {wrong}") from None
-    found = look(folder, tick)
-    for name, stated in made.files.items():
-        if name not in found:
+    files = look(folder, tick)
+    for name, stated in manifest.files.items():
+        if name not in files:
             raise broken(folder, f"{name} is missing")
-        if found[name] != stated:
-            raise broken(folder, f"{name} is not what the manifest states ({found[name].size} bytes of {stated.size})")
-    for name in found:
-        if name not in made.files:
+        if files[name] != stated:
+            raise broken(folder, f"{name} is not what the manifest states ({files[name].size} bytes of {stated.size})")
+    for name in files:
+        if name not in manifest.files:
             raise broken(folder, f"{name} is not in the manifest")
-    return made
+    return manifest
 
 
 def _parsed(folder: Path, text: str) -> Manifest:

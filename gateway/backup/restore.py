@@ -1,9 +1,10 @@
-"""Restoring a backup into an empty place, whole or not at all, and held until somebody confirms.
+"""Restores a backup into an empty folder, whole or not at all, and locks it until an officer confirms.
 
-Everything is built beside its place: the folder moves there by one rename, after the database is committed by one transaction (a file in that folder for
-SQLite, one transaction of PostgreSQL). A restore that was killed leaves a folder that nobody takes for an instance, and is simply begun anew; where
-PostgreSQL was committed already, the same command ends what is left.
-Invariants: the log is derived again from its entries before anything of it goes on; a place that is not empty is never written over.
+The data folder is built beside its place. The database is committed in one transaction (for SQLite a file in that
+folder), then one rename moves the folder. A killed restore leaves a folder that is not an instance, and is repeated. If
+PostgreSQL was committed already, the same command completes the restore.
+Invariant: the log is recomputed from its entries before it continues.
+Invariant: a folder or database that is not empty is never overwritten.
 """
 
 from __future__ import annotations
@@ -42,16 +43,14 @@ from gateway.settings import Settings
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
 
-MARK: Final = (
-    "restore.json"  # in the folder that is being built, and under this key in the database: which restore that is
-)
+MARK: Final = "restore.json"  # in the folder being built: the id of the restore, which is also in the database
 _KEY: Final = "restore.id"
 _OLD_KEY: Final = "log.key"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How it is to be restored."""
+    """The options of a restore."""
 
     data: Path
     database: str = ""
@@ -59,21 +58,21 @@ class Asked:
     vkey: NoteKey | None = None
     complete: bool = False
     vault_keys: Path | None = None
-    keys: Path | None = None  # a data folder's `keys`, where the backup was made without them
-    origin: str = ""  # name for a new log, where the next number is not wanted
+    keys: Path | None = None  # the `keys` folder, for a backup without keys
+    origin: str = ""  # name of a new log; default: the next number
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was done; everything in it can be written as JSON."""
+    """The result; all values can be written as JSON."""
 
     backup: str  # the manifest's digest
     made: float  # when the backup was made
     before: str  # the origin of the log in the backup
-    origin: str  # the origin of the log that goes on
-    reason: str | None  # why that is a new one
+    origin: str  # the origin of the continuing log
+    reason: str | None  # why it is a new one
     held: int  # entries of the log in the backup
-    signed: int  # entries under the newest checkpoint that is known of it
+    signed: int  # entries under its newest known checkpoint
     root: str
     checked: dict[str, int]
     vkey: str
@@ -85,15 +84,15 @@ class Restored:
 
 
 def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
-    """Check, build, verify, move. `backup.…` failures leave the place as it was."""
+    """Check, build, verify, move. A `backup.…` failure leaves the place unchanged."""
     folder, place = folder.absolute(), asked.data.absolute()
     check_free(place)
-    made = manifest.read(folder, asked.vkey, tick)
+    backup = manifest.read(folder, asked.vkey, tick)
     wanted = "postgresql" if asked.database.startswith("postgresql") else "sqlite"
-    if made.database != wanted:
-        raise BACKUP_KIND(found=made.database, wanted=wanted)
-    if not knows(made.revision):
-        raise BACKUP_NEWER(revision=made.revision)
+    if backup.database != wanted:
+        raise BACKUP_KIND(found=backup.database, wanted=wanted)
+    if not knows(backup.revision):
+        raise BACKUP_NEWER(revision=backup.revision)
     draft = place.with_name(f".{place.name}.restoring")
     with full_told(place):
         done = _committed(draft, asked)
@@ -101,7 +100,7 @@ def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(mode=0o700, parents=True)
             try:
-                done = _Build(folder, made, asked, draft, now, tick).run()
+                done = _Build(folder=folder, backup=backup, asked=asked, draft=draft, now=now, tick=tick).run()
             except BaseException:
                 if _committed(draft, asked) is None:
                     shutil.rmtree(draft, ignore_errors=True)
@@ -109,13 +108,13 @@ def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
         if place.exists():
             place.rmdir()
         draft.rename(place)
-        (place / MARK).unlink()  # after that: until then it tells whose database this is
+        (place / MARK).unlink()  # last: until then it identifies the database
         manifest.sync_folder(place.parent)
     return done
 
 
 def _committed(draft: Path, asked: Asked) -> Restored | None:
-    """What a restore that was killed had come to, if the database of PostgreSQL holds the very one that this folder belongs to."""
+    """The result of a killed restore, if its PostgreSQL database was committed."""
     try:
         mark = json.loads((draft / MARK).read_text("utf-8"))
     except (OSError, ValueError):
@@ -136,25 +135,25 @@ def _committed(draft: Path, asked: Asked) -> Restored | None:
 @dataclass(slots=True)
 class _Build:
     folder: Path
-    made: Manifest
+    backup: Manifest
     asked: Asked
     draft: Path
     now: float
     tick: Tick
 
     def run(self) -> Restored:
-        made, draft = self.made, self.draft
+        backup, draft = self.backup, self.draft
         self._files()
         secret = {name: value for name, value in os.environ.items() if name == f"{settings_module.PREFIX}SECRET_FILE"}
         settings = replace(settings_module.load(draft, secret), database=self.asked.database)
         keyring = Keyring(settings)
-        old = LogKey.open(keyring.log_key, made.origin, keyring.at_rest) if keyring.log_key.exists() else None
-        trusted = self.asked.vkey or NoteKey.from_text(made.vkey)
+        old = LogKey.open(keyring.log_key, backup.origin, keyring.at_rest) if keyring.log_key.exists() else None
+        trusted = self.asked.vkey or NoteKey.from_text(backup.vkey)
         if old is not None and old.vkey != trusted.text():
             raise BACKUP_OLD_KEY(path=_OLD_KEY, reason=f"{old.vkey} ≠ {trusted.text()}")
         engine = open_engine(settings.database_url)
         try:
-            if made.database == "postgresql" and not database.is_empty(engine):
+            if backup.database == "postgresql" and not database.is_empty(engine):
                 raise BACKUP_TAKEN(path=engine.url.render_as_string(hide_password=True))
             with writing(engine) as connection:
                 done, settings, checkpoint = self._database(connection, settings, old, trusted)
@@ -170,14 +169,12 @@ class _Build:
             engine.dispose()
         return done
 
-    # --- files --------------------------------------------------------------------------------------------------------
-
     def _files(self) -> None:
-        for name in self.made.files:
+        for name in self.backup.files:
             source = self.folder / name
             head, _, rest = name.partition("/")
             if head == database.FOLDER:
-                if self.made.database == "sqlite":
+                if self.backup.database == "sqlite":
                     _copy(source, self.draft / database.SQLITE_FILE)
             elif head == VAULT_KEYS:
                 _copy(source, self.draft / "keys" / "vault" / rest)
@@ -194,59 +191,57 @@ class _Build:
         if self.asked.vault_keys is not None:
             self._vault_keys(self.asked.vault_keys)
 
-    def _vault_keys(self, given: Path) -> None:
-        """From a vault's own folder, or from a folder of copies by date; never one that retention has ended."""
+    def _vault_keys(self, source: Path) -> None:
+        """Copy keys from a vault's folder or a folder of dated copies, except those whose retention ended."""
         place = self.draft / "keys" / "vault"
-        for mark in sorted((given / DESTROYED).glob("[!.]*")):
+        for mark in sorted((source / DESTROYED).glob("[!.]*")):
             if not (place / DESTROYED / mark.name).exists():
                 _copy(mark, place / DESTROYED / mark.name)
-        for path in sorted(given.rglob("[!.]*.key")):
+        for path in sorted(source.rglob("[!.]*.key")):
             if not (place / path.name).exists():
                 _copy(path, place / path.name)
         for mark in (place / DESTROYED).glob("*"):
             (place / f"{mark.name}.key").unlink(missing_ok=True)
 
-    # --- database -----------------------------------------------------------------------------------------------------
-
     def _database(
         self, connection: Connection, settings: Settings, old: LogKey | None, trusted: NoteKey
     ) -> tuple[Restored, Settings, str | None]:
-        made = self.made
-        if made.database == "postgresql":
-            upgrade(connection, made.revision)
-            database.copy_in(connection, self.folder, dict(made.tables), self.tick)
+        backup = self.backup
+        if backup.database == "postgresql":
+            upgrade(connection, backup.revision)
+            database.copy_in(connection, self.folder, dict(backup.tables), self.tick)
         upgrade(connection)
         report = verify_log(
             connection,
             trusted,
-            origin=made.origin,
-            newest=made.checkpoint,
-            on_progress=lambda done: self.tick("entries", done, made.size),
+            origin=backup.origin,
+            newest=backup.checkpoint,
+            on_progress=lambda done: self.tick("entries", done, backup.size),
         )
-        if not report.ok or report.size != made.size:
-            raise BACKUP_WRONG_LOG(reason=report.first_wrong or f"{report.size} entries of {made.size}")
-        outside = (*self.asked.outside, *_beside(Path(made.data)))
+        if not report.ok or report.size != backup.size:
+            raise BACKUP_WRONG_LOG(reason=report.first_wrong or f"{report.size} entries of {backup.size}")
+        outside = (*self.asked.outside, *_beside(Path(backup.data)))
         decision = succession.decide(
             connection,
             trusted,
-            made.size,
-            made.checkpoint,
+            backup.size,
+            backup.checkpoint,
             outside,
             complete=self.asked.complete,
             has_key=old is not None,
         )
         gone = bring_back(connection, self.now)
         digest = manifest.digest_of((self.folder / manifest.NAME).read_text("utf-8"))
-        checkpoint = made.checkpoint
+        checkpoint = backup.checkpoint
         if decision.reason is not None:
             settings, checkpoint = self._new_origin(connection, settings, old, decision, digest)
         done = Restored(
             backup=digest,
-            made=made.made,
-            before=made.origin,
+            made=backup.made,
+            before=backup.origin,
             origin=settings.origin,
             reason=decision.reason,
-            held=made.size,
+            held=backup.size,
             signed=decision.newest_size,
             root=report.root,
             checked=dict(report.checked),
@@ -254,16 +249,16 @@ class _Build:
             gone_back=gone,
             missing_vault_keys=_missing_vault_keys(connection, settings),
             missing_keys=_missing_keys(settings),
-            old_runs=runs_beside(made.data, self.asked.data),
-            old=made.data,
+            old_runs=runs_beside(backup.data, self.asked.data),
+            old=backup.data,
         )
         left = {"backup": asdict(done)}
         facts: dict[str, Any] = {
             "backup": digest,
-            "made": int(made.made),
+            "made": int(backup.made),
             "origin": settings.origin,
-            "before": made.origin,
-            "held": made.size,
+            "before": backup.origin,
+            "held": backup.size,
             "told": digest_of(left),
         }
         hold(connection, self.now, left)
@@ -271,10 +266,11 @@ class _Build:
         return done, settings, checkpoint
 
     def _seal(self, connection: Connection, settings: Settings, facts: dict[str, Any]) -> None:
-        """The rows that were restored, under the origin that goes on. Those that differ from the backup's own seal are told in the entry."""
+        """Seal the restored rows under the continuing origin. The entry names rows that differ from the backup's
+        seal."""
         try:
-            seal, before = Seal.of(settings), Seal.of(replace(settings, origin=self.made.origin))
-        except FileNotFoundError:  # without the hash key nothing starts; whoever brings it accepts the rows then
+            seal, before = Seal.of(settings), Seal.of(replace(settings, origin=self.backup.origin))
+        except FileNotFoundError:  # nothing starts without the hash key; the rows are accepted once it is there
             append(connection, [note("restore", facts, self.now)])
             return
         differing = before.differing(connection, but=HOLD)
@@ -285,21 +281,23 @@ class _Build:
     def _new_origin(
         self, connection: Connection, settings: Settings, old: LogKey | None, decision: Decision, digest: str
     ) -> tuple[Settings, str]:
-        made = self.made
+        backup = self.backup
         past = origins.ended(connection)
-        first = past[0].origin if past else made.origin
+        first = past[0].origin if past else backup.origin
         name = self.asked.origin or origins.next_name(
-            first, (made.origin, *(each.origin for each in past), *decision.others)
+            first, (backup.origin, *(each.origin for each in past), *decision.others)
         )
         settings = replace(settings, origin=name)
         keyring = Keyring(settings)
-        keyring.log_key.unlink(missing_ok=True)  # the old log is signed no more
+        keyring.log_key.unlink(missing_ok=True)  # the old log is not signed any more
         key = LogKey.open(keyring.log_key, name, keyring.at_rest)
-        facts = succession.facts(made.origin, made.vkey, decision, made.size, root_at(connection, made.size), digest)
+        facts = succession.facts(
+            backup.origin, backup.vkey, decision, backup.size, root_at(connection, backup.size), digest
+        )
         frozen = form.freeze(form.Note(new_id(int(self.now * 1000)), self.now, origins.NEW_LOG, "command line", facts))
-        origins.end(connection, made.origin, made.vkey, self.now)
+        origins.end(connection, backup.origin, backup.vkey, self.now)
         checkpoint = origins.begin(connection, key, frozen, self.now, old)
-        for table in (tables.log_index, tables.log_indexed):  # of the log that ended: the keeper makes them anew
+        for table in (tables.log_index, tables.log_indexed):  # of the ended log: the keeper rebuilds them
             connection.execute(delete(table))
         keyring.log_vkey.unlink(missing_ok=True)
         manifest.put(keyring.log_vkey, f"{key.vkey}\n".encode("ascii"))
@@ -307,20 +305,20 @@ class _Build:
 
 
 def _beside(data: Path) -> Sequence[Known]:
-    """The newest checkpoint of the old data folder, if it is still there."""
+    """The newest checkpoint in the old data folder, if it still exists."""
     path = data / "log" / "checkpoint"
     try:
-        return (Known(str(path), path.read_text("utf-8"), given=False),)
+        return (Known(str(path), path.read_text("utf-8"), by_operator=False),)
     except (OSError, UnicodeDecodeError):
         return ()
 
 
 def runs_beside(old: str, data: Path) -> bool:
-    """Whether the instance that was backed up runs on this machine, beside the one that was restored."""
+    """Whether the instance that was backed up runs on this machine, beside the restored one."""
     import fcntl
 
     if not old or Path(old).resolve() == data.resolve():
-        return False  # it was restored to its own place
+        return False  # restored in place
     try:
         handle = os.open(Path(old) / "run", os.O_RDONLY)
     except OSError:
@@ -343,9 +341,9 @@ def _missing_vault_keys(connection: Connection, settings: Settings) -> list[str]
 
 
 def _missing_keys(settings: Settings) -> list[str]:
-    """Of the gateway's own keys; without them nothing starts."""
-    found = [name for name in NAMES if not list(settings.keys.glob(f"{name}*.key"))]
-    return [*found, *(["hash"] if not (settings.keys / "hash.key").exists() else [])]
+    """The missing keys of the gateway itself; without them nothing starts."""
+    missing = [name for name in NAMES if not list(settings.keys.glob(f"{name}*.key"))]
+    return [*missing, *(["hash"] if not (settings.keys / "hash.key").exists() else [])]
 
 
 def _copy(source: Path, target: Path) -> None:

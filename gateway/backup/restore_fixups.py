@@ -1,15 +1,15 @@
-"""What goes back in time with a database, brought to a state that is safe to go on from: in the transaction that restores.
+"""Brings the reverted state of a restored database into a safe state, in the restoring transaction.
 
-| what | what is done |
+| state | action |
 |---|---|
-| processes, lease | those of then are dead; the lease is free, its epoch counts on |
-| messages that were queued | may have been delivered since: those that may be repeated stay queued, the others become in-doubt |
-| calls under way | their process is dead: the keeper closes them as after any crash |
-| feeds | a new epoch of offsets: none is given twice |
-| replay keys | the instance is held for as long as a message from before the restore would be believed |
-| revocation lists | their numbers count on, as if one had been made each second |
-| registry, revocations, quotas | are as they were then: listed, for an officer to go through, and held until one confirms |
-Invariant: nothing is taken in or sent before the confirmation.
+| processes, lease | processes become dead; the lease is free, its epoch continues |
+| queued messages | may have been delivered: idempotent ones stay queued, the others become in-doubt |
+| calls in progress | the keeper closes them, as after a crash |
+| feeds | a new epoch of offsets: none is used twice |
+| replay keys | the instance stays locked while a message from before the restore would be accepted |
+| revocation lists | their numbers continue, as if one list had been made each second |
+| registry, revocations, quotas | listed for an officer, and locked until one confirms |
+Invariant: nothing is accepted or sent before the confirmation.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RESTORE: Final = "restore"
 
 
 def bring_back(connection: Connection, now: float) -> dict[str, Any]:
-    """Do what stands above but the hold; what there is to go through, by counts and names."""
+    """Apply the table above except the lock; returns what an officer must review, by counts and names."""
     process, lease = tables.process, tables.lease
     connection.execute(update(process).where(process.c.state == "alive").values(state="dead"))
     connection.execute(update(lease).values(until=0.0))
@@ -47,7 +47,7 @@ def bring_back(connection: Connection, now: float) -> dict[str, Any]:
 
 
 def _doubt(connection: Connection, now: float) -> list[str]:
-    """Queued messages that must not be sent twice, and may have been sent since."""
+    """Mark queued messages that are not idempotent as in-doubt; returns their ids."""
     transfer, queue = tables.transfer, tables.queue
     queued = queue.c.provider.label("queued_for"), queue.c.body_ref, queue.c.next_at, queue.c.tries
     rows = connection.execute(
@@ -60,7 +60,13 @@ def _doubt(connection: Connection, now: float) -> list[str]:
         opened = OpenTransfer(row.id, None, row.provider, state=State.QUEUED)
         why = Doubt(now, RESTORE, RESTORE, f"in-doubt#{RESTORE}")
         dead = row.queued_for and QueueRow(
-            row.id, row.queued_for, row.body_ref, row.next_at, "dead", row.tries, outcome.UNKNOWN
+            transfer=row.id,
+            provider=row.queued_for,
+            body_ref=row.body_ref,
+            next_at=row.next_at,
+            state="dead",
+            tries=row.tries,
+            last_failure=outcome.UNKNOWN,
         )
         units.append(outcome.abandoned(opened, why, Event.TAKEN_UP, Event.OUTCOME_UNKNOWN)._replace(queue=dead))
     apply(connection, units)

@@ -1,13 +1,14 @@
-"""What a restored log may go on as: itself, or a new origin.
+"""Decides whether a restored log continues under its own origin or a new one.
 
-| the newest checkpoint known from outside | the log goes on as |
+| the newest checkpoint known from outside | the log continues as |
 |---|---|
-| signs exactly what was restored | itself |
-| signs more | a new origin: entries that were signed are missing |
-| signs less, or there is none | a new origin, unless the operator says that the backup is complete |
+| signs exactly the restored entries | itself |
+| signs more | a new origin: signed entries are missing |
+| signs less, or there is none | a new origin, unless the operator states that the backup is complete |
 | signs other entries of the same number or fewer | nothing: the backup is refused |
-and a new origin too where the key of the log is lost, since nobody can sign the old one any more.
-Invariant: a log name is never signed by two keys, and no log that lacks an entry known to be signed is signed on.
+If the log's key is lost, it is a new origin too.
+Invariant: two keys never sign under one log name.
+Invariant: a log that lacks an entry known to be signed is not signed further.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A note from outside: where it came from, and the note."""
+    """A note from outside, and its source."""
 
     name: str
     note: str
-    given: bool = True  # else it was found where the backup came from, and may be of another instance by now
+    by_operator: bool = True  # else from the old data folder, which may be another instance by now
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`reason` is why a new origin begins: missing | unproven | key-lost | reopened; None where the log goes on."""
+    """`reason` for a new origin: missing | unproven | key-lost | reopened; None if the log continues."""
 
     reason: str | None
-    newest: str | None  # the newest note of the old log that is known
+    newest: str | None  # the newest known note of the old log
     newest_size: int
     others: tuple[str, ...]  # origins of notes that came after the old log ended
 
@@ -54,19 +55,22 @@ def decide(
     complete: bool,
     has_key: bool,
 ) -> Decision:
-    """`own` is the checkpoint of the restored log itself. `backup.old-key` for a note that the log's key did not sign, `backup.forked` for a contradiction."""
+    """Decide by the notes from `outside`; `own` is the checkpoint of the restored log.
+
+    Raises `backup.old-key` for a note not signed by the log's key, `backup.forked` for a contradiction.
+    """
     newest, newest_size, others = own, size, list[str]()
     proven = False
     for each in outside:
-        found = _of(each, key, others)
-        if found is None:
+        checkpoint = _of(each, key, others)
+        if checkpoint is None:
             continue
-        if found.size <= size:
-            if root_at(connection, found.size) != found.root:
-                raise BACKUP_FORKED(name=each.name, size=found.size)
-            proven = proven or found.size == size
-        elif found.size > newest_size:
-            newest, newest_size = each.note, found.size
+        if checkpoint.size <= size:
+            if root_at(connection, checkpoint.size) != checkpoint.root:
+                raise BACKUP_FORKED(name=each.name, size=checkpoint.size)
+            proven = proven or checkpoint.size == size
+        elif checkpoint.size > newest_size:
+            newest, newest_size = each.note, checkpoint.size
     if others:
         reason: str | None = "reopened"
     elif newest_size > size:
@@ -87,13 +91,13 @@ def _of(each: Known, key: NoteKey, others: list[str]) -> Checkpoint | None:
         if head.startswith(f"{first}/") and head != key.name:
             others.append(head)
             return None
-        if not each.given:
+        if not each.by_operator:
             return None
         raise BACKUP_OLD_KEY(path=each.name, reason=str(wrong)) from None
 
 
 def facts(origin: str, vkey: str, decision: Decision, size: int, root: bytes, manifest: str) -> Mapping[str, Any]:
-    """What entry 0 of a new log says."""
+    """The facts of entry 0 of a new log."""
     return {
         "origin": origin,
         "vkey": vkey,

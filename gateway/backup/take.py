@@ -1,8 +1,8 @@
-"""Taking a backup of an instance that runs or stands, and checking one.
+"""Makes a backup of a running or stopped instance, and checks backups.
 
-Built beside its place and moved there by one rename, its manifest written last: what was cut short is never taken for a backup.
-Keys: those that a secret protects are copied as they lie (the secret never is); plain ones only where somebody says so. The vault's keys are left out, so
-that no copy outlives the retention of what they open; asked for, they stand apart, with the date by which they must be destroyed.
+A backup is built beside its place and moved by one rename. Its manifest is written last, so an interrupted backup is
+not one. Protected private keys are copied as they are, without the secret; plain ones only on request. The vault's keys
+are excluded, so that no copy outlives their retention. On request they are included, with the date to destroy them by.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ from security.transparency.checkpoint import NoteKey
 _words = WordsFile(__file__)
 
 VAULT_KEYS: Final = "vault-keys"
-DESTROYED: Final = (
-    "destroyed"  # in the folder of the vault's keys: a mark for each key that retention ended, under its id
-)
+DESTROYED: Final = "destroyed"  # in the vault's key folder: a file for each key whose retention ended, by id
 VAULT_KEYS_LIVE: Final = 7 * 86_400.0
 SANDBOX: Final = "sandbox"
 SANDBOX_PARTS: Final = ("identities", "agents", "standins.json")
@@ -54,7 +52,7 @@ _MIB: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What goes in beside the database."""
+    """What to include besides the database."""
 
     keys: bool = True
     plain_keys: bool = False
@@ -62,7 +60,7 @@ class Wanted:
 
 
 def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tick) -> tuple[Manifest, str, Report]:
-    """Make the backup, check it, note it in the log; the manifest, its digest and what verifying the log found."""
+    """Make and check a backup and log it; returns the manifest, its digest and the report on its log."""
     folder = folder.absolute()
     keys = _private(settings) if wanted.keys else []
     clear = [path for path in keys if not is_protected(path.read_bytes())]
@@ -76,9 +74,9 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
         draft.mkdir(mode=0o700, parents=True)
         try:
             _room(settings, engine, draft)
-            made = _fill(settings, engine, draft, wanted, keys, bool(clear), now, tick)
-            digest = manifest.write(draft, made, _signer(settings))
-            report = _verified(draft, made, NoteKey.from_text(made.vkey), (), tick)
+            backup = _fill(settings, engine, draft, wanted, keys, bool(clear), now, tick)
+            digest = manifest.write(draft, backup, _signer(settings))
+            report = _verified(draft, backup, NoteKey.from_text(backup.vkey), (), tick)
             if folder.exists():
                 folder.rmdir()
             draft.rename(folder)
@@ -88,37 +86,37 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
             raise
         facts: dict[str, form.Json] = {
             "manifest": digest,
-            "origin": made.origin,
-            "size": made.size,
-            "keys": made.keys,
-            "vault_keys": made.vault_keys_until is not None,
+            "origin": backup.origin,
+            "size": backup.size,
+            "keys": backup.keys,
+            "vault_keys": backup.vault_keys_until is not None,
         }
         with writing(engine) as connection:
             append(connection, [note("backup", facts, now)])
-            last = {"at": now, "folder": str(folder), "keys": made.keys, "vault_keys_until": made.vault_keys_until}
+            last = {"at": now, "folder": str(folder), "keys": backup.keys, "vault_keys_until": backup.vault_keys_until}
             remember(connection, LAST, json.dumps(last, ensure_ascii=False))
     engine.dispose()
-    return made, digest, report
+    return backup, digest, report
 
 
 def check(folder: Path, vkey: NoteKey | None, kept: Sequence[str], tick: Tick) -> tuple[Manifest, Report]:
-    """Every file against the manifest, the log within against the key; `backup.broken` with the first thing wrong of the files."""
-    made = manifest.read(folder, vkey, tick)
-    return made, _verified(folder, made, vkey or NoteKey.from_text(made.vkey), kept, tick)
+    """Check every file against the manifest, and the log against the key. Raises `backup.broken`."""
+    backup = manifest.read(folder, vkey, tick)
+    return backup, _verified(folder, backup, vkey or NoteKey.from_text(backup.vkey), kept, tick)
 
 
-def _verified(folder: Path, made: Manifest, key: NoteKey, kept: Sequence[str], tick: Tick) -> Report:
+def _verified(folder: Path, backup: Manifest, key: NoteKey, kept: Sequence[str], tick: Tick) -> Report:
     with (
         tempfile.TemporaryDirectory(prefix="lgsp-backup-") as work,
-        database.opened(folder, made.database, Path(work)) as connection,
+        database.opened(folder, backup.database, Path(work)) as connection,
     ):
         return verify_log(
             connection,
             key,
-            origin=made.origin,
-            newest=made.checkpoint,
+            origin=backup.origin,
+            newest=backup.checkpoint,
             kept=next(iter(kept), None),
-            on_progress=lambda done: tick("entries", done, made.size),
+            on_progress=lambda done: tick("entries", done, backup.size),
         )
 
 
@@ -128,7 +126,7 @@ def note(what: str, facts: dict[str, form.Json], now: float, actor: str = "comma
 
 
 def check_free(folder: Path) -> None:
-    """What is built beside it must be able to take its place: told before any work is done."""
+    """Check early that the finished folder can be moved to this place."""
     if folder.is_mount():
         raise BACKUP_UNWRITABLE(path=folder, reason=_words("mount"))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -137,7 +135,7 @@ def check_free(folder: Path) -> None:
 
 @contextmanager
 def full_told(path: Path) -> Iterator[None]:
-    """A full disk and a folder that cannot be written are told as such, however the libraries say it."""
+    """Turn errors of a full or unwritable disk, from any library, into failures."""
     try:
         yield
     except OSError as wrong:
@@ -182,7 +180,7 @@ def _fill(
     tick: Tick,
 ) -> Manifest:
     keyring = Keyring(settings)
-    save(replace(settings, data=draft, database=""))  # as they are in force; where the database is, the restore is told
+    save(replace(settings, data=draft, database=""))  # the settings in force; the database is an option of the restore
     public = [
         keyring.log_vkey,
         *(
@@ -197,7 +195,7 @@ def _fill(
     if wanted.keys and settings.kind == "sandbox":
         for path in _below(settings.data, SANDBOX_PARTS):
             manifest.put(draft / SANDBOX / path.relative_to(settings.data), path.read_bytes())
-    for path in sorted((settings.vault_keys / DESTROYED).glob("[!.]*")):  # a restore must not bring back what they name
+    for path in sorted((settings.vault_keys / DESTROYED).glob("[!.]*")):  # a restore must not restore these keys
         manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
     until = None
     if wanted.vault_keys:
@@ -235,7 +233,7 @@ def _fill(
 
 
 def _private(settings: Settings) -> list[Path]:
-    """The instance's own keys; the vault's are in folders of their own."""
+    """The instance's own private keys, without the vault's."""
     return sorted(
         path for place in (settings.keys, settings.authority) if place.exists() for path in place.glob("*.key")
     )
@@ -253,6 +251,6 @@ def _below(data: Path, parts: Sequence[str]) -> Iterator[Path]:
 
 def _signer(settings: Settings) -> Callable[[str], str] | None:
     keyring = Keyring(settings)
-    if not keyring.log_key.exists():  # on a machine that has doors alone
+    if not keyring.log_key.exists():  # a machine with doors only
         return None
     return LogKey.open(keyring.log_key, settings.origin, keyring.at_rest).sign_text

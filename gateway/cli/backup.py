@@ -258,7 +258,7 @@ def restore_confirm(
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
-        held = restore_lock.held(connection)
+        held = restore_lock.newest_restore(connection)
     if held is None or held["confirmed"]:
         from gateway.backup.errors import BACKUP_NOT_HELD
 

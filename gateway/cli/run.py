@@ -18,7 +18,7 @@ from gateway.cli.common.options import AsJson, Data, load_instance, load_setting
 from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed
 
 if TYPE_CHECKING:
-    from gateway.doctor.findings import Found
+    from gateway.doctor.findings import Finding
     from gateway.settings import Settings
 
 top = typer.Typer()
@@ -255,13 +255,13 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _json(each: Found) -> dict[str, Any]:
+def _json(each: Finding) -> dict[str, Any]:
     kind = each.kind
     words = {language: _words(each, language) for language in ("vi", "en")}
     return {"code": kind.code, "grave": each.kind.grave, **words, "facts": each.facts}
 
 
-def _words(each: Found, language: Any) -> dict[str, str]:
+def _words(each: Finding, language: Any) -> dict[str, str]:
     kind, facts = each.kind, each.facts
     return {
         "what": kind.what.say(language, facts),
@@ -270,7 +270,7 @@ def _words(each: Found, language: Any) -> dict[str, str]:
     }
 
 
-def _lines(each: Found) -> str:
+def _lines(each: Finding) -> str:
     mark = "!!" if each.kind.grave else " ~"
     lines = [f"{mark} {each.kind.code}"]
     for language in ("vi", "en"):

@@ -6,11 +6,11 @@
         answer = client.rest("POST", "/field-report/v1/requests", report, message_id="PA-2026-0117")
         print(answer.json(), answer.receipt)
 
-It opens mutual TLS, fetches and renews the token, signs each request, believes an answer only after the gateway's signature over it and
-over our very request held, and is a witness of the audit log: it keeps the newest checkpoint and objects to a log that takes anything back.
+It opens mutual TLS, fetches and renews the token, and signs each request. It verifies the gateway's signature over each
+answer and over the request it answers. It keeps the newest checkpoint of the audit log and reports an inconsistent log.
 
-Imports `security/` and `contracts/` of the house and nothing else, so that it can be installed without the gateway.
-Invariant: a call ends with an `Answer` that the gateway proved, or with a `ClientError` that says who can mend it.
+Of this project it imports only `security/` and `contracts/`, so it can be installed without the gateway.
+Invariant: a call ends with an `Answer` that the gateway proved, or with a `ClientError` that names who can fix it.
 """
 
 from gateway.client.answers import Answer, Receipt

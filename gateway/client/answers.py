@@ -1,6 +1,6 @@
-"""What comes back: an answer with its receipt, and the problem in a refusal (RFC 9457, SOAP Fault).
+"""Reads answers, receipts, and the problems in refusals (RFC 9457, SOAP Fault).
 
-Invariant: reading what came never raises anything but `ValueError`; whoever reads decides what an unreadable answer means.
+Invariant: reading an answer raises nothing but `ValueError`; the caller decides what an unreadable answer means.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Both = Mapping[Language, str]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an answer names of the audit log: the transfer, and the leaf hashes (RFC 6962) of its entries by phase."""
+    """The transfer, and the leaf hashes (RFC 6962) of its entries in the audit log by phase."""
 
     transfer: str
     leaves: Mapping[str, bytes]
@@ -63,10 +63,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A proven answer; or, in a `Refused`, one that may be unproven.
+    """A proven answer; in a `Refused` it may be unproven.
 
-    `body` is the content: of REST the body, of SOAP the one element in the Body as a document of its own, decrypted in both. `raw` is what came
-    over the wire. `message_id` is what to repeat the message with; None where none was sent.
+    `body` is the decrypted content: the body of REST, the one element in the Body of SOAP. `raw` is the body as
+    received. `message_id` is the id under which to repeat the message; None where none was sent.
     """
 
     status: int
@@ -80,7 +80,7 @@ class Answer:
 
     @property
     def queued(self) -> bool:
-        """The provider does not answer just now; the gateway has taken the message over and goes on trying."""
+        """The provider does not answer now; the gateway has queued the message and keeps trying."""
         return self.status == 202
 
     @property
@@ -88,11 +88,11 @@ class Answer:
         return self.receipt.transfer if self.receipt is not None else self.headers.get("lgsp-transfer")
 
     def json(self) -> Any:
-        """The content as JSON, numbers exact (int and Decimal); ValueError for anything else."""
+        """The content as JSON with exact numbers (int and Decimal). Raises ValueError."""
         return read_json(self.body)
 
     def xml(self) -> etree._Element:
-        """The content as XML, by the hardened parser; ValueError for anything else."""
+        """The content as XML, read by the hardened parser. Raises ValueError."""
         try:
             return soap.parse_xml(self.body)
         except Failure as trouble:
@@ -101,7 +101,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why the gateway said no: a stable code, who can mend it, and its words in both languages."""
+    """Why the gateway refused: a stable code, who can fix it, and the texts in both languages."""
 
     code: str
     branch: Branch
@@ -114,7 +114,7 @@ class Problem:
 
     @classmethod
     def from_rest(cls, status: int, headers: Mapping[str, str], body: bytes) -> Problem:
-        """From a problem document; of anything else that came with an error status, what can be said of it."""
+        """From a problem document; any other body gives the code `http.<status>`."""
         after = _seconds(headers.get("retry-after"))
         try:
             document = read_json(body)
@@ -125,58 +125,60 @@ class Problem:
         messages = document.get("messages")
 
         def words(name: str) -> Both:
-            said = messages if isinstance(messages, dict) else {}
-            spoken = {each: said[each].get(name) for each in _LANGUAGES if isinstance(said.get(each), dict)}
-            return {each: str(spoken.get(each) or document.get(name) or "") for each in _LANGUAGES}
+            by_language = messages if isinstance(messages, dict) else {}
+            texts = {
+                each: by_language[each].get(name) for each in _LANGUAGES if isinstance(by_language.get(each), dict)
+            }
+            return {each: str(texts.get(each) or document.get(name) or "") for each in _LANGUAGES}
 
-        findings = document.get("findings")
-        found = [each for each in findings if isinstance(each, dict)] if isinstance(findings, list) else []
+        listed = document.get("findings")
+        findings = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
         transfer = document.get("transfer")
         return cls(
-            document["code"],
-            _branch(document.get("branch"), status),
-            words("title"),
-            words("detail"),
-            words("next"),
-            transfer if isinstance(transfer, str) else headers.get("lgsp-transfer"),
-            tuple(Finding(*(str(each.get(name, "")) for name in _FINDING)) for each in found),
-            after,
+            code=document["code"],
+            branch=_branch(document.get("branch"), status),
+            title=words("title"),
+            what=words("detail"),
+            next=words("next"),
+            transfer=transfer if isinstance(transfer, str) else headers.get("lgsp-transfer"),
+            findings=tuple(Finding(*(str(each.get(name, "")) for name in _FINDING)) for each in findings),
+            retry_after=after,
         )
 
     @classmethod
     def from_fault(cls, status: int, fault: etree._Element) -> Problem:
         problem = next(fault.iter(f"{{{soap.LGSP}}}Problem"), None)
-        said = fault.findtext("faultcode") or fault.findtext("{*}Code/{*}Value") or ""
-        side = Branch.THEIRS if said.strip().rpartition(":")[2] in ("Client", "Sender") else Branch.OURS
+        fault_code = fault.findtext("faultcode") or fault.findtext("{*}Code/{*}Value") or ""
+        side = Branch.THEIRS if fault_code.strip().rpartition(":")[2] in ("Client", "Sender") else Branch.OURS
         if problem is None:
             return _unnamed(status, None, side)
 
         def words(name: str) -> Both:
-            said = {
+            texts = {
                 each.get(_LANG, ""): (each.text or "").strip() for each in problem.iterfind(f"{{{soap.LGSP}}}{name}")
             }
-            return {each: said.get(each) or next(iter(said.values()), "") for each in _LANGUAGES}
+            return {each: texts.get(each) or next(iter(texts.values()), "") for each in _LANGUAGES}
 
         def text(name: str) -> str | None:
             return (problem.findtext(f"{{{soap.LGSP}}}{name}") or "").strip() or None
 
         return cls(
-            text("Code") or f"http.{status}",
-            _branch(text("Branch"), status, side),
-            words("Title"),
-            words("Detail"),
-            words("Next"),
-            text("Transfer"),
-            tuple(
+            code=text("Code") or f"http.{status}",
+            branch=_branch(text("Branch"), status, side),
+            title=words("Title"),
+            what=words("Detail"),
+            next=words("Next"),
+            transfer=text("Transfer"),
+            findings=tuple(
                 Finding(*(str(each.get(name, "")) for name in _FINDING))
                 for each in problem.iterfind(f"{{{soap.LGSP}}}Finding")
             ),
-            _seconds(text("RetryAfter")),
+            retry_after=_seconds(text("RetryAfter")),
         )
 
 
 def _unnamed(status: int, retry_after: int | None, otherwise: Branch | None = None) -> Problem:
-    """A page of a server in between, say."""
+    """For an answer without a problem document, such as the page of a proxy."""
     what: Both = {
         "vi": f"Trạng thái HTTP {status}, không kèm tài liệu lỗi của trục.",
         "en": f"HTTP status {status}, without a problem document of the gateway.",
@@ -189,7 +191,7 @@ def _unnamed(status: int, retry_after: int | None, otherwise: Branch | None = No
 
 
 def _branch(named: object, status: int, otherwise: Branch | None = None) -> Branch:
-    """As it is named; else what the protocol says of whose fault it is."""
+    """The named branch; else `otherwise`; else by the HTTP status."""
     try:
         return Branch(named)  # type: ignore[arg-type]
     except ValueError:
@@ -227,7 +229,7 @@ def note_of(header: str | None) -> str | None:
 
 
 def element_bytes(element: etree._Element) -> bytes:
-    """An element as a document of its own, with the declarations that it stands under."""
+    """An element as a document, with the namespace declarations in scope."""
     return etree.tostring(element, encoding="utf-8", with_tail=False, xml_declaration=False)
 
 

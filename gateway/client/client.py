@@ -1,8 +1,9 @@
-"""`AsyncClient`: one system's calls to the gateway, for programs that run on asyncio. `gateway.client.sync.Client` is the same without it.
+"""`AsyncClient`: one system's calls to the gateway on asyncio; `gateway.client.sync.Client` is the blocking form.
 
-A message is repeated only under its own id and with a fresh signature, and only where a repeat is safe: no answer came, the gateway asked
-to wait (429, 503, `Retry-After`), or the token had ended. Invariant: a checkpoint that comes with an answer is looked at before the answer
-is handed on; what an unproven answer carries is not looked at.
+A message is repeated only under its own id and with a fresh signature, and only where a repeat is safe: no answer came,
+the gateway asked to wait (`gateway.client.retries`), or the token had ended.
+Invariant: the checkpoint of a proven answer is checked before the answer is returned.
+Invariant: the checkpoint of an unproven answer is ignored.
 """
 
 from __future__ import annotations
@@ -17,10 +18,9 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
 from lxml import etree
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from contracts.base.words import Language
-from gateway.client import rest, soap
+from gateway.client import access_token, rest, retries, soap
 from gateway.client.answers import Answer, Problem, Receipt, hashes_of, read_json
 from gateway.client.audit import proofs, reconciliation
 from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
@@ -42,27 +42,12 @@ from gateway.client.identities.trusted import TrustedKeys
 from gateway.client.transport import HttpTransport, Transport
 from security import jose
 from security.encryption_keys import EncryptKey
-from security.errors import (
-    BODY_DECRYPTION,
-    BODY_NOT_ENCRYPTED,
-    TOKEN_EXPIRED,
-    TOKEN_OTHER_CERTIFICATE,
-    TOKEN_UNKNOWN_KEY,
-    TOKEN_WRONG,
-)
-from security.tokens import make_assertion
+from security.errors import BODY_DECRYPTION, BODY_NOT_ENCRYPTED
 from security.transparency.checkpoint import Checkpoint
 from security.wssec.decrypt import BodyKeys
 
-TOKEN_PATH: Final = "/oauth/token"
-ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-TRIES: Final = 4
-LONGEST_WAIT: Final = 30  # seconds; a gateway that asks for more is reported, not waited for
-_TOKEN_ENDED: Final = frozenset(
-    {TOKEN_EXPIRED.code, TOKEN_OTHER_CERTIFICATE.code, TOKEN_UNKNOWN_KEY.code, TOKEN_WRONG.code}
-)
 _NOT_YET: Final = frozenset({"audit.not-logged", "transfer.unknown"})
-_ASK_KEYS_AGAIN: Final = 1.0  # second: whoever can name a key that nobody knows must not make us ask without end
+_ASK_KEYS_AGAIN: Final = 1.0  # second: bounds the requests that answers with unknown key ids can cause
 _CONTRACT: Final = re.compile(r"/([a-z0-9]+(?:-[a-z0-9]+)*/v[1-9][0-9]{0,2})/")
 T = TypeVar("T")
 
@@ -70,9 +55,10 @@ T = TypeVar("T")
 class AsyncClient:
     """One system towards the gateway. Used with `async with`, or closed by `close()`.
 
-    `state` is the folder in which checkpoints are kept (default: `checkpoints` in the identity folder). `language` is that of the words
-    in a problem document that people read first; both languages come in any case. `tries` counts all sendings of one message. `encrypted`
-    names contracts whose bodies are encrypted whatever the gateway publishes of them, for whoever trusts no proxy that ends TLS.
+    `state` is the folder of the checkpoints (default: `checkpoints` in the identity folder). `language` is the first
+    language of problem documents; both languages always come. `seconds` is the limit of one HTTP request, `tries` the
+    most sendings of one message. Bodies of the contracts in `encrypted` are encrypted whatever the gateway publishes:
+    for systems that do not trust a proxy that ends TLS.
     """
 
     def __init__(
@@ -82,7 +68,7 @@ class AsyncClient:
         state: Path | None = None,
         language: Language = "vi",
         seconds: float = 30.0,
-        tries: int = TRIES,
+        tries: int = retries.TRIES,
         connections: int = 32,
         encrypted: Collection[str] = (),
         transport: Transport | None = None,
@@ -104,21 +90,18 @@ class AsyncClient:
         self._opener = jose.Opener(own) if own else None
         self._body_keys = BodyKeys(own) if own else None
         self._encrypted = dict.fromkeys(encrypted, True)
-        self._token: tuple[str, float] | None = None
-        self._token_lock = asyncio.Lock()
+        self._token = access_token.AccessToken(identity, self._transport, clock, language)
 
     async def __aenter__(self) -> AsyncClient:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
 
     async def close(self) -> None:
         await self._transport.close()
-
-    # --- calls ---------------------------------------------------------------------------------------------------------
 
     async def rest(
         self,
@@ -130,33 +113,38 @@ class AsyncClient:
         content_type: str = rest.JSON,
         language: Language | None = None,
     ) -> Answer:
-        """Call a REST operation. `path` holds the query. A POST without `message_id` gets a new one; `Answer.message_id` tells it."""
+        """Call a REST operation. Raises `ClientError`.
+
+        `path` includes the query. A POST without `message_id` gets a new id (`Answer.message_id`).
+        """
         url, content = rest.url_of(self.identity.gateway, path), rest.content_of(body)
-        known_as = message_id or (rest.new_message_id() if method == "POST" else None)
+        message = rest.Message(
+            method=method,
+            url=url,
+            content=content,
+            message_id=message_id or (rest.new_message_id() if method == "POST" else None),
+            content_type=content_type,
+            language=language or self._language,
+        )
         named = _CONTRACT.match(path)
         contract = named[1] if named is not None and content is not None else None
 
         async def once() -> Answer:
             prepared = rest.prepare(
-                method,
-                url,
-                content,
-                known_as,
+                message,
                 await self.token(),
                 self.identity.sign_key,
                 self._clock(),
-                content_type=content_type,
-                language=language or self._language,
-                encrypt_for=await self._encrypt_for(contract),
+                await self._encrypt_for(contract),
             )
             raw = await self._transport.send(method, url, prepared.headers, prepared.body)
             answer = await self._judged(
                 lambda: rest.judge(prepared, raw, self._trusted.by_id, self._clock(), self._opener)
             )
             failed = None if 200 <= answer.status < 300 else Problem.from_rest(raw.status, raw.headers, answer.body)
-            return await self._looked_at(answer, failed)
+            return await self._checked(answer, failed)
 
-        return await self._repeated(once, contract)
+        return await retries.repeated(lambda: self._adapted(once, contract), self._tries)
 
     async def soap(
         self,
@@ -167,63 +155,34 @@ class AsyncClient:
         action: str | None = None,
         version: str = "1.1",
     ) -> Answer:
-        """Call a SOAP operation of `contract` (`incident-alert/v1`): `content` is the one element of the Body, in the system's own format or in
-        the wrapper of the canonical WSDL. `action` is that of the WSDL in use; without it, the canonical one."""
+        """Call a SOAP operation of `contract` (`incident-alert/v1`). Raises `ClientError`.
+
+        `content` is the one element of the Body, in the system's own format or in the wrapper of the canonical WSDL.
+        `action` is the action of the WSDL in use; the default is the canonical one.
+        """
         element = soap.content_of(content) if isinstance(content, bytes) else content
         url = rest.url_of(self.identity.gateway, f"/soap/{contract}")
-        known_as = message_id or soap.new_message_id()
-        named = action or soap.action_of(contract, element)
+        message = soap.Message(
+            url=url,
+            element=element,
+            action=action or soap.action_of(contract, element),
+            message_id=message_id or soap.new_message_id(),
+            version=soap.version_of(version),
+        )
 
         async def once() -> Answer:
-            prepared = soap.prepare(
-                url,
-                element,
-                named,
-                known_as,
-                self.identity.sign_key,
-                self._clock(),
-                soap.version_of(version),
-                await self._encrypt_for(contract),
-            )
+            prepared = soap.prepare(message, self.identity.sign_key, self._clock(), await self._encrypt_for(contract))
             raw = await self._transport.send("POST", url, prepared.headers, prepared.body)
             answer, failed = await self._judged(
                 lambda: soap.judge(prepared, raw, self._trusted.by_thumbprint, self._clock(), self._body_keys)
             )
-            return await self._looked_at(answer, failed)
+            return await self._checked(answer, failed)
 
-        return await self._repeated(once, contract)
+        return await retries.repeated(lambda: self._adapted(once, contract), self._tries)
 
     async def token(self) -> str:
         """The access token, renewed before it ends (RFC 7523, bound to our client certificate by RFC 8705)."""
-        async with self._token_lock:
-            if self._token is None or self._token[1] <= self._clock():
-                self._token = await self._new_token()
-            return self._token[0]
-
-    async def _new_token(self) -> tuple[str, float]:
-        url, now = self.identity.gateway + TOKEN_PATH, self._clock()
-        form = {
-            "grant_type": "client_credentials",
-            "client_assertion_type": ASSERTION_TYPE,
-            "client_assertion": make_assertion(self.identity.system, self.identity.sign_key, now, url),
-        }
-        headers = {
-            "content-type": "application/x-www-form-urlencoded",
-            "accept": "application/json",
-            "accept-language": self._language,
-        }
-        raw = await self._transport.send("POST", url, headers, urlencode(form).encode())
-        if raw.status != 200:
-            answer = Answer(raw.status, raw.headers, raw.body, raw.body, False)
-            raise refused(Problem.from_rest(raw.status, raw.headers, raw.body), answer)
-        try:
-            content = read_json(raw.body)
-            token, lives = str(content["access_token"]), float(content["expires_in"])
-        except (ValueError, KeyError, TypeError) as wrong:
-            raise rest.not_proven("POST", url, raw.status, f"{type(wrong).__name__}: {wrong}") from None
-        return token, now + max(lives - 60, lives / 2)  # a token that ends under way is a refusal for nothing
-
-    # --- feeds, transfers ----------------------------------------------------------------------------------------------
+        return await self._token.get()
 
     async def feed(self, contract: str, after: str | None = None, limit: int = 100) -> FeedPage:
         """One page of a contract's feed, after a cursor."""
@@ -231,7 +190,7 @@ class AsyncClient:
         return await self._read("GET", f"/feeds/{contract}?{urlencode(query)}", FeedPage.read)
 
     async def pages(self, contract: str, after: str | None = None, limit: int = 100) -> AsyncIterator[FeedPage]:
-        """Page after page until there is nothing more for now. Store the events of a page, then keep its `next`: so nothing is left out."""
+        """All pages up to now. To miss no event, store the events of a page first, then its `next`."""
         more = True
         while more:
             page = await self.feed(contract, after, limit)
@@ -239,15 +198,15 @@ class AsyncClient:
             after, more = page.next, page.more
 
     async def transfer(self, transfer: str) -> dict[str, Any]:
-        """Where a transfer of ours stands."""
+        """The state of a transfer of this system."""
         content: dict[str, Any] = await self._read(
             "GET", f"/transfers/{quote(transfer, safe='')}", lambda answer: answer.json()
         )
         return content
 
-    async def reconcile(self, said: Statement) -> dict[str, Any]:
-        """Our agency's own counts of a day, compared with the gateway's log (openapi/audit.yaml)."""
-        return await self._read("POST", reconciliation.PATH, reconciliation.comparison, said.to_json())
+    async def reconcile(self, statement: Statement) -> dict[str, Any]:
+        """Compare the agency's own counts of a day with the gateway's log (openapi/audit.yaml)."""
+        return await self._read("POST", reconciliation.PATH, reconciliation.comparison, statement.to_json())
 
     async def _read(self, method: str, path: str, read: Callable[[Answer], T], body: dict[str, Any] | None = None) -> T:
         answer = await self.rest(method, path, body)
@@ -257,7 +216,7 @@ class AsyncClient:
             raise rest.not_proven(method, self.identity.gateway + path, answer.status, str(wrong)) from None
 
     async def document(self, path: str) -> bytes:
-        """What the gateway publishes for everybody: `/contracts/…`, `…?wsdl`, `/keys`. Proved by nothing but TLS."""
+        """A public document: `/contracts/…`, `…?wsdl`, `/keys`. Only TLS protects it; it carries no signature."""
         headers = {"accept": "application/json, text/xml, */*;q=0.5", "accept-language": self._language}
         raw = await self._transport.send("GET", rest.url_of(self.identity.gateway, path), headers, None)
         if raw.status != 200:
@@ -265,10 +224,11 @@ class AsyncClient:
             raise refused(Problem.from_rest(raw.status, raw.headers, raw.body), answer)
         return raw.body
 
-    # --- the audit log -------------------------------------------------------------------------------------------------
-
     async def prove(self, of: Receipt | str, *, seconds: float = 10.0) -> Proof:
-        """Exchange a receipt (or the id of a transfer) for proofs that its entries stand in the log; they do within some seconds."""
+        """Fetch and check the proofs that the entries of a receipt (or transfer id) are in the log.
+
+        Tries for `seconds`, since entries reach the log some seconds after the answer.
+        """
         receipt = of if isinstance(of, Receipt) else None
         transfer = receipt.transfer if receipt is not None else str(of)
         until = self._clock() + seconds
@@ -281,7 +241,7 @@ class AsyncClient:
                 )
                 break
             except ClientError as early:
-                # a receipt is a promise: its second entry may come a checkpoint later than its first
+                # the second entry of a receipt may come a checkpoint later than the first
                 waits = (
                     isinstance(early, Refused)
                     and early.code in _NOT_YET
@@ -295,13 +255,13 @@ class AsyncClient:
         return proof
 
     async def check_log(self) -> Checkpoint | None:
-        """Fetch the newest checkpoint and look at it; what is kept then. `LogObjection` where the log takes something back."""
+        """Fetch and check the newest checkpoint; returns the kept one. Raises `LogObjection`."""
         note = await self.document("/audit/checkpoint")
         await self.witness.see(note.decode("utf-8", "replace"), self._consistency)
         return self.witness.kept
 
     async def _consistency(self, older: int, newer: int) -> Sequence[bytes] | None:
-        """Open to everybody, and its own proof: neither token nor signature is needed."""
+        """The hashes between two sizes; None if there was no answer. The answer proves itself."""
         url = f"{self.identity.gateway}/audit/consistency?from={older}&to={newer}"
         try:
             raw = await self._transport.send("GET", url, {"accept": "application/json"}, None)
@@ -312,10 +272,8 @@ class AsyncClient:
         except (NoConnection, ValueError, TypeError):
             return None
 
-    # --- what every call shares ----------------------------------------------------------------------------------------
-
     async def _judged(self, judge: Callable[[], T]) -> T:
-        """Judge an answer; once more, where it named a newer key of the gateway that could be learnt."""
+        """Verify an answer. If it names an unknown key of the gateway, fetch the keys and verify once more."""
         self._trusted.missed = False
         try:
             return judge()
@@ -326,10 +284,10 @@ class AsyncClient:
         return judge()
 
     async def _learn(self) -> None:
-        """Ask for newer keys of the gateway; what does not come now, comes with a later answer."""
+        """Fetch newer keys of the gateway. A failure is ignored: a later answer asks again."""
         async with self._keys_lock:
             now = self._clock()
-            if 0 <= now - self._asked_keys < _ASK_KEYS_AGAIN:  # a clock that was put back counts as none
+            if 0 <= now - self._asked_keys < _ASK_KEYS_AGAIN:  # negative: the clock was set back
                 return
             self._asked_keys = now
             try:
@@ -337,7 +295,7 @@ class AsyncClient:
             except (NoConnection, Refused):
                 return
 
-    async def _looked_at(self, answer: Answer, failed: Problem | None) -> Answer:
+    async def _checked(self, answer: Answer, failed: Problem | None) -> Answer:
         if answer.checkpoint is not None:
             try:
                 await self.witness.see(answer.checkpoint, self._consistency)
@@ -349,16 +307,16 @@ class AsyncClient:
         return answer
 
     async def _encrypt_for(self, contract: str | None) -> EncryptKey | None:
-        """The gateway's key where the contract's bodies are encrypted, as the gateway publishes it; None where they are signed only."""
+        """The key to encrypt bodies of this contract for; None where the contract has signed bodies only."""
         if contract is None:
             return None
         if contract not in self._encrypted:
             try:
                 summary = await self.document(f"/contracts/{contract}")
             except Refused as no:
-                if no.status != 404:  # not known is not signed: nothing goes out in clear for want of an answer
+                if no.status != 404:  # protection unknown: send nothing in clear
                     raise
-                return None  # there is no such contract: the call itself is told so
+                return None  # unknown contract: the call itself is refused
             self._encrypted[contract] = published_protection(summary) == "encrypted"
         if not self._encrypted[contract]:
             return None
@@ -370,16 +328,14 @@ class AsyncClient:
         return self._trusted.encrypt
 
     async def _adapted(self, once: Callable[[], Awaitable[Answer]], contract: str | None) -> Answer:
-        """Once more where the refusal tells that what we went by has changed: the token, the contract's protection, the gateway's key."""
+        """Call again once if the token, the contract's protection or the gateway's key has changed."""
         try:
             return await once()
         except Refused as no:
-            if no.code in _TOKEN_ENDED:
-                self._token = None
-            elif (
-                no.code == BODY_NOT_ENCRYPTED.code and contract is not None
-            ):  # whoever says it: encrypting does no harm
-                self._encrypted[contract] = True
+            if no.code in access_token.ENDED:
+                self._token.discard()
+            elif no.code == BODY_NOT_ENCRYPTED.code and contract is not None:
+                self._encrypted[contract] = True  # safe even if the refusal is not proven
             else:
                 before = self._trusted.encrypt
                 if no.code == BODY_DECRYPTION.code:
@@ -388,39 +344,11 @@ class AsyncClient:
                     raise
         return await once()
 
-    async def _repeated(self, once: Callable[[], Awaitable[Answer]], contract: str | None) -> Answer:
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(self._tries),
-            wait=_wait,
-            retry=retry_if_exception(_may_repeat),
-            sleep=asyncio.sleep,
-            reraise=True,
-        )
-        answer: Answer = await retrying(self._adapted, once, contract)
-        return answer
-
 
 def published_protection(summary: bytes) -> str | None:
-    """What `GET /contracts/{name}` says of the contract's bodies: signed or encrypted."""
+    """The protection of bodies in the answer of `GET /contracts/{name}`: `signed`, `encrypted`, or None if absent."""
     try:
-        found = read_json(summary).get("protection")
+        protection = read_json(summary).get("protection")
     except (ValueError, AttributeError):
         return None
-    return found if isinstance(found, str) else None
-
-
-_GROWING: Final = wait_exponential_jitter(multiplier=0.3, max=5.0)
-
-
-def _wait(state: RetryCallState) -> float:
-    trouble = state.outcome.exception() if state.outcome is not None else None
-    asked = trouble.retry_after if isinstance(trouble, Refused) else None
-    return max(float(asked or 0), _GROWING(state))
-
-
-def _may_repeat(trouble: BaseException) -> bool:
-    if isinstance(trouble, NoConnection):
-        return True
-    if not isinstance(trouble, Refused) or (trouble.retry_after or 0) > LONGEST_WAIT:
-        return False
-    return trouble.status in (429, 503) or trouble.retry_after is not None
+    return protection if isinstance(protection, str) else None

@@ -1,8 +1,8 @@
-"""What a call can end with other than a proven answer. All are `ClientError`; each has a code and words in Vietnamese and English.
+"""The errors of the client kit. All are `ClientError`; each has a code and texts in Vietnamese and English.
 
-`Refused` is the gateway's own word, by who can mend it: `RefusedTheirs` (we), `RefusedPolicy` (the officers), `RefusedOurs` (the gateway,
-or a provider behind it). `NoConnection`, `NotProven`, `LogObjection` and `BadIdentity` are found by the kit.
-Invariant: nothing of an answer that is not proven is handed on but in a `Refused` whose `proven` is False.
+`Refused` is an answer of the gateway, by who can fix it: `RefusedTheirs` (the caller), `RefusedPolicy` (the officers),
+`RefusedOurs` (the gateway or a provider). The kit itself raises `NoConnection`, `NotProven`, `LogObjection`,
+`BadIdentity`. Invariant: content of an unproven answer is passed on only in a `Refused` whose `proven` is False.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class ClientError(Exception):
-    """Root of all that the kit raises."""
+    """Base of all errors of the kit."""
 
 
 class BadIdentity(Theirs, ClientError):
-    """The identity folder is incomplete, contradicts itself, lies open to others, or is out of date."""
+    """The identity folder is incomplete, inconsistent, accessible to other users, or out of date."""
 
 
 class BadUsage(Theirs, ClientError):
-    """A call that cannot be made at all, such as a path without its slash."""
+    """The arguments make no valid call, such as a path without its slash."""
 
 
 class NoConnection(Ours, ClientError):
-    """No answer came. `sent` is False where the request surely never left, so that not even the gateway may have seen it."""
+    """No answer came. `sent` is False where the request certainly was not sent."""
 
     def __init__(self, type: AnyErrorType, /, *, sent: bool, **facts: Any) -> None:
         super().__init__(type, **facts)
@@ -38,11 +38,11 @@ class NoConnection(Ours, ClientError):
 
 
 class NotProven(Ours, ClientError):
-    """What came does not prove that the gateway said it, in answer to this request: as good as nothing."""
+    """The answer does not prove that it comes from the gateway and answers this request; ignore its content."""
 
 
 class LogObjection(Ours, ClientError):
-    """The audit log takes back what it signed. Both notes are kept in `kept`. `answer` is the answer that brought the newer one, if one did."""
+    """The audit log contradicts what it signed. The file `kept` has both notes; `answer` brought the newer one."""
 
     def __init__(self, type: AnyErrorType, /, *, older: str, newer: str, kept: Path, **facts: Any) -> None:
         super().__init__(type, kept=kept, **facts)
@@ -53,7 +53,7 @@ class LogObjection(Ours, ClientError):
 
 
 class BadState(Ours, ClientError):
-    """Checkpoints cannot be kept: the folder is missing, full or not ours. `answer` is the answer that brought one, if one did."""
+    """Checkpoints cannot be stored: the folder is missing, full or not writable."""
 
     answer: Answer | None = None
 
@@ -77,16 +77,16 @@ CLIENT_USAGE = _errors.of(BadUsage, "client.usage", 400)
 
 
 def wrongly_used(failure: Failure) -> BadUsage:
-    """For what a room below says of what it was given: its words in both languages, and its code."""
+    """An error of a lower layer about the caller's input: its texts in both languages, and its code."""
     vi, en = (f"{failure.what(language).rstrip('.')} [{failure.code}]" for language in ("vi", "en"))
     return CLIENT_USAGE(what=Words(vi, en))
 
 
 class Refused(ClientError):
-    """The gateway said no. `problem` holds its words, `answer` the whole answer.
+    """The gateway refused. `problem` holds its texts, `answer` the whole answer.
 
-    `proven` is False where the gateway did not sign, as it does not for a caller who proved nothing (or for a token): then anyone who can
-    speak in its place may have said it, so repeat the message under the same id rather than under a new one.
+    `proven` is False where the refusal is unsigned, as for an unproven caller or a token request. Then a third party
+    may have sent it, so repeat the message under the same id.
     """
 
     branch: ClassVar[Branch]
@@ -131,25 +131,25 @@ class Refused(ClientError):
 
     def __str__(self) -> str:
         text = f"{self.code}: {self.what('en')} {self.next('en')}"
-        for found in self.findings[:5]:
-            text += f"\n  {found.here or found.canonical}: {found.rule}, expected {found.expected}, got {found.got}"
+        for each in self.findings[:5]:
+            text += f"\n  {each.here or each.canonical}: {each.rule}, expected {each.expected}, got {each.got}"
         return text
 
 
 class RefusedTheirs(Refused):
-    """What we sent cannot be accepted, and we can mend it."""
+    """The request is not acceptable; the caller can fix it."""
 
     branch = Branch.THEIRS
 
 
 class RefusedPolicy(Refused):
-    """What we sent is sound, but it is not allowed: the officers decide."""
+    """The request is valid but not permitted; the officers decide."""
 
     branch = Branch.POLICY
 
 
 class RefusedOurs(Refused):
-    """The gateway, or a component system behind it, could not do its part."""
+    """The gateway or a component system behind it failed."""
 
     branch = Branch.OURS
 

@@ -1,4 +1,4 @@
-"""A page of a feed (openapi/feeds.yaml): CloudEvents, oldest first, and the cursor to go on with."""
+"""A page of a feed (openapi/feeds.yaml): CloudEvents, oldest first, and the cursor of the next page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.client.answers import Answer
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """Keep `next` once the events are stored. With `more` False there is nothing after this page yet; ask again later with the same cursor."""
+    """Keep `next` once the events are stored. `more` False: nothing newer yet; ask later with the same cursor."""
 
     events: tuple[dict[str, Any], ...]
     next: str
@@ -19,7 +19,7 @@ class FeedPage:
 
     @classmethod
     def read(cls, answer: Answer) -> FeedPage:
-        """ValueError for anything but a page."""
+        """Raises ValueError for anything but a page."""
         try:
             content = answer.json()
             return cls(tuple(content["events"]), str(content["next"]), content["more"] is True, answer)

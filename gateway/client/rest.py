@@ -1,8 +1,8 @@
-"""A REST request made and signed, and its answer judged (docs/wire.md, REST; RFC 9421, RFC 9530). No network here.
+"""Builds and signs REST requests and verifies their answers (docs/wire.md, REST; RFC 9421, RFC 9530). No network.
 
-Where a contract says so, bodies are encrypted both ways (JWS in JWE); the HTTP signature covers what is sent.
-Invariants: `judge` gives an `Answer` only for what the gateway signed over this request's own signature; what was asked for under encryption
-is not taken in clear.
+Where the contract requires it, bodies are encrypted both ways (JWS in JWE). The HTTP signature covers the bytes sent.
+Invariant: `judge` returns an `Answer` only for what the gateway signed over this request's own signature.
+Invariant: a successful answer in clear to an encrypted request is refused.
 """
 
 from __future__ import annotations
@@ -27,15 +27,26 @@ from security.structured_fields import FieldError, serialise_string
 _words = WordsFile(__file__)
 
 JSON: Final = "application/json"
-# What a path and query may hold as it is; all else (a Vietnamese letter, a space) is percent-encoded before it is signed.
-_AS_IT_IS: Final = "/?&=%:+,;@!$'()*~-._[]"
+# Characters kept in a path and query; others are percent-encoded before signing.
+_UNQUOTED: Final = "/?&=%:+,;@!$'()*~-._[]"
 
 FindKey = Callable[[str], VerifyKey | None]
 Body = bytes | str | Mapping[str, Any] | list[Any]
 
 
+class Message(NamedTuple):
+    """A request before it is signed. `message_id` is the `Idempotency-Key`; `language` that of problem documents."""
+
+    method: str
+    url: str
+    content: bytes | None
+    message_id: str | None
+    content_type: str = JSON
+    language: Language = "vi"
+
+
 class Prepared(NamedTuple):
-    """A request that is signed and ready to go: good once, for a minute."""
+    """A signed request: valid once, for a minute."""
 
     method: str
     url: str
@@ -56,7 +67,7 @@ def content_of(body: Body | None) -> bytes | None:
         return body.encode()
     try:
         return write_json(body)
-    except TypeError as wrong:  # a float: 0.1 is not what was meant
+    except TypeError as wrong:  # a float, which is not exact
         raise CLIENT_USAGE(
             what=f"{wrong}; int, Decimal, or json.loads(…, parse_float=Decimal), or the JSON itself as bytes"
         ) from None
@@ -65,22 +76,14 @@ def content_of(body: Body | None) -> bytes | None:
 def url_of(base: str, path: str) -> str:
     if not path.startswith("/"):
         raise CLIENT_USAGE(what=_words("path", path=repr(path[:60])))
-    return base + quote(path, safe=_AS_IT_IS)
+    return base + quote(path, safe=_UNQUOTED)
 
 
 def prepare(
-    method: str,
-    url: str,
-    content: bytes | None,
-    message_id: str | None,
-    token: str,
-    key: SigningKey,
-    now: float,
-    *,
-    content_type: str = JSON,
-    language: Language = "vi",
-    encrypt_for: EncryptKey | None = None,
+    message: Message, token: str, key: SigningKey, now: float, encrypt_for: EncryptKey | None = None
 ) -> Prepared:
+    """Sign a request, after encrypting its body for `encrypt_for`. `now` is in Unix seconds."""
+    method, url, content, message_id, content_type, language = message
     if content is not None and encrypt_for is not None:
         content, content_type = jose.seal(content, content_type, key, encrypt_for)[0], jose.MEDIA_TYPE
     headers = {
@@ -97,15 +100,20 @@ def prepare(
         except FieldError as wrong:
             raise CLIENT_USAGE(what=f"message_id: {wrong}") from None
     headers |= sign_request(HttpRequest(method, url, headers, content or b""), key, now)
-    return Prepared(method, url, headers, content, message_id, encrypt_for is not None)
+    return Prepared(
+        method=method, url=url, headers=headers, body=content, message_id=message_id, encrypted=encrypt_for is not None
+    )
 
 
 def judge(
     prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float, opener: jose.Opener | None = None
 ) -> Answer:
-    """The proven answer, decrypted. `Refused` for an unsigned no, `NotProven` for what proves nothing; a signed no is an answer here."""
+    """The proven answer, decrypted; a signed refusal is an answer too.
+
+    Raises `Refused` for an unsigned error status, `NotProven` for any other unproven answer.
+    """
     signed = "signature" in raw.headers or "signature-input" in raw.headers
-    if not signed and raw.status >= 400:  # the gateway signs nothing for a caller who proved nothing
+    if not signed and raw.status >= 400:  # the gateway does not sign for an unproven caller
         answer = Answer(raw.status, raw.headers, raw.body, raw.body, False, message_id=prepared.message_id)
         raise refused(Problem.from_rest(raw.status, raw.headers, raw.body), answer)
     try:
@@ -122,7 +130,16 @@ def judge(
         headers, body = {**headers, "content-type": opened.media_type}, opened.payload
     elif prepared.encrypted and raw.status < 400:
         raise not_proven(prepared.method, prepared.url, raw.status, "an answer in clear to an encrypted request")
-    return Answer(raw.status, headers, body, raw.body, True, receipt, note, prepared.message_id)
+    return Answer(
+        status=raw.status,
+        headers=headers,
+        body=body,
+        raw=raw.body,
+        proven=True,
+        receipt=receipt,
+        checkpoint=note,
+        message_id=prepared.message_id,
+    )
 
 
 def _opened(

@@ -1,7 +1,8 @@
-"""A SOAP request made and signed, and its answer judged (docs/wire.md, SOAP 1.1 and 1.2; WS-Security 1.1). No network here.
+"""Builds and signs SOAP requests and verifies their answers (docs/wire.md; SOAP 1.1, 1.2, WS-Security 1.1). No network.
 
-Where a contract says so, the Body is signed, then encrypted, both ways (XML Encryption 1.1). Invariants: `judge` gives an `Answer` only for
-an envelope that the gateway signed, and that relates to this request's message id; what was asked for under encryption is not taken in clear.
+Where the contract requires it, the Body is signed, then encrypted, both ways (XML Encryption 1.1).
+Invariant: `judge` returns an `Answer` only for an envelope that the gateway signed in relation to this message id.
+Invariant: a successful answer in clear to an encrypted request is refused.
 """
 
 from __future__ import annotations
@@ -29,8 +30,18 @@ LIFETIME: Final = 60.0
 FindKey = Callable[[str], VerifyKey | None]
 
 
+class Message(NamedTuple):
+    """A request before it is signed: the one element of the Body, the WS-Addressing action and message id."""
+
+    url: str
+    element: etree._Element
+    action: str
+    message_id: str
+    version: soap.Version = soap.V11
+
+
 class PreparedSoap(NamedTuple):
-    """A signed envelope ready to go: good once."""
+    """A signed envelope: valid once."""
 
     url: str
     headers: Mapping[str, str]
@@ -51,7 +62,7 @@ def version_of(number: str) -> soap.Version:
 
 
 def content_of(content: bytes) -> etree._Element:
-    """The one element of the Body, by the hardened parser; a published file, as an alert, may name a stylesheet before its root."""
+    """The element for the Body, read by the hardened parser; a stylesheet may precede it, as in published alerts."""
     try:
         return soap.parse_xml(content, published=True)
     except Failure as failure:
@@ -59,21 +70,14 @@ def content_of(content: bytes) -> etree._Element:
 
 
 def action_of(contract: str, element: etree._Element) -> str:
-    """The action of the canonical WSDL: a wrapper is named as its operation is."""
+    """The action of the canonical WSDL, in which a wrapper element has the name of its operation."""
     name, _, version = contract.partition("/")
     return f"urn:lgsp:contract:{name}:{version}:{etree.QName(element).localname}"
 
 
-def prepare(
-    url: str,
-    element: etree._Element,
-    action: str,
-    message_id: str,
-    key: SigningKey,
-    now: float,
-    version: soap.Version = soap.V11,
-    encrypt_for: EncryptKey | None = None,
-) -> PreparedSoap:
+def prepare(message: Message, key: SigningKey, now: float, encrypt_for: EncryptKey | None = None) -> PreparedSoap:
+    """Sign an envelope, then encrypt its Body for `encrypt_for`. `now` is in Unix seconds."""
+    url, element, action, message_id, version = message
     body = soap.canonical(element)
     try:
         content = body if encrypt_for is None else blinded(body)
@@ -82,22 +86,30 @@ def prepare(
         )
         if encrypt_for is not None:
             envelope = encrypt_envelope(envelope, encrypt_for, version)
-    except (
-        Failure
-    ) as failure:  # an Ed25519 key, which XML signatures do not know; an EC key, which XML encryption does not
+    except Failure as failure:  # XML signatures have no Ed25519, XML encryption no EC keys
         raise wrongly_used(failure) from None
     if version is soap.V11:
         headers = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{action}"'}
     else:
         headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
     headers |= {"accept": version.media_type, "accept-encoding": "identity"}
-    return PreparedSoap(url, headers, envelope, message_id, version, encrypt_for is not None)
+    return PreparedSoap(
+        url=url,
+        headers=headers,
+        body=envelope,
+        message_id=message_id,
+        version=version,
+        encrypted=encrypt_for is not None,
+    )
 
 
 def judge(
     prepared: PreparedSoap, raw: RawAnswer, find_key: FindKey, now: float, body_keys: BodyKeys | None = None
 ) -> tuple[Answer, Problem | None]:
-    """The proven answer, decrypted, with the problem where it is a Fault. `Refused` for an unsigned Fault, `NotProven` for what proves nothing."""
+    """The proven answer, decrypted, and the problem if it is a Fault.
+
+    Raises `Refused` for an unsigned Fault, `NotProven` for any other unproven answer.
+    """
     if "xml" not in raw.headers.get("content-type", ""):
         if raw.status >= 400:
             raise refused(Problem.from_rest(raw.status, raw.headers, raw.body), _unproven(prepared, raw, raw.body))
@@ -109,7 +121,7 @@ def judge(
     version = prepared.version
     if root.find(f"{version.header}/{soap.SECURITY}") is None:
         fault = root.find(f"{version.body}/{{{version.namespace}}}Fault")
-        if fault is not None and raw.status >= 400:  # the gateway signs nothing for a caller who proved nothing
+        if fault is not None and raw.status >= 400:  # the gateway does not sign for an unproven caller
             raise refused(Problem.from_fault(raw.status, fault), _unproven(prepared, raw, element_bytes(fault)))
         raise _not_proven(prepared, raw, "not signed")
     hidden = is_encrypted(root)
@@ -130,7 +142,7 @@ def judge(
         raise _not_proven(prepared, raw, f"{len(children)} elements in the Body")
     content = children[0]
     is_fault = content.tag == f"{{{version.namespace}}}Fault"
-    # The status is not signed; what the Body says is, and the two must agree.
+    # The Body is signed and the status is not: the two must agree.
     queued = content.tag == f"{{{soap.LGSP}}}Queued"
     if is_fault != (raw.status >= 400) or queued != (raw.status == 202):
         raise _not_proven(prepared, raw, f"the status is {raw.status}, the Body holds {etree.QName(content).localname}")
@@ -140,7 +152,16 @@ def judge(
         note = unbase64(sent, "lgsp:Checkpoint").decode("utf-8") if sent else None
     except ValueError as wrong:
         raise _not_proven(prepared, raw, str(wrong)) from None
-    answer = Answer(raw.status, raw.headers, element_bytes(content), raw.body, True, receipt, note, prepared.message_id)
+    answer = Answer(
+        status=raw.status,
+        headers=raw.headers,
+        body=element_bytes(content),
+        raw=raw.body,
+        proven=True,
+        receipt=receipt,
+        checkpoint=note,
+        message_id=prepared.message_id,
+    )
     return answer, Problem.from_fault(raw.status, content) if is_fault else None
 
 

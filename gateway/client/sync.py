@@ -1,6 +1,6 @@
-"""`Client`: the same calls for programs without asyncio. An `AsyncClient` runs in a thread of its own; any thread may call.
+"""`Client`: the blocking form of `AsyncClient`, which runs in a thread of its own. Any thread may call it.
 
-Invariant: a call that is interrupted (Ctrl-C) is cancelled in that thread too, so that nothing is sent after its caller has gone on.
+Invariant: an interrupted call (Ctrl-C) is cancelled in that thread too: nothing is sent after the caller has gone on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Client:
-    """One system towards the gateway; see `AsyncClient` for what the options mean. Used with `with`, or closed by `close()`."""
+    """One system towards the gateway, with the options of `AsyncClient`. Used with `with`, or closed by `close()`."""
 
     def __init__(self, identity: Identity, **options: Any) -> None:
         self._client = AsyncClient(identity, **options)
@@ -41,7 +41,7 @@ class Client:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
@@ -101,8 +101,8 @@ class Client:
     def transfer(self, transfer: str) -> dict[str, Any]:
         return self._done(self._client.transfer(transfer))
 
-    def reconcile(self, said: Statement) -> dict[str, Any]:
-        return self._done(self._client.reconcile(said))
+    def reconcile(self, statement: Statement) -> dict[str, Any]:
+        return self._done(self._client.reconcile(statement))
 
     def document(self, path: str) -> bytes:
         return self._done(self._client.document(path))

@@ -1,6 +1,6 @@
-"""One HTTP/1.1 request to the gateway over mutual TLS (RFC 9112, RFC 8446), by aiohttp.
+"""Sends one HTTP/1.1 request to the gateway over mutual TLS (RFC 9112, RFC 8446), with aiohttp.
 
-Invariant: what was signed is what goes out, once: no default header, no redirect, no cookie, no proxy of the environment, no compression.
+Invariant: exactly the signed bytes are sent, once: no default header, redirect, cookie, environment proxy, compression.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from contracts.wire.headers import joined
 from gateway.client.errors import CLIENT_NO_CONNECTION
 
 _SKIP: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-_KEEP_ALIVE: Final = 4.0  # shorter than the gateway's own: a call on a dying connection is a "maybe"
+_KEEP_ALIVE: Final = 4.0  # seconds, shorter than the gateway's: a call on a closing connection may or may not arrive
 _LIMIT: Final = 20_000_000
 
 
 class RawAnswer(NamedTuple):
-    """Header names are lower-case; a field that came twice is joined by `, ` (RFC 9110 §5.3)."""
+    """Header names are lower-case; repeated fields are joined by `, ` (RFC 9110 section 5.3)."""
 
     status: int
     headers: Mapping[str, str]
@@ -32,19 +32,19 @@ class RawAnswer(NamedTuple):
 
 class Transport(Protocol):
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> RawAnswer:
-        """`NoConnection` if no whole answer came."""
+        """Raises `NoConnection` if no complete answer came."""
         ...
 
     async def close(self) -> None: ...
 
 
 class HttpTransport:
-    """The one session of a client, opened at its first request, inside the event loop that then serves it."""
+    """The HTTP session of a client, opened at the first request in the running event loop."""
 
     def __init__(
         self, tls: ssl.SSLContext, *, seconds: float, connections: int, resolver: AbstractResolver | None = None
     ) -> None:
-        """`resolver`: where names lead, if not where this host's own resolver says."""
+        """`seconds` limits a whole request. `resolver` replaces the resolver of this host."""
         self._tls = tls
         self._resolver = resolver
         self._timeout = aiohttp.ClientTimeout(total=seconds, connect=min(5.0, seconds))

@@ -1,10 +1,11 @@
-"""Calling by a contract's WSDL: zeep makes the service, the kit carries it. (zeep is needed for this module alone.)
+"""Calls a contract by its WSDL with zeep; the client signs and sends. Only this module needs zeep.
 
     service = wsdl.service(client, "indicator/v1")
     value = service.getValue(indicator="KT-05", area="04", period="2026-Q3")
 
-zeep builds and reads what is in the Body; signing, encrypting, verifying, repeating and witnessing are the client's. zeep's own WS-Security is never
-asked. Invariant: zeep is handed nothing but the proven content of the Body.
+zeep builds and reads the content of the Body. The client signs, encrypts, verifies, repeats and checks the log.
+zeep's own WS-Security is not used.
+Invariant: zeep receives only the proven content of the Body.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _BINDINGS: Final = {"1.1": Soap11Binding, "1.2": Soap12Binding}
 
 
 class Queued(ClientError):
-    """The provider does not answer just now: the gateway has taken the message over. `answer` names the transfer; the same message id asks again."""
+    """The provider does not answer now; the gateway queued the message. `answer.transfer` names the transfer."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"queued as {answer.transfer}")
@@ -38,13 +39,13 @@ class Queued(ClientError):
 
 
 def service(client: Client, contract: str, *, path: str | None = None, version: str = "1.1") -> Any:
-    """zeep's service of a contract, in a version of SOAP. `path`: another WSDL than the canonical one, as `/contracts/…/formats/…/service.wsdl`."""
+    """zeep's service of a contract in a SOAP version. `path` names another WSDL than the canonical one."""
     address = client.identity.gateway + (path or f"/soap/{contract}?wsdl")
-    made = zeep.Client(address, transport=_Carried(client, contract))
-    for each in made.wsdl.services.values():
+    client_of_wsdl = zeep.Client(address, transport=_SignedTransport(client, contract))
+    for each in client_of_wsdl.wsdl.services.values():
         for port in each.ports.values():
             if isinstance(port.binding, _BINDINGS.get(version, ())):
-                return made.bind(each.name, port.name)
+                return client_of_wsdl.bind(each.name, port.name)
     raise CLIENT_USAGE(what=f"{address}: SOAP {version} ∄")
 
 
@@ -56,7 +57,7 @@ class _Response:
     encoding: str = "utf-8"
 
 
-class _Carried(Transport):
+class _SignedTransport(Transport):
     def __init__(self, client: Client, contract: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._client, self._contract = client, contract

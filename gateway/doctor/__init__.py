@@ -1,4 +1,4 @@
-"""The doctor: looks at an instance without changing it, and names what is weak (`findings` has all that it can say)."""
+"""Examines an instance without changing it and reports weaknesses (`findings` lists all kinds)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.doctor import certificates, network, store
 from gateway.doctor.access import access
 from gateway.doctor.backups import backups
 from gateway.doctor.files import files, short_keys
-from gateway.doctor.findings import Found, found
+from gateway.doctor.findings import Finding, finding
 from gateway.doctor.modes import modes
 from gateway.doctor.rows import rows
 from gateway.doctor.vault import key_copies, vault
@@ -20,14 +20,14 @@ from gateway.journal.database import open_engine, snapshot
 from gateway.settings import Settings
 
 
-def examine(settings: Settings, clock: Callable[[], float]) -> list[Found]:
-    """All that is found, grave things first. What cannot be looked at is a finding too."""
+def examine(settings: Settings, clock: Callable[[], float]) -> list[Finding]:
+    """All findings, grave ones first. What cannot be examined is a finding too."""
     sandbox = settings.kind == "sandbox"
     every = [each for each in _examine(settings, clock) if each.kind.sandbox_too or not sandbox]
     return sorted(every, key=lambda each: not each.kind.grave)
 
 
-def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
+def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Finding]:
     now = clock()
     lying = list(files(settings))
     yield from lying
@@ -43,8 +43,8 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
     try:
         yield from certificates.own_certificates(settings, now)
     except Failure as failure:
-        if not any(each.kind.code == "keys.locked" for each in lying):  # else it is told
-            yield found("keys.locked", name=str(settings.keys), reason=failure.what("en").rstrip("."))
+        if not any(each.kind.code == "keys.locked" for each in lying):  # else reported already
+            yield finding("keys.locked", name=str(settings.keys), reason=failure.what("en").rstrip("."))
     engine = open_engine(settings.database_url)
     try:
         with engine.connect() as connection:
@@ -67,8 +67,8 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
         damaged = isinstance(trouble, DatabaseError) and not isinstance(
             trouble, OperationalError
         )  # SQLite: "malformed", "not a database"
-        yield found("database.damaged" if damaged else "database.unreachable", reason=str(trouble).partition("\n")[0])
-    except Failure:  # told above
+        yield finding("database.damaged" if damaged else "database.unreachable", reason=str(trouble).partition("\n")[0])
+    except Failure:  # reported above
         pass
     finally:
         engine.dispose()

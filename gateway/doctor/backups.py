@@ -1,4 +1,4 @@
-"""Backups: whether there is one, how old it is, where it lies, and what it gives away."""
+"""Examines the last backup: its existence, age, place, and exposed keys."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sqlalchemy import Connection, select
 
 from contracts.base.times import rfc3339
 from gateway.backup.manifest import FORMAT, LAST, NAME
-from gateway.doctor.findings import Found, found
+from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
-from gateway.registry.restore_lock import held
+from gateway.registry.restore_lock import newest_restore
 from gateway.settings import Settings
 from security.grants.windows import Moment
 
@@ -22,43 +22,43 @@ _DAY: Final = 86_400.0
 
 
 def _is_backup(manifest: Path) -> bool:
-    """Exports and packages of evidence have a manifest of that name, too."""
+    """Whether a manifest is of a backup; exports and evidence packages use the same name."""
     try:
-        told = json.loads(manifest.read_bytes())
+        content = json.loads(manifest.read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(told, dict) and told.get("format") == FORMAT
+    return isinstance(content, dict) and content.get("format") == FORMAT
 
 
-def backups(settings: Settings, connection: Connection, now: float) -> Iterator[Found]:
+def backups(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
     inside = [
         str(path.parent) for depth in ("*", "*/*") for path in settings.data.glob(f"{depth}/{NAME}") if _is_backup(path)
     ]
     if inside:
-        yield found("backup.inside", paths=", ".join(sorted(inside)))
-    restored = held(connection)
+        yield finding("backup.inside", paths=", ".join(sorted(inside)))
+    restored = newest_restore(connection)
     if restored is not None and not restored["confirmed"]:
-        yield found("restore.held", at=Moment(rfc3339(restored["at"])))
+        yield finding("restore.held", at=Moment(rfc3339(restored["at"])))
     text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
     if text is None:
         if settings.backup_days:
-            yield found("backup.never")
+            yield finding("backup.never")
         return
     last: dict[str, Any] = json.loads(text)
     days = (now - last["at"]) / _DAY
     if settings.backup_days and days > settings.backup_days:
-        yield found("backup.old", days=int(days), limit=settings.backup_days)
+        yield finding("backup.old", days=int(days), limit=settings.backup_days)
     folder = Path(last["folder"])
     if last["keys"] == "plain":
-        yield found("backup.plain-keys", path=folder)
+        yield finding("backup.plain-keys", path=folder)
     try:
         loose = bool(stat.S_IMODE(folder.stat().st_mode) & 0o077)
         overdue = (
             last["vault_keys_until"] is not None and last["vault_keys_until"] < now and (folder / "vault-keys").exists()
         )
-    except OSError:  # it was moved away, as it should be
+    except OSError:  # moved away, as recommended
         return
     if loose:
-        yield found("backup.modes", path=folder)
+        yield finding("backup.modes", path=folder)
     if overdue:
-        yield found("backup.vault-keys", path=folder / "vault-keys")
+        yield finding("backup.vault-keys", path=folder / "vault-keys")

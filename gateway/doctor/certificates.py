@@ -1,4 +1,4 @@
-"""Certificates near their end: the gateway's own, the embedded authority's, the systems'."""
+"""Finds certificates near their end: of the gateway, the embedded authority, the systems."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cryptography import x509
 from sqlalchemy import Connection, select
 
 from contracts.base.times import rfc3339
-from gateway.doctor.findings import Found, found
+from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
 from gateway.keys.keyring import NAMES, Keyring
 from gateway.registry.standing import standings
@@ -22,7 +22,7 @@ SOON: Final = 14 * _DAY
 AUTHORITY_SOON: Final = 180 * _DAY  # an authority must outlive what it issues, a year at most for signing
 
 
-def own_certificates(settings: Settings, now: float) -> Iterator[Found]:
+def own_certificates(settings: Settings, now: float) -> Iterator[Finding]:
     keyring = Keyring(settings)
     for name in NAMES:
         each = keyring.current(name)
@@ -34,10 +34,10 @@ def own_certificates(settings: Settings, now: float) -> Iterator[Found]:
             yield from _judged(f"ca/{name}", load_certificate(path.read_bytes()), now, AUTHORITY_SOON, then)
 
 
-def _judged(name: str, certificate: x509.Certificate, now: float, soon: float, then: str) -> Iterator[Found]:
+def _judged(name: str, certificate: x509.Certificate, now: float, soon: float, then: str) -> Iterator[Finding]:
     until = certificate.not_valid_after_utc.timestamp()
     if until < now + soon:
-        yield found(
+        yield finding(
             "certificate.ended" if until <= now else "certificate.ending",
             name=name,
             until=Moment(rfc3339(until)),
@@ -45,8 +45,8 @@ def _judged(name: str, certificate: x509.Certificate, now: float, soon: float, t
         )
 
 
-def systems_certificates(connection: Connection, now: float) -> Iterator[Found]:
-    """Those that end, and have no successor of the same use that lives on; those that an outside authority has not spoken of in time."""
+def systems_certificates(connection: Connection, now: float) -> Iterator[Finding]:
+    """Certificates that end without a successor of the same use, or without a timely outside status."""
     key = tables.system_key
     rows = connection.execute(
         select(key.c.key_id, key.c.system, key.c.use, key.c.valid_until).where(key.c.state == "active")
@@ -56,15 +56,15 @@ def systems_certificates(connection: Connection, now: float) -> Iterator[Found]:
         f"{key_id} ({civil(until)[:10]})" for key_id, system, use, until in rows if (system, use) not in lasting
     )
     if ending:
-        yield found("certificate.systems-ending", keys=", ".join(ending))
-    said = standings(connection)
+        yield finding("certificate.systems-ending", keys=", ".join(ending))
+    statuses = standings(connection)
     active = select(key.c.key_id, key.c.thumbprint).where(
         key.c.authority.is_not(None), key.c.state == "active", key.c.valid_until > now
     )
     overdue = sorted(
         key_id
         for key_id, mark in connection.execute(active)
-        if all(each.next_update <= now for each in said.get(mark, ()) if each.good)
+        if all(each.next_update <= now for each in statuses.get(mark, ()) if each.good)
     )
     if overdue:
-        yield found("certificate.status-overdue", keys=", ".join(overdue))
+        yield finding("certificate.status-overdue", keys=", ".join(overdue))

@@ -1,4 +1,4 @@
-"""Files and keys: modes, protection, the root key, lengths, and whether the keys open at all."""
+"""Examines files and keys: modes, protection, the root key, lengths, whether keys open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from adapters.files import quarantined
 from contracts.base.errors import Failure
-from gateway.doctor.findings import Found, found
+from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
 from gateway.keys.key_encryption import is_protected
 from gateway.keys.keyring import NAMES, Keyring
@@ -22,7 +22,7 @@ from security.keys import load_certificate
 ISSUED_RSA_BITS: Final = 3072
 
 
-def files(settings: Settings) -> Iterator[Found]:
+def files(settings: Settings) -> Iterator[Finding]:
     keys = key_files(settings)
     secret = settings.secret_path
     pin = [Path(settings.pkcs11_pin_file)] if settings.pkcs11_pin_file else []
@@ -36,28 +36,28 @@ def files(settings: Settings) -> Iterator[Found]:
     ]
     loose = [str(path) for path in private if path.exists() and _open_to_others(path)]
     if loose:
-        yield found("files.modes", paths=", ".join(loose))
+        yield finding("files.modes", paths=", ".join(loose))
     aside = quarantined(settings.drop_root)
     if aside:
-        yield found("files.quarantined", count=len(aside), paths=", ".join(map(str, aside[:8])))
+        yield finding("files.quarantined", count=len(aside), paths=", ".join(map(str, aside[:8])))
     own = settings.data / FILE
     if _open_to_others(own) and _has_password(own.read_text("utf-8")):
-        yield found("files.settings-secret", path=own)
+        yield finding("files.settings-secret", path=own)
     clear = [path for path in keys if not is_protected(path.read_bytes())]
     if clear:
-        yield found("keys.unprotected", count=len(clear))
+        yield finding("keys.unprotected", count=len(clear))
     root = settings.authority / "root.key"
     if root.exists():
-        yield found("keys.root-online", path=root)
+        yield finding("keys.root-online", path=root)
     yield from _opens(settings)
 
 
 def key_files(settings: Settings) -> list[Path]:
-    """Every file of the instance that holds a private key or a raw secret."""
+    """The files of the instance with a private key or a raw secret."""
     return sorted(path for folder in (settings.keys, settings.authority) for path in folder.rglob("*.key"))
 
 
-def short_keys(settings: Settings, connection: Connection) -> Iterator[Found]:
+def short_keys(settings: Settings, connection: Connection) -> Iterator[Finding]:
     rows = connection.execute(
         select(tables.system_key.c.key_id, tables.system_key.c.certificate).where(tables.system_key.c.state == "active")
     )
@@ -65,7 +65,7 @@ def short_keys(settings: Settings, connection: Connection) -> Iterator[Found]:
     own = ((each.key_id, each.pem().decode("ascii")) for name in NAMES for each in keyring.generations(name)[:1])
     short = list(_short([*((row.key_id, row.certificate) for row in rows), *own]))
     if short:
-        yield found("keys.short", keys=", ".join(sorted(short)))
+        yield finding("keys.short", keys=", ".join(sorted(short)))
 
 
 def _short(certificates: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -75,11 +75,11 @@ def _short(certificates: Iterable[tuple[str, str]]) -> Iterator[str]:
             yield f"{key_id} (RSA {public.key_size})"
 
 
-def _opens(settings: Settings) -> Iterator[Found]:
+def _opens(settings: Settings) -> Iterator[Finding]:
     try:
         keyring = Keyring(settings)
     except Failure as failure:
-        yield found("keys.locked", name="secret_file", reason=failure.what("en").rstrip("."))
+        yield finding("keys.locked", name="secret_file", reason=failure.what("en").rstrip("."))
         return
     openings: dict[str, Callable[[], object]] = {
         "sign": keyring.signing_key,
@@ -91,11 +91,11 @@ def _opens(settings: Settings) -> Iterator[Found]:
     for name, opening in openings.items():
         try:
             opening()
-        except FileNotFoundError:  # an authority that issues elsewhere
+        except FileNotFoundError:  # the authority issues elsewhere
             if not name.startswith("ca/"):
-                yield found("keys.locked", name=name, reason="missing")
+                yield finding("keys.locked", name=name, reason="missing")
         except (Failure, ValueError) as trouble:
-            yield found(
+            yield finding(
                 "keys.locked",
                 name=name,
                 reason=(trouble.what("en") if isinstance(trouble, Failure) else str(trouble)).rstrip("."),

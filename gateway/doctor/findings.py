@@ -1,4 +1,4 @@
-"""What `lgsp doctor` can find. Codes, severity and words are data: `findings.yaml`; docs/doctor.md lists them.
+"""The kinds of findings of `lgsp doctor`, read from `findings.yaml` (docs/doctor.md lists them).
 
 Invariant: a grave finding makes the command end with 1.
 """
@@ -21,18 +21,18 @@ class Kind:
     what: Words
     why: Words
     next: Words
-    sandbox_too: bool  # else it is how a sandbox is meant to be, and nothing to name there
+    sandbox_too: bool  # else it is normal in a sandbox and not reported there
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Finding:
     kind: Kind
     facts: dict[str, Any] = field(default_factory=dict)
 
 
 @cache
 def kinds() -> Mapping[str, Kind]:
-    """Every kind of finding by its code, in the order of the file."""
+    """The kinds of finding by code, in the order of the file."""
     return {
         code: Kind(
             code=code,
@@ -46,5 +46,5 @@ def kinds() -> Mapping[str, Kind]:
     }
 
 
-def found(code: str, **facts: Any) -> Found:
-    return Found(kinds()[code], facts)
+def finding(code: str, **facts: Any) -> Finding:
+    return Finding(kinds()[code], facts)

@@ -1,7 +1,7 @@
-"""Who besides the gateway's user can get at an instance's data: modes of folder, database, checkpoint, run folder, sockets and drop folders.
+"""Finds data that other users can access, by the modes of folders, database, checkpoint, sockets and drop folders.
 
-Deliberate exceptions: a data folder that others may pass through, and not read, where drop folders lie in it; drop folders, which a group may
-share; a socket for proxies, which the group of `edge_socket_group` may open. Keys and secrets are looked at in `files`.
+Exceptions: a data folder with drop folders may be passable, not readable; a group may share drop folders; the group of
+`edge_socket_group` may open the socket for proxies. `files` examines keys and secrets.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import make_url
 
-from gateway.doctor.findings import Found, found
+from gateway.doctor.findings import Finding, finding
 from gateway.journal.taken_up import FOLDER
 from gateway.settings import Settings
 
@@ -23,8 +23,8 @@ _READ_OR_WRITE: Final = _NOT_OURS & ~(stat.S_IXGRP | stat.S_IXOTH)
 _SHOWN: Final = 20
 
 
-def modes(settings: Settings) -> Iterator[Found]:
-    """One finding, with the very commands that mend it."""
+def modes(settings: Settings) -> Iterator[Finding]:
+    """At most one finding, with the commands that fix it."""
     drops = _folders(settings.drop_root)
     inside = bool(drops) and settings.drop_root.is_relative_to(settings.data)
     folder = [settings.data] if _mode(settings.data) & (_READ_OR_WRITE if inside else _NOT_OURS) else []
@@ -34,28 +34,26 @@ def modes(settings: Settings) -> Iterator[Found]:
     if not loose:
         return
     database = [path for path in _database(settings) if path.exists()]
-    if not set(private).isdisjoint(
-        database
-    ):  # SQLite gives the files beside a database its mode, whenever it opens them
+    if not set(private).isdisjoint(database):  # SQLite gives them the database's mode
         private = list(dict.fromkeys([*database, *private]))
     parts = [("711" if inside else "700", folder), ("go-rwx", private), ("o-rwx", shared)]
     commands = [f"chmod {how} {' '.join(shlex.quote(str(path)) for path in paths)}" for how, paths in parts if paths]
     named = ", ".join(str(path) for path in loose[:_SHOWN]) + (", …" if len(loose) > _SHOWN else "")
-    yield found("files.open", paths=named, commands=" && ".join(commands))
+    yield finding("files.open", paths=named, commands=" && ".join(commands))
 
 
 def _private(settings: Settings) -> list[Path]:
-    """What nobody else has any business with, as far as it is there."""
+    """The existing paths that only the gateway's user should access."""
     log, run = settings.checkpoint_file.parent, settings.run
-    found = [*_database(settings), log, settings.checkpoint_file, settings.cosigned_file, settings.licence_file]
-    found += [run, run / FOLDER, *sorted((run / FOLDER).glob("*"))]
+    paths = [*_database(settings), log, settings.checkpoint_file, settings.cosigned_file, settings.deadline_file]
+    paths += [run, run / FOLDER, *sorted((run / FOLDER).glob("*"))]
     if settings.edge_socket and not settings.edge_socket_group:
-        found.append(Path(settings.edge_socket))
-    return [path for path in found if path.exists()]
+        paths.append(Path(settings.edge_socket))
+    return [path for path in paths if path.exists()]
 
 
 def _database(settings: Settings) -> list[Path]:
-    """The files of SQLite, and the lock of its writers."""
+    """The files of SQLite, and the lock file of writers."""
     url = make_url(settings.database_url)
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         return []
@@ -73,7 +71,7 @@ def _shared_socket(settings: Settings) -> list[Path]:
 
 
 def _folders(root: Path) -> list[Path]:
-    """The drop folders, each with what lies in it for its system; none where there is no root."""
+    """The drop folders with their subfolders; none without a root."""
     try:
         return [
             path
@@ -89,5 +87,5 @@ def _folders(root: Path) -> list[Path]:
 def _mode(path: Path) -> int:
     try:
         return stat.S_IMODE(path.stat().st_mode)
-    except OSError:  # gone meanwhile
+    except OSError:  # deleted meanwhile
         return 0

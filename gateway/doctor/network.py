@@ -1,4 +1,4 @@
-"""Addresses, listeners, proxies, and which TLS an address accepts."""
+"""Examines addresses, listeners, proxies, and accepted TLS versions."""
 
 from __future__ import annotations
 
@@ -13,57 +13,57 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.doctor.findings import Found, found
+from gateway.doctor.findings import Finding, finding
 from gateway.doors.http.edge import BadEdge, Proxies
 from gateway.settings import Settings
 
 _SECONDS: Final = 2.0
 
 
-def addresses(settings: Settings) -> Iterator[Found]:
+def addresses(settings: Settings) -> Iterator[Finding]:
     base = urlsplit(settings.base)
     if base.scheme != "https" or not base.hostname:
-        yield found("base.not-https", base=settings.base)
+        yield finding("base.not-https", base=settings.base)
     elif is_local(base.hostname):
-        yield found("base.local", base=settings.base)
+        yield finding("base.local", base=settings.base)
     if not is_local(settings.host):
-        yield found("listen.sandbox-open" if settings.kind == "sandbox" else "listen.desk-open", host=settings.host)
+        yield finding("listen.sandbox-open" if settings.kind == "sandbox" else "listen.desk-open", host=settings.host)
 
 
-def edges(settings: Settings) -> Iterator[Found]:
+def edges(settings: Settings) -> Iterator[Finding]:
     if settings.edge_port:
         try:
             Proxies.of(settings)
         except BadEdge as wrong:
-            yield found("edge.nobody", reason=str(wrong))
+            yield finding("edge.nobody", reason=str(wrong))
         if settings.edge_anchors and not Path(settings.edge_anchors).is_file():
-            yield found("edge.nobody", reason=f"edge_anchors: {settings.edge_anchors} does not exist")
+            yield finding("edge.nobody", reason=f"edge_anchors: {settings.edge_anchors} does not exist")
     else:
         for name in ("edge_proxies", "edge_anchors"):
             if getattr(settings, name):
-                yield found("edge.unused", setting=name)
+                yield finding("edge.unused", setting=name)
     if settings.edge_socket:
         folder = Path(settings.edge_socket).parent
         if not folder.is_dir():
-            yield found("edge.folder", reason=f"{folder} does not exist")
+            yield finding("edge.folder", reason=f"{folder} does not exist")
         elif folder.stat().st_mode & 0o002 and not folder.stat().st_mode & stat.S_ISVTX:
-            yield found("edge.folder", reason=f"others may write to {folder}")
+            yield finding("edge.folder", reason=f"others may write to {folder}")
     elif settings.edge_socket_group:
-        yield found("edge.unused", setting="edge_socket_group")
+        yield finding("edge.unused", setting="edge_socket_group")
 
 
-def old_tls(settings: Settings) -> Iterator[Found]:
-    """Asked of whoever answers at the public base and at our own listener; where nobody does, nothing is found."""
+def old_tls(settings: Settings) -> Iterator[Finding]:
+    """Probe the public base and the listener for old TLS versions; no answer gives no finding."""
     base = urlsplit(settings.base)
     places = {(base.hostname or "localhost", base.port or 443), (settings.host, settings.exchange_port)}
     for host, port in sorted(places):
         if accepts_old_tls(host, port):
-            yield found("tls.old", where=f"{host}:{port}")
+            yield finding("tls.old", where=f"{host}:{port}")
 
 
 def accepts_old_tls(host: str, port: int) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only the version is of interest
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only the version matters
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -1,4 +1,4 @@
-"""Rows that were changed in the database: of messages that wait, of feeds. `lgsp audit verify` holds all rows against the log; this is a quick look."""
+"""Finds altered rows of waiting messages and feeds. A quick check; `lgsp audit verify` checks all rows."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 from sqlalchemy import Connection, or_, select
 
-from gateway.doctor.findings import Found, found
+from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
 from gateway.vault.errors import TRANSFER_TAMPERED
 
 _NAMED: Final = 5
 
 
-def rows(connection: Connection) -> Iterator[Found]:
+def rows(connection: Connection) -> Iterator[Finding]:
     queue, transfer = tables.queue.c, tables.transfer.c
     other = or_(queue.provider != transfer.provider, queue.body_ref != queue.transfer + "/canonical")
     waiting = (
@@ -33,4 +33,4 @@ def rows(connection: Connection) -> Iterator[Found]:
             )
         )
     if named:
-        yield found("rows.changed", transfers=", ".join(sorted(named)[:_NAMED]))
+        yield finding("rows.changed", transfers=", ".join(sorted(named)[:_NAMED]))

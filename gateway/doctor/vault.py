@@ -1,4 +1,4 @@
-"""The key store of the vault: copies of what was destroyed, copies that lie with the database's own backup, keys that are missing or overdue."""
+"""Examines the vault's key store: restored destroyed keys, copies beside the database, missing or overdue keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from contracts.base.times import rfc3339
-from gateway.doctor.findings import Found, found
+from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock
 from gateway.settings import Settings
@@ -18,12 +18,12 @@ from security.grants.windows import Moment
 
 _GRACE: Final = 86_400.0
 _NAMED: Final = 5
-_LOOKED: Final = 2_000  # files of a folder, at most
-# How a database, or a dump of one, begins: SQLite, pg_dump's custom form, pg_dump's text.
+_MOST_FILES: Final = 2_000  # files of a folder, at most
+# The first bytes of a database or dump: SQLite, pg_dump custom form, pg_dump text.
 _DATABASES: Final = (b"SQLite format 3\0", b"PGDMP", b"--\n-- PostgreSQL database")
 
 
-def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Found]:
+def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
     store = KeyStore(settings.vault_keys, copies=settings.vault_copies)
     ended = tables.vault_destroyed.c
     gone = set(connection.scalars(select(ended.key_id).where(ended.destroyed.is_not(None))))
@@ -31,23 +31,23 @@ def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Fo
     files += copied(settings.vault_copies) if settings.vault_copies is not None else []
     back = sorted(str(path) for path, name in files if name.id in gone or store.ended(name.id) is not None)
     if back:
-        yield found("vault.destroyed-back", count=len(back), paths=_some(back))
+        yield finding("vault.destroyed-back", count=len(back), paths=_some(back))
     standing = {name.id for name in store.names()}
     missing = [
         key for key in _key_ids(connection) if key not in standing and key not in gone and store.ended(key) is None
     ]
     begun = set(connection.scalars(select(ended.key_id).where(ended.destroyed.is_(None))))
     if lost := sorted(set(missing) - begun):
-        yield found("vault.key-missing", keys=_some(lost))
+        yield finding("vault.key-missing", keys=_some(lost))
     hold = tables.vault_hold.c
-    held = set(connection.scalars(select(hold.name).where(hold.released.is_(None))))
+    on_hold = set(connection.scalars(select(hold.name).where(hold.released.is_(None))))
     late = [
-        name for name in store.names() if name.due is not None and name.due < now - _GRACE and name.hold not in held
+        name for name in store.names() if name.due is not None and name.due < now - _GRACE and name.hold not in on_hold
     ]
     if odd := store.odd(now):
-        yield found("vault.odd-files", count=len(odd), files=_some(odd))
+        yield finding("vault.odd-files", count=len(odd), files=_some(odd))
     if late and not clock.confirmed(connection, settings.vault_keys, now):
-        yield found(
+        yield finding(
             "vault.clock",
             now=Moment(clock.words(now)),
             log=Moment(clock.words(clock.newest(connection))),
@@ -55,24 +55,24 @@ def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Fo
         )
     elif late:
         first = min(name.due or now for name in late)
-        yield found("vault.overdue", count=len(late), since=Moment(rfc3339(first)))
+        yield finding("vault.overdue", count=len(late), since=Moment(rfc3339(first)))
 
 
-def key_copies(settings: Settings) -> Iterator[Found]:
-    """Whoever has one folder must not have both the sealed bodies and their keys."""
+def key_copies(settings: Settings) -> Iterator[Finding]:
+    """Finds copies of keys in a folder with a database, which has the sealed bodies."""
     if settings.vault_copies is None:
-        yield found("vault.no-copies")
+        yield finding("vault.no-copies")
         return
     for folder in (settings.vault_copies, settings.vault_copies.absolute().parent):
         beside = next(_databases(folder), None)
         if beside is not None:
-            yield found("vault.copies-with-database", folder=settings.vault_copies, database=beside)
+            yield finding("vault.copies-with-database", folder=settings.vault_copies, database=beside)
             return
 
 
 def _databases(folder: Path) -> Iterator[Path]:
     try:
-        files = [path for path in list(folder.iterdir())[:_LOOKED] if path.is_file()]
+        files = [path for path in list(folder.iterdir())[:_MOST_FILES] if path.is_file()]
     except OSError:
         return
     for path in sorted(files):
@@ -86,7 +86,7 @@ def _databases(folder: Path) -> Iterator[Path]:
 
 
 def _key_ids(connection: Connection) -> Iterator[str]:
-    """Every key that a row names, by leaps over the index: a few look-ups, however many bodies there are."""
+    """The distinct key ids, by an index skip scan: the cost grows with keys, not bodies."""
     key, last = tables.vault.c.key_id, ""
     while (following := connection.scalar(select(func.min(key)).where(key > last))) is not None:
         yield following

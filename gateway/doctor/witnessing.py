@@ -1,4 +1,4 @@
-"""Witnesses and time-stamps: settings that will not do, a quorum or a stamp that is overdue, and whoever fails meanwhile."""
+"""Examines witnesses and time-stamps: settings, an overdue quorum or stamp, failing services."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from sqlalchemy import Connection
 
 from gateway.audit.witnessing.admission import WITNESSES, patience
 from gateway.audit.witnessing.config import anchors_of, policies, standing, witnesses_of
-from gateway.doctor.findings import Found, found
+from gateway.doctor.findings import Finding, finding
 from gateway.settings import BadSetting, Settings
 
 
-def settings_of_vouchers(settings: Settings) -> Iterator[Found]:
+def settings_of_vouchers(settings: Settings) -> Iterator[Finding]:
     for read in (witnesses_of, anchors_of):
         try:
             read(settings)
         except BadSetting as trouble:
-            yield found("witness.settings", reason=str(trouble))
+            yield finding("witness.settings", reason=str(trouble))
 
 
-def vouching(settings: Settings, connection: Connection, now: float) -> Iterator[Found]:
+def vouching(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
     for kind in policies(settings):
         state = standing(connection, kind)
         late = state.late(now, patience(settings, kind))
         trouble = "; ".join(f"{name}: {words}" for name, words in sorted((state.trouble or {}).items()))
         if late is not None:
             seconds = round(late + patience(settings, kind))
-            yield found(
+            yield finding(
                 "witness.lacking" if kind == WITNESSES else "stamp.overdue",
                 seconds=seconds,
                 size=state.size,
                 trouble=trouble or "—",
             )
         elif trouble:
-            yield found("witness.failing" if kind == WITNESSES else "stamp.trouble", trouble=trouble)
+            yield finding("witness.failing" if kind == WITNESSES else "stamp.trouble", trouble=trouble)

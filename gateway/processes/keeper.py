@@ -89,7 +89,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         registry=registry,
         seal=seal,
         forwarder=forwarder,
-        admission=AdmissionDeadline(settings.licence_file, admission.closing(settings)),
+        admission=AdmissionDeadline(settings.deadline_file, admission.closing(settings)),
         tls=outgoing,
         web=web,
         clock=clock,

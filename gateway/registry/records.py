@@ -1,7 +1,7 @@
-"""What the registry knows, as typed values: agencies, systems, keys, routes.
+"""The registry's types: agencies, systems, keys, routes.
 
-The shapes follow article 12.3 of the regulation (a named contact an agency) and QĐ 20/2020 (agency codes). Invariant: these are plain
-frozen values; how they are stored is known to `store`, how they are looked up to `snapshot`.
+They follow article 12.3 of the regulation (a named contact for each agency) and QĐ 20/2020 (agency codes).
+Invariant: these are plain frozen values; `store` stores them, `snapshot` looks them up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ACTIVE: Final = "active"
 SUSPENDED: Final = "suspended"
 REVOKED: Final = "revoked"
 Use = Literal["tls", "sign", "encrypt"]
-NEWEST: Final = "newest"  # instead of a minor version: whatever is in force
+NEWEST: Final = "newest"  # in place of a minor version: the version in force
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,20 @@ class Agency:
 
     @property
     def reached(self) -> Words:
-        """Its name and code, and how its contact (article 12.3) is reached."""
+        """Name, code, and contact details (article 12.3)."""
         at = ", ".join(self.contact[each] for each in ("office", "phone", "email") if each in self.contact)
         return Words(f"{self.name.vi} ({self.code}; {at})", f"{self.name.en} ({self.code}; {at})")
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A component system. `active` is false if it or its agency is suspended; `endpoint` is None for one that only calls, or drops files."""
+    """A component system. `active` is false if it or its agency is suspended; `endpoint` is None if it receives no
+    calls."""
 
     id: str
     agency: str
     title: Words
-    formats: Mapping[str, str]  # "<contract>/v<major>" -> name of the format that it speaks
+    formats: Mapping[str, str]  # "<contract>/v<major>" -> name of its format
     endpoint: Endpoint | None
     state: str = ACTIVE
     active: bool = True
@@ -54,25 +55,25 @@ class System:
     versions: Mapping[str, str] = field(
         default_factory=dict
     )  # "<contract>/v<major>" -> the minor version it is pinned to, or NEWEST
-    contact: Mapping[str, str] = field(default_factory=dict)  # its own, where it is not the agency's
+    contact: Mapping[str, str] = field(default_factory=dict)  # if it differs from the agency's
 
     @property
     def name(self) -> str:
-        """`agency/system`, as it travels in `Lgsp-Caller`."""
+        """`agency/system`, as in `Lgsp-Caller`."""
         return f"{self.agency}/{self.id}"
 
     def format(self, contract: str) -> str:
         return self.formats.get(contract, "canonical")
 
     def pin(self, contract: str) -> str | None:
-        """The minor version, as `1.1`, that it understands; None where it follows what is in force."""
+        """The minor version, such as `1.1`, that it is pinned to; None if it follows the version in force."""
         pinned = self.versions.get(contract, NEWEST)
         return None if pinned == NEWEST else pinned
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A registered certificate. `verify` and `encrypt` are prepared once, for the keys of that use."""
+    """A registered certificate. `verify` and `encrypt` are the parsed keys, for keys of that use."""
 
     key_id: str
     system: str
@@ -80,14 +81,14 @@ class Key:
     thumbprint: str
     valid_from: float
     valid_until: float
-    state: str  # revoked by us, or by the authority that issued it
+    state: str  # revoked here, or by the issuing authority
     verify: VerifyKey | None
     encrypt: EncryptKey | None = None
     algorithm: str | None = None
-    authority: str | None = None  # None: the embedded one, whose word is the state
-    known_until: float = math.inf  # until when an outside authority's word holds, grace included
-    said: str = ""  # that word in a line, for the evidence of what was let through by it
-    since: str = "—"  # when it was revoked, and why
+    authority: str | None = None  # None: the embedded one, whose status is `state`
+    known_until: float = math.inf  # until when an outside authority's status is valid, with grace
+    status: str = ""  # that status in one line, for the evidence of a transfer
+    since: str = "—"  # when it was revoked
     reason: str = "unspecified"
 
     def in_force(self, now: float) -> bool:
@@ -96,11 +97,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class OutsideAuthority:
-    """A certification authority that is not ours: what it may vouch for, and where it says what it has revoked. `grace` is in seconds."""
+    """An outside certification authority: its uses and its revocation sources. `grace` is in seconds."""
 
     name: str
     uses: tuple[str, ...]
-    certificates: str  # PEM: the root, and the issuing authorities below it
+    certificates: str  # PEM: the root and the issuing authorities below it
     crl: tuple[str, ...]
     ocsp: str | None
     grace: float
@@ -108,7 +109,7 @@ class OutsideAuthority:
 
 @dataclass(frozen=True, slots=True)
 class StatedKey:
-    """A key as a document states it; `path` is where. Without `state` it keeps the one that it has."""
+    """A key stated in a document at `path`. Without `state` its present state stays."""
 
     path: str
     key_id: str
@@ -121,7 +122,7 @@ class StatedKey:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where an operation's messages go: to `system` if each path of `when` holds one of its values. An empty `when` is the fallback."""
+    """Sends messages to `system` if each path of `when` has one of its values. An empty `when` is the fallback."""
 
     contract: str
     operation: str
@@ -131,7 +132,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that an act on the registry changed, enough for an entry of the audit log."""
+    """One change of the registry, for an entry of the audit log."""
 
     what: Literal["agency", "system", "authority", "grant", "officer", "route", "key", "bundle", "contract"]
     id: str

@@ -1,10 +1,11 @@
-"""The registry in a running process: one current snapshot, renewed when the revision in the database moves.
+"""Keeps the current snapshot of the registry in a process and reloads it when the revision in the database changes.
 
-Invariants
-- A reader takes the snapshot once and works on it to the end of its request; swapping is one assignment.
-- If the database cannot be read, or its rows are not what the log has, the last good snapshot stands for a stated grace and no longer: a revocation must
-  not be missed for ever (fail closed). A revision lower than one that was seen is refused.
-- In a database whose schema is not this program's nothing is taken in, from the moment that it is seen: at start, then each minute, on SQLite at once.
+Invariant: a reader takes the snapshot once and uses it to the end of its request; replacing it is one assignment.
+Invariant: if the database is unreadable or its rows differ from the log, the last good snapshot is used for a stated
+    grace only, so that no revocation is missed for long (fail closed).
+Invariant: a revision lower than one seen before is refused.
+Invariant: transfers are refused while the database's schema is not this program's. It is checked at start, then each
+    minute; on SQLite at once.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _log = logging.getLogger("lgsp.registry")
 
 
 class Registry:
-    """`snapshot` is what is in force. `start()` polls in a thread of its own until `stop()`."""
+    """`snapshot` is the one in force. `start()` polls in a thread of its own until `stop()`."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Registry:
         grace: float = GRACE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`seal` None: for a database that no instance is made of; its rows are taken as they are."""
+        """`seal` None: the database belongs to no instance, and its rows are not checked."""
         self._engine = engine
         self._seal = seal
         self._poll = poll
@@ -57,8 +58,8 @@ class Registry:
         self._reading = threading.Lock()
         self._older: dict[str, CompiledContract] = {}
         self._followers: list[Callable[[Snapshot], None]] = []
-        self._behind = 0  # looks in a row at which a later revision was known than the database says
-        self._refused: Failure | None = None  # why the newest revision is not taken up
+        self._behind = 0  # successive checks that knew a later revision than the database has
+        self._refused: Failure | None = None  # why the newest revision is refused
         self._schema_refused: Failure | None = None
         with one_moment(engine) as connection:
             self._schema_at, self._schema_version = clock(), _schema_version(connection)
@@ -81,8 +82,10 @@ class Registry:
         return self._snapshot
 
     def refresh(self, connection: Connection) -> bool:
-        """Load anew if the revision moved; whether it did. `registry.altered` where its rows are not what the log has: then the one before stands.
-        The connection shows one moment (`gateway.journal.database.snapshot`)."""
+        """Reload if the revision changed; whether it did. The connection must show one moment (`database.snapshot`).
+
+        Raises `registry.altered` if the rows differ from the log; the previous snapshot stays.
+        """
         with self._reading:
             number = revision(connection)
             moved = number != self._snapshot.revision
@@ -95,10 +98,10 @@ class Registry:
                     raise
                 for follower in self._followers:
                     follower(self._snapshot)
-            elif self._seal is not None and (found := self._seal.set_back(connection, number)):
-                self._behind += 1  # twice: a change may stand in the file and not yet in this look at the database
+            elif self._seal is not None and (misfits := self._seal.set_back(connection, number)):
+                self._behind += 1  # two checks: a change may be in the file before this transaction sees it
                 if self._behind > 1:
-                    self._refused = altered(found)
+                    self._refused = altered(misfits)
                     raise self._refused
                 return False
             self._seen, self._refused, self._behind = self._clock(), None, 0
@@ -111,7 +114,7 @@ class Registry:
             self._seal.check(connection)
 
     def look_at_schema(self, connection: Connection) -> None:
-        """Each minute, and on SQLite whenever its counter of changes moved: nothing is taken in while the schema is not the program's."""
+        """Check the schema each minute, and on SQLite whenever its change counter moved."""
         version = _schema_version(connection)
         if version == self._schema_version and self._clock() - self._schema_at < SCHEMA_SECONDS:
             return
@@ -124,18 +127,18 @@ class Registry:
             raise
 
     def follow(self, follower: Callable[[Snapshot], None]) -> None:
-        """Hand it the snapshot now, and each one that takes its place, in the thread that reads."""
+        """Call it with the snapshot now, and with each later one in the reading thread."""
         with self._reading:
             self._followers.append(follower)
             follower(self._snapshot)
 
     def compiled(self, digest: str) -> CompiledContract:
-        """A contract by the digest of its bundle, in force or not: a queued message keeps the one it came under."""
-        found = self._snapshot.compiled.get(digest) or self._older.get(digest)
-        if found is None:
+        """A contract by the digest of its bundle, in force or not: a queued message keeps its contract."""
+        contract = self._snapshot.compiled.get(digest) or self._older.get(digest)
+        if contract is None:
             with self._engine.connect() as connection:
-                found = self._older[digest] = compile_bundle(load(connection, digest))
-        return found
+                contract = self._older[digest] = compile_bundle(load(connection, digest))
+        return contract
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
@@ -148,24 +151,24 @@ class Registry:
             self._thread = None
 
     def _run(self) -> None:
-        told = ""
+        reported = ""
         while not self._stop.wait(self._poll):
             try:
                 with one_moment(self._engine) as connection:
                     self.look_at_schema(connection)
                     if self.refresh(connection):
                         _log.info("registry at revision %d", self._snapshot.revision)
-                told = ""
+                reported = ""
             except Failure as failure:
-                if failure.what("en") != told:  # once, not twice a second
+                if failure.what("en") != reported:  # once per fault, not at each poll
                     _log.critical("%s: %s", failure.code, failure.what("en"))
-                told = failure.what("en")
+                reported = failure.what("en")
             except Exception:
                 _log.exception("the registry could not be read; the last snapshot stands for %.0f s", self._grace)
 
 
 def _schema_version(connection: Connection) -> int:
-    """SQLite's own counter of schema changes; nothing of the kind elsewhere."""
+    """SQLite's counter of schema changes; PostgreSQL has none."""
     return (
         int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
         if connection.dialect.name == "sqlite"
@@ -174,6 +177,6 @@ def _schema_version(connection: Connection) -> int:
 
 
 def _without_names(failure: Failure) -> Failure:
-    """As callers are told: that rows or objects were altered, and how many. Which ones the process's log, the doctor and `audit verify` say."""
+    """The failure for callers: the number of altered rows or objects, without their names (see log, doctor, verify)."""
     facts: dict[str, Any] = {name: fact if isinstance(fact, int) else "…" for name, fact in failure.facts.items()}
     return Ours(failure.type, **facts)

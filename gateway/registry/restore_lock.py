@@ -1,8 +1,8 @@
-"""An instance that was restored is held: its doors take nothing, nothing queued leaves, until an officer confirms what went back in time with the database.
+"""Locks a restored instance: it accepts and sends nothing until an officer confirms what the restore reverted.
 
-Even then it opens only when every message that was signed before the restore is past its time: the keys by which a repeat is known went back too, so a
-message of the last minute could be accepted a second time.
-Invariant: the hold stands in the same transaction as the restored data, so there is no moment at which a restored instance is open.
+After the confirmation it opens when all messages signed before the restore have expired. The replay keys were reverted
+too, so such a message could be accepted twice.
+Invariant: the lock is written in the transaction of the restored data, so a restored instance is never open before.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from security.freshness import SKEW
 from security.http_signatures import LIFETIME
 
 RESTORED: Final = "restored"
-WINDOW: Final = LIFETIME + 2 * SKEW  # a message made at the restore by a fast clock, looked at by a slow one
+WINDOW: Final = LIFETIME + 2 * SKEW  # seconds: a message made by a fast clock, checked by a slow one
 
 
 def hold(connection: Connection, at: float, facts: Mapping[str, Any]) -> None:
@@ -30,31 +30,31 @@ def hold(connection: Connection, at: float, facts: Mapping[str, Any]) -> None:
 
 
 def digest_of(facts: Mapping[str, Any]) -> str:
-    """SHA-256 in hex of what a restore left to be gone through; the note of the restore bears it."""
-    told = {name: value for name, value in facts.items() if name not in ("at", "confirmed")}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    """SHA-256 in hex of the reverted facts; it is in the restore's entry of the audit log."""
+    stated = {name: value for name, value in facts.items() if name not in ("at", "confirmed")}
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
 
-def held(connection: Connection) -> dict[str, Any] | None:
-    """What the newest restore left to be confirmed, or what was confirmed; None where there never was one."""
+def newest_restore(connection: Connection) -> dict[str, Any] | None:
+    """The facts of the newest restore, confirmed or not; None if there was no restore."""
     text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == RESTORED))
-    found: dict[str, Any] | None = None if text is None else json.loads(text)
-    return found
+    facts: dict[str, Any] | None = None if text is None else json.loads(text)
+    return facts
 
 
 def held_until(connection: Connection) -> float:
-    """When the doors open: 0 for one that was never restored, infinity until somebody confirms."""
-    found = held(connection)
-    if found is None:
+    """When the doors open, in Unix seconds: 0 without a restore, infinity before the confirmation."""
+    facts = newest_restore(connection)
+    if facts is None:
         return 0.0
-    return float(found["at"]) + WINDOW if found["confirmed"] else math.inf
+    return float(facts["at"]) + WINDOW if facts["confirmed"] else math.inf
 
 
 def confirm(connection: Connection) -> float | None:
-    """Let it open; from when on it does. None if there is nothing to confirm."""
-    found = held(connection)
-    if found is None or found["confirmed"]:
+    """Confirm the restore; returns when the doors open, or None if there is nothing to confirm."""
+    facts = newest_restore(connection)
+    if facts is None or facts["confirmed"]:
         return None
-    remember(connection, RESTORED, json.dumps(found | {"confirmed": True}, ensure_ascii=False))
+    remember(connection, RESTORED, json.dumps(facts | {"confirmed": True}, ensure_ascii=False))
     raise_revision(connection)
-    return float(found["at"]) + WINDOW
+    return float(facts["at"]) + WINDOW

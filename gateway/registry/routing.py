@@ -1,7 +1,7 @@
-"""Which system handles a message (article 12.2): the first route, in the order of the table, whose conditions all hold; else the fallback.
+"""Chooses the system of a message (article 12.2): the first route whose conditions all hold, else the fallback.
 
-Invariant: with a fallback no message is unroutable. Routes with one condition, the usual kind (a commune's code), are found by one
-dictionary access however many there are.
+Invariant: with a fallback every message has a route.
+Invariant: routes with one condition (such as a commune's code) cost one dictionary access, however many there are.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RouteTable:
 
 
 def _path(text: str) -> Path:
-    """`info[].area[].code` -> ("info", "area", "code"): lists are walked wherever they occur."""
+    """`info[].area[].code` -> ("info", "area", "code"): lists are iterated wherever they occur."""
     return tuple(step.removesuffix("[]") for step in text.split("."))
 
 

@@ -1,10 +1,9 @@
-"""The registry as one frozen value, made for looking up: what a request needs is one dictionary access away.
+"""The registry as one frozen value, indexed for the look-ups of a request.
 
-Invariants
-- A snapshot never changes; a new revision is a new snapshot, swapped between two calls. What is costly (compiled contracts, parsed
-  public keys) is taken over from the snapshot before, by digest and thumbprint.
-- Whatever is suspended or revoked is not found by the look-ups that grant something; `system` finds it, so that a refusal can say why.
-- Cost does not grow with the number of agencies, contracts or routes.
+Compiled contracts and parsed public keys are reused from the previous snapshot, by digest and thumbprint.
+Invariant: a snapshot never changes; a new revision is a new snapshot, replaced between two calls.
+Invariant: look-ups that permit something omit what is suspended or revoked; `system` finds it, so refusals can say why.
+Invariant: the cost of a look-up does not grow with the number of agencies, contracts or routes.
 """
 
 from __future__ import annotations
@@ -52,31 +51,27 @@ _NOTHING: Final = AgencyGrants.of(())
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is registered and in force at one revision."""
+    """The registry at one revision."""
 
     revision: int
     agencies: Mapping[str, Agency]
     systems: Mapping[str, System]
     keys: Mapping[str, Key]
     contracts: Mapping[str, CompiledContract]  # "<id>/v<major>" -> the one in force
-    compiled: Mapping[str, CompiledContract]  # those in force and those that a system is pinned to, by digest
+    compiled: Mapping[str, CompiledContract]  # by digest: those in force and those that a system is pinned to
     _keys_by_thumbprint: Mapping[str, Key]
     _encrypt_keys: Mapping[str, tuple[EncryptKey, ...]]  # by system
     officers: Mapping[str, Officer]
-    notices: Mapping[tuple[str, str], Notice]  # by kind and id, of what is suspended
-    _grants: Mapping[str, AgencyGrants]  # by agency, those of its roles included
+    notices: Mapping[tuple[str, str], Notice]  # of suspended objects, by kind and id
+    _grants: Mapping[str, AgencyGrants]  # by agency, with those of its roles
     _routes: Mapping[tuple[str, str], RouteTable]
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
     _methods: Mapping[str, frozenset[str]]
     _ids: frozenset[str]
     authorities: Mapping[str, OutsideAuthority]
-    _pinned: Mapping[
-        tuple[str, str], PinnedCodec
-    ]  # (system, contract), where the system understands an older minor version
-    held_until: float = 0.0  # of a restored instance: before that nothing is taken in and nothing sent
+    _pinned: Mapping[tuple[str, str], PinnedCodec]  # (system, contract), pinned to an older minor version
+    held_until: float = 0.0  # of a restored instance: nothing is accepted or sent before
     _masks: dict[tuple[str, str, Views], Mask | None] = field(default_factory=dict, compare=False, repr=False)
-
-    # --- who ----------------------------------------------------------------------------------------------------------
 
     def system(self, name: str) -> System | None:
         return self.systems.get(name)
@@ -85,75 +80,77 @@ class Snapshot:
         return self.agencies.get(code)
 
     def key(self, key_id: str) -> VerifyKey | None:
-        """A signing key, Policy for one that was revoked. Its validity in time is checked by whoever verifies with it."""
+        """A signing key. Raises Policy for a revoked one. The verifier checks its validity in time."""
         return _signing(self.keys.get(key_id))
 
     def key_by_thumbprint(self, thumbprint: str) -> VerifyKey | None:
-        """The same by the thumbprint of its certificate."""
+        """A signing key by the thumbprint of its certificate."""
         return _signing(self._keys_by_thumbprint.get(thumbprint))
 
     def tls_key(self, thumbprint: str) -> Key | None:
-        """The registration of a client certificate, whatever its state: ask `Key.in_force`."""
-        found = self._keys_by_thumbprint.get(thumbprint)
-        return found if found is not None and found.use == "tls" else None
+        """The registration of a client certificate in any state: check `Key.in_force`."""
+        key = self._keys_by_thumbprint.get(thumbprint)
+        return key if key is not None and key.use == "tls" else None
 
     def encrypt_keys(self, system: str) -> tuple[EncryptKey, ...]:
-        """What bodies to a system may be encrypted for: its keys that are not revoked, newest first. Their validity in time is checked by whoever
-        encrypts (`security.encryption_keys.newest`)."""
+        """The encryption keys of a system that are not revoked, newest first.
+
+        `security.encryption_keys.newest` checks their validity in time.
+        """
         return self._encrypt_keys.get(system, ())
 
     def codec(self, system: System, contract: CompiledContract) -> Codec:
-        """How a system speaks of a contract: in its format, of the minor version that it understands. `LookupError` for a format that this
-        contract, an older one of a queued message, does not have."""
+        """The codec of a system for a contract: its format at its minor version.
+
+        Raises `LookupError` if the contract, perhaps an older one of a queued message, lacks the format.
+        """
         name = contract.contract.name
         return self._pinned.get((system.id, name)) or contract.codec(system.format(name))
 
-    # --- may ----------------------------------------------------------------------------------------------------------
-
     def grants(self, agency: str) -> tuple[Grant, ...]:
-        """All grants an agency holds, by itself or by a role."""
+        """All grants of an agency and of its roles."""
         return self._grants.get(agency, _NOTHING).grants
 
     def mask(self, contract: CompiledContract, message: str, views: Views) -> Mask | None:
-        """The compiled mask for what any of these lists of fields shows, kept; None where all is visible."""
+        """The compiled mask of what these lists of fields show together, cached; None if everything is visible."""
         key = (contract.digest, message, views)
         if key not in self._masks:
             self._masks[key] = contract.mask(message, *views)
         return self._masks[key]
 
     def decide(self, agency: str, contract: str, operation: str, now: float) -> Decision:
-        """May this agency do that, and what does it get to see."""
+        """Whether the agency may call the operation, and which fields it sees."""
         return self._grants.get(agency, _NOTHING).decide(contract, operation, now)
 
     def refusal(self, decision: Decision, agency: str, contract: Contract, operation: str, now: float) -> Policy:
-        """The failure to raise for a decision that refuses."""
+        """The failure for a refusing decision."""
         suspended = decision.nearest if decision.reason is Reason.SUSPENDED else None
         notice = self._notice("grant", suspended.id) if suspended is not None else None
         return refusal(decision, self.request(agency, contract, operation), self.owner_of(contract), now, notice)
 
     def suspension(self, system: System) -> Policy:
-        """The failure to raise for a system that is suspended, or whose agency is: why, since when, and the way back."""
+        """The failure for a suspended system or agency: reason, since when, whom to ask."""
         agency, centre = self.agencies[system.agency], self.centre()
         what, name = ("agency", agency.code) if agency.state == SUSPENDED else ("system", system.id)
-        who = agency.name if what == "agency" else Words(system.name, system.name)
+        party = agency.name if what == "agency" else Words(system.name, system.name)
         ask = centre.reached if centre is not None else words("operator")
-        return CHANNEL_SUSPENDED(who=who, ask=ask, **self._notice(what, name))
+        return CHANNEL_SUSPENDED(who=party, ask=ask, **self._notice(what, name))
 
     def _notice(self, what: str, name: str) -> Mapping[str, Any]:
-        found = self.notices.get((what, name))
-        return found.facts() if found is not None else no_notice()
+        notice = self.notices.get((what, name))
+        return notice.facts() if notice is not None else no_notice()
 
     def request(self, agency: str, contract: Contract, operation: str) -> Request:
         known = self.agencies.get(agency)
         return Request(agency, frozenset(known.roles if known is not None else ()), contract.name, operation)
 
     def owner_of(self, contract: Contract) -> Words:
-        """Whom to ask for a grant, and how they are reached."""
+        """The agency to ask for a grant, with its contact."""
         owner = self.owner(contract)
         return owner.reached if owner is not None else Words(contract.owner_role, contract.owner_role)
 
     def owner(self, contract: Contract) -> Agency | None:
-        """The one agency with the owner's role, else that of the contract's provider, else the centre."""
+        """The agency with the owner's role if there is exactly one, else the provider's, else the centre."""
         owners = [agency for agency in self.agencies.values() if contract.owner_role in agency.roles]
         if len(owners) != 1:
             provided = {
@@ -170,21 +167,19 @@ class Snapshot:
     def centre(self) -> Agency | None:
         return next((agency for agency in self.agencies.values() if CENTRE in agency.roles), None)
 
-    # --- where --------------------------------------------------------------------------------------------------------
-
     def contract(self, name: str) -> CompiledContract | None:
         return self.contracts.get(name)
 
     def rest_operation(self, method: str, path: str) -> tuple[CompiledContract, Operation] | None:
-        """The operation at a REST address, `/<contract>/v<major>/…`."""
+        """The operation of a REST address, `/<contract>/v<major>/…`."""
         return self._rest.get((method, path))
 
     def names_contract(self, path: str) -> bool:
-        """Whether the first word of a path is the id of a contract, be the rest right or wrong."""
+        """Whether the first segment of a path is the id of a contract."""
         return path.split("/", 2)[1] in self._ids if path.startswith("/") else False
 
     def rest_methods(self, path: str) -> frozenset[str]:
-        """The methods that an address has; empty where there is no such address."""
+        """The methods of an address; empty for an unknown address."""
         return self._methods.get(path, frozenset())
 
     def route(self, contract: str, operation: str, message: Mapping[str, Any]) -> str | None:
@@ -206,13 +201,13 @@ def _signing(key: Key | None) -> VerifyKey | None:
 
 
 def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Snapshot:
-    """Read the registry as it stands in this transaction."""
+    """Read the registry within this transaction."""
     number = revision(connection)
     agencies = {row["code"]: _agency(row) for row in _rows(connection, tables.agency)}
     known_keys = before.keys if before else {}
-    authorities, said = outside(connection), standings(connection)
+    authorities, statuses = outside(connection), standings(connection)
     keys = {
-        row["key_id"]: key_of(row, known_keys.get(row["key_id"]), standing(row, authorities, said, number))
+        row["key_id"]: key_of(row, known_keys.get(row["key_id"]), standing(row, authorities, statuses, number))
         for row in _rows(connection, tables.system_key)
     }
     own: dict[str, list[VerifyKey]] = {}
@@ -230,14 +225,14 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
     compiled: dict[str, CompiledContract] = {}
     in_force: dict[str, CompiledContract] = {}
 
-    def made(digest: str) -> CompiledContract:
+    def contract_of(digest: str) -> CompiledContract:
         if digest not in compiled:
             compiled[digest] = alive(digest) or compile_bundle(load(connection, digest))
         return compiled[digest]
 
     for row in _rows(connection, tables.contract_in_force):
-        in_force[row["contract"]] = made(row["digest"])
-    behind = _pinned(connection, systems.values(), in_force, made)
+        in_force[row["contract"]] = contract_of(row["digest"])
+    behind = _pinned(connection, systems.values(), in_force, contract_of)
     rest: dict[tuple[str, str], tuple[CompiledContract, Operation]] = {
         (operation.method, f"/{name}{operation.path}"): (contract, operation)
         for name, contract in in_force.items()
@@ -248,25 +243,25 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         methods[path] = methods.get(path, frozenset()) | {method}
     same = before is not None and set(before.compiled) == set(compiled)
     return Snapshot(
-        number,
-        agencies,
-        systems,
-        keys,
-        in_force,
-        compiled,
-        {key.thumbprint: key for key in keys.values()},
-        encrypt,
-        known_officers,
-        notices(connection),
-        _grants(connection, agencies, known_officers),
-        _routes(connection),
-        rest,
-        methods,
-        frozenset(contract.contract.id for contract in in_force.values()),
-        authorities,
-        behind,
-        held_until(connection),
-        before._masks if before is not None and same else {},
+        revision=number,
+        agencies=agencies,
+        systems=systems,
+        keys=keys,
+        contracts=in_force,
+        compiled=compiled,
+        _keys_by_thumbprint={key.thumbprint: key for key in keys.values()},
+        _encrypt_keys=encrypt,
+        officers=known_officers,
+        notices=notices(connection),
+        _grants=_grants(connection, agencies, known_officers),
+        _routes=_routes(connection),
+        _rest=rest,
+        _methods=methods,
+        _ids=frozenset(contract.contract.id for contract in in_force.values()),
+        authorities=authorities,
+        _pinned=behind,
+        held_until=held_until(connection),
+        _masks=before._masks if before is not None and same else {},
     )
 
 
@@ -274,11 +269,11 @@ def _pinned(
     connection: Connection,
     systems: Iterable[System],
     in_force: Mapping[str, CompiledContract],
-    made: Callable[[str], CompiledContract],
+    contract_of: Callable[[str], CompiledContract],
 ) -> dict[tuple[str, str], PinnedCodec]:
-    """The codecs of systems that are behind. Systems with one version and one format share theirs."""
+    """The codecs of pinned systems. Systems with the same version and format share one."""
     shared: dict[tuple[str, str], PinnedCodec] = {}
-    found: dict[tuple[str, str], PinnedCodec] = {}
+    codecs: dict[tuple[str, str], PinnedCodec] = {}
     bundles = by_minor(stored(connection))
     for system in systems:
         for name, newest in in_force.items():
@@ -287,9 +282,9 @@ def _pinned(
                 continue
             digest, speaks = bundles[(name, pin)].digest, system.format(name)
             if (digest, speaks) not in shared:
-                shared[(digest, speaks)] = pinned(made(digest), speaks)
-            found[(system.id, name)] = shared[(digest, speaks)]
-    return found
+                shared[(digest, speaks)] = pinned(contract_of(digest), speaks)
+            codecs[(system.id, name)] = shared[(digest, speaks)]
+    return codecs
 
 
 def _rows(connection: Connection, table: Any) -> list[Mapping[str, Any]]:
@@ -298,12 +293,12 @@ def _rows(connection: Connection, table: Any) -> list[Mapping[str, Any]]:
 
 def _agency(row: Mapping[str, Any]) -> Agency:
     return Agency(
-        row["code"],
-        Words(row["name_vi"], row["name_en"]),
-        row["level"],
-        tuple(json.loads(row["roles"])),
-        json.loads(row["contact"]),
-        row["state"],
+        code=row["code"],
+        name=Words(row["name_vi"], row["name_en"]),
+        level=row["level"],
+        roles=tuple(json.loads(row["roles"])),
+        contact=json.loads(row["contact"]),
+        state=row["state"],
     )
 
 
@@ -315,17 +310,25 @@ def _system(
         at = json.loads(row["endpoint"])
         by_id, by_thumbprint = {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys}
         kind, url = at.pop("kind"), at.pop("url")
-        endpoint = Endpoint(row["id"], kind, url, by_id, by_thumbprint, encrypt, at)
+        endpoint = Endpoint(
+            system=row["id"],
+            kind=kind,
+            url=url,
+            keys_by_id=by_id,
+            keys_by_thumbprint=by_thumbprint,
+            encrypt_keys=encrypt,
+            options=at,
+        )
     agency = agencies.get(row["agency"])
     return System(
-        row["id"],
-        row["agency"],
-        Words(row["title_vi"], row["title_en"]),
-        json.loads(row["formats"]),
-        endpoint,
-        row["state"],
-        row["state"] == ACTIVE and agency is not None and agency.state == ACTIVE,
-        drop,
+        id=row["id"],
+        agency=row["agency"],
+        title=Words(row["title_vi"], row["title_en"]),
+        formats=json.loads(row["formats"]),
+        endpoint=endpoint,
+        state=row["state"],
+        active=row["state"] == ACTIVE and agency is not None and agency.state == ACTIVE,
+        drop=drop,
         versions=json.loads(row["versions"] or "{}"),
         contact=json.loads(row["contact"] or "{}"),
     )
@@ -350,12 +353,12 @@ def _grants(
 
 
 def _routes(connection: Connection) -> dict[tuple[str, str], RouteTable]:
-    found: dict[tuple[str, str], list[Route]] = {}
+    by_operation: dict[tuple[str, str], list[Route]] = {}
     table = tables.route
     for row in connection.execute(
         select(table).order_by(table.c.contract, table.c.operation, table.c.position)
     ).mappings():
         when = {path: tuple(values) for path, values in json.loads(row["when"]).items()}
         route = Route(row["contract"], row["operation"], when, row["system"])
-        found.setdefault((route.contract, route.operation), []).append(route)
-    return {key: RouteTable(routes) for key, routes in found.items()}
+        by_operation.setdefault((route.contract, route.operation), []).append(route)
+    return {key: RouteTable(routes) for key, routes in by_operation.items()}

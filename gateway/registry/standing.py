@@ -1,9 +1,9 @@
-"""What is known of a certificate's revocation: our own state, and the last word of an authority from outside.
+"""Decides whether a key is in force: from its state in the registry, and the last status from an outside authority.
 
-Invariants
-- A word is replaced by a newer one only, so that an old list played back takes nothing back.
-- What any source calls revoked is revoked. What is good, is so until the latest `next_update` and the authority's stated grace, and no longer.
-- A key whose authority is not in the registry, or never said a word of it, is not in force.
+Invariant: only a newer status replaces one, so replaying an old list reverts nothing.
+Invariant: a key that any source calls revoked is revoked.
+Invariant: a good status is valid until the latest `next_update` plus the authority's grace.
+Invariant: a key whose authority is not registered, or gave no status, is not in force.
 """
 
 from __future__ import annotations
@@ -28,82 +28,88 @@ from security.pki.revocation import Status
 class Standing(NamedTuple):
     state: str
     known_until: float
-    said: str
+    status: str
     since: str = "—"
     reason: str = UNSPECIFIED
 
 
 def standings(connection: Connection) -> dict[str, list[Status]]:
-    """What was said, by thumbprint."""
-    found: dict[str, list[Status]] = {}
+    """The statuses by thumbprint."""
+    statuses: dict[str, list[Status]] = {}
     for row in connection.execute(select(tables.certificate_status)):
-        said = Status(
-            row.source, row.status == "good", row.this_update, row.next_update, row.digest, row.revoked, row.reason
+        status = Status(
+            source=row.source,
+            good=row.status == "good",
+            this_update=row.this_update,
+            next_update=row.next_update,
+            digest=row.digest,
+            revoked=row.revoked,
+            reason=row.reason,
         )
-        found.setdefault(row.thumbprint, []).append(said)
-    return found
+        statuses.setdefault(row.thumbprint, []).append(status)
+    return statuses
 
 
 def standing(
     row: Mapping[str, Any],
     authorities: Mapping[str, OutsideAuthority],
-    said: Mapping[str, Sequence[Status]],
+    statuses: Mapping[str, Sequence[Status]],
     revision: int,
 ) -> Standing:
-    """How a key of the registry stands. `revision` is that of the registry, whose state is the word of the embedded authority."""
+    """The standing of a registered key. `revision` is the registry's, which decides for the embedded authority."""
     name = row["key_id"]
     if row["state"] == REVOKED:
         return Standing(REVOKED, math.inf, f"{name}; revoked", _moment(row["revoked"]), row["reason"] or UNSPECIFIED)
     if row["authority"] is None:
         return Standing(row["state"], math.inf, f"{name}; active; registry={revision}")
-    words = said.get(row["thumbprint"], [])
-    for each in words:
+    own = statuses.get(row["thumbprint"], [])
+    for each in own:
         if not each.good:
             return Standing(
                 REVOKED, math.inf, f"{name}; {_line(each)}", _moment(each.revoked), each.reason or UNSPECIFIED
             )
     authority = authorities.get(row["authority"])
-    if authority is None or not words:
+    if authority is None or not own:
         return Standing(row["state"], 0.0, f"{name}; unknown")
-    last = max(words, key=lambda each: each.next_update)
+    last = max(own, key=lambda each: each.next_update)
     return Standing(
         row["state"], last.next_update + authority.grace, f"{name}; {_line(last)}; authority={authority.name}"
     )
 
 
-def _line(said: Status) -> str:
-    times = f"this-update={rfc3339(said.this_update)}; next-update={rfc3339(said.next_update)}"
-    return f"{'good' if said.good else 'revoked'}; {said.source}; {times}; sha256={said.digest}"
+def _line(status: Status) -> str:
+    times = f"this-update={rfc3339(status.this_update)}; next-update={rfc3339(status.next_update)}"
+    return f"{'good' if status.good else 'revoked'}; {status.source}; {times}; sha256={status.digest}"
 
 
 def _moment(at: float | None) -> str:
     return civil(at) if at is not None else "—"
 
 
-def remember(connection: Connection, thumbprint: str, authority: str, words: Iterable[Status]) -> bool:
-    """Keep what is newer than what is known; whether anything was."""
+def remember(connection: Connection, thumbprint: str, authority: str, statuses: Iterable[Status]) -> bool:
+    """Store the statuses newer than the known ones; whether there were any."""
     table, moved = tables.certificate_status, False
-    for said in words:
-        here = (table.c.thumbprint == thumbprint, table.c.source == said.source)
+    for status in statuses:
+        here = (table.c.thumbprint == thumbprint, table.c.source == status.source)
         before = connection.execute(select(table.c.this_update, table.c.digest, table.c.status).where(*here)).first()
         if before is not None and (
-            before.digest == said.digest
-            or before.this_update > said.this_update
-            or before.this_update == said.this_update
+            before.digest == status.digest
+            or before.this_update > status.this_update
+            or before.this_update == status.this_update
             and before.status == "revoked"
         ):
             continue
         row = {
             "authority": authority,
-            "status": "good" if said.good else "revoked",
-            "this_update": said.this_update,
-            "next_update": said.next_update,
-            "revoked": said.revoked,
-            "reason": said.reason,
-            "digest": said.digest,
+            "status": "good" if status.good else "revoked",
+            "this_update": status.this_update,
+            "next_update": status.next_update,
+            "revoked": status.revoked,
+            "reason": status.reason,
+            "digest": status.digest,
         }
         if before is None:
-            connection.execute(insert(table).values(thumbprint=thumbprint, source=said.source, **row))
+            connection.execute(insert(table).values(thumbprint=thumbprint, source=status.source, **row))
         else:
             connection.execute(update(table).where(*here).values(row))
         moved = True
@@ -111,7 +117,7 @@ def remember(connection: Connection, thumbprint: str, authority: str, words: Ite
 
 
 def key_of(row: Mapping[str, Any], known: Key | None, stands: Standing) -> Key:
-    """A row as a value. What is costly to make is taken over from `known`, the same key in the snapshot before."""
+    """A row as a value. Parsed keys are reused from `known`, the same key in the previous snapshot."""
     use, algorithm = cast(Use, row["use"]), row["algorithm"]
     same = (row["thumbprint"], row["system"], use, algorithm)
     verify, encrypt = None, None
@@ -127,19 +133,19 @@ def key_of(row: Mapping[str, Any], known: Key | None, stands: Standing) -> Key:
     if encrypt is not None and encrypt.valid_until != until:
         encrypt = replace(encrypt, valid_until=until)
     return Key(
-        row["key_id"],
-        row["system"],
-        use,
-        row["thumbprint"],
-        row["valid_from"],
-        row["valid_until"],
-        stands.state,
-        verify,
-        encrypt,
+        key_id=row["key_id"],
+        system=row["system"],
+        use=use,
+        thumbprint=row["thumbprint"],
+        valid_from=row["valid_from"],
+        valid_until=row["valid_until"],
+        state=stands.state,
+        verify=verify,
+        encrypt=encrypt,
         algorithm=algorithm,
         authority=row["authority"],
         known_until=stands.known_until,
-        said=stands.said,
+        status=stands.status,
         since=stands.since,
         reason=stands.reason,
     )

@@ -1,12 +1,10 @@
-"""Writing the registry: applying a document, publishing contracts. Keys and authorities have their own module (`keys`).
+"""Writes the registry: applies documents, publishes contracts. Keys and authorities are in `changes.keys`.
 
-Invariants
-- A document declares the whole: a grant or route that one brought and it no longer holds is gone, an agency or system that it no longer holds is
-  suspended (transfers name it, so it is never deleted). A state that it does not mention stays as it is: applying the document again
-  does not lift a suspension.
-- Every act that changes something raises the revision in the same transaction, so that each process sees it, and returns what it
-  changed, so that the caller logs it in the audit log.
-- A bundle, once stored, never changes; publishing moves a pointer.
+Invariant: a document declares the whole registry. A grant or route of an earlier document that it omits is deleted; an
+    agency or system that it omits is suspended, never deleted, since transfers name it.
+Invariant: a state that the document does not mention stays; applying it again lifts no suspension. Invariant: a change
+raises the revision in its transaction, so that each process sees it. It is returned for the audit log. Invariant: a
+stored bundle never changes; publishing moves a pointer.
 """
 
 from __future__ import annotations
@@ -35,7 +33,8 @@ from gateway.registry.versions import in_force, minor_of
 from security.pki.chains import Trust
 
 __all__ = [
-    "add_key", "apply", "mark_withdrawn", "publish_bundle", "put_in_force", "raise_revision", "revision", "revoke_key", "set_state", "systems",
+    "add_key", "apply", "mark_withdrawn", "publish_bundle", "put_in_force", "raise_revision", "revision", "revoke_key",
+    "set_state", "systems",
 ]  # fmt: skip
 
 
@@ -43,12 +42,12 @@ def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-# --- documents --------------------------------------------------------------------------------------------------------
-
-
 def apply(document: Document, connection: Connection, now: float, embedded: Trust | None = None) -> list[Change]:
-    """Bring the registry to what the document declares; what was changed, in order. `now` is when officers and approvals came in, `embedded` our own
-    authority, where keys are stated."""
+    """Change the registry to what the document declares; returns the changes in order.
+
+    `now` is the time of officers and approvals. `embedded` is the embedded authority, needed if the document states
+    keys.
+    """
     alone(connection)
     changes: list[Change] = []
     agencies = {agency.code: _agency_row(agency) for agency in document.agencies}
@@ -68,7 +67,7 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
     changes += _routes(connection, document)
     _check_contacts(connection)
     for change in changes:
-        if change.how == "resumed":  # what was said of it no longer holds
+        if change.how == "resumed":  # its notice no longer applies
             connection.execute(
                 delete(tables.notice).where(tables.notice.c.what == change.what, tables.notice.c.id == change.id)
             )
@@ -91,8 +90,11 @@ def _agency_row(agency: Agency) -> dict[str, Any]:
 
 
 def _settled(connection: Connection, document: Document) -> dict[str, dict[str, str]]:
-    """System -> contract -> minor version. For each contract whose format a system names: what the document says, else what the system had with that
-    format, else the minor version now in force. So a system stays with what it was built to until its agency says that it understands more."""
+    """System -> contract -> minor version, for each contract whose format a system names.
+
+    It is the document's, else the system's present one with that format, else the one in force. So a system keeps its
+    version until its agency states a newer one.
+    """
     before = {system.id: system for system in systems(connection)}
     now = {contract: minor_of(each.version) for contract, each in in_force(connection).items()}
 
@@ -114,16 +116,16 @@ def _settled(connection: Connection, document: Document) -> dict[str, dict[str, 
 
 
 def systems(connection: Connection) -> list[System]:
-    """The registered systems as they stand in their rows: without the keys, addresses and states that a snapshot adds."""
+    """The registered systems from their rows, without the keys, addresses and states of a snapshot."""
     table = tables.system.c
     return [
         System(
-            row.id,
-            row.agency,
-            Words(row.title_vi, row.title_en),
-            json.loads(row.formats),
-            None,
-            row.state,
+            id=row.id,
+            agency=row.agency,
+            title=Words(row.title_vi, row.title_en),
+            formats=json.loads(row.formats),
+            endpoint=None,
+            state=row.state,
             drop=drop_of(row.endpoint),
             versions=json.loads(row.versions or "{}"),
             contact=json.loads(row.contact or "{}"),
@@ -133,7 +135,7 @@ def systems(connection: Connection) -> list[System]:
 
 
 def drop_of(endpoint: str | None) -> DropFolder | None:
-    """The folder of a system that drops files, from its row's endpoint."""
+    """The drop folder of a system, from its row's endpoint."""
     at = json.loads(endpoint) if endpoint is not None else {}
     return (
         DropFolder(at["folder"], tuple(DropRule(**rule) for rule in at["rules"])) if at.get("kind") == FILES else None
@@ -155,7 +157,7 @@ def _system_row(system: System, versions: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _check_contacts(connection: Connection) -> None:
-    """A live connection needs a contact (article 12.3): a system cannot be active without its own or its agency's."""
+    """Raises if the system has no contact, own or its agency's: an active one needs it (article 12.3)."""
     system, agency = tables.system.c, tables.agency.c
     query = select(system.id).join_from(tables.system, tables.agency, agency.code == system.agency)
     lacking = query.where(
@@ -183,9 +185,9 @@ def _merge(
 ) -> list[Change]:
     changes: list[Change] = []
     column = table.c[key]
-    found: dict[str, dict[str, Any]] = {row[key]: dict(row) for row in connection.execute(select(table)).mappings()}
+    stored: dict[str, dict[str, Any]] = {row[key]: dict(row) for row in connection.execute(select(table)).mappings()}
     for name, row in wanted.items():
-        before = found.pop(name, None)
+        before = stored.pop(name, None)
         if before is None:
             connection.execute(insert(table).values(row))
             changes.append(Change(what, name, "added", tuple(sorted(set(row) - {key}))))
@@ -200,7 +202,7 @@ def _merge(
             if only_state:
                 how = "suspended" if row["state"] == SUSPENDED else "resumed"
             changes.append(Change(what, name, how, fields))
-    for name, before in found.items():
+    for name, before in stored.items():
         if before["state"] != SUSPENDED:
             connection.execute(update(table).where(column == name).values(state=SUSPENDED))
             changes.append(Change(what, name, "suspended", ("state",)))
@@ -208,18 +210,18 @@ def _merge(
 
 
 def _routes(connection: Connection, document: Document) -> list[Change]:
-    """Routes are an ordered table: one that differs anywhere is written anew as a whole, an operation at a time."""
+    """Write the routes. The ordered table of an operation is replaced as a whole if it differs."""
     changes: list[Change] = []
     table = tables.route
-    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    stored: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for row in connection.execute(select(table).order_by(table.c.position)).mappings():
-        found.setdefault((row["contract"], row["operation"]), []).append((row["when"], row["system"]))
+        stored.setdefault((row["contract"], row["operation"]), []).append((row["when"], row["system"]))
     wanted: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for route in document.routes:
         when = _text({path: list(values) for path, values in route.when.items()})
         wanted.setdefault((route.contract, route.operation), []).append((when, route.system))
-    for key in sorted(set(found) | set(wanted)):
-        before, after = found.get(key, []), wanted.get(key, [])
+    for key in sorted(set(stored) | set(wanted)):
+        before, after = stored.get(key, []), wanted.get(key, [])
         if before == after:
             continue
         contract, operation = key
@@ -238,7 +240,7 @@ def _routes(connection: Connection, document: Document) -> list[Change]:
 def set_state(
     connection: Connection, what: Literal["agency", "system", "grant"], name: str, active: bool
 ) -> list[Change]:
-    """Suspend or resume one agency, system or grant; `gateway.registry.changes.notices` tells why."""
+    """Suspend or resume one agency, system or grant; `gateway.registry.changes.notices` stores the reason."""
     table, column = {
         "agency": (tables.agency, tables.agency.c.code),
         "system": (tables.system, tables.system.c.id),
@@ -256,13 +258,11 @@ def set_state(
     return [Change(what, name, "resumed" if active else "suspended", ("state",))]
 
 
-# --- contracts --------------------------------------------------------------------------------------------------------
-
-
 def publish_bundle(connection: Connection, bundle: Bundle, compiled: CompiledContract | None = None) -> list[Change]:
-    """Store a bundle, by digest, and put it in force for its major version. It is compiled first: what does not hold is not published.
+    """Compile a bundle, store it by digest, and put it in force for its major version.
 
-    Whether it may follow what is in force is asked by `gateway.registry.changes.publish`; a new instance has nothing in force."""
+    `gateway.registry.changes.publish` decides whether it may follow the version in force.
+    """
     compiled = compiled or compile_bundle(bundle)
     contract = compiled.contract
     changes: list[Change] = []
@@ -294,5 +294,5 @@ def put_in_force(connection: Connection, contract: str, digest: str) -> bool:
 
 
 def mark_withdrawn(connection: Connection, digest: str, withdrawn: bool) -> None:
-    """Whether a stored bundle was taken back."""
+    """Whether a stored bundle was withdrawn."""
     connection.execute(update(tables.bundle).where(tables.bundle.c.digest == digest).values(withdrawn=withdrawn))

@@ -1,4 +1,4 @@
-"""The kinds of value that a registry document holds, read with what is wrong with them gathered by their paths."""
+"""Reads the values of a registry document and collects findings by path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIRST_YEAR: Final = 1970
 
 
 class Values:
-    """Looks at one value at a time; a value that is wrong becomes a finding and an empty one."""
+    """Reads one value at a time; a wrong value gives a finding and an empty value."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
@@ -75,7 +75,7 @@ class Values:
         return Words(self._text(f"{path}.vi", item.get("vi")), self._text(f"{path}.en", item.get("en")))
 
     def _day(self, path: str, value: Any) -> float:
-        """A day as Vietnam counts it: from midnight at +07:00."""
+        """A civil day in Vietnam, from midnight at +07:00."""
         if not isinstance(value, date) or isinstance(value, datetime):
             self._wrong(path, "required" if value is None else "type", "a day (YYYY-MM-DD)", kind(value))
             return 0.0
@@ -86,7 +86,8 @@ class Values:
 
 
 def _is_unseen(character: str) -> bool:
-    """What an officer who approves a text would not see: it could read otherwise than it is (direction overrides), or speak to a terminal."""
+    """Whether a text has invisible characters, direction overrides or terminal controls, which would mislead
+    approvers."""
     return unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\n\r\t"
 
 

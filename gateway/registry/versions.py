@@ -1,6 +1,8 @@
-"""The stored bundles, their version numbers (Semantic Versioning 2.0.0, without suffixes), and which one stands for a minor version.
+"""Reads stored bundles by version number (Semantic Versioning 2.0.0, without suffixes) and by minor version.
 
-Invariants: a bundle's content is compared with its digest whenever it is loaded; the bundle of a minor version is the newest patch of it that was published and not taken back; a patch changes nothing that is exchanged.
+Invariant: a bundle's content is compared with its digest whenever it is loaded.
+Invariant: the bundle of a minor version is its newest published patch that was not withdrawn.
+Invariant: a patch does not change what is exchanged.
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ from gateway.registry.errors import REGISTRY_ALTERED, unknown
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A bundle that lies in the database, in force or not."""
+    """A bundle in the database, in force or not."""
 
     contract: str  # "<id>/v<major>"
     version: str
     digest: str
-    withdrawn: bool = False  # taken back: nobody can be pinned to it
+    withdrawn: bool = False  # no system can be pinned to it
 
     @property
     def number(self) -> tuple[int, ...]:
@@ -39,7 +41,7 @@ def minor_of(version: str) -> str:
 
 
 def stored(connection: Connection, contract: str | None = None) -> list[Stored]:
-    """All bundles, or those of one contract, the oldest version first."""
+    """All bundles, or those of one contract, oldest version first."""
     table = tables.bundle.c
     query = select(table.contract, table.version, table.digest, func.coalesce(table.withdrawn, false()))
     if contract is not None:
@@ -48,19 +50,19 @@ def stored(connection: Connection, contract: str | None = None) -> list[Stored]:
 
 
 def by_minor(bundles: list[Stored]) -> dict[tuple[str, str], Stored]:
-    """(contract, minor version) -> its newest bundle that was not taken back."""
+    """(contract, minor version) -> its newest bundle that was not withdrawn."""
     ordered = sorted(bundles, key=lambda each: each.number)
     return {(each.contract, minor_of(each.version)): each for each in ordered if not each.withdrawn}
 
 
 def compiled(connection: Connection, contract: str, minor: str) -> CompiledContract | None:
-    """What a minor version is, made from its bundle; None if none was ever published."""
-    found = by_minor(stored(connection, contract)).get((contract, minor))
-    return None if found is None else compile_bundle(load(connection, found.digest))
+    """The compiled contract of a minor version; None if none was published."""
+    bundle = by_minor(stored(connection, contract)).get((contract, minor))
+    return None if bundle is None else compile_bundle(load(connection, bundle.digest))
 
 
 def load(connection: Connection, digest: str) -> Bundle:
-    """A stored bundle, in force or not: queued messages and pinned systems keep theirs."""
+    """Load a stored bundle, in force or not: queued messages and pinned systems need old ones."""
     content = connection.scalar(select(tables.bundle.c.content).where(tables.bundle.c.digest == digest))
     if content is None:
         raise unknown("bundle", digest)

@@ -1,10 +1,8 @@
-"""The settings of one instance: defaults, then `settings.yaml` in its data folder, then `LGSP_…` in the environment.
+"""Declares the settings of an instance: defaults, then `settings.yaml` in its data folder, then `LGSP_…` variables.
 
-Invariants:
-- A setting is declared once, as a field of `Settings`: its type, default, bounds and words. `docs/settings.md` and
-  the reader
-  (`gateway.settings.sources`) are made from these fields.
-- Nothing else in the product reads the environment for settings. Paths inside the data folder are derived, never set.
+Invariant: a setting is declared once, as a field of `Settings` with type, default, bounds and words. `docs/settings.md`
+    and the reader (`gateway.settings.sources`) use these fields.
+Invariant: no other module reads settings from the environment. Paths inside the data folder are derived, never set.
 """
 
 from __future__ import annotations
@@ -20,17 +18,12 @@ import yaml
 from contracts.base.words import Words
 
 FILE: Final = "settings.yaml"
-DRAFT, WHOLE = (
-    ".new",
-    ".made",
-)  # in the data folder: an instance that is being built; one that is built, and on its way up into the data folder
-NO_INSTANCE: Final = frozenset(
-    {FILE, DRAFT, WHOLE, "lost+found"}
-)  # what may lie there before one is made; the last where a disk begins
+DRAFT, WHOLE = ".new", ".made"  # in the data folder: an unfinished instance; a finished one being moved up
+NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, "lost+found"})  # what an empty data folder may have
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
 _CREDENTIAL: Final = "credential:"
-# Variables that begin like a setting and are none.
+# Variables with the prefix that are not settings.
 NOT_SETTINGS: Final[Mapping[str, str]] = {
     "LGSP_DATA": "the data folder, where `--data` does not name one",
     "LGSP_LANG": "language of the command line: `vi` or `en`",
@@ -44,7 +37,7 @@ Policy = Literal["off", "flagged", "closed"]
 Dialect = Literal["rfc9440", "nginx"]
 _PORT: Final = {"ge": 1, "le": 65_535}
 _COUNT: Final = {"ge": 1}
-_SOME: Final = {"gt": 0}  # of something measured
+_SOME: Final = {"gt": 0}
 _ANY: Final = {"ge": 0}
 
 
@@ -55,7 +48,7 @@ def _setting(default: Any, help_en: str, bounds: Mapping[str, float] | None = No
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One instance. `data` is its folder; everything that must outlive a restart stands in it."""
+    """One instance. `data` is its folder, with everything that must outlive a restart."""
 
     data: Path
     kind: Literal["sandbox", "production"] = _setting("sandbox", "what the instance is: `sandbox` or `production`")
@@ -212,10 +205,8 @@ class Settings:
         if not self.secret_file:
             return None
         if self.secret_file.startswith(_CREDENTIAL):
-            given = os.environ.get(
-                "CREDENTIALS_DIRECTORY"
-            )  # systemd names it to what it starts; who else asks shall not find something else
-            return Path(given, self.secret_file.removeprefix(_CREDENTIAL)) if given else Path("/", self.secret_file)
+            folder = os.environ.get("CREDENTIALS_DIRECTORY")  # set by systemd; else a path that does not exist
+            return Path(folder, self.secret_file.removeprefix(_CREDENTIAL)) if folder else Path("/", self.secret_file)
         return Path(self.secret_file)
 
     @property
@@ -228,7 +219,7 @@ class Settings:
 
     @property
     def is_made(self) -> bool:
-        """Whether there is an instance, or the copy of one without its keys; settings alone are none yet."""
+        """Whether there is an instance, or a copy without keys; settings alone do not count."""
         if not (self.data / FILE).exists() or (self.data / WHOLE).exists():
             return False
         return any(each.name not in NO_INSTANCE for each in self.data.iterdir())
@@ -250,7 +241,7 @@ class Settings:
         return self.data / "log" / "cosigned"
 
     @property
-    def licence_file(self) -> Path:
+    def deadline_file(self) -> Path:
         return self.data / "log" / "licence"
 
     @property
@@ -267,7 +258,7 @@ class Settings:
 
     @property
     def in_hand_file(self) -> Path:
-        """Which dropped file is being worked on, and at which ones a process died."""
+        """Names the dropped file in work, and those at which a process died."""
         return self.run / "files.json"
 
     @property
@@ -280,7 +271,7 @@ class Settings:
 
 
 class BadSetting(ValueError):
-    """A setting that cannot be read; the words say which, where, and what would be right."""
+    """An invalid setting; `words` name it, its place and the valid values."""
 
     def __init__(self, words: Words) -> None:
         self.words: Final = words
@@ -288,7 +279,7 @@ class BadSetting(ValueError):
 
 
 def expected(name: str) -> Words:
-    """What is right for a setting."""
+    """The valid values of a setting, in words."""
     item = next(each for each in fields(Settings) if each.name == name)
     if choices := get_args(get_type_hints(Settings)[name]):
         return Words(" hoặc ".join(choices), " or ".join(choices))
@@ -308,24 +299,24 @@ def expected(name: str) -> Words:
 
 
 def default_data() -> Path:
-    """Where an instance lives unless told: `$LGSP_DATA`, else `lgsp-data` in the current folder."""
+    """The default data folder: `$LGSP_DATA`, else `lgsp-data` in the current folder."""
     return Path(os.environ.get("LGSP_DATA") or "lgsp-data").absolute()
 
 
 def load(data: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings of the instance in `data`; `BadSetting` names what is wrong and where it stands."""
+    """The settings of the instance in `data`. Raises `BadSetting`."""
     from gateway.settings.sources import read
 
     return read((data or default_data()).absolute(), os.environ if environment is None else environment)
 
 
 def load_reader() -> None:
-    """Loads the module that reads settings, which takes longer than to read them: once for all processes."""
+    """Import the reader before forking, since the import takes longer than reading."""
     from gateway.settings import sources  # noqa: F401
 
 
 def save(settings: Settings) -> None:
-    """Writes what differs from the defaults into the data folder, for its owner alone: a password may be there."""
+    """Write what differs from the defaults, with mode 600, since it may have a password."""
     plain = Settings(settings.data)
     changed = {
         item.name: getattr(settings, item.name)

@@ -1,7 +1,7 @@
 """Reads the settings of an instance from its file and the environment, by pydantic-settings.
 
-A module of its own, imported when settings are read: pydantic takes longer to import than most commands to run.
-Invariant: types, bounds and defaults are those that `Settings` declares; a name that it does not declare is refused.
+It is imported only when settings are read, because pydantic takes longer to import than most commands to run.
+Invariant: types, bounds and defaults are those of `Settings`; an undeclared name is refused.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings, e
 
 _FIELDS: Final = {each.name: each for each in fields(Settings) if each.name != "data"}
 _TYPES: Final = get_type_hints(Settings)
-# What Kubernetes and Docker put into the environment of a container for a service named "lgsp".
+# Variables that Kubernetes and Docker set in containers for a service named "lgsp".
 _OF_SERVICES: Final = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?")
 
 
 def read(data: Path, environment: Mapping[str, str]) -> Settings:
-    """The settings of the instance in `data`; `BadSetting` names what is wrong and where it stands."""
+    """The settings of the instance in `data`. Raises `BadSetting` with name and place."""
     path = data / FILE
     file = _file(path) if path.exists() else {}
-    given = _environment(environment)
+    by_name = _environment(environment)
 
     class Sources(BaseSettings):
         model_config = SettingsConfigDict(extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
@@ -45,7 +45,7 @@ def read(data: Path, environment: Mapping[str, str]) -> Settings:
             **__: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             variables = EnvSettingsSource(settings_cls, env_prefix=PREFIX)
-            variables.env_vars = {f"{PREFIX}{name}".lower(): value for name, value in given.items()}
+            variables.env_vars = {f"{PREFIX}{name}".lower(): value for name, value in by_name.items()}
             return variables, init_settings
 
     declared: dict[str, Any] = {
@@ -57,7 +57,7 @@ def read(data: Path, environment: Mapping[str, str]) -> Settings:
     except ValidationError as wrong:
         first = wrong.errors()[0]
         name = str(first["loc"][0])
-        where = _ENVIRONMENT if name in given else _in(path)
+        where = _ENVIRONMENT if name in by_name else _in(path)
         shown, right = repr(first["input"])[:80], expected(name)
         raise BadSetting(
             Words(
@@ -79,7 +79,7 @@ def _in(path: Path) -> Words:
 
 def _file(path: Path) -> dict[str, Any]:
     try:
-        found = safeyaml.load(path.read_text("utf-8"))
+        document = safeyaml.load(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as trouble:
         mark = getattr(trouble, "problem_mark", None)
         where = (
@@ -92,11 +92,11 @@ def _file(path: Path) -> dict[str, Any]:
                 f"{where.en}: {reason}; `name: value` lines in UTF-8 are expected",
             )
         ) from None
-    if found is None:
+    if document is None:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise BadSetting(Words(f"{path}: cần các dòng `tên: giá trị`", f"{path}: expected `name: value` lines"))
-    values = {str(name): value for name, value in found.items()}
+    values = {str(name): value for name, value in document.items()}
     for name in values:
         if name not in _FIELDS:
             raise _unknown(_in(path), name, _FIELDS)
@@ -107,17 +107,17 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The settings in the environment by their names; `BadSetting` for a variable that only looks like one."""
-    given: dict[str, str] = {}
+    """The settings in the environment by name. Raises `BadSetting` for an unknown variable with the prefix."""
+    by_name: dict[str, str] = {}
     for variable, value in environment.items():
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
             continue
         name = variable.removeprefix(PREFIX)
         if name.lower() in _FIELDS:
-            given[name.lower()] = value
+            by_name[name.lower()] = value
         elif not _OF_SERVICES.fullmatch(name) and not (name == "PORT" and "://" in value):
             raise _unknown(_ENVIRONMENT, variable, [*(f"{PREFIX}{each.upper()}" for each in _FIELDS), *NOT_SETTINGS])
-    return given
+    return by_name
 
 
 def _unknown(where: Words, name: str, known: Iterable[str]) -> BadSetting:

@@ -36,7 +36,7 @@ def request_bytes(received: Received, authenticated: Authenticated | None = None
             snapshot.keys.get(authenticated.key.key_id if authenticated.key is not None else ""),
         )
         head += [
-            f"{_STATUS}: {use}; {each.said}" for use, each in (("tls", channel), ("sign", key)) if each is not None
+            f"{_STATUS}: {use}; {each.status}" for use, each in (("tls", channel), ("sign", key)) if each is not None
         ]
     head += [f"{name}: {received.headers[name]}" for name in _HEADERS if name in received.headers]
     return "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + received.body

@@ -21,7 +21,7 @@ from contracts.wire.jsontext import write_json
 from examples.story import World
 from gateway.client import Client, Identity, LogObjection, Refused
 from gateway.journal.database import open_engine
-from gateway.registry.restore_lock import WINDOW, confirm, held, hold
+from gateway.registry.restore_lock import WINDOW, confirm, hold, newest_restore
 from gateway.registry.seals.sealing import Seal, changing
 from gateway.sandbox import live
 from gateway.sandbox.ports import free_ports
@@ -128,7 +128,7 @@ def carried_through(instance: Settings, world: World, tmp_path: Path, database: 
         with changing(
             open_engine(moved.database_url), Seal.of(moved)
         ) as act:  # as if the minute in which old messages are believed had passed
-            found = held(act.connection)
+            found = newest_restore(act.connection)
             assert found is not None
             hold(act.connection, found["at"] - WINDOW, {"backup": found["backup"]})
             confirm(act.connection)

@@ -23,7 +23,7 @@ from gateway.feeds import cursor, read
 from gateway.journal import epochs
 from gateway.journal.database import revision, writing
 from gateway.journal.schema import tables
-from gateway.registry.restore_lock import WINDOW, confirm, held, held_until
+from gateway.registry.restore_lock import WINDOW, confirm, held_until, newest_restore
 from gateway.vault.vault import Vault
 from security.transparency.checkpoint import NoteKey, open_note, verify
 from tests import commandline
@@ -216,7 +216,7 @@ def test_what_goes_back_in_time_is_made_safe_and_held(one: Instance, tmp_path: P
     with writing(again.engine) as connection:
         opens = confirm(connection)
     with again.engine.connect() as connection:
-        found = held(connection)
+        found = newest_restore(connection)
         assert found is not None and opens == held_until(connection) == found["at"] + WINDOW, (
             "no message from before the restore is believed then"
         )

@@ -160,7 +160,7 @@ def test_whom_the_issuer_vouches_for(folder: Path, operator: Operator) -> None:
     identity = Identity.load(folder)
 
     def vouched(made: bytes, *chain: Authority) -> bool:
-        return identity.vouched(made, [each.pem for each in chain], "gateway.sign-2", now) is not None
+        return identity.newer_signing_key(made, [each.pem for each in chain], "gateway.sign-2", now) is not None
 
     renewed = authority.make_issuer(operator.root, "sign issuer 2", now)
     elsewhere = authority.make_issuer(authority.make_root("root", now), "sign issuer 2", now)
@@ -174,9 +174,9 @@ def test_whom_the_issuer_vouches_for(folder: Path, operator: Operator) -> None:
     assert not vouched(authority.issue_signing(operator.sign, "gateway", public, now - 400 * 86400))
     rsa = authority.issue_encryption(operator.sign, "gateway", algorithms.new_private("RSA-3072").public_key(), now)
     assert not vouched(rsa) and not vouched(operator.sign.pem)
-    assert identity.vouched_for_encryption(rsa, [], "gateway.encrypt-2", now) is not None
+    assert identity.newer_encryption_key(rsa, [], "gateway.encrypt-2", now) is not None
     assert (
-        identity.vouched_for_encryption(authority.issue_signing(operator.sign, "gateway", public, now), [], "k", now)
+        identity.newer_encryption_key(authority.issue_signing(operator.sign, "gateway", public, now), [], "k", now)
         is None
     )
 

@@ -105,7 +105,7 @@ def admission_check(settings: Settings, clock: Callable[[], float]) -> Callable[
     """A function for doors to call before they commit a transfer; it does nothing unless a policy is `closed`."""
     kinds = closing(settings)
     return (
-        AdmissionCheck(settings.licence_file, clock, min(patience(settings, kind) for kind in kinds))
+        AdmissionCheck(settings.deadline_file, clock, min(patience(settings, kind) for kind in kinds))
         if kinds
         else _open
     )

@@ -71,7 +71,7 @@ def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, 
         f" / đã tạm dừng{expected.vi}; các cửa đang chạy áp dụng trong một giây"
     )
     if earlier is not None:
-        replaced = earlier.told()
+        replaced = earlier.described()
         text += (
             f"\n  it was suspended already, since {replaced['since']}, {replaced['earlier'].en}"
             f" ({replaced['reason'].en}): that"

@@ -156,7 +156,7 @@ def registry_keys(
             "days_left": int((key.valid_until - now) // _DAY),
             "thumbprint": key.thumbprint,
             "authority": key.authority,
-            "standing": key.said,
+            "standing": key.status,
         }
         for key in sorted(snapshot.keys.values(), key=lambda each: (each.system, each.use, each.valid_from))
         if system in (None, key.system)

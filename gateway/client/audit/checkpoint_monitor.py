@@ -1,12 +1,15 @@
-"""Being a witness of the audit log: its newest checkpoint is kept, and each newer one must go on from it (RFC 6962 §2.1.2, C2SP tlog-checkpoint).
+"""Keeps the newest checkpoint of the audit log and proves each newer one consistent with it.
 
-    <origin>.checkpoint      the newest checkpoint that was proved, a signed note as it came (`lgsp audit verify --checkpoint` takes it)
-    <origin>.pending         notes that could not be proved yet, each with the time at which it was first seen
-    <origin>.objection-…     evidence: both notes and what the log said, where it took something back
-    <origin>.lock            empty; processes of one identity take turns by it
+RFC 6962 section 2.1.2 (consistency proofs), C2SP tlog-checkpoint.
 
-Invariant: a note is kept only when its signature held; what is kept is replaced only by what was proved to go on from it; once a log was
-objected to, the older checkpoint stays, so that every later call objects too until a person decides.
+    <origin>.checkpoint      the newest proved checkpoint: a signed note (for `lgsp audit verify --checkpoint`)
+    <origin>.pending         notes not proved yet, each with the time at which it was first seen
+    <origin>.objection-…     evidence of an inconsistency: both notes and the reason
+    <origin>.lock            the lock between processes of one identity
+
+Invariant: only notes with a valid signature are kept.
+Invariant: the kept checkpoint is replaced only by one proved consistent with it.
+Invariant: after an objection the older checkpoint stays, so every later call objects until a person decides.
 """
 
 from __future__ import annotations
@@ -38,14 +41,14 @@ from gateway.client.errors import (
 from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, verify
 from security.transparency.merkle import ProofError, verify_consistency
 
-PATIENCE: Final = 3600.0  # how long a log may fail to prove itself before that is an objection of its own
+PATIENCE: Final = 3600.0  # seconds a checkpoint may stay unproved before that is an objection
 
-# From the older size to the newer: the hashes; None where the log could not say now; LookupError where it says that it holds no such sizes.
+# The hashes from the older size to the newer; None if the log gave no answer; LookupError if it has no such sizes.
 Fetch = Callable[[int, int], Awaitable[Sequence[bytes] | None]]
 
 
 class CheckpointMonitor:
-    """Of one log, in one folder."""
+    """Monitors one log; its files are in one folder."""
 
     def __init__(self, key: NoteKey, folder: Path, clock: Callable[[], float]) -> None:
         self._key = key
@@ -58,7 +61,7 @@ class CheckpointMonitor:
 
     @property
     def note(self) -> str | None:
-        """The newest checkpoint that was proved, as it came."""
+        """The newest proved checkpoint, as received."""
         return self._seen
 
     @property
@@ -67,30 +70,30 @@ class CheckpointMonitor:
 
     @property
     def pending(self) -> dict[str, float]:
-        """Notes that are not proved yet, with the time at which each was first seen."""
+        """Notes not proved yet -> time at which each was first seen, in Unix seconds."""
         try:
-            found: dict[str, float] = json.loads(self._beside("pending").read_text("utf-8"))
+            notes: dict[str, float] = json.loads(self._beside("pending").read_text("utf-8"))
         except (OSError, ValueError):
             return {}
-        return found
+        return notes
 
     @property
     def objections(self) -> list[Path]:
         return sorted(self._folder.glob(f"{self._file.stem}.objection-*"))
 
     def begin(self, note: str) -> None:
-        """Keep the first checkpoint of a log that a person accepted; one that goes on already stays."""
+        """Keep the first checkpoint of a log that a person accepted, unless one is kept already."""
         self._open(note)
         if self._seen is None:
             self._keep(note)
 
     async def see(self, note: str, fetch: Fetch) -> None:
-        """Look at the note of a proven answer; `LogObjection` where it takes something back."""
+        """Check the note of a proven answer. Raises `LogObjection` if the log is inconsistent."""
         if note == self._seen:
             return
         self._open(note)
         async with self._one_at_a_time:
-            if note == self._seen:  # another call of ours had it proved meanwhile
+            if note == self._seen:  # another call proved it meanwhile
                 return
             self._seen = self._read()  # another process of this identity may have moved on
             seen = {note: self._clock()} | self.pending
@@ -103,7 +106,7 @@ class CheckpointMonitor:
             self._await(seen, proved)
 
     def _await(self, seen: dict[str, float], proved: set[str]) -> None:
-        """Keep what is not proved yet, and what another process awaits."""
+        """Store the notes not proved yet, including those of other processes."""
         with self._alone():
             left = {text: at for text, at in (self.pending | seen).items() if text not in proved}
             if left:
@@ -112,25 +115,25 @@ class CheckpointMonitor:
                 self._beside("pending").unlink(missing_ok=True)
 
     async def _proved(self, note: str, fetch: Fetch) -> bool:
-        """True if this note and the kept one are of one log; False if that cannot be told yet."""
-        while (said := await self._compared(note, fetch)) and self._open(note).size > (
+        """True if this note is consistent with the kept one; False if that is not known yet."""
+        while (consistent := await self._compared(note, fetch)) and self._open(note).size > (
             self.kept.size if self.kept else -1
         ):
             if self._keep(note):
-                break  # else another process has moved on: proved anew, from where that is
-        return said
+                break  # else another process kept a newer one: prove again from there
+        return consistent
 
     async def _compared(self, note: str, fetch: Fetch) -> bool:
-        kept, found = self.kept, self._open(note)
+        kept, shown = self.kept, self._open(note)
         if kept is None:
             return True
-        older, newer = sorted((kept, found), key=lambda each: each.size)
+        older, newer = sorted((kept, shown), key=lambda each: each.size)
         hashes: Sequence[bytes] | None = ()
         if 0 < older.size < newer.size:
             try:
                 hashes = await fetch(older.size, newer.size)
             except LookupError:
-                if found.size < kept.size:
+                if shown.size < kept.size:
                     self._object(CLIENT_LOG_ROLLED_BACK, note)
                 return False
         if hashes is None:
@@ -142,7 +145,7 @@ class CheckpointMonitor:
         return True
 
     def _open(self, note: str) -> Checkpoint:
-        """`LogObjection` unless the log's key signed this note, for this log."""
+        """Raises `LogObjection` unless the log's key signed this note for this log."""
         try:
             return verify(note, self._key, origin=self._key.name)
         except NoteError as wrong:
@@ -152,7 +155,7 @@ class CheckpointMonitor:
             self._object(CLIENT_LOG_KEY, note, reason=str(wrong))
 
     def _object(self, error: ErrorType[..., LogObjection], note: str, **facts: Any) -> NoReturn:
-        """Keep the evidence, then raise."""
+        """Store the evidence, then raise."""
         kept = self._seen
         evidence = {"code": error.code, "origin": self._key.name, "kept": kept, "shown": note, **facts}
         mark = hashlib.sha256(f"{error.code}{kept}{note}".encode()).hexdigest()[:16]
@@ -166,7 +169,7 @@ class CheckpointMonitor:
         return self._file.with_suffix(f".{what}")
 
     def _read(self) -> str | None:
-        """What is kept; a damaged file is an objection, for nothing is ever silently begun anew."""
+        """The kept checkpoint; a damaged file is an objection, so monitoring never restarts silently."""
         try:
             note = self._file.read_text("utf-8", "replace")
         except FileNotFoundError:
@@ -178,7 +181,7 @@ class CheckpointMonitor:
         return note
 
     def _keep(self, note: str) -> bool:
-        """In the place of the note that it was compared with; False where that is no longer the one that is kept."""
+        """Replace the note that it was compared with; False if another process replaced that one first."""
         with self._alone():
             compared_with, newest = self._seen, self._read()
             if newest == compared_with:
@@ -189,7 +192,7 @@ class CheckpointMonitor:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """One process at a time: by a lock of SQLite's, which ends with its process and is the same on every platform."""
+        """Exclude other processes with an SQLite lock, which ends with its process on every platform."""
         lock = None
         try:
             lock = sqlite3.connect(self._beside("lock"), timeout=10.0, isolation_level=None)
@@ -204,7 +207,7 @@ class CheckpointMonitor:
             lock.close()
 
     def _write(self, place: Path, text: str) -> None:
-        """Whole or not at all."""
+        """Write a file atomically."""
         try:
             handle, part = tempfile.mkstemp(prefix=".", dir=self._folder)
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
@@ -216,9 +219,9 @@ class CheckpointMonitor:
             raise self._bad(wrong.strerror) from None
 
     def _make_folder(self) -> None:
-        """Before anything is sent: an answer whose checkpoint cannot be kept comes too late to be told so."""
+        """Create the folder at start, so that an unwritable one is reported before anything is sent."""
         try:
-            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # `parents` alone heeds no mode
+            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # `parents` ignores the mode
             self._folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as wrong:
             raise self._bad(wrong.strerror) from None
@@ -230,5 +233,5 @@ class CheckpointMonitor:
 
 
 def _size(note: str | None) -> str:
-    """As the note says it, whoever signed it."""
+    """The size stated in a note, verified or not."""
     return (note or "").split("\n")[1][:20] if (note or "").count("\n") > 1 else "–"

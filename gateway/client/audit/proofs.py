@@ -1,6 +1,7 @@
-"""A receipt exchanged for proofs that its entries stand in the audit log (RFC 6962 §2.1.1, C2SP tlog-proof).
+"""Checks proofs that the entries of a receipt are in the audit log (RFC 6962 section 2.1.1, C2SP tlog-proof).
 
-Invariant: a `Proof` leads from each leaf to the root of a checkpoint that the log's key signed, and it holds every leaf that the receipt names.
+Invariant: a `Proof` leads from each leaf to the root of a checkpoint signed by the log's key.
+Invariant: a `Proof` has every leaf that the receipt names.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _MOST: Final = 100  # entries of one transfer
 
 @dataclass(frozen=True, slots=True)
 class ProvedEntry:
-    """One entry of a transfer. `text` is the proof as C2SP tlog-proof, for tools that we did not write."""
+    """One entry of a transfer. `text` is the proof as C2SP tlog-proof, for other tools."""
 
     phase: str
     index: int
@@ -34,13 +35,13 @@ class Proof:
 
 
 def check(raw: bytes, key: NoteKey, transfer: str, receipt: Receipt | None) -> Proof:
-    """What `GET /audit/proof/{transfer}` gave, checked; ValueError says what does not hold."""
+    """Check an answer of `GET /audit/proof/{transfer}`. Raises ValueError with the reason."""
     try:
         content = read_json(raw)
         note = content["checkpoint"]
         checkpoint = verify(note, key, origin=key.name)
         entries = []
-        if len(content["entries"]) > _MOST:  # each bears the whole checkpoint
+        if len(content["entries"]) > _MOST:  # each proof text has the whole checkpoint
             raise ValueError(f"more than {_MOST} entries of one transfer")
         for item in content["entries"]:
             leaf, hashes, index = unbase64(item["leaf"], "leaf"), hashes_of(item["proof"], "proof"), item["index"]
@@ -52,8 +53,8 @@ def check(raw: bytes, key: NoteKey, transfer: str, receipt: Receipt | None) -> P
             raise ValueError("the proof is of another transfer")
     except (KeyError, TypeError, NoteError, ProofError) as wrong:
         raise ValueError(f"{type(wrong).__name__}: {wrong}") from None
-    found = {(entry.phase, entry.leaf) for entry in entries}
-    missing = [phase for phase, leaf in (receipt.leaves if receipt else {}).items() if (phase, leaf) not in found]
+    proved = {(entry.phase, entry.leaf) for entry in entries}
+    missing = [phase for phase, leaf in (receipt.leaves if receipt else {}).items() if (phase, leaf) not in proved]
     if missing:
         raise ValueError(f"the receipt's leaf is not in the log: {', '.join(missing)}")
     return Proof(transfer, checkpoint, note, tuple(entries))

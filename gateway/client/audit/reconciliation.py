@@ -1,9 +1,9 @@
-"""The daily statement of counts: what an agency's own systems counted of one day, as it travels to `POST /audit/reconciliation` and stands in files.
+"""Reads the daily statement of an agency's own message counts, for `POST /audit/reconciliation` and from files.
 
-A day is a civil day in Vietnam. `sent` are messages of a system that the gateway acknowledged (200 or 202), on the day when they were accepted;
-`received` are messages that a system answered well, on the day of its answer. A message counts once, however often it was repeated. Where the messages
-are listed, differences can be named: what was sent by the sender's message id, what was received by `Lgsp-Transfer`.
-Invariant: nothing here says what is true; it only reads what was counted.
+A day is a civil day in Vietnam. `sent` counts messages that the gateway acknowledged (200 or 202), by the day of
+acceptance. `received` counts messages that the system answered successfully, by the day of the answer. A repeated
+message counts once. Listed messages make differences nameable: `sent` by message id, `received` by `Lgsp-Transfer`.
+Invariant: nothing here judges the counts; it only reads them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class BadStatement(ValueError):
-    """A statement that says nothing clear; `findings` name each place."""
+    """A malformed statement; `findings` name each place."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("; ".join(f"{each.here}: {each.rule} ({each.expected})" for each in findings[:5]))
@@ -40,7 +40,7 @@ class BadStatement(ValueError):
 
 
 class Key(NamedTuple):
-    """What is counted by itself."""
+    """The dimensions of a count."""
 
     system: str
     contract: str
@@ -50,7 +50,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`messages` are the ids as the system knows them, `digests` keyed hashes instead; both None where only the number is told."""
+    """`messages` are the system's message ids, or `digests` their keyed hashes; both None for a bare count."""
 
     accepted: int
     messages: tuple[str, ...] | None = None
@@ -61,7 +61,7 @@ class Claim:
 class Statement:
     day: date
     claims: Mapping[Key, Claim]
-    agency: str | None = None  # None: of whoever sends it
+    agency: str | None = None  # None: that of the caller
 
     def to_json(self) -> dict[str, Any]:
         counts = []
@@ -81,7 +81,7 @@ class Statement:
 
 
 def from_json(value: Any) -> Statement:
-    """`BadStatement` names all that is wrong."""
+    """Raises `BadStatement` with all findings."""
     findings: list[Finding] = []
     if not isinstance(value, Mapping) or not isinstance(value.get("counts"), list):
         raise BadStatement([Finding("counts", "", _kind(value), "type", "an object with `day` and the list `counts`")])
@@ -98,7 +98,7 @@ def from_json(value: Any) -> Statement:
 
 
 def decoded(raw: bytes) -> str:
-    """The text of a file: UTF-8, or UTF-16 where it begins with its mark, as spreadsheets write it."""
+    """The text of a file: UTF-8, or UTF-16 with a byte order mark, as spreadsheets write it."""
     wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return raw.decode("utf-16" if wide else "utf-8-sig")
@@ -109,9 +109,9 @@ def decoded(raw: bytes) -> str:
 
 
 def from_csv(text: str, day: date | None, agency: str | None = None) -> Statement:
-    """Lines `system,contract,operation,direction,accepted`, or one line a message with `message` (or `digest`) in place of `accepted`.
+    """Rows `system,contract,operation,direction,accepted`; or one row a message, with `message` or `digest` last.
 
-    Cells are divided by commas, semicolons (as spreadsheets with Vietnamese settings do) or tabs, whichever the first line is divided by.
+    The delimiter of the first line holds: comma, semicolon (spreadsheets with Vietnamese settings) or tab.
     """
     if day is None:
         raise BadStatement([Finding("day", "", "nothing", "required", "the day, beside a table")])
@@ -134,9 +134,7 @@ def _divider(text: str) -> str:
 def _table(reader: Any) -> tuple[dict[Key, Claim], list[Finding]]:
     names = [each.strip().lower() for each in next(reader, [])]
     counted = [each for each in ("accepted", "message", "digest") if each in names]
-    if len(counted) != 1 or any(
-        names.count(each) != 1 for each in (*_FIELDS, *counted)
-    ):  # of a column that stands twice nobody knows which is meant
+    if len(counted) != 1 or any(names.count(each) != 1 for each in (*_FIELDS, *counted)):
         wanted = f"{', '.join(_FIELDS)}, and one of accepted, message, digest, each once"
         raise BadStatement([Finding("line 1", "", ", ".join(names)[:200] or "nothing", "columns", wanted)])
     findings: list[Finding] = []
@@ -162,27 +160,27 @@ def _table(reader: Any) -> tuple[dict[Key, Claim], list[Finding]]:
                 findings,
             )
         elif (key := _key(here, cells, findings)) is not None:
-            said = cells[counted[0]]
-            if counted == ["digest"] and _DIGEST.fullmatch(said) is None:
-                findings.append(Finding(_at(here, "digest"), "", _kind(said), "format", "64 hexadecimal digits"))
-            elif not 0 < len(said) <= _LONGEST:
+            identifier = cells[counted[0]]
+            if counted == ["digest"] and _DIGEST.fullmatch(identifier) is None:
+                findings.append(Finding(_at(here, "digest"), "", _kind(identifier), "format", "64 hexadecimal digits"))
+            elif not 0 < len(identifier) <= _LONGEST:
                 findings.append(
                     Finding(
                         _at(here, "message"),
                         "",
-                        _kind(said),
+                        _kind(identifier),
                         "required",
                         f"the id of a message, at most {_LONGEST} characters",
                     )
                 )
-            listed.setdefault(key, {})[said] = None
+            listed.setdefault(key, {})[identifier] = None
     for key, ids in listed.items():
         claims[key] = Claim(len(ids), **{f"{counted[0]}s": tuple(ids)})
     return claims, findings
 
 
 def comparison(answer: Answer) -> dict[str, Any]:
-    """What the gateway answered; ValueError for anything but a comparison."""
+    """The comparison in an answer. Raises ValueError for anything else."""
     content = answer.json()
     if (
         not isinstance(content, dict)
@@ -199,11 +197,11 @@ def _read(here: str, item: Any, claims: dict[Key, Claim], findings: list[Finding
         return
     key = _key(here, item, findings)
     lists = {name: _list(_at(here, name), item.get(name), findings) for name in ("messages", "digests")}
-    given = [each for each in lists.values() if each is not None]
-    accepted = item.get("accepted", len(given[0]) if given else None)
+    listed = [each for each in lists.values() if each is not None]
+    accepted = item.get("accepted", len(listed[0]) if listed else None)
     if isinstance(accepted, bool) or not isinstance(accepted, int) or not 0 <= accepted <= _MOST:
         findings.append(Finding(_at(here, "accepted"), "", _kind(accepted), "type", f"a whole number, 0 to {_MOST}"))
-    elif len(given) > 1 or given and len(given[0]) != accepted:
+    elif len(listed) > 1 or listed and len(listed[0]) != accepted:
         findings.append(
             Finding(_at(here, "accepted"), "", str(accepted), "agrees", "as many as the one list holds, each once")
         )
@@ -230,7 +228,7 @@ def _key(here: str, item: Mapping[str, Any], findings: list[Finding]) -> Key | N
 
 
 def _list(here: str, value: Any, findings: list[Finding]) -> tuple[str, ...] | None:
-    """Each id once: a repeat is no second message."""
+    """The ids without repeats."""
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(each, str) and 0 < len(each) <= _LONGEST for each in value):
@@ -241,9 +239,7 @@ def _list(here: str, value: Any, findings: list[Finding]) -> tuple[str, ...] | N
 
 def _day(value: Any, findings: list[Finding]) -> date | None:
     try:
-        if (
-            isinstance(value, str) and len(value) == 10 and value >= "1970-01-02"
-        ):  # before it there is no time in Unix seconds
+        if isinstance(value, str) and len(value) == 10 and value >= "1970-01-02":  # Unix time starts there
             return date.fromisoformat(value)
     except ValueError:
         pass
@@ -252,12 +248,12 @@ def _day(value: Any, findings: list[Finding]) -> date | None:
 
 
 def _at(here: str, name: str) -> str:
-    """A place within a line of a table, or within an item of JSON."""
+    """The location of a value, in a table row or a JSON item."""
     return f"{here}, column {name}" if here.startswith("line ") else f"{here}.{name}"
 
 
 def _kind(value: Any) -> str:
-    """What stands there, in words and without quoting it."""
+    """The kind of a value, without quoting it."""
     if value is None or value == "":
         return "nothing"
     if isinstance(value, bool):

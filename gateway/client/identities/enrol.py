@@ -1,7 +1,8 @@
-"""Beginning an identity: keys made on the system's own host, requests for enrolment, and the issued certificates put beside the keys.
+"""Creates an identity: generates keys and certificate requests, and installs the issued certificates.
 
-Keys are PKCS#8 (RFC 5958), requests PKCS#10 (RFC 2986). Invariants: a private key never leaves its folder and is never written over; a
-certificate is put in only beside the key that it is for, in the name of this system, and while it is in force.
+Keys are PKCS#8 (RFC 5958), requests PKCS#10 (RFC 2986).
+Invariant: a private key never leaves its folder and is never overwritten.
+Invariant: a certificate is installed only beside its key, in the name of this system, and while it is in force.
 """
 
 from __future__ import annotations
@@ -25,25 +26,25 @@ from security.algorithms import KeyType
 from security.grants.windows import civil
 from security.pki import authority
 
-SYSTEM: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # as the registry has them
+SYSTEM: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # the registry's syntax
 USES: Final[Mapping[str, KeyType]] = {"tls": "P-256", "sign": "P-256", "encrypt": "RSA-3072"}
-# What the operator hands over beside the certificates, by a way that both trust.
+# Files that the operator hands over with the certificates, over a trusted channel.
 TRUST: Final = ("ca.crt", "gateway-sign.crt", "log.vkey")
 OPTIONAL_TRUST: Final = ("gateway-encrypt.crt",)
-HANDED: Final = "gateway.json"  # the gateway's address and the ids of its keys, as `lgsp registry handout` writes them
+HANDED: Final = "gateway.json"  # the gateway's address and key ids, written by `lgsp registry handout`
 _OF_GATEWAY: Final = ("gateway", "gateway_key_id", "gateway_encrypt_key_id")
 
 
 class Installed(NamedTuple):
-    """What `install` did, and what the folder still lacks (`missing`: files, and names in system.json)."""
+    """The installed certificates, and the files and names in system.json still `missing`."""
 
-    put: dict[str, str]  # use -> the certificate's end
+    put: dict[str, str]  # use -> end of the certificate
     missing: tuple[str, ...]
-    assumed: dict[str, str]  # use -> id of its key, where nobody told it: that of a first enrolment
+    assumed: dict[str, str]  # use -> key id that was not stated: that of a first enrolment
 
 
 def keygen(system: str, folder: Path, *, hosts: Sequence[str] = (), passphrase: bytes | None = None) -> list[Path]:
-    """A key for each use, and the request for its certificate; the requests are what is sent for enrolment."""
+    """Create a key and a certificate request for each use; returns the requests, to be sent for enrolment."""
     if SYSTEM.fullmatch(system) is None:
         raise CLIENT_USAGE(
             what=words("no-system-id", system=repr(system)),
@@ -72,33 +73,35 @@ def install(
     trust: Path | None = None,
     passphrase: bytes | None = None,
 ) -> Installed:
-    """Put issued certificates beside their keys. `facts` go into system.json (`gateway`, `gateway_key_id`, `sign_key_id`, …); `trust` is a
-    folder with what the operator handed over. Keys that were made by other means than `keygen` (openssl, say) will do: whose they are the
-    certificates tell. When nothing is missing, the whole folder is loaded once, as every call will load it."""
+    """Install issued certificates beside their keys; a complete folder is then loaded once as a check.
+
+    `facts` go into system.json (`gateway`, `gateway_key_id`, `sign_key_id`, …). `trust` is a folder with the operator's
+    files. Keys may come from other tools than `keygen`, such as openssl: the certificates name the system.
+    """
     assumed: dict[str, str] = {}
-    about = _about(folder) if (folder / ABOUT).exists() else _told_by(folder, certificates)
+    about = _about(folder) if (folder / ABOUT).exists() else _from_certificates(folder, certificates)
     keys = {use: _public(folder, use, passphrase) for use in USES if (folder / f"{use}.key").exists()}
     put: dict[str, str] = {}
-    found: list[tuple[str, bytes]] = []
+    accepted: list[tuple[str, bytes]] = []
     for file in certificates:
         leaf, pem = _certificate(folder, file)
         use = next((use for use, public in keys.items() if public == leaf.public_key()), None)
         if use is None:
-            held = ", ".join(f"{each}.key" for each in keys) or "*.key"
-            raise bad(folder, words("no-key-of-it", file=file.name, keys=held))
+            names = ", ".join(f"{each}.key" for each in keys) or "*.key"
+            raise bad(folder, words("no-key-of-it", file=file.name, keys=names))
         if (system := named(folder, file.name, leaf)) not in (None, about["system"]):
             raise bad(folder, words("other-system", file=file.name, system=system, ours=about["system"]))
         start, end = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
         if not start <= now <= end:
             raise CLIENT_IDENTITY_EXPIRED(file=file, valid_from=civil(start), valid_until=civil(end), now=civil(now))
-        found.append((use, pem))
+        accepted.append((use, pem))
         put[use] = rfc3339(end)
         if f"{use}_key_id" not in about | facts:
             assumed[use] = f"{about['system']}.{use}-1"
         agency = leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
         if agency:
             about.setdefault("agency", str(agency[0].value))
-    for use, pem in found:  # only when all of them fit
+    for use, pem in accepted:  # only when all of them fit
         (folder / f"{use}.crt").write_bytes(pem)
     for name in (*TRUST, *OPTIONAL_TRUST) if trust is not None else ():
         if trust is not None and (trust / name).exists():
@@ -124,7 +127,7 @@ def _about(folder: Path) -> dict[str, str]:
     return about
 
 
-def _told_by(folder: Path, certificates: Sequence[Path]) -> dict[str, str]:
+def _from_certificates(folder: Path, certificates: Sequence[Path]) -> dict[str, str]:
     systems = {named(folder, file.name, _certificate(folder, file)[0]) for file in certificates} - {None}
     if not systems:
         raise unread(folder, ABOUT, FileNotFoundError())
@@ -138,8 +141,8 @@ def _handed(trust: Path | None) -> dict[str, str]:
     if trust is None or not (trust / HANDED).exists():
         return {}
     try:
-        told = json.loads((trust / HANDED).read_text("utf-8"))
-        return {name: str(told[name]) for name in _OF_GATEWAY if name in told}
+        facts = json.loads((trust / HANDED).read_text("utf-8"))
+        return {name: str(facts[name]) for name in _OF_GATEWAY if name in facts}
     except (OSError, ValueError, TypeError) as wrong:
         raise bad(trust, f"{HANDED}: {wrong}") from None
 

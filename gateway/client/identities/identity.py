@@ -1,13 +1,17 @@
-"""A system's identity folder, as enrolment (or the sandbox) hands it out, and whom to trust as the gateway.
+"""Loads a system's identity folder, made by enrolment or the sandbox: its keys and the trust in the gateway.
 
-    system.json          who we are, the ids of our keys, the gateway's public address and key id
-    tls.key, tls.crt     client certificate, with its issuers          sign.key, sign.crt   the registered signing key
-    ca.crt               whom to trust for the gateway's certificates   gateway-sign.crt     the gateway's signing certificate, pinned
+    system.json          the system's id, its key ids, the gateway's public address and key id
+    tls.key, tls.crt     client certificate, with its issuers
+    sign.key, sign.crt   the registered signing key
+    ca.crt               trust anchors for the gateway's certificates
+    gateway-sign.crt     the gateway's signing certificate, pinned
     log.vkey             verifier key of the audit log (C2SP signed-note)
-    encrypt.key, encrypt.crt, gateway-encrypt.crt    for contracts whose bodies are encrypted; the folder may lack them
+    encrypt.key, encrypt.crt, gateway-encrypt.crt    optional; for contracts with encrypted bodies
 
-Keys are PKCS#8 (RFC 5958) in PEM, encrypted where a passphrase is given. Invariants: no key that others on the host can read is used;
-the pinned certificate was issued by an authority of `ca.crt`, and a newer one is believed only under that very authority and name.
+Keys are PKCS#8 (RFC 5958) in PEM, encrypted where a passphrase is used.
+Invariant: a key file that other users of the host can read is refused.
+Invariant: an authority of `ca.crt` issued the pinned certificate; a newer one is accepted only from that authority and
+name.
 """
 
 from __future__ import annotations
@@ -43,12 +47,12 @@ _NUMBER: Final = re.compile(r" [0-9]+(?=,|$)")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who we are towards the gateway, and who the gateway is."""
+    """The keys of the system, and the trusted keys of the gateway."""
 
     folder: Path
     system: str
     agency: str
-    gateway: str  # its public base address, as signatures cover it
+    gateway: str  # public base address, covered by signatures
     sign_key: SigningKey
     gateway_key: VerifyKey
     issuer: x509.Certificate  # of the gateway's signing certificates
@@ -59,54 +63,50 @@ class Identity:
 
     @classmethod
     def load(cls, folder: str | Path, *, passphrase: bytes | None = None) -> Identity:
-        """`BadIdentity` says which file is wrong, and how."""
+        """Raises `BadIdentity`, which names the file and its fault."""
         place = Path(folder)
         if not place.is_dir():
             raise bad(place, words("no-folder"))
         encrypts = (place / "encrypt.crt").exists()
         for name in ("tls.key", "sign.key", *(["encrypt.key"] if encrypts else [])):
             check_mode(place / name, 0o077, "600")
-        for name in (
-            "",
-            ABOUT,
-            "ca.crt",
-            "gateway-sign.crt",
-            "log.vkey",
-        ):  # who can write these chooses whom we believe
+        # whoever can write these files decides which gateway is trusted
+        for name in ("", ABOUT, "ca.crt", "gateway-sign.crt", "log.vkey"):
             check_mode(place / name, 0o022, "go-w")
         about = _about(place)
         gateway_key, issuer = _gateway(place, about["gateway_key_id"])
-        made = cls(
-            place,
-            about["system"],
-            about["agency"],
-            about["gateway"].rstrip("/"),
-            _signing_key(place, about, passphrase),
-            gateway_key,
-            issuer,
-            _log_key(place),
-            _decrypt_key(place, about, passphrase) if encrypts else None,
-            _encrypt_key(place, about, issuer) if (place / "gateway-encrypt.crt").exists() else None,
-            passphrase,
+        has_encrypt_key = (place / "gateway-encrypt.crt").exists()
+        identity = cls(
+            folder=place,
+            system=about["system"],
+            agency=about["agency"],
+            gateway=about["gateway"].rstrip("/"),
+            sign_key=_signing_key(place, about, passphrase),
+            gateway_key=gateway_key,
+            issuer=issuer,
+            log_key=_log_key(place),
+            decrypt_key=_decrypt_key(place, about, passphrase) if encrypts else None,
+            gateway_encrypt_key=_encrypt_key(place, about, issuer) if has_encrypt_key else None,
+            passphrase=passphrase,
         )
-        made.tls()
-        return made
+        identity.tls()
+        return identity
 
     def tls(self) -> ssl.SSLContext:
-        """TLS towards the gateway: our certificate, and the exchange's authorities alone."""
+        """The TLS context towards the gateway: this system's certificate, and only the authorities of `ca.crt`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(SUITES_12)
         try:
             context.load_verify_locations(self.folder / "ca.crt")
-            # never asked for at a terminal: without a passphrase an encrypted key is an error
+            # an empty password: OpenSSL would otherwise ask at the terminal for that of an encrypted key
             context.load_cert_chain(self.folder / "tls.crt", self.folder / "tls.key", password=self.passphrase or b"")
         except (OSError, ssl.SSLError) as wrong:
             raise bad(self.folder, f"tls.crt, tls.key, ca.crt: {short(wrong)}") from None
         return context
 
     def check_time(self, now: float) -> None:
-        """`BadIdentity` where a certificate of ours is not in force: the handshake, or the gateway, would say so less clearly."""
+        """Raises `BadIdentity` if a certificate of the system is not in force; the handshake's error is less clear."""
         for name in ("tls.crt", "sign.crt"):
             certificate = _certificates(self.folder, name)[0]
             start, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
@@ -118,8 +118,10 @@ class Identity:
                     now=civil(now),
                 )
 
-    def vouched(self, certificate: bytes, chain: Sequence[bytes], key_id: str, now: float) -> VerifyKey | None:
-        """A newer signing key of the gateway, if the trusted issuer says that it is one; else None."""
+    def newer_signing_key(
+        self, certificate: bytes, chain: Sequence[bytes], key_id: str, now: float
+    ) -> VerifyKey | None:
+        """A newer signing key of the gateway if the trusted issuer signed it; else None."""
         try:
             if not _signs(self._of_gateway(certificate, chain)):
                 return None
@@ -129,10 +131,10 @@ class Identity:
             return None
         return key
 
-    def vouched_for_encryption(
+    def newer_encryption_key(
         self, certificate: bytes, chain: Sequence[bytes], key_id: str, now: float
     ) -> EncryptKey | None:
-        """The same of a key that bodies to the gateway are encrypted for."""
+        """The same for the gateway's encryption key."""
         try:
             self._of_gateway(certificate, chain)
             key = EncryptKey.from_certificate(key_id, GATEWAY, certificate)
@@ -141,10 +143,10 @@ class Identity:
         return key if key.in_time(now) else None
 
     def _of_gateway(self, certificate: bytes, chain: Sequence[bytes]) -> x509.Certificate:
-        """A certificate in the gateway's name, by the trusted issuer; ValueError for any other.
+        """Parse a certificate in the gateway's name from the trusted issuer; ValueError for any other.
 
-        The issuer may have been made anew: then under the same name but for a number at its end, by the authority of `ca.crt` that made the
-        one before. Another issuer of that authority, as the one for TLS, does not count.
+        The issuer may be renewed: the same authority of `ca.crt` signed it, under the same name up to a number at the
+        end. Other issuers of that authority, such as the one for TLS, do not count.
         """
         parsed = x509.load_pem_x509_certificate(certificate)
         issuers = [self.issuer, *filter(self._renewed, map(x509.load_pem_x509_certificate, chain))]
@@ -182,7 +184,7 @@ def _name(authority: x509.Certificate) -> str:
 
 
 def _signs(certificate: x509.Certificate) -> bool:
-    """One that is for signatures: neither an authority nor the gateway's key for encryption, which the same issuer made."""
+    """Whether it is for signatures: not an authority, nor the gateway's encryption key from the same issuer."""
     try:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
@@ -191,7 +193,7 @@ def _signs(certificate: x509.Certificate) -> bool:
 
 
 def check_mode(path: Path, forbidden: int, wanted: str) -> None:
-    """On systems that have modes, a file that others may read (a key) or write (whom we trust) is not used."""
+    """Refuse a file whose POSIX mode has bits of `forbidden`. Windows has no modes."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as wrong:
@@ -201,7 +203,7 @@ def check_mode(path: Path, forbidden: int, wanted: str) -> None:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """A file that only its owner can read; it must not exist yet."""
+    """Create a file that only its owner can read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
@@ -252,7 +254,7 @@ def _decrypt_key(place: Path, about: dict[str, str], passphrase: bytes | None) -
 
 
 def _encrypt_key(place: Path, about: dict[str, str], issuer: x509.Certificate) -> EncryptKey:
-    """The gateway's pinned key for encryption, by the authority that issued its signing key."""
+    """The gateway's pinned encryption key, from the issuer of its signing key."""
     key_id, leaf = about.get("gateway_encrypt_key_id"), _certificates(place, "gateway-encrypt.crt")[0]
     if not key_id:
         raise bad(place, f"{ABOUT}: gateway_encrypt_key_id")
@@ -265,7 +267,7 @@ def _encrypt_key(place: Path, about: dict[str, str], issuer: x509.Certificate) -
 
 
 def _gateway(place: Path, key_id: str) -> tuple[VerifyKey, x509.Certificate]:
-    """The gateway's pinned key, and the authority that issued it: one of `ca.crt`, or one below these that the file brings along."""
+    """The gateway's pinned key and its issuer: an authority of `ca.crt`, or one directly below in gateway-sign.crt."""
     leaf, *rest = _certificates(place, "gateway-sign.crt")
     if named(place, "gateway-sign.crt", leaf) not in (None, GATEWAY) or not _signs(leaf):
         raise bad(place, "gateway-sign.crt: subjectAltName, keyUsage")
@@ -313,12 +315,12 @@ def bad(place: Path, reason: str | Words) -> BadIdentity:
 
 
 def unread(place: Path, name: object, wrong: Exception) -> BadIdentity:
-    """A file that cannot be read; that it is not there is what happens most, and is said in both languages."""
-    said = words("no-file") if isinstance(wrong, FileNotFoundError) else Words(short(wrong), short(wrong))
-    return bad(place, Words(f"{name}: {said.vi}", f"{name}: {said.en}"))
+    """The error for a file that cannot be read."""
+    reason = words("no-file") if isinstance(wrong, FileNotFoundError) else Words(short(wrong), short(wrong))
+    return bad(place, Words(f"{name}: {reason.vi}", f"{name}: {reason.en}"))
 
 
 def short(wrong: Exception) -> str:
-    """What the system said, in a line."""
-    said = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
-    return said.split("\n")[0][:120] or type(wrong).__name__
+    """The error message in one line."""
+    message = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
+    return message.split("\n")[0][:120] or type(wrong).__name__

@@ -1,10 +1,12 @@
-"""A log that follows another: what its first entry must prove before a witness of the old one may go on with it.
+"""Checks that a new log follows an old one, before a client monitors the new log.
 
-A gateway that was restored from a backup which lacks signed entries opens a new log; its entry 0 holds the old log's origin and key, the newest old
-checkpoint that the gateway knows of, and how many old entries are still there. Checked here: the entry stands at index 0 under the new log's newest
-checkpoint; its old key is the one that we trusted; what it admits does not contradict what we keep. Whether the new key is to be believed is
-said by the old key, which signed the new log's first checkpoint too, or by a person who has the new key from elsewhere.
-Invariant: nothing is accepted by itself: `accept` is called for a person who was told what the new log lacks, and the old checkpoint stays where it is.
+A gateway restored from a backup that lacks signed entries opens a new log. Its entry 0 holds the old log's origin and
+key, the newest old checkpoint that the gateway knows, and the number of old entries that remain. The checks: the entry
+is at index 0 under the new log's newest checkpoint; its old key is the trusted one; it does not contradict the kept
+checkpoint. The new key is trusted if the old key also signed the new log's first checkpoint, or if a person has the new
+key from another source.
+Invariant: nothing is accepted automatically: a person calls `accept`, knowing what the new log lacks.
+Invariant: the old checkpoint is kept.
 """
 
 from __future__ import annotations
@@ -30,38 +32,38 @@ _MOST: Final = 64  # logs one after the other
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """What the new log proves and admits."""
+    """A verified first entry of a new log."""
 
     key: NoteKey  # of the new log
     note: str  # its newest checkpoint
     old: NoteKey
-    admitted: Checkpoint | None  # the newest old checkpoint that the gateway owns up to; None where not one was signed
-    held: int  # how many old entries are still there
-    root: bytes  # of these
+    admitted: Checkpoint | None  # the newest old checkpoint that the gateway states; None if none was signed
+    held: int  # number of old entries that remain
+    root: bytes  # of those entries
     reason: str
-    vouched: bool  # the old key signed the beginning of the new log
+    vouched: bool  # the old key signed the first checkpoint of the new log
 
     def lost(self, kept: Checkpoint | None) -> int:
-        """How many entries that are known to have been signed are no longer there."""
+        """How many entries known to be signed are missing."""
         known = max(0 if self.admitted is None else self.admitted.size, 0 if kept is None else kept.size)
         return max(0, known - self.held)
 
     def denies(self, kept: Checkpoint | None) -> bool:
-        """Whether the gateway does not own up to what we hold."""
+        """Whether the kept checkpoint is newer than any that the gateway states."""
         return kept is not None and kept.size > (0 if self.admitted is None else self.admitted.size)
 
 
 def check(raw: bytes, old: NoteKey) -> Succession:
-    """What `GET /audit/origin` gave, against the key of the log before; ValueError says what does not hold."""
+    """Check an answer of `GET /audit/origin` against the old log's key. Raises ValueError with the reason."""
     try:
-        said = read_json(raw)
-        key = NoteKey.from_text(said["vkey"])
-        if said["origin"] != key.name:
+        origin = read_json(raw)
+        key = NoteKey.from_text(origin["vkey"])
+        if origin["origin"] != key.name:
             raise ValueError("its key has another name")
-        newest = verify(said["checkpoint"], key, origin=key.name)
-        if "before" not in said:
+        newest = verify(origin["checkpoint"], key, origin=key.name)
+        if "before" not in origin:
             raise ValueError("it says of no log before it")
-        before = said["before"]
+        before = origin["before"]
         entry = unbase64(before["entry"], "entry")
         leaf = leaf_hash(entry)
         verify_inclusion(leaf, 0, newest.size, hashes_of(before["proof"], "proof"), newest.root)
@@ -85,41 +87,50 @@ def check(raw: bytes, old: NoteKey) -> Succession:
         vouched = True
     except NoteError:
         vouched = False
-    return Succession(key, said["checkpoint"], old, admitted, held, root, reason, vouched)
+    return Succession(
+        key=key,
+        note=origin["checkpoint"],
+        old=old,
+        admitted=admitted,
+        held=held,
+        root=root,
+        reason=reason,
+        vouched=vouched,
+    )
 
 
 async def ask(client: AsyncClient) -> tuple[Succession, ...]:
-    """The logs after the one that we trust, in order: each proved to follow the one before. `LogObjection` where one does not."""
-    chain: list[bytes] = []
+    """The logs after the trusted one, in order, each verified against the one before. Raises `LogObjection`."""
+    documents: list[bytes] = []
     name = ""
     for _ in range(_MOST):
         raw = await client.document(f"/audit/origin?origin={quote(name, safe='')}" if name else "/audit/origin")
         try:
-            said = read_json(raw)
-            if said["origin"] == client.identity.log_key.name:
+            origin = read_json(raw)
+            if origin["origin"] == client.identity.log_key.name:
                 break
-            chain.append(raw)
-            facts = json.loads(unbase64(said["before"]["entry"], "entry"))["facts"]
+            documents.append(raw)
+            facts = json.loads(unbase64(origin["before"]["entry"], "entry"))["facts"]
             name = str(facts["origin"])
         except (KeyError, TypeError, ValueError) as wrong:
             raise _objection(client, "?", f"{type(wrong).__name__}: {wrong}") from None
         if name == client.identity.log_key.name:
             break
-    found: list[Succession] = []
+    successions: list[Succession] = []
     old = client.identity.log_key
-    for raw in reversed(chain):
+    for raw in reversed(documents):
         try:
-            found.append(check(raw, old))
+            successions.append(check(raw, old))
         except ValueError as wrong:
             raise _objection(client, str(read_json(raw).get("origin"))[:200], str(wrong)) from None
-        old = found[-1].key
-    if found:
-        await _compare(client, found[0])
-    return tuple(found)
+        old = successions[-1].key
+    if successions:
+        await _compare(client, successions[0])
+    return tuple(successions)
 
 
 async def _compare(client: AsyncClient, first: Succession) -> None:
-    """What the first of them says of our log, against the checkpoint that we keep."""
+    """Compare the first successor's statement with the kept checkpoint."""
     kept = client.witness.kept
     if kept is None:
         return
@@ -128,7 +139,7 @@ async def _compare(client: AsyncClient, first: Succession) -> None:
             client, first.key.name, f"it admits another tree of {kept.size} entries than the one that is kept here"
         )
     if kept.size > first.held:
-        return  # of these entries nobody can prove anything any more
+        return  # entries are missing, so consistency cannot be proved
     try:
         hashes: Sequence[bytes] = ()
         if 0 < kept.size < first.held:
@@ -142,12 +153,12 @@ async def _compare(client: AsyncClient, first: Succession) -> None:
 
 
 def accept(client: AsyncClient, state: Path | None, chain: Sequence[Succession]) -> Path:
-    """Go on as a witness of the newest log, from its newest checkpoint. The old checkpoint and key stay, under the old names; where the old key is now."""
+    """Monitor the newest log from its newest checkpoint. Keeps the old checkpoint and key; returns the key's file."""
     newest, folder = chain[-1], client.identity.folder
     mark = folder / "log.vkey"
     old = folder / f"log-{quote(client.identity.log_key.name, safe='')}.vkey"
-    begun = CheckpointMonitor(newest.key, state or folder / "checkpoints", lambda: 0.0)
-    begun.begin(newest.note)
+    monitor = CheckpointMonitor(newest.key, state or folder / "checkpoints", lambda: 0.0)
+    monitor.begin(newest.note)
     if not old.exists():
         _put(old, mark.read_text("utf-8"))
     _put(mark, f"{newest.key.text()}\n")

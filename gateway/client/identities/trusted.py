@@ -1,6 +1,6 @@
-"""The gateway's keys that are believed: the pinned ones, and newer ones from `GET /keys` under the trusted signing issuer.
+"""The trusted keys of the gateway: the pinned ones, and newer ones from `GET /keys`.
 
-Invariant: what `GET /keys` says is never believed for its own sake; each certificate must be vouched for by the pinned one's issuer.
+Invariant: a certificate from `GET /keys` is trusted only if the issuer of the pinned certificate signed it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from security.keys import VerifyKey
 
 
 class TrustedKeys:
-    """`missed` is set when an answer named a key that is not known here: reason to ask for newer ones. `encrypt` is what to encrypt for."""
+    """`missed` is set when an answer names an unknown key: ask for newer ones. `encrypt` is the key to encrypt for."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
@@ -25,22 +25,22 @@ class TrustedKeys:
         self._add(identity.gateway_key)
 
     def by_id(self, key_id: str) -> VerifyKey | None:
-        found = self._by_id.get(key_id)
-        self.missed |= found is None
-        return found
+        key = self._by_id.get(key_id)
+        self.missed |= key is None
+        return key
 
     def by_thumbprint(self, thumbprint: str) -> VerifyKey | None:
-        found = self._by_thumbprint.get(thumbprint)
-        self.missed |= found is None
-        return found
+        key = self._by_thumbprint.get(thumbprint)
+        self.missed |= key is None
+        return key
 
     def learn(self, raw: bytes, now: float) -> bool:
-        """Take in what `GET /keys` gave; True if a key came to be known. An id that is pinned keeps its certificate."""
+        """Add the keys of an answer to `GET /keys`; True if one is new. A pinned id keeps its certificate."""
         learnt = False
         for use in ("sign", "encrypt"):
             for key_id, certificate, chain in _offered(raw, use):
                 if use == "sign":
-                    key = self._identity.vouched(certificate, chain, key_id, now)
+                    key = self._identity.newer_signing_key(certificate, chain, key_id, now)
                     if (
                         key is not None
                         and key.thumbprint not in self._by_thumbprint
@@ -49,7 +49,7 @@ class TrustedKeys:
                         self._add(key)
                         learnt = True
                 else:
-                    other = self._identity.vouched_for_encryption(certificate, chain, key_id, now)
+                    other = self._identity.newer_encryption_key(certificate, chain, key_id, now)
                     if other is not None and (self.encrypt is None or other.valid_from > self.encrypt.valid_from):
                         self.encrypt = other
                         learnt = True
@@ -61,7 +61,7 @@ class TrustedKeys:
 
 
 def _offered(raw: bytes, use: str) -> list[tuple[str, bytes, list[bytes]]]:
-    """The certificates of one use that the gateway uses now; none of a document that cannot be read."""
+    """The current certificates of one use; none if the document is unreadable."""
     try:
         listed: list[dict[str, Any]] = read_json(raw)[use]
         current = [each for each in listed if use == "sign" or each.get("current") is True]

@@ -1,8 +1,9 @@
-"""The registry document: agencies, officers, systems with their keys, outside authorities, routes and grants of an instance, as YAML that officers can
-read and review.
+"""Reads and checks the registry document: YAML that officers can review.
 
-It follows articles 12.3 (a contact an agency) and 12.2 (routing) of the regulation. Invariant: a document is taken whole or not at all,
-and everything wrong with it is reported at once, each with its path; nothing here touches a database.
+It has the agencies, officers, systems with their keys, outside authorities, routes and grants of an instance. It
+follows articles 12.3 (a contact for each agency) and 12.2 (routing) of the regulation.
+Invariant: a document is accepted whole or not at all, and all its faults are reported at once, each with its path.
+Invariant: nothing here uses a database.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from security.grants.approvals import Officer
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A checked document. `stated` holds the ids of agencies and systems whose state it gives; the others keep theirs."""
+    """A checked document. `stated` has the ids of agencies and systems whose state it gives; others keep theirs."""
 
     agencies: tuple[Agency, ...] = ()
     systems: tuple[System, ...] = ()
@@ -38,7 +39,7 @@ class Document:
     stated: frozenset[str] = field(default_factory=frozenset)
     authorities: tuple[OutsideAuthority, ...] = ()
     keys: tuple[StatedKey, ...] = ()
-    officers: tuple[Officer, ...] | None = None  # None: it says nothing of them
+    officers: tuple[Officer, ...] | None = None  # None: not mentioned
 
 
 def parse(
@@ -47,12 +48,14 @@ def parse(
     fill: Mapping[str, str] | None = None,
     minor: Minor | None = None,
 ) -> Document:
-    """Read and check a document. `fill` gives the addresses for `{name}` placeholders, `minor` the older versions that a system may be pinned to;
-    `REGISTRY_INVALID` lists all mistakes."""
+    """Read and check a document. Raises `REGISTRY_INVALID` with all findings.
+
+    `fill` has the addresses for `{name}` placeholders. `minor` finds older versions that a system may be pinned to.
+    """
 
     def only_newest(name: str, wanted: str) -> CompiledContract | None:
-        found = contracts.get(name)
-        return found if found is not None and minor_of(found.contract.version) == wanted else None
+        compiled = contracts.get(name)
+        return compiled if compiled is not None and minor_of(compiled.contract.version) == wanted else None
 
     reader = _Reader(contracts, fill or {}, minor or only_newest)
     document = reader.document(_load(text))
@@ -67,7 +70,7 @@ def parse_grants(
     agencies: Mapping[str, Agency],
     systems: Mapping[str, System],
 ) -> tuple[Proposal, ...]:
-    """A file of grants alone, for agencies and systems that are registered."""
+    """Read a file of grants only, for registered agencies and systems."""
     reader = _Reader(contracts, {}, lambda name, wanted: None)
     grants = reader.grants(_load(text), agencies, systems)
     if reader.findings:
@@ -85,14 +88,14 @@ def _load(text: str | bytes) -> Any:
     except yaml.YAMLError as trouble:
         mark = getattr(trouble, "problem_mark", None)
         raw = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
-        lines = raw.count(b"\n") + 1  # libyaml counts the end of a document as a line more
+        lines = raw.count(b"\n") + 1  # libyaml counts one line more at the end
         where = f"line {min(mark.line + 1, lines)}" if mark else "document"
         problem = getattr(trouble, "problem", None) or "not YAML"
         raise REGISTRY_INVALID(count=1, findings=[Finding(where, "", str(problem), "syntax", "YAML")]) from None
 
 
 class _Reader(Routes, Officers, Grants):
-    """Walks the raw document and gathers findings instead of stopping at the first."""
+    """Reads the raw document and collects findings instead of stopping at the first."""
 
     def document(self, raw: Any) -> Document:
         top = self._mapping("", raw, {"agencies", "authorities", "officers", "systems", "routes", "grants"})
@@ -107,18 +110,18 @@ class _Reader(Routes, Officers, Grants):
         self._fallbacks([route for route in routes if route])
         grants = [self._grant(path, item) for path, item in self._list("grants", top.get("grants", []))]
         return Document(
-            tuple(self._agencies.values()),
-            tuple(self._systems.values()),
-            tuple(route for route in routes if route),
-            tuple(grant for grant in grants if grant),
-            frozenset(self._stated),
-            tuple(self._authorities.values()),
-            tuple(self._keys.values()),
-            officers,
+            agencies=tuple(self._agencies.values()),
+            systems=tuple(self._systems.values()),
+            routes=tuple(route for route in routes if route),
+            grants=tuple(grant for grant in grants if grant),
+            stated=frozenset(self._stated),
+            authorities=tuple(self._authorities.values()),
+            keys=tuple(self._keys.values()),
+            officers=officers,
         )
 
     def grants(self, raw: Any, agencies: Mapping[str, Agency], systems: Mapping[str, System]) -> tuple[Proposal, ...]:
         self._agencies, self._systems = dict(agencies), dict(systems)
         top = self._mapping("", raw, {"grants"})
-        found = [self._grant(path, item) for path, item in self._list("grants", top.get("grants"))]
-        return tuple(grant for grant in found if grant)
+        proposals = [self._grant(path, item) for path, item in self._list("grants", top.get("grants"))]
+        return tuple(grant for grant in proposals if grant)

@@ -1,7 +1,8 @@
-"""Enrolling a system's key: by a certificate request that the embedded authority answers, or with a certificate made outside.
+"""Enrols a system's key: by a certificate request to the embedded authority, or with a certificate from outside.
 
-Invariants: the request's own signature proves its maker's possession of the key; it names the system it is enrolled for, and no host but that system's own;
-what a request wishes for beyond name, key and hosts has no effect.
+Invariant: the request is signed with its own key, which proves possession (PKCS#10, RFC 2986).
+Invariant: the request names the system that it is enrolled for, and only that system's hosts.
+Invariant: only name, key and hosts of a request are used.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from security.pki import authority
 from security.pki.authority import Authority, read_request, system_of
 from security.pki.chains import Trust, authority_of
 
-ISSUER: Final = {"tls": "tls", "sign": "sign", "encrypt": "sign"}  # which issuer answers for a use
+ISSUER: Final = {"tls": "tls", "sign": "sign", "encrypt": "sign"}  # the issuer for each use
 
 
 class Enrolled(NamedTuple):
     key_id: str
-    certificate: bytes  # PEM; of a TLS certificate with its issuer after it, as a TLS peer sends them
+    certificate: bytes  # PEM; a TLS certificate is followed by its issuer, as TLS peers send them
     authority: str | None
     changes: list[Change]
 
@@ -43,9 +44,7 @@ def by_request(
     asked = read_request(request)
     if asked.system != system:
         raise REGISTRY_REQUEST_SYSTEM(named=asked.system, system=system)
-    if use == "encrypt" and not isinstance(
-        asked.public, rsa.RSAPublicKey
-    ):  # one on P-256 would shut the system out of SOAP
+    if use == "encrypt" and not isinstance(asked.public, rsa.RSAPublicKey):  # XML encryption needs RSA
         raise KEY_UNACCEPTABLE(rule="encrypt: RSA")
     agency, hosts = _system(connection, system)
     strange = [each for each in asked.hosts if each not in hosts]
@@ -53,11 +52,11 @@ def by_request(
         raise REGISTRY_REQUEST_HOST(system=system, host=", ".join(strange), known=", ".join(hosts) or "—")
     key_id = _id(connection, system, use, key_id)
     if use == "tls":
-        made = authority.issue_tls(issuer, system, asked.public, now, hosts=asked.hosts, agency=agency)
-        return Enrolled(key_id, made + issuer.pem, None, add_key(connection, key_id, system, use, made))
+        certificate = authority.issue_tls(issuer, system, asked.public, now, hosts=asked.hosts, agency=agency)
+        return Enrolled(key_id, certificate + issuer.pem, None, add_key(connection, key_id, system, use, certificate))
     issue = authority.issue_signing if use == "sign" else authority.issue_encryption
-    made = issue(issuer, system, asked.public, now, agency=agency)
-    return Enrolled(key_id, made, None, add_key(connection, key_id, system, use, made))
+    certificate = issue(issuer, system, asked.public, now, agency=agency)
+    return Enrolled(key_id, certificate, None, add_key(connection, key_id, system, use, certificate))
 
 
 def by_certificate(
@@ -69,7 +68,7 @@ def by_certificate(
     key_id: str | None,
     now: float,
 ) -> Enrolled:
-    """Register a certificate that an authority issued elsewhere: it is taken only with an unbroken path to one that is trusted for the use."""
+    """Register a certificate from an outside authority, if its path leads to one trusted for the use."""
     _system(connection, system)
     parsed = load_certificate(certificate)
     named = system_of(parsed)
@@ -82,7 +81,7 @@ def by_certificate(
 
 
 def _id(connection: Connection, system: str, use: str, wanted: str | None) -> str:
-    """The id that was asked for, else `<system>.<use>-<n>` with the first number that was never used."""
+    """The requested id, else `<system>.<use>-<n>` with the first unused number."""
     if wanted is not None:
         if not KEY_ID.fullmatch(wanted) or len(wanted) > ID_MAX:
             raise KEY_UNACCEPTABLE(rule=f"id: {KEY_ID.pattern}, 1–{ID_MAX}")
@@ -95,7 +94,7 @@ def _id(connection: Connection, system: str, use: str, wanted: str | None) -> st
 
 
 def _system(connection: Connection, name: str) -> tuple[str, tuple[str, ...]]:
-    """A registered system's agency, and the host at which it is reached."""
+    """The agency and the hosts of a registered system."""
     row = connection.execute(
         select(tables.system.c.agency, tables.system.c.endpoint).where(tables.system.c.id == name)
     ).first()

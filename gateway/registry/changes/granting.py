@@ -1,9 +1,9 @@
-"""Grants in the database: proposed, approved by officers, given up.
+"""Stores grants: proposals, approvals by officers, revocations.
 
-Invariants
-- A grant comes in as a proposal. It holds once two officers have signed its content (`security.grants.approvals`); the row holds the very text they sign.
-- What changes a grant's content, or revokes it, voids its approvals for good: a signature over what was given up is not taken again.
-- What a document brought, a document takes back; what was proposed by itself stays until it is revoked.
+Invariant: a grant starts as a proposal and is in force once two officers signed its content
+    (`security.grants.approvals`). The row has the exact signed text.
+Invariant: a change of content or a revocation voids the approvals for good; a voided signature is not accepted again.
+Invariant: a grant from a document is removed by a document; one proposed by command stays until it is revoked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -31,38 +31,38 @@ OFFICER: Final = "officer"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A grant as somebody hands it in, with the signatures that it carries already."""
+    """A submitted grant, with its signatures so far."""
 
     grant: Grant
     signed: tuple[Signed, ...] = ()
 
 
 def grants(connection: Connection, known: Mapping[str, Officer]) -> list[Grant]:
-    """All that are not revoked, each as it stands."""
-    given = approvals(connection)
-    found: list[Grant] = []
+    """All grants that are not revoked, with their standing."""
+    signatures = approvals(connection)
+    standing_grants: list[Grant] = []
     table = tables.access_grant.c
     for row in connection.execute(
         select(table.id, table.body, table.state).where(table.state != REVOKED).order_by(table.id)
     ):
         grant = Grant.from_json(json.loads(row.body))
         content = grant.canonical()
-        signed = given.get((f"{GRANT} {row.id}", digest(content)), ())
-        found.append(grant.with_status(row.state, counted(content, grant.proposed_by, signed, known)))
-    return found
+        signed = signatures.get((f"{GRANT} {row.id}", digest(content)), ())
+        standing_grants.append(grant.with_status(row.state, counted(content, grant.proposed_by, signed, known)))
+    return standing_grants
 
 
 def approvals(connection: Connection) -> dict[tuple[str, str], list[Approval]]:
-    """Those not voided, by subject and digest of the content."""
+    """The valid approvals by subject and digest of the content."""
     table = tables.approval.c
-    found: dict[tuple[str, str], list[Approval]] = {}
+    by_subject: dict[tuple[str, str], list[Approval]] = {}
     for row in connection.execute(select(*table).where(table.voided.is_(None)).order_by(table.given, table.officer)):
-        found.setdefault((row.subject, row.digest), []).append(Approval(row.officer, row.signature, row.given))
-    return found
+        by_subject.setdefault((row.subject, row.digest), []).append(Approval(row.officer, row.signature, row.given))
+    return by_subject
 
 
 def apply_grants(connection: Connection, proposals: Iterable[Proposal], now: float) -> list[Change]:
-    """Bring the grants that documents hold to what this one declares."""
+    """Change the grants from documents to those that this one declares."""
     table = tables.access_grant
     gone = set(connection.scalars(select(table.c.id).where(table.c.source == "document")))
     changes: list[Change] = []
@@ -77,7 +77,7 @@ def apply_grants(connection: Connection, proposals: Iterable[Proposal], now: flo
 
 
 def propose(connection: Connection, proposal: Proposal, now: float, source: Source = "proposal") -> list[Change]:
-    """Put a grant in, or in place of one with other contents, which gives up that one's approvals. The same content again changes nothing."""
+    """Add a grant, or replace one with another content and void its approvals. The same content changes nothing."""
     alone(connection)
     grant, table = proposal.grant, tables.access_grant
     body = grant.canonical().decode()
@@ -89,7 +89,7 @@ def propose(connection: Connection, proposal: Proposal, now: float, source: Sour
     elif before.body != body or before.state == REVOKED:
         old, new = json.loads(before.body), json.loads(body)
         _void(connection, grant.id, now)
-        state = ACTIVE if before.state == REVOKED else before.state  # a change does not lift a suspension
+        state = ACTIVE if before.state == REVOKED else before.state  # a change lifts no suspension
         connection.execute(update(table).where(table.c.id == grant.id).values(body=body, state=state, source=source))
         differing = tuple(sorted(name for name in {*old, *new} if old.get(name) != new.get(name)))
         changes.append(Change("grant", grant.id, "changed", differing))
@@ -99,7 +99,7 @@ def propose(connection: Connection, proposal: Proposal, now: float, source: Sour
 
 
 def content_of(connection: Connection, name: str) -> Grant:
-    """A grant's content as it is stored; `registry.unknown` for none, or one that was revoked."""
+    """A grant's stored content. Raises `registry.unknown` for an unknown or revoked grant."""
     table = tables.access_grant.c
     row = connection.execute(select(table.body).where(table.id == name, table.state != REVOKED)).first()
     if row is None:
@@ -108,30 +108,30 @@ def content_of(connection: Connection, name: str) -> Grant:
 
 
 def approve_grant(connection: Connection, name: str, officer: str, signature: str, now: float) -> list[Change]:
-    """Take in an officer's signature. The same officer's again changes nothing."""
-    alone(connection)  # else a signature could come in for a content that is being given up
+    """Add an officer's signature. A second one of the same officer changes nothing."""
+    alone(connection)  # else a signature could arrive for a content that is being replaced
     grant = content_of(connection, name)
-    return _take(connection, GRANT, name, grant.canonical(), grant.proposed_by, officer, signature, now)
+    return _take(connection, _Approved(GRANT, name, grant.canonical(), grant.proposed_by), officer, signature, now)
 
 
 def approve_officer(connection: Connection, name: str, officer: str, signature: str, now: float) -> list[Change]:
-    """A signature for somebody who is to become an officer; the second one makes it so."""
+    """Add a signature for a proposed officer; the second one activates the officer."""
     alone(connection)
     known = officers(connection)
     candidate = known.get(name)
     if candidate is None or candidate.state != "proposed":
         raise unknown("proposed officer", name)
     content = candidate.content()
-    changes = _take(connection, OFFICER, name, content, name, officer, signature, now)
-    given = approvals(connection).get((f"{OFFICER} {name}", digest(content)), ())
-    if len(counted(content, name, given, known)) >= OFFICERS:
+    changes = _take(connection, _Approved(OFFICER, name, content, name), officer, signature, now)
+    signatures = approvals(connection).get((f"{OFFICER} {name}", digest(content)), ())
+    if len(counted(content, name, signatures, known)) >= OFFICERS:
         set_officer(connection, name, "active", now)
         changes.append(Change("officer", name, "approved", ("state",)))
     return changes
 
 
 def revoke(connection: Connection, name: str, now: float) -> list[Change]:
-    """For good: what comes back must be proposed and approved anew, under another edition."""
+    """Revoke a grant for good: it must be proposed and approved again, under another edition."""
     alone(connection)
     content_of(connection, name)
     _void(connection, name, now)
@@ -139,18 +139,19 @@ def revoke(connection: Connection, name: str, now: float) -> list[Change]:
     return [Change("grant", name, "revoked", ("state",))]
 
 
-def _take(
-    connection: Connection,
-    what: Literal["grant", "officer"],
-    name: str,
-    content: bytes,
-    proposer: str | None,
-    officer: str,
-    mark: str,
-    now: float,
-) -> list[Change]:
-    who = officers(connection).get(officer)
-    if who is None:
+class _Approved(NamedTuple):
+    """What an officer signs. `proposer` is the officer who proposed it and must not sign."""
+
+    what: Literal["grant", "officer"]
+    name: str
+    content: bytes
+    proposer: str | None
+
+
+def _take(connection: Connection, approved: _Approved, officer: str, mark: str, now: float) -> list[Change]:
+    what, name, content, proposer = approved
+    signer = officers(connection).get(officer)
+    if signer is None:
         raise unknown("officer", officer)
     subject, bound = f"{what} {name}", digest(content)
     table = tables.approval
@@ -160,16 +161,16 @@ def _take(
         )
     ).first()
     if row is not None and row.voided is None and row.signature == mark:
-        return []  # it stands already, and says the same
-    check(subject, content, proposer, who, mark)
+        return []  # already stored
+    check(subject, content, proposer, signer, mark)
     if row is not None and row.voided is None:
         return []
-    given_up = (
+    voided = (
         select(table.c.officer)
         .where(table.c.subject == subject, table.c.digest == bound, table.c.voided.is_not(None))
         .limit(1)
     )
-    if connection.scalar(given_up) is not None:
+    if connection.scalar(voided) is not None:
         raise APPROVAL_GIVEN_UP(subject=subject)
     connection.execute(insert(table).values(subject=subject, digest=bound, officer=officer, signature=mark, given=now))
     return [Change(what, name, "approved", (officer, bound))]

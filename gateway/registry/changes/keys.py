@@ -1,9 +1,9 @@
-"""Keys of systems and the authorities that vouch for them, as they are stored: enrolling, stating in a document, revoking.
+"""Stores the keys of systems and the authorities that certify them: enrolment, documents, revocation.
 
-Invariants
-- A key id and a certificate belong to one system and one use for ever: a new key has a new id.
-- A revocation is final. A document that states a key again does not lift it.
-- A key that the document stated and no longer holds is revoked; one that was enrolled by command and never stood in a document keeps its state.
+Invariant: a key id and a certificate belong to one system and one use for ever; a new key has a new id.
+Invariant: a revocation is final; stating the key again in a document does not lift it.
+Invariant: a key that an earlier document stated and this one omits is revoked. A key enrolled by command and never in a
+    document keeps its state.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def add_key(
     authority: str | None = None,
     stated: bool = False,
 ) -> list[Change]:
-    """Enrol a certificate (PEM or DER). The same again changes nothing; a taken id or certificate is refused."""
+    """Enrol a certificate (PEM or DER). Repeating it changes nothing; a used id or certificate is refused."""
     parsed = load_certificate(certificate)
     key: EncryptKey | VerifyKey
     if use == "encrypt":
         key = EncryptKey.from_certificate(key_id, system, certificate)
     else:
-        key = VerifyKey.from_certificate(key_id, system, certificate, algorithm)  # refuses weak keys, for TLS too
+        key = VerifyKey.from_certificate(key_id, system, certificate, algorithm)  # refuses weak keys, also for TLS
     table = tables.system_key
     if connection.scalar(select(tables.system.c.id).where(tables.system.c.id == system)) is None:
         raise unknown("system", system)
@@ -81,7 +81,7 @@ def add_key(
 
 
 def revoke_key(connection: Connection, key_id: str, now: float, reason: str = UNSPECIFIED) -> list[Change]:
-    """From the next request on, in every process within its polling time, the key proves nothing."""
+    """Revoke a key, effective in every process within its polling time."""
     table = tables.system_key
     before = connection.scalar(select(table.c.state).where(table.c.key_id == key_id))
     if before is None:
@@ -93,13 +93,10 @@ def revoke_key(connection: Connection, key_id: str, now: float, reason: str = UN
     return [Change("key", key_id, "revoked", (reason,))]
 
 
-# --- as a document states them ----------------------------------------------------------------------------------------
-
-
 def apply_keys(connection: Connection, stated: Sequence[StatedKey], now: float, embedded: Trust | None) -> list[Change]:
-    """Bring the keys to what a document states; `REGISTRY_INVALID` lists those that cannot be had."""
+    """Change the keys to those that a document states. Raises `REGISTRY_INVALID` with the invalid ones."""
     table = tables.system_key
-    found: dict[str, dict[str, Any]] = {
+    stored: dict[str, dict[str, Any]] = {
         row["key_id"]: dict(row) for row in connection.execute(select(table)).mappings()
     }
     trusts = trusted(connection, embedded)
@@ -107,12 +104,12 @@ def apply_keys(connection: Connection, stated: Sequence[StatedKey], now: float, 
     wrong: list[Finding] = []
     for key in stated:
         try:
-            changes += _state(connection, key, found.pop(key.key_id, None), now, trusts)
+            changes += _state(connection, key, stored.pop(key.key_id, None), now, trusts)
         except Theirs as trouble:
             wrong.append(Finding(key.path, "", trouble.code, "key", trouble.what("en")))
     if wrong:
         raise REGISTRY_INVALID(count=len(wrong), findings=wrong)
-    for name, row in found.items():
+    for name, row in stored.items():
         if row["stated"] and row["state"] == ACTIVE:
             changes += revoke_key(connection, name, now, CESSATION)
     return changes
@@ -136,7 +133,7 @@ def _state(
             stated=True,
         )
     else:
-        add_key(connection, key.key_id, key.system, use, key.certificate)  # refuses another one under this id
+        add_key(connection, key.key_id, key.system, use, key.certificate)  # refuses another certificate under this id
         if key.state == ACTIVE and before["state"] == REVOKED:
             raise REGISTRY_KEY_REVOKED(id=key.key_id)
         if (key.algorithm, True) != (before["algorithm"], bool(before["stated"])):
@@ -155,13 +152,11 @@ def _state(
     return changes + (revoke_key(connection, key.key_id, now) if key.state == REVOKED else [])
 
 
-# --- outside authorities ----------------------------------------------------------------------------------------------
-
-
 def apply_authorities(connection: Connection, wanted: Iterable[OutsideAuthority]) -> list[Change]:
-    """What is no longer stated is no longer trusted: the keys that it vouched for are refused from then on, until it is stated again."""
+    """Change the outside authorities to those stated; the keys of a removed one are refused until it is stated
+    again."""
     table, changes = tables.outside_authority, []
-    found: dict[str, dict[str, Any]] = {row["name"]: dict(row) for row in connection.execute(select(table)).mappings()}
+    stored: dict[str, dict[str, Any]] = {row["name"]: dict(row) for row in connection.execute(select(table)).mappings()}
     for authority in wanted:
         row = {
             "name": authority.name,
@@ -171,7 +166,7 @@ def apply_authorities(connection: Connection, wanted: Iterable[OutsideAuthority]
             "ocsp": authority.ocsp,
             "grace": authority.grace,
         }
-        before = found.pop(authority.name, None)
+        before = stored.pop(authority.name, None)
         if before is None:
             connection.execute(insert(table).values(row))
             changes.append(Change("authority", authority.name, "added", (*authority.uses,)))
@@ -185,26 +180,31 @@ def apply_authorities(connection: Connection, wanted: Iterable[OutsideAuthority]
                     tuple(sorted(name for name in row if row[name] != before[name])),
                 )
             )
-    for name in found:
+    for name in stored:
         connection.execute(delete(table).where(table.c.name == name))
         changes.append(Change("authority", name, "removed"))
     return changes
 
 
 def outside(connection: Connection) -> dict[str, OutsideAuthority]:
-    """The authorities from outside, by name."""
+    """The outside authorities by name."""
     return {
         row.name: OutsideAuthority(
-            row.name, tuple(json.loads(row.uses)), row.certificates, tuple(json.loads(row.crl)), row.ocsp, row.grace
+            name=row.name,
+            uses=tuple(json.loads(row.uses)),
+            certificates=row.certificates,
+            crl=tuple(json.loads(row.crl)),
+            ocsp=row.ocsp,
+            grace=row.grace,
         )
         for row in connection.execute(select(tables.outside_authority))
     }
 
 
 def trusted(connection: Connection, embedded: Trust | None) -> list[Trust]:
-    """All authorities that may vouch for a key."""
-    found = [
+    """All authorities that may certify a key."""
+    others = [
         Trust(each.name, each.uses, tuple(x509.load_pem_x509_certificates(each.certificates.encode("ascii"))))
         for each in outside(connection).values()
     ]
-    return [embedded, *found] if embedded is not None else found
+    return [embedded, *others] if embedded is not None else others

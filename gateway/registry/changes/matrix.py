@@ -1,6 +1,6 @@
-"""What the grants come to, over everything there is: agency × contract × operation × field.
+"""Lists the effect of all grants: agency × contract × operation × field.
 
-Invariant: every row is the decision that a door would make at that moment; nothing here decides anything by itself.
+Invariant: every row is the decision that a door would make at that moment.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Snapshot, Views
 from security.grants.grants import Decision, Grant
 
-Fields = tuple[tuple[str, bool], ...]  # path, and whether it is seen with all below it
+Fields = tuple[tuple[str, bool], ...]  # path, and whether all below it is visible too
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One agency, one operation. `seen` gives the fields of each message that its holder gets to see."""
+    """One agency and operation. `seen` has the visible fields of each message."""
 
     agency: str
     contract: str
@@ -37,7 +37,7 @@ def cell(
     *,
     used_up: Collection[str] = (),
 ) -> Cell:
-    """`used_up` are grants whose quota is; they are left out, if others allow."""
+    """`used_up` are the grants without remaining quota; they are ignored if others allow."""
     decision = snapshot.decide(agency, contract.contract.name, operation, now)
     decision = decision.without(used_up) or decision
     return Cell(
@@ -57,13 +57,13 @@ def matrix(snapshot: Snapshot, now: float) -> Iterator[Cell]:
 
 
 def operations(contract: CompiledContract) -> tuple[str, ...]:
-    """What a grant can name: the contract's own, and its feed where messages are handed in."""
+    """The operations that a grant can name: the contract's, and `feed` if it has submissions."""
     known = contract.contract.operations
     return (*known, FEED) if any(each.pattern is Pattern.SUBMIT for each in known.values()) else tuple(known)
 
 
 def text(cells: Sequence[Cell]) -> str:
-    """For people and for reviews: a line an operation, and a line a field."""
+    """For reviews: a line per operation, and a line per field."""
     lines: list[str] = []
     before: tuple[str, str] | None = None
     for each in cells:
@@ -93,6 +93,6 @@ def _seen(contract: CompiledContract, operation: str, views: Views) -> tuple[tup
     if operation == FEED:
         messages = dict.fromkeys(each.request for each in known.values() if each.pattern is Pattern.SUBMIT)
         return tuple((message, tuple(contract.seen(message, *views))) for message in messages)
-    if known[operation].pattern is Pattern.SUBMIT:  # the answer is our own word: nothing of it is hidden
+    if known[operation].pattern is Pattern.SUBMIT:  # the gateway's own answer is not masked
         views = (("*",),)
     return ((known[operation].answer, tuple(contract.seen(known[operation].answer, *views))),)

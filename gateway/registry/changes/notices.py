@@ -1,8 +1,7 @@
-"""Suspending and resuming with notice: whoever is refused hears why, since when, and whom to ask.
+"""Suspends and resumes agencies, systems and grants with a notice, so that refusals state why, since when, whom to ask.
 
-Invariants
-- A suspension ends by being resumed, never by the clock: `until` says when that is expected, so that nothing comes back unseen.
-- Every process follows within its polling time; connections that are open make no difference, since each request is looked up anew.
+Invariant: a suspension ends only when it is resumed; `until` is only the expected time.
+Invariant: every process follows within its polling time, also on open connections, since each request is looked up.
 """
 
 from __future__ import annotations
@@ -25,19 +24,19 @@ What = Literal["agency", "system", "grant"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Why something is suspended; `until` is when it is expected to be resumed."""
+    """Why something is suspended; `until` is the expected time of resumption."""
 
     reason: Words
     since: float
     until: float | None
 
-    def told(self) -> dict[str, Any]:
-        """In words, for who is about to change it."""
+    def described(self) -> dict[str, Any]:
+        """The notice in words, for the person about to change it."""
         ends = words("notice.no-end") if self.until is None else words("notice.expected", until=civil(self.until))
         return {"reason": self.reason, "since": civil(self.since), "earlier": ends}
 
     def facts(self) -> dict[str, Any]:
-        """As the refusals `channel.suspended` and `access.suspended` tell it."""
+        """The facts for the refusals `channel.suspended` and `access.suspended`."""
         until = "" if self.until is None else words("notice.until", until=civil(self.until))
         return {"reason": self.reason, "since": civil(self.since), "until": until}
 
@@ -64,26 +63,26 @@ def suspend(
     *,
     shorten: bool = False,
 ) -> list[Change]:
-    """Suspended from now on; of what is suspended already, reason and end are told anew. An earlier end than was told is refused without `shorten`."""
+    """Suspend; if suspended already, replace reason and end. Refuses an earlier end without `shorten`."""
     changes = set_state(connection, what, name, False)
     earlier = None if changes else notices(connection).get((what, name))
     if earlier is not None and not shorten and until is not None and (earlier.until is None or until < earlier.until):
-        raise REGISTRY_SUSPENDED_LONGER(what=words(what), id=name, **earlier.told(), until=civil(until))
+        raise REGISTRY_SUSPENDED_LONGER(what=words(what), id=name, **earlier.described(), until=civil(until))
     table = tables.notice
-    told = {"reason_vi": reason.vi.strip().rstrip("."), "reason_en": reason.en.strip().rstrip("."), "until": until}
+    values = {"reason_vi": reason.vi.strip().rstrip("."), "reason_en": reason.en.strip().rstrip("."), "until": until}
     if not changes:
         same = (table.c.what == what) & (table.c.id == name)
-        if connection.execute(update(table).where(same).values(told)).rowcount:
+        if connection.execute(update(table).where(same).values(values)).rowcount:
             raise_revision(connection)
             return [Change(what, name, "changed", ("reason", "until"))]
     connection.execute(delete(table).where(table.c.what == what, table.c.id == name))
-    connection.execute(insert(table).values(what=what, id=name, since=now, **told))
+    connection.execute(insert(table).values(what=what, id=name, since=now, **values))
     raise_revision(connection)
     return changes or [Change(what, name, "changed", ("reason", "until"))]
 
 
 def resume(connection: Connection, what: What, name: str) -> list[Change]:
-    """In force again; an agency or system only where its contact is known (article 12.3)."""
+    """Resume. An agency or system needs a known contact (article 12.3)."""
     changes = set_state(connection, what, name, True)
     connection.execute(delete(tables.notice).where(tables.notice.c.what == what, tables.notice.c.id == name))
     return changes

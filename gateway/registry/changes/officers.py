@@ -1,8 +1,8 @@
-"""Officers in the database: who may approve grants, and how one comes to be an officer.
+"""Stores the officers, who approve grants.
 
-The first ones come with the first document of an instance (the key ceremony of docs/access.md). From then on nobody becomes an officer but by the signatures
-of two who are in office; to leave needs none, since it only takes away.
-Invariant: an id keeps its key for ever; whoever has a new key, or left and comes back, is a new officer.
+The first document of an instance brings the first ones (the key ceremony of docs/access.md). Later ones need the
+signatures of two officers in office; leaving needs none.
+Invariant: an id keeps its key for ever; a new key, or a return, is a new officer.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ def officers(connection: Connection) -> dict[str, Officer]:
     table = tables.officer.c
     return {
         row.id: Officer(
-            row.id,
-            row.agency,
-            Words(row.name_vi, row.name_en),
-            row.public_key,
-            cast(OfficerState, row.state),
-            row.since,
-            load_public(row.public_key),
+            id=row.id,
+            agency=row.agency,
+            name=Words(row.name_vi, row.name_en),
+            public_pem=row.public_key,
+            state=cast(OfficerState, row.state),
+            since=row.since,
+            public=load_public(row.public_key),
         )
         for row in connection.execute(select(*table).order_by(table.id))
     }
 
 
 def apply_officers(connection: Connection, wanted: Iterable[Officer] | None, now: float) -> list[Change]:
-    """Bring the officers to what a document lists; None where it says nothing of them. One that is no longer listed retires."""
+    """Change the officers to those that a document lists (None: not mentioned). One no longer listed retires."""
     if wanted is None:
         return []
     table = tables.officer
@@ -58,11 +58,11 @@ def apply_officers(connection: Connection, wanted: Iterable[Officer] | None, now
             continue
         if before.thumbprint != officer.thumbprint:
             raise OFFICER_OTHER_KEY(id=officer.id)
-        told = {"agency": officer.agency, "name_vi": officer.name.vi, "name_en": officer.name.en}
-        differing = tuple(name for name, value in told.items() if value != _row(before, before.state, 0.0)[name])
+        columns = {"agency": officer.agency, "name_vi": officer.name.vi, "name_en": officer.name.en}
+        differing = tuple(name for name, value in columns.items() if value != _row(before, before.state, 0.0)[name])
         if differing:
             connection.execute(
-                update(table).where(table.c.id == officer.id).values({name: told[name] for name in differing})
+                update(table).where(table.c.id == officer.id).values({name: columns[name] for name in differing})
             )
             changes.append(Change("officer", officer.id, "changed", differing))
         changes += _settle(connection, before, officer.state, now)
@@ -72,7 +72,7 @@ def apply_officers(connection: Connection, wanted: Iterable[Officer] | None, now
 
 
 def _settle(connection: Connection, before: Officer, wanted: OfficerState, now: float) -> list[Change]:
-    """To leave is done at once, and for good: whoever comes back is a new officer with a new key."""
+    """Retire or revoke an officer, at once and for good."""
     if wanted not in _LEFT or wanted == before.state or before.state == "revoked":
         return []
     left: Literal["retired", "revoked"] = "retired" if wanted == "retired" else "revoked"

@@ -1,15 +1,15 @@
-"""Publishing a contract: compared with what is in force, stored for good, put in force by moving one pointer.
+"""Publishes a contract: compares it with the version in force, stores it, and moves the pointer of its major.
 
 Theory of operation
-1. Whoever calls has proved the folder (`contracts.proof.check`); here it is compared with the version in force under the same major.
-2. Refused: a change that breaks; a change that asks for a greater step than the version number takes; a number that does not grow; a number that
-   was published with other bytes. So a number means one thing for ever, and its parts say what to expect.
-3. The bundle is stored under its digest and the pointer of its major moves, in the caller's transaction, which also holds the entry of the log. Each
-   door takes the new revision up between two calls (`gateway.registry.registry`); a call works to its end on the snapshot that it began with.
-4. Going back moves the pointer to the version before. It is refused while a system is pinned to what is taken back,
-   or speaks a format that came with it. What is taken back can be published again as it is, but not pinned: what comes later is compared with what
-   was in force, not with it.
-Invariant: a stored bundle is never changed and never deleted: pinned systems and queued messages need it.
+1. The caller has checked the folder (`contracts.proof.check`). It is compared with the version in force of its major.
+2. Refused are a breaking change, a change that needs a greater version step, a version number that does not grow, and a
+   number published with other bytes.
+3. The bundle is stored under its digest and the pointer of its major moves, in the caller's transaction, which also has
+   the log entry. A door loads the new revision between two calls (`gateway.registry.registry`).
+4. A rollback moves the pointer to the version before. It is refused while a system is pinned to the withdrawn version,
+   or uses a format that came with it. A withdrawn version can be published again unchanged, but not pinned. Later
+   versions are compared with the version in force.
+Invariant: a stored bundle is never changed or deleted: pinned systems and queued messages need it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from gateway.registry.versions import Stored, minor_of
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What was done: `before` is the bundle that was in force, None for the first of its major."""
+    """The result: `before` is the bundle in force before, None for the first of its major."""
 
     now: Stored
     before: Stored | None
@@ -58,7 +58,7 @@ class Publication:
 
 
 def publish(connection: Connection, bundle: Bundle, compiled: CompiledContract) -> Publication:
-    """Put a proved contract in force. The same bytes again change nothing."""
+    """Put a checked contract in force. The same bytes change nothing."""
     contract = compiled.contract
     now = Stored(contract.name, contract.version, bundle.digest)
     before = _hold(connection, contract.name)
@@ -80,7 +80,7 @@ def publish(connection: Connection, bundle: Bundle, compiled: CompiledContract) 
 
 
 def roll_back(connection: Connection, contract: str) -> Publication:
-    """Put the version before the one in force in force again."""
+    """Put the previous version in force again."""
     before = _hold(connection, contract)
     if before is None:
         raise unknown("contract", contract)
@@ -90,20 +90,20 @@ def roll_back(connection: Connection, contract: str) -> Publication:
     if not older:
         raise CONTRACT_NO_OLDER(contract=contract, version=before.version)
     now = older[-1]
-    held = _held(connection, now, before)
-    if held:
-        raise CONTRACT_PINNED(contract=contract, version=before.version, systems=", ".join(held))
+    blocking = _blocking(connection, now, before)
+    if blocking:
+        raise CONTRACT_PINNED(contract=contract, version=before.version, systems=", ".join(blocking))
     store.put_in_force(connection, contract, now.digest)
     store.mark_withdrawn(connection, before.digest, True)
     return Publication(now, before, how="rolled back")
 
 
-def _held(connection: Connection, now: Stored, before: Stored) -> list[str]:
-    """The systems that could not go back: pinned to what is taken back, or speaking a format that came with it."""
+def _blocking(connection: Connection, now: Stored, before: Stored) -> list[str]:
+    """The systems that prevent a rollback: pinned to the withdrawn version, or using a format that came with it."""
     formats = compile_bundle(versions.load(connection, now.digest)).formats
     gone = minor_of(before.version) if minor_of(before.version) != minor_of(now.version) else None
 
-    def held(system: System) -> bool:
+    def blocks(system: System) -> bool:
         pin = system.pin(now.contract)
         dropped = (
             {rule.format for rule in system.drop.rules if rule.contract == now.contract}
@@ -113,17 +113,17 @@ def _held(connection: Connection, now: Stored, before: Stored) -> list[str]:
         spoken = dropped | ({system.format(now.contract)} if pin is None else set())
         return gone is not None and pin == gone or not spoken <= set(formats)
 
-    return sorted(system.id for system in store.systems(connection) if held(system))
+    return sorted(system.id for system in store.systems(connection) if blocks(system))
 
 
 def pins(connection: Connection, contract: str) -> dict[str, str]:
-    """System -> the minor version of this contract that it is pinned to; systems that follow the newest are left out."""
-    found = ((system.id, system.pin(contract)) for system in store.systems(connection))
-    return {system: pin for system, pin in sorted(found) if pin is not None}
+    """System -> minor version of this contract that it is pinned to; omits systems that follow the newest."""
+    pinned = ((system.id, system.pin(contract)) for system in store.systems(connection))
+    return {system: pin for system, pin in sorted(pinned) if pin is not None}
 
 
 def _hold(connection: Connection, contract: str) -> Stored | None:
-    """The bundle in force, its pointer held until the end of the transaction."""
+    """The bundle in force, with its pointer locked until the end of the transaction."""
     table = tables.contract_in_force
     connection.execute(select(table.c.digest).where(table.c.contract == contract).with_for_update())
     return versions.in_force(connection).get(contract)

@@ -1,1 +1,1 @@
-"""The parts of a registry document, each read and checked by a module of its own; `gateway.registry.changes.document` puts them together."""
+"""Reads the parts of a registry document; `gateway.registry.changes.document` combines them."""

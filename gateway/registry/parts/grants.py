@@ -1,7 +1,8 @@
-"""Grants in a registry document: who may what, checked against the contracts in force.
+"""Reads the grants of a registry document and checks them against the contracts in force.
 
-Whatever a document says, a grant comes in as a proposal; the signatures of officers that it carries are judged when it is applied.
-Invariant: a grant that is taken names operations and fields that exist, and hides no field that its readers' format could not show as not permitted.
+A grant of a document is a proposal; its officers' signatures are verified when it is applied.
+Invariant: an accepted grant names existing operations and fields.
+Invariant: an accepted grant hides only fields that its readers' formats can mark as not permitted.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from security.grants.windows import Hours, Quota
 _GRANT_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
 _NAMES: Final = {*Grant.__slots__} - {"state", "approved_by"} | {"approvals"}
 MOST_EDITIONS: Final = 1_000_000
-FEED: Final = "feed"  # the operation that a grant names to let its holder read a contract's feed
+FEED: Final = "feed"  # the operation that permits to read a contract's feed
 T = TypeVar("T")
 
 
@@ -76,7 +77,7 @@ class Grants(Parties):
         )
         proposer = self._text(f"{path}.proposed_by", item["proposed_by"], OFFICER_ID) if "proposed_by" in item else None
         signed = [self._approval(at, value) for at, value in self._list(f"{path}.approvals", item.get("approvals", []))]
-        if compiled and not self.findings:  # else what systems speak is not known
+        if compiled and not self.findings:  # else the formats of systems are unknown
             for each, place, hidden in unshown(
                 compiled, operations, fields, receivers(self._systems.values(), self._holders(agency, role))
             ):
@@ -136,13 +137,13 @@ class Grants(Parties):
 
 
 def answers(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
-    """What the holder of a grant gets to see of an operation is its answer; that to a message handed in is our own word."""
+    """The messages that a grant shows: the answers of its operations, except the gateway's own to submissions."""
     wanted = set(operations)
     return {each.answer for each in compiled.contract.operations.values() if wanted & {each.name, ALL}}
 
 
 def fed(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
-    """What is seen by whoever may read the feed: the messages that are handed in."""
+    """The messages in a feed: the submissions."""
     known = compiled.contract.operations.values()
     return (
         {each.request for each in known if each.pattern is Pattern.SUBMIT} if {FEED, ALL} & set(operations) else set()
@@ -156,12 +157,12 @@ def receivers(systems: Iterable[System], agencies: set[str]) -> list[System]:
 def unshown(
     compiled: CompiledContract, operations: Iterable[str], fields: Iterable[str], systems: Iterable[System]
 ) -> list[tuple[str, str, str]]:
-    """Format, place in it, and canonical path of what would be hidden from a system whose format could not say so. A feed is read in canonical form."""
+    """Format, place and canonical path of hidden fields that a system's format cannot mark. Feeds are canonical."""
     name, chosen = compiled.contract.name, tuple(fields)
-    told = {each.answer for each in compiled.contract.operations.values() if each.pattern is not Pattern.SUBMIT}
+    shown = {each.answer for each in compiled.contract.operations.values() if each.pattern is not Pattern.SUBMIT}
     return [
         (f"{spoken}, {message}", here, path)
         for spoken in sorted({system.format(name) for system in systems} & compiled.formats.keys())
-        for message in sorted(answers(compiled, operations) & told)
+        for message in sorted(answers(compiled, operations) & shown)
         for path, here in compiled.unshown(message, spoken, chosen)
     ]

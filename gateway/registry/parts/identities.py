@@ -1,7 +1,8 @@
-"""Authorities from outside and the keys of systems in a registry document, read with what is wrong with them gathered.
+"""Reads the outside authorities and the keys of systems in a registry document.
 
-Invariants: an address where revocation is asked for stands here or nowhere (none is ever taken out of a certificate); an authority whose word on
-revocation could not be had is refused. Whether a certificate comes from a trusted authority is asked when the document is applied.
+Whether a certificate comes from a trusted authority is checked when the document is applied.
+Invariant: revocation addresses come only from the document, never from a certificate.
+Invariant: an authority without a revocation source is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _MOST_HOURS: Final = 24 * 30
 
 
 class Identities(Values):
-    """What says who a system is."""
+    """The outside authorities and keys of a document."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,17 +61,19 @@ class Identities(Values):
         if name in self._authorities:
             self._wrong(f"{path}.name", "unique", "a name of its own", f"{name}, used before")
         certificates = self._certificates(f"{path}.certificates", item.get("certificates"))
-        self._authorities[name] = OutsideAuthority(name, uses, certificates, crl, ocsp, grace * 3600.0)
+        self._authorities[name] = OutsideAuthority(
+            name=name, uses=uses, certificates=certificates, crl=crl, ocsp=ocsp, grace=grace * 3600.0
+        )
 
     def _certificates(self, path: str, raw: Any) -> str:
-        """The root and the issuing authorities below it, as one PEM."""
+        """The root and the issuing authorities below it in one PEM."""
         text = self._text(path, raw, limit=100_000)
         try:
-            found = x509.load_pem_x509_certificates(text.encode("ascii", "replace")) if text else []
+            certificates = x509.load_pem_x509_certificates(text.encode("ascii", "replace")) if text else []
         except ValueError:
             self._wrong(path, "format", "certificates in PEM", "something else")
             return ""
-        for number, each in enumerate(found):
+        for number, each in enumerate(certificates):
             try:
                 issues = each.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
             except (x509.ExtensionNotFound, ValueError):
@@ -82,9 +85,9 @@ class Identities(Values):
                     "certificates of authorities alone (basicConstraints CA)",
                     f"certificate {number + 1} is none",
                 )
-        if found and not any(each.subject == each.issuer for each in found):
+        if certificates and not any(each.subject == each.issuer for each in certificates):
             self._wrong(path, "root", "the root too, since trust ends there", "issuing authorities alone")
-        return "".join(certificate_pem(each).decode("ascii") for each in found)
+        return "".join(certificate_pem(each).decode("ascii") for each in certificates)
 
     def _address(self, path: str, raw: Any, schemes: tuple[str, ...]) -> str:
         text = self._text(path, raw)
@@ -126,4 +129,12 @@ class Identities(Values):
             return
         if named not in (None, system):
             self._wrong(f"{path}.certificate", "system", f"a certificate of {system}", f"one of {named}")
-        self._keys[name] = StatedKey(path, name, system, cast(Use, use), text, algorithm, state)
+        self._keys[name] = StatedKey(
+            path=path,
+            key_id=name,
+            system=system,
+            use=cast(Use, use),
+            certificate=text,
+            algorithm=algorithm,
+            state=state,
+        )

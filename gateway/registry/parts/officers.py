@@ -1,6 +1,6 @@
-"""Officers in a registry document: offices, never persons, each with a public key of its own.
+"""Reads the officers of a registry document: offices, not persons, each with its own public key.
 
-Invariant: no key stands twice; a key that could not approve (neither P-256 nor Ed25519) is refused here.
+Invariant: no key occurs twice; only P-256 and Ed25519 keys are accepted.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _FILLED: Final = re.compile(r"\{([a-z0-9-]+)\}")
 
 class Officers(Parties):
     def _officers(self, raw: Any) -> tuple[Officer, ...] | None:
-        """None where the document says nothing of officers."""
+        """None if the document does not mention officers."""
         if raw is None:
             return None
-        found: dict[str, Officer] = {}
+        by_id: dict[str, Officer] = {}
         for path, item in self._list("officers", raw):
             officer = self._officer(path, item)
             if officer is None:
                 continue
-            if officer.id in found or any(each.thumbprint == officer.thumbprint for each in found.values()):
+            if officer.id in by_id or any(each.thumbprint == officer.thumbprint for each in by_id.values()):
                 self._wrong(path, "unique", "an id and a key of its own", f"{officer.id}, or its key, used before")
-            found[officer.id] = officer
-        return tuple(found.values())
+            by_id[officer.id] = officer
+        return tuple(by_id.values())
 
     def _officer(self, path: str, raw: Any) -> Officer | None:
         item = self._mapping(path, raw, {"id", "agency", "name", "key", "state"})
@@ -54,4 +54,12 @@ class Officers(Parties):
                 )
             return None
         state_of = {"active": "active", "retired": "retired", "revoked": "revoked"}
-        return Officer(name, agency, office, public_pem(public), state_of.get(state, "active"), 0.0, public)  # type: ignore[arg-type]
+        return Officer(
+            id=name,
+            agency=agency,
+            name=office,
+            public_pem=public_pem(public),
+            state=state_of.get(state, "active"),  # type: ignore[arg-type]
+            since=0.0,
+            public=public,
+        )

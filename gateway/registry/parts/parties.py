@@ -1,7 +1,8 @@
-"""Agencies and their systems in a registry document: who they are, what they speak, where they are reached.
+"""Reads the agencies and systems of a registry document: contacts, formats, addresses.
 
-Article 12.3 of the regulation: an agency has a contact. Invariants: a system that is to be active has a contact, its own or its agency's; what is wrong is
-gathered by its path; nothing here touches a database.
+Article 12.3 of the regulation: an agency has a contact.
+Invariant: an active system has a contact, its own or its agency's.
+Invariant: findings are collected by path; nothing here uses a database.
 """
 
 from __future__ import annotations
@@ -24,13 +25,11 @@ _AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MINOR: Final = re.compile(r"[1-9][0-9]*\.[0-9]+")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z0-9-]+)\}")
-Minor = Callable[
-    [str, str], CompiledContract | None
-]  # a contract's name and a minor version -> what was published under it
+Minor = Callable[[str, str], CompiledContract | None]  # contract name, minor version -> the published contract
 
 
 class Parties(Identities):
-    """What the other parts refer to."""
+    """The agencies and systems of a document."""
 
     def __init__(self, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str], minor: Minor) -> None:
         super().__init__()
@@ -46,12 +45,14 @@ class Parties(Identities):
         item = self._mapping(path, raw, {"code", "name", "level", "roles", "contact", "state"})
         code = self._text(f"{path}.code", item.get("code"), _AGENCY, limit=35)
         agency = Agency(
-            code,
-            self._words(f"{path}.name", item.get("name")),
-            self._text(f"{path}.level", item.get("level"), choice=("province", "department", "commune", "outside")),
-            tuple(self._text(at, role, _ID) for at, role in self._list(f"{path}.roles", item.get("roles", []))),
-            self._contact(f"{path}.contact", item["contact"]) if "contact" in item else {},
-            self._state(path, item, f"agency {code}"),
+            code=code,
+            name=self._words(f"{path}.name", item.get("name")),
+            level=self._text(
+                f"{path}.level", item.get("level"), choice=("province", "department", "commune", "outside")
+            ),
+            roles=tuple(self._text(at, role, _ID) for at, role in self._list(f"{path}.roles", item.get("roles", []))),
+            contact=self._contact(f"{path}.contact", item["contact"]) if "contact" in item else {},
+            state=self._state(path, item, f"agency {code}"),
         )
         if code in self._agencies:
             self._wrong(f"{path}.code", "unique", "a code of its own", f"{code}, used before")
@@ -91,25 +92,33 @@ class Parties(Identities):
         for at, each in self._list(f"{path}.keys", item.get("keys", [])):
             self._key(at, name, each)
         self._systems[name] = System(
-            name, agency, title, formats, endpoint, state, drop=drop, versions=versions, contact=contact
+            id=name,
+            agency=agency,
+            title=title,
+            formats=formats,
+            endpoint=endpoint,
+            state=state,
+            drop=drop,
+            versions=versions,
+            contact=contact,
         )
 
     def _contact(self, path: str, raw: Any) -> dict[str, str]:
-        given = self._mapping(path, raw, {"office", "phone", "email", "address"})
+        fields = self._mapping(path, raw, {"office", "phone", "email", "address"})
         for name in ("office", "phone", "email"):
-            if name not in given:
+            if name not in fields:
                 self._wrong(f"{path}.{name}", "required", "how the contact is reached (article 12.3)", "nothing")
-        return {name: self._text(f"{path}.{name}", value) for name, value in given.items()}
+        return {name: self._text(f"{path}.{name}", value) for name, value in fields.items()}
 
     def _format(self, path: str, contract: str, value: Any, formats: dict[str, str], versions: dict[str, str]) -> None:
-        """A format's name, or `{format, version}` where the minor version is said that the system understands."""
+        """A format's name, or `{format, version}` with the minor version of the system."""
         compiled = self._contract(path, contract)
         if isinstance(value, dict):
             item = self._mapping(path, value, {"format", "version"})
             value = item.get("format", "canonical")
             version = item.get("version")
             if isinstance(version, (int, float)):
-                version = str(version)  # without quotes: told below what is meant
+                version = str(version)  # a number without quotes
                 self._wrong(f"{path}.version", "type", f'"{version}" in quotes: 1.10 is not 1.1', "a number")
                 return
             version = self._text(f"{path}.version", version)
@@ -127,18 +136,18 @@ class Parties(Identities):
     def _published(self, path: str, newest: CompiledContract, version: str) -> CompiledContract | None:
         force = newest.contract.version
         numbers = [tuple(map(int, each.split("."))) for each in (version, minor_of(force))]
-        found = self._minor(newest.contract.name, version) if numbers[0] <= numbers[1] else None
-        if found is None:
+        published = self._minor(newest.contract.name, version) if numbers[0] <= numbers[1] else None
+        if published is None:
             self._wrong(
                 path,
                 "reference",
                 f"a minor version that was published, up to {minor_of(force)}, which is in force",
                 version,
             )
-        return found
+        return published
 
     def _drop(self, path: str, raw: dict[str, Any]) -> DropFolder:
-        """A folder, and what the files in it are. Only messages that are handed in or dispatched can be dropped: nobody waits for an answer."""
+        """A drop folder and its file rules. Only submissions and dispatches can be dropped: a file gets no answer."""
         item = self._mapping(path, raw, {"kind", "folder", "rules"})
         folder = self._text(f"{path}.folder", item.get("folder"), _ID, limit=64)
         if folder in self._folders:
@@ -226,12 +235,12 @@ class Parties(Identities):
         return self._text(f"{path}.state", item["state"], choice=(ACTIVE, SUSPENDED))
 
     def _contract(self, path: str, name: str) -> CompiledContract | None:
-        found = self._contracts.get(name)
-        if found is None and name:
+        contract = self._contracts.get(name)
+        if contract is None and name:
             self._wrong(
                 path,
                 "reference",
                 f"a contract in force ({', '.join(sorted(self._contracts)) or 'there is none'})",
                 name,
             )
-        return found
+        return contract

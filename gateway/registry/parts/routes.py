@@ -1,6 +1,6 @@
-"""Routes in a registry document (article 12.2): where an operation's messages go.
+"""Reads the routes of a registry document (article 12.2): the system for each message of an operation.
 
-Invariant: each operation that has routes has exactly one fallback, so that nothing is lost and no route is dead.
+Invariant: each operation with routes has exactly one fallback, so every message has a route and no route is unused.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Routes(Parties):
         return Route(contract, operation, when, system)
 
     def _fallbacks(self, routes: list[Route]) -> None:
-        """Article 12.2: what no route names goes to a fallback, never lost. More than one would make the second dead."""
+        """Each operation with routes needs exactly one fallback (article 12.2)."""
         count: dict[tuple[str, str], int] = {}
         for route in routes:
             key = (route.contract, route.operation)

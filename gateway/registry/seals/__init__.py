@@ -1,1 +1,1 @@
-"""Registry rows held against the audit log."""
+"""Checks the rows of the registry against the audit log."""

@@ -1,7 +1,7 @@
-"""The highest revision of the registry that this machine has seen, in a file outside the database, beside the newest checkpoint.
+"""Keeps the highest registry revision that this machine has seen, in a file outside the database.
 
-Rows of the past, put back together with the entry and the seal that they once had, look genuine; that a later revision was in force is known here.
-Invariant: the number never falls within one log. Another log (after a restore, under an origin of its own) begins anew.
+Old rows that are put back with their old entry and seal verify; this file shows that a later revision was in force.
+Invariant: the number never falls within one log. A new log (after a restore, with its own origin) starts again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Seen(NamedTuple):
 
 
 class Mark:
-    """The file. Whoever changes the registry or takes up a revision raises it."""
+    """The file. Every change of the registry and every loaded revision raises it."""
 
     def __init__(self, path: Path) -> None:
         self.path: Final = path
@@ -33,7 +33,7 @@ class Mark:
         self._last: Seen | None = None
 
     def read(self) -> Seen | None:
-        """None where there is none yet; `registry.altered` for a file that is none of ours."""
+        """The stored value, None if there is no file. Raises `registry.altered` for an invalid file."""
         try:
             value = json.loads(self.path.read_text("utf-8"))
             return Seen(str(value["origin"]), int(value["revision"]), str(value["digest"]))
@@ -43,7 +43,7 @@ class Mark:
             raise REGISTRY_ALTERED(rows=f"{self.path}: not readable", count=1) from None
 
     def lift(self, to: Seen) -> None:
-        """Raise it, unless it stands higher already. A disk that is full stops nothing: the log has the newest entry all the same."""
+        """Raise the value if it is lower. A full disk is ignored, since the log has the newest entry anyway."""
         if to == self._last:
             return
         try:
@@ -59,7 +59,7 @@ class Mark:
 
     def _put(self, to: Seen) -> None:
         draft = self.path.with_name(f".{self.path.name}.part")
-        draft.unlink(missing_ok=True)  # of a process that died while it wrote: we hold the lock
+        draft.unlink(missing_ok=True)  # left by a process that died; this one has the lock
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             json.dump(to._asdict(), file)
             file.flush()

@@ -18,7 +18,7 @@ def revision(connection: Connection) -> int:
 
 
 def alone(connection: Connection) -> None:
-    """Until this transaction ends no other changes the registry: what is read of it from here on stays true, and no two changes bear one number."""
+    """Lock the registry against other changes until this transaction ends, so no two changes get the same number."""
     connection.execute(select(tables.instance.c.value).where(tables.instance.c.key == REVISION).with_for_update())
 
 

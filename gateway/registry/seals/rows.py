@@ -1,11 +1,11 @@
-"""The rows of the registry that decide anything, each by a digest of its canonical form, and all of them by one digest.
+"""Computes a digest of each row of the registry that affects decisions, and one digest of all.
 
-A row is the JSON object of its columns in the form of RFC 8785; its digest is SHA-256, in hex. What the doors work with is one map
-{table: {key: digest}}, and the digest of that map's canonical form stands for the whole registry at one revision. So two maps show which row differs.
-Left out, each with its reason
-- `bundle.content`: a bundle's key is the digest of its content, which is compared when it is loaded (`gateway.registry.versions.load`).
-- `revocation_list`: signed by the authority's own key, and made for others to fetch; no door of ours decides by it.
-- `quota_use`: counts, no permission; `route.id`: a number that the database gives is the key of the row, not part of it.
+A row is the JSON object of its columns in the form of RFC 8785; its digest is SHA-256 in hex. The digest of the map
+{table: {key: digest}} in that form identifies the registry at one revision. Comparing two maps shows which rows differ.
+Not included:
+- `bundle.content`: the key of a bundle is the digest of its content, checked by `gateway.registry.versions.load`.
+- `revocation_list`: signed by the authority, for others to fetch; no door uses it.
+- `quota_use`: counts, not permissions. `route.id`: a database number, the key of the row.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _encode: Final = json.JSONEncoder(
 
 
 class Misfit(NamedTuple):
-    """One row that is not as the log has it; `how` is added, missing or altered."""
+    """One row that differs from the log; `how` is added, missing or altered."""
 
     table: str
     key: str
@@ -54,8 +54,8 @@ class Misfit(NamedTuple):
 
 
 def rows(connection: Connection) -> dict[str, dict[str, str]]:
-    """Table -> key -> digest, as the database has them now; tables without rows are left out."""
-    found: dict[str, dict[str, str]] = {}
+    """Table -> key -> digest of the present rows, without empty tables."""
+    digests: dict[str, dict[str, str]] = {}
     for table in TABLES:
         columns = [column for column in table.columns if column.name not in _LEFT_OUT.get(table.name, ())]
         keys = [column.name for column in table.primary_key.columns]
@@ -64,11 +64,11 @@ def rows(connection: Connection) -> dict[str, dict[str, str]]:
             for row in connection.execute(select(*columns)).mappings()
         }
         if of_table:
-            found[table.name] = of_table
+            digests[table.name] = of_table
     hold = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == HOLD))
     if hold is not None:
-        found["instance"] = {HOLD: digest_of_row({"value": hold})}
-    return found
+        digests["instance"] = {HOLD: digest_of_row({"value": hold})}
+    return digests
 
 
 def digest_of_row(row: Mapping[Any, Any]) -> str:
@@ -85,41 +85,41 @@ def digest_of(all_rows: Rows) -> str:
 
 
 def changed(before: Rows, after: Rows) -> dict[str, dict[str, str | None]]:
-    """What makes the one out of the other: new digests by table and key, None for a row that is gone."""
-    found: dict[str, dict[str, str | None]] = {}
+    """The difference: new digests by table and key, None for a deleted row."""
+    difference: dict[str, dict[str, str | None]] = {}
     for table in sorted({*before, *after}):
         old, new = before.get(table, {}), after.get(table, {})
-        told: dict[str, str | None] = {key: digest for key, digest in new.items() if old.get(key) != digest}
-        told |= dict.fromkeys(sorted(old.keys() - new.keys()))
-        if told:
-            found[table] = told
-    return found
+        of_table: dict[str, str | None] = {key: digest for key, digest in new.items() if old.get(key) != digest}
+        of_table |= dict.fromkeys(sorted(old.keys() - new.keys()))
+        if of_table:
+            difference[table] = of_table
+    return difference
 
 
-def apply(before: Rows, told: Mapping[str, Mapping[str, str | None]]) -> dict[str, dict[str, str]]:
-    """`before` with what `changed` gave."""
-    found = {table: dict(of_table) for table, of_table in before.items()}
-    for table, of_table in told.items():
-        mine = found.setdefault(table, {})
+def apply(before: Rows, difference: Mapping[str, Mapping[str, str | None]]) -> dict[str, dict[str, str]]:
+    """`before` with a difference from `changed` applied."""
+    after = {table: dict(of_table) for table, of_table in before.items()}
+    for table, of_table in difference.items():
+        digests = after.setdefault(table, {})
         for key, digest in of_table.items():
             if digest is None:
-                mine.pop(key, None)
+                digests.pop(key, None)
             else:
-                mine[key] = digest
-        if not mine:
-            del found[table]
-    return found
+                digests[key] = digest
+        if not digests:
+            del after[table]
+    return after
 
 
-def misfits(wanted: Rows, found: Rows) -> list[Misfit]:
-    """Which rows differ, by table and key."""
+def misfits(wanted: Rows, actual: Rows) -> list[Misfit]:
+    """The rows that differ, by table and key."""
     return [
         Misfit(table, key, "missing" if digest is None else "altered" if key in wanted.get(table, {}) else "added")
-        for table, of_table in changed(wanted, found).items()
+        for table, of_table in changed(wanted, actual).items()
         for key, digest in sorted(of_table.items())
     ]
 
 
 def _key(parts: list[Any]) -> str:
-    """One text a key: the value itself, or a JSON array of the values. So no two keys read alike."""
+    """The key as text: the value itself, or a JSON array of the values."""
     return str(parts[0]) if len(parts) == 1 else _encode(parts)

@@ -113,7 +113,7 @@ def test_a_key_is_in_force_while_its_authority_says_so(database: Engine, outside
     served.answer = lambda path, body: lists.get(path)
     assert house.ask() == [] and house.refused(NOW) is None
     before = house.snapshot()
-    said = before.keys["y-te.tls-1"].said
+    said = before.keys["y-te.tls-1"].status
     assert said.startswith(
         f"y-te.tls-1; good; crl; this-update={rfc3339(NOW - 60)}; next-update={rfc3339(NOW + 3540)}; sha256="
     )

@@ -24,7 +24,7 @@ def check_lists(connection: Connection, issuers: Issuers | None, wrong: Findings
     """Checks all lists. `issuers`: the authority's certificates by list name; None checks no signatures."""
     rows = connection.execute(select(tables.revocation_list).order_by(tables.revocation_list.c.issuer)).all()
     wrong.count("revocation lists", len(rows))
-    restored = (restore_lock.held(connection) or {}).get("at", 0.0)
+    restored = (restore_lock.newest_restore(connection) or {}).get("at", 0.0)
     revoked = _revoked(connection) if rows else []
     for row in rows:
         name = f"the revocation list {row.issuer}"
