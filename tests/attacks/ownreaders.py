@@ -63,6 +63,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
     ),
     "files, keys and settings of our own, or that an officer gives": (
         "contracts.base.safeyaml:load",
+        "contracts.base.words:read",
         "contracts.folder.bundle:Bundle.from_folder",
         "contracts.compiled.loader:load",
         "gateway.sample_client.identity:Encryption.load",
