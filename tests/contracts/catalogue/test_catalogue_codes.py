@@ -132,7 +132,7 @@ def test_the_other_order_has_the_same_dates_and_its_own_successors(made: list[tu
     rows = ""
     for number, (ended, has_other, to) in enumerate(made):
         successor = f"C{to}" if ended and to < len(made) and not made[to][0] else ""
-        rows += f"C{number},{f'x-{number}' if has_other else ''},tên,name,2020-07-22,{'2025-02-28' if ended else ''},{successor}\n"
+        rows += f"C{number},{f'x-{number}' if has_other else ''},tên,name,2020-07-22,{'2025-02-28' if ended else ''},{successor}\n"  # noqa: E501
     findings = Findings()
     table = read_codes("codes/agency.csv", (HEAD + rows).encode(), findings)
     assert table is not None and findings.items == []
