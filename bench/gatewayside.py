@@ -18,7 +18,7 @@ from typing import Final
 from bench import message
 from bench.load import Reply, Shot, WrongAnswers, http_bytes
 from bench.process import NotUp, free_port, last_lines, running
-from gateway.doors.http.server import bind
+from gateway.doors.http.listening import bind
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import Prepared, RestClient
 from gateway.sample_client.transport import RawAnswer

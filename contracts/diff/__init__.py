@@ -1,1 +1,1 @@
-"""What changed between two versions of a contract, and whom it breaks."""
+"""Compares two versions of a contract: what changed, and which parties it breaks."""

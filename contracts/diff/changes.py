@@ -1,9 +1,9 @@
-"""One change between two versions of a contract: a stable code, words in both languages, file and line, and the step of the version that it asks for.
+"""A change between two versions of a contract: code, level, place, words in both languages.
 
-The levels are those of Semantic Versioning 2.0.0, read for data that is exchanged:
-- MAJOR, breaking: something that was accepted is refused, or somebody is sent what the old version does not allow;
-- MINOR: something more can be said, and whoever knows only the old version can go on with it;
-- PATCH: nothing that is exchanged is different (words, samples).
+The levels are those of Semantic Versioning 2.0.0, applied to exchanged data:
+- MAJOR, breaking: data that was accepted is refused, or a party receives what the old version does not allow;
+- MINOR: more can be exchanged, and parties with the old version are not affected;
+- PATCH: the exchanged data is unchanged (words, samples).
 Invariant: a code never changes its meaning, and every code has its words in `changes.yaml`.
 """
 
@@ -30,7 +30,10 @@ CODES: Final = WordsFile(__file__, "changes.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`where` is what changed (a canonical path, an operation, a file); `file` and `line` say where that stands, in the version of `side`."""
+    """One change. `where` is what changed: a canonical path, an operation, a file.
+
+    `file` and `line` refer to the version of `side`.
+    """
 
     code: str
     level: Level
@@ -49,7 +52,7 @@ class Change:
 
     @property
     def place(self) -> str:
-        """File and line, and which version's, where it is the old one."""
+        """File and line, with "(old)" where they refer to the old version."""
         return f"{self.file}:{self.line}" + (" (old)" if self.side == "old" else "")
 
     def to_json(self) -> dict[str, Any]:
@@ -68,12 +71,12 @@ class Change:
 
 @dataclass(slots=True)
 class Changes:
-    """Collects; what is found twice, as where two operations share a type, is kept once, at the higher level."""
+    """Collects changes. A repeated one, as where two operations share a type, is kept once at the higher level."""
 
-    found: dict[tuple[str, str, str, int, Side], Change] = field(default_factory=dict)
+    by_key: dict[tuple[str, str, str, int, Side], Change] = field(default_factory=dict)
 
     def add(self, code: str, level: Level, where: str, at: tuple[str, int, Side], **facts: object) -> None:
-        made = Change(code, level, where, *at, {name: str(value) for name, value in facts.items()})
-        known = self.found.get((code, where, *at))
+        change = Change(code, level, where, *at, {name: str(value) for name, value in facts.items()})
+        known = self.by_key.get((code, where, *at))
         if known is None or known.level < level:
-            self.found[(code, where, *at)] = made
+            self.by_key[(code, where, *at)] = change

@@ -1,9 +1,10 @@
 """Changes of the code tables: codes withdrawn or new, meanings, validity, successors.
 
-A code that is taken away, or that is valid for a shorter time, was accepted and is refused: that breaks. One that ends on a day and names its
-successor does not: that is how the law itself replaces codes, the refusal says what to send instead, and systems pinned to the older version are
-held to their own table until they are moved. A new code of the canonical language is
-an answer that old callers do not know; a new code of a foreign system's own list (a table with the column `canonical`) is only one more spelling.
+A code that is removed, or valid for a shorter time, is breaking. A code that ends on a day and names its successor is
+not: laws replace codes in this way, the refusal names the successor, and systems pinned to the older version keep their
+own table.
+A new canonical code is an answer that old callers do not know. A new code in a foreign system's list (a table with the
+column `canonical`) is only another spelling.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _words = WordsFile(__file__)
 
 
 def compare_codes(old: Version, new: Version, used: Mapping[str, set[Direction]], changes: Changes) -> None:
-    """`used`: the tables that canonical values are taken from on both sides, with the directions in which they travel."""
+    """Adds the changes of tables in both versions. `used` maps tables to the directions in which their codes travel."""
     for name, table in old.compiled.tables.items():
         if name in new.compiled.tables:
             _table(table, new.compiled.tables[name], used.get(name, set()), changes)
@@ -76,7 +77,7 @@ def _row(table: CodeTable, old: CodeRow, new: CodeRow, answered: bool, changes: 
 
 
 def _until(row: CodeRow) -> str:
-    return row.valid_until or "~"  # behind every date: it stays valid
+    return row.valid_until or "~"  # sorts after every date
 
 
 def _at(table: CodeTable, row: CodeRow, side: Side) -> tuple[str, int, Side]:

@@ -1,4 +1,4 @@
-"""The comparison of two versions of one contract: every change, the gravest first."""
+"""Compares two versions of one contract and sorts the changes, the highest level first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from contracts.folder.bundle import Bundle
 
 
 def differences(old: tuple[Bundle, CompiledContract], new: tuple[Bundle, CompiledContract]) -> list[Change]:
-    """What `new` changes of `old`: nothing only if their files are the same, but for comments in contract.yaml and the version there."""
+    """The changes from `old` to `new`.
+
+    It is empty only if the files are equal, except for comments and the version in contract.yaml.
+    """
     before, after = Version.of("old", *old), Version.of("new", *new)
     changes = Changes()
     tables: dict[str, set[Direction]] = {}
@@ -23,20 +26,20 @@ def differences(old: tuple[Bundle, CompiledContract], new: tuple[Bundle, Compile
         schema.message(operation.answer, "answer")
     compare_codes(before, after, tables, changes)
     compare_mappings(before, after, changes)
-    told = {change.file for change in changes.found.values()}
+    reported = {change.file for change in changes.by_key.values()}
     for path in sorted(before.bundle.files.keys() | after.bundle.files.keys()):
-        if path not in told and _contents(before, path) != _contents(after, path):
+        if path not in reported and _contents(before, path) != _contents(after, path):
             changes.add("file.changed", Level.PATCH, path, (path, 1, "new" if path in after.bundle.files else "old"))
-    return sorted(changes.found.values(), key=lambda each: (-each.level, each.file, each.line, each.code, each.where))
+    return sorted(changes.by_key.values(), key=lambda each: (-each.level, each.file, each.line, each.code, each.where))
 
 
 def _contents(version: Version, path: str) -> object:
-    """What a file holds; of contract.yaml, all but the version, which is what the changes are there to tell."""
+    """The content of a file. Of contract.yaml, all but the version."""
     if path == "contract.yaml":
         return {name: value for name, value in version.documents[path].value.items() if name != "version"}
     return version.bundle.files.get(path)
 
 
 def level_of(changes: list[Change]) -> Level:
-    """The step that the version has to take for these changes."""
+    """The version step that the changes require."""
     return max((change.level for change in changes), default=Level.PATCH)

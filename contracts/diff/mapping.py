@@ -1,7 +1,7 @@
-"""Changes of the mapping tables, row by row, as they stand in systems/<format>.yaml.
+"""Changes of the mapping tables in systems/<format>.yaml, row by row.
 
-A row is known by its canonical field, or by its place where it has none, and its condition. A foreign format is somebody's running system: a place
-that moved or went, and a value that is written otherwise, breaks it; a new place for a field is only more to read.
+A row is identified by its canonical field, or by its place without one, and its condition. A foreign format belongs to
+a running system: a place that moved or went, and a value in another form, is breaking. A new place for a field is not.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ Row = Mapping[str, Any]
 
 
 def compare_mappings(old: Version, new: Version, changes: Changes) -> None:
+    """Adds the changes of all formats."""
     before, after = _tables(old), _tables(new)
     for name, file in before.items():
         if name not in after:
@@ -64,7 +65,10 @@ class _Format:
                 )
 
     def _head(self, before: Mapping[str, Any], after: Mapping[str, Any], at: Path, known: set[str]) -> None:
-        """Everything that stands once: media, namespaces, sheets, roots, addresses. A difference in any of it is another format."""
+        """Compares single entries: media, namespaces, sheets, roots, addresses.
+
+        Each difference makes another format.
+        """
         for word in dict.fromkeys([*before, *after]):
             if word not in known and before.get(word) != after.get(word):
                 side = "new" if word in after else "old"
@@ -95,8 +99,8 @@ class _Format:
                 self._row(self._where(message, key), row, new_rows[key][1], (*at, "rows", new_rows[key][0]))
         for key, (number, row) in new_rows.items():
             if key not in old_rows:
-                # A place without a field, as for a text that must stand there, is asked for in every message; and a field that had its value
-                # from elsewhere is mapped otherwise.
+                # A place without a field is required in every message, and a field with another source before is
+                # mapped differently: both break.
                 fresh = bool(_canonical(row)) and all(
                     path not in known or _dropped(path, before) for path in _canonical(row)
                 )
@@ -134,7 +138,7 @@ class _Format:
             )
 
     def _names(self, message: str, word: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """A drop of a field that had a place is told by its row; a new ignore lets more in, one less shuts something out."""
+        """Compares drops and ignores. A new ignore accepts more; a removed ignore refuses more."""
         for number, name in enumerate(after.get(word, ())):
             if name not in before.get(word, ()):
                 code = "mapping.drop-added" if word == "drops" else "mapping.ignore-added"
@@ -154,24 +158,24 @@ class _Format:
 
 
 def _canonical(row: Row) -> list[str]:
-    """The canonical fields that a row speaks of; a split row has several."""
+    """The canonical fields of a row; a split row has several."""
     named = row.get("canonical")
     return [] if named is None else named if isinstance(named, list) else [named]
 
 
 def _dropped(path: str, message: Mapping[str, Any]) -> bool:
-    """Whether the table said by name that it has no place for a field, or for what holds it."""
+    """Whether the table drops a field, or the group that holds it, by name."""
     return any(path == each or path.startswith((each + ".", each + "[")) for each in message.get("drops", ()))
 
 
 def _rows(message: Mapping[str, Any]) -> dict[str, tuple[int, Row]]:
-    found: dict[str, tuple[int, Row]] = {}
+    rows: dict[str, tuple[int, Row]] = {}
     for number, row in enumerate(message["rows"]):
         key = " + ".join(_canonical(row)) or _here(row)
         if "when" in row:
             key += f" when {_shown(row['when'])}"
-        found[key] = number, row
-    return found
+        rows[key] = number, row
+    return rows
 
 
 def _here(row: Row) -> str:

@@ -1,11 +1,11 @@
-"""Changes of the canonical messages, as seen by each operation that exchanges them.
+"""Changes of the canonical messages, for each operation that exchanges them.
 
-A *narrowed* type refuses what the old one took: that breaks whoever sends it, in a request the callers, in an answer the providers. A *widened*
-type lets more through than the old one: a request that says more is new ground, but an answer that does breaks the callers who read it. Only an
-optional field that is new breaks nobody: whoever knows the old version is sent the message without it (`contracts.compiled.pinned`).
-
-Invariant (held by tests/contracts/diff/test_diff_laws.py): where nothing here is MAJOR, every request that the old schema takes the new one takes too,
-and so it is with answers; and every answer of the new schema, brought down to the old one, is valid under the old.
+A *narrowed* type refuses values of the old one. It breaks the senders: callers for a request, providers for an answer.
+A *widened* type accepts more. In a request this is compatible, in an answer it breaks callers. Only a new optional
+field breaks no party: those with the old version receive the message without it (`contracts.compiled.pinned`).
+Invariant: without a MAJOR change here (tests/contracts/diff/test_diff_laws.py):
+- the new schema accepts every request and answer of the old schema;
+- every answer of the new schema, reduced to the old one, is valid under the old.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ _words = WordsFile(__file__)
 
 
 class SchemaComparison:
-    """One operation's message in one direction. `tables` gathers the code tables that both sides use, with their directions."""
+    """Compares the messages of operations.
+
+    `tables` collects the code tables that both versions use, with their directions.
+    """
 
     def __init__(self, old: Version, new: Version, changes: Changes, tables: dict[str, set[Direction]]) -> None:
         self._old, self._new, self._changes, self._tables = old, new, changes, tables
@@ -57,8 +60,6 @@ class SchemaComparison:
             self._scalar(old, new, where, at_new, direction)
         else:
             self._say("schema.type-changed", True, where, at_new, direction, before=_kind(old), after=_kind(new))
-
-    # --- objects ----------------------------------------------------------------------------------------------------------
 
     def _struct(self, old: Struct, new: Struct, where: str, at_old: Path, at_new: Path, direction: Direction) -> None:
         added = {each.name: each for each in new.fields if old.field(each.name) is None}
@@ -110,11 +111,11 @@ class SchemaComparison:
                 direction,
             )
 
-    # --- choices ----------------------------------------------------------------------------------------------------------
-
     def _choice(self, old: Choice, new: Choice, where: str, at_old: Path, at_new: Path, direction: Direction) -> None:
-        """A branch of the one is that of the other which bears its name, as its element in XML does, and is told by one of its words; the words
-        themselves are compared as its field's values."""
+        """Matches branches by the name of their type and a common discriminator value.
+
+        The values are compared as those of the discriminator field.
+        """
         matched: set[int] = set()
         for number, branch in enumerate(old.branches):
             at = (*at_old, "oneOf", number)
@@ -125,13 +126,15 @@ class SchemaComparison:
             )
             twin = next(same, None)
             if twin is None:
-                self._changes.add("schema.branch-removed", Level.MAJOR, where, self._old.schema(at), what=_told(branch))
+                self._changes.add(
+                    "schema.branch-removed", Level.MAJOR, where, self._old.schema(at), what=_values_of(branch)
+                )
             else:
                 matched.add(twin)
                 self._type(
                     branch.struct,
                     new.branches[twin].struct,
-                    f"{where}({_told(branch)})",
+                    f"{where}({_values_of(branch)})",
                     at,
                     (*at_new, "oneOf", twin),
                     direction,
@@ -144,10 +147,8 @@ class SchemaComparison:
                     level,
                     where,
                     self._new.schema((*at_new, "oneOf", number)),
-                    what=_told(branch),
+                    what=_values_of(branch),
                 )
-
-    # --- single values ----------------------------------------------------------------------------------------------------
 
     def _scalar(self, old: Scalar, new: Scalar, where: str, at: Path, direction: Direction) -> None:
         if old.kind != new.kind:
@@ -192,7 +193,7 @@ class SchemaComparison:
             self._say("schema.values-widened", False, where, at, direction, **shown)
 
     def _bound(self, what: str, old: int | None, new: int | None, where: str, at: Path, direction: Direction) -> None:
-        """A least or a greatest number of characters or items; None for no greatest."""
+        """Compares a minimum or maximum of characters or items; None is no maximum."""
         if old == new:
             return
         before, after = (math.inf if each is None else each for each in (old, new))
@@ -216,12 +217,12 @@ class SchemaComparison:
         )
 
 
-def _told(branch: Branch) -> str:
+def _values_of(branch: Branch) -> str:
     return ", ".join(branch.values)
 
 
-def _format(made: Scalar) -> str | None:
-    return f"base64 {made.media or ''}".rstrip() if made.binary else made.format
+def _format(scalar: Scalar) -> str | None:
+    return f"base64 {scalar.media or ''}".rstrip() if scalar.binary else scalar.format
 
 
 def _some(values: Values) -> str:
@@ -229,10 +230,10 @@ def _some(values: Values) -> str:
     return ", ".join(codes[:_SHOWN]) + (", …" if len(codes) > _SHOWN else "") or _NOTHING
 
 
-def _edge(made: Scalar, low: bool) -> tuple[Decimal, int] | None:
-    """A bound that can be compared: its value, and a hair beside it where the value itself is shut out. Of integers, whole ones."""
-    closed, open_ = (made.minimum, made.exclusive_minimum) if low else (made.maximum, made.exclusive_maximum)
-    if made.kind == "integer":
+def _edge(scalar: Scalar, low: bool) -> tuple[Decimal, int] | None:
+    """A comparable bound: its value, and 1 or -1 where the value itself is excluded. Integers use inclusive bounds."""
+    closed, open_ = (scalar.minimum, scalar.exclusive_minimum) if low else (scalar.maximum, scalar.exclusive_maximum)
+    if scalar.kind == "integer":
         if open_ is not None:
             closed = Decimal(math.floor(open_) + 1) if low else Decimal(math.ceil(open_) - 1)
         elif closed is not None:
@@ -243,35 +244,35 @@ def _edge(made: Scalar, low: bool) -> tuple[Decimal, int] | None:
     return None if closed is None else (closed, 0)
 
 
-def _shown(made: Scalar, low: bool) -> str:
-    closed, open_ = (made.minimum, made.exclusive_minimum) if low else (made.maximum, made.exclusive_maximum)
+def _shown(scalar: Scalar, low: bool) -> str:
+    closed, open_ = (scalar.minimum, scalar.exclusive_minimum) if low else (scalar.maximum, scalar.exclusive_maximum)
     if open_ is not None:
         return f"{'>' if low else '<'} {open_}"
     return _NOTHING if closed is None else str(closed)
 
 
 def _same(old: Field, new: Field) -> bool:
-    """Whether a field could be the other under a new name: it holds the same, titles aside."""
+    """Whether a field could be the other one renamed: equal types, apart from titles."""
     return (old.required, old.absentable) == (new.required, new.absentable) and list(_essence(old.type)) == list(
         _essence(new.type)
     )
 
 
-def _essence(made: Type) -> Iterator[object]:
-    if isinstance(made, Scalar):
-        yield made
-    elif isinstance(made, Array):
-        yield (made.least, made.most)
-        yield from _essence(made.items)
-    elif isinstance(made, Choice | RecursiveRef):
-        yield made.name
+def _essence(type_: Type) -> Iterator[object]:
+    if isinstance(type_, Scalar):
+        yield type_
+    elif isinstance(type_, Array):
+        yield (type_.least, type_.most)
+        yield from _essence(type_.items)
+    elif isinstance(type_, Choice | RecursiveRef):
+        yield type_.name
     else:
-        for each in made.fields:
+        for each in type_.fields:
             yield (each.name, each.required, each.absentable)
             yield from _essence(each.type)
 
 
-def _kind(made: Type) -> str:
-    if isinstance(made, Choice):
-        return f"oneOf ({made.told_by})"
-    return made.kind if isinstance(made, Scalar) else "array" if isinstance(made, Array) else "object"
+def _kind(type_: Type) -> str:
+    if isinstance(type_, Choice):
+        return f"oneOf ({type_.told_by})"
+    return type_.kind if isinstance(type_, Scalar) else "array" if isinstance(type_, Array) else "object"

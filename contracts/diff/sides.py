@@ -1,4 +1,4 @@
-"""One of the two versions that are compared: what was compiled, and the documents that it was made from, for their lines."""
+"""One version of a comparison: the compiled contract, and its documents with line numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Values: TypeAlias = frozenset[tuple[str, str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`documents` holds contract.yaml, schema.json and the mapping tables by their paths."""
+    """`documents` holds contract.yaml, schema.json and the mapping tables by path."""
 
     side: Side
     bundle: Bundle
@@ -28,19 +28,17 @@ class Version:
         documents: dict[str, Located] = {}
         for path, raw in bundle.files.items():
             if path == "schema.json":
-                found = read_json(path, raw, Findings())
+                document = read_json(path, raw, Findings())
             elif path.endswith(".yaml"):
-                found = read_yaml(path, raw, Findings())
+                document = read_yaml(path, raw, Findings())
             else:
                 continue
-            assert found is not None  # it was compiled
-            documents[path] = found
+            assert document is not None  # it was compiled
+            documents[path] = document
         return cls(side, bundle, compiled, documents)
 
     def at(self, file: str, path: Path) -> tuple[str, int, Side]:
         return file, self.documents[file].line(path), self.side
-
-    # --- the schema's document ------------------------------------------------------------------------------------------
 
     def schema(self, path: Path) -> tuple[str, int, Side]:
         return self.at("schema.json", path)
@@ -54,7 +52,7 @@ class Version:
         return path
 
     def values(self, scalar: Scalar) -> Values:
-        """The closed list of a scalar, each with the time that it is valid; empty where anything goes."""
+        """The codes of a scalar, each with its validity; empty where any value is allowed."""
         if scalar.table is None:
             return frozenset((value, "", "") for value in scalar.values)
         return frozenset((row.code, row.valid_from, row.valid_until) for row in self.compiled.tables[scalar.table].rows)

@@ -14,7 +14,7 @@ _BREAKING: Final = ("pattern", "method", "path", "request", "answer", "partial")
 
 
 def compare_terms(old: Version, new: Version, changes: Changes) -> list[tuple[Operation, Operation]]:
-    """The operations that both have, with the same messages: what is in them is for `contracts.diff.schema`."""
+    """Adds the changes; returns the operations of both versions whose messages have the same names."""
     before, after = old.compiled.contract, new.compiled.contract
     pairs: list[tuple[Operation, Operation]] = []
     for name, operation in before.operations.items():
@@ -69,4 +69,4 @@ def _operation(new: Version, old: Operation, other: Operation, changes: Changes)
     if old.idempotent != other.idempotent:
         say(
             "idempotent", Level.MAJOR if other.idempotent else Level.MINOR
-        )  # a provider that acts twice was never promised to be asked twice
+        )  # a provider that is not idempotent does not expect repeats

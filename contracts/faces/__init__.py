@@ -1,1 +1,4 @@
-"""Faces made from a compiled contract: XSD, WSDL, OpenAPI, schema, page. Deterministic: the same contract gives the same bytes."""
+"""Generates XSD, WSDL, OpenAPI, schema and page from a compiled contract.
+
+Invariant: the same contract gives the same bytes.
+"""

@@ -1,7 +1,8 @@
-"""The catalogue of contracts in the words of DCAT 3 (W3C, 2024): each contract is a data set, its doors are data services.
+"""The catalogue of contracts in DCAT 3 (W3C, 2024): contracts are data sets, their doors data services.
 
-Written as JSON-LD with its context inside, so that nothing is fetched to read it, and as Turtle, from the same nodes. The legal basis is said
-with `dcatap:applicableLegislation` (DCAT-AP 3), since DCAT itself has no word for it. Titles are Vietnamese and English.
+It is written as JSON-LD with an inline context, so that nothing is fetched, and as Turtle from the same nodes. The
+legal basis uses `dcatap:applicableLegislation` (DCAT-AP 3), since DCAT has no term for it. Titles are Vietnamese and
+English.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Node = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Who answers for a data set: `code` is the agency's, or the role's where no one agency holds it."""
+    """The party responsible for a data set. `code` is the agency's, or the role's where no single agency has it."""
 
     code: str
     name: Words
@@ -51,7 +52,7 @@ class Publisher:
 
 
 def catalogue(contracts: Sequence[tuple[CompiledContract, Publisher]], publisher: Publisher, base: str) -> Node:
-    """The catalogue as a whole, with every data set and service in it."""
+    """The catalogue with every data set and service. `base` is the public base address."""
     at = f"{base.rstrip('/')}/contracts"
     sets = [dataset(each, owner, base) for each, owner in contracts]
     services = [service for each, _ in contracts for service in _services(each, base)]
@@ -68,6 +69,7 @@ def catalogue(contracts: Sequence[tuple[CompiledContract, Publisher]], publisher
 
 
 def dataset(compiled: CompiledContract, publisher: Publisher, base: str) -> Node:
+    """The data set of one contract, with its distributions."""
     contract = compiled.contract
     at = f"{base.rstrip('/')}/contracts/{contract.name}"
     services = _services(compiled, base)
@@ -90,14 +92,14 @@ def dataset(compiled: CompiledContract, publisher: Publisher, base: str) -> Node
 
 
 def entry(compiled: CompiledContract, publisher: Publisher, base: str) -> list[Node]:
-    """One contract on its own: the data set and the services that serve it."""
+    """The data set of one contract and its services."""
     return [dataset(compiled, publisher, base), *_services(compiled, base)]
 
 
 def _distributions(compiled: CompiledContract, at: str, services: Sequence[Node]) -> list[Node]:
-    """The data in each format that the doors speak."""
+    """The data in each format of the doors."""
     rest, soap = ({"@id": service["@id"]} for service in services[:2])
-    made = [
+    distributions = [
         _distribution(f"{at}#json", compiled.contract.title, rest, "json", f"{at}/schema.json"),
         _distribution(f"{at}#xml", compiled.contract.title, soap, "xml", f"{soap['@id']}?xsd"),
     ]
@@ -106,12 +108,12 @@ def _distributions(compiled: CompiledContract, at: str, services: Sequence[Node]
             title = Words(f"{compiled.contract.title.vi} ({name})", f"{compiled.contract.title.en} ({name})")
             described = {"json": "openapi.json", "xml": "schema.xsd"}.get(codec.media)
             schema = None if described is None else f"{at}/formats/{name}/{described}"
-            made.append(
+            distributions.append(
                 _distribution(
                     f"{at}/formats/{name}", title, soap if codec.media == "xml" else rest, codec.media, schema
                 )
             )
-    return made
+    return distributions
 
 
 def _distribution(at: str, title: Words, service: Node, media: str, schema: str | None) -> Node:
@@ -142,15 +144,15 @@ def _services(compiled: CompiledContract, base: str) -> list[Node]:
         }
 
     soap = f"{root}/soap/{contract.name}"
-    made = [
+    services = [
         service(f"{root}/{contract.name}", "REST", f"{root}/contracts/{contract.name}/openapi.json"),
         service(soap, "SOAP", f"{soap}?wsdl"),
     ]
     if any(op.pattern is Pattern.SUBMIT for op in contract.operations.values()):
-        made.append(
+        services.append(
             service(f"{root}/feeds/{contract.name}", "CloudEvents", f"{root}/contracts/{contract.name}/schema.json")
         )
-    return made
+    return services
 
 
 def _said(words: Words) -> list[Node]:
@@ -161,11 +163,8 @@ def _text(text: str, language: str) -> Node:
     return {"@value": text, "@language": language}
 
 
-# --- as documents -----------------------------------------------------------------------------------------------------------
-
-
 def json_ld(nodes: Node | Sequence[Node]) -> bytes:
-    """One node, or several as a graph, with the context inside."""
+    """One node, or several as a graph, with an inline context."""
     body = dict(nodes) if isinstance(nodes, dict) else {"@graph": list(nodes)}
     return (json.dumps({"@context": dict(PREFIXES), **body}, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
 
@@ -179,7 +178,7 @@ def turtle(nodes: Node | Sequence[Node]) -> bytes:
 
 
 def _write(node: Node, lines: list[str]) -> str:
-    """Appends a node's own statements, those of the nodes in it first, and returns the term that names it."""
+    """Appends the statements of a node, after those of the nodes inside it, and returns the term that names it."""
     if "@value" in node:
         return f"{json.dumps(node['@value'], ensure_ascii=False)}@{node['@language']}"
     stated = [f"a {node['@type']}"] if "@type" in node else []

@@ -1,6 +1,7 @@
-"""Valid canonical messages made from the types: the smallest, a full one, and one whose values are absent. The same ones each time.
+"""Generates valid canonical messages from the types: smallest, full, and with absent values.
 
-Texts are Vietnamese, with every diacritic; codes are taken from the contract's own tables, those first that have no end.
+The result is deterministic. Texts are Vietnamese with diacritics. Codes come from the contract's tables, those without
+an end first.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from contracts.wire.jsontext import MAX_DIGITS
 _TEXT: Final = "Xã Đông Khê, đường tỉnh 208: nước lũ dâng nhanh; đề nghị bà con khẩn trương sơ tán. "
 _TIMES: Final = ("2026-11-24T14:15:30+07:00", "2026-11-24T14:15:30.250+07:00", "2026-11-24T07:15:30Z")
 _LONGEST: Final = 10**9
-_DEEP: Final = 2  # how often a type that leads back to itself stands in itself
+_DEEP: Final = 2  # how often a recursive type is nested in itself
 _BRANCHES: Final = 50
 DAY: Final = _TIMES[0][:10]
 
 
 class Unsatisfiable(Exception):
-    """Nothing was found that keeps all constraints of one value; it names the constraints."""
+    """No value was found that keeps all constraints. The message names them."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """How much there is to be: items in a list (0: only what must be), which branch of a choice, and reasons where values are absent."""
+    """What to generate: items per list (0: required ones only), branch of a choice, and reasons for absent values."""
 
     items: int
     branch: int = 0
@@ -40,37 +41,37 @@ class _Wish:
 
 
 def _leads_back(field: Field) -> bool:
-    made = field.type.items if isinstance(field.type, Array) else field.type
-    return isinstance(made, RecursiveRef)
+    type_ = field.type.items if isinstance(field.type, Array) else field.type
+    return isinstance(type_, RecursiveRef)
 
 
 class Maker:
-    """Makes values of one contract's types."""
+    """Generates values of one contract's types. Its methods raise Unsatisfiable."""
 
     def __init__(self, tables: Mapping[str, CodeTable]) -> None:
         self._tables = tables
 
-    def smallest(self, made: Struct) -> Any:
-        return self._value(made, _Wish(0), ())
+    def smallest(self, struct: Struct) -> Any:
+        return self._value(struct, _Wish(0), ())
 
-    def lean(self, made: Struct, branch: int = 0) -> Any:
-        """Every field, and one item in each list that may have so few; of each choice the branch of that number."""
-        return self._value(made, _Wish(1, branch), ())
+    def lean(self, struct: Struct, branch: int = 0) -> Any:
+        """Every field, one item in each list where allowed, and the given branch of each choice."""
+        return self._value(struct, _Wish(1, branch), ())
 
-    def full(self, made: Struct) -> Any:
+    def full(self, struct: Struct) -> Any:
         """Every field, and two items in each list."""
-        return self._value(made, _Wish(2), ())
+        return self._value(struct, _Wish(2), ())
 
-    def absent(self, made: Struct) -> Any:
-        """Everything that may be absent is, with each reason in turn."""
-        return self._value(made, _Wish(1, 0, cycle(REASONS)), ())
+    def absent(self, struct: Struct) -> Any:
+        """Every absentable field is absent, with each reason in turn."""
+        return self._value(struct, _Wish(1, 0, cycle(REASONS)), ())
 
-    def _value(self, made: Type, wish: _Wish, above: tuple[str, ...]) -> Any:
-        if isinstance(made, RecursiveRef):
-            return self._value(made.made, wish, above)
-        if isinstance(made, Choice):
-            choices = made.branches
-            if above.count(made.name) >= _DEEP:
+    def _value(self, type_: Type, wish: _Wish, above: tuple[str, ...]) -> Any:
+        if isinstance(type_, RecursiveRef):
+            return self._value(type_.made, wish, above)
+        if isinstance(type_, Choice):
+            choices = type_.branches
+            if above.count(type_.name) >= _DEEP:
                 choices = (
                     tuple(
                         each for each in choices if not any(f.required and _leads_back(f) for f in each.struct.fields)
@@ -78,121 +79,121 @@ class Maker:
                     or choices
                 )
             branch = choices[wish.branch % len(choices)]
-            value = self._value(branch.type, wish, (*above, made.name))
-            return value | {made.told_by: branch.values[0]}
-        if isinstance(made, Struct):
+            value = self._value(branch.type, wish, (*above, type_.name))
+            return value | {type_.told_by: branch.values[0]}
+        if isinstance(type_, Struct):
             value = {}
-            for field in made.fields:
-                deep = _leads_back(field) and above.count(made.name) >= _DEEP - 1
+            for field in type_.fields:
+                deep = _leads_back(field) and above.count(type_.name) >= _DEEP - 1
                 if field.absentable and wish.reasons is not None:
                     value[field.name] = {"absent": next(wish.reasons)}
                 elif field.required or wish.items and not deep:
-                    value[field.name] = self._value(field.type, wish if not deep else _Wish(0), (*above, made.name))
+                    value[field.name] = self._value(field.type, wish if not deep else _Wish(0), (*above, type_.name))
             return value
-        if isinstance(made, Array):
-            count = max(made.least, wish.items if made.most is None else min(wish.items, made.most))
-            return [self._value(made.items, wish, above) for _ in range(count)]
-        return self.scalar(made, wish.items > 0)
+        if isinstance(type_, Array):
+            count = max(type_.least, wish.items if type_.most is None else min(wish.items, type_.most))
+            return [self._value(type_.items, wish, above) for _ in range(count)]
+        return self.scalar(type_, wish.items > 0)
 
-    def scalar(self, made: Scalar, full: bool) -> Any:
-        if made.kind == "boolean":
+    def scalar(self, scalar: Scalar, full: bool) -> Any:
+        if scalar.kind == "boolean":
             return full
-        if made.kind in ("integer", "number"):
-            return number(made, full)
-        found = [text for text in self._texts(made, full) if fits(made, text)]
-        if not found:
-            raise Unsatisfiable(f"no text found for {made}")
-        return found[0]
+        if scalar.kind in ("integer", "number"):
+            return number(scalar, full)
+        texts = [text for text in self._texts(scalar, full) if fits(scalar, text)]
+        if not texts:
+            raise Unsatisfiable(f"no text found for {scalar}")
+        return texts[0]
 
-    def _texts(self, made: Scalar, full: bool) -> list[str]:
-        least, most = made.min_length or 0, _LONGEST if made.max_length is None else made.max_length
-        if made.table is not None:
+    def _texts(self, scalar: Scalar, full: bool) -> list[str]:
+        least, most = scalar.min_length or 0, _LONGEST if scalar.max_length is None else scalar.max_length
+        if scalar.table is not None:
             rows = sorted(
-                self._tables[made.table].rows,
+                self._tables[scalar.table].rows,
                 key=lambda row: bool(row.valid_until or row.replaced_by or row.valid_from > DAY),
             )
             return [row.code for row in rows]
-        if made.binary:
+        if scalar.binary:
             octets = _TEXT.encode() * (least // len(_TEXT) + 1)
             return [
                 base64.b64encode(octets[: size * 3]).decode()
                 for size in ((8, 1, least // 4, 0) if full else (least // 4, 0, 1))
             ]
-        if made.values:
-            return list(reversed(made.values)) if full else list(made.values)
-        if made.format == "date-time":
-            return [*_TIMES, *(words(made.pattern, least, most) if made.pattern else ())]
-        if made.format == "date":
+        if scalar.values:
+            return list(reversed(scalar.values)) if full else list(scalar.values)
+        if scalar.format == "date-time":
+            return [*_TIMES, *(words(scalar.pattern, least, most) if scalar.pattern else ())]
+        if scalar.format == "date":
             return ["2026-11-24"]
-        if made.pattern is not None:
-            found = words(made.pattern, least, most)
-            few = [text for text, _ in zip(found, range(4), strict=False)]
+        if scalar.pattern is not None:
+            candidates = words(scalar.pattern, least, most)
+            few = [text for text, _ in zip(candidates, range(4), strict=False)]
             return list(reversed(few)) if full else few
         length = min(most, max(least, 40)) if full else least
         return [(_TEXT * (length // len(_TEXT) + 1))[:length]]
 
 
-def fits(made: Scalar, text: str) -> bool:
+def fits(scalar: Scalar, text: str) -> bool:
     return (
-        (not made.values or text in made.values)
-        and (made.pattern is None or matcher(made.pattern)(text))
-        and (made.min_length or 0) <= len(text) <= (_LONGEST if made.max_length is None else made.max_length)
+        (not scalar.values or text in scalar.values)
+        and (scalar.pattern is None or matcher(scalar.pattern)(text))
+        and (scalar.min_length or 0) <= len(text) <= (_LONGEST if scalar.max_length is None else scalar.max_length)
     )
 
 
 EXACT: Final = Context(prec=2 * MAX_DIGITS)  # more digits than a bound may have
 
 
-def number(made: Scalar, full: bool) -> int | Decimal:
-    """The lower bound, or the upper one where it is full; near 1 where there is none."""
+def number(scalar: Scalar, full: bool) -> int | Decimal:
+    """The lower bound, or the upper one where `full`; near 1 without bounds."""
     with localcontext(EXACT):
-        return _number(made, full)
+        return _number(scalar, full)
 
 
-def _number(made: Scalar, full: bool) -> int | Decimal:
-    step = Decimal(1) if made.kind == "integer" else Decimal("0.5")
+def _number(scalar: Scalar, full: bool) -> int | Decimal:
+    step = Decimal(1) if scalar.kind == "integer" else Decimal("0.5")
     low = (
-        made.minimum
-        if made.minimum is not None
+        scalar.minimum
+        if scalar.minimum is not None
         else None
-        if made.exclusive_minimum is None
-        else made.exclusive_minimum + step
+        if scalar.exclusive_minimum is None
+        else scalar.exclusive_minimum + step
     )
     high = (
-        made.maximum
-        if made.maximum is not None
+        scalar.maximum
+        if scalar.maximum is not None
         else None
-        if made.exclusive_maximum is None
-        else made.exclusive_maximum - step
+        if scalar.exclusive_maximum is None
+        else scalar.exclusive_maximum - step
     )
-    if made.kind == "integer":
+    if scalar.kind == "integer":
         low = None if low is None else low.to_integral_value("ROUND_CEILING")
         high = None if high is None else high.to_integral_value("ROUND_FLOOR")
-    elif low is not None and high is not None and low > high:  # between two bounds that are less than a step apart
-        low = high = ((made.exclusive_minimum or low) + (made.exclusive_maximum or high)) / 2
-    usual = Decimal(1) if made.kind == "integer" else Decimal("12.50")
+    elif low is not None and high is not None and low > high:  # the bounds are less than a step apart
+        low = high = ((scalar.exclusive_minimum or low) + (scalar.exclusive_maximum or high)) / 2
+    usual = Decimal(1) if scalar.kind == "integer" else Decimal("12.50")
     if full:
         chosen = high if high is not None else max(usual, low if low is not None else usual)
     else:
         chosen = low if low is not None else min(usual, high if high is not None else usual)
     if low is not None and high is not None and low > high:
-        raise Unsatisfiable(f"no number found for {made}")
-    return int(chosen) if made.kind == "integer" else chosen
+        raise Unsatisfiable(f"no number found for {scalar}")
+    return int(chosen) if scalar.kind == "integer" else chosen
 
 
 def wholes(maker: Maker, struct: Struct) -> list[Any]:
-    """The lean message with the first branches of its choices, then with the others."""
-    made = [maker.lean(struct)]
-    while len(made) < _BRANCHES and (other := maker.lean(struct, len(made))) not in made:
-        made.append(other)
-    return made
+    """The lean message with the first branches of its choices, then with each other branch."""
+    messages = [maker.lean(struct)]
+    while len(messages) < _BRANCHES and (other := maker.lean(struct, len(messages))) not in messages:
+        messages.append(other)
+    return messages
 
 
 def valid(compiled: CompiledContract, message: str) -> dict[str, Any]:
-    """`smallest`, `full`, one for each further branch of a choice, and, where something may be absent, `absent`."""
+    """`smallest`, `full`, one message for each further branch of a choice, and `absent` where a field may be absent."""
     maker, struct = Maker(compiled.tables), compiled.messages[message]
-    made = {"smallest": maker.smallest(struct), "full": maker.full(struct)}
+    messages = {"smallest": maker.smallest(struct), "full": maker.full(struct)}
     lean, *others = wholes(maker, struct)
-    made |= {f"choice {number}": other for number, other in enumerate(others, 2)}
+    messages |= {f"choice {number}": other for number, other in enumerate(others, 2)}
     absent = maker.absent(struct)
-    return made | ({"absent": absent} if absent != lean else {})
+    return messages | ({"absent": absent} if absent != lean else {})

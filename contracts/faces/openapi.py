@@ -1,9 +1,9 @@
-"""OpenAPI 3.0.3 of a contract's REST operations: parameters, bodies, every problem answer, security, samples as examples.
+"""OpenAPI 3.0.3 of a contract's REST operations: parameters, bodies, problems, security, examples.
 
-One writer for the canonical face and for that of a foreign JSON format: what differs is the schema of what is exchanged, and its samples.
-
-The problem answers are those that the door can give for an operation of that kind; the shape of the document is RFC 9457 with our members.
-OpenAPI has no word for what is in an encrypted body: `application/jose` stands with `x-lgsp-content`, a content map of what is signed in it.
+The canonical face and the face of a foreign JSON format differ only in the message schemas and samples.
+The problem answers are those of the door for this kind of operation, in RFC 9457 form with our members.
+OpenAPI cannot describe the content of an encrypted body: `application/jose` has `x-lgsp-content`, a content map of the
+signed content.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ _PROBLEMS: Final[Mapping[int, str]] = {
 
 
 def openapi(compiled: CompiledContract, base: str, format_name: str = "canonical") -> dict[str, Any]:
-    """`base` is the public base address of the exchange, without a slash at its end; the addresses are the same in every format."""
+    """The document as JSON values. `base` is the public base address; addresses are the same in every format."""
     contract = compiled.contract
     face = _Face(compiled, format_name)
-    made: dict[str, Any] = {
+    document: dict[str, Any] = {
         "openapi": "3.0.3",
         "info": {
             "title": f"{contract.title.vi} / {contract.title.en}",
@@ -64,18 +64,19 @@ def openapi(compiled: CompiledContract, base: str, format_name: str = "canonical
             "securitySchemes": {
                 "boundToken": {
                     "type": "oauth2",
-                    "description": "private_key_jwt (RFC 7523), bound to the client certificate (RFC 8705); requests signed by RFC 9421.",
+                    "description": "private_key_jwt (RFC 7523), bound to the client certificate (RFC 8705); requests "
+                    "signed by RFC 9421.",
                     "flows": {"clientCredentials": {"tokenUrl": f"{base.rstrip('/')}/oauth/token", "scopes": {}}},
                 }
             },
         },
     }
-    floats: dict[str, Any] = _floats(made)
+    floats: dict[str, Any] = _floats(document)
     return floats
 
 
 class _Face:
-    """The operations as one format exchanges them."""
+    """The operations in one format."""
 
     def __init__(self, compiled: CompiledContract, format_name: str) -> None:
         self._compiled, self._format = compiled, format_name
@@ -92,7 +93,7 @@ class _Face:
         return paths
 
     def _operation(self, op: Operation) -> dict[str, Any]:
-        made: dict[str, Any] = {
+        operation: dict[str, Any] = {
             "operationId": op.name,
             "summary": f"{op.title.vi} / {op.title.en}",
             "tags": [self._compiled.contract.name],
@@ -100,7 +101,7 @@ class _Face:
             "parameters": [*_signature_parameters(op), *(self._query(op) if op.method == "GET" else [])],
         }
         if op.method == "POST":
-            made["requestBody"] = {"required": True, "content": self._media({JSON: self._content(op.request)})}
+            operation["requestBody"] = {"required": True, "content": self._media({JSON: self._content(op.request)})}
         answer = {
             "description": "The answer, signed by the gateway (tag lgsp-answer)",
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS},
@@ -117,11 +118,11 @@ class _Face:
             if status == 415 and op.method == "GET" or status in (502, 504) and op.pattern is Pattern.SUBMIT:
                 continue
             responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
-        made["responses"] = responses
-        return made
+        operation["responses"] = responses
+        return operation
 
     def problem(self, words: str) -> dict[str, Any]:
-        """Encrypted for whoever proved itself and has a key; in clear for the others."""
+        """Encrypted for authenticated callers with a key, in clear for others."""
         clear = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         return {
             "description": words,
@@ -130,17 +131,17 @@ class _Face:
         }
 
     def _media(self, clear: dict[str, Any]) -> dict[str, Any]:
-        """A body as it travels."""
+        """The content map of a body as sent."""
         if self._compiled.contract.protection == "signed":
             return clear
         return {JOSE: {"schema": {"type": "string", "description": _ENCRYPTED}, "x-lgsp-content": clear}}
 
     def _content(self, message: str) -> dict[str, Any]:
-        found = {f"{each.format}-{each.name}": {"value": value} for each, value in self._samples(message)}
-        return {"schema": {"$ref": f"{_SCHEMAS}{message}"}, **({"examples": found} if found else {})}
+        examples = {f"{each.format}-{each.name}": {"value": value} for each, value in self._samples(message)}
+        return {"schema": {"$ref": f"{_SCHEMAS}{message}"}, **({"examples": examples} if examples else {})}
 
     def _samples(self, message: str) -> list[tuple[Sample, Any]]:
-        """A message of the table in the format's own form; every other in canonical form, whatever format the sample came in."""
+        """Mapped messages in the format's own form, others in canonical form, whatever the format of the sample."""
         named = [each for each in self._compiled.samples if each.message == message]
         if message in self._mapped:
             return [(each, read_json(each.raw)) for each in named if each.format == self._format]
@@ -149,22 +150,22 @@ class _Face:
     def _query(self, op: Operation) -> list[dict[str, Any]]:
         schema = self.schemas[op.request]
         sample: Any = next((value for _, value in self._samples(op.request)), {})
-        made = []
-        for name, one_schema in schema["properties"].items():
-            given = {**one_schema}
-            words = [given.pop(word) for word in ("title", "description") if word in given]
-            one: dict[str, Any] = {
+        parameters = []
+        for name, property_ in schema["properties"].items():
+            property_schema = {**property_}
+            words = [property_schema.pop(word) for word in ("title", "description") if word in property_schema]
+            parameter: dict[str, Any] = {
                 "name": name,
                 "in": "query",
                 "required": name in schema.get("required", ()),
-                "schema": given,
+                "schema": property_schema,
             }
             if words:
-                one["description"] = ". ".join(words)
+                parameter["description"] = ". ".join(words)
             if name in sample:
-                one["example"] = sample[name]
-            made.append(one)
-        return made
+                parameter["example"] = sample[name]
+            parameters.append(parameter)
+        return parameters
 
 
 def _signature_parameters(op: Operation) -> list[dict[str, Any]]:
@@ -204,7 +205,7 @@ def _signature_parameters(op: Operation) -> list[dict[str, Any]]:
 
 
 def _floats(value: Any) -> Any:
-    """Examples and bounds as json.dumps can write them: here, and only here, a decimal may become a float."""
+    """Converts decimals for json.dumps. Only documentation is written this way, so that rounding does no harm."""
     if isinstance(value, dict):
         return {key: _floats(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -215,8 +216,9 @@ def _floats(value: Any) -> Any:
 
 
 _ENCRYPTED: Final = (
-    "JWS in JWE, both compact: signed with the sender's signing key (alg as docs/wire.md lists; cty is the media type of what is signed), then encrypted for "
-    "the receiver's encryption key (RSA-OAEP-256 or ECDH-ES+A256KW, A256GCM; cty JWS). See docs/wire.md, Encrypted bodies."
+    "JWS in JWE, both compact: signed with the sender's signing key (alg as docs/wire.md lists; cty is "
+    "the media type of what is signed), then encrypted for the receiver's encryption key (RSA-OAEP-256 or "
+    "ECDH-ES+A256KW, A256GCM; cty JWS). See docs/wire.md, Encrypted bodies."
 )
 
 _HEADERS: Final[dict[str, Any]] = {

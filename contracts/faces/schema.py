@@ -1,6 +1,6 @@
-"""The canonical schema as it is served: plain JSON Schema 2020-12, with formats, code tables and absence spelt out.
+"""The canonical schema as served: plain JSON Schema 2020-12 with formats, code tables and absence expanded.
 
-So any validator of 2020-12 agrees with the gateway, without knowing the keywords `codes` and `absentable`.
+Any 2020-12 validator can use it, without the keywords `codes` and `absentable`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _ABSENT: Final = "Absent"
 
 
 def schema_json(compiled: CompiledContract) -> bytes:
+    """The schema document of a contract, in UTF-8."""
     text = pretty(
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -33,27 +34,27 @@ def schema_json(compiled: CompiledContract) -> bytes:
 def definitions(
     compiled: CompiledContract, prefix: str, openapi: bool, messages: Iterable[str] | None = None
 ) -> dict[str, Any]:
-    """Each object type of the messages (all that are exchanged) once; `openapi` writes what OpenAPI 3.0.3 has words for."""
-    made: dict[str, Any] = {}
+    """Each object type of the messages (default: all exchanged) once; `openapi` limits it to OpenAPI 3.0.3."""
+    schemas: dict[str, Any] = {}
     for name in compiled.exchanged if messages is None else messages:
-        _struct(compiled.messages[name], made, prefix, openapi)
-    return made
+        _struct(compiled.messages[name], schemas, prefix, openapi)
+    return schemas
 
 
-def _struct(struct: Struct, made: dict[str, Any], prefix: str, openapi: bool) -> None:
-    if struct.name in made:
+def _struct(struct: Struct, schemas: dict[str, Any], prefix: str, openapi: bool) -> None:
+    if struct.name in schemas:
         return
-    made[struct.name] = schema = {"type": "object"}
+    schemas[struct.name] = schema = {"type": "object"}
     schema.update(_words(struct.title, struct.description))
     properties: dict[str, Any] = {}
     for field in struct.fields:
-        inner = _type(field.type, made, prefix, openapi)
+        inner = _type(field.type, schemas, prefix, openapi)
         words = _words(field.title, field.description)
         if field.absentable:
-            made.setdefault(_ABSENT, dict(_absent()))
+            schemas.setdefault(_ABSENT, dict(_absent()))
             properties[field.name] = {**words, "oneOf": [inner, {"$ref": prefix + _ABSENT}]}
         elif "$ref" in inner and openapi and words:
-            # In OpenAPI 3.0.3 nothing may stand beside $ref.
+            # OpenAPI 3.0.3 ignores siblings of $ref.
             properties[field.name] = {**words, "allOf": [inner]}
         else:
             properties[field.name] = {**inner, **words}
@@ -64,20 +65,20 @@ def _struct(struct: Struct, made: dict[str, Any], prefix: str, openapi: bool) ->
     schema["additionalProperties"] = False  # type: ignore[assignment]
 
 
-def _type(kind: Type, made: dict[str, Any], prefix: str, openapi: bool) -> dict[str, Any]:
+def _type(kind: Type, schemas: dict[str, Any], prefix: str, openapi: bool) -> dict[str, Any]:
     if isinstance(kind, RecursiveRef):
         return {"$ref": prefix + kind.name}
     if isinstance(kind, Choice):
-        _choice(kind, made, prefix, openapi)
+        _choice(kind, schemas, prefix, openapi)
         return {"$ref": prefix + kind.name}
     if isinstance(kind, Struct):
-        _struct(kind, made, prefix, openapi)
+        _struct(kind, schemas, prefix, openapi)
         return {"$ref": prefix + kind.name}
     if isinstance(kind, Array):
         bounds = {"minItems": kind.least or None, "maxItems": kind.most}
         return {
             "type": "array",
-            "items": _type(kind.items, made, prefix, openapi),
+            "items": _type(kind.items, schemas, prefix, openapi),
             **{k: v for k, v in bounds.items() if v is not None},
         }
     return scalar_schema(kind, openapi)
@@ -85,7 +86,7 @@ def _type(kind: Type, made: dict[str, Any], prefix: str, openapi: bool) -> dict[
 
 def scalar_schema(kind: Scalar, openapi: bool) -> dict[str, Any]:
     schema = json_schema(kind)
-    if "enum" in schema and kind.kind != "string":  # of foreign formats only: codes that are JSON numbers
+    if "enum" in schema and kind.kind != "string":  # foreign codes that are JSON numbers
         schema["enum"] = [json.loads(value) for value in kind.values]
     if kind.binary and openapi:
         schema["format"] = "byte"
@@ -98,11 +99,11 @@ def scalar_schema(kind: Scalar, openapi: bool) -> dict[str, Any]:
     return schema
 
 
-def _choice(choice: Choice, made: dict[str, Any], prefix: str, openapi: bool) -> None:
-    if choice.name in made:
+def _choice(choice: Choice, schemas: dict[str, Any], prefix: str, openapi: bool) -> None:
+    if choice.name in schemas:
         return
-    made[choice.name] = schema = {**_words(choice.title, choice.description)}
-    schema["oneOf"] = [_type(branch.type, made, prefix, openapi) for branch in choice.branches]  # type: ignore[assignment]
+    schemas[choice.name] = schema = {**_words(choice.title, choice.description)}
+    schema["oneOf"] = [_type(branch.type, schemas, prefix, openapi) for branch in choice.branches]  # type: ignore[assignment]
     if openapi:
         schema["discriminator"] = {  # type: ignore[assignment]
             "propertyName": choice.told_by,

@@ -1,8 +1,8 @@
-"""WSDL 1.1 of a contract: bindings for SOAP 1.1 and SOAP 1.2 over HTTP, document/literal, faults declared, every schema inlined.
+"""WSDL 1.1 of a contract: SOAP 1.1 and 1.2 over HTTP, document/literal, faults, inline schemas.
 
-One writer for the canonical face and for a foreign XML format: what differs is which element stands in a Body, and in which schema it is
-declared. The security headers of docs/wire.md, and whether bodies are encrypted, are said in the documentation: WS-SecurityPolicy would add nothing
-that a client's stack reads. For programs the same stands there as `lgsp:Protection`, which every stack passes over.
+The canonical face and the face of a foreign XML format differ only in the Body elements and their schemas. The
+documentation states the security headers of docs/wire.md and the encryption, because client stacks do not read
+WS-SecurityPolicy. For programs, `lgsp:Protection` states the same; every stack ignores it.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from contracts.wire.xmltext import escape_text
 
 WSDL: Final = "http://schemas.xmlsoap.org/wsdl/"
 TRANSPORT: Final = "http://schemas.xmlsoap.org/soap/http"
-# Prefix, namespace and the end of the names of port and binding. SOAP 1.1 comes first: it is what a client takes that is not told.
+# Prefix, namespace and the suffix of port and binding names. SOAP 1.1 is first: clients take it by default.
 _BINDINGS: Final = (
     ("soap", "http://schemas.xmlsoap.org/wsdl/soap/", ""),
     ("soap12", "http://schemas.xmlsoap.org/wsdl/soap12/", "12"),
 )
 _PROTECTION: Final = {
     "signed": "",
-    "encrypted": "; then the content of the Body encrypted, both ways: aes256-gcm, rsa-oaep with SHA-256 and MGF1-SHA-256",
+    "encrypted": "; then the content of the Body encrypted, both ways: aes256-gcm, rsa-oaep with SHA-256 and "
+    "MGF1-SHA-256",
 }
 
 
 def wsdl(compiled: CompiledContract, address: str, format_name: str = "canonical") -> bytes:
-    """`address` is where the service listens, as outsiders see it; it is the same for every format."""
+    """`address` is the public address of the service, the same for every format."""
     contract = compiled.contract
     codec = compiled.codec(format_name)
     name = "".join(part.capitalize() for part in contract.id.split("-"))
     space = compiled.namespace if format_name == "canonical" else f"{compiled.namespace}:{format_name}"
     answers = {op: root for root, (op, _) in codec.soap_answer_roots.items()}
-    # Of two operations with one element in the Body, the door knows the first; so does the WSDL.
+    # Of two operations with the same Body element, the door and the WSDL use the first.
     bodies = {
         op: (root, answers.get(op) or _root_of_answer(compiled, format_name, op))
         for root, (op, _) in codec.soap_roots.items()
@@ -51,8 +52,10 @@ def wsdl(compiled: CompiledContract, address: str, format_name: str = "canonical
         f'<wsdl:definitions xmlns:wsdl="{WSDL}"'
         + "".join(f" xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in declared.items())
         + f" targetNamespace={quoteattr(space)} name={quoteattr(name)}>",
-        f"  <wsdl:documentation>{escape_text(contract.title.vi)} / {escape_text(contract.title.en)}. {escape_text(contract.name)}, {contract.version}."
-        f" WS-Security 1.1: X.509, Timestamp, Body and WS-Addressing headers signed{_PROTECTION[contract.protection]} (docs/wire.md)."
+        f"  <wsdl:documentation>{escape_text(contract.title.vi)} / {escape_text(contract.title.en)}. "
+        f"{escape_text(contract.name)}, {contract.version}. "
+        "WS-Security 1.1: X.509, Timestamp, Body and WS-Addressing headers signed"
+        f"{_PROTECTION[contract.protection]} (docs/wire.md)."
         f"<lgsp:Protection>{contract.protection}</lgsp:Protection></wsdl:documentation>",
         "  <wsdl:types>",
     ]

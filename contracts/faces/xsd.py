@@ -1,7 +1,7 @@
 """The XML Schema 1.0 of a contract's canonical messages.
 
-Element order is property order, arrays are repeated elements, an absentable field is nillable with an `absent` attribute. What the
-schema takes and the decoder does not is listed in `contracts.faces.foreign.differences`; the decoder enforces the stricter.
+Element order is property order, arrays are repeated elements, an absentable field is nillable with an `absent`
+attribute. `contracts.faces.foreign.differences` lists what the schema accepts and the decoder refuses.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ XS: Final = "http://www.w3.org/2001/XMLSchema"
 
 
 def xsd(compiled: CompiledContract) -> bytes:
-    """The schema as a document of its own."""
+    """The schema as a document."""
     return ('<?xml version="1.0" encoding="UTF-8"?>\n' + schema_element(compiled, "") + "\n").encode("utf-8")
 
 
 def schema_element(compiled: CompiledContract, indent: str) -> str:
     lines = [
-        f'<xs:schema xmlns:xs="{XS}" xmlns:tns={quoteattr(compiled.namespace)} targetNamespace={quoteattr(compiled.namespace)}'
-        f' elementFormDefault="qualified" attributeFormDefault="unqualified" version={quoteattr(compiled.contract.version)}>'
+        f'<xs:schema xmlns:xs="{XS}" xmlns:tns={quoteattr(compiled.namespace)} '
+        f"targetNamespace={quoteattr(compiled.namespace)}"
+        ' elementFormDefault="qualified" attributeFormDefault="unqualified" '
+        f"version={quoteattr(compiled.contract.version)}>"
     ]
     for op in compiled.contract.operations.values():
         lines.append(f'  <xs:element name="{op.name}" type="tns:{op.request}"/>')
@@ -51,17 +53,17 @@ class _Types:
         self._lines, self._written = lines, written
         self.reasons = False
 
-    def struct(self, made: Struct | Choice | RecursiveRef, *, absentable: bool) -> str:
-        """Name of the complex type; written once."""
-        if isinstance(made, RecursiveRef):
-            made = made.made
-        name = made.name + ("OrAbsent" if absentable else "")
+    def struct(self, type_: Struct | Choice | RecursiveRef, *, absentable: bool) -> str:
+        """Writes the complex type once and returns its name."""
+        if isinstance(type_, RecursiveRef):
+            type_ = type_.made
+        name = type_.name + ("OrAbsent" if absentable else "")
         if name in self._written:
             return name
         self._written.add(name)
-        body = [f'  <xs:complexType name="{name}">', *documentation(made.title, made.description, "    ")]
+        body = [f'  <xs:complexType name="{name}">', *documentation(type_.title, type_.description, "    ")]
         if absentable:
-            base = self.struct(made, absentable=False)
+            base = self.struct(type_, absentable=False)
             self.reasons = True
             body += [
                 "    <xs:complexContent>",
@@ -71,16 +73,17 @@ class _Types:
                 "    </xs:complexContent>",
                 "  </xs:complexType>",
             ]
-        elif isinstance(made, Choice):
+        elif isinstance(type_, Choice):
             body.append("    <xs:choice>")
-            for branch in made.branches:
+            for branch in type_.branches:
                 body.append(
-                    f'      <xs:element name="{branch.type.name}" type="tns:{self.struct(branch.type, absentable=False)}"/>'
+                    f'      <xs:element name="{branch.type.name}" '
+                    f'type="tns:{self.struct(branch.type, absentable=False)}"/>'
                 )
             body += ["    </xs:choice>", "  </xs:complexType>"]
         else:
             body.append("    <xs:sequence>")
-            for field in made.fields:
+            for field in type_.fields:
                 lines = self._element(field)
                 if (
                     isinstance(field.type, Array)
@@ -88,7 +91,7 @@ class _Types:
                     and not field.required
                     and not field.absentable
                 ):
-                    # Not there at all, or as many as there must be.
+                    # None, or at least the minimum.
                     lines = [
                         '      <xs:sequence minOccurs="0">',
                         *(f"  {line}" for line in lines),
@@ -100,28 +103,28 @@ class _Types:
         return name
 
     def _element(self, field: Field) -> list[str]:
-        made: Type = field.type
+        type_: Type = field.type
         least, most = (1 if field.required else 0), "1"
-        if isinstance(made, Array):
-            # One nil element may stand for the whole array; how many items there must be, the decoder says then.
-            least = int(field.required) if field.absentable else made.least if field.required or made.least > 1 else 0
-            most = "unbounded" if made.most is None else str(made.most)
-            made = made.items
+        if isinstance(type_, Array):
+            # One nil element may stand for the whole array; the decoder checks the minimum.
+            least = int(field.required) if field.absentable else type_.least if field.required or type_.least > 1 else 0
+            most = "unbounded" if type_.most is None else str(type_.most)
+            type_ = type_.items
         occurs = ("" if least == 1 else f' minOccurs="{least}"') + ("" if most == "1" else f' maxOccurs="{most}"')
         nil = ' nillable="true"' if field.absentable else ""
         start = f'      <xs:element name="{field.name}"'
         words = documentation(field.title, field.description, "        ")
-        if not isinstance(made, Scalar):
-            name = self.struct(made, absentable=field.absentable)
+        if not isinstance(type_, Scalar):
+            name = self.struct(type_, absentable=field.absentable)
             if not words:
                 return [f'{start} type="tns:{name}"{occurs}{nil}/>']
             return [f'{start} type="tns:{name}"{occurs}{nil}>', *words, "      </xs:element>"]
-        facets = _facets(made)
+        facets = _facets(type_)
         if not field.absentable:
-            inner = [f"        {line}" for line in _simple(made, facets)]
+            inner = [f"        {line}" for line in _simple(type_, facets)]
             return [f"{start}{occurs}>", *words, *inner, "      </xs:element>"]
         self.reasons = True
-        simple_name = self._named_simple(made, facets, field)
+        simple_name = self._named_simple(type_, facets, field)
         return [
             f"{start}{occurs}{nil}>",
             *words,
@@ -135,15 +138,15 @@ class _Types:
             "      </xs:element>",
         ]
 
-    def _named_simple(self, made: Scalar, facets: list[str], field: Field) -> str:
+    def _named_simple(self, scalar: Scalar, facets: list[str], field: Field) -> str:
         if not facets:
-            return _base(made)
+            return _base(scalar)
         name, number = f"{field.name}Value", 1
         while name in self._written:
             number += 1
             name = f"{field.name}Value{number}"
         self._written.add(name)
-        lines = _simple(made, facets)
+        lines = _simple(scalar, facets)
         lines[0] = f'<xs:simpleType name="{name}">'
         self._lines += [f"  {line}" for line in lines]
         return f"tns:{name}"
@@ -159,17 +162,17 @@ _BASES: Final = {
 }
 
 
-def _base(made: Scalar) -> str:
-    return "xs:base64Binary" if made.binary else _BASES[made.format or made.kind]
+def _base(scalar: Scalar) -> str:
+    return "xs:base64Binary" if scalar.binary else _BASES[scalar.format or scalar.kind]
 
 
-def simple_type(made: Scalar) -> list[str]:
-    """A type for the text of one value, with all its facets."""
-    return _simple(made, _facets(made))
+def simple_type(scalar: Scalar) -> list[str]:
+    """The type of one value's text, with all its facets."""
+    return _simple(scalar, _facets(scalar))
 
 
-def _simple(made: Scalar, facets: list[str]) -> list[str]:
-    base = _base(made)
+def _simple(scalar: Scalar, facets: list[str]) -> list[str]:
+    base = _base(scalar)
     lines = [
         "<xs:simpleType>",
         f'  <xs:restriction base="{base}">',
@@ -177,9 +180,10 @@ def _simple(made: Scalar, facets: list[str]) -> list[str]:
         "  </xs:restriction>",
         "</xs:simpleType>",
     ]
-    if made.format is not None and made.pattern is not None:
-        # Patterns of one step are alternatives in XSD: the format's own goes into a step of its own.
-        own = DATE_TIME_PATTERN if made.format == "date-time" else DATE_PATTERN
+    if scalar.format is not None and scalar.pattern is not None:
+        # Patterns of one restriction step are alternatives in XSD, so the format's pattern has its own step.
+
+        own = DATE_TIME_PATTERN if scalar.format == "date-time" else DATE_PATTERN
         return [
             "<xs:simpleType>",
             "  <xs:restriction>",
@@ -195,29 +199,28 @@ def _simple(made: Scalar, facets: list[str]) -> list[str]:
     return lines
 
 
-def _facets(made: Scalar) -> list[str]:
-    found: list[str] = []
-    if made.format is not None and made.pattern is None:
-        found.append(
-            f"<xs:pattern value={_quoted((DATE_TIME_PATTERN if made.format == 'date-time' else DATE_PATTERN)[1:-1])}/>"
-        )
-    if made.pattern is not None:
-        found.append(f"<xs:pattern value={_quoted(made.pattern[1:-1])}/>")
-    found += [f"<xs:enumeration value={_quoted(value)}/>" for value in made.values]
-    for word, length in (("minLength", made.min_length), ("maxLength", made.max_length)):
+def _facets(scalar: Scalar) -> list[str]:
+    facets: list[str] = []
+    if scalar.format is not None and scalar.pattern is None:
+        own = DATE_TIME_PATTERN if scalar.format == "date-time" else DATE_PATTERN
+        facets.append(f"<xs:pattern value={_quoted(own[1:-1])}/>")
+    if scalar.pattern is not None:
+        facets.append(f"<xs:pattern value={_quoted(scalar.pattern[1:-1])}/>")
+    facets += [f"<xs:enumeration value={_quoted(value)}/>" for value in scalar.values]
+    for word, length in (("minLength", scalar.min_length), ("maxLength", scalar.max_length)):
         if length is not None:
-            if made.binary:  # four characters for three octets; the last four may hold one
+            if scalar.binary:  # four characters for three octets; the last four may hold one
                 length = length // 4 * 3 - (2 if word == "minLength" and length else 0)
-            found.append(f'<xs:{word} value="{length}"/>')
+            facets.append(f'<xs:{word} value="{length}"/>')
     for word, bound in (
-        ("minInclusive", made.minimum),
-        ("maxInclusive", made.maximum),
-        ("minExclusive", made.exclusive_minimum),
-        ("maxExclusive", made.exclusive_maximum),
+        ("minInclusive", scalar.minimum),
+        ("maxInclusive", scalar.maximum),
+        ("minExclusive", scalar.exclusive_minimum),
+        ("maxExclusive", scalar.exclusive_maximum),
     ):
         if bound is not None:
-            found.append(f'<xs:{word} value="{plain(bound)}"/>')
-    return found
+            facets.append(f'<xs:{word} value="{plain(bound)}"/>')
+    return facets
 
 
 def _quoted(value: str) -> str:
@@ -225,7 +228,7 @@ def _quoted(value: str) -> str:
 
 
 def documentation(title: str, description: str, indent: str) -> list[str]:
-    said = ". ".join(each.rstrip(".") for each in (title, description) if each)
-    if not said:
+    text = ". ".join(each.rstrip(".") for each in (title, description) if each)
+    if not text:
         return []
-    return [f"{indent}<xs:annotation><xs:documentation>{escape_text(said)}</xs:documentation></xs:annotation>"]
+    return [f"{indent}<xs:annotation><xs:documentation>{escape_text(text)}</xs:documentation></xs:annotation>"]

@@ -1,4 +1,7 @@
-"""JSON and YAML documents with references among them, as an importer reads them: plain data, `$ref` followed, files only through `Files`."""
+"""Reads JSON and YAML documents as plain data and follows `$ref` among them.
+
+Invariant: files are read only through `Files`.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from contracts.importers.shape import Note
 from contracts.importers.source import Files
 from contracts.wire import jsontext
 
-_MAX_LINKS: Final = 20  # a reference to a reference to …
+_MAX_LINKS: Final = 20  # references in a chain
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 
 
 class _Plain(safeyaml.UniqueKeys):
-    """YAML by its JSON schema: no dates, no `yes`, no merge keys; numbers exact. An alias is the same object, never a copy."""
+    """YAML by its JSON schema: no dates, no `yes`, no merge keys; numbers are exact, an alias is the same object."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
 
@@ -41,7 +44,7 @@ _Plain.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(s
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An object in a document; every step to a child follows references."""
+    """An object in a document. `get` follows references."""
 
     documents: Documents
     file: str
@@ -62,11 +65,12 @@ class Documents:
     _read: dict[str, Any] = field(default_factory=dict)
 
     def main(self) -> Place:
+        """The root object of the main file. Raises IMPORT_UNREADABLE."""
         self._read[self.files.main] = self._parse(self.files.main, self.files.first())
-        found = self.at(self.files.main, "", self._read[self.files.main])
-        if found is None:
+        place = self.at(self.files.main, "", self._read[self.files.main])
+        if place is None:
             raise IMPORT_UNREADABLE(file=self.files.main, why="not an object")
-        return found
+        return place
 
     def _parse(self, file: str, raw: bytes) -> Any:
         try:
@@ -79,11 +83,11 @@ class Documents:
             raise IMPORT_UNREADABLE(file=file, why=" ".join(str(error).split())[:200]) from None
 
     def at(self, file: str, path: str, value: Any) -> Place | None:
-        """The object `value` at a path, or the one it refers to; None where there is none."""
+        """The object `value` at a path, or the object that it refers to; None where there is none."""
         for _ in range(_MAX_LINKS):
             if not isinstance(value, dict):
                 return None
-            self.files.look(10 + len(path) // 1_000)  # a reference costs ten times what an element does
+            self.files.visit(10 + len(path) // 1_000)  # a reference counts as ten elements
             link = value.get("$ref")
             if not isinstance(link, str):
                 return Place(self, file, path, value)
@@ -104,7 +108,7 @@ class Documents:
 
     def _pointed(self, file: str, pointer: str) -> Any:
         value = self._read.get(file)
-        self.files.look(len(pointer) // 100)
+        self.files.visit(len(pointer) // 100)
         for step in unquote(pointer).split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
             if isinstance(value, list) and _INDEX.fullmatch(name) is not None and int(name) < len(value):
@@ -117,16 +121,16 @@ class Documents:
         """The members of an object that are objects themselves."""
         if place is not None:
             for name in place.node:
-                found = place.get(name)
-                if found is not None:
-                    yield str(name), found
+                member = place.get(name)
+                if member is not None:
+                    yield str(name), member
 
     def of_list(self, place: Place, name: str) -> list[Place]:
         """The objects in the list `name` of an object."""
         listed = place.node.get(name)
-        found = (
+        places = (
             [self.at(place.file, f"{place.path}/{name}/{i}", each) for i, each in enumerate(listed)]
             if isinstance(listed, list)
             else []
         )
-        return [each for each in found if each is not None]
+        return [each for each in places if each is not None]

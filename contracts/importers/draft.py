@@ -1,7 +1,9 @@
-"""A foreign interface written as a contract folder: contract.yaml, schema.json, one mapping table, a sample of each message.
+"""Writes a foreign interface as a contract folder: contract.yaml, schema.json, a mapping table, samples.
 
-What only people know is marked with `MARK` and a hint in both languages; `contracts.folder.todo_markers` finds it, so `check` names what is left.
-Invariant: apart from its marks, a draft holds (`compile_bundle` takes it), and the same interface gives the same bytes.
+What only people know is marked with `MARK` and a hint in both languages. `contracts.folder.todo_markers` finds the
+marks, so that `check` lists them.
+Invariant: apart from its marks, a draft is valid (`compile_bundle` accepts it).
+Invariant: the same interface gives the same bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from contracts.compiled.loader import RESERVED
 from contracts.folder.todo_markers import MARK
 from contracts.importers import samples
 from contracts.importers.names import Taken, dashed, field_name, operation_name, type_name
-from contracts.importers.shape import Call, Group, Interface, Items, Message, Note, Part, Value, told, words
+from contracts.importers.shape import Call, Group, Interface, Items, Message, Note, Part, Value, note_lines, words
 from contracts.wire.jsontext import pretty
 
 _READS: Final = (
@@ -51,13 +53,14 @@ EMPTY_FIELD: Final = "nothing"
 
 
 def mark(ask: str) -> str:
-    asked = words(f"ask.{ask}")
-    return f"{MARK}: {asked.vi} / {asked.en}"
+    """The marker and hint for what people have to fill in."""
+    question = words(f"ask.{ask}")
+    return f"{MARK}: {question.vi} / {question.en}"
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The files of the folder by path; the folder's own name is v1."""
+    """The files of the folder by path; the folder itself is v1."""
 
     id: str
     files: Mapping[str, bytes]
@@ -77,21 +80,19 @@ class _Writer:
     later: list[str] = field(default_factory=list)  # rows that must come after others
     open_lists: dict[Items, tuple[str, str]] = field(default_factory=dict)  # their definition and canonical path
 
-    # --- schema.json, and the rows that go with it -----------------------------------------------------------------------
-
     def message(self, name: str, message: Message) -> list[str]:
-        """The message's definition; returns the lines of its table, none where it is exchanged in canonical form."""
+        """Defines the message; returns the lines of its table, none where it is exchanged in canonical form."""
         self.rows, self.ignores = [], []
-        self.defs[name] = {}  # its place is before its parts
-        made = self._object(message.body, "", "")
-        if made is None:
-            made = {
+        self.defs[name] = {}  # keeps its position before its parts
+        schema = self._object(message.body, "", "")
+        if schema is None:
+            schema = {
                 "type": "object",
                 "properties": {EMPTY_FIELD: {"type": "string", "description": words("ask.empty").en, "maxLength": 0}},
                 "additionalProperties": False,
             }
         title = message.body.title or mark("message")
-        self.defs[name] = {"type": "object", "title": title, **made}
+        self.defs[name] = {"type": "object", "title": title, **schema}
         if (
             message.root is None
             and self.interface.media == "xml"
@@ -103,21 +104,21 @@ class _Writer:
         if message.root is not None:
             lines.append(f"    root: {message.root}")
         lines += ["    rows:", *self.rows] if self.rows else ["    rows: []"]
-        if EMPTY_FIELD in made["properties"]:
+        if EMPTY_FIELD in schema["properties"]:
             lines.append(f"    drops: [{EMPTY_FIELD}]")
         if self.ignores:
             lines.append("    ignores: [" + ", ".join(map(_quoted, self.ignores)) + "]")
         return lines
 
     def receipt(self) -> str:
-        """What the gateway itself answers to whatever is handed in."""
+        """The name of the message with which the gateway answers submissions."""
         if not self.accepted:
             self.accepted = self.taken.name("Accepted")
             self.defs[self.accepted] = RECEIPT
         return self.accepted
 
     def _object(self, group: Group, canonical: str, here: str) -> dict[str, Any] | None:
-        """The schema of an object and, on the way, its rows; None where nothing of it can be taken."""
+        """The schema of an object; adds its rows. None where none of its parts can be taken."""
         names = Taken()
         properties: dict[str, Any] = {}
         required: list[str] = []
@@ -128,10 +129,10 @@ class _Writer:
                 continue
             name = names.name(field_name(part.name), "_")
             at = f"{canonical}.{name}" if canonical else name
-            made = self._part(part, at, there)
-            if made is None:
+            schema = self._part(part, at, there)
+            if schema is None:
                 continue
-            properties[name] = made
+            properties[name] = schema
             if part.carries:
                 required.append(name)
         if not properties:
@@ -162,14 +163,14 @@ class _Writer:
             ignored, items = len(self.ignores), part.content.items
             if items is not None and items.again:
                 self.open_lists[items] = (self.taken.name(type_name(part.content.name)), path)
-            made = self._object(part.content, path, here)
+            schema = self._object(part.content, path, here)
             if items is not None and items.again:
-                made = made if self._has_rows(path) else None  # it holds itself and nothing else
-                self.rows, self.later = self.rows + (self.later if made is not None else []), []
-            if made is None:
+                schema = schema if self._has_rows(path) else None  # it holds nothing but itself
+                self.rows, self.later = self.rows + (self.later if schema is not None else []), []
+            if schema is None:
                 self.ignores[ignored:] = [here]
                 return None
-            item = {"$ref": "#/$defs/" + self._definition(part.content, made)}
+            item = {"$ref": "#/$defs/" + self._definition(part.content, schema)}
         absent = {}
         if part.nil and (part.many or isinstance(part.content, Group)):
             self._whole(canonical, here.removesuffix("[]"))
@@ -183,7 +184,7 @@ class _Writer:
         return {"type": "array", **titled, **absent, **bounds, "items": item}
 
     def _again(self, items: Items, name: str, canonical: str, here: str) -> dict[str, Any]:
-        """A list inside the items of a list with the same items: one row, after the first of that list."""
+        """A list inside the items of a list with the same items: one row, after the first row of that list."""
         definition, above = self.open_lists[items]
         row = f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}, again: {_quoted(above)}}}"
         if self._has_rows(above):
@@ -195,13 +196,12 @@ class _Writer:
         return {"$ref": f"#/$defs/{definition}"}
 
     def _has_rows(self, items: str) -> bool:
-        return any(f'{{canonical: "{items}.' in each for each in self.rows)  # a path with [] stands in quotes
+        return any(f'{{canonical: "{items}.' in each for each in self.rows)  # paths with [] are quoted
 
     def _whole(self, canonical: str, here: str) -> None:
-        """The row of a group or list that may be nil."""
-        self.rows.append(
-            f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}, absent: {{unknown: null}}}}  # {mark('nil')}"
-        )
+        """Adds the row of a group or list that may be nil."""
+        words = f"canonical: {_quoted(canonical)}, here: {_quoted(here)}, absent: {{unknown: null}}"
+        self.rows.append(f"      - {{{words}}}  # {mark('nil')}")
 
     def _row(self, part: Part, value: Value, canonical: str, here: str) -> None:
         words = {"canonical": canonical, "here": here, **value.row}
@@ -215,11 +215,11 @@ class _Writer:
         hint = f"  # {'; '.join(map(mark, asks))}" if asks else ""
         self.rows.append(f"      - {{{line}}}{hint}")
 
-    def _definition(self, group: Group, made: dict[str, Any]) -> str:
-        """The name of an object among $defs: one for objects that are alike."""
+    def _definition(self, group: Group, schema: dict[str, Any]) -> str:
+        """The name of an object in $defs; equal objects share one."""
         wanted = type_name(group.name)
-        content = {**({"title": group.title} if group.title else {}), **made}
-        if group.items in self.open_lists:  # it refers to itself, by the name that it has already
+        content = {**({"title": group.title} if group.title else {}), **schema}
+        if group.items in self.open_lists:  # recursive: its name is reserved already
             name = self.open_lists[group.items][0]
             self.parts[name] = (name, content)
             return name
@@ -232,7 +232,7 @@ class _Writer:
 
 
 def write(interface: Interface, name: str | None = None) -> Draft:
-    """The draft of an interface; `name` is the contract's id, by default made of the interface's own name."""
+    """The draft of an interface. `name` is the contract's id, by default derived from the interface's name."""
     contract_id = dashed(name or interface.name)
     if contract_id in RESERVED or contract_id == "canonical":
         contract_id += "-data"
@@ -247,7 +247,7 @@ def write(interface: Interface, name: str | None = None) -> Draft:
             if message is None:
                 messages[f"{call.name} {way}"] = writer.receipt()
                 continue
-            known = next((made for made, (_, other) in seen.items() if other == message), None)
+            known = next((name_ for name_, (_, other) in seen.items() if other == message), None)
             if known is None:
                 known = writer.taken.name(type_name(message.name))
                 seen[known] = (message.name, message)
@@ -257,17 +257,14 @@ def write(interface: Interface, name: str | None = None) -> Draft:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:lgsp:contract:{contract_id}:v1",
         "title": f"{contract_id}/v1",
-        "$defs": {**writer.defs, **{each: made for each, (_, made) in writer.parts.items()}},
+        "$defs": {**writer.defs, **{each: name_ for each, (_, name_) in writer.parts.items()}},
     }
     format_name = f"{contract_id}-{interface.media}"
-    files = {
-        "contract.yaml": _contract(contract_id, interface, names, messages),
-        "schema.json": pretty(schema) + "\n",
-    }
+    files = {"contract.yaml": _contract(contract_id, interface, names, messages), "schema.json": pretty(schema) + "\n"}
     if tables:
         files[f"systems/{format_name}.yaml"] = _table(interface, names, tables)
-    made = {path: text.encode("utf-8") for path, text in files.items()}
-    return Draft(contract_id, made | samples.skeletons(made), tuple(interface.notes))
+    name_ = {path: text.encode("utf-8") for path, text in files.items()}
+    return Draft(contract_id, name_ | samples.skeletons(name_), tuple(interface.notes))
 
 
 def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], messages: Mapping[str, str]) -> str:
@@ -301,18 +298,18 @@ def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], 
 
 
 def _worded(word: str, indent: str, ask: str, known: str = "") -> list[str]:
-    """Both languages of a title; what the foreign file says stands beside as a comment, since its language is not known."""
+    """A title in both languages. The foreign text stands beside it as a comment, because its language is unknown."""
     hint = f"  {_comment(known)}" if known else ""
-    asked = words(f"ask.{ask}")
+    question = words(f"ask.{ask}")
     return [
         f"{indent}{word}:{hint}",
-        f"{indent}  vi: {_quoted(f'{MARK}: {asked.vi}')}",
-        f"{indent}  en: {_quoted(f'{MARK}: {asked.en}')}",
+        f"{indent}  vi: {_quoted(f'{MARK}: {question.vi}')}",
+        f"{indent}  en: {_quoted(f'{MARK}: {question.en}')}",
     ]
 
 
 def _table(interface: Interface, names: Mapping[str, str], tables: list[str]) -> str:
-    lines = [_comment(line) for line in told(interface.notes)]
+    lines = [_comment(line) for line in note_lines(interface.notes)]
     lines += [f"format: {interface.media}", *_worded("title", "", "system")]
     if interface.namespaces:
         lines += ["namespaces:", *(f"  {prefix}: {_quoted(space)}" for prefix, space in interface.namespaces.items())]
@@ -324,12 +321,12 @@ def _table(interface: Interface, names: Mapping[str, str], tables: list[str]) ->
 
 def _called(name: str, call: Call) -> str:
     words = {"method": call.method, "path": call.path, "action": call.action}
-    said = ", ".join(f"{word}: {_quoted(value)}" for word, value in words.items() if value is not None)
-    return f"  {name}: {{{said}}}" if said else ""
+    pairs = ", ".join(f"{word}: {_quoted(value)}" for word, value in words.items() if value is not None)
+    return f"  {name}: {{{pairs}}}" if pairs else ""
 
 
 def _quoted(text: str) -> str:
-    """A YAML scalar that is this text, within brackets too: plain where it is a word, else in quotes."""
+    """The text as a YAML scalar, also inside brackets: plain if it is a word, else in quotes."""
     return text if _WORD.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
 
 

@@ -1,6 +1,7 @@
-"""Names for a draft: canonical fields, messages, operations, ids and prefixes made of foreign names, Vietnamese letters included.
+"""Derives canonical names for a draft from foreign names: fields, messages, operations, ids, paths.
 
-Invariant: a name made here has the form that the loader wants, and is taken once in its scope (`Taken`).
+Vietnamese letters become ASCII.
+Invariant: a derived name has the form that the loader requires, and is unique in its scope (`Taken`).
 """
 
 from __future__ import annotations
@@ -22,40 +23,40 @@ def words_of(name: str) -> list[str]:
 
 
 def field_name(name: str) -> str:
-    made = "_".join(words_of(name))[:56].strip("_") or "value"
-    made = made if made[0].isalpha() else f"f_{made}"
-    return f"{made}_" if made == "absent" else made
+    text = "_".join(words_of(name))[:56].strip("_") or "value"
+    text = text if text[0].isalpha() else f"f_{text}"
+    return f"{text}_" if text == "absent" else text
 
 
 def type_name(name: str) -> str:
-    made = "".join(each.capitalize() for each in words_of(name))[:56] or "Message"
-    return made if made[0].isalpha() else f"T{made}"
+    text = "".join(each.capitalize() for each in words_of(name))[:56] or "Message"
+    return text if text[0].isalpha() else f"T{text}"
 
 
 def operation_name(name: str) -> str:
-    made = type_name(name)
-    made = (made[0].lower() + made[1:])[:56]
-    return made + "Call" if made.endswith("Response") else made
+    text = type_name(name)
+    text = (text[0].lower() + text[1:])[:56]
+    return text + "Call" if text.endswith("Response") else text
 
 
 def dashed(name: str) -> str:
-    """An id, a path or a file name: words with dashes, beginning with a letter."""
-    made = "-".join(words_of(name))[:56].strip("-") or "he-thong"
-    return made if made[0].isalpha() else f"s{made}"
+    """An id, path or file name: words with dashes, beginning with a letter."""
+    text = "-".join(words_of(name))[:56].strip("-") or "he-thong"
+    return text if text[0].isalpha() else f"s{text}"
 
 
 class Taken:
-    """Names of one scope; the second of a kind gets a number."""
+    """The names of one scope. A repeated name gets a number."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = set(names)
         self._next: dict[tuple[str, str], int] = {}
 
     def name(self, wanted: str, joint: str = "") -> str:
-        made, number = wanted, self._next.get((wanted, joint), 2)
-        while made in self._names:
-            made = f"{wanted}{joint}{number}"
+        candidate, number = wanted, self._next.get((wanted, joint), 2)
+        while candidate in self._names:
+            candidate = f"{wanted}{joint}{number}"
             number += 1
         self._next[wanted, joint] = number
-        self._names.add(made)
-        return made
+        self._names.add(candidate)
+        return candidate

@@ -1,4 +1,7 @@
-"""Patterns of XML Schema and of ECMA 262 in the profile's common form: anchored, classes written out. None where it cannot be said."""
+"""Converts patterns of XML Schema and ECMA 262 to the form of the profile: anchored, classes written out.
+
+The result is None where the profile cannot express the pattern.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ from typing import Final
 
 from contracts.canonical.patterns import pattern_fault
 
-# \d of XML Schema takes every decimal digit of Unicode, \d of ECMA 262 these ten: the ten are what systems mean.
+# \d is every decimal digit of Unicode in XML Schema, these ten in ECMA 262. In practice systems mean the ten.
 _ESCAPES: Final = {"d": "0-9"}
 
 
 def from_xsd(patterns: Sequence[str]) -> str | None:
-    """Several patterns of one restriction are alternatives; each is anchored already."""
+    """The patterns of one restriction as alternatives. XSD patterns are anchored."""
     written = [_classes(each) for each in patterns]
     if any(each is None for each in written):
         return None
@@ -21,7 +24,7 @@ def from_xsd(patterns: Sequence[str]) -> str | None:
 
 
 def from_ecma(pattern: str) -> str | None:
-    """A pattern that is not anchored on both sides would need a dot to be, and is not taken."""
+    """An anchored ECMA pattern. Others are refused, because the profile has no dot to extend them with."""
     if not pattern.startswith("^") or not pattern.endswith("$") or pattern.endswith("\\$"):
         return None
     inner = _classes(pattern[1:-1])
@@ -33,7 +36,7 @@ def _sound(pattern: str) -> str | None:
 
 
 def _classes(pattern: str) -> str | None:
-    """`\\d` written out, `-` at the edge of a class escaped; everything else as it stands."""
+    """Writes `\\d` out and escapes `-` at the edge of a class."""
     out: list[str] = []
     at, in_class = 0, False
     while at < len(pattern):

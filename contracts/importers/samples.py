@@ -1,6 +1,6 @@
-"""A skeleton sample of each message that a draft maps: every field once, texts marked for people to put real ones in.
+"""A skeleton sample of each message that a draft maps, with each field once and marked texts.
 
-Written by the draft's own codecs, so that the pair of sample and twin holds from the start.
+The draft's own codecs write it, so that sample and twin agree.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ NAME: Final = "mau"
 
 
 class _Marked(Maker):
-    """Texts that may be any bear the mark."""
+    """Puts the mark into texts without constraints."""
 
-    def _texts(self, made: Scalar, full: bool) -> list[str]:
-        usual = super()._texts(made, full)
-        return usual if made.values or made.format or made.pattern or made.binary else [MARK, *usual]
+    def _texts(self, scalar: Scalar, full: bool) -> list[str]:
+        usual = super()._texts(scalar, full)
+        return usual if scalar.values or scalar.format or scalar.pattern or scalar.binary else [MARK, *usual]
 
 
 def skeletons(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Sample and twin of each mapped message for which values are found that keep all constraints."""
+    """Sample and twin of each mapped message for which a valid value exists, by path."""
     compiled = compile_bundle(Bundle.of(files))
     canonical, maker = compiled.codec("canonical"), _Marked(compiled.tables)
-    made: dict[str, bytes] = {}
+    samples: dict[str, bytes] = {}
     for codec in compiled.formats.values():
         for message in sorted(codec.mapped):
             try:
@@ -40,5 +40,5 @@ def skeletons(files: Mapping[str, bytes]) -> dict[str, bytes]:
             except (Unsatisfiable, Failure):
                 continue
             stem = f"samples/{codec.name}/{message}.{NAME}"
-            made |= {f"{stem}.{codec.media}": raw + b"\n", f"{stem}.canonical.json": twin + b"\n"}
-    return made
+            samples |= {f"{stem}.{codec.media}": raw + b"\n", f"{stem}.canonical.json": twin + b"\n"}
+    return samples

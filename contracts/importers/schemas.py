@@ -1,6 +1,7 @@
-"""XML Schema 1.0 documents loaded into one set of components: includes, imports, several schemas, cycles among files.
+"""Loads XML Schema 1.0 documents into one set of components: includes, imports, cycles among files.
 
-Names are Clark names. Invariant: each document is loaded once a target namespace, and only through `Files`.
+Names are Clark names.
+Invariant: each document is loaded once per target namespace, and only through `Files`.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A schema element in its document: what names mean depends on both."""
+    """A schema element with its document context, on which the meaning of names depends."""
 
     node: etree._Element
     file: str
     space: str  # the target namespace, also where a document without one is included
     elements_qualified: bool
     attributes_qualified: bool
-    look: Callable[[int], None]  # counts what is looked at (`Files.look`)
+    visit: Callable[[int], None]  # `Files.visit`
 
     def at(self, node: etree._Element) -> Component:
         return replace(self, node=node)
@@ -48,18 +49,18 @@ class Component:
         return f"{self.file}:{self.node.sourceline} {'/'.join(reversed(names))}".rstrip()
 
     def name_of(self, text: str) -> str:
-        """The Clark name of a QName written in this document."""
+        """The Clark name of a QName in this document."""
         prefix, _, local = text.strip().rpartition(":")
         known = self.node.nsmap
-        self.look(len(known))
+        self.visit(len(known))
         space = XML if prefix == "xml" else known.get(prefix or None)
         if space is None and not prefix:
-            space = self.space  # a chameleon: names without a namespace take that of the including schema
+            space = self.space  # chameleon include: the namespace of the including schema
         return f"{{{space}}}{local}" if space else local
 
     def children(self, *kinds: str) -> Iterator[Component]:
         for child in self.node:
-            self.look(1)
+            self.visit(1)
             if (
                 isinstance(child.tag, str)
                 and child.tag.startswith(f"{{{XS}}}")
@@ -76,24 +77,24 @@ class Component:
 class Schemas:
     files: Files
     notes: list[Note]
-    found: dict[tuple[str, str], Component] = field(default_factory=dict)
+    components: dict[tuple[str, str], Component] = field(default_factory=dict)
     members: dict[str, list[Component]] = field(default_factory=dict)  # of a substitution group, by its head
     prefixes: dict[str, str] = field(default_factory=dict)  # namespace -> a prefix that some document uses
     _loaded: set[tuple[str, str]] = field(default_factory=set)
 
     def get(self, kind: str, name: str) -> Component | None:
-        return self.found.get((kind, name))
+        return self.components.get((kind, name))
 
     def load(self, root: etree._Element, file: str, include_into: str = "") -> None:
-        """A schema element: of a file of its own, or inside a WSDL."""
+        """Loads a schema element of a file, or one inside a WSDL."""
         own = root.get("targetNamespace", "") or include_into
         top = Component(
             root,
             file,
             own,
-            root.get("elementFormDefault") == "qualified",
-            root.get("attributeFormDefault") == "qualified",
-            self.files.look,
+            elements_qualified=root.get("elementFormDefault") == "qualified",
+            attributes_qualified=root.get("attributeFormDefault") == "qualified",
+            visit=self.files.visit,
         )
         for prefix, space in root.nsmap.items():
             if prefix:
@@ -103,7 +104,7 @@ class Schemas:
                 self._follow(child)
             elif (kind := _KINDS.get(str(child.node.tag))) is not None and child.node.get("name"):
                 local = str(child.node.get("name"))
-                self.found.setdefault((kind, f"{{{own}}}{local}" if own else local), child)
+                self.components.setdefault((kind, f"{{{own}}}{local}" if own else local), child)
                 if kind == "element" and (head := child.node.get("substitutionGroup")):
                     self.members.setdefault(child.name_of(head), []).append(child)
 
@@ -113,7 +114,7 @@ class Schemas:
         if link.kind == "redefine":
             self.notes.append(Note("redefine", link.place(), str(location)))
         if location is None or space in _KNOWN_SPACES:
-            return  # another schema of the same WSDL, or one that everybody knows
+            return  # another schema of the same WSDL, or a built-in one
         beside = self.files.beside(link.file, location, space)
         if beside is None:
             self.notes.append(Note("not-loaded", link.place(), location))

@@ -1,7 +1,7 @@
-"""What a foreign interface says, in one form for XML and JSON: messages as trees of named parts, and what could not be taken.
+"""A foreign interface in one form for XML and JSON: messages as trees of parts, and notes.
 
-The importers make it, `contracts.importers.draft` writes it as a contract folder. Invariant: what an importer leaves out or takes
-otherwise than it stands is a `Note` with its place; nothing is dropped silently.
+The importers build it, and `contracts.importers.draft` writes it as a contract folder.
+Invariant: what an importer leaves out or changes is a `Note` with its place.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ MAX_PLACES: Final = 1_500  # parts of one message
 MAX_DEPTH: Final = 16  # groups within groups
 words = WordsFile(__file__)
 _SHOWN: Final = 4
-RECURSION: Final = 2  # how often a type stands within itself
+RECURSION: Final = 2  # how often a type is expanded within itself
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value: its canonical JSON Schema, words of its row beside `canonical` and `here`, and what people have to say about it."""
+    """One value: its canonical JSON Schema, the extra words of its row, and what people have to decide about it."""
 
     schema: Mapping[str, Any]
     row: Mapping[str, str] = field(default_factory=dict)
-    ask: str | None = None  # the name of what it asks in `words.yaml`
+    ask: str | None = None  # the key of its question in `words.yaml`
 
 
 @dataclass(slots=True)
 class Group:
     """An object: the name of its type (a hint for $defs) and its parts in the order of the format.
 
-    `items` is shared by a group that stands for the items of a list, and by each list within it that has the same items.
+    `items` is shared by the group of a list's items and each list within it that has the same items.
     """
 
     name: str
@@ -46,21 +46,22 @@ class Group:
 
 @dataclass(slots=True, eq=False)
 class Items:
-    """The items of a list, while they are read: a list of the same items inside them refers to it."""
+    """The identity of the items of a list. `again`: a list inside them has the same items."""
 
     again: bool = False
 
 
 @dataclass(slots=True)
 class Part:
-    """An element, attribute, text or member. `step` is how a mapping table names it; `most` None is without bound.
+    """An element, attribute, text or member.
 
-    `nil` says that it may stand there as nil (XML) or null (JSON); `keyed` that its items are members whose names are values.
+    `step` is its step in a mapping table. `most` None means unbounded. `nil`: it may be nil (XML) or null (JSON).
+    `keyed`: its items are members whose names are values.
     """
 
     name: str
     step: str
-    content: Value | Group | Items | None  # None: its place is known, its content cannot be taken
+    content: Value | Group | Items | None  # None: the content cannot be taken
     least: int = 1
     most: int | None = 1
     title: str = ""
@@ -74,12 +75,12 @@ class Part:
 
     @property
     def stands_as_nil(self) -> bool:
-        """Whether it must stand even without a value: then nil is a reason for absence, not merely nothing."""
+        """Whether it is required even without a value. Then nil is a reason for absence, not a missing value."""
         return self.nil and self.least > 0
 
     @property
     def carries(self) -> bool:
-        """Whether every message has a value here: a group without one cannot be told from a missing group."""
+        """Whether every message has a value here. A group without a value cannot be told from a missing group."""
         if self.least < 1 or self.nil or self.content is None or self.constant is not None:
             return False
         return self.many or not isinstance(self.content, Group) or any(each.carries for each in self.content.parts)
@@ -87,7 +88,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`root` is the root element in XML (prefixed), None in JSON; no parts: nothing is sent."""
+    """`root` is the prefixed root element in XML, None in JSON. A body without parts is an empty message."""
 
     name: str
     root: str | None
@@ -96,7 +97,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One operation; without an `answer` something is handed in. `method`, `path`, `action`: how the system itself is called, None where the contract's own way does."""
+    """One operation. Without an `answer` it is a submission.
+
+    `method`, `path` and `action` are the system's own; None means those of the contract.
+    """
 
     name: str
     request: Message
@@ -109,7 +113,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing that was not taken, or otherwise than it stands. `place` is file, line and path."""
+    """One thing that was left out or changed. `place` is file, line and path."""
 
     code: str
     place: str
@@ -119,21 +123,21 @@ class Note:
         return words(f"note.{self.code}").say(language, {"detail": self.detail})
 
 
-def told(notes: Sequence[Note]) -> list[str]:
-    """The notes in both languages, those of one kind on one line with their first places."""
+def note_lines(notes: Sequence[Note]) -> list[str]:
+    """The notes in both languages, one line for each code with its first places."""
     by_code: dict[str, list[Note]] = {}
     for note in notes:
         by_code.setdefault(note.code, []).append(note)
     lines = []
     for code, same in by_code.items():
         facts = {"detail": _listed([each.detail for each in same])}
-        said = words(f"note.{code}", **facts)
-        lines.append(f"{said.vi} / {said.en} ({_listed([each.place for each in same])})")
+        translated = words(f"note.{code}", **facts)
+        lines.append(f"{translated.vi} / {translated.en} ({_listed([each.place for each in same])})")
     return lines
 
 
 def nothing(file: str, notes: Sequence[Note]) -> Theirs:
-    """No operation was left to take: each reason is a finding, with its place."""
+    """The error for an interface without operations to take. Each reason is a finding with its place."""
     different = list(dict.fromkeys(notes))
     findings = [
         Finding(each.place, "", "", each.code, f"{each.say('vi')} / {each.say('en')}") for each in different[:20]

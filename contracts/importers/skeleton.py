@@ -1,6 +1,6 @@
-"""`lgsp contract new`: a contract folder to begin with, one operation and one format; what it says has to be replaced.
+"""`lgsp contract new`: a contract folder with one operation and one format, to be edited.
 
-It is the draft of an interface that nobody has: so it holds as every draft does, and `check` names what is left.
+It is the draft of a fixed interface, so that it is valid as every draft, and `check` lists what is left.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ _TIME = Value({"type": "string", "format": "date-time"})
 
 
 def skeleton(contract_id: str) -> Draft:
+    """The draft of a contract with the given id."""
     name = type_name(contract_id)
     request = Message(
         name,

@@ -1,7 +1,8 @@
-"""The files an importer may read: the one named, those beside it, and those of a folder given for what is not beside it.
+"""The files that an importer may read: the main file, files beside it, and extra files.
 
-Reading is a function handed in, so that this room stays pure; nothing is ever fetched. Invariant: a path never leaves the folder,
-no document with a DOCTYPE is read (`parse_xml`); number and size of what is read are bounded, and so is how often it is looked at (`look`).
+Reading is a function argument, so that this package has no I/O. Nothing is fetched.
+Invariant: a path stays inside the folder, and no document with a DOCTYPE is read (`parse_xml`).
+Invariant: number and size of files, and the number of visited elements (`visit`), are bounded.
 """
 
 from __future__ import annotations
@@ -21,30 +22,31 @@ from contracts.wire.soap import parse_xml
 
 MAX_FILES: Final = 200
 MAX_BYTES: Final = 20_000_000
-WRITTEN: Final = (
-    50  # looks that a value of a list of codes counts, since a draft writes it out wherever its type is named
-)
-MAX_LOOKS: Final = 10_000_000  # a type may be named from everywhere: each time, its elements are looked at again
+WRITTEN: Final = 50  # the count of one code of a list, because a draft repeats the list wherever its type is used
+MAX_VISITS: Final = 10_000_000  # each use of a type visits its elements again
 
 Read = Callable[[str], bytes | None]
 
 
 @dataclass(slots=True)
 class Files:
-    """`read` takes a path with slashes inside the folder of `main`; `extra` are the files of --with by name."""
+    """`read` takes a path with slashes inside the folder of `main`. `extra` are the files of --with by name."""
 
     main: str
     read: Read
     extra: Mapping[str, bytes] = field(default_factory=dict)
     seen: dict[str, bytes] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
-    looks: int = 0
+    visits: int = 0
 
-    def look(self, count: int) -> None:
-        """Counts elements, members and references as they are looked at, a thousand characters as one; IMPORT_TOO_LARGE."""
-        self.looks += count
-        if self.looks > MAX_LOOKS:
-            raise IMPORT_TOO_LARGE(limit=f"{MAX_LOOKS} elements and references")
+    def visit(self, count: int) -> None:
+        """Counts visited elements, members and references. Raises IMPORT_TOO_LARGE.
+
+        A thousand characters count as one.
+        """
+        self.visits += count
+        if self.visits > MAX_VISITS:
+            raise IMPORT_TOO_LARGE(limit=f"{MAX_VISITS} elements and references")
 
     def first(self) -> bytes:
         raw = self._take(self.main)
@@ -63,10 +65,10 @@ class Files:
         return self.seen[path]
 
     def beside(self, base: str, location: str, namespace: str = "") -> tuple[str, bytes] | None:
-        """The file that `location`, written in the file `base`, means; else one of `extra`, by its name, then by its namespace."""
+        """The file that `location` in the file `base` names, else one of `extra` by its name, then by its namespace."""
         try:
             address = urlsplit(location)
-        except ValueError:  # no address at all
+        except ValueError:  # not an address
             return None
         if not address.scheme and not address.netloc and address.path and not address.path.startswith("/"):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(base), unquote(address.path)))
@@ -77,7 +79,7 @@ class Files:
             if wanted in self.extra:
                 return self._extra(wanted)
         for name, raw in self.extra.items():
-            self.look(1 + len(raw) // 100)
+            self.visit(1 + len(raw) // 100)
             if (
                 namespace
                 and b"targetNamespace" in raw
@@ -99,7 +101,7 @@ class Files:
             return None
 
     def xml(self, path: str, raw: bytes) -> etree._Element:
-        """The root of a document that is safe to read; a failure names the file."""
+        """The root of a document. Raises IMPORT_UNREADABLE with the file name."""
         try:
             return parse_xml(raw, published=True)
         except Failure as failure:

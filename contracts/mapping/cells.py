@@ -1,7 +1,8 @@
-"""A mapping table of CSV or XLSX read into a plan: columns by title, the rows' meaning as in every other format.
+"""Reads a mapping table for CSV or XLSX into a plan.
 
-The titles become short names and the lines a flat object of texts, so that all kinds of row are read by the one reader of tables.
-Refused beside what that refuses: a title twice, a column outside the list that lines are items of, an empty text that a cell cannot say.
+Column titles become short names, and each line becomes a flat object of texts. The common table reader then reads all
+kinds of row. It also refuses: a repeated title, a column outside the list that lines are items of, an empty text that a
+cell cannot express.
 """
 
 from __future__ import annotations
@@ -21,16 +22,15 @@ from contracts.mapping.plan import Plan
 from contracts.mapping.rows.kinds import refused_in_cells
 from contracts.mapping.table import TableReader
 
-HEAD_WORDS: Final = {
-    "csv": {"delimiter", "encoding", "header_row"},
-    "xlsx": {"sheet", "header_row"},
-}
-LINES: Final = "lines"  # the list that the lines are of, inside the plan of a message with `each`
+HEAD_WORDS: Final = {"csv": {"delimiter", "encoding", "header_row"}, "xlsx": {"sheet", "header_row"}}
+LINES: Final = "lines"  # the name of the list of lines in the plan of a message with `each`
 
 
 @dataclass(frozen=True, slots=True)
 class CellPlan:
-    """`line` is what one line holds: the message itself, or an item of the list at `each`."""
+    """The plan of one message in cells. `line` is the type of one line: the message itself, or an item of the list at
+    `each`.
+    """
 
     plan: Plan
     line: Struct
@@ -40,6 +40,7 @@ class CellPlan:
 
 
 def layout_of(document: Located, media: CellMedia, findings: Findings) -> Layout:
+    """The layout that the head of a table declares. Each invalid word is a finding and is replaced by its default."""
     head: Mapping[str, Any] = document.value
 
     def bad(word: str, expected: str) -> None:
@@ -62,6 +63,8 @@ def layout_of(document: Located, media: CellMedia, findings: Findings) -> Layout
 
 @dataclass(slots=True)
 class CellTableReader:
+    """Reads one table document. `plan` returns None where it adds findings."""
+
     document: Located
     layout: Layout
     tables: Mapping[str, CodeTable]
@@ -95,10 +98,10 @@ class CellTableReader:
         inner = {key: value for key, value in node.items() if key not in ("each", "ignores")} | {"rows": rows}
         before = len(self.findings.found)
         document = Located(self.document.file, {"messages": {message: inner}}, self.document.lines)
-        plan = TableReader(document, "cells", {}, self.tables, self.findings, self.is_valid, self.codes_at).plan(
-            message, struct
-        )
-        self.findings.found[before:] = [titles.retold(finding) for finding in self.findings.found[before:]]
+        plan = TableReader(
+            document, "cells", {}, self.tables, self.findings, self.is_valid, codes_at=self.codes_at
+        ).plan(message, struct)
+        self.findings.found[before:] = [titles.with_title(finding) for finding in self.findings.found[before:]]
         if plan is None or len(self.findings.found) > before:
             return None
         self._texts(plan, message, struct, at)
@@ -122,7 +125,7 @@ class CellTableReader:
         self.findings.add(self.document.file, self.document.line(path), where, got, "table", expected)
 
     def _row(self, row: Any, titles: _Titles, each: str | None, at: Path) -> Any:
-        """The row with names in place of titles. What is wrong in it otherwise is found by the reader of tables."""
+        """The row with names in place of titles. Other faults are left to the table reader."""
         if isinstance(row, dict) and (refused := refused_in_cells(row)):
             where, expected = (
                 str(row.get("here", row.get("canonical"))),
@@ -147,11 +150,13 @@ class CellTableReader:
             )
             return row
         named = [titles.name(title) for title in here] if isinstance(here, list) else titles.name(here)
-        made = row | {"here": named}
-        return made if canonical is not None or "constant" not in row else made | {"constant": str(row["constant"])}
+        renamed = row | {"here": named}
+        return (
+            renamed if canonical is not None or "constant" not in row else renamed | {"constant": str(row["constant"])}
+        )
 
     def _texts(self, plan: Plan, message: str, struct: Struct, at: Path) -> None:
-        """An empty cell is a missing value; and what the encoding makes of a text."""
+        """Turns an empty cell into a missing value, and lists what the encoding changes in a text."""
         filled = {fill.canonical for node in plan.root.nodes() for fill in node.fills}
         composed = self.layout.encoding == "windows-1258"
         known = places(struct)
@@ -177,7 +182,7 @@ class CellTableReader:
     def _columns(
         self, rows: list[Any], titles: _Titles, constants: set[str], line: Struct, each: str | None
     ) -> tuple[Column, ...]:
-        """By the rows, in their order."""
+        """The columns in the order of the rows."""
         known, prefix = places(line), "" if each is None else each + "."
         columns: dict[str, Column] = {}
         for row in rows:
@@ -188,23 +193,23 @@ class CellTableReader:
                 str(path).removeprefix(prefix) for path in (canonical if isinstance(canonical, list) else [canonical])
             ]
             for title in row["here"] if isinstance(row["here"], list) else [row["here"]]:
-                made = Column(normal_title(title), titles.name(title).rpartition(".")[2])
+                column = Column(normal_title(title), titles.name(title).rpartition(".")[2])
                 scalar = scalar_at(known[paths[0]], paths[0]) if len(paths) == 1 and paths[0] in known else None
                 if scalar is not None and not isinstance(row["here"], list):
-                    made = _kind(made, scalar, row)
+                    column = _kind(column, scalar, row)
                 needed = "when" not in row and "default" not in row and (
-                    made.title in constants if canonical is None else all(_always(known.get(path)) for path in paths)
+                    column.title in constants if canonical is None else all(_always(known.get(path)) for path in paths)
                 )  # fmt: skip
-                made = replace(made, required=needed)
-                before = columns.get(made.title)
-                if before is not None and replace(before, required=needed) != made:
-                    made = replace(made, kind="text")  # rows of disjoint conditions that disagree: text says both
-                columns[made.title] = made
+                column = replace(column, required=needed)
+                before = columns.get(column.title)
+                if before is not None and replace(before, required=needed) != column:
+                    column = replace(column, kind="text")  # rows with disjoint conditions disagree: text fits both
+                columns[column.title] = column
         return tuple(columns.values())
 
 
 class _Titles:
-    """Titles and the names that stand for them in the plan."""
+    """Column titles and the names that replace them in the plan."""
 
     def __init__(self, inside: bool) -> None:
         self._names: dict[str, str] = {}
@@ -217,7 +222,7 @@ class _Titles:
         name = path.removeprefix(self._prefix)
         return next((title for title, each in self._names.items() if each == name), path)
 
-    def retold(self, finding: Finding) -> Finding:
+    def with_title(self, finding: Finding) -> Finding:
         return replace(finding, canonical=self.title(finding.canonical))
 
 
@@ -226,7 +231,7 @@ def _always(place: Place | None) -> bool:
 
 
 def normal_title(title: str) -> str:
-    """Titles are compared composed and without spaces around them; nothing else of them is read over."""
+    """The title in NFC without surrounding spaces, for comparison."""
     return form_c(title).strip()
 
 
@@ -241,9 +246,9 @@ def _is_objects(struct: Struct, each: str) -> bool:
 
 
 def _item(struct: Struct, each: str) -> Struct:
-    made = places(struct)[each].field.type
-    assert isinstance(made, Array) and isinstance(made.items, Struct)
-    return made.items
+    array = places(struct)[each].field.type
+    assert isinstance(array, Array) and isinstance(array.items, Struct)
+    return array.items
 
 
 def _normal_text(text: str, *, composed: bool) -> str | None:

@@ -1,4 +1,7 @@
-"""The frames of a plan: the canonical object, or item of a list, that leaves belong to. What readers put in and writers take out."""
+"""Functions on frames, shared by the readers and writers of plans.
+
+A frame is the canonical object, or the list item, that leaves write into.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ _P = TypeVar("_P", bound=Problems)
 
 
 def list_at(keys: Keys) -> Callable[[Any], Any]:
+    """A function that returns the list at `keys` of a frame and creates it where it is missing."""
     if len(keys) == 1:
         key = keys[0]
 
@@ -47,7 +51,7 @@ def setter(keys: Keys) -> Callable[[Any, Any], None]:
 
 
 def finisher(node: Node) -> Callable[[Any, Index, Problems], None] | None:
-    """What a frame gets beside what stood in it: constants, defaults, and required lists and objects that may be empty."""
+    """Adds constants, defaults, and required lists and objects that may be empty. None where the frame needs none."""
     if not node.fills and not node.empties and not node.objects:
         return None
     now = [(fill, setter(fill.keys)) for fill in node.fills if not fill.late]
@@ -78,7 +82,7 @@ def finisher(node: Node) -> Callable[[Any, Index, Problems], None] | None:
 
 
 def empty(into: Any, keys: Keys, kind: type) -> None:
-    """What is required and may be empty is there where what holds it is there."""
+    """Adds an empty value of `kind` at `keys`, if the object that holds it exists."""
     for each in keys[:-1]:
         into = into.get(each) if isinstance(into, dict) else None
     if isinstance(into, dict) and "absent" not in into:
@@ -86,7 +90,10 @@ def empty(into: Any, keys: Keys, kind: type) -> None:
 
 
 def has_room(into: Any, fill: Fill) -> bool:
-    """Whether the object that holds a field is there, or always is; a reason for its absence has no fields."""
+    """Whether the object that holds the field exists, or is required.
+
+    An object with a reason for absence has no fields.
+    """
     for each in fill.keys[:-1]:
         into = into.get(each)
         if not isinstance(into, dict):
@@ -105,7 +112,7 @@ def missing(into: Any, keys: Keys) -> bool:
 
 
 def getter(keys: Keys) -> Callable[[Any], Any]:
-    """The value at a path of keys, or None; () is the value itself."""
+    """A function that returns the value at `keys`, or None. With () it returns its argument."""
     if not keys:
         return lambda value: value
     if len(keys) == 1:
@@ -124,7 +131,7 @@ def getter(keys: Keys) -> Callable[[Any], Any]:
 
 
 def raw_writer(leaf: Leaf) -> Callable[[Any], Any] | None:
-    """Canonical value to raw value of the format, with tokens for absence; None where it is written as it is."""
+    """Converts a canonical value or reason for absence to the raw value; None where no conversion is needed."""
     write, tokens = leaf.form.write, leaf.tokens
     if write is None and not tokens:
         return None
@@ -146,15 +153,18 @@ NAME: Final = re.compile(NCNAME)
 
 
 def key_writer(name: Leaf, taken: set[str], shape: re.Pattern[str] | None) -> Callable[[Any], str]:
-    """The name of a member of a keyed list, out of its item; refused where it could not be read back as one."""
+    """Returns the member name of an item of a keyed list.
+
+    Raises NotExpressible if the name is taken or does not match `shape`.
+    """
     get, raw = getter(name.keys or ()), raw_writer(name)
 
     def key(item: Any) -> str:
-        found = get(item)
-        text = str(found if raw is None else raw(found))
+        value = get(item)
+        text = str(value if raw is None else raw(value))
         if text in taken or shape is not None and shape.fullmatch(text) is None:
             raise NotExpressible(
-                name.here, name.canonical, kind_of(found), "unknown", "a text that can be the name of a member"
+                name.here, name.canonical, kind_of(value), "unknown", "a text that can be the name of a member"
             )
         return text
 
@@ -162,34 +172,34 @@ def key_writer(name: Leaf, taken: set[str], shape: re.Pattern[str] | None) -> Ca
 
 
 def raw_getter(leaf: Leaf) -> Callable[[Any], Any]:
-    """Something that is None where nothing is written for the leaf."""
+    """Returns the raw value to write for the leaf, or None."""
     return getter(leaf.keys or ()) if leaf.special is None else leaf.special.write
 
 
 def shown(leaf: Leaf) -> Callable[[Any], Any]:
-    """The canonical value that is written for a leaf, None where nothing is: a reason for absence without a token is nothing."""
+    """Returns the canonical value to write for the leaf, or None. A reason for absence without a token is None."""
     get, tokens = getter(leaf.keys or ()), leaf.tokens
 
     def find(value: Any) -> Any:
-        found = get(value)
-        if isinstance(found, dict) and found["absent"] not in tokens:
+        value_at = get(value)
+        if isinstance(value_at, dict) and value_at["absent"] not in tokens:
             return None
-        return found
+        return value_at
 
     return find
 
 
 def constant_checks(node: Node) -> list[Callable[[Any], str]]:
-    """A canonical field that the format takes for granted can be written only where it has that value."""
+    """Checks that a field with a constant has that value, and the other checks of the node. Raises NotExpressible."""
 
     def check(fill: Fill) -> Callable[[Any], None]:
         get, seen = getter(fill.keys), fill.seen
 
         def must_be(value: Any) -> None:
-            found = get(value)
-            if found is not None and found != fill.value and (seen is None or seen(value)):
+            current = get(value)
+            if current is not None and current != fill.value and (seen is None or seen(value)):
                 raise NotExpressible(
-                    "", fill.canonical, kind_of(found), "constant", f"{fill.value!r}: the format says nothing else"
+                    "", fill.canonical, kind_of(current), "constant", f"{fill.value!r}: the format says nothing else"
                 )
 
         return must_be
@@ -205,7 +215,7 @@ def constant_checks(node: Node) -> list[Callable[[Any], str]]:
 
 
 def settled(read: Callable[[Any, Any, Index, _P], None], plan: Plan) -> Callable[[Any, Any, Index, _P], None]:
-    """The reader of a whole message, and then what had to wait for all of it. A plan without such rows pays nothing."""
+    """A reader that also runs what needs the whole message: deferred values and derived fields."""
     waits = any(leaf.special is not None for leaf in plan.root.placed()) or any(
         f.late for node in plan.root.nodes() for f in node.fills
     )
@@ -213,24 +223,24 @@ def settled(read: Callable[[Any, Any, Index, _P], None], plan: Plan) -> Callable
         return read
     derived = [each.make for each in plan.derived]
 
-    def run(found: Any, into: Any, index: Index, problems: _P) -> None:
-        read(found, into, index, problems)
+    def run(raw: Any, into: Any, index: Index, problems: _P) -> None:
+        read(raw, into, index, problems)
         problems.settle(into)
         for make in derived:
-            make(found, into, problems)
+            make(raw, into, problems)
 
     return run
 
 
 def carrying(write: Callable[..., str], plan: Plan) -> Callable[..., str]:
-    """The writer, over a message whose inner frames know the values of outer ones that conditions ask for."""
+    """A writer that first copies the outer values that conditions ask for into the inner frames."""
     for source, target in plan.carried:
         write = _carried(write, source, target)
     return write
 
 
 def carried_name(source: str) -> str:
-    """No field is called so: XML and our JSON know no NUL."""
+    """The member that holds a carried value. Neither XML nor JSON names contain NUL, so it collides with no field."""
     return "\0" + source
 
 
@@ -241,18 +251,18 @@ def _carried(write: Callable[..., str], source: str, target: str) -> Callable[..
     to_target = [tuple(part.lstrip(".").split(".")) for part in inner[len(outer) - 1 : -1]]
 
     def spread(frame: Any) -> Any:
-        found = get(frame)
-        return along(frame, to_target, lambda each: {**each, name: found})
+        value = get(frame)
+        return along(frame, to_target, lambda each: {**each, name: value})
 
     def along(frame: Any, lists: list[Keys], work: Callable[[Any], Any]) -> Any:
         return work(frame) if not lists else down(frame, lists[0], lists[1:], work)
 
     def down(frame: Any, keys: Keys, lists: list[Keys], work: Callable[[Any], Any]) -> Any:
-        found = frame.get(keys[0]) if isinstance(frame, dict) else None
-        if found is None:
+        child = frame.get(keys[0]) if isinstance(frame, dict) else None
+        if child is None:
             return frame
         if len(keys) > 1:
-            return {**frame, keys[0]: down(found, keys[1:], lists, work)}
-        return {**frame, keys[0]: [along(each, lists, work) for each in found]} if isinstance(found, list) else frame
+            return {**frame, keys[0]: down(child, keys[1:], lists, work)}
+        return {**frame, keys[0]: [along(each, lists, work) for each in child]} if isinstance(child, list) else frame
 
     return lambda value, *more: write(along(value, to_source, spread), *more)

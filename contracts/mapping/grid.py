@@ -1,8 +1,8 @@
-"""What CSV and XLSX have in common: a layout, columns, lines of cells, and the text that a cell means in its column.
+"""Layout, columns and cell values that CSV and XLSX share.
 
-A text cell is its text. An XLSX cell may also hold a number, a boolean or a date; each is taken only in a column that the table declares to
-be of that kind, so a number typed where a code belongs is refused instead of losing its leading zero.
-Invariant: nothing is guessed from how a cell looks; what cannot be taken raises `Bad`.
+A text cell is its text. XLSX cells may also hold a number, a boolean or a date, each allowed only in a column of that
+kind. So a code typed as a number is refused, and no leading zeros are lost.
+Invariant: no meaning is inferred from the look of a cell; a cell that cannot be taken raises `Bad`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ ENCODINGS: Final = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1258")
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_BYTES: Final = 50_000_000
 MAX_LINES: Final = 100_000
-MAX_ROWS: Final = 200_000  # the empty ones too
+MAX_ROWS: Final = 200_000  # with empty ones
 MAX_COLUMNS: Final = 500
-MAX_CELL: Final = 32_767  # characters, the limit of XLSX; CSV keeps to it too, so that a line fits either
+MAX_CELL: Final = 32_767  # characters: the limit of XLSX, used for CSV too
 
 CellMedia = Literal["csv", "xlsx"]
 MEDIA_TYPES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
@@ -31,7 +31,7 @@ MEDIA_TYPES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The head of a table: where in the file its lines stand. `header_row` counts from 1."""
+    """The head of a table: where its lines stand in the file. `header_row` counts from 1."""
 
     media: CellMedia
     header_row: int = 1
@@ -42,7 +42,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A cell of XLSX that is no text. What cannot be taken in any column bears its reason."""
+    """An XLSX cell that is not text. For "refused", `value` is the reason."""
 
     kind: Literal["number", "boolean", "date", "refused"]
     value: Decimal | bool | datetime | str
@@ -53,7 +53,7 @@ Cell: TypeAlias = str | Typed
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line as it came: `number` as a person counts it in the file, `""` for an empty cell."""
+    """One line of the file. `number` counts from 1 as spreadsheets do; "" is an empty cell."""
 
     number: int
     cells: Sequence[Cell]
@@ -72,7 +72,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column by its title; `name` stands for it inside the plan. `shape` is set where it holds dates or times."""
+    """A column. `name` replaces its title inside the plan; `shape` is set for dates and times."""
 
     title: str
     name: str
@@ -92,7 +92,7 @@ _WRONG_KIND: Final = {
 
 
 def text_of(cell: Cell, column: Column) -> str:
-    """The text that the column's form reads."""
+    """The text that the column's form reads. Raises Bad."""
     if isinstance(cell, str):
         if len(cell) > MAX_CELL:
             raise Bad("length", f"at most {MAX_CELL} characters in a cell")
@@ -115,7 +115,7 @@ def text_of(cell: Cell, column: Column) -> str:
 
 
 def kind_in_words(cell: Cell) -> str:
-    """What stands there, never the value: it may be personal."""
+    """The kind of a cell, for findings. Never its value, which may be personal data."""
     if isinstance(cell, str):
         return f"text of {len(cell)} characters" if cell else "an empty cell"
     return {

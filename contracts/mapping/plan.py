@@ -1,8 +1,9 @@
-"""The plan of one message in one format: a tree of what is found where, from which the codecs are compiled.
+"""The plan of one message in one format: a tree that maps places of the format to canonical fields.
 
-A node is an element of XML or a field of JSON. `plain` nodes are wrapping only and share the frame of their parent; `one` nodes
-stand for a canonical object, `many` nodes for each item of a canonical array. A frame is the canonical object (or item) that
-leaves write into. Invariant: a path of the format, and a canonical path, is bound once.
+The codecs are compiled from it. A node is an XML element or a JSON field. `plain` nodes only wrap others and share the
+frame of their parent. `one` nodes stand for a canonical object, `many` nodes for each item of a canonical array. A
+frame is the canonical object or item that leaves write into.
+Invariant: a path of the format, and a canonical path, is bound once.
 """
 
 from __future__ import annotations
@@ -22,18 +23,20 @@ Keys = tuple[str, ...]
 
 @dataclass(slots=True)
 class Leaf:
-    """One value. `keys` is its canonical path inside the frame, () for the item of an array, None for a constant of the format; `row` is
-    the row of the table, as it was written."""
+    """One value of the format.
+
+    `keys` is its canonical path inside the frame: () for an item of an array, None for a constant of the format. `row`
+    holds the words of its table row.
+    """
 
     keys: Keys | None
     form: Form
     canonical: str
     here: str
     scalar: Scalar | None = None
-    tokens: Mapping[str, str | None] = field(
-        default_factory=dict
-    )  # reason: their word for it; None is null, or xsi:nil
-    missing: tuple[str | None, ...] = ()  # their words for nothing at all
+    # reason -> word of the format; None is null, or xsi:nil
+    tokens: Mapping[str, str | None] = field(default_factory=dict)
+    missing: tuple[str | None, ...] = ()  # words of the format for a missing value
     nil: bool = False
     constant: Any = None
     special: CustomBinding | None = None
@@ -41,18 +44,21 @@ class Leaf:
 
     @property
     def words(self) -> dict[str | None, str | None]:
-        """Each word that is no value, with the reason for absence that it means; None where it means nothing at all."""
+        """Each word that is not a value -> the reason for absence that it means, or None for a missing value."""
         return {**dict.fromkeys(self.missing), **{word: reason for reason, word in self.tokens.items()}}
 
     def fields(self) -> tuple[Leaf, ...]:
-        """The canonical fields that stand in this place."""
+        """The canonical fields in this place."""
         return (self,) if self.special is None else self.special.leaves
 
 
 @dataclass(frozen=True, slots=True)
 class CustomBinding:
-    """A place that is not simply one field: `read` does what is to be done with the raw value that stands there (the last argument
-    tells where that is), `write` makes the raw value to be put there out of a frame, None where nothing is put."""
+    """A place that is not exactly one field.
+
+    `read` takes the raw value, the frame, its index, the problems and a function that returns the place. `write`
+    returns the raw value for a frame, or None where nothing is written.
+    """
 
     read: Callable[[Any, Any, Index, Problems, Callable[[], str]], None]
     write: Callable[[Any], Any]
@@ -77,14 +83,13 @@ class Node:
     objects: list[Keys] = field(default_factory=list)  # required objects that may be empty
     checks: list[Callable[[Any], None]] = field(default_factory=list)
     skip_empty: bool = False
-    entry: Leaf | None = None  # of a keyed list: the field that is the name of the member
-    absent: Leaf | None = None  # the words that stand here when the whole group is not there
-    choice: tuple[str, list[tuple[tuple[str, ...], Node]]] | None = (
-        None  # the discriminator, and a node for each branch
-    )
-    again: Node | None = None  # what stands here is as in that node, which is above it
-    led_to: bool = False  # some node below is as this one
-    cell: list[Any] = field(default_factory=list)  # its compiled reader, for those that lead back to it
+    entry: Leaf | None = None  # of a keyed list: the field that holds the name of the member
+    absent: Leaf | None = None  # the words for the absence of the whole group
+    # the discriminator, and a node for each branch
+    choice: tuple[str, list[tuple[tuple[str, ...], Node]]] | None = None
+    again: Node | None = None  # a node above with the same content (recursion)
+    led_to: bool = False  # whether the `again` of a node below is this node
+    cell: list[Any] = field(default_factory=list)  # the compiled reader, for recursive nodes
 
     def child(self, name: str, key_name: str | None, key_value: str | None) -> Node | None:
         return next(
@@ -104,7 +109,7 @@ class Node:
             yield from (branch for _, branch in self.choice[1])
 
     def placed(self) -> Iterator[Leaf]:
-        """What stands in each place, be it one field or more."""
+        """The leaf of each place; one leaf may carry several fields."""
         for node in self.nodes():
             yield from node.attributes.values()
             yield from (each for each in (node.text, node.absent) if each is not None)
@@ -117,8 +122,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A canonical value that the format does not carry: a constant (always), or a default (where missing). `late`: decided once
-    the whole message is read; `met` and `seen`: whether a condition holds, for a reader and for a writer."""
+    """A canonical value that the format does not carry: a constant (always), or a default (where the value is missing).
+
+    `late` fills are decided after the whole message is read. `met` and `seen` test the condition, for a reader and for
+    a writer.
+    """
 
     keys: Keys
     value: Any
@@ -132,7 +140,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A canonical field that is made of the foreign message, one way. `make` gets that message, and the canonical one to put it in."""
+    """A canonical field computed from the foreign message, one way. `make` takes that message and the canonical one."""
 
     canonical: str
     keys: Keys
@@ -155,27 +163,27 @@ class Plan:
 
     def here_of(self) -> dict[str, str]:
         """Canonical path -> path in the format, for leaves and for the objects and arrays above them."""
-        found: dict[str, str] = {}
+        paths: dict[str, str] = {}
         for node in self.root.nodes():
             if node.kind in ("one", "many") and node.canonical:
-                found[node.canonical] = node.here
+                paths[node.canonical] = node.here
         for leaf in self.root.leaves():
             if leaf.keys is not None:
-                found[leaf.canonical] = leaf.here
-        for canonical, here in list(found.items()):
+                paths[leaf.canonical] = leaf.here
+        for canonical, here in list(paths.items()):
             parent, below = canonical.rpartition(".")[0], here
-            while parent and parent not in found:
+            while parent and parent not in paths:
                 below = above(below, self.media == "xml")
-                found.setdefault(parent, below)
+                paths.setdefault(parent, below)
                 parent = parent.rpartition(".")[0]
-        for canonical, here in list(found.items()):
-            if canonical.endswith("[]"):  # a list as a whole, of which it is said that it is missing, or too long
-                found.setdefault(canonical[:-2], here.removesuffix("[]"))
-        return found
+        for canonical, here in list(paths.items()):
+            if canonical.endswith("[]"):  # findings on a whole list (missing, too long) use its path without []
+                paths.setdefault(canonical[:-2], here.removesuffix("[]"))
+        return paths
 
 
 def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -> Plan:
-    """The plan that says of each field: it is called as it is called."""
+    """The plan of the canonical form, where each field keeps its own name."""
 
     def tag(name: str) -> str:
         return f"{{{namespace}}}{name}" if media == "xml" else name
@@ -188,52 +196,51 @@ def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -
 
     above: dict[str, Node] = {}
 
-    def node(name: str, made: Type, canonical: str, here: str, absentable: bool) -> Node:
+    def node(name: str, type_: Type, canonical: str, here: str, absentable: bool) -> Node:
         at, there = f"{canonical}.{name}" if canonical else name, step(here, name)
-        if isinstance(made, Array):
-            grown = Node(tag(name), there + "[]", "many", (name,), at + "[]", nil=absentable)
-            if isinstance(made.items, Scalar):
-                grown.text = leaf(made.items, (), at + "[]", there + "[]", False)
+        if isinstance(type_, Array):
+            result = Node(tag(name), there + "[]", "many", (name,), at + "[]", nil=absentable)
+            if isinstance(type_.items, Scalar):
+                result.text = leaf(type_.items, (), at + "[]", there + "[]", False)
             else:
-                content(grown, made.items, at + "[]", there + "[]")
-            return grown
-        if isinstance(made, Scalar):
-            return Node(tag(name), there, text=leaf(made, (name,), at, there, absentable))
-        grown = Node(tag(name), there, "one", (name,), at, nil=absentable)
-        content(grown, made, at, there)
-        return grown
+                content(result, type_.items, at + "[]", there + "[]")
+            return result
+        if isinstance(type_, Scalar):
+            return Node(tag(name), there, text=leaf(type_, (name,), at, there, absentable))
+        result = Node(tag(name), there, "one", (name,), at, nil=absentable)
+        content(result, type_, at, there)
+        return result
 
-    def content(into: Node, made: Struct | Choice | RecursiveRef, canonical: str, here: str) -> None:
-        if made.name in above:
-            into.again = above[made.name]
+    def content(into: Node, type_: Struct | Choice | RecursiveRef, canonical: str, here: str) -> None:
+        if type_.name in above:
+            into.again = above[type_.name]
             into.again.led_to = True
             return
-        if isinstance(made, RecursiveRef):
-            made = made.made
-        above[made.name] = into
-        if isinstance(made, Choice):
-            shared = Counter(each.name for branch in made.branches for each in branch.struct.fields)
+        if isinstance(type_, RecursiveRef):
+            type_ = type_.made
+        above[type_.name] = into
+        if isinstance(type_, Choice):
+            shared = Counter(each.name for branch in type_.branches for each in branch.struct.fields)
             branches = []
-            for branch in made.branches:
+            for branch in type_.branches:
                 name = branch.type.name
                 child = Node(tag(name), step(here, name), canonical=canonical)
                 content(child, branch.type, canonical, step(here, name))
-                for (
-                    grown
-                ) in child.children:  # a field of several branches is in one of them, but which is not known here
+                for child_node in child.children:
+                    # A field of several branches is in one of them; which one is not known here.
                     if (
-                        shared[grown.keys[-1] if grown.keys else grown.name.rpartition("}")[2]] > 1
-                        and grown.text is not None
+                        shared[child_node.keys[-1] if child_node.keys else child_node.name.rpartition("}")[2]] > 1
+                        and child_node.text is not None
                     ):
-                        grown.text.here = step(step(here, "*"), grown.name.rpartition("}")[2])
+                        child_node.text.here = step(step(here, "*"), child_node.name.rpartition("}")[2])
                 branches.append((branch.values, child))
-            into.choice = (made.told_by, branches)
+            into.choice = (type_.told_by, branches)
         else:
-            fill(into, made, canonical, here)
-        del above[made.name]
+            fill(into, type_, canonical, here)
+        del above[type_.name]
 
-    def fill(into: Node, made: Struct, canonical: str, here: str) -> None:
-        for each in made.fields:
+    def fill(into: Node, struct_: Struct, canonical: str, here: str) -> None:
+        for each in struct_.fields:
             into.children.append(node(each.name, each.type, canonical, here, each.absentable))
             if isinstance(each.type, Array) and each.required and each.type.least == 0:
                 into.empties.append((each.name,))

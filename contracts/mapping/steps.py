@@ -1,8 +1,9 @@
-"""Paths of mapping tables: child steps, `[]` for repetition, `@x` for an attribute, at most one key predicate a step.
+"""Paths of mapping tables as lists of steps.
 
-XML: `cap:info[]/cap:area[]/cap:areaDesc`, `dt:Muc[@khoa='email']`, `cap:geocode[cap:valueName='x']/cap:value`, `dt:A[]/@ma`,
-`dt:A[]/text()`. JSON: `chiTiet[].khuVuc[].diaDiem`. `{}` stands for members, or elements, whose names are keys: `thongSo.{}`.
-A JSON name that holds a dot stands between quotes: `Datastream.'@iot.id'`.
+A path has child steps, `[]` for repetition, `@x` for an attribute, and at most one key predicate per step.
+XML: `cap:info[]/cap:area[]/cap:areaDesc`, `dt:Muc[@khoa='email']`, `cap:geocode[cap:valueName='x']/cap:value`,
+`dt:A[]/@ma`, `dt:A[]/text()`. JSON: `chiTiet[].khuVuc[].diaDiem`. `{}` stands for members or elements whose names are
+keys: `thongSo.{}`. A JSON name with a dot stands between quotes: `Datastream.'@iot.id'`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Final
 
 from contracts.wire.xmltext import NCNAME
 
-ANY: Final = "*"  # in place of a name: the members of a keyed list
+ANY: Final = "*"  # the name of the members of a keyed list
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`name` is the Clark name in XML, the field in JSON; `shown` is what stood in the table."""
+    """One step. `name` is the Clark name in XML, the field in JSON; `shown` is the text in the table."""
 
     name: str
     shown: str
@@ -31,7 +32,7 @@ class Step:
     entry: bool = False
 
 
-XML: Final = "http://www.w3.org/XML/1998/namespace"  # the prefix xml is everybody's
+XML: Final = "http://www.w3.org/XML/1998/namespace"  # the prefix xml needs no declaration
 _QNAME: Final = rf"(?:(?P<p>{NCNAME}):)?(?P<n>{NCNAME}|\{{\}})"
 _XML_STEP: Final = re.compile(
     rf"(?P<at>@)?{_QNAME}(?:(?P<many>\[\])|\[(?P<ka>@)?(?:(?P<kp>{NCNAME}):)?(?P<kn>{NCNAME})='(?P<kv>[^']*)'\])?"
@@ -41,7 +42,7 @@ _JSON_LAST: Final = re.compile(r"\.?(?:'[^']*'|[^.]*)$")
 
 
 def xml_steps(path: str, namespaces: Mapping[str, str]) -> list[Step] | str:
-    """The steps, or what is wrong."""
+    """The steps of an XML path, or the form that was expected."""
     steps: list[Step] = []
     at = 0
     while at < len(path):
@@ -73,7 +74,15 @@ def xml_steps(path: str, namespaces: Mapping[str, str]) -> list[Step] | str:
             return "{} alone: it stands for elements of any name"
         name = _clark(match["p"], ANY if entry else match["n"], namespaces, bool(match["at"]))
         steps.append(
-            Step(name, match[0], bool(match["many"]) or entry, bool(match["at"]), False, key, match["kv"], entry)
+            Step(
+                name=name,
+                shown=match[0],
+                many=bool(match["many"]) or entry,
+                attribute=bool(match["at"]),
+                key_name=key,
+                key_value=match["kv"],
+                entry=entry,
+            )
         )
         at = match.end()
     if not steps:
@@ -88,6 +97,7 @@ def _clark(prefix: str | None, name: str, namespaces: Mapping[str, str], attribu
 
 
 def json_steps(path: str) -> list[Step] | str:
+    """The steps of a JSON path, or the form that was expected."""
     steps: list[Step] = []
     at = 0
     while at <= len(path):

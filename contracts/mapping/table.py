@@ -1,8 +1,9 @@
-"""A mapping table (systems/<format>.yaml) read into the plan of each of its messages.
+"""Reads a mapping table (systems/<format>.yaml) into the plan of each of its messages.
 
-Refused, with file and line: paths that do not exist, two rows for one place, a required field without a source, an optional field
-neither mapped nor dropped by name, a code of the canonical list without a code of theirs, a word for absence that could be a value.
-What a table loses is listed, never silent.
+Refused, with file and line: paths that do not exist, two rows for one place, a required field without a source, an
+optional field neither mapped nor dropped, a canonical code without a foreign code, a word for absence that could be a
+value.
+Invariant: everything that a table loses is listed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Dates and times in the shapes of foreign formats: `yyyyMMddHHmmss`, `dd/MM/yyyy`, with the zone that a time without one means.
+"""Dates and times in foreign shapes such as `yyyyMMddHHmmss` and `dd/MM/yyyy`, with a default time zone.
 
-Invariant: what is read is a day of the calendar, and in canonical form; what a shape cannot show is refused or a listed loss.
+Invariant: a value read is a day of the calendar in canonical form; what a shape cannot show is refused or a listed
+loss.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def _expression(shape: str) -> re.Pattern[str]:
 
 
 def time_form(shape: str, zone: str) -> Form:
-    """A time without a zone: `zone` is what it means. Lost: the zone it was given in, and fractions of a second."""
+    """A time without a zone, which means `zone`. Loses the original zone and fractions of a second."""
     offset = zone_offset(zone)
     assert offset is not None
     tz = timezone(offset)
@@ -65,11 +66,11 @@ def time_form(shape: str, zone: str) -> Form:
     expected = f"a time as {shape}"
 
     def read(raw: Any) -> str:
-        found = match(raw) if isinstance(raw, str) else None
-        if found is None:
+        parts = match(raw) if isinstance(raw, str) else None
+        if parts is None:
             raise Bad("format", expected)
-        y, mo, d, h, mi = found["y"], found["mo"], found["d"], found["h"], found["mi"]
-        s = found["s"] if has_seconds else "00"
+        y, mo, d, h, mi = parts["y"], parts["mo"], parts["d"], parts["h"], parts["mi"]
+        s = parts["s"] if has_seconds else "00"
         try:
             datetime(int(y), int(mo), int(d), int(h), int(mi), int(s))
         except ValueError:
@@ -92,14 +93,14 @@ def time_form(shape: str, zone: str) -> Form:
         return at(value).strftime(f"%Y-%m-%dT%H:%M:{'%S' if has_seconds else '00'}") + zone
 
     loss = f"the zone becomes {zone}; " + ("fractions of a second are cut" if has_seconds else "seconds are cut")
-    return Form("text", read, write, normal, loss, expected)
+    return Form("text", read, write, normal=normal, loss=loss, expected=expected)
 
 
 _FRACTION: Final = re.compile(r"\.([0-9]{1,6})[0-9]*")
 
 
 def _micro(value: str) -> str:
-    """Python reads at most six digits of a fraction; what follows is below what any of our shapes can show."""
+    """Cuts fractions to the six digits that Python reads; no shape shows more."""
     return _FRACTION.sub(lambda m: "." + m[1].ljust(6, "0"), value)
 
 
@@ -109,11 +110,11 @@ def date_form(shape: str) -> Form:
     expected = f"a date as {shape}"
 
     def read(raw: Any) -> str:
-        found = match(raw) if isinstance(raw, str) else None
-        if found is None:
+        parts = match(raw) if isinstance(raw, str) else None
+        if parts is None:
             raise Bad("format", expected)
         try:
-            return date(int(found["y"]), int(found["mo"]), int(found["d"])).isoformat()
+            return date(int(parts["y"]), int(parts["mo"]), int(parts["d"])).isoformat()
         except ValueError:
             raise Bad("format", f"{expected} that is in the calendar") from None
 
@@ -125,7 +126,7 @@ _XS_DATE: Final = re.compile("(" + DATE_PATTERN[1:-1] + ")" + ZONE_PATTERN + "?"
 
 
 def datetime_form(zone: str | None) -> Form:
-    """xs:dateTime; `zone` is what one without a zone means, None where a zone must stand there."""
+    """xs:dateTime. `zone` applies to a value without one; None requires a zone."""
     expected = (
         "a date and time"
         + (" with its zone" if zone is None else ", with its zone or without")
@@ -146,12 +147,12 @@ def datetime_form(zone: str | None) -> Form:
 
 
 def xs_date_form() -> Form:
-    """xs:date, which may have a zone: a day is a day, so the zone is not kept."""
+    """xs:date. An optional zone is dropped."""
 
     def read(raw: Any) -> str:
-        found = _XS_DATE.fullmatch(raw.strip(" \t\r\n")) if isinstance(raw, str) else None
-        if found is None:
+        parts = _XS_DATE.fullmatch(raw.strip(" \t\r\n")) if isinstance(raw, str) else None
+        if parts is None:
             raise Bad("format", "a date, as 2026-11-24")
-        return found[1]
+        return parts[1]
 
     return Form("text", read, None, expected="a date, as 2026-11-24")

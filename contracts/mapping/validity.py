@@ -1,7 +1,7 @@
-"""Code tables of the canonical schema in time: a code that is not in force on the day of a message is refused, its successor named.
+"""Checks that codes are in force on the day of a message, and names the successor of a code that is not.
 
-The day is that of the message (`codes_at` of the contract), else that on which it was received, else none is asked for: what was taken
-in once is read again later without that question.
+The day is the value at the contract's `codes_at`, else the day of receipt. Without either nothing is checked: a stored
+message is read again without this check.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from contracts.mapping.frames import getter
 from contracts.mapping.rows.dated import not_in_force
 
 _EPOCH: Final = date(1970, 1, 1)
-_OFFSET: Final = 7 * 3600  # the day is that of Vietnam
-Ended = tuple[str, str, Index, str]  # where, and what would be right
+_OFFSET: Final = 7 * 3600  # Vietnam: UTC+7
+Ended = tuple[str, str, Index, str]  # prefix, path template, index, and the expected code
 InForce = Callable[[Any, str | None], list[Ended]]
 
 
 def day_at(moment: float) -> str:
-    """The day of a moment, given in seconds of Unix time."""
+    """The day in Vietnam (UTC+7) of a moment in seconds of Unix time."""
     return _day(int(moment + _OFFSET) // 86_400)
 
 
@@ -36,14 +36,14 @@ def _day(number: int) -> str:
 
 
 def codes_path(struct: Struct, path: str | None) -> str | None:
-    """The path of the contract's `codes_at` where this message has it."""
+    """The contract's `codes_at`, if this message has that date field; else None."""
     place = places(struct).get(path) if path is not None else None
     scalar = None if place is None or path is None or "[]" in path else scalar_at(place, path)
     return path if scalar is not None and scalar.format in ("date", "date-time") else None
 
 
 def compile_in_force(struct: Struct, tables: Mapping[str, CodeTable], codes_at: str | None) -> InForce | None:
-    """What is not in force in a valid message; None for a message without codes that are in force for a time only."""
+    """A check that lists the codes of a valid message that are not in force; None for messages without such codes."""
 
     def of(scalar: Scalar) -> Visit | None:
         table = tables.get(scalar.table or "")
@@ -56,8 +56,8 @@ def compile_in_force(struct: Struct, tables: Mapping[str, CodeTable], codes_at: 
 
         return code if rows else None
 
-    look, path = compile_walk(struct, of), codes_path(struct, codes_at)
-    if look is None:
+    walk, path = compile_walk(struct, of), codes_path(struct, codes_at)
+    if walk is None:
         return None
     day_of = getter(tuple(path.split("."))) if path is not None else None
 
@@ -67,14 +67,15 @@ def compile_in_force(struct: Struct, tables: Mapping[str, CodeTable], codes_at: 
             day = at[:10]
         if day is None:
             return []
-        found: list[Ended] = []
-        look(value, (day, found))
-        return found
+        ended: list[Ended] = []
+        walk(value, (day, ended))
+        return ended
 
     return check
 
 
-def explained(found: list[Ended], here: Callable[[str, Any], str]) -> list[Finding]:
+def explained(ended: list[Ended], here: Callable[[str, Any], str]) -> list[Finding]:
+    """The findings for ended codes, at most MAX_FINDINGS."""
     return [
         Finding(
             here(template, index) if not before else "",
@@ -83,5 +84,5 @@ def explained(found: list[Ended], here: Callable[[str, Any], str]) -> list[Findi
             "code",
             instead,
         )
-        for before, template, index, instead in found[:MAX_FINDINGS]
+        for before, template, index, instead in ended[:MAX_FINDINGS]
     ]

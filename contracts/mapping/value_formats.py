@@ -1,8 +1,9 @@
-"""How one value is written in a format: the closures of a mapping row, both ways.
+"""Value forms: how one value is read from a format and written to it.
 
-A `Form` reads the format's raw value (text in XML and in cells; text, number or boolean in JSON) into the canonical one and back.
-`normal` is what a canonical value becomes on the way there and back: the identity where nothing is lost, so that
-the law read(write(v)) = normal(v) holds for every row. Invariant: reading raises `Bad` and nothing else.
+A `Form` converts the raw value of the format (text in XML and cells; text, number or boolean in JSON) to the canonical
+value and back. `normal` is the canonical value after a round trip; None means unchanged.
+Invariant: read(write(v)) = normal(v) for every row.
+Invariant: reading raises `Bad` and nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Media = Literal["json", "xml", "cells"]
 
 
 class Bad(Exception):
-    """A raw value that is not of the form; `rule` and `expected` go into the finding."""
+    """A raw value that does not have the form. `rule` and `expected` go into the finding."""
 
     def __init__(self, rule: str, expected: str) -> None:
         super().__init__(rule)
@@ -30,7 +31,7 @@ class Bad(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`raw` is the kind of the raw value ("text", "number", "boolean"); `read` None means: the text as it is."""
+    """`raw` is the kind of the raw value. Where `read` or `write` is None, the value is unchanged."""
 
     raw: Literal["text", "number", "boolean"]
     read: Callable[[Any], Any] | None
@@ -48,7 +49,7 @@ _COMMA: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:,[0-9]+)?")
 
 
 def plain(number: int | Decimal) -> str:
-    """All digits written out, no exponent: as XML Schema wants them."""
+    """All digits without an exponent, as XML Schema requires."""
     text = str(number)
     return format(number, "f") if "E" in text else text
 
@@ -73,7 +74,9 @@ def _json_text(raw: Any) -> str:
 
 
 def scalar_form(scalar: Scalar, media: Media, *, strict: bool) -> Form:
-    """The form of a canonical scalar where a row says nothing. `strict`: the canonical XML; else what XSD would take."""
+    """The form of a canonical scalar without words of a row. `strict`: canonical XML only; else everything that XSD
+    allows.
+    """
     if scalar.binary and media == "xml" and not strict:
         return Form("text", lambda raw: "".join(raw.split()), None, expected="bytes in base64")
     if scalar.kind == "string":
@@ -143,7 +146,7 @@ _STRICT_FORMS: Final[Mapping[str, Form]] = {
     "number": Form("text", _reader(_DECIMAL, Decimal, _POINT, False), plain, expected=_POINT),
     "boolean": Form("text", _boolean_reader(False), _write_boolean, expected="true or false"),
 }
-# Numbers of a usual length as patterns: what matches needs no second look before it is made.
+# Patterns for numbers of usual length: a match needs no further check.
 LEXICAL: Final[Mapping[object, tuple[str, Callable[[str], Any]]]] = {
     _STRICT_FORMS["integer"].read: (r"-?(?:0|[1-9][0-9]{0,29})", int),
     _STRICT_FORMS["number"].read: (r"-?(?:0|[1-9][0-9]{0,29})(?:\.[0-9]{1,30})?", Decimal),
@@ -156,7 +159,7 @@ _XSD_FORMS: Final[Mapping[str, Form]] = {
 
 
 def decimal_comma(media: Media) -> Form:
-    """`1234,50` as text; no grouping of thousands, since 1.234 would then be two numbers."""
+    """`1234,50` as text. Grouping is refused, because 1.234 would be ambiguous."""
     expected = "a decimal number with a comma, such as 12,5"
     read_text = _reader(_COMMA, lambda text: Decimal(text.replace(",", ".")), expected, False)
 
@@ -173,7 +176,7 @@ _EXACT: Final = Context(prec=4 * MAX_DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN, traps
 
 
 def inverse(factor: Decimal) -> Decimal | None:
-    """1 / factor where that is a decimal number too; None where the way back would not be exact."""
+    """1 / factor, or None where it is not a finite decimal."""
     try:
         return _EXACT.divide(Decimal(1), factor) if factor else None
     except Inexact:
@@ -181,7 +184,7 @@ def inverse(factor: Decimal) -> Decimal | None:
 
 
 def unit_form(base: Form, factor: Decimal, offset: Decimal, *, whole: bool) -> Form:
-    """A number in another unit: canonical = here × factor + offset, exact both ways."""
+    """A number in another unit: canonical = raw × factor + offset, exact both ways."""
     back = inverse(factor)
     assert back is not None
     times = back
@@ -212,7 +215,7 @@ def unit_form(base: Form, factor: Decimal, offset: Decimal, *, whole: bool) -> F
 
 
 def number_as_text(scalar: Scalar) -> Form:
-    """A number that a JSON format writes between quotes."""
+    """A number that a JSON format writes as a string."""
     strict = _STRICT_FORMS[scalar.kind]
     inner = strict.read
     assert inner is not None
@@ -245,7 +248,7 @@ def boolean_01(media: Media) -> Form:
 
 
 def codes_form(table: CodeTable, *, as_integer: bool, media: Media) -> Form:
-    """A code of the table on their side, the canonical value on ours; the first row without an end wins where two mean the same."""
+    """A code of the table for a canonical value; of several codes, the first without an end is written."""
     canonical_of = {row.code: row.canonical if row.canonical is not None else row.code for row in table.rows}
     code_of: dict[str, str] = {}
     for row in table.by_preference:
@@ -278,4 +281,4 @@ def codes_form(table: CodeTable, *, as_integer: bool, media: Media) -> Form:
         if twice
         else None
     )
-    return Form("number" if number else "text", read, write, None, loss, expected)
+    return Form("number" if number else "text", read, write, loss=loss, expected=expected)

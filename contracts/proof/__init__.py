@@ -1,1 +1,1 @@
-"""What `lgsp contract check` proves of a contract folder."""
+"""The checks of `lgsp contract check`."""

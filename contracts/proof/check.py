@@ -1,8 +1,9 @@
-"""What `lgsp contract check` proves of a folder, and prints.
+"""Checks a contract folder for `lgsp contract check` and reports what is proved.
 
-Proved: the bundle is byte-stable; the schema keeps to the profile; every table is complete; every sample decodes to its twin, and the
-laws hold on each sample in each format, and on what one change makes of it; the XSD takes what the schema takes; generated samples keep
-their word; each format's own face takes what it writes. Everything that fails is a finding with file and line.
+Proved: the bundle is byte-stable; the schema keeps to the profile; every table is complete; every sample decodes to its
+twin; the laws hold on each sample in each format and on its variants; the XSD accepts what the schema accepts;
+generated samples are accepted or refused as declared; each foreign face accepts what its format writes.
+Invariant: everything that fails is a finding with file and line.
 """
 
 from __future__ import annotations
@@ -35,8 +36,11 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Report:
-    """`ok` where nothing was found; `losses` are not faults, but nobody should be surprised by them. `bundle` and `compiled` are what was
-    proved: whoever goes on with them need not read the folder again, which may be another by then."""
+    """`ok` where there are no findings; `losses` are not faults.
+
+    `bundle` and `compiled` are what was proved. A caller that uses them need not read the folder again, which may have
+    changed.
+    """
 
     folder: str
     contract: str = ""
@@ -53,6 +57,7 @@ class Report:
 
 
 def check(folder: Path) -> Report:
+    """Checks a folder. Faults of the folder are findings, never exceptions."""
     report = Report("/".join(folder.absolute().parts[-2:]))
     try:
         report.bundle = bundle = Bundle.from_folder(folder)
@@ -65,7 +70,8 @@ def check(folder: Path) -> Report:
     if Bundle.from_bytes(bundle.to_bytes()).digest != bundle.digest:
         report.findings.append(Finding("", "", "another digest after storing", "bundle", "the same bytes"))
     report.proved.append(
-        f"{len(bundle.files)} files, {len(compiled.exchanged)} messages, {len(compiled.tables)} code tables, {len(compiled.formats)} formats"
+        f"{len(bundle.files)} files, {len(compiled.exchanged)} messages, {len(compiled.tables)} code "
+        f"tables, {len(compiled.formats)} formats"
     )
     if folder.name != f"v{compiled.contract.major}":
         report.findings.append(
@@ -78,7 +84,7 @@ def check(folder: Path) -> Report:
             )
         )
     for codec in compiled.formats.values():
-        for message in codec.mapped:
+        for message in sorted(codec.mapped):
             report.losses.extend(f"{codec.name} {message}: {loss}" for loss in codec.losses(message))
     schema = _schema(compiled, report)
     report.proved.append(faces.generated_samples(compiled, report.findings))
@@ -96,7 +102,7 @@ def check(folder: Path) -> Report:
 
 
 def _trials(compiled: CompiledContract, message: str, report: Report) -> None:
-    """The laws on everything that one change makes of the largest sample of a message."""
+    """Checks the laws on the variants of the largest sample of a message."""
     canonical, validator = compiled.codec("canonical"), compiled.validators[message]
     samples = sorted((each.canonical for each in compiled.samples if each.message == message), key=len)
     formats = [codec for codec in compiled.formats.values() if codec.name == "canonical" or message in codec.mapped]
@@ -111,20 +117,20 @@ def _trials(compiled: CompiledContract, message: str, report: Report) -> None:
             refused += _laws(codec, message, value, report)
         if report.findings:
             return
-    said = f"; {refused} times a format could not carry a value and refused it" if refused else ""
-    report.proved.append(f"{message}: the laws hold for {tried} values in {len(formats)} formats{said}")
+    note = f"; {refused} times a format could not carry a value and refused it" if refused else ""
+    report.proved.append(f"{message}: the laws hold for {tried} values in {len(formats)} formats{note}")
 
 
 def _schema(compiled: CompiledContract, report: Report) -> etree.XMLSchema | None:
     try:
-        made = etree.XMLSchema(parse_xml(xsd.xsd(compiled)))
+        schema = etree.XMLSchema(parse_xml(xsd.xsd(compiled)))
     except etree.XMLSchemaParseError as error:
         report.findings.append(
             Finding("schema.json", "", str(error)[:200], "xsd", "a schema that XML Schema 1.0 takes")
         )
         return None
     report.proved.append("the XSD is a valid XML Schema 1.0")
-    return made
+    return schema
 
 
 def _sample(compiled: CompiledContract, sample: Sample, schema: etree.XMLSchema | None, report: Report) -> None:
@@ -146,9 +152,9 @@ def _sample(compiled: CompiledContract, sample: Sample, schema: etree.XMLSchema 
         if is_xml
         else (lambda: codec.read_json(sample.message, sample.raw))
     )
-    found = _try(report, path, read)
-    if found is not None and found != twin:
-        for where in _differences(found, twin, "")[:5]:
+    decoded = _try(report, path, read)
+    if decoded is not None and decoded != twin:
+        for where in _differences(decoded, twin, "")[:5]:
             report.findings.append(
                 Finding(path, where, "another value than in the twin", "sample", "the same canonical message")
             )
@@ -170,26 +176,26 @@ def _everywhere(
 def _cell_sample(
     compiled: CompiledContract, codec: CellCodec, sample: Sample, schema: etree.XMLSchema | None, report: Report
 ) -> None:
-    """A file of lines: its twin is the one message, or the list of them."""
+    """Checks a file of lines, whose twin is one message or a list of messages."""
     stem, canonical = sample.file.rpartition(".")[0], compiled.codec("canonical")
     one = codec.is_list(sample.message)
     texts = [sample.canonical] if one else _try(report, f"{stem}.canonical.json", lambda: _texts(sample.canonical))
-    found = _try(report, sample.file, lambda: codec.read_cells(sample.message, sample.raw))
+    decoded = _try(report, sample.file, lambda: codec.read_cells(sample.message, sample.raw))
     twins: list[Value] = []
     for text in texts or []:
         twin = _try(report, f"{stem}.canonical.json", partial(canonical.read_json, sample.message, text))
         if twin is not None:
             twins.append(twin)
             _everywhere(compiled, sample, twin, schema, report)
-    if found is not None and texts is not None and len(twins) == len(texts):
-        for where in _differences(found[0] if one else found, twins[0] if one else twins, "")[:5]:
+    if decoded is not None and texts is not None and len(twins) == len(texts):
+        for where in _differences(decoded[0] if one else decoded, twins[0] if one else twins, "")[:5]:
             report.findings.append(
                 Finding(sample.file, where, "another value than in the twin", "sample", "the same canonical message")
             )
 
 
 def _texts(raw: bytes) -> list[bytes]:
-    """The messages of a list, each as a text of its own."""
+    """The messages of a list, each as JSON text."""
     value = jsontext.read_json(raw)
     if not isinstance(value, list):
         raise MESSAGE_NOT_JSON(why="no list of messages", line=1, column=1)
@@ -197,7 +203,7 @@ def _texts(raw: bytes) -> list[bytes]:
 
 
 def _laws(codec: Codec, message: str, value: Value, report: Report) -> int:
-    """Findings, with the row, where a law does not hold for the value; how many times it was refused instead of being written."""
+    """Adds findings, with the row, where a law does not hold. Returns how often writing was refused."""
     refused = 0
     for media in sorted(codec.speaks if message in codec.mapped or codec.name == "canonical" else frozenset()):
         try:
@@ -244,10 +250,10 @@ def _try(report: Report, path: str, work: Callable[[], T]) -> T | None:
     try:
         return work()
     except Failure as failure:
-        found = failure.findings or (Finding("", "", failure.what("en"), failure.code, ""),)
+        findings = failure.findings or (Finding("", "", failure.what("en"), failure.code, ""),)
         report.findings.extend(
             Finding(f"{path}: {each.here}" if each.here else path, each.canonical, each.got, each.rule, each.expected)
-            for each in found
+            for each in findings
         )
         return None
 

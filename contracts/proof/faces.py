@@ -1,6 +1,6 @@
-"""What `lgsp contract check` proves of the faces: generated samples keep their word, and each format's own face takes what the format holds.
+"""Checks the faces of a contract: generated samples, and each foreign face against what the format writes.
 
-Invariant: nothing is fetched and no file is written; schemas that import each other find one another in memory.
+Invariant: nothing is fetched and no file is written; schemas that import each other are resolved in memory.
 """
 
 from __future__ import annotations
@@ -28,23 +28,26 @@ _SCHEMAS: Final = "#/components/schemas/"
 
 
 def generated_samples(compiled: CompiledContract, findings: list[Finding]) -> str:
-    """Says how many were proved; a message of which no sample can be made, and a sample that does not keep its word, are findings."""
+    """Checks the generated samples and returns a summary. A message without samples is a finding."""
     counted: Counter[bool] = Counter()
     for message in compiled.exchanged:
         try:
-            made = of_message(compiled, message)
+            samples = of_message(compiled, message)
         except Unsatisfiable as error:
             findings.append(
                 Finding("schema.json", message, str(error), "sample", "constraints that one value can keep")
             )
             continue
-        for each in made:
+        for each in samples:
             wrong = _broken(compiled, each)
             counted[not each.rule] += 1
             if wrong:
                 where = f"{message} {each.name} ({each.media})"
                 findings.append(Finding("schema.json", where, wrong, "sample", each.rule or "accepted"))
-    return f"generated samples: {counted[True]} valid ones are accepted, {counted[False]} invalid ones refused, each by its rule"
+    return (
+        f"generated samples: {counted[True]} valid ones are accepted, {counted[False]} invalid ones refused, "
+        "each by its rule"
+    )
 
 
 def _broken(compiled: CompiledContract, sample: Generated) -> str:
@@ -56,15 +59,14 @@ def _broken(compiled: CompiledContract, sample: Generated) -> str:
             codec.read_xml(sample.message, parse_xml(sample.content))
     except Failure as failure:
         rules = [each.rule for each in failure.findings] or [failure.code]
-        too_large = (
-            sample.rule == "length" and failure.code == XML_TOO_LARGE.code
-        )  # so many items that the door does not read them at all
+        # with so many items the document exceeds the size limit of the parser
+        too_large = sample.rule == "length" and failure.code == XML_TOO_LARGE.code
         return "" if sample.rule in rules or too_large else ", ".join(rules)
     return "accepted" if sample.rule else ""
 
 
 def foreign_faces(compiled: CompiledContract, findings: list[Finding]) -> list[str]:
-    """What a format writes of every sample is valid by the XSD or the OpenAPI that the gateway serves for it."""
+    """Checks that what a format writes of every sample is valid by the XSD or OpenAPI of the format."""
     proved = []
     for name, codec in compiled.formats.items():
         if name == "canonical" or codec.media not in ("xml", "json"):
@@ -92,7 +94,7 @@ def foreign_faces(compiled: CompiledContract, findings: list[Finding]) -> list[s
 
 
 def _written(compiled: CompiledContract, format_name: str, sample: Sample) -> bytes | None:
-    """None for a sample that the format cannot carry, or that is wrong itself, which is told elsewhere."""
+    """None for a sample that the format cannot express, or that is invalid (reported elsewhere)."""
     codec = compiled.codec(format_name)
     try:
         return codec.write(sample.message, compiled.codec("canonical").read_json(sample.message, sample.canonical))
@@ -101,7 +103,7 @@ def _written(compiled: CompiledContract, format_name: str, sample: Sample) -> by
 
 
 def xml_face(compiled: CompiledContract, format_name: str) -> Callable[[str, bytes], str]:
-    """Of a message in the format, why its XSD refuses it; "" where it does not."""
+    """A function that returns why the XSD of the format refuses a message, or ""."""
     files = xsd.xsd_files(compiled, format_name)
     parser = etree.XMLParser(no_network=True, resolve_entities=False, load_dtd=False)
     parser.resolvers.add(_Memory(files))
@@ -126,7 +128,7 @@ class _Memory(etree.Resolver):
 
 
 def json_face(compiled: CompiledContract, format_name: str) -> Callable[[str, bytes], str]:
-    """Of a message in the format, why the schema of its OpenAPI refuses it; "" where it does not."""
+    """A function that returns why the OpenAPI schema of the format refuses a message, or ""."""
     schemas = foreign_definitions(compiled, format_name, _SCHEMAS)
 
     def valid(message: str, raw: bytes) -> str:

@@ -1,7 +1,7 @@
-"""Canonical values made out of a sample, each with one thing changed: what `check` tries the laws of every table on.
+"""Variants of a sample with one change each, on which `check` tries the laws of every table.
 
-A field is left out, a reason for absence put in its place, every code of a list taken in turn, numbers and times at their edges, texts
-with what formats stumble over, a list with one item more and less. Deterministic: the same sample gives the same values.
+The changes: a field left out, a reason for absence, every code of a list, numbers and times at their limits, difficult
+texts, a list with one item more or less. The same sample gives the same variants.
 """
 
 from __future__ import annotations
@@ -61,36 +61,36 @@ def _of_field(field: Field, value: Any) -> Iterator[Any]:
         yield from _of(field.type, value)
 
 
-def _of(made: Type, value: Any) -> Iterator[Any]:
-    if isinstance(made, Scalar):
-        yield from (each for each in _others(made) if each != value)
-    elif isinstance(made, Array):
+def _of(type_: Type, value: Any) -> Iterator[Any]:
+    if isinstance(type_, Scalar):
+        yield from (each for each in _others(type_) if each != value)
+    elif isinstance(type_, Array):
         if isinstance(value, list):
-            yield from _of_list(made, value)
-    elif isinstance(value, dict) and (fields := group(made)) is not None:
+            yield from _of_list(type_, value)
+    elif isinstance(value, dict) and (fields := group(type_)) is not None:
         yield from _of_struct(fields, value)
 
 
-def _of_list(made: Array, value: list[Any]) -> Iterator[list[Any]]:
+def _of_list(array: Array, value: list[Any]) -> Iterator[list[Any]]:
     yield value[:1]
     yield [*value, *value[:1]]
-    if not made.least:
+    if not array.least:
         yield []
     for number, each in enumerate(value[:2]):
-        for changed in _of(made.items, each):
+        for changed in _of(array.items, each):
             yield [*value[:number], changed, *value[number + 1 :]]
 
 
-def _others(made: Scalar) -> Iterator[Any]:
-    if made.kind == "boolean":
+def _others(scalar: Scalar) -> Iterator[Any]:
+    if scalar.kind == "boolean":
         yield from (True, False)
-    elif made.kind == "string":
-        yield from made.values[:40] or {"date-time": _TIMES, "date": _DAYS}.get(made.format or "", _TEXTS)
-        if made.max_length is not None and made.max_length <= 4_000 and not made.values:
-            yield "ữ" * made.max_length
+    elif scalar.kind == "string":
+        yield from scalar.values[:40] or {"date-time": _TIMES, "date": _DAYS}.get(scalar.format or "", _TEXTS)
+        if scalar.max_length is not None and scalar.max_length <= 4_000 and not scalar.values:
+            yield "ữ" * scalar.max_length
     else:
-        bounds = (made.minimum, made.maximum, made.exclusive_minimum, made.exclusive_maximum)
+        bounds = (scalar.minimum, scalar.maximum, scalar.exclusive_minimum, scalar.exclusive_maximum)
         yield from (each for bound in bounds if bound is not None for each in (bound, bound + 1, bound - 1))
         yield from (0, 1, -1, 7, 10**20)
-        if made.kind == "number":
+        if scalar.kind == "number":
             yield from (Decimal("0.10"), Decimal("-12.345"), Decimal("1E+2"), Decimal("0.0000001"))

@@ -1,6 +1,6 @@
-"""One message taken through a contract, stage by stage: parsed, canonical, into each other format, and back again.
+"""Takes one message through a contract: parsed, canonical, into each other format, and back.
 
-For people who write a mapping table: what `check` proves for samples, this shows for one message. Nothing is kept or sent.
+It is for authors of mapping tables. Nothing is stored or sent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Outcome = Literal["same", "with-losses", "differs", "refused", "not-expressible"
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The message in one format, and what came back of it."""
+    """The message in one format, and the outcome of reading it back."""
 
     format: str
     media: str
@@ -39,7 +39,7 @@ class Written:
 
 @dataclass(slots=True)
 class Tryout:
-    """As far as it came: without `canonical` the message was refused, for the reasons in `failure`."""
+    """The stages that were reached. Without `canonical` the message was refused; `failure` has the reasons."""
 
     format: str
     media: str = ""
@@ -57,49 +57,53 @@ class Tryout:
 def try_out(
     compiled: CompiledContract, format_name: str, raw: bytes, message: str | None = None, at: float | None = None
 ) -> Tryout:
-    """`message` names the message where the bytes alone do not, as in JSON; `at` is when it came in, for codes that end."""
+    """Takes `raw` through the contract. Refusals are part of the result.
+
+    `message` names the message where the bytes alone do not, as in JSON. `at` is the time of receipt in Unix seconds,
+    for codes that end.
+    """
     codec = compiled.codec(format_name)
-    made = Tryout(format_name)
+    tryout = Tryout(format_name)
     try:
-        _parse(made, codec, raw, message)
-        made.canonical = _read(codec, made.message, made.media, raw, at)
+        _parse(tryout, codec, raw, message)
+        tryout.canonical = _read(codec, tryout.message, tryout.media, raw, at)
     except Failure as failure:
-        made.failure = failure
-        return made
+        tryout.failure = failure
+        return tryout
     for each in compiled.formats.values():
         for media in sorted(each.speaks):
-            if each.name == "canonical" or made.message in each.mapped:
-                made.written.append(_through(each, media, made.message, made.canonical, at))
-    return made
+            if each.name == "canonical" or tryout.message in each.mapped:
+                tryout.written.append(_through(each, media, tryout.message, tryout.canonical, at))
+    return tryout
 
 
 def messages(compiled: CompiledContract, codec: Codec) -> list[str]:
-    """The messages that the format has a table for; of the canonical one, all."""
+    """The messages that the format has a table for; all for the canonical format."""
     return [name for name in compiled.exchanged if codec.name == "canonical" or name in codec.mapped]
 
 
-def _parse(made: Tryout, codec: Codec, raw: bytes, message: str | None) -> None:
+def _parse(tryout: Tryout, codec: Codec, raw: bytes, message: str | None) -> None:
     is_xml = raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
-    made.media = "xml" if is_xml and "xml" in codec.speaks else "json" if "json" in codec.speaks else codec.media
-    if made.media == "xml":
+    tryout.media = "xml" if is_xml and "xml" in codec.speaks else "json" if "json" in codec.speaks else codec.media
+    if tryout.media == "xml":
         root = _element(raw)
-        made.parsed = str(root.tag)
+        tryout.parsed = str(root.tag)
         known = {
             **{tag: name for tag, (_, name) in codec.soap_roots.items()},
             **{tag: name for tag, (_, name) in codec.soap_answer_roots.items()},
         }
-        made.message = message or known.get(made.parsed, "")
-        if not made.message:
-            raise MESSAGE_WRONG_ROOT(got=made.parsed[:200], expected=" / ".join(known))
+        tryout.message = message or known.get(tryout.parsed, "")
+        if not tryout.message:
+            raise MESSAGE_WRONG_ROOT(got=tryout.parsed[:200], expected=" / ".join(known))
         return
-    if made.media == "json":
+    if tryout.media == "json":
         value = read_json(raw)
-        made.parsed = "object: " + ", ".join(value) if isinstance(value, dict) else type(value).__name__
-    made.message = message or ""
+        tryout.parsed = "object: " + ", ".join(value) if isinstance(value, dict) else type(value).__name__
+    tryout.message = message or ""
 
 
 def _element(raw: bytes) -> etree._Element:
-    """The message's element, also out of an envelope."""
+    """The message element, unwrapped from a SOAP envelope."""
     root = soap.parse_xml(raw, published=True)
     return soap.body_child(root) if root.tag == soap.ENVELOPE else root
 
@@ -113,10 +117,10 @@ def _through(codec: Codec, media: str, message: str, value: Value, at: float | N
     try:
         text = codec.write(message, value, media)
     except Failure as failure:
-        return Written(codec.name, media, b"", "not-expressible", losses, failure.findings)
+        return Written(codec.name, media, b"", "not-expressible", losses=losses, findings=failure.findings)
     try:
         back = _read(codec, message, media, text, at)
     except Failure as failure:
-        return Written(codec.name, media, text, "refused", losses, failure.findings)
+        return Written(codec.name, media, text, "refused", losses=losses, findings=failure.findings)
     outcome: Outcome = "same" if back == value else "with-losses" if back == codec.normal(message, value) else "differs"
     return Written(codec.name, media, text, outcome, losses)

@@ -1,7 +1,7 @@
-"""The people's listener: the status page, the contracts' documents, and the few operations that programs may call here.
+"""Serves the listener for people: the status page, the contracts' documents, and the read-only operations.
 
-Pages are rendered on the server (Starlette, Jinja2), work without JavaScript, and carry a strict content policy. Invariant: this process
-reads; nothing that it serves changes anything, shows a body, or needs a key.
+Pages are rendered on the server (Starlette, Jinja2), work without JavaScript, and have a strict content policy.
+Invariant: this process only reads. Nothing that it serves changes anything, shows a body, or needs a key.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _HEADERS: Final = {
 
 
 def build_desk(services: DeskServices) -> Any:
-    """ASGI of the people's listener."""
+    """The ASGI application of the listener for people."""
     vitals = Vitals(services.engine, services.registry, services.clock, services.settings.drop_root)
     document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
     settings = services.settings
@@ -60,10 +60,8 @@ def build_desk(services: DeskServices) -> Any:
             return
         try:
             await served(scope, receive, send)
-        except (
-            Failure
-        ) as failure:  # the registry or the schema was altered: whoever opens a page is told so, and what to do
-            await _told(Request(scope), failure)(scope, receive, send)
+        except Failure as failure:  # the registry or the schema was altered
+            await _failure_page(Request(scope), failure)(scope, receive, send)
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -77,8 +75,8 @@ def build_desk(services: DeskServices) -> Any:
     return app
 
 
-def _told(request: Request, failure: Failure) -> Response:
-    """A page that says what is wrong, and what to do."""
+def _failure_page(request: Request, failure: Failure) -> Response:
+    """A page with the failure and the next step."""
     language = problems.language_of(request.headers.get("accept-language"))
     page = _templates().get_template("trouble.html")
     text = page.render(
@@ -110,11 +108,11 @@ def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
     style = resources.files("gateway.console").joinpath("style.css").read_bytes()
 
     async def status(request: Request) -> Response:
-        asked = request.query_params.get("lang")
-        language = asked if asked in WORDS else problems.language_of(request.headers.get("accept-language"))
-        found = await api_status.gather(services, vitals, services.registry.snapshot)
+        requested = request.query_params.get("lang")
+        language = requested if requested in WORDS else problems.language_of(request.headers.get("accept-language"))
+        gathered = await api_status.gather(services, vitals, services.registry.snapshot)
         text = page.render(
-            status=found,
+            status=gathered,
             word=WORDS[language],
             language=language,
             other="en" if language == "vi" else "vi",
@@ -130,7 +128,7 @@ def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
 
     def trouble(request: Request, failure: Exception) -> Response:
         assert isinstance(failure, Failure)
-        return _told(request, failure)
+        return _failure_page(request, failure)
 
     return Starlette(
         exception_handlers={Failure: trouble},

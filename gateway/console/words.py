@@ -1,4 +1,7 @@
-"""The words of the pages, in both languages. Invariant: every key stands in both."""
+"""The texts of the pages in both languages.
+
+Invariant: both languages have every key.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "sandbox": "thử nghiệm",
         "production": "vận hành chính thức",
         "working": "Đang hoạt động",
-        "no-keeper": "Không có tiến trình giữ nhật ký: thông điệp vẫn được nhận, nhưng chưa vào luồng và nhật ký chưa được ký",
+        "no-keeper": "Không có tiến trình giữ nhật ký: thông điệp vẫn được nhận, nhưng chưa vào luồng và nhật ký chưa "
+        "được ký",
         "log": "Nhật ký kiểm chứng được",
         "entries": "Số mục đã ký",
         "pending": "Số mục đang chờ",
@@ -72,7 +76,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "sandbox": "sandbox",
         "production": "production",
         "working": "Working",
-        "no-keeper": "No keeper process: messages are still taken, but do not reach the feeds, and the log is not signed",
+        "no-keeper": "No keeper process: messages are still taken, but do not reach the feeds, and the log is not "
+        "signed",
         "log": "The audit log",
         "entries": "Signed entries",
         "pending": "Entries waiting",

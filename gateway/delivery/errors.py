@@ -1,4 +1,4 @@
-"""Errors of delivery; those of the provider stand in `adapters.errors`."""
+"""Errors of delivery. `adapters.errors` has those of the provider."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
-"""Forwards one canonical message to its provider: for the doors, where somebody waits, and for the keeper's queue.
+"""Forwards one canonical message to its provider, for the doors and for the keeper's queue.
 
-Invariants
-- The adapter is chosen by the kind of the endpoint, the codec by the provider's registration; nothing else differs.
-- A system that keeps failing is left alone (`breaker`), and what is refused for that reason was not sent.
-- A connection that was dropped is tried a second time at once only where the operation may be repeated, with a fresh
-  signature.
+Invariant: the endpoint's kind selects the adapter, the provider's registration selects the codec. Nothing else differs.
+Invariant: a call that the breaker refuses was not sent.
+Invariant: a dropped connection is retried once at once, with a fresh signature, only if the operation is idempotent.
 """
 
 from __future__ import annotations
@@ -32,13 +30,11 @@ from gateway.transfer.stages import OpenTransfer
 from security.encryption_keys import DecryptKey
 from security.keys import SigningKey
 
-SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
+SOONEST: Final = 0.5  # seconds: the least wait before the second try
 
 
 class Forwardable(Protocol):
-    """What is forwarded: `Committed` of the exchange, `Delivery` of the queue. `snapshot` is the one that chose
-    `provider`.
-    """
+    """`Committed` of the exchange, or `Delivery` of the queue. `snapshot` is the one that chose `provider`."""
 
     @property
     def open(self) -> OpenTransfer: ...
@@ -59,7 +55,7 @@ class Forwardable(Protocol):
 
 
 class Forwarder:
-    """One a process. `adapters` maps the kind of an endpoint to its adapter; `clock` gives Unix seconds."""
+    """One for each process. `adapters` maps the kind of an endpoint to its adapter; `clock` gives Unix seconds."""
 
     def __init__(
         self,
@@ -85,7 +81,7 @@ class Forwarder:
         name = contract.contract.name
         try:
             codec = what.snapshot.codec(provider, contract)
-        except LookupError:  # a queued message keeps its contract, and that one may not know the system's newer format
+        except LookupError:  # the contract of a queued message may not know a newer format
             raise PROVIDER_NO_FORMAT(
                 acted=Acted.NO, system=provider.id, format=provider.format(name), contract=name
             ) from None
@@ -125,41 +121,44 @@ class Forwarder:
             else:
                 breaker.failed(self._clock(), unreachable=failure.type is PROVIDER_DOWN)
             raise
-        except (
-            BaseException
-        ):  # cancelled, a message that cannot be expressed, a fault of ours: nothing of it is the provider's
+        except BaseException:  # not a fault of the provider
             breaker.abandoned()
             raise
         breaker.succeeded()
         return incoming
 
     def is_open(self, system: str) -> bool:
-        """Whether calls to this system are held back just now."""
+        """Whether calls to this system are refused now."""
         return self.breakers.of(system).wait(self._clock()) > 0
 
     def listens(self, system: str) -> None:
-        """It was seen to take connections."""
+        """The system was seen to accept connections."""
         self.breakers.of(system).listens(self._clock())
 
     def positions(self) -> dict[str, Position]:
         return self.breakers.positions(self._clock())
 
     def queue_row(self, transfer: OpenTransfer, failure: Failure, now: float) -> QueueRow:
-        """The row of a message that is put aside after its first try failed. How long this process leaves the system
-        alone does not bind the keeper, who has a breaker of its own, and looks whether the system is back.
+        """The row of a message whose first try failed. This process's breaker does not bind the keeper, which has its
+        own.
         """
         after = None if failure.type is PROVIDER_RESTING else failure.retry_after
         at = self.policy.next_try(1, now, now, self._rng, retry_after=after)
         assert transfer.provider is not None
         next_at = max(now + SOONEST, at or now)
         return QueueRow(
-            transfer.id, transfer.provider, f"{transfer.id}/canonical", next_at, tries=1, last_failure=failure.code
+            transfer=transfer.id,
+            provider=transfer.provider,
+            body_ref=f"{transfer.id}/canonical",
+            next_at=next_at,
+            tries=1,
+            last_failure=failure.code,
         )
 
 
 def forwarder_over(
     session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]
 ) -> Forwarder:
-    """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with its keys."""
+    """A forwarder with one adapter of each kind over one session and the gateway's keys."""
     services = AdapterServices(session, key, decrypt, clock)
     return Forwarder({name: kind.make(services) for name, kind in KINDS.items()}, clock)

@@ -1,7 +1,7 @@
-"""When a queued message is tried again: exponential back-off with full jitter, a cap in tries and in time.
+"""Computes when a queued message is tried again: exponential back-off with full jitter, capped in tries and time.
 
-The arithmetic is tenacity's (`wait_exponential`; full jitter as in its `wait_random_exponential`), the dice are handed in. Invariant: a
-pure function; the same arguments and dice give the same answer.
+The formula is tenacity's (`wait_exponential`, jitter as in `wait_random_exponential`).
+Invariant: a pure function of its arguments and the random generator.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class RetryPolicy:
     first: float = 2.0  # seconds: the widest first wait
     longest: float = 300.0  # no wait is longer
     tries: int = 60
-    seconds: float = 3 * 86400.0  # after which it is given up, however few the tries
-    least: float = 0.2  # no wait is shorter: full jitter may roll zero
+    seconds: float = 3 * 86400.0  # then it is given up, after any number of tries
+    least: float = 0.2  # the shortest wait
 
     def next_try(
         self, tries: int, first_at: float, now: float, rng: Random, *, retry_after: float | None = None
     ) -> float | None:
-        """The time of the next try after `tries` that failed; None to give up. A provider's Retry-After is heeded, within the caps."""
+        """The time of the next try after `tries` failures; None to give up. Obeys Retry-After within the caps."""
         if tries >= self.tries:
             return None
         state = tenacity.RetryCallState(_STATE, None, (), {})

@@ -1,10 +1,9 @@
-"""The queue's rows: taking up what is due, and reading what is needed to deliver it.
+"""Takes up due rows of the queue and reads what their delivery needs.
 
-Invariants
-- A row is leased, and its transfer handed to this process, in one transaction that checks the leader's epoch: so no
-  message is ever out with two keepers, and what a dead keeper had in hand is found by its name in the transfer's row.
-- What is sent, and to whom, is decided by the transfer and its sealed body; a row of the queue only says when.
-- On PostgreSQL rows that another transaction holds are skipped, not waited for.
+Invariant: one transaction leases a row, assigns its transfer to this process, and checks the leader's epoch. So no
+  message is out with two keepers, and the transfer's row names the keeper.
+Invariant: the transfer and its sealed body decide what is sent, and to whom. A row of the queue only says when.
+Invariant: on PostgreSQL, rows locked by another transaction are skipped.
 """
 
 from __future__ import annotations
@@ -30,17 +29,14 @@ from gateway.vault.integrity import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
 WAITING, LEASED, DONE, DEAD = "waiting", "leased", "done", "dead"
-AWAY: Final = (
-    PROVIDER_DOWN.code,
-    PROVIDER_RESTING.code,
-)  # the last failures of messages that wait for a system to come back
-_DONE: Final = frozenset({State.ANSWERED, State.ACCEPTED, State.FAILED})  # of a transfer that ended by another way
+AWAY: Final = (PROVIDER_DOWN.code, PROVIDER_RESTING.code)  # last failures of messages whose provider is away
+_DONE: Final = frozenset({State.ANSWERED, State.ACCEPTED, State.FAILED})  # of a transfer that ended another way
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A message that was taken up: its transfer is `forwarding`, and ours. `row` is the transfer's, by which everything
-    is decided; of the queue's row `provider` and `body_ref` are kept only to be held against it.
+    """A message that was taken up: its transfer is `forwarding` in this process. The transfer's `row` decides;
+    `provider` and `body_ref` of the queue's row are only checked against it.
     """
 
     row: Row[Any]
@@ -67,17 +63,25 @@ class Job:
 
     @property
     def open(self) -> OpenTransfer:
-        """As long as its request was not opened."""
+        """The transfer before its request was opened."""
         return OpenTransfer(self.transfer, self.process, self.provider)
 
     def queued(self, state: str, at: float, tries: int, last_failure: str | None) -> QueueRow:
-        """The row of the queue from now on."""
-        return QueueRow(self.transfer, self.provider, self.body_ref, at, state, tries, last_failure)
+        """The new row of the queue."""
+        return QueueRow(
+            transfer=self.transfer,
+            provider=self.provider,
+            body_ref=self.body_ref,
+            next_at=at,
+            state=state,
+            tries=tries,
+            last_failure=last_failure,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the vault and the log hold of it, held against each other and against its rows."""
+    """What the vault and the log hold of a message, checked against its rows."""
 
     body: bytes
     salt: bytes
@@ -85,13 +89,12 @@ class Contents:
 
 
 class Taking(NamedTuple):
-    """What one round takes up: at most `limit` messages, and at most `each` of a provider, since one that is slow must
-    not hold up the others.
+    """The limits of one round: at most `limit` messages in all and `each` for a provider.
 
-    Those of `resting` providers stay where they are; of a provider that is `tried`, one goes ahead.
+    Messages of `resting` providers are left out. One message goes to each provider in `tried`.
     """
 
-    process: str  # to whom the transfers belong from then on
+    process: str  # the new owner of the transfers
     now: float
     limit: int
     resting: Collection[str] = ()
@@ -100,7 +103,7 @@ class Taking(NamedTuple):
 
 
 def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking) -> list[Job]:
-    """Take up messages that are due, the longest waiting first."""
+    """Takes up messages that are due, the longest waiting first."""
     queue, transfer = tables.queue, tables.transfer
     due = [queue.c.state == WAITING, queue.c.next_at <= taking.now]
     if taking.resting:
@@ -112,7 +115,7 @@ def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking
     )
     ranked = select(queue.c.transfer, queue.c.next_at, queue.c.provider, rank).where(*due).subquery()
     most = case((ranked.c.provider.in_(list(taking.tried)), 1), else_=taking.each) if taking.tried else taking.each
-    with engine.connect() as connection:  # most of the time nothing is due: then no writer is kept waiting
+    with engine.connect() as connection:  # usually nothing is due: no write lock is taken
         first = connection.execute(
             select(ranked.c.transfer)
             .where(ranked.c.rank <= most)
@@ -136,7 +139,7 @@ def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking
             leased = update(queue).where(queue.c.transfer == row.id, queue.c.state == WAITING)
             step = update(transfer).where(transfer.c.id == row.id, transfer.c.state == State.QUEUED.value)
             if connection.execute(step.values(state=taken, process=taking.process)).rowcount != 1:
-                # It ended by another way, as by a person's decision: the row only says so.
+                # It ended another way, for example by a person's decision.
                 connection.execute(leased.values(state=DONE if row.state in _DONE else DEAD, epoch=None))
                 continue
             connection.execute(leased.values(state=LEASED, epoch=lease.epoch))
@@ -145,11 +148,11 @@ def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking
 
 
 def _locking(due: Select[tuple[object, ...]]) -> Select[tuple[object, ...]]:
-    return due.with_for_update(skip_locked=True, of=tables.queue)  # SQLite knows no row locks and leaves this out
+    return due.with_for_update(skip_locked=True, of=tables.queue)  # SQLite has no row locks and ignores this
 
 
 def providers_away(engine: Engine) -> list[str]:
-    """The providers that messages wait for since they could not be reached, or were left alone."""
+    """The providers that messages wait for because they were unreachable or rested."""
     queue = tables.queue
     with engine.connect() as connection:
         return list(
@@ -160,7 +163,7 @@ def providers_away(engine: Engine) -> list[str]:
 
 
 def bring_forward(engine: Engine, lock: FileLock | None, lease: Lease, provider: str, now: float) -> int:
-    """The messages that wait for this provider since it could not be reached are due now; how many they are."""
+    """Makes the messages due now that wait for this unreachable provider. Returns their number."""
     queue = tables.queue
     waiting = (
         queue.c.provider == provider,
@@ -177,11 +180,10 @@ def bring_forward(engine: Engine, lock: FileLock | None, lease: Lease, provider:
 
 
 def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
-    """What is to be sent. `transfer.tampered` where the queue, the transfer's row, the log and the vault do not all say
-    the same.
+    """What is to be sent. Raises `transfer.tampered` if queue, transfer row, log and vault contradict.
 
-    What the log says cannot be made up by whoever has the database: the body is sealed with the intent's leaf and the
-    row's fixed columns.
+    Write access to the database is not enough to forge it: the body is sealed with the intent's leaf and the row's
+    fixed columns.
     """
     id, body_ref = job.transfer, f"{job.transfer}/canonical"
     for column, said, true in (("provider", job.provider, job.row.provider), ("body_ref", job.body_ref, body_ref)):

@@ -1,17 +1,16 @@
-"""Delivering what is queued: the keeper's part of forwarding.
+"""Delivers queued messages, in the keeper.
 
-Theory of operation
-1. `run_once` takes up what is due (`queue`), and delivers it concurrently, a few to a provider at a time. It waits a
-   moment for them; one that takes longer goes on by itself, so that a slow provider holds up nobody but itself.
-2. The end of each is one unit of the journal: the step of the transfer, the entry of the log, the evidence, the queue's
-   row.
-3. An answer ends it. A refusal that the provider signed ends it too, as does a message that cannot be put into its
-   format. What surely did not arrive is tried again by the policy. What may have been acted on is tried again only if
-   the operation is idempotent; otherwise it is in doubt, and a person decides.
-4. Before anything is sent, queue, transfer, log and sealed body are held against each other (`queue.read_contents`).
-   Where they differ nothing is sent: the transfer ends as `transfer.tampered`, and the log says what was changed.
-5. If a unit cannot be written, writing is tried again; a process that dies meanwhile leaves the transfer `forwarding`
-   under its own name, where the next keeper finds it.
+1. `run_once` takes up what is due (`queue`) and delivers it concurrently, a few messages to a provider at a time. It
+   waits a moment for them. A slower delivery continues in the background and holds up only its own provider.
+2. The end of each delivery is one unit of the journal: transfer step, log entry, evidence and queue row.
+3. An answer ends it. So does a refusal signed by the provider, or a message that its format cannot express. What surely
+   did not arrive is retried by the policy. What may have been acted on is retried only if the operation is idempotent,
+   else it is in doubt, and a person decides.
+4. Before sending, queue, transfer, log and sealed body are checked against each other (`queue.read_contents`). On a
+   difference nothing is sent: the transfer ends as `transfer.tampered`, and the log says what was changed.
+5. A unit that cannot be written is written again. If the process dies meanwhile, the next keeper finds the transfer
+   `forwarding` under its name.
+
 Invariant: nothing leaves before the transfer is `forwarding` on disk, and no answer is shown before its outcome is.
 """
 
@@ -55,7 +54,7 @@ from security.transparency.entry import Json
 
 AT_ONCE: Final = 32
 A_PROVIDER: Final = 8
-MOMENT: Final = 1.0  # seconds that one run waits for what it began
+MOMENT: Final = 1.0  # seconds that one run waits for its deliveries
 TIMEOUT: Final = 30.0
 _AGAIN: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 10.0, 10.0, 20.0)
 _logger: Final = logging.getLogger("lgsp.delivery")
@@ -75,7 +74,7 @@ class Delivery(NamedTuple):
 
 @dataclass(slots=True)
 class Deliverer:
-    """One a keeper. `process` is the keeper's row in `process`, under which its transfers are `forwarding`."""
+    """One for each keeper. `process` is the keeper's row in `process`, which owns its `forwarding` transfers."""
 
     engine: Engine
     lock: FileLock | None
@@ -88,11 +87,11 @@ class Deliverer:
     at_once: int = AT_ONCE
     timeout: float = TIMEOUT
     rng: Random = field(default_factory=Random)
-    _out: Counter[str] = field(default_factory=Counter)  # how many messages are out with each provider
+    _out: Counter[str] = field(default_factory=Counter)  # running deliveries by provider
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run_once(self, lease: Lease) -> int:
-        """Take up what is due; how many messages that were."""
+        """Takes up what is due. Returns the number of messages."""
         free = self.at_once - len(self._tasks)
         jobs: list[Job] = []
         if free > 0 and self.registry.snapshot.held_until <= self.clock():
@@ -114,7 +113,7 @@ class Deliverer:
         return len(jobs)
 
     async def finish(self, seconds: float = 10.0) -> None:
-        """Wait for what is out; to be called before the session and the journal end."""
+        """Waits for running deliveries. Call it before the session and the journal end."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
 
@@ -136,7 +135,6 @@ class Deliverer:
             write = await self._failed(job, transfer, failure)
         except Exception:
             _logger.exception("transfer %s: unexpected fault", job.transfer)
-            # Whatever it was, nobody knows whether the message was out.
             acted = Acted.NO if transfer.intent is None else Acted.MAYBE
             write = await self._failed(job, transfer, DELIVERY_FAULT(acted=acted, system=job.provider))
         await self._commit(job, write)
@@ -152,9 +150,7 @@ class Deliverer:
         operation = contract.contract.operations[str(job.row.operation)]
         if job.idempotent and not operation.idempotent:
             raise tampered(job.transfer, "transfer.idempotent")
-        keep = keeping(
-            contract.contract.evidence, contract.contract.retention_months, Pattern.DISPATCH
-        )  # what is queued was dispatched
+        keep = keeping(contract.contract.evidence, contract.contract.retention_months, Pattern.DISPATCH)
         return Delivery(
             open=transfer._replace(keep=keep),
             snapshot=snapshot,
@@ -165,7 +161,7 @@ class Deliverer:
             caller=f"{job.row.caller_agency}/{job.row.caller_system}",
         )
 
-    # --- what is written ------------------------------------------------------------------------------------------------
+    # --- units of the journal ---
 
     def _answered(self, job: Job, delivery: Delivery, incoming: Incoming) -> Write:
         answer = delivery.contract.codec("canonical").write_json(delivery.operation.answer, incoming.answer)
@@ -178,27 +174,28 @@ class Deliverer:
             return await self._tampered(job, transfer, failure)
         acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
         if isinstance(failure, Theirs) or isinstance(failure, ProviderFailure) and failure.final:
-            return self._ended(job, transfer, Ending(Event.PROVIDER_REFUSED, now, failure.status, code, failure), code)
+            how = Ending(event=Event.PROVIDER_REFUSED, at=now, status=failure.status, failure=code, call=failure)
+            return self._ended(job, transfer, how, code)
         if acted is not Acted.NO and not job.idempotent:
             phase = await asyncio.to_thread(self._free_phase, job.transfer, "in-doubt")
             write = outcome.unknown(transfer, Doubt(now, self.process, code, phase), failure, self.vault)
             return write._replace(queue=job.queued(DEAD, now, tries, code))
-        if (
-            code == PROVIDER_RESTING.code
-        ):  # its breaker opened meanwhile: this one was not tried, and is taken up as soon as the breaker lets it
+        if code == PROVIDER_RESTING.code:  # its breaker opened meanwhile: this message was not tried
             return outcome.put_aside(transfer, job.queued(WAITING, now + SOONEST, job.tries, code))
-        lost = code.startswith("vault.")  # what cannot be opened will not be opened later
+        lost = code.startswith("vault.")  # a retry cannot open it either
         again = self.forwarder.policy.next_try(tries, job.first_at, now, self.rng, retry_after=failure.retry_after)
         if again is not None and not lost:
             return outcome.put_aside(transfer, job.queued(WAITING, again, tries, code))
         say = _logger.critical if lost else _logger.warning
         say("transfer %s to %s is given up after %d tries: %s", job.transfer, job.provider, tries, code)
-        how = Ending(Event.GIVEN_UP, now, 502, code if lost else DELIVERY_GIVEN_UP.code, failure)
+        how = Ending(
+            event=Event.GIVEN_UP, at=now, status=502, failure=code if lost else DELIVERY_GIVEN_UP.code, call=failure
+        )
         return self._ended(job, transfer, how, code)
 
     async def _tampered(self, job: Job, transfer: OpenTransfer, failure: Failure) -> Write:
-        """Nothing was sent: its rows or entries are not those with which it was sealed. It is given up, unless the log
-        has its outcome already.
+        """Nothing was sent: rows or entries differ from the sealed ones. Gives the transfer up, unless its outcome is
+        logged.
         """
         now, what = self.clock(), str(failure.facts["what"])
         _logger.critical("transfer %s: %s was changed in the database; it is not sent", job.transfer, what)
@@ -206,7 +203,7 @@ class Deliverer:
         phase = await asyncio.to_thread(self._free_phase, job.transfer, TRANSFER_TAMPERED.code)
         note = entries.note(TRANSFER_TAMPERED.code, facts, now, about=job.transfer)._replace(phase=phase)
         intent, logged = await asyncio.to_thread(self._logged, job.transfer)
-        how = Ending(Event.GIVEN_UP, now, failure.status, TRANSFER_TAMPERED.code)
+        how = Ending(event=Event.GIVEN_UP, at=now, status=failure.status, failure=TRANSFER_TAMPERED.code)
         if logged is not None:
             write = outcome.ended_already(transfer, how)
             return write._replace(log=(note,), queue=job.queued(DEAD, now, job.tries, TRANSFER_TAMPERED.code))
@@ -223,7 +220,7 @@ class Deliverer:
             return free_phase(connection, transfer, phase)
 
     def _ended(self, job: Job, transfer: OpenTransfer, how: Ending, last_failure: str | None) -> Write:
-        """The transfer's end, and that of its row in the queue."""
+        """The end of the transfer and of its row in the queue."""
         state = DEAD if how.event is Event.GIVEN_UP else DONE
         return outcome.end(transfer, how, self.vault).write._replace(
             queue=job.queued(state, how.at, job.tries + 1, last_failure)

@@ -1,6 +1,6 @@
-"""The catalogue and the faces of each contract, served without a certificate: what everybody may read before they can call.
+"""Serves the catalogue and the documents of each contract, without a certificate.
 
-All of it is generated from the contract in force and kept by its digest, so that serving costs a look-up.
+All is generated from the contract in force and cached by its digest.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
             if as_page
             else _json([_summary(each, base) for each in snapshot.contracts.values()])
         )
-    found = _catalogue(snapshot, path, base) or _of_contract(snapshot, path, base, language, as_page)
-    if found is not None:
-        return found
+    reply = _catalogue(snapshot, path, base) or _of_contract(snapshot, path, base, language, as_page)
+    if reply is not None:
+        return reply
     failure = ADDRESS_UNKNOWN(method=scope["method"], path=scope["path"], catalogue=base + ROOT)
     return Reply(*problems.render(failure, transfer=None, accept_language=languages))
 
@@ -103,7 +103,7 @@ def _rdf(named: _Named, publisher: dcat.Publisher | None, base: str, path: str) 
 
 @lru_cache(maxsize=512)
 def _rdf_body(named: _Named, publisher: dcat.Publisher | None, base: str, as_turtle: bool) -> bytes:
-    """The catalogue of all contracts, or, without a publisher of the whole, the entry of one."""
+    """The catalogue of all contracts; without `publisher`, the entry of one."""
     nodes = dcat.entry(*named[0], base) if publisher is None else dcat.catalogue(named, publisher, base)
     return dcat.turtle(nodes) if as_turtle else dcat.json_ld(nodes)
 
@@ -128,7 +128,7 @@ def _of_contract(snapshot: Snapshot, path: str, base: str, language: Language, a
 
 
 def _foreign(contract: CompiledContract, path: str, base: str) -> Reply | None:
-    """A format's own face: its WSDL and XSD, or its OpenAPI. The addresses that are called stay those of the contract."""
+    """The WSDL and XSD, or the OpenAPI, of a format. The addresses are the contract's."""
     name, _, leaf = path.partition("/")
     codec = contract.formats.get(name)
     if codec is None or name == "canonical":
@@ -200,7 +200,7 @@ def _summary(each: CompiledContract, base: str) -> dict[str, Any]:
 
 
 def foreign_faces(each: CompiledContract) -> dict[str, str]:
-    """Of each foreign format the document that a client is made from."""
+    """The address of the client document of each foreign format."""
     leaves = {"json": "openapi.json", "xml": "service.wsdl"}
     return {
         name: leaves[codec.media]
@@ -211,7 +211,7 @@ def foreign_faces(each: CompiledContract) -> dict[str, str]:
 
 @lru_cache(maxsize=512)
 def _samples(each: CompiledContract) -> bytes:
-    """The folder's own samples, each with its canonical twin; then those made from the schema, valid ones and one for each broken rule."""
+    """The folder's own samples with their canonical form; then generated ones, valid and one for each broken rule."""
     own = [
         {
             "format": sample.format,
@@ -227,7 +227,7 @@ def _samples(each: CompiledContract) -> bytes:
         }
         for sample in each.samples
     ]
-    made = [
+    generated_samples = [
         {
             "format": "canonical",
             "message": sample.message,
@@ -239,20 +239,22 @@ def _samples(each: CompiledContract) -> bytes:
         }
         for sample in generated(each)
     ]
-    return json.dumps([*own, *made], ensure_ascii=False).encode()
+    return json.dumps([*own, *generated_samples], ensure_ascii=False).encode()
 
 
 def _list_page(snapshot: Snapshot, language: Language) -> str:
-    """The catalogue; each language leads to the pages in that language."""
+    """The catalogue. Its links keep the language."""
     title, other, its_name = (
         ("Danh mục hợp đồng dữ liệu", "en", "English") if language == "vi" else ("Data contracts", "vi", "Tiếng Việt")
     )
     rows = "".join(
-        f'<li><a href="{ROOT}/{html.escape(name)}?lang={language}">{html.escape(each.contract.title.say(language, {}))}</a> <code>{html.escape(name)}</code></li>'
+        f'<li><a href="{ROOT}/{html.escape(name)}?lang={language}">'
+        f"{html.escape(each.contract.title.say(language, {}))}</a> <code>{html.escape(name)}</code></li>"
         for name, each in sorted(snapshot.contracts.items())
     )
     return (
-        f'<!doctype html><html lang="{language}"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
+        f'<!doctype html><html lang="{language}"><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width"><title>{title}</title>'
         f'<h1>{title}</h1><p><a href="?lang={other}">{its_name}</a></p><ul>{rows}</ul>'
         f'<p>DCAT: <a href="{ROOT}/catalog.jsonld">JSON-LD</a> · <a href="{ROOT}/catalog.ttl">Turtle</a></p></html>'
     )

@@ -1,6 +1,7 @@
-"""For whom answers are encrypted: where a contract demands it, for the newest encryption key of the caller that the protocol knows.
+"""Selects the encryption key for an answer: the caller's newest key that the protocol supports.
 
-Invariant: nothing is done for a caller whom we could not answer; it is refused first, and hears of that in clear.
+JOSE encrypts for RSA and EC P-256, XML Encryption for RSA.
+Invariant: a call that could not be answered is refused before any effect, in clear.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from security.errors import ENCRYPTION_NO_KEY
 def answers_for(
     contract: Contract, snapshot: Snapshot, caller: System, now: float, *, soap: bool = False
 ) -> EncryptKey | None:
-    """None under a contract whose bodies are signed only, and where there is no such key: JOSE encrypts for RSA and EC P-256, XML Encryption for RSA."""
+    """The key; None if the contract only signs bodies, or the caller has no such key."""
     if contract.protection == "signed":
         return None
     return newest(snapshot.encrypt_keys(caller.id), now, rsa.RSAPublicKey if soap else None)
@@ -26,8 +27,8 @@ def answers_for(
 def demand_key(
     contract: Contract, snapshot: Snapshot, caller: System, now: float, *, soap: bool = False
 ) -> EncryptKey | None:
-    """The same; ENCRYPTION_NO_KEY where a key is needed and there is none."""
-    found = answers_for(contract, snapshot, caller, now, soap=soap)
-    if found is None and contract.protection == "encrypted":
+    """The same. Raises ENCRYPTION_NO_KEY if a key is needed and missing."""
+    key = answers_for(contract, snapshot, caller, now, soap=soap)
+    if key is None and contract.protection == "encrypted":
         raise ENCRYPTION_NO_KEY(contract=contract.name, system=caller.id, kind="RSA" if soap else "RSA, EC P-256")
-    return found
+    return key

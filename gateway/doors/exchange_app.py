@@ -1,8 +1,7 @@
-"""Serves the exchange listener: one look-up sends a request to a door, a document, or the gateway's own APIs.
+"""Serves the exchange listener: sends a request to a door, a document, or the gateway's own APIs.
 
-What is known of a request before its body is read: its address and its operation. Whatever fails from there on is
-refused through the exchange, so that it is logged, and rendered by the door that was addressed, so that the caller
-hears it in its own protocol.
+Address and operation are known before the body is read. A later failure is refused through the exchange, so it is
+logged. The addressed door renders it in the caller's protocol.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ from gateway.transfer.stages import Addressed, Face
 
 SOAP_PREFIX: Final = "/soap/"
 _ALWAYS: Final = ("/keys", "/ca/")
-_READINGS: Final = ("/audit/tile/entries/", "/audit/proof/")  # of the log: by systems that prove themselves
+_READINGS: Final = ("/audit/tile/entries/", "/audit/proof/")  # of the log: for proven systems
 T = TypeVar("T")
 
 
 class _Target(NamedTuple):
-    """What an address means; of SOAP without the operation, which the body says."""
+    """The meaning of an address. `operation` is None for SOAP: the body names it."""
 
     contract: CompiledContract
     operation: Operation | None
@@ -60,20 +59,20 @@ class ExchangeApp:
     async def answer(self, call: Call) -> Reply:
         path, snapshot = call.path, call.snapshot
         if snapshot.held_until:
-            self._check_held(call)
+            self._check_restored(call)
         target = _target(call)
         if path.startswith(SOAP_PREFIX):
             if call.method == "GET" and target is not None:
-                found = await self._made(
+                reply = await self._build(
                     documents.soap_document, target.contract, call.scope["query_string"], self.base + path
                 )
-                if found is not None:
-                    return found
+                if reply is not None:
+                    return reply
             return await self._transfer(call, target)
         if target is not None:
             return await self._transfer(call, target)
         if documents.is_document(path):
-            return await self._made(documents.document, snapshot, call.scope, self.base)
+            return await self._build(documents.document, snapshot, call.scope, self.base)
         if snapshot.names_contract(path):
             return await self._transfer(call, None)
         call.app = self.apis
@@ -81,7 +80,7 @@ class ExchangeApp:
 
     async def refuse(self, call: Call, failure: Failure) -> Reply:
         face = _face(call.path)
-        return self._door(face).render(await self.exchange.refuse(call.received(face), failure))
+        return self._door(face).render(await self.exchange.refusals.refuse(call.received(face), failure))
 
     def unlogged(self, scope: Scope, failure: Failure) -> Reply:
         if _face(scope["path"]) is Face.SOAP:
@@ -90,7 +89,7 @@ class ExchangeApp:
         return Reply(*problems.render(failure, transfer=None, accept_language=None))
 
     async def _transfer(self, call: Call, target: _Target | None) -> Reply:
-        """Nobody sends a body to nowhere, or without a certificate in force."""
+        """Refuses an unknown address, or a caller without a valid certificate, before it reads the body."""
         call.read_head()
         face, snapshot = _face(call.path), call.snapshot
         if target is None or target.operation is None and (face is Face.REST or call.method != "POST"):
@@ -111,10 +110,8 @@ class ExchangeApp:
     def _door(self, face: Face) -> RestDoor | SoapDoor:
         return self.soap if face is Face.SOAP else self.rest
 
-    def _check_held(self, call: Call) -> None:
-        """Of a restored instance: what is open to everybody stays so, that the break in the log can be seen; nothing
-        else is answered yet.
-        """
+    def _check_restored(self, call: Call) -> None:
+        """In a restored instance only the public documents are served, so that the break in the log can be seen."""
         path = call.path
         if (
             path.startswith(_ALWAYS)
@@ -127,11 +124,9 @@ class ExchangeApp:
         if left > 0:
             raise GATEWAY_RESTORED(retry_after=math.ceil(min(60.0, left)))
 
-    async def _made(self, make: Callable[..., T], *of: Any) -> T:
-        """A document, in a thread of its own: the first one after a contract is published takes half a second, and no
-        call waits for it.
-        """
-        return await asyncio.get_running_loop().run_in_executor(self._maker, make, *of)
+    async def _build(self, build: Callable[..., T], *of: Any) -> T:
+        """Builds a document in a thread: the first one of a new contract takes half a second."""
+        return await asyncio.get_running_loop().run_in_executor(self._maker, build, *of)
 
     def _misaddressed(self, call: Call) -> Failure:
         method, path = call.method, call.path
@@ -153,5 +148,5 @@ def _target(call: Call) -> _Target | None:
     if _face(path) is Face.SOAP:
         contract = snapshot.contract(path.removeprefix(SOAP_PREFIX))
         return _Target(contract, None) if contract is not None else None
-    found = snapshot.rest_operation(call.method, path)
-    return _Target(*found) if found is not None else None
+    target = snapshot.rest_operation(call.method, path)
+    return _Target(*target) if target is not None else None

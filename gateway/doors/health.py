@@ -1,7 +1,7 @@
-"""`/healthz`, `/readyz`, `/metrics`: for machines, on both listeners (Prometheus text exposition format 0.0.4).
+"""Serves `/healthz`, `/readyz` and `/metrics` on both listeners (Prometheus text exposition format 0.0.4).
 
-Invariants: counts and nothing else, since they are open to whoever reaches the listener; what costs the database something is asked at most
-every two seconds a process, in a thread.
+Invariant: counts only, since the addresses are public. Database queries run at most every two seconds a process, in a
+  thread.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _QUEUE: Final = ("waiting", "leased", "done", "dead")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much there is of what, at one moment."""
+    """Counts at one moment."""
 
     transfers: Mapping[str, int]
     queue: Mapping[str, int]
@@ -49,7 +49,7 @@ class Counts:
 
 @dataclass(slots=True)
 class Vitals:
-    """Keeps the counts for a moment, so that asking often costs nothing."""
+    """Caches the counts for a moment."""
 
     engine: Engine
     registry: Registry
@@ -72,7 +72,7 @@ class Vitals:
             return replace(count(connection, self.clock()), quarantined=aside)
 
     async def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Whether this process can do its work, and what of it cannot. A restored instance takes no calls until somebody confirms it."""
+        """Whether this process can work, and each check. A restored instance is not ready until it is confirmed."""
         checks: dict[str, Any] = {"database": True, "registry": True}
         try:
             counts = await self.counts()
@@ -80,11 +80,11 @@ class Vitals:
         except Exception as trouble:
             checks["database"] = False
             checks["reason"] = type(trouble).__name__
-        held = False
+        waits = False
         try:
             snapshot = self.registry.snapshot
             checks["revision"] = snapshot.revision
-            if held := snapshot.held_until > self.clock():
+            if waits := snapshot.held_until > self.clock():
                 until = rfc3339(snapshot.held_until) if math.isfinite(snapshot.held_until) else None
                 checks["restored"] = {
                     "until": until,
@@ -92,7 +92,7 @@ class Vitals:
                 }
         except Failure as failure:
             checks["registry"], checks["reason"] = False, failure.code
-        return checks["database"] and checks["registry"] and not held, checks
+        return checks["database"] and checks["registry"] and not waits, checks
 
 
 def count(connection: Connection, now: float) -> Counts:
@@ -109,12 +109,12 @@ def count(connection: Connection, now: float) -> Counts:
         .where(process.c.kind == "keeper", process.c.state == "alive", process.c.seen > now - _SILENT_SECONDS)
     ).scalar_one()
     return Counts(
-        {state.value: 0 for state in State} | {str(state): int(number) for state, number in by_state},
-        dict.fromkeys(_QUEUE, 0) | {str(state): int(number) for state, number in queued},
-        int(newest[0]) if newest is not None else 0,
-        int(pending),
-        max(0.0, now - float(newest[1])) if newest is not None else None,
-        int(keepers),
+        transfers={state.value: 0 for state in State} | {str(state): int(number) for state, number in by_state},
+        queue=dict.fromkeys(_QUEUE, 0) | {str(state): int(number) for state, number in queued},
+        log_size=int(newest[0]) if newest is not None else 0,
+        log_pending=int(pending),
+        checkpoint_age=max(0.0, now - float(newest[1])) if newest is not None else None,
+        keepers=int(keepers),
     )
 
 

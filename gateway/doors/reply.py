@@ -1,4 +1,4 @@
-"""What a door sends back."""
+"""The reply of a door."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`headers` with lower-case names; `body` whole."""
+    """`headers` have lower-case names. `body` is complete."""
 
     status: int
     headers: dict[str, str]

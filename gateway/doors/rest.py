@@ -1,8 +1,8 @@
-"""The REST door: bytes of HTTP to a message and back (docs/wire.md, REST).
+"""The REST door: HTTP to a message and back (docs/wire.md, REST).
 
-Order of checks: cheap before dear. Channel, token (kept by digest once verified), then the signature over the raw
-bytes, and only then is anything decrypted or decoded. Where the contract demands it, bodies are encrypted both ways
-(JWS in JWE): a repeat is known by what was in the body, since no two encryptions of it are alike.
+Checks run from cheap to costly: channel, token (cached by digest), signature over the raw bytes, then decryption and
+decoding. If the contract demands it, bodies are encrypted both ways (JWS in JWE). A repeat is compared by its decrypted
+body, since encryption is randomised.
 """
 
 from __future__ import annotations
@@ -54,15 +54,12 @@ _KEPT_TOKENS: Final = 10_000
 
 @dataclass(slots=True)
 class TokenKeeper:
-    """Verified tokens by digest, until they expire. What is registered and in force is still looked up for each
-    request.
-    """
+    """Caches verified tokens by digest until they expire. The registry is still checked for each request."""
 
     key: VerifyKey
     audience: str
-    others: Callable[[str, float], VerifyKey | None] = lambda _key_id, _now: (
-        None
-    )  # keys before ours, and after: a rotation may be under way
+    # the previous and the next key: a rotation may be in progress
+    others: Callable[[str, float], VerifyKey | None] = lambda _key_id, _now: None
     kept: dict[bytes, tokens.Token] = field(default_factory=dict)
 
     def verify(self, text: str, now: float) -> tokens.Token:
@@ -91,7 +88,7 @@ class TokenKeeper:
 
 @dataclass(slots=True)
 class RestDoor:
-    """Authenticates, decodes and renders; one a process, without state of any transfer."""
+    """Authenticates, decodes and renders. One for each process, without state of a transfer."""
 
     keeper: TokenKeeper
     signing_key: SigningKey
@@ -103,7 +100,7 @@ class RestDoor:
     # --- in -----------------------------------------------------------------------------------------------------------
 
     def prove(self, received: Received, channel: Channel) -> http_signatures.Verified:
-        """Token and signature, both of the channel's system."""
+        """Verifies token and signature, both of the channel's system."""
         token = self._token(received, channel)
         if token.system != channel.system.id:
             raise CHANNEL_MISMATCH(channel=channel.system.id, other=token.system, other_kind="token")
@@ -137,59 +134,61 @@ class RestDoor:
         assert operation is not None  # a REST address names its operation
         if operation.method == "GET" and received.body:
             raise BODY_UNEXPECTED(method=received.method, path=received.path)
-        if operation.method == "POST" and received.query:  # signed as it is, nothing of it would be read
+        if operation.method == "POST" and received.query:  # it would be signed, but not read
             raise QUERY_UNEXPECTED(path=received.path)
         signature: http_signatures.Verified = authenticated.proof
         message_id = _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer
         opened, content = self._opened(authenticated)
         return Requested(opened, message_id, operation, operation.request, content)
 
-    def _opened(self, who: Authenticated) -> tuple[Authenticated, bytes]:
-        """The body in clear; encrypted exactly where the contract says so, and signed by the same system as all else."""
-        received, contract, snapshot = who.received, who.addressed.contract.contract, who.snapshot
+    def _opened(self, authenticated: Authenticated) -> tuple[Authenticated, bytes]:
+        """The decrypted body. It must be encrypted exactly if the contract says so, and signed by the caller."""
+        received, contract, snapshot = (
+            authenticated.received,
+            authenticated.addressed.contract.contract,
+            authenticated.snapshot,
+        )
         media = media_type(received.headers)
         if contract.protection == "signed":
             if media == jose.MEDIA_TYPE:
                 raise BODY_ENCRYPTION_UNEXPECTED(contract=contract.name, got=media)
-            return who, received.body
+            return authenticated, received.body
         if media != jose.MEDIA_TYPE:
             raise BODY_NOT_ENCRYPTED(contract=contract.name, expected=jose.MEDIA_TYPE, got=media or "—")
-        demand_key(contract, snapshot, who.caller, received.at)
+        demand_key(contract, snapshot, authenticated.caller, received.at)
         opened = self.opener.open(received.body, snapshot.key, received.at)
-        if opened.key.system != who.caller.id:
-            raise CHANNEL_MISMATCH(channel=who.caller.id, other=opened.key.system, other_kind="JWS")
+        if opened.key.system != authenticated.caller.id:
+            raise CHANNEL_MISMATCH(channel=authenticated.caller.id, other=opened.key.system, other_kind="JWS")
         if opened.media_type != JSON:
             raise BODY_MEDIA_TYPE(got=opened.media_type[:80], expected=f"{jose.MEDIA_TYPE}, cty: {JSON}")
         payload = _payload_digest(received, hashlib.sha256(opened.payload).digest())
-        return who._replace(payload_digest=payload, opened=opened.jws), opened.payload
+        return authenticated._replace(payload_digest=payload, opened=opened.jws), opened.payload
 
     def job(self, authorised: Authorised) -> Job | None:
-        """What `decode` does, as work for another process; None where a query is read, or the contract is no longer
-        held.
-        """
-        who = authorised.requested
-        if who.operation.method == "GET":
+        """The work of `decode` for the reader process; None for a query, or if the contract is no longer loaded."""
+        requested = authorised.requested
+        if requested.operation.method == "GET":
             return None
-        self._check_media(who)
-        contract, codec = who.contract, who.codec
+        self._check_media(requested)
+        contract, codec = requested.contract, requested.codec
         if codec.contract is not contract.contract:  # the codec of an older minor version
             contract = next(
-                (each for each in who.snapshot.compiled.values() if each.contract is codec.contract), contract
+                (each for each in requested.snapshot.compiled.values() if each.contract is codec.contract), contract
             )
             if codec.contract is not contract.contract:
                 return None
-        return Job(who.content, contract.digest, codec.name, who.request, who.received.at)
+        return Job(requested.content, contract.digest, codec.name, requested.request, requested.received.at)
 
     def decode(self, authorised: Authorised) -> Message:
-        who = authorised.requested
-        if who.operation.method == "GET":
-            return who.codec.read_query(who.request, who.received.query, who.received.at)
-        self._check_media(who)
-        return who.codec.read_json(who.request, who.content, who.received.at)
+        requested = authorised.requested
+        if requested.operation.method == "GET":
+            return requested.codec.read_query(requested.request, requested.received.query, requested.received.at)
+        self._check_media(requested)
+        return requested.codec.read_json(requested.request, requested.content, requested.received.at)
 
-    def _check_media(self, who: Requested) -> None:
-        received = who.received
-        if not who.authenticated.opened and media_type(received.headers) != JSON:
+    def _check_media(self, requested: Requested) -> None:
+        received = requested.received
+        if not requested.authenticated.opened and media_type(received.headers) != JSON:
             raise BODY_MEDIA_TYPE(got=media_type(received.headers) or "—", expected=JSON)
 
     # --- out ----------------------------------------------------------------------------------------------------------
@@ -197,11 +196,11 @@ class RestDoor:
     def render(self, ended: Answered | Refused) -> Reply:
         if isinstance(ended, Refused):
             return self._failure(ended.failure, ended.received, ended.receipt, ended.authenticated)
-        who = ended.requested
-        received, proof = who.received, who.authenticated.proof
+        requested = ended.requested
+        received, proof = requested.received, requested.authenticated.proof
         if ended.failure is not None:
-            return self._failure(ended.failure, received, ended.receipt, who.authenticated)
-        receiver = _receiver(who.authenticated)
+            return self._failure(ended.failure, received, ended.receipt, requested.authenticated)
+        receiver = _receiver(requested.authenticated)
         if ended.queued:
             state = {
                 "transfer": ended.receipt.transfer,
@@ -211,17 +210,19 @@ class RestDoor:
             reply = Reply(202, {"content-type": JSON}, json.dumps(state).encode())
             return self.signed(reply, received, ended.receipt, proof, receiver)
         assert ended.answer is not None
-        reply = Reply(200, {"content-type": JSON}, who.codec.write_json(who.operation.answer, ended.answer))
+        reply = Reply(200, {"content-type": JSON}, requested.codec.write_json(requested.operation.answer, ended.answer))
         return self.signed(reply, received, ended.receipt, proof, receiver)
 
-    def _failure(self, failure: Failure, received: Received, receipt: Receipt, who: Authenticated | None) -> Reply:
+    def _failure(
+        self, failure: Failure, received: Received, receipt: Receipt, authenticated: Authenticated | None
+    ) -> Reply:
         reply = Reply(
             *problems.render(
                 failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language")
             )
         )
-        if who is not None:
-            return self.signed(reply, received, receipt, receiver=_receiver(who))
+        if authenticated is not None:
+            return self.signed(reply, received, receipt, receiver=_receiver(authenticated))
         reply.headers["lgsp-transfer"] = receipt.transfer
         return reply
 
@@ -233,8 +234,8 @@ class RestDoor:
         proof: http_signatures.Verified | None = None,
         receiver: EncryptKey | None = None,
     ) -> Reply:
-        """The reply with receipt and newest checkpoint, signed together with the request's own signature (`proof`,
-        where that is at hand); its body is encrypted if there is somebody to encrypt it for.
+        """Signs the reply with receipt, newest checkpoint and the request's signature (`proof`, if known). Encrypts its
+        body for `receiver`.
         """
         headers, body = reply.headers, reply.body
         if receiver is not None:
@@ -254,12 +255,17 @@ class RestDoor:
         return reply if body is reply.body else Reply(reply.status, headers, body)
 
 
-def _receiver(who: Authenticated) -> EncryptKey | None:
-    return answers_for(who.addressed.contract.contract, who.snapshot, who.caller, who.received.at)
+def _receiver(authenticated: Authenticated) -> EncryptKey | None:
+    return answers_for(
+        authenticated.addressed.contract.contract,
+        authenticated.snapshot,
+        authenticated.caller,
+        authenticated.received.at,
+    )
 
 
 def _payload_digest(received: Received, content: bytes) -> bytes:
-    """What was asked for belongs to the payload too: the same id at another address is another message."""
+    """Covers the request target too: the same id at another address is another message."""
     return hashlib.sha256(received.target_uri.encode() + b"\n" + content).digest()
 
 
@@ -270,7 +276,7 @@ def receipt_header(receipt: Receipt) -> str:
 
 
 def _message_id(received: Received, pattern: Pattern, operation: str) -> str | None:
-    """The `Idempotency-Key`, a structured-field string; required where something is handed in."""
+    """The `Idempotency-Key`, a structured-field string. Required for a submission or dispatch."""
     text = received.headers.get("idempotency-key")
     if text is None:
         if pattern is Pattern.QUERY:

@@ -1,7 +1,7 @@
-"""The SOAP door: an envelope of SOAP 1.1 or 1.2 to a message and back, in the caller's version (docs/wire.md, SOAP).
+"""The SOAP door: SOAP 1.1 or 1.2 to a message and back, in the caller's version (docs/wire.md, SOAP).
 
-The operation is known only from the verified Body: never from SOAPAction or `action`, which nobody signs, and never from a node that the signature
-does not cover. Where the contract demands it, bodies are encrypted both ways: a request is decrypted first, and verified as it was signed.
+If the contract demands it, bodies are encrypted both ways: a request is decrypted, then verified as it was signed.
+Invariant: only the verified Body names the operation, never SOAPAction, `action`, or a node outside the signature.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class SoapDoor:
         )
 
     def _opened(self, contract: Contract, root: etree._Element) -> Opened:
-        """The envelope as it was signed; encrypted exactly where the contract says so."""
+        """The signed envelope. It must be encrypted exactly if the contract says so."""
         hidden = is_encrypted(root)
         if contract.protection == "signed":
             if hidden:
@@ -107,8 +107,8 @@ class SoapDoor:
         codec = addressed.snapshot.codec(authenticated.caller, addressed.contract)
         children = [child for child in envelope.body if isinstance(child.tag, str)]
         tag = children[0].tag if len(children) == 1 else f"{len(children)} elements"
-        found = codec.soap_roots.get(tag)
-        if found is None:
+        root = codec.soap_roots.get(tag)
+        if root is None:
             raise SOAP_UNKNOWN_BODY(
                 element=tag,
                 format=codec.name,
@@ -116,14 +116,14 @@ class SoapDoor:
                 expected=", ".join(sorted(codec.soap_roots)) or "—",
                 wsdl=addressed.received.target_uri + "?wsdl",
             )
-        return found[0], found[1], children[0]
+        return root[0], root[1], children[0]
 
     def job(self, authorised: Authorised) -> None:
-        """None for the reader: an element is not sent to another process, and libxml2 lets go of the interpreter's lock."""
+        """None: an element cannot be sent to the reader process, and libxml2 releases the interpreter's lock."""
 
     def decode(self, authorised: Authorised) -> Message:
-        who = authorised.requested
-        return who.codec.read_xml(who.request, who.content, who.received.at)
+        requested = authorised.requested
+        return requested.codec.read_xml(requested.request, requested.content, requested.received.at)
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
@@ -132,24 +132,26 @@ class SoapDoor:
             if ended.authenticated is None:
                 return self.unproven(ended.failure, ended.receipt.transfer, ended.received.headers)
             return self._fault(ended.failure, ended.receipt, ended.authenticated)
-        who = ended.requested
+        requested = ended.requested
         if ended.failure is not None:
-            return self._fault(ended.failure, ended.receipt, who.authenticated)
-        action = who.codec.soap_action(who.operation.name)
+            return self._fault(ended.failure, ended.receipt, requested.authenticated)
+        action = requested.codec.soap_action(requested.operation.name)
         if ended.queued:
             body = faults.queued(ended.receipt.transfer)
-            return self._signed(202, body, f"{action}:queued", ended.receipt, who.authenticated)
+            return self._signed(202, body, f"{action}:queued", ended.receipt, requested.authenticated)
         assert ended.answer is not None
-        body = who.codec.write_xml(who.operation.answer, ended.answer, wrapper=f"{who.operation.name}Response")
-        return self._signed(200, body, f"{action}Response", ended.receipt, who.authenticated)
+        body = requested.codec.write_xml(
+            requested.operation.answer, ended.answer, wrapper=f"{requested.operation.name}Response"
+        )
+        return self._signed(200, body, f"{action}Response", ended.receipt, requested.authenticated)
 
-    def _fault(self, failure: Failure, receipt: Receipt, who: Authenticated) -> Reply:
-        version = who.proof.version
+    def _fault(self, failure: Failure, receipt: Receipt, authenticated: Authenticated) -> Reply:
+        version = authenticated.proof.version
         body = faults.fault(failure, receipt.transfer, version)
-        return self._signed(faults.status(failure, version), body, faults.ACTION, receipt, who)
+        return self._signed(faults.status(failure, version), body, faults.ACTION, receipt, authenticated)
 
     def unproven(self, failure: Failure, transfer: str, headers: Mapping[str, str]) -> Reply:
-        """A Fault for a caller who proved nothing: unsigned, in the version of its media type."""
+        """An unsigned Fault for an unproven caller, in the version of its media type."""
         version = _VERSIONS.get(media_type(headers), wire.V11)
         sent = {"content-type": f"{version.media_type}; charset=utf-8"} | (
             {"lgsp-transfer": transfer} if transfer else {}
@@ -160,17 +162,19 @@ class SoapDoor:
             wire.plain_envelope(faults.fault(failure, transfer, version), version),
         )
 
-    def _signed(self, status: int, body: bytes, action: str, receipt: Receipt, who: Authenticated) -> Reply:
-        version: wire.Version = who.proof.version
-        addressed = who.addressed
-        receiver = answers_for(addressed.contract.contract, addressed.snapshot, who.caller, who.received.at, soap=True)
+    def _signed(self, status: int, body: bytes, action: str, receipt: Receipt, authenticated: Authenticated) -> Reply:
+        version: wire.Version = authenticated.proof.version
+        addressed = authenticated.addressed
+        receiver = answers_for(
+            addressed.contract.contract, addressed.snapshot, authenticated.caller, authenticated.received.at, soap=True
+        )
         envelope = verify.sign_envelope(
             body if receiver is None else blinded(body),
             self.signing_key,
             self.clock(),
             action=action,
             message_id=f"urn:uuid:{new_id()}",
-            relates_to=who.reply_to,
+            relates_to=authenticated.reply_to,
             blocks=(verify.receipt_block(receipt.transfer, _leaves(receipt), self.checkpoint()),),
             version=version,
         )
@@ -181,15 +185,15 @@ class SoapDoor:
 
 
 def _action(headers: Mapping[str, str], version: wire.Version) -> str:
-    """What the HTTP headers claim: SOAPAction, or the parameter of the media type (RFC 3902)."""
+    """The operation claimed by the HTTP headers: SOAPAction, or the parameter of the media type (RFC 3902)."""
     if version is wire.V11:
         return headers.get("soapaction", "").strip().strip('"')
-    found = _ACTION.search(headers.get("content-type", ""))
-    return "" if found is None else found[1] or found[2] or ""
+    match = _ACTION.search(headers.get("content-type", ""))
+    return "" if match is None else match[1] or match[2] or ""
 
 
 def _check_understood(envelope: verify.VerifiedEnvelope) -> None:
-    """Whoever demands of us that a header block be understood must not be served as if it had been (SOAP 1.1 §4.2.3, 1.2 Part 1 §5.2)."""
+    """Refuses a header block with mustUnderstand that the gateway does not know (SOAP 1.1 §4.2.3, 1.2 Part 1 §5.2)."""
     version = envelope.version
     root = envelope.body.getparent()
     for block in root if root is not None else ():
@@ -204,7 +208,9 @@ def _check_understood(envelope: verify.VerifiedEnvelope) -> None:
 
 
 def _check_reply(envelope: verify.VerifiedEnvelope) -> None:
-    """The answer goes back on the connection (WS-Addressing 1.0 Core §2.1, anonymous): nobody makes the gateway call an address of theirs."""
+    """Allows only anonymous reply addresses (WS-Addressing 1.0 Core §2.1): the gateway calls no address named in a
+    message.
+    """
     for name in ("ReplyTo", "FaultTo"):
         block = envelope.headers.get(f"{{{wire.WSA}}}{name}")
         address = "" if block is None else (block.findtext(f"{{{wire.WSA}}}Address") or "").strip()

@@ -1,4 +1,4 @@
-"""What the doors do each in its own way: bytes to message, and where a costly body is looked at."""
+"""Defines what differs between the doors: bytes to message, and where a costly body is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Door(Protocol):
-    """What differs between the doors: bytes to message."""
+    """Turns the bytes of one protocol into a message."""
 
     def authenticate(self, addressed: Addressed) -> Authenticated: ...
 
@@ -21,11 +21,11 @@ class Door(Protocol):
 
 
 class Reading(Protocol):
-    """Has the work of a door on a costly body done off the event loop."""
+    """Runs the work of a door on a costly body off the event loop."""
 
     async def run(self, work: Callable[..., T], *of: Any) -> T: ...
 
     async def decode(self, authorised: Authorised) -> Message: ...
 
     def end(self) -> None:
-        """Nothing more of the body is read."""
+        """Releases the reader: the body is not read again."""

@@ -1,10 +1,9 @@
 """Sums up refusals of callers who proved nothing.
 
-A few of a source and second stand in the log one by one, the rest as one entry with their number.
-
-So a flood costs its sender as much as before, and the log one row a second and reason.
-Invariant: each refusal is in exactly one entry. One that was summed up bears the transfer id of its sum, which is
-written a second later, or when the process stops; of one that was killed, that last second is missing.
+The first refusals of a source in each second are logged one by one. The rest become one entry with a count.
+So a flood costs the log one row for each second and reason.
+Invariant: each refusal is in exactly one entry. A summed refusal carries the transfer id of its sum, which is written a
+  second later or when the process stops. If the process is killed, the sum of its last second is lost.
 """
 
 from __future__ import annotations
@@ -23,9 +22,7 @@ SECONDS: Final = 1.0
 
 @lru_cache(maxsize=4096)
 def block_of(source: str) -> str:
-    """What counts as one source: an address of IPv4; of IPv6 the /64 around it, since whoever has one address has all
-    of these.
-    """
+    """One source: an IPv4 address, or the /64 of an IPv6 address, which one host can use as a whole."""
     try:
         address = ipaddress.ip_address(source.partition("%")[0])
     except ValueError:  # a Unix socket
@@ -37,7 +34,7 @@ def block_of(source: str) -> str:
 
 @dataclass(slots=True)
 class Sum:
-    """The first refusal that was not logged by itself, and how many like it there were within the second after it."""
+    """The first refusal that was not logged by itself, and the number of like ones within the next second."""
 
     received: Received
     failure: Failure
@@ -50,15 +47,15 @@ class Sum:
 
 @dataclass(slots=True)
 class Floods:
-    """What one process counts."""
+    """The refusal counts of one process."""
 
     _second: int = 0
     _seen: dict[str, int] = field(default_factory=dict)
     _sums: dict[tuple[str, str], Sum] = field(default_factory=dict)
 
     def sum_of(self, received: Received, failure: Failure) -> Sum | None:
-        """The sum that this refusal goes into (`count` is 1 for a new one, whose end the caller sees to), or None: log
-        it by itself.
+        """The sum that counts this refusal; None if it is logged by itself. The caller schedules the end of a new sum
+        (`count` is 1).
         """
         second = int(received.at)
         if second != self._second:
@@ -67,18 +64,18 @@ class Floods:
         self._seen[source] = seen = self._seen.get(source, 0) + 1
         if seen <= SINGLE:
             return None
-        found = self._sums.get((source, failure.code))
-        if found is None:
-            found = Sum(received, failure)
-            self._sums[found.key] = found
-        found.count += 1
-        return found
+        sum_ = self._sums.get((source, failure.code))
+        if sum_ is None:
+            sum_ = Sum(received, failure)
+            self._sums[sum_.key] = sum_
+        sum_.count += 1
+        return sum_
 
     def under_way(self) -> list[Sum]:
         return list(self._sums.values())
 
     def end(self, of: Sum) -> bool:
-        """True if it was under way: then its entry is to be written now."""
+        """Ends a sum. True if it was open: the caller then writes its entry."""
         if self._sums.get(of.key) is not of:
             return False
         del self._sums[of.key]

@@ -1,7 +1,8 @@
-"""What stands of a transfer, for whoever repeats its message: believed only where row, log and vault agree.
+"""Reads the recorded end of a transfer for a repeat of its message, if row, log and vault agree.
 
-The answer is that of `<transfer>/answer`, whatever the row refers to. It is sealed with the leaf of its outcome, and its salted digest is the outcome's
-`out`. Invariant: one look sees one moment of the database, so that a transfer that ends meanwhile is no contradiction.
+The answer is read from `<transfer>/answer`, whatever the row refers to. It is sealed with the leaf of its outcome, and
+its salted digest is the outcome's `out`.
+Invariant: one check reads one snapshot of the database, so a transfer that ends meanwhile is no contradiction.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from gateway.vault.vault import GONE, Vault
 ANSWERED: Final = frozenset({State.ACCEPTED, State.ANSWERED})
 
 
-class Stood(NamedTuple):
-    """`answer` is None of a transfer that has none, or whose answer is no longer kept."""
+class RecordedEnd(NamedTuple):
+    """`answer` is None if the transfer has none, or its answer is no longer kept."""
 
     state: State
     payload_digest: bytes
@@ -36,8 +37,8 @@ class Stood(NamedTuple):
     answer: bytes | None
 
 
-def stood(connection: Connection, vault: Vault, transfer: str, message: str) -> Stood:
-    """`message` is the keyed hash of the message's id; `transfer.tampered` where anything contradicts the rest."""
+def recorded_end(connection: Connection, vault: Vault, transfer: str, message: str) -> RecordedEnd:
+    """`message` is the keyed hash of the message's id. Raises `transfer.tampered` on any contradiction."""
     row = connection.execute(select(tables.transfer).where(tables.transfer.c.id == transfer)).first()
     if row is None:
         raise tampered(transfer, "transfer")
@@ -52,11 +53,18 @@ def stood(connection: Connection, vault: Vault, transfer: str, message: str) -> 
     _check_end(row, state, intent, outcome)
     salt = _salt(connection, vault, row, intent)
     answer = _answer(connection, vault, transfer, outcome, salt) if state in ANSWERED and outcome is not None else None
-    return Stood(state, bytes(row.payload_digest), row.status, row.failure, row.receipt, answer)
+    return RecordedEnd(
+        state=state,
+        payload_digest=bytes(row.payload_digest),
+        status=row.status,
+        failure=row.failure,
+        receipt=row.receipt,
+        answer=answer,
+    )
 
 
 def _check_end(row: Row[Any], state: State, intent: Logged, outcome: Logged | None) -> None:
-    """The state, how it ended and the receipt, as the outcome's entry says."""
+    """Checks state, end and receipt of the row against the outcome's entry."""
     if (outcome is not None) != (state in FINAL):
         raise tampered(row.id, "transfer.state")
     if outcome is None:
@@ -86,7 +94,7 @@ def _check_end(row: Row[Any], state: State, intent: Logged, outcome: Logged | No
 
 
 def _salt(connection: Connection, vault: Vault, row: Row[Any], intent: Logged) -> bytes | None:
-    """The transfer's salt, out of a request that is proven to be its own; None where neither is kept any more."""
+    """The transfer's salt from its verified request; None if neither is kept any more."""
     try:
         return request_of(connection, vault, row, intent)[0]
     except Ours as failure:
@@ -115,6 +123,6 @@ def _answer(connection: Connection, vault: Vault, transfer: str, outcome: Logged
 
 
 def repeat_answer(code: str, transfer: str) -> Failure:
-    """The failure that a transfer ended with, told once more to the caller who repeats it."""
+    """The failure of the first call, raised again for its repeat."""
     error = TYPES.get(code, TRANSFER_IN_DOUBT)
     return BRANCHES[error.branch](error, transfer=transfer)

@@ -1,4 +1,4 @@
-"""Reads feeds: `read` gives pages of CloudEvents, `cursor` marks a place in a feed."""
+"""Reads feeds: `read` gives pages of CloudEvents, `cursor` encodes positions in a feed."""
 
 from gateway.feeds.reading import MOST, Page, RawPage, read, read_raw
 

@@ -1,6 +1,6 @@
-"""Encodes cursors of a feed: opaque to readers; inside are a version, the feed, and the offset of the last event read.
+"""Encodes cursors of a feed, opaque to readers: a version, the feed, and the offset of the last event read.
 
-Invariant: a cursor of one feed is refused by another, as is any text that we did not write.
+Invariant: a cursor of another feed is refused, as is any text that the gateway did not write.
 """
 
 from __future__ import annotations

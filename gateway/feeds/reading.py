@@ -1,15 +1,14 @@
 """Reads pages of a feed: CloudEvents 1.0 in the sequencer's order, with their data from the vault.
 
-Invariants:
-- Only sequenced events are seen. Offsets are contiguous within an epoch (from 1 in the first), so a page never passes
-  an event that comes later.
-- A cursor stays valid; a reader who stops anywhere and goes on misses nothing and sees nothing twice.
-- A field that the reader's grant does not hold is masked before the event leaves this module.
-- An event whose body is past its retention stays, as a tombstone without data, with the reason and the time. One whose
-  body is gone for another reason stays as lost: a loss is never reported as retention.
-- An event's body is that of its transfer, sealed with the contract and the event's attributes. If the row differs, or
-  the body does not open, the event stays as a tombstone that says so, without any unsealed attribute. The page names
-  it, and it is logged as critical.
+Invariant: only sequenced events are returned. Offsets are contiguous within an epoch (from 1 in the first), so a page
+  never skips an event that comes later.
+Invariant: a cursor stays valid. A reader that stops and continues misses nothing and reads nothing twice.
+Invariant: a field that the reader's grant does not hold is masked before the event leaves this module.
+Invariant: an event whose body is past its retention stays as a tombstone with reason and time. A body lost for another
+  reason is reported as lost, never as retention.
+Invariant: an event's body is its transfer's, sealed with the contract and the event's attributes. If the row differs,
+  or the body does not open, the event becomes a tombstone without unsealed attributes. The page names it, and it is
+  logged as critical.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ CloudEvent = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next` reads on from here, also if there is nothing more yet; `more`: whether there is.
+    """`next` is the cursor of the next page, also if `more` is false.
 
     `tampered`: the offsets of events whose rows or bodies were changed.
     """
@@ -71,7 +70,7 @@ class _Row:
 
     @property
     def body(self) -> str:
-        """The id of its body, whatever the row refers to."""
+        """The id of its body, independent of the row's reference."""
         return f"{self.transfer}/canonical"
 
 
@@ -116,7 +115,7 @@ def read_raw(connection: Connection, contract: str, after: str | None, limit: in
 
 @dataclass(frozen=True, slots=True)
 class _Bodies:
-    """The bodies of a page by offset; by id, when retention ended; the offsets of changed rows or bodies."""
+    """The bodies of a page by offset, the ends of retention by id, the offsets of changed rows or bodies."""
 
     plain: Mapping[int, bytes | None]
     ended: Mapping[str, str]
@@ -179,7 +178,7 @@ def _rows(connection: Connection, contract: str, after: str | None, limit: int) 
 
 
 def _check_place(connection: Connection, contract: str, offset: int) -> None:
-    """Refuses a cursor whose event is not here: a restore lost it, or it never was."""
+    """Refuses a cursor whose event does not exist: it was lost in a restore, or never existed."""
     table = tables.feed_event.c
     last = (
         connection.execute(

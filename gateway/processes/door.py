@@ -40,7 +40,8 @@ from gateway.doors.http.costly import Reader, Readings
 from gateway.doors.http.costs import Budgets
 from gateway.doors.http.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.http.limits import Connections, Limits
-from gateway.doors.http.server import DrainingServer, PeerProtocol, make_server, tls_context
+from gateway.doors.http.peer_protocol import PeerProtocol
+from gateway.doors.http.server import DrainingServer, make_server, tls_context
 from gateway.doors.http.shell import Shell
 from gateway.doors.http.taken_up import TakenUp
 from gateway.doors.rest import RestDoor, TokenKeeper
@@ -104,7 +105,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         clock=clock,
         provider_seconds=settings.provider_seconds,
     )
-    exchange.gate = gate_of(settings, clock)
+    exchange.admit = gate_of(settings, clock)
     rest = RestDoor(
         TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key),
         signing,
@@ -250,7 +251,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     finally:
         watch.cancel()
         forget.cancel()
-        await parts.exchange.close()
+        await parts.exchange.refusals.close()
         await parts.readings.close()
         await parts.session.close()
         await asyncio.to_thread(parts.journal.stop)

@@ -35,7 +35,7 @@ from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.admission import gate_of
 from gateway.delivery.forwarder import forwarder_over
-from gateway.doors.files.dropped import NotNow, OneFile, Stood, look_up
+from gateway.doors.files.dropped import NotNow, OneFile, Recorded, look_up
 from gateway.doors.files.errors import FILE_TOO_LARGE, FILE_UNREADABLE
 from gateway.doors.files.in_hand import MOST_DEATHS, InHand
 from gateway.doors.files.report import reports
@@ -116,7 +116,7 @@ class Files:
             self._folders[drop.folder] = folder
         if not folder.hold():
             return 0
-        self._exchange.gate()  # before anything is claimed, so that no file is refused and logged repeatedly
+        self._exchange.admit()  # before anything is claimed, so that no file is refused and logged repeatedly
         deadly = [left for left in folder.claimed() if self._in_hand.was_at_a_death(drop.folder, left.file)]
         done = await self._take_left(
             snapshot, system, drop, folder, [left for left in folder.claimed() if left not in deadly]
@@ -177,12 +177,12 @@ class Files:
             claimed=claimed,
             raw=raw,
         )
-        stood = look_up(self._engine, [claimed.mark]).get(claimed.mark, Stood()) if left_over else Stood()
+        recorded = look_up(self._engine, [claimed.mark]).get(claimed.mark, Recorded()) if left_over else Recorded()
         digest = hashlib.sha256(raw).hexdigest()
         deaths = self._in_hand.take(drop.folder, claimed.file, digest) if early is None else 0
         aside = deaths >= MOST_DEATHS
         try:
-            report = await (one.set_aside(deaths, stood) if aside else one.bring(early, stood))
+            report = await (one.set_aside(deaths, recorded) if aside else one.bring(early, recorded))
             folder.finish(
                 one.claimed,
                 "refused" if report.result == "refused" else "accepted",
@@ -229,7 +229,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
         clock=clock,
         provider_seconds=settings.provider_seconds,
     )
-    exchange.gate = gate_of(settings, clock)
+    exchange.admit = gate_of(settings, clock)
     files = Files(engine, registry, exchange, settings, NewestCheckpoint(settings.checkpoint_file).note)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
 

@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 
 from gateway.doors.http.edge import BadEdge, Proxies
-from gateway.doors.http.server import bind, bind_unix
+from gateway.doors.http.listening import bind, bind_unix
 from gateway.processes.supervised import NotStarted, words
 from gateway.settings import Settings
 

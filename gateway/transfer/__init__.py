@@ -1,1 +1,1 @@
-"""One transfer: its states, its stages, its entries in the audit log, how it ends, and the lease of whoever leads."""
+"""One transfer: states, stages, entries in the audit log, outcome, and the lease of the leading keeper."""

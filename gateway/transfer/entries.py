@@ -1,7 +1,6 @@
-"""Makes the audit log's entries for each step of a transfer, from its stages.
+"""Builds the audit log's entries for each step of a transfer.
 
-Digests are salted. The salt of a transfer stands at the head of its request's evidence in the vault (`vault.salting`),
-so that it is destroyed with it.
+Digests are salted. The salt is stored with the request's evidence in the vault (`vault.salting`) and destroyed with it.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ HashId = Callable[[str], str]
 
 
 def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, hash_id: HashId) -> LogRow:
-    who = decoded.requested
-    received, contract = who.received, who.contract
+    requested = decoded.requested
+    received, contract = requested.received, requested.contract
     decision = decoded.authorised.decision
     assert decision.grant is not None
     return _row(
@@ -41,11 +40,11 @@ def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, h
             transfer=received.transfer,
             at=now,
             door=received.face,
-            caller=_caller(who.authenticated),
+            caller=_caller(requested.authenticated),
             contract=contract.contract.name,
-            operation=who.operation.name,
+            operation=requested.operation.name,
             bundle=contract.digest,
-            message=hash_id(who.message_id),
+            message=hash_id(requested.message_id),
             grant=decision.grant.id,
             provider=provider.id if provider is not None else None,
             came_in=form.salted(salt, received.body or received.query.encode()),
@@ -75,7 +74,7 @@ def outcome(transfer: OpenTransfer, how: Ending) -> LogRow:
 
 
 def put_aside(transfer: OpenTransfer, failure: Failure, now: float) -> LogRow:
-    """Not an outcome: the transfer goes on in the queue."""
+    """Not an outcome: the transfer continues in the queue."""
     facts = {"failure": failure.code, "provider": transfer.provider}
     return _row(form.Note(transfer.id, now, "queued", "gateway", facts))
 
@@ -85,12 +84,16 @@ def in_doubt(transfer: OpenTransfer, why: Doubt) -> LogRow:
     return LogRow(frozen.transfer, why.phase, frozen.entry, frozen.leaf)
 
 
-def repeat(who: Requested, first: str, status: int, now: float) -> LogRow:
-    return _row(form.Repeat(who.received.transfer, now, who.received.face, _caller(who.authenticated), first, status))
+def repeat(requested: Requested, first: str, status: int, now: float) -> LogRow:
+    return _row(
+        form.Repeat(
+            requested.received.transfer, now, requested.received.face, _caller(requested.authenticated), first, status
+        )
+    )
 
 
 def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, count: int = 1) -> LogRow:
-    """A refusal names as much of the caller as was proven, and the source address where nothing was."""
+    """Names the caller as far as it was proven, else the source address."""
     requested = reached if isinstance(reached, Requested) else None
     authenticated = authenticated_of(reached)
     addressed = (
@@ -121,12 +124,12 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
 def note(
     what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = "gateway", about: str | None = None
 ) -> LogRow:
-    """Anything else that must be accounted for; it gets an id of its own, unless it is told what it is about."""
+    """Any other event to log. It gets an id of its own unless `about` names a transfer."""
     return _row(form.Note(about or new_id(int(now * 1000)), now, what, actor, facts))
 
 
 def by_channel(received: Received) -> form.Caller | None:
-    """TLS proved the certificate, even where the message proved nothing and the key is no longer in force."""
+    """The system of the TLS certificate, even if its key is no longer in force."""
     if received.certificate is None:
         return None
     mark = thumbprint(received.certificate)
@@ -136,8 +139,8 @@ def by_channel(received: Received) -> form.Caller | None:
     return form.Caller(received.snapshot.systems[key.system].agency, key.system, certificate=mark)
 
 
-def _caller(who: Authenticated) -> form.Caller:
-    channel, key = who.addressed.channel, who.key
+def _caller(authenticated: Authenticated) -> form.Caller:
+    channel, key = authenticated.addressed.channel, authenticated.key
     if key is None:
         return form.Caller(channel.system.agency, channel.system.id, channel.thumbprint)
     return form.Caller(channel.system.agency, channel.system.id, channel.thumbprint, key.key_id, key.thumbprint)

@@ -1,10 +1,9 @@
-"""Builds the parts of a request that are kept as evidence: its signed head and its body, as they came.
+"""Builds the parts of a request that are kept as evidence: its signed head and its body, unchanged.
 
-Form: an HTTP/1.1 message (RFC 9112) with the full target URI in its first line, since the signature covers it. Its
-first headers say, one line a certificate, how that certificate stood when the message was let in: what we or its
-authority had last said, from when until when, and the digest of the list or answer. Which parts are kept, and for how
-long, is the contract's (`vault.classes.keeping`).
-Invariant: the entries of the log are the same, whatever is kept.
+Form: an HTTP/1.1 message (RFC 9112) with the full target URI in its request line, as the signature covers it. Its first
+headers hold the status of each certificate at admission: statement, validity, and digest of the CRL or OCSP answer. The
+contract decides which parts are kept, and how long (`vault.classes.keeping`).
+Invariant: the log's entries do not depend on what is kept.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from gateway.transfer.stages import Authenticated, Received, Requested
 from gateway.vault.classes import SALT_PART
 from gateway.vault.salting import pack
 
-# The token stays in, since the signature covers it: it is bound to the certificate and expires long before anybody opens the vault.
-_STATUS = "lgsp-certificate-status"  # ours: a caller's header of this name is not among those that are kept
+# The token is kept, since the signature covers it. It is bound to the certificate and expires soon.
+_STATUS = "lgsp-certificate-status"  # the gateway's own; a caller's header of this name is not kept
 _HEADERS = (
     "host",
     "content-type",
@@ -27,14 +26,14 @@ _HEADERS = (
 )
 
 
-def request_bytes(received: Received, who: Authenticated | None = None) -> bytes:
-    """`who` is there if the request was proved by certificates; a dropped file was not."""
+def request_bytes(received: Received, authenticated: Authenticated | None = None) -> bytes:
+    """`authenticated` is None for a dropped file, which has no certificate."""
     head = [f"{received.method} {received.target_uri} HTTP/1.1"]
-    if who is not None:
-        snapshot, thumbprint = who.snapshot, who.addressed.channel.thumbprint
+    if authenticated is not None:
+        snapshot, thumbprint = authenticated.snapshot, authenticated.addressed.channel.thumbprint
         channel, key = (
             snapshot.tls_key(thumbprint or ""),
-            snapshot.keys.get(who.key.key_id if who.key is not None else ""),
+            snapshot.keys.get(authenticated.key.key_id if authenticated.key is not None else ""),
         )
         head += [
             f"{_STATUS}: {use}; {each.status}" for use, each in (("tls", channel), ("sign", key)) if each is not None
@@ -43,13 +42,11 @@ def request_bytes(received: Received, who: Authenticated | None = None) -> bytes
     return "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + received.body
 
 
-def request_parts(who: Requested, salt: bytes) -> list[tuple[str, bytes]]:
-    """The request as it travelled; where its body was encrypted, beside it what the signature covers; where the request
-    is not kept, the salt alone.
-    """
-    parts = [("request", pack(salt, request_bytes(who.received, who.authenticated)))]
-    if who.authenticated.opened:
-        parts.append(("request-opened", who.authenticated.opened))
-    if who.contract.contract.evidence == "metadata":
+def request_parts(requested: Requested, salt: bytes) -> list[tuple[str, bytes]]:
+    """The request as received; the decrypted body if it was encrypted; the salt alone if the request is not kept."""
+    parts = [("request", pack(salt, request_bytes(requested.received, requested.authenticated)))]
+    if requested.authenticated.opened:
+        parts.append(("request-opened", requested.authenticated.opened))
+    if requested.contract.contract.evidence == "metadata":
         parts.append((SALT_PART, pack(salt, b"")))
     return parts

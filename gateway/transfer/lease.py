@@ -1,11 +1,8 @@
 """The lease of the leading keeper.
 
-Each taking raises its epoch; who writes as leader checks the epoch inside the same transaction.
-
-Invariant: two holders may both believe that they lead, but only the one of the newest epoch can commit; the other's
-transaction fails before it has written anything. When somebody else may try is judged by the time of the one who waits
-alone: a lease that he has not seen renewed for so long. What the holder's clock says decides nothing, for clocks of
-different machines are never compared.
+Each new holder raises the epoch. The leader checks the epoch inside each transaction that it writes.
+Invariant: two holders may both believe that they lead, but only the one with the newest epoch can commit.
+Invariant: a waiting process measures silence with its own clock. Clocks of different machines are never compared.
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ SLEEP_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What a leader carries: its proof is (name, holder, epoch)."""
+    """The proof of leadership: (name, holder, epoch)."""
 
     name: str
     holder: str
@@ -37,7 +34,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The row of a lease as it was read; each renewal changes it."""
+    """The row of a lease as read. Each renewal changes it."""
 
     holder: str
     epoch: int
@@ -45,9 +42,7 @@ class Seen:
 
 
 class LeaseObserver:
-    """Whether a lease is still renewed, by the clock of this process; what stands in the row is only compared with what
-    stood there before.
-    """
+    """Detects a lease that is no longer renewed, by the clock of this process."""
 
     def __init__(self, monotonic: Callable[[], float], seconds: float = LEASE_SECONDS) -> None:
         self._monotonic: Final = monotonic
@@ -55,11 +50,11 @@ class LeaseObserver:
         self._before: tuple[Seen, float] | None = None
 
     def forget(self) -> None:
-        """Start anew: after a time in which this process could not read the database, silence proves nothing."""
+        """Starts the measurement again, after this process could not read the database."""
         self._before = None
 
     def look(self, connection: Connection, name: str = KEEPER) -> Seen | None:
-        """The lease as it stands, if it was not renewed for so long; to be handed to `take`."""
+        """The lease if it was not renewed for the whole period, as argument for `take`; else None."""
         row = connection.execute(
             select(table.c.holder, table.c.epoch, table.c.until).where(table.c.name == name)
         ).first()
@@ -79,8 +74,9 @@ def take(
     over: str | None = None,
     unmoved: Seen | None = None,
 ) -> Lease | None:
-    """Take a lease that is free; or that of `over`, a holder known to be dead; or one that stands as it did in
-    `unmoved`, which `LeaseObserver` found to be renewed no more. None while somebody else has it.
+    """Takes the lease if it is free, or held by `over` (a dead holder), or unchanged since `unmoved`.
+
+    `unmoved` comes from `LeaseObserver`. Returns None while another holder has the lease.
     """
     insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
     free = table.c.until <= 0.0
@@ -104,23 +100,21 @@ def take(
 
 
 def renew(connection: Connection, lease: Lease, now: float, seconds: float = LEASE_SECONDS) -> bool:
-    """Hold it for longer; False if it belongs to somebody else by now. The row changes even where the clock stands
-    still.
-    """
+    """Extends the lease. False if another holder has it. The row changes even if the clock does not."""
     until = case((table.c.until == now + seconds, now + seconds + 0.001), else_=now + seconds)
     return connection.execute(update(table).where(*_mine(lease)).values(until=until)).rowcount == 1
 
 
 def give_back(connection: Connection, lease: Lease) -> None:
-    """Let others take it at once."""
+    """Releases the lease at once."""
     connection.execute(update(table).where(*_mine(lease)).values(until=0.0))
 
 
 def check(connection: Connection, lease: Lease) -> None:
-    """Hold the lease's row until the end of this transaction; a failure if a newer epoch has begun.
+    """Locks the lease's row until the transaction ends. Raises if a newer epoch has begun.
 
-    On PostgreSQL a leader that falls asleep in the middle (a paused machine) would hold the row, and so the lease, for
-    as long as it sleeps: the server ends its transaction before that.
+    PostgreSQL ends the transaction of a leader that stops in the middle (a paused machine). Else the row would stay
+    locked.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {int(SLEEP_SECONDS * 1000)}")
@@ -132,7 +126,7 @@ def check(connection: Connection, lease: Lease) -> None:
 
 
 def holder(connection: Connection, name: str = KEEPER) -> str | None:
-    """Who holds the lease, or held it last."""
+    """The current or last holder."""
     return connection.execute(select(table.c.holder).where(table.c.name == name)).scalar()
 
 

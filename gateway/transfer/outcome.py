@@ -1,12 +1,11 @@
-"""Records how an open transfer goes on and how it ends, as one unit of the journal.
+"""Records each step and the end of an open transfer as one unit of the journal.
 
-A unit holds the change of the row, the entry of the log, the evidence and the receipt. Everybody who holds an open transfer uses this: the exchange, the queue, the recovery from dead processes, the restore
-of a backup.
-Invariants
-- A step that the table of states does not hold cannot be written.
-- The columns, the entry and the receipt of an end are made from one value (`Ending`), so that they say the same.
-- A unit applies only while the transfer is in the state that it was made for and, where a process is named, belongs to
-  that process.
+A unit holds the change of the row, the entry of the log, the evidence and the receipt. The exchange, the queue, the
+recovery from dead processes and the restore of a backup use it.
+Invariant: a step that is not in the table of states cannot be written.
+Invariant: columns, entry and receipt of an end are built from one value (`Ending`).
+Invariant: a unit applies only in the state that it was built for and, if a process is named, only to that process's
+  transfer.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from gateway.transfer.transfer_records import receipt_text
 from gateway.vault import binding
 from gateway.vault.vault import Vault
 
-UNKNOWN: Final = "transfer.in-doubt"  # the failure of a transfer of which no failure is known but that its process died
+UNKNOWN: Final = "transfer.in-doubt"  # the failure of a transfer whose process died
 
 
 class Ended(NamedTuple):
@@ -38,7 +37,7 @@ class EndedNew(NamedTuple):
 
 
 def end(transfer: OpenTransfer, how: Ending, vault: Vault) -> Ended:
-    """The end of a transfer. Whoever took it from the queue adds the row of the queue."""
+    """Ends a transfer. A caller that took it from the queue adds the queue's row."""
     entry = entries.outcome(transfer, how)
     receipt = Receipt(transfer.id, intent=transfer.intent, outcome=entry.leaf)
     parts = evidence_of(how.call)
@@ -58,7 +57,7 @@ def end(transfer: OpenTransfer, how: Ending, vault: Vault) -> Ended:
 
 
 def end_new(row: TransferRow, transfer: OpenTransfer, how: Ending) -> EndedNew:
-    """The row, the entry and the receipt of a transfer that ends in the unit that begins it, since nobody else is asked."""
+    """Row, entry and receipt of a transfer that ends in the unit that begins it (no provider is called)."""
     entry = entries.outcome(transfer, how)
     receipt = Receipt(transfer.id, intent=transfer.intent, outcome=entry.leaf)
     ended = row._replace(
@@ -68,22 +67,22 @@ def end_new(row: TransferRow, transfer: OpenTransfer, how: Ending) -> EndedNew:
 
 
 def ended_already(transfer: OpenTransfer, how: Ending) -> Write:
-    """Of a transfer whose outcome is in the log although its row is open: the row alone changes."""
+    """For an outcome that is already in the log: only the row changes."""
     return Write(change=_changed(transfer, how))
 
 
 def _changed(transfer: OpenTransfer, how: Ending) -> TransferChange:
-    """What is given up from another state than the queue was put aside first."""
+    """The queue gives up a transfer by way of the state `queued`."""
     aside = how.event is Event.GIVEN_UP and transfer.state is not State.QUEUED
     state = through(transfer.state, Event.PUT_ASIDE, how.event) if aside else after(transfer.state, how.event)
-    # `value`: the drivers take long over anything but plain text
+    # `value`: the drivers are slow with anything but plain text
     return TransferChange(
         transfer.id, transfer.state.value, transfer.process, state.value, status=how.status, failure=how.failure
     )
 
 
 def put_aside(transfer: OpenTransfer, queue: QueueRow, note: LogRow | None = None) -> Write:
-    """The transfer waits in the queue; the first time the log says so."""
+    """The transfer waits in the queue. `note` is given the first time."""
     change = TransferChange(
         transfer.id, transfer.state.value, transfer.process, after(transfer.state, Event.PUT_ASIDE).value
     )
@@ -91,8 +90,8 @@ def put_aside(transfer: OpenTransfer, queue: QueueRow, note: LogRow | None = Non
 
 
 def unknown(transfer: OpenTransfer, why: Doubt, failure: Failure, vault: Vault | None = None) -> Write:
-    """The call of the provider failed, and nobody knows whether the provider acted. With a `vault`, what the call left
-    is kept there, under names of its own: another try may follow.
+    """The call of the provider failed, and it is unknown whether the provider acted. With a `vault`, evidence of the
+    call is kept under names of this phase: another try may follow.
     """
     parts = [] if vault is None else [(f"{why.phase}-{part}", data) for part, data in evidence_of(failure)]
     kept = (
@@ -105,9 +104,7 @@ def unknown(transfer: OpenTransfer, why: Doubt, failure: Failure, vault: Vault |
 
 
 def abandoned(transfer: OpenTransfer, why: Doubt, *events: Event) -> Write:
-    """Whoever had the transfer cannot end it any more: it is in doubt by `events`, or back in the queue where it may be
-    repeated.
-    """
+    """The process that held the transfer cannot end it. `events` lead to in doubt, or back to the queue."""
     return Write(change=_doubted(transfer, UNKNOWN, *events), log=(entries.in_doubt(transfer, why),))
 
 

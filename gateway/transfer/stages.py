@@ -1,12 +1,11 @@
-"""The stages of one transfer: each a frozen value that holds the one before it.
+"""The stages of one transfer: each is a frozen value that holds the previous one.
 
     Received -> Addressed -> Authenticated -> Requested -> Authorised -> Decoded -> Committed -> Answered
 
-A function that needs a checked caller takes `Authenticated` and cannot be called with less: the type checker refuses to
-skip a step. `Committed` holds an `OpenTransfer`, which the queue and the recovery of dead processes have of a transfer
-too; `gateway.transfer.outcome` ends it.
-Invariant: a caller is identified once for each registry that its call is judged by, and `Addressed.channel` is the
-result.
+A function that needs a checked caller takes `Authenticated`, so the type checker rejects a skipped step. `Committed`
+holds an `OpenTransfer`. The queue and the recovery of dead processes hold one too; `gateway.transfer.outcome` ends it.
+Invariant: a caller is identified once for each registry snapshot that judges its call. `Addressed.channel` is the
+  result.
 """
 
 from __future__ import annotations
@@ -36,9 +35,7 @@ class Face(StrEnum):
 
 
 class Received(NamedTuple):
-    """Bytes that came in at a door, what the channel says of who sent them, and the registry as it stood then. Nothing
-    is believed yet.
-    """
+    """Bytes received by a door, the client certificate, and the registry at that moment. Nothing is verified."""
 
     transfer: str
     at: float
@@ -58,18 +55,16 @@ class Channel(NamedTuple):
     """The registered system behind a connection or a drop folder."""
 
     system: System
-    thumbprint: (
-        str | None
-    )  # of its certificate: base64url SHA-256 of the DER, as in RFC 8705 `x5t#S256`; a folder has none
+    thumbprint: str | None  # of its certificate (RFC 8705 `x5t#S256`); None for a folder
 
 
 class Addressed(NamedTuple):
-    """Who the channel says is calling, and what for: found before anything costly is done."""
+    """The caller by its channel, and the addressed contract. Known before any costly work."""
 
     received: Received
     channel: Channel
     contract: CompiledContract
-    operation: Operation | None  # of a SOAP call, known only from the verified Body
+    operation: Operation | None  # None for SOAP: only the verified Body names it
 
     @property
     def snapshot(self) -> Snapshot:
@@ -77,7 +72,7 @@ class Addressed(NamedTuple):
 
 
 class Authenticated(NamedTuple):
-    """Who: channel, token and signature name one system. Intact and fresh: the signature covers the content.
+    """Channel, token and signature name one system; the signature covers the content and is fresh.
 
     A dropped file has neither key nor replay key: the digest of the file is its id.
     """
@@ -86,9 +81,9 @@ class Authenticated(NamedTuple):
     key: VerifyKey | None
     replay: ReplayKey | None
     payload_digest: bytes
-    proof: Any  # the door's own: the verified signature or envelope
+    proof: Any  # of the door: the verified signature or envelope
     reply_to: str | None = None  # SOAP: wsa:MessageID, for wsa:RelatesTo
-    opened: bytes = b""  # of an encrypted body, what was signed: evidence that outlives the key that opened it
+    opened: bytes = b""  # the signed text of an encrypted body, kept as evidence beyond the key's life
 
     @property
     def received(self) -> Received:
@@ -104,14 +99,14 @@ class Authenticated(NamedTuple):
 
 
 class Requested(NamedTuple):
-    """What the verified content asks for: one operation, under one message id."""
+    """The request of the verified content: one operation under one message id."""
 
     authenticated: Authenticated
     message_id: str
     operation: Operation
     request: str  # the message's name in the contract
     content: Any  # the body's bytes, or the element of the SOAP Body
-    named_format: str | None = None  # where the door knows the format by more than the registration of the caller
+    named_format: str | None = None  # set if the door knows the format better than the caller's registration
 
     @property
     def received(self) -> Received:
@@ -140,7 +135,7 @@ class Requested(NamedTuple):
         return self.snapshot.codec(self.caller, self.contract)
 
 
-Reached = Received | Addressed | Authenticated | Requested  # how far a call came before it was refused
+Reached = Received | Addressed | Authenticated | Requested  # the last stage before a refusal
 
 
 def received_of(reached: Reached) -> Received:
@@ -148,7 +143,7 @@ def received_of(reached: Reached) -> Received:
 
 
 def authenticated_of(reached: Reached) -> Authenticated | None:
-    """None where the caller has not proved who it is."""
+    """None if the caller is not proven."""
     if isinstance(reached, Requested):
         return reached.authenticated
     return reached if isinstance(reached, Authenticated) else None
@@ -169,16 +164,14 @@ class Decoded(NamedTuple):
 
 
 class OpenTransfer(NamedTuple):
-    """A transfer whose intent is on disk and whose outcome is not, as whoever may end it knows it."""
+    """A transfer whose intent is on disk and whose outcome is not."""
 
     id: str
-    process: str | None  # the process that must still own it; None: whoever does
+    process: str | None  # the process that must own it; None: any
     provider: str | None
     state: State = State.FORWARDING
-    keep: Keeping | None = None  # what is kept of its bodies; None: not known, and nothing was sent
-    salt: bytes | None = (
-        None  # with it the log's digests of this transfer can be checked; None: its request was not opened
-    )
+    keep: Keeping | None = None  # what is kept of its bodies; None: unknown, nothing was sent
+    salt: bytes | None = None  # of the log's digests; None: its request was not opened
     intent: bytes | None = None  # the leaf of its entry; None: its request was not opened
 
 
@@ -222,23 +215,21 @@ class Ending(NamedTuple):
     at: float
     status: int
     failure: str | None = None
-    call: object = (
-        None  # the provider's answer or the failure of the call: the bytes that it bears are kept as evidence
-    )
+    call: object = None  # the provider's answer or the call's failure, whose bytes are kept as evidence
     answer: bytes | None = None  # canonical
 
 
 class Doubt(NamedTuple):
-    """Why nobody knows whether the provider acted."""
+    """Why it is unknown whether the provider acted."""
 
     at: float
-    process: str  # that had it in hand
+    process: str  # that held the transfer
     reason: str
-    phase: str = "in-doubt"  # (transfer, phase) is unique in the log: a second doubt has a phase of its own
+    phase: str = "in-doubt"  # (transfer, phase) is unique in the log
 
 
 class Receipt(NamedTuple):
-    """What an answer hands out: the leaves of the log that speak of it (RFC 6962 leaf hashes, 32 bytes each)."""
+    """The leaves of the log's entries about a transfer (RFC 6962 leaf hashes, 32 bytes each)."""
 
     transfer: str
     intent: bytes | None = None
@@ -247,7 +238,7 @@ class Receipt(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The outcome is on disk. Exactly one of `answer` (canonical, masked), `queued` and `failure` says what it is."""
+    """The outcome is on disk. Exactly one of `answer` (canonical, masked), `queued` and `failure` is set."""
 
     requested: Requested
     receipt: Receipt
@@ -257,7 +248,7 @@ class Answered(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """The caller gets nothing but a reason. `authenticated` is there if the caller had proved who it is."""
+    """The caller gets a reason only. `authenticated` is set if the caller was proven."""
 
     received: Received
     failure: Failure

@@ -1,15 +1,11 @@
-"""The life of a transfer, as data. The drawing in `docs/architecture.md` is made from this table.
+"""The states of a transfer, as a table. `docs/architecture.md` shows it as a diagram.
 
-Theory of operation
+1. A transfer exists once its intent is committed. An earlier refusal has a log entry and no transfer.
+2. `forwarding`: the intent is on disk, and bytes may have left. Only the process named in the row may end it.
+3. The keeper turns `forwarding` rows of a dead process into `in-doubt`: it is unknown whether the provider acted.
+4. `in-doubt` returns to `queued` only if the operation is idempotent. Else a person, or the provider's status, decides.
 
-1. A transfer exists from the moment its intent is committed; what is refused before that has a log entry and no
-   transfer.
-2. `forwarding` means: the intent is on disk, the bytes may have left. Only the process named in the row may end it.
-3. A process that dies leaves its `forwarding` rows behind. The keeper turns them into `in-doubt`: nobody knows whether
-   the other side acted.
-4. `in-doubt` goes back to `queued` only where the operation is declared idempotent; otherwise a person, or the
-   provider's status, decides.
-5. Final states never change. An outcome is written once, in the same transaction as the change of state.
+Invariant: final states never change. An outcome is written once, in the transaction that changes the state.
 """
 
 from __future__ import annotations
@@ -45,7 +41,7 @@ class Event(StrEnum):
     DECIDED_NOT_DONE = "decided: not done"
 
 
-# (state or None before the intent, event) -> state after. What is not here cannot happen.
+# (state or None before the intent, event) -> state after. Other steps are refused.
 TRANSITIONS: Final[Mapping[tuple[State | None, Event], State]] = {
     (None, Event.HANDED_IN): State.ACCEPTED,
     (None, Event.SENT_NOW): State.FORWARDING,
@@ -67,7 +63,7 @@ FINAL: Final = frozenset({State.ACCEPTED, State.ANSWERED, State.FAILED, State.DE
 
 
 def after(state: State | None, event: Event) -> State:
-    """The next state; LookupError for a step that the table does not hold."""
+    """The next state; LookupError for a step that is not in the table."""
     try:
         return TRANSITIONS[state, event]
     except KeyError:
@@ -75,7 +71,7 @@ def after(state: State | None, event: Event) -> State:
 
 
 def through(state: State | None, *events: Event) -> State:
-    """The state after several events, one after the other."""
+    """The state after several events."""
     for event in events:
         state = after(state, event)
     assert state is not None
@@ -83,7 +79,7 @@ def through(state: State | None, *events: Event) -> State:
 
 
 def drawing() -> str:
-    """The table as a Mermaid state diagram, for the documentation."""
+    """The table as a Mermaid state diagram."""
     lines = ["stateDiagram-v2"]
     for (before, event), then in TRANSITIONS.items():
         lines.append(f"    {_node(before)} --> {_node(then)}: {event.value.replace(':', ',')}")

@@ -1,4 +1,4 @@
-"""Makes the records of a transfer: its row, its canonical bodies, its event in the feed, its receipt."""
+"""Builds the records of a transfer: row, canonical bodies, feed event, receipt."""
 
 from __future__ import annotations
 
@@ -15,65 +15,65 @@ from gateway.transfer.states import Event, after
 
 def row_of(decoded: Decoded, provider: System | None, now: float, process: str, event: Event) -> TransferRow:
     """The row of a new transfer."""
-    who = decoded.requested
+    requested = decoded.requested
     assert decoded.authorised.decision.grant is not None
     return TransferRow(
-        id=who.received.transfer,
+        id=requested.received.transfer,
         state=after(None, event).value,
-        pattern=who.operation.pattern.value,
-        caller_system=who.caller.id,
-        caller_agency=who.caller.agency,
-        contract=who.contract.contract.name,
-        bundle=who.contract.digest,
-        operation=who.operation.name,
-        message_id=who.message_id,
-        payload_digest=who.authenticated.payload_digest,
+        pattern=requested.operation.pattern.value,
+        caller_system=requested.caller.id,
+        caller_agency=requested.caller.agency,
+        contract=requested.contract.contract.name,
+        bundle=requested.contract.digest,
+        operation=requested.operation.name,
+        message_id=requested.message_id,
+        payload_digest=requested.authenticated.payload_digest,
         grant_id=decoded.authorised.decision.grant.id,
         provider=provider.id if provider is not None else None,
         process=process,
-        idempotent=who.operation.idempotent and who.operation.pattern is Pattern.DISPATCH,
-        received=who.received.at,
+        idempotent=requested.operation.idempotent and requested.operation.pattern is Pattern.DISPATCH,
+        received=requested.received.at,
         committed=now,
     )
 
 
-def canonical(who: Requested, message: Message) -> bytes:
+def canonical(requested: Requested, message: Message) -> bytes:
     """The request as canonical JSON."""
-    return who.contract.codec("canonical").write_json(who.request, message)
+    return requested.contract.codec("canonical").write_json(requested.request, message)
 
 
-def canonical_answer(who: Requested, answer: Message) -> bytes:
+def canonical_answer(requested: Requested, answer: Message) -> bytes:
     """The answer as canonical JSON."""
-    return who.contract.codec("canonical").write_json(who.operation.answer, answer)
+    return requested.contract.codec("canonical").write_json(requested.operation.answer, answer)
 
 
 def event(decoded: Decoded, now: float) -> str:
-    """The CloudEvents 1.0 attributes of a submitted message; its data is added from the vault when it is read."""
-    who = decoded.requested
+    """The CloudEvents 1.0 attributes of a submitted message. Readers add its data from the vault."""
+    requested = decoded.requested
     event = {
         "specversion": "1.0",
-        "id": who.received.transfer,
-        "source": f"urn:lgsp:system:{who.caller.id}",
-        "type": f"{who.contract.namespace}:{who.operation.name}",
+        "id": requested.received.transfer,
+        "source": f"urn:lgsp:system:{requested.caller.id}",
+        "type": f"{requested.contract.namespace}:{requested.operation.name}",
         "time": rfc3339(now),
         "datacontenttype": "application/json",
-        "lgspagency": who.caller.agency,
-        "lgspformat": who.format,
-        "lgspbundle": who.contract.digest,
+        "lgspagency": requested.caller.agency,
+        "lgspformat": requested.format,
+        "lgspbundle": requested.contract.digest,
     }
-    key = decoded.message.get(who.operation.key) if who.operation.key else None
+    key = decoded.message.get(requested.operation.key) if requested.operation.key else None
     if isinstance(key, str):
         event["subject"] = key
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
 
 
 def receipt_text(receipt: Receipt) -> str:
-    """The leaves of a receipt as the transfer's row keeps them."""
+    """The leaves of a receipt as stored in the transfer's row."""
     leaves = {"intent": receipt.intent, "outcome": receipt.outcome}
     return json.dumps({name: base64.b64encode(leaf).decode() for name, leaf in leaves.items() if leaf is not None})
 
 
 def receipt_of(transfer: str, text: object) -> Receipt:
-    """The reverse; a transfer without an outcome has no leaves there."""
+    """The reverse of `receipt_text`. A transfer without an outcome has no leaves."""
     leaves = json.loads(str(text)) if text else {}
     return Receipt(transfer, **{name: base64.b64decode(leaf) for name, leaf in leaves.items()})

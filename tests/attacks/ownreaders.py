@@ -63,6 +63,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
     ),
     "files, keys and settings of our own, or that an officer gives": (
         "contracts.base.safeyaml:load",
+        "contracts.base.words:read",
         "contracts.folder.bundle:Bundle.from_folder",
         "contracts.compiled.loader:load",
         "gateway.sample_client.identity:Encryption.load",
@@ -99,6 +100,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "gateway.doors.api.tokens:read_metadata",
         "gateway.doors.api.transfers:read_transfer",
         "gateway.doors.http.channel:identify",
+        "gateway.doors.http.shell:Call.read",
         "gateway.doors.http.costly:Reader.read",
         "gateway.doors.http.costly:Reading.decode",
         "gateway.doors.files.door:FileDoor.decode",

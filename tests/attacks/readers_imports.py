@@ -95,7 +95,7 @@ def interfaces() -> Iterable[Try]:
         return _WSDL.replace(b"<!--IN-->", uses).replace(b"<!--SCHEMA-->", made)
 
     # What is named from everywhere is looked at from everywhere, within bounds that are reached soon (MAX_PLACES,
-    # MAX_LOOKS).
+    # MAX_VISITS).
     yield Try("a wide type, named often", wsdl, lambda n: wide(1_500 + n), _FEW)
     yield Try("a type of many values, named often", wsdl, lambda n: values(1_500 + n), _FEW)
     yield from [Try(f"XML: {name}", wsdl, make, 1_000) for name, make in list(XML.items())[::6]]

@@ -199,7 +199,7 @@ async def test_a_door_that_stops_writes_what_it_was_still_summing_up(door: DoorP
     before = counts()
     for _ in range(50):
         await ask(door, None, *REQUESTS["REST"], work)
-    await door.exchange.close()
+    await door.exchange.refusals.close()
     ours = [count for transfer, count in counts().items() if transfer not in before]
     assert sum(ours) == 50 and max(ours) > 1, ours
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from examples.story.world import World
-from gateway.doors.http import server
+from gateway.doors.http import peer_protocol
 from gateway.doors.http.body import Gone, read_body
 from gateway.doors.http.framing import HEAD_BYTES
 from tests.attacks.conftest import Judge
@@ -34,7 +34,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
-    monkeypatch.setattr(server, "_FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr(peer_protocol, "_FAREWELL_SECONDS", 0.05)
     async with served(app) as port:
         yield port
 

@@ -48,6 +48,7 @@ MADE: Final[dict[str, str]] = {
     "contracts.codecs.xml_fast_path:_apart": "tried by test_patterns_that_contracts_make",
     "contracts.codecs.xml_fast_path:_many": "tried by test_patterns_that_contracts_make",
     "contracts.codecs.xml_fast_path:_rows": "tried by test_patterns_that_contracts_make",
+    "gateway.cli.common.language:_pattern": "messages of the parser of commands, over what its own user typed",
     "gateway.keys.keyring:Keyring": "names of our own files",
     "gateway.keys.keyring:next_generation": "names of our own files",
     "gateway.audit.verifier.check:_KNOWN": "names of the files of a package that a person checks by hand",

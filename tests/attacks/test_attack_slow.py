@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from gateway.doors.http import server
+from gateway.doors.http import peer_protocol
 from gateway.doors.http.body import LATE, Gone, read_body
 from tests.attacks.serving import served
 
@@ -50,7 +50,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
-    monkeypatch.setattr(server, "HEAD_SECONDS", ALLOWED)
+    monkeypatch.setattr(peer_protocol, "HEAD_SECONDS", ALLOWED)
     async with served(app) as port:
         yield port
 
@@ -118,7 +118,7 @@ async def test_a_body_that_does_not_come(port: int, drip: bytes, monkeypatch: py
 async def test_who_is_just_slow_is_served(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The head comes in pieces, well within its time; the body may take longer than a head."""
     allowed = 5 * ALLOWED
-    monkeypatch.setattr(server, "HEAD_SECONDS", allowed)
+    monkeypatch.setattr(peer_protocol, "HEAD_SECONDS", allowed)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(2):
         for piece, pause in (

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.doors.http.edge import DIALECTS, UNREADABLE, BadEdge, Proxies
-from gateway.doors.http.server import bind_unix
+from gateway.doors.http.listening import bind_unix
 from gateway.settings import BadSetting, Settings, load
 from security import algorithms
 from security.keys import load_certificate, thumbprint

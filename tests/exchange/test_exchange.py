@@ -62,7 +62,7 @@ def logged(journal: Journal) -> list[str]:
 
 def test_a_refusal_is_logged_and_then_told(journal: Journal, tmp_path: Path) -> None:
     exchange, snapshot = exchange_over(journal, tmp_path), Registry(journal._engine).snapshot
-    told = asyncio.run(exchange.refuse(received(snapshot), MESSAGE_REPLAYED()))
+    told = asyncio.run(exchange.refusals.refuse(received(snapshot), MESSAGE_REPLAYED()))
     assert told.failure.code == "message.replayed" and told.receipt.refusal is not None
     assert logged(journal) == ["refusal"]
 
@@ -72,7 +72,7 @@ def test_a_process_declared_dead_does_not_hand_out_a_receipt_of_what_it_could_no
 ) -> None:
     exchange, snapshot = exchange_over(journal, tmp_path), Registry(journal._engine).snapshot
     declare_dead(journal)
-    told = asyncio.run(exchange.refuse(received(snapshot), MESSAGE_REPLAYED()))
+    told = asyncio.run(exchange.refusals.refuse(received(snapshot), MESSAGE_REPLAYED()))
     assert told.failure.code == "journal.fenced" and told.receipt.refusal is None
     assert logged(journal) == []
 
@@ -81,7 +81,7 @@ def test_what_a_dead_process_would_tell_of_a_repeat_is_not_told(journal: Journal
     exchange = exchange_over(journal, tmp_path)
     declare_dead(journal)
     with pytest.raises(Ours) as fault:
-        asyncio.run(exchange._log(entries.note("repeat", {}, 1_800_000_000.0)))
+        asyncio.run(exchange.refusals.log(entries.note("repeat", {}, 1_800_000_000.0)))
     assert fault.value.code == "journal.fenced" and logged(journal) == []
 
 

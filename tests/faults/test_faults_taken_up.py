@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from examples.story.world import World
-from gateway.doors.http.server import bind
+from gateway.doors.http.listening import bind
 from gateway.settings import Settings
 from security.keys import thumbprint
 from tests.attacks.raw import connect, head, loaded

@@ -1,1 +1,1 @@
-"""Comparing a contract with the schema that a component system published."""
+"""The faces of foreign formats: shapes, XSD, JSON Schema, and where faces differ from the decoder."""

@@ -1,15 +1,17 @@
-"""What a foreign format looks like from outside, made from the plan of its mapping table: elements, how often they come, what their text may be.
+"""Shapes of a foreign format, derived from the plan of its mapping table.
 
-The plan says where a value is found; a `Shape` says what a stranger's tool must know to write it: from shapes come the XSD and the OpenAPI
-of a format. The text of a row becomes a `Scalar` in the words of the format (its codes, its shape of time), so that each face has one way
-of writing facets. Invariant: what the codec writes is valid by the shapes; what the shapes leave open, the gateway enforces.
+A `Shape` describes an element or member: how often it occurs, its text and its children. The XSD and the OpenAPI of a
+format are made from shapes. The text of a row becomes a `Scalar` in the terms of the format, such as its codes or its
+time shape.
+Invariant: what the codec writes is valid by the shapes; what the shapes leave open, the gateway enforces.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any, Final
 
 from contracts.canonical.model import Array, CodeTable, Scalar
@@ -24,8 +26,11 @@ from contracts.mapping.steps import ANY
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A value as the format writes it; `words` are those that stand for a reason of absence, or for nothing, and `nil` that null does.
-    `free`: it depends on more than its place what may stand there, so the gateway alone says."""
+    """A value as the format writes it.
+
+    `words` stand for absence or a missing value; `nil`: null does too. `free`: the allowed values depend on more than
+    the place, so that only the gateway checks them.
+    """
 
     scalar: Scalar
     words: tuple[str, ...] = ()
@@ -33,7 +38,7 @@ class Text:
     free: bool = False
 
     def either(self, other: Text) -> Text:
-        """What is one or the other: exact for lists of codes, else any text."""
+        """The union of two texts: exact for lists of codes, else any text."""
         scalar = Scalar("string")
         if self.scalar == other.scalar:
             scalar = self.scalar
@@ -45,8 +50,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """An element of XML or a member of JSON. `free`: read over, whatever it holds; `ordered`: children come in this order; `named`: one
-    for each item of a list, whose name is a value of the item."""
+    """An XML element or a JSON member.
+
+    `free`: ignored, with any content. `ordered`: children come in this order. `named`: one for each item of a list, and
+    its name is a value of the item.
+    """
 
     name: str
     least: int
@@ -58,9 +66,9 @@ class Shape:
     ordered: bool = True
     free: bool = False
     title: str = ""
-    absent: Text | None = None  # words that stand here when a whole group is not there
-    led_to: str = ""  # its canonical path, where something below is as this
-    again: str = ""  # the path of what is above, and as which this is
+    absent: Text | None = None  # the words for the absence of the whole group
+    led_to: str = ""  # its canonical path, where the `again` of a shape below refers to it
+    again: str = ""  # the canonical path of a shape above with the same content (recursion)
 
     @property
     def named(self) -> bool:
@@ -68,7 +76,7 @@ class Shape:
 
 
 def shape_of(compiled: CompiledContract, format_name: str, message: str) -> Shape:
-    """The root's shape of a mapped message."""
+    """The shape of the root of a mapped message."""
     plan = compiled.codec(format_name).plans[message]
     return _Reader(plan, places(plan.struct), compiled.tables).shape(plan.root, 1, 1)
 
@@ -80,31 +88,31 @@ class _Reader:
     tables: Mapping[str, CodeTable]
 
     def shape(self, node: Node, least: int, most: int | None, base: str = "") -> Shape:
-        """`base` is the canonical object that is there whenever the node is."""
-        made = [self.child(child, base) for child in node.children]
-        children, ordered = _grouped(made) if self.plan.media == "xml" else (tuple(made), True)
+        """`base` is the canonical object that exists whenever the node exists."""
+        shapes = [self.child(child, base) for child in node.children]
+        children, ordered = _grouped(shapes) if self.plan.media == "xml" else (tuple(shapes), True)
         attributes = {name: (self.text(leaf), self.needed(leaf, base)) for name, leaf in node.attributes.items()}
         if node.key_name is not None and node.key_name.startswith("@"):
             attributes[node.key_name[1:]] = (_fixed(node.key_value or ""), True)
         return Shape(
-            node.name,
-            least,
-            most,
-            node.kind == "many",
-            attributes,
-            None if node.text is None else self.text(node.text),
-            children,
-            ordered,
-            node.kind == "ignore",
-            self.title(node.text.canonical if node.text is not None else node.canonical),
-            None if node.absent is None else _words(node.absent),
-            node.canonical if node.led_to else "",
-            "" if node.again is None else node.again.canonical,
+            name=node.name,
+            least=least,
+            most=most,
+            many=node.kind == "many",
+            attributes=attributes,
+            text=None if node.text is None else self.text(node.text),
+            children=children,
+            ordered=ordered,
+            free=node.kind == "ignore",
+            title=self.title(node.text.canonical if node.text is not None else node.canonical),
+            absent=None if node.absent is None else _words(node.absent),
+            led_to=node.canonical if node.led_to else "",
+            again="" if node.again is None else node.again.canonical,
         )
 
     def child(self, node: Node, base: str) -> Shape:
         if node.kind == "ignore":
-            return Shape(node.name, 0, None, False, {}, free=True)
+            return Shape(node.name, least=0, most=None, free=True)
         if node.kind != "many":
             return self.shape(node, int(self.always(node, base)), 1, self._object(node, base))
         listed = self._list(node)
@@ -119,7 +127,10 @@ class _Reader:
         return listed.least if listed is not None and self._required(node.canonical.removesuffix("[]"), base) else 0
 
     def _object(self, node: Node, base: str) -> str:
-        """The innermost object that holds all values of a wrapping: where the wrapping is, some value is, and so is the object."""
+        """The innermost object that holds all values of a wrapping node.
+
+        The object exists wherever the wrapping node does.
+        """
         paths = [each.canonical for each in node.leaves() if each.keys is not None]
         steps = [path.removeprefix(base).lstrip(".").split("[]")[0].split(".")[:-1] for path in paths]
         shared = []
@@ -130,11 +141,11 @@ class _Reader:
         return ".".join([*([base] if base else []), *shared])
 
     def always(self, node: Node, base: str) -> bool:
-        """Whether a node is there whenever the object `base` is."""
+        """Whether a node exists whenever the object `base` does."""
         if node.kind == "many":
             return self._least(node, base) > 0
         if all(leaf.keys is None for leaf in node.placed()):
-            return node.kind != "ignore"  # nothing but constants: it stands there always
+            return node.kind != "ignore"  # constants are always written
         own = [*node.attributes.values(), *(each for each in (node.text, node.absent) if each is not None)]
         bound = any(leaf.keys is not None and self.needed(leaf, base) for leaf in own)
         return bound or any(
@@ -147,7 +158,7 @@ class _Reader:
         return bool(leaf.row) and not may_be_empty(leaf.row) and self._required(leaf.canonical, base)
 
     def _required(self, canonical: str, base: str) -> bool:
-        """Required, and so is every object between it and `base`; a group that may be absent is not sure to be there."""
+        """Whether the field and every object between it and `base` are required and not absentable groups."""
         at = base
         for name in canonical.removesuffix("[]").removeprefix(base).lstrip(".").split("."):
             at = f"{at}.{name}" if at else name
@@ -173,8 +184,8 @@ class _Reader:
         if leaf.keys is None:
             return _fixed(leaf.constant)
         if leaf.special is None:
-            made = self._lexical(leaf.row, leaf.scalar)
-            return replace(_words(leaf), scalar=made or Scalar("string"), free=made is None)
+            scalar = self._lexical(leaf.row, leaf.scalar)
+            return replace(_words(leaf), scalar=scalar or Scalar("string"), free=scalar is None)
         if is_part(leaf.row):
             return Text(Scalar("string"))
         if "when" in leaf.row or not leaf.special.leaves:
@@ -190,7 +201,7 @@ class _Reader:
         if scalar is None:
             return None
         if "unit" in row:
-            return self._lexical({word: said for word, said in row.items() if word != "unit"}, Scalar("number"))
+            return self._lexical({word: value for word, value in row.items() if word != "unit"}, Scalar("number"))
         if shape is None or shape == "date" or shape == "datetime" and "zone" not in row:
             return scalar
         if shape == "datetime":
@@ -203,16 +214,16 @@ _PART: Final = re.compile("yyyy|MM|dd|HH|mm|ss|.", re.DOTALL)
 
 
 def _time_pattern(shape: str) -> str:
-    """`yyyy/MM/dd` as a pattern that means the same to XSD and to ECMA 262; whether the day exists, the gateway says."""
-    made = ""
+    """`yyyy/MM/dd` as a pattern with the same meaning in XSD and ECMA 262. The gateway checks the calendar."""
+    pattern = ""
     for part in _PART.findall(shape):
         if part == "yyyy":
-            made += "[1-9][0-9]{3}"
+            pattern += "[1-9][0-9]{3}"
         elif len(part) == 2:
-            made += "[0-9]{2}"
+            pattern += "[0-9]{2}"
         else:
-            made += f"[{part}]" if part in ".*+?{}()|" else f"\\{part}" if part in "^[]\\-" else part
-    return f"^{made}$"
+            pattern += f"[{part}]" if part in ".*+?{}()|" else f"\\{part}" if part in "^[]\\-" else part
+    return f"^{pattern}$"
 
 
 def _words(leaf: Leaf) -> Text:
@@ -225,27 +236,27 @@ def _fixed(value: Any) -> Text:
     return Text(Scalar("integer" if isinstance(value, int) else "string", values=(str(value),)))
 
 
-# --- one declaration for elements of one name -----------------------------------------------------------------------------
-
-
 def _grouped(children: Sequence[Shape]) -> tuple[tuple[Shape, ...], bool]:
-    """Siblings of one name (told apart by a key) as one element. XSD 1.0 knows no keys; not ordered where others stand between them."""
+    """Siblings of one name (distinguished by a key) as one element, since XSD 1.0 has no keys.
+
+    The second value is False where other elements stand between them.
+    """
     groups: dict[str, list[Shape]] = {}
     ordered, last = True, ""
     for child in children:
         ordered = ordered and (child.name not in groups or last == child.name)
         groups.setdefault(child.name, []).append(child)
         last = child.name
-    made = []
+    elements = []
     for group in groups.values():
         one = alternatives(group)
         most = None if any(each.most is None for each in group) else sum(each.most or 0 for each in group)
-        made.append(replace(one, least=sum(each.least for each in group), most=most))
-    return tuple(made), ordered
+        elements.append(replace(one, least=sum(each.least for each in group), most=most))
+    return tuple(elements), ordered
 
 
 def alternatives(shapes: Sequence[Shape]) -> Shape:
-    """The shape that takes whatever one of them takes."""
+    """The shape that accepts everything that one of the shapes accepts."""
     first = shapes[0]
     if len(shapes) == 1:
         return first
@@ -254,19 +265,21 @@ def alternatives(shapes: Sequence[Shape]) -> Shape:
     kinds = {tuple(child.name for child in each.children) for each in shapes}
     children = {name: [c for each in shapes for c in each.children if c.name == name] for name in _names(shapes)}
     return Shape(
-        first.name,
-        min(each.least for each in shapes),
-        None if any(each.most is None for each in shapes) else max(each.most or 0 for each in shapes),
-        any(each.many for each in shapes),
-        {name: _attribute([each.attributes.get(name) for each in shapes]) for name in names},
-        _either(texts) if texts else None,
-        tuple(replace(alternatives(same), least=min(each.least for each in same)) for same in children.values()),
-        len(kinds) == 1 and all(each.ordered for each in shapes),
-        any(each.free for each in shapes),
-        first.title if len({each.title for each in shapes}) == 1 else "",
-        next((each.absent for each in shapes if each.absent is not None), None),
-        first.led_to,
-        first.again,
+        name=first.name,
+        least=min(each.least for each in shapes),
+        most=None if any(each.most is None for each in shapes) else max(each.most or 0 for each in shapes),
+        many=any(each.many for each in shapes),
+        attributes={name: _attribute([each.attributes.get(name) for each in shapes]) for name in names},
+        text=reduce(Text.either, texts) if texts else None,
+        children=tuple(
+            replace(alternatives(same), least=min(each.least for each in same)) for same in children.values()
+        ),
+        ordered=len(kinds) == 1 and all(each.ordered for each in shapes),
+        free=any(each.free for each in shapes),
+        title=first.title if len({each.title for each in shapes}) == 1 else "",
+        absent=next((each.absent for each in shapes if each.absent is not None), None),
+        led_to=first.led_to,
+        again=first.again,
     )
 
 
@@ -274,14 +287,8 @@ def _names(shapes: Sequence[Shape]) -> list[str]:
     return list(dict.fromkeys(child.name for each in shapes for child in each.children))
 
 
-def _either(texts: Iterable[Text]) -> Text:
-    found = iter(texts)
-    made = next(found)
-    for text in found:
-        made = made.either(text)
-    return made
-
-
-def _attribute(given: Sequence[tuple[Text, bool] | None]) -> tuple[Text, bool]:
-    there = [each for each in given if each is not None]
-    return _either(text for text, _ in there), len(there) == len(given) and all(required for _, required in there)
+def _attribute(candidates: Sequence[tuple[Text, bool] | None]) -> tuple[Text, bool]:
+    there = [each for each in candidates if each is not None]
+    return reduce(Text.either, (text for text, _ in there)), len(there) == len(candidates) and all(
+        required for _, required in there
+    )

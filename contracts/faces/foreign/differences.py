@@ -1,7 +1,7 @@
-"""Where a face takes a form that the decoder refuses: the published list. Faces agree on values; in all that is listed the decoder is stricter.
+"""The published list of forms that a face accepts and the decoder refuses.
 
-Each one is proved by `tests/contracts/faces/test_faces_agree.py`: the face takes the form, the decoder does not, and nothing else was found between
-faces on generated schemas and messages.
+Faces agree on values; in each listed form the decoder is stricter. `tests/contracts/faces/test_faces_agree.py` proves
+each entry, and that generated schemas and messages show no other difference.
 """
 
 from __future__ import annotations

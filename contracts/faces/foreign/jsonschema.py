@@ -1,6 +1,6 @@
-"""The JSON Schema of a foreign JSON format, made from its mapping table, in the words of OpenAPI 3.0.3.
+"""The JSON Schema of a foreign JSON format, made from its mapping table, in OpenAPI 3.0.3.
 
-An optional list has no least number of items: the gateway takes an empty one for a missing one.
+An optional list has no minimum: the gateway reads an empty list as a missing one.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from contracts.faces.schema import definitions, scalar_schema
 
 
 def foreign_definitions(compiled: CompiledContract, format_name: str, prefix: str) -> dict[str, Any]:
-    """Each exchanged message by name: those of the table in the format's own form, the others in canonical form."""
+    """Each exchanged message by name: mapped ones in the format's own form, the others in canonical form."""
     codec = compiled.codec(format_name)
-    made: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
     for name in compiled.exchanged:
         if name in codec.mapped:
-            _Message(name, prefix, made).define(shape_of(compiled, format_name, name), compiled.messages[name].title)
+            _Message(name, prefix, schemas).define(shape_of(compiled, format_name, name), compiled.messages[name].title)
     others = [name for name in compiled.exchanged if name not in codec.mapped]
-    return {**definitions(compiled, prefix, True, others), **made}
+    return {**definitions(compiled, prefix, True, others), **schemas}
 
 
 class _Message:
-    """Writes one message into `made`; objects that others below them are as get names of their own."""
+    """Writes one message into `schemas`. Recursive objects get names of their own."""
 
-    def __init__(self, name: str, prefix: str, made: dict[str, Any]) -> None:
-        self._name, self._prefix, self._made = name, prefix, made
+    def __init__(self, name: str, prefix: str, schemas: dict[str, Any]) -> None:
+        self._name, self._prefix, self._made = name, prefix, schemas
         self._named: dict[str, str] = {}
 
     def define(self, root: Shape, title: str) -> None:
@@ -58,29 +58,29 @@ class _Message:
     def _member(self, shape: Shape) -> dict[str, Any]:
         if shape.free:
             return {}
-        made = self._content(shape)
+        schema = self._content(shape)
         if shape.many:
             bounds = {"minItems": shape.least or None, "maxItems": shape.most}
-            made = {
+            schema = {
                 "type": "array",
-                "items": made,
+                "items": schema,
                 **{word: bound for word, bound in bounds.items() if bound is not None},
             }
         if shape.absent is not None:
             only_words = shape.text is None and not shape.children
-            made = _with_words([] if only_words else [made], shape.absent)
-        return {**made, **({"description": shape.title} if shape.title and "$ref" not in made else {})}
+            schema = _with_words([] if only_words else [schema], shape.absent)
+        return {**schema, **({"description": shape.title} if shape.title and "$ref" not in schema else {})}
 
 
 def _value(text: Text) -> dict[str, Any]:
     if text.free:
         return {}
-    made = scalar_schema(text.scalar, True)
-    return _with_words([made], text)
+    schema = scalar_schema(text.scalar, True)
+    return _with_words([schema], text)
 
 
-def _with_words(made: list[dict[str, Any]], text: Text) -> dict[str, Any]:
-    """A schema that also takes the words for absence, and null where it is one of them."""
-    made = made + ([{"type": "string", "enum": list(text.words)}] if text.words else [])
-    made += [{"enum": [None], "nullable": True}] if text.nil else []
-    return {"anyOf": made} if len(made) > 1 else made[0]
+def _with_words(options: list[dict[str, Any]], text: Text) -> dict[str, Any]:
+    """A schema that also accepts the words for absence, and null where it is one of them."""
+    options = options + ([{"type": "string", "enum": list(text.words)}] if text.words else [])
+    options += [{"enum": [None], "nullable": True}] if text.nil else []
+    return {"anyOf": options} if len(options) > 1 else options[0]

@@ -1,8 +1,8 @@
-"""The XML Schema 1.0 of a foreign XML format, made from its mapping table: one schema a namespace.
+"""The XML Schema 1.0 of a foreign XML format, made from its mapping table: one schema per namespace.
 
-XSD is the stricter here: it asks for the order of the table's rows, in which the gateway writes, while the gateway reads any order.
-Elements told apart by a key (`dt:Muc[@khoa='…']`) are one element with the list of keys. What a table reads over is open content, and so is
-what holds elements whose names are values.
+The XSD requires the order of the table's rows, in which the gateway writes; the gateway reads any order. Elements
+distinguished by a key (`dt:Muc[@khoa='…']`) are one element with the list of keys. Ignored content, and elements whose
+names are values, are open content.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contracts.faces.xsd import XS, documentation, simple_type
 
 @dataclass(slots=True)
 class Schema:
-    """One namespace of a format ("" for none): its declarations, and the namespaces that they refer to."""
+    """One namespace of a format ("" for none): its declarations, and the namespaces that it refers to."""
 
     namespace: str
     body: list[str] = field(default_factory=list)
@@ -27,20 +27,20 @@ class Schema:
     names: set[str] = field(default_factory=set)
 
     def unused(self, name: str) -> str:
-        """A name for a type, with a number where others bear it already."""
-        found, number = name, 1
-        while found in self.names:
+        """A unique name for a type, with a number where the name is taken."""
+        unused, number = name, 1
+        while unused in self.names:
             number += 1
-            found = f"{name}{number}"
-        self.names.add(found)
-        return found
+            unused = f"{name}{number}"
+        self.names.add(unused)
+        return unused
 
     def refer(self, namespace: str) -> str:
         """The prefix of another namespace in this schema."""
         return self.uses.setdefault(namespace, f"n{len(self.uses) + 1}")
 
     def lines(self, locations: dict[str, str] | None = None) -> list[str]:
-        """The whole schema; `locations` says where other namespaces are found, for a schema that stands alone."""
+        """The whole schema. `locations` maps namespaces to files, for a schema in a file of its own."""
         own = (
             f" xmlns:tns={quoteattr(self.namespace)} targetNamespace={quoteattr(self.namespace)}"
             if self.namespace
@@ -60,11 +60,11 @@ class Schema:
 
 
 def schemas(compiled: CompiledContract, format_name: str) -> list[Schema]:
-    """The schemas of a format's messages; the first is that of the first message's root."""
+    """The schemas of a format's messages. The first is that of the first message's root."""
     codec = compiled.codec(format_name)
     roots = [shape_of(compiled, format_name, message) for message in compiled.exchanged if message in codec.mapped]
     writer = _Writer()
-    # Elements that another namespace's content holds must be declared globally, as roots are.
+    # Elements inside the content of another namespace must be declared globally, as roots are.
     declared: dict[str, list[Shape]] = {}
     for root in roots:
         declared.setdefault(root.name, []).append(root)
@@ -77,19 +77,21 @@ def schemas(compiled: CompiledContract, format_name: str) -> list[Schema]:
 
 
 def xsd_files(compiled: CompiledContract, format_name: str) -> dict[str, bytes]:
-    """The schemas as documents that import each other: `schema.xsd`, and `schema-1.xsd` and so on for further namespaces."""
-    made = schemas(compiled, format_name)
-    for other in made[1:]:  # so that the first brings all the others along
-        made[0].refer(other.namespace)
-    names = {schema.namespace: f"schema-{number}.xsd" if number else "schema.xsd" for number, schema in enumerate(made)}
+    """The schemas as files that import each other: `schema.xsd`, then `schema-1.xsd` and so on."""
+    documents = schemas(compiled, format_name)
+    for other in documents[1:]:  # the first document imports all others
+        documents[0].refer(other.namespace)
+    names = {
+        schema.namespace: f"schema-{number}.xsd" if number else "schema.xsd" for number, schema in enumerate(documents)
+    }
     head = '<?xml version="1.0" encoding="UTF-8"?>'
-    return {names[schema.namespace]: ("\n".join([head, *schema.lines(names)]) + "\n").encode() for schema in made}
+    return {names[schema.namespace]: ("\n".join([head, *schema.lines(names)]) + "\n").encode() for schema in documents}
 
 
 def _foreign_children(shape: Shape, declared: dict[str, list[Shape]]) -> None:
     for child in shape.children:
         if child.named:
-            return  # their content is open
+            return  # open content
         if _refers(shape.name, child.name):
             declared.setdefault(child.name, []).append(child)
         _foreign_children(child, declared)
@@ -100,14 +102,14 @@ def _space(clark: str) -> str:
 
 
 def _refers(parent: str, child: str) -> bool:
-    """An element of no namespace can stand as a local one anywhere; one of another namespace is referred to."""
+    """Whether the child is referred to. An element without a namespace can be local anywhere."""
     return _space(child) not in ("", _space(parent))
 
 
 class _Writer:
     def __init__(self) -> None:
         self.schemas: dict[str, Schema] = {}
-        self._types: dict[str, tuple[str, str]] = {}  # of elements that others are as: namespace and name of their type
+        self._types: dict[str, tuple[str, str]] = {}  # canonical path of a recursive element -> namespace and type name
 
     def schema(self, namespace: str) -> Schema:
         return self.schemas.setdefault(namespace, Schema(namespace))
@@ -154,7 +156,7 @@ class _Writer:
         return [f"{start}>", *words, *(f"{indent}  {line}" for line in inner), f"{indent}</xs:element>"]
 
     def _type(self, schema: Schema, path: str) -> str:
-        """How a schema refers to the type of an element that others are as."""
+        """The reference to the type of a recursive element."""
         namespace, name = self._types[path]
         prefix = "tns" if namespace == schema.namespace else schema.refer(namespace)
         return f"{prefix}:{name}" if namespace else name
@@ -178,9 +180,9 @@ class _Writer:
         for child in shape.children:
             if _refers(shape.name, child.name):
                 uri, _, local = child.name[1:].rpartition("}")
-                lines.append(
-                    f'    <xs:element ref="{schema.refer(uri)}:{local}"{"" if unordered else _occurs(child.least, child.most)}/>'
-                )
+                occurs = "" if unordered else _occurs(child.least, child.most)
+                lines.append(f'    <xs:element ref="{schema.refer(uri)}:{local}"{occurs}/>')
+
             else:
                 lines += self.element(schema, child, "    ", unordered=unordered)
         return [f"  {start}", *lines, f"  {end}"]
@@ -195,7 +197,7 @@ class _Writer:
 
 
 def _with_words(shape: Shape) -> Shape:
-    """Where words can stand for a whole group: in place of its text, or, as mixed content, of its elements and attributes."""
+    """Adds the words for the absence of a group: as its text, or as mixed content beside elements and attributes."""
     if shape.absent is None:
         return shape
     if shape.text is None and not shape.children and not shape.attributes:
@@ -232,14 +234,14 @@ _STRING: Final = simple_type(Scalar("string"))
 
 
 def _simple(text: Text) -> list[str]:
-    made = simple_type(text.scalar) if text.scalar != Scalar("string") else _STRING
+    lines = simple_type(text.scalar) if text.scalar != Scalar("string") else _STRING
     if not text.words:
-        return made
+        return lines
     words = simple_type(Scalar("string", values=text.words))
     return [
         "<xs:simpleType>",
         "  <xs:union>",
-        *(f"    {line}" for line in [*made, *words]),
+        *(f"    {line}" for line in [*lines, *words]),
         "  </xs:union>",
         "</xs:simpleType>",
     ]

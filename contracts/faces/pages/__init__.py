@@ -1,1 +1,1 @@
-"""The page of a contract, for people."""
+"""The documentation page of a contract."""

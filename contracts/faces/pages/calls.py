@@ -1,4 +1,4 @@
-"""Calls to copy from the documentation page: a signed one with curl, with the contract's own sample; one by zeep, with the smallest message."""
+"""Example calls for the documentation page: signed with curl, and with zeep."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from contracts.wire.jsontext import pretty, read_json
 
 
 def calls(compiled: CompiledContract, language: Language, root: str) -> list[str]:
+    """HTML with the calls of every operation. `root` is the public base address without a slash at its end."""
     parts = [f"<h2>{say('calls', language)}</h2>", f"<p>{say('folder', language)}</p>"]
     for op in compiled.contract.operations.values():
         try:
@@ -33,13 +34,17 @@ def calls(compiled: CompiledContract, language: Language, root: str) -> list[str
             f"<h3><code>{escape(op.name)}</code>: {tool}</h3><pre><code>{escape(curl(compiled, op, own))}</code></pre>"
         )
         parts.append(
-            f"<h3><code>{escape(op.name)}</code>: zeep</h3><pre><code>{escape(zeep(compiled, op, smallest, root))}</code></pre>"
+            f"<h3><code>{escape(op.name)}</code>: zeep</h3>"
+            f"<pre><code>{escape(zeep(compiled, op, smallest, root))}</code></pre>"
         )
     return parts
 
 
 def curl(compiled: CompiledContract, op: Operation, value: dict[str, Any]) -> str:
-    """The example client signs, curl sends: a signature is good for 60 seconds. An encrypted answer is nothing that curl could read."""
+    """The example client signs and curl sends within the 60 seconds of the signature.
+
+    For encrypted contracts the example client sends, because curl cannot decrypt the answer.
+    """
     path, client = f"/{compiled.contract.name}{op.path}", "python -m gateway.sample_client.curl --identity DIR"
     if compiled.contract.protection == "encrypted":
         identity = "" if op.pattern is Pattern.QUERY else "--id thu-01 "
@@ -51,13 +56,15 @@ def curl(compiled: CompiledContract, op: Operation, value: dict[str, Any]) -> st
         query = "&".join(f"{name}={quote(query_text(item), safe='')}" for name, item in value.items())
         return f'eval "$({client} GET {shlex.quote(f"{path}?{query}" if query else path)})"'
     identity = "" if op.pattern is Pattern.QUERY else "--id thu-01 "
-    return f"cat > request.json <<'EOF'\n{pretty(value)}\nEOF\neval \"$({client} {identity}--body request.json POST {path})\""
+    call = f"{client} {identity}--body request.json POST {path}"
+    return f"cat > request.json <<'EOF'\n{pretty(value)}\nEOF\neval \"$({call})\""
 
 
 def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root: str) -> str:
+    """A Python program that calls the operation with zeep."""
     value = as_elements(compiled.messages[op.request], value)
     arguments = "".join(f"    {name}={_python(item)},\n" for name, item in value.items() if not iskeyword(name))
-    words = {name: item for name, item in value.items() if iskeyword(name)}  # fields called `from` and the like
+    words = {name: item for name, item in value.items() if iskeyword(name)}  # keywords, such as `from`
     arguments += f"    **{_python(words)},\n" if words else ""
     encrypted = ", encrypt_it=True" if compiled.contract.protection == "encrypted" else ""
     lines = [
@@ -73,21 +80,24 @@ def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root:
     return "\n".join([*lines, f"print(client.service.{op.name}(\n{arguments}))"])
 
 
-def as_elements(made: Type, value: Any) -> Any:
-    """A canonical value in the shape of the XSD, as programs that read a WSDL take it: a choice inside the element of its branch, bytes as bytes."""
-    if isinstance(made, RecursiveRef):
-        made = made.made
+def as_elements(type_: Type, value: Any) -> Any:
+    """A canonical value in the shape of the XSD, as WSDL clients take it.
+
+    A choice stands inside the element of its branch; binary values are bytes.
+    """
+    if isinstance(type_, RecursiveRef):
+        type_ = type_.made
     if isinstance(value, dict) and set(value) == {"absent"}:
         return value
-    if isinstance(made, Choice):
-        branch = next(each for each in made.branches if value[made.told_by] in each.values)
+    if isinstance(type_, Choice):
+        branch = next(each for each in type_.branches if value[type_.told_by] in each.values)
         return {branch.type.name: as_elements(branch.type, value)}
-    if isinstance(made, Struct):
-        fields = {each.name: each.type for each in made.fields}
+    if isinstance(type_, Struct):
+        fields = {each.name: each.type for each in type_.fields}
         return {name: as_elements(fields[name], item) for name, item in value.items()}
-    if isinstance(made, Array):
-        return [as_elements(made.items, item) for item in value]
-    return base64.b64decode(value) if made.binary else value
+    if isinstance(type_, Array):
+        return [as_elements(type_.items, item) for item in value]
+    return base64.b64decode(value) if type_.binary else value
 
 
 def _python(item: Any) -> str:

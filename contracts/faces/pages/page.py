@@ -1,7 +1,8 @@
-"""The documentation page of a contract, in Vietnamese or English: all that a developer needs, and nothing that is not enforced.
+"""The documentation page of a contract, in Vietnamese or English, for developers.
 
-Operations, calls to copy, fields, code tables with their validity, what each face enforces, formats with what they lose, samples. Plain
-HTML without script; every text is escaped, since a contract may come from another agency.
+Operations, example calls, fields, code tables with validity, what each face enforces, formats with their losses,
+samples. Plain HTML without script.
+Invariant: every text is escaped, because a contract may come from another agency.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from contracts.faces.pages.rules import enforced, samples
 from contracts.faces.pages.words import head, say, table
 
 _STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}"
-    "table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{border:1px solid #c8c8c8;padding:.35rem .6rem;text-align:left;vertical-align:top}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 "
+    "1rem;color:#1b1b1b;background:#fff}"
+    "table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{border:1px solid "
+    "#c8c8c8;padding:.35rem .6rem;text-align:left;vertical-align:top}"
     "th{background:#eef2f5}pre{background:#f5f5f5;padding:.8rem;overflow:auto}code{font-family:ui-monospace,monospace}.over{color:#8a1c1c}"
 )
 
 
 def page(compiled: CompiledContract, language: Language, base: str) -> str:
+    """The page as HTML. `base` is the public base address."""
     contract, root = compiled.contract, base.rstrip("/")
     other: Language = "en" if language == "vi" else "vi"
     here, soap = f"{root}/contracts/{contract.name}", f"{root}/soap/{contract.name}"
@@ -37,15 +41,18 @@ def page(compiled: CompiledContract, language: Language, base: str) -> str:
         (say("samples", language), f"{here}/samples"),
         ("DCAT", f"{here}/dcat.jsonld"),
     )
+    legal = "".join(f"<li>{escape(each)}</li>" for each in contract.legal_basis)
     parts = [
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" '
+        'content="width=device-width">',
         f"<title>{escape(contract.title.say(language, {}))}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(contract.title.say(language, {}))} <small><code>{escape(contract.name)}</code></small></h1>",
         f"<p>{escape(contract.description.say(language, {}))}</p>",
         f"<p>{say('version', language)} {escape(contract.version)}, <code>{escape(compiled.digest)}</code>.</p><p>",
         " · ".join(f'<a href="{escape(address)}">{escape(name)}</a>' for name, address in faces),
-        f' · <a href="{escape(here)}?lang={other}" hreflang="{other}">{"English" if other == "en" else "Tiếng Việt"}</a></p>',
-        f"<h2>{say('legal', language)}</h2><ul>{''.join(f'<li>{escape(each)}</li>' for each in contract.legal_basis)}</ul>",
+        f' · <a href="{escape(here)}?lang={other}" '
+        f'hreflang="{other}">{"English" if other == "en" else "Tiếng Việt"}</a></p>',
+        f"<h2>{say('legal', language)}</h2><ul>{legal}</ul>",
         f"<h2>{say('protection', language)}</h2><p>{say(contract.protection, language)}</p>",
         *_operations(compiled, language, root),
         *calls(compiled, language, root),
@@ -79,16 +86,16 @@ def _operations(compiled: CompiledContract, language: Language, root: str) -> li
     ]
 
 
-def _struct(made: Struct, language: Language, seen: set[str], parts: list[str]) -> None:
-    if made.name in seen:
+def _struct(struct: Struct, language: Language, seen: set[str], parts: list[str]) -> None:
+    if struct.name in seen:
         return
-    seen.add(made.name)
-    parts.append(f'<h2 id="{escape(made.name)}"><code>{escape(made.name)}</code> {escape(made.title)}</h2>')
-    if made.description:
-        parts.append(f"<p>{escape(made.description)}</p>")
+    seen.add(struct.name)
+    parts.append(f'<h2 id="{escape(struct.name)}"><code>{escape(struct.name)}</code> {escape(struct.title)}</h2>')
+    if struct.description:
+        parts.append(f"<p>{escape(struct.description)}</p>")
     below: list[Struct] = []
     rows = []
-    for field in made.fields:
+    for field in struct.fields:
         rules = [_rule(field.type, language)]
         if field.required:
             rules.append(f"<strong>{say('required', language)}</strong>")
@@ -104,29 +111,29 @@ def _struct(made: Struct, language: Language, seen: set[str], parts: list[str]) 
         _struct(each, language, seen, parts)
 
 
-def _told(text: str, language: Language) -> str:
+def _translated(text: str, language: Language) -> str:
     return vietnamese(text) if language == "vi" else text
 
 
-def _rule(made: Type, language: Language) -> str:
-    inner = made.items if isinstance(made, Array) else made
+def _rule(type_: Type, language: Language) -> str:
+    inner = type_.items if isinstance(type_, Array) else type_
     if isinstance(inner, Scalar):
-        said = escape(_told(describe(inner), language))
+        text = escape(_translated(describe(inner), language))
     else:
-        said = f'<a href="#{escape(inner.name)}">{escape(inner.name)}</a>'
+        text = f'<a href="#{escape(inner.name)}">{escape(inner.name)}</a>'
         if isinstance(inner, Choice):
-            said += escape(
+            text += escape(
                 ": "
                 + "; ".join(
                     f"{', '.join(each.values)}: {', '.join(f.name for f in each.struct.fields)}"
                     for each in inner.branches
                 )
             )
-    return f"{escape(_told(describe(made), language))}: {said}" if isinstance(made, Array) else said
+    return f"{escape(_translated(describe(type_), language))}: {text}" if isinstance(type_, Array) else text
 
 
 def _tables(compiled: CompiledContract, language: Language) -> list[str]:
-    """Each code with its words, its validity, and what took its place."""
+    """Each code with its words, validity and successor."""
     parts = [f"<h2>{say('tables', language)}</h2>"]
     for each in compiled.tables.values():
         dated = any(row.valid_from or row.valid_until or row.replaced_by for row in each.rows)
@@ -144,7 +151,7 @@ def _tables(compiled: CompiledContract, language: Language) -> list[str]:
 
 
 def _formats(compiled: CompiledContract, language: Language, here: str) -> list[str]:
-    """Each foreign format: the documents a client is made from, and for each message what does not survive."""
+    """Each foreign format: its client documents, and for each message its losses."""
     leaves = {"xml": ("service.wsdl", "schema.xsd"), "json": ("openapi.json",)}
     parts = [f"<h2>{say('formats', language)}</h2>"]
     for codec in compiled.formats.values():
@@ -157,7 +164,7 @@ def _formats(compiled: CompiledContract, language: Language, here: str) -> list[
         parts.append(f"<h3><code>{escape(codec.name)}</code> ({codec.media}) {' · '.join(links)}</h3>")
         for message, plan in codec.plans.items():
             lost = (
-                "".join(f"<li>{escape(_told(each, language))}</li>" for each in plan.losses)
+                "".join(f"<li>{escape(_translated(each, language))}</li>" for each in plan.losses)
                 or f"<li>{say('nothing', language)}</li>"
             )
             parts.append(f"<h4>{escape(message)}</h4><p>{say('loses', language)}:</p><ul>{lost}</ul>")

@@ -1,6 +1,7 @@
-"""Texts that a pattern of the profile takes: made from the pattern, always the same ones, the shortest first.
+"""Generates texts that match a pattern of the profile, deterministic, the shortest first.
 
-The profile's patterns are small (docs/contracts.md): literals, escapes, classes written out, plain groups, counted repetition.
+The profile's patterns are small (docs/contracts.md): literals, escapes, classes written out, plain groups, counted
+repetition.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ class _Part:
 
 
 def words(pattern: str, least: int, most: int) -> Iterator[str]:
-    """Different texts between `least` and `most` characters long that match `^…$`, the parts repeated more and more often. Not all there are:
-    where only nested repetition reaches a length, none may be found."""
+    """Different texts of `least` to `most` characters that match `^…$`.
+
+    The list is not complete. Where only nested repetition reaches a length, it may be empty.
+    """
     parts, _ = _sequence(pattern[1:-1], 0)
     seen: set[str] = set()
     for more in (*range(_FEW), *range(max(_FEW, least - _FEW), least + 1)):
@@ -41,14 +44,14 @@ def words(pattern: str, least: int, most: int) -> Iterator[str]:
 
 
 def _say(parts: tuple[_Part, ...], more: int, turn: int) -> str:
-    said = []
+    pieces = []
     for part in parts:
         count = min(part.least + more, part.most)
         if part.choices:
-            said += [_say(part.choices[(turn + number) % len(part.choices)], more, turn) for number in range(count)]
+            pieces += [_say(part.choices[(turn + number) % len(part.choices)], more, turn) for number in range(count)]
         else:
-            said += [part.chars[(turn + number) % len(part.chars)] for number in range(count)]
-    return "".join(said)
+            pieces += [part.chars[(turn + number) % len(part.chars)] for number in range(count)]
+    return "".join(pieces)
 
 
 def _sequence(text: str, at: int) -> tuple[tuple[_Part, ...], int]:
@@ -79,7 +82,7 @@ def _char(text: str, at: int) -> tuple[str, int]:
 
 
 def _class(text: str, at: int) -> tuple[str, int]:
-    """Some characters of a class, those first that people know."""
+    """Some characters of a class, common ones first."""
     negated = text[at] == "^"
     ranges: list[tuple[str, str]] = []
     at += negated

@@ -1,4 +1,4 @@
-"""What the documentation page says of enforcement and of samples: who checks what, where the gateway is stricter, one sample for each rule."""
+"""Sections of the documentation page: enforcement by each face, and samples for each rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contracts.faces.pages.words import head, say, table
 from contracts.faces.samples import generated
 
 _FACES: Final = ("JSON Schema", "OpenAPI", "XSD")
-# Rule, and the faces that hold it as well; the gateway holds all of them.
+# Rule, and the faces that enforce it. The gateway enforces all.
 _RULES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("names", _FACES),
     ("types", _FACES),
@@ -36,14 +36,15 @@ def enforced(language: Language) -> list[str]:
         f"<h2>{say('enforced', language)}</h2>",
         table([say("rule", language), *_FACES, say("gateway", language)], rows),
         f"<h3>{say('stricter', language)}</h3>",
-        "<ul>" + "".join(f"<li>{said} ({faces})</li>" for said, faces in stricter) + "</ul>",
+        "<ul>" + "".join(f"<li>{words} ({faces})</li>" for words, faces in stricter) + "</ul>",
     ]
 
 
 def samples(compiled: CompiledContract, language: Language, here: str) -> list[str]:
-    made = generated(compiled)
+    samples_ = generated(compiled)
     parts = [
-        f'<h2>{say("samples", language)}</h2><p><a href="{escape(here)}/samples"><code>{escape(here)}/samples</code></a></p>'
+        f"<h2>{say('samples', language)}</h2><p><a "
+        f'href="{escape(here)}/samples"><code>{escape(here)}/samples</code></a></p>'
     ]
     parts.append(f"<h3>{say('given', language)}</h3>")
     parts += [
@@ -51,7 +52,9 @@ def samples(compiled: CompiledContract, language: Language, here: str) -> list[s
     ]
     parts.append(f"<h3>{say('valid', language)}</h3>")
     parts += [
-        _shown(f"{each.message}: {each.name} ({each.media})", each.content.decode()) for each in made if not each.rule
+        _shown(f"{each.message}: {each.name} ({each.media})", each.content.decode())
+        for each in samples_
+        if not each.rule
     ]
     rows = [
         (
@@ -61,7 +64,7 @@ def samples(compiled: CompiledContract, language: Language, here: str) -> list[s
             escape(each.name),
             each.media,
         )
-        for each in made
+        for each in samples_
         if each.rule
     ]
     parts.append(f"<h3>{say('invalid', language)}</h3>")

@@ -18,7 +18,7 @@ def head(words: Iterable[str], language: Language) -> list[str]:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Titles and cells are HTML already."""
+    """An HTML table. Titles and cells are HTML already."""
     lines = ["<table><tr>" + "".join(f'<th scope="col">{title}</th>' for title in titles) + "</tr>"]
     lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
     return "\n".join([*lines, "</table>"])

@@ -1,6 +1,7 @@
 """Schemas of OpenAPI (JSON Schema 2020-12 in 3.1, its dialect in 3.0) as trees of parts.
 
-Invariant: reading always ends (depth, recursion and number of parts are bounded), and what the tree does not say is a note.
+Invariant: reading ends: depth, recursion and number of parts are bounded.
+Invariant: what the tree leaves out of the schema is a note.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from contracts.importers.patterns import from_ecma
 from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, Items, Note, Part, Value
 from contracts.importers.source import WRITTEN
 
-_NAME: Final = re.compile(r"[^.\[\]{}\s]+")  # what a path of a table can say
+_NAME: Final = re.compile(r"[^.\[\]{}\s]+")  # names that a path of a table can hold
 _INT_FORMATS: Final[Mapping[str, int]] = {"int32": 32, "int64": 64}
 _IGNORED: Final = frozenset(
-    "type format title description example examples default nullable readOnly writeOnly deprecated externalDocs xml enum const pattern"
-    " minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum properties required items minItems maxItems allOf oneOf anyOf"
+    "type format title description example examples default nullable readOnly writeOnly deprecated "
+    "externalDocs xml enum const pattern"
+    " minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum properties required items "
+    "minItems maxItems allOf oneOf anyOf"
     " discriminator additionalProperties $ref $schema $id $comment".split()
 )
 
@@ -31,7 +34,7 @@ class Reader:
     notes: list[Note]
     _open: list[str] = field(default_factory=list)
     _left: int = MAX_PLACES
-    _lists: dict[str, Items] = field(default_factory=dict)  # lists that are open, by the place of their items
+    _lists: dict[str, Items] = field(default_factory=dict)  # lists being read, by the place of their items
     _hidden: Literal["readOnly", "writeOnly"] = "readOnly"
 
     def start_message(self, way: Literal["request", "answer"]) -> None:
@@ -46,7 +49,7 @@ class Reader:
         self.notes.append(Note(code, at.shown(), detail))
 
     def member(self, name: str, at: Place, required: bool) -> Part | None:
-        """A property or parameter; None where it is not of this message or cannot be named."""
+        """A property or parameter; None where it is not part of this message or its name is not allowed."""
         if at.node.get(self._hidden) is True:
             return None
         if _NAME.fullmatch(name) is None:
@@ -68,14 +71,14 @@ class Reader:
         return part
 
     def _spend(self, at: Place) -> bool:
-        """Whether the message may have one more place, or one more object looked at on the way to it."""
+        """Whether the limit on parts and visited objects of the message allows one more."""
         self._left -= 1
         if self._left == 0:
             self._note("too-large", at, str(MAX_PLACES))
         return self._left > 0
 
     def content(self, at: Place, name: str) -> Part:
-        """The schema as a part of one name, once or many times; its content None where that is open."""
+        """The schema as a part, single or repeated. Its content is None where the type is open."""
         words = at.node.get("title") or at.node.get("description") or ""
         part = Part(name, name, None, title=" ".join(str(words).split())[:200])
         key = at.shown()
@@ -110,7 +113,7 @@ class Reader:
                 most if isinstance(most, int) else None,
             )
             if part.most == 1 or part.most == 0:
-                part.most = None  # a list stays a list, also of one
+                part.most = None  # a list of at most one item remains a list
         elif kind == "object" or alternatives and all(self._kind(each) == "object" for each in alternatives):
             part.content = self._object(at, name)
             if part.content is None:
@@ -124,7 +127,7 @@ class Reader:
             part.content = self._scalar(kind, at)
 
     def _items(self, at: Place, name: str) -> Part:
-        """The items of a list: those of a list around it, where they are the same."""
+        """The items of a list. A list inside the items of a list with the same items refers to them."""
         key = at.shown()
         if key in self._lists:
             self._lists[key].again = True
@@ -166,14 +169,14 @@ class Reader:
 
     @staticmethod
     def _raw(at: Place, word: str) -> list[Any]:
-        found = at.node.get(word)
-        return found if isinstance(found, list) else []
+        listed = at.node.get(word)
+        return listed if isinstance(listed, list) else []
 
     def _alternatives(self, at: Place) -> list[Place]:
-        found = [*self.documents.of_list(at, "oneOf"), *self.documents.of_list(at, "anyOf")]
-        if not found and self._kind(at) is None:
-            found = self.documents.of_list(at, "allOf")  # a reference with words beside it
-        return [each for each in found if each.node.get("type") != "null"]
+        schemas = [*self.documents.of_list(at, "oneOf"), *self.documents.of_list(at, "anyOf")]
+        if not schemas and self._kind(at) is None:
+            schemas = self.documents.of_list(at, "allOf")  # a reference with words beside it
+        return [each for each in schemas if each.node.get("type") != "null"]
 
     def _object(self, at: Place, name: str) -> Group | None:
         group = Group(
@@ -191,7 +194,7 @@ class Reader:
         return group
 
     def _entries(self, part: Part, at: Place) -> None:
-        """An object whose members have any name and one kind of value: a list of names and values."""
+        """Reads an object with arbitrary member names and one type of value as a list of names and values."""
         values = at.get("additionalProperties")
         if values is None or not values.node:
             return
@@ -204,7 +207,7 @@ class Reader:
         part.step, part.least, part.most, part.keyed = f"{part.step}.{{}}", 0, None, True
 
     def _properties(self, group: Group, at: Place, required: bool, depth: int) -> None:
-        """Properties of the object itself, of all that it is made of, and of its alternatives."""
+        """Adds the properties of the object, of its allOf and of its alternatives."""
         if depth > MAX_DEPTH or not self._spend(at):
             return
         for each in self.documents.of_list(at, "allOf"):
@@ -224,9 +227,9 @@ class Reader:
             if part.name in wanted and part.least == 0 and not part.many:
                 part.least = 1
         for name, schema in self.documents.members(at.get("properties")):
-            made = self.member(name, schema, name in wanted)
-            if made is not None:
-                group.parts.append(made)
+            part_ = self.member(name, schema, name in wanted)
+            if part_ is not None:
+                group.parts.append(part_)
         more = at.node.get("additionalProperties")
         if group.parts and (isinstance(more, dict) and more or more is True):
             self._note("map", at, group.name)
@@ -242,7 +245,7 @@ class Reader:
         values = [node["const"]] if isinstance(node.get("const"), str) else node.get("enum")
         if isinstance(values, list):
             texts = list(dict.fromkeys(each for each in values if isinstance(each, str)))
-            self.documents.files.look(WRITTEN * len(texts))
+            self.documents.files.visit(WRITTEN * len(texts))
             return Value({"type": "string", "enum": texts}) if texts else None
         if node.get("format") in ("date", "date-time"):
             return Value({"type": "string", "format": node["format"]})
@@ -254,11 +257,11 @@ class Reader:
                 schema[word] = node[word]
         pattern = node.get("pattern")
         if isinstance(pattern, str):
-            said = from_ecma(pattern)
-            if said is None:
+            translated = from_ecma(pattern)
+            if translated is None:
                 self._note("pattern", at, pattern[:120])
             else:
-                schema["pattern"] = said
+                schema["pattern"] = translated
         return Value(schema)
 
     @staticmethod
@@ -277,7 +280,7 @@ class Reader:
 
 
 def _either(one: Value, other: Value) -> Value:
-    """A field that two alternatives have, such as the one that tells them apart: the words of both, else as the first has it."""
+    """A field of two alternatives: the codes of both, else the first. An example is the discriminator."""
     words = [*one.schema.get("enum", ()), *other.schema.get("enum", ())]
     both = "enum" in one.schema and "enum" in other.schema
     return Value({"type": "string", "enum": list(dict.fromkeys(words))}) if both else one

@@ -1,13 +1,14 @@
-"""OpenAPI 3.0 and 3.1 (JSON or YAML) read as an interface: operations with JSON bodies, or with parameters alone.
+"""Reads OpenAPI 3.0 and 3.1 (JSON or YAML) as an interface: operations with JSON bodies or with parameters.
 
-https://spec.openapis.org/oas/v3.0.3, v3.1.0. Invariant: no operation vanishes without a note.
+https://spec.openapis.org/oas/v3.0.3, v3.1.0.
+Invariant: every operation that is left out has a note.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from contracts.importers.documents import Documents, Place
 from contracts.importers.errors import IMPORT_NOTHING, IMPORT_UNREADABLE
@@ -16,11 +17,13 @@ from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message
 from contracts.importers.source import Files
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
-_Way = Literal["request", "answer"]
 
 
 def import_openapi(files: Files, operations: Sequence[str] = ()) -> Interface:
-    """The operations named by their operationId, or as `get /path` (all, where none is)."""
+    """Reads the operations named by operationId or as `get /path`; all, where none is named.
+
+    Raises IMPORT_NOTHING, IMPORT_TOO_LARGE or IMPORT_UNREADABLE.
+    """
     return _OpenApi(files).interface(operations)
 
 
@@ -40,12 +43,12 @@ class _OpenApi:
         version = str(top.node.get("openapi", top.node.get("swagger", "")))
         if not version.startswith(("3.0", "3.1")):
             raise IMPORT_UNREADABLE(file=self.files.main, why=f"OpenAPI {version or '?'}, not 3.0 or 3.1")
-        found = dict(self._operations(top))
-        unknown = [each for each in operations if each not in found]
+        available = dict(self._operations(top))
+        unknown = [each for each in operations if each not in available]
         if unknown:
-            raise IMPORT_NOTHING(file=self.files.main, why=f"{', '.join(unknown)} ∉ {', '.join(found)}"[:400])
+            raise IMPORT_NOTHING(file=self.files.main, why=f"{', '.join(unknown)} ∉ {', '.join(available)}"[:400])
         calls: list[Call] = []
-        for name, (method, path, at, shared) in found.items():
+        for name, (method, path, at, shared) in available.items():
             if operations and name not in operations:
                 continue
             if len(calls) >= MAX_CALLS:
@@ -57,7 +60,11 @@ class _OpenApi:
         info = top.get("info")
         title = str(info.node.get("title", "")) if info is not None else ""
         return Interface(
-            title or calls[0].name, "json", {}, calls, list(dict.fromkeys(self.notes)), list(self.files.seen)
+            name=title or calls[0].name,
+            media="json",
+            calls=calls,
+            notes=list(dict.fromkeys(self.notes)),
+            documents=list(self.files.seen),
         )
 
     def _operations(self, top: Place) -> Iterator[tuple[str, tuple[str, str, Place, list[Place]]]]:
@@ -123,7 +130,7 @@ class _OpenApi:
         return group
 
     def _response(self, at: Place) -> Place | None:
-        """The response that tells of success; None where the operation has none, or one without content."""
+        """The success response, or the default one; None where it has no content."""
         responses = dict(self.documents.members(at.get("responses")))
         good = sorted(code for code in responses if code.startswith("2")) or [
             code for code in responses if code == "default"
@@ -131,9 +138,9 @@ class _OpenApi:
         return responses[good[0]] if good and responses[good[0]].get("content") is not None else None
 
     def _message(self, name: str, at: Place) -> Message | None:
-        """The message of a request body or a response: its JSON content; nothing where there is no content."""
+        """The message of a request body or response: its JSON content, or an empty group without content."""
         content = dict(self.documents.members(at.get("content")))
-        if "application/jose" in content:  # a gateway of this kind says there what is in its encrypted bodies
+        if "application/jose" in content:  # our own faces describe encrypted content there
             content = dict(self.documents.members(content["application/jose"].get("x-lgsp-content"))) or content
         if not content:
             return Message(name, None, Group(name))
@@ -149,8 +156,8 @@ class _OpenApi:
         if media is None or schema is None:
             self.notes.append(Note("media", at.shown(), ", ".join(content)))
             return None
-        made = self.reader.content(schema, name)
-        if not isinstance(made, Part) or not isinstance(made.content, Group) or made.many:
+        part = self.reader.content(schema, name)
+        if not isinstance(part, Part) or not isinstance(part.content, Group) or part.many:
             self.notes.append(Note("root", schema.shown(), name))
             return None
-        return Message(name, None, made.content)
+        return Message(name, None, part.content)

@@ -1,6 +1,6 @@
 """Simple types of XML Schema as canonical scalars: builtins, restriction facets, lists and unions.
 
-A facet that the profile (docs/contracts.md) cannot say exactly becomes a note, never a different constraint.
+Invariant: a facet that the profile (docs/contracts.md) cannot express exactly is a note, never another constraint.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from contracts.importers.source import WRITTEN
 from contracts.wire.jsontext import too_long
 
 _STRINGS: Final = (
-    "string normalizedString token language Name NCName NMTOKEN ID IDREF ENTITY anyURI anySimpleType duration time gYear gYearMonth"
+    "string normalizedString token language Name NCName NMTOKEN ID IDREF ENTITY anyURI anySimpleType "
+    "duration time gYear gYearMonth"
     " gMonth gMonthDay gDay QName NOTATION"
 ).split()
 _INTEGERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
@@ -37,18 +38,22 @@ _HEX: Final = "^([0-9a-fA-F][0-9a-fA-F])*$"
 
 
 def _builtins() -> dict[str, Value]:
-    made = {name: Value({"type": "string"}) for name in _STRINGS}
+    builtins = {name: Value({"type": "string"}) for name in _STRINGS}
     for name, (least, most) in _INTEGERS.items():
         bounds = {"minimum": least, "maximum": most}
-        made[name] = Value({"type": "integer", **{word: bound for word, bound in bounds.items() if bound is not None}})
-    made |= {name: Value({"type": "number"}) for name in ("decimal", "double", "float")}
-    made["boolean"] = Value({"type": "boolean"})
-    made["date"] = Value({"type": "string", "format": "date"}, {"as": "date"})
-    made["dateTime"] = Value({"type": "string", "format": "date-time"}, {"as": "datetime", "zone": "+07:00"}, "zone")
-    made["base64Binary"] = made["base64"] = Value({"type": "string", "contentEncoding": "base64"})
-    made["hexBinary"] = Value({"type": "string", "pattern": _HEX})
-    made |= {name: Value({"type": "string"}) for name in ("NMTOKENS", "IDREFS", "ENTITIES")}
-    return made
+        builtins[name] = Value(
+            {"type": "integer", **{word: bound for word, bound in bounds.items() if bound is not None}}
+        )
+    builtins |= {name: Value({"type": "number"}) for name in ("decimal", "double", "float")}
+    builtins["boolean"] = Value({"type": "boolean"})
+    builtins["date"] = Value({"type": "string", "format": "date"}, {"as": "date"})
+    builtins["dateTime"] = Value(
+        {"type": "string", "format": "date-time"}, {"as": "datetime", "zone": "+07:00"}, "zone"
+    )
+    builtins["base64Binary"] = builtins["base64"] = Value({"type": "string", "contentEncoding": "base64"})
+    builtins["hexBinary"] = Value({"type": "string", "pattern": _HEX})
+    builtins |= {name: Value({"type": "string"}) for name in ("NMTOKENS", "IDREFS", "ENTITIES")}
+    return builtins
 
 
 BUILTINS: Final = _builtins()
@@ -69,32 +74,34 @@ class SimpleTypes:
     def _note(self, code: str, at: Component, detail: str = "") -> None:
         self._notes.append(Note(code, at.place(), detail))
 
-    def named(self, name: str, asked_at: Component) -> Value:
-        """The value of a simple type by its Clark name; text where it is not known."""
+    def named(self, name: str, referrer: Component) -> Value:
+        """The value of a simple type by its Clark name; text where the type is unknown."""
         space, _, local = name[1:].partition("}") if name.startswith("{") else ("", "", name)
         if space in (XS, SOAPENC) and local in BUILTINS:
             if local in ("double", "float"):
-                self._note("float", asked_at)
+                self._note("float", referrer)
             elif local in ("NMTOKENS", "IDREFS", "ENTITIES"):
-                self._note("list", asked_at, local)
+                self._note("list", referrer, local)
             return BUILTINS[local]
-        found = self._schemas.get("type", name)
-        if found is None or found.kind != "simpleType" or name in self._open:
-            self._note("missing", asked_at, name)
+        component = self._schemas.get("type", name)
+        if component is None or component.kind != "simpleType" or name in self._open:
+            self._note("missing", referrer, name)
             return TEXT
         self._open.append(name)
-        value = self.of(found)
+        value = self.of(component)
         self._open.pop()
         return value
 
-    def of(self, made: Component) -> Value:
-        """A simpleType element."""
-        for child in made.children("restriction", "list", "union"):
+    def of(self, component: Component) -> Value:
+        """The value of a simpleType element."""
+        for child in component.children("restriction", "list", "union"):
             if child.kind != "restriction":
                 self._note(
                     child.kind,
                     child,
-                    str(made.node.get("name") or child.node.get("itemType") or child.node.get("memberTypes") or ""),
+                    str(
+                        component.node.get("name") or child.node.get("itemType") or child.node.get("memberTypes") or ""
+                    ),
                 )
                 return TEXT
             return self.restricted(self.base_of(child), child)
@@ -107,7 +114,7 @@ class SimpleTypes:
         return TEXT if base is None else self.named(restriction.name_of(base), restriction)
 
     def restricted(self, base: Value, restriction: Component) -> Value:
-        """The facets of a restriction laid upon its base."""
+        """The base with the facets of a restriction."""
         schema = dict(base.schema)
         kind, is_text = schema["type"], schema["type"] == "string" and not {"format", "contentEncoding"} & set(schema)
         values: list[str] = []
@@ -136,11 +143,11 @@ class SimpleTypes:
             if pattern is None:
                 self._note("pattern", restriction, " | ".join(patterns)[:120])
             else:
-                if "pattern" in schema:  # both hold; the contract can say one
+                if "pattern" in schema:  # both apply; the contract can hold one
                     self._note("pattern", restriction, schema["pattern"])
                 schema["pattern"] = pattern
         if values:
-            restriction.look(WRITTEN * len(values))
+            restriction.visit(WRITTEN * len(values))
             schema = {"type": "string", "enum": list(dict.fromkeys(values))}
         return replace(base, schema=schema)
 

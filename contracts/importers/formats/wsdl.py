@@ -1,6 +1,7 @@
-"""WSDL 1.1 (with SOAP 1.1 and 1.2 bindings) read as an interface: document style, wrapped or bare, and rpc style where it is literal.
+"""Reads WSDL 1.1 (SOAP 1.1 and 1.2 bindings) as an interface: document style, and rpc style if literal.
 
-https://www.w3.org/TR/2001/NOTE-wsdl-20010315. Invariant: no operation vanishes without a note.
+https://www.w3.org/TR/2001/NOTE-wsdl-20010315.
+Invariant: every operation that is left out has a note.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ SOAP12: Final = "http://schemas.xmlsoap.org/wsdl/soap12/"
 
 
 def import_wsdl(files: Files, operations: Sequence[str] = ()) -> Interface:
-    """The operations named (all, where none is) with their messages."""
+    """Reads the named operations (all, where none is named) with their messages.
+
+    Raises IMPORT_NOTHING, IMPORT_TOO_LARGE or IMPORT_UNREADABLE.
+    """
     return _Wsdl(files).interface(operations)
 
 
@@ -73,15 +77,20 @@ class _Wsdl:
             raise nothing(main, self.notes)
         name = self.service or root.get("name") or calls[0].name
         return Interface(
-            name, "xml", self.reader.namespaces, calls, list(dict.fromkeys(self.notes)), list(self.files.seen)
+            name=name,
+            media="xml",
+            namespaces=self.reader.namespaces,
+            calls=calls,
+            notes=list(dict.fromkeys(self.notes)),
+            documents=list(self.files.seen),
         )
 
-    # --- loading ----------------------------------------------------------------------------------------------------------
+    # --- loading ------------------------------------------------------------------------------------------------------
 
     def _load(self, root: etree._Element, file: str) -> None:
         self._loaded.add(file)
         space = root.get("targetNamespace", "")
-        top = Component(root, file, space, True, False, self.files.look)
+        top = Component(root, file, space, elements_qualified=True, attributes_qualified=False, visit=self.files.visit)
         for schema in root.iterfind(f"{{{WSDL}}}types/{{{XS}}}schema"):
             self.schemas.load(schema, file)
         for child in root:
@@ -117,7 +126,7 @@ class _Wsdl:
             self.notes.append(Note("not-loaded", link.place(), location))
 
     def _bound(self) -> Iterator[_Bound]:
-        """Operations of SOAP bindings: of one bound several times, by SOAP 1.1 before 1.2."""
+        """Operations of SOAP bindings; SOAP 1.1 goes before 1.2 where both bind an operation."""
         soap: dict[str, list[_Bound]] = {SOAP11: [], SOAP12: []}
         for (kind, name), binding in self.parts.items():
             if kind != "binding":
@@ -132,8 +141,8 @@ class _Wsdl:
                 self.notes.append(Note("missing", binding.place(), binding.node.get("type", "")))
                 continue
             for op in binding.node.iterfind(f"{{{WSDL}}}operation"):
-                said = op.find(f"{{{space}}}operation")
-                rpc = (said.get("style") if said is not None and said.get("style") else style) == "rpc"
+                extension = op.find(f"{{{space}}}operation")
+                rpc = (extension.get("style") if extension is not None and extension.get("style") else style) == "rpc"
                 soap[space].append(_Bound(binding.at(op), port, rpc, space))
         first: dict[str, _Bound] = {}
         for each in (*soap[SOAP11], *soap[SOAP12]):
@@ -146,7 +155,7 @@ class _Wsdl:
                         first.setdefault(str(op.get("name")), _Bound(port.at(op), port, False, SOAP11))
         yield from first.values()
 
-    # --- one operation ------------------------------------------------------------------------------------------------------
+    # --- one operation ------------------------------------------------------------------------------------------------
 
     def _call(self, name: str, bound: _Bound) -> Call | None:
         port = next(
@@ -171,8 +180,8 @@ class _Wsdl:
             answer: Message | None = None
         elif (answer := self._message(name, "output", at, bound)) is None:
             return None
-        said = bound.at.node.find(f"{{{bound.soap}}}operation")
-        action = None if said is None else said.get("soapAction")
+        extension = bound.at.node.find(f"{{{bound.soap}}}operation")
+        action = None if extension is None else extension.get("soapAction")
         if action == "":
             self.notes.append(Note("empty-action", bound.at.place(), name))
         words = port.find(f"{{{WSDL}}}documentation")
@@ -211,7 +220,7 @@ class _Wsdl:
         return [] if place is None else list(place.iter(f"{{{bound.soap}}}header"))
 
     def _body(self, name: str, bound: _Bound, way: str) -> etree._Element | None:
-        """The soap:body of one direction, also inside a MIME multipart; headers and attachments are named."""
+        """The soap:body of one direction, also inside a MIME multipart. Headers and attachments become notes."""
         place = bound.at.node.find(f"{{{WSDL}}}{way}")
         if place is None:
             return None
@@ -229,22 +238,22 @@ class _Wsdl:
             local, typed = str(part.node.get("name")), part.node.get("type")
             if typed is not None and self.reader.can_be_named(part, local):
                 content = self.reader.named_type(part.name_of(typed), part, local)
-                made = Part(local, local, content)
+                typed_part = Part(local, local, content)
                 if content is None:
                     self.notes.append(Note("any-type", part.place(), local))
-                group.parts.append(made)
+                group.parts.append(typed_part)
             elif typed is None and (element := self._element(part)) is not None:
-                found = self.reader.element(element)
-                if found is not None:
-                    group.parts.append(found)
+                element_part = self.reader.element(element)
+                if element_part is not None:
+                    group.parts.append(element_part)
         return Message(name, self.reader.qualified(f"{{{space}}}{name}" if space else name), group)
 
     def _element(self, part: Component) -> Component | None:
         written = part.node.get("element", "")
-        found = self.schemas.get("element", part.name_of(written))
-        if found is None:
+        component = self.schemas.get("element", part.name_of(written))
+        if component is None:
             self.notes.append(Note("missing", part.place(), written))
-        return found
+        return component
 
     def _document(self, name: str, parts: list[Component], message: Component) -> Message | None:
         if not parts:

@@ -1,7 +1,7 @@
-"""Elements and complex types of XML Schema as trees of parts: what may stand in a message of the foreign format, and how often.
+"""Elements and complex types of XML Schema as trees of parts.
 
-A type that holds itself is written out to a fixed depth; depth and number of parts are bounded. Invariant: `element` always ends,
-whatever the schema, and everything that the tree does not say of the schema is a note.
+A recursive type is expanded to a fixed depth. Depth and number of parts are bounded.
+Invariant: `element` ends for every schema, and what the tree leaves out of the schema is a note.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, I
 from contracts.mapping.steps import XML
 
 _WSDL_ARRAY: Final = "{http://schemas.xmlsoap.org/wsdl/}arrayType"
-_NAME: Final = re.compile(r"[^\W\d][\w.\-]*")  # what a path of a table can say
+_NAME: Final = re.compile(r"[^\W\d][\w.\-]*")  # names that a path of a table can hold
 _TITLE: Final = 200  # characters of documentation
 _ANY: Final = {f"{{{XS}}}anyType", f"{{{SOAPENC}}}Array", f"{{{SOAPENC}}}Struct"}
 
 
 @dataclass(slots=True)
 class Reader:
-    """Trees of one interface; `namespaces` collects prefix -> namespace of what they name."""
+    """Reads the trees of one interface. `namespaces` collects prefix -> namespace of the names used."""
 
     schemas: Schemas
     notes: list[Note]
@@ -35,8 +35,8 @@ class Reader:
     _simple: SimpleTypes = field(init=False)
     _open: list[str] = field(default_factory=list)
     _left: int = MAX_PLACES
-    _lists: dict[str, Items] = field(default_factory=dict)  # lists that are open, by the type of their items
-    _prefixes: dict[str, str] = field(default_factory=dict)  # `namespaces` the other way about
+    _lists: dict[str, Items] = field(default_factory=dict)  # lists being read, by the type of their items
+    _prefixes: dict[str, str] = field(default_factory=dict)  # namespace -> prefix
     _numbers: Iterator[int] = field(default_factory=partial(count, 1))
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class Reader:
         self.notes.append(Note(code, at.place(), detail))
 
     def qualified(self, name: str) -> str:
-        """A Clark name with the prefix that the table gives its namespace."""
+        """A Clark name with the prefix of its namespace in the table."""
         if not name.startswith("{"):
             return name
         space, _, local = name[1:].partition("}")
@@ -69,120 +69,120 @@ class Reader:
         self.namespaces[wanted], self._prefixes[space] = space, wanted
         return f"{wanted}:{local}"
 
-    # --- elements -----------------------------------------------------------------------------------------------------
-
-    def element(self, made: Component, least: int = 1, most: int | None = 1) -> Part | None:
+    def element(self, component: Component, least: int = 1, most: int | None = 1) -> Part | None:
         """A declared element, or the one it refers to."""
-        local = made.node.get("name", "")
-        step = f"{{{made.space}}}{local}" if made.space and _qualified(made, made.elements_qualified) else local
-        return self._declared(made, local, step, least, most)
+        local = component.node.get("name", "")
+        step = (
+            f"{{{component.space}}}{local}"
+            if component.space and _qualified(component, component.elements_qualified)
+            else local
+        )
+        return self._declared(component, local, step, least, most)
 
-    def _declared(self, made: Component, local: str, step: str, least: int, most: int | None) -> Part | None:
-        if not self.can_be_named(made, local) or not self._spend(made):
+    def _declared(self, component: Component, local: str, step: str, least: int, most: int | None) -> Part | None:
+        if not self.can_be_named(component, local) or not self._spend(component):
             return None
-        nil = made.node.get("nillable") in ("true", "1")
+        nil = component.node.get("nillable") in ("true", "1")
         part = Part(
             local,
             self.qualified(step),
-            self.type_of(made, local, most is None or most > 1),
-            least,
-            most,
-            _words(made),
+            self.type_of(component, local, most is None or most > 1),
+            least=least,
+            most=most,
+            title=_words(component),
             nil=nil,
         )
-        if nil and part.many:  # it is the items that may be nil
+        if nil and part.many:  # the items may be nil, not the list
             part.nil, part.least = False, 0
-            self.note("nil-items", made, local)
+            self.note("nil-items", component, local)
         elif nil and least:
-            self.note("nillable", made, local)
+            self.note("nillable", component, local)
         if part.content is None:
-            self.note("any-type", made, local)
+            self.note("any-type", component, local)
         elif isinstance(part.content, Group) and least and not part.carries:
-            self.note("hollow", made, local)
+            self.note("hollow", component, local)
         return part
 
     def _spend(self, at: Component) -> bool:
-        """Whether the message may have one more place, or one more group looked at on the way to it."""
+        """Whether the limit on parts and visited groups of the message allows one more."""
         self._left -= 1
         if self._left == 0:
             self.note("too-large", at, str(MAX_PLACES))
         return self._left > 0
 
-    def can_be_named(self, made: Component, local: str) -> bool:
+    def can_be_named(self, component: Component, local: str) -> bool:
         if _NAME.fullmatch(local) is None:
-            self.note("name", made, repr(local))
+            self.note("name", component, repr(local))
             return False
         return True
 
-    def type_of(self, made: Component, name: str, many: bool = False) -> Value | Group | Items | None:
-        """What an element holds; None where that is open."""
-        written = made.node.get("type")
+    def type_of(self, component: Component, name: str, many: bool = False) -> Value | Group | Items | None:
+        """The content of an element; None where it is open."""
+        written = component.node.get("type")
         if written is not None:
-            return self.named_type(made.name_of(written), made, name, many)
-        for inner in made.children("simpleType", "complexType"):
+            return self.named_type(component.name_of(written), component, name, many)
+        for inner in component.children("simpleType", "complexType"):
             if inner.kind == "simpleType":
                 return self._simple.of(inner)
             above = inner.node.getparent()
-            made.look(0 if above is None else len(above) // 100)  # the path counts those before it
-            return self._guarded(f"{made.file} {inner.node.getroottree().getpath(inner.node)}", inner, name)
-        if (head := made.node.get("substitutionGroup")) and (
-            found := self.schemas.get("element", made.name_of(head))
+            component.visit(0 if above is None else len(above) // 100)  # getpath visits the preceding siblings
+            return self._guarded(f"{component.file} {inner.node.getroottree().getpath(inner.node)}", inner, name)
+        if (head := component.node.get("substitutionGroup")) and (
+            head_component := self.schemas.get("element", component.name_of(head))
         ) is not None:
-            return self.type_of(found, name, many) if f"head {head}" not in self._open else None
+            return self.type_of(head_component, name, many) if f"head {head}" not in self._open else None
         return None
 
     def named_type(
-        self, type_name: str, asked_at: Component, name: str, many: bool = False
+        self, type_name: str, referrer: Component, name: str, many: bool = False
     ) -> Value | Group | Items | None:
         if type_name in _ANY:
             return None
-        found = self.schemas.get("type", type_name)
-        if found is None or found.kind == "simpleType":
-            return self._simple.named(type_name, asked_at)
-        local = str(found.node.get("name") or name)
+        definition = self.schemas.get("type", type_name)
+        if definition is None or definition.kind == "simpleType":
+            return self._simple.named(type_name, referrer)
+        local = str(definition.node.get("name") or name)
         if not many:
-            return self._guarded(type_name, found, local)
-        if type_name in self._lists:  # as deep as a message goes
+            return self._guarded(type_name, definition, local)
+        if type_name in self._lists:  # unbounded depth
             self._lists[type_name].again = True
             return self._lists[type_name]
         self._lists[type_name] = items = Items()
-        group = self._guarded(type_name, found, local)
+        group = self._guarded(type_name, definition, local)
         del self._lists[type_name]
         if isinstance(group, Group):
             group.items = items
         return group
 
-    def _guarded(self, key: str, made: Component, name: str) -> Value | Group | None:
-        """A complex type, within the bounds on depth and recursion; a group without parts where they are reached."""
+    def _guarded(self, key: str, component: Component, name: str) -> Value | Group | None:
+        """A complex type, or a group without parts where the limits on depth and recursion are reached."""
         if self._open.count(key) >= RECURSION or len(self._open) >= MAX_DEPTH:
-            self.note("recursion" if self._open.count(key) >= RECURSION else "too-deep", made, name)
+            self.note("recursion" if self._open.count(key) >= RECURSION else "too-deep", component, name)
             return Group(name)
         self._open.append(key)
         try:
-            return self._complex(made, name)
+            return self._complex(component, name)
         finally:
             self._open.pop()
 
-    # --- complex types --------------------------------------------------------------------------------------------------
-
-    def _complex(self, made: Component, name: str) -> Value | Group | None:
-        if made.node.get("abstract") in ("true", "1"):
-            self.note("abstract", made, name)
-        parts, text = self._content(made)
+    def _complex(self, component: Component, name: str) -> Value | Group | None:
+        if component.node.get("abstract") in ("true", "1"):
+            self.note("abstract", component, name)
+        parts, text = self._content(component)
         if text is not None and not parts:
             return text
         if text is not None:
             parts = [Part("value", "text()", text), *parts]
-        return Group(name, _once_each(parts, self.notes, made), _words(made))
+        return Group(name, _once_each(parts, self.notes, component), _words(component))
 
-    def _content(self, made: Component) -> tuple[list[Part], Value | None]:
+    def _content(self, component: Component) -> tuple[list[Part], Value | None]:
         """Attributes and elements, and the value of the text where the content is simple."""
-        if made.node.get("mixed") in ("true", "1"):
-            self.note("mixed", made)
-        for content in made.children("simpleContent", "complexContent"):
+        if component.node.get("mixed") in ("true", "1"):
+            self.note("mixed", component)
+        for content in component.children("simpleContent", "complexContent"):
             for derived in content.children("extension", "restriction"):
                 return self._derived(derived, simple=content.kind == "simpleContent")
-        return [*self._attributes(made), *self._particles(made, True, False)], None
+        return [*self._attributes(component), *self._particles(component, True, False)], None
 
     def _derived(self, derived: Component, *, simple: bool) -> tuple[list[Part], Value | None]:
         base_name = derived.name_of(str(derived.node.get("base", "")))
@@ -213,7 +213,7 @@ class Reader:
         return [*inherited, *own, *self._particles(derived, True, False)], text
 
     def _array(self, derived: Component) -> list[Part]:
-        """An array of SOAP encoding: its items in elements of any name, by custom `item`."""
+        """An array of SOAP encoding. Its item elements may have any name; `item` is customary."""
         for attribute in derived.children("attribute"):
             written = attribute.node.get(_WSDL_ARRAY)
             if written is not None:
@@ -221,21 +221,21 @@ class Reader:
                 return [Part("item", "item", self.named_type(name, derived, "item", True), 0, None)]
         return self._particles(derived, True, False)
 
-    def _attributes(self, made: Component) -> list[Part]:
+    def _attributes(self, component: Component) -> list[Part]:
         parts: list[Part] = []
-        for child in made.children("attribute", "attributeGroup", "anyAttribute"):
+        for child in component.children("attribute", "attributeGroup", "anyAttribute"):
             if not self._spend(child):
                 break
             if child.kind == "anyAttribute":
                 self.note("any-attribute", child)
             elif child.kind == "attributeGroup":
                 name = child.name_of(str(child.node.get("ref", "")))
-                found = self.schemas.get("attributeGroup", name)
-                if found is None or name in self._open:
+                definition = self.schemas.get("attributeGroup", name)
+                if definition is None or name in self._open:
                     self.note("missing", child, name)
                     continue
                 self._open.append(name)
-                parts += self._attributes(found)
+                parts += self._attributes(definition)
                 self._open.pop()
             elif (part := self._attribute(child)) is not None:
                 parts.append(part)
@@ -244,39 +244,45 @@ class Reader:
     def _attribute(self, child: Component) -> Part | None:
         if child.node.get("use") == "prohibited" or child.node.get(_WSDL_ARRAY) is not None:
             return None
-        made, ref = child, child.node.get("ref")
+        declaration, ref = child, child.node.get("ref")
         local = child.node.get("name", "")
         step = f"{{{child.space}}}{local}" if child.space and _qualified(child, child.attributes_qualified) else local
         if ref is not None:
             step = child.name_of(ref)
-            found = self.schemas.get("attribute", step)
-            if found is None and not step.startswith(f"{{{XML}}}"):
+            global_declaration = self.schemas.get("attribute", step)
+            if global_declaration is None and not step.startswith(f"{{{XML}}}"):
                 self.note("missing", child, ref)
                 return None
-            made, local = found or child, step.rpartition("}")[2]  # xml:lang and its like are everybody's
+            declaration, local = (
+                global_declaration or child,
+                step.rpartition("}")[2],
+            )  # xml:lang and others need no declaration
         if not self.can_be_named(child, local):
             return None
         required = child.node.get("use") == "required"
-        fixed = child.node.get("fixed") if child.node.get("fixed") is not None else made.node.get("fixed")
-        value = self._attribute_value(made)
+        fixed = child.node.get("fixed") if child.node.get("fixed") is not None else declaration.node.get("fixed")
+        value = self._attribute_value(declaration)
         if fixed is not None and value.schema["type"] == "string" and not required:
             value = replace(value, schema={"type": "string", "enum": [fixed]})
         return Part(
-            local, "@" + self.qualified(step), value, int(required), 1, _words(made), fixed if required else None
+            local,
+            "@" + self.qualified(step),
+            value,
+            least=int(required),
+            title=_words(declaration),
+            constant=fixed if required else None,
         )
 
-    def _attribute_value(self, made: Component) -> Value:
-        written = made.node.get("type")
+    def _attribute_value(self, component: Component) -> Value:
+        written = component.node.get("type")
         if written is not None:
-            return self._simple.named(made.name_of(written), made)
-        for inner in made.children("simpleType"):
+            return self._simple.named(component.name_of(written), component)
+        for inner in component.children("simpleType"):
             return self._simple.of(inner)
         return TEXT
 
-    # --- particles ------------------------------------------------------------------------------------------------------
-
     def _particles(self, above: Component, required: bool, many: bool) -> list[Part]:
-        """The elements of the model groups in `above`; `required` and `many` say what the groups around make of them."""
+        """The elements of the model groups in `above`. `required` and `many` derive from the groups around it."""
         parts: list[Part] = []
         for child in above.children("sequence", "choice", "all", "group", "element", "any"):
             least, most = _occurs(child)
@@ -297,12 +303,12 @@ class Reader:
         inner = child
         if child.kind == "group":
             name = child.name_of(str(child.node.get("ref", "")))
-            found = self.schemas.get("group", name)
-            if found is None or self._open.count(name) >= RECURSION:
-                self.note("missing" if found is None else "recursion", child, name)
+            definition = self.schemas.get("group", name)
+            if definition is None or self._open.count(name) >= RECURSION:
+                self.note("missing" if definition is None else "recursion", child, name)
                 return []
             self._open.append(name)
-            parts = self._particles(found, required, many)
+            parts = self._particles(definition, required, many)
             self._open.pop()
             return parts
         is_choice = (
@@ -325,20 +331,20 @@ class Reader:
                 yield part
             return
         name = child.name_of(ref)
-        found = self.schemas.get("element", name)
-        if found is None:
+        declaration = self.schemas.get("element", name)
+        if declaration is None:
             self.note("missing", child, ref)
             return
-        members = [each for each in self.schemas.members.get(name, []) if each.node is not found.node]
+        members = [each for each in self.schemas.members.get(name, []) if each.node is not declaration.node]
         key = f"head {name}"
         if key in self._open:
             members = []
         if members:
-            self.note("choice", child, ", ".join(str(each.node.get("name")) for each in (found, *members))[:120])
+            self.note("choice", child, ", ".join(str(each.node.get("name")) for each in (declaration, *members))[:120])
             least = 0
         self._open.append(key)
-        for each in (found, *members):
-            if each is found and found.node.get("abstract") in ("true", "1"):
+        for each in (declaration, *members):
+            if each is declaration and declaration.node.get("abstract") in ("true", "1"):
                 continue
             local = str(each.node.get("name"))
             part = self._declared(each, local, f"{{{each.space}}}{local}" if each.space else local, least, most)
@@ -347,10 +353,10 @@ class Reader:
         self._open.pop()
 
 
-def _qualified(made: Component, by_default: bool) -> bool:
-    if made.node.getparent() is not None and made.node.getparent().tag == f"{{{XS}}}schema":  # type: ignore[union-attr]
+def _qualified(component: Component, by_default: bool) -> bool:
+    if component.node.getparent() is not None and component.node.getparent().tag == f"{{{XS}}}schema":  # type: ignore[union-attr]
         return True
-    form = made.node.get("form")
+    form = component.node.get("form")
     return form == "qualified" if form is not None else by_default
 
 
@@ -361,25 +367,23 @@ def _occurs(child: Component) -> tuple[int, int | None]:
 
 
 def _once_each(parts: list[Part], notes: list[Note], at: Component) -> list[Part]:
-    """One part a place: what stands twice in a group becomes a list."""
+    """One part for each step: a repeated element becomes a list."""
     kept: dict[str, Part] = {}
     for part in parts:
         before = kept.setdefault(part.step, part)
-        if before is not part and not part.step.startswith(
-            "@"
-        ):  # an attribute twice is a mistake of the schema: the first stands
+        if before is not part and not part.step.startswith("@"):  # of a repeated attribute the first is kept
             notes.append(Note("repeated-name", at.place(), part.name))
             kept[part.step] = replace(before, least=min(before.least, part.least), most=None)
     return list(kept.values())
 
 
-def _words(made: Component) -> str:
+def _words(component: Component) -> str:
     """The documentation of a component, on one line."""
-    for annotation in made.children("annotation"):
+    for annotation in component.children("annotation"):
         for words in annotation.children("documentation"):
             text = ""
             for each in words.node.itertext():
-                made.look(1 + len(each) // 100)
+                component.visit(1 + len(each) // 100)
                 text = " ".join([*text.split(), *str(each).split()])
                 if len(text) >= _TITLE:
                     break

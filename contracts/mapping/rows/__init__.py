@@ -1,1 +1,1 @@
-"""Rows of a mapping table, kind by kind: what a row says becomes leaves in the plan of its message."""
+"""Turns the rows of a mapping table into the leaves of a plan."""

@@ -1,6 +1,7 @@
-"""The plan of a message as its rows build it: what every kind of row (`rows/kinds/`) uses, and the whole at the end.
+"""Builds the plan of a message from its rows; the kinds of row (`rows/kinds/`) call it.
 
-Invariant: a field has one row, or rows whose conditions exclude each other; a row that is not understood is a finding with its line.
+Invariant: a field has one row, or rows whose conditions exclude each other.
+Invariant: a row that is not understood is a finding with its line.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Builder:
     derived: list[Derived] = field(default_factory=list)
     carried: list[tuple[str, str]] = field(default_factory=list)
     lists: list[tuple[str, Callable[[Any], None]]] = field(default_factory=list)
-    led: list[tuple[str, Path]] = field(default_factory=list)
-    asked: list[tuple[Condition, Path]] = field(default_factory=list)
+    recursions: list[tuple[str, Path]] = field(default_factory=list)
+    conditions: list[tuple[Condition, Path]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.known = places(self.struct)
@@ -47,7 +48,7 @@ class Builder:
         self.reader.bad(path, where, got, rule, expected)
 
     def bind(self, canonical: str, row: Row) -> tuple[Place, Scalar] | None:
-        """The one field that a row is for; that it has a row now is kept."""
+        """The place and scalar of the row's field, which is recorded as bound. None with a finding on a fault."""
         place = self.known.get(canonical)
         scalar = None if place is None else scalar_at(place, canonical)
         if place is None or scalar is None:
@@ -71,6 +72,7 @@ class Builder:
         return place, scalar
 
     def leaf(self, row: Row, canonical: str, place: Place, scalar: Scalar) -> Leaf | None:
+        """The leaf of a field with its form and its words for absence. None with a finding on a fault."""
         form = self.values.form(row.words, scalar, row.at)
         if form is None:
             return None
@@ -86,6 +88,7 @@ class Builder:
         return leaf
 
     def dated(self, row: Row, leaf: Leaf) -> CustomBinding | None:
+        """The binding of a code whose table has dates; None for other fields."""
         table = self.reader.tables.get(str(row.words.get("codes")))
         if table is None or not table.dated:
             return None
@@ -101,16 +104,16 @@ class Builder:
         if (source, target) not in self.carried:
             self.carried.append((source, target))
 
-    def condition(self, said: Any, frame: str, at: Path) -> Condition | None:
+    def condition(self, when: Any, frame: str, at: Path) -> Condition | None:
         if (
-            not isinstance(said, dict)
-            or set(said) != {"canonical", "is"}
-            or not isinstance(said["is"], list)
-            or not said["is"]
+            not isinstance(when, dict)
+            or set(when) != {"canonical", "is"}
+            or not isinstance(when["is"], list)
+            or not when["is"]
         ):
             self.bad(at, "", "a condition out of form", "when", "when: {canonical: a path, is: [a, b]}")
             return None
-        path = str(said["canonical"])
+        path = str(when["canonical"])
         place = self.known.get(path)
         scalar = None if place is None else scalar_at(place, path)
         if scalar is None or scalar.kind == "number" or path.endswith("[]") or not frame.startswith(frame_of(path)):
@@ -122,19 +125,19 @@ class Builder:
                 "one text, whole number or yes/no of the same or an outer group",
             )
             return None
-        for value in said["is"]:
+        for value in when["is"]:
             right = typed(value, scalar)
             if right is None or scalar.kind == "string" and not self.reader.is_valid(self.message, scalar, right):
                 self.bad(at, path, f"the value {value!r}", "when", f"a {scalar.kind} that {path} can be")
                 return None
-        made = Condition(path, tuple(said["is"]), frame)
-        if made.source != frame:
+        condition = Condition(path, tuple(when["is"]), frame)
+        if condition.source != frame:
             self._carry(path, frame)
-        self.asked.append((made, at))
-        return made
+        self.conditions.append((condition, at))
+        return condition
 
     def fill(self, row: Row, canonical: str, scalar: Scalar, *, constant: bool, late: bool = False) -> None:
-        """A value for a field that the format does not carry: a constant, or a default. `late`: its place is read later."""
+        """Adds a constant or default for a field that the format does not carry. `late`: its place is read later."""
         word = "constant" if constant else "default"
         if word not in row.words:
             self.bad(row.at, canonical, "neither here nor constant", "table", "here: a path, or constant: a value")
@@ -159,18 +162,16 @@ class Builder:
         above = [canonical[: -len(keys[-1]) - 1].rsplit(".", number)[0] for number in range(len(keys) - 1)]
         sure = all(self.known[path].field.required and not self.known[path].field.absentable for path in above)
         late = late or row.condition is not None
-        frame.fills.append(Fill(keys, value, constant, canonical, late, sure, met, seen))
+        frame.fills.append(Fill(keys, value, constant, canonical, late=late, sure=sure, met=met, seen=seen))
         if not constant:
             self.values.losses.append(f"{canonical}: a missing value becomes {value!r}")
-
-    # --- the whole --------------------------------------------------------------------------------------------------------
 
     def finish(self, at: Path) -> Plan:
         self.tree.finish()
         waits = any(leaf.special is not None for leaf in self.tree.root.placed())
-        for node in self.tree.root.nodes():  # whether an object is there is known when all that waits is read
+        for node in self.tree.root.nodes():  # deferred values decide whether an object exists
             node.fills = [replace(fill, late=fill.late or waits and len(fill.keys) > 1) for fill in node.fills]
-        for target, line in self.led:
+        for target, line in self.recursions:
             if any(frame.startswith(target) for _, frame in self.carried):
                 self.bad(
                     line,
@@ -179,16 +180,32 @@ class Builder:
                     "table",
                     "none that ask for a value of another group",
                 )
-        Coverage(self.reader, self.tree, self.known, self.bound, self.lines, self.drops, self.values.losses).look(
-            at, self.asked
-        )
+        Coverage(
+            reader=self.reader,
+            tree=self.tree,
+            known=self.known,
+            bound=self.bound,
+            lines=self.lines,
+            drops=self.drops,
+            losses=self.values.losses,
+        ).check(at, self.conditions)
         for group, check in self.lists:
             if (frame := self.tree.frame(group)) is not None:
                 frame.checks.append(check)
+        document = self.reader.document
         return Plan(
-            self.reader.media, self.message, self.struct, self.tree.root, False, self.reader.namespaces, self.drops, self.values.losses,
-            self.carried, self.derived, {path: f"{self.reader.document.file}:{self.reader.document.line(at)}" for path, at in self.lines.items()},
-        )  # fmt: skip
+            media=self.reader.media,
+            message=self.message,
+            struct=self.struct,
+            root=self.tree.root,
+            strict=False,
+            namespaces=self.reader.namespaces,
+            drops=self.drops,
+            losses=self.values.losses,
+            carried=self.carried,
+            derived=self.derived,
+            lines={path: f"{document.file}:{document.line(line)}" for path, line in self.lines.items()},
+        )
 
 
 def custom_leaf(

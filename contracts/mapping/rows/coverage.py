@@ -1,4 +1,7 @@
-"""Whether the rows of a message are all of it: every field has a source or is dropped by name, in every case, and what is lost is listed."""
+"""Checks that the rows of a message cover all its fields.
+
+Invariant: every field has a source or is dropped by name, in every case, and losses are listed.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ class Coverage:
     drops: frozenset[str]
     losses: list[str]
 
-    def look(self, at: Path, asked: Sequence[tuple[Condition, Path]]) -> None:
+    def check(self, at: Path, conditions: Sequence[tuple[Condition, Path]]) -> None:
+        """Adds the findings and losses. `conditions` holds the conditions with their lines."""
         known = self.known
         for dropped in sorted(self.drops):
             if dropped not in known or any(
@@ -38,7 +42,7 @@ class Coverage:
         again = tuple(f"{node.canonical}." for node in self.tree.root.nodes() if node.again is not None)
         for path, place in known.items():
             if path.startswith(again):
-                continue  # as in the list above it
+                continue  # covered by the list above it
             if scalar_at(place, path) is None:
                 self._whole(path, place, at)
                 continue
@@ -61,7 +65,7 @@ class Coverage:
         for node in self.tree.root.nodes():
             self._always_there(node, known, at)
         self.losses.extend(f"{path}: dropped" for path in sorted(self.drops))
-        for condition, line in asked:
+        for condition, line in conditions:
             if None not in self.bound.get(condition.canonical, []):
                 self.reader.bad(
                     line,
@@ -72,21 +76,24 @@ class Coverage:
                 )
 
     def _conditions(self, path: str, place: Place) -> None:
-        """A field whose rows all have conditions: a required one has a row in every case; another is refused where it has none."""
+        """Checks a field whose rows all have conditions.
+
+        A required field needs a row in every case. Another field is refused on writing where no row applies.
+        """
         conditions = [each for each in self.bound[path] if each is not None]
         if len(conditions) < len(self.bound[path]) or not conditions:
             return
-        asked = self.known[conditions[0].canonical]
-        scalar = scalar_at(asked, conditions[0].canonical)
+        tested = self.known[conditions[0].canonical]
+        scalar = scalar_at(tested, conditions[0].canonical)
         cases: tuple[Any, ...] = () if scalar is None else (True, False) if scalar.kind == "boolean" else scalar.values
         left = [str(case) for case in cases if not any(case in each.values for each in conditions)]
         sure = (
-            asked.field.required
-            and not asked.field.absentable
-            and (not asked.optional_above or path.startswith(_parent(asked.path)))
+            tested.field.required
+            and not tested.field.absentable
+            and (not tested.optional_above or path.startswith(_parent(tested.path)))
         )
         if place.field.required and (left or not cases or not sure):
-            missing = ", ".join(left) or f"no {asked.path}"
+            missing = ", ".join(left) or f"no {tested.path}"
             self.reader.bad(
                 self.lines[path],
                 path,
@@ -100,9 +107,10 @@ class Coverage:
             frame.checks.append(only_where(path, keys_of(path), conditions, words))
 
     def _always_there(self, node: Node, known: Mapping[str, Place], at: Path) -> None:
-        """The text of an element that stands for more than its text cannot be missing: empty and missing would be one.
+        """Refuses an optional field as the text of an element that has attributes or is a list item.
 
-        It is never missing where it is required in the canonical object that all attributes of the element belong to.
+        An empty text and a missing one could not be told apart. The text may not be missing where it is required in the
+        canonical object that all attributes of the element belong to.
         """
         leaf = node.text
         if node.name == ANY:
@@ -117,14 +125,19 @@ class Coverage:
         )
         nested = len(leaf.keys) > 1 and (apart or node.kind == "many")
         if not alone or nested or not known[leaf.canonical].field.required:
-            self.reader.bad(at, leaf.canonical, "an optional field as the text of an element with attributes, or of a list's items", "table",
-                            "a required field, or an element or attribute of its own")  # fmt: skip
+            self.reader.bad(
+                at,
+                leaf.canonical,
+                "an optional field as the text of an element with attributes, or of a list's items",
+                "table",
+                "a required field, or an element or attribute of its own",
+            )
 
     def _dropped(self, path: str) -> bool:
         return any(path == each or path.startswith((each + ".", each + "[]")) for each in self.drops)
 
     def _whole(self, path: str, place: Place, at: Path) -> None:
-        """Objects and arrays: absence that the table cannot say, required arrays that may be empty."""
+        """Checks objects and arrays: absence that the table cannot express, and required arrays that may be empty."""
         if path.endswith("[]"):
             return
         inner = place.field.type.items if isinstance(place.field.type, Array) else place.field.type
@@ -165,8 +178,8 @@ class Coverage:
             elif not self._dropped(path):
                 self.losses.append(f"{path}: an empty object becomes a missing one")
 
-    def _silent(self, path: str, made: Struct) -> bool:
-        """Whether an object may be there without anything of it being written."""
+    def _silent(self, path: str, struct: Struct) -> bool:
+        """Whether an object may exist although nothing of it is written."""
         constants = {fill.canonical for node in self.tree.root.nodes() for fill in node.fills if fill.constant}
         return all(
             f"{path}.{each.name}" in constants
@@ -174,12 +187,12 @@ class Coverage:
             and not each.type.least
             or isinstance(each.type, Struct)
             and self._silent(f"{path}.{each.name}", each.type)
-            for each in made.fields
+            for each in struct.fields
             if each.required
         )
 
     def _entry(self, node: Node, at: Path) -> None:
-        """A keyed list: one row for the name of the member, which is a required text, and something for its value."""
+        """Checks a keyed list: a row for the member name, which is a required text, and one for its value."""
         name = node.entry
         field = None if name is None else self.known[name.canonical].field
         if (

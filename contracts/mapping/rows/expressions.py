@@ -1,8 +1,10 @@
-"""One-way rows: a JSONata expression over the foreign message (into a canonical field) or over the canonical one (into a place).
+"""One-way rows: a JSONata expression over the foreign or the canonical message.
 
-The escape hatch, declared as such: what is made so is not undone on the way back, and `check` says so. Invariant: an expression is a
-function of its message alone: no clock, no chance, bounded in time and depth. The bound is asked for at each step of an expression; what one step
-does by itself must be small, so patterns (whose time grows with the sender's text) are refused, and ranges and padding are short.
+An expression fills a canonical field, or a place of the format. The reverse direction is not possible, and `check`
+reports this as a loss.
+Invariant: an expression is a function of its message alone: no clock, no randomness, bounded in time and depth.
+The bound is checked at each step of an expression, so a single step must be short. Patterns are refused, because their
+time grows with the text of the sender. Ranges and padding are limited.
 """
 
 from __future__ import annotations
@@ -32,12 +34,12 @@ class Wrong(Exception):
 
 
 def compiled(expression: str) -> Callable[[Any], Any]:
-    """The expression as a function of a message of plain values; None where it yields nothing."""
-    from jsonata.jexception import JException  # only tables with such a row pay for it
+    """The expression as a function of a message of plain values; it returns None for no result. Raises Wrong."""
+    from jsonata.jexception import JException  # imported only where a table has such a row
 
-    found = _IMPURE.search(expression)
-    if found is not None:
-        raise Wrong(f"an expression without {found[0]}: the same message always makes the same value")
+    impure = _IMPURE.search(expression)
+    if impure is not None:
+        raise Wrong(f"an expression without {impure[0]}: the same message always makes the same value")
     try:
         parsed = _bounded()(expression, _no_pattern)
     except (JException, RecursionError) as error:
@@ -65,7 +67,7 @@ def compiled(expression: str) -> Callable[[Any], Any]:
 
 @cache
 def _bounded() -> Any:
-    """JSONata whose single steps are short."""
+    """JSONata with short single steps."""
     from jsonata import Jsonata
     from jsonata.functions import Functions
     from jsonata.jexception import JException
@@ -104,7 +106,9 @@ def _bounded() -> Any:
 
 
 def _frozen(value: Any) -> Any:
-    """The same for values that are equal, to find them by. Numbers as text: strangers can choose numbers that all have one hash."""
+    """A hashable key, equal for equal values. Numbers become text, because senders can choose numbers with equal
+    hashes.
+    """
     if isinstance(value, dict):
         return frozenset((name, _frozen(each)) for name, each in value.items())
     if isinstance(value, list):
@@ -116,18 +120,20 @@ def _frozen(value: Any) -> Any:
 
 def _no_pattern(pattern: str, flags: Any) -> Any:
     raise Wrong(
-        "an expression without patterns (/…/): their time grows with what a sender writes; $contains, $split and $substringBefore do without"
+        "an expression without patterns (/…/): their time grows with what a sender writes; $contains, "
+        "$split and $substringBefore do without"
     )
 
 
 def into_field(expression: str, scalar: Scalar, canonical: str, media: Media, namespaces: Mapping[str, str]) -> Derived:
+    """A canonical field computed from the foreign message. Raises Wrong."""
     evaluate, keys = compiled(expression), tuple(canonical.split("."))
     put = setter(keys)
     prefixes = {uri: prefix for prefix, uri in namespaces.items()}
 
-    def make(found: Any, into: Any, problems: Problems) -> None:
+    def make(message: Any, into: Any, problems: Problems) -> None:
         try:
-            value = evaluate(_of_element(found, prefixes) if media == "xml" else _plain(found))
+            value = evaluate(_of_element(message, prefixes) if media == "xml" else _plain(message))
         except Wrong as wrong:
             problems.add("", canonical, "an expression that failed", "expression", str(wrong))
             return
@@ -143,9 +149,10 @@ def into_field(expression: str, scalar: Scalar, canonical: str, media: Media, na
 
 
 def into_place(expression: str, here: str, media: Media) -> Leaf:
+    """The leaf of a place computed from the canonical message. Raises Wrong."""
     evaluate = compiled(expression)
 
-    def give(message: Any) -> Any:
+    def write_value(message: Any) -> Any:
         try:
             value = evaluate(_plain(message))
         except Wrong as wrong:
@@ -160,8 +167,8 @@ def into_place(expression: str, here: str, media: Media) -> Leaf:
             return plain(value)
         raise NotExpressible(here, "", kind_of(value), "expression", "an expression that makes one value")
 
-    # What stands there is not read: it was made of what other rows read.
-    return Leaf(("\0",), TEXT, "", here, special=CustomBinding(lambda *_: None, give))
+    # The place is not read: its value derives from other rows.
+    return Leaf(("\0",), TEXT, "", here, special=CustomBinding(lambda *_: None, write_value))
 
 
 def _typed(value: Any, scalar: Scalar) -> Any:
@@ -179,12 +186,12 @@ def _typed(value: Any, scalar: Scalar) -> Any:
 
 
 def _exact(value: float) -> Decimal | int:
-    made = Decimal(repr(value))
-    return int(made) if made == made.to_integral_value() else made
+    number = Decimal(repr(value))
+    return int(number) if number == number.to_integral_value() else number
 
 
 def _plain(value: Any) -> Any:
-    """Numbers as JSONata knows them: those with digits behind the point are floats there, and only there."""
+    """Numbers as JSONata knows them: decimals become floats."""
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, list):
@@ -195,24 +202,27 @@ def _plain(value: Any) -> Any:
 
 
 def _of_element(element: Any, prefixes: Mapping[str, str]) -> Any:
-    """An element as JSONata sees it: `prefix:name` members, a list where a name repeats, `@name` attributes, `#text` beside them."""
-    made: dict[str, Any] = {f"@{_shown(name, prefixes)}": text for name, text in element.attrib.items()}
+    """An element as a JSONata object.
+
+    Members are `prefix:name`, a list where a name repeats, `@name` for attributes and `#text` for text beside them.
+    """
+    members: dict[str, Any] = {f"@{_shown(name, prefixes)}": text for name, text in element.attrib.items()}
     for child in element:
         if isinstance(child, etree._Comment):
             continue
         name, value = _shown(child.tag, prefixes), _of_element(child, prefixes)
-        if name not in made:
-            made[name] = value
-        elif isinstance(made[name], list):
-            made[name].append(value)
+        if name not in members:
+            members[name] = value
+        elif isinstance(members[name], list):
+            members[name].append(value)
         else:
-            made[name] = [made[name], value]
+            members[name] = [members[name], value]
     text = element.text or ""
-    if not made:
+    if not members:
         return text
     if text.strip():
-        made["#text"] = text
-    return made
+        members["#text"] = text
+    return members
 
 
 def _shown(name: Any, prefixes: Mapping[str, str]) -> str:

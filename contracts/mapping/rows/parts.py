@@ -1,4 +1,4 @@
-"""One field in one place, as a part of something that is more: what splits, joins, conditions and codes in time build on."""
+"""Binds one field to one place; splits, joins, conditions and dated codes build on it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ Where = Callable[[], str]
 
 
 def plain(leaf: Leaf) -> CustomBinding:
-    """One field in one place, as part of something that is more."""
+    """The binding of one field in one place, as part of another binding."""
     convert, words, canonical = leaf.form.read, leaf.words, leaf.canonical
     put: Callable[[Any, Any], None] = setter(leaf.keys) if leaf.keys else list.append
     find, raw = shown(leaf), raw_writer(leaf)
 
-    def take(found: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
-        if words and (found is None or found.__class__ is str) and found in words:
-            if words[found] is not None:
-                put(into, {"absent": words[found]})
+    def read_value(raw_value: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
+        if words and (raw_value is None or raw_value.__class__ is str) and raw_value in words:
+            if words[raw_value] is not None:
+                put(into, {"absent": words[raw_value]})
             return
         try:
-            put(into, found if convert is None else convert(found))
+            put(into, raw_value if convert is None else convert(raw_value))
         except Bad as bad:
-            problems.add(where(), filled(canonical, index, 0), kind_of(found), bad.rule, bad.expected)
+            problems.add(where(), filled(canonical, index, 0), kind_of(raw_value), bad.rule, bad.expected)
 
-    def give(frame: Any) -> Any:
-        found = find(frame)
-        return found if found is None or raw is None else raw(found)
+    def write_value(frame: Any) -> Any:
+        value = find(frame)
+        return value if value is None or raw is None else raw(value)
 
-    return CustomBinding(take, give, (leaf,))
+    return CustomBinding(read_value, write_value, (leaf,))

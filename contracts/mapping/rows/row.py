@@ -12,7 +12,7 @@ from contracts.mapping.rows.conditions import Condition
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a table: its words, its place in the document, and the condition of its `when`."""
+    """`words` are the keys of the row, `at` its path in the document, `condition` its `when`."""
 
     words: Mapping[str, Any]
     at: Path

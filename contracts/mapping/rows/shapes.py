@@ -1,6 +1,6 @@
-"""The named shapes of `as`: how a value is written in a format, and how the documents of the format describe it.
+"""The named shapes of `as`: how a format writes a value, and how its XSD or OpenAPI describes it.
 
-Times and dates have shapes without a fixed name, such as `yyyyMMddHHmmss`; `contracts.mapping.times` has those.
+Time and date shapes such as `yyyyMMddHHmmss` are in `contracts.mapping.times`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from contracts.mapping.value_formats import Form, Media
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`form` reads and writes a value; `lexical` is its text for XSD and OpenAPI, or its JSON where `as_json` holds."""
+    """`form` reads and writes a value; `lexical` is its text for XSD and OpenAPI, or its JSON value where `as_json`
+    holds.
+    """
 
     kinds: tuple[str, ...]  # of the scalars that may have it
     form: Callable[[Scalar, Media], Form]
@@ -34,11 +36,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         lambda scalar, media: value_formats.decimal_comma(media),
         lambda scalar, as_json: Scalar("string", pattern="^-?(0|[1-9][0-9]*)(,[0-9]+)?$"),
     ),
-    "text": Shape(
-        ("number", "integer"),
-        lambda scalar, media: value_formats.number_as_text(scalar),
-        _number_pattern,
-    ),
+    "text": Shape(("number", "integer"), lambda scalar, media: value_formats.number_as_text(scalar), _number_pattern),
     "boolean-01": Shape(
         ("boolean",),
         lambda scalar, media: value_formats.boolean_01(media),

@@ -1,4 +1,4 @@
-"""What every row of a table needs: the document with its lines, namespaces, code tables, and where findings go."""
+"""What every row of a table needs: document with lines, namespaces, code tables, findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the rows of a message stand: the tree of its plan, grown row by row. Two rows for one place are refused."""
+"""Grows the tree of a plan row by row, and refuses two rows for one place."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ class Tree:
         node.kind = "ignore"
 
     def _child(self, node: Node, step: Step) -> Node:
-        found = node.child(step.name, step.key_name, step.key_value)
-        if found is None:
+        child = node.child(step.name, step.key_name, step.key_value)
+        if child is None:
             here = f"{node.here}{'/' if self.reader.media == 'xml' else '.'}{step.shown}" if node.here else step.shown
             here += "[]" if step.entry else ""
-            found = Node(step.name, here, key_name=step.key_name, key_value=step.key_value)
+            child = Node(step.name, here, key_name=step.key_name, key_value=step.key_value)
             if step.key_name is not None and not step.key_name.startswith("@"):
                 key = Leaf(None, TEXT, "", here, constant=step.key_value)
-                found.children.append(Node(step.key_name, here, text=key))
-            node.children.append(found)
-        return found
+                child.children.append(Node(step.key_name, here, text=key))
+            node.children.append(child)
+        return child
 
     def place(self, here: str, canonical: str, leaf: Leaf, at: Path, condition: Condition | None = None) -> Node | None:
-        """Puts a leaf where `here` says; the group that it belongs to, None where that could not be."""
+        """Puts a leaf at `here`. Returns its group, or None with a finding on a fault."""
         steps = self._steps(here, at)
         if steps is None:
             return None
@@ -112,7 +112,7 @@ class Tree:
         return node
 
     def _walk(self, steps: list[Step], arrays: list[str], here: str, at: Path) -> Node | None:
-        """The node at the end of the steps; lists on the way become those of the canonical path."""
+        """The node at the end of the steps. Lists on the way are bound to those of the canonical path."""
         node, passed = self.root, 0
         for step in steps:
             if step.attribute or step.text:
@@ -146,7 +146,7 @@ class Tree:
         return node
 
     def again(self, here: str, canonical: str, target: str, at: Path) -> None:
-        """A list whose items stand as those of the list `target` above it."""
+        """Adds a list whose items have the same content as those of the list `target` above it."""
         steps, above = self._steps(here, at), self.frame(target)
         if steps is None:
             return
@@ -174,7 +174,7 @@ class Tree:
             node.again, node.attributes, above.led_to = above, above.attributes, True
 
     def group(self, here: str, leaf: Leaf, at: Path) -> None:
-        """Puts the words for the absence of a group where the group stands."""
+        """Puts the words for the absence of a group at the place of the group."""
         steps = self._steps(here, at)
         if steps is None:
             return
@@ -196,7 +196,7 @@ class Tree:
         node.absent = leaf
 
     def finish(self) -> None:
-        """What stands in one place under several conditions becomes one."""
+        """Merges the conditional bindings of each place into one."""
         for leaf in self.conditional:
             leaf.special = conditional(self.cases[id(leaf)])
 

@@ -1,4 +1,4 @@
-"""What a row says about its value: `as` and `zone`, `codes`, and the words for absence."""
+"""Reads the value words of a row: `as`, `zone`, `unit`, `codes`, `absent` and `missing`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Values:
     losses: list[str]
 
     def form(self, row: Mapping[str, Any], scalar: Scalar, at: Path) -> Form | None:
+        """The form of a scalar by the words of its row. None with a finding on a fault."""
         shape, media = row.get("as"), self.reader.media
         if "unit" in row:
             return self._unit(row, scalar, at)
@@ -96,9 +97,9 @@ class Values:
 
     def _unit(self, row: Mapping[str, Any], scalar: Scalar, at: Path) -> Form | None:
         unit, canonical = row["unit"], str(row["canonical"])
-        given = {word: _decimal(text) for word, text in unit.items()} if isinstance(unit, dict) else {}
-        factor, offset = given.get("factor", Decimal(1)), given.get("offset", Decimal(0))
-        if not given or not set(given) <= {"factor", "offset"} or factor is None or offset is None:
+        numbers = {word: _decimal(text) for word, text in unit.items()} if isinstance(unit, dict) else {}
+        factor, offset = numbers.get("factor", Decimal(1)), numbers.get("offset", Decimal(0))
+        if not numbers or not set(numbers) <= {"factor", "offset"} or factor is None or offset is None:
             self.reader.bad(
                 (*at, "unit"),
                 canonical,
@@ -119,7 +120,7 @@ class Values:
         if scalar.kind not in ("integer", "number") or "codes" in row:
             self.reader.bad((*at, "unit"), canonical, "a unit for another value", "unit", "a number")
             return None
-        base = self.form({word: said for word, said in row.items() if word != "unit"}, Scalar("number"), at)
+        base = self.form({word: value for word, value in row.items() if word != "unit"}, Scalar("number"), at)
         return None if base is None else value_formats.unit_form(base, factor, offset, whole=scalar.kind == "integer")
 
     def _covered(self, table: CodeTable, scalar: Scalar, canonical: str, at: Path) -> None:
@@ -180,7 +181,7 @@ class Values:
         leaf.tokens = {str(reason): token for reason, token in tokens.items()}
 
     def missing(self, row: Mapping[str, Any], place: Place, scalar: Scalar, leaf: Leaf, at: Path) -> None:
-        """Words of the format for a value that is not there."""
+        """Reads the words of the format for a missing value."""
         words = row["missing"]
         if (
             not isinstance(words, list)
@@ -235,17 +236,17 @@ class Values:
 
 
 def _words(words: Collection[Any]) -> bool:
-    """Different ones."""
+    """Whether the words differ from each other."""
     return len({repr(word) for word in words}) == len(words)
 
 
 def _decimal(text: Any) -> Decimal | None:
-    """A number of a table, exact: whole, or between quotes."""
+    """An exact number of a table: a whole number, or a decimal between quotes."""
     if isinstance(text, bool) or not isinstance(text, (int, str)) or _NUMBER.fullmatch(str(text)) is None:
         return None
     return Decimal(text)
 
 
 def _is_number(code: str) -> bool:
-    """Whether `int` reads it: `str.isdigit` also takes what it does not."""
+    """Whether `int` reads the code; `str.isdigit` alone also accepts non-ASCII digits."""
     return len(code) <= 1_000 and code.isascii() and code.isdigit()

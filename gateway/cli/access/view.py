@@ -28,7 +28,7 @@ def access_explain(
 ) -> None:
     """Why an agency may, or may not, call an operation: which grant, the fields it sees, hours, what is left of the
     quota, and whom to ask."""
-    from gateway.exchange.quotas import Asked, refused, used
+    from gateway.exchange.quotas import GrantQuery, refused, used
     from gateway.journal.database import open_engine
     from gateway.registry.changes.matrix import cell, operations
     from gateway.registry.snapshot import load_snapshot
@@ -75,7 +75,7 @@ def access_explain(
         ]
         result["suspended"] = [each.id for each in suspended]
     else:
-        asked = Asked(snapshot, agency, compiled.contract, operation, now)
+        asked = GrantQuery(snapshot, agency, compiled.contract, operation, now)
         why = refused(asked) if whole.allowed else snapshot.refusal(whole, agency, compiled.contract, operation, now)
         result["reason"] = why.code.removeprefix("access.")
         result["messages"] = {

@@ -135,7 +135,7 @@ def _folder(out: Path, as_json: bool) -> Path:
 
 def _write(folder: Path, drafted: draft.Draft, as_json: bool) -> None:
     from contracts.folder.todo_markers import MARK
-    from contracts.importers.shape import told
+    from contracts.importers.shape import note_lines
 
     for path, raw in drafted.files.items():
         target = folder / path
@@ -154,7 +154,7 @@ def _write(folder: Path, drafted: draft.Draft, as_json: bool) -> None:
         ],
     }
     lines = [f"{drafted.id}/v1 → {folder}", *(f"  {path}" for path in sorted(drafted.files))]
-    lines += [f"  note: {line}" for line in told(drafted.notes)]
+    lines += [f"  note: {line}" for line in note_lines(drafted.notes)]
     lines += [
         f"{left} places are marked {MARK}; `lgsp contract check {folder}` names each.",
         f"Có {left} chỗ đánh dấu {MARK}; `lgsp contract check {folder}` chỉ từng chỗ.",

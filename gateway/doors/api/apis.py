@@ -2,14 +2,15 @@
 
     shell (bytes, limits) -> ApiApp -> connexion: routing, security, validation -> inner (handler, signed answer)
 
-What connexion 3.3 leaves open is closed here:
-- an operation without `security`, or with an empty one that does not say why it is public, refuses to start;
-- a body or parameter that would go unchecked refuses to start (`api_validation`);
-- a path that it does not know reaches the inner application unauthenticated: there it is refused, as is whatever carries no routing, and
-  an operation that demands a proven system but came without one;
-- it answers a path with a slash too many by a redirect made from the Host header: switched off;
-- given several documents on one base path it never asks the middle ones: they are merged into one, and a name that two of them define
-  differently refuses to start.
+Gaps of connexion 3.3 that are closed here:
+- An operation without `security`, or with an empty one that does not say why it is public, does not start.
+- An unchecked body or parameter does not start (`validation`).
+- connexion passes an unknown path to the inner application unauthenticated. It is refused there, as is a request
+  without routing, or without the proof that its operation demands.
+- connexion redirects a path with an extra slash using the Host header: switched off.
+- connexion ignores the middle ones of several documents on one base path. They are merged, and conflicting names do not
+  start.
+
 Invariant: what connexion or a handler raises becomes a failure here, and an answer in the shell.
 """
 
@@ -46,17 +47,15 @@ from gateway.errors import GATEWAY_FAULT
 from gateway.transfer.stages import Face, Received
 
 DOCUMENTS: Final = Path(__file__).resolve().parents[3] / "openapi"
-BODY_LIMIT: Final = (
-    65_536  # what these take are short forms, but for an operation that states its own `x-lgsp-body-limit`
-)
+BODY_LIMIT: Final = 65_536  # bytes, for operations without `x-lgsp-body-limit`
 EXCHANGE, PEOPLE = "exchange", "people"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
-_ASKED, _CALLER, _ROUTING = "lgsp.asked", "lgsp.caller", "connexion_routing"
+_API_CALL, _CALLER, _ROUTING = "lgsp.api-call", "lgsp.caller", "connexion_routing"
 _SHOWN: Final = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 
 
 class BadDocument(ValueError):
-    """An API document that must not be served; the text says which operation and why."""
+    """An API document that must not be served. The text says which operation and why."""
 
 
 def build_apis(services: Services) -> ApiApp:
@@ -78,7 +77,7 @@ def build_apis(services: Services) -> ApiApp:
 
 
 def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:
-    """One document of those operations that this listener serves."""
+    """One document of the operations that this listener serves."""
     merged: dict[str, Any] = {
         "openapi": "3.0.3",
         "info": {"title": "LGSP", "version": "1.0.0"},
@@ -107,15 +106,15 @@ def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:
 
 
 def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: Common) -> ApiApp:
-    """What serves a merged document; `BadDocument` for one that must not be served."""
+    """Builds the application of a merged document. Raises `BadDocument`."""
     operations = _operations(document, handlers)
 
     def resolve(schema: Mapping[str, Any]) -> Mapping[str, Any]:
         reference = schema.get("$ref")
-        found: Mapping[str, Any] = (
+        resolved: Mapping[str, Any] = (
             document["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
         )
-        return found
+        return resolved
 
     checks: dict[str, Checks] = {}
     for name, operation in operations.items():
@@ -135,7 +134,7 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
         strict_validation=True,
     )
     middleware.add_api(document)
-    # What it would do at the first request: built now, so that a document that does not hold stops the start.
+    # Built now instead of at the first request, so that a bad document stops the start.
     middleware.app, middleware.middleware_stack = middleware._build_middleware_stack()
     for layer in middleware.middleware_stack:
         if isinstance(layer, RoutingMiddleware):
@@ -157,13 +156,13 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
 
 def _operations(document: Mapping[str, Any], handlers: Mapping[str, Handler]) -> dict[str, dict[str, Any]]:
     schemes = document.get("components", {}).get("securitySchemes", {})
-    found: dict[str, dict[str, Any]] = {}
+    operations: dict[str, dict[str, Any]] = {}
     for address, item in document["paths"].items():
         for method in _METHODS & set(item):
             operation = item[method]
             name = operation.get("operationId", "")
             where = f"{method.upper()} {address}"
-            if name not in handlers or name in found:
+            if name not in handlers or name in operations:
                 raise BadDocument(f"{where}: operationId {name!r} has no handler, or stands twice")
             if "security" not in operation:
                 raise BadDocument(f"{where}: without `security` it would be open to everybody")
@@ -174,8 +173,8 @@ def _operations(document: Mapping[str, Any], handlers: Mapping[str, Handler]) ->
                     raise BadDocument(f"{where}: `security` names a scheme that does not exist, or makes it optional")
                 if any(schemes[scheme].get("scheme") != "bearer" for scheme in need):
                     raise BadDocument(f"{where}: a security scheme other than `bearer` would not be checked")
-            found[name] = operation
-    return found
+            operations[name] = operation
+    return operations
 
 
 def _without_redirects(router: Router) -> None:
@@ -187,12 +186,12 @@ def _without_redirects(router: Router) -> None:
 
 def _security(services: Common) -> type:
     class ProvenSystem:
-        """Handler of the scheme `bearer`: not the token alone, but channel, token and signature together."""
+        """Handler of the scheme `bearer`: channel, token and signature together."""
 
         def get_fn(self, security_scheme: Any, required_scopes: Any) -> Any:
             async def verify(request: Any) -> dict[str, Any]:
                 scope = request.scope
-                caller = scope[_ASKED].caller = await services.authenticate(scope[_ASKED].call, scope[RECEIVED])
+                caller = scope[_API_CALL].caller = await services.authenticate(scope[_API_CALL].call, scope[RECEIVED])
                 return {"sub": caller.system.id}
 
             return verify
@@ -201,8 +200,8 @@ def _security(services: Common) -> type:
 
 
 @dataclass(slots=True)
-class _Asked:
-    """One call on its way through connexion, which hands on copies of the scope: what they all refer to."""
+class _ApiCall:
+    """One call inside connexion, which copies the scope: all copies refer to this."""
 
     call: Call
     caller: Caller | None = None  # set by the security handler
@@ -210,7 +209,7 @@ class _Asked:
 
 
 class _Inner:
-    """Behind connexion: what arrives here without routing, or without the proof that its operation demands, is refused."""
+    """Behind connexion: refuses a request without routing, or without the proof that its operation demands."""
 
     def __init__(self, services: Common, handlers: Mapping[str, Handler], proven: frozenset[str]) -> None:
         self._services = services
@@ -227,12 +226,12 @@ class _Inner:
                 path=received.path,
                 catalogue=f"{self._services.settings.base}/contracts",
             )
-        asked: _Asked = scope[_ASKED]
-        caller = asked.caller
+        api_call: _ApiCall = scope[_API_CALL]
+        caller = api_call.caller
         if caller is None and name in self._proven:
             raise GATEWAY_FAULT(transfer=received.transfer)
         request = ApiRequest(
-            call=asked.call,
+            call=api_call.call,
             received=received,
             params=scope.get(PARAMS, {}),
             form=scope.get(FORM_DATA, {}),
@@ -244,11 +243,11 @@ class _Inner:
             reply.headers.setdefault(header, value)
         if caller is not None:
             reply = self._services.sign(received, reply)
-        asked.reply = reply
+        api_call.reply = reply
 
 
 class ApiApp:
-    """An `Application`: hands each call through connexion, and says in a failure of ours what that raises."""
+    """An `Application`: passes each call through connexion and turns its exceptions into failures."""
 
     def __init__(self, app: Any, services: Common, oauth: frozenset[str], limits: Mapping[str, int]) -> None:
         self._app = app
@@ -264,25 +263,25 @@ class ApiApp:
         if call.turn is not None:
             call.turn.spend(estimate(call.body))
             call.turn.end()
-        received, asked = call.received(Face.REST), _Asked(call)
+        received, api_call = call.received(Face.REST), _ApiCall(call)
         scope = dict(call.scope)
-        # A copy of ours: connexion writes into it, and a server may keep one for all requests of a connection.
+        # A copy: connexion writes into it, and a server may share one between requests.
         scope["extensions"] = {
             name: value for name, value in scope.get("extensions", {}).items() if not name.startswith("connexion")
         }
         scope["path_params"] = {}
-        scope[RECEIVED], scope[_ASKED] = received, asked
+        scope[RECEIVED], scope[_API_CALL] = received, api_call
         try:
             await self._app(scope, _replayed(call.body), _unsent)
         except Exception as trouble:
-            call.scope[_CALLER] = asked.caller
+            call.scope[_CALLER] = api_call.caller
             failure = self._failure(trouble, received)
             if failure is None:
                 raise
             raise failure from None
-        if asked.reply is None:
+        if api_call.reply is None:
             raise LookupError("connexion answered nothing")
-        return asked.reply
+        return api_call.reply
 
     async def refuse(self, call: Call, failure: Failure) -> Reply:
         reply = await self._services.refuse(call.received(Face.REST), failure, call.scope.get(_CALLER))
@@ -292,7 +291,7 @@ class ApiApp:
         return Reply(*problems.render(failure, transfer=None, accept_language=None))
 
     def _failure(self, trouble: Exception, received: Received) -> Failure | None:
-        """None for what nobody foresaw."""
+        """None for an unexpected exception."""
         if isinstance(trouble, Failure):
             return trouble
         if isinstance(trouble, HTTPException) and trouble.status_code == 405:
@@ -315,7 +314,7 @@ class ApiApp:
 
 
 def _replayed(body: bytes) -> Receive:
-    """A body that is already here, once; then the caller is taken to be gone."""
+    """Sends the complete body once, then a disconnect."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""The audit log for readers, in the layout of C2SP tlog-tiles: checkpoint, tiles, entries, proofs.
+"""Serves the audit log in the layout of C2SP tlog-tiles: checkpoint, tiles, entries, proofs.
 
-Invariants: hashes and checkpoints are open to everybody and may be cached, each tile for good; entries go to agencies with the role of the centre,
-and are not cached, since each reading is logged; proofs of a transfer go to its sender and its receiver.
+Invariant: hashes and checkpoints are public and cacheable. A full tile never changes.
+Invariant: entries go to agencies with the role of the centre and are not cached, since each read is logged.
+Invariant: proofs of a transfer go to its sender and its receiver.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from gateway.transfer import entries
 
 _OCTETS: Final = "application/octet-stream"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
-_FOR_NOW: Final = "public, max-age=3600, immutable"  # a partial tile never changes either, but nobody asks for it once the log has grown
+# a partial tile never changes either, but is not requested once the log has grown
+_FOR_NOW: Final = "public, max-age=3600, immutable"
 
 
 async def read_checkpoint(services: Common, request: ApiRequest) -> Reply:
@@ -48,27 +50,34 @@ async def read_checkpoint(services: Common, request: ApiRequest) -> Reply:
 
 async def read_tile(services: Common, request: ApiRequest) -> Reply:
     path = f"tile/{request.params['level']}/{request.params['index']}"
-    data = await services.readers.run(request.who, _path, services.engine, path)
+    data = await services.readers.run(request.owner, _path, services.engine, path)
     return Reply(200, {"content-type": _OCTETS, "cache-control": _FOR_NOW if ".p/" in path else _FOR_EVER}, data)
 
 
 async def read_consistency(services: Common, request: ApiRequest) -> Reply:
-    found = await services.readers.run(
-        request.who,
+    consistency = await services.readers.run(
+        request.owner,
         _consistency,
         services.engine,
         request.params["from"],
         request.params.get("to"),
         request.params.get("origin"),
     )
-    return _json({"from": found.old, "to": found.new, "proof": _texts(found.hashes), "checkpoint": found.note})
+    return _json(
+        {
+            "from": consistency.old,
+            "to": consistency.new,
+            "proof": _texts(consistency.hashes),
+            "checkpoint": consistency.note,
+        }
+    )
 
 
 async def read_origin(services: Common, request: ApiRequest) -> Reply:
     vkey = (services.settings.data / "log" / "log.vkey").read_text("ascii").strip()
     return _json(
         await services.readers.run(
-            request.who, _origin, services.engine, request.params.get("origin"), services.settings.origin, vkey
+            request.owner, _origin, services.engine, request.params.get("origin"), services.settings.origin, vkey
         )
     )
 
@@ -79,7 +88,7 @@ async def read_entries(services: Services, request: ApiRequest) -> Reply:
     if agency is None or CENTRE not in agency.roles:
         raise AUDIT_NOT_YOURS(agency=caller.system.agency)
     path = f"tile/entries/{request.params['index']}"
-    data = await services.readers.run(request.who, _path, services.engine, path)
+    data = await services.readers.run(request.owner, _path, services.engine, path)
     entry = entries.note("log-read", {"path": path}, services.clock(), actor=caller.system.name)
     written = await services.journal.commit(Write(replay=caller.replay, log=(entry,)))
     if written.verdict is Verdict.REPLAYED:
@@ -89,15 +98,15 @@ async def read_entries(services: Services, request: ApiRequest) -> Reply:
     headers = {"content-type": _OCTETS, "vary": "accept-encoding"}
     if _takes_gzip(request.received.headers.get("accept-encoding", "")):
         headers["content-encoding"] = "gzip"
-        data = await services.readers.run(request.who, partial(gzip.compress, data, 6, mtime=0))
+        data = await services.readers.run(request.owner, partial(gzip.compress, data, 6, mtime=0))
     return Reply(200, headers, data)
 
 
 async def read_proof(services: Services, request: ApiRequest) -> Reply:
     transfer = request.params["transfer"]
-    if not await services.readers.run(request.who, is_party, services.engine, transfer, request.proven.system.id):
+    if not await services.readers.run(request.owner, is_party, services.engine, transfer, request.proven.system.id):
         raise TRANSFER_UNKNOWN(transfer=transfer)
-    found = await services.readers.run(request.who, _inclusions, services.engine, transfer)
+    inclusions = await services.readers.run(request.owner, _inclusions, services.engine, transfer)
     items = [
         {
             "phase": each.phase,
@@ -106,9 +115,9 @@ async def read_proof(services: Services, request: ApiRequest) -> Reply:
             "proof": _texts(each.hashes),
             "text": each.text(),
         }
-        for each in found
+        for each in inclusions
     ]
-    return _json({"transfer": transfer, "checkpoint": found[0].note, "entries": items})
+    return _json({"transfer": transfer, "checkpoint": inclusions[0].note, "entries": items})
 
 
 HANDLERS: Final[dict[str, Handler]] = {
@@ -125,7 +134,7 @@ def _is_known(mark: str, header: str) -> bool:
 
 
 def _takes_gzip(header: str) -> bool:
-    """Accept-Encoding (RFC 9110 §12.5.3) as those write it who mean gzip; a bundle that is not asked for so goes as it is."""
+    """Whether Accept-Encoding names gzip (RFC 9110 §12.5.3). Else the bundle is sent uncompressed."""
     for each in header.split(","):
         name, _, weight = each.partition(";")
         if name.strip().lower() == "gzip":
@@ -159,7 +168,7 @@ def _consistency(engine: Engine, old: int, new: int | None, origin: str | None) 
 
 
 def _inclusions(engine: Engine, transfer: str) -> list[proofs.Inclusion]:
-    """From the log that goes on, or from one that ended: a receipt stays good under the origin that it was given for."""
+    """From the current log, or from an ended one: a receipt stays valid under its origin."""
     with engine.connect() as connection:
         past = origins.ended(connection)
         try:

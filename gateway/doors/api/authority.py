@@ -1,4 +1,7 @@
-"""What the embedded authority publishes: its revocation lists (RFC 5280 §5, RFC 2585), as the keeper signed them. A door holds no authority's key."""
+"""Serves the embedded authority's revocation lists (RFC 5280 §5, RFC 2585), signed by the keeper.
+
+Invariant: a door holds no key of an authority.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ _MEDIA = {"content-type": "application/pkix-crl", "cache-control": "public, max-
 
 
 async def read_revocation_list(services: Services, request: ApiRequest) -> Reply:
-    found = await services.readers.run(request.who, _stored, services.engine, request.params["issuer"])
-    if found is None:
+    crl = await services.readers.run(request.owner, _stored, services.engine, request.params["issuer"])
+    if crl is None:
         raise ADDRESS_UNKNOWN(method="GET", path=request.received.path, catalogue=f"{services.settings.base}/contracts")
-    return Reply(200, dict(_MEDIA), found)
+    return Reply(200, dict(_MEDIA), crl)
 
 
 def _stored(engine: Engine, issuer: str) -> bytes | None:
     table = tables.revocation_list.c
     with engine.connect() as connection:
-        found: bytes | None = connection.scalar(select(table.crl).where(table.issuer == issuer))
-        return found
+        crl: bytes | None = connection.scalar(select(table.crl).where(table.issuer == issuer))
+        return crl

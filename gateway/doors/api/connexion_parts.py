@@ -1,7 +1,6 @@
-"""The parts of connexion 3.3 that serve the gateway's own APIs, imported quietly.
+"""Imports the parts of connexion 3.3 that serve the gateway's own APIs, without its warning.
 
-`import connexion` always loads its own application classes, and through them Starlette's test client, which then warns about httpx: that
-is no concern of whoever starts a door.
+`import connexion` loads its application classes and Starlette's test client, which warns about httpx.
 """
 
 from __future__ import annotations

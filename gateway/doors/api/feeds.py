@@ -1,7 +1,8 @@
-"""`/feeds/{contract}/v{major}`: pages of a contract's feed, for agencies with a grant for the operation `feed`.
+"""Serves `/feeds/{contract}/v{major}`: pages of a feed, for agencies with a grant for the operation `feed`.
 
-Invariants: fields that the grant does not show are masked before a page is written, and what a reader's older version does not have is left out; every page that holds bodies is logged, with the
-range that was read, before it leaves (05-audit: every reading of a message body). A page of a contract whose bodies are encrypted is encrypted for its reader.
+A page of a contract with encrypted bodies is encrypted for its reader.
+Invariant: fields outside the grant, or outside the reader's older version, are removed before a page is written.
+Invariant: a page with bodies is logged with the range that was read, before it leaves (05-audit).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gateway.doors.api.errors import API_REPLAYED, FEED_UNKNOWN
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
-from gateway.exchange.quotas import Asked, UsedUp, decide, refused, uses_of
+from gateway.exchange.quotas import GrantQuery, UsedUp, decide, refused, uses_of
 from gateway.feeds import Page, RawPage, read, read_raw
 from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import Verdict, Write
@@ -40,23 +41,23 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
     if contract is None or not submitted:
         raise FEED_UNKNOWN(contract=name)
     agency = caller.system.agency
-    asked, quotas = Asked(snapshot, agency, contract.contract, FEED, received.at), services.exchange.quotas
-    decision = quotas.known(asked, decide(asked))
+    query, quotas = GrantQuery(snapshot, agency, contract.contract, FEED, received.at), services.exchange.quotas
+    decision = quotas.without_full(query, decide(query))
     if decision is None:
-        raise refused(asked)
+        raise refused(query)
     receiver = demand_key(contract.contract, snapshot, caller.system, received.at)
     while True:
         try:
             events, cursor, more = await _counted(services, request, contract, submitted, decision)
             break
-        except UsedUp as full:  # once a grant at most: what it alone shows is masked, and the page written anew
-            decision = quotas.narrowed(asked, decision, full)
+        except UsedUp as full:  # at most once for each grant: the page is written again without it
+            decision = quotas.without(query, decision, full)
     head = (
         f'{{"contract":{json.dumps(name)},"next":{json.dumps(cursor)},"more":{"true" if more else "false"},"events":['
     )
     page, media = head.encode() + b",".join(events) + b"]}", "application/json"
     if receiver is not None:
-        sealed = await services.readers.run(request.who, jose.seal, page, media, services.rest.signing_key, receiver)
+        sealed = await services.readers.run(request.owner, jose.seal, page, media, services.rest.signing_key, receiver)
         page, media = sealed[0], jose.MEDIA_TYPE
     return Reply(200, {"content-type": media}, page)
 
@@ -64,7 +65,7 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
 async def _counted(
     services: Services, request: ApiRequest, contract: CompiledContract, submitted: list[Operation], decision: Decision
 ) -> tuple[list[bytes], str, bool]:
-    """The page's events as this decision shows them, logged and counted."""
+    """The page's events under this decision, logged and counted."""
     caller, snapshot, name = request.proven, request.snapshot, contract.contract.name
     assert decision.grant is not None
     masks = {each.name: snapshot.mask(contract, each.request, decision.views) for each in submitted}
@@ -72,7 +73,7 @@ async def _counted(
     if isinstance(codec, PinnedCodec):
         masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}
     events, cursor, more, tampered = await services.readers.run(
-        request.who, _page, services, contract, name, request.params, masks
+        request.owner, _page, services, contract, name, request.params, masks
     )
     facts = {
         "contract": name,
@@ -100,7 +101,7 @@ async def _counted(
 def _page(
     services: Services, contract: CompiledContract, name: str, params: Any, masks: dict[str, Mask | None]
 ) -> tuple[list[bytes], str, bool, tuple[int, ...]]:
-    """In a thread: the page's events as JSON texts; and the offsets of those whose rows or bodies were changed."""
+    """The page's events as JSON texts, and the offsets of changed rows or bodies. Runs in a thread."""
     after, limit = params["after"], params["limit"]
     with services.engine.connect() as connection:
         if not any(masks.values()):
@@ -109,10 +110,10 @@ def _page(
         page: Page = read(connection, name, after, limit, vault=services.vault)
     operations = contract.contract.operations
     for event in page.events:
-        # The type of an event names the operation by which it was handed in, and so the message that its data is.
+        # The event's type names its operation, and so the message of its data.
         operation = event["type"].rpartition(":")[2]
         mask = masks.get(operation, _nothing)
-        if mask is not None and "subject" in event:  # it is the value of a field of the data, and hidden where that is
+        if mask is not None and "subject" in event:  # it is the value of a field that may be masked
             key = operations[operation].key if operation in operations else None
             if key is None or mask({key: event["subject"]}).get(key) != event["subject"]:
                 del event["subject"]
@@ -122,7 +123,9 @@ def _page(
 
 
 def _brought_down(codec: PinnedCodec, operation: Operation, mask: Mask | None) -> Mask:
-    """The mask, and then only what the reader's older version has. An operation that it does not have is seen as an event without data."""
+    """The mask, then only the fields of the reader's older version. An operation unknown to it becomes an event without
+    data.
+    """
     if operation.name not in codec.rest:
         return _nothing
     project = codec.projection(operation.request)
@@ -130,5 +133,5 @@ def _brought_down(codec: PinnedCodec, operation: Operation, mask: Mask | None) -
 
 
 def _nothing(data: dict[str, Any]) -> dict[str, Any]:
-    """For an event of an operation that the contract in force does not have: nobody can say what of it may be seen."""
+    """For an event whose operation the contract in force does not have: no field may be shown."""
     return {}

@@ -1,6 +1,6 @@
-"""`GET /keys`: the gateway's own certificates, for whoever trusts their issuer (docs/wire.md, "Keys of the gateway").
+"""Serves `GET /keys`: the gateway's own certificates (docs/wire.md, "Keys of the gateway").
 
-Invariant: a client need believe nothing that this says; it checks each certificate against an authority that it had before.
+Invariant: a client checks each certificate against an authority that it already trusts.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _USES: Final = ("sign", "encrypt", "tls")
 
 
 async def read_keys(services: Services, request: ApiRequest) -> Reply:
-    found = services.keyring.published(request.received.at)
-    document = {use: [key_json(each) for each in found if each.use == use] for use in _USES}
+    published = services.keyring.published(request.received.at)
+    document = {use: [key_json(each) for each in published if each.use == use] for use in _USES}
     return Reply(
         200, {"content-type": "application/json", "cache-control": "public, max-age=60"}, json.dumps(document).encode()
     )

@@ -1,8 +1,8 @@
-"""Work of the own APIs off the event loop: reads of the database, and the making of large answers, in a few threads of their own.
+"""Runs work of the own APIs off the event loop: database reads and large answers, in a few threads.
 
-Each agency (each source address, where nobody proved himself) has at most some of the places at once; its further calls wait for these alone, so
-that others' find a thread. A place is held until its work is done, also where the caller went away meanwhile.
-Invariant: whoever waits too long is told so, with 429 and Retry-After; nobody waits for ever.
+Each agency, or source address of an unproven caller, has a limited number of places. Its further calls wait for these,
+so others find a thread. A place is held until its work is done, even if the caller left.
+Invariant: a call that waits too long gets 429 with Retry-After.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Places:
 
 @dataclass(slots=True)
 class Readers:
-    """Of one listener. `each` are the places that one agency or source has at most."""
+    """The threads of one listener. `each`: places for one agency or source."""
 
     threads: int = THREADS
     each: int = EACH
@@ -39,33 +39,35 @@ class Readers:
     _of: dict[tuple[str, str], _Places] = field(default_factory=dict)
     _pool: ThreadPoolExecutor | None = None
 
-    async def run(self, who: tuple[str, str], work: Callable[..., T], *of: Any) -> T:
-        """What `work(*of)` gives, in a thread. `who` is `("agency", code)` or `("source", address)`; `limit.…` where its places stay taken."""
+    async def run(self, owner: tuple[str, str], work: Callable[..., T], *of: Any) -> T:
+        """The result of `work(*of)` in a thread. `owner`: `("agency", code)` or `("source", address)`. Raises `limit.…`
+        if no place gets free.
+        """
         loop = asyncio.get_running_loop()
-        places = self._of.setdefault(who, _Places(asyncio.Semaphore(self.each)))
+        places = self._of.setdefault(owner, _Places(asyncio.Semaphore(self.each)))
         places.users += 1
         try:
             async with asyncio.timeout(self.seconds):
                 await places.free.acquire()
         except BaseException as trouble:
-            self._left(who, places)
+            self._left(owner, places)
             if isinstance(trouble, TimeoutError):
-                raise full(who, self.each, RETRY_SECONDS) from None
+                raise full(owner, self.each, RETRY_SECONDS) from None
             raise
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, "reading")
         job: Future[T] = self._pool.submit(work, *of)
-        job.add_done_callback(lambda _done: _soon(loop, partial(self._done, who, places)))
+        job.add_done_callback(lambda _done: _soon(loop, partial(self._done, owner, places)))
         return await asyncio.wrap_future(job)
 
-    def _done(self, who: tuple[str, str], places: _Places) -> None:
+    def _done(self, owner: tuple[str, str], places: _Places) -> None:
         places.free.release()
-        self._left(who, places)
+        self._left(owner, places)
 
-    def _left(self, who: tuple[str, str], places: _Places) -> None:
+    def _left(self, owner: tuple[str, str], places: _Places) -> None:
         places.users -= 1
         if not places.users:
-            self._of.pop(who, None)  # else strangers could fill the memory with addresses
+            self._of.pop(owner, None)  # bounds the memory for addresses
 
 
 def _soon(loop: asyncio.AbstractEventLoop, done: Callable[[], None]) -> None:

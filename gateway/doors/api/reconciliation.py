@@ -1,8 +1,9 @@
-"""`POST /audit/reconciliation`: an agency's own counts of a day against the log.
+"""Serves `POST /audit/reconciliation`: compares an agency's own counts of a day with the log.
 
-Invariants: a system speaks for its own agency alone; nothing is compared, and nothing told, before that is clear. Each comparison is logged with its
-numbers before its answer leaves. Of one agency one is made at a time, and few in all, in threads of their own: it takes seconds where there were many
-messages. It rests as long as it works, so that the exchange goes on beside it, lets go of the database between two pages, and ends after a minute.
+Each agency has one comparison at a time, in a thread, as it may take seconds. A comparison rests as long as it works,
+releases the database between pages, and ends after a minute.
+Invariant: a system speaks for its own agency only. This is checked before anything is compared.
+Invariant: each comparison is logged with its numbers before its answer leaves.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ from gateway.transfer import entries
 BUSY_SECONDS: Final = 5
 AT_ONCE: Final = 3  # of different agencies, in this process
 WORK_SECONDS: Final = 60.0
-_SLICE_SECONDS, _REST_SECONDS = 0.005, 0.05  # shorter pieces of work go on without a rest; no rest is longer
+_SLICE_SECONDS, _REST_SECONDS = 0.005, 0.05  # shorter work has no rest; the longest rest
 _under_way: Final[set[str]] = set()  # agencies; of this process
-_threads: Final = ThreadPoolExecutor(AT_ONCE, "reconciliation")  # none begins before it is needed
+_threads: Final = ThreadPoolExecutor(AT_ONCE, "reconciliation")  # each starts when it is needed
 
 
 class Unhurried:
-    """The pace of one comparison: as much rest as work, and an end."""
+    """The pace of one comparison: as much rest as work, and a time limit."""
 
     def __init__(
         self,
@@ -80,9 +81,9 @@ async def reconcile(services: Services, request: ApiRequest) -> Reply:
     except BaseException:
         _under_way.discard(agency)
         raise
-    job.add_done_callback(lambda _done: _soon(loop, agency))  # also where the caller has gone away meanwhile
-    found, body = await asyncio.wrap_future(job)
-    entry = entries.note("reconciliation", found.noted(), services.clock(), actor=caller.system.name)
+    job.add_done_callback(lambda _done: _soon(loop, agency))  # also if the caller left
+    comparison, body = await asyncio.wrap_future(job)
+    entry = entries.note("reconciliation", comparison.noted(), services.clock(), actor=caller.system.name)
     written = await services.journal.commit(Write(replay=caller.replay, log=(entry,)))
     if written.verdict is Verdict.REPLAYED:
         raise API_REPLAYED()
@@ -96,13 +97,13 @@ def _soon(loop: asyncio.AbstractEventLoop, agency: str) -> None:
         loop.call_soon_threadsafe(_under_way.discard, agency)
 
 
-def own_systems(snapshot: Snapshot, agency: str, said: Statement) -> list[str]:
-    """The agency's systems; a statement that names another agency, or a system of one, is refused as a whole."""
+def own_systems(snapshot: Snapshot, agency: str, statement: Statement) -> list[str]:
+    """The agency's systems. A statement about another agency, or its system, is refused as a whole."""
     own = sorted(name for name, system in snapshot.systems.items() if system.agency == agency)
     named = (
-        [said.agency]
-        if said.agency not in (None, agency)
-        else [key.system for key in said.claims if key.system not in own]
+        [statement.agency]
+        if statement.agency not in (None, agency)
+        else [key.system for key in statement.claims if key.system not in own]
     )
     if named:
         findings = [Finding("counts", "", str(each)[:80], "own", agency) for each in dict.fromkeys(named)]
@@ -111,12 +112,14 @@ def own_systems(snapshot: Snapshot, agency: str, said: Statement) -> list[str]:
 
 
 def _answer(services: Services, request: ApiRequest, agency: str) -> tuple[Comparison, bytes]:
-    """In a thread: the comparison, and as JSON."""
+    """The comparison, and as JSON. Runs in a thread."""
     try:
-        said = from_json(request.json)
+        statement = from_json(request.json)
     except BadStatement as bad:
         raise RECONCILIATION_INVALID(count=len(bad.findings), findings=bad.findings[:20]) from None
-    own = own_systems(request.snapshot, agency, said)
+    own = own_systems(request.snapshot, agency, statement)
     with reading(services.engine) as connection:
-        found = compare(connection, agency, own, said, services.exchange.hash_id, services.clock(), Unhurried())
-    return found, json.dumps(found.to_json(), ensure_ascii=False).encode()
+        comparison = compare(
+            connection, agency, own, statement, services.exchange.hash_id, services.clock(), Unhurried()
+        )
+    return comparison, json.dumps(comparison.to_json(), ensure_ascii=False).encode()

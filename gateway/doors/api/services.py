@@ -1,7 +1,7 @@
-"""What the gateway's own APIs are given to work with, and the shape of a request that reached a handler.
+"""The services of the gateway's own APIs, and the request that a handler gets.
 
-Invariant: a handler gets an `ApiRequest` only after routing, security and validation; `caller` is set if and only if
-its operation's document demands a proven system.
+Invariant: a handler gets an `ApiRequest` only after routing, security and validation. `caller` is set if and only if
+  the operation demands a proven system.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ from security.keys import SigningKey
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A system that proved itself by channel, token and signature. `replay` must be recorded by whoever lets the
-    request have effects.
-    """
+    """A system proven by channel, token and signature. A handler with effects must record `replay`."""
 
     system: System
     key_id: str
@@ -47,10 +45,10 @@ class Caller:
 class ApiRequest:
     call: Call
     received: Received
-    params: Mapping[str, Any] = field(default_factory=dict)  # checked, and converted as the document says
+    params: Mapping[str, Any] = field(default_factory=dict)  # checked and converted
     form: Mapping[str, str] = field(default_factory=dict)
     caller: Caller | None = None
-    json: Any = None  # the body's value, likewise
+    json: Any = None  # the checked body
 
     @property
     def snapshot(self) -> Snapshot:
@@ -62,10 +60,8 @@ class ApiRequest:
         return self.caller
 
     @property
-    def who(self) -> tuple[str, str]:
-        """In whose places its work is done (`Readers`): its agency's; its address's, where the operation demands no
-        proof.
-        """
+    def owner(self) -> tuple[str, str]:
+        """Whose places the work uses (`Readers`): the agency's, or the address's if no proof is demanded."""
         return (
             ("agency", self.caller.system.agency)
             if self.caller is not None
@@ -80,7 +76,7 @@ class Newest(Protocol):
 
 
 class Common(Protocol):
-    """What both listeners have."""
+    """The services of both listeners."""
 
     engine: Engine
     registry: Registry
@@ -100,7 +96,7 @@ Handler = Callable[[Any, ApiRequest], Awaitable[Reply]]
 
 @dataclass(slots=True)
 class Services:
-    """Of the exchange listener."""
+    """The services of the exchange listener."""
 
     engine: Engine
     registry: Registry
@@ -121,8 +117,8 @@ class Services:
         return Caller(channel.system, signature.key.key_id, ReplayKey(signature.replay_key, signature.expires))
 
     async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply:
-        """Logged before it is told. Whoever proved itself gets it signed."""
-        refused = await self.exchange.refuse(received, failure)
+        """Logs the refusal, then renders it, signed for a proven caller."""
+        refused = await self.exchange.refusals.refuse(received, failure)
         language = received.headers.get("accept-language")
         reply = Reply(*problems.render(refused.failure, transfer=refused.receipt.transfer, accept_language=language))
         if caller is not None:
@@ -136,14 +132,14 @@ class Services:
 
 @dataclass(slots=True)
 class DeskServices:
-    """Of the people's listener: it holds no exchange keys and no journal, so it neither proves callers nor signs."""
+    """The services of the listener for people. It has no exchange keys and no journal."""
 
     engine: Engine
     registry: Registry
     newest_checkpoint: Newest
     settings: Settings
     clock: Callable[[], float]
-    readers: Readers = field(default_factory=lambda: Readers(each=3))  # people often come by one proxy
+    readers: Readers = field(default_factory=lambda: Readers(each=3))  # people often share one proxy
 
     async def authenticate(self, call: Call, received: Received) -> Caller:
         raise LookupError("no operation of the people's listener may demand a proven system")

@@ -1,6 +1,6 @@
-"""`/api/status` and what the status page shows: systems, contracts, transfers by state, queue, log, recent refusals.
+"""Serves `/api/status` and the data of the status page.
 
-Invariant: names, codes and counts; no body, no id of a message, no address of a caller.
+Invariant: names, codes and counts only; no body, no message id, no address of a caller.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from gateway.journal.schema import tables
 from gateway.registry.snapshot import Snapshot
 
 RECENT: Final = 20
-_LOOK_BACK: Final = (
-    5000  # entries of the log in which recent refusals are looked for: the page costs the same however long the log is
-)
+_LOOK_BACK: Final = 5000  # entries of the log that are searched, so the cost does not grow with the log
 
 
 def handlers(vitals: Vitals) -> dict[str, Handler]:
@@ -91,7 +89,7 @@ def _vouchers(services: DeskServices) -> list[dict[str, Any]]:
 
 
 def recent_refusals(engine: Engine) -> list[dict[str, Any]]:
-    """The newest refusals in the log, newest first. In a thread."""
+    """The newest refusals in the log, newest first. Runs in a thread."""
     with engine.connect() as connection:
         return [_shown(json.loads(raw)) for raw in _entries(connection)]
 

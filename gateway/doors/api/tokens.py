@@ -1,7 +1,9 @@
-"""Tokens: OAuth 2 client credentials with a signed assertion (RFC 6749 §4.4, RFC 7523 §2.2), bound to the client certificate (RFC 8705).
+"""Issues tokens: OAuth 2 client credentials with a signed assertion, bound to the client certificate.
 
-Invariants: the certificate of the connection and the key of the assertion belong to one system in force; an assertion serves once, its
-`jti` being a replay key that is on disk before the token leaves; the issue of each token is in the audit log.
+RFC 6749 §4.4, RFC 7523 §2.2, RFC 8705.
+Invariant: the certificate of the connection and the key of the assertion belong to one system in force.
+Invariant: an assertion serves once: its `jti` is a replay key, on disk before the token leaves.
+Invariant: the issue of each token is in the audit log.
 """
 
 from __future__ import annotations
@@ -83,7 +85,7 @@ async def read_metadata(services: Services, request: ApiRequest) -> Reply:
 
 
 def as_oauth(failure: Failure, reply: Reply) -> Reply:
-    """A refusal of the token endpoint: an OAuth error (RFC 6749 §5.2) with the members of the problem document beside."""
+    """A refusal as OAuth error (RFC 6749 §5.2), with the members of the problem document."""
     document: dict[str, Any] = json.loads(reply.body)
     document["error"] = _error(failure)
     document["error_description"] = _NOT_DESCRIPTION.sub("'", f"{failure.what('en')} {failure.next('en')}")

@@ -1,7 +1,7 @@
-"""`/transfers/{id}`: where a transfer stands, for its sender and its receiver.
+"""Serves `/transfers/{id}`: the state of a transfer, for its sender and its receiver.
 
-Invariant: a transfer of others is answered exactly as one that does not exist. Who is a party to it, the log says: a row that says otherwise than the
-intent is not told of (`transfer.tampered`).
+Invariant: a transfer of others is answered exactly as one that does not exist. The log decides who is a party; a row
+  that contradicts the intent is not shown (`transfer.tampered`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gateway.vault.integrity import intent_of
 async def read_transfer(services: Services, request: ApiRequest) -> Reply:
     transfer = request.params["transfer"]
     status = await services.readers.run(
-        request.who, transfer_status, services.engine, transfer, request.proven.system.id
+        request.owner, transfer_status, services.engine, transfer, request.proven.system.id
     )
     if status is None:
         raise TRANSFER_UNKNOWN(transfer=transfer)
@@ -42,7 +42,7 @@ def is_party(engine: Engine, transfer: str, system: str) -> bool:
 
 
 def transfer_status(engine: Engine, transfer: str, system: str) -> dict[str, Any] | None:
-    """For a party to it; None for anybody else. In a thread."""
+    """The state for a party; None for anyone else. Runs in a thread."""
     table, queue = tables.transfer, tables.queue
     with engine.connect() as connection:
         row = connection.execute(select(table).where(table.c.id == transfer)).mappings().first()

@@ -1,7 +1,7 @@
-"""Checking parameters, forms and JSON bodies against the documents, in place of connexion's own checks.
+"""Checks parameters, forms and JSON bodies against the documents, instead of connexion's checks.
 
-Its own ones compile a schema for each call, quote the value that was wrong, take a parameter that the document does not know or that
-stands twice, and refuse chunked bodies. These are compiled once (jsonschema-rs) and report all findings at once, without any value.
+connexion compiles a schema for each call, quotes wrong values, accepts unknown and repeated parameters, and refuses
+chunked bodies. These checks are compiled once (jsonschema-rs) and report all findings without values.
 Invariant: an operation whose parameters or body cannot be checked here does not start.
 """
 
@@ -56,7 +56,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """All of one operation, compiled."""
+    """The compiled checks of one operation."""
 
     parameters: tuple[Parameter, ...]
     form: Any | None  # validator of the form
@@ -91,21 +91,21 @@ class Checks:
     def read_parameters(self, scope: Mapping[str, Any]) -> dict[str, Any]:
         received = scope[RECEIVED]
         findings: list[Finding] = []
-        given: dict[str, str] = {}
+        query: dict[str, str] = {}
         known = {parameter.name for parameter in self.parameters if parameter.place == "query"}
         for name, value in _pairs(received.query, "query", findings):
             if name not in known:
                 findings.append(
                     Finding(f"query {name[:40]}", "", "a value", "unknown", ", ".join(sorted(known)) or "no parameters")
                 )
-            elif name in given:
+            elif name in query:
                 findings.append(Finding(f"query {name}", "", "two values", "unique", "one value"))
-            given[name] = value
+            query[name] = value
         path = scope.get("path_params", {})
         values: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.place == "query":
-                text = given.get(parameter.name)
+                text = query.get(parameter.name)
             elif parameter.place == "path":
                 text = str(path[parameter.name]) if parameter.name in path else None
             else:
@@ -130,7 +130,7 @@ class Checks:
             if name in values:
                 findings.append(Finding(f"body {name[:40]}", "", "two values", "unique", "one value"))
             values[name] = value
-        # RFC 6749 §3.2: a field without a value counts as left out, unknown ones are passed over.
+        # RFC 6749 §3.2: a field without a value counts as omitted, unknown ones are ignored.
         values = {name: value for name, value in values.items() if value and name in self.form_names}
         findings.extend(_findings(self.form, values, "body"))
         _refuse(findings)
@@ -170,7 +170,7 @@ def _findings(check: Any, value: Any, here: str) -> Iterable[Finding]:
     for error in check.iter_errors(value):
         steps = ".".join(str(step) for step in error.instance_path)
         kind = error.kind
-        # `kind.value` is what the schema asks for, never what was given.
+        # `kind.value` is the schema's value, never the caller's.
         yield Finding(
             f"{here} {steps}".rstrip(),
             "",

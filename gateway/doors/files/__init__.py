@@ -1,1 +1,1 @@
-"""What systems drop into their folders, taken up by a process of its own."""
+"""Reads files that systems drop into their folders, in a process of its own."""

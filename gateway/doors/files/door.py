@@ -1,7 +1,7 @@
-"""The door of dropped files: a file in a registered folder to messages, and what became of it to a report.
+"""The door of dropped files: a file in a registered folder to messages.
 
-Who: whoever may write into the folder is the system it is registered for. Intact: the SHA-256 digest of the whole file is the message id, so
-the same file dropped twice is one. All the rest (grant, log, vault, feed) is the exchange's, as for every other door.
+The folder identifies the system: its permissions decide who writes there. The SHA-256 digest of the file is the message
+id, so the same file dropped twice is one message. Grants, log, vault and feed are the exchange's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.transfer.stages import Addressed, Authenticated, Authorised, Channe
 
 
 def received(transfer: str, at: float, drop: DropFolder, name: str, body: bytes, snapshot: Snapshot) -> Received:
-    """A dropped file as the exchange sees what came in; its evidence bears folder, name and digest."""
+    """A dropped file as input of the exchange. Its evidence holds folder, name and digest."""
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
     headers = {
         "content-digest": f"sha-256=:{digest}:",
@@ -45,7 +45,7 @@ def received(transfer: str, at: float, drop: DropFolder, name: str, body: bytes,
 
 
 def rule_for(drop: DropFolder, name: str) -> DropRule:
-    """The first rule whose pattern fits; what a file is, is never guessed from what is in it."""
+    """The first rule whose pattern matches the name. The content does not matter."""
     for rule in drop.rules:
         if fnmatchcase(name.lower(), rule.match.lower()):
             return rule
@@ -62,7 +62,7 @@ def addressed(of: Received, system: System, rule: DropRule) -> Addressed:
 
 @dataclass(slots=True)
 class FileDoor:
-    """One file on its way. `lines` are known once it is decoded, whatever comes of it then."""
+    """One file. `lines` are known once it is decoded, even if decoding fails."""
 
     rule: DropRule
     digest: bytes
@@ -81,7 +81,7 @@ class FileDoor:
         return f"sha256:{self.digest.hex()}"
 
     def is_whole(self, addressed: Addressed) -> bool:
-        """Whether all lines of the file are one message; a format that is no table of the operation's request is a mistake of the registration."""
+        """Whether all lines are one message. A format without a table for the request is a registration error."""
         operation = addressed.operation
         codec = addressed.contract.formats.get(self.rule.format)
         if operation is None or not isinstance(codec, CellCodec) or operation.request not in codec.mapped:
@@ -106,24 +106,26 @@ class FileDoor:
 
     def decode(self, authorised: Authorised) -> Message:
         """The one message of all good lines."""
-        who = authorised.requested
-        codec = self.read(who)
-        return codec.joined(who.request, [line.value for line in self.good if line.value is not None])
+        requested = authorised.requested
+        codec = self.read(requested)
+        return codec.joined(requested.request, [line.value for line in self.good if line.value is not None])
 
-    def read(self, who: Requested) -> CellCodec:
-        """Read the lines; `message.invalid` if the file, or (where all or nothing is taken) any line of it, is wrong."""
-        codec = who.codec
+    def read(self, requested: Requested) -> CellCodec:
+        """Reads the lines. Raises `message.invalid` for an invalid file, or for any bad line unless the operation is
+        partial.
+        """
+        codec = requested.codec
         assert isinstance(codec, CellCodec)  # is_whole
-        self.lines = codec.read_lines(who.request, who.received.body, who.received.at)
-        if self.bad and (not who.operation.partial or not self.good):
-            found = [shown(line.number, finding) for line in self.bad for finding in line.findings]
-            raise codec.invalid(who.request, found)
+        self.lines = codec.read_lines(requested.request, requested.received.body, requested.received.at)
+        if self.bad and (not requested.operation.partial or not self.good):
+            findings = [shown(line.number, finding) for line in self.bad for finding in line.findings]
+            raise codec.invalid(requested.request, findings)
         return codec
 
 
 @dataclass(frozen=True, slots=True)
 class LineDoor:
-    """One good line of a file as a message of its own; its id is the file's, with the number of the line."""
+    """One good line of a file as a message. Its id is the file's with the line number."""
 
     file: FileDoor
     line: Line
@@ -135,8 +137,8 @@ class LineDoor:
         )
 
     def request(self, authenticated: Authenticated) -> Requested:
-        asked = self.file.request(authenticated)
-        return asked._replace(message_id=f"{asked.message_id}:{self.line.number}")
+        requested = self.file.request(authenticated)
+        return requested._replace(message_id=f"{requested.message_id}:{self.line.number}")
 
     def decode(self, authorised: Authorised) -> Message:
         assert self.line.value is not None

@@ -1,10 +1,9 @@
-"""Notes which file is in hand before it is read, so that a file at which the process died is known when the next one starts.
+"""Notes the current file before it is read, so that the next process knows the file at which this one died.
 
-The note lies in the instance's own data folder: a system may write into its drop folder, `work/` too, and must not undo what is counted here. A file
-is known by the SHA-256 digest of its bytes, whatever name it is given.
-Invariants
-- The note of a file is synced before the file is parsed.
-- A process that ends while a file is noted counts as one death of that file; whoever lets go of it in order does not.
+The note is in the instance's data folder: systems can write into their drop folders, including `work/`. A file is known
+by the SHA-256 digest of its bytes.
+Invariant: the note is synced before the file is parsed.
+Invariant: a process that ends with a noted file counts as one death of that file, unless it released the file.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-MOST_DEATHS: Final = 2  # a file that was in hand at so many is parsed no more
+MOST_DEATHS: Final = 2  # then a file is no longer parsed
 _MOST_KEPT: Final = 1_000  # files and folders that are remembered
 _REST_SECONDS, _MOST_REST, _REMEMBERED = 5.0, 300.0, 3600.0
 log = logging.getLogger("lgsp.files")
 
 
 class InHand:
-    """The note of one process. `clock` gives seconds since 1970."""
+    """The note of one process. `clock` gives Unix seconds."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._path, self._clock = path, clock
@@ -33,7 +32,9 @@ class InHand:
         self._load()
 
     def take(self, folder: str, file: str, digest: str) -> int:
-        """How many processes died with this file in hand; where it may be parsed, it is noted as taken up. `OSError` where that cannot be written."""
+        """Notes the file unless it may not be parsed. Returns its deaths. Raises `OSError` if the note cannot be
+        written.
+        """
         count = self.deaths(digest)
         if count < MOST_DEATHS:
             self._current = {"folder": folder, "file": file, "digest": digest}
@@ -41,13 +42,13 @@ class InHand:
         return count
 
     def let_go(self) -> None:
-        """Nothing is in hand any more. Not synced: after a loss of power, one death too many is counted at worst."""
+        """Releases the file. Not synced: a loss of power counts one death too many at worst."""
         if self._current is not None:
             self._current = None
             self._write(synced=False)
 
     def ended(self, digest: str) -> None:
-        """The file has its result: what was counted of it is forgotten."""
+        """The file has its result: its deaths are forgotten."""
         self._current = None
         self._deaths.pop(digest, None)
         self._write(synced=False)
@@ -56,28 +57,23 @@ class InHand:
         return int(self._deaths[digest]["count"]) if digest in self._deaths else 0
 
     def was_at_a_death(self, folder: str, file: str) -> bool:
-        """Whether a file of that name in work/ was in hand at a death: it is taken up after all others. No more than an order rests on the name."""
+        """Whether a file of that name was current at a death. Decides only the order of files."""
         return any((each["folder"], each["file"]) == (folder, file) for each in self._deaths.values())
 
     def rests(self, folder: str) -> bool:
-        """Whether the files of a folder have to wait, because processes died at them again and again within the last hour."""
+        """Whether the files of a folder wait, because several processes died at them within the last hour."""
         now = self._clock()
         recent = [at for at in self._folders.get(folder, []) if 0 <= now - at < _REMEMBERED]
-        more = len(recent) - MOST_DEATHS  # than one file can bring about
+        more = len(recent) - MOST_DEATHS  # than one file can cause
         return more > 0 and now - max(recent) < min(_REST_SECONDS * 2.0 ** (more - 1), _MOST_REST)
 
     def _load(self) -> None:
         try:
-            found = json.loads(self._path.read_bytes())
-            current, deaths, folders = found["current"], dict(found["deaths"]), dict(found["folders"])
+            stored = json.loads(self._path.read_bytes())
+            current, deaths, folders = stored["current"], dict(stored["deaths"]), dict(stored["folders"])
         except FileNotFoundError:
             return
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-        ) as trouble:  # written half at a loss of power: nothing is known then
+        except (OSError, ValueError, KeyError, TypeError) as trouble:  # incomplete after a loss of power
             log.error("%s cannot be read, and begins anew: %s", self._path, type(trouble).__name__)
             return
         self._deaths, self._folders = deaths, folders

@@ -1,6 +1,7 @@
-"""What became of a dropped file, told in two files beside it: JSON for programs, CSV for whoever opens it in a spreadsheet.
+"""Writes the report of a dropped file: JSON for programs, CSV for spreadsheets.
 
-Lines are numbered as the sender counts them in the file. A report names kinds and rules, never a value of the file.
+Lines are numbered as in the file.
+Invariant: a report names kinds and rules, never a value of the file.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _words = WordsFile(__file__)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """All that a report says. `first` is the transfer that took the same file before; `transfers` those of the lines, where each has its own."""
+class FileOutcome:
+    """`first`: the transfer that took the same file before. `transfers`: those of the lines, if each is a message."""
 
     file: str
     system: str
@@ -55,45 +56,45 @@ class Told:
         return "repeated" if self.first is not None else "partly-accepted" if self.bad else "accepted"
 
 
-def reports(told: Told, checkpoint: str) -> dict[str, bytes]:
-    """By the ending that their names get."""
-    return {".report.json": _json(told, checkpoint), ".report.csv": _csv(told)}
+def reports(outcome: FileOutcome, checkpoint: str) -> dict[str, bytes]:
+    """The contents by file name suffix."""
+    return {".report.json": _json(outcome, checkpoint), ".report.csv": _csv(outcome)}
 
 
-def _findings(told: Told) -> list[tuple[int, str, Finding]]:
-    """Line, title and finding; of the file as a whole where no line could be read."""
-    found = [(line.number, finding.here, finding) for line in told.bad for finding in line.findings]
+def _all_findings(outcome: FileOutcome) -> list[tuple[int, str, Finding]]:
+    """Line, title and finding; the file's own findings if no line could be read."""
+    findings = [(line.number, finding.here, finding) for line in outcome.bad for finding in line.findings]
     return (
-        found
-        if found or told.failure is None
-        else [(*placed(finding.here), finding) for finding in told.failure.findings]
+        findings
+        if findings or outcome.failure is None
+        else [(*placed(finding.here), finding) for finding in outcome.failure.findings]
     )
 
 
-def _json(told: Told, checkpoint: str) -> bytes:
-    found = _findings(told)
+def _json(outcome: FileOutcome, checkpoint: str) -> bytes:
+    findings = _all_findings(outcome)
     document: dict[str, Any] = {
-        "result": told.result,
-        "file": told.file,
-        "sha256": told.sha256,
-        "system": told.system,
-        "at": rfc3339(told.at),
-        "contract": told.contract,
-        "operation": told.operation,
-        "format": told.format,
-        "transfer": told.transfer,
-        "lines": {"taken": told.taken, "refused": len(told.bad)},
+        "result": outcome.result,
+        "file": outcome.file,
+        "sha256": outcome.sha256,
+        "system": outcome.system,
+        "at": rfc3339(outcome.at),
+        "contract": outcome.contract,
+        "operation": outcome.operation,
+        "format": outcome.format,
+        "transfer": outcome.transfer,
+        "lines": {"taken": outcome.taken, "refused": len(outcome.bad)},
     }
-    if told.first is not None:
-        document["first"] = told.first
-    if told.transfers:
-        document["transfers"] = list(told.transfers)
-    if told.queued:
+    if outcome.first is not None:
+        document["first"] = outcome.first
+    if outcome.transfers:
+        document["transfers"] = list(outcome.transfers)
+    if outcome.queued:
         document["state"] = "queued"
-    if told.failure is not None:
-        problem = problems.problem(told.failure, transfer=None, language="vi")
+    if outcome.failure is not None:
+        problem = problems.problem(outcome.failure, transfer=None, language="vi")
         document["problem"] = {name: problem[name] for name in ("code", "messages")}
-    document["found"] = len(found)
+    document["found"] = len(findings)
     document["findings"] = [
         {
             "line": number,
@@ -105,10 +106,14 @@ def _json(told: Told, checkpoint: str) -> bytes:
             "vi": _rule(finding).vi,
             "en": _rule(finding).en,
         }
-        for number, column, finding in found[:MOST]
+        for number, column, finding in findings[:MOST]
     ]
-    if told.receipt is not None:
-        leaves = {"intent": told.receipt.intent, "outcome": told.receipt.outcome, "refusal": told.receipt.refusal}
+    if outcome.receipt is not None:
+        leaves = {
+            "intent": outcome.receipt.intent,
+            "outcome": outcome.receipt.outcome,
+            "refusal": outcome.receipt.refusal,
+        }
         document["receipt"] = {
             name: base64.b64encode(leaf).decode("ascii") for name, leaf in leaves.items() if leaf is not None
         }
@@ -117,9 +122,9 @@ def _json(told: Told, checkpoint: str) -> bytes:
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
 
 
-def _csv(told: Told) -> bytes:
-    rows: list[tuple[str, ...]] = [_TITLES, _summary(told)]
-    for number, column, finding in _findings(told)[:MOST]:
+def _csv(outcome: FileOutcome) -> bytes:
+    rows: list[tuple[str, ...]] = [_TITLES, _summary(outcome)]
+    for number, column, finding in _all_findings(outcome)[:MOST]:
         rule, expected, got = _rule(finding), finding.expected, finding.got
         line = str(number) if number else ""
         rows.append((line, column, rule.vi, vietnamese(expected), vietnamese(got), rule.en, expected, got))
@@ -131,16 +136,16 @@ def _rule(finding: Finding) -> Words:
     return _words(name) if name in _words else Words(finding.rule, finding.rule)
 
 
-def _summary(told: Told) -> tuple[str, ...]:
-    """What became of the file as a whole, and what to do next; its own line, so that a report of a good file is not an empty one."""
-    if told.failure is not None:
-        after = Words(told.failure.next("vi"), told.failure.next("en"))
-        if told.failure.code == MESSAGE_INVALID.code:
+def _summary(outcome: FileOutcome) -> tuple[str, ...]:
+    """The row for the whole file and the next step. A report without findings is then not empty."""
+    if outcome.failure is not None:
+        after = Words(outcome.failure.next("vi"), outcome.failure.next("en"))
+        if outcome.failure.code == MESSAGE_INVALID.code:
             after = _words("mend.places")
-        return ("", "", told.failure.what("vi"), after.vi, "", told.failure.what("en"), after.en, "")
-    result = _words(f"result.{told.result}")
-    if told.first is not None:
+        return ("", "", outcome.failure.what("vi"), after.vi, "", outcome.failure.what("en"), after.en, "")
+    result = _words(f"result.{outcome.result}")
+    if outcome.first is not None:
         return ("", "", result.vi, "", "", result.en, "", "")
-    after = _words("mend.lines") if told.bad else Words("", "")
-    counted = _words("result.counted", result=result, taken=told.taken, refused=len(told.bad))
+    after = _words("mend.lines") if outcome.bad else Words("", "")
+    counted = _words("result.counted", result=result, taken=outcome.taken, refused=len(outcome.bad))
     return ("", "", counted.vi, after.vi, "", counted.en, after.en, "")

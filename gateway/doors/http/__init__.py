@@ -1,1 +1,1 @@
-"""What is HTTP of the doors."""
+"""The HTTP server of the doors."""

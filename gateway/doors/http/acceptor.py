@@ -1,7 +1,7 @@
-"""Takes connections from a listening socket, as many as the process has descriptors for.
+"""Accepts connections from a listening socket, up to the process's descriptors.
 
-libuv's own way at the limit is to close what it cannot hold, so that callers are reset, good ones too. Here they stay in the system's backlog until
-a place is free. Invariant: connections that are open are not touched, and nothing is tried again sooner than `_PAUSE` later.
+libuv closes connections that it cannot hold. Here they stay in the kernel's backlog until a descriptor is free.
+Invariant: open connections are not touched, and a failed accept is not retried within `_PAUSE`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from collections.abc import Callable, Sized
 from typing import Final
 
 log: Final = logging.getLogger("lgsp.acceptor")
-_AT_ONCE: Final = 8  # connections taken before others of the loop have their turn
+_AT_ONCE: Final = 8  # connections accepted in one turn of the loop
 _PAUSE: Final = 0.1  # seconds
 _FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _MOST: Final = 65_536
-_OWN: Final = 96  # descriptors for the database, for providers, files and the reader; of a small limit a third
-_TOLD_SECONDS: Final = 60.0
+_OWN: Final = 96  # descriptors for the database, providers, files and the reader; at most a third
+_WARN_SECONDS: Final = 60.0
 
 
 def allow_descriptors() -> None:
-    """As many as this process may have without asking anybody."""
+    """Raises the soft limit of descriptors as far as the hard limit allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -35,7 +35,7 @@ def allow_descriptors() -> None:
 
 
 def places() -> int:
-    """Connections that may be open at once, which leaves descriptors for all else."""
+    """Connections that may be open at once. Leaves descriptors for everything else."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         soft = _MOST
@@ -43,7 +43,9 @@ def places() -> int:
 
 
 class Acceptor:
-    """One listening socket. `open_ones` holds the connections whose handshake is done; `handshake_seconds` is what one may take."""
+    """One listening socket. `open_ones` holds the connections after their handshake, which may take
+    `handshake_seconds`.
+    """
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class Acceptor:
         self._most = places()
         self._begun: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._told = float("-inf")
+        self._warned = float("-inf")
         self._pausing: asyncio.TimerHandle | None = None
         self._closed = False
         self._loop.add_reader(listener.fileno(), self._take)
@@ -72,7 +74,7 @@ class Acceptor:
                 self._pause(f"all {self._most} connections that this process may hold are open")
                 return
             try:
-                taken, _ = self._listener.accept()
+                connection, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as trouble:
@@ -80,29 +82,29 @@ class Acceptor:
                     log.exception("a connection could not be taken")
                 self._pause(f"a connection could not be taken: {trouble.strerror}")
                 return
-            task = self._loop.create_task(self._begin(taken))
+            task = self._loop.create_task(self._begin(connection))
             self._begun.add(task)
             task.add_done_callback(self._begun.discard)
 
-    async def _begin(self, taken: socket.socket) -> None:
-        taken.setblocking(False)
-        if taken.family != socket.AF_UNIX:
-            taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    async def _begin(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         seconds = self._seconds if self._context is not None else None
         try:
             await self._loop.connect_accepted_socket(
-                self._make, taken, ssl=self._context, ssl_handshake_timeout=seconds
+                self._make, connection, ssl=self._context, ssl_handshake_timeout=seconds
             )
-        except (OSError, EOFError):  # no handshake: whoever it was is gone, too slow, or speaks no TLS of ours
-            taken.close()
+        except (OSError, EOFError):  # no handshake
+            connection.close()
         except BaseException:
-            taken.close()
+            connection.close()
             raise
 
     def _pause(self, why: str) -> None:
         now = self._loop.time()
-        if now - self._told >= _TOLD_SECONDS:
-            self._told = now
+        if now - self._warned >= _WARN_SECONDS:
+            self._warned = now
             log.warning("%s; others wait", why)
         self._loop.remove_reader(self._listener.fileno())
         self._pausing = self._loop.call_later(_PAUSE, self._go_on)
@@ -113,7 +115,7 @@ class Acceptor:
             self._loop.add_reader(self._listener.fileno(), self._take)
 
     def close(self) -> None:
-        """No more are taken."""
+        """Stops accepting."""
         if self._closed:
             return
         self._closed = True

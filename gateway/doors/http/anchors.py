@@ -1,8 +1,8 @@
-"""The authorities that handshakes understand, taken up while a door runs.
+"""Loads the trusted authorities of handshakes, and new ones while a door runs.
 
-A context is the same for all connections to come, so what is loaded into it holds from the next handshake on, and no connection is touched. An authority that is
-no longer trusted stays in the context until the process ends, which does no harm: a certificate counts only if it is registered, and one whose authority has
-left the registry is refused (`channel`).
+All connections share the TLS context, so a new authority counts from the next handshake on. A removed authority stays
+in the context until the process ends. This is safe: a certificate must also be registered, and its authority too
+(`channel`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _log = logging.getLogger("lgsp.door")
 
 
 class Anchors:
-    """`file` holds the embedded authority's certificates; those of outside authorities come from the registry."""
+    """`file` holds the embedded authority's certificates. The registry holds those of outside authorities."""
 
     def __init__(self, context: ssl.SSLContext, file: Path) -> None:
         self._context = context
@@ -25,7 +25,7 @@ class Anchors:
         self._taken = ""
 
     def take(self, snapshot: Snapshot) -> None:
-        """For `Registry.follow`. What cannot be read leaves the context as it is."""
+        """For `Registry.follow`. If an authority cannot be read, the context stays unchanged."""
         try:
             wanted = self._file.read_text("ascii")
             wanted += "".join(each.certificates for each in snapshot.authorities.values() if "tls" in each.uses)

@@ -1,4 +1,4 @@
-"""A request's bytes, read with limits before any of them is looked at."""
+"""Reads a request's headers and body within limits, before anything parses them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LATE: Final = 408  # status of `body.too-slow`; its answer ends the connection (
 
 TARGET: Final = "lgsp.target"  # in the scope: the request's target, byte for byte
 
-# A second one of these could mean one thing to the signature and another to us.
+# A second field of these could differ between the signature and the gateway.
 _ONCE: Final = frozenset(
     {
         "authorization",
@@ -49,7 +49,7 @@ class Gone(Exception):
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """Header fields by lower-case name; repeated ones are joined as RFC 9110 §5.3 says, but not those that may stand once."""
+    """Header fields by lower-case name. Repeated fields are joined (RFC 9110 §5.3) or refused (`_ONCE`)."""
     headers: dict[str, str] = {}
     if len(scope["headers"]) > MAX_HEADERS:
         raise REQUEST_TOO_MANY_HEADERS(found=len(scope["headers"]), limit=MAX_HEADERS)
@@ -66,7 +66,7 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 def target_uri(scope: Scope, base: str) -> str:
-    """What `@target-uri` covers: the public base address, and path and query as they came, an empty query's `?` included."""
+    """The `@target-uri` of the signature: the public base address, and path and query as received."""
     raw = scope.get(TARGET)
     if raw is not None and raw.startswith(b"/"):
         return base + str(raw.decode("latin-1"))
@@ -82,23 +82,23 @@ def brings_body(headers: Mapping[str, str]) -> bool:
 async def read_body(
     receive: Receive, headers: dict[str, str], *, limit: int, seconds: float, admit: Admit | None = None
 ) -> bytes:
-    """The whole body; `Theirs` if it is too large, encoded, or too slow, `Gone` if the caller went away.
+    """The whole body. Raises `Theirs` if it is too large, encoded or too slow, `Gone` if the caller left.
 
-    `admit` is asked once, as soon as it is known that the body is large (`costs.LARGE`), with the size known by then; what it raises ends the matter.
+    `admit` is called once when the body is known to be large (`costs.LARGE`), with its size in bytes. It may raise.
     """
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise BODY_ENCODED(got=encoding[:40])
     declared = headers.get("content-length", "")
     digits = declared.lstrip("0") if declared.isascii() and declared.isdigit() else ""
-    known = int(digits[:19] or "0")  # more digits than that are more than any limit
+    known = int(digits[:19] or "0")  # more digits exceed any limit
     if known > limit:
         raise BODY_TOO_LARGE(limit=limit)
     if admit is not None and known > LARGE:
         await admit(known)
         admit = None
     try:
-        async with asyncio.timeout(seconds):  # from the first byte on: a head alone would hold its connection for ever
+        async with asyncio.timeout(seconds):  # from the first byte on
             return await _collect(receive, limit, admit)
     except TimeoutError:
         raise BODY_TOO_SLOW(seconds=seconds) from None

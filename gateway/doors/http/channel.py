@@ -1,7 +1,8 @@
-"""What the channel says of a caller: the client certificate, looked up in the registry on each request.
+"""Identifies the caller of a connection: looks the client certificate up in the registry on each request.
 
-Connections outlive suspensions, revocations and certificates, so nothing is remembered from the handshake but the bytes of the certificate. Where
-an authority from outside vouches for it, its last word must still hold: when that and the stated grace ran out, the door fails closed.
+Only the certificate's bytes are kept from the handshake, since connections outlive suspensions and revocations. For a
+certificate of an outside authority, its last revocation status must still be valid, or within the stated grace. Else
+the call is refused.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from gateway.transfer.stages import Channel
 from security.grants.windows import civil
 from security.keys import thumbprint
 
-# The bytes of a certificate are those of its connection, so most look-ups are of the very same object.
+# A connection keeps one bytes object of its certificate, so most look-ups hit the cache.
 mark_of: Final = lru_cache(maxsize=4096)(thumbprint)
 
 
 def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Channel:
-    """The registered system behind a connection; `Theirs` or `Policy` if there is none in force."""
+    """The registered system of a certificate. Raises `Theirs` or `Policy` if none is in force."""
     if certificate is None:
         raise CHANNEL_NO_CERTIFICATE()
     if not certificate:

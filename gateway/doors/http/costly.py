@@ -1,7 +1,8 @@
-"""The door's side of large bodies: checked in a thread, their JSON read in a process of its own (`reader.py`), all within a budget (`costs.py`).
+"""Reads large bodies off the event loop: checks in a thread, JSON in a process (`reader.py`), within a budget
+(`costs.py`).
 
-The process is started when it is needed first, and ended when it has had nothing to do for a while. Where none can be started, a thread reads.
-Invariant: a reader that dies costs the job in hand, and no other call.
+The process starts when it is needed, and ends when it was idle for a while. If none can be started, a thread reads.
+Invariant: a reader that dies fails the current job only.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class NoReader(Exception):
 
 @dataclass(slots=True)
 class Reader:
-    """One process, one job at a time. `bundle_of` gives the contract of a digest; it may ask the database, in a thread."""
+    """One process, one job at a time. `bundle_of` gives the contract of a digest; it runs in a thread."""
 
     bundle_of: Callable[[str], Bundle]
     _process: asyncio.subprocess.Process | None = None
@@ -43,7 +44,7 @@ class Reader:
     _idle: asyncio.TimerHandle | None = None
 
     async def read(self, job: Job, turn: Turn) -> Any:
-        """The message; what the codec raises; `body.too-costly` where reading it would take too long; NoReader."""
+        """The message. Raises what the codec raises, `body.too-costly` if reading takes too long, or NoReader."""
         async with self._lock:
             if self._idle is not None:
                 self._idle.cancel()
@@ -57,9 +58,7 @@ class Reader:
                 log.error("the reader ended over a body of %d bytes", len(job.raw))
                 await self._end()
                 raise BODY_TOO_COSTLY(seconds=f"{JOB_SECONDS:g}") from None
-            except (
-                BaseException
-            ):  # cancelled: an answer that nobody waits for must not be taken for that of the next job
+            except BaseException:  # cancelled: the next job must not read this job's answer
                 await self._end()
                 raise
             finally:
@@ -89,7 +88,7 @@ class Reader:
 
     def _let_go(self) -> None:
         if self._process is not None and self._process.stdin is not None and not self._lock.locked():
-            self._process.stdin.close()  # it ends by itself, and the next job starts another
+            self._process.stdin.close()  # it ends, and the next job starts another
 
     async def _end(self) -> None:
         process, self._process = self._process, None
@@ -112,7 +111,7 @@ class Reader:
 
 @dataclass(slots=True)
 class Readings:
-    """What reads costly bodies in one door process."""
+    """The readers of costly bodies in one door process."""
 
     reader: Reader
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "costly"))
@@ -123,21 +122,21 @@ class Readings:
 
 
 class JobDoor(Door, Protocol):
-    """A door that can say what the reader is to do."""
+    """A door that can describe `decode` as a job."""
 
     def job(self, authorised: Authorised) -> Job | None: ...
 
 
 @dataclass(slots=True)
 class Reading:
-    """One costly body, on its way through the stages of a transfer."""
+    """One costly body during its transfer."""
 
     readings: Readings
     turn: Turn
     door: JobDoor
 
     async def run(self, work: Callable[..., T], *of: Any) -> T:
-        """In a thread; its processor time is spent, also where it raises."""
+        """Runs `work` in a thread and charges its processor time, also if it raises."""
         return await asyncio.get_running_loop().run_in_executor(self.readings.threads, self._measured, work, *of)
 
     def _measured(self, work: Callable[..., T], *of: Any) -> T:
@@ -148,12 +147,12 @@ class Reading:
             self.turn.spend(time.thread_time() - began)
 
     async def decode(self, authorised: Authorised) -> Message:
-        """In the reader; in a thread where there is no job for it, or no reader."""
+        """Decodes in the reader, or in a thread if there is no job or no reader."""
         job = self.door.job(authorised)
         if job is not None:
             with contextlib.suppress(NoReader):
-                found: Message = await self.readings.reader.read(job, self.turn)
-                return found
+                message: Message = await self.readings.reader.read(job, self.turn)
+                return message
         return await self.run(self.door.decode, authorised)
 
     def end(self) -> None:

@@ -1,10 +1,11 @@
-"""What reading large bodies may cost: each agency has a budget of processor time in each door process.
+"""Limits what reading large bodies costs: a budget of processor time for each agency in each door process.
 
-A body is costly when it is large, or holds very many values for its size. A costly one is read off the event loop, one at a time an agency,
-and its measured processor time is taken from the budget. Whoever has used up the budget waits for a while, unread, and then gets `limit.cost`.
-Invariants
-- One agency's costly bodies take no more than `share` of a processor for long, whatever they hold; the calls of others do not wait for them.
-- What is refused for its cost was not parsed.
+A body is costly if it is large, or holds very many values for its size. Costly bodies are read off the event loop, one
+at a time for each agency, and their processor time is charged. When the budget is used up, a call waits unread for a
+while, then gets `limit.cost`.
+Invariant: one agency's costly bodies take at most `share` of a processor over time, and calls of others do not wait for
+  them.
+Invariant: a body refused for its cost was not parsed.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from contracts.base.errors import Policy
 from gateway.doors.http.errors import LIMIT_COST
 from gateway.doors.http.refusals import count
 
-LARGE: Final = 65_536  # bytes, from which on a body is always costly
-SMALL: Final = 8_192  # bytes, up to which it never is
-_SIGNS: Final = 3_000  # values that a body between the two may hold: reading each costs about a microsecond
-BURST_SECONDS: Final = 8.0  # an agency that was quiet may use the budget of so many seconds at once
+LARGE: Final = 65_536  # bytes: larger bodies are always costly
+SMALL: Final = 8_192  # bytes: smaller bodies never are
+_SIGNS: Final = 3_000  # values of a body between the two; each costs about a microsecond
+BURST_SECONDS: Final = 8.0  # seconds of budget that an idle agency may use at once
 PATIENCE: Final = 2.0  # seconds that a call waits for its agency's budget, or for its turn
-_RECEIVING: Final = 10e-9  # processor seconds a byte, for the line, the parts of HTTP and the digest
+_RECEIVING: Final = 10e-9  # processor seconds a byte, for TLS, HTTP and the digest
 
 
 _SECONDS_A_SIGN: Final = 1e-6
 
 
 def is_costly(body: bytes) -> bool:
-    """Whether reading it could take the event loop more than a few milliseconds: a count in C, not a look at what it means."""
+    """Whether reading could block the event loop for more than a few milliseconds. Counts bytes only."""
     size = len(body)
     if size <= SMALL:
         return False
@@ -46,13 +47,13 @@ def _signs(body: bytes) -> int:
 
 
 def estimate(body: bytes) -> float:
-    """Processor seconds that reading it may take, where that cannot be measured."""
+    """Processor seconds that reading may take, if they cannot be measured."""
     return len(body) * 2 * _RECEIVING + _signs(body) * _SECONDS_A_SIGN
 
 
 @dataclass(slots=True)
 class _Account:
-    """`left` processor seconds at the time `at`; `lock` is held by the call that is being read."""
+    """`left`: processor seconds at the time `at`. The call that is being read holds `lock`."""
 
     left: float
     at: float
@@ -61,7 +62,7 @@ class _Account:
 
 @dataclass(slots=True)
 class Budgets:
-    """`share`: processor seconds a second of each agency. Times are those of a monotonic clock."""
+    """`share`: processor seconds for each second and agency. Times are of a monotonic clock."""
 
     share: float
     clock: Callable[[], float] = time.monotonic
@@ -69,13 +70,13 @@ class Budgets:
     _accounts: dict[str, _Account] = field(default_factory=dict)
 
     async def admit(self, agency: str, size: int) -> None:
-        """Before a large body of `size` bytes is received. `limit.cost` after a wait, if the budget stays used up."""
+        """Waits for budget before a large body of `size` bytes is received. Raises `limit.cost`."""
         account = self._account(agency)
         await self._afforded(agency, account, self.clock() + self.patience)
         account.left -= size * _RECEIVING
 
     async def begin(self, agency: str) -> Turn:
-        """The turn to read a costly body: one at a time an agency, the first that came first. To be ended, whatever becomes of it."""
+        """The agency's turn to read a costly body, in order of arrival. The caller must end it."""
         account = self._account(agency)
         until = self.clock() + self.patience
         try:
@@ -107,10 +108,10 @@ class Budgets:
         return LIMIT_COST(agency=agency, share=f"{self.share:g}", retry_after=seconds)
 
     def _account(self, agency: str) -> _Account:
-        found = self._accounts.get(agency)
-        if found is None:
-            found = self._accounts[agency] = _Account(self.share * BURST_SECONDS, self.clock())
-        return found
+        account = self._accounts.get(agency)
+        if account is None:
+            account = self._accounts[agency] = _Account(self.share * BURST_SECONDS, self.clock())
+        return account
 
     def _fill(self, account: _Account, now: float) -> None:
         account.left = min(self.share * BURST_SECONDS, account.left + (now - account.at) * self.share)
@@ -118,7 +119,7 @@ class Budgets:
 
 
 class Turn:
-    """One agency's turn. `spend` takes processor seconds from the budget; `end` hands the turn on, once however often it is called."""
+    """One agency's turn. `spend` charges processor seconds; `end` releases the turn and may be called again."""
 
     __slots__ = ("_account", "_ended")
 

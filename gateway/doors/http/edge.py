@@ -1,12 +1,14 @@
-"""Behind an edge: a proxy ends TLS and tells in a header field which certificate the client showed (RFC 9440).
+"""Accepts client certificates from a proxy that ends TLS (RFC 9440).
 
-A proxy proves itself on each connection, by a certificate of its own (a named thumbprint, or a name that an authority for proxies vouches for)
-or by having opened a Unix socket whose mode keeps others out; never by its address. Two dialects of telling:
-    rfc9440   `Client-Cert: :<base64 of DER>:`, a structured-field byte sequence; `::`, which Caddy sends, says that there was none
+A proxy is authenticated on each connection by its own certificate (a thumbprint, or a name from an authority for
+proxies). On a Unix socket the mode of the file authenticates it. Its address never does. Dialects:
+
+    rfc9440   `Client-Cert: :<base64 of DER>:`, a structured-field byte sequence; `::` (Caddy) means no certificate
     nginx     `X-SSL-Client-Cert: <PEM, URL-encoded>`, nginx's `$ssl_client_escaped_cert`
-What a proven proxy says in `X-Forwarded-For` (one address, no list) counts as the source of a request, in the log and in what is counted by source.
-Invariant: only the exact field, once, in the head of a request of a proven proxy is believed; what else looks like it never reaches a door
-(`server.py` drops it). A request without it is one of a caller without a certificate.
+
+The proxy's `X-Forwarded-For` (one address, no list) is the source of a request, for the log and for limits.
+Invariant: only the exact field, once, in the head of a request from an authenticated proxy is believed.
+  `peer_protocol.py` drops similar fields. A request without the field has no certificate.
 """
 
 from __future__ import annotations
@@ -23,11 +25,11 @@ from urllib.parse import unquote_to_bytes
 
 from cryptography import x509
 
-from gateway.doors.http.server import PeerProtocol
+from gateway.doors.http.peer_protocol import PeerProtocol
 from gateway.settings import Settings
 from security.keys import thumbprint
 
-UNREADABLE: Final = b""  # stands for a certificate that was told, but not in the form that the dialect has
+UNREADABLE: Final = b""  # a certificate that is not in the dialect's form
 Admits = Callable[[bytes | None], bool]
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=\n]+)-----END CERTIFICATE-----\n?")
 _NAME: Final = "name:"
@@ -36,7 +38,7 @@ _log: Final = logging.getLogger("lgsp.edge")
 
 
 class BadEdge(ValueError):
-    """Settings under which no proxy could be told from anybody else; the text says which and what to do."""
+    """The settings cannot authenticate a proxy. The text says which, and what to do."""
 
 
 def _structured(value: bytes) -> bytes | None:
@@ -50,8 +52,8 @@ def _structured(value: bytes) -> bytes | None:
 def _escaped(value: bytes) -> bytes | None:
     if not value:
         return None
-    found = _PEM.fullmatch(unquote_to_bytes(value))
-    return UNREADABLE if found is None else _decoded(found[1].replace(b"\n", b""))
+    match = _PEM.fullmatch(unquote_to_bytes(value))
+    return UNREADABLE if match is None else _decoded(match[1].replace(b"\n", b""))
 
 
 def _decoded(text: bytes) -> bytes:
@@ -69,7 +71,7 @@ DIALECTS: Final[Mapping[str, tuple[bytes, Callable[[bytes], bytes | None]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxies that are trusted over TLS: by thumbprint, or by a name in a certificate whose issuer the listener's context has checked."""
+    """Proxies trusted over TLS: by thumbprint, or by DNS name in a certificate that the TLS context has verified."""
 
     thumbprints: frozenset[str]
     names: frozenset[str]
@@ -81,11 +83,13 @@ class Proxies:
         thumbprints = frozenset(_thumbprint(item) for item in listed if not item.startswith(_NAME))
         if not listed:
             raise BadEdge(
-                "edge_port is set, but edge_proxies names no proxy: nobody could be believed there. List their thumbprints."
+                "edge_port is set, but edge_proxies names no proxy: nobody could be believed there. List "
+                "their thumbprints."
             )
         if names and not settings.edge_anchors:
             raise BadEdge(
-                "edge_proxies names proxies by name, which needs edge_anchors: a file of authorities that issue for proxies alone. "
+                "edge_proxies names proxies by name, which needs edge_anchors: a file of authorities "
+                "that issue for proxies alone. "
                 "The exchange's own authority also issues to systems, who could ask for such a name."
             )
         return cls(thumbprints, names)
@@ -103,7 +107,7 @@ class Proxies:
 
 
 def _thumbprint(text: str) -> str:
-    """base64url as the registry has it, or hexadecimal as `openssl x509 -fingerprint -sha256` prints it."""
+    """Accepts base64url (registry) or hexadecimal (`openssl x509 -fingerprint -sha256`)."""
     plain = text.replace(":", "")
     if re.fullmatch(r"[0-9A-Fa-f]{64}", plain):
         return base64.urlsafe_b64encode(bytes.fromhex(plain)).rstrip(b"=").decode("ascii")
@@ -134,17 +138,17 @@ def _address(value: bytes) -> str | None:
 
 
 def by_socket(_certificate: None | bytes) -> bool:
-    """Whoever could open the socket has proved itself by that: the mode of the file says who can."""
+    """The mode of the socket's file decides who can connect."""
     return True
 
 
 def edge_protocol(dialect: str, admits: Admits) -> type[PeerProtocol]:
-    """The protocol of a listener for proxies. A connection carries requests of many clients, so that the certificate is each request's own."""
+    """The protocol of a listener for proxies. Each request has its own client certificate."""
     field, read = DIALECTS[dialect]
 
     class EdgeProtocol(PeerProtocol):
         _trusted = False
-        _told: list[bytes]
+        _claims: list[bytes]
         _sources: list[bytes]
 
         def connection_made(self, transport: Any) -> None:
@@ -153,12 +157,12 @@ def edge_protocol(dialect: str, admits: Admits) -> type[PeerProtocol]:
             super().connection_made(transport)
 
         def counts(self, certificate: bytes | None) -> bool:
-            """A proxy's connections are those of many."""
+            """A proxy's connections carry many clients and are not counted."""
             return not self._trusted
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._told, self._sources = [], []
+            self._claims, self._sources = [], []
 
         def on_header(self, name: bytes, value: bytes) -> None:
             if self._trusted and self._in_head and name.lower() == _SOURCE:
@@ -167,11 +171,11 @@ def edge_protocol(dialect: str, admits: Admits) -> type[PeerProtocol]:
 
         def on_claim(self, name: bytes, value: bytes) -> None:
             if self._trusted and name.lower() == field:
-                self._told.append(value.strip())
+                self._claims.append(value.strip())
 
         def on_headers_complete(self) -> None:
-            told = self._told
-            certificate = None if not told else read(told[0]) if len(told) == 1 else UNREADABLE
+            claims = self._claims
+            certificate = None if not claims else read(claims[0]) if len(claims) == 1 else UNREADABLE
             self.scope["extensions"] = {"tls": {"client_cert_der": certificate}}
             if len(self._sources) == 1 and (source := _address(self._sources[0])) is not None:
                 self.scope["client"] = (source, 0)

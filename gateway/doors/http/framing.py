@@ -1,8 +1,8 @@
-"""Where a request begins and ends in the bytes of a connection (RFC 9112), found out before any of them is parsed.
+"""Finds where requests begin and end in a connection's bytes (RFC 9112), before they are parsed.
 
-The parser behind it, and every application behind that, gets heads that are whole, within the limit and of the one form that the grammar has. What
-could be read in two ways is refused, also where the RFC would let a server put it right: whoever stands before this gateway may read it the other way.
-Invariant: of a connection that sent one thing that is refused, nothing more is read.
+The parser gets complete heads within the limit, in the one strict form of the grammar. Ambiguous input is refused, even
+where the RFC allows a repair: a proxy in front may read it the other way.
+Invariant: after one refused input, nothing more of the connection is read.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from gateway.doors.http.errors import HTTP_HEAD_TOO_LARGE, HTTP_MALFORMED, HTTP_
 
 HEAD_BYTES: Final = 65_536  # of a request line with all fields and the empty line; of all trailers of a body
 _LINE: Final = 1_024  # bytes of one line with the size of a chunk
-_FORETASTE: Final = 2_048
-_EMPTY_LINES: Final = 8  # before a request line; each piece that comes is looked at from the first of them on
+_SAMPLE: Final = 2_048
+_EMPTY_LINES: Final = 8  # allowed before a request line
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELD: Final = _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n"
-_REQUEST_LINE: Final = re.compile(
-    rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n"
-)  # 0x23 begins a fragment
+# The target excludes `#` (0x23), which begins a fragment.
+_REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n")
 _FIELDS: Final = re.compile(rb"(?:" + _FIELD + rb")*+\r\n")
 _ONES: Final = re.compile(rb"\r\n(host|content-length|transfer-encoding):[ \t]*+([^\r]*+)")
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9\-._~!$&'()*+;=%]*+)(?::[0-9]*+)?")
@@ -36,7 +35,7 @@ _AT_HEAD, _AT_BODY, _AT_SIZE, _AT_CHUNK, _AT_CHUNK_END, _AT_TRAILERS = range(6)
 
 
 class Malformed(Exception):
-    """What came cannot be taken. `failure` says why; `inside` a request whose head was taken already; `head` is what came of a head."""
+    """Input that is refused. `inside`: in the body of a request. `head`: the received bytes of a head."""
 
     def __init__(self, failure: Failure, *, inside: bool = False, head: bytes = b"") -> None:
         super().__init__(failure.code)
@@ -45,55 +44,53 @@ class Malformed(Exception):
         self.head = head
 
 
-class _Nobody:
-    """Listens to a parser that is only to say whether a beginning could become a request."""
+class _NullListener:
+    """The callbacks of a parser that only tests whether bytes can begin a request."""
 
 
 class Framing:
-    """One connection's."""
+    """The framing of one connection."""
 
-    __slots__ = ("_data_bytes", "_held", "_left", "_looked", "_other_bytes", "_state")
+    __slots__ = ("_data_bytes", "_buffer", "_left", "_searched", "_other_bytes", "_state")
 
     def __init__(self) -> None:
         self._state = _AT_HEAD
-        self._held = bytearray()  # of a head, a line or trailers that are not whole
-        self._looked = 0  # so many bytes of these hold no end
+        self._buffer = bytearray()  # an incomplete head, line or trailers
+        self._searched = 0  # bytes of these that were searched
         self._left = 0  # bytes of the body, or of the chunk
-        self._data_bytes = self._other_bytes = (
-            0  # of a body in chunks: what they hold, and what they bring along besides
-        )
+        self._data_bytes = self._other_bytes = 0  # of a chunked body: data and overhead
 
     @property
     def in_body(self) -> bool:
-        """Whether a request has begun of which more is to come."""
+        """Whether a request is incomplete after its head."""
         return self._state != _AT_HEAD
 
     def take(self, data: bytes) -> tuple[bytes, Malformed | None]:
-        """Of what has come until now, the part that may be parsed; and what stands behind it, if that cannot be taken."""
-        if self._held:
-            self._held += data
+        """The bytes that may be parsed now, and the error after them."""
+        if self._buffer:
+            self._buffer += data
             if (
                 self._state == _AT_HEAD
-                and len(self._held) <= HEAD_BYTES
-                and self._held.find(b"\r\n\r\n", max(0, self._looked - 3)) < 0
+                and len(self._buffer) <= HEAD_BYTES
+                and self._buffer.find(b"\r\n\r\n", max(0, self._searched - 3)) < 0
             ):
                 return self._still_no_head(data)
-            data = bytes(self._held)
-            self._held.clear()
+            data = bytes(self._buffer)
+            self._buffer.clear()
         at = 0
         try:
             while at < len(data):
-                found = self._step(data, at)
-                if found is None:
-                    self._held += data[at:]
+                end = self._step(data, at)
+                if end is None:
+                    self._buffer += data[at:]
                     break
-                at = found
+                at = end
         except Malformed as trouble:
             return data[:at], trouble
         return data if at == len(data) else data[:at], None
 
     def _step(self, data: bytes, at: int) -> int | None:
-        """Where the part that begins at `at` ends; None where its end is still to come."""
+        """The end of the element at `at`; None if it is not complete."""
         state = self._state
         if state == _AT_HEAD:
             return self._head(data, at)
@@ -116,32 +113,32 @@ class Framing:
 
     def _head(self, data: bytes, at: int) -> int | None:
         begin = at
-        while data.startswith(b"\r\n", begin):  # empty lines before a request line are read over (RFC 9112 §2.2)
+        while data.startswith(b"\r\n", begin):  # ignored before a request line (RFC 9112 §2.2)
             begin += 2
             if begin - at > _EMPTY_LINES * 2:
                 raise Malformed(_refused("too many empty lines before a request"))
         end = data.find(b"\r\n\r\n", begin) + 4
         if (end if end > 3 else len(data)) - at > HEAD_BYTES:
-            raise Malformed(HTTP_HEAD_TOO_LARGE(limit=HEAD_BYTES), head=data[begin : begin + _FORETASTE])
+            raise Malformed(HTTP_HEAD_TOO_LARGE(limit=HEAD_BYTES), head=data[begin : begin + _SAMPLE])
         if end > 3:
-            self._looked = 0
+            self._searched = 0
             self._whole_head(data[begin:end])
             return end
-        self._looked = len(data) - at
-        if data.count(b"\n", begin) != data.count(b"\r\n", begin) or not _could_begin(data[begin : begin + _FORETASTE]):
+        self._searched = len(data) - at
+        if data.count(b"\n", begin) != data.count(b"\r\n", begin) or not _could_begin(data[begin : begin + _SAMPLE]):
             raise Malformed(
-                _refused("the line ends, or the beginning, of no request"), head=data[begin : begin + _FORETASTE]
+                _refused("the line ends, or the beginning, of no request"), head=data[begin : begin + _SAMPLE]
             )
         return None
 
     def _still_no_head(self, fresh: bytes) -> tuple[bytes, Malformed | None]:
-        """More of a head, and no end: what was looked at before is not looked at again."""
-        before, self._looked = self._looked, len(self._held)
-        after = before - 1 if self._held[before - 1 : before] == b"\r" else before
-        bare = self._held.count(b"\n", after) != self._held.count(b"\r\n", after)
-        if bare or before < _FORETASTE and not _could_begin(bytes(self._held[:_FORETASTE]).lstrip(b"\r\n")):
+        """Checks only the new bytes of an incomplete head."""
+        before, self._searched = self._searched, len(self._buffer)
+        after = before - 1 if self._buffer[before - 1 : before] == b"\r" else before
+        bare = self._buffer.count(b"\n", after) != self._buffer.count(b"\r\n", after)
+        if bare or before < _SAMPLE and not _could_begin(bytes(self._buffer[:_SAMPLE]).lstrip(b"\r\n")):
             return b"", Malformed(
-                _refused("the line ends, or the beginning, of no request"), head=bytes(self._held[:_FORETASTE])
+                _refused("the line ends, or the beginning, of no request"), head=bytes(self._buffer[:_SAMPLE])
             )
         return b"", None
 
@@ -171,16 +168,18 @@ class Framing:
         self._state = _AT_SIZE if codings else _AT_BODY if self._left else _AT_HEAD
 
     def _size(self, data: bytes, at: int) -> int | None:
-        """The line with the size of a chunk. Chunks that hold less than they bring along are refused: each costs as much as a large one."""
+        """Reads a chunk's size line. Refuses chunks that carry more overhead than data: each costs as much as a large
+        one.
+        """
         end = data.find(b"\n", at, at + _LINE) + 1
         if not end:
             if len(data) - at >= _LINE:
                 raise _inside("the size of a chunk in a line without end")
             return None
-        found = _CHUNK.fullmatch(data, at, end)
-        if found is None:
+        size_line = _CHUNK.fullmatch(data, at, end)
+        if size_line is None:
             raise _inside("the size of a chunk that is no hexadecimal number")
-        self._left = int(found[1], 16)
+        self._left = int(size_line[1], 16)
         self._data_bytes += self._left
         self._other_bytes += end - at + 2
         if self._other_bytes > HEAD_BYTES + self._data_bytes // 8:
@@ -189,13 +188,13 @@ class Framing:
         return end
 
     def _trailers(self, data: bytes, at: int) -> int | None:
-        end = at + 2 if data.startswith(b"\r\n", at) else data.find(b"\r\n\r\n", max(at, at + self._looked - 3)) + 4
+        end = at + 2 if data.startswith(b"\r\n", at) else data.find(b"\r\n\r\n", max(at, at + self._searched - 3)) + 4
         if (end if end > 3 else len(data)) - at > HEAD_BYTES:
             raise _inside("trailers without end")
         if end <= 3:
-            self._looked = len(data) - at
+            self._searched = len(data) - at
             return None
-        self._looked = 0
+        self._searched = 0
         if _FIELDS.fullmatch(data, at, end) is None:
             raise _inside("a trailer that is not `name: value` on one line")
         self._state = _AT_HEAD
@@ -212,14 +211,14 @@ def _inside(why: str) -> Malformed:
 
 def _could_begin(raw: bytes) -> bool:
     try:
-        httptools.HttpRequestParser(_Nobody()).feed_data(raw)
+        httptools.HttpRequestParser(_NullListener()).feed_data(raw)
     except httptools.HttpParserError:
         return False
     return True
 
 
 def _host_trouble(address: bytes, hosts: list[bytes], old: bool) -> Failure | None:
-    """RFC 9112 §3.2: exactly one, but HTTP/1.0 knew none."""
+    """RFC 9112 §3.2: exactly one Host; HTTP/1.0 had none."""
     if len(hosts) != 1 and not (old and not hosts):
         return _refused("not exactly one Host") if not hosts else REQUEST_HEADER_TWICE(header="host")
     if hosts and _HOST.fullmatch(hosts[0]) is None:
@@ -239,7 +238,7 @@ def _length_trouble(lengths: list[bytes]) -> Failure | None:
 
 
 def _coding_trouble(codings: list[bytes], old: bool) -> Failure | None:
-    """RFC 9112 §6.1: chunked, last and once; a coding that we do not know before it is 501."""
+    """RFC 9112 §6.1: chunked, last and once. An unknown coding before it is 501."""
     if old:
         return _refused("Transfer-Encoding in HTTP/1.0")
     if len(codings) == 1 and codings[0] == b"chunked":

@@ -1,9 +1,9 @@
-"""How many calls may be under way at once, counted before anything is done for one of them.
+"""Limits concurrent calls and connections, before any work for them.
 
-Counted in each door process: calls by agency, for whoever shows a registered certificate, and by source address (of IPv6 by /64), for everybody else;
-connections by certificate and by agency, or by source address for whoever shows no registered certificate. One agency that calls a slow provider, or one address that proves
-nothing, fills its own places and nobody else's. An agency's places are fewer than the connections to one provider (`adapters/http.py`).
-Invariant: a place that was taken is given back, whatever became of the call.
+Each door process counts calls by agency for registered certificates, else by source address (IPv6 by /64). It counts
+connections by certificate and agency, else by source address. So a slow provider's caller, or an unproven address, uses
+up its own places only. An agency has fewer places than one provider has connections (`adapters/http.py`).
+Invariant: each place taken is released, whatever becomes of the call.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ RETRY_SECONDS: Final = 1
 _words = WordsFile(__file__)
 
 
-Place = tuple[str, str]  # what is counted, and whose it is
+Place = tuple[str, str]  # what is counted, and its owner
 
 
 @dataclass(slots=True)
 class Connections:
-    """Connections that are open: each certificate has its places, then the agency that it is registered for; else the source.
+    """Counts open connections by certificate and then agency, else by source.
 
-    `agency_of` gives the agency of a certificate (DER) that is registered and in force.
+    `agency_of` gives the agency of a registered certificate (DER) in force.
     """
 
     source: int
@@ -41,7 +41,7 @@ class Connections:
     _open: dict[Place, int] = field(default_factory=dict)
 
     def enter(self, certificate: bytes | None, source: str) -> tuple[Place, ...]:
-        """Takes the places; what is handed back is to be given to `leave`. `limit.connections` where one of them is not free."""
+        """Takes the places and returns them for `leave`. Raises `limit.connections` if one is not free."""
         agency = self.agency_of(certificate) if certificate else None
         last = ("source", block_of(source)) if agency is None else ("agency", agency)
         places = (("certificate", mark_of(certificate)), last) if certificate else (last,)
@@ -63,14 +63,14 @@ class Connections:
 
 @dataclass(slots=True)
 class Limits:
-    """`agency_calls` and `source_calls`: places for one agency, and for one source, in this process."""
+    """`agency_calls` and `source_calls`: places for one agency and one source in this process."""
 
     agency_calls: int
     source_calls: int
     _taken: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def enter(self, certificate: bytes | None, source: str, snapshot: Snapshot, now: float) -> tuple[str, str]:
-        """Take a place; what is handed back is to be given to `leave`. `limit.agency` or `limit.source` where all are taken."""
+        """Takes a place and returns it for `leave`. Raises `limit.agency` or `limit.source` if all are taken."""
         key = snapshot.tls_key(mark_of(certificate)) if certificate else None
         if key is not None and key.in_force(now):
             agency = snapshot.systems[key.system].agency
@@ -88,7 +88,9 @@ class Limits:
 
 
 def full(place: tuple[str, str], most: int, retry_after: int) -> Failure:
-    """The refusal, counted, where all `most` places of `("agency", code)` or `("source", address)` are taken. `retry_after` in seconds."""
+    """Counts and returns the refusal if all `most` places are taken. `place`: `("agency", code)` or `("source",
+    address)`; `retry_after`: seconds.
+    """
     kind, name = place
     count(kind)
     if kind == "agency":
@@ -99,4 +101,4 @@ def full(place: tuple[str, str], most: int, retry_after: int) -> Failure:
 def _less(counts: dict[Any, int], name: object) -> None:
     counts[name] -= 1
     if not counts[name]:
-        del counts[name]  # else strangers could fill the memory with addresses
+        del counts[name]  # bounds the memory for addresses

@@ -1,10 +1,10 @@
-"""A process that reads large JSON bodies for a door: `python -m gateway.doors.http.reader`, spoken to over its standard input and output.
+"""Reads large JSON bodies in a process of its own: `python -m gateway.doors.http.reader`, over standard input and
+output.
 
-Threads would not do: building and checking a message of half a million values holds the interpreter's lock for a tenth of a second at a time.
-Each message is a length (8 bytes, big-endian) and a pickle. The door sends `Job`s, and the bundle of a contract where one is missing.
-Invariants
-- It holds no key and no database, and knows nothing but the job in hand and compiled contracts.
-- A job that takes longer than `JOB_SECONDS` of processor time ends the process, also in the middle of a C function.
+A thread would not do: reading half a million values holds the interpreter's lock for a tenth of a second at a time. A
+frame is a length (8 bytes, big-endian) and a pickle. The door sends `Job`s, and the bundle of a missing contract.
+Invariant: the process has no key and no database; it holds the current job and compiled contracts.
+Invariant: a job over `JOB_SECONDS` of processor time ends the process, even inside a C function.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from contracts.wire.jsontext import read_json
 JOB_SECONDS: Final = 10.0
 LENGTH: Final = 8
 _KEPT: Final = 64  # contracts
-_NICE: Final = 5  # the door itself comes first
+_NICE: Final = 5  # the door has priority
 
 
 class Job(NamedTuple):
-    """A body to be read as `message` in `format` of the contract `digest`; with an empty `digest` as JSON and no more. `at`: Unix time."""
+    """A body to read as `message` in `format` of the contract `digest`. An empty `digest` means plain JSON. `at`: Unix
+    time.
+    """
 
     raw: bytes
     digest: str = ""
@@ -43,7 +45,9 @@ class Job(NamedTuple):
 
 
 class Done(NamedTuple):
-    """Exactly one of `value`, `failure` (code, facts, findings) and `wanted` (a digest) says what came of it; `seconds` of processor time."""
+    """Exactly one of `value`, `failure` (code, facts, findings) and `wanted` (a digest) is set. `seconds`: processor
+    time.
+    """
 
     seconds: float
     value: Any = None
@@ -57,7 +61,7 @@ def packed(value: object) -> bytes:
 
 
 class _Plain(pickle.Unpickler):
-    """Takes values alone: whatever the reader was talked into, it makes the door run nothing."""
+    """Unpickles plain values only, so a compromised reader cannot run code in the door."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("decimal", "Decimal"):
@@ -66,12 +70,11 @@ class _Plain(pickle.Unpickler):
 
 
 def unpacked(raw: bytes) -> Done:
-    """What the reader sent."""
     return Done(*_Plain(io.BytesIO(raw)).load())
 
 
 def failure_of(done: Done) -> Failure:
-    """The failure as it was raised in the reader."""
+    """The failure raised in the reader."""
     assert done.failure is not None
     code, facts, findings = done.failure
     error = TYPES[code]
@@ -97,21 +100,21 @@ def read(job: Job, contracts: Mapping[str, CompiledContract]) -> Done:
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
-    """Until the door closes its end."""
+    """Serves jobs until the door closes the input."""
     contracts: dict[str, CompiledContract] = {}
     while head := source.read(LENGTH):
-        asked = pickle.loads(source.read(int.from_bytes(head, "big")))  # noqa: S301  from the door, whose child this is
+        received = pickle.loads(source.read(int.from_bytes(head, "big")))  # noqa: S301  from the door, whose child this is
         signal.setitimer(signal.ITIMER_PROF, JOB_SECONDS)  # its signal ends the process
-        if isinstance(asked, Bundle):
+        if isinstance(received, Bundle):
             if len(contracts) >= _KEPT:
                 contracts.clear()
-            contracts[asked.digest] = compile_bundle(asked)
+            contracts[received.digest] = compile_bundle(received)
             done = Done(0.0)
         else:
-            done = read(asked, contracts)
+            done = read(received, contracts)
         answer = packed(tuple(done))
         signal.setitimer(signal.ITIMER_PROF, 0.0)
-        del asked, done
+        del received, done
         sink.write(answer)
         sink.flush()
 

@@ -1,4 +1,4 @@
-"""How often this process refused for one of its limits, for `/metrics`."""
+"""Counts the refusals of this process by limit, for `/metrics`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _counts: Final[dict[str, int]] = dict.fromkeys(LIMITS, 0)
 
 
 def count(limit: str) -> None:
-    """One more refusal for this limit, one of `LIMITS`."""
+    """Counts one refusal for a limit, one of `LIMITS`."""
     _counts[limit] += 1
 
 

@@ -1,15 +1,14 @@
-"""Serves the requests of one listener: what the exchange and the gateway's own APIs have in common of HTTP.
+"""Serves the requests of one listener: the HTTP part that the exchange and the gateway's own APIs share.
 
-An `Application` gets a `Call` and gives back a `Reply`, or raises. Limits, the reading of bodies within budgets, ids,
-the note of what is in hand, unexpected faults, draining and the sending of replies are here and nowhere else.
-Invariants
-- A request has an id and is noted before anything of it is read.
-- Each failure becomes a reply in the caller's own protocol, logged where the listener has a log. A fault that nobody
-  foresaw becomes `gateway.fault`; the log of the process gets its trace, and the caller does not.
-- A body is read once, within its limits. Where callers are known by certificates, nobody sends one without a
-  certificate in force.
-- A caller is identified once for each registry that its call is judged by: that of its arrival, and a newer one if the
-  body came slowly, else whoever sends slowly outlives a suspension.
+An `Application` gets a `Call` and returns a `Reply`, or raises. This module handles limits, body budgets, ids, the
+register of current calls, unexpected faults, draining and sending.
+Invariant: a request has an id and is registered before anything of it is read.
+Invariant: each failure becomes a reply in the caller's protocol, logged if the listener has a log. An unexpected fault
+  becomes `gateway.fault`; only the process's log gets the trace.
+Invariant: a body is read once, within its limits. If certificates identify callers, no body is read without a valid
+  one.
+Invariant: a caller is identified once for each registry snapshot that judges its call: at arrival, and again if the
+  body came slowly. So a slow sender does not outlive a suspension.
 """
 
 from __future__ import annotations
@@ -34,39 +33,39 @@ from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Channel, Face, Received
 
-_REFUSED: Final = "lgsp.refused"  # in the scope of what is no request: why
+_REFUSED: Final = "lgsp.refused"  # in the scope of malformed input: the failure
 _log: Final = logging.getLogger("lgsp.door")
 
 
 class Application(Protocol):
-    """What a listener serves."""
+    """The application of a listener."""
 
     async def answer(self, call: Call) -> Reply:
-        """Any exception is refused."""
+        """May raise any exception, which is refused."""
         ...
 
     async def refuse(self, call: Call, failure: Failure) -> Reply:
-        """Logged before it is told."""
+        """Logs the refusal, then renders it."""
         ...
 
     def unlogged(self, scope: Scope, failure: Failure) -> Reply:
-        """A failure of ours so deep that there is no transfer, no registry and no log to write to."""
+        """The reply if there is no transfer, no registry and no log."""
         ...
 
 
 @dataclass(slots=True)
 class Call:
-    """One request. `snapshot` is the registry that it is judged by; `body` is empty until it is read."""
+    """One request. `snapshot` is the registry that judges it. `body` is empty until it is read."""
 
     scope: Scope
     receive: Receive
     shell: Shell
-    app: Application  # whose protocol the caller hears
+    app: Application  # renders the answers
     snapshot: Snapshot
     certificate: bytes | None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    turn: Turn | None = None  # of a costly body: its agency's, to be ended when the body has been read
+    turn: Turn | None = None  # of a costly body; ends when the body has been read
     _channel: Channel | None = None
 
     @property
@@ -87,7 +86,7 @@ class Call:
         return str(peer[0]) if peer else ""
 
     def channel(self) -> Channel:
-        """The registered system behind the connection; `Theirs` or `Policy` if there is none in force."""
+        """The registered system of the connection. Raises `Theirs` or `Policy` if none is in force."""
         if self._channel is None:
             self._channel = identify(self.certificate, self.snapshot, self.scope[TAKEN_AT])
         return self._channel
@@ -96,7 +95,7 @@ class Call:
         self.headers = headers_of(self.scope)
 
     async def read(self, limit: int) -> None:
-        """The whole body; a large one within the budget of the agency that sends it."""
+        """Reads the whole body, a large one within its agency's budget."""
         budgets, seconds = self.shell.budgets, self.shell.body_seconds
         if budgets is None or not brings_body(self.headers):
             self.body = await read_body(self.receive, self.headers, limit=limit, seconds=seconds)
@@ -139,7 +138,7 @@ class Shell:
     body_seconds: float
     clock: Callable[[], float]
     health: Health | None = None
-    limits: Limits | None = None  # None: of a listener for people
+    limits: Limits | None = None  # None: a listener for people
     budgets: Budgets | None = None  # None: callers are not known by certificates
     draining: bool = False
     taken: TakenUp = field(default_factory=TakenUp)
@@ -157,26 +156,23 @@ class Shell:
         await send_reply(reply, scope, send, close=self.draining)
 
     async def refusing(self, failure: Failure, scope: Scope, receive: Receive, send: Send) -> None:
-        """Of what is no request: logged, and told in the protocol of its address, as far as it had one."""
+        """Refuses malformed input in the protocol of its address, and logs it."""
         await self({**scope, _REFUSED: failure}, receive, send)
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         try:
             try:
                 snapshot = self.registry.snapshot
-            except Failure as failure:  # who asks cannot be known, nor can it be logged: the database is not to be read
-                if (
-                    reply := await self._healthy(scope)
-                ) is not None:  # whether this process lives is no matter of the registry
-                    return reply
-                return self.app.unlogged(scope, failure)
+            except Failure as failure:  # without the registry, the caller is unknown and nothing can be logged
+                reply = await self._healthy(scope)
+                return reply if reply is not None else self.app.unlogged(scope, failure)
             certificate = scope.get("extensions", {}).get("tls", {}).get("client_cert_der")
             return await self._served(
                 Call(scope=scope, receive=receive, shell=self, app=self.app, snapshot=snapshot, certificate=certificate)
             )
         except Gone:
             raise
-        except Exception:  # whatever nobody below foresaw: a caller always gets a document with a code
+        except Exception:  # a caller always gets a document with a code
             _log.exception("%s: unexpected fault", scope["method"])
             return self.app.unlogged(scope, GATEWAY_FAULT(transfer="–"))
 
@@ -213,10 +209,10 @@ class Shell:
         if not call.headers:
             try:
                 call.read_head()
-            except Failure:  # why it is refused stands already
+            except Failure:  # the first failure counts
                 pass
         reply = await call.app.refuse(call, failure)
-        if failure.status == LATE or failure.code == LIMIT_COST.code:  # what is still to come of it is not waited for
+        if failure.status == LATE or failure.code == LIMIT_COST.code:  # the rest of the body is not read
             reply.headers["connection"] = "close"
         return reply
 
@@ -225,9 +221,9 @@ class Shell:
 
 
 async def send_reply(reply: Reply, scope: Scope, send: Send, *, close: bool = False) -> None:
-    """`close`: the connection ends with it."""
+    """Sends a reply. `close` ends the connection."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-    if reply.status != 304:  # its content is what the caller has (RFC 9110 §8.6)
+    if reply.status != 304:  # RFC 9110 §8.6
         headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
     if close and "connection" not in reply.headers:
         headers.append((b"connection", b"close"))

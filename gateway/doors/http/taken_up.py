@@ -1,7 +1,8 @@
-"""Notes each request before anything of it is read, so that a door which dies over one leaves its name (`gateway.journal.taken_up`).
+"""Registers each request before it is read, so that recovery knows the calls of a dead door
+(`gateway.journal.taken_up`).
 
-In hand is a call from its head until the door is done with it. Recovery leaves out whatever has an entry in the log by then: its intent or its
-refusal names the caller already. A call of a fenced door stays noted, since that door could write no entry of it.
+A call is registered from its head until the door is done with it. Recovery skips calls with an entry in the log, which
+names the caller. A fenced door's calls stay registered, since it could log nothing.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from gateway.doors.http.channel import mark_of
 from gateway.journal.taken_up import NOWHERE, Call, Register
 from gateway.journal.writer import Journal
 
-TRANSFER: Final = "lgsp.transfer"  # in the scope: the id under which a request is noted, and logged
-TAKEN_AT: Final = "lgsp.taken-at"  # in the scope: when that was, in Unix seconds; the id holds the same moment
+TRANSFER: Final = "lgsp.transfer"  # in the scope: the id of the request, in register and log
+TAKEN_AT: Final = "lgsp.taken-at"  # in the scope: arrival in Unix seconds, also in the id
 _UNLOGGED: Final = ("/healthz", "/readyz", "/metrics")
 
 
 @dataclass(slots=True)
 class TakenUp:
-    """Without a register nothing is noted."""
+    """Without `register`, nothing is registered."""
 
     register: Register | None = None
     journal: Journal | None = None
 
     def enter(self, scope: Scope, now: float) -> int:
-        """Give the request its id, and note it; the slot is for `leave`."""
+        """Gives the request its id and registers it. Returns the slot for `leave`."""
         transfer = scope[TRANSFER] = new_id(int(now * 1000))
         scope[TAKEN_AT] = now
         if self.register is None or scope["path"] in _UNLOGGED:

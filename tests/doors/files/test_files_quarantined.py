@@ -77,7 +77,7 @@ def test_a_file_that_ends_the_process_is_set_aside(place: Place) -> None:
         and len(list((place.drop / "refused").glob("chet.*.report.*"))) == 2
     )
     told = place.table("chet")[1]
-    assert "2 lần" in told[2] and "2 times" in told[5] and told[3] and told[6]
+    assert "2 lần" in told[2] and "times: 2" in told[5] and told[3] and told[6]
     notes = [json.loads(entry) for (entry,) in place.rows("select entry from log_pending where phase = 'quarantine'")]
     said = facts_of(notes[0], "-", "quarantine", {})
     assert (said.agency, said.system) == ("H14.4", "so-lieu"), "an officer finds it by whose it is"

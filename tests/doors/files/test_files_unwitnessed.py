@@ -24,7 +24,7 @@ def place(tmp_path: Path) -> Place:
 def look(place: Place, gate: Callable[[], None]) -> int:
     place.now[0] += 100
     with place.process() as files:
-        files._exchange.gate = gate
+        files._exchange.admit = gate
         return asyncio.run(files.look())
 
 

@@ -1,4 +1,4 @@
-"""The kinds of row. The first one that fits a row reads it."""
+"""The kinds of row. The first kind that fits a row reads it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PARTS: Final = frozenset[str]().union(*(kind.words for kind in KINDS if kind.is
 
 
 def add_row(builder: Builder, words: Any, at: Path) -> None:
-    """One row of a table into the plan."""
+    """Adds one row of a table to the plan."""
     if not isinstance(words, dict) or not set(words) <= _WORDS or not ({"canonical", "here"} & set(words)):
         builder.bad(at, "", "not a row", "table", "canonical, here, and of " + ", ".join(sorted(_WORDS)))
         return
@@ -47,7 +47,7 @@ def add_row(builder: Builder, words: Any, at: Path) -> None:
 
 
 def may_be_empty(words: Mapping[str, Any]) -> bool:
-    """Whether the place of a row may be empty though its field is required."""
+    """Whether the place of a row may be empty although its field is required."""
     return bool(_OPTIONAL & set(words))
 
 
@@ -57,5 +57,5 @@ def is_part(words: Mapping[str, Any]) -> bool:
 
 
 def refused_in_cells(words: Mapping[str, Any]) -> str:
-    """What a row is called that a table of columns cannot have; empty for all others."""
+    """The name of a kind of row that tables of columns do not allow; else ""."""
     return next((kind.not_in_cells for kind in KINDS if kind.not_in_cells and kind.words & set(words)), "")

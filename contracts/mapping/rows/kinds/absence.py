@@ -1,4 +1,4 @@
-"""`{canonical: a group, here: …, absent: …}`: the words that a place holds when the whole group is absent."""
+"""`{canonical: a group, here: …, absent: …}`: the words in a place when the whole group is absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`{canonical: …, jsonata: …}` or `{here: …, jsonata: …}`: one value by an expression, in one direction only."""
+"""`{canonical: …, jsonata: …}` or `{here: …, jsonata: …}`: one value by an expression, in one direction."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def _read(builder: Builder, row: Row) -> None:
             builder.tree.place(path, "", expressions.into_place(expression, path, builder.reader.media), row.at)
             builder.values.losses.append(f"{path}: one-way: made by an expression when it is written, not read")
             return
-        found = builder.bind(path, row)
-        if found is not None:
+        bound = builder.bind(path, row)
+        if bound is not None:
             reader = builder.reader
-            builder.derived.append(expressions.into_field(expression, found[1], path, reader.media, reader.namespaces))
+            builder.derived.append(expressions.into_field(expression, bound[1], path, reader.media, reader.namespaces))
             builder.values.losses.append(f"{path}: one-way: made by an expression when it is read, not written")
     except expressions.Wrong as wrong:
         builder.bad((*row.at, "jsonata"), path, "an expression that cannot be used", "expression", str(wrong))

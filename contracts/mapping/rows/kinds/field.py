@@ -1,4 +1,4 @@
-"""`{canonical: …, here: …}`: one field in one place, or `{canonical: …, constant: …}`: a field that is always the same."""
+"""`{canonical: …, here: …}`: one field in one place; `{canonical: …, constant: …}`: a field with a fixed value."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from contracts.mapping.rows.row import Row
 
 def _read(builder: Builder, row: Row) -> None:
     canonical, here = str(row.canonical), str(row.here)
-    found = builder.bind(canonical, row)
-    if found is None:
+    bound = builder.bind(canonical, row)
+    if bound is None:
         return
-    place, scalar = found
+    place, scalar = bound
     if "here" not in row.words:
         builder.fill(row, canonical, scalar, constant=True)
         return

@@ -1,6 +1,6 @@
 """`{canonical: …, here: [a, b], join: " "}`: one field out of several places, with a separator between them.
 
-Invariant: what is written falls apart into the same parts again, or it is refused.
+Invariant: what is written splits into the same parts again, or it is refused.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from contracts.mapping.rows.row import Row
 def _read(builder: Builder, row: Row) -> None:
     canonical, separator = str(row.canonical), row.words.get("join")
     here = row.here if isinstance(row.here, list) else [row.here]
-    found = builder.bind(canonical, row)
-    if found is None:
+    bound = builder.bind(canonical, row)
+    if bound is None:
         return
-    place, scalar = found
+    place, scalar = bound
     wrong = len(here) < 2 or canonical.endswith("[]") or {"absent", "unit"} & set(row.words)
     if not isinstance(separator, str) or not separator or wrong:
         expected = 'canonical: one field, here: [a, b], join: " "'
@@ -53,24 +53,24 @@ def _read(builder: Builder, row: Row) -> None:
 
 
 def join(leaf: Leaf, whole: CustomBinding, places: Sequence[str], separator: str, first: int) -> list[CustomBinding]:
-    """Several places, one field: a special for each place. All of them are there, or none."""
+    """A binding for each place of the field. Either all places have a value, or none."""
     name, canonical = f"\0{leaf.canonical}", leaf.canonical
     expected = f"{len(places)} parts, none of them with {separator!r}"
 
-    def special(at: int) -> CustomBinding:
-        def take(found: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
-            if not isinstance(found, str) or separator in found:
+    def binding(at: int) -> CustomBinding:
+        def read_value(raw: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
+            if not isinstance(raw, str) or separator in raw:
                 problems.add(
-                    where(), filled(canonical, index, 0), kind_of(found), "format", f"text without {separator!r}"
+                    where(), filled(canonical, index, 0), kind_of(raw), "format", f"text without {separator!r}"
                 )
                 return
             cells = into.get(name)
             if cells is None:
                 cells = into[name] = [None] * len(places)
                 problems.defer(lambda root: settle(into, index, problems, where))
-            cells[at] = found
+            cells[at] = raw
 
-        def give(frame: Any) -> Any:
+        def write_value(frame: Any) -> Any:
             text = whole.write(frame)
             if text is None:
                 return None
@@ -79,7 +79,7 @@ def join(leaf: Leaf, whole: CustomBinding, places: Sequence[str], separator: str
                 raise NotExpressible(places[at], canonical, kind_of(text), "format", expected)
             return pieces[at]
 
-        return CustomBinding(take, give, (leaf,))
+        return CustomBinding(read_value, write_value, (leaf,))
 
     def settle(into: Any, index: Index, problems: Problems, where: Where) -> None:
         cells = into.pop(name)
@@ -95,7 +95,7 @@ def join(leaf: Leaf, whole: CustomBinding, places: Sequence[str], separator: str
                 return
         whole.read(separator.join(cells), into, index, problems, where)
 
-    return [special(at) for at in range(len(places))]
+    return [binding(at) for at in range(len(places))]
 
 
 KIND = RowKind(

@@ -1,4 +1,4 @@
-"""What a kind of row declares."""
+"""The declaration of a kind of row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contracts.mapping.rows.row import Row
 
 @dataclass(frozen=True, slots=True)
 class RowKind:
-    """A kind of row: `fits` says whether a row is of this kind, `read` adds it to the plan.
+    """A kind of row: `fits` tests whether a row is of this kind, `read` adds it to the plan.
 
     Invariant: a row that `read` does not understand is a finding with its line, and adds nothing.
     """
@@ -21,4 +21,4 @@ class RowKind:
     read: Callable[[Builder, Row], None]
     optional: frozenset[str] = frozenset()  # words with which a place may be empty though its field is required
     is_part: bool = False  # a place holds a part of a text, or several values
-    not_in_cells: str = ""  # what the row is called where a table of columns refuses it
+    not_in_cells: str = ""  # its name in the finding where a table of columns refuses it

@@ -1,4 +1,4 @@
-"""`{canonical: a[].b[], here: …, again: a[]}`: a list whose items are as those of a list above it."""
+"""`{canonical: a[].b[], here: …, again: a[]}`: a list whose items equal those of a list above it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _read(builder: Builder, row: Row) -> None:
         return
     builder.lines[canonical] = row.at
     builder.tree.again(str(row.here), canonical, again, row.at)
-    builder.led.append((again, row.at))
+    builder.recursions.append((again, row.at))
 
 
 def _same_items(builder: Builder, canonical: str, again: str) -> bool:

@@ -1,7 +1,7 @@
-"""`{canonical: [a, b], here: …, split: ", "}`: several fields, or the items of a list, in one place with a separator.
+"""`{canonical: [a, b], here: …, split: ", "}`: several fields, or the items of a list, in one place.
 
-Invariant: what is written falls apart into the same parts again, or it is refused; nothing is guessed from a text with
-other parts.
+Invariant: what is written splits into the same parts again, or it is refused; a text with another number of parts is
+refused.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def _read(builder: Builder, row: Row) -> None:
         return
     leaves, optional = [], []
     for canonical in map(str, row.canonical if isinstance(row.canonical, list) else [row.canonical]):
-        found = builder.bind(canonical, row)
-        if found is None:
+        bound = builder.bind(canonical, row)
+        if bound is None:
             return
-        place, scalar = found
+        place, scalar = bound
         if place.field.required and place.field.absentable:
             expected = "an optional field, or a place of its own"
             builder.bad(row.at, canonical, "a part whose absence cannot be said", "absent", expected)
@@ -62,21 +62,24 @@ def _of_one_group(leaves: Sequence[Leaf]) -> bool:
 
 
 def split(leaves: Sequence[Leaf], optional: Sequence[bool], separator: str) -> CustomBinding:
-    """One text, several fields. An optional field that is missing is an empty part; when all are missing nothing is written."""
+    """Binds one text to several fields.
+
+    A missing optional field is an empty part. If all are missing, nothing is written.
+    """
     parts = [plain(leaf) for leaf in leaves]
     expected = f"{len(leaves)} parts with {separator!r} between them"
     first = leaves[0]
 
-    def take(found: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
-        pieces = found.split(separator) if isinstance(found, str) else ()
+    def read_value(raw: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
+        pieces = raw.split(separator) if isinstance(raw, str) else ()
         if len(pieces) != len(parts):
-            problems.add(where(), filled(first.canonical, index, 0), kind_of(found), "format", expected)
+            problems.add(where(), filled(first.canonical, index, 0), kind_of(raw), "format", expected)
             return
         for piece, part, may_miss in zip(pieces, parts, optional, strict=True):
             if piece or not may_miss:
                 part.read(piece, into, index, problems, where)
 
-    def give(frame: Any) -> Any:
+    def write_value(frame: Any) -> Any:
         raws = [part.write(frame) for part in parts]
         if all(raw is None for raw in raws):
             return None
@@ -97,33 +100,33 @@ def split(leaves: Sequence[Leaf], optional: Sequence[bool], separator: str) -> C
             )
         return text
 
-    return CustomBinding(take, give, tuple(leaves))
+    return CustomBinding(read_value, write_value, tuple(leaves))
 
 
 def split_list(leaf: Leaf, keys: tuple[str, ...], separator: str) -> CustomBinding:
-    """One text, the items of a list."""
+    """Binds one text to the items of a list."""
     convert, raw, canonical = leaf.form.read, raw_writer(leaf), leaf.canonical
     put, find = setter(keys), shown(Leaf(keys, leaf.form, canonical, leaf.here))
 
-    def take(found: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
-        if not isinstance(found, str):
+    def read_value(text: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
+        if not isinstance(text, str):
             problems.add(
                 where(),
                 filled(canonical, index, 0),
-                kind_of(found),
+                kind_of(text),
                 "type",
                 f"a text with {separator!r} between the values",
             )
             return
-        made = []
-        for number, piece in enumerate(found.split(separator)):
+        values = []
+        for number, piece in enumerate(text.split(separator)):
             try:
-                made.append(piece if convert is None else convert(piece))
+                values.append(piece if convert is None else convert(piece))
             except Bad as bad:
                 problems.add(where(), filled(canonical, (index, number), 0), kind_of(piece), bad.rule, bad.expected)
-        put(into, made)
+        put(into, values)
 
-    def give(frame: Any) -> Any:
+    def write_value(frame: Any) -> Any:
         items = find(frame)
         if not items:
             return None
@@ -133,7 +136,7 @@ def split_list(leaf: Leaf, keys: tuple[str, ...], separator: str) -> CustomBindi
             raise NotExpressible(leaf.here, canonical, kind_of(items), "format", f"values without {separator!r}")
         return text
 
-    return CustomBinding(take, give, (leaf,))
+    return CustomBinding(read_value, write_value, (leaf,))
 
 
 KIND = RowKind(
