@@ -94,6 +94,10 @@ class Codec:
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
+    def supports(self, operation: str) -> bool:
+        """Whether the version that the codec was compiled from has the operation."""
+        return operation in self._contract.operations
+
     def soap_action(self, operation: str) -> str:
         return self._actions[operation]
 

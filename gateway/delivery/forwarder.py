@@ -85,7 +85,7 @@ class Forwarder:
             raise PROVIDER_NO_FORMAT(
                 acted=Acted.NO, system=provider.id, format=provider.format(name), contract=name
             ) from None
-        if operation.name not in codec.rest:
+        if not codec.supports(operation.name):
             raise PROVIDER_NO_OPERATION(
                 acted=Acted.NO,
                 system=provider.id,

@@ -122,7 +122,7 @@ class Exchange:
 
     def authorise(self, requested: Requested) -> Authorised:
         caller, contract, operation = requested.caller, requested.contract.contract, requested.operation
-        if operation.name not in requested.codec.rest:
+        if not requested.codec.supports(operation.name):
             raise OPERATION_NEWER(contract=contract.name, version=caller.pin(contract.name), operation=operation.name)
         return Authorised(requested, decide(grant_query(requested)))
 

@@ -126,7 +126,7 @@ def _brought_down(codec: PinnedCodec, operation: Operation, mask: Mask | None) -
     """The mask, then only the fields of the reader's older version. An operation unknown to it becomes an event without
     data.
     """
-    if operation.name not in codec.rest:
+    if not codec.supports(operation.name):
         return _nothing
     project = codec.projection(operation.request)
     return project if mask is None else lambda data: project(mask(data))
