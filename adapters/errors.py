@@ -1,7 +1,7 @@
 """The failures of reaching a component system, each with what is known of whether the system acted.
 
-Invariant: every failure that leaves an adapter says `acted`: `no` only if nothing was sent or the system itself said, signed, that it
-refused; `maybe` in all other cases. The state of the transfer depends on it.
+Invariant: every failure that leaves an adapter says `acted`: `no` only if nothing was sent or the system itself said,
+signed, that it refused; `maybe` in all other cases. The state of the transfer depends on it.
 """
 
 from __future__ import annotations
@@ -84,5 +84,6 @@ PROVIDER_NOT_FOUND = _errors.of(ProviderMissing, "provider.not-found", 404)
 PROVIDER_REFUSED = _errors.of(ProviderFailure, "provider.refused", 502)
 PROVIDER_TIMEOUT = _errors.of(ProviderFailure, "provider.timeout", 504)
 
-# The provider is not to blame for these: they say nothing of its health. `provider.resting` stands in `gateway.delivery.errors`.
+# The provider is not to blame for these: they say nothing of its health. `provider.resting` stands in
+# `gateway.delivery.errors`.
 SOUND: Final = frozenset({PROVIDER_NOT_FOUND.code, PROVIDER_REFUSED.code, "provider.resting"})

@@ -36,7 +36,7 @@ from security.http_signatures import HttpRequest
 from security.keys import SigningKey
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import blinded, encrypt_envelope
-from security.wssec.fast_path import UsualEnvelope, verify_usual
+from security.wssec.fast_path import FastEnvelope, verify_fast
 from security.wssec.verify import VerifiedEnvelope, caller_block, sign_envelope, verify_envelope
 
 _VERSIONS: Final = {version.number: version for version in soap.VERSIONS.values()}
@@ -125,7 +125,7 @@ class SoapAdapter:
             opened_in=answer.opened_in,
         )
 
-    def _verified_fast(self, endpoint: Endpoint, answer: HttpAnswer, message_id: str) -> UsualEnvelope | None:
+    def _verified_fast(self, endpoint: Endpoint, answer: HttpAnswer, message_id: str) -> FastEnvelope | None:
         """The verified envelope of an ordinary answer; None leaves the answer to `_verified`."""
         version = _version(endpoint)
         if (
@@ -134,7 +134,7 @@ class SoapAdapter:
             or "content-encoding" in answer.headers
         ):
             return None
-        envelope = verify_usual(answer.body, version, endpoint.keys_by_thumbprint.get, self._clock())
+        envelope = verify_fast(answer.body, version, endpoint.keys_by_thumbprint.get, self._clock())
         return envelope if envelope is not None and envelope.relates_to == message_id else None
 
     def _verified(

@@ -1,1 +1,1 @@
-"""Who, and proof: keys, signatures, tokens, grants, the Merkle log. Decisions and arithmetic only; no network, no store, no clock."""
+"""Keys, signatures, tokens, grants, the Merkle log: pure decisions and arithmetic, without network, store or clock."""

@@ -1,4 +1,4 @@
-"""Declares the signature algorithms: what each format calls them, which keys they take, how they sign and verify.
+"""Declares the signature algorithms: their names in each format, the keys they accept, how they sign and verify.
 
 To add an algorithm, add one `Algorithm` to `_DECLARED` (and the names of its keys to `KeyType`): every format reads
 this table.
@@ -6,9 +6,9 @@ Names: RFC 9421 §6.2.2 (HTTP signatures, and the registry), RFC 7518 §3.1 and 
 (XML-DSig).
 ECDSA values are raw r||s in all three formats (RFC 9421 §3.3.4, RFC 7518 §3.4, XML-DSig 1.1 §6.4.3).
 Invariants:
-- An algorithm follows from the registered key, never from a message. The first declared one that takes a key is its
+- The registered key determines the algorithm, never a message. The first declared one that accepts a key is its
   default.
-- A weak key fits no algorithm.
+- No algorithm accepts a weak key.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPri
 KeyType = Literal["P-256", "Ed25519", "RSA-3072", "RSA-2048"]
 
 Sign = Callable[[bytes], bytes]  # data to signature
-Check = Callable[[bytes, bytes], None]  # signature, data; raises InvalidSignature or ValueError unless it is right
+Check = Callable[[bytes, bytes], None]  # signature, data; InvalidSignature or ValueError for a wrong signature
 
 MIN_RSA_BITS: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """How a kind of key signs and verifies bytes. Both functions bind a key once, since a key serves many messages."""
+    """How a kind of key signs and verifies bytes. Both functions bind a key once, since it serves many messages."""
 
     signer: Callable[[Any], Sign]
     checker: Callable[[Any], Check]
@@ -44,18 +44,17 @@ class Scheme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Algorithm:
-    """One signature algorithm in all formats. `jose` and `xml`: the identifier there, and how it signs there."""
+    """A signature algorithm in all formats. `jose` and `xml`: its identifier and scheme there."""
 
     name: str
     http: Scheme
     jose: tuple[str, Scheme]
-    xml: tuple[str, Scheme] | None  # None: XML-DSig does not know it
-    takes: Callable[[object], bool]  # whether a public key is of its kind, and strong enough
-    key_words: str  # its kind of key, in messages
+    xml: tuple[str, Scheme] | None  # None: not in XML-DSig
+    takes: Callable[[object], bool]  # whether a public key has the right kind and strength
+    key_words: str  # the kind of key, for messages
     new_keys: Mapping[KeyType, Callable[[], PrivateKey]]
-    certificate_digest: (
-        Callable[[], hashes.SHA256 | hashes.SHA384 | hashes.SHA512] | None
-    )  # of certificates and requests that it signs
+    # The digest of certificates and requests that it signs.
+    certificate_digest: Callable[[], hashes.SHA256 | hashes.SHA384 | hashes.SHA512] | None
     approves: bool = False  # whether officers may sign approvals by it
 
     @property
@@ -63,12 +62,11 @@ class Algorithm:
         return self.xml[0] if self.xml is not None else None
 
 
-# --- schemes
-# -----------------------------------------------------------------------------------------------------------
+# --- schemes ----------------------------------------------------------------------------------------------------------
 
 
 def _ecdsa(order: int, digest: hashes.HashAlgorithm) -> Scheme:
-    """ECDSA on a curve whose group has this order: r and s lie in 1..order-1."""
+    """ECDSA on a curve whose group has this order; r and s are in 1..order-1."""
     size, scheme = (order.bit_length() + 7) // 8, ec.ECDSA(digest)
 
     def raw_from_der(der: bytes) -> bytes:
@@ -127,8 +125,7 @@ _RSA_KEYS: Final[Mapping[KeyType, Callable[[], PrivateKey]]] = {
     "RSA-2048": partial(_new_rsa, 2048),
 }
 
-# --- the algorithms
-# ------------------------------------------------------------------------------------------------------
+# --- the algorithms ---------------------------------------------------------------------------------------------------
 
 ECDSA_P256: Final = "ecdsa-p256-sha256"
 ED25519: Final = "ed25519"
@@ -187,10 +184,10 @@ OFFICER_KEYS: Final = ", ".join(each.key_words for each in _DECLARED if each.app
 
 
 def natural_algorithm(public: object) -> Algorithm:
-    """The algorithm a key is used with unless the registry says otherwise; Theirs for keys that are not accepted."""
-    found = next((each for each in _DECLARED if each.takes(public)), None)
-    if found is not None:
-        return found
+    """The default algorithm of a key. KEY_UNACCEPTABLE for keys that are not accepted."""
+    algorithm = next((each for each in _DECLARED if each.takes(public)), None)
+    if algorithm is not None:
+        return algorithm
     if isinstance(public, ec.EllipticCurvePublicKey):
         raise KEY_UNACCEPTABLE(rule=f"EC {public.curve.name}")
     if isinstance(public, rsa.RSAPublicKey):
@@ -199,7 +196,7 @@ def natural_algorithm(public: object) -> Algorithm:
 
 
 def algorithm_for(public: object, name: str | None) -> Algorithm:
-    """The algorithm of this name, or the key's natural one; Theirs where it does not take the key."""
+    """The algorithm of this name, or the key's default. KEY_UNACCEPTABLE where it does not accept the key."""
     natural = natural_algorithm(public)
     if name is None:
         return natural
@@ -218,10 +215,11 @@ def is_private(key: object) -> TypeGuard[PrivateKey]:
 
 
 def new_private(kind: KeyType = "P-256") -> PrivateKey:
+    """A new private key of that kind."""
     return next(each.new_keys[kind] for each in _DECLARED if kind in each.new_keys)()
 
 
 def certificate_digest(private: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
-    """What X.509 structures are hashed by when this key signs them; None where the algorithm says that itself."""
+    """The digest of X.509 structures signed by this key; None where the algorithm includes it."""
     digest = natural_algorithm(private.public_key()).certificate_digest
     return digest() if digest is not None else None

@@ -1,8 +1,9 @@
-"""Keys that bodies are encrypted for (JWE, RFC 7516; XML Encryption 1.1), bound to X.509 certificates.
+"""Keys for encrypting bodies (JWE, RFC 7516; XML Encryption 1.1), bound to X.509 certificates.
 
-One object serves both protocols: RSA (>= 2048 bits) for either, EC P-256 for JOSE only. Which algorithm wraps a content key follows from the kind of
-the receiver's key, never from a message.
-Invariant: a certificate whose key usage does not allow encryption cannot be made into an `EncryptKey`, and a key that is too small into neither class.
+Both protocols use them: RSA (>= 2048 bits) for either, EC P-256 for JOSE only. The receiver's key determines the
+algorithm that wraps a content key, never a message.
+Invariant: a certificate whose key usage forbids encryption cannot become an `EncryptKey`, and a key that is too small
+cannot become either class.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from security.algorithms import MIN_RSA_BITS
 from security.errors import KEY_UNACCEPTABLE
 from security.keys import load_certificate, thumbprint
 
-MAX_RSA_BITS: Final = 8192  # encrypting for a larger one costs more than any message is worth
+MAX_RSA_BITS: Final = 8192  # a limit on the cost of encrypting
 
 PublicEncryptKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 PrivateDecryptKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def _accepted(public: object, certificate: x509.Certificate) -> PublicEncryptKey:
-    """The key itself, where it may be used to encrypt; KEY_UNACCEPTABLE for others."""
+    """The key, if it may encrypt. KEY_UNACCEPTABLE for others."""
     if isinstance(public, rsa.RSAPublicKey):
         if not MIN_RSA_BITS <= public.key_size <= MAX_RSA_BITS:
             raise KEY_UNACCEPTABLE(rule=f"RSA {public.key_size}: {MIN_RSA_BITS} … {MAX_RSA_BITS}")
@@ -56,7 +57,7 @@ def _public_of(certificate: x509.Certificate) -> PublicEncryptKey:
 
 @dataclass(frozen=True, slots=True)
 class EncryptKey:
-    """A registered public key that messages to a system are encrypted for."""
+    """A registered public key for encrypting messages to a system."""
 
     key_id: str
     system: str
@@ -71,8 +72,15 @@ class EncryptKey:
         parsed = load_certificate(certificate)
         public = _public_of(parsed)
         der = parsed.public_bytes(serialization.Encoding.DER)
-        begins, ends = parsed.not_valid_before_utc.timestamp(), parsed.not_valid_after_utc.timestamp()
-        return cls(key_id, system, der, thumbprint(der), begins, ends, public)
+        return cls(
+            key_id=key_id,
+            system=system,
+            certificate_der=der,
+            thumbprint=thumbprint(der),
+            valid_from=parsed.not_valid_before_utc.timestamp(),
+            valid_until=parsed.not_valid_after_utc.timestamp(),
+            public=public,
+        )
 
     def in_time(self, now: float) -> bool:
         return self.valid_from <= now < self.valid_until
@@ -80,7 +88,7 @@ class EncryptKey:
 
 @dataclass(frozen=True, slots=True)
 class DecryptKey:
-    """A private key of ours with the certificate that others encrypt for."""
+    """A private key of the gateway with the certificate that others encrypt for."""
 
     key_id: str
     certificate_der: bytes
@@ -90,7 +98,7 @@ class DecryptKey:
     def from_pem(
         cls, key_id: str, private_pem: bytes, certificate: bytes | str, *, password: bytes | None = None
     ) -> DecryptKey:
-        """KEY_UNACCEPTABLE when the certificate is not this key's."""
+        """KEY_UNACCEPTABLE if the certificate is not this key's."""
         private = serialization.load_pem_private_key(private_pem, password)
         parsed = load_certificate(certificate)
         public = _public_of(parsed)
@@ -103,11 +111,11 @@ class DecryptKey:
         return thumbprint(self.certificate_der)
 
     def encrypt_key(self, system: str = "gateway") -> EncryptKey:
-        """The public half, as a registry would hold it."""
+        """The public half, as in a registry."""
         return EncryptKey.from_certificate(self.key_id, system, self.certificate_der)
 
 
 def newest(keys: Sequence[EncryptKey], now: float, kind: type[PublicEncryptKey] | None = None) -> EncryptKey | None:
-    """The key to encrypt for: of those in time (and of one kind of key, where the protocol knows only that) the newest; None where there is none."""
+    """The newest valid key (of one kind, if the protocol requires it); None if there is none."""
     fits = [each for each in keys if each.in_time(now) and (kind is None or isinstance(each.public, kind))]
     return max(fits, key=lambda each: each.valid_from, default=None)

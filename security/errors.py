@@ -1,7 +1,7 @@
 """Errors of signatures, tokens, keys, encryption, grants and approvals.
 
-Facts that stand in both texts are names and numbers of the wire (`Signature-Input`, `ds:Reference`), never prose, so
-that one fact fits both languages.
+Facts are names and numbers of the wire (`Signature-Input`, `ds:Reference`), never prose, so that one fact fits both
+languages.
 """
 
 from __future__ import annotations

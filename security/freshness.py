@@ -1,4 +1,4 @@
-"""When a signature holds by its own times, alike in RFC 9421 and in WS-Security."""
+"""Checks the times of a signature, for RFC 9421 and WS-Security alike."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Final
 from security.errors import SIGNATURE_EXPIRED, SIGNATURE_FROM_FUTURE, SIGNATURE_LIFETIME
 from security.grants.windows import civil
 
-SKEW: Final = 5  # seconds by which a sender's clock may be ahead of ours
+SKEW: Final = 5  # seconds that a sender's clock may be ahead
 
 
 def check_times(created: float, expires: float, now: float, longest: int) -> None:
-    """Unix seconds; `Theirs` with `signature.lifetime`, `signature.from-future` or `signature.expired`."""
+    """Unix seconds. SIGNATURE_LIFETIME, SIGNATURE_FROM_FUTURE or SIGNATURE_EXPIRED."""
     if not 0 < expires - created <= longest:
         raise SIGNATURE_LIFETIME(lifetime=round(expires - created, 3), allowed=longest)
     if created <= now + SKEW and now <= expires:
         return
-    made, seen = civil(created, seconds=True), civil(now, seconds=True)
+    created_text, now_text = civil(created, seconds=True), civil(now, seconds=True)
     if created > now:
-        raise SIGNATURE_FROM_FUTURE(created=made, now=seen, skew=round(created - now, 1), allowed=SKEW)
-    raise SIGNATURE_EXPIRED(created=made, now=seen, late=round(now - expires, 1), skew=round(now - created, 1))
+        raise SIGNATURE_FROM_FUTURE(created=created_text, now=now_text, skew=round(created - now, 1), allowed=SKEW)
+    raise SIGNATURE_EXPIRED(
+        created=created_text, now=now_text, late=round(now - expires, 1), skew=round(now - created, 1)
+    )

@@ -1,9 +1,9 @@
-"""HTTP message signatures (RFC 9421) over bodies with Content-Digest (RFC 9530), strictly as `docs/wire.md` has them.
+"""HTTP message signatures (RFC 9421) over bodies with Content-Digest (RFC 9530), in the profile of `docs/wire.md`.
 
-What may be signed is a closed list; what is there must be signed. The algorithm is the registered key's; `alg`, if given,
-must agree. The replay key is taken over key id and signature base, never over the signature's value, because anyone can
-make a second valid value from an ECDSA signature.
-Invariant: a `Verified` is made only after body, coverage, freshness and signature have all been checked.
+The components that may be signed are a closed list; those present must be signed. The algorithm is the registered
+key's; `alg`, if present, must agree. The replay key covers key id and signature base, not the signature's value,
+because anyone can derive a second valid value from an ECDSA signature.
+Invariant: a `Verified` exists only after body, coverage, freshness and signature were checked.
 """
 
 from __future__ import annotations
@@ -18,34 +18,22 @@ from typing import Final, NamedTuple
 from security.errors import (
     SIGNATURE_ALGORITHM,
     SIGNATURE_COMPONENT_ABSENT,
-    SIGNATURE_COMPONENT_UNKNOWN,
     SIGNATURE_DIGEST_MISMATCH,
     SIGNATURE_MALFORMED,
-    SIGNATURE_MISSING,
-    SIGNATURE_NONCE,
     SIGNATURE_NOT_COVERING,
-    SIGNATURE_PARAMETER,
-    SIGNATURE_SEVERAL,
     SIGNATURE_UNKNOWN_KEY,
 )
 from security.freshness import check_times
 from security.keys import SigningKey, VerifyKey
-from security.structured_fields import (
-    Bare,
-    FieldError,
-    InnerList,
-    Item,
-    parse_dictionary,
-    serialise_bytes,
-    serialise_string,
-)
+from security.signature_fields import FoundSignature, check_params, dictionary, find_signature, integer, plain_names
+from security.structured_fields import Bare, Item, serialise_bytes, serialise_string
 
 REQUEST_TAG: Final = "lgsp-request"
 ANSWER_TAG: Final = "lgsp-answer"
 LIFETIME: Final = 60
 LABEL: Final = "sig1"
 
-# Headers that must be covered if they are there, in the order in which we sign them.
+# Headers that must be covered if present, in the order of signing.
 REQUEST_HEADERS: Final = (
     "authorization",
     "content-type",
@@ -57,15 +45,16 @@ REQUEST_HEADERS: Final = (
 ANSWER_HEADERS: Final = ("content-type", "content-digest", "lgsp-transfer", "lgsp-receipt", "lgsp-checkpoint")
 _REQUEST_KNOWN: Final = frozenset({"@method", "@target-uri", *REQUEST_HEADERS})
 _ANSWER_KNOWN: Final = frozenset({"@status", *ANSWER_HEADERS})
-_PARAMETERS: Final = frozenset({"created", "expires", "nonce", "keyid", "alg", "tag"})
-_NONCE: Final = re.compile(r"[A-Za-z0-9_-]{22,126}={0,2}")
 _CONTROL: Final = re.compile(r"[^\x20-\x7e\t]")
 
 FindKey = Callable[[str], VerifyKey | None]
 
 
 class HttpRequest(NamedTuple):
-    """A request as it came: `target_uri` is the public base address and the raw path with query; header names lower-case."""
+    """A received request; header names are lower-case.
+
+    `target_uri` is the public base address and the raw path with query.
+    """
 
     method: str
     target_uri: str
@@ -74,7 +63,7 @@ class HttpRequest(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """What a verified signature says. `payload_digest` is SHA-256 of the body."""
+    """A verified signature. `payload_digest` is SHA-256 of the body."""
 
     key: VerifyKey
     label: str
@@ -95,17 +84,17 @@ def content_digest(body: bytes) -> str:
 
 
 def check_content_digest(value: str, body: bytes) -> None:
-    """Every digest that we know must agree, and one of them must be there; others are passed over."""
+    """Every known digest must match, and at least one must be present; unknown ones are ignored."""
     if value == content_digest(body):
         return
     known = 0
-    for name, item in _dictionary("Content-Digest", value).items():
+    for name, item in dictionary("Content-Digest", value).items():
         if not isinstance(item, Item) or not isinstance(item.value, bytes):
             raise SIGNATURE_MALFORMED(where="Content-Digest", rule=f"{name}=:base64:")
         if name in ("sha-256", "sha-512"):
             known += 1
-            made = hashlib.sha256(body) if name == "sha-256" else hashlib.sha512(body)
-            if made.digest() != item.value:
+            computed = hashlib.sha256(body) if name == "sha-256" else hashlib.sha512(body)
+            if computed.digest() != item.value:
                 raise SIGNATURE_DIGEST_MISMATCH(part="body")
     if not known:
         raise SIGNATURE_ALGORITHM(
@@ -116,14 +105,15 @@ def check_content_digest(value: str, body: bytes) -> None:
 def verify_request(
     request: HttpRequest, find_key: FindKey, now: float, *, need: Sequence[str] = ("authorization",)
 ) -> Verified:
-    """The verified signature of a request; Theirs("signature.…") says what is wrong with it.
+    """The verified signature of a request. A `SIGNATURE_…` error otherwise.
 
-    `need` names headers that must be there, and thus be signed; with a body Content-Type and Content-Digest always are.
+    `need` names headers that must be present, and thus signed. With a body, Content-Type and Content-Digest always are.
     """
     headers = request.headers
-    label, inner, signature = _the_signature(headers, REQUEST_TAG)
-    params = _check_params(inner.params, ("created", "expires", "nonce", "keyid"))
-    names = _plain_names(inner.items, _REQUEST_KNOWN)
+    signed = find_signature(headers, REQUEST_TAG)
+    inner = signed.inner
+    params = check_params(inner.params, ("created", "expires", "nonce", "keyid"))
+    names = plain_names(inner.items, _REQUEST_KNOWN)
     missing = [n for n in ("@method", "@target-uri") if n not in names]
     missing += [n for n in REQUEST_HEADERS if n not in names and (n in headers or n in need)]
     if request.body:
@@ -131,7 +121,7 @@ def verify_request(
     if missing:
         raise SIGNATURE_NOT_COVERING(missing=", ".join(missing))
     key = _known_key(find_key, params, now)
-    created, expires = _check_times(params, now)
+    times = _check_times(params, now)
     lines = []
     for item in inner.items:
         name = item.value
@@ -145,13 +135,13 @@ def verify_request(
             raise SIGNATURE_COMPONENT_ABSENT(component=name)
         lines.append(_line(item.text, value))
     payload_digest = _check_body(headers, request.body)
-    return _finish(key, label, lines, inner, signature, headers, created, expires, payload_digest)
+    return _finish(key, signed, lines, headers, times, payload_digest)
 
 
 def sign_request(
     request: HttpRequest, key: SigningKey, now: float, *, nonce: str | None = None, label: str = LABEL
 ) -> dict[str, str]:
-    """The headers to add to a request of ours: Content-Digest (with a body), Signature-Input, Signature."""
+    """The headers to add to a request: Content-Digest (with a body), Signature-Input, Signature."""
     added: dict[str, str] = {}
     headers = request.headers
     if request.body and "content-digest" not in headers:
@@ -165,8 +155,9 @@ def sign_request(
             lines.append(_line(f'"{name}"', value))
             covered += f' "{name}"'
     created = int(now)
+    nonce = nonce or secrets.token_urlsafe(18)
     params = (
-        f"({covered});created={created};expires={created + LIFETIME};nonce={serialise_string(nonce or secrets.token_urlsafe(18))}"
+        f"({covered});created={created};expires={created + LIFETIME};nonce={serialise_string(nonce)}"
         f';keyid={serialise_string(key.key_id)};tag="{REQUEST_TAG}"'
     )
     return _signed(added, lines, params, key, label)
@@ -184,8 +175,8 @@ def sign_response(
 ) -> dict[str, str]:
     """The headers to add to an answer: Content-Digest, Signature-Input, Signature.
 
-    The request's own signature is covered, so that the answer cannot be taken for that to another question; it is read
-    from the headers again unless it is handed in as it was verified.
+    The request's signature is covered, so that the answer cannot be used for another request. It is read from the
+    headers unless `request` is given.
     """
     digest = headers.get("content-digest") or content_digest(body)
     lines = [f'"@status": {status}']
@@ -195,11 +186,13 @@ def sign_response(
         if value is not None:
             lines.append(_line(f'"{name}"', value))
             covered += f' "{name}"'
-    question = _asked(request.label, request.value) if request is not None else _question(request_headers)
-    if question is not None:
-        component, value = question
-        lines.append(f"{component}: {value}")
-        covered += f" {component}"
+    component = (
+        _request_component(request.label, request.value) if request is not None else _request_signature(request_headers)
+    )
+    if component is not None:
+        name, value = component
+        lines.append(f"{name}: {value}")
+        covered += f" {name}"
     params = f'({covered});created={int(now)};keyid={serialise_string(key.key_id)};tag="{ANSWER_TAG}"'
     return _signed({"content-digest": digest}, lines, params, key, LABEL)
 
@@ -212,10 +205,11 @@ def verify_response(
     key: VerifyKey | FindKey,
     now: float,
 ) -> Verified:
-    """The verified signature of an answer to a request that we signed; the answer must cover that very signature."""
-    label, inner, signature = _the_signature(headers, ANSWER_TAG)
-    params = _check_params(inner.params, ("created", "keyid"))
-    question = _question(request_headers_sent)
+    """The verified signature of an answer, which must cover the signature of our request."""
+    signed = find_signature(headers, ANSWER_TAG)
+    inner = signed.inner
+    params = check_params(inner.params, ("created", "keyid"))
+    question = _request_signature(request_headers_sent)
     bound = False
     lines: list[str] = []
     plain: list[Item] = []
@@ -232,7 +226,7 @@ def verify_response(
         if value is None and name in _ANSWER_KNOWN:
             raise SIGNATURE_COMPONENT_ABSENT(component=name)
         lines.append(_line(item.text, value or ""))
-    names = _plain_names(plain, _ANSWER_KNOWN)
+    names = plain_names(plain, _ANSWER_KNOWN)
     missing = [] if "@status" in names else ["@status"]
     missing += [n for n in ANSWER_HEADERS if n not in names and n in headers]
     if body:
@@ -241,75 +235,10 @@ def verify_response(
         missing.append('"signature";req')
     if missing:
         raise SIGNATURE_NOT_COVERING(missing=", ".join(missing))
-    found = _known_key(key if callable(key) else (lambda keyid: key if keyid == key.key_id else None), params, now)
-    created, expires = _check_times({"expires": _integer(params["created"]) + LIFETIME, **params}, now)
+    known = _known_key(key if callable(key) else (lambda keyid: key if keyid == key.key_id else None), params, now)
+    times = _check_times({"expires": integer(params["created"]) + LIFETIME, **params}, now)
     payload_digest = _check_body(headers, body)
-    return _finish(found, label, lines, inner, signature, headers, created, expires, payload_digest)
-
-
-def _dictionary(where: str, value: str) -> dict[str, Item | InnerList]:
-    try:
-        return parse_dictionary(value)
-    except FieldError as wrong:
-        raise SIGNATURE_MALFORMED(where=where, rule=f"RFC 9651, {wrong}") from None
-
-
-def _the_signature(headers: Mapping[str, str], tag: str) -> tuple[str, InnerList, bytes]:
-    """Label, input and value of the one signature with our tag; those of others (of proxies) are no business of ours."""
-    raw_input, raw_signature = headers.get("signature-input"), headers.get("signature")
-    if raw_input is None or raw_signature is None:
-        raise SIGNATURE_MISSING(where="Signature-Input" if raw_input is None else "Signature")
-    ours = []
-    for label, member in _dictionary("Signature-Input", raw_input).items():
-        if not isinstance(member, InnerList):
-            raise SIGNATURE_MALFORMED(where="Signature-Input", rule=f"{label}=(…)")
-        if member.params.get("tag") == tag:
-            ours.append((label, member))
-    if not ours:
-        raise SIGNATURE_MISSING(where=f'Signature-Input, tag="{tag}"')
-    if len(ours) > 1:
-        raise SIGNATURE_SEVERAL(found=len(ours), where=f'Signature-Input, tag="{tag}"')
-    label, inner = ours[0]
-    value = _dictionary("Signature", raw_signature).get(label)
-    if value is None:
-        raise SIGNATURE_MISSING(where=f"Signature, {label}")
-    if not isinstance(value, Item) or not isinstance(value.value, bytes) or value.params:
-        raise SIGNATURE_MALFORMED(where="Signature", rule=f"{label}=:base64:")
-    return label, inner, value.value
-
-
-def _check_params(params: dict[str, Bare], need: Sequence[str]) -> dict[str, Bare]:
-    for name, value in params.items():
-        if name not in _PARAMETERS:
-            raise SIGNATURE_PARAMETER(parameter=name[:40], rule="created, expires, nonce, keyid, alg, tag")
-        if name in ("created", "expires"):
-            _integer(value, name)
-        elif type(value) is not str:
-            raise SIGNATURE_PARAMETER(parameter=name, rule='"…"')
-    for name in need:
-        if name not in params:
-            raise SIGNATURE_NONCE() if name == "nonce" else SIGNATURE_PARAMETER(parameter=name, rule=f"{name}=…")
-    nonce = params.get("nonce")
-    if nonce is not None and _NONCE.fullmatch(str(nonce)) is None:
-        raise SIGNATURE_NONCE()
-    return params
-
-
-def _integer(value: Bare, name: str = "created") -> int:
-    if type(value) is not int or not 0 <= value < 1 << 40:
-        raise SIGNATURE_PARAMETER(parameter=name, rule=f"{name}=<Unix seconds>")
-    return value
-
-
-def _plain_names(items: Sequence[Item], known: frozenset[str]) -> set[object]:
-    names: set[object] = set()
-    for item in items:
-        if type(item.value) is not str or item.params or item.value not in known:
-            raise SIGNATURE_COMPONENT_UNKNOWN(component=item.text[:80])
-        if item.value in names:
-            raise SIGNATURE_MALFORMED(where="Signature-Input", rule=f"{item.text} × 1")
-        names.add(item.value)
-    return names
+    return _finish(known, signed, lines, headers, times, payload_digest)
 
 
 def _known_key(find_key: FindKey, params: dict[str, Bare], now: float) -> VerifyKey:
@@ -324,17 +253,17 @@ def _known_key(find_key: FindKey, params: dict[str, Bare], now: float) -> Verify
 
 
 def _check_times(params: Mapping[str, Bare], now: float) -> tuple[int, int]:
-    created, expires = _integer(params["created"]), _integer(params["expires"], "expires")
+    created, expires = integer(params["created"]), integer(params["expires"], "expires")
     check_times(created, expires, now, LIFETIME)
     return created, expires
 
 
 def _check_body(headers: Mapping[str, str], body: bytes) -> bytes:
     digest = headers.get("content-digest")
-    made = hashlib.sha256(body).digest()
-    if digest is not None and digest != f"sha-256=:{base64.b64encode(made).decode('ascii')}:":
+    computed = hashlib.sha256(body).digest()
+    if digest is not None and digest != f"sha-256=:{base64.b64encode(computed).decode('ascii')}:":
         check_content_digest(digest, body)
-    return made
+    return computed
 
 
 def _line(component: str, value: str) -> str:
@@ -351,31 +280,27 @@ def _base(lines: list[str], params: str) -> bytes:
 
 def _finish(
     key: VerifyKey,
-    label: str,
+    signed: FoundSignature,
     lines: list[str],
-    inner: InnerList,
-    signature: bytes,
     headers: Mapping[str, str],
-    created: int,
-    expires: int,
+    times: tuple[int, int],
     payload_digest: bytes,
 ) -> Verified:
-    base = _base(lines, inner.text)
-    key.verify(base, signature)
-    replay_key = hashlib.sha256(key.key_id.encode() + b"\n" + base).digest()
-    nonce = inner.params.get("nonce")
+    base = _base(lines, signed.inner.text)
+    key.verify(base, signed.value)
+    nonce = signed.inner.params.get("nonce")
     return Verified(
-        key,
-        label,
-        base,
-        created,
-        expires,
-        None if nonce is None else str(nonce),
-        replay_key,
-        payload_digest,
-        signature,
-        headers["signature-input"],
-        headers["signature"],
+        key=key,
+        label=signed.label,
+        base=base,
+        created=times[0],
+        expires=times[1],
+        nonce=None if nonce is None else str(nonce),
+        replay_key=hashlib.sha256(key.key_id.encode() + b"\n" + base).digest(),
+        payload_digest=payload_digest,
+        value=signed.value,
+        signature_input=headers["signature-input"],
+        signature=headers["signature"],
     )
 
 
@@ -385,13 +310,13 @@ def _signed(added: dict[str, str], lines: list[str], params: str, key: SigningKe
     return added
 
 
-def _question(headers: Mapping[str, str]) -> tuple[str, str] | None:
-    """Component and value of the request's signature, or None for a request that had none."""
+def _request_signature(headers: Mapping[str, str]) -> tuple[str, str] | None:
+    """Component and value of the request's signature; None for an unsigned request."""
     if "signature" not in headers or "signature-input" not in headers:
         return None
-    label, _, signature = _the_signature(headers, REQUEST_TAG)
-    return _asked(label, signature)
+    signed = find_signature(headers, REQUEST_TAG)
+    return _request_component(signed.label, signed.value)
 
 
-def _asked(label: str, signature: bytes) -> tuple[str, str]:
+def _request_component(label: str, signature: bytes) -> tuple[str, str]:
     return f'"signature";req;key="{label}"', serialise_bytes(signature)

@@ -1,13 +1,14 @@
-"""Bodies that are signed, then encrypted: JWS (RFC 7515) in JWE (RFC 7516), both compact, in one closed profile (docs/wire.md).
+"""Signed, then encrypted bodies: JWS (RFC 7515) in JWE (RFC 7516), both compact, in a closed profile (docs/wire.md).
 
-    BASE64URL(JWE header) . encrypted key . iv . ciphertext . tag     alg ECDH-ES+A256KW or RSA-OAEP-256, enc A256GCM, cty JWS
-             in it: BASE64URL(JWS header) . payload . signature       alg ES256, EdDSA or PS256; cty is the payload's media type
+    JWE: BASE64URL(header) . encrypted key . iv . ciphertext . tag   alg ECDH-ES+A256KW or RSA-OAEP-256, enc A256GCM,
+                                                                     cty JWS
+    JWS in it: BASE64URL(header) . payload . signature               alg ES256, EdDSA or PS256, cty the media type
 
 Invariants
-- A key is chosen by `kid` alone, the algorithm by the registered key. Whatever else a header could say (a key in it or the address of one, compression,
-  an extension, a password's cost) is refused before any key is used: headers are closed lists, each name once.
-- Whatever goes wrong with a key in hand is one failure, `body.decryption`. Nothing is ever decompressed, so a body is never larger than what came.
-- A payload is handed out only after the signature over it was verified.
+- `kid` alone selects a key, the registered key the algorithm. Any other header member (an embedded key or its address,
+  compression, extensions, password costs) is rejected before a key is used: headers are closed lists of unique names.
+- Every failure after the key is selected is `body.decryption`. Nothing is decompressed, so a body never grows.
+- A payload is returned only after its signature was verified.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ ENC: Final = "A256GCM"
 FOR_EC: Final = "ECDH-ES+A256KW"
 FOR_RSA: Final = "RSA-OAEP-256"
 MAX_HEADER: Final = 2048  # characters of a header
-LIMIT: Final = 64_000_000  # of the library's own; a door has bounded the body long before
+LIMIT: Final = 64_000_000  # the library's limit; the server bounds the body before
 
 _JWE_NAMES: Final = frozenset({"alg", "enc", "kid", "cty", "typ", "epk"})
 _JWS_NAMES: Final = frozenset({"alg", "kid", "cty", "typ"})
@@ -41,7 +42,7 @@ FindKey = Callable[[str], VerifyKey | None]
 
 
 class _Registry(jwe.JWERegistry):
-    """Of the library's algorithms these three and no other; its limits are for tokens, ours are the door's."""
+    """Only these three of the library's algorithms; the limits replace those meant for tokens."""
 
     max_protected_header_length = MAX_HEADER
     max_ciphertext_length = LIMIT
@@ -51,7 +52,7 @@ _REGISTRY: Final = _Registry(algorithms=[FOR_EC, FOR_RSA, ENC])
 
 
 class Opened(NamedTuple):
-    """What was in an encrypted body: the verified payload, its media type, who signed it; `jws` proves that later without our key."""
+    """An opened body: the verified payload, its media type, its signer; `jws` proves that later without our key."""
 
     payload: bytes
     media_type: str
@@ -63,7 +64,7 @@ class Opened(NamedTuple):
 
 
 def seal(payload: bytes, media_type: str, signer: SigningKey, receiver: EncryptKey) -> tuple[bytes, bytes]:
-    """Sign, then encrypt for one receiver: the body, and the JWS in it."""
+    """Signs, then encrypts for one receiver: the body, and the JWS in it."""
     signed = sign(payload, media_type, signer)
     key, algorithm = _public(receiver)
     header = {"alg": algorithm, "enc": ENC, "kid": receiver.key_id, "cty": "JWS"}
@@ -71,6 +72,7 @@ def seal(payload: bytes, media_type: str, signer: SigningKey, receiver: EncryptK
 
 
 def sign(payload: bytes, media_type: str, signer: SigningKey) -> bytes:
+    """The compact JWS over a payload; `cty` is its media type."""
     return jws.sign(payload, signer, cty=media_type)
 
 
@@ -78,29 +80,29 @@ def sign(payload: bytes, media_type: str, signer: SigningKey) -> bytes:
 
 
 class Opener:
-    """Opens what is encrypted for us. Made once a process; `keys` are all that we still decrypt with."""
+    """Decrypts bodies for the gateway. One for each process; `keys` are all current decryption keys."""
 
     def __init__(self, keys: Iterable[DecryptKey]) -> None:
         self._keys: Final = {key.key_id: _private(key) for key in keys}
 
     def open(self, body: bytes, find_key: FindKey, now: float) -> Opened:
-        """Decrypt, then verify. `find_key` gives the registered signing key of an id; whose it is, is for the caller to ask."""
+        """Decrypts, then verifies. `find_key` returns a signing key by id; the caller checks its owner."""
         return verify(self.decrypt(body), find_key, now)
 
     def decrypt(self, body: bytes) -> bytes:
         """The JWS in a body."""
         header = _header(_parts(body, 5, "JWE")[0], _JWE_NAMES, "JWE")
-        found = self._keys.get(str(header.get("kid")))
-        if found is None:  # encrypted for somebody else, or for a key that is gone
+        entry = self._keys.get(str(header.get("kid")))
+        if entry is None:  # encrypted for another receiver, or for a retired key
             raise BODY_DECRYPTION()
-        key, algorithm = found
+        key, algorithm = entry
         _expect(header, "alg", algorithm, "JWE")
         _expect(header, "enc", ENC, "JWE")
         _expect(header, "cty", "JWS", "JWE")
         _check_ephemeral(header, algorithm)
         try:
             opened = jwe.decrypt_compact(body, key, registry=_REGISTRY).plaintext
-        except Exception:  # whatever the library finds: that one could tell two reasons apart is what must not be
+        except Exception:  # all causes must look the same
             raise BODY_DECRYPTION() from None
         if opened is None:
             raise BODY_DECRYPTION()
@@ -108,7 +110,7 @@ class Opener:
 
 
 def verify(text: bytes, find_key: FindKey, now: float) -> Opened:
-    """The payload of a JWS that a registered key signed."""
+    """The payload of a JWS signed by a registered key."""
     parts = _parts(text, 3, "JWS")
     header = _header(parts[0], _JWS_NAMES, "JWS")
     key_id, media_type = header.get("kid"), header.get("cty")
@@ -150,8 +152,10 @@ def _header(encoded: bytes, known: frozenset[str], where: str) -> dict[str, Any]
 
 
 def _check_ephemeral(header: Mapping[str, Any], algorithm: str) -> None:
-    """An ephemeral key is a point of our key's curve, and there only where the algorithm has one. Whether it lies on the curve is asked when it is
-    used (NIST SP 800-56A §5.6.2.3)."""
+    """An ephemeral key is on our key's curve, and present only where the algorithm needs it.
+
+    Its use checks that the point is on the curve (NIST SP 800-56A §5.6.2.3).
+    """
     epk = header.get("epk")
     if algorithm != FOR_EC:
         if epk is not None:
@@ -177,19 +181,19 @@ def _wrong(where: str, rule: str) -> Theirs:
 
 
 def _private(key: DecryptKey) -> tuple[ECKey | RSAKey, str]:
-    found = key.private
+    private = key.private
     return (
-        (RSAKey.import_key(found), FOR_RSA)
-        if isinstance(found, rsa.RSAPrivateKey)
-        else (ECKey.import_key(found), FOR_EC)
+        (RSAKey.import_key(private), FOR_RSA)
+        if isinstance(private, rsa.RSAPrivateKey)
+        else (ECKey.import_key(private), FOR_EC)
     )
 
 
 @lru_cache(maxsize=1024)
 def _public(key: EncryptKey) -> tuple[ECKey | RSAKey, str]:
-    found = key.public
+    public = key.public
     return (
-        (ECKey.import_key(found), FOR_EC)
-        if isinstance(found, ec.EllipticCurvePublicKey)
-        else (RSAKey.import_key(found), FOR_RSA)
+        (ECKey.import_key(public), FOR_EC)
+        if isinstance(public, ec.EllipticCurvePublicKey)
+        else (RSAKey.import_key(public), FOR_RSA)
     )

@@ -1,9 +1,7 @@
-"""Makes and takes apart compact JSON Web Signatures (RFC 7515) for tokens, signed bodies and approvals.
+"""Makes and parses compact JSON Web Signatures (RFC 7515) for tokens, signed bodies and approvals.
 
-Which header members a format allows, and what they must say, is that format's own rule; the algorithm is the
-registered key's.
-Invariant: a part is read only in its one base64url text: no padding, no other character, and the bits that no octet
-needs are zero.
+Each format defines its allowed header members; the algorithm is the registered key's.
+Invariant: a part has only one base64url text: no padding, no other character, unused bits zero.
 """
 
 from __future__ import annotations
@@ -17,20 +15,20 @@ from contracts.wire.jsontext import once
 from security.keys import SigningKey, VerifyKey
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-# The last character of a part, by the part's length modulo four. A length of 4n + 1 is that of no part.
+# The last characters of a part, by its length modulo four; a length of 4n + 1 is invalid.
 _ENDS: Final = {0: _ALPHABET, 2: b"AQgw", 3: b"AEIMQUYcgkosw048"}
 
 
 def sign(payload: bytes, key: SigningKey, **members: str) -> bytes:
-    """The JWS; `members` stand in its header behind `alg` and `kid`."""
+    """The JWS; `members` follow `alg` and `kid` in its header."""
     header = json.dumps({"alg": key.jose, "kid": key.key_id, **members}, separators=(",", ":"))
     signed = encoded(header.encode("ascii")) + b"." + encoded(payload)
     return signed + b"." + encoded(key.sign_jose(signed))
 
 
 def split(text: bytes, count: int = 3) -> list[bytes]:
-    """The parts of a compact JWS (or JWE, of five), still encoded; ValueError where they are not base64url."""
-    if text.count(b".") != count - 1:  # before it becomes as many pieces
+    """The encoded parts of a compact JWS (JWE: five). ValueError if they are not base64url."""
+    if text.count(b".") != count - 1:  # before splitting into as many parts
         raise ValueError(f"{count} parts are expected")
     parts = text.split(b".")
     one_form = all(not part or part[-1] in _ENDS.get(len(part) % 4, b"") for part in parts)
@@ -40,7 +38,7 @@ def split(text: bytes, count: int = 3) -> list[bytes]:
 
 
 def read_header(part: bytes, *, strict: bool = False) -> dict[str, Any]:
-    """The header of a split text; ValueError or RecursionError where it is no object. Strict: UTF-8, each name once."""
+    """The header. ValueError or RecursionError if it is no object. Strict: UTF-8, unique names."""
     raw = decoded(part)
     header = json.loads(raw.decode("utf-8"), object_pairs_hook=once) if strict else json.loads(raw)
     if not isinstance(header, dict):
@@ -49,7 +47,7 @@ def read_header(part: bytes, *, strict: bool = False) -> dict[str, Any]:
 
 
 def verify(parts: Sequence[bytes], key: VerifyKey) -> None:
-    """Raises SIGNATURE_WRONG unless this key signed the parts."""
+    """SIGNATURE_WRONG unless this key signed the parts."""
     head, payload, signature = parts
     key.verify_jose(head + b"." + payload, decoded(signature))
 
@@ -59,5 +57,5 @@ def encoded(raw: bytes) -> bytes:
 
 
 def decoded(part: bytes) -> bytes:
-    """The octets of a part that `split` has passed."""
+    """The octets of a part that `split` accepted."""
     return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))

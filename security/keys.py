@@ -1,8 +1,7 @@
 """Signing and verifying keys, bound to X.509 certificates.
 
-One object serves the HTTP, XML and JOSE signatures (`security.algorithms`); the public key is parsed once.
-Invariant: the algorithm comes from the registered key, never from the message; weak keys cannot be made into a
-`VerifyKey`.
+One object serves HTTP, XML and JOSE signatures (`security.algorithms`); the public key is parsed once.
+Invariant: the algorithm comes from the registered key, never from the message; a weak key cannot become a `VerifyKey`.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from security.errors import (
 )
 from security.grants.windows import civil
 
-# All that reading strangers' certificates, requests and lists may raise.
+# Exceptions of reading foreign certificates, requests and lists.
 UNREADABLE: Final = (
     ValueError,
     TypeError,
@@ -56,7 +55,7 @@ def thumbprint(certificate_der: bytes) -> str:
 
 
 def load_certificate(certificate: bytes | str) -> x509.Certificate:
-    """A certificate from PEM or DER; Theirs when it is neither."""
+    """A certificate from PEM or DER. KEY_UNACCEPTABLE for anything else."""
     raw = certificate.encode("ascii", "replace") if isinstance(certificate, str) else certificate
     try:
         if raw.lstrip().startswith(b"-----"):
@@ -68,7 +67,7 @@ def load_certificate(certificate: bytes | str) -> x509.Certificate:
 
 @dataclass(frozen=True, slots=True)
 class VerifyKey:
-    """A registered public key of a system, with the certificate that names it."""
+    """A registered public key of a system, with its certificate."""
 
     key_id: str
     system: str
@@ -78,8 +77,8 @@ class VerifyKey:
     valid_from: float
     valid_until: float
     public: PublicKey = field(repr=False, compare=False)
-    known_until: float = math.inf  # until when its authority's word on revocation holds, grace included
-    # Bound once, since they are hot.
+    known_until: float = math.inf  # until when the revocation status is known, grace included
+    # bound once, for speed
     _check: Check = field(init=False, repr=False, compare=False)
     _check_jose: Check = field(init=False, repr=False, compare=False)
     _check_xml: Check | None = field(init=False, repr=False, compare=False)
@@ -94,12 +93,12 @@ class VerifyKey:
 
     @property
     def jose(self) -> str:
-        """The `alg` of a JWS by this key."""
+        """The JWS `alg` of this key."""
         return ALGORITHMS[self.algorithm].jose[0]
 
     @property
     def xml_method(self) -> str | None:
-        """The SignatureMethod of XML-DSig by this key; None where there is none."""
+        """The XML-DSig SignatureMethod of this key; None if there is none."""
         return ALGORITHMS[self.algorithm].xml_method
 
     @classmethod
@@ -115,18 +114,18 @@ class VerifyKey:
         assert is_public(public)
         der = parsed.public_bytes(serialization.Encoding.DER)
         return cls(
-            key_id,
-            system,
-            chosen.name,
-            der,
-            thumbprint(der),
-            parsed.not_valid_before_utc.timestamp(),
-            parsed.not_valid_after_utc.timestamp(),
-            public,
+            key_id=key_id,
+            system=system,
+            algorithm=chosen.name,
+            certificate_der=der,
+            thumbprint=thumbprint(der),
+            valid_from=parsed.not_valid_before_utc.timestamp(),
+            valid_until=parsed.not_valid_after_utc.timestamp(),
+            public=public,
         )
 
     def verify(self, data: bytes, signature: bytes) -> None:
-        """Raises SIGNATURE_WRONG unless this key made `signature` over `data`."""
+        """SIGNATURE_WRONG unless this key made `signature` over `data`."""
         self._verify(self._check, data, signature)
 
     def verify_xml(self, data: bytes, signature: bytes) -> None:
@@ -146,7 +145,10 @@ class VerifyKey:
             raise SIGNATURE_WRONG(key=self.key_id) from None
 
     def check_time(self, now: float) -> None:
-        """Raises SIGNATURE_KEY_EXPIRED outside the certificate's validity, Policy where nobody can say any more that it is not revoked."""
+        """SIGNATURE_KEY_EXPIRED outside the certificate's validity.
+
+        SIGNATURE_KEY_STATUS_UNKNOWN where the revocation status is no longer known.
+        """
         if not self.valid_from <= now <= self.valid_until:
             raise SIGNATURE_KEY_EXPIRED(
                 key=self.key_id, valid_from=civil(self.valid_from), valid_until=civil(self.valid_until)
@@ -159,14 +161,14 @@ class VerifyKey:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key of ours with its certificate."""
+    """A private key of the gateway with its certificate."""
 
     key_id: str
     algorithm: str
     certificate_der: bytes
     private: PrivateKey = field(repr=False, compare=False)
     system: str = "gateway"
-    _sign: Sign = field(init=False, repr=False, compare=False)  # bound once, as in `VerifyKey`
+    _sign: Sign = field(init=False, repr=False, compare=False)  # bound once, for speed
     _sign_jose: Sign = field(init=False, repr=False, compare=False)
     _sign_xml: Sign | None = field(init=False, repr=False, compare=False)
 
@@ -180,12 +182,12 @@ class SigningKey:
 
     @property
     def jose(self) -> str:
-        """The `alg` of a JWS by this key."""
+        """The JWS `alg` of this key."""
         return ALGORITHMS[self.algorithm].jose[0]
 
     @property
     def xml_method(self) -> str:
-        """The SignatureMethod of XML-DSig by this key; SIGNATURE_ALGORITHM where there is none."""
+        """The XML-DSig SignatureMethod of this key; SIGNATURE_ALGORITHM if there is none."""
         method = ALGORITHMS[self.algorithm].xml_method
         if method is None:
             raise self._not_in_xml()
@@ -221,7 +223,7 @@ class SigningKey:
         algorithm: str | None = None,
         system: str = "gateway",
     ) -> SigningKey:
-        """KEY_UNACCEPTABLE when the certificate is not this key's."""
+        """KEY_UNACCEPTABLE if the certificate is not this key's."""
         parsed = load_certificate(certificate)
         public = private.public_key()
         if parsed.public_key() != public:
@@ -239,14 +241,14 @@ class SigningKey:
         return thumbprint(self.certificate_der)
 
     def verify_key(self) -> VerifyKey:
-        """The public half, as a registry would hold it."""
+        """The public half, as in a registry."""
         return VerifyKey.from_certificate(self.key_id, self.system, self.certificate_der, self.algorithm)
 
     def sign(self, data: bytes) -> bytes:
         return self._sign(data)
 
     def sign_xml(self, data: bytes) -> bytes:
-        """As `sign`, for XML-DSig; SIGNATURE_ALGORITHM where that does not know the algorithm."""
+        """As `sign`, for XML-DSig; SIGNATURE_ALGORITHM if it lacks the algorithm."""
         if self._sign_xml is None:
             raise self._not_in_xml()
         return self._sign_xml(data)

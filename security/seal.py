@@ -1,9 +1,10 @@
-"""Sealing what is kept: AES-256-GCM under a key of its own for each message (HKDF-Expand with SHA-256, RFC 5869), in chunks of 64 KiB.
+"""Seals stored data: AES-256-GCM in 64 KiB chunks, with a separate key for each message (HKDF-Expand, RFC 5869).
 
-Form: version (1 byte) · salt (32) · chunks, each with its tag. The nonce and the authenticated data of a chunk are its number
-and whether it is the last; the context is bound through the key. Because each message has its own key, a counter is a safe nonce.
-The sealing key is uniformly random, so nothing need be extracted from it first (RFC 5869 §3.3); records of version 1 did so, and still open.
-Invariant: a record that was edited, cut, lengthened, reordered, or moved to another context does not open, in whole or in part.
+Format: version (1 byte), salt (32), chunks, each with its tag. A chunk's nonce and authenticated data are its number
+and whether it is the last. The key binds the context. Each message has its own key, so a counter is a safe nonce.
+The sealing key is uniformly random, so HKDF needs no extract step (RFC 5869 §3.3). Version 1 had one, and still opens.
+Invariant: a record that was edited, cut, extended, reordered, or moved to another context does not open, in whole or
+in part.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ CHUNK: Final = 65536
 TAG: Final = 16
 KEY: Final = 32
 _VERSION: Final = b"\x02"
-_EXTRACTED: Final = b"\x01"  # the version before
+_EXTRACTED: Final = b"\x01"  # version 1
 _SALT: Final = 32
 _HEAD: Final = 1 + _SALT
 _SEALED: Final = CHUNK + TAG
 _INFO: Final = b"lgsp seal v2\x00"
 _INFO_1: Final = b"lgsp seal v1\x00"
-_BLOCK: Final = 64  # of SHA-256
+_BLOCK: Final = 64  # bytes of a SHA-256 block
 _IPAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OPAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 _NONCE_0: Final = bytes(12)
-_ONLY: Final = bytes(8) + b"\x01"  # the authenticated data of a chunk that is the first and the last
+_ONLY: Final = bytes(8) + b"\x01"  # authenticated data of an only chunk
 
 
 class Sealer:
-    """Seals under one key. What of HKDF's HMAC (RFC 2104) is the same for all messages of a key is done once."""
+    """Seals under one key. The common part of HKDF's HMAC (RFC 2104) is computed once."""
 
     __slots__ = ("_inner", "_outer")
 
@@ -50,7 +51,7 @@ class Sealer:
         self._outer = hashlib.sha256(padded.translate(_OPAD))
 
     def seal(self, context: bytes, plain: bytes, *, salt: bytes | None = None) -> bytes:
-        """`context` says what is sealed (as `<transfer>/<part>`) and must be given again to open it; `salt` is for tests only."""
+        """`context` (`<transfer>/<part>`) is needed again to open the record. `salt` is for tests only."""
         salt = random_bytes(_SALT) if salt is None else salt
         if len(salt) != _SALT:
             raise ValueError(f"a salt has {_SALT} bytes")
@@ -70,36 +71,24 @@ class Sealer:
 
 
 def seal(key: bytes, context: bytes, plain: bytes, *, salt: bytes | None = None) -> bytes:
-    """As `Sealer`, for whoever seals one thing."""
+    """Seals one message; see `Sealer`."""
     return Sealer(key).seal(context, plain, salt=salt)
 
 
 def unseal(key: bytes, context: bytes, sealed: bytes) -> bytes:
-    """The plain bytes; SEAL_BROKEN for anything but what `seal` made."""
+    """The plain bytes. SEAL_BROKEN for anything that `seal` did not make."""
     count = _count(len(sealed), context)
     cipher = _cipher(*_head(key, sealed, context))
     return b"".join([_open(cipher, sealed, number, count, context) for number in range(count)])
 
 
-def unseal_range(key: bytes, context: bytes, sealed: bytes | memoryview, start: int, length: int) -> bytes:
-    """A part of the plain bytes; only the chunks that it touches are opened."""
-    count = _count(len(sealed), context)
-    cipher = _cipher(*_head(key, sealed, context))
-    if start < 0 or length < 0:
-        raise ValueError("a part begins at 0 or later and is not of negative length")
-    stop = min(start + length, plain_size(len(sealed)))
-    if stop <= start:
-        return b""
-    first = start // CHUNK
-    plain = b"".join([_open(cipher, sealed, n, count, context) for n in range(first, (stop - 1) // CHUNK + 1)])
-    return plain[start - first * CHUNK : stop - first * CHUNK]
-
-
 def unseal_pieces(
     key: bytes, context: bytes, size: int, read: Callable[[int, int], bytes], start: int, stop: int, *, chunks: int = 16
 ) -> Iterator[bytes]:
-    """The plain bytes from `start` to before `stop`, some chunks at a time, of a record of `size` sealed bytes that is never in memory as a whole:
-    `read(at, length)` gives a part of it."""
+    """The plain bytes from `start` to before `stop`, some chunks at a time, of a record of `size` sealed bytes.
+
+    The record is never in memory as a whole: `read(at, length)` returns a part of it.
+    """
     if start < 0 or stop < start:
         raise ValueError("a part begins at 0 or later and does not end before it")
     count, stop = _count(size, context), min(stop, plain_size(size))
@@ -117,7 +106,7 @@ def unseal_pieces(
 
 
 def plain_size(sealed_size: int) -> int:
-    """How many plain bytes a sealed record of that size holds."""
+    """The number of plain bytes in a sealed record of that size."""
     body = sealed_size - _HEAD
     return body - TAG * max(1, -(-body // _SEALED))
 

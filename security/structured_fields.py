@@ -1,8 +1,8 @@
-"""Structured field values for HTTP (RFC 9651, without dates and display strings): dictionaries of items and inner lists.
+"""Structured fields of HTTP (RFC 9651): dictionaries of items and inner lists, without dates and display strings.
 
-Strict on purpose: a key that stands twice is an error here, though the standard lets the last one win, because two
-readers that disagree about which one counts are how signatures get bypassed.
-Invariant: `text` of what was parsed is its canonical serialisation (RFC 9651 §4.1), whatever spaces came in.
+Stricter than the standard: a duplicate key is an error, while the standard lets the last one win. Two readers that
+disagree about which one counts would allow a signature bypass.
+Invariant: `text` of a parsed value is its canonical serialisation (RFC 9651 §4.1), whatever spaces the input had.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 
 
 class FieldError(ValueError):
-    """The text is no structured field; says at which character."""
+    """Not a structured field; the text names the character."""
 
 
 class Token(str):
-    """A bare token, so that it is not taken for a string."""
+    """A bare token, distinct from a string."""
 
     __slots__ = ()
 
@@ -27,7 +27,7 @@ class Token(str):
 Bare = str | int | bool | bytes | Decimal
 _KEY: Final = re.compile(r"[a-z*][a-z0-9_\-.*]*")
 _BARE: Final = re.compile(
-    r'"([ !\x23-\x5b\x5d-\x7e]*+(?:\\["\\][ !\x23-\x5b\x5d-\x7e]*+)*+)"'  # nothing to go back to: no stack grows with a text
+    r'"([ !\x23-\x5b\x5d-\x7e]*+(?:\\["\\][ !\x23-\x5b\x5d-\x7e]*+)*+)"'  # possessive: no backtracking stack
     r"|(-?[0-9]{1,12}\.[0-9]{1,3})|(-?[0-9]{1,15})(?![0-9.])"
     r"|:([A-Za-z0-9+/=]*):|\?([01])|([A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*)"
 )
@@ -36,7 +36,7 @@ _COMMA: Final = re.compile(r"[ \t]*,[ \t]*")
 
 
 class Item(NamedTuple):
-    """A value with its parameters (a tuple, for a dozen are made for each message)."""
+    """A value with its parameters."""
 
     value: Bare
     params: dict[str, Bare]
@@ -44,45 +44,47 @@ class Item(NamedTuple):
 
 
 class InnerList(NamedTuple):
-    """Items in parentheses, with parameters of the whole."""
+    """Items in parentheses, with parameters of the list."""
 
     items: tuple[Item, ...]
     params: dict[str, Bare]
     text: str
 
 
-# What nearly all signers write: one label, plain components, integers and strings, no spaces but between components.
-_USUAL: Final = re.compile(
+# The common form: one label, plain components, integers and strings, single spaces between components.
+_COMMON: Final = re.compile(
     r'([a-z*][a-z0-9_\-.*]*)=(\(("[a-z@\-]+"(?: "[a-z@\-]+")*)\)'
     r'((?:;[a-z]+=(?:"[ !\x23-\x5b\x5d-\x7e]*"|[1-9][0-9]{0,14}))*))'
 )
-_USUAL_BYTES: Final = re.compile(r"([a-z*][a-z0-9_\-.*]*)=:[A-Za-z0-9+/=]*:")  # as a Signature is
-_USUAL_PARAM: Final = re.compile(r';([a-z]+)=(?:"([^"]*)"|([0-9]+))')
+_COMMON_BYTES: Final = re.compile(r"([a-z*][a-z0-9_\-.*]*)=:[A-Za-z0-9+/=]*:")  # the form of a Signature
+_COMMON_PARAM: Final = re.compile(r';([a-z]+)=(?:"([^"]*)"|([0-9]+))')
 
 
-def _usual(text: str) -> tuple[str, InnerList] | None:
-    """The same result as the general way gives, for that one shape; None for any other."""
-    found = _USUAL.fullmatch(text)
-    if found is None:
+def _common(text: str) -> tuple[str, InnerList] | None:
+    """The same result as the general parser for the common form; None for any other."""
+    match = _COMMON.fullmatch(text)
+    if match is None:
         return None
-    label, written, components, tail = found.groups()
+    label, written, components, tail = match.groups()
     params: dict[str, Bare] = {}
-    for name, quoted, number in _USUAL_PARAM.findall(tail):
+    for name, quoted, number in _COMMON_PARAM.findall(tail):
         if name in params:
             return None
         params[name] = int(number) if number else quoted
-    return label, InnerList(tuple([Item(one[1:-1], {}, one) for one in components.split(" ")]), params, written)
+    return label, InnerList(
+        tuple([Item(component[1:-1], {}, component) for component in components.split(" ")]), params, written
+    )
 
 
 def parse_dictionary(text: str) -> dict[str, Item | InnerList]:
-    """A dictionary field; FieldError for anything else, an empty one included."""
+    """A dictionary field. FieldError for anything else, also for an empty one."""
     text = text.strip(" ")
-    usual = _usual(text)
-    if usual is not None:
-        return dict([usual])
-    bytes_alone = _USUAL_BYTES.fullmatch(text)
-    if bytes_alone is not None:
-        return {bytes_alone[1]: _item(text, bytes_alone.end(1) + 1)[0]}
+    common = _common(text)
+    if common is not None:
+        return dict([common])
+    signature = _COMMON_BYTES.fullmatch(text)
+    if signature is not None:
+        return {signature[1]: _item(text, signature.end(1) + 1)[0]}
     members: dict[str, Item | InnerList] = {}
     at = 0
     while True:
@@ -107,10 +109,10 @@ def parse_dictionary(text: str) -> dict[str, Item | InnerList]:
 
 
 def _key(text: str, at: int) -> tuple[str, int]:
-    found = _KEY.match(text, at)
-    if found is None:
+    match = _KEY.match(text, at)
+    if match is None:
         raise FieldError(f"character {at + 1}")
-    return found.group(), found.end()
+    return match.group(), match.end()
 
 
 def _inner_list(text: str, at: int) -> tuple[InnerList, int]:
@@ -158,13 +160,13 @@ def _params(text: str, at: int) -> tuple[dict[str, Bare], str, int]:
 
 
 def _bare(text: str, at: int) -> tuple[Bare, str, int]:
-    found = _BARE.match(text, at)
-    if found is None:
+    match = _BARE.match(text, at)
+    if match is None:
         raise FieldError(f"character {at + 1}")
     value: Bare
-    kind = found.lastindex
-    inner = found.group(kind or 0)
-    written = found.group()
+    kind = match.lastindex
+    inner = match.group(kind or 0)
+    written = match.group()
     if kind == 1:
         value = _ESCAPE.sub(r"\1", inner) if "\\" in inner else inner
     elif kind == 2:
@@ -188,7 +190,7 @@ def _bare(text: str, at: int) -> tuple[Bare, str, int]:
         value = inner == "1"
     else:
         value = Token(inner)
-    return value, written, found.end()
+    return value, written, match.end()
 
 
 def serialise_bytes(value: bytes) -> str:
@@ -196,7 +198,7 @@ def serialise_bytes(value: bytes) -> str:
 
 
 def serialise_string(value: str) -> str:
-    """FieldError for what a string cannot hold: anything but visible ASCII and spaces."""
+    """FieldError for characters other than visible ASCII and spaces."""
     if not value.isascii() or not value.isprintable():
         raise FieldError("not a string of visible ASCII")
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,8 +1,8 @@
-"""Tokens: client assertions (RFC 7523) and access tokens bound to a certificate (RFC 9068, RFC 8705), compact JWS.
+"""Client assertions (RFC 7523) and access tokens bound to a certificate (RFC 9068, RFC 8705), as compact JWS.
 
-The algorithm is that of the registered key; what a token's header says is only compared with it. Times are checked
-here, against the clock handed in. Whoever calls records an assertion's `jti`, so that it serves once.
-Invariant: nothing of a token is used before its signature was verified, but `kid`, which only chooses the key.
+The algorithm is that of the registered key; a token's header is only compared with it. Times are checked here, against
+the given clock. The caller records an assertion's `jti`, so that it is used once.
+Invariant: nothing of a token is used before its signature was verified, except `kid`, which only selects the key.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ MAX_LENGTH: Final = 8192
 ACCESS_TYPE: Final = "at+jwt"
 
 _HEADER_KNOWN: Final = frozenset({"alg", "kid", "typ"})
-_LATEST: Final = 1 << 53  # seconds; a larger number is no time, and no float
+_LATEST: Final = 1 << 53  # seconds; larger numbers are not times
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a verified access token says."""
+    """The claims of a verified access token."""
 
     system: str
     agency: str
@@ -53,14 +53,14 @@ class Token:
     expires: int
 
     def check_certificate(self, thumbprint: str | None) -> None:
-        """TOKEN_OTHER_CERTIFICATE unless the connection's certificate is the one the token was issued to."""
+        """TOKEN_OTHER_CERTIFICATE unless the token was issued to the connection's certificate."""
         if thumbprint != self.thumbprint:
             raise TOKEN_OTHER_CERTIFICATE()
 
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """What a verified client assertion says; `jti` must be recorded until `exp` + SKEW and be refused a second time."""
+    """The claims of a verified client assertion. Record `jti` until `exp` + SKEW and reject its reuse."""
 
     system: str
     jti: str
@@ -79,6 +79,7 @@ def issue_token(
     *,
     issuer: str = ISSUER,
 ) -> str:
+    """An access token (RFC 9068) bound to a certificate (RFC 8705); times in Unix seconds, lifetime in seconds."""
     issued = int(now)
     claims = {
         "iss": issuer,
@@ -95,6 +96,7 @@ def issue_token(
 
 
 def verify_token(token: str, key: VerifyKey, now: float, audience: str, *, issuer: str = ISSUER) -> Token:
+    """The token's claims. A `TOKEN_…` error otherwise."""
     parts, header = _read(token)
     if header.get("typ") != ACCESS_TYPE:
         raise TOKEN_MALFORMED(rule=f'"typ":"{ACCESS_TYPE}"')
@@ -109,7 +111,14 @@ def verify_token(token: str, key: VerifyKey, now: float, audience: str, *, issue
     thumbprint = confirmation.get("x5t#S256") if isinstance(confirmation, dict) else None
     if not isinstance(thumbprint, str):
         raise TOKEN_CLAIM(claim="cnf", rule='{"x5t#S256":"…"}')
-    return Token(_text(claims, "sub"), _text(claims, "agency"), thumbprint, _text(claims, "jti"), issued, expires)
+    return Token(
+        system=_text(claims, "sub"),
+        agency=_text(claims, "agency"),
+        thumbprint=thumbprint,
+        jti=_text(claims, "jti"),
+        issued=issued,
+        expires=expires,
+    )
 
 
 def make_assertion(
@@ -121,6 +130,7 @@ def make_assertion(
     lifetime: int = ASSERTION_LIFETIME,
     jti: str | None = None,
 ) -> str:
+    """A client assertion (RFC 7523) of a system; `audience` is the token endpoint's URL."""
     issued = int(now)
     claims = {
         "iss": system,
@@ -136,7 +146,7 @@ def make_assertion(
 def verify_assertion(
     assertion: str, find_key: Callable[[str], VerifyKey | None], now: float, audience: str | Sequence[str]
 ) -> Assertion:
-    """`audience`: the token endpoint's URL; or several, where the issuer's own name is accepted too."""
+    """`audience`: the token endpoint's URL; several where the issuer's name is accepted too."""
     parts, header = _read(assertion)
     if str(header.get("typ", "JWT")).upper() not in ("JWT", "CLIENT-AUTHENTICATION+JWT"):
         raise TOKEN_MALFORMED(rule='"typ":"JWT"')
@@ -211,12 +221,12 @@ def _text(claims: dict[str, Any], claim: str) -> str:
 
 
 def _check_audience(claims: dict[str, Any], audience: str | Sequence[str]) -> None:
-    given = claims.get("aud")
-    wanted = (audience,) if isinstance(audience, str) else tuple(audience)
-    if isinstance(given, list) and len(given) == 1:
-        given = given[0]
-    if given not in wanted:
-        raise TOKEN_CLAIM(claim="aud", rule=wanted[0])
+    audience_claim = claims.get("aud")
+    accepted = (audience,) if isinstance(audience, str) else tuple(audience)
+    if isinstance(audience_claim, list) and len(audience_claim) == 1:
+        audience_claim = audience_claim[0]
+    if audience_claim not in accepted:
+        raise TOKEN_CLAIM(claim="aud", rule=accepted[0])
 
 
 def _times(claims: dict[str, Any], now: float) -> tuple[int, int]:

@@ -1,1 +1,1 @@
-"""What every package shares: errors, words, identifiers, times. It imports nothing of ours."""
+"""Values that every package shares: errors, words, identifiers, times. Imports nothing else of the project."""

@@ -1,7 +1,7 @@
-"""Unicode normalisation form C (Unicode Standard Annex 15) of texts by strangers, in linear time.
+"""Unicode normalisation form C of foreign text, in linear time.
 
-`unicodedata.normalize` puts marks in order by insertion: a letter with 100,000 marks on it would take a minute. Long runs of marks are put in
-order here first, which changes nothing of the result (UAX 15 D109: the order is that of the canonical combining classes, stable).
+Standard: Unicode Standard Annex 15. `unicodedata.normalize` sorts combining marks by insertion, in quadratic time.
+Long runs of marks are therefore sorted here first, which does not change the result (D109: stable, by combining class).
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from itertools import groupby
 from typing import Final
 
 _LONG: Final = 31  # marks on one letter; no language has more (UAX 15 §13: 30)
-_FIRST: Final = 0x300  # no mark is below
-_NARROW: Final = (
-    0x1_0000  # a class of characters below it is looked up at once, one with characters above range by range
-)
-_WIDE: Final = 0x2_0000  # no mark is above
+_FIRST: Final = 0x300  # the lowest mark
+_NARROW: Final = 0x1_0000  # a character class below this is a table lookup; above it, a search of ranges
+_WIDE: Final = 0x2_0000  # above the highest mark
 _BEYOND: Final = re.compile("[\U00010000-\U0010ffff]")
 
 
 def form_c(text: str) -> str:
+    """The text in form C."""
     if text.isascii():
         return text
     end = _WIDE if _BEYOND.search(text) is not None else _NARROW
@@ -30,13 +29,13 @@ def form_c(text: str) -> str:
 
 @cache
 def _long_runs(end: int) -> re.Pattern[str]:
-    """A run of characters that are marks, or are made of marks alone, of those below `end`."""
+    """Matches long runs of characters below `end` that decompose into marks only."""
     marks = [
         point for point in range(_FIRST, end) if unicodedata.combining(unicodedata.normalize("NFD", chr(point))[0])
     ]
     ranges = [[each for _, each in group] for _, group in groupby(enumerate(marks), lambda pair: pair[1] - pair[0])]
     mark = f"[{''.join(f'{chr(each[0])}-{chr(each[-1])}' for each in ranges)}]"
-    return re.compile(f"{mark}{mark}{{{_LONG - 1},}}")  # the first one by itself: that is searched for faster
+    return re.compile(f"{mark}{mark}{{{_LONG - 1},}}")  # a single first character is faster to search for
 
 
 def _in_order(run: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Error types and the exceptions they make, in three branches: *theirs* (bad input), *policy* (denied), *ours* (ours or a provider's fault).
+"""Error types and the exceptions they make: *theirs* (bad input), *policy* (denied), *ours* (gateway or provider).
 
 Each package defines its errors as constants in `errors.py` and keeps their words in `errors.yaml` beside it:
 
@@ -7,10 +7,10 @@ Each package defines its errors as constants in `errors.py` and keeps their word
 
     raise DELIVERY_GIVEN_UP(system=system, tries=tries, last=last)
 
-A failure carries a stable code for programs and facts for people. Only two modules turn a failure into bytes: `contracts.wire.problems` (RFC 9457)
-and `contracts.wire.faults` (SOAP Fault).
+A failure carries a stable code and facts. Only `contracts.wire.problems` (RFC 9457) and `contracts.wire.faults` (SOAP
+Fault) turn a failure into bytes.
 
-Invariant: the name of a constant is its code in capitals, with `_` for all else. A code is defined once.
+Invariant: the name of a constant is its code in capitals, with `_` for all other characters. A code is defined once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ T = TypeVar("T", bound="ErrorType[..., Failure]")
 
 
 class Branch(StrEnum):
-    """Who can mend it: the caller, the officers who grant access, or we."""
+    """Who can correct it: the caller, the officers who grant access, or the operator."""
 
     THEIRS = "theirs"
     POLICY = "policy"
@@ -41,11 +41,11 @@ class Branch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong in a message, without ever quoting a value that could be personal.
+    """One fault in a message. Never quotes a value, which could be personal.
 
-    `here` is the path in the format of whoever sent the message, `canonical` the path in the canonical one (either may
-    be empty where there is none); `got` the kind of value found ("string of 12 characters"), `rule` the rule broken
-    ("type", "required", "pattern", "code", "range", "length", "unknown", "format"), `expected` what would have been right.
+    `here` is the path in the sender's format, `canonical` the path in the canonical format; either may be empty. `got`
+    is the kind of the value ("string of 12 characters"), `expected` what would be valid. `rule` is the broken rule:
+    "type", "required", "pattern", "code", "range", "length", "unknown", "format".
     """
 
     here: str
@@ -58,7 +58,7 @@ class Finding:
 class ErrorType(Generic[P, F]):
     """One code with its HTTP status. Called with the facts, it returns the exception to raise.
 
-    `title` names the error in a few words, `what` says what happened and where, `next` what to do about it.
+    `title` names the error, `what` says what happened, `next` says what to do.
     """
 
     def __init__(self, code: str, status: int, make: Callable[Concatenate[AnyErrorType, P], F], words: Path) -> None:
@@ -91,7 +91,7 @@ class ErrorType(Generic[P, F]):
 
 
 class Failure(Exception):
-    """The root of all failures. An `ErrorType` makes them."""
+    """The base class of failures. An `ErrorType` makes them."""
 
     branch: ClassVar[Branch]
 
@@ -140,24 +140,25 @@ class Failure(Exception):
     def __str__(self) -> str:
         text = f"{self.code}: {self.what('en')}"
         for finding in self.findings[:5]:
-            text += f"\n  {finding.here or finding.canonical}: {finding.rule}, expected {finding.expected}, got {finding.got}"
+            place, expected = finding.here or finding.canonical, finding.expected
+            text += f"\n  {place}: {finding.rule}, expected {expected}, got {finding.got}"
         return text
 
 
 class Theirs(Failure):
-    """The caller sent something that cannot be accepted, and can mend it."""
+    """The caller sent something that cannot be accepted, and can correct it."""
 
     branch = Branch.THEIRS
 
 
 class Policy(Failure):
-    """The message is sound, but it is not allowed."""
+    """The message is valid, but it is not allowed."""
 
     branch = Branch.POLICY
 
 
 class Ours(Failure):
-    """The gateway, or a component system behind it, could not do its part."""
+    """The gateway, or a component system behind it, failed."""
 
     branch = Branch.OURS
 

@@ -21,6 +21,6 @@ def _text(ms: int, rand: int) -> str:
 
 
 def part_id(whole: str, number: int) -> str:
-    """The id of one part of what has an id: the same each time, of the same moment, and of no other part."""
+    """The id of part `number` of `whole`: deterministic, unique to that part, with the same timestamp."""
     bits = int.from_bytes(hashlib.sha256(f"{whole}:{number}".encode("ascii")).digest()[:10], "big") >> 6
     return _text(int(whole.replace("-", "")[:12], 16), bits)

@@ -1,7 +1,7 @@
-"""Canonical JSON, RFC 8785, for the values that our log entries and bundles are made of.
+"""Canonical JSON (RFC 8785) for log entries and bundles.
 
-Only str, int, bool, None, list, tuple and mappings with string keys: floats are refused, so the one difficult part of the
-RFC (numbers of ECMAScript) never arises; integers must be exact in a double. Keys are sorted by their UTF-16 code units.
+Accepts str, int, bool, None, list, tuple and mappings with string keys, sorted by UTF-16 code units.
+Floats are rejected, so ECMAScript's number formatting never arises; integers must be exact in a double.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _SAFE: Final = 2**53 - 1
 
 
 def encode(value: object) -> bytes:
-    """The canonical bytes; TypeError or ValueError for a value outside the profile."""
+    """The canonical bytes. TypeError or ValueError for a value outside the profile."""
     return _text(value).encode("utf-8")
 
 

@@ -1,11 +1,11 @@
-"""Says in Vietnamese what findings and facts say in English.
+"""Translates the English texts of findings and facts to Vietnamese.
 
-They are made in one language, where speed counts, and are turned where somebody reads them. The phrases of a package
-are data: `phrases.yaml` beside its `errors.yaml` lists each as `en` and `vi`. In a phrase `{n}` and `{m}` stand for a
-number (also `{n1}`, …), `{w}` for a word, `{t}` for a phrase that is turned itself, and any other name for any text.
+They are produced in English, where speed counts, and are translated where a person reads them. `phrases.yaml` beside a
+package's `errors.yaml` lists each phrase as `en` and `vi`. Places of a phrase: `{n}`, `{m}` (also `{n1}`, …) a number,
+`{w}` a word, `{t}` a text that is translated itself; any other name, any text.
 
-Invariant: a phrase that is not known stays as it is, and what a contract or a file says itself (codes, patterns,
-titles, shapes) is never turned. Matching takes time linear in the text: a place ends where what follows it first begins.
+Invariant: an unknown phrase stays unchanged, and text of a contract or file (codes, patterns, titles, shapes) is never
+translated. Matching takes time linear in the text: a place ends where the text after it first begins.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def _phrases(_folders: int) -> tuple[dict[str, str], dict[str, list[_Phrase]]]:
 
 
 def vietnamese(text: str) -> str:
+    """The text in Vietnamese; unchanged where no phrase matches."""
     return _turned(text, 0, len(FOLDERS))
 
 

@@ -1,7 +1,7 @@
-"""Random bytes from the operating system, fetched a few thousand at a time.
+"""Random bytes from the operating system, fetched 4096 at a time.
 
-Each fetch lets go of the interpreter's lock, so that one for every salt makes a busy process switch threads for nothing.
-Invariants: bytes are handed out once; a forked child starts with none of its parent's.
+Each fetch releases the interpreter's lock, so that one fetch for each salt would cause needless thread switches.
+Invariants: bytes are returned once; a forked child does not inherit its parent's bytes.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from typing import Final
 
 _FETCH: Final = 4096
 _lock: Final = threading.Lock()
-_kept = b""
+_buffer = b""
 _used = 0
 
 
 def random_bytes(count: int) -> bytes:
-    """As `os.urandom`, for keys' salts, nonces and ids; keys themselves are made straight from the system."""
-    global _kept, _used
+    """As `os.urandom`, for salts, nonces and ids. Keys are made with `os.urandom` directly."""
+    global _buffer, _used
     if count > _FETCH:
         return os.urandom(count)
     with _lock:
-        if _used + count > len(_kept):
-            _kept, _used = os.urandom(_FETCH), 0
+        if _used + count > len(_buffer):
+            _buffer, _used = os.urandom(_FETCH), 0
         start, _used = _used, _used + count
-        return _kept[start:_used]
+        return _buffer[start:_used]
 
 
-def _forget() -> None:
-    global _kept, _used
-    _kept, _used = b"", 0
+def _reset() -> None:
+    global _buffer, _used
+    _buffer, _used = b"", 0
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_reset)

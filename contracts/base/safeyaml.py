@@ -1,7 +1,7 @@
-"""Reads YAML 1.1 as plain data: no objects, no key twice in a mapping.
+"""Reads YAML 1.1 as plain data, without objects.
 
-libyaml's parser is used where PyYAML has it: ten times as fast, and it bounds the depth of nesting.
-Invariant: a mapping that names a key twice is refused, since the second value would silently win.
+Uses libyaml's parser where PyYAML has it: it is ten times as fast, and it bounds the depth of nesting.
+Invariant: a mapping with a duplicate key is rejected, since the second value would silently win.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import yaml
 _SAFE: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class UniqueKeys(_SAFE):  # type: ignore[misc]  # which of the two it is shows at run time
-    """Refuses a key that stands twice, and tells a value that looks like a date or a number and is none with its line."""
+class UniqueKeys(_SAFE):  # type: ignore[misc]
+    """Rejects duplicate keys. Reports the line of a value that looks like a date or a number and is none."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, OverflowError) as wrong:  # 2026-02-30
-            raise _fault(f"{str(node.value)[:40]!r} is no such value: {wrong}", node) from None
+        except (ValueError, OverflowError) as error:  # 2026-02-30
+            raise _fault(f"{str(node.value)[:40]!r} is no such value: {error}", node) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -40,7 +40,10 @@ LOADER: Final = UniqueKeys
 
 
 def load(text: str | bytes) -> Any:
-    """The value of one document; None for an empty one. yaml.YAMLError says what is wrong and where, RecursionError that it is nested too deep."""
+    """The value of one document; None for an empty one.
+
+    yaml.YAMLError says what is wrong and where; RecursionError for nesting that is too deep.
+    """
     return yaml.load(text, LOADER)  # noqa: S506 (a safe loader)
 
 

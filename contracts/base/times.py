@@ -12,6 +12,6 @@ def rfc3339(at: float) -> str:
     return f"{_second(second)}.{millis:03d}Z"
 
 
-@lru_cache(maxsize=16)  # most times that are written are of the second that runs
+@lru_cache(maxsize=16)  # most times that are written lie in the current second
 def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,4 +1,4 @@
-"""Words for people in Vietnamese and English, and the data files that hold them.
+"""Words for people in Vietnamese and English, and the data files that contain them.
 
 Invariant: a data file is read when one of its words is first needed, never at import.
 """
@@ -16,7 +16,7 @@ Language = Literal["vi", "en"]
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One text in both languages; `{name}` is filled from facts. A fact that is itself `Words` is filled in the same language."""
+    """One text in both languages; `{name}` is filled from facts, which may be `Words` themselves."""
 
     vi: str
     en: str
@@ -27,7 +27,7 @@ class Words:
         )
 
     def of(self, language: Language) -> str:
-        """The text as it is written, nothing filled in."""
+        """The text with nothing filled in."""
         return self.vi if language == "vi" else self.en
 
 
@@ -37,7 +37,7 @@ class _Facts(dict[str, object]):
 
 
 class WordsFile:
-    """The words of one package: lines `name: {vi: …, en: …}` of `words.yaml`, which lies beside the module `beside` (its `__file__`)."""
+    """The words of one package: `name: {vi: …, en: …}` of `words.yaml` beside the module `beside` (`__file__`)."""
 
     def __init__(self, beside: str, name: str = "words.yaml") -> None:
         self.path: Final = Path(beside).with_name(name)
@@ -52,8 +52,8 @@ class WordsFile:
 
 @cache
 def read(path: Path) -> dict[str, Any]:
-    """The content of a data file, which is read once a process."""
-    from contracts.base import safeyaml  # PyYAML is imported by whoever needs words
+    """The content of a data file, cached."""
+    from contracts.base import safeyaml  # imports PyYAML only where words are needed
 
     content: dict[str, Any] = safeyaml.load(path.read_bytes())
     return content

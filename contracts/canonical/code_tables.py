@@ -1,6 +1,7 @@
-"""Code tables: reading `codes/*.csv` with their days of validity and successors.
+"""Reads code tables `codes/*.csv` with their days of validity and successors.
 
-Invariant: reading never raises; what is wrong becomes a finding, and the reader gets None. A successor leads to a code that is in force at last.
+Invariant: reading never raises; faults become findings, and the reader gets None. Each chain of successors ends in a
+code that is in force.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _ORDER: Final = re.compile(r"[a-z][a-z0-9-]*")
 
 
 def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
+    """The table of one file, named like it; None with findings if it is invalid."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -48,21 +50,16 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
     seen: set[str] = set()
     taken: dict[str, set[str]] = {}
     try:
-        for found in reader:
+        for cells in reader:
             line = reader.line_num
-            if None in found or None in found.values():
+            if None in cells or None in cells.values():
                 findings.add(file, line, "", "a row of another width", "csv", f"{len(columns)} cells")
                 continue
             row = CodeRow(
-                found["code"],
-                found.get("canonical"),
-                found["vi"],
-                found["en"],
-                found["valid_from"],
-                found["valid_until"],
-                found["replaced_by"],
-                line,
-                {name: found[name] for name in sorted(others)},
+                **{column: cells[column] for column in _COLUMNS},
+                canonical=cells.get("canonical"),
+                line=line,
+                also={name: cells[name] for name in sorted(others)},
             )
             if not row.code or row.code in seen:
                 findings.add(file, line, row.code, "a code twice" if row.code else "no code", "csv", "each code once")
@@ -88,7 +85,10 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
 
 
 def other_orders(table: CodeTable) -> list[CodeTable]:
-    """`agency` with a column qcvn102 is also the table `agency.qcvn102`: that order's code ↔ our code, the same validity and successors."""
+    """The tables of other code systems: column `qcvn102` of `agency` is also the table `agency.qcvn102`.
+
+    It maps that system's codes to ours, with the same validity and successors.
+    """
     names = dict.fromkeys(name for row in table.rows for name in row.also)
     by_code = {row.code: row for row in table.rows}
     return [
@@ -111,7 +111,7 @@ def other_orders(table: CodeTable) -> list[CodeTable]:
 
 
 def faults(rows: Sequence[CodeRow]) -> Iterator[tuple[CodeRow, str, str]]:
-    """Each fault with its row: what is there, what would be right."""
+    """Each fault: its row, what is there, what would be valid."""
     by_code = {row.code: row for row in rows}
     for row in rows:
         for day in (row.valid_from, row.valid_until):

@@ -1,4 +1,4 @@
-"""What a reader found wrong in a message: collecting findings, with the paths of where they are."""
+"""Collects the faults that a reader finds in a message, with their paths."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from contracts.base.errors import Finding
 
 MAX_FINDINGS: Final = 20
 
-Index = tuple[Any, int] | None  # the place in each list on the way to a value; None outside lists
+Index = tuple[Any, int] | None  # the position in each list on the way to a value; None outside lists
 
 
 class Enough(Exception):
-    """More is wrong than anybody is told of: what is left of the message is not read. Only codecs catch it."""
+    """The limit of findings is reached: the rest of the message is not read. Only codecs catch it."""
 
 
 @dataclass(slots=True)
 class Problems:
-    """What a reader found wrong; full at 20, and then reading ends (`Enough`), so that a hostile message costs little."""
+    """Faults found by a reader. Reading ends at 20 (`Enough`), which bounds the cost of a hostile message."""
 
     here_root: str = ""
     findings: list[Finding] = field(default_factory=list)
     canonical: set[str] = field(default_factory=set)
     later: list[Callable[[Any], None]] | None = None
     last: list[Callable[[Any], None]] | None = None
-    at: str | None = None  # the day on which codes are to be in force
+    at: str | None = None  # the day on which codes must be in force
 
     @property
     def full(self) -> bool:
@@ -39,7 +39,7 @@ class Problems:
         self.findings.append(Finding(here, canonical, got, rule, expected))
 
     def defer(self, work: Callable[[Any], None]) -> None:
-        """Has `work` done with the canonical message once all of it is read: some values are understood by others."""
+        """Calls `work` with the canonical message when all of it is read: some values depend on others."""
         if self.later is None:
             self.later = []
         self.later.append(work)
@@ -50,14 +50,14 @@ class Problems:
         self.last.append(work)
 
     def settle(self, message: Any) -> None:
-        for each in self.later or ():  # grows while it is walked: what was understood may bring more
+        for each in self.later or ():  # may grow during the loop
             each(message)
         for each in self.last or ():
             each(message)
 
 
 def filled(template: str, index: Index, first: int) -> str:
-    """`info[].area[]` with the indexes of the frames put in, counted from `first`; brackets left over lose theirs."""
+    """`info[].area[]` with the indexes inserted, counted from `first`; brackets without an index are removed."""
     numbers: list[int] = []
     while index is not None:
         numbers.append(index[1])
@@ -70,7 +70,7 @@ def filled(template: str, index: Index, first: int) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """The kind of a value, never the value: it may be personal."""
+    """The kind of a value, never the value, which may be personal."""
     if isinstance(value, str):
         return f"text of {len(value)} characters" if value else "empty text"
     if value is None:
@@ -87,7 +87,7 @@ def kind_of(value: Any) -> str:
 
 
 class NotExpressible(Exception):
-    """A canonical value that the format cannot carry; only `Codec` lets it become a failure."""
+    """A canonical value that the format cannot carry. Only `Codec` turns it into a failure."""
 
     def __init__(self, leaf_here: str, canonical: str, got: str, rule: str, expected: str) -> None:
         super().__init__(canonical)
@@ -95,7 +95,7 @@ class NotExpressible(Exception):
 
 
 class Inside(Problems):
-    """Findings in what is as something above it (`cut` is the path there), told with the paths of where it really is (`at`)."""
+    """Findings in a recursive value: paths relative to the enclosing type (`cut`) are reported at `at`."""
 
     __slots__ = ("_at", "_cut", "_outer")
 
@@ -116,7 +116,7 @@ class Inside(Problems):
 
 
 def moved(path: str, at: str, cut: str) -> str:
-    """A path below `cut` as one below `at`; "" stays, it is no path."""
+    """A path below `cut` as a path below `at`; an empty path stays empty."""
     if not path:
         return path
     rest = path[len(cut) :]
@@ -124,7 +124,7 @@ def moved(path: str, at: str, cut: str) -> str:
 
 
 def started(template: str) -> tuple[Index, str]:
-    """The index of the first of everything, and the path that it gives."""
+    """The index of the first item of each list, and the resulting path."""
     start: Index = None
     for _ in range(template.count("[]")):
         start = (start, 0)

@@ -1,4 +1,4 @@
-"""Whole numbers in canonical JSON: JSON Schema calls `1.0` an integer, XML does not; so it is found and refused here."""
+"""Finds integers written as `1.0` in canonical JSON: JSON Schema accepts them, XML does not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contracts.canonical.walk import Visit, compile_walk, place
 
 
 def compile_integers(struct: Type) -> Callable[[Any, Problems], None] | None:
-    """Finds what JSON Schema calls an integer and XML does not (`1.0`); None for a message without integers."""
+    """A check of a message for integers written as `1.0`; None for a message without integers."""
     return compile_walk(struct, _of)
 
 

@@ -1,4 +1,4 @@
-"""A canonical type as plain JSON Schema 2020-12, for a validator: formats with their pattern, absence spelt out."""
+"""Converts a canonical type to plain JSON Schema 2020-12 for a validator, with absence and format patterns."""
 
 from __future__ import annotations
 
@@ -9,70 +9,83 @@ from contracts.canonical.model import REASONS, Array, Choice, RecursiveRef, Stru
 from contracts.canonical.patterns import BASE64_PATTERN, DATE_PATTERN, DATE_TIME_PATTERN
 
 
-def json_schema(made: Type) -> dict[str, Any]:
-    if isinstance(made, Struct):
+def json_schema(type_: Type) -> dict[str, Any]:
+    """The schema of one type; recursive types are references into $defs."""
+    if isinstance(type_, Struct):
         return {
             "type": "object",
             "properties": {
-                f.name: _absentable(json_schema(f.type)) if f.absentable else json_schema(f.type) for f in made.fields
+                f.name: _absentable(json_schema(f.type)) if f.absentable else json_schema(f.type) for f in type_.fields
             },
-            "required": [f.name for f in made.fields if f.required],
+            "required": [f.name for f in type_.fields if f.required],
             "additionalProperties": False,
         }
-    if isinstance(made, RecursiveRef):
-        return {"$ref": f"#/$defs/{made.name}"}
-    if isinstance(made, Choice):
-        # Not oneOf: where the discriminator says which it is, the errors are those of that branch.
+    if isinstance(type_, RecursiveRef):
+        return {"$ref": f"#/$defs/{type_.name}"}
+    if isinstance(type_, Choice):
+        # Not oneOf: with the discriminator known, errors are those of its branch.
         return {
             "type": "object",
-            "properties": {made.told_by: {"enum": [value for branch in made.branches for value in branch.values]}},
-            "required": [made.told_by],
+            "properties": {
+                type_.discriminator: {"enum": [value for branch in type_.branches for value in branch.values]}
+            },
+            "required": [type_.discriminator],
             "allOf": [
                 {
-                    "if": {"properties": {made.told_by: {"enum": list(branch.values)}}, "required": [made.told_by]},
+                    "if": {
+                        "properties": {type_.discriminator: {"enum": list(branch.values)}},
+                        "required": [type_.discriminator],
+                    },
                     "then": json_schema(branch.type),
                 }
-                for branch in made.branches
+                for branch in type_.branches
             ],
         }
-    if isinstance(made, Array):
-        bounds = {"minItems": made.least or None, "maxItems": made.most}
-        return {"type": "array", "items": json_schema(made.items), **{k: v for k, v in bounds.items() if v is not None}}
+    if isinstance(type_, Array):
+        bounds = {"minItems": type_.least or None, "maxItems": type_.most}
+        return {
+            "type": "array",
+            "items": json_schema(type_.items),
+            **{k: v for k, v in bounds.items() if v is not None},
+        }
     facets = {
-        "minLength": made.min_length,
-        "maxLength": made.max_length,
-        "pattern": made.pattern,
-        "format": made.format,
-        "enum": list(made.values) or None,
-        "minimum": made.minimum,
-        "maximum": made.maximum,
-        "exclusiveMinimum": made.exclusive_minimum,
-        "exclusiveMaximum": made.exclusive_maximum,
+        "minLength": type_.min_length,
+        "maxLength": type_.max_length,
+        "pattern": type_.pattern,
+        "format": type_.format,
+        "enum": list(type_.values) or None,
+        "minimum": type_.minimum,
+        "maximum": type_.maximum,
+        "exclusiveMinimum": type_.exclusive_minimum,
+        "exclusiveMaximum": type_.exclusive_maximum,
     }
-    schema: dict[str, Any] = {"type": made.kind, **{word: value for word, value in facets.items() if value is not None}}
-    if made.binary:
+    schema: dict[str, Any] = {
+        "type": type_.kind,
+        **{word: value for word, value in facets.items() if value is not None},
+    }
+    if type_.binary:
         schema["allOf"] = [{"pattern": BASE64_PATTERN}]
-    if made.format is not None:
-        schema["allOf"] = [{"pattern": DATE_TIME_PATTERN if made.format == "date-time" else DATE_PATTERN}]
+    if type_.format is not None:
+        schema["allOf"] = [{"pattern": DATE_TIME_PATTERN if type_.format == "date-time" else DATE_PATTERN}]
     return schema
 
 
 def whole_schema(struct: Struct) -> dict[str, Any]:
-    """The schema of a message, with the types that lead back to themselves beside it."""
+    """The schema of a message, with its recursive types under $defs."""
     defs: dict[str, Any] = {}
 
-    def collect(made: Type) -> None:
-        if isinstance(made, RecursiveRef):
-            if made.name not in defs:
-                defs[made.name] = json_schema(made.made)
-                collect(made.made)
-        elif isinstance(made, Choice):
-            for branch in made.branches:
+    def collect(type_: Type) -> None:
+        if isinstance(type_, RecursiveRef):
+            if type_.name not in defs:
+                defs[type_.name] = json_schema(type_.target)
+                collect(type_.target)
+        elif isinstance(type_, Choice):
+            for branch in type_.branches:
                 collect(branch.type)
-        elif isinstance(made, Array):
-            collect(made.items)
-        elif isinstance(made, Struct):
-            for each in made.fields:
+        elif isinstance(type_, Array):
+            collect(type_.items)
+        elif isinstance(type_, Struct):
+            for each in type_.fields:
                 collect(each.type)
 
     collect(struct)

@@ -1,7 +1,7 @@
-"""What a contract is, as typed values: contract, operations, canonical types.
+"""A contract as typed values: contract, operations, canonical types.
 
-The canonical types are the declared profile of JSON Schema (docs/contracts.md); `contracts.canonical.profile` makes them from
-schema.json. Invariant: everything here is frozen; every face and codec is made from these values and nothing else.
+The canonical types are the declared profile of JSON Schema (docs/contracts.md). `contracts.canonical.profile` builds
+them from schema.json. Invariant: all values are frozen; every interface and codec is built from them alone.
 """
 
 from __future__ import annotations
@@ -16,15 +16,12 @@ from contracts.base.words import Words
 
 REASONS: Final = ("unknown", "partial", "none", "not-permitted")
 
-
-Protection = Literal["signed", "encrypted"]  # what a body must be, both ways, at every door and adapter
-
-
-Evidence = Literal["full", "metadata", "none"]  # what is kept of bodies once a transfer has ended
+Protection = Literal["signed", "encrypted"]  # what every body of the contract must be
+Evidence = Literal["full", "metadata", "none"]  # what is kept of bodies after a transfer has ended
 
 
 class Pattern(StrEnum):
-    """What an operation does: ask a provider, hand in to the centre, have an agency act."""
+    """An operation queries a provider, submits to the centre, or dispatches to an agency."""
 
     QUERY = "query"
     SUBMIT = "submit"
@@ -42,7 +39,7 @@ class Operation:
     idempotent: bool
     key: str | None
     title: Words
-    partial: bool = False  # of a file, the good lines are taken and the others reported; else all or nothing
+    partial: bool = False  # whether valid lines of a file are accepted when others are not
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One value. `values` is the closed list of an enum or of the code table `table`."""
+    """A single value. `values` is the closed list of an enum or of the code table `table`."""
 
     kind: Literal["string", "integer", "number", "boolean"]
     format: Literal["date-time", "date"] | None = None
@@ -94,6 +91,8 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Array:
+    """A list of `least` to `most` items; None: no upper bound."""
+
     items: Scalar | Struct | Choice | RecursiveRef
     least: int
     most: int | None
@@ -112,69 +111,70 @@ class Struct:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """What a choice can be; the discriminator is one of `values` then."""
+    """An alternative of a choice, selected by the `values` of the discriminator."""
 
     values: tuple[str, ...]
     type: Struct | RecursiveRef
 
     @property
     def struct(self) -> Struct:
-        made = self.type if isinstance(self.type, Struct) else self.type.made
-        assert isinstance(made, Struct)
-        return made
+        type_ = self.type if isinstance(self.type, Struct) else self.type.target
+        assert isinstance(type_, Struct)
+        return type_
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of several objects, told apart by the text `told_by`, which each of them has."""
+    """One of several objects, selected by the text field `discriminator` that each of them has."""
 
     name: str
-    told_by: str
+    discriminator: str
     branches: tuple[Branch, ...]
     title: str = ""
     description: str = ""
 
     @property
     def union(self) -> Struct:
-        """All fields of all branches: one name means one thing. Required is what every branch requires."""
+        """All fields of all branches. A field is required if every branch requires it."""
         fields: dict[str, Field] = {}
         for branch in self.branches:
-            for each in branch.struct.fields:
-                sure = all(
-                    (found := other.struct.field(each.name)) is not None and found.required for other in self.branches
+            for member in branch.struct.fields:
+                required = all(
+                    (shared := other.struct.field(member.name)) is not None and shared.required
+                    for other in self.branches
                 )
-                fields.setdefault(each.name, replace(each, required=sure))
+                fields.setdefault(member.name, replace(member, required=required))
         values = tuple(value for branch in self.branches for value in branch.values)
-        told = fields[self.told_by]
-        assert isinstance(told.type, Scalar)
-        fields[self.told_by] = replace(told, type=replace(told.type, values=values))
+        discriminator = fields[self.discriminator]
+        assert isinstance(discriminator.type, Scalar)
+        fields[self.discriminator] = replace(discriminator, type=replace(discriminator.type, values=values))
         return Struct(self.name, tuple(fields.values()), self.title, self.description)
 
 
 @dataclass(frozen=True, slots=True)
 class RecursiveRef:
-    """A type that leads back to one that it is part of: by its name, so that types stay finite values."""
+    """A reference by name to an enclosing type, so that types stay finite values."""
 
     name: str
     known: Mapping[str, Type | None] = field(repr=False, compare=False, hash=False)
 
     @property
-    def made(self) -> Struct | Choice:
-        found = self.known[self.name]
-        assert isinstance(found, (Struct, Choice))
-        return found
+    def target(self) -> Struct | Choice:
+        target = self.known[self.name]
+        assert isinstance(target, (Struct, Choice))
+        return target
 
 
 Type: TypeAlias = Scalar | Array | Struct | Choice | RecursiveRef
 
 
-def group(made: Type) -> Struct | None:
+def group(type_: Type) -> Struct | None:
     """The fields of an object, of a list's items, or of all branches of a choice; None for single values."""
-    if isinstance(made, Array):
-        made = made.items
-    if isinstance(made, RecursiveRef):
-        made = made.made
-    return made.union if isinstance(made, Choice) else made if isinstance(made, Struct) else None
+    if isinstance(type_, Array):
+        type_ = type_.items
+    if isinstance(type_, RecursiveRef):
+        type_ = type_.target
+    return type_.union if isinstance(type_, Choice) else type_ if isinstance(type_, Struct) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,19 +189,19 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class CodeTable:
-    """A code table: `codes` in the order of the file; `canonical` where the table translates a foreign code."""
+    """A code table: rows in the order of the file; `canonical` is set where it translates foreign codes."""
 
     name: str
     rows: tuple[CodeRow, ...]
 
     @property
     def dated(self) -> bool:
-        """Whether any code is in force for a time only."""
+        """Whether any code has a limited validity."""
         return any(row.valid_from or row.valid_until for row in self.rows)
 
     @property
     def by_preference(self) -> tuple[CodeRow, ...]:
-        """Codes without an end before those with one: of several that mean the same, the first of these is written."""
+        """Codes without an end before those with one; of several with one meaning, the first is written."""
         return tuple(sorted(self.rows, key=lambda row: row.valid_until != ""))
 
     @property
@@ -211,6 +211,8 @@ class CodeTable:
 
 @dataclass(frozen=True, slots=True)
 class CodeRow:
+    """One code. `valid_from` and `valid_until` are days (ISO 8601, inclusive) or empty."""
+
     code: str
     canonical: str | None
     vi: str
@@ -219,12 +221,12 @@ class CodeRow:
     valid_until: str
     replaced_by: str
     line: int
-    also: Mapping[str, str] = field(default_factory=dict)  # the same thing's codes in other orders, by column
+    also: Mapping[str, str] = field(default_factory=dict)  # codes of the same entity in other code systems, by column
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`kind` is the ending of its file; the twin of a file with several messages is a list of them."""
+    """`kind` is the file's extension. The canonical twin of a file with several messages is a list."""
 
     format: str
     message: str
@@ -239,7 +241,7 @@ class Sample:
 
     @property
     def text(self) -> str | None:
-        """What can be shown of it on a page."""
+        """The sample as text for a page; None for a binary file."""
         try:
             return None if self.kind == "xlsx" else self.raw.decode("utf-8-sig")
         except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Regular expressions of the profile: what means the same to XSD and to ECMA 262, and the patterns of dates and times."""
+"""Regular expressions of the profile, equal in XSD and ECMA 262; patterns of dates and times."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-# What `format` means here, for every face: no leap second, no hour 24, years of four digits, a zone always.
+# The meaning of `format`: no leap second, no hour 24, four-digit years, always a zone.
 ZONE_PATTERN: Final = r"(Z|[+\-](0[0-9]|1[0-3]):[0-5][0-9]|[+\-]14:00)"
 DATE_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 DATE_TIME_PATTERN: Final = (
     r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?" + ZONE_PATTERN + "$"
 )
-# The bits that no octet needs are zero, so that bytes have one text.
+# Unused bits are zero, so that bytes have only one text.
 BASE64_PATTERN: Final = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?$"
 
-# The engine without backtracking: its time grows with the length of a text, whatever stands in it. What it lacks (look-around, references
-# back) is refused where a pattern is compiled, and so is what takes more than these bytes.
+# The engine without backtracking: its time is linear in the text. Patterns with look-around, backreferences or more
+# than this compiled size are rejected.
 ENGINE: Final = jsonschema_rs.RegexOptions(size_limit=10_000_000)
 
 MAX_PATTERN: Final = 4_000  # characters
@@ -28,7 +28,7 @@ _ESCAPES: Final = _SPECIAL | {"n", "r", "t"}
 
 
 def pattern_fault(pattern: str) -> str | None:
-    """Why a pattern could mean different things to XSD and to ECMA 262; None where it means the same."""
+    """Why a pattern may differ between XSD and ECMA 262; None where it is the same."""
     if len(pattern) > MAX_PATTERN:
         return f"a pattern of at most {MAX_PATTERN} characters"
     if len(pattern) < 2 or pattern[0] != "^" or pattern[-1] != "$":
@@ -79,16 +79,16 @@ def pattern_fault(pattern: str) -> str | None:
 
 
 def validator(schema: dict[str, Any], *, formats: bool = False) -> jsonschema_rs.Draft202012Validator:
-    """A compiled schema whose patterns cost linear time; jsonschema_rs.ValidationError for a pattern that the engine cannot run."""
+    """A compiled schema with linear-time patterns. jsonschema_rs.ValidationError for an unsupported pattern."""
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=formats, pattern_options=ENGINE)
 
 
 def draft4(schema: dict[str, Any], *, formats: bool | None = None) -> jsonschema_rs.Draft4Validator:
-    """The same for the schemas of OpenAPI 3.0 documents."""
+    """As `validator`, for schemas of OpenAPI 3.0 documents."""
     return jsonschema_rs.Draft4Validator(schema, validate_formats=formats, pattern_options=ENGINE)
 
 
 @lru_cache(256)
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """Whether a text is one of a pattern of the profile, by the engine that the gateway checks messages with."""
+    """A test whether a text matches a pattern of the profile, by the engine that validates messages."""
     return validator({"pattern": pattern}).is_valid

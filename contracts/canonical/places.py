@@ -16,31 +16,31 @@ class Place:
     field: Field
     path: str
     optional_above: bool
-    needed: bool = False  # of a choice: some branch requires it
-    led: frozenset[str] = frozenset()  # types that were led back to, on the way here
+    needed: bool = False  # required by some branch of a choice
+    led: frozenset[str] = frozenset()  # recursive types entered on the way to this field
 
 
 def places(struct: Struct) -> dict[str, Place]:
     """Every canonical path of a message: leaves, objects, arrays (`info[]` for the items, `info` for the array)."""
-    found: dict[str, Place] = {}
+    by_path: dict[str, Place] = {}
 
-    def walk(made: Struct, at: str, optional: bool, needed: set[str], led: frozenset[str]) -> None:
-        for each in made.fields:
+    def walk(type_: Struct, at: str, optional: bool, needed: set[str], led: frozenset[str]) -> None:
+        for each in type_.fields:
             path = f"{at}.{each.name}" if at else each.name
             place = Place(each, path, optional, each.name in needed, frozenset(led))
-            found[path] = place
+            by_path[path] = place
             inner: Type = each.type
             if isinstance(inner, Array):
-                found[path + "[]"] = place
+                by_path[path + "[]"] = place
                 path, inner = path + "[]", inner.items
-            # What leads back to itself is opened once: how it goes on, a row says with `again`.
+            # A recursive type is entered once; a row with `again` says how it continues.
             name = inner.name if isinstance(inner, RecursiveRef) else ""
             below = None if name and name in led else group(inner)
             if below is not None:
-                chosen = inner.made if isinstance(inner, RecursiveRef) else inner
+                entered = inner.target if isinstance(inner, RecursiveRef) else inner
                 needed = (
-                    {e.name for b in chosen.branches for e in b.struct.fields if e.required}
-                    if isinstance(chosen, Choice)
+                    {e.name for b in entered.branches for e in b.struct.fields if e.required}
+                    if isinstance(entered, Choice)
                     else set()
                 )
                 walk(
@@ -52,29 +52,30 @@ def places(struct: Struct) -> dict[str, Place]:
                 )
 
     walk(struct, "", False, set(), frozenset())
-    return found
+    return by_path
 
 
 def frame_of(path: str) -> str:
-    """The list whose items a path belongs to: `info[].area[]` of `info[].area[].code`; "" for what is in no list."""
+    """The list that contains a path: `info[].area[]` for `info[].area[].code`; empty outside lists."""
     return path[: path.rfind("[]") + 2] if "[]" in path else ""
 
 
 def keys_of(path: str) -> tuple[str, ...]:
-    """The path inside its frame; () for the items of a list themselves."""
+    """The path inside its frame; () for the items of the list themselves."""
     inside = path[len(frame_of(path)) :].lstrip(".")
     return tuple(inside.split(".")) if inside else ()
 
 
 def scalar_at(place: Place, path: str) -> Scalar | None:
-    made: Type = place.field.type
-    if isinstance(made, Array) and path.endswith("[]"):
-        made = made.items
-    return made if isinstance(made, Scalar) else None
+    """The single value at a path, or of the items at `…[]`; None for groups."""
+    type_: Type = place.field.type
+    if isinstance(type_, Array) and path.endswith("[]"):
+        type_ = type_.items
+    return type_ if isinstance(type_, Scalar) else None
 
 
 def typed(value: Any, scalar: Scalar) -> Any:
-    """A constant or default of a table as a canonical value; None where it is of another kind."""
+    """A constant or default of a table as a canonical value; None if its kind is wrong."""
     if scalar.kind == "boolean":
         return value if isinstance(value, bool) else None
     if scalar.kind == "string":

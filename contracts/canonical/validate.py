@@ -1,7 +1,7 @@
-"""The canonical schema as a compiled validator, and its errors as findings in the words of the sender's own format.
+"""Validates canonical values by the compiled schema, and explains errors in the sender's own format.
 
-The validator is jsonschema-rs over the profile's expanded schema: exact for decimals and big integers. The happy path asks one
-question; only a wrong message pays for the explanation. Invariant: a finding names kinds and rules, never a value.
+jsonschema-rs validates the expanded schema, exact for decimals and big integers. A valid message costs one check; only
+an invalid one pays for the explanation. Invariant: a finding names kinds and rules, never a value.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Here = Callable[[str, Any], str]
 
 
 class Validator:
-    """One message's schema. `is_valid` is the fast question, `findings` the explanation."""
+    """Validates one message. `is_valid` is the fast check, `findings` the explanation."""
 
     __slots__ = ("_compiled", "is_valid", "struct")
 
@@ -51,34 +51,34 @@ class Validator:
         self.is_valid: Callable[[Any], bool] = self._compiled.is_valid
 
     def findings(self, value: Any, here: Here, known: set[str]) -> list[Finding]:
-        """At most 20, without those at canonical paths in `known`, or below them, where the decoder has said it already."""
+        """At most 20 findings, without those at or below paths in `known`, which the decoder has reported."""
         above = tuple(path + sign for path in known if path for sign in (".", "["))
-        found: list[Finding] = []
-        said: set[tuple[str, str]] = set()
+        findings: list[Finding] = []
+        seen: set[tuple[str, str]] = set()
         for error in self._errors(value):
-            if len(found) >= MAX_FINDINGS:
+            if len(findings) >= MAX_FINDINGS:
                 break
             for finding in self._explain(error, value, here):
-                mark = (finding.canonical, finding.rule)
+                key = (finding.canonical, finding.rule)
                 if (
                     finding.canonical not in known
                     and not finding.canonical.startswith(above)
-                    and mark not in said
-                    and len(found) < MAX_FINDINGS
+                    and key not in seen
+                    and len(findings) < MAX_FINDINGS
                 ):
-                    said.add(mark)
-                    found.append(finding)
-        return found
+                    seen.add(key)
+                    findings.append(finding)
+        return findings
 
     def _errors(self, value: Any) -> Iterable[Any]:
-        """All errors; where there are very many items those among the first ones, since all are made before one is handed out."""
+        """All errors; for very long lists the errors of the first items, since the library makes all errors at once."""
         if _left(value, EXPLAINED) >= 0:
             return self._compiled.iter_errors(_narrowed(value))
-        short = _narrowed(_cut(value))
-        found = self._compiled.iter_errors(short) if _left(short, EXPLAINED) >= 0 else None
-        first = next(found, None) if found is not None else None
-        if found is not None and first is not None:
-            return chain([first], found)
+        shortened = _narrowed(_cut(value))
+        errors = self._compiled.iter_errors(shortened) if _left(shortened, EXPLAINED) >= 0 else None
+        first = next(errors, None) if errors is not None else None
+        if errors is not None and first is not None:
+            return chain([first], errors)
         try:
             self._compiled.validate(_narrowed(value))
         except jsonschema_rs.ValidationError as error:
@@ -104,10 +104,10 @@ class Validator:
         if kind == "required":
             step = error.kind.property
             if step in at:
-                return []  # it stands behind very many others (`_narrowed`)
+                return []  # the field exists beyond the first ones kept by `_narrowed`
             return [self._one([*path, step], here, "nothing", "required", self._expected([*path, step]))]
-        made, field = self._type(path)
-        rule = "absent" if made is None and field is not None else _RULES.get(kind, kind)
+        type_, field = self._type(path)
+        rule = "absent" if type_ is None and field is not None else _RULES.get(kind, kind)
         return [self._one(path, here, kind_of(at), rule, self._expected(path))]
 
     def _one(self, path: Sequence[str | int], here: Here, got: str, rule: str, expected: str) -> Finding:
@@ -115,31 +115,31 @@ class Validator:
         return Finding(here(template, index), filled(template, index, 0), got, rule, expected)
 
     def _fields(self, path: Sequence[str | int]) -> str:
-        made, _ = self._type(path)
-        inner = None if made is None else group(made)
+        type_, _ = self._type(path)
+        inner = None if type_ is None else group(type_)
         names = [each.name for each in inner.fields] if inner is not None else []
         return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
 
     def _type(self, path: Sequence[str | int]) -> tuple[Type | None, Field | None]:
-        made: Type | None = self.struct
+        type_: Type | None = self.struct
         field: Field | None = None
         for step in path:
             if isinstance(step, int):
-                made = made.items if isinstance(made, Array) else None
+                type_ = type_.items if isinstance(type_, Array) else None
             elif step == "absent" and field is not None and field.absentable:
                 return None, field
-            elif not isinstance(made, (Scalar, Array)) and made is not None and (inner := group(made)) is not None:
+            elif not isinstance(type_, (Scalar, Array)) and type_ is not None and (inner := group(type_)) is not None:
                 field = inner.field(step)
-                made = field.type if field is not None else None
+                type_ = field.type if field is not None else None
             else:
                 return None, None
-        return made, field
+        return type_, field
 
     def _expected(self, path: Sequence[str | int]) -> str:
-        made, field = self._type(path)
-        if made is None:
+        type_, field = self._type(path)
+        if type_ is None:
             return "one of " + ", ".join(REASONS) if field is not None else ""
-        words = describe(made)
+        words = describe(type_)
         return (
             f'{words}, or {{"absent": reason}}'
             if field is not None and field.absentable and isinstance(path[-1], str)
@@ -148,7 +148,7 @@ class Validator:
 
 
 def templated(path: Sequence[str | int]) -> tuple[str, Any]:
-    """`["info", 0, "event"]` as `info[].event` and its index."""
+    """`["info", 0, "event"]` as the template `info[].event` and its index."""
     text = ""
     index: Any = None
     for step in path:
@@ -161,51 +161,51 @@ def templated(path: Sequence[str | int]) -> tuple[str, Any]:
     return text, index
 
 
-def describe(made: Type) -> str:
-    """What would be right, in a few words."""
-    if isinstance(made, RecursiveRef):
-        made = made.made
-    if isinstance(made, Choice):
-        kinds = ", ".join(value for branch in made.branches for value in branch.values)
-        return f"an object ({made.title or made.name}) whose {made.told_by} is one of {kinds}"
-    if isinstance(made, Struct):
-        return f"an object ({made.title or made.name})"
-    if isinstance(made, Array):
-        most = "" if made.most is None else f" to {made.most}"
-        return f"a list of {made.least}{most or ' or more'} items"
-    if made.values:
-        shown = ", ".join(made.values[:8]) + (", …" if len(made.values) > 8 else "")
-        return f"a code of the table {made.table}: {shown}" if made.table else f"one of {shown}"
-    if made.kind == "boolean":
+def describe(type_: Type) -> str:
+    """What would be valid, in a few words."""
+    if isinstance(type_, RecursiveRef):
+        type_ = type_.target
+    if isinstance(type_, Choice):
+        kinds = ", ".join(value for branch in type_.branches for value in branch.values)
+        return f"an object ({type_.title or type_.name}) whose {type_.discriminator} is one of {kinds}"
+    if isinstance(type_, Struct):
+        return f"an object ({type_.title or type_.name})"
+    if isinstance(type_, Array):
+        most = "" if type_.most is None else f" to {type_.most}"
+        return f"a list of {type_.least}{most or ' or more'} items"
+    if type_.values:
+        shown = ", ".join(type_.values[:8]) + (", …" if len(type_.values) > 8 else "")
+        return f"a code of the table {type_.table}: {shown}" if type_.table else f"one of {shown}"
+    if type_.kind == "boolean":
         return "true or false"
-    if made.kind in ("integer", "number"):
+    if type_.kind in ("integer", "number"):
         bounds = [
             f"{word} {bound}"
             for word, bound in (
-                ("≥", made.minimum),
-                (">", made.exclusive_minimum),
-                ("≤", made.maximum),
-                ("<", made.exclusive_maximum),
+                ("≥", type_.minimum),
+                (">", type_.exclusive_minimum),
+                ("≤", type_.maximum),
+                ("<", type_.exclusive_maximum),
             )
             if bound is not None
         ]
-        return ("a whole number" if made.kind == "integer" else "a number") + (
+        return ("a whole number" if type_.kind == "integer" else "a number") + (
             " " + " and ".join(bounds) if bounds else ""
         )
-    if made.format == "date-time" and made.pattern is None:
+    if type_.format == "date-time" and type_.pattern is None:
         return "a date and time with its zone, as 2026-11-24T14:15:30+07:00"
-    if made.format == "date":
+    if type_.format == "date":
         return "a date, as 2026-11-24"
-    words = "bytes in base64" if made.binary else "text"
-    if made.min_length or made.max_length is not None:
-        words += f" of {made.min_length or 0}" + (
-            f" to {made.max_length} characters" if made.max_length is not None else " characters or more"
+    words = "bytes in base64" if type_.binary else "text"
+    if type_.min_length or type_.max_length is not None:
+        words += f" of {type_.min_length or 0}" + (
+            f" to {type_.max_length} characters" if type_.max_length is not None else " characters or more"
         )
-    return words + (f" matching {made.pattern}" if made.pattern else "")
+    return words + (f" matching {type_.pattern}" if type_.pattern else "")
 
 
 def _left(value: Any, allowed: int) -> int:
-    """What is left of an allowance of list items; negative as soon as there are more. Fields are not counted: they are few (`_narrowed`)."""
+    """The allowance of list items that remains; negative if there are more. Fields are few (`_narrowed`)."""
     if isinstance(value, list):
         allowed -= len(value)
     elif isinstance(value, dict):
@@ -220,7 +220,7 @@ def _left(value: Any, allowed: int) -> int:
 
 
 def _narrowed(value: Any) -> Any:
-    """The message with the first thousand fields of each object: all that a contract does not know are one error, whose text names them all."""
+    """The first thousand fields of each object: unknown fields are one error whose text names them all."""
     if isinstance(value, list):
         return [_narrowed(each) for each in value]
     if isinstance(value, dict):
@@ -229,7 +229,7 @@ def _narrowed(value: Any) -> Any:
 
 
 def _cut(value: Any) -> Any:
-    """The message with the first few items of each list."""
+    """The first few items of each list."""
     if isinstance(value, list):
         return [_cut(each) for each in value[:_CUT]]
     return {name: _cut(each) for name, each in value.items()} if isinstance(value, dict) else value

@@ -1,7 +1,7 @@
-"""A walk over the single values of a canonical message, compiled: only to where something is asked of them.
+"""Compiles a walk over the single values of a canonical message, limited to the values of interest.
 
-Types that lead back to themselves are walked as deep as the message is. Invariant: what is not of its type is passed over; the validator
-says so.
+Recursive types are walked as deep as the message is. Invariant: a value of the wrong type is skipped; the validator
+reports it.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from typing import Any
 from contracts.canonical.findings import Index, filled
 from contracts.canonical.model import Array, RecursiveRef, Scalar, Type, group
 
-# A value, what the caller hands along, and where it is: text before, template, index (`place` makes a path of them).
+# Value, context of the caller, and position: text before, template, index (`place` makes a path of them).
 Visit = Callable[[Any, Any, str, str, Index], None]
 
 
 def place(before: str, template: str, index: Index) -> str:
+    """The path of a visited value."""
     inside = filled(template, index, 0)
     return f"{before}.{inside}" if before and inside and inside[0] != "[" else before + inside
 
 
-def compile_walk(made: Type, of: Callable[[Scalar], Visit | None]) -> Callable[[Any, Any], None] | None:
-    """`of` tells what is asked of a value of a type; None where nothing is asked of any in this message."""
+def compile_walk(type_: Type, of: Callable[[Scalar], Visit | None]) -> Callable[[Any, Any], None] | None:
+    """`of` gives the visitor for a type, or None. Returns None if no value of this message has one."""
     known: dict[str, list[_Step | None]] = {}
-    walk = _walk(made, "", of, known)
+    walk = _walk(type_, "", of, known)
     return None if walk is None else lambda value, context: walk(value, context, "", None)
 
 
@@ -32,34 +33,34 @@ _Step = Callable[[Any, Any, str, Index], None]
 
 
 def _walk(
-    made: Type, at: str, of: Callable[[Scalar], Visit | None], known: dict[str, list[_Step | None]]
+    type_: Type, at: str, of: Callable[[Scalar], Visit | None], known: dict[str, list[_Step | None]]
 ) -> _Step | None:
-    if isinstance(made, Scalar):
-        visit = of(made)
+    if isinstance(type_, Scalar):
+        visit = of(type_)
         return None if visit is None else lambda value, context, before, index: visit(value, context, before, at, index)
-    if isinstance(made, RecursiveRef):
-        if made.name not in known:
-            known[made.name] = []
-            known[made.name].append(_walk(made.made, "", of, known))
-        cell = known[made.name]
+    if isinstance(type_, RecursiveRef):
+        if type_.name not in known:
+            known[type_.name] = []
+            known[type_.name].append(_walk(type_.target, "", of, known))
+        cell = known[type_.name]
 
-        def again(value: Any, context: Any, before: str, index: Index) -> None:
+        def recursive(value: Any, context: Any, before: str, index: Index) -> None:
             if cell[0] is not None:
                 cell[0](value, context, place(before, at, index), None)
 
-        return again
-    if isinstance(made, Array):
-        inner = _walk(made.items, at + "[]", of, known)
+        return recursive
+    if isinstance(type_, Array):
+        inner = _walk(type_.items, at + "[]", of, known)
         if inner is None:
             return None
 
-        def many(value: Any, context: Any, before: str, index: Index) -> None:
+        def array(value: Any, context: Any, before: str, index: Index) -> None:
             if isinstance(value, list):
                 for number, each in enumerate(value):
                     inner(each, context, before, (index, number))
 
-        return many
-    fields = group(made)
+        return array
+    fields = group(type_)
     assert fields is not None
     steps = [
         (f.name, step)

@@ -1,7 +1,7 @@
-"""Why a whole object or list is not there, in a format that has words for it: read and written in place of the group.
+"""Reasons for the absence of a whole object or list: read and written in place of the group.
 
-A row names the group and its words, as `{canonical: responsible, here: canBo, absent: {unknown: null}}`. Null is null in JSON and xsi:nil
-in XML. Invariant: a group is there, or a reason stands for it, never both.
+A row names the group and its tokens, as `{canonical: responsible, here: canBo, absent: {unknown: null}}`. Null is null
+in JSON and xsi:nil in XML. Invariant: a message has the group or a reason for its absence, never both.
 """
 
 from __future__ import annotations
@@ -34,26 +34,27 @@ def _put(leaf: Leaf) -> Callable[[Any, str, Index, Problems, str], None]:
     return write
 
 
-def _stands(leaf: Leaf) -> Callable[[Any], bool]:
+def _has_reason(leaf: Leaf) -> Callable[[Any], bool]:
     get = getter(leaf.keys or ())
 
-    def stands(into: Any) -> bool:
-        found = get(into)
-        return isinstance(found, dict) and "absent" in found
+    def has_reason(into: Any) -> bool:
+        item = get(into)
+        return isinstance(item, dict) and "absent" in item
 
-    return stands
+    return has_reason
 
 
 def json_reader(
     leaf: Leaf, inner: Callable[[Any, Any, Index, Problems], None]
 ) -> Callable[[Any, Any, Index, Problems], None]:
+    """Reads a reason in place of the group, or the group by `inner`."""
     words, put, here = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), leaf.here
 
-    def read(found: Any, into: Any, index: Index, problems: Problems) -> None:
-        if (found is None or found.__class__ is str) and found in words:
-            put(into, words[found], index, problems, filled(here, index, 0))
+    def read(raw: Any, into: Any, index: Index, problems: Problems) -> None:
+        if (raw is None or raw.__class__ is str) and raw in words:
+            put(into, words[raw], index, problems, filled(here, index, 0))
         else:
-            inner(found, into, index, problems)
+            inner(raw, into, index, problems)
 
     return read
 
@@ -61,22 +62,24 @@ def json_reader(
 def json_writer(
     leaf: Leaf, key: str, literal: Callable[[Any], str], inner: Callable[[Any], str]
 ) -> Callable[[Any], str]:
+    """Writes the reason, or the group by `inner`."""
     get, tokens = getter(leaf.keys or ()), leaf.tokens
 
     def write(value: Any) -> str:
-        found = get(value)
-        reason = str(found.get("absent")) if isinstance(found, dict) else ""
+        item = get(value)
+        reason = str(item.get("absent")) if isinstance(item, dict) else ""
         return key + literal(tokens[reason]) if reason in tokens else inner(value)
 
     return write
 
 
 def xml_reader(leaf: Leaf, inner: Read) -> Read:
-    words, put, stands = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), _stands(leaf)
+    """As `json_reader`, for elements."""
+    words, put, has_reason = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), _has_reason(leaf)
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         word: str | None = element.text
-        said = not len(element) and word is not None and not element.attrib and word in words
+        is_reason = not len(element) and word is not None and not element.attrib and word in words
         if (
             None in words
             and element.get(NIL) in ("true", "1")
@@ -84,10 +87,10 @@ def xml_reader(leaf: Leaf, inner: Read) -> Read:
             and not len(element)
             and not word
         ):
-            said, word = True, None
-        if said:
+            is_reason, word = True, None
+        if is_reason:
             put(into, words[word], index, problems, problems.path(element))
-        elif stands(into):
+        elif has_reason(into):
             problems.add(
                 problems.path(element),
                 filled(leaf.canonical, index, 0),
@@ -102,11 +105,12 @@ def xml_reader(leaf: Leaf, inner: Read) -> Read:
 
 
 def xml_writer(leaf: Leaf, head: str, nil_head: str, tail: str, inner: Callable[[Any], str]) -> Callable[[Any], str]:
+    """As `json_writer`, for elements; `nil_head` starts one with xsi:nil."""
     get, tokens = getter(leaf.keys or ()), leaf.tokens
 
     def write(value: Any) -> str:
-        found = get(value)
-        reason = str(found.get("absent")) if isinstance(found, dict) else ""
+        item = get(value)
+        reason = str(item.get("absent")) if isinstance(item, dict) else ""
         if reason not in tokens:
             return inner(value)
         word = tokens[reason]

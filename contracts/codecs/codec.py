@@ -1,7 +1,7 @@
 """One format of one contract: bytes to canonical values and back, compiled once.
 
-Every reader validates: what it returns keeps to the canonical schema, or it raises MESSAGE_INVALID with all findings (up
-to 20) in the paths of both formats. A message that the format does not map is exchanged in canonical form.
+Every reader validates: its result conforms to the canonical schema, or it raises MESSAGE_INVALID with up to
+20 findings in the paths of both formats. A message that the format does not map is exchanged in canonical form.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contracts.canonical.validate import Validator
 from contracts.codecs import jsonread, xmlread, xmlwrite
 from contracts.codecs.normal import compile_normal
 from contracts.codecs.query import guess, parse_query, query_text
-from contracts.codecs.xml_fast_path import Usual, compile_usual
+from contracts.codecs.xml_fast_path import FastReaders, compile_fast_readers
 from contracts.codecs.xmlproblems import XmlProblems
 from contracts.errors import MESSAGE_INVALID, MESSAGE_NOT_EXPRESSIBLE, MESSAGE_WRONG_MEDIA, MESSAGE_WRONG_ROOT
 from contracts.mapping import value_formats
@@ -44,7 +44,7 @@ class _Json:
 
 @dataclass(frozen=True, slots=True)
 class _Xml:
-    usual: Usual | None
+    fast: FastReaders | None
     read: Callable[[Any, Any, Any, Any], None]
     write: Callable[[Any, str], str]
     here: Mapping[str, str]
@@ -55,7 +55,7 @@ class _Xml:
 
 
 class Codec:
-    """The readers and writers of one format. Made by `contracts.compiled.contract`, immutable afterwards."""
+    """The readers and writers of one format. Built by `contracts.compiled.contract`, immutable afterwards."""
 
     def __init__(
         self,
@@ -89,20 +89,16 @@ class Codec:
 
     @property
     def contract(self) -> Contract:
-        """The version that it was compiled from; of a pinned one the older."""
+        """The version it was compiled from; for a pinned codec the older one."""
         return self._contract
 
-    # --- how it is called -------------------------------------------------------------------------------------------------
+    # --- calls --------------------------------------------------------------------------------------------------------
 
     def soap_action(self, operation: str) -> str:
         return self._actions[operation]
 
-    def answer_wrapper(self, operation: str) -> str | None:
-        """Local name of the root of an answer in SOAP; None where the format has a root of its own."""
-        return None if self._contract.operations[operation].answer in self.mapped else f"{operation}Response"
-
     def _roots(self, message_of: Callable[[Operation], str], suffix: str) -> Mapping[str, tuple[str, str]]:
-        """`{ns}local` of what may stand in a Body -> operation and message; of operations with one root, the first."""
+        """`{ns}local` of a Body's child -> operation and message; the first operation where they share a root."""
         roots: dict[str, tuple[str, str]] = {}
         for op in self._contract.operations.values():
             message = message_of(op)
@@ -113,7 +109,7 @@ class Codec:
                 roots[f"{{{self._contract.namespace}}}{op.name}{suffix}"] = (op.name, message)
         return roots
 
-    # --- compiling --------------------------------------------------------------------------------------------------------
+    # --- compiling ----------------------------------------------------------------------------------------------------
 
     def _compile(self, message: str, struct: Struct, plan: Plan | None) -> None:
         if plan is None:
@@ -136,16 +132,8 @@ class Codec:
             )
         else:
             prefixes = {uri: prefix for prefix, uri in plan.namespaces.items()}
-            self._xml[message] = _Xml(
-                compile_usual(plan),
-                xmlread.compile_reader(plan),
-                xmlwrite.compile_writer(plan),
-                plan.here_of(),
-                False,
-                frozenset({plan.root.name}),
-                plan.root.name.rpartition("}")[2],
-                prefixes,
-            )
+            local = plan.root.name.rpartition("}")[2]
+            self._xml[message] = _xml(plan, frozenset({plan.root.name}), local, prefixes)
 
     def _canonical_xml(self, struct: Struct, message: str) -> _Xml:
         space = self._contract.namespace
@@ -156,32 +144,18 @@ class Codec:
                 roots.add(f"{{{space}}}{op.name}")
             if op.answer == message:
                 roots.add(f"{{{space}}}{op.name}Response")
-        return _Xml(
-            compile_usual(plan),
-            xmlread.compile_reader(plan),
-            xmlwrite.compile_writer(plan),
-            plan.here_of(),
-            True,
-            frozenset(roots),
-            message,
-            {},
-        )
+        return _xml(plan, frozenset(roots), message, {}, canonical=True)
 
-    # --- reading ----------------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     def read_json(self, message: str, raw: bytes, at: float | None = None) -> Value:
-        """`at`, here and below, is when the message was received, in Unix time: codes are to be in force then."""
+        """The canonical value. `at`, here and below: time of receipt (Unix time), when codes must be in force."""
         codec = self._json.get(message)
         if codec is None:
             raise self._wrong_media("JSON", message)
         day = None if at is None else day_at(at)
         value, problems = codec.read(raw, day)
-        if problems.findings or not self._validators[message].is_valid(value):
-            raise self._invalid(message, value, problems, codec.here)
-        check = self._in_force[message]
-        if check is not None and (ended := check(value, day)):
-            raise self._failure(MESSAGE_INVALID, message, explained(ended, codec.here))
-        return value  # type: ignore[no-any-return]
+        return self._checked(message, value, problems, day, codec.here)
 
     def read_xml(self, message: str, element: etree._Element, at: float | None = None) -> Value:
         codec = self._xml.get(message)
@@ -192,10 +166,10 @@ class Codec:
             raise MESSAGE_WRONG_ROOT(got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))
         element, day = composed(element), None if at is None else day_at(at)
         check, valid = self._in_force[message], self._validators[message].is_valid
-        if codec.usual is not None:
-            quick: Value | None = codec.usual.element(element)
-            if quick is not None and valid(quick) and (check is None or not check(quick, day)):
-                return quick
+        if codec.fast is not None:
+            value: Value | None = codec.fast.element(element)
+            if value is not None and valid(value) and (check is None or not check(value, day)):
+                return value
         into: Value = {}
         problems = XmlProblems(element, codec.prefixes)
         problems.at = day
@@ -203,34 +177,30 @@ class Codec:
             codec.read(element, into, None, problems)
         except Enough:
             pass
-        if problems.findings or not valid(into):
-            raise self._invalid(message, into, problems, _here_in_xml(codec, problems.name(tag)))
-        if check is not None and (ended := check(into, day)):
-            raise self._failure(MESSAGE_INVALID, message, explained(ended, _here_in_xml(codec, problems.name(tag))))
-        return into
+        return self._checked(message, into, problems, day, _here_in_xml(codec, problems.name(tag)))
 
     def read_canonical_xml(self, message: str, raw: bytes) -> Value | None:
-        """The message in bytes that are their own exclusive C14N and hold nothing unusual; None for all others, which `read_xml` is to look at."""
+        """The message of bytes in exclusive C14N without unusual content; None for others, which need `read_xml`."""
         codec = self._xml.get(message)
-        if codec is None or codec.usual is None or self._in_force[message] is not None:
+        if codec is None or codec.fast is None or self._in_force[message] is not None:
             return None
         try:
-            found = codec.usual.text(raw.decode("utf-8"))
+            result = codec.fast.text(raw.decode("utf-8"))
         except UnicodeDecodeError:
             return None
-        if found is None or found[0] not in codec.roots or not self._validators[message].is_valid(found[1]):
+        if result is None or result[0] not in codec.roots or not self._validators[message].is_valid(result[1]):
             return None
-        return found[1]  # type: ignore[no-any-return]
+        return result[1]  # type: ignore[no-any-return]
 
     def read_query(self, message: str, query: str, at: float | None = None) -> Value:
-        """The query string of a GET operation: each parameter once, named as the format's top-level fields."""
-        given = parse_query(query)
+        """The query string of a GET operation: each parameter once, named like the format's top-level fields."""
+        parameters = parse_query(query)
         struct, plan = self._validators[message].struct, self.plans.get(message)
         day = None if at is None else day_at(at)
         problems = Problems(at=day)
         into: Value = {}
         if plan is not None and plan.media == "json":
-            raw = {name: guess(text, plan, name) for name, text in given.items()}
+            raw = {name: guess(text, plan, name) for name, text in parameters.items()}
             try:
                 jsonread.compile_reader(plan)(raw, into, None, problems)
             except Enough:
@@ -238,7 +208,7 @@ class Codec:
             here: Callable[[str, Any], str] = self._json[message].here
         else:
             here = lambda at, index: filled(at, index, 0)  # noqa: E731
-            for name, text in given.items():
+            for name, text in parameters.items():
                 field = struct.field(name)
                 if problems.full:
                     break
@@ -253,18 +223,24 @@ class Codec:
                     into[name] = text if form.read is None else form.read(text)
                 except value_formats.Bad as bad:
                     problems.add(name, name, kind_of(text), bad.rule, bad.expected)
-        if problems.findings or not self._validators[message].is_valid(into):
-            raise self._invalid(message, into, problems, here)
+        return self._checked(message, into, problems, day, here)
+
+    def _checked(
+        self, message: str, value: Any, problems: Problems, day: str | None, here: Callable[[str, Any], str]
+    ) -> Value:
+        """The value, if it is valid and its codes are in force on `day`. MESSAGE_INVALID otherwise."""
+        if problems.findings or not self._validators[message].is_valid(value):
+            raise self._invalid(message, value, problems, here)
         check = self._in_force[message]
-        if check is not None and (ended := check(into, day)):
+        if check is not None and (ended := check(value, day)):
             raise self._failure(MESSAGE_INVALID, message, explained(ended, here))
-        return into
+        return value  # type: ignore[no-any-return]
 
     def _invalid(self, message: str, value: Any, problems: Problems, here: Callable[[str, Any], str]) -> Theirs:
-        found = list(problems.findings)
-        if not problems.full:  # else what the schema says too would be cut off, after costing much
-            found += self._validators[message].findings(value, here, problems.canonical)
-        return self._failure(MESSAGE_INVALID, message, found[:MAX_FINDINGS])
+        findings = list(problems.findings)
+        if not problems.full:  # the schema's findings would be cut off, and are expensive
+            findings += self._validators[message].findings(value, here, problems.canonical)
+        return self._failure(MESSAGE_INVALID, message, findings[:MAX_FINDINGS])
 
     def _failure(self, error: PlainErrorType[Theirs], message: str, findings: Sequence[Finding]) -> Theirs:
         return error(
@@ -276,7 +252,7 @@ class Codec:
             format=self.name, contract=self._contract.name, expected=self.media.upper(), got=got, message=message
         )
 
-    # --- writing ----------------------------------------------------------------------------------------------------------
+    # --- writing ------------------------------------------------------------------------------------------------------
 
     def write_json(self, message: str, value: Value) -> bytes:
         codec = self._json.get(message)
@@ -300,37 +276,37 @@ class Codec:
             raise self._failure(MESSAGE_NOT_EXPRESSIBLE, message, [error.finding]) from None
 
     def write_query(self, message: str, value: Value) -> str:
-        """A query string for a provider that is asked by GET."""
+        """A query string for a provider that is called by GET."""
         plan = self.plans.get(message)
-        given = value if plan is None else read_json(self.write_json(message, value))
-        for name, item in given.items():
+        fields = value if plan is None else read_json(self.write_json(message, value))
+        for name, item in fields.items():
             if isinstance(item, (dict, list)):
                 raise self._failure(
                     MESSAGE_NOT_EXPRESSIBLE,
                     message,
                     [Finding(name, name, kind_of(item), "type", "a single value in a query")],
                 )
-        return "&".join(f"{quote(name, safe='')}={quote(query_text(item), safe='')}" for name, item in given.items())
+        return "&".join(f"{quote(name, safe='')}={quote(query_text(item), safe='')}" for name, item in fields.items())
 
     def normal(self, message: str, value: Value) -> Value:
-        """What `value` becomes on the way through this format and back: itself, but for the losses that the table lists."""
+        """`value` after a round trip through this format: itself, except for the losses that the table lists."""
         plan = self.plans.get(message)
         if plan is None:
             return value
         kept = compile_normal(plan)(value)
         if plan.derived:
-            # What an expression makes is a function of what is written: the law is about the rest.
+            # A derived value is a function of what is written; the law covers the rest.
             back = self.read(message, self.write(message, value))
             for each in plan.derived:
-                found = getter(each.keys)(back)
-                if found is not None:
-                    setter(each.keys)(kept, found)
+                derived = getter(each.keys)(back)
+                if derived is not None:
+                    setter(each.keys)(kept, derived)
         return kept
 
-    # --- either, by the medium ------------------------------------------------------------------------------------------
+    # --- by media type ------------------------------------------------------------------------------------------------
 
     def write(self, message: str, value: Value, media: str | None = None) -> bytes:
-        """The message in the format's own medium, or in another that it speaks."""
+        """The message in the format's own media type, or in another that it supports."""
         return self.write_xml(message, value) if (media or self.media) == "xml" else self.write_json(message, value)
 
     def read(self, message: str, raw: bytes, media: str | None = None, at: float | None = None) -> Value:
@@ -343,6 +319,19 @@ class Codec:
     def losses(self, message: str) -> list[str]:
         plan = self.plans.get(message)
         return [] if plan is None else list(plan.losses)
+
+
+def _xml(plan: Plan, roots: frozenset[str], root: str, prefixes: Mapping[str, str], canonical: bool = False) -> _Xml:
+    return _Xml(
+        fast=compile_fast_readers(plan),
+        read=xmlread.compile_reader(plan),
+        write=xmlwrite.compile_writer(plan),
+        here=plan.here_of(),
+        canonical=canonical,
+        roots=roots,
+        root=root,
+        prefixes=prefixes,
+    )
 
 
 def _here_in_xml(codec: _Xml, root: str) -> Callable[[str, Any], str]:

@@ -1,6 +1,7 @@
-"""Plans compiled into readers of JSON (writers: `contracts.codecs.jsonwrite`): closures over parsed values, nothing interpreted per message.
+"""Compiles plans into readers of JSON: closures over parsed values, nothing interpreted per message.
 
 Content is closed: a field that the plan does not know is a finding with its path.
+Writers: `contracts.codecs.jsonwrite`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,7 @@ from typing import Any
 from contracts.canonical.findings import Index, Inside, Problems, filled, kind_of, started
 from contracts.codecs.absence import json_reader
 from contracts.codecs.jsonwrite import compile_writer as compile_writer
-from contracts.mapping.frames import (
-    finisher,
-    list_at,
-    setter,
-    settled,
-)
+from contracts.mapping.frames import finisher, list_at, setter, settled
 from contracts.mapping.plan import CustomBinding, Leaf, Node, Plan
 from contracts.mapping.rows.parts import plain
 from contracts.mapping.value_formats import Bad
@@ -25,12 +21,12 @@ Read = Callable[[Any, Any, Index, Problems], None]
 
 
 def compile_reader(plan: Plan) -> Read:
-    """A reader of the message's object into a dict; what is not an object is a finding."""
+    """A reader of the message's object into a dict. A value that is not an object is a finding."""
     return settled(_object(plan.root), plan)
 
 
 def _object(node: Node) -> Read:
-    """The members of an object. Those of a type that leads back to itself are read as the one above, only their paths are longer."""
+    """The members of an object. A recursive type is read by the enclosing type's reader, with longer paths."""
     if node.again is None:
         read = _plain_object(node)
         if node.led_to:
@@ -39,9 +35,9 @@ def _object(node: Node) -> Read:
     cell = node.again.cell
     (start, cut), (_, cut_here) = started(node.again.canonical), started(node.again.here)
 
-    def read_again(found: Any, into: Any, index: Index, problems: Problems) -> None:
+    def read_again(raw: Any, into: Any, index: Index, problems: Problems) -> None:
         at = (filled(node.here, index, 0), filled(node.canonical, index, 0))
-        cell[0](found, into, start, Inside(problems, at, (cut_here, cut)))
+        cell[0](raw, into, start, Inside(problems, at, (cut_here, cut)))
 
     return read_again
 
@@ -56,11 +52,11 @@ def _plain_object(node: Node) -> Read:
     finish = finisher(node)
     here, canonical = node.here, node.canonical
 
-    def read(found: Any, into: Any, index: Index, problems: Problems) -> None:
-        if not isinstance(found, dict):
-            problems.add(filled(here, index, 0), filled(canonical, index, 0), kind_of(found), "type", "an object")
+    def read(raw: Any, into: Any, index: Index, problems: Problems) -> None:
+        if not isinstance(raw, dict):
+            problems.add(filled(here, index, 0), filled(canonical, index, 0), kind_of(raw), "type", "an object")
             return
-        for name, value in found.items():
+        for name, value in raw.items():
             reader = table.get(name)
             if reader is None and others is not None:
                 others(name, value, into, index, problems)
@@ -76,7 +72,7 @@ def _plain_object(node: Node) -> Read:
             else:
                 reader(value, into, index, problems)
         for name, at in constants:
-            if name not in found:
+            if name not in raw:
                 problems.add(filled(at, index, 0), "", "nothing", "required", "the field")
         if finish is not None:
             finish(into, index, problems)
@@ -86,7 +82,7 @@ def _plain_object(node: Node) -> Read:
 
 def _node(node: Node) -> Read:
     if node.kind == "ignore":
-        return lambda found, into, index, problems: None
+        return lambda raw, into, index, problems: None
     if node.absent is not None:
         return json_reader(node.absent, _group(node))
     return _group(node)
@@ -106,43 +102,43 @@ def _many(node: Node) -> Read:
     value = _value(node.text) if node.text is not None and node.text.keys == () else None
     item = _object(node) if node.text is None else _leaf(node.text) if value is None else _nothing
 
-    def read(found: Any, into: Any, index: Index, problems: Problems) -> None:
-        if not isinstance(found, list):
-            problems.add(filled(here, index, 0), filled(canonical, index, 0), kind_of(found), "type", "a list")
+    def read(raw: Any, into: Any, index: Index, problems: Problems) -> None:
+        if not isinstance(raw, list):
+            problems.add(filled(here, index, 0), filled(canonical, index, 0), kind_of(raw), "type", "a list")
             return
-        if not found and skip_empty:
+        if not raw and skip_empty:
             return
         items = find(into)
-        for number, each in enumerate(found):
+        for number, each in enumerate(raw):
             inner = (index, number)
             if value is not None:
                 items.append(value(each, inner, problems))
             else:
-                made: dict[str, Any] = {}
-                items.append(made)
-                item(each, made, inner, problems)
+                entry: dict[str, Any] = {}
+                items.append(entry)
+                item(each, entry, inner, problems)
 
     return read
 
 
 def _entries(node: Node, name: Leaf) -> Callable[[str, Any, Any, Index, Problems], None]:
-    """A member of a keyed list: its name is a field of the item, its value another."""
-    find, take, here = list_at(node.keys), plain(name).read, node.here
+    """A member of a keyed list: its name is one field of the item, its value the others."""
+    find, read_name, here = list_at(node.keys), plain(name).read, node.here
     item = _object(node) if node.text is None else _leaf(node.text)
 
-    def read(key: str, found: Any, into: Any, index: Index, problems: Problems) -> None:
+    def read(key: str, raw: Any, into: Any, index: Index, problems: Problems) -> None:
         items = find(into)
-        made: dict[str, Any] = {}
+        entry: dict[str, Any] = {}
         inner = (index, len(items))
-        items.append(made)
-        take(key, made, inner, problems, lambda: filled(here, inner, 0))
-        item(found, made, inner, problems)
+        items.append(entry)
+        read_name(key, entry, inner, problems, lambda: filled(here, inner, 0))
+        item(raw, entry, inner, problems)
 
     return read
 
 
-def _nothing(found: Any, into: Any, index: Index, problems: Problems) -> None:
-    """Stands where a list holds scalars and no item is read as an object."""
+def _nothing(raw: Any, into: Any, index: Index, problems: Problems) -> None:
+    """For lists of scalars, whose items are not read as objects."""
 
 
 def _value(leaf: Leaf) -> Callable[[Any, Index, Problems], Any]:
@@ -151,27 +147,27 @@ def _value(leaf: Leaf) -> Callable[[Any, Index, Problems], Any]:
     convert, here, canonical = leaf.form.read, leaf.here, leaf.canonical
     words = leaf.words
 
-    def read(found: Any, index: Index, problems: Problems) -> Any:
-        if words and (found is None or found.__class__ is str) and found in words:
-            reason = words[found]
+    def read(raw: Any, index: Index, problems: Problems) -> Any:
+        if words and (raw is None or raw.__class__ is str) and raw in words:
+            reason = words[raw]
             return None if reason is None else {"absent": reason}
         if convert is None:
-            return found
+            return raw
         try:
-            return convert(found)
+            return convert(raw)
         except Bad as bad:
-            problems.add(filled(here, index, 0), filled(canonical, index, 0), kind_of(found), bad.rule, bad.expected)
+            problems.add(filled(here, index, 0), filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected)
             return None
 
     return read
 
 
-def _special_value(special: CustomBinding, here: str) -> Callable[[Any, Index, Problems], Any]:
-    take = special.read
+def _special_value(binding: CustomBinding, here: str) -> Callable[[Any, Index, Problems], Any]:
+    read_value = binding.read
 
-    def read(found: Any, index: Index, problems: Problems) -> Any:
+    def read(raw: Any, index: Index, problems: Problems) -> Any:
         box: list[Any] = []
-        take(found, box, index, problems, lambda: filled(here, index, 0))
+        read_value(raw, box, index, problems, lambda: filled(here, index, 0))
         return box[0] if box else None
 
     return read
@@ -179,22 +175,22 @@ def _special_value(special: CustomBinding, here: str) -> Callable[[Any, Index, P
 
 def _leaf(leaf: Leaf) -> Read:
     if leaf.special is not None:
-        take, at = leaf.special.read, leaf.here
-        return lambda found, into, index, problems: take(found, into, index, problems, lambda: filled(at, index, 0))
+        read_value, at = leaf.special.read, leaf.here
+        return lambda raw, into, index, problems: read_value(raw, into, index, problems, lambda: filled(at, index, 0))
     value = _value(leaf)
     if leaf.keys is None:
         constant, here = leaf.constant, leaf.here
 
-        def check(found: Any, into: Any, index: Index, problems: Problems) -> None:
-            if found != constant or type(found) is not type(constant):
+        def check(raw: Any, into: Any, index: Index, problems: Problems) -> None:
+            if raw != constant or type(raw) is not type(constant):
                 problems.add(filled(here, index, 0), "", "another value", "constant", f"{constant!r}")
 
         return check
     put = setter(leaf.keys)
 
-    def read(found: Any, into: Any, index: Index, problems: Problems) -> None:
-        made = value(found, index, problems)
-        if made is not None:
-            put(into, made)
+    def read(raw: Any, into: Any, index: Index, problems: Problems) -> None:
+        item = value(raw, index, problems)
+        if item is not None:
+            put(into, item)
 
     return read

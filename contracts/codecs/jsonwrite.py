@@ -1,4 +1,4 @@
-"""Plans compiled into writers of JSON: closures over canonical values, fields in the order of the plan, nothing interpreted per message."""
+"""Compiles plans into writers of JSON: closures over canonical values, fields in the order of the plan."""
 
 from __future__ import annotations
 
@@ -9,28 +9,21 @@ from typing import Any
 
 from contracts.canonical.findings import NotExpressible, kind_of
 from contracts.codecs.absence import json_writer
-from contracts.mapping.frames import (
-    carrying,
-    constant_checks,
-    getter,
-    key_writer,
-    raw_getter,
-    raw_writer,
-    shown,
-)
+from contracts.mapping.frames import carrying, constant_checks, getter, key_writer, raw_getter, raw_writer, shown
 from contracts.mapping.plan import Leaf, Node, Plan
 
 Write = Callable[[Any], str]
-Memo = dict[int, list[Write]]  # what types that lead back to themselves are written by
+Memo = dict[int, list[Write]]  # writers of recursive types
 
 
 def compile_writer(plan: Plan) -> Write:
+    """A writer of the message as compact JSON."""
     inner = _members(plan.root, {})
     return carrying(lambda value: "{" + inner(value) + "}", plan)
 
 
 def _members(node: Node, memo: Memo) -> Write:
-    """The members of an object. Of a type that leads back to itself they are compiled once."""
+    """The members of an object. A recursive type is compiled once."""
     source = node if node.again is None else node.again
     if not source.led_to:
         return _content(source, memo)
@@ -42,12 +35,12 @@ def _members(node: Node, memo: Memo) -> Write:
     return cell[0]
 
 
-def _branches(told_by: str, branches: list[tuple[tuple[str, ...], Node]], memo: Memo) -> Write:
-    """Of a choice, the members of the branch that the discriminator names."""
+def _branches(discriminator: str, branches: list[tuple[tuple[str, ...], Node]], memo: Memo) -> Write:
+    """Writes the members of the branch that the discriminator names."""
     writers = {value: writer for values, branch in branches for writer in [_members(branch, memo)] for value in values}
 
     def write(value: Any) -> str:
-        writer = writers.get(value.get(told_by))
+        writer = writers.get(value.get(discriminator))
         return "" if writer is None else writer(value)
 
     return write
@@ -126,15 +119,15 @@ def _members_by_name(node: Node, name: Leaf, taken: set[str], memo: Memo) -> Wri
     get, item, key_of = getter(node.keys), _item(node, memo), key_writer(name, taken, None)
 
     def write(value: Any) -> str:
-        made: dict[str, str] = {}
+        members: dict[str, str] = {}
         for each in get(value) or ():
             key = key_of(each)
-            if key in made:
+            if key in members:
                 raise NotExpressible(
                     name.here, name.canonical, kind_of(key), "repeated", "each name once: they are members of an object"
                 )
-            made[key] = f"{encode_basestring(key)}:{item(each)}"
-        return ",".join(made.values())
+            members[key] = f"{encode_basestring(key)}:{item(each)}"
+        return ",".join(members.values())
 
     return write
 
@@ -154,22 +147,22 @@ def _one(node: Node, key: str, memo: Memo) -> Write:
     name, nil, inner = node.keys[0], node.nil, _members(node, memo)
 
     def write(value: Any) -> str:
-        found = value.get(name)
-        if found is None:
+        item = value.get(name)
+        if item is None:
             return ""
-        if nil and "absent" in found:
-            return f'{key}{{"absent":"{found["absent"]}"}}'
-        return f"{key}{{{inner(found)}}}"
+        if nil and "absent" in item:
+            return f'{key}{{"absent":"{item["absent"]}"}}'
+        return f"{key}{{{inner(item)}}}"
 
     return write
 
 
 def _written_leaf(leaf: Leaf, key: str) -> Write:
     if leaf.special is not None:
-        give = leaf.special.write
+        write_value = leaf.special.write
 
         def write_special(value: Any) -> str:
-            raw = give(value)
+            raw = write_value(value)
             return "" if raw is None else key + _literal(raw)
 
         return write_special
@@ -181,35 +174,35 @@ def _written_leaf(leaf: Leaf, key: str) -> Write:
         name = leaf.keys[0]
 
         def write_nil(value: Any) -> str:
-            found = value.get(name)
-            if found is None:
+            item = value.get(name)
+            if item is None:
                 return ""
-            if found.__class__ is dict:
-                return f'{key}{{"absent":"{found["absent"]}"}}'
-            return key + text(found)
+            if item.__class__ is dict:
+                return f'{key}{{"absent":"{item["absent"]}"}}'
+            return key + text(item)
 
         return write_nil
     if len(leaf.keys) == 1 and not leaf.tokens:
         only = leaf.keys[0]
 
         def write_only(value: Any) -> str:
-            found = value.get(only)
-            return "" if found is None or found.__class__ is dict else key + text(found)
+            item = value.get(only)
+            return "" if item is None or item.__class__ is dict else key + text(item)
 
         return write_only
     find = shown(leaf)
 
     def write(value: Any) -> str:
-        found = find(value)
-        return "" if found is None else key + text(found)
+        item = find(value)
+        return "" if item is None else key + text(item)
 
     return write
 
 
 def _scalar(leaf: Leaf) -> Write:
     if leaf.special is not None:
-        give = leaf.special.write
-        return lambda value: _literal(give(value))
+        write_value = leaf.special.write
+        return lambda value: _literal(write_value(value))
     raw = raw_writer(leaf)
     if raw is None:
         kind = leaf.scalar.kind if leaf.scalar is not None else "string"

@@ -1,9 +1,10 @@
-"""Field masks of grants, compiled: what a reader may not see becomes `{"absent": "not-permitted"}`, so that masked and missing differ.
+"""Compiles the field masks of grants: a hidden field becomes `{"absent": "not-permitted"}`.
 
-Fields: `*`, canonical paths that may be seen (with all below them), and `!path` for what is hidden. Paths are written without
-brackets or with them (`info.area`, `info[].area`). What leads back to itself is seen as that to which it leads back: `!units.phone` hides the phone
-of units below units too, at every depth. Invariant: a value that is hidden is never copied into what is returned, and neither is a field that
-the contract in force does not know, such as one of a version that was taken back.
+Fields: `*`, canonical paths that are visible (with all below them), and `!path` for hidden ones, with or without
+brackets (`info.area`, `info[].area`). A recursive field is treated as the field it refers to: `!units.phone` hides the
+phone of units below units too, at every depth.
+Invariant: the result never contains a hidden value, nor a field that the contract in force lacks (as after a version
+was withdrawn).
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ class FieldSet:
         self.struct = struct
         self.shown = [_plain(each) for each in fields if not each.startswith("!") and each != "*"]
         self.hidden = [_first(struct, _plain(each[1:])) for each in fields if each.startswith("!")]
-        # Only denials, or a star: everything else is seen.
+        # Only denials, or a star: everything else is visible.
         self.all = "*" in fields or not self.shown
 
     def state(self, path: str) -> bool | None:
-        """True: seen with all below; False: hidden with all below; None: it depends on what is below."""
+        """True: visible with all below; False: hidden with all below; None: it depends on what is below."""
         if any(path == each or path.startswith(each + ".") for each in self.hidden):
             return False
         below = any(each.startswith(path + ".") for each in self.hidden)
@@ -41,15 +42,18 @@ class FieldSet:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A group on the way down from the message. `paths` are its own, and those to which branches of it lead back; `above` is what it lies in."""
+class _Group:
+    """A group of the message; `above` contains it.
+
+    `paths` are its own, and those that its recursive branches refer to.
+    """
 
     type: Struct | Choice
     paths: tuple[str, ...]
-    above: _Place | None = None
+    above: _Group | None = None
 
-    def around(self) -> Iterator[_Place]:
-        """From here to the message."""
+    def around(self) -> Iterator[_Group]:
+        """This group and all that contain it."""
         yield self
         if self.above is not None:
             yield from self.above.around()
@@ -61,29 +65,29 @@ class _Place:
         return _join(self.paths[0], name)
 
     def seen(self, views: Sequence[FieldSet], name: str) -> bool | None:
-        """What one view shows is seen, whatever the others hide."""
-        found = {self.state(each, name) for each in views}
-        return True if True in found else None if None in found else False
+        """A field is visible if one view shows it, whatever the others hide."""
+        states = {self.state(each, name) for each in views}
+        return True if True in states else None if None in states else False
 
     def state(self, chosen: FieldSet, name: str) -> bool | None:
-        """The strictest of what is said of the field at each of the paths that have it."""
-        found = {chosen.state(path) for each in self.paths if _exists(chosen.struct, path := _join(each, name))}
-        return False if False in found else None if None in found else True
+        """The strictest state of the field at each of the paths that have it."""
+        states = {chosen.state(path) for each in self.paths if _exists(chosen.struct, path := _join(each, name))}
+        return False if False in states else None if None in states else True
 
-    def below(self, field: Field) -> _Place | None:
-        """The place of a field's group: one of those around, where it leads back to it; None for single values."""
-        made = field.type.items if isinstance(field.type, Array) else field.type
-        made = made.made if isinstance(made, RecursiveRef) else made
-        if not isinstance(made, (Struct, Choice)):
+    def below(self, field: Field) -> _Group | None:
+        """The group of a field: an enclosing one for a recursive field; None for single values."""
+        type_ = field.type.items if isinstance(field.type, Array) else field.type
+        type_ = type_.target if isinstance(type_, RecursiveRef) else type_
+        if not isinstance(type_, (Struct, Choice)):
             return None
-        back = next((each for each in self.around() if made in each.types()), None)
-        if back is not None:
-            return back
-        branches = [branch.struct for branch in made.branches] if isinstance(made, Choice) else []
+        enclosing = next((each for each in self.around() if type_ in each.types()), None)
+        if enclosing is not None:
+            return enclosing
+        branches = [branch.struct for branch in type_.branches] if isinstance(type_, Choice) else []
         also = [
             path for each in self.around() if any(branch in each.types() for branch in branches) for path in each.paths
         ]
-        return _Place(made, (self.path(field.name), *also), self)
+        return _Group(type_, (self.path(field.name), *also), self)
 
     def types(self) -> list[Struct | Choice]:
         return (
@@ -94,7 +98,7 @@ class _Place:
 
 
 def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
-    """What is wrong with a list of fields: paths that do not exist, and hidden fields that cannot be shown as absent."""
+    """Faults of a list of fields: paths that do not exist, hidden fields that are not absentable."""
     problems: list[str] = []
     for each in fields:
         path = _plain(each.removeprefix("!"))
@@ -105,18 +109,18 @@ def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
     if not fields:
         problems.append("no field at all: write * or the fields that may be seen")
     if not problems:
-        for path, field in _hidden(_Place(struct, ("",)), [FieldSet(struct, fields)]):
+        for path, field in _hidden(_Group(struct, ("",)), [FieldSet(struct, fields)]):
             if not field.absentable:
                 problems.append(f"{path}: hidden, but the contract does not declare it absentable")
     return problems
 
 
 def hidden_paths(struct: Struct, fields: Sequence[str]) -> list[str]:
-    """The fields that a reader sees as not permitted, each where it is met first, without what is below it."""
-    return [path for path, _ in _hidden(_Place(struct, ("",)), [FieldSet(struct, fields)])]
+    """The fields that a reader sees as not permitted, at their first occurrence, without those below."""
+    return [path for path, _ in _hidden(_Group(struct, ("",)), [FieldSet(struct, fields)])]
 
 
-def _hidden(at: _Place, views: Sequence[FieldSet]) -> Iterator[tuple[str, Field]]:
+def _hidden(at: _Group, views: Sequence[FieldSet]) -> Iterator[tuple[str, Field]]:
     for each in at.fields():
         state, below = at.seen(views, each.name), at.below(each)
         if state is False:
@@ -126,10 +130,10 @@ def _hidden(at: _Place, views: Sequence[FieldSet]) -> Iterator[tuple[str, Field]
 
 
 def seen_paths(struct: Struct, *views: Sequence[str]) -> list[tuple[str, bool]]:
-    """What these lists of fields come to: each path that is seen, or hidden, with all below it; in the contract's order."""
+    """Each path that is visible (True) or hidden with all below it, in the contract's order."""
     chosen = [FieldSet(struct, fields) for fields in views]
 
-    def walk(at: _Place) -> Iterator[tuple[str, bool]]:
+    def walk(at: _Group) -> Iterator[tuple[str, bool]]:
         for each in at.fields():
             state, below = at.seen(chosen, each.name), at.below(each)
             if state is None and below is not None and below.above is at:
@@ -137,54 +141,60 @@ def seen_paths(struct: Struct, *views: Sequence[str]) -> list[tuple[str, bool]]:
             else:
                 yield at.path(each.name), state is not False
 
-    return list(walk(_Place(struct, ("",))))
+    return list(walk(_Group(struct, ("",))))
 
 
 def unshown(plan: Plan, hidden: Sequence[str]) -> list[tuple[str, str]]:
-    """Hidden fields that a format carries without a word for `not-permitted`, and where they stand in it: there, masked would look like missing."""
+    """Hidden fields that a format has but cannot mark as `not-permitted`: canonical path, place in the format."""
     carried: dict[str, str] = {}
-    told: set[str] = set()
+    marked: set[str] = set()
     for leaf in plan.root.leaves():
         if leaf.keys is not None:
             carried.setdefault(_plain(leaf.canonical), leaf.here)
             if _HIDDEN in leaf.tokens:
-                told.add(_plain(leaf.canonical))
+                marked.add(_plain(leaf.canonical))
     for node in plan.root.nodes():
         for fill in node.fills:
-            if fill.constant:  # what the format takes for granted, it cannot hide
+            if fill.constant:  # a constant of the format cannot be hidden
                 carried.setdefault(_plain(fill.canonical), f"= {fill.value!r}")
-    found: list[tuple[str, str]] = []
+    unmarked: list[tuple[str, str]] = []
     for path in hidden:
         here = next((place for at, place in carried.items() if at == path or at.startswith(path + ".")), None)
-        if here is not None and path not in told:
-            found.append((path, here))
-    return found
+        if here is not None and path not in marked:
+            unmarked.append((path, here))
+    return unmarked
 
 
 def compile_mask(struct: Struct, *views: Sequence[str]) -> Mask | None:
-    """What any of these lists of fields shows; None where everything is seen. A hidden field that is missing stays missing; what is not absentable is
-    left out."""
+    """The mask that shows what any of these lists shows; None where everything is visible.
+
+    A hidden field that is missing stays missing. A hidden field that is not absentable is left out.
+    """
     chosen = [FieldSet(struct, fields) for fields in views]
-    return None if any(each.all and not each.hidden for each in chosen) else _compile(_Place(struct, ("",)), chosen, {})
+    return None if any(each.all and not each.hidden for each in chosen) else _compile(_Group(struct, ("",)), chosen, {})
 
 
-def _compile(at: _Place, views: Sequence[FieldSet], made: dict[tuple[str, ...], Mask]) -> Mask:
+def _compile(at: _Group, views: Sequence[FieldSet], compiled: dict[tuple[str, ...], Mask]) -> Mask:
     hidden: set[str] = set()
-    seen: dict[str, Mask | None] = {}
+    visible: dict[str, Mask | None] = {}
 
     def apply(value: dict[str, Any]) -> dict[str, Any]:
         return {
-            name: {"absent": _HIDDEN} if name in hidden else _masked(seen[name], item)
+            name: {"absent": _HIDDEN} if name in hidden else _masked(visible[name], item)
             for name, item in value.items()
-            if name in seen or name in hidden
+            if name in visible or name in hidden
         }
 
-    made[at.paths] = apply
+    compiled[at.paths] = apply
     for each in at.fields():
         below = at.below(each)
         if at.seen(views, each.name) is not False:
-            seen[each.name] = (
-                None if below is None else made[below.paths] if below.paths in made else _compile(below, views, made)
+            visible[each.name] = (
+                None
+                if below is None
+                else compiled[below.paths]
+                if below.paths in compiled
+                else _compile(below, views, compiled)
             )
         elif each.absentable:
             hidden.add(each.name)
@@ -200,18 +210,18 @@ def _masked(mask: Mask | None, item: Any) -> Any:
 
 
 def _exists(struct: Struct, path: str) -> bool:
-    made: Struct | None = struct
+    fields: Struct | None = struct
     for name in path.split("."):
-        field = made.field(name) if made is not None else None
+        field = fields.field(name) if fields is not None else None
         if field is None:
             return False
-        made = group(field.type)
+        fields = group(field.type)
     return True
 
 
 def _first(struct: Struct, path: str) -> str:
-    """The path of the same field where it is met first: without the steps that lead back."""
-    at: _Place | None = _Place(struct, ("",))
+    """The path of the field's first occurrence, without recursive steps."""
+    at: _Group | None = _Group(struct, ("",))
     reached = ""
     for name in path.split("."):
         field = next((each for each in at.fields() if each.name == name), None) if at is not None else None

@@ -1,4 +1,4 @@
-"""Query strings: each parameter once, percent-encoded UTF-8, as text that XML 1.0 can carry."""
+"""Query strings: each parameter once, percent-encoded UTF-8, characters of XML 1.0 only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def query_text(item: Any) -> str:
 
 
 def guess(text: str, plan: Plan, name: str) -> Any:
-    """A parameter as the raw value that the format's JSON would hold."""
+    """A parameter as the raw value that the format's JSON would have."""
     node = next((child for child in plan.root.children if child.name == name), None)
     raw = node.text.form.raw if node is not None and node.text is not None else "text"
     if raw == "boolean":
@@ -30,7 +30,8 @@ def guess(text: str, plan: Plan, name: str) -> Any:
 
 
 def parse_query(query: str) -> dict[str, str]:
-    given: dict[str, str] = {}
+    """The parameters by name. MESSAGE_NOT_QUERY for duplicates and invalid encoding."""
+    parameters: dict[str, str] = {}
     for part in query.split("&") if query else ():
         name, equals, text = part.partition("=")
         try:
@@ -39,9 +40,9 @@ def parse_query(query: str) -> dict[str, str]:
             raise MESSAGE_NOT_QUERY(why="bytes that are not UTF-8") from None
         if not equals or not key:
             raise MESSAGE_NOT_QUERY(why="a part that is not name=value")
-        if key in given:
+        if key in parameters:
             raise MESSAGE_NOT_QUERY(why=f"the parameter {key[:60]!r} stands twice")
         if ILLEGAL.search(key) is not None or ILLEGAL.search(value) is not None:
             raise MESSAGE_NOT_QUERY(why="a character that XML 1.0 cannot carry")
-        given[key] = value
-    return given
+        parameters[key] = value
+    return parameters

@@ -1,10 +1,11 @@
-"""Reading XML by one regular expression a message: for documents that hold nothing unusual, which are most.
+"""Reads common XML documents by one regular expression a message.
 
-Usual is: elements in the order of the plan, without attributes, comments or white space between them, one text each. Such a document is
-matched whole, in the parser's own serialisation, and its texts are taken out column by column; element by element costs three times as much.
-Invariant: the result is that of `contracts.codecs.xmlread`, or None: then that reader looks, and finds what is to be said. What a plan may hold
-beside (attributes that must stand, keyed elements, choices, conditions, words for absence, defaults) makes it a plan without this reader.
-It stays only while `tests/attacks/test_attack_two_readers.py` finds no difference between the two.
+A common document has its elements in the order of the plan, without attributes, comments or white space between them,
+and one text each. It is matched whole, in the parser's own serialisation, and its texts are extracted by column.
+Reading element by element costs three times as much.
+Invariant: the result equals that of `contracts.codecs.xmlread`, or is None; that reader then reads and reports faults.
+Plans with required attributes, keyed elements, choices, conditions, absence tokens or defaults have no fast reader.
+This module stays only while `tests/attacks/test_attack_two_readers.py` finds no difference between the two.
 """
 
 from __future__ import annotations
@@ -15,15 +16,13 @@ from typing import Any, Final, NamedTuple
 
 from lxml import etree
 
-from contracts.codecs.xmlleaf import usual
+from contracts.codecs.xmlleaf import simple_leaf
 from contracts.mapping.frames import finisher, list_at
 from contracts.mapping.plan import Node, Plan
 from contracts.mapping.value_formats import LEXICAL, Bad
 from contracts.wire.xmltext import ILLEGAL
 
-MAX_TEXT: Final = (
-    65_536  # a longer one is left to the other reader: a match of many thousand items keeps them all in mind
-)
+MAX_TEXT: Final = 65_536  # longer texts use the other reader: a match keeps all its items in memory
 _PREFIXES: Final = 8
 _PREFIX: Final = re.compile(r"[A-Za-z_][\w.-]{0,30}")
 _ESCAPED: Final = re.compile("&(?:amp|lt|gt|#13);")
@@ -35,35 +34,33 @@ _ROOT: Final = re.compile(
 )
 
 Convert = Callable[[str], Any] | None
-Take = Callable[[str, Any], None]  # the text inside an element, into a frame
+Take = Callable[[str, Any], None]  # stores the text inside an element in a frame
 
 
-class _Unusual(Exception):
-    """The plan holds something that this reader does not know."""
+class _Unsupported(Exception):
+    """The plan has a feature that this reader lacks."""
 
 
-class Usual(NamedTuple):
-    """The readers of one message, from its root element and from the canonical text of that; each gives None for what is not usual."""
+class FastReaders(NamedTuple):
+    """Readers of one message, from its root element or its canonical text; None for other documents."""
 
     element: Callable[[etree._Element], Any]
     text: Callable[[str], tuple[str, Any] | None]  # with the root's name
 
 
-def compile_usual(plan: Plan) -> Usual | None:
-    """Readers that give the canonical value, or None for a document that is not usual. None: no such plan."""
+def compile_fast_readers(plan: Plan) -> FastReaders | None:
+    """The fast readers of a plan; None for a plan that they do not support."""
     space = next((child.name.rpartition("}")[0] for child in plan.root.children), "")
     try:
         _content(plan.root, space, "")
-    except _Unusual:
+    except _Unsupported:
         return None
     if plan.derived or plan.carried or plan.root.attributes:
         return None
-    kept: dict[str | None, tuple[Callable[[str], Any], list[Take]]] = {}
+    compiled: dict[str | None, tuple[Callable[[str], Any], list[Take]]] = {}
 
     def read(element: etree._Element) -> Any:
-        if (
-            element.attrib or element.tag.rpartition("}")[0] != space
-        ):  # the children's names are told by the root's own prefix
+        if element.attrib or element.tag.rpartition("}")[0] != space:  # children must have the root's prefix
             return None
         return read_text(etree.tostring(element, encoding="unicode", with_tail=False), element.prefix)
 
@@ -77,30 +74,30 @@ def compile_usual(plan: Plan) -> Usual | None:
     def read_text(text: str, prefix: str | None) -> Any:
         if len(text) > MAX_TEXT:
             return None
-        ready = kept.get(prefix)
+        ready = compiled.get(prefix)
         if ready is None:
-            if len(kept) >= _PREFIXES or prefix is not None and _PREFIX.fullmatch(prefix) is None:
+            if len(compiled) >= _PREFIXES or prefix is not None and _PREFIX.fullmatch(prefix) is None:
                 return None
             _, groups, takes = _content(plan.root, space, f"{prefix}:" if prefix else "")
-            ready = kept[prefix] = (
+            ready = compiled[prefix] = (
                 re.compile(rf"<([^\s>/]+)(?: xmlns(?::[\w.-]+)?=\"[^\"]*\")*+>{groups}</\1>").fullmatch,
                 takes,
             )
-        found = ready[0](text)
-        if found is None:
+        match = ready[0](text)
+        if match is None:
             return None
         into: dict[str, Any] = {}
         try:
-            _spread(found.groups()[1:], ready[1], into)
+            _spread(match.groups()[1:], ready[1], into)
         except Bad:
             return None
         return into
 
-    return Usual(read, read_canonical)
+    return FastReaders(read, read_canonical)
 
 
 def _is_canonical(text: str) -> bool:
-    """Whether texts between tags without attributes stand as exclusive C14N writes them, and may stand in a document at all."""
+    """Whether texts between tags without attributes are as exclusive C14N writes them, and legal XML."""
     if text.count(">") != text.count("<") or "\r" in text or ILLEGAL.search(text) is not None:
         return False
     references = text.count("&")
@@ -114,20 +111,20 @@ def _spread(parts: Sequence[str | None], takes: Sequence[Take], into: Any) -> No
 
 
 def _content(node: Node, space: str, prefix: str) -> tuple[str, str, list[Take]]:
-    """What stands in an element: its pattern without groups, the same with a group for each child, and what takes each of them."""
-    unusual = node.choice, node.again, node.entry, node.absent, node.key_name, finisher(node), node.text
+    """Patterns of an element's content, without groups and with a group for each child, and the stores of each."""
+    unsupported = node.choice, node.again, node.entry, node.absent, node.key_name, finisher(node), node.text
     if (
-        any(each is not None for each in unusual)
+        any(each is not None for each in unsupported)
         or node.led_to
         or node.checks
         or any(leaf.keys is None for leaf in node.attributes.values())
     ):
-        raise _Unusual
+        raise _Unsupported
     patterns, groups, takes = [], [], []
     for child in node.children:
         head, _, local = child.name.rpartition("}")
         if head != space or child.kind == "ignore" or child.absent is not None or child.key_name is not None:
-            raise _Unusual
+            raise _Unsupported
         tag = re.escape(prefix + local)
         inside, take = _child(child, space, prefix, tag)
         often = "*+" if child.kind == "many" else "?+"
@@ -143,9 +140,9 @@ def _apart(groups: str, takes: list[Take]) -> Take:
     whole = re.compile(groups).fullmatch
 
     def take(text: str, into: Any) -> None:
-        found = whole(text)
-        assert found is not None  # it is a part of what matched
-        _spread(found.groups(), takes, into)
+        match = whole(text)
+        assert match is not None  # it is part of a match
+        _spread(match.groups(), takes, into)
 
     return take
 
@@ -163,24 +160,24 @@ def _child(node: Node, space: str, prefix: str, tag: str) -> tuple[str, Take]:
     key = node.keys[0]
 
     def take_one(text: str, into: Any) -> None:
-        made: dict[str, Any] = {}
-        into[key] = made
-        take(text, made)
+        item: dict[str, Any] = {}
+        into[key] = item
+        take(text, item)
 
     return inside, take_one
 
 
 def _leaf(node: Node) -> tuple[str, Convert]:
-    found = usual(node.text)
-    if found is None or node.children or node.attributes or node.kind != "plain" or node.choice is not None:
-        raise _Unusual
+    leaf = simple_leaf(node.text)
+    if leaf is None or node.children or node.attributes or node.kind != "plain" or node.choice is not None:
+        raise _Unsupported
     assert node.text is not None
-    return found[0], node.text.form.read
+    return leaf[0], node.text.form.read
 
 
 def _value(text: str, convert: Convert) -> Any:
     if "&" in text:
-        text = _ESCAPED.sub(lambda found: _ESCAPES[found.group()], text)
+        text = _ESCAPED.sub(lambda match: _ESCAPES[match.group()], text)
     return text if convert is None else convert(text)
 
 
@@ -189,7 +186,7 @@ def _many(node: Node, space: str, prefix: str, tag: str) -> tuple[str, Take]:
     if node.text is not None:
         leaf = node.text
         if leaf.special is not None or leaf.words or leaf.keys != () or node.children or node.attributes:
-            raise _Unusual
+            raise _Unsupported
         convert, each = leaf.form.read, re.compile(f"<{tag}>([^<]*+)</{tag}>").findall
 
         def take_texts(text: str, into: Any) -> None:
@@ -209,30 +206,30 @@ def _many(node: Node, space: str, prefix: str, tag: str) -> tuple[str, Take]:
     def take_items(text: str, into: Any) -> None:
         if not text:
             return
-        made = find(into)
-        if rows is not None and rows(text, made):
+        target = find(into)
+        if rows is not None and rows(text, target):
             return
         for part in items(text):
             item: dict[str, Any] = {}
-            made.append(item)
+            target.append(item)
             take(part, item)
 
     return inside, take_items
 
 
 def _rows(node: Node, space: str, prefix: str, tag: str) -> Callable[[str, list[Any]], bool]:
-    """Items that all have the same fields, as those of the first show: taken out by column."""
+    """Items that all have the fields of the first one, extracted by column."""
     leaves = {prefix + child.name.rpartition("}")[2]: _leaf(child) for child in node.children}
     names = re.compile("<([^</>]+)>").findall
     end = f"</{prefix + node.name.rpartition('}')[2]}>"
     shapes: dict[tuple[str, ...], tuple[Any, list[str], list[Convert]]] = {}
 
-    def take(text: str, made: list[Any]) -> bool:
+    def take(text: str, target: list[Any]) -> bool:
         shape = tuple(names(text, 0, text.index(end))[1:])
         if not shape:
             return False
         known = shapes.get(shape)
-        if known is None:  # of all subsets of the fields, those that are met; a few dozen are kept
+        if known is None:  # sets of fields that occur; at most 32 are kept
             if len(shapes) >= 32:
                 return False
             chosen = [leaves[name] for name in shape]
@@ -246,15 +243,15 @@ def _rows(node: Node, space: str, prefix: str, tag: str) -> Callable[[str, list[
                 [convert for _, convert in texts],
             )
         each, keys, converts = known
-        found = each(text)
-        if "&" in text or len(found) != text.count(end):
+        matches = each(text)
+        if "&" in text or len(matches) != text.count(end):
             return False
-        columns = zip(*found, strict=True) if len(shape) > 1 else [found]
+        columns = zip(*matches, strict=True) if len(shape) > 1 else [matches]
         ready = [
             column if convert is None else map(convert, column)
             for column, convert in zip(columns, converts, strict=True)
         ]
-        made.extend([dict(zip(keys, row, strict=True)) for row in zip(*ready, strict=True)])
+        target.extend([dict(zip(keys, row, strict=True)) for row in zip(*ready, strict=True)])
         return True
 
     return take

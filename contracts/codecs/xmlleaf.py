@@ -1,4 +1,4 @@
-"""Readers of one value of XML: the text of an element, an attribute, an absence. The structure around them is `contracts.codecs.xmlread`."""
+"""Readers of single values of XML: text of an element, attribute, absence. Structure: `contracts.codecs.xmlread`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from contracts.codecs.xmlproblems import Element, XmlProblems
 from contracts.mapping.frames import setter
 from contracts.mapping.plan import CustomBinding, Leaf
 from contracts.mapping.value_formats import Bad
+from contracts.wire.soap import XSI
 
 Read = Callable[[Element, Any, Index, XmlProblems], None]
 
-XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 NIL: Final = f"{{{XSI}}}nil"
 _REASONS: Final = frozenset(REASONS)
 
 
 def read_absent(element: Element, canonical: str, index: Index, problems: XmlProblems) -> dict[str, Any]:
+    """The absence of an element with xsi:nil; a finding if its form is wrong."""
     reason = element.get("absent")
     if (
         element.get(NIL) not in ("true", "1")
@@ -41,7 +42,7 @@ def read_absent(element: Element, canonical: str, index: Index, problems: XmlPro
 
 
 def value_reader(leaf: Leaf) -> Callable[[Element, Index, XmlProblems], Any]:
-    """The canonical value of a leaf element; None, and a finding, where it has none."""
+    """The canonical value of a leaf element; None, with a finding, where it has none."""
     if leaf.special is not None:
         return _special_value(leaf.special, leaf.canonical)
     convert, words, nil, canonical = leaf.form.read, leaf.words, leaf.nil, leaf.canonical
@@ -76,8 +77,8 @@ def value_reader(leaf: Leaf) -> Callable[[Element, Index, XmlProblems], Any]:
     return read
 
 
-def _special_value(special: CustomBinding, canonical: str) -> Callable[[Element, Index, XmlProblems], Any]:
-    read_into = _special_reader(special, canonical)
+def _special_value(binding: CustomBinding, canonical: str) -> Callable[[Element, Index, XmlProblems], Any]:
+    read_into = _special_reader(binding, canonical)
 
     def read(element: Element, index: Index, problems: XmlProblems) -> Any:
         box: list[Any] = []
@@ -88,7 +89,7 @@ def _special_value(special: CustomBinding, canonical: str) -> Callable[[Element,
 
 
 def careful_text(element: Element, canonical: str, index: Index, problems: XmlProblems) -> str:
-    """Text of an element that holds more than text: comments are skipped, the rest is refused."""
+    """Text of an element with comments; other contents are findings."""
     text = element.text or ""
     for name in element.attrib:
         problems.add(
@@ -105,26 +106,27 @@ def careful_text(element: Element, canonical: str, index: Index, problems: XmlPr
     return text
 
 
-def _special_reader(special: CustomBinding, canonical: str) -> Read:
-    take = special.read
+def _special_reader(binding: CustomBinding, canonical: str) -> Read:
+    read_value = binding.read
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         raw = element.text or ""
         if len(element) or element.attrib:
             raw = careful_text(element, canonical, index, problems)
-        take(raw, into, index, problems, lambda: problems.path(element))
+        read_value(raw, into, index, problems, lambda: problems.path(element))
 
     return read
 
 
-def usual(leaf: Leaf | None) -> tuple[str, Callable[[Any], Any]] | None:
-    """Key and conversion of a leaf that is one field with one text; None for any other. What is unusual about its element is `leaf_reader`'s."""
+def simple_leaf(leaf: Leaf | None) -> tuple[str, Callable[[Any], Any]] | None:
+    """Key and conversion of a leaf that is one field with one text; None for any other leaf."""
     if leaf is None or leaf.special is not None or leaf.words or leaf.keys is None or len(leaf.keys) != 1:
         return None
     return leaf.keys[0], leaf.form.read or str
 
 
 def leaf_reader(leaf: Leaf) -> Read:
+    """A reader of a leaf element into the frame."""
     if leaf.special is not None:
         return _special_reader(leaf.special, leaf.canonical)
     value = value_reader(leaf)
@@ -140,27 +142,27 @@ def leaf_reader(leaf: Leaf) -> Read:
         key = leaf.keys[0]
 
         def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
-            found = value(element, index, problems)
-            if found is not None:
-                into[key] = found
+            item = value(element, index, problems)
+            if item is not None:
+                into[key] = item
 
         return read
     put = setter(leaf.keys)
 
     def read_deep(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
-        found = value(element, index, problems)
-        if found is not None:
-            put(into, found)
+        item = value(element, index, problems)
+        if item is not None:
+            put(into, item)
 
     return read_deep
 
 
 def text_reader(leaf: Leaf) -> Read:
-    """Text of an element that has attributes of its own in the plan."""
+    """Text of an element that has attributes in the plan."""
     convert, canonical = leaf.form.read, leaf.canonical
     words = leaf.words
     put = setter(leaf.keys) if leaf.keys else None
-    special = leaf.special
+    binding = leaf.special
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         raw = element.text or ""
@@ -168,8 +170,8 @@ def text_reader(leaf: Leaf) -> Read:
             if not isinstance(child, etree._Comment):
                 problems.add(problems.path(child), filled(canonical, index, 0), "an element", "unknown", "text only")
             raw += child.tail or ""
-        if special is not None:
-            special.read(raw, into, index, problems, lambda: problems.path(element))
+        if binding is not None:
+            binding.read(raw, into, index, problems, lambda: problems.path(element))
             return
         _store(raw, element, "", into, index, problems)
 
@@ -195,10 +197,11 @@ def text_reader(leaf: Leaf) -> Read:
 
 
 def attribute_reader(leaf: Leaf, name: str) -> Callable[[str, Element, Any, Index, XmlProblems], None]:
-    special = leaf.special
-    if special is not None:
-        take = special.read
-        return lambda raw, element, into, index, problems: take(
+    """A reader of an attribute into the frame."""
+    binding = leaf.special
+    if binding is not None:
+        read_value = binding.read
+        return lambda raw, element, into, index, problems: read_value(
             raw, into, index, problems, lambda: f"{problems.path(element)}/@{problems.name(name)}"
         )
     convert, canonical = leaf.form.read, leaf.canonical

@@ -1,4 +1,4 @@
-"""Findings in XML, with paths read off the element: the tree knows its parents, so nothing is kept while all is well."""
+"""Findings in XML. Paths are derived from the element only when needed, since the tree knows its parents."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _ATTRIBUTES: Final = etree.XPath("boolean(descendant-or-self::*/@*)")
 
 
 class XmlProblems(Problems):
-    """Findings whose path is read off the element: the tree knows its parents."""
+    """Findings whose path is derived from the element."""
 
     __slots__ = ("bare", "prefixes", "root")
 
     def __init__(self, root: Element, prefixes: Mapping[str, str], bare: bool | None = None) -> None:
         super().__init__()
         self.root = root
-        # No attribute anywhere: asked once for a message, since asking each element costs as much as reading it.
+        # No attribute anywhere: one check for a message, since one for each element costs as much as reading it.
         self.bare = not _ATTRIBUTES(root) if bare is None else bare
         self.prefixes = prefixes
 
@@ -35,7 +35,7 @@ class XmlProblems(Problems):
 
     def path(self, element: Element) -> str:
         if self.full:
-            return ""  # nobody will read it, and counting siblings a million times would be the sender's joke
+            return ""  # not used any more; counting siblings each time would be expensive
         steps: list[str] = []
         at: Element | None = element
         while at is not None:
@@ -62,7 +62,7 @@ class XmlProblems(Problems):
 
 
 class XmlInside(XmlProblems):
-    """As `contracts.mapping.plan.Inside`, where paths in the document are read off the element and need no help."""
+    """As `Inside`; only canonical paths are moved, since document paths come from the element."""
 
     __slots__ = ("_at", "_cut", "_outer")
 

@@ -1,7 +1,7 @@
-"""Plans compiled into readers of XML: closures over lxml elements, nothing interpreted per message.
+"""Compiles plans into readers of XML: closures over lxml elements, nothing interpreted per message.
 
-Content is closed: an element, an attribute or a text that the plan does not know is a finding with its path. In the canonical
-format the order of elements is that of the XSD. Comments are skipped, processing instructions refused.
+Content is closed: an element, attribute or text that the plan does not know is a finding with its path. In the
+canonical format the order of elements is that of the XSD. Comments are skipped, processing instructions rejected.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from contracts.canonical.findings import Index, filled, kind_of, started
 from contracts.codecs.absence import xml_reader
 from contracts.codecs.xmlleaf import (
     NIL,
-    XSI,
     Read,
     attribute_reader,
     leaf_reader,
     read_absent,
+    simple_leaf,
     text_reader,
-    usual,
     value_reader,
 )
 from contracts.codecs.xmlproblems import Element, XmlInside, XmlProblems
@@ -29,6 +28,7 @@ from contracts.mapping.plan import Leaf, Node, Plan
 from contracts.mapping.rows.parts import plain
 from contracts.mapping.steps import ANY
 from contracts.mapping.value_formats import Bad
+from contracts.wire.soap import XSI
 
 _LOCATIONS: Final = frozenset({f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation"})
 _SPACE: Final = " \t\r\n"
@@ -40,7 +40,7 @@ def compile_reader(plan: Plan) -> Read:
 
 
 def _content(node: Node, plan: Plan, root: bool = False) -> Read:
-    """Reads attributes, text and children of an element into the frame that is handed in."""
+    """Reads attributes, text and children of an element into the given frame."""
     if node.again is not None:
         return _again(node, node.again)
     if not node.led_to:
@@ -51,7 +51,7 @@ def _content(node: Node, plan: Plan, root: bool = False) -> Read:
 
 
 def _again(node: Node, above: Node) -> Read:
-    """The content of a type that leads back to itself: read as the one above is, only its paths are longer."""
+    """The content of a recursive type: read by the enclosing type's reader, with longer paths."""
     cell, (start, cut) = above.cell, started(above.canonical)
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
@@ -113,7 +113,7 @@ def _children(node: Node, plan: Plan) -> Read:
             0 if child.kind == "many" else 1 << order,
             order,
             _node(child, plan),
-            usual(child.text) if _is_leaf(child) else None,
+            simple_leaf(child.text) if _is_leaf(child) else None,
         )
         if child.key_name is None:
             table[child.name] = entry
@@ -161,14 +161,12 @@ def _children(node: Node, plan: Plan) -> Read:
                 )
             else:
                 last = order
-            if (
-                leaf is not None and not len(child) and (problems.bare or not child.attrib)
-            ):  # most of all elements: read here
+            if leaf is not None and not len(child) and (problems.bare or not child.attrib):  # most elements
                 try:
                     into[leaf[0]] = leaf[1](child.text or "")
                     continue
                 except Bad:
-                    pass  # told by the reader
+                    pass  # the reader reports it
             reader(child, into, index, problems)
         if stray is not None and stray.strip(_SPACE):
             problems.add(problems.path(element), "", "text between elements", "unknown", "elements only")
@@ -176,10 +174,10 @@ def _children(node: Node, plan: Plan) -> Read:
     return read
 
 
-def _branches(node: Node, told_by: str, branches: list[tuple[tuple[str, ...], Node]], plan: Plan) -> Read:
-    """One element that says which branch of a choice it is; the discriminator inside has to say the same."""
+def _branches(node: Node, discriminator: str, branches: list[tuple[tuple[str, ...], Node]], plan: Plan) -> Read:
+    """One element that names the branch of a choice; the discriminator inside must agree."""
     table = {branch.name: (values, _content(branch, plan)) for values, branch in branches}
-    canonical = f"{node.canonical}.{told_by}"
+    canonical = f"{node.canonical}.{discriminator}"
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         chosen = False
@@ -195,32 +193,32 @@ def _branches(node: Node, told_by: str, branches: list[tuple[tuple[str, ...], No
             else:
                 chosen = True
                 entry[1](child, into, index, problems)
-                if into.get(told_by, entry[0][0]) not in entry[0]:
+                if into.get(discriminator, entry[0][0]) not in entry[0]:
                     words = "one of " + ", ".join(entry[0])
                     problems.add(
-                        problems.path(child), filled(canonical, index, 0), kind_of(into[told_by]), "code", words
+                        problems.path(child), filled(canonical, index, 0), kind_of(into[discriminator]), "code", words
                     )
 
     return read
 
 
 def _entries(node: Node, name: Leaf, plan: Plan) -> Read:
-    """An element of a keyed list: its name is a field of the item, its content another."""
-    find, content, take = list_at(node.keys), _content(node, plan), plain(name).read
+    """An element of a keyed list: its name is one field of the item, its content the others."""
+    find, content, read_name = list_at(node.keys), _content(node, plan), plain(name).read
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         items = find(into)
-        made: dict[str, Any] = {}
+        item: dict[str, Any] = {}
         inner = (index, len(items))
-        items.append(made)
-        take(element.tag.rpartition("}")[2], made, inner, problems, lambda: problems.path(element))
-        content(element, made, inner, problems)
+        items.append(item)
+        read_name(element.tag.rpartition("}")[2], item, inner, problems, lambda: problems.path(element))
+        content(element, item, inner, problems)
 
     return read
 
 
 class _Keyed:
-    """Elements of one name told apart by an attribute (`@x`) or a child element."""
+    """Elements of one name distinguished by an attribute (`@x`) or a child element."""
 
     __slots__ = ("attribute", "entries", "key_name")
 
@@ -233,8 +231,8 @@ class _Keyed:
         if self.attribute:
             key = element.get(self.key_name)
         else:
-            found = element.find(self.key_name)
-            key = None if found is None else found.text or ""
+            key_element = element.find(self.key_name)
+            key = None if key_element is None else key_element.text or ""
         entry = self.entries.get(key)
         if entry is None:
             shown = ", ".join(sorted(str(each) for each in self.entries)[:8])
@@ -264,7 +262,7 @@ def _group(node: Node, plan: Plan) -> Read:
 
 
 def _is_leaf(node: Node) -> bool:
-    """One text and nothing beside it; no word for the absence of a whole group."""
+    """Only a text: no children, attributes, key, or token for the absence of a group."""
     bare = not node.children and not node.attributes and node.key_name is None and node.absent is None
     return node.kind == "plain" and node.text is not None and bare
 
@@ -277,9 +275,9 @@ def _one(node: Node, plan: Plan) -> Read:
         if nil and element.get(NIL) is not None:
             into[key] = read_absent(element, node.canonical, index, problems)
             return
-        made: dict[str, Any] = {}
-        into[key] = made
-        content(element, made, index, problems)
+        item: dict[str, Any] = {}
+        into[key] = item
+        content(element, item, index, problems)
 
     return read
 
@@ -299,14 +297,14 @@ def _many(node: Node, plan: Plan) -> Read:
             items = find(into)
             items.append(single(element, (index, len(items)), problems))
     else:
-        inside = content
+        read_item = content
 
         def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
             items = find(into)
-            made: dict[str, Any] = {}
+            item: dict[str, Any] = {}
             inner = (index, len(items))
-            items.append(made)
-            inside(element, made, inner, problems)
+            items.append(item)
+            read_item(element, item, inner, problems)
 
     if not nil:
         return read
@@ -332,7 +330,7 @@ def _many(node: Node, plan: Plan) -> Read:
 
 
 def _attributes(node: Node, root: bool) -> Read:
-    """Reads the attributes of the plan; any other is a finding (the root may name a schema location)."""
+    """Reads the attributes of the plan; others are findings (the root may have a schema location)."""
     key_attribute = (
         node.key_name.removeprefix("@") if node.key_name is not None and node.key_name.startswith("@") else None
     )

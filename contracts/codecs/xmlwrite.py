@@ -1,28 +1,29 @@
-"""Plans compiled into writers of XML whose bytes are their own exclusive C14N (no comments), so that a signer need not canonicalise.
+"""Compiles plans into writers of XML whose bytes are their own exclusive C14N (no comments).
 
-Namespaces are declared where they are first visibly used, attributes stand in C14N's order, empty elements have an end tag.
+A signer therefore need not canonicalise. Namespaces are declared where they are first visibly used, attributes are in
+C14N's order, empty elements have an end tag.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from contracts.codecs.absence import xml_writer
 from contracts.mapping.frames import NAME, carrying, constant_checks, getter, key_writer, raw_getter, raw_writer, shown
 from contracts.mapping.plan import CustomBinding, Leaf, Node, Plan
 from contracts.mapping.steps import ANY, XML
+from contracts.wire.soap import XSI
 from contracts.wire.xmltext import escape_attribute, escape_text
 
 Write = Callable[[Any], str]
 
-XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _XSI_PREFIX: Final = frozenset({"xsi"})
-_XSI: Final = ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" absent="'
+_XSI: Final = f' xmlns:xsi="{XSI}" absent="'
 
 
 def compile_writer(plan: Plan) -> Callable[[Any, str], str]:
-    """A writer of the message; the second argument is the root's local name (used by the canonical format only)."""
+    """A writer of the message. Its second argument is the root's local name (canonical format only)."""
     prefixes = {uri: prefix for prefix, uri in plan.namespaces.items()}
     tags = _Tags(prefixes)
     space = plan.root.name[1:].partition("}")[0] if plan.root.name.startswith("{") else ""
@@ -44,6 +45,15 @@ def compile_writer(plan: Plan) -> Callable[[Any, str], str]:
     return carrying(write, plan)
 
 
+class _Element(NamedTuple):
+    """The parts of an element around its content, and the prefixes declared in it."""
+
+    head: str
+    tail: str
+    below: frozenset[str]
+    attributes: Write
+
+
 class _Tags:
     def __init__(self, prefixes: dict[str, str]) -> None:
         self._prefixes = {**prefixes, XSI: "xsi", XML: "xml"}
@@ -60,7 +70,7 @@ class _Tags:
     def opening(
         self, clark: str, rendered: frozenset[str], also: frozenset[str] = frozenset()
     ) -> tuple[str, str, frozenset[str]]:
-        """Start of the tag up to its attributes, end tag, and what is rendered below."""
+        """The start tag up to its attributes, the end tag, and the prefixes declared below."""
         name, prefix, space = self.name(clark)
         spaces = {prefix: space} if space and prefix not in rendered else {}
         for each in also - rendered:
@@ -74,7 +84,7 @@ class _Tags:
         return f"<{name}{declared}", f"</{name}>", rendered | frozenset(spaces)
 
     def attributes(self, node: Node, rendered: frozenset[str]) -> tuple[frozenset[str], Write]:
-        """Prefixes that the node's attributes need, and the writer of them in the order of C14N."""
+        """The prefixes that the node's attributes need, and their writer in the order of C14N."""
         written: list[tuple[str, str, Write]] = []
         needs: set[str] = set()
         for clark, leaf in node.attributes.items():
@@ -92,7 +102,7 @@ class _Tags:
 
 
 def _inner(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
-    """The content of an element. Of a type that leads back to itself, once for each set of prefixes that are declared above it."""
+    """The content of an element. A recursive type is compiled once for each set of declared prefixes."""
     source = node if node.again is None else node.again
     if not source.led_to:
         return _content(source, tags, rendered)
@@ -106,9 +116,9 @@ def _inner(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
 
 
 def _branches(
-    told_by: str, branches: list[tuple[tuple[str, ...], Node]], tags: _Tags, rendered: frozenset[str]
+    discriminator: str, branches: list[tuple[tuple[str, ...], Node]], tags: _Tags, rendered: frozenset[str]
 ) -> Write:
-    """Of a choice, the branch that the discriminator names."""
+    """Writes the branch of a choice that the discriminator names."""
     writers = {
         value: writer
         for values, branch in branches
@@ -117,7 +127,7 @@ def _branches(
     }
 
     def write(value: Any) -> str:
-        writer = writers.get(value.get(told_by))
+        writer = writers.get(value.get(discriminator))
         return "" if writer is None else writer(value)
 
     return write
@@ -142,8 +152,8 @@ def _content(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
             return lambda value: constant
 
         def write_text(value: Any) -> str:
-            found = get(value)
-            return "" if found is None else text(found)
+            item = get(value)
+            return "" if item is None else text(item)
 
         return write_text
     writers = [_node(child, tags, rendered, node.children) for child in node.children if child.kind != "ignore"]
@@ -166,9 +176,9 @@ def _group(node: Node, tags: _Tags, rendered: frozenset[str], siblings: Sequence
     head, tail, below = tags.opening(node.name, rendered, needs)
     plain_head = not node.attributes and node.key_name is None
     if node.entry is not None:
-        return _entries(node, node.entry, siblings, tags, head, tail, below, attributes)
+        return _entries(node, node.entry, siblings, tags, _Element(head, tail, below, attributes))
     if node.kind == "many":
-        return _many(node, tags, head, tail, below, attributes)
+        return _many(node, tags, _Element(head, tail, below, attributes))
     if node.kind == "one":
         return _one(node, tags, head, tail, below)
     if node.text is not None and not node.attributes:
@@ -201,7 +211,7 @@ def _group(node: Node, tags: _Tags, rendered: frozenset[str], siblings: Sequence
 
 
 def _presence(node: Node) -> Callable[[Any], bool]:
-    """Whether a wrapping element has anything of the canonical value in it."""
+    """Whether a wrapping element has any content in the canonical value."""
     getters = [
         raw_getter(each)
         for each in (*node.attributes.values(), *([node.text] if node.text is not None else []))
@@ -218,7 +228,8 @@ def _presence(node: Node) -> Callable[[Any], bool]:
     return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
 
 
-def _many(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str], attributes: Write) -> Write:
+def _many(node: Node, tags: _Tags, element: _Element) -> Write:
+    head, tail, below, attributes = element
     get = getter(node.keys)
     nil = node.nil
     if node.text is not None and not node.attributes and node.text.keys == ():
@@ -239,17 +250,9 @@ def _many(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str], 
     return write
 
 
-def _entries(
-    node: Node,
-    name: Leaf,
-    siblings: Sequence[Node],
-    tags: _Tags,
-    head: str,
-    tail: str,
-    below: frozenset[str],
-    attributes: Write,
-) -> Write:
-    """A keyed list: each item as an element whose name is one of its fields."""
+def _entries(node: Node, name: Leaf, siblings: Sequence[Node], tags: _Tags, element: _Element) -> Write:
+    """A keyed list: each item is an element named after one of its fields."""
+    head, tail, below, attributes = element
     get, inner = getter(node.keys), _inner(node, tags, below)
     key_of = key_writer(name, {each.name.rpartition("}")[2] for each in siblings}, NAME)
 
@@ -268,12 +271,12 @@ def _one(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str]) -
     start = head + ">"
 
     def write(value: Any) -> str:
-        found = value.get(key)
-        if found is None:
+        item = value.get(key)
+        if item is None:
             return ""
-        if nil and "absent" in found:
-            return f'{head}{_XSI}{found["absent"]}" xsi:nil="true">{tail}'
-        return f"{start}{inner(found)}{tail}"
+        if nil and "absent" in item:
+            return f'{head}{_XSI}{item["absent"]}" xsi:nil="true">{tail}'
+        return f"{start}{inner(item)}{tail}"
 
     return write
 
@@ -291,23 +294,23 @@ def _scalar(leaf: Leaf) -> Write:
 
 
 def _nil(leaf: Leaf, write: Write, head: str, tail: str) -> Write:
-    """A leaf with a reason for absence that the format says by xsi:nil."""
+    """A leaf with a reason for absence that the format expresses as xsi:nil."""
     find, tokens = shown(leaf), leaf.tokens
 
     def write_nil(value: Any) -> str:
-        found = find(value)
-        if isinstance(found, dict) and tokens[found["absent"]] is None:
+        item = find(value)
+        if isinstance(item, dict) and tokens[item["absent"]] is None:
             return f'{head} xsi:nil="true">{tail}'
         return write(value)
 
     return write_nil
 
 
-def _special(special: CustomBinding, start: str, tail: str, escape: Callable[[str], str]) -> Write:
-    give = special.write
+def _special(binding: CustomBinding, start: str, tail: str, escape: Callable[[str], str]) -> Write:
+    write_value = binding.write
 
     def write(value: Any) -> str:
-        raw = give(value)
+        raw = write_value(value)
         return "" if raw is None else f"{start}{escape(str(raw))}{tail}"
 
     return write
@@ -324,29 +327,29 @@ def _leaf(leaf: Leaf, start: str, tail: str, head: str) -> Write:
         key = leaf.keys[0]
 
         def write_nil(value: Any) -> str:
-            found = value.get(key)
-            if found is None:
+            item = value.get(key)
+            if item is None:
                 return ""
-            if found.__class__ is dict:
-                return f'{head}{_XSI}{found["absent"]}" xsi:nil="true">{tail}'
-            return f"{start}{text(found)}{tail}"
+            if item.__class__ is dict:
+                return f'{head}{_XSI}{item["absent"]}" xsi:nil="true">{tail}'
+            return f"{start}{text(item)}{tail}"
 
         return write_nil
     if len(leaf.keys) == 1 and not leaf.tokens:
         key = leaf.keys[0]
 
         def write(value: Any) -> str:
-            found = value.get(key)
-            if found is None or found.__class__ is dict:
+            item = value.get(key)
+            if item is None or item.__class__ is dict:
                 return ""
-            return f"{start}{text(found)}{tail}"
+            return f"{start}{text(item)}{tail}"
 
         return write
     find = shown(leaf)
 
     def write_found(value: Any) -> str:
-        found = find(value)
-        return "" if found is None else f"{start}{text(found)}{tail}"
+        item = find(value)
+        return "" if item is None else f"{start}{text(item)}{tail}"
 
     return write_found
 
@@ -360,9 +363,9 @@ def _attribute(name: str, leaf: Leaf) -> Write:
     find, raw = shown(leaf), raw_writer(leaf)
 
     def write(value: Any) -> str:
-        found = find(value)
-        if found is None:
+        item = find(value)
+        if item is None:
             return ""
-        return f' {name}="{escape_attribute(str(found if raw is None else raw(found)))}"'
+        return f' {name}="{escape_attribute(str(item if raw is None else raw(item)))}"'
 
     return write

@@ -1,6 +1,6 @@
-"""A contract in force: everything compiled once, immutable, shared by all calls.
+"""Compiles a bundle into an immutable contract that all calls share.
 
-Invariant: `compile_bundle` returns only what holds; a bundle with any finding raises CONTRACT_INVALID with all of them.
+Invariant: `compile_bundle` returns only valid contracts; any finding raises CONTRACT_INVALID with all.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec as Codec
 from contracts.codecs.codec import Value
 from contracts.codecs.mask import Mask, check_fields, compile_mask, hidden_paths, seen_paths, unshown
-from contracts.compiled.loader import Source, load
+from contracts.compiled.loader import load
+from contracts.compiled.source import Source
 from contracts.errors import CONTRACT_INVALID
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.mapping.validity import compile_in_force, explained
 
 
 class CompiledContract:
-    """Codecs, masks and what the faces are made from. Equal only to itself: kept by its digest."""
+    """Validators and codecs of a contract. Equal only to itself; identified by its digest."""
 
     def __init__(self, source: Source, digest: str) -> None:
         assert source.contract is not None
@@ -53,18 +54,18 @@ class CompiledContract:
         self.formats: Mapping[str, Codec] = formats
 
     def codec(self, format_name: str) -> Codec:
-        """LookupError for a format that the contract does not have: the registry checks that before."""
+        """The codec of a format. LookupError for a format that the contract does not have."""
         return self.formats[format_name]
 
     def mask(self, message: str, *views: Sequence[str]) -> Mask | None:
-        """What is seen by whoever holds all these lists of fields."""
+        """The mask of a reader who has all these lists of fields."""
         return compile_mask(self.messages[message], *views)
 
     def seen(self, message: str, *views: Sequence[str]) -> list[tuple[str, bool]]:
         return seen_paths(self.messages[message], *views)
 
     def unshown(self, message: str, format_name: str, fields: Sequence[str]) -> list[tuple[str, str]]:
-        """What the fields hide in a message but the format could not show as not permitted: canonical path, and path in the format."""
+        """Hidden fields that the format cannot show as not permitted: canonical path, path in the format."""
         plan = self.codec(format_name).plans.get(message)
         return [] if plan is None else unshown(plan, hidden_paths(self.messages[message], fields))
 
@@ -73,7 +74,7 @@ class CompiledContract:
         return [f"no message {message}"] if struct is None else check_fields(struct, fields)
 
     def validate(self, message: str, value: Value) -> list[Finding]:
-        """Findings of a canonical value; none where it is valid."""
+        """Findings of a canonical value; empty if it is valid."""
         if self.validators[message].is_valid(value):
             check = self._in_force[message]
             return [] if check is None else explained(check(value, None), lambda at, index: "")
@@ -84,25 +85,28 @@ _ALIVE: Final[WeakValueDictionary[str, CompiledContract]] = WeakValueDictionary(
 
 
 def alive(digest: str) -> CompiledContract | None:
-    """The contract of that digest, where this process has compiled it already and somebody still holds it."""
+    """The contract of that digest, if this process has compiled it and still uses it."""
     return _ALIVE.get(digest)
 
 
 def compile_bundle(bundle: Bundle) -> CompiledContract:
-    """The contract of a bundle, the same object as long as somebody holds one of its digest; `CONTRACT_INVALID` lists all that is wrong with it."""
-    if (made := alive(bundle.digest)) is None:
-        made = _ALIVE.setdefault(bundle.digest, _compile(bundle))
-    return made
+    """The contract of a bundle; the same object while one of its digest is in use.
+
+    CONTRACT_INVALID with all findings.
+    """
+    if (contract := alive(bundle.digest)) is None:
+        contract = _ALIVE.setdefault(bundle.digest, _compile(bundle))
+    return contract
 
 
 def catalogue() -> list[CompiledContract]:
-    """The contracts that come with the package: whoever holds them spares each registry in this process, or in a fork of it, to compile them."""
+    """The contracts of the package. While referenced, no registry of this process or a fork compiles them again."""
     return [compile_bundle(Bundle.from_folder(folder)) for folder in catalogue_folders()]
 
 
 def _compile(bundle: Bundle) -> CompiledContract:
     source = load(bundle)
-    if source.contract is not None and not source.findings.found:
+    if source.contract is not None and not source.findings.items:
         exchanged = {name for op in source.contract.operations.values() for name in (op.request, op.answer)}
         for each in source.formats.values():
             for name in each.plans:
@@ -115,7 +119,7 @@ def _compile(bundle: Bundle) -> CompiledContract:
                         "table",
                         "a message that an operation exchanges",
                     )
-    if source.findings.found:
-        found = source.findings.found
-        raise CONTRACT_INVALID(findings=found, count=len(found))
+    if source.findings.items:
+        findings = source.findings.items
+        raise CONTRACT_INVALID(findings=findings, count=len(findings))
     return CompiledContract(source, bundle.digest)

@@ -1,9 +1,9 @@
-"""The codec of an older minor version, for a system that understands only that one.
+"""The codec of an older minor version, for a system pinned to it.
 
-Inside the gateway a message is always of the contract in force. A system pinned to an older minor version is read by that version's codec, so that its
-requests are held to what it was built to; and is written to by it, after everything that the old version does not have is left out. This is sound
-because publishing refuses what breaks (`contracts.diff`): what the old version reads is valid in the new. A request that says more than an old
-provider may be told is not cut short but refused: `message.not-expressible`.
+Inside the gateway a message always follows the contract in force. Requests of a pinned system are read and validated by
+the old version's codec. Messages to it lose the fields that the old version does not have.
+This is sound because publishing rejects breaking changes (`contracts.diff`): what the old version reads is valid in the
+new. A message that the old version cannot express is rejected: `message.not-expressible`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Project = Callable[[Value], Value]
 
 
 class PinnedCodec(Codec):
-    """Shares everything that was compiled for the old version's codec."""
+    """Shares everything compiled for the old version's codec."""
 
     def __init__(self, codec: Codec, validators: Mapping[str, Validator]) -> None:
         self.__dict__.update(codec.__dict__)
@@ -32,24 +32,22 @@ class PinnedCodec(Codec):
         self._whole = {message: compile_integers(validator.struct) for message, validator in validators.items()}
 
     def write_json(self, message: str, value: Value) -> bytes:
-        return super().write_json(message, self._brought_down(message, value))
+        return super().write_json(message, self._downgraded(message, value))
 
     def write_xml(self, message: str, value: Value, wrapper: str | None = None) -> bytes:
-        return super().write_xml(message, self._brought_down(message, value), wrapper)
+        return super().write_xml(message, self._downgraded(message, value), wrapper)
 
     def write_query(self, message: str, value: Value) -> str:
-        return super().write_query(message, self._brought_down(message, value))
+        return super().write_query(message, self._downgraded(message, value))
 
     def projection(self, message: str) -> Project:
         return self._pinned[message][0]
 
-    def _brought_down(self, message: str, value: Value) -> Value:
+    def _downgraded(self, message: str, value: Value) -> Value:
         project, validator = self._pinned[message]
         value = project(value)
         problems, whole = Problems(), self._whole[message]
-        if (
-            whole is not None
-        ):  # a number that has become wider since may be `1.0`, which JSON Schema calls an integer and a decoder does not
+        if whole is not None:  # a field that was widened may hold `1.0`: an integer of JSON Schema, not of a decoder
             try:
                 whole(value, problems)
             except Enough:
@@ -65,16 +63,16 @@ class PinnedCodec(Codec):
 
 
 def pinned(contract: CompiledContract, format_name: str) -> PinnedCodec:
-    """The codec of `contract`, an older version, for values of the one in force."""
+    """The codec of the older version `contract`, for values of the one in force."""
     return PinnedCodec(contract.codec(format_name), contract.validators)
 
 
 def projection(struct: Struct) -> Project:
-    """A copy of a message with the fields that `struct` has, and no other. Compiled once; types that contain themselves are taken as they are met."""
-    made: dict[str, Project] = {}
+    """A function that copies a message with only the fields of `struct`. Recursive types are followed at run time."""
+    projections: dict[str, Project] = {}
 
     def of_group(each: Struct | Choice) -> Project:
-        made[each.name] = project = of_struct(each) if isinstance(each, Struct) else of_choice(each)
+        projections[each.name] = project = of_struct(each) if isinstance(each, Struct) else of_choice(each)
         return project
 
     def of_struct(each: Struct) -> Project:
@@ -89,16 +87,14 @@ def projection(struct: Struct) -> Project:
         branches = {word: of_group(branch.struct) for branch in each.branches for word in branch.values}
 
         def project(value: Value) -> Value:
-            of_branch = branches.get(value[each.told_by])
-            return (
-                value if of_branch is None else of_branch(value)
-            )  # a branch that came later is left for the validator to refuse
+            of_branch = branches.get(value[each.discriminator])
+            return value if of_branch is None else of_branch(value)  # the validator rejects a newer branch
 
         return project
 
     def of_type(each: Type) -> Callable[[Any], Any]:
         if isinstance(each, RecursiveRef):
-            return lambda value: value if "absent" in value else made[each.name](value)
+            return lambda value: value if "absent" in value else projections[each.name](value)
         if isinstance(each, Array):
             item = of_type(each.items)
             return (

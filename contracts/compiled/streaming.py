@@ -1,9 +1,9 @@
-"""Messages with large attachments, translated without ever being held whole: a few megabytes of memory, whatever their size.
+"""Translates messages with large attachments in a few megabytes of memory, independent of their size.
 
-    source -> lift (contracts.wire.attachments) -> codec as usual, over stand-ins -> restore -> chunks of bytes
+    source -> lift (contracts.wire.attachments) -> codec, over stand-ins -> restore -> chunks of bytes
 
-Invariant: a stand-in is taken only where the schema puts no bound on what stands there but base64 and a length; both are held against the
-contents that it stands for. What is refused here is refused with the finding that the whole message would have given.
+Invariant: a stand-in is accepted only where the schema allows any base64 of bounded length; both are checked against
+the contents. A rejection has the finding that the whole message would have given.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contracts.errors import MESSAGE_INVALID
 from contracts.wire.attachments import Attachment, Place, Spool, lift_json, lift_xml, stand_ins_in
 from contracts.wire.soap import MAX_BYTES, parse_xml
 
-BASE64: Final = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"  # as a schema writes it
+BASE64: Final = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"  # as written in schemas
 
 
 def read_large(
@@ -34,7 +34,8 @@ def read_large(
 ) -> Value:
     """The canonical message with stand-ins for its large attachments, whose contents are in `spool`.
 
-    `form` names the format, `media` (json, xml) tells the canonical one's two apart, `limit` is for what remains beside the attachments.
+    `form` names the format, `media` (json, xml) selects one of the canonical format's two.
+    `limit` is the size in bytes without the attachments. MESSAGE_INVALID with findings.
     """
     codec = compiled.codec(form)
     if (media or codec.media) == "xml":
@@ -44,10 +45,10 @@ def read_large(
     findings: list[Finding] = []
 
     def seen(place: Place, attachment: Attachment) -> None:
-        wrong = _unfit(_scalar_at(compiled.messages[message], place), attachment)
-        if wrong is not None:
+        fault = _unfit(_scalar_at(compiled.messages[message], place), attachment)
+        if fault is not None:
             path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
-            findings.append(Finding(path, path, "base64", *wrong))
+            findings.append(Finding(path, path, "base64", *fault))
 
     stand_ins_in(value, spool, seen)
     if findings:
@@ -67,7 +68,7 @@ def write_large(
     media: str | None = None,
     wrapper: str | None = None,
 ) -> Iterator[bytes]:
-    """The bytes of the message in this format, in pieces of at most a megabyte, attachments in canonical base64."""
+    """The message in this format, in pieces of at most a megabyte, attachments in canonical base64."""
     codec = compiled.codec(form)
     xml = (media or codec.media) == "xml"
     return spool.restore(codec.write_xml(message, value, wrapper) if xml else codec.write_json(message, value))
@@ -86,7 +87,7 @@ def _scalar_at(struct: Struct, place: Place) -> Scalar | None:
 
 
 def _unfit(scalar: Scalar | None, attachment: Attachment) -> tuple[str, str] | None:
-    """(rule, expected) where contents of that length do not belong."""
+    """(rule, expected) where contents of that length are not allowed."""
     length = -(-attachment.size // 3) * 4
     if (
         scalar is None

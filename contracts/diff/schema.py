@@ -43,12 +43,12 @@ class SchemaComparison:
 
     def _type(self, old: Type, new: Type, where: str, at_old: Path, at_new: Path, direction: Direction) -> None:
         at_old, at_new = self._old.resolved(at_old), self._new.resolved(at_new)
-        old, new = (each.made if isinstance(each, RecursiveRef) else each for each in (old, new))
+        old, new = (each.target if isinstance(each, RecursiveRef) else each for each in (old, new))
         if isinstance(old, Struct) and isinstance(new, Struct):
             if (at_old, at_new, direction) not in self._seen:
                 self._seen.add((at_old, at_new, direction))
                 self._struct(old, new, where, at_old, at_new, direction)
-        elif isinstance(old, Choice) and isinstance(new, Choice) and old.told_by == new.told_by:
+        elif isinstance(old, Choice) and isinstance(new, Choice) and old.discriminator == new.discriminator:
             if (at_old, at_new, direction) not in self._seen:
                 self._seen.add((at_old, at_new, direction))
                 self._choice(old, new, where, at_old, at_new, direction)
@@ -274,5 +274,5 @@ def _essence(type_: Type) -> Iterator[object]:
 
 def _kind(type_: Type) -> str:
     if isinstance(type_, Choice):
-        return f"oneOf ({type_.told_by})"
+        return f"oneOf ({type_.discriminator})"
     return type_.kind if isinstance(type_, Scalar) else "array" if isinstance(type_, Array) else "object"

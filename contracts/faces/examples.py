@@ -68,7 +68,7 @@ class Maker:
 
     def _value(self, type_: Type, wish: _Wish, above: tuple[str, ...]) -> Any:
         if isinstance(type_, RecursiveRef):
-            return self._value(type_.made, wish, above)
+            return self._value(type_.target, wish, above)
         if isinstance(type_, Choice):
             choices = type_.branches
             if above.count(type_.name) >= _DEEP:
@@ -80,7 +80,7 @@ class Maker:
                 )
             branch = choices[wish.branch % len(choices)]
             value = self._value(branch.type, wish, (*above, type_.name))
-            return value | {type_.told_by: branch.values[0]}
+            return value | {type_.discriminator: branch.values[0]}
         if isinstance(type_, Struct):
             value = {}
             for field in type_.fields:

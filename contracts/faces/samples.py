@@ -107,8 +107,8 @@ class _Walk:
         self._space, self._tables, self._whole, self._broken = compiled.namespace, compiled.tables, whole, broken
         self._dated = codes_path(struct, compiled.contract.codes_at) is not None
 
-    def of_struct(self, struct: Struct, path: Path, xml: Path, told_by: str = "") -> Iterator[_Break]:
-        """`xml` is the path in the tree, with one element more for each branch; `told_by` is the discriminator."""
+    def of_struct(self, struct: Struct, path: Path, xml: Path, discriminator: str = "") -> Iterator[_Break]:
+        """`xml` is the path in the tree: one more element for each branch, which the field `discriminator` names."""
         here = _at(self._whole, path)
         if self._once("struct", path, struct.name):
             strange = (*path, _STRANGE)
@@ -120,7 +120,7 @@ class _Walk:
         for field in struct.fields:
             if field.name in here:
                 yield from self._of_field(
-                    field, (*path, field.name), (*xml, field.name), struct.name, field.name == told_by
+                    field, (*path, field.name), (*xml, field.name), struct.name, field.name == discriminator
                 )
 
     def _of_field(self, field: Field, at: Path, xml: Path, owner: str, tells: bool) -> Iterator[_Break]:
@@ -152,9 +152,9 @@ class _Walk:
         if isinstance(type_, Array):
             yield from self._of_list(type_, at, xml)
         elif isinstance(type_, Choice):
-            value = _at(self._whole, at)[type_.told_by]
+            value = _at(self._whole, at)[type_.discriminator]
             branch = next(each for each in type_.branches if value in each.values)
-            yield from self.of_struct(branch.struct, at, (*xml, branch.type.name), type_.told_by)
+            yield from self.of_struct(branch.struct, at, (*xml, branch.type.name), type_.discriminator)
         elif isinstance(type_, Struct):  # a recursive type is broken where it first occurs
             yield from self.of_struct(type_, at, xml)
 

@@ -106,7 +106,7 @@ def _choice(choice: Choice, schemas: dict[str, Any], prefix: str, openapi: bool)
     schema["oneOf"] = [_type(branch.type, schemas, prefix, openapi) for branch in choice.branches]  # type: ignore[assignment]
     if openapi:
         schema["discriminator"] = {  # type: ignore[assignment]
-            "propertyName": choice.told_by,
+            "propertyName": choice.discriminator,
             "mapping": {value: prefix + branch.type.name for branch in choice.branches for value in branch.values},
         }
 

@@ -56,7 +56,7 @@ class _Types:
     def struct(self, type_: Struct | Choice | RecursiveRef, *, absentable: bool) -> str:
         """Writes the complex type once and returns its name."""
         if isinstance(type_, RecursiveRef):
-            type_ = type_.made
+            type_ = type_.target
         name = type_.name + ("OrAbsent" if absentable else "")
         if name in self._written:
             return name

@@ -1,1 +1,1 @@
-"""Contract folders as they are written, with the line of every value."""
+"""Contract folders: their files, and the line of every value."""

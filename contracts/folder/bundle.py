@@ -1,7 +1,7 @@
-"""A contract folder as an immutable value, known by its digest.
+"""A contract folder as an immutable value, identified by its digest.
 
-The byte form is JSON by RFC 8785 with the files sorted by path and their bytes in base64, so that the same files give
-the same bytes and the same digest on every machine. Invariant: a path never leaves the folder.
+The byte form is JSON by RFC 8785: files sorted by path, contents in base64. The same files give the same digest on
+every machine. Invariant: a path never leaves the folder.
 """
 
 from __future__ import annotations
@@ -33,11 +33,14 @@ _TABLE: Final = re.compile(r"[a-z][a-z0-9-]*")
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
+    """Files by path, and the SHA-256 of their canonical form as `sha256:<hex>`."""
+
     files: Mapping[str, bytes]
     digest: str
 
     @classmethod
     def of(cls, files: Mapping[str, bytes]) -> Bundle:
+        """CONTRACT_INVALID for a path outside the folder, or for more than the limits."""
         for path in files:
             pure = PurePosixPath(path)
             if pure.is_absolute() or ".." in pure.parts or "\\" in path or str(pure) != path or not path.isprintable():
@@ -49,23 +52,25 @@ class Bundle:
 
     @classmethod
     def from_folder(cls, path: Path) -> Bundle:
-        """All YAML, JSON, CSV, XML and XLSX files below `path`; hidden files and links are left out. The code tables that contract.yaml
-        names under `shared_codes` are frozen into codes/, from `_codes` beside the contracts, or else from the catalogue's; one
-        that lies there already, as in a bundle that was unpacked, stays as it was frozen."""
+        """All YAML, JSON, CSV, XML and XLSX files below `path`, without hidden files and links.
+
+        The code tables under `shared_codes` in contract.yaml are copied into codes/, from `_codes` beside the contracts
+        or from the catalogue. A table that is in codes/ already, as in an unpacked bundle, stays as it is.
+        """
         if not path.is_dir():
             raise _refused(path.name, "a folder")
         files: dict[str, bytes] = {}
         left = MAX_BYTES
-        for found in sorted(path.rglob("*")):
-            inside = found.relative_to(path)
-            if found.is_symlink() or not found.is_file() or any(part.startswith(".") for part in inside.parts):
+        for file in sorted(path.rglob("*")):
+            inside = file.relative_to(path)
+            if file.is_symlink() or not file.is_file() or any(part.startswith(".") for part in inside.parts):
                 continue
-            if found.suffix in _KINDS:
-                files[inside.as_posix()] = raw = _read(found, inside.as_posix(), left)
+            if file.suffix in _KINDS:
+                files[inside.as_posix()] = raw = _read(file, inside.as_posix(), left)
                 left -= len(raw)
         for name in _shared_codes(files.get("contract.yaml", b"")):
-            homes = (path.absolute().parent.parent, _CATALOGUE)
-            table = next((each for home in homes if (each := home / SHARED / f"{name}.csv").is_file()), None)
+            folders = (path.absolute().parent.parent, _CATALOGUE)
+            table = next((each for folder in folders if (each := folder / SHARED / f"{name}.csv").is_file()), None)
             if table is not None:
                 files.setdefault(f"codes/{name}.csv", _read(table, f"{SHARED}/{name}.csv", left))
         return cls.of(files)
@@ -75,6 +80,7 @@ class Bundle:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Bundle:
+        """The inverse of `to_bytes`. CONTRACT_INVALID for anything else."""
         try:
             document = json.loads(raw)
             if document["format"] != FORMAT:
@@ -86,7 +92,7 @@ class Bundle:
 
 
 def _read(file: Path, name: str, limit: int) -> bytes:
-    """The file, if it is not longer than that; no more of it is read."""
+    """The file's bytes, if there are at most `limit`; reads no more than that."""
     try:
         with file.open("rb") as opened:
             raw = opened.read(limit + 1)
@@ -98,19 +104,19 @@ def _read(file: Path, name: str, limit: int) -> bytes:
 
 
 def catalogue_folders() -> list[Path]:
-    """The contract folders that come with the package: catalogue/<contract>/v<major>."""
+    """The contract folders of the package: catalogue/<contract>/v<major>."""
     return sorted(path for path in _CATALOGUE.glob("*/v*") if path.is_dir())
 
 
 def _shared_codes(raw: bytes) -> list[str]:
-    """The names under `shared_codes`; whatever else is wrong with the file, the loader says with its line."""
+    """The names under `shared_codes`. The loader reports other faults of the file with their line."""
     try:
         document: Any = safeyaml.load(raw)
     except (yaml.YAMLError, ValueError, RecursionError):
         return []
-    named = document.get("shared_codes", []) if isinstance(document, dict) else []
+    names = document.get("shared_codes", []) if isinstance(document, dict) else []
     return (
-        [each for each in named if isinstance(each, str) and _TABLE.fullmatch(each)] if isinstance(named, list) else []
+        [each for each in names if isinstance(each, str) and _TABLE.fullmatch(each)] if isinstance(names, list) else []
     )
 
 

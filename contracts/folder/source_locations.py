@@ -1,7 +1,7 @@
-"""YAML and JSON files read with the line of every value, so that a finding can name file and line.
+"""Reads YAML and JSON files with the line of every value, so that a finding can name file and line.
 
-Only plain data: YAML tags and duplicate keys are refused, and aliases that grow or hold themselves. Invariant: reading never raises; what is wrong becomes
-a finding, and the reader gets None.
+Plain data only: YAML tags, duplicate keys, and aliases that expand without bound are rejected.
+Invariant: reading never raises; faults become findings, and the reader gets None.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from contracts.wire import jsontext
 Path = tuple[str | int, ...]
 
 _PLAIN: Final = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
-_DEEPEST: Final = jsontext.MAX_DEPTH
-_MOST: Final = 100_000  # values in a file
-_MOST_SAID: Final = 100
+_MAX_DEPTH: Final = jsontext.MAX_DEPTH
+_MAX_VALUES: Final = 100_000  # values of a file
+_MAX_FINDINGS: Final = 100
 
 
 @dataclass(slots=True)
 class Findings:
-    """Collects what is wrong in one contract folder; `add` is the only way in."""
+    """Collects the faults of one contract folder."""
 
-    found: list[Finding] = field(default_factory=list)
+    items: list[Finding] = field(default_factory=list)
 
     def add(self, file: str, line: int, where: str, got: str, rule: str, expected: str) -> None:
-        self.found.append(Finding(f"{file}:{line}" if line else file, where, got, rule, expected))
+        self.items.append(Finding(f"{file}:{line}" if line else file, where, got, rule, expected))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,14 @@ class Located:
     lines: Mapping[Path, int]
 
     def line(self, path: Path) -> int:
+        """The line of a path, or of the nearest enclosing path that has one."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
 
 def read_yaml(file: str, raw: bytes, findings: Findings) -> Located | None:
+    """The document with its lines; None with findings if it is invalid."""
     try:
         node = yaml.compose(raw.decode("utf-8"), Loader=LOADER)
     except UnicodeDecodeError:
@@ -76,28 +78,28 @@ def read_yaml(file: str, raw: bytes, findings: Findings) -> Located | None:
 def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: Findings) -> Any:
     lines[path] = line = node.start_mark.line + 1
     kind = str(node.tag).rsplit(":", 1)[-1]
-    if len(path) > _DEEPEST or len(lines) > _MOST:  # an alias may hold itself, or be a thousand times what is written
-        if len(findings.found) < _MOST_SAID:
+    if len(path) > _MAX_DEPTH or len(lines) > _MAX_VALUES:  # an alias may contain itself, or multiply what is written
+        if len(findings.items) < _MAX_FINDINGS:
             findings.add(
                 file,
                 line,
                 "",
                 "values without end",
                 "yaml",
-                f"at most {_DEEPEST} levels and {_MOST} values, aliases opened",
+                f"at most {_MAX_DEPTH} levels and {_MAX_VALUES} values, aliases opened",
             )
         return None
     if kind not in _PLAIN:
-        # A date or a YAML 1.1 oddity: taken as the text that stands there.
+        # A date or another YAML 1.1 type: kept as its text.
         if isinstance(node, yaml.ScalarNode):
             return node.value
         findings.add(file, line, "", f"the tag {node.tag}", "yaml", "plain data")
         return None
     if isinstance(node, yaml.MappingNode):
-        made: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
-            if key in made:
+            if key in mapping:
                 findings.add(
                     file,
                     key_node.start_mark.line + 1,
@@ -106,9 +108,9 @@ def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: F
                     "yaml",
                     "each key once",
                 )
-            made[key] = _plain(file, value_node, (*path, key), lines, findings)
+            mapping[key] = _plain(file, value_node, (*path, key), lines, findings)
             lines[(*path, key)] = key_node.start_mark.line + 1
-        return made
+        return mapping
     if isinstance(node, yaml.SequenceNode):
         return [_plain(file, item, (*path, index), lines, findings) for index, item in enumerate(node.value)]
     if kind in ("str", "float"):
@@ -121,12 +123,12 @@ def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: F
 
 
 def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
-    """JSON by our strict reader; the lines come from YAML's reader, of which JSON is a subset."""
+    """JSON by the strict reader; lines by the YAML reader, since JSON is a subset of YAML."""
     try:
         value = jsontext.read_json(raw)
     except Theirs as error:
-        if (twice := _twice(file, raw)).found:
-            findings.found.extend(twice.found)
+        if (duplicates := _duplicates(file, raw)).items:
+            findings.items.extend(duplicates.items)
             return None
         line = error.facts.get("line")
         findings.add(
@@ -142,13 +144,13 @@ def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
     return Located(file, value, lines)
 
 
-def _twice(file: str, raw: bytes) -> Findings:
-    """Keys that stand twice in a JSON file, with their lines."""
-    found = Findings()
+def _duplicates(file: str, raw: bytes) -> Findings:
+    """Duplicate keys of a JSON file, with their lines."""
+    findings = Findings()
     try:
         node = yaml.compose(raw.decode("utf-8"), Loader=LOADER)
     except (yaml.YAMLError, UnicodeDecodeError):
-        return found
+        return findings
     if node is not None:
-        _plain(file, node, (), {}, found)
-    return found
+        _plain(file, node, (), {}, findings)
+    return findings

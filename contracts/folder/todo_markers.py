@@ -1,4 +1,4 @@
-"""What a draft leaves to people: lines with the mark, each a finding of `check` until somebody has written what belongs there."""
+"""Finds the marks of a draft where a person still has to write something; each is a finding of `check`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 from contracts.base.errors import Finding
 from contracts.folder.bundle import Bundle
 
-MARK: Final = "TO" + "DO"  # written so that a search for what is left open in this project's own code does not find it
+MARK: Final = "TO" + "DO"  # split, so that a search for open marks in this project does not match here
 _LINE: Final = re.compile(rf"\b{MARK}\b:?\s*([^\"\n]*)")
 
 
 def marks(bundle: Bundle) -> list[Finding]:
-    """One finding a line: where, and the hint that stands there."""
-    found: list[Finding] = []
+    """One finding for each marked line: its place, and the hint written there."""
+    findings: list[Finding] = []
     for path, raw in bundle.files.items():
         if MARK.encode() not in raw:
             continue
@@ -26,5 +26,5 @@ def marks(bundle: Bundle) -> list[Finding]:
                     if path.startswith("samples/")
                     else match[1].strip() or "what belongs there"
                 )
-                found.append(Finding(f"{path}:{number}", "", MARK, "left-open", hint))
-    return found
+                findings.append(Finding(f"{path}:{number}", "", MARK, "left-open", hint))
+    return findings

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from contracts.compiled.loader import RESERVED
+from contracts.compiled.contract_file import RESERVED
 from contracts.folder.todo_markers import MARK
 from contracts.importers import samples
 from contracts.importers.names import Taken, dashed, field_name, operation_name, type_name

@@ -96,13 +96,13 @@ class CellTableReader:
         titles = _Titles(each is not None)
         rows = [self._row(row, titles, each, (*at, "rows", number)) for number, row in enumerate(node["rows"])]
         inner = {key: value for key, value in node.items() if key not in ("each", "ignores")} | {"rows": rows}
-        before = len(self.findings.found)
+        before = len(self.findings.items)
         document = Located(self.document.file, {"messages": {message: inner}}, self.document.lines)
         plan = TableReader(
             document, "cells", {}, self.tables, self.findings, self.is_valid, codes_at=self.codes_at
         ).plan(message, struct)
-        self.findings.found[before:] = [titles.with_title(finding) for finding in self.findings.found[before:]]
-        if plan is None or len(self.findings.found) > before:
+        self.findings.items[before:] = [titles.with_title(finding) for finding in self.findings.items[before:]]
+        if plan is None or len(self.findings.items) > before:
             return None
         self._texts(plan, message, struct, at)
         line = struct if each is None else _item(struct, each)

@@ -217,7 +217,7 @@ def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -
             into.again.led_to = True
             return
         if isinstance(type_, RecursiveRef):
-            type_ = type_.made
+            type_ = type_.target
         above[type_.name] = into
         if isinstance(type_, Choice):
             shared = Counter(each.name for branch in type_.branches for each in branch.struct.fields)
@@ -234,7 +234,7 @@ def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -
                     ):
                         child_node.text.here = step(step(here, "*"), child_node.name.rpartition("}")[2])
                 branches.append((branch.values, child))
-            into.choice = (type_.told_by, branches)
+            into.choice = (type_.discriminator, branches)
         else:
             fill(into, type_, canonical, here)
         del above[type_.name]

@@ -1,11 +1,11 @@
-"""Large base64 contents, streamed out of a message before a tree is built of it, and back in when it is written.
+"""Moves large base64 contents out of a message before it is parsed, and back in when it is written.
 
-A text (of an XML element, of a JSON string) that is base64 and longer than `LIFT` goes into a spool, decoded; in the message a short stand-in
-takes its place, itself base64, so that what reads and writes messages needs to know nothing of this. lxml refuses texts over 10 MB, rightly;
-a tree costs eight to thirteen times its bytes.
-Standards: RFC 4648 §4 (white space is allowed in XML only, as xs:base64Binary has it), XML 1.0, RFC 8259.
-Invariants: a stand-in holds random bytes of its message's spool, so nobody can send one; `restore` gives back every octet in canonical base64.
-A document with a DOCTYPE is refused here too (`xml.doctype`); anything else that is wrong with it is left to the real parsers.
+A text of XML or a JSON string that is base64 and longer than `LIFT` is decoded into a spool.
+A short stand-in, itself base64, replaces it in the message, so that readers and writers need no change.
+lxml rejects texts over 10 MB, and a tree costs eight to thirteen times its bytes.
+Standards: RFC 4648 §4 (white space only in XML, as xs:base64Binary allows), XML 1.0, RFC 8259.
+Invariants: a stand-in holds random bytes of its message's spool, so it cannot be forged; `restore` returns every octet
+in canonical base64; a DOCTYPE is rejected here too (`xml.doctype`). Other faults are left to the real parsers.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ from typing import Any, BinaryIO, Final, NamedTuple
 from contracts.base.randomness import random_bytes
 from contracts.errors import XML_DOCTYPE, XML_TOO_LARGE
 
-LIFT: Final = 65_536  # characters of base64; shorter ones stay where they are
+LIFT: Final = 65_536  # characters of base64; shorter contents stay in the message
 CHUNK: Final = 262_144
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SPACE: Final = b" \t\r\n"
 _MARK: Final = b"lgsp-attachment"
 _NONCE: Final = 18
 _START_TAG: Final = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*>""")
-_OF_A_STRING: Final = re.compile(
-    rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL
-)  # in JSON, up to its quote; a last backslash stays before it
+# A JSON string up to its closing quote; a trailing backslash is not consumed.
+_STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
 
 class Attachment(NamedTuple):
-    """Contents in the spool: where they begin there, how many bytes they are, their SHA-256."""
+    """Contents in the spool: offset and length in bytes, SHA-256."""
 
     start: int
     size: int
@@ -41,7 +40,7 @@ class Attachment(NamedTuple):
 
 
 class Spool:
-    """The attachments of one message, in a file that is handed in (opened for reading and writing, empty)."""
+    """The attachments of one message, in an empty file opened for reading and writing."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file: Final = file
@@ -53,10 +52,10 @@ class Spool:
     def stand_in(self, number: int) -> bytes:
         return binascii.b2a_base64(_MARK + self._nonce + number.to_bytes(3, "big"), newline=False)
 
-    def behind(self, text: str) -> Attachment | None:
-        """The attachment whose stand-in this text is."""
-        found = self._stand_ins.fullmatch(text.encode("utf-8", "replace"))
-        return None if found is None else self._numbered(found.group(1))
+    def attachment_of(self, text: str) -> Attachment | None:
+        """The attachment that this stand-in text represents; None for any other text."""
+        match = self._stand_ins.fullmatch(text.encode("utf-8", "replace"))
+        return None if match is None else self._numbered(match.group(1))
 
     def _numbered(self, digits: bytes) -> Attachment | None:
         number = int.from_bytes(binascii.a2b_base64(digits), "big")
@@ -76,21 +75,21 @@ class Spool:
         return _Writer(self._file)
 
     def restore(self, message: bytes) -> Iterator[bytes]:
-        """The message as it goes out: each stand-in replaced by its contents in base64."""
+        """The message to send: each stand-in replaced by its contents in base64."""
         at = 0
-        for found in self._stand_ins.finditer(message):
-            attachment = self._numbered(found.group(1))
+        for match in self._stand_ins.finditer(message):
+            attachment = self._numbered(match.group(1))
             if attachment is None:
                 continue
-            yield message[at : found.start()]
-            for part in self.contents(attachment):  # of a multiple of three bytes, but for the last
+            yield message[at : match.start()]
+            for part in self.contents(attachment):  # a multiple of three bytes, except the last
                 yield binascii.b2a_base64(part, newline=False)
-            at = found.end()
+            at = match.end()
         yield message[at:]
 
 
 class _Writer:
-    """Decodes base64 as it comes; `done` says whether it was that to the end."""
+    """Decodes base64 in pieces; `done` returns None if it was incomplete."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -101,7 +100,7 @@ class _Writer:
         self._hash = hashlib.sha256()
 
     def add(self, text: bytes) -> bool:
-        """False for what is no base64; then nothing more may be added."""
+        """False if the text is not base64; no further text may be added then."""
         text = self._left + text
         whole = len(text) & ~3
         self._left, text = text[whole:], text[:whole]
@@ -129,7 +128,7 @@ class _Writer:
 
 
 class _Lift(NamedTuple):
-    """Where in the source contents stood, and their number."""
+    """Range of the lifted contents in the source, and their number."""
 
     start: int
     end: int
@@ -137,7 +136,7 @@ class _Lift(NamedTuple):
 
 
 class _Text:
-    """One text that may turn out to be large base64: kept until it is longer than `LIFT`, from then on spooled."""
+    """One text that may be large base64: buffered up to `LIFT`, then spooled."""
 
     __slots__ = ("_kept", "_length", "_spool", "_writer", "whole")
 
@@ -146,7 +145,7 @@ class _Text:
         self._kept: list[bytes] = []
         self._length = 0
         self._writer: _Writer | None = None
-        self.whole = True  # still nothing but base64
+        self.whole = True  # only base64 so far
 
     def add(self, text: bytes) -> None:
         if not self.whole:
@@ -162,7 +161,7 @@ class _Text:
             self.drop()
 
     def drop(self) -> None:
-        """It is something else: it stays in the message."""
+        """Not large base64: the text stays in the message."""
         self.whole = False
         self._kept = []
         if self._writer is not None:
@@ -170,21 +169,22 @@ class _Text:
             self._writer = None
 
     def end(self) -> int | None:
-        """The number of its attachment, if it became one."""
+        """The number of its attachment; None if it did not become one."""
         if self._writer is None:
             return None
-        found = self._writer.done()
-        if found is None:
+        attachment = self._writer.done()
+        if attachment is None:
             self.drop()
             return None
-        self._spool.attachments.append(found)
+        self._spool.attachments.append(attachment)
         return len(self._spool.attachments) - 1
 
 
 def lift_xml(source: BinaryIO, spool: Spool, limit: int) -> bytes:
-    """The document with stand-ins for its large base64 texts; `xml.too-large` if what remains is longer than `limit` bytes.
+    """The document with stand-ins for its large base64 texts.
 
-    A document that is not well-formed, or not in UTF-8, comes back as it is, for the parser to judge; `limit` holds for it too.
+    A document that is not well-formed, or not in UTF-8, is returned unchanged for the parser to judge.
+    `xml.too-large` if the result is longer than `limit` bytes.
     """
     lifts: list[_Lift] = []
     text: _Text | None = None
@@ -237,14 +237,17 @@ def lift_xml(source: BinaryIO, spool: Spool, limit: int) -> bytes:
 
 
 def _inside(source: BinaryIO, lift: _Lift) -> _Lift | None:
-    """From behind the start tag on. None for a tag of more than `CHUNK` bytes: what stands behind it stays in the message."""
+    """The lift without the element's start tag.
+
+    None for a tag of more than `CHUNK` bytes: its contents stay in the message.
+    """
     source.seek(lift.start)
     tag = _START_TAG.match(source.read(CHUNK))
     return None if tag is None else lift._replace(start=lift.start + tag.end())
 
 
 def lift_json(source: BinaryIO, spool: Spool, limit: int) -> bytes:
-    """The same for JSON: strings without an escape in them. What is wrong with the text is left to its parser."""
+    """As `lift_xml`, for JSON strings without an escape. Faults in the text are left to its parser."""
     lifts: list[_Lift] = []
     text: _Text | None = None
     escaped = False
@@ -263,8 +266,8 @@ def lift_json(source: BinaryIO, spool: Spool, limit: int) -> bytes:
             if escaped:
                 at, escaped = at + 1, False
                 continue
-            if not text.whole:  # each byte of it once: looking for the quote from behind each escape would read the rest again and again
-                plain = _OF_A_STRING.match(part, at)
+            if not text.whole:  # One pass over each byte: a search for the quote after each escape would be quadratic.
+                plain = _STRING_REST.match(part, at)
                 at = plain.end() if plain is not None else at
                 if part.startswith(b"\\", at):
                     at, escaped = at + 1, True
@@ -310,11 +313,11 @@ Place = tuple[str | int, ...]
 
 
 def stand_ins_in(message: object, spool: Spool, seen: Callable[[Place, Attachment], None], at: Place = ()) -> None:
-    """Walk a canonical message and tell where stand-ins are: whoever reads it holds each place against the schema."""
+    """Calls `seen` with the path and attachment of each stand-in in a canonical message."""
     if isinstance(message, str):
-        found = spool.behind(message)
-        if found is not None:
-            seen(at, found)
+        attachment = spool.attachment_of(message)
+        if attachment is not None:
+            seen(at, attachment)
     elif isinstance(message, dict):
         for name, value in message.items():
             stand_ins_in(value, spool, seen, (*at, name))

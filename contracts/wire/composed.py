@@ -1,7 +1,7 @@
-"""Vietnamese out of windows-1258: that encoding writes most letters as a letter and a combining mark, everything else as one character.
+"""Composes Vietnamese letters of documents in windows-1258, which writes most of them as a letter and a combining mark.
 
-Standard: Unicode Standard Annex 15 (form C). Invariant: only documents in that encoding are touched, and only a copy of them, since what
-was signed is what stood there.
+Standard: Unicode Standard Annex 15 (form C). Invariant: only documents in that encoding change, and only a copy of
+them, since a signature covers the original.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def composed(element: etree._Element) -> etree._Element:
     encoding = element.getroottree().docinfo.encoding
     if encoding is None or encoding == "UTF-8" or encoding.lower() not in _DECOMPOSED:
         return element
-    made = copy.deepcopy(element)
-    for each in made.iter():
+    copied = copy.deepcopy(element)
+    for each in copied.iter():
         each.text, each.tail = _form_c(each.text), _form_c(each.tail)
         if isinstance(each.tag, str):
             for name, value in each.attrib.items():
                 each.attrib[name] = form_c(str(value))
-    return made
+    return copied
 
 
 def _form_c(text: str | None) -> str | None:

@@ -1,6 +1,6 @@
-"""Failures as SOAP Faults, of the version in which the caller speaks. The one module that turns a failure into SOAP.
+"""Turns failures into SOAP Faults of the caller's version. The only module that does.
 
-Every body made here is its own exclusive C14N, so that it is signed as it stands.
+Each body returned here is its own exclusive C14N, so that it is signed as it is.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from contracts.wire.soap import LGSP, V11, Version
 from contracts.wire.xmltext import ILLEGAL, escape_attribute, escape_text
 
 ACTION: Final = "urn:lgsp:wire:1:fault"
-
-
 _SIDES: Final = {SOAP_NOT_UNDERSTOOD.code: "MustUnderstand", SOAP_VERSION.code: "VersionMismatch"}
 
 
@@ -28,7 +26,7 @@ def fault(failure: Failure, transfer: str, version: Version = V11) -> bytes:
         "<lgsp:Finding"
         + "".join(
             f' {name}="{escape_attribute(_legal(value))}"'
-            for name, value in (  # in the order of C14N: attributes without a namespace, by name
+            for name, value in (  # the order of C14N: attributes without a namespace, by name
                 ("canonical", item.canonical),
                 ("expected", item.expected),
                 ("got", item.got),
@@ -40,7 +38,8 @@ def fault(failure: Failure, transfer: str, version: Version = V11) -> bytes:
         for item in failure.findings
     )
     problem = (
-        f'<lgsp:Problem xmlns:lgsp="{LGSP}"><lgsp:Code>{escape_text(failure.code)}</lgsp:Code><lgsp:Branch>{failure.branch.value}</lgsp:Branch>'
+        "<lgsp:Problem "
+        f'xmlns:lgsp="{LGSP}"><lgsp:Code>{escape_text(failure.code)}</lgsp:Code><lgsp:Branch>{failure.branch.value}</lgsp:Branch>'
         f"{''.join(words)}<lgsp:Transfer>{escape_text(transfer)}</lgsp:Transfer>"
         f"{_retry(failure)}{findings}</lgsp:Problem>"
     )
@@ -48,7 +47,10 @@ def fault(failure: Failure, transfer: str, version: Version = V11) -> bytes:
     server = failure.branch is Branch.OURS
     if version is V11:
         side = _SIDES.get(failure.code, "Server" if server else "Client")
-        inside = f'<faultcode>soap:{side}</faultcode><faultstring xml:lang="vi">{reasons["vi"]}</faultstring><detail>{problem}</detail>'
+        inside = (
+            f"<faultcode>soap:{side}</faultcode><faultstring "
+            f'xml:lang="vi">{reasons["vi"]}</faultstring><detail>{problem}</detail>'
+        )
     else:
         side = _SIDES.get(failure.code, "Receiver" if server else "Sender")
         texts = "".join(f'<soap:Text xml:lang="{each}">{text}</soap:Text>' for each, text in reasons.items())
@@ -60,12 +62,12 @@ def fault(failure: Failure, transfer: str, version: Version = V11) -> bytes:
 
 
 def status(failure: Failure, version: Version) -> int:
-    """SOAP 1.1 over HTTP asks for 500 always; SOAP 1.2 for 400 where the sender is wrong (Part 2, table 20)."""
+    """SOAP 1.1 over HTTP always requires 500; SOAP 1.2 requires 400 for a fault of the sender (Part 2, table 20)."""
     return 500 if version is V11 or failure.branch is Branch.OURS or failure.code in _SIDES else 400
 
 
 def queued(transfer: str) -> bytes:
-    """The Body of an answer that has to wait: the provider will be asked again and again."""
+    """The Body of the answer for a message that is queued for its provider."""
     return (
         f'<lgsp:Queued xmlns:lgsp="{LGSP}"><lgsp:Transfer>{escape_text(transfer)}</lgsp:Transfer>'
         f"<lgsp:Status>/transfers/{escape_text(transfer)}</lgsp:Status></lgsp:Queued>"
@@ -81,5 +83,5 @@ def _text(value: str) -> str:
 
 
 def _legal(value: str) -> str:
-    """An address may hold what XML cannot carry (`%00`); a Fault that tells of it must still be read."""
+    """Replaces characters that XML cannot carry, such as `%00` of an address."""
     return ILLEGAL.sub("\ufffd", value)

@@ -1,4 +1,4 @@
-"""Header fields of HTTP messages (RFC 9110 §5), as every room that reads them takes them: by lower-case name, repeated ones joined by commas."""
+"""Header fields of HTTP messages (RFC 9110 §5): by lower-case name, repeated fields joined by commas."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 
 def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header fields of raw pairs, decoded as Latin-1 and stripped."""
     headers: dict[str, str] = {}
     for name_bytes, value_bytes in raw:
         name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1").strip()
@@ -14,5 +15,5 @@ def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """Of the content, in lower case and without parameters; empty where none is named."""
+    """The media type in lower case without parameters; empty where there is none."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()

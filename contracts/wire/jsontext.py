@@ -1,8 +1,10 @@
-"""Exact JSON (RFC 8259, I-JSON of RFC 7493): numbers kept as int and Decimal, never through a float.
+"""Exact JSON (RFC 8259, I-JSON of RFC 7493): numbers stay int and Decimal, never float.
 
-Refused: a field twice, NaN and Infinity, bytes that are not UTF-8, text that XML 1.0 cannot carry (so that both faces
-agree), numbers of more than 1,000 digits once written out, nesting deeper than 64, more than 500,000 values (they are counted before anything
-is read, since each costs far more than its bytes). The writer emits a Decimal's digits as they are.
+Rejected:
+- duplicate fields, NaN and Infinity, bytes that are not UTF-8;
+- characters that XML 1.0 cannot carry, since REST and SOAP must agree;
+- numbers of more than 1,000 digits, nesting deeper than 64, more than 500,000 values.
+Values are counted before parsing, since each costs far more than its bytes. Decimals are written digit by digit.
 """
 
 from __future__ import annotations
@@ -18,13 +20,11 @@ from contracts.wire.xmltext import ILLEGAL
 
 MAX_DIGITS: Final = 1_000
 MAX_DEPTH: Final = 64  # as in XML (`soap.MAX_DEPTH`)
-MAX_VALUES: Final = (
-    500_000  # more than a message of any contract holds within the body limit: `check` tries the largest ones
-)
+MAX_VALUES: Final = 500_000  # more than any contract's message within the body limit: `check` tries the largest
 _BESIDES: Final = bytes(each for each in range(256) if each not in b'",[{')
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH}"
 
-# Only these can bring in a character that XML 1.0 lacks; bytes without them need no second look.
+# Only these can produce a character that XML 1.0 lacks.
 _SUSPECT: Final = re.compile(rb"\\[bf]|\\u(?:00[01]|[dD][89a-fA-F]|[fF]{3}[eEfF])|\xef\xbf[\xbe\xbf]")
 
 
@@ -33,15 +33,15 @@ class _Refused(ValueError):
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names stand once each (`object_pairs_hook`); ValueError for any other."""
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    """An object whose names are unique (`object_pairs_hook`); ValueError for any other."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
                 raise _Refused(f"the field {key[:60]!r} stands twice in one object")
             seen.add(key)
-    return made
+    return value
 
 
 def _decimal(text: str) -> Decimal:
@@ -55,7 +55,7 @@ def _decimal(text: str) -> Decimal:
 
 
 def too_long(number: Decimal) -> bool:
-    """The same measure in JSON and in XML, however a number is written."""
+    """The same limit for JSON and XML, independent of how the number is written."""
     exponent = number.as_tuple().exponent
     return not isinstance(exponent, int) or len(number.as_tuple().digits) + abs(exponent) > MAX_DIGITS
 
@@ -76,7 +76,7 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def read_json(raw: bytes) -> Any:
-    """The value; MESSAGE_NOT_JSON with the place of the fault."""
+    """The value. MESSAGE_NOT_JSON with line and column of the fault."""
     try:
         if len(raw) > MAX_VALUES and _too_many(raw):
             raise _Refused(f"more than {MAX_VALUES} values")
@@ -101,16 +101,17 @@ def read_json(raw: bytes) -> Any:
 
 
 def _too_many(raw: bytes) -> bool:
-    """Each value follows a comma or the opening of what holds it; those that stand in a string are told apart only if it matters.
+    """Counts values by the commas and opening brackets outside strings.
 
-    Each step goes over the bytes once, whatever they are: pairs of slashes and escaped quotes go first, so that every quote left begins or ends a
-    string. A slash outside a string can mislead only about what stands behind it, and nothing there is ever read.
+    Each step is one pass over the bytes. Pairs of backslashes and escaped quotes are removed first, so that each quote
+    left starts or ends a string. A backslash outside a string can only distort the count after it; the parser stops
+    there.
     """
     if _signs(raw) <= MAX_VALUES:
         return False
     most = 2 * MAX_VALUES  # a value and its name
-    marks = raw.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _BESIDES)
-    return marks.count(b'"') > 2 * most or _signs(b"".join(marks.split(b'"')[::2])) > MAX_VALUES
+    signs = raw.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _BESIDES)
+    return signs.count(b'"') > 2 * most or _signs(b"".join(signs.split(b'"')[::2])) > MAX_VALUES
 
 
 def _signs(raw: bytes) -> int:
@@ -147,11 +148,12 @@ def _look(value: Any, path: str) -> None:
 
 
 def write_json(value: object) -> bytes:
-    """Any canonical value as compact JSON in UTF-8, keys in the order they stand."""
+    """A canonical value as compact JSON in UTF-8, keys in their order."""
     return text_of(value).encode("utf-8")
 
 
 def text_of(value: object) -> str:
+    """The value as compact JSON. TypeError for a type without an exact form, such as float."""
     if isinstance(value, str):
         return encode_basestring(value)
     if value is True:
@@ -170,7 +172,7 @@ def text_of(value: object) -> str:
 
 
 def pretty(value: object, indent: str = "") -> str:
-    """The same value for people, byte-stable: over several lines, but for objects and lists that fit on one."""
+    """The same value for people, byte-stable: several lines, except for short objects and lists."""
     if not isinstance(value, (dict, list)):
         return text_of(value)
     inner = indent + "  "

@@ -1,4 +1,4 @@
-"""Failures as problem documents (RFC 9457). The one module that turns a failure into HTTP."""
+"""Turns failures into problem documents (RFC 9457). The only module that does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TYPE_PREFIX: Final = "urn:lgsp:problem:"
 
 
 def language_of(accept_language: str | None) -> Language:
-    """`en` if English is named before Vietnamese (RFC 9110 §12.5.4, weights in the order given), else `vi`."""
+    """`en` if English is named before Vietnamese (RFC 9110 §12.5.4, weights ignored), else `vi`."""
     for item in (accept_language or "").lower().split(","):
         tag = item.split(";")[0].strip()
         if tag.startswith("en"):
@@ -24,7 +24,7 @@ def language_of(accept_language: str | None) -> Language:
 
 
 def problem(failure: Failure, *, transfer: str | None, language: Language) -> dict[str, Any]:
-    """The document: standard members in the caller's language, ours for programs, both languages under `messages`."""
+    """The document: standard members in `language`, extension members, both languages under `messages`."""
     document: dict[str, Any] = {
         "type": TYPE_PREFIX + failure.code,
         "title": failure.title(language),
@@ -58,7 +58,7 @@ LANGUAGES: Final[tuple[Language, Language]] = ("vi", "en")
 
 
 def render(failure: Failure, *, transfer: str | None, accept_language: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers (lower-case names) and body of the answer that carries this failure."""
+    """Status, headers (lower-case names) and body of the response for this failure."""
     language = language_of(accept_language)
     body = json.dumps(problem(failure, transfer=transfer, language=language), ensure_ascii=False).encode()
     headers = {"content-type": MEDIA_TYPE, "content-language": language}

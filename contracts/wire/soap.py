@@ -1,9 +1,9 @@
-"""SOAP 1.1 and 1.2 envelopes: names, the hardened parser, and a small builder used by door, adapter and agent alike.
+"""SOAP 1.1 and 1.2 envelopes: names, the hardened XML parser, and a small builder.
 
-The parser takes no DTD, no entity, no processing instruction, fetches nothing, and holds limits on size, number of tags, depth, and
-namespace declarations in force at one place.
-Invariant: an element that `parse_xml` returns comes from a document without a DOCTYPE, whatever its encoding; comments are
-gone before anything is read, so a comment cannot split a text.
+The parser accepts no DTD, entity or processing instruction, and fetches nothing. It limits size, number of tags, depth,
+and the namespace declarations in scope.
+Invariant: an element that `parse_xml` returns comes from a document without a DOCTYPE, in any encoding; comments are
+removed before anything is read, so a comment cannot split a text.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from contracts.errors import (
     XML_TOO_MANY_NAMESPACES,
     XML_TOO_MANY_TAGS,
 )
-from contracts.wire.xmltext import escape_attribute as escape_attribute
-from contracts.wire.xmltext import escape_text as escape_text
 
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP12: Final = "http://www.w3.org/2003/05/soap-envelope"
@@ -44,7 +42,6 @@ FAULT: Final = f"{{{SOAP}}}Fault"
 ACTION: Final = f"{{{WSA}}}Action"
 MESSAGE_ID: Final = f"{{{WSA}}}MessageID"
 TO: Final = f"{{{WSA}}}To"
-RELATES_TO: Final = f"{{{WSA}}}RelatesTo"
 SECURITY: Final = f"{{{WSSE}}}Security"
 RECEIPT: Final = f"{{{LGSP}}}Receipt"
 CALLER: Final = f"{{{LGSP}}}Caller"
@@ -52,13 +49,16 @@ MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 MAX_BYTES: Final = 10_000_000
 MAX_DEPTH: Final = 64
 MAX_TAGS: Final = 600_000
-MAX_DECLARED: Final = 256  # in force at one place: C14N goes through all of them at each element and attribute below
-_SPELT_AS_ASCII: Final = frozenset({None, "UTF-8", "US-ASCII", "ASCII", "ISO-8859-1", "WINDOWS-1252", "WINDOWS-1258"})
+MAX_DECLARED: Final = 256  # in scope at one element: C14N visits all of them at each descendant and attribute
+_ASCII_COMPATIBLE: Final = frozenset({None, "UTF-8", "US-ASCII", "ASCII", "ISO-8859-1", "WINDOWS-1252", "WINDOWS-1258"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
-    """What SOAP 1.1 and SOAP 1.2 name differently. `role` says for whom a header block is; `ours` are the roles of the last receiver."""
+    """The names that differ between SOAP 1.1 and SOAP 1.2.
+
+    `role` is the attribute that addresses a header block; `ours` are the roles of the ultimate receiver.
+    """
 
     number: str
     namespace: str
@@ -75,7 +75,18 @@ class Version:
 def _version(number: str, namespace: str, media_type: str, role: str, ours: set[str]) -> Version:
     names = ("Envelope", "Header", "Body", "Fault", "mustUnderstand", role)
     envelope, header, body, fault, must, role = (f"{{{namespace}}}{name}" for name in names)
-    return Version(number, namespace, media_type, envelope, header, body, fault, must, role, frozenset({"", *ours}))
+    return Version(
+        number=number,
+        namespace=namespace,
+        media_type=media_type,
+        envelope=envelope,
+        header=header,
+        body=body,
+        fault=fault,
+        must_understand=must,
+        role=role,
+        ours=frozenset({"", *ours}),
+    )
 
 
 V11: Final = _version("1.1", SOAP, "text/xml", "actor", {"http://schemas.xmlsoap.org/soap/actor/next"})
@@ -101,21 +112,21 @@ def _parser() -> etree.XMLParser:
     )
 
 
-_PARSER: Final = _parser()  # threads take turns at it; making one costs a fifth of reading a message
+_PARSER: Final = _parser()  # shared under its lock; making a parser costs a fifth of reading a message
 
 
 def parse_xml(
     raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, published: bool = False
 ) -> etree._Element:
-    """The root element of a document that is safe to read; Theirs("xml.…") otherwise. A `published` file, which no envelope and no
-    signature holds, may name a stylesheet before its root, as alerts on the web do: it is read over."""
+    """The root element of a document that is safe to read. An `XML_…` error otherwise.
+
+    A `published` file, such as an alert on the web, may have stylesheet instructions before its root. They are ignored.
+    """
     if len(raw) > max_bytes:
         raise XML_TOO_LARGE(size=len(raw), limit=max_bytes)
-    if (
-        len(raw) > MAX_TAGS and raw.count(b"<") > MAX_TAGS
-    ):  # counted before anything is read: each costs far more than its bytes
+    if len(raw) > MAX_TAGS and raw.count(b"<") > MAX_TAGS:  # before parsing: each costs far more than its bytes
         raise XML_TOO_MANY_TAGS(limit=MAX_TAGS)
-    # Sees most doctypes before the parser has to; the tree is looked at too, for UTF-16 and the like.
+    # Finds most doctypes before the parser runs; the tree is checked too, for UTF-16 and others.
     if b"<!DOCTYPE" in raw:
         _refuse_doctype(raw)
     try:
@@ -129,20 +140,20 @@ def parse_xml(
     info = root.getroottree().docinfo
     if info.internalDTD is not None or info.externalDTD is not None or info.doctype:
         raise XML_DOCTYPE()
-    plain = info.encoding is None or info.encoding.upper() in _SPELT_AS_ASCII
+    plain = info.encoding is None or info.encoding.upper() in _ASCII_COMPATIBLE
     if (not plain or raw.count(b"xmlns") > MAX_DECLARED) and _declared_at_once(root) > MAX_DECLARED:
         raise XML_TOO_MANY_NAMESPACES(limit=MAX_DECLARED)
     if _instructed_or_deep(max_depth)(root):
-        found = _instruction(root, published)
-        if found is not None:
-            raise XML_INSTRUCTION(target=str(found.target)[:40], line=found.sourceline)
+        instruction = _instruction(root, published)
+        if instruction is not None:
+            raise XML_INSTRUCTION(target=str(instruction.target)[:40], line=instruction.sourceline)
         if _deeper_than(root, max_depth):
             raise XML_TOO_DEEP(limit=max_depth)
     return root
 
 
 def _refuse_doctype(raw: bytes) -> None:
-    """The word may also stand in a CDATA section or a comment: only a real one is refused."""
+    """Rejects a real DOCTYPE only: the word may also occur in a CDATA section or a comment."""
     parser = _parser()
     try:
         info = etree.fromstring(raw, parser).getroottree().docinfo
@@ -152,30 +163,30 @@ def _refuse_doctype(raw: bytes) -> None:
         raise XML_DOCTYPE()
 
 
-# The first alone: libxml2 holds each instruction that it gathers against all it has, in quadratic time.
+# The first only: libxml2 gathers a set of instructions in quadratic time.
 _INSTRUCTION: Final = etree.XPath("/descendant::processing-instruction()[1]")
 _INSTRUCTION_INSIDE: Final = etree.XPath("/*/descendant::processing-instruction()[1]")
 _STYLESHEET: Final = "xml-stylesheet"
 
 
 def _instruction(root: etree._Element, published: bool) -> etree._ProcessingInstruction | None:
-    """The first that may not be there."""
+    """The first processing instruction that is not allowed."""
     query = _INSTRUCTION_INSIDE if published else _INSTRUCTION
-    found: list[etree._ProcessingInstruction] = query(root)  # type: ignore[assignment]
-    if found or not published:
-        return found[0] if found else None
-    around: list[etree._ProcessingInstruction] = [*root.itersiblings(etree.PI, preceding=True)]  # type: ignore[list-item]
-    behind: etree._ProcessingInstruction | None = next(root.itersiblings(etree.PI), None)  # type: ignore[assignment]
-    return next((each for each in reversed(around) if each.target != _STYLESHEET), behind)
+    instructions: list[etree._ProcessingInstruction] = query(root)  # type: ignore[assignment]
+    if instructions or not published:
+        return instructions[0] if instructions else None
+    before: list[etree._ProcessingInstruction] = [*root.itersiblings(etree.PI, preceding=True)]  # type: ignore[list-item]
+    after: etree._ProcessingInstruction | None = next(root.itersiblings(etree.PI), None)  # type: ignore[assignment]
+    return next((each for each in reversed(before) if each.target != _STYLESHEET), after)
 
 
 def _declared_at_once(root: etree._Element) -> int:
-    """The most namespace declarations that are in force at one place, counted no further than is allowed."""
-    here = most = 0
+    """The largest number of namespace declarations in scope, counted no further than the limit."""
+    current = most = 0
     for event, _ in etree.iterwalk(root, events=("start-ns", "end-ns")):
-        here += 1 if event == "start-ns" else -1
-        if here > most:
-            most = here
+        current += 1 if event == "start-ns" else -1
+        if current > most:
+            most = current
             if most > MAX_DECLARED:
                 break
     return most
@@ -187,24 +198,24 @@ def _deeper(limit: int) -> str:
 
 @lru_cache(maxsize=16)
 def _instructed_or_deep(limit: int) -> etree.XPath:
-    """What no message has, asked at once. libxml2 walks, not Python."""
+    """One query for what valid messages never have. libxml2 walks the tree, not Python."""
     return etree.XPath(f"boolean(/descendant::processing-instruction()[1]) or boolean({_deeper(limit)})")
 
 
 def _deeper_than(root: etree._Element, limit: int) -> bool:
-    """True where an element lies deeper than `limit`."""
+    """True where an element is deeper than `limit`."""
     return bool(root.xpath(f"boolean({_deeper(limit)})"))
 
 
 def _why(error: etree.XMLSyntaxError) -> str:
-    """What the parser says, without what it quotes of the document."""
+    """The parser's message without its quotation of the document."""
     return str(error.msg or "not well-formed").split(", line")[0].split(":")[0][:120]
 
 
 def parse_envelope(
     raw: bytes, version: Version = V11, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
 ) -> etree._Element:
-    """The root of a well-shaped envelope of that version: at most one Header, then one Body, and nothing else."""
+    """The root of a well-formed envelope of that version: at most one Header, then one Body."""
     root = parse_xml(raw, max_bytes=max_bytes, max_depth=max_depth)
     if root.tag != version.envelope:
         name = etree.QName(root)
@@ -216,12 +227,12 @@ def parse_envelope(
 
 
 def canonical(element: etree._Element) -> bytes:
-    """Exclusive C14N without comments: a document of its own, whatever stood around it."""
+    """Exclusive C14N of the element without comments, independent of its context."""
     return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
 
 
 def body_child(root: etree._Element) -> etree._Element:
-    """The one element in the Body of an envelope of either version; SOAP_MALFORMED for any other shape."""
+    """The only element in the Body of either version. SOAP_MALFORMED for any other shape."""
     version = VERSIONS.get(str(root.tag))
     if version is None:
         raise SOAP_MALFORMED(why="the root is not soap:Envelope")
@@ -238,7 +249,7 @@ def _shape(root: etree._Element, version: Version) -> None:
 
 
 def plain_envelope(body: bytes, version: Version = V11, headers: Sequence[bytes] = ()) -> bytes:
-    """A plain envelope around canonical bytes of header blocks and of the Body's child, itself in canonical form."""
+    """An unsigned envelope around header blocks and the Body's child, all in canonical form."""
     head = b"<soap:Header>" + b"".join(headers) + b"</soap:Header>" if headers else b""
     opened = b'<soap:Envelope xmlns:soap="' + version.namespace.encode() + b'">'
     return opened + head + b"<soap:Body>" + body + b"</soap:Body></soap:Envelope>"

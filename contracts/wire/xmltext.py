@@ -1,6 +1,6 @@
-"""Characters of XML 1.0, and text as Canonical XML writes it (Canonical XML 1.0 §2.3, exclusive C14N alike).
+"""Characters of XML 1.0, and text escaped as Canonical XML writes it (Canonical XML 1.0 §2.3, exclusive C14N alike).
 
-What these two functions return is byte for byte what canonicalisation would make of it.
+Invariant: both functions return exactly the bytes that canonicalisation would produce.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-# A name without a colon, as Namespaces in XML 1.0 has it.
+# NCName of Namespaces in XML 1.0.
 _START: Final = (
     "A-Z_a-z\\u00c0-\\u00d6\\u00d8-\\u00f6\\u00f8-\\u02ff\\u0370-\\u037d\\u037f-\\u1fff\\u200c\\u200d\\u2070-\\u218f\\u2c00-\\u2fef"
     "\\u3001-\\ud7ff\\uf900-\\ufdcf\\ufdf0-\\ufffd\\U00010000-\\U000effff"

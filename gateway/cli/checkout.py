@@ -1,4 +1,5 @@
-"""`lgsp demo` and `lgsp bench`, whose code is in the source checkout alone. `./lgsp` hands it in (`bench/launcher.py`)."""
+"""`lgsp demo` and `lgsp bench`, whose code is in the source checkout alone. `./lgsp` hands it in
+(`bench/launcher.py`)."""
 
 from __future__ import annotations
 
@@ -51,7 +52,9 @@ def _checkout(context: typer.Context, as_json: bool) -> Checkout:
         "checkout-only",
         "this command is part of the source checkout, not of the installed package"
         " / lệnh này chỉ có trong mã nguồn, không có trong gói đã cài đặt",
-        f"Unpack the source distribution or clone the repository of this version, then run there: ./lgsp {context.info_name}"
-        f" / Giải nén gói mã nguồn hoặc sao chép kho mã nguồn của phiên bản này, rồi chạy tại đó: ./lgsp {context.info_name}",
+        "Unpack the source distribution or clone the repository of this version, then run there: ./lgsp "
+        f"{context.info_name}"
+        " / Giải nén gói mã nguồn hoặc sao chép kho mã nguồn của phiên bản này, rồi chạy tại đó: ./lgsp "
+        f"{context.info_name}",
         as_json,
     )

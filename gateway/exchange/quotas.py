@@ -24,7 +24,8 @@ from gateway.journal.schema import tables
 from gateway.journal.write import QuotaUse
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Authorised, Decoded, Requested
-from security.grants.grants import Decision, Grant, quota_refusal
+from security.grants.grants import Decision, Grant
+from security.grants.refusals import quota_refusal
 
 _MOST: Final = 10_000
 

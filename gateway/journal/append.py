@@ -1,4 +1,4 @@
-"""Writes entries of the log, or units of the journal, within a writing transaction of the caller's own."""
+"""Writes log entries, or units of the journal, within the caller's own writing transaction."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from gateway.journal.write import LogRow, Write, Written
 
 
 def append(connection: Connection, rows: Iterable[LogRow]) -> None:
-    """Into the pending part of the log; the keeper gives them their index."""
+    """Adds rows to the pending part of the log; the keeper gives them their index."""
     values = [{"transfer": row.transfer, "phase": row.phase, "entry": row.entry, "leaf": row.leaf} for row in rows]
     if values:
         connection.execute(insert(tables.log_pending), values)
 
 
 def apply(connection: Connection, units: Sequence[Write]) -> list[Written]:
-    """Units of different transfers, as the journal's writer would write them; what became of each."""
+    """Writes units of different transfers as the journal's writer does; returns the result of each."""
     cursor = cast(Cursor, connection.connection.cursor())
     return together(Statements(connection.dialect.name), cursor, units, Promised()) if units else []

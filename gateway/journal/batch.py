@@ -1,15 +1,16 @@
-"""One batch of units inside one transaction: who is refused, and the rows of those who are not.
+"""Writes one batch of units inside one transaction, and tells for each unit whether it was written or refused.
 
-Whatever the batch holds, the result is that of its units one after the other:
-1. a process that is no longer alive is FENCED;
-2. a replay key that stands already: REPLAYED, nothing is written;
-3. a message id (or transfer id) that stands already: DUPLICATE, the replay key is written and nothing else;
-4. a step whose guard fails: FENCED, nothing is written;
-5. a quota that is used up: FULL, nothing is written, and the use that was one too many is told;
-6. else all rows of the unit are written, and it counts against each of its quotas: COMMITTED.
-`together` does so in a few statements for all units. Where units of one batch depend on each other it gives up before it has
-an effect on the outcome (`Entangled`), and `one_by_one` takes the batch again, each unit behind a savepoint. Either says in `Promised` what must
-stand at the end, and the writer reads that back before it commits (`gateway.journal.readback`).
+The result is that of the units one after the other:
+1. a process that is no longer alive: FENCED;
+2. a replay key that exists already: REPLAYED, nothing is written;
+3. a message id or transfer id that exists already: DUPLICATE, only the replay key is written;
+4. a change whose guard fails: FENCED, nothing is written;
+5. a quota that is used up: FULL, nothing is written, and the result names the quota;
+6. else COMMITTED: all rows of the unit are written, and it counts against each of its quotas.
+
+`together` takes a few statements for all units. If units of one batch depend on each other it raises `DependentWrites`,
+and `one_by_one` takes the batch again with a savepoint for each unit. Both record in `Promised` which rows must exist
+at the end. The writer reads these back before it commits (`gateway.journal.readback`).
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ assert TransferRow._fields == TRANSFER_COLUMNS
 
 
 class DependentWrites(Exception):
-    """Units of this batch depend on each other; take them one by one."""
+    """Units of this batch depend on each other; they must be written one by one."""
 
 
 class _Full(DependentWrites):
-    """A quota is used up by units of this batch: which of them still fit is told one by one."""
+    """Units of this batch use up a quota; `one_by_one` decides which of them still fit."""
 
     def __init__(self, use: QuotaUse) -> None:
         super().__init__()
@@ -59,10 +60,10 @@ class _Full(DependentWrites):
 
 
 def together(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: Promised) -> list[Written]:
-    """The fast way. What stands at its end goes into `promised`."""
+    """Writes all units with few statements; adds to `promised` the rows that must exist at the end."""
     results: list[Written] = [COMMITTED] * len(units)
     if len(units) > 1:
-        _check_entangled(units)
+        _check_independent(units)
     _replays(sql, cursor, units, results, promised)
     _transfers(sql, cursor, units, results, promised)
     _changes(sql, cursor, units, results, promised)
@@ -97,10 +98,12 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: 
 def one_by_one(
     sql: Statements, cursor: Cursor, units: Sequence[Write], promised: Promised
 ) -> list[Written | Exception]:
-    """The careful way: a unit that fails takes only itself out. What is not the fault of a unit is raised."""
+    """Writes each unit behind a savepoint, so that a failing unit is refused alone.
+
+    Raises errors that are not the fault of a unit.
+    """
     results: dict[int, Written | Exception] = {}
-    # Those that count against quotas come last, and the rows of all their quotas are taken before, in one order for all processes, since these
-    # wait for each other's rows.
+    # Units with quotas come last. The rows of their quotas are locked before, in one order for all processes.
     ordered = sorted(enumerate(units), key=lambda each: (each[1].quota, each[0]))
     first = next((number for number, unit in ordered if unit.quota), None)
     for number, unit in ordered:
@@ -124,8 +127,8 @@ def one_by_one(
     return [results[number] for number in range(len(units))]
 
 
-def _check_entangled(units: Sequence[Write]) -> None:
-    """Give up where the order of units within the batch would matter to more than 'the first one wins'."""
+def _check_independent(units: Sequence[Write]) -> None:
+    """Raises `DependentWrites` where more than "the first one wins" depends on the order of units."""
     transfers: set[str] = set()
     queued: set[str] = set()
     keys: set[bytes] = set()
@@ -142,7 +145,7 @@ def _check_entangled(units: Sequence[Write]) -> None:
             queued.add(unit.queue.transfer)
         if unit.replay is not None:
             if unit.change is not None:
-                guarded.add(unit.replay.key)  # it stays only if the guard holds
+                guarded.add(unit.replay.key)  # the key stays only if the guard holds
             keys.add(unit.replay.key)
     if guarded and sum(1 for unit in units if unit.replay is not None and unit.replay.key in guarded) > len(guarded):
         raise DependentWrites
@@ -162,7 +165,7 @@ def _replays(
         return
     rows = [ReplayKey(*each) for each in first.items()]
     if len(rows) > 1:
-        rows.sort()  # one order for all processes: none waits for another in a circle
+        rows.sort()  # one order for all processes: no deadlock
     fresh = sql.insert_new(cursor, "replay", _REPLAY, rows, "key")
     promised.replay.update({row.key: row for row in rows if row.key in fresh})
     if len(fresh) < len(rows):
@@ -186,7 +189,7 @@ def _transfers(
     if not wanted:
         return
     order = sorted(wanted) if len(wanted) > 1 and not sql.sqlite else wanted
-    rows: list[TransferRow] = [units[wanted[key]].transfer for key in order]  # type: ignore[misc]  # only units with one are wanted
+    rows: list[TransferRow] = [units[wanted[key]].transfer for key in order]  # type: ignore[misc]  # never None here
     fresh = sql.insert_new(cursor, "transfer", TRANSFER_COLUMNS, rows, "id")
     promised.transfers.update({row.id: row for row in rows if row.id in fresh})
     if len(fresh) == len(rows) and not repeats:
@@ -223,7 +226,7 @@ def _changes(
 
 
 def _quotas(cursor: Cursor, sql: Statements, units: Sequence[Write], results: list[Written]) -> None:
-    """Count the calls of this batch, those of one window together; all of them fit, or `_Full`."""
+    """Counts the calls of this batch, those of one window together; raises `_Full` if they do not all fit."""
     uses: dict[QuotaUse, int] = {}
     for unit, result in zip(units, results, strict=True):
         if unit.quota and result is COMMITTED:
@@ -239,13 +242,13 @@ def _quotas(cursor: Cursor, sql: Statements, units: Sequence[Write], results: li
 
 def _duplicate(sql: Statements, cursor: Cursor, row: TransferRow) -> Written:
     cursor.execute(sql.existing, _message(row))
-    found = cursor.fetchone()
-    if found is None:
+    columns = cursor.fetchone()
+    if columns is None:
         cursor.execute(sql.existing_id, (row.id,))
-        found = cursor.fetchone()
-    if found is None:
-        raise DependentWrites  # it went away between the two statements: look again
-    existing = dict(zip(TRANSFER_COLUMNS, found, strict=True))
+        columns = cursor.fetchone()
+    if columns is None:
+        raise DependentWrites  # it was deleted between the two statements: try again
+    existing = dict(zip(TRANSFER_COLUMNS, columns, strict=True))
     existing["idempotent"] = bool(existing["idempotent"])
     return Written(Verdict.DUPLICATE, existing)
 

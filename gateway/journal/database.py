@@ -1,10 +1,10 @@
-"""Opening a database, SQLite or PostgreSQL, so that what is committed is on disk; and bringing it to the tables' form.
+"""Opens a database (SQLite or PostgreSQL) durably, and migrates its schema.
 
-Invariants
+Invariants:
 - A commit returns only after the data are synced (`synchronous=FULL` in WAL mode; `synchronous_commit=on`).
-- Who writes does it in `writing()`: on SQLite that holds the file lock and begins IMMEDIATE, so that a transaction never
-  fails half-way because another one came between its reading and its writing.
-- Who compares what several statements gave reads in a `snapshot()`.
+- All writes happen in `writing()`. On SQLite it holds the file lock and begins IMMEDIATE, so that no transaction fails
+  because another one wrote between its reads and its writes.
+- Reads that compare the results of several statements happen in a `snapshot()`.
 - Readers never wait for writers, and hold no transaction longer than one page takes.
 """
 
@@ -31,7 +31,7 @@ _FOLD_PAGES: Final = 1000
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for `sqlite:///path` or `postgresql+psycopg://…` (plain `postgresql://` means psycopg too)."""
+    """Returns an engine for `sqlite:///path` or `postgresql+psycopg://…` (plain `postgresql://` means psycopg too)."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(
@@ -39,7 +39,7 @@ def open_engine(url: str) -> Engine:
             hide_parameters=True,
             connect_args={"timeout": 10.0, "cached_statements": 512, "check_same_thread": False},
         )
-        event.listen(engine, "do_connect", _made_private)
+        event.listen(engine, "do_connect", _create_private)
         event.listen(engine, "connect", _on_connect_sqlite)
         event.listen(engine, "begin", _on_begin_sqlite)
         return engine
@@ -51,7 +51,7 @@ def open_engine(url: str) -> Engine:
 
 
 def lock_path(engine: Engine) -> Path | None:
-    """Where the file lock of this database stands: beside a SQLite file; None for PostgreSQL, which needs none."""
+    """The path of this database's file lock, beside the SQLite file; None for PostgreSQL, which needs none."""
     if engine.dialect.name != "sqlite":
         return None
     database = engine.url.database
@@ -62,7 +62,7 @@ _LOCKS: Final[dict[Path | None, FileLock]] = {None: FileLock(None)}
 
 
 def lock_of(engine: Engine) -> FileLock:
-    """The lock of this database, one object a process."""
+    """The lock of this database, one object per process."""
     path = lock_path(engine)
     return _LOCKS.setdefault(path, FileLock(path))
 
@@ -78,7 +78,10 @@ def writing(engine: Engine, lock: FileLock | None = None) -> Iterator[Connection
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """One moment of the database for several statements: what is committed meanwhile is not seen. SQLite gives that to every transaction."""
+    """A connection that sees one moment of the database for several statements.
+
+    SQLite gives that to every transaction; PostgreSQL needs REPEATABLE READ.
+    """
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -86,42 +89,46 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 
 
 def fold_back(engine: Engine, lock: FileLock | None = None) -> int:
-    """Bring SQLite's write-ahead log back into the database file, so that no writer has to do it within a batch; how many pages it held.
+    """Checkpoints SQLite's write-ahead log, so that no writer has to within a batch; returns the pages that it held.
 
-    The bulk goes while writers go on; what came meanwhile goes under the lock, so that the next writer begins the log anew.
+    Most pages are written while writers go on. The rest is written under the lock, so that the next writer restarts the
+    log.
     """
     if engine.dialect.name != "sqlite":
         return 0
     with engine.connect() as connection:
-        fold = connection.connection.cursor()
-        pages = _fold(fold)
+        cursor = connection.connection.cursor()
+        pages = _fold(cursor)
         if pages >= _FOLD_PAGES:
             with lock if lock is not None else lock_of(engine):
-                _fold(fold)
+                _fold(cursor)
         return pages
 
 
 def _fold(cursor: Any) -> int:
-    """Folds back what no reader needs any more; the number of pages in the log."""
+    """Checkpoints the pages that no reader needs any more; returns the number of pages in the log."""
     cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
     _busy, pages, _folded = cursor.fetchone()
     return int(pages)
 
 
-def migrate(engine: Engine, on_older: Callable[[str, str], object] = lambda found, newest: None) -> None:
-    """Bring the database to the newest revision, in one transaction. Several processes may call it at once: one does it, the others wait. `on_older` is
-    told before a database that was filled by an older release is changed; `journal.schema` for one that a newer release made."""
+def migrate(engine: Engine, on_older: Callable[[str, str], object] = lambda current, newest: None) -> None:
+    """Brings the database to the newest revision, in one transaction; several processes may call it at once.
+
+    `on_older(current, newest)` is called before a database of an older release is changed.
+    A database of a newer release raises `journal.schema`.
+    """
     with writing(engine) as connection:
-        found, known = revision(connection), _revisions()
-        if found is not None and found not in known:
-            raise JOURNAL_SCHEMA(found=found, expected=known[0])
-        if found not in (None, known[0]):
-            on_older(str(found), known[0])
+        current, known = revision(connection), _revisions()
+        if current is not None and current not in known:
+            raise JOURNAL_SCHEMA(found=current, expected=known[0])
+        if current not in (None, known[0]):
+            on_older(str(current), known[0])
         upgrade(connection)
 
 
 def upgrade(connection: Connection, to: str = "head") -> None:
-    """The same within a writing transaction of one's own, to any revision."""
+    """Migrates to any revision within the caller's writing transaction."""
     from alembic import command
     from alembic.config import Config
 
@@ -140,12 +147,12 @@ def knows(wanted: str) -> bool:
 
 
 def newest_revision() -> str:
-    """The one that this program works on."""
+    """The revision that this program needs."""
     return _revisions()[0]
 
 
 def _revisions() -> list[str]:
-    """Those that this program has, the newest first."""
+    """All revisions of this program, newest first."""
     from alembic.script import ScriptDirectory
 
     with resources.as_file(resources.files("gateway.journal") / "migrations") as folder:
@@ -153,7 +160,7 @@ def _revisions() -> list[str]:
 
 
 def revision(connection: Connection) -> str | None:
-    """The revision the database is at; None for one that was never migrated."""
+    """The revision of the database; None if it was never migrated."""
     try:
         with connection.begin_nested():
             row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
@@ -162,18 +169,11 @@ def revision(connection: Connection) -> str | None:
     return str(row[0]) if row else None
 
 
-def check_revision(connection: Connection, expected: str) -> None:
-    """Refuse to work on a database that `migrate` has not brought to `expected`."""
-    found = revision(connection)
-    if found != expected:
-        raise JOURNAL_SCHEMA(found=found or "none", expected=expected)
-
-
-def _made_private(_dialect: object, _record: object, arguments: Any, _named: object) -> None:
-    """A database that is not there yet is made for its owner alone; SQLite gives the files beside it the same mode."""
+def _create_private(_dialect: object, _record: object, arguments: Any, _named: object) -> None:
+    """Creates a missing database file for its owner alone; SQLite gives the files beside it the same mode."""
     path = str(arguments[0]) if arguments else ""
     if path not in ("", ":memory:") and not path.startswith("file:"):
-        with contextlib.suppress(OSError):  # it is there, or SQLite tells what is wrong
+        with contextlib.suppress(OSError):  # it exists, or SQLite reports what is wrong
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 

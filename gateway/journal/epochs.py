@@ -1,9 +1,10 @@
-"""Epochs of the feeds: a database that was restored gives offsets of a new epoch, so that no offset is ever given to two different events.
+"""Epochs of the feeds: a restored database continues with offsets of a new epoch.
 
-Readers may have read further than the restored feed goes. Its next event bears the first offset of the next epoch, far above any that was given before; so a
-cursor of the lost part points at an offset that no event has, and is told apart from every cursor that still holds. An instance that was never restored is
-in epoch 0, whose offsets begin at 1.
-Invariant: an epoch is begun in the transaction that restores, before anything can be sequenced.
+A reader may have read further than the restored feed goes. The next event gets the first offset of the next epoch, far
+above any earlier offset. So no offset ever names two events, and a cursor of the lost part is told apart from a valid
+one. An instance that was never restored is in epoch 0, whose offsets begin at 1.
+
+Invariant: an epoch begins in the transaction that restores, before anything can be sequenced.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.journal.schema import tables
 
 KEY: Final = "feed.epoch"
-OFFSETS: Final = (
-    10**12
-)  # of one epoch: at ten thousand events a second they last three years and more; and a number of JSON holds 9,000 epochs
+# Offsets per epoch: enough for three years at 10,000 events a second. A JSON number holds 9,000 epochs.
+OFFSETS: Final = 10**12
 
 
 def epoch(connection: Connection) -> int:
@@ -31,7 +31,7 @@ def base(connection: Connection) -> int:
 
 
 def begin(connection: Connection) -> int:
-    """Begin the next epoch; its number."""
+    """Begins the next epoch; returns its number."""
     number = epoch(connection) + 1
     if not connection.execute(
         update(tables.instance).where(tables.instance.c.key == KEY).values(value=str(number))

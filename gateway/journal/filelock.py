@@ -1,8 +1,11 @@
-"""A lock between all writers of one SQLite database, threads and processes alike, held around each batch.
+"""A fair lock between all writers of one SQLite database, threads and processes, held around each batch.
 
-SQLite's own waiting polls, and starves; the kernel's queue does not. Two files make the queue fair: whoever waits for
-the lock holds the turnstile, so a writer that has just released the lock stands behind it.
-Invariants: a holder that dies loses the lock at once (`flock` belongs to the open file); a lock without a path does nothing.
+SQLite's own waiting polls and can starve a writer; the kernel's queue does not. Two files make the queue fair. A writer
+that waits for the lock holds the turnstile, so a writer that has just released the lock queues behind it.
+
+Invariants:
+- A holder that dies loses the lock at once (`flock` belongs to the open file).
+- A lock without a path does nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from types import TracebackType
 
 
 class FileLock:
-    """Not reentrant. One object may be shared by threads; several objects on one path, in any process, exclude each other too."""
+    """Not reentrant. Threads may share one object; several objects on one path exclude each other, in any process."""
 
     __slots__ = ("_files", "_owner", "_thread", "path")
 
@@ -30,9 +33,8 @@ class FileLock:
             return
         self._thread.acquire()
         try:
-            if (
-                self._files is None or self._owner != os.getpid()
-            ):  # a fork shares its parent's lock: it needs files of its own
+            # A fork shares its parent's lock: it needs files of its own.
+            if self._files is None or self._owner != os.getpid():
                 self._owner = os.getpid()
                 self._files = (_open(self.path), _open(self.path.with_name(self.path.name + ".turn")))
             lock, turnstile = self._files
@@ -53,7 +55,7 @@ class FileLock:
         self._thread.release()
 
     def close(self) -> None:
-        """Give the files back; the lock opens them again when it is next taken."""
+        """Closes the files; `acquire` opens them again."""
         with self._thread:
             files, self._files = self._files, None
             for file in files or ():

@@ -1,6 +1,6 @@
-"""Reads the entry of one phase of a transfer, wherever it stands: pending, in the log, or in a log that ended.
+"""Reads the entry of one phase of a transfer: pending, in the log, or in a log that ended.
 
-Invariant: the leaf is computed from the entry's bytes; what the row says it were is held against it.
+Invariant: the leaf is computed from the entry's bytes and compared with the leaf in the row.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from security.transparency.merkle import leaf_hash
 
 
 class Logged(NamedTuple):
-    """`value` is the entry as read, empty where its bytes are no JSON object. `sound`: the row's leaf is that of its
-    bytes.
+    """An entry as read. `value` is empty if its bytes are no JSON object.
+
+    `sound`: the row's leaf is that of its bytes.
     """
 
     value: Mapping[str, Any]
@@ -38,18 +39,18 @@ def entry_of(connection: Connection, transfer: str, phase: str) -> Logged | None
 
 
 def free_phase(connection: Connection, transfer: str, phase: str) -> str:
-    """A phase that this transfer does not have yet, since (transfer, phase) is unique: a second doubt is `in-doubt#2`."""
+    """A phase that this transfer does not have yet, as (transfer, phase) is unique: `in-doubt#2` after `in-doubt`."""
     before = 0
     for table in tables.LOGS:
-        counted = (
+        query = (
             select(func.count()).select_from(table).where(table.c.transfer == transfer, table.c.phase.like(f"{phase}%"))
         )
-        before += connection.execute(counted).scalar_one()
+        before += connection.execute(query).scalar_one()
     return phase if not before else f"{phase}#{before + 1}"
 
 
 def parse(raw: bytes) -> Mapping[str, Any]:
-    """The entry as read. What is no entry of ours tells nothing; `audit verify` says what is wrong with it."""
+    """The parsed entry; empty for bytes that are no entry. `lgsp audit verify` reports what is wrong with those."""
     try:
         value = json.loads(raw)
     except ValueError:
@@ -57,14 +58,15 @@ def parse(raw: bytes) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def told_of(entry: Mapping[str, Any]) -> dict[str, object]:
-    """What the entry of an intent says of the columns of its transfer, by their names."""
+def intent_columns(entry: Mapping[str, Any]) -> dict[str, object]:
+    """The values of the transfer's columns, by name, according to the entry of its intent."""
     caller = entry.get("caller")
-    who = caller if isinstance(caller, dict) else {}
-    said: dict[str, object] = {
+    if not isinstance(caller, dict):
+        caller = {}
+    return {
         "id": entry.get("transfer"),
-        "caller_agency": who.get("agency"),
-        "caller_system": who.get("system"),
+        "caller_agency": caller.get("agency"),
+        "caller_system": caller.get("system"),
+        **{name: entry.get(name) for name in ("contract", "operation", "bundle", "provider")},
+        "grant_id": entry.get("grant"),
     }
-    said |= {name: entry.get(name) for name in ("contract", "operation", "bundle", "provider")}
-    return said | {"grant_id": entry.get("grant")}

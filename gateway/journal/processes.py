@@ -1,6 +1,6 @@
-"""The processes of an instance: each has a row, beats while it lives, and is declared dead by the leading keeper.
+"""Registers the processes of an instance: each has a row, beats while it lives, and is declared dead by the keeper.
 
-Invariant: a row that is no longer `alive` never comes back to life; a process that starts takes a new id.
+Invariant: a row that is no longer `alive` never becomes alive again; a process that starts takes a new id.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BEAT_SECONDS: Final = 2.0
 
 @cache
 def host() -> str:
-    """Name of this machine, its boot and its space of process numbers: only where all three agree does a pid mean anything."""
+    """The machine, its boot and its PID namespace: a pid has a meaning only where all three are equal."""
     try:
         boot, numbers = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:8], os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -33,7 +33,7 @@ def host() -> str:
 
 
 def register(engine: Engine, process_id: str, kind: str, now: float | None = None) -> None:
-    """Make the row of this process, alive from now on; a row of that id that stands already is left as it is."""
+    """Inserts the row of this process as alive; keeps an existing row of that id."""
     at = time.time() if now is None else now
     insert = insert_sqlite if engine.dialect.name == "sqlite" else insert_postgresql
     row = {
@@ -50,7 +50,7 @@ def register(engine: Engine, process_id: str, kind: str, now: float | None = Non
 
 
 def end(engine: Engine, process_id: str) -> None:
-    """This process is done; what it left open is for the keeper."""
+    """Marks this process as ended; the keeper recovers what it left open."""
     with writing(engine) as connection:
         connection.execute(
             update(tables.process)
@@ -60,9 +60,9 @@ def end(engine: Engine, process_id: str) -> None:
 
 
 def gone(pid: int, row_host: str, started: float) -> bool | None:
-    """Whether the process of such a row is surely gone: None where it cannot be told from here.
+    """Whether the process of such a row has certainly ended; None if that cannot be decided on this machine.
 
-    A pid that was given to another process since then is told by its start time.
+    A pid that was reused since then is recognised by its start time (`started` in Unix seconds).
     """
     if row_host != host():
         return None
@@ -77,7 +77,7 @@ def gone(pid: int, row_host: str, started: float) -> bool | None:
 
 
 def _begun(pid: int) -> float | None:
-    """When a process of this machine started, in Unix seconds; a zombie has ended."""
+    """Start time of a process of this machine, in Unix seconds; infinite for a zombie, which has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
         if fields[0] in "ZX":

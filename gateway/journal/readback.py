@@ -1,23 +1,26 @@
-"""What a batch promised, read back in its own transaction before it is committed and acknowledged.
+"""Reads the rows of a batch back in its own transaction, before it is committed and acknowledged.
 
-A statement that reports success does not tell that its rows stand: a trigger, a rule, a row policy or a table made anew with ON CONFLICT IGNORE may have
-swallowed or changed them. So all rows of a batch are read again by their keys and compared with what was handed in, value by value.
+A statement that reports success does not prove that its rows exist. A trigger, a rule, a row policy or a table
+recreated with ON CONFLICT IGNORE may have dropped or changed them. So all rows of a batch are read again by their keys
+and compared with the input, value by value.
 - Entries, transfers, events, queue and replay keys are compared as a whole.
-- A sealed body is compared as a whole up to 64 KiB; of a longer one its length, its first 64 KiB and its last 64 bytes, which hold the tag of AES-GCM. A
-  body that was changed between these does not open, and nobody can make it open as another one.
-- On PostgreSQL constraint triggers may wait for COMMIT; `SET CONSTRAINTS ALL IMMEDIATE` has them act before the rows are read.
+- A sealed body is compared as a whole up to 64 KiB. Of a longer one its length, first 64 KiB and last 64 bytes are
+  compared, which hold the tag of AES-GCM. A body that was changed between these does not open, and nobody without the
+  key can make it open as another one.
+- On PostgreSQL constraint triggers may wait for COMMIT; `SET CONSTRAINTS ALL IMMEDIATE` runs them before the rows are
+  read.
+
 Quota counters are left out: the statement that raises them returns the new number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from gateway.journal.statements import TRANSFER_COLUMNS, Cursor, Row, Statements
 from gateway.journal.write import FeedRow, LogRow, QueueRow, ReplayKey, TransferChange, TransferRow, VaultRow
 
-WHOLE: Final = 65_536  # bytes of a sealed body that are compared as they are
+WHOLE: Final = 65_536  # bytes of a sealed body that are compared
 TAIL: Final = 64
 _SEALED: Final = (
     "id",
@@ -31,7 +34,7 @@ _CHANGED: Final = ("id", "state", "status", "failure", "process", "finished", "a
 
 
 class Altered(Exception):
-    """A row does not stand as it was written; `what` names its table and key."""
+    """A row differs from what was written; `what` names its table and key."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not as it was written")
@@ -39,7 +42,7 @@ class Altered(Exception):
 
 
 class Promised:
-    """The rows of one transaction by table and key, as they must stand at its end."""
+    """The rows of one transaction by table and key, as they must be at its end."""
 
     __slots__ = ("changes", "feed", "log", "queue", "replay", "transfers", "vault")
 
@@ -53,51 +56,36 @@ class Promised:
         self.queue: dict[str, QueueRow] = {}
 
     def take(self, later: Promised) -> None:
-        """What was written after it; a change of a transfer or of a queued message takes the place of what was written before."""
+        """Adds rows that were written later; they replace earlier rows of the same transfer or message."""
         for id in later.changes:
             self.transfers.pop(id, None)
         for name in self.__slots__:
             getattr(self, name).update(getattr(later, name))
 
     def check(self, sql: Statements, cursor: Cursor) -> None:
-        """`Altered` for the first row that is missing or differs."""
+        """Raises `Altered` for the first row that is missing or differs."""
         if not sql.sqlite:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        _compare(sql, cursor, "replay", ("key", "expires"), "key", self.replay, self.replay.values())
-        _compare(sql, cursor, "transfer", TRANSFER_COLUMNS, "id", self.transfers, self.transfers.values())
-        _compare(sql, cursor, "feed_pending", FeedRow._fields, "transfer", self.feed, self.feed.values())
-        _compare(sql, cursor, "queue", QueueRow._fields, "transfer", self.queue, self.queue.values())
-        _compare(
-            sql,
-            cursor,
-            "log_pending",
-            LogRow._fields,
-            "transfer",
-            dict.fromkeys(key for key, _ in self.log),
-            self.log.values(),
-        )
-        _compare(sql, cursor, "vault", _SEALED, "id", self.vault, map(_sealed, self.vault.values()))
+        for table, columns, key, expected in (
+            ("replay", ReplayKey._fields, "key", self.replay.values()),
+            ("transfer", TRANSFER_COLUMNS, "id", self.transfers.values()),
+            ("feed_pending", FeedRow._fields, "transfer", self.feed.values()),
+            ("queue", QueueRow._fields, "transfer", self.queue.values()),
+            ("log_pending", LogRow._fields, "transfer", self.log.values()),
+            ("vault", _SEALED, "id", [_sealed(row) for row in self.vault.values()]),
+        ):
+            if expected:
+                place = columns.index(key)
+                keys = tuple({row[place] for row in expected})
+                missing = set[Row](expected).difference(sql.read(cursor, table, columns, key, keys))
+                if missing:
+                    first = min(row[place] for row in missing)
+                    raise Altered(f"{table} {first.hex()[:16] if isinstance(first, bytes) else first}")
         if self.changes:
-            stands = {row[0]: row for row in sql.read(cursor, "transfer", _CHANGED, "id", tuple(self.changes))}
-            for id, step in self.changes.items():
-                if id not in stands or not _holds(step, stands[id]):
+            rows = {row[0]: row for row in sql.read(cursor, "transfer", _CHANGED, "id", tuple(self.changes))}
+            for id, change in self.changes.items():
+                if id not in rows or not _was_applied(change, rows[id]):
                     raise Altered(f"transfer {id}")
-
-
-def _compare(
-    sql: Statements,
-    cursor: Cursor,
-    table: str,
-    columns: tuple[str, ...],
-    key: str,
-    keys: Mapping[Any, object],
-    rows: Iterable[Row],
-) -> None:
-    if keys:
-        missing = set(rows) - set(sql.read(cursor, table, columns, key, tuple(keys)))
-        if missing:
-            first = min(row[columns.index(key)] for row in missing)
-            raise Altered(f"{table} {first.hex()[:16] if isinstance(first, bytes) else first}")
 
 
 def _sealed(row: VaultRow) -> Row:
@@ -105,12 +93,12 @@ def _sealed(row: VaultRow) -> Row:
     return row.id, row.key_id, row.size, row.sealed[:WHOLE], size, row.sealed[-TAIL:] if size > WHOLE else None
 
 
-def _holds(step: TransferChange, row: Row) -> bool:
+def _was_applied(change: TransferChange, row: Row) -> bool:
     _id, state, status, failure, process, finished, answer_ref, receipt = row
     return (
-        (state, status, failure) == (step.state, step.status, step.failure)
-        and step.owner in (None, process)
-        and step.finished in (None, finished)
-        and step.answer_ref in (None, answer_ref)
-        and step.receipt in (None, receipt)
+        (state, status, failure) == (change.state, change.status, change.failure)
+        and change.owner in (None, process)
+        and change.finished in (None, finished)
+        and change.answer_ref in (None, answer_ref)
+        and change.receipt in (None, receipt)
     )

@@ -1,7 +1,7 @@
-"""The journal's SQL, written once for both databases and kept as prepared text by number of rows.
+"""The journal's SQL for both databases, kept as prepared text by number of rows.
 
-Many rows go in one statement: each statement of SQLite gives up and takes back the interpreter lock, which costs more than a row does.
-The texts are few (1 to 16 rows, then 64 at a time), so that the drivers' statement caches hold them all.
+Many rows go in one statement: each statement of SQLite releases and takes the interpreter lock, which costs more than a
+row does. There are few texts (1 to 16 rows, then 64 at a time), so that the drivers' statement caches hold them all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CHANGE_TYPES: Final = ("text", "text", "text", "text", "double precision", "int
 
 
 class Cursor(Protocol):
-    """What the DBAPI cursors of both drivers have in common."""
+    """The methods that the DBAPI cursors of both drivers share."""
 
     def execute(self, statement: str, parameters: Row = ..., /) -> object: ...
     def fetchall(self) -> list[Row]: ...
@@ -47,26 +47,28 @@ class Statements:
         self.xact_status: Final = self._marked("SELECT pg_xact_status(CAST(? AS xid8))")
         names = ", ".join(TRANSFER_COLUMNS)
         self.existing: Final = self._marked(
-            f"SELECT {names} FROM transfer WHERE caller_system = ? AND contract = ? AND operation = ? AND message_id = ?"
+            f"SELECT {names} FROM transfer"
+            " WHERE caller_system = ? AND contract = ? AND operation = ? AND message_id = ?"
         )
         self.existing_id: Final = self._marked(f"SELECT {names} FROM transfer WHERE id = ?")
         self.use_quota: Final = self._marked(
-            "INSERT INTO quota_use (grant_id, agency, per, begins, used) VALUES (?, ?, ?, ?, ?) ON CONFLICT (grant_id, agency, per, begins)"
-            " DO UPDATE SET used = quota_use.used + excluded.used WHERE quota_use.used + excluded.used <= ? RETURNING used"
+            "INSERT INTO quota_use (grant_id, agency, per, begins, used) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (grant_id, agency, per, begins) DO UPDATE SET used = quota_use.used + excluded.used"
+            " WHERE quota_use.used + excluded.used <= ? RETURNING used"
         )
         self._values = lru_cache(maxsize=2048)(self._make)
         self._reads = lru_cache(maxsize=256)(self._make_read)
 
     def fault_of_unit(self, error: Exception) -> bool:
-        """Whether the values of a unit made the statement fail, and not the state of the database or of the connection."""
+        """Whether the values of a unit caused the error, not the state of the database or connection."""
         if self.sqlite:
             return not isinstance(error, sqlite3.OperationalError)
-        import psycopg  # here and below: 9 MiB of each process that only those with a PostgreSQL pay for
+        import psycopg  # here and below: loaded only with PostgreSQL, as it takes 9 MiB per process
 
         return not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
     def worth_repeating(self, error: Exception) -> bool:
-        """Whether another writer's transaction stood in the way, by chance."""
+        """Whether another writer's transaction interfered, so that a repetition may succeed."""
         if self.sqlite:
             return False
         import psycopg
@@ -89,12 +91,15 @@ class Statements:
     def insert_new(
         self, cursor: Cursor, table: str, columns: tuple[str, ...], rows: Sequence[Row], key: str
     ) -> set[Any]:
-        """Insert what is new; the values of `key` of the rows that went in."""
+        """Inserts rows that are new; returns the values of `key` of the inserted rows."""
         head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
         return self._run(cursor, head, columns, None, rows, f" ON CONFLICT DO NOTHING RETURNING {key}")
 
     def change(self, cursor: Cursor, rows: Sequence[Row]) -> set[Any]:
-        """Apply guarded steps; the ids of the transfers whose guard held. Each id at most once in `rows`."""
+        """Applies guarded changes; returns the ids of the transfers whose guard held.
+
+        Each id may occur once in `rows`.
+        """
         head = f"WITH step ({', '.join(_CHANGE_COLUMNS)}) AS (VALUES "
         return self._run(cursor, head, _CHANGE_COLUMNS, None if self.sqlite else _CHANGE_TYPES, rows, _CHANGE_TAIL)
 
@@ -105,15 +110,15 @@ class Statements:
         if not self.sqlite:
             cursor.execute(self._reads(table, columns, key, 1), (list(values),))
             return cursor.fetchall()
-        found: list[Row] = []
+        rows: list[Row] = []
         start = 0
         while start < len(values):
             left = len(values) - start
             size = left if left <= NARROW else WIDE if left >= WIDE else NARROW
             cursor.execute(self._reads(table, columns, key, size), values[start : start + size])
-            found += cursor.fetchall()
+            rows += cursor.fetchall()
             start += size
-        return found
+        return rows
 
     def _make_read(self, table: str, columns: tuple[str, ...], key: str, size: int) -> str:
         which = f"IN ({', '.join('?' * size)})" if self.sqlite else f"= ANY({self._mark})"
@@ -154,12 +159,13 @@ class Statements:
 
 _CHANGE_TAIL: Final = (
     ") UPDATE transfer SET state = step.state, process = COALESCE(step.owner, transfer.process), status = step.status,"
-    " failure = step.failure, finished = COALESCE(step.finished, transfer.finished), answer_ref = COALESCE(step.answer_ref, transfer.answer_ref),"
-    " receipt = COALESCE(step.receipt, transfer.receipt)"
-    " FROM step WHERE transfer.id = step.id AND transfer.state = step.before AND (step.process IS NULL OR transfer.process = step.process)"
-    " RETURNING transfer.id"
+    " failure = step.failure, finished = COALESCE(step.finished, transfer.finished),"
+    " answer_ref = COALESCE(step.answer_ref, transfer.answer_ref), receipt = COALESCE(step.receipt, transfer.receipt)"
+    " FROM step WHERE transfer.id = step.id AND transfer.state = step.before"
+    " AND (step.process IS NULL OR transfer.process = step.process) RETURNING transfer.id"
 )
 QUEUE_TAIL: Final = (
-    " ON CONFLICT (transfer) DO UPDATE SET provider = excluded.provider, body_ref = excluded.body_ref, state = excluded.state,"
-    " tries = excluded.tries, next_at = excluded.next_at, epoch = NULL, last_failure = excluded.last_failure"
+    " ON CONFLICT (transfer) DO UPDATE SET provider = excluded.provider, body_ref = excluded.body_ref,"
+    " state = excluded.state, tries = excluded.tries, next_at = excluded.next_at, epoch = NULL,"
+    " last_failure = excluded.last_failure"
 )

@@ -1,6 +1,6 @@
-"""What a process asks the journal to write, as one unit: all of it in one transaction, or none.
+"""The units of work of the journal: all rows of a unit are written in one transaction, or none.
 
-The writer batches many units into one commit; a unit that meets a taken key is refused alone.
+The writer batches many units into one commit; a unit whose key exists already is refused alone.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class ReplayKey(NamedTuple):
 class LogRow(NamedTuple):
     """A frozen entry of the audit log: canonical JSON (RFC 8785) and its RFC 6962 leaf hash.
 
-    (`transfer`, `phase`) is unique in the log. What is not a phase of a transfer (refusal, repeat, change of registry)
-    gets an id of its own in `transfer`, and names the transfer it concerns inside the entry.
+    (`transfer`, `phase`) is unique in the log. Entries that are no phase of a transfer (refusal, repeat, change of
+    registry) have an id of their own in `transfer`. They name the transfer they concern inside the entry.
     """
 
     transfer: str
@@ -46,7 +46,7 @@ class FeedRow(NamedTuple):
 
 
 class QueueRow(NamedTuple):
-    """A transfer in the queue. A row that stands already is brought to these values, and its lease ends."""
+    """A transfer in the queue. An existing row gets these values, and its lease ends."""
 
     transfer: str
     provider: str
@@ -84,10 +84,10 @@ class TransferRow(NamedTuple):
 
 
 class TransferChange(NamedTuple):
-    """A step of a transfer: applied only while its state is `before` and, if given, `process` still owns it.
+    """A change of a transfer, applied only while its state is `before` and, if not None, `process` owns it.
 
-    `status` and `failure` are set as given. `finished`, `answer_ref`, `receipt` and `owner` (the process that owns the
-    transfer from now on) are set unless None, which leaves the column alone.
+    `status` and `failure` are always set. `finished`, `answer_ref`, `receipt` and `owner` (the process that owns the
+    transfer from now on) are set unless None, which leaves the column as it is.
     """
 
     id: str
@@ -103,7 +103,7 @@ class TransferChange(NamedTuple):
 
 
 class QuotaUse(NamedTuple):
-    """One call of an agency through a grant, in the window that begins then; `limit` is how many it may be."""
+    """One call of an agency through a grant, in the window that begins at `begins` (Unix seconds); at most `limit`."""
 
     grant_id: str
     agency: str
@@ -113,7 +113,7 @@ class QuotaUse(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One unit. At most one of `transfer` (a new one) and `change` (a step of one) is given."""
+    """One unit. At most one of `transfer` (a new one) and `change` (of an existing one) is set."""
 
     replay: ReplayKey | None = None
     transfer: TransferRow | None = None
@@ -127,12 +127,10 @@ class Write(NamedTuple):
 
 class Verdict(StrEnum):
     COMMITTED = "committed"
-    REPLAYED = "replayed"  # the replay key stands already: the very same signed bytes came before
-    DUPLICATE = (
-        "duplicate"  # the message id stands already: `existing` is that transfer's row; only the replay key was written
-    )
-    FULL = "full"  # the quota of one of its grants is used up, `full`: nothing was written
-    FENCED = "fenced"  # the step no longer applies: the keeper took the transfer, or declared this process dead
+    REPLAYED = "replayed"  # the replay key exists: the same signed bytes came before
+    DUPLICATE = "duplicate"  # the message id exists: `existing` is its row; only the replay key was written
+    FULL = "full"  # the quota `full` of one of its grants is used up: nothing was written
+    FENCED = "fenced"  # the keeper took the transfer, or declared this process dead
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
-"""The journal: one writer thread a process, group commit.
+"""The journal: one writer thread per process, group commit.
 
-Theory of operation
-1. `commit()` puts a unit in the queue and gives a future. The thread takes all that waits, up to 256 units, as one transaction.
-2. What was written is read back before COMMIT (`gateway.journal.readback`). The commit is synced, then all futures of the batch are resolved by one call into the event loop. *Acknowledged* means on disk.
-3. A unit is refused alone (`gateway.journal.batch`). A failure of the database refuses the batch; the writer goes on, with a new
-   connection.
-4. Where the connection broke during COMMIT, the journal asks the database afterwards whether the transaction stood. If it did although
-   its callers were told otherwise, this process declares itself fenced: it must end, and the keeper takes what it left open.
+Theory of operation:
+1. `commit()` puts a unit in the queue and returns a future. The thread takes up to 256 waiting units as one
+   transaction.
+2. Written rows are read back before COMMIT (`gateway.journal.readback`). After the synced commit all futures of the
+   batch are resolved by one call into the event loop. *Acknowledged* means on disk.
+3. A unit is refused alone (`gateway.journal.batch`). A failure of the database refuses the batch; the writer continues
+   with a new connection.
+4. If the connection breaks during COMMIT, the journal asks the database afterwards whether the transaction was
+   committed. If it was, although its callers got an error, this process declares itself fenced: it must end, and the
+   keeper recovers what it left open.
 5. The thread also beats the row of this process, so that a process which cannot write does not count as alive.
 """
 
@@ -45,7 +48,7 @@ _Results = Sequence[Written | Exception]
 
 
 class _Unsure(Exception):
-    """COMMIT was sent and its answer never came; `results` hold if it stood."""
+    """COMMIT was sent and its answer is missing; `results` are right if it was committed."""
 
     def __init__(self, results: _Results) -> None:
         super().__init__("the connection was lost during COMMIT")
@@ -53,7 +56,7 @@ class _Unsure(Exception):
 
 
 class Journal:
-    """The writer of one process. `lock` None means that the database orders its writers itself (PostgreSQL)."""
+    """The writer of one process. `lock` is None where the database orders its writers itself (PostgreSQL)."""
 
     def __init__(
         self,
@@ -66,9 +69,7 @@ class Journal:
         batch_size: int = BATCH,
     ) -> None:
         self.process_id: Final = process_id
-        self.fenced = (
-            False  # True: the keeper declared this process dead; nothing it writes counts any more, it must end
-        )
+        self.fenced = False  # True: the keeper declared this process dead; it must end
         self._engine: Final = engine
         self._kind: Final = kind
         self._limit: Final = limit
@@ -79,45 +80,48 @@ class Journal:
         )
         self._begin: Final = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
         self._queue: Final[SimpleQueue[_Job | None]] = SimpleQueue()
-        self._gate: Final = threading.Lock()
+        self._opening: Final = threading.Lock()
         self._open = False
-        self._crowded = False  # the last batch was of several: more are on their way
+        self._busy = False  # the last batch had several units: wait a moment for more
         self._thread: threading.Thread | None = None
         self._pooled: Any = None
         self._cursor: Cursor | None = None
         self._xact: str | None = None
-        self._doubtful: list[str] = []
-        self._beaten = 0.0
+        self._unconfirmed: list[str] = []
+        self._last_beat = 0.0
 
     # --- for callers --------------------------------------------------------------------------------------------------
     def start(self) -> None:
-        """Register this process and begin to write."""
+        """Registers this process and starts the thread."""
         processes.register(self._engine, self.process_id, self._kind)
-        self._beaten = time.monotonic()
+        self._last_beat = time.monotonic()
         self._open = True
         self._thread = threading.Thread(target=self._run, name=f"journal {self.process_id}", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits, then end; the process's row becomes `ended`."""
-        with self._gate:
+        """Writes what waits, then ends the thread; the row of the process becomes `ended`."""
+        with self._opening:
             was_open, self._open = self._open, False
         if not was_open or self._thread is None:
             return
         self._queue.put(None)
         self._thread.join()
-        with suppress(Exception):  # a database that is away must not hold up the end; the keeper finds the row anyway
+        with suppress(Exception):  # without a database the keeper finds the row later
             processes.end(self._engine, self.process_id)
 
     def commit(self, write: Write) -> asyncio.Future[Written]:
-        """Hand a unit in; the future is done when it is on disk, or refused."""
+        """Queues a unit; the future is done when it is on disk, or refused.
+
+        Raises `journal.busy` if the queue is full, `journal.unavailable` after `stop`.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Written] = loop.create_future()
         self._put((write, future, loop))
         return future
 
     def commit_blocking(self, write: Write, timeout: float | None = 30.0) -> Written:
-        """The same for callers without an event loop."""
+        """Does the same without an event loop; waits for `timeout` seconds."""
         future: BlockingFuture[Written] = BlockingFuture()
         self._put((write, future, None))
         try:
@@ -127,11 +131,11 @@ class Journal:
 
     @property
     def waiting(self) -> int:
-        """Units in the queue now."""
+        """Number of units in the queue."""
         return self._queue.qsize()
 
     def _put(self, job: _Job) -> None:
-        with self._gate:
+        with self._opening:
             if not self._open:
                 raise JOURNAL_UNAVAILABLE(reason="the journal is not running")
             if self._queue.qsize() >= self._limit:
@@ -143,19 +147,19 @@ class Journal:
         going = True
         while going:
             jobs, going = self._take()
-            self._crowded = len(jobs) > 1
+            self._busy = len(jobs) > 1
             if jobs:
                 self._answer(jobs, self._write([job[0] for job in jobs]))
-            elif time.monotonic() - self._beaten >= processes.BEAT_SECONDS:
+            elif time.monotonic() - self._last_beat >= processes.BEAT_SECONDS:
                 self._write([])
         self._disconnect()
 
     def _take(self) -> tuple[list[_Job], bool]:
         get, jobs = self._queue.get, []
-        wait = self._beaten + processes.BEAT_SECONDS - time.monotonic()
+        wait = self._last_beat + processes.BEAT_SECONDS - time.monotonic()
         try:
             job = get(timeout=max(wait, 0.01))
-            if self._crowded and job is not None:
+            if self._busy and job is not None:
                 time.sleep(GATHER_SECONDS)
             while job is not None:
                 jobs.append(job)
@@ -167,14 +171,14 @@ class Journal:
         return jobs, False
 
     def _write(self, units: Sequence[Write]) -> _Results:
-        """One batch; whatever happens, a result for each unit."""
+        """Writes one batch; returns a result for each unit in every case."""
         for _attempt in range(3):
             try:
                 return self._transaction(units, careful=False)
             except Exception as error:
                 self._rollback()
                 if isinstance(error, _Unsure):
-                    return self._after_doubt(units, error)
+                    return self._after_lost_commit(units, error)
                 if isinstance(error, Altered):
                     return self._altered(units, error)
                 if isinstance(error, batch.DependentWrites) or self._sql.fault_of_unit(error):
@@ -190,7 +194,7 @@ class Journal:
             except Exception as error:
                 self._rollback()
                 if isinstance(error, _Unsure):
-                    return self._after_doubt(units, error)
+                    return self._after_lost_commit(units, error)
                 if isinstance(error, Altered):
                     return self._altered(units, error)
                 if attempt == 3 or not self._sql.worth_repeating(error):
@@ -200,8 +204,8 @@ class Journal:
     def _transaction(self, units: Sequence[Write], *, careful: bool) -> _Results:
         with self._lock:
             cursor = self._cursor or self._connect()
-            if self._doubtful:
-                self._settle_doubts(cursor)
+            if self._unconfirmed:
+                self._settle_unconfirmed(cursor)
             cursor.execute(self._begin)
             cursor.execute(self._sql.alive, (self.process_id,))
             row = cursor.fetchone()
@@ -210,9 +214,9 @@ class Journal:
                 self._fence("the keeper declared this process dead")
                 return [batch.FENCED] * len(units)
             self._xact = None if self._sql.sqlite else str(row[1])
-            if time.monotonic() - self._beaten >= processes.BEAT_SECONDS:
+            if time.monotonic() - self._last_beat >= processes.BEAT_SECONDS:
                 cursor.execute(self._sql.beat, (time.time(), self.process_id))
-                self._beaten = time.monotonic()
+                self._last_beat = time.monotonic()
             promised = Promised()
             work = batch.one_by_one if careful else batch.together
             results: _Results = work(self._sql, cursor, units, promised)
@@ -221,36 +225,36 @@ class Journal:
                 cursor.execute("COMMIT")
             except Exception as error:
                 if self._sql.sqlite or not self._sql.connection_lost(error):
-                    raise  # it answered: the transaction does not stand
+                    raise  # it answered: the transaction is not committed
                 raise _Unsure(results) from error
             return results
 
     # --- when something failed ----------------------------------------------------------------------------------------
-    def _after_doubt(self, units: Sequence[Write], error: _Unsure) -> _Results:
-        """The answer to COMMIT is missing: what its units wrote can only be told by the database."""
+    def _after_lost_commit(self, units: Sequence[Write], error: _Unsure) -> _Results:
+        """Asks the database whether the transaction was committed, as the answer to COMMIT is missing."""
         xact = self._xact
         assert xact is not None
-        until = time.monotonic() + _RECONNECT_SECONDS
+        deadline = time.monotonic() + _RECONNECT_SECONDS
         self._disconnect()
-        while time.monotonic() < until:
+        while time.monotonic() < deadline:
             try:
-                stood = self._stands(self._cursor or self._connect(), xact)
+                committed = self._was_committed(self._cursor or self._connect(), xact)
             except Exception:
                 self._disconnect()
                 time.sleep(0.1)
                 continue
-            return error.results if stood else self._unavailable(units, error)
-        self._doubtful.append(xact)
+            return error.results if committed else self._unavailable(units, error)
+        self._unconfirmed.append(xact)
         return self._unavailable(units, error)
 
-    def _settle_doubts(self, cursor: Cursor) -> None:
-        """Callers were told that these transactions failed; if one stood after all, only the keeper can put it right."""
-        while self._doubtful:
-            if self._stands(cursor, self._doubtful[-1]):
+    def _settle_unconfirmed(self, cursor: Cursor) -> None:
+        """Fences this process if a transaction was committed although its callers got an error."""
+        while self._unconfirmed:
+            if self._was_committed(cursor, self._unconfirmed[-1]):
                 self._fence("a transaction stood although its callers were told that it failed")
-            self._doubtful.pop()
+            self._unconfirmed.pop()
 
-    def _stands(self, cursor: Cursor, xact: str) -> bool:
+    def _was_committed(self, cursor: Cursor, xact: str) -> bool:
         while True:
             cursor.execute(self._sql.xact_status, (xact,))
             row = cursor.fetchone()
@@ -264,7 +268,7 @@ class Journal:
         return [JOURNAL_UNAVAILABLE(reason=type(error).__name__) for _unit in units]
 
     def _altered(self, units: Sequence[Write], error: Altered) -> _Results:
-        """The database says that it wrote, and does not hold it: nothing of the batch is kept, and whoever runs this is told."""
+        """The rows differ from what was written: keeps nothing of the batch, and logs it as critical."""
         _log.critical(
             "a batch of %d units was taken back: %s; the database is not as this program made it", len(units), error
         )
@@ -275,7 +279,7 @@ class Journal:
         if not self.fenced:
             _log.critical("process %s is fenced: %s", self.process_id, reason)
         self.fenced = True
-        self._beaten = time.monotonic()
+        self._last_beat = time.monotonic()
 
     def _rollback(self) -> None:
         if self._cursor is not None:
@@ -291,7 +295,7 @@ class Journal:
         if self._sql.sqlite:
             self._cursor = driver.cursor()
         else:
-            driver.autocommit = True  # we say BEGIN and COMMIT ourselves
+            driver.autocommit = True  # BEGIN and COMMIT are sent explicitly
             self._cursor = driver.cursor(binary=True)
         return self._cursor
 
@@ -302,7 +306,7 @@ class Journal:
         self._pooled = self._cursor = None
 
     def _answer(self, jobs: Sequence[_Job], results: _Results) -> None:
-        """All futures of one event loop by one call into it."""
+        """Resolves all futures of one event loop by one call into it."""
         loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Written], Written | Exception]]] = {}
         for (_unit, future, loop), result in zip(jobs, results, strict=True):
             if isinstance(result, Exception) and not isinstance(result, Ours):
@@ -317,7 +321,7 @@ class Journal:
             elif loop is not None:
                 loops.setdefault(loop, []).append((future, result))
         for loop, pairs in loops.items():
-            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            with suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(_resolve, pairs)
 
 

@@ -26,7 +26,7 @@ from contracts.base.ids import new_id
 from contracts.folder.bundle import Bundle
 from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
-from gateway.audit.witnessing.admission import gate_of
+from gateway.audit.witnessing.admission import admission_check
 from gateway.audit.witnessing.config import public_checkpoint
 from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.api.apis import build_apis
@@ -105,7 +105,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         clock=clock,
         provider_seconds=settings.provider_seconds,
     )
-    exchange.admit = gate_of(settings, clock)
+    exchange.admit = admission_check(settings, clock)
     rest = RestDoor(
         TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key),
         signing,

@@ -33,7 +33,7 @@ from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
-from gateway.audit.witnessing.admission import gate_of
+from gateway.audit.witnessing.admission import admission_check
 from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.files.dropped import NotNow, OneFile, Recorded, look_up
 from gateway.doors.files.errors import FILE_TOO_LARGE, FILE_UNREADABLE
@@ -229,7 +229,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
         clock=clock,
         provider_seconds=settings.provider_seconds,
     )
-    exchange.admit = gate_of(settings, clock)
+    exchange.admit = admission_check(settings, clock)
     files = Files(engine, registry, exchange, settings, NewestCheckpoint(settings.checkpoint_file).note)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
 

@@ -37,7 +37,8 @@ from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.encryption_keys import EncryptKey
 from security.errors import SIGNATURE_KEY_REVOKED
 from security.grants.approvals import Officer
-from security.grants.grants import Decision, Grant, Held, Reason, Request, refusal
+from security.grants.grants import AgencyGrants, Decision, Grant, Reason, Request
+from security.grants.refusals import refusal
 from security.keys import VerifyKey
 
 __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snapshot"]
@@ -45,7 +46,7 @@ __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snaps
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 Views = tuple[tuple[str, ...], ...]
 CENTRE: Final = "centre"
-_NOTHING: Final = Held.of(())
+_NOTHING: Final = AgencyGrants.of(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Snapshot:
     _encrypt_keys: Mapping[str, tuple[EncryptKey, ...]]  # by system
     officers: Mapping[str, Officer]
     notices: Mapping[tuple[str, str], Notice]  # of suspended objects, by kind and id
-    _grants: Mapping[str, Held]  # by agency, with those of its roles
+    _grants: Mapping[str, AgencyGrants]  # by agency, with those of its roles
     _routes: Mapping[tuple[str, str], RouteTable]
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
     _methods: Mapping[str, frozenset[str]]
@@ -333,7 +334,9 @@ def _system(
     )
 
 
-def _grants(connection: Connection, agencies: Mapping[str, Agency], known: Mapping[str, Officer]) -> dict[str, Held]:
+def _grants(
+    connection: Connection, agencies: Mapping[str, Agency], known: Mapping[str, Officer]
+) -> dict[str, AgencyGrants]:
     by_agency: dict[str, list[Grant]] = {}
     by_role: dict[str, list[Grant]] = {}
     for grant in grants(connection, known):
@@ -342,7 +345,9 @@ def _grants(connection: Connection, agencies: Mapping[str, Agency], known: Mappi
         elif grant.role is not None:
             by_role.setdefault(grant.role, []).append(grant)
     return {
-        code: Held.of([*by_agency.get(code, []), *(grant for role in agency.roles for grant in by_role.get(role, []))])
+        code: AgencyGrants.of(
+            [*by_agency.get(code, []), *(grant for role in agency.roles for grant in by_role.get(role, []))]
+        )
         for code, agency in agencies.items()
     }
 

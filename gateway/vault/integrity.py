@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from contracts.base.errors import Ours
-from gateway.journal.logged import Logged, entry_of, told_of
+from gateway.journal.logged import Logged, entry_of, intent_columns
 from gateway.vault import binding
 from gateway.vault.errors import TRANSFER_TAMPERED, VAULT_BROKEN
 from gateway.vault.salting import unpack
@@ -33,7 +33,7 @@ def intent_of(connection: Connection, row: object) -> Logged:
     entry = entry_of(connection, id, "intent")
     if entry is None or not entry.sound or entry.value.get("kind") != "intent":
         raise tampered(id, "log: intent")
-    for column, value in told_of(entry.value).items():
+    for column, value in intent_columns(entry.value).items():
         if getattr(row, column) != value:
             raise tampered(id, f"transfer.{column}")
     return entry

@@ -1,1 +1,1 @@
-"""Grants: who may do what, approved by whom, in which windows."""
+"""Grants: access rights, their approvals, their hours and quotas."""

@@ -1,9 +1,10 @@
-"""Approvals: an officer's signature over the content of a grant, so that two names typed into a file approve nothing.
+"""Verifies approvals: officers' signatures over the content of a grant.
 
-An approval is a detached JWS (RFC 7515 appendix F) over canonical JSON (RFC 8785), by ES256 or EdDSA, with the officer's id as `kid`. It is
-bound to every byte of the content: a grant that is changed has no approvals. A new officer is approved in the same way, by two who are in office.
-Who counts: an officer in office, and one who retired, for what was signed until then; of one whose key is revoked nothing counts any more. Whoever is
-named as the proposer does not count. Invariant: two approvals are of two officers with two keys.
+An approval is a detached JWS (RFC 7515 appendix F) over canonical JSON (RFC 8785), by ES256 or EdDSA, with the
+officer's id as `kid`. It covers every byte of the content: a changed grant has no approvals. A new officer is approved
+in the same way, by two active officers.
+Approvals of active officers count, and those of retired ones from before their retirement. Approvals of a revoked key
+and of the proposer do not. Invariant: two approvals are of two officers with two keys.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ OfficerState = Literal["proposed", "active", "retired", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class Officer:
-    """Somebody who may approve: an office, never a person. `since` is when the state began."""
+    """An office that may approve, never a person. `since` is the start of the state."""
 
     id: str
     agency: str
@@ -47,14 +48,14 @@ class Officer:
         return thumbprint(self.public)
 
     def content(self) -> bytes:
-        """What officers approve where a new one is to join them."""
+        """The content that officers approve to admit a new officer."""
         name = {"vi": self.name.vi, "en": self.name.en}
         return jcs.encode({"officer": self.id, "agency": self.agency, "name": name, "key": self.thumbprint})
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """`given` is when the gateway took it in: what an officer signed after leaving office cannot be given an earlier date."""
+    """`given` is the time of receipt, so that a signature made after leaving office cannot be backdated."""
 
     officer: str
     signature: str
@@ -62,7 +63,7 @@ class Approval:
 
 
 def load_public(pem: str) -> PublicKey:
-    """The key of an officer, from a public key or a certificate in PEM; `Theirs` for anything but P-256 and Ed25519."""
+    """An officer's key, from a public key or certificate (PEM). KEY_UNACCEPTABLE except for P-256 and Ed25519."""
     raw = pem.encode("ascii", "replace")
     try:
         if b"BEGIN CERTIFICATE" in raw:
@@ -84,19 +85,20 @@ def _algorithm(public: object) -> Algorithm:
 
 
 def public_pem(public: PublicKey) -> str:
+    """SubjectPublicKeyInfo in PEM."""
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode(
         "ascii"
     )
 
 
 def thumbprint(public: PublicKey) -> str:
-    """base64url SHA-256 of the SubjectPublicKeyInfo: the same for a key and for its certificate."""
+    """base64url SHA-256 of the SubjectPublicKeyInfo, equal for a key and its certificate."""
     der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return jws.encoded(hashlib.sha256(der).digest()).decode("ascii")
 
 
 def approve(content: bytes, officer: str, private_pem: bytes, password: bytes | None = None) -> str:
-    """The detached JWS over a canonical content. The key stays where it is: the gateway sees the signature only."""
+    """The detached JWS over a canonical content, made where the key is; the gateway sees only the signature."""
     try:
         private = serialization.load_pem_private_key(private_pem, password)
     except (ValueError, TypeError):
@@ -104,27 +106,36 @@ def approve(content: bytes, officer: str, private_pem: bytes, password: bytes | 
     if not is_private(private):
         raise KEY_UNACCEPTABLE(rule=OFFICER_KEYS)
     key = SigningKey(officer, _algorithm(private.public_key()).name, b"", private)
-    head, _, mark = jws.sign(content, key, typ=TYPE).decode("ascii").split(".")
-    return f"{head}..{mark}"
+    head, _, signature = jws.sign(content, key, typ=TYPE).decode("ascii").split(".")
+    return f"{head}..{signature}"
 
 
-@lru_cache(maxsize=16_384)  # a registry that changes in one row need not verify all others anew
+@lru_cache(maxsize=16_384)  # a change of one row must not verify all others again
 def holds(content: bytes, signature: str, officer: Officer) -> bool:
-    """Whether this officer's key made it over this content."""
+    """Whether `signature` is this officer's over this content."""
     try:
-        head, payload, mark = jws.split(signature.encode("ascii"))
+        head, payload, signature_part = jws.split(signature.encode("ascii"))
         algorithm = _algorithm(officer.public).name
-        key = VerifyKey(officer.id, "", algorithm, b"", officer.thumbprint, -math.inf, math.inf, officer.public)
+        key = VerifyKey(
+            key_id=officer.id,
+            system="",
+            algorithm=algorithm,
+            certificate_der=b"",
+            thumbprint=officer.thumbprint,
+            valid_from=-math.inf,
+            valid_until=math.inf,
+            public=officer.public,
+        )
         if payload or jws.read_header(head) != {"alg": key.jose, "kid": officer.id, "typ": TYPE}:
             return False
-        jws.verify((head, jws.encoded(content), mark), key)
+        jws.verify((head, jws.encoded(content), signature_part), key)
     except (Theirs, ValueError, RecursionError):
         return False
     return True
 
 
 def check(subject: str, content: bytes, proposer: str | None, officer: Officer, signature: str) -> None:
-    """`Theirs` for an officer who is not in office or proposed it, and for a signature that is not that officer's over this content."""
+    """APPROVAL_NOT_IN_OFFICE, APPROVAL_OWN_PROPOSAL, or APPROVAL_INVALID for a wrong signature."""
     if officer.state != "active":
         raise APPROVAL_NOT_IN_OFFICE(officer=officer.id, state=officer.state)
     if officer.id == proposer:
@@ -136,8 +147,8 @@ def check(subject: str, content: bytes, proposer: str | None, officer: Officer, 
 def counted(
     content: bytes, proposer: str | None, approvals: Iterable[Approval], officers: Mapping[str, Officer]
 ) -> tuple[str, ...]:
-    """The officers whose approvals of this very content hold."""
-    found: dict[str, str] = {}
+    """The officers whose approvals of this content count."""
+    by_key: dict[str, str] = {}
     for approval in approvals:
         officer = officers.get(approval.officer)
         if officer is None or officer.id == proposer or officer.state in ("proposed", "revoked"):
@@ -145,5 +156,5 @@ def counted(
         if officer.state == "retired" and approval.given >= officer.since:
             continue
         if holds(content, approval.signature, officer):
-            found.setdefault(officer.thumbprint, officer.id)
-    return tuple(sorted(found.values()))
+            by_key.setdefault(officer.thumbprint, officer.id)
+    return tuple(sorted(by_key.values()))

@@ -1,10 +1,10 @@
-"""Who may do what: a pure decision over rows that a security officer can read.
+"""Decides access from grants: a pure function over rows that a security officer can read.
 
-Default deny; a denial in force beats every permission; what several permissions let be seen adds up. A refusal names the nearest miss, the grant
-that came closest, so that the answer can say what is lacking and whom to ask. A call counts against every grant that lets it through and has a quota; a
-grant whose quota is used up is as if it were not there (`Decision.without`).
-Invariants: `decide` reads nothing but its arguments, and allows only through a grant that it names; the order of rows means nothing; a permission
-more never allows less, nor shows less, whichever quotas are used up.
+Default deny. A denial in force overrides every permission. The visible fields of several permissions add up. A refusal
+names the grant that came closest, so that the answer can say what is missing and whom to ask. A call counts against
+every allowing grant with a quota; a grant with an exhausted quota is ignored (`Decision.without`).
+Invariants: `decide` reads only its arguments, and allows only through a grant that it names; the order of rows does not
+matter; one more permission never allows or shows less, whichever quotas are exhausted.
 """
 
 from __future__ import annotations
@@ -18,22 +18,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from contracts.base import jcs
-from contracts.base.errors import Policy
 from contracts.base.times import rfc3339
-from contracts.base.words import Words
-from security.errors import (
-    ACCESS_DENIED,
-    ACCESS_EXPIRED,
-    ACCESS_NO_CONTRACT,
-    ACCESS_NO_GRANT,
-    ACCESS_NO_OPERATION,
-    ACCESS_NOT_APPROVED,
-    ACCESS_NOT_YET_VALID,
-    ACCESS_OUT_OF_HOURS,
-    ACCESS_QUOTA,
-    ACCESS_SUSPENDED,
-)
-from security.grants.windows import Hours, Quota, civil, words
+from security.grants.windows import Hours, Quota
 
 ALL: Final = "*"
 OFFICERS: Final = 2
@@ -42,7 +28,7 @@ _STATES: Final = (ACTIVE, "suspended")
 
 
 class Reason(StrEnum):
-    """Why. Later ones came nearer to being allowed."""
+    """The reason of a decision. Later ones are closer to being allowed."""
 
     NO_GRANT = "no-grant"
     NO_CONTRACT = "no-contract"
@@ -56,29 +42,17 @@ class Reason(StrEnum):
     GRANTED = "granted"
 
 
-_REFUSALS: Final = {
-    Reason.NO_GRANT: ACCESS_NO_GRANT,
-    Reason.NO_CONTRACT: ACCESS_NO_CONTRACT,
-    Reason.NO_OPERATION: ACCESS_NO_OPERATION,
-    Reason.EXPIRED: ACCESS_EXPIRED,
-    Reason.NOT_YET_VALID: ACCESS_NOT_YET_VALID,
-    Reason.SUSPENDED: ACCESS_SUSPENDED,
-    Reason.NOT_APPROVED: ACCESS_NOT_APPROVED,
-    Reason.OUT_OF_HOURS: ACCESS_OUT_OF_HOURS,
-    Reason.DENIED: ACCESS_DENIED,
-}
-
-
 _NEARNESS: Final = {reason: number for number, reason in enumerate(Reason)}
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One row: agency or role · contract (`indicator/v1`) and operations (`*` for all) · fields · purpose · basis · time · hours · quota.
+    """One row of access rights.
 
-    `fields` are visible canonical paths, `!path` hides one, `*` shows all. `denies` turns the row into a prohibition, for which
-    neither fields nor officers matter. `state` and `approved_by` are no part of its content: officers sign all the rest. `edition` is raised
-    where a content that was given up is wanted again, so that old approvals do not come back with it.
+    Agency or role, contract (`indicator/v1`), operations (`*`: all), fields, purpose, basis, time, hours, quota.
+    `fields` are visible canonical paths; `!path` hides one, `*` shows all. `denies` makes the row a prohibition,
+    without fields or approvals. Officers sign everything except `state` and `approved_by`. `edition` is raised when an
+    earlier content is proposed again, so that old approvals do not apply.
     """
 
     id: str
@@ -112,8 +86,8 @@ class Grant:
             raise ValueError(f"grant {self.id}: editions are counted from 1")
 
     def content(self) -> dict[str, Any]:
-        """What officers approve; absent values are left out."""
-        made = {
+        """The content that officers approve, without absent values."""
+        content = {
             "id": self.id,
             "agency": self.agency,
             "role": self.role,
@@ -130,7 +104,7 @@ class Grant:
             "proposed_by": self.proposed_by,
             "edition": self.edition,
         }
-        return {name: value for name, value in made.items() if value is not None}
+        return {name: value for name, value in content.items() if value is not None}
 
     def canonical(self) -> bytes:
         """The content in RFC 8785 form: the bytes that are stored and signed."""
@@ -138,7 +112,7 @@ class Grant:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Grant:
-        """The reverse of `content`; ValueError for anything else."""
+        """The inverse of `content`. ValueError for anything else."""
         unknown = set(value) - _CONTENT
         if unknown:
             raise ValueError(f"a grant has no {', '.join(sorted(unknown))}")
@@ -166,8 +140,8 @@ class Grant:
         except KeyError as missing:
             raise ValueError(f"a grant needs {missing}") from None
 
-    def standing(self, state: str, approved_by: Iterable[str]) -> Grant:
-        """The same content, as it stands: suspended or not, and by whom it is approved."""
+    def with_status(self, state: str, approved_by: Iterable[str]) -> Grant:
+        """The same content with this state and these approvals."""
         return replace(self, state=state, approved_by=tuple(approved_by))
 
 
@@ -175,7 +149,7 @@ _CONTENT: Final = {*Grant.__slots__} - {"state", "approved_by"}
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 of a canonical content, in hex: what an approval is bound to."""
+    """SHA-256 of a canonical content, in hex; an approval is bound to it."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -189,8 +163,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`through` are the grants that allow, `grant` the first of them; `nearest` the one that came nearest to it, or the prohibition. `views` are the
-    fields of every grant that allows: what one of them shows is seen. `limited` are those of them that have a quota, which all count."""
+    """`through` are the allowing grants, `grant` the first of them, `nearest` the closest one or the prohibition.
+
+    `views` are the fields of every allowing grant; a field shown by one of them is visible. `limited` are the allowing
+    grants with a quota, which all count.
+    """
 
     allowed: bool
     reason: Reason
@@ -202,7 +179,7 @@ class Decision:
 
     @classmethod
     def by(cls, through: tuple[Grant, ...]) -> Decision:
-        """Allowed by these, in their order of rank."""
+        """Allowed by these grants, in their order of rank."""
         limited = tuple(grant for grant in through if grant.quota is not None)
         return cls(
             True,
@@ -214,26 +191,29 @@ class Decision:
         )
 
     def without(self, used_up: Collection[str]) -> Decision | None:
-        """As it would be if these grants were not there; None where no grant is left that allows. Prohibitions have no quota."""
+        """The decision without these grants; None if no allowing grant is left. Prohibitions have no quota."""
         left = tuple(grant for grant in self.through if grant.id not in used_up)
         return None if not left else self if len(left) == len(self.through) else Decision.by(left)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """The grants that one agency holds, by itself or by its roles, sorted out once: a decision costs the same whatever their number.
+class AgencyGrants:
+    """The grants of an agency and its roles, indexed once, so that a decision's cost does not depend on their number.
 
-    A decision stays true until the next moment at which one of its grants begins or ends, or its hours do; so it is kept until then.
+    A decision is cached until one of its grants, or of their hours, next begins or ends.
     """
 
     grants: tuple[Grant, ...]
-    _fit: Mapping[tuple[str, str], tuple[Grant, ...]]  # contract and operation, or `*` for those that no grant names
+    # by contract and operation; `*` for operations that no grant names
+    _fit: Mapping[tuple[str, str], tuple[Grant, ...]]
     _of_contract: Mapping[str, Grant]
     _any: Grant | None
-    _kept: dict[tuple[str, str], tuple[float, float, Decision]] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[tuple[str, str], tuple[float, float, Decision]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
-    def of(cls, grants: Iterable[Grant]) -> Held:
+    def of(cls, grants: Iterable[Grant]) -> AgencyGrants:
         ordered = tuple(sorted(grants, key=_rank))
         by_contract: dict[str, list[Grant]] = {}
         for grant in ordered:
@@ -249,16 +229,16 @@ class Held:
 
     def decide(self, contract: str, operation: str, now: float) -> Decision:
         key = (contract, operation)
-        kept = self._kept.get(key)
-        if kept is None or not kept[0] <= now < kept[1]:
+        cached = self._cache.get(key)
+        if cached is None or not cached[0] <= now < cached[1]:
             rows = self._fit.get(key) or self._fit.get((contract, ALL), ())
-            kept = (
+            cached = (
                 now,
                 min((_until(grant, now) for grant in rows), default=math.inf),
                 self._decide(rows, contract, now),
             )
-            self._kept[key] = kept
-        return kept[2]
+            self._cache[key] = cached
+        return cached[2]
 
     def _decide(self, rows: tuple[Grant, ...], contract: str, now: float) -> Decision:
         allowing: list[Grant] = []
@@ -282,17 +262,17 @@ class Held:
 
 
 def decide(grants: Iterable[Grant], request: Request, now: float) -> Decision:
-    """Among several that allow, that of the agency comes before that of a role, then the newest, then the least id."""
-    held = [
+    """Of several allowing grants, the agency's precedes a role's, then the newest, then the lowest id."""
+    own = [
         grant
         for grant in grants
         if grant.agency == request.agency or grant.role is not None and grant.role in request.roles
     ]
-    return Held.of(held).decide(request.contract, request.operation, now)
+    return AgencyGrants.of(own).decide(request.contract, request.operation, now)
 
 
 def judge(grant: Grant, now: float) -> Reason | None:
-    """What one row says of a request that it fits; None for a prohibition that is not in force."""
+    """The verdict of one row on a matching request; None for a prohibition not in force."""
     if grant.denies:
         in_force = (
             grant.state == ACTIVE
@@ -322,63 +302,18 @@ def _rank(grant: Grant) -> tuple[bool, float, str]:
     return grant.agency is None, -grant.valid_from, grant.id
 
 
-def refusal(
-    decision: Decision, request: Request, ask: Words, now: float, notice: Mapping[str, Any] | None = None
-) -> Policy:
-    """The failure to raise for a decision that refuses; `ask` names whom to ask, `notice` why and since when the grant is suspended."""
-    nearest = decision.nearest
-    facts: dict[str, Any] = {}
-    retry = None
-    if nearest is not None:
-        facts = {
-            "grant": nearest.id,
-            "valid_from": civil(nearest.valid_from),
-            "valid_until": civil(nearest.valid_until),
-            "lacking": OFFICERS - min(OFFICERS, len(set(nearest.approved_by))),
-        }
-        if decision.reason is Reason.OUT_OF_HOURS and nearest.hours is not None:
-            opens = nearest.hours.next_open(now)
-            facts |= {"hours": str(nearest.hours), "opens": civil(opens) if opens < nearest.valid_until else "—"}
-            retry = math.ceil(opens - now) if opens < nearest.valid_until else None
-    return _REFUSALS[decision.reason](retry_after=retry, **_asked(request, ask), **facts, **(notice or {}))
-
-
-def quota_refusal(grant: Grant, request: Request, ask: Words, now: float) -> Policy:
-    """The failure to raise where no grant is left whose quota is not used up; this one counts anew first."""
-    assert grant.quota is not None
-    ends = grant.quota.window(now).ends
-    return ACCESS_QUOTA(
-        retry_after=max(1, math.ceil(ends - now)),
-        grant=grant.id,
-        calls=grant.quota.calls,
-        per=words(f"period.{grant.quota.per}"),
-        left=0,
-        opens=civil(ends),
-        **_asked(request, ask),
-    )
-
-
-def _asked(request: Request, ask: Words) -> dict[str, Any]:
-    return {
-        "agency": request.agency,
-        "contract": request.contract,
-        "operation": request.operation,
-        "ask": ask,
-    }
-
-
 def _text(value: Mapping[str, Any], name: str) -> str:
-    found = value[name]
-    if not isinstance(found, str) or not found:
+    text = value[name]
+    if not isinstance(text, str) or not text:
         raise ValueError(f"a grant's {name} is a text")
-    return found
+    return text
 
 
 def _texts(value: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    found = value[name]
-    if not isinstance(found, (list, tuple)) or not all(isinstance(one, str) and one for one in found):
+    texts = value[name]
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) and text for text in texts):
         raise ValueError(f"a grant's {name} are a list of texts")
-    return tuple(found)
+    return tuple(texts)
 
 
 def _time(value: Mapping[str, Any], name: str) -> float:

@@ -1,7 +1,7 @@
-"""Spans of civil time in Vietnam: the hours in which a grant holds, and the windows over which its calls are counted.
+"""Civil time in Vietnam: the hours in which a grant is valid, and the windows of its quota.
 
-Vietnam keeps UTC+07:00 the whole year (`Asia/Ho_Chi_Minh`), so civil time is arithmetic and needs no table of zones; holidays and days worked in
-their place are no part of it. Invariant: pure, the time is handed in; a moment lies in exactly one window of a quota.
+Vietnam has UTC+07:00 all year (`Asia/Ho_Chi_Minh`), so civil time is arithmetic without a zone table. Holidays are not
+considered. Invariant: pure functions of the given time; a moment is in exactly one window of a quota.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 
 
 def civil(at: float | str, *, seconds: bool = False) -> str:
-    """A moment as people here read it, in all words of commands, pages and refusals: `2026-11-25T07:00+07:00`. What is made for programs is in UTC
-    (`contracts.base.times.rfc3339`); its text may be handed in, and one that is no moment stays as it is."""
+    """A moment for people, in Vietnam's time: `2026-11-25T07:00+07:00`. For programs: `contracts.base.times.rfc3339`.
+
+    A text of RFC 3339 is accepted too; other texts are returned unchanged.
+    """
     if isinstance(at, str):
         try:
             at = datetime.fromisoformat(at).timestamp()
@@ -38,7 +40,7 @@ def civil(at: float | str, *, seconds: bool = False) -> str:
 
 
 class Moment(str):
-    """A moment of RFC 3339 among facts that programs get as it stands, and that words show as people here read it."""
+    """A moment of RFC 3339 among facts: programs get it unchanged, words show it in Vietnam's time."""
 
     __slots__ = ()
 
@@ -47,7 +49,10 @@ class Moment(str):
 
 
 def moment(text: str, *, whole_day: bool = False) -> float:
-    """A day or a moment that a person wrote; without an offset it is the time in Vietnam. `whole_day`: of a day, its end. ValueError for other texts."""
+    """Unix time of a day or moment written by a person; without an offset, Vietnam's time.
+
+    `whole_day`: the end of a day. ValueError for other texts.
+    """
     at = datetime.fromisoformat(text)
     if whole_day and _is_day(text):
         at += timedelta(days=1)
@@ -64,14 +69,13 @@ def _is_day(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Days of the week, and from when until when. `until` at or before `start` means the morning after."""
+    """Days of the week with start and end. `until` at or before `start` means the next day."""
 
     days: tuple[str, ...]
     start: str
     until: str
-    _open: tuple[tuple[int, int], ...] = field(
-        init=False, repr=False, compare=False
-    )  # seconds of a week from Monday, may run past its end
+    # Seconds of a week from Monday; an end may exceed the week.
+    _open: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.days or set(self.days) - set(DAYS) or len(set(self.days)) != len(self.days):
@@ -91,12 +95,12 @@ class Hours:
         return any(start <= at < end or start <= at + _WEEK < end for start, end in self._open)
 
     def next_open(self, now: float) -> float:
-        """When a window begins next, after `now`."""
+        """The start of the next window after `now`."""
         at = (now + _MONDAY) % _WEEK
         return now + min((start - at) % _WEEK or _WEEK for start, _ in self._open)
 
     def next_change(self, now: float) -> float:
-        """Until when what `holds` says is sure to stay so."""
+        """The time until which the result of `holds` cannot change."""
         at = (now + _MONDAY) % _WEEK
         return now + min((edge - at) % _WEEK or _WEEK for window in self._open for edge in window)
 
@@ -120,7 +124,7 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One span over which calls are counted, in Unix seconds; `ends` belongs to the next."""
+    """A span in which calls are counted, in Unix seconds; `ends` is exclusive."""
 
     begins: int
     ends: int
@@ -128,7 +132,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """So many calls in each minute, hour, day or month of the calendar here. Each agency that holds the grant has a count of its own."""
+    """Calls allowed in each minute, hour, day or month of Vietnam's calendar, counted separately for each agency."""
 
     calls: int
     per: str

@@ -1,9 +1,9 @@
-"""The embedded certification authority: an offline root, one issuer for TLS, one for signing and encryption (X.509 v3, RFC 5280).
+"""The embedded certification authority: an offline root, an issuer for TLS, one for signing and encryption.
 
-For the sandbox and for provinces that bring no authority of their own. Certificates name a system by the URI
-`urn:lgsp:system:<id>` in subjectAltName. They pass OpenSSL's strict checks (Python 3.13 turns these on).
-Invariant: TLS certificates live at most 90 days, signing and encryption certificates at most a year, and none outlives its issuer. An encryption
-certificate never signs: its key usage is keyEncipherment (RSA) or keyAgreement (EC) and nothing else.
+Standard: X.509 v3 (RFC 5280). It serves the sandbox and provinces without an authority of their own. Certificates name
+a system by the URI `urn:lgsp:system:<id>` in subjectAltName. They pass OpenSSL's strict checks (default in Python
+3.13). Invariant: TLS certificates are valid at most 90 days, signing and encryption certificates at most a year, and
+none beyond its issuer. An encryption certificate has only the key usage keyEncipherment (RSA) or keyAgreement (EC).
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from security.errors import KEY_UNACCEPTABLE
 from security.keys import UNREADABLE
 
 URI: Final = "urn:lgsp:system:"
-GATEWAY: Final = "gateway"  # the gateway's own name in its certificates: no system may bear it
+GATEWAY: Final = "gateway"  # the gateway's name in its certificates; reserved
 TLS_DAYS: Final = 90
 SIGNING_DAYS: Final = 365
-ISSUED_RSA_BITS: Final = 3072  # of keys that we vouch for; those of outside authorities have 2048 at least
-# Certificates begin a little in the past, so that a caller whose clock is behind can use a new one at once.
+ISSUED_RSA_BITS: Final = 3072  # of certified keys; other authorities may certify 2048
+# Certificates start slightly in the past, for callers whose clock is behind.
 _BACKDATE: Final = timedelta(minutes=5)
 _DOCUMENT_SIGNING: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
 
@@ -66,7 +66,7 @@ class Authority:
 
     @property
     def chain_pem(self) -> bytes:
-        """This certificate and those above, but the root: what a TLS peer sends after its own."""
+        """This certificate and those above, without the root: what a TLS peer sends after its own."""
         chain = (self.certificate, *self.above)
         return b"".join(certificate_pem(c) for c in chain if c.subject != c.issuer)
 
@@ -87,6 +87,7 @@ class Authority:
 
 
 def make_root(name: str, now: float, *, days: int = 7300, organisation: str = "LGSP") -> Authority:
+    """A self-signed root with a new P-256 key; `now` in Unix seconds."""
     private = new_private()
     subject = _subject(name, organisation)
     builder = _builder(subject, subject, private.public_key(), now, days, None)
@@ -96,7 +97,7 @@ def make_root(name: str, now: float, *, days: int = 7300, organisation: str = "L
 
 
 def make_issuer(root: Authority, name: str, now: float, *, days: int = 1825, organisation: str = "LGSP") -> Authority:
-    """An issuer below the root; one each for TLS and for signing, so that neither can stand in for the other."""
+    """An issuer below the root; TLS and signing have separate ones, so that neither can replace the other."""
     private = new_private()
     builder = _below(root, _subject(name, organisation), private.public_key(), now, days)
     return Authority(_sign(_as_issuer(builder, path_length=0), root.private), private, (root.certificate, *root.above))
@@ -105,7 +106,7 @@ def make_issuer(root: Authority, name: str, now: float, *, days: int = 1825, org
 def issue_server(
     issuer: Authority, public: PublicKey, hosts: Sequence[str], now: float, *, days: int = TLS_DAYS
 ) -> bytes:
-    """The gateway's TLS certificate: it serves under `hosts`, and is the client of providers."""
+    """The gateway's TLS certificate: server under `hosts`, and client of providers."""
     return issue_tls(issuer, GATEWAY, public, now, days=days, hosts=hosts)
 
 
@@ -119,22 +120,21 @@ def issue_tls(
     hosts: Sequence[str] = (),
     agency: str = "",
 ) -> bytes:
-    """A system's TLS certificate (PEM): always for a client, and with `hosts` (names or addresses) for a server too."""
+    """A system's TLS certificate (PEM): for a client, and with `hosts` (names or addresses) also for a server."""
     _within(days, TLS_DAYS)
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(URI + system), *map(_host, hosts)]
     uses = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
-    return _leaf(issuer, system, agency, public, now, days, names, uses, _usage(signs=True))
+    return _leaf(issuer, _subject(system, agency), public, now, days, _Use(names, uses, _usage(signs=True)))
 
 
 def issue_signing(
     issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = ""
 ) -> bytes:
-    """A system's signing certificate (PEM); its extended key usage keeps it from being used for TLS."""
+    """A system's signing certificate (PEM); its extended key usage excludes TLS."""
     _within(days, SIGNING_DAYS)
     names = [x509.UniformResourceIdentifier(URI + system)]
-    return _leaf(
-        issuer, system, agency, public, now, days, names, [_DOCUMENT_SIGNING], _usage(signs=True, commits=True)
-    )
+    use = _Use(names, [_DOCUMENT_SIGNING], _usage(signs=True, commits=True))
+    return _leaf(issuer, _subject(system, agency), public, now, days, use)
 
 
 def issue_encryption(
@@ -146,11 +146,12 @@ def issue_encryption(
     if not is_rsa and not isinstance(public, ec.EllipticCurvePublicKey):
         raise KEY_UNACCEPTABLE(rule=f"{type(public).__name__}: RSA, EC P-256")
     names = [x509.UniformResourceIdentifier(URI + system)]
-    return _leaf(issuer, system, agency, public, now, days, names, [], _usage(enciphers=is_rsa, agrees=not is_rsa))
+    use = _Use(names, [], _usage(enciphers=is_rsa, agrees=not is_rsa))
+    return _leaf(issuer, _subject(system, agency), public, now, days, use)
 
 
 def make_request(system: str, private: PrivateKey, *, hosts: Sequence[str] = ()) -> bytes:
-    """A certificate request (PKCS#10, PEM) that a system makes beside its own key."""
+    """A certificate request (PKCS#10, PEM), made where the system's key is."""
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(URI + system), *map(_host, hosts)]
     builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(system, ""))
     builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -158,7 +159,7 @@ def make_request(system: str, private: PrivateKey, *, hosts: Sequence[str] = ())
 
 
 class Requested(NamedTuple):
-    """What a certificate request asks for. `hosts` are names and addresses that a server's certificate is wanted for."""
+    """The content of a certificate request. `hosts` are names and addresses for a server's certificate."""
 
     system: str
     public: PublicKey
@@ -166,7 +167,10 @@ class Requested(NamedTuple):
 
 
 def read_request(pem: bytes) -> Requested:
-    """A request (PKCS#10, RFC 2986, PEM) read; its own signature proves that its maker holds the key. Whatever else it wishes for is passed over."""
+    """A request (PKCS#10, RFC 2986, PEM). Other requested properties are ignored.
+
+    Its signature proves possession of the key. KEY_UNACCEPTABLE otherwise.
+    """
     try:
         request = x509.load_pem_x509_csr(pem)
         public = request.public_key()
@@ -184,7 +188,7 @@ def read_request(pem: bytes) -> Requested:
 
 
 def system_of(certificate: x509.Certificate) -> str | None:
-    """The system that a certificate names, or None when it names none; `Theirs` where it names several, or cannot be read."""
+    """The system that a certificate names; None for none. KEY_UNACCEPTABLE for several, or if unreadable."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -195,17 +199,16 @@ def system_of(certificate: x509.Certificate) -> str | None:
 
 
 def _system(names: x509.SubjectAlternativeName) -> str:
-    found = _systems(names)
-    if len(found) != 1:
+    systems = _systems(names)
+    if len(systems) != 1:
         raise KEY_UNACCEPTABLE(rule=f"subjectAltName {URI}… × 1")
-    return found[0]
+    return systems[0]
 
 
 def _systems(names: x509.SubjectAlternativeName) -> list[str]:
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    return [
-        each[len(URI) :] for each in uris if each.lower().startswith(URI) and len(each) > len(URI)
-    ]  # RFC 8141: its first parts in any case
+    # RFC 8141: the first parts are not case-sensitive.
+    return [each[len(URI) :] for each in uris if each.lower().startswith(URI) and len(each) > len(URI)]
 
 
 def _within(days: int, most: int) -> None:
@@ -229,7 +232,7 @@ def _builder(
     subject: x509.Name, issuer: x509.Name, public: PublicKey, now: float, days: int, until: datetime | None
 ) -> x509.CertificateBuilder:
     start = datetime.fromtimestamp(int(now), UTC)
-    end = start + timedelta(days=days) - _BACKDATE  # the whole life, backdating included, is within the limit
+    end = start + timedelta(days=days) - _BACKDATE  # the total validity is within the limit
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public)
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(start - _BACKDATE)
     return builder.not_valid_after(end if until is None else min(end, until))
@@ -266,24 +269,22 @@ def _as_issuer(builder: x509.CertificateBuilder, path_length: int) -> x509.Certi
     return builder.add_extension(_usage(issues=True), critical=True)
 
 
-def _leaf(
-    issuer: Authority,
-    system: str,
-    agency: str,
-    public: PublicKey,
-    now: float,
-    days: int,
-    names: Sequence[x509.GeneralName],
-    uses: Sequence[x509.ObjectIdentifier],
-    usage: x509.KeyUsage,
-) -> bytes:
+class _Use(NamedTuple):
+    """The subject names of a certificate and its permitted uses."""
+
+    names: Sequence[x509.GeneralName]
+    extended: Sequence[x509.ObjectIdentifier]
+    usage: x509.KeyUsage
+
+
+def _leaf(issuer: Authority, subject: x509.Name, public: PublicKey, now: float, days: int, use: _Use) -> bytes:
     natural_algorithm(public)
-    builder = _below(issuer, _subject(system, agency), public, now, days)
+    builder = _below(issuer, subject, public, now, days)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(usage, critical=True)
-    if uses:
-        builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    builder = builder.add_extension(use.usage, critical=True)
+    if use.extended:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(use.extended), critical=False)
+    builder = builder.add_extension(x509.SubjectAlternativeName(use.names), critical=False)
     return certificate_pem(_sign(builder, issuer.private))
 
 

@@ -1,8 +1,8 @@
-"""From a certificate up to an authority that is trusted for its use (RFC 5280 §6, by cryptography's path validation).
+"""Validates a certificate's path to an authority trusted for its use (RFC 5280 §6, by cryptography's path validation).
 
-The path's own rules (signatures, validity, basic constraints, name constraints, path length, key usage of issuers) are cryptography's; what a leaf may be used for
-is asked here, since neither a signing certificate nor one of a national authority names a host. Invariant: nothing is trusted but what is handed in; revocation
-is asked elsewhere (`security.pki.revocation`), on every use and not once.
+The library checks signatures, validity, basic and name constraints, path length and the issuers' key usage. The leaf's
+use is checked here, since neither signing certificates nor those of a national authority name a host.
+Invariant: only the given authorities are trusted. `security.pki.revocation` checks revocation, at every use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ANY_USE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 
 
 class Trust(NamedTuple):
-    """An authority: root and issuers below it. `name` is None for the embedded one."""
+    """An authority: its root and issuers. `name` is None for the embedded one."""
 
     name: str | None
     uses: tuple[str, ...]
@@ -30,7 +30,7 @@ class Trust(NamedTuple):
 
 
 def authority_of(certificate: x509.Certificate, trusts: Iterable[Trust], use: str, now: float) -> str | None:
-    """The name of the authority that vouches for a certificate; `KEY_UNTRUSTED` if none does."""
+    """The name of the authority that certifies a certificate. KEY_UNTRUSTED if none does."""
     _check_use(certificate, use)
     why = "—"
     for trust in trusts:
@@ -38,14 +38,14 @@ def authority_of(certificate: x509.Certificate, trusts: Iterable[Trust], use: st
             try:
                 path(certificate, trust.certificates, now)
                 return trust.name
-            except ValueError as trouble:
+            except ValueError as error:
                 if certificate.issuer in {each.subject for each in trust.certificates}:
-                    why = str(trouble)
+                    why = str(error)
     raise KEY_UNTRUSTED(issuer=certificate.issuer.rfc4514_string(), use=use, rule=why[:200])
 
 
 def path(certificate: x509.Certificate, authority: Sequence[x509.Certificate], now: float) -> list[x509.Certificate]:
-    """The certificate and those above it, up to a root; ValueError where there is no valid path."""
+    """The certificate and those above it, up to a root. ValueError if there is no valid path."""
     roots = [each for each in authority if each.issuer == each.subject]
     between = [each for each in authority if each.issuer != each.subject]
     if not roots:
@@ -56,17 +56,17 @@ def path(certificate: x509.Certificate, authority: Sequence[x509.Certificate], n
     )
     try:
         return list(builder.build_client_verifier().verify(certificate, between).chain)
-    except (VerificationError, x509.UnsupportedGeneralNameType) as trouble:
-        raise ValueError(str(trouble)) from None
+    except (VerificationError, x509.UnsupportedGeneralNameType) as error:
+        raise ValueError(str(error)) from None
 
 
 def _check_use(certificate: x509.Certificate, use: str) -> None:
-    """Where a certificate says what it is for, it says this."""
+    """A certificate that restricts its use must permit this one."""
     try:
-        found = certificate.extensions
+        extensions = certificate.extensions
     except UNREADABLE:
         raise KEY_UNACCEPTABLE(rule="X.509 extensions") from None
-    for extension in found:
+    for extension in extensions:
         value = extension.value
         if isinstance(value, x509.BasicConstraints) and value.ca:
             raise KEY_UNACCEPTABLE(rule="basicConstraints CA:TRUE")

@@ -1,8 +1,8 @@
-"""Reading DER (X.690), as far as a time-stamp token needs it: one element after the other, with their bytes as they came.
+"""Reads DER (X.690) as far as time-stamp tokens need it: element by element, with the original bytes.
 
-The libraries at hand refuse a token whose certificates are not sorted as DER wants a SET OF to be, and common authorities send them so; what is signed is
-compared byte by byte elsewhere, so that order proves nothing here. Invariant: whatever the bytes are, either an element lies wholly within
-them, with a definite length in its shortest form, or it is a `BadDer`.
+Libraries reject a token whose certificates are not sorted as DER requires for a SET OF, but common authorities send
+such tokens. The signed bytes are compared elsewhere, so their order proves nothing here.
+Invariant: an element is wholly within the bytes, with a definite length in its shortest form, or it is a `BadDer`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _TIME: Final = re.compile(r"(\d{14})(?:\.(\d{0,8}[1-9]))?Z")
 
 
 class BadDer(ValueError):
-    """Bytes that are not what they should be; the text says why."""
+    """Invalid bytes; the text says why."""
 
 
 class Element(NamedTuple):
     tag: int
     content: bytes
-    raw: bytes  # with tag and length
+    raw: bytes  # including tag and length
 
     def of(self, tag: int) -> bytes:
         """The content of an element that must have this tag."""
@@ -38,7 +38,7 @@ class Element(NamedTuple):
 
 
 def first(data: bytes, at: int = 0) -> tuple[Element, int]:
-    """The element at a place, and where the next one begins."""
+    """The element at an offset, and the offset of the next one."""
     if at + 2 > len(data):
         raise BadDer("it ends within an element")
     tag, length, start = data[at], data[at + 1], at + 2
@@ -59,27 +59,30 @@ def first(data: bytes, at: int = 0) -> tuple[Element, int]:
 
 
 def only(data: bytes, tag: int) -> bytes:
-    """The content of the one element that the bytes are."""
-    found, end = first(data)
+    """The content of the only element in the bytes."""
+    element_, end = first(data)
     if end != len(data):
         raise BadDer("there is more behind it")
-    return found.of(tag)
+    return element_.of(tag)
 
 
 def each(content: bytes) -> Iterator[Element]:
+    """The elements of a content, in their order."""
     at = 0
     while at < len(content):
-        found, at = first(content, at)
-        yield found
+        element_, at = first(content, at)
+        yield element_
 
 
 def integer(content: bytes) -> int:
+    """A signed INTEGER of at most 64 bytes."""
     if not content or len(content) > 64:
         raise BadDer("a number without bytes, or with too many")
     return int.from_bytes(content, "big", signed=True)
 
 
 def oid(content: bytes) -> str:
+    """An object identifier in dotted form."""
     if not content or content[-1] & 0x80 or len(content) > 64:
         raise BadDer("a broken object identifier")
     parts: list[int] = []
@@ -96,21 +99,22 @@ def oid(content: bytes) -> str:
 
 
 def time(content: bytes) -> float:
-    """A GeneralizedTime of RFC 3161 §2.4.2: in UTC, with fractions if any, without trailing zeros."""
-    found = _TIME.fullmatch(content.decode("ascii", "replace"))
-    if found is None:
+    """A GeneralizedTime of RFC 3161 §2.4.2: UTC, optional fraction without trailing zeros."""
+    match = _TIME.fullmatch(content.decode("ascii", "replace"))
+    if match is None:
         raise BadDer("a time that is not YYYYMMDDhhmmss[.s…]Z")
     try:
-        whole = datetime.strptime(found[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        whole = datetime.strptime(match[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         raise BadDer("a time that there is not") from None
-    return (whole + timedelta(seconds=float(f"0.{found[2] or 0}"))).timestamp()
+    return (whole + timedelta(seconds=float(f"0.{match[2] or 0}"))).timestamp()
 
 
-# --- writing --------------------------------------------------------------------------------------------------------------
+# --- writing ----------------------------------------------------------------------------------------------------------
 
 
 def element(tag: int, *parts: bytes) -> bytes:
+    """The encoded element with this content."""
     content = b"".join(parts)
     size = len(content)
     if size < 0x80:
@@ -120,4 +124,5 @@ def element(tag: int, *parts: bytes) -> bytes:
 
 
 def number(value: int) -> bytes:
+    """An encoded INTEGER."""
     return element(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))

@@ -1,8 +1,12 @@
-"""What an authority says of its certificates: revocation lists (RFC 5280 §5) and OCSP answers (RFC 6960), read only when they are proved; and lists of our own.
+"""Revocation lists (RFC 5280 §5) and OCSP answers (RFC 6960), accepted only if proved; makes lists for our issuers.
 
-A strict profile. Invariants: what is taken was signed, with SHA-256 or better, by the authority that issued the certificate, or by a responder that this very authority
-appointed (OCSPSigning); it is not from the future and not out of date; it speaks of all certificates and all reasons (no delta, no indirect list, no list
-of some reasons), or of just the partition that the certificate names. Whatever else is `Unproven`, and changes nothing.
+A strict profile. Invariants: an accepted list or answer
+- is signed, with SHA-256 or better, by the certificate's issuer or by a responder that the issuer appointed
+  (OCSPSigning);
+- is neither from the future nor out of date;
+- covers all certificates and all reasons (no delta, indirect or partial-reason list), or just the partition that the
+  certificate names.
+Anything else is `Unproven`, and changes nothing.
 """
 
 from __future__ import annotations
@@ -24,17 +28,17 @@ from security.algorithms import certificate_digest, is_public
 from security.keys import UNREADABLE
 from security.pki.authority import Authority
 
-AHEAD: Final = 300.0  # seconds that the authority's clock may be ahead of ours
-UNDATED: Final = 3600.0  # seconds for which an OCSP answer without nextUpdate is taken
+AHEAD: Final = 300.0  # seconds that the authority's clock may be ahead
+UNDATED: Final = 3600.0  # validity in seconds of an OCSP answer without nextUpdate
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
 class Unproven(ValueError):
-    """A list or an answer that cannot be believed; the text says why."""
+    """A list or answer that was not proved; the text says why."""
 
 
 class Status(NamedTuple):
-    """What was said of one certificate. `digest` is that of the list or answer, in hex."""
+    """The status of one certificate. `digest` is that of the list or answer, in hex."""
 
     source: Literal["crl", "ocsp"]
     good: bool
@@ -54,8 +58,8 @@ class RevocationList(NamedTuple):
     crl: x509.CertificateRevocationList
     issuer: x509.Certificate
     digest: str
-    partition: frozenset[str]  # where it speaks of a part only: the addresses of that part
-    kinds: Literal["all", "authorities", "others"]  # which certificates it speaks of
+    partition: frozenset[str]  # of a partial list: the addresses of its part
+    kinds: Literal["all", "authorities", "others"]  # the kind of certificates it covers
 
 
 def read_crl(data: bytes, authority: Iterable[x509.Certificate], now: float) -> RevocationList:
@@ -71,30 +75,31 @@ def read_crl(data: bytes, authority: Iterable[x509.Certificate], now: float) -> 
         _check_dates("list", crl.last_update_utc, crl.next_update_utc, now)
     except Unproven:
         raise
-    except UNREADABLE as trouble:
-        raise Unproven(f"not a revocation list: {trouble}") from None
+    except UNREADABLE as error:
+        raise Unproven(f"not a revocation list: {error}") from None
     return RevocationList(crl, issuer, hashlib.sha256(crl.public_bytes(Encoding.DER)).hexdigest(), partition, kinds)
 
 
-def listed(found: RevocationList, certificate: x509.Certificate) -> Status | None:
-    """What a list says of a certificate; None where it does not speak of it."""
-    if certificate.issuer != found.crl.issuer or found.kinds == (
+def listed(revocations: RevocationList, certificate: x509.Certificate) -> Status | None:
+    """The status of a certificate by a list; None where the list does not cover it."""
+    if certificate.issuer != revocations.crl.issuer or revocations.kinds == (
         "others" if _is_authority(certificate) else "authorities"
     ):
         return None
-    if found.partition and not found.partition & _points(certificate):
+    if revocations.partition and not revocations.partition & _points(certificate):
         return None
-    next_update = found.crl.next_update_utc
+    next_update = revocations.crl.next_update_utc
     assert next_update is not None
-    dates = found.crl.last_update_utc.timestamp(), next_update.timestamp()
-    entry = found.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+    dates = revocations.crl.last_update_utc.timestamp(), next_update.timestamp()
+    entry = revocations.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
     if entry is None:
-        return Status("crl", True, *dates, found.digest)
+        return Status("crl", True, *dates, revocations.digest)
     try:
         reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-    except (x509.ExtensionNotFound, *UNREADABLE):  # for whatever reason, it is revoked
+    except (x509.ExtensionNotFound, *UNREADABLE):  # revoked for any reason
         reason = x509.ReasonFlags.unspecified.value
-    return Status("crl", False, *dates, found.digest, entry.revocation_date_utc.timestamp(), reason)
+    revoked = entry.revocation_date_utc.timestamp()
+    return Status("crl", False, *dates, revocations.digest, revoked=revoked, reason=reason)
 
 
 def _signs(issuer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
@@ -109,7 +114,7 @@ def _signs(issuer: x509.Certificate, crl: x509.CertificateRevocationList) -> boo
 
 
 def _scope(crl: x509.CertificateRevocationList) -> tuple[frozenset[str], Literal["all", "authorities", "others"]]:
-    """Of what a list speaks; whatever this profile does not know is refused."""
+    """The coverage of a list; unknown critical extensions are rejected."""
     partition: frozenset[str] = frozenset()
     kinds: Literal["all", "authorities", "others"] = "all"
     for extension in crl.extensions:
@@ -141,7 +146,7 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _points(certificate: x509.Certificate) -> frozenset[str]:
-    """Where a certificate says that its list is: compared with, never asked."""
+    """The list addresses in a certificate: compared, never fetched."""
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     except (x509.ExtensionNotFound, ValueError):
@@ -157,13 +162,13 @@ def _uris(names: Iterable[x509.GeneralName]) -> frozenset[str]:
 
 
 def ask(certificate: x509.Certificate, issuer: x509.Certificate, nonce: bytes) -> bytes:
-    """A question (DER). SHA-1 only names the issuer here, as responders expect (RFC 5019); nothing is proved by it."""
+    """An OCSP request (DER). SHA-1 only names the issuer, as responders expect (RFC 5019); it proves nothing."""
     builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA1())
     return builder.add_extension(x509.OCSPNonce(nonce), critical=False).build().public_bytes(Encoding.DER)
 
 
 def read_ocsp(data: bytes, certificate: x509.Certificate, issuer: x509.Certificate, nonce: bytes, now: float) -> Status:
-    """The answer to that question."""
+    """The status in the answer to that request."""
     try:
         answer = ocsp.load_der_ocsp_response(data)
         if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
@@ -181,21 +186,20 @@ def read_ocsp(data: bytes, certificate: x509.Certificate, issuer: x509.Certifica
         _check_dates("answer", start, end or datetime.fromtimestamp(start.timestamp() + UNDATED, UTC), now)
     except Unproven:
         raise
-    except UNREADABLE as trouble:
-        raise Unproven(f"not an OCSP answer: {trouble}") from None
+    except UNREADABLE as error:
+        raise Unproven(f"not an OCSP answer: {error}") from None
     until = end.timestamp() if end is not None else start.timestamp() + UNDATED
     digest = hashlib.sha256(data).hexdigest()
     if single.certificate_status is ocsp.OCSPCertStatus.GOOD:
         return Status("ocsp", True, start.timestamp(), until, digest)
     reason = single.revocation_reason or x509.ReasonFlags.unspecified
     when = single.revocation_time_utc
-    return Status(
-        "ocsp", False, start.timestamp(), until, digest, when.timestamp() if when is not None else None, reason.value
-    )
+    revoked = when.timestamp() if when is not None else None
+    return Status("ocsp", False, start.timestamp(), until, digest, revoked=revoked, reason=reason.value)
 
 
 def _check_responder(answer: ocsp.OCSPResponse, issuer: x509.Certificate, now: float) -> None:
-    """Signed by the issuer, or by one whom the issuer itself appointed for this."""
+    """Signed by the issuer, or by a responder that the issuer appointed."""
     for responder in (issuer, *answer.certificates):
         if responder is not issuer and not _is_appointed(responder, issuer, now):
             continue
@@ -271,13 +275,15 @@ def _check_dates(what: str, start: datetime, end: datetime | None, now: float) -
 
 
 class Revoked(NamedTuple):
+    """One revoked certificate; `at` in Unix seconds, `reason` as in RFC 5280 §5.3.1."""
+
     serial: int
     at: float
     reason: str
 
 
 def make_crl(issuer: Authority, revoked: Sequence[Revoked], number: int, now: float, lasts: float) -> bytes:
-    """A whole list of what an issuer of the embedded authority has revoked (DER)."""
+    """A complete list of the certificates that an issuer of the embedded authority revoked (DER)."""
     start, end = (datetime.fromtimestamp(int(moment), UTC) for moment in (now, now + lasts))
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -297,7 +303,7 @@ def make_crl(issuer: Authority, revoked: Sequence[Revoked], number: int, now: fl
             .revocation_date(datetime.fromtimestamp(int(each.at), UTC))
         )
         flag = x509.ReasonFlags(each.reason)
-        if flag is not x509.ReasonFlags.unspecified:  # RFC 5280 §5.3.1: left out rather than said
+        if flag is not x509.ReasonFlags.unspecified:  # RFC 5280 §5.3.1: omitted for unspecified
             entry = entry.add_extension(x509.CRLReason(flag), critical=False)
         builder = builder.add_revoked_certificate(entry.build())
     return builder.sign(issuer.private, certificate_digest(issuer.private)).public_bytes(Encoding.DER)

@@ -1,8 +1,10 @@
-"""Time-stamps of an outside authority (RFC 3161, RFC 5816): the question, and reading an answer only when it is proved.
+"""Time-stamps of an outside authority (RFC 3161, RFC 5816): makes requests, reads answers if they are proved.
 
-A strict profile. Invariants: what is taken answers this very question (digest, nonce), was signed (RFC 5652, with SHA-256 or better) by a certificate which the
-signed attributes name, whose only use is time-stamping, and which leads up to an anchor that was handed in and held at the time that is stamped.
-Whatever else is `Unstamped`. No clock here: whether the time is plausible is asked by whoever has one.
+A strict profile. Invariants: an accepted answer
+- matches the request (digest, nonce);
+- is signed (RFC 5652, SHA-256 or better) by a certificate that the signed attributes name;
+- has a signer whose only use is time-stamping, and whose path to a given anchor was valid at the stamped time.
+Anything else is `Unstamped`. The caller checks whether the time is plausible.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ _MESSAGE_DIGEST: Final = "1.2.840.113549.1.9.4"
 _SIGNING_CERTIFICATE: Final = "1.2.840.113549.1.9.16.2.12"
 _SIGNING_CERTIFICATE_V2: Final = "1.2.840.113549.1.9.16.2.47"
 _PKCS1: Final = {
-    "1.2.840.113549.1.1.1": None,  # rsaEncryption: the digest is that of the signer
+    "1.2.840.113549.1.1.1": None,  # rsaEncryption: the signer's digest
     "1.2.840.113549.1.1.11": _SHA256,
     "1.2.840.113549.1.1.12": "2.16.840.1.101.3.4.2.2",
     "1.2.840.113549.1.1.13": "2.16.840.1.101.3.4.2.3",
@@ -53,11 +55,11 @@ _STATUS: Final = {2: "rejected", 3: "waiting", 4: "a revocation is near", 5: "it
 
 
 class Unstamped(ValueError):
-    """An answer that stamps nothing; the text says why."""
+    """An answer without a valid stamp; the text says why."""
 
 
 class Stamp(NamedTuple):
-    """What was proved: when, by whom, under which serial number and policy."""
+    """A proved stamp: time, signer, serial number, policy."""
 
     time: float
     signer: x509.Certificate
@@ -70,7 +72,7 @@ class Stamp(NamedTuple):
 
 
 class _Info(NamedTuple):
-    """TSTInfo, as far as it is believed."""
+    """The parts of TSTInfo that are used."""
 
     digest: bytes
     time: float
@@ -80,38 +82,41 @@ class _Info(NamedTuple):
 
 
 def question(digest: bytes, nonce: int) -> bytes:
-    """TimeStampReq for a SHA-256 digest, with a nonce; the authority's certificate is asked for."""
+    """TimeStampReq for a SHA-256 digest, with a nonce; it requests the authority's certificate."""
     if len(digest) != hashlib.sha256().digest_size or nonce <= 0:
         raise ValueError("a digest of SHA-256 and a positive nonce are stamped")
     imprint = der.element(der.SEQUENCE, _ALGORITHM, der.element(der.OCTETS, digest))
     return der.element(der.SEQUENCE, der.number(1), imprint, der.number(nonce), b"\x01\x01\xff")
 
 
-def nonce_of(asked: bytes) -> int:
-    """The nonce of a question of ours."""
+def nonce_of(request: bytes) -> int:
+    """The nonce of our request."""
     try:
-        parts = list(der.each(der.only(asked, der.SEQUENCE)))
+        parts = list(der.each(der.only(request, der.SEQUENCE)))
         return der.integer(parts[2].of(der.INTEGER))
-    except (BadDer, IndexError) as trouble:
-        raise Unstamped(f"not a question: {trouble}") from None
+    except (BadDer, IndexError) as error:
+        raise Unstamped(f"not a question: {error}") from None
 
 
 def read(answer: bytes, digest: bytes, anchors: Sequence[x509.Certificate], *, nonce: int | None) -> Stamp:
-    """The stamp over `digest`. `nonce` is that of the question; None where it is no longer known. The anchors may hold issuers between."""
+    """The stamp over `digest`. `Unstamped` if it is not proved.
+
+    `nonce` is the request's, or None if unknown. `anchors` may include intermediate issuers.
+    """
     if len(answer) > ANSWER_LIMIT:
         raise Unstamped(f"an answer of more than {ANSWER_LIMIT} bytes")
     try:
         return _read(answer, digest, anchors, nonce)
-    except BadDer as trouble:
-        raise Unstamped(f"not an answer of RFC 3161: {trouble}") from None
+    except BadDer as error:
+        raise Unstamped(f"not an answer of RFC 3161: {error}") from None
 
 
 def claimed(answer: bytes, digest: bytes, *, nonce: int | None) -> Stamp:
-    """What an answer says over `digest` by the certificate that came with it, whoever issued that: for comparing what was noted beside it. It proves no time."""
+    """The unproved claim of an answer over `digest` by its own certificate, for comparison with records only."""
     try:
         info, signer, _certificates = _opened(answer, digest, nonce)
-    except BadDer as trouble:
-        raise Unstamped(f"not an answer of RFC 3161: {trouble}") from None
+    except BadDer as error:
+        raise Unstamped(f"not an answer of RFC 3161: {error}") from None
     return Stamp(info.time, signer, info.serial, info.policy)
 
 
@@ -124,13 +129,13 @@ def _read(answer: bytes, digest: bytes, anchors: Sequence[x509.Certificate], non
             [*anchors, *(each for each in certificates if each.issuer != each.subject and each != signer)],
             info.time,
         )
-    except ValueError as trouble:
-        raise Unstamped(f"its certificate does not lead to a trusted anchor: {str(trouble)[:200]}") from None
+    except ValueError as error:
+        raise Unstamped(f"its certificate does not lead to a trusted anchor: {str(error)[:200]}") from None
     return Stamp(info.time, signer, info.serial, info.policy)
 
 
 def _opened(answer: bytes, digest: bytes, nonce: int | None) -> tuple[_Info, x509.Certificate, list[x509.Certificate]]:
-    """What is signed, by whom, and the certificates that came with it."""
+    """The signed content, its signer, and the certificates in the token."""
     data, certificates, signer_info = _token(answer)
     info = _info(data)
     if info.digest != digest:
@@ -140,16 +145,16 @@ def _opened(answer: bytes, digest: bytes, nonce: int | None) -> tuple[_Info, x50
     return info, _signed(data, certificates, signer_info), certificates
 
 
-# --- the answer's parts ---------------------------------------------------------------------------------------------------
+# --- the answer's parts -----------------------------------------------------------------------------------------------
 
 
 def _token(answer: bytes) -> tuple[bytes, list[x509.Certificate], list[Element]]:
-    """TimeStampResp: the signed TSTInfo, the certificates that came with it, and the one SignerInfo."""
+    """TimeStampResp: the signed TSTInfo, the certificates in the token, and the only SignerInfo."""
     status, *token = list(der.each(der.only(answer, der.SEQUENCE)))
-    said = list(der.each(status.of(der.SEQUENCE)))
-    granted = der.integer(said[0].of(der.INTEGER)) if said else -1
-    if granted not in (0, 1):
-        raise Unstamped(f"the authority refused: {_STATUS.get(granted, granted)}")
+    status_parts = list(der.each(status.of(der.SEQUENCE)))
+    code = der.integer(status_parts[0].of(der.INTEGER)) if status_parts else -1
+    if code not in (0, 1):
+        raise Unstamped(f"the authority refused: {_STATUS.get(code, code)}")
     if len(token) != 1:
         raise BadDer("there is no token")
     kind, wrapped = _two(token[0].of(der.SEQUENCE))
@@ -189,11 +194,11 @@ def _info(data: bytes) -> _Info:
     )
 
 
-# --- the signature (RFC 5652 §5.4, RFC 5816) -------------------------------------------------------------------------------
+# --- the signature (RFC 5652 §5.4, RFC 5816) --------------------------------------------------------------------------
 
 
 def _signed(data: bytes, certificates: Sequence[x509.Certificate], info: Sequence[Element]) -> x509.Certificate:
-    """Who signed `data`; `Unstamped` where nobody did."""
+    """The signer of `data`. `Unstamped` if there is none."""
     if len(info) < 6:
         raise BadDer("SignerInfo lacks a part")
     _version, _sid, digest_algorithm, attributes, algorithm, signature = info[:6]
@@ -212,20 +217,20 @@ def _signed(data: bytes, certificates: Sequence[x509.Certificate], info: Sequenc
 
 
 def _attributes(content: bytes) -> dict[str, bytes]:
-    """Each attribute's one value, by name."""
-    found: dict[str, bytes] = {}
+    """The only value of each attribute, by name."""
+    by_name: dict[str, bytes] = {}
     for attribute in der.each(content):
         kind, values = _two(attribute.of(der.SEQUENCE))
         name = der.oid(kind.of(der.OID))
-        every = list(der.each(values.of(der.SET)))
-        if name in found or len(every) != 1:
+        elements = list(der.each(values.of(der.SET)))
+        if name in by_name or len(elements) != 1:
             raise BadDer("an attribute that stands twice, or has not one value")
-        found[name] = every[0].raw
-    return found
+        by_name[name] = elements[0].raw
+    return by_name
 
 
 def _named(values: dict[str, bytes], certificates: Sequence[x509.Certificate]) -> x509.Certificate:
-    """The certificate that the signed attributes name by its digest (ESSCertID, ESSCertIDv2): the first of the list is the signer's."""
+    """The certificate that the signed attributes name by digest (ESSCertID, ESSCertIDv2): the signer's is first."""
     new, old = values.get(_SIGNING_CERTIFICATE_V2), values.get(_SIGNING_CERTIFICATE)
     if new is None and old is None:
         raise Unstamped("the signed attributes name no certificate")
@@ -270,7 +275,7 @@ def _check_signature(
 
 
 def _check_use(signer: x509.Certificate) -> None:
-    """RFC 3161 §2.3: its one use is time-stamping, and that extension is critical."""
+    """RFC 3161 §2.3: its only use is time-stamping, and that extension is critical."""
     try:
         uses = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
     except (x509.ExtensionNotFound, *UNREADABLE):
@@ -279,18 +284,18 @@ def _check_use(signer: x509.Certificate) -> None:
         raise Unstamped("its certificate is not for time-stamping alone")
 
 
-# --- small parts ----------------------------------------------------------------------------------------------------------
+# --- small parts ------------------------------------------------------------------------------------------------------
 
 
 def _two(content: bytes) -> tuple[Element, Element]:
-    found = list(der.each(content))
-    if len(found) != 2:
-        raise BadDer(f"a pair has two elements; there are {len(found)}")
-    return found[0], found[1]
+    elements = list(der.each(content))
+    if len(elements) != 2:
+        raise BadDer(f"a pair has two elements; there are {len(elements)}")
+    return elements[0], elements[1]
 
 
-def _algorithm(found: Element) -> str:
-    parts = list(der.each(found.of(der.SEQUENCE)))
+def _algorithm(element_: Element) -> str:
+    parts = list(der.each(element_.of(der.SEQUENCE)))
     if not parts:
         raise BadDer("an algorithm without a name")
     return der.oid(parts[0].of(der.OID))
@@ -298,8 +303,8 @@ def _algorithm(found: Element) -> str:
 
 def _certificate(raw: bytes) -> x509.Certificate:
     try:
-        found = x509.load_der_x509_certificate(raw)
-        _ = found.issuer, found.subject  # read late by the library, and asked for below
-    except UNREADABLE as trouble:
-        raise BadDer(f"a certificate that cannot be read ({type(trouble).__name__})") from None
-    return found
+        certificate = x509.load_der_x509_certificate(raw)
+        _ = certificate.issuer, certificate.subject  # parsed lazily by the library, used below
+    except UNREADABLE as error:
+        raise BadDer(f"a certificate that cannot be read ({type(error).__name__})") from None
+    return certificate

@@ -1,6 +1,6 @@
-"""What TLS must be on every road of the house (RFC 9325); whoever opens or takes connections makes its context by it.
+"""TLS parameters for every connection (RFC 9325).
 
-TLS 1.2 at least, 1.3 preferred. 1.3 has none but good suites; of 1.2 these are AEAD with forward secrecy.
+TLS 1.2 at least, 1.3 preferred. All suites of 1.3 are acceptable; of 1.2, AEAD suites with forward secrecy.
 """
 
 from __future__ import annotations

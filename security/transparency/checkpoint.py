@@ -1,7 +1,8 @@
 """Checkpoints of the audit log: C2SP tlog-checkpoint as a signed note (Ed25519, type 0x01), and tlog-proof texts.
 
-The key texts (`name+hash+base64`, and `PRIVATE+KEY+…`) are those of C2SP signed-note, which other tools read as they are.
-Invariant: `verify` answers only with what the named key signed; lines by unknown keys are passed over, a bad line by ours is not.
+Key texts (`name+hash+base64`, and `PRIVATE+KEY+…`) follow C2SP signed-note, so that other tools can read them.
+Invariant: `verify` returns only what the named key signed; lines of unknown keys are ignored, an invalid line of the
+named key is an error.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _NAME: Final = re.compile(r"[^\s+\x00-\x1f\x7f]+")
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
 MAX_NOTE: Final = 1_000_000
-MAX_LINES: Final = 200  # signatures below a note: each that is known is verified over the whole text
+MAX_LINES: Final = 200  # signatures of a note, since each known one is verified over the whole text
 
 
 class NoteError(ValueError):
@@ -35,6 +36,8 @@ class NoteError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
+    """Origin, size in entries, and root hash of a log."""
+
     origin: str
     size: int
     root: bytes
@@ -64,7 +67,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class NoteKey:
-    """The public key of a log, by name."""
+    """The public key of a log, with its name."""
 
     name: str
     key_hash: bytes
@@ -79,7 +82,7 @@ class NoteKey:
 
     @classmethod
     def from_text(cls, vkey: str) -> NoteKey:
-        """From `name+hash+base64` (the base64 may hold `+` itself)."""
+        """From `name+hash+base64` (the base64 may contain `+`)."""
         parts = vkey.strip().split("+", 2)
         if len(parts) != 3:
             raise NoteError("a key text is name+hash+base64")
@@ -97,16 +100,18 @@ class NoteKey:
 
 
 def vkey(name: str, public: Ed25519PublicKey) -> str:
-    """The text by which others know a log's key."""
+    """The text form of a log's public key."""
     return NoteKey.make(name, public).text()
 
 
 def private_text(name: str, private: Ed25519PrivateKey) -> str:
+    """A log's private key, in the format of signed notes."""
     key = NoteKey.make(name, private.public_key())
     return f"PRIVATE+KEY+{name}+{key.key_hash.hex()}+{b64(_ED25519 + private.private_bytes_raw())}"
 
 
 def private_from_text(text: str) -> tuple[str, Ed25519PrivateKey]:
+    """Name and key of a private key text. NoteError if it is damaged."""
     parts = text.strip().split("+", 4)
     if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
         raise NoteError("a private key text is PRIVATE+KEY+name+hash+base64")
@@ -120,7 +125,7 @@ def private_from_text(text: str) -> tuple[str, Ed25519PrivateKey]:
 
 
 def sign_text(text: str, private: Ed25519PrivateKey, name: str) -> str:
-    """A signed note of one signature."""
+    """A signed note with one signature."""
     if not text.endswith("\n") or len(text) > MAX_NOTE or any(c < " " and c != "\n" for c in text):
         raise NoteError("the text of a note ends with a newline and holds no control characters")
     key = NoteKey.make(name, private.public_key())
@@ -132,7 +137,7 @@ def sign(checkpoint: Checkpoint, private: Ed25519PrivateKey, name: str) -> str:
 
 
 class SignatureLine(NamedTuple):
-    """One line below a note: who is said to have signed, by which key, and the signature."""
+    """One line below a note: claimed signer, key hash, signature."""
 
     name: str
     key_hash: bytes
@@ -140,7 +145,7 @@ class SignatureLine(NamedTuple):
 
 
 def split_note(note: str) -> tuple[str, list[SignatureLine]]:
-    """The text of a note and its signature lines, none of them verified."""
+    """The text of a note and its signature lines, unverified."""
     text, middle, lines = note.rpartition("\n\n")
     if not middle or not lines.endswith("\n") or len(note) > MAX_NOTE or any(c < " " and c != "\n" for c in note):
         raise NoteError("a note is a text, an empty line and signatures")
@@ -148,12 +153,12 @@ def split_note(note: str) -> tuple[str, list[SignatureLine]]:
 
 
 def signature_lines(lines: str) -> list[SignatureLine]:
-    """Lines as they stand below a note, each with its newline."""
+    """Parses the lines below a note, each with its newline."""
     if not lines.endswith("\n"):
         raise NoteError("a signature line ends with a newline")
     if lines.count("\n") > MAX_LINES:
         raise NoteError(f"a note has at most {MAX_LINES} signatures")
-    found = []
+    parsed = []
     for line in lines[:-1].split("\n"):
         name, _, encoded = line.removeprefix(_DASH).partition(" ")
         if not line.startswith(_DASH) or _NAME.fullmatch(name) is None:
@@ -161,11 +166,12 @@ def signature_lines(lines: str) -> list[SignatureLine]:
         raw = unb64(encoded)
         if len(raw) < 5:
             raise NoteError(f"the signature of {name} is too short")
-        found.append(SignatureLine(name, raw[:4], raw[4:]))
-    return found
+        parsed.append(SignatureLine(name, raw[:4], raw[4:]))
+    return parsed
 
 
 def signature_line(name: str, key_hash: bytes, value: bytes) -> str:
+    """The line of one signature, with its newline."""
     return f"{_DASH}{name} {b64(key_hash + value)}\n"
 
 
@@ -198,7 +204,7 @@ def verify(note: str, key: NoteKey | str, *, origin: str | None = None) -> Check
 
 @dataclass(frozen=True, slots=True)
 class LogProof:
-    """An inclusion proof with the checkpoint that it leads to: enough to check an entry without the log."""
+    """An inclusion proof with its checkpoint: enough to check an entry without the log."""
 
     index: int
     hashes: tuple[bytes, ...]
@@ -206,7 +212,7 @@ class LogProof:
     extra: bytes | None = None
 
     def text(self, *, header: bool = True) -> str:
-        """The form of C2SP tlog-proof; `header=False` for checkers that want none."""
+        """The format of C2SP tlog-proof; `header=False` for checkers that accept no header."""
         lines = [PROOF_HEADER] if header else []
         if self.extra is not None:
             lines.append(f"extra {b64(self.extra)}")
@@ -215,7 +221,7 @@ class LogProof:
 
     @classmethod
     def from_text(cls, text: str) -> LogProof:
-        """Reads both forms."""
+        """Reads both formats."""
         top, middle, note = text.partition("\n\n")
         lines = top.split("\n")
         if lines[0] == PROOF_HEADER:
@@ -247,7 +253,7 @@ def b64(raw: bytes) -> str:
 
 
 def unb64(text: str) -> bytes:
-    """Canonical base64 alone: one text for one value."""
+    """Canonical base64 only: one text for each value."""
     try:
         raw = binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):

@@ -1,8 +1,9 @@
-"""Cosignatures of checkpoints by witnesses: C2SP tlog-cosignature v1 (Ed25519, type 0x04), and the request of C2SP tlog-witness by which one is asked for.
+"""Cosignatures of checkpoints by witnesses: C2SP tlog-cosignature v1 (Ed25519, type 0x04), and tlog-witness requests.
 
-A cosignature says: at that time, this was the largest tree of the log that I had seen, and it went on from all that I had seen before.
-Invariants: what is answered as cosigned was verified with a key that was handed in; lines of unknown keys, of other types too, are passed over, a bad line
-of a known key is not; one key counts once towards a quorum, whatever names it is written under.
+A cosignature states that, at its time, this was the largest tree of the log known to the witness, and consistent with
+all earlier ones.
+Invariants: a reported cosignature was verified with a given key; lines of unknown keys and other types are ignored, an
+invalid line of a known key is an error; a key counts once towards a quorum, under whatever names.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ _TIME: Final = 8
 _VALUE: Final = _TIME + 64
 _LATEST: Final = (1 << 63) - 1
 MAX_PROOF: Final = 63
-MAX_REQUEST: Final = 100_000  # bytes: 63 hashes, and a checkpoint with more signatures than anybody makes
+MAX_REQUEST: Final = 100_000  # bytes: 63 hashes and a checkpoint with many signatures
 
 
 @dataclass(frozen=True, slots=True)
 class CosignerKey:
-    """The public key of a witness, by name."""
+    """The public key of a witness, with its name."""
 
     name: str
     key_hash: bytes
@@ -71,12 +72,13 @@ class CosignerKey:
 
 
 def private_text(name: str, private: Ed25519PrivateKey) -> str:
-    """A witness's own key, in the form that signed notes have for theirs."""
+    """A witness's private key, in the format of signed notes."""
     key = CosignerKey.make(name, private.public_key())
     return f"PRIVATE+KEY+{name}+{key.key_hash.hex()}+{b64(_COSIGNATURE + private.private_bytes_raw())}"
 
 
 def private_from_text(text: str) -> tuple[str, Ed25519PrivateKey]:
+    """Name and key of a private key text. NoteError if it is damaged."""
     parts = text.strip().split("+", 4)
     if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
         raise NoteError("a private key text is PRIVATE+KEY+name+hash+base64")
@@ -86,7 +88,7 @@ def private_from_text(text: str) -> tuple[str, Ed25519PrivateKey]:
     return parts[2], private
 
 
-# --- cosigning and verifying ----------------------------------------------------------------------------------------------
+# --- cosigning and verifying ------------------------------------------------------------------------------------------
 
 
 def cosign(text: str, private: Ed25519PrivateKey, name: str, time: int) -> str:
@@ -98,40 +100,40 @@ def cosign(text: str, private: Ed25519PrivateKey, name: str, time: int) -> str:
 
 
 class Cosigned(NamedTuple):
-    """That a witness cosigned, and when it says that it did."""
+    """A verified cosignature and the time in it."""
 
     key: CosignerKey
     time: int
 
 
 def cosignatures(note: str, keys: Iterable[CosignerKey]) -> list[Cosigned]:
-    """The known witnesses that cosigned this note, each once; NoteError where a line by one of them is wrong."""
+    """The known witnesses that cosigned this note, each once. NoteError for a wrong line of one of them."""
     return _verified(*split_note(note), keys)
 
 
 def answered(text: str, lines: str, key: CosignerKey) -> tuple[str, int]:
-    """Of the lines that a witness answered with: its own line over `text`, and its time. NoteError if there is no sound one."""
-    given = signature_lines(lines)
-    found = _verified(text, given, [key])
-    if not found:
+    """The witness's own line over `text` in its answer, and its time. NoteError if there is no valid one."""
+    parsed = signature_lines(lines)
+    verified = _verified(text, parsed, [key])
+    if not verified:
         raise NoteError(f"no cosignature by {key.name}")
-    time = found[0].time
-    for line in given:
+    time = verified[0].time
+    for line in parsed:
         if _is_of(line, key) and line.value[:_TIME] == time.to_bytes(_TIME, "big"):
             return signature_line(line.name, line.key_hash, line.value), time
     raise NoteError(f"no cosignature by {key.name}")
 
 
 def quorum(note: str, keys: Iterable[CosignerKey], needed: int) -> list[Cosigned]:
-    """Who cosigned; NoteError where these are fewer than `needed`. One key under two names is one witness."""
-    found = cosignatures(note, keys)
-    if len({each.key.raw for each in found}) < needed:
-        raise NoteError(f"{len(found)} known witnesses cosigned, and {needed} must")
-    return found
+    """The cosignatures. NoteError if fewer than `needed`; one key under two names is one witness."""
+    cosigned = cosignatures(note, keys)
+    if len({each.key.raw for each in cosigned}) < needed:
+        raise NoteError(f"{len(cosigned)} known witnesses cosigned, and {needed} must")
+    return cosigned
 
 
 def with_lines(note: str, lines: Sequence[str]) -> str:
-    """The note with further signature lines below those that it has."""
+    """The note with further signature lines appended."""
     for line in lines:
         signature_lines(line)
     split_note(note)
@@ -140,7 +142,7 @@ def with_lines(note: str, lines: Sequence[str]) -> str:
 
 def _verified(text: str, lines: Sequence[SignatureLine], keys: Iterable[CosignerKey]) -> list[Cosigned]:
     known = {(key.name, key.key_hash): key for key in keys}
-    found: dict[tuple[str, bytes], Cosigned] = {}
+    verified: dict[tuple[str, bytes], Cosigned] = {}
     for line in lines:
         key = known.get((line.name, line.key_hash))
         if key is None:
@@ -154,10 +156,10 @@ def _verified(text: str, lines: Sequence[SignatureLine], keys: Iterable[Cosigner
             key.public.verify(line.value[_TIME:], _message(text, time))
         except InvalidSignature:
             raise NoteError(f"the cosignature by {key.name} is wrong") from None
-        standing = found.get((line.name, line.key_hash))
-        if standing is None or standing.time < time:
-            found[line.name, line.key_hash] = Cosigned(key, time)
-    return list(found.values())
+        earlier = verified.get((line.name, line.key_hash))
+        if earlier is None or earlier.time < time:
+            verified[line.name, line.key_hash] = Cosigned(key, time)
+    return list(verified.values())
 
 
 def _is_of(line: SignatureLine, key: CosignerKey) -> bool:
@@ -168,12 +170,12 @@ def _message(text: str, time: int) -> bytes:
     return f"cosignature/v1\ntime {time}\n{text}".encode()
 
 
-# --- asking a witness -----------------------------------------------------------------------------------------------------
+# --- asking a witness -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class AddCheckpoint:
-    """The body of `add-checkpoint`: the size that the witness is thought to hold, the way from there, and the checkpoint."""
+    """The body of `add-checkpoint`: the size the witness is thought to have, the proof from there, the checkpoint."""
 
     old: int
     proof: tuple[bytes, ...]
@@ -186,11 +188,11 @@ class AddCheckpoint:
 
     @classmethod
     def from_text(cls, text: str) -> AddCheckpoint:
-        """Of the note only the form is looked at."""
+        """Of the note, only the format is checked."""
         head, middle, note = text.partition("\n\n")
         first, *hashes = head.split("\n")
-        found = _OLD.fullmatch(first)
-        if not middle or found is None or int(found[1]) > _LATEST:
+        match = _OLD.fullmatch(first)
+        if not middle or match is None or int(match[1]) > _LATEST:
             raise NoteError("a request is a line `old <size>`, hashes, an empty line and a checkpoint")
         if len(hashes) > MAX_PROOF:
             raise NoteError(f"a request has at most {MAX_PROOF} hashes")
@@ -198,7 +200,7 @@ class AddCheckpoint:
         if any(len(each) != HASH for each in proof):
             raise NoteError(f"the hashes of a proof have {HASH} bytes")
         split_note(note)
-        return cls(int(found[1]), proof, note)
+        return cls(int(match[1]), proof, note)
 
 
 def _typed(encoded: str) -> bytes:

@@ -1,8 +1,8 @@
 """Entries of the audit log: typed values, frozen as canonical JSON (RFC 8785) with their RFC 6962 leaf hash.
 
-No personal data: ids of messages go in as keyed hashes, contents as salted digests whose salts stay with the evidence, causes as
-codes. An absent value is left out. An entry does not know its index; the sequencer gives that.
-Invariant: equal values give equal bytes, on every platform and version, for the leaf is what the tree holds for ever.
+No personal data: message ids are keyed hashes, contents are salted digests whose salts stay with the evidence, causes
+are codes. Absent values are omitted. The sequencer assigns the index, which is not part of an entry.
+Invariant: equal values give equal bytes on every platform and version, since the tree holds the leaf for ever.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 class Digest(NamedTuple):
-    """Salted SHA-256 of bytes, and how many they are."""
+    """Salted SHA-256 of bytes, and their number."""
 
     sha256: bytes
     size: int
 
 
 def salted(salt: bytes, data: bytes) -> Digest:
-    """SHA-256(salt || data): without the salt nobody can try out guesses of the content."""
+    """SHA-256(salt || data): without the salt, guesses of the content cannot be tested."""
     if len(salt) != SALT:
         raise ValueError(f"a salt has {SALT} bytes")
     return Digest(hashlib.sha256(salt + data).digest(), len(data))
 
 
 def keyed(key: bytes, text: str) -> str:
-    """HMAC-SHA256 of an id, in hex: equal ids can be found again by whoever holds the key, and by nobody else."""
+    """HMAC-SHA256 of an id, in hex: only a holder of the key can find equal ids."""
     return hmac.digest(key, text.encode(), hashlib.sha256).hex()
 
 
 class Caller(NamedTuple):
-    """Who called, as proven: the certificate of the connection, the key of the signature and the certificate that it is named by."""
+    """The proved caller: certificate of the connection, signing key, and the certificate of that key."""
 
     agency: str
     system: str
@@ -59,7 +59,7 @@ class Caller(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """A transfer is taken in, and will be sent on. `also` are the ids of further grants that let it through, beside the deciding one."""
+    """A transfer is accepted, and will be forwarded. `also` are the other grants that allowed it."""
 
     transfer: str
     at: float
@@ -76,7 +76,7 @@ class Intent(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a transfer ended: what went to the provider, what came back, what the caller was answered."""
+    """The end of a transfer: what the provider got, what it returned, what the caller got."""
 
     transfer: str
     at: float
@@ -90,7 +90,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Something was refused. `source` is the address of a caller who proved nothing; `count` sums up many such."""
+    """A refused request. `source` is the address of an unproved caller; `count` aggregates many refusals."""
 
     transfer: str
     at: float
@@ -108,7 +108,7 @@ class Refusal:
 
 
 class Repeat(NamedTuple):
-    """An accepted message came again, freshly signed, and got the stored answer of the transfer `of`."""
+    """An accepted message was repeated with a new signature, and got the stored answer of the transfer `of`."""
 
     transfer: str
     at: float
@@ -119,7 +119,7 @@ class Repeat(NamedTuple):
 
 
 class InDoubt(NamedTuple):
-    """A process died between forwarding and outcome; nobody knows whether the other side acted."""
+    """A process ended between forwarding and outcome; whether the provider acted is unknown."""
 
     transfer: str
     at: float
@@ -129,9 +129,9 @@ class InDoubt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Anything else that must be accounted for: registry changes, start and stop, readings of bodies, a new log.
+    """Other accountable events: registry changes, start and stop, readings of bodies, a new log.
 
-    `transfer` is an id of its own, unless the note is about a transfer; `what` becomes the phase.
+    `transfer` is an own id, unless the note concerns a transfer; `what` becomes the phase.
     """
 
     transfer: str
@@ -145,7 +145,7 @@ Entry = Intent | Outcome | Refusal | Repeat | InDoubt | Note
 
 
 class FrozenEntry(NamedTuple):
-    """What goes to the journal: (transfer, phase) is unique there."""
+    """The journal's form of an entry; (transfer, phase) is unique."""
 
     transfer: str
     phase: str
@@ -176,8 +176,9 @@ def freeze(entry: Entry) -> FrozenEntry:
     value["kind"] = "note" if isinstance(entry, Note) else phase
     if isinstance(entry, Note):
         value["what"] = entry.what
-    present = {name: one for name, one in value.items() if one is not None}
-    # The fixed forms hold only strings and small integers under ASCII names, for which the C encoder gives RFC 8785's very bytes.
+    present = {name: item for name, item in value.items() if item is not None}
+    # The fixed entries have only strings and small integers under ASCII names. For these, the C encoder's output equals
+    # RFC 8785.
     return _frozen(entry.transfer, phase, jcs.encode(present).decode() if isinstance(entry, Note) else _encode(present))
 
 
@@ -186,16 +187,18 @@ def _frozen(transfer: str, phase: str, text: str) -> FrozenEntry:
     return FrozenEntry(transfer, phase, raw, leaf_hash(raw))
 
 
-# The two entries that each exchange has are written out, their names in RFC 8785's order.
+# The two entries of each exchange are formatted directly, names in RFC 8785's order.
 
 
 def _intent(entry: Intent) -> str:
     also = f'"also":{_encode(entry.also)},' if entry.also else ""
     provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
     return (
-        f'{{{also}"at":"{rfc3339(entry.at)}","bundle":{_text(entry.bundle)},"caller":{_caller_text(entry.caller)},"contract":{_text(entry.contract)},'
+        f'{{{also}"at":"{rfc3339(entry.at)}","bundle":{_text(entry.bundle)},'
+        f'"caller":{_caller_text(entry.caller)},"contract":{_text(entry.contract)},'
         f'"door":{_text(entry.door)},"grant":{_text(entry.grant)},{_digest_text("in", entry.came_in)}"kind":"intent",'
-        f'"message":{_text(entry.message)},"operation":{_text(entry.operation)},{provider}"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
+        f'"message":{_text(entry.message)},"operation":{_text(entry.operation)},{provider}'
+        f'"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
     )
 
 
@@ -203,8 +206,9 @@ def _outcome(entry: Outcome) -> str:
     failure = "" if entry.failure is None else f'"failure":{_text(entry.failure)},'
     provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
     return (
-        f'{{"at":"{rfc3339(entry.at)}",{_digest_text("back", entry.came_back)}{failure}"kind":"outcome",{_digest_text("out", entry.answered)}'
-        f'{provider}{_digest_text("sent", entry.sent)}"status":{entry.status},"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
+        f'{{"at":"{rfc3339(entry.at)}",{_digest_text("back", entry.came_back)}{failure}"kind":"outcome",'
+        f"{_digest_text('out', entry.answered)}{provider}{_digest_text('sent', entry.sent)}"
+        f'"status":{entry.status},"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
     )
 
 
@@ -247,4 +251,4 @@ def _caller(caller: Caller | None) -> Json:
         "key": caller.key,
         "signer": caller.signer,
     }
-    return {name: one for name, one in value.items() if one is not None}
+    return {name: item for name, item in value.items() if item is not None}

@@ -1,7 +1,7 @@
-"""The Merkle tree of the audit log (RFC 6962 §2, algorithms of proof verification as in RFC 9162 §2.1).
+"""The Merkle tree of the audit log (RFC 6962 §2; proof verification as in RFC 9162 §2.1).
 
-A tree is seen through `At`: the hash of the perfect subtree at (level, index), wherever that is kept. Proofs need no more.
-Invariant: a leaf is hashed with prefix 0x00 and a node with 0x01, so no entry can pass for a node.
+`At` gives access to a tree: the hash of the perfect subtree at (level, index). Proofs need no more.
+Invariant: leaves are hashed with prefix 0x00 and nodes with 0x01, so that no entry can pass for a node.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ At = Callable[[int, int], bytes]
 
 
 class ProofError(ValueError):
-    """A proof that proves nothing; the text says why."""
+    """An invalid proof; the text says why."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -30,7 +30,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:
-    """The root over leaf hashes, level by level: an odd last node moves up as it is, which gives the RFC's very tree."""
+    """The root over leaf hashes, level by level: an odd last node moves up unchanged, which gives the RFC's tree."""
     if not leaves:
         return EMPTY_ROOT
     level = list(leaves)
@@ -43,7 +43,7 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
 
 
 class Frontier:
-    """What must be kept to go on appending: the roots of the perfect subtrees along the right edge, largest first."""
+    """The state needed for appending: the roots of the perfect subtrees on the right edge, largest first."""
 
     __slots__ = ("_edge", "size")
 
@@ -54,7 +54,7 @@ class Frontier:
         self._edge = list(edge)
 
     def append(self, leaf: bytes) -> None:
-        """Takes a leaf *hash*."""
+        """Appends a leaf *hash*."""
         edge = self._edge
         size = self.size
         while size & 1:
@@ -144,25 +144,25 @@ def inclusion_proof(index: int, size: int, at: At) -> list[bytes]:
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
-    """ProofError unless `leaf` (a leaf hash) is leaf number `index` of the tree of `size` leaves with that root."""
+    """ProofError unless `leaf` (a leaf hash) is leaf `index` of the tree of `size` leaves with that root."""
     if not 0 <= index < size:
         raise ProofError(f"no leaf {index} in a tree of {size}")
-    node, last, made = index, size - 1, leaf
+    node, last, computed = index, size - 1, leaf
     for sibling in proof:
         if last == 0:
             raise ProofError("the proof is too long")
         if node & 1 or node == last:
-            made = node_hash(sibling, made)
+            computed = node_hash(sibling, computed)
             while not node & 1 and node:
                 node >>= 1
                 last >>= 1
         else:
-            made = node_hash(made, sibling)
+            computed = node_hash(computed, sibling)
         node >>= 1
         last >>= 1
     if last:
         raise ProofError("the proof is too short")
-    if made != root:
+    if computed != root:
         raise ProofError(f"leaf {index} is not under this root")
 
 
@@ -174,7 +174,7 @@ def consistency_proof(old: int, new: int, at: At) -> list[bytes]:
         return []
     low, high = 0, new
     proof: list[bytes] = []
-    whole = True  # the old tree is a perfect subtree so far, whose root the verifier has
+    whole = True  # the old tree is a perfect subtree so far; the verifier has its root
     while high != old:
         middle = low + _split(high - low)
         if old <= middle:
@@ -211,25 +211,25 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pro
     while node & 1:
         node >>= 1
         last >>= 1
-    made_old = made_new = rest[0]
+    computed_old = computed_new = rest[0]
     for sibling in rest[1:]:
         if last == 0:
             raise ProofError("the proof is too long")
         if node & 1 or node == last:
-            made_old = node_hash(sibling, made_old)
-            made_new = node_hash(sibling, made_new)
+            computed_old = node_hash(sibling, computed_old)
+            computed_new = node_hash(sibling, computed_new)
             while not node & 1 and node:
                 node >>= 1
                 last >>= 1
         else:
-            made_new = node_hash(made_new, sibling)
+            computed_new = node_hash(computed_new, sibling)
         node >>= 1
         last >>= 1
     if last:
         raise ProofError("the proof is too short")
-    if made_old != old_root:
+    if computed_old != old_root:
         raise ProofError(f"the proof does not lead to the older root (size {old})")
-    if made_new != new_root:
+    if computed_new != new_root:
         raise ProofError(f"the proof does not lead to the newer root (size {new})")
 
 

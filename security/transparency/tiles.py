@@ -1,7 +1,7 @@
-"""The log as tiles (C2SP tlog-tiles): paths, entry bundles, and growing and reading tiles, all as pure functions.
+"""The log as tiles (C2SP tlog-tiles): paths, entry bundles, growing and reading tiles, as pure functions.
 
-A tile holds up to 256 hashes of tree level 8·L; a full one never changes. Level and number are those of the C2SP paths.
-Invariant: `Builder` gives each tile that grew in full width, and in the same order as the tree grew.
+A tile holds up to 256 hashes of tree level 8·L; a full one never changes. Level and number are those of C2SP paths.
+Invariant: `Builder` returns each grown tile in full width, in the order of growth.
 """
 
 from __future__ import annotations
@@ -64,18 +64,18 @@ def _partial(width: int) -> str:
 
 
 def parse_path(path: str) -> tuple[int | None, int, int]:
-    """(level, number, width); level None for a bundle of entries. ValueError for any other path."""
-    found = _PATH.fullmatch(path)
-    if found is None:
+    """(level, number, width); level None for an entry bundle. ValueError for any other path."""
+    match = _PATH.fullmatch(path)
+    if match is None:
         raise ValueError(f"not the path of a tile: {path!r}")
-    kind, thousands, last, width = found.groups()
+    kind, thousands, last, width = match.groups()
     level = None if kind == "entries" else int(kind)
     number = int(thousands.replace("x", "").replace("/", "") + last)
-    wide = int(width) if width else WIDTH
-    written = entries_path(number, wide) if level is None else tile_path(level, number, wide)
+    count = int(width) if width else WIDTH
+    written = entries_path(number, count) if level is None else tile_path(level, number, count)
     if written != path:
         raise ValueError(f"not the path of a tile: {path!r}")
-    return level, number, wide
+    return level, number, count
 
 
 def tiles_of(size: int) -> Iterator[tuple[int, int, int]]:
@@ -92,7 +92,7 @@ def tiles_of(size: int) -> Iterator[tuple[int, int, int]]:
 
 
 def entry_bundle(entries: Iterable[bytes]) -> bytes:
-    """Entries one after the other, each after its length in two bytes."""
+    """Concatenated entries, each after its length in two bytes."""
     parts: list[bytes] = []
     for entry in entries:
         if len(entry) > 0xFFFF:
@@ -102,6 +102,7 @@ def entry_bundle(entries: Iterable[bytes]) -> bytes:
 
 
 def parse_bundle(bundle: bytes) -> list[bytes]:
+    """The entries of a bundle. ValueError if it ends within one."""
     entries = []
     at = 0
     while at < len(bundle):
@@ -114,7 +115,7 @@ def parse_bundle(bundle: bytes) -> list[bytes]:
 
 
 class Builder:
-    """Grows tiles. `edge` holds, for each level, the hashes of its last tile if that is partial."""
+    """Grows tiles. `edge` has, for each level, the hashes of its last tile if that is partial."""
 
     __slots__ = ("_changed", "edge", "size")
 
@@ -131,7 +132,7 @@ class Builder:
 
     @classmethod
     def load(cls, size: int, read: ReadTile) -> Builder:
-        """Goes on from what is stored; `read` gives the hashes of (level, number, width)."""
+        """Continues a stored tree; `read` returns the hashes of (level, number, width)."""
         edge, left, level = [], size, 0
         while left:
             number, width = divmod(left, WIDTH)
@@ -155,14 +156,14 @@ class Builder:
             level, number = level + 1, number // WIDTH
 
     def take(self) -> list[Tile]:
-        """The tiles that grew since the last time."""
+        """The tiles that grew since the last call."""
         grown = [Tile(level, number, b"".join(hashes)) for (level, number), hashes in self._changed.items()]
         self._changed = {}
         return grown
 
 
 def root_of_edge(builder: Builder) -> bytes:
-    """The root, from the last tile of each level: the unfinished subtree below is the last node of each."""
+    """The root, from the last tile of each level: the subtree below is the last node of each."""
     below: list[bytes] = []
     for hashes in builder.edge:
         nodes = [*hashes, *below]
@@ -171,26 +172,27 @@ def root_of_edge(builder: Builder) -> bytes:
 
 
 def split_hashes(raw: bytes) -> list[bytes]:
+    """The hashes of a tile. ValueError for a partial hash."""
     if len(raw) % HASH:
         raise ValueError("a tile is made of hashes of 32 bytes")
     return [raw[i : i + HASH] for i in range(0, len(raw), HASH)]
 
 
 def hashes_at(size: int, read: ReadTile) -> At:
-    """The `At` of a tree of `size` leaves that is kept in tiles; each tile is read once."""
-    kept: dict[tuple[int, int], list[bytes]] = {}
+    """The `At` of a tree of `size` leaves stored in tiles; each tile is read once."""
+    cache: dict[tuple[int, int], list[bytes]] = {}
 
     def at(level: int, index: int) -> bytes:
         tile_level, within = divmod(level, 8)
         first = index << within
         number, start = divmod(first, WIDTH)
-        hashes = kept.get((tile_level, number))
+        hashes = cache.get((tile_level, number))
         if hashes is None:
             width = min(WIDTH, (size >> 8 * tile_level) - number * WIDTH)
-            hashes = kept[tile_level, number] = split_hashes(read(tile_level, number, width))
-        wanted = hashes[start : start + (1 << within)]
-        if len(wanted) != 1 << within:
+            hashes = cache[tile_level, number] = split_hashes(read(tile_level, number, width))
+        nodes = hashes[start : start + (1 << within)]
+        if len(nodes) != 1 << within:
             raise ValueError(f"tile {tile_path(tile_level, number)} is narrower than a log of {size} needs")
-        return wanted[0] if within == 0 else node_hash(*wanted) if within == 1 else root_of(wanted)
+        return nodes[0] if within == 0 else node_hash(*nodes) if within == 1 else root_of(nodes)
 
     return at

@@ -1,11 +1,12 @@
-"""Decrypting the Body of an envelope, strictly the profile of `docs/wire.md` (XML Encryption 1.1, WSS SOAP Message Security 1.1 §9).
+"""Decrypts the Body of an envelope in the profile of `docs/wire.md`.
 
-One `xenc:EncryptedKey` in the Security header, one `xenc:EncryptedData` as all that is in the Body, `rsa-oaep` with SHA-256 throughout, `aes256-gcm`.
-Everything is looked at by where it stands, and every length is checked before a private key is used. What comes out is the signed envelope as its
-sender made it before encrypting: it is read anew by the hardened parser, and verified as any other (`security.wssec.verify`), so nothing decrypted is
-believed for having been encrypted.
-Invariant: all that can go wrong with a ciphertext or a wrapped key ends in the one `body.decryption`, by the same steps: a wrong wrapped key is
-replaced by a random one. What is told apart was either in clear, or authenticated by whoever chose the content key.
+Standards: XML Encryption 1.1, WSS SOAP Message Security 1.1 §9.
+One `xenc:EncryptedKey` in the Security header, one `xenc:EncryptedData` as the only content of the Body, `rsa-oaep`
+with SHA-256 throughout, `aes256-gcm`. Elements are found by position, and lengths are checked before a private key is
+used. The result is the signed envelope: the hardened parser reads it, and `security.wssec.verify` verifies it, so that
+encryption alone never gives trust.
+Invariant: every fault of a ciphertext or wrapped key gives the same `body.decryption` by the same steps: a random key
+replaces a wrong one. Distinct errors concern only clear text, or text authenticated by the content key's author.
 """
 
 from __future__ import annotations
@@ -54,12 +55,11 @@ _X509_DATA, _ISSUER_SERIAL, _SERIAL = (
     f"{{{DS}}}{name}" for name in ("X509Data", "X509IssuerSerial", "X509SerialNumber")
 )
 _OAEP_STEPS: Final = {_DIGEST: DIGEST_SHA256, _MGF: MGF1_SHA256}
-# EncryptedKey, its EncryptionMethod, CipherData, CipherValue, ReferenceList, DataReference; EncryptedData, and three of these again.
+# EncryptedKey, its EncryptionMethod, CipherData, CipherValue, ReferenceList, DataReference; EncryptedData, and three of
+# these again.
 _ALL: Final = 10
 _COUNT: Final = etree.XPath("count(//x:*)", namespaces={"x": XENC})
-_MARK: Final = (
-    "decrypted"  # a processing instruction holds the place of what is decrypted: no document here has another
-)
+_MARK: Final = "decrypted"  # the processing instruction that marks the place of the content; no document has others
 _MARKED: Final = etree.tostring(etree.ProcessingInstruction(_MARK))
 
 
@@ -71,7 +71,7 @@ class Opened(NamedTuple):
 
 
 class BodyKeys:
-    """The private keys that bodies are encrypted for, by the names that a sender may give them. EC keys have no part in this profile."""
+    """The private keys for bodies, by the names that a sender may use. This profile has no EC keys."""
 
     def __init__(self, keys: Sequence[DecryptKey]) -> None:
         self._named: Final[dict[tuple[str, bytes | int], rsa.RSAPrivateKey]] = {}
@@ -82,28 +82,28 @@ class BodyKeys:
             self._named[THUMBPRINT_SHA1, hashlib.sha1(key.certificate_der, usedforsecurity=False).digest()] = (
                 key.private
             )
-            # Serial numbers of our own few certificates: with 160 random bits the issuer's name, which stacks spell in many ways, adds nothing.
+            # Serial numbers of our own few certificates: with 160 random bits, the issuer's name is not needed.
             self._named[_SERIAL, certificate.serial_number] = key.private
             try:
-                named = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+                key_id = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
             except x509.ExtensionNotFound:
                 continue
-            self._named[SUBJECT_KEY_ID, named] = key.private
+            self._named[SUBJECT_KEY_ID, key_id] = key.private
 
     def find(self, kind: str, name: bytes | int) -> rsa.RSAPrivateKey:
-        found = self._named.get((kind, name))
-        if found is None:
-            raise BODY_DECRYPTION()  # the same as for a wrong key: whoever encrypted must take the right certificate
-        return found
+        key = self._named.get((kind, name))
+        if key is None:
+            raise BODY_DECRYPTION()  # the same as for a wrong key: the sender must use the right certificate
+        return key
 
 
 def is_encrypted(root: Element) -> bool:
-    """Whether the Body of a well-shaped envelope says that it is encrypted."""
+    """Whether the Body of a well-formed envelope contains encrypted data."""
     return len(root) > 0 and any(child.tag == _DATA for child in root[-1])
 
 
 def decrypt_envelope(root: Element, keys: BodyKeys) -> Opened:
-    """The envelope with its Body decrypted; Theirs says what is wrong. `root` comes from the hardened parser and is used up."""
+    """The envelope with its Body decrypted. `root` comes from the hardened parser and is consumed."""
     version, security, body = _places(root)
     data = _one_in_body(body)
     wrapped = _one_key(security)
@@ -122,8 +122,9 @@ def decrypt_envelope(root: Element, keys: BodyKeys) -> Opened:
     mark.tail = data.tail
     body.replace(data, mark)
     before, _, after = etree.tostring(root).partition(_MARKED)
-    # Put into the text and not into the tree: so it is read where it stands, in the namespaces of its place, by all rules of the parser. That it
-    # does not end the Body early is seen by the shape: whoever closes it must open another, and an envelope has one.
+    # Inserted into the text, not the tree: so the parser applies all its rules, in the namespaces of the place. A
+    # content
+    # that closes the Body early must open another, and the shape check rejects that.
     raw = b"".join((before, content, after))
     opened = parse_envelope(raw, version)
     if _COUNT(opened):
@@ -140,12 +141,12 @@ def _places(root: Element) -> tuple[Version, Element, Element]:
     top = children_of(root)
     if version is None or [part.tag for part in top] != [version.header, version.body]:
         raise SIGNATURE_MISSING(where="soap:Header")
-    found = [each for each in children_of(top[0]) if each.tag == _SECURITY]
-    if not found:
+    blocks = [each for each in children_of(top[0]) if each.tag == _SECURITY]
+    if not blocks:
         raise SIGNATURE_MISSING(where="soap:Header/wsse:Security")
-    if len(found) > 1:
-        raise SIGNATURE_SEVERAL(found=len(found), where="wsse:Security")
-    return version, found[0], top[1]
+    if len(blocks) > 1:
+        raise SIGNATURE_SEVERAL(found=len(blocks), where="wsse:Security")
+    return version, blocks[0], top[1]
 
 
 def _one_in_body(body: Element) -> Element:
@@ -156,14 +157,14 @@ def _one_in_body(body: Element) -> Element:
 
 
 def _one_key(security: Element) -> Element:
-    found = [each for each in children_of(security) if each.tag == _KEY]
-    if len(found) != 1:
+    keys = [each for each in children_of(security) if each.tag == _KEY]
+    if len(keys) != 1:
         raise malformed("wsse:Security", "xenc:EncryptedKey × 1")
-    return found[0]
+    return keys[0]
 
 
 def _parts(element: Element, *tags: str) -> list[Element]:
-    """Its children, if they are these and no others."""
+    """The children of an element, which must be exactly these."""
     children = children_of(element)
     if [each.tag for each in children] != list(tags):
         raise malformed(short(str(element.tag)), ", ".join(short(tag) for tag in tags))
@@ -191,7 +192,7 @@ def _read_key(wrapped: Element, data: Element, keys: BodyKeys) -> tuple[rsa.RSAP
 
 
 def _receiver(key_info: Element, keys: BodyKeys) -> rsa.RSAPrivateKey:
-    """For whom: by thumbprint, subject key identifier, or issuer and serial number."""
+    """The receiver's key: by thumbprint, subject key identifier, or issuer and serial number."""
     where = "xenc:EncryptedKey/ds:KeyInfo"
     inside = children_of(_parts(key_info, _STR)[0])
     if len(inside) == 1 and inside[0].tag == _KEY_IDENTIFIER:
@@ -222,7 +223,7 @@ def _read_data(data: Element, wrapped: Element) -> bytes:
 
 
 def _unwrap(private: rsa.RSAPrivateKey, wrapped: bytes) -> bytes:
-    """The content key; a random one in place of a wrong one, so that what follows fails as for any wrong ciphertext."""
+    """The content key; a random one in place of a wrong one, so that all faults look the same."""
     spare = random_bytes(KEY_BYTES)
     try:
         key = private.decrypt(wrapped, OAEP)

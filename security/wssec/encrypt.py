@@ -1,8 +1,10 @@
-"""Encrypting the Body of a signed envelope (XML Encryption 1.1, WSS SOAP Message Security 1.1 §9; the profile of `docs/wire.md`).
+"""Encrypts the Body of a signed envelope in the profile of `docs/wire.md`.
 
-Sign, then encrypt: the content of the Body goes under a fresh AES-256-GCM key, that key under the receiver's RSA key (OAEP with SHA-256 and
-MGF1-SHA-256), and the receiver's certificate is named by its thumbprint. Only envelopes that `security.wssec.sign` made are encrypted here.
-Invariant: whoever decrypts gets back, byte for byte, the content that was signed; a content key is used once.
+Standards: XML Encryption 1.1, WSS SOAP Message Security 1.1 §9.
+Sign, then encrypt: a fresh AES-256-GCM key encrypts the Body's content. The receiver's RSA key encrypts that key (OAEP
+with SHA-256 and MGF1-SHA-256); its certificate is named by thumbprint. Only envelopes made by `security.wssec.sign`
+are encrypted.
+Invariant: decryption returns exactly the signed content; a content key is used once.
 """
 
 from __future__ import annotations
@@ -49,8 +51,10 @@ _KEY_CLOSE: Final = (
 _DATA_OPEN: Final = (
     f'<xenc:EncryptedData xmlns:xenc="{XENC}" Id="encrypted-body" Type="{CONTENT}">'
     f'<xenc:EncryptionMethod Algorithm="{AES256_GCM}"></xenc:EncryptionMethod>'
-    f'<ds:KeyInfo xmlns:ds="{DS}"><wsse:SecurityTokenReference xmlns:wsse="{WSSE}" xmlns:wsse11="{WSSE11}" wsse11:TokenType="{ENCRYPTED_KEY}">'
-    f'<wsse:Reference URI="#content-key" ValueType="{ENCRYPTED_KEY}"></wsse:Reference></wsse:SecurityTokenReference></ds:KeyInfo>'
+    f'<ds:KeyInfo xmlns:ds="{DS}"><wsse:SecurityTokenReference xmlns:wsse="{WSSE}" '
+    f'xmlns:wsse11="{WSSE11}" wsse11:TokenType="{ENCRYPTED_KEY}">'
+    '<wsse:Reference URI="#content-key" '
+    f'ValueType="{ENCRYPTED_KEY}"></wsse:Reference></wsse:SecurityTokenReference></ds:KeyInfo>'
     "<xenc:CipherData><xenc:CipherValue>"
 ).encode()
 _DATA_CLOSE: Final = b"</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData>"
@@ -58,7 +62,7 @@ _DATA_CLOSE: Final = b"</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData
 
 @lru_cache(maxsize=4096)
 def _key_open(certificate_der: bytes) -> bytes:
-    """What is the same of the EncryptedKey in all messages to one receiver."""
+    """The part of EncryptedKey that is equal in all messages to one receiver."""
     name = base64.b64encode(hashlib.sha1(certificate_der, usedforsecurity=False).digest()).decode("ascii")
     return (
         f'<xenc:EncryptedKey xmlns:xenc="{XENC}" Id="content-key"><xenc:EncryptionMethod Algorithm="{RSA_OAEP}">'
@@ -71,16 +75,16 @@ def _key_open(certificate_der: bytes) -> bytes:
 
 
 def blinded(content: bytes) -> bytes:
-    """Content for `sign_envelope` of what will be encrypted: before it 128 random bits as spaces and tabs.
+    """Content to sign before encryption, prefixed with 128 random bits as spaces and tabs.
 
-    The digest of the Body stands in clear among the References; a short content could be guessed from it.
+    The Body's digest is readable in the References; without the prefix a short content could be guessed.
     """
     bits = f"{int.from_bytes(random_bytes(16)):0128b}"
     return bits.translate(_WHITE).encode("ascii") + content
 
 
 def encrypt_envelope(signed: bytes, key: EncryptKey, version: Version = V11) -> bytes:
-    """The envelope with the content of its Body encrypted for `key`; `signed` is what `sign_envelope` made, of that version."""
+    """The envelope with its Body's content encrypted for `key`; `signed` comes from `sign_envelope`."""
     if not isinstance(key.public, rsa.RSAPublicKey):
         raise KEY_UNACCEPTABLE(rule="XML Encryption: RSA")
     security = signed.index(SECURITY_OPEN) + len(SECURITY_OPEN)

@@ -1,12 +1,14 @@
-"""Verifying an envelope from its bytes, where each signed part stands in its exclusive canonical form already and nothing unusual is in it.
+"""Verifies an envelope from its bytes if each signed part is in exclusive canonical form and the envelope is common.
 
-That is how `security.wssec.sign` writes: other gateways, the agent and the clients do. Such an envelope is taken apart by position, each piece matched
-to its last byte, and the digests are taken over the bytes that came; no tree is built and nothing is canonicalised. Standards: as `security.wssec.verify`.
+`security.wssec.sign` writes this form for gateways, agents and clients. The envelope is split by position, each piece
+is matched completely, and digests are computed over the received bytes, without a tree or canonicalisation.
+Standards: as `security.wssec.verify`.
 Invariants
-- What is accepted here, `verify_envelope` accepts with the same values, once the reader of the content has found it canonical too (`contracts.codecs.xml_fast_path`
-  does). Nothing is ever refused here: None means that the general way is to look, and to say what is wrong.
-- Digests, signature, coverage, key and times are checked for each envelope anew.
-It stays only while `tests/attacks/test_attack_two_readers.py` finds no difference from the general way, nor from xmlsec.
+- `verify_envelope` accepts what is accepted here, with the same values, once the reader of the content has found it
+  canonical (`contracts.codecs.xml_fast_path` does). Nothing is rejected here: None leaves the decision to it.
+- Digests, signature, coverage, key and times are checked for each envelope.
+This module stays only while `tests/attacks/test_attack_two_readers.py` finds no difference from `verify_envelope` or
+xmlsec.
 """
 
 from __future__ import annotations
@@ -38,15 +40,18 @@ MAX_BYTES: Final = 65_536
 _ENVELOPE_CLOSE: Final = BODY_CLOSE + b"</soap:Envelope>"
 _SIGNATURE_OPEN: Final = len(SIGNATURE_OPEN)
 _STAMP: Final = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z"
-# Visible ASCII that stands for itself: no reference, no tag, nothing that a reader would strip.
+# Visible ASCII without references, tags or white space.
 _HEADER: Final = re.compile(
-    rb'<(?:wsa:(Action|MessageID|To|RelatesTo) xmlns:wsa="%b"|lgsp:(Caller) xmlns:lgsp="%b") xmlns:wsu="%b" wsu:Id="([a-z-]{1,32})">'
+    rb'<(?:wsa:(Action|MessageID|To|RelatesTo) xmlns:wsa="%b"|lgsp:(Caller) xmlns:lgsp="%b") '
+    rb'xmlns:wsu="%b" wsu:Id="([a-z-]{1,32})">'
     rb"([!-%%'-;=?-~]{1,512})</(?:wsa:\1|lgsp:\2)>"
     % (re.escape(WSA.encode()), re.escape(LGSP.encode()), re.escape(WSU.encode()))
 )
 _STAMP_AND_TOKEN: Final = re.compile(
-    rb'(<wsu:Timestamp xmlns:wsu="%b" wsu:Id="timestamp"><wsu:Created>(%b)</wsu:Created><wsu:Expires>(%b)</wsu:Expires></wsu:Timestamp>)'
-    rb'(<wsse:BinarySecurityToken xmlns:wsse="%b" xmlns:wsu="%b" EncodingType="%b" ValueType="%b" wsu:Id="token">([A-Za-z0-9+/]{1,16384}={0,2})'
+    rb'(<wsu:Timestamp xmlns:wsu="%b" '
+    rb'wsu:Id="timestamp"><wsu:Created>(%b)</wsu:Created><wsu:Expires>(%b)</wsu:Expires></wsu:Timestamp>)'
+    rb'(<wsse:BinarySecurityToken xmlns:wsse="%b" xmlns:wsu="%b" EncodingType="%b" ValueType="%b" '
+    rb'wsu:Id="token">([A-Za-z0-9+/]{1,16384}={0,2})'
     rb"</wsse:BinarySecurityToken>)"
     % (
         re.escape(WSU.encode()),
@@ -58,8 +63,8 @@ _STAMP_AND_TOKEN: Final = re.compile(
 _VALUE: Final = re.compile(rb"<ds:SignatureValue>([A-Za-z0-9+/]{1,2048}={0,2})</ds:SignatureValue>")
 
 
-class UsualEnvelope(NamedTuple):
-    """What was verified. `content` is what stands in the Body, as it came: whoever reads it has to find it canonical, or must not believe it."""
+class FastEnvelope(NamedTuple):
+    """A verified envelope. `content` is the Body's content as received; its reader must find it canonical."""
 
     key: VerifyKey
     content: bytes
@@ -68,10 +73,10 @@ class UsualEnvelope(NamedTuple):
     relates_to: str | None
 
 
-def verify_usual(
+def verify_fast(
     raw: bytes, version: Version, find_key_by_thumbprint: Callable[[str], VerifyKey | None], now: float
-) -> UsualEnvelope | None:
-    """The verified envelope, or None: the general way is to look at it."""
+) -> FastEnvelope | None:
+    """The verified envelope; None if `verify_envelope` has to decide."""
     opened, body_open = frame(version)
     if len(raw) > MAX_BYTES or not raw.startswith(opened) or not raw.endswith(_ENVELOPE_CLOSE):
         return None
@@ -105,23 +110,23 @@ def verify_usual(
     action, message_id = headers.get("Action"), headers.get("MessageID")
     if action is None or message_id is None:
         return None
-    return UsualEnvelope(key, raw[content_start:content_end], action, message_id, headers.get("RelatesTo"))
+    return FastEnvelope(key, raw[content_start:content_end], action, message_id, headers.get("RelatesTo"))
 
 
 def _headers(raw: bytes, start: int, end: int, parts: dict[str, bytes]) -> dict[str, str] | None:
-    """The texts of the header blocks by their names; the blocks themselves go into `parts`, by their Ids."""
+    """The texts of the header blocks by name; adds the blocks to `parts` by Id."""
     texts: dict[str, str] = {}
     match = _HEADER.match
     while start < end:
-        found = match(raw, start, end)
-        if found is None:
+        block = match(raw, start, end)
+        if block is None:
             return None
-        addressing, ours, ident_bytes, text = found.groups()
+        addressing, ours, ident_bytes, text = block.groups()
         name, ident = (addressing or ours).decode("ascii"), ident_bytes.decode("ascii")
         if name in texts or ident in parts:
             return None
-        texts[name], parts[ident] = text.decode("ascii"), found[0]
-        start = found.end()
+        texts[name], parts[ident] = text.decode("ascii"), block[0]
+        start = block.end()
     return texts
 
 
@@ -133,7 +138,7 @@ def _thumbprint(token: bytes) -> str:
 
 
 def _signed_info(method: str, parts: dict[str, bytes]) -> bytes:
-    """The SignedInfo that names each part once, and nothing else, with its digest."""
+    """The SignedInfo with exactly one Reference for each part."""
     return b"".join(
         [info_open(method), *[reference(ident.encode("ascii"), part) for ident, part in parts.items()], INFO_CLOSE]
     )

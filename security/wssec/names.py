@@ -1,4 +1,7 @@
-"""Names of the SOAP profile: namespaces and algorithms (SOAP 1.1 and 1.2, WS-Addressing 1.0, WSS 1.1, XML-DSig 1.1, XML Encryption 1.1)."""
+"""Names of the SOAP profile: namespaces and algorithms.
+
+Standards: SOAP 1.1 and 1.2, WS-Addressing 1.0, WSS 1.1, XML-DSig 1.1, XML Encryption 1.1.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ MGF1_SHA256: Final = f"{XENC11}mgf1sha256"
 _WSS11: Final = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1"
 WSSE11: Final = "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd"
 ENCRYPTED_KEY: Final = f"{_WSS11}#EncryptedKey"
-THUMBPRINT_SHA1: Final = f"{_WSS11}#ThumbprintSHA1"  # a name of a certificate, never a proof
+THUMBPRINT_SHA1: Final = f"{_WSS11}#ThumbprintSHA1"  # identifies a certificate, proves nothing
 SUBJECT_KEY_ID: Final = f"{_TOKENS}#X509SubjectKeyIdentifier"
 
 PREFIXES: Final = {

@@ -1,8 +1,9 @@
-"""Making a signed SOAP envelope by templates.
+"""Makes a signed SOAP envelope by templates.
 
-Each signed element is written already in its exclusive canonical form, declaring the prefixes that it uses itself; so the bytes
-that are digested are the bytes that are sent, and nothing is canonicalised (but a Body whose content brings our own prefixes).
-Invariant: for each signed part, exclusive C14N of the element in the finished envelope gives exactly the bytes digested here.
+Each signed element is written in its exclusive canonical form and declares its own prefixes. So the digested bytes are
+the sent bytes, without canonicalisation (except for a Body whose content uses our prefixes).
+Invariant: for each signed part, exclusive C14N of the element in the finished envelope gives exactly the bytes digested
+here.
 """
 
 from __future__ import annotations
@@ -19,18 +20,9 @@ from lxml import etree
 
 from contracts.base.times import rfc3339
 from contracts.wire.soap import V11, Version
+from contracts.wire.xmltext import escape_text
 from security.keys import SigningKey
-from security.wssec.names import (
-    BASE64_BINARY,
-    DIGEST_SHA256,
-    DS,
-    EXC_C14N,
-    LGSP,
-    WSA,
-    WSSE,
-    WSU,
-    X509V3,
-)
+from security.wssec.names import BASE64_BINARY, DIGEST_SHA256, DS, EXC_C14N, LGSP, WSA, WSSE, WSU, X509V3
 
 MAX_LIFE: Final = 300
 
@@ -40,7 +32,8 @@ BODY_CLOSE: Final = b"</soap:Body>"
 SIGNATURE_OPEN: Final = f'<ds:Signature xmlns:ds="{DS}">'.encode()
 _STAMP_OPEN: Final = f'<wsu:Timestamp xmlns:wsu="{WSU}" wsu:Id="timestamp"><wsu:Created>'
 KEY_INFO: Final = (
-    f'<ds:KeyInfo><wsse:SecurityTokenReference xmlns:wsse="{WSSE}"><wsse:Reference URI="#token" ValueType="{X509V3}"></wsse:Reference>'
+    f'<ds:KeyInfo><wsse:SecurityTokenReference xmlns:wsse="{WSSE}"><wsse:Reference URI="#token" '
+    f'ValueType="{X509V3}"></wsse:Reference>'
     "</wsse:SecurityTokenReference></ds:KeyInfo></ds:Signature></wsse:Security></soap:Header>"
 ).encode()
 _REFERENCE: Final = (
@@ -52,22 +45,13 @@ _REFERENCE: Final = (
     + b'"></ds:DigestMethod><ds:DigestValue>%b</ds:DigestValue></ds:Reference>'
 )
 _OWN_PREFIX: Final = re.compile(rb'xmlns:(?:soap|wsu)="')
-_SPECIAL: Final = re.compile(r"[&<>\r]")
-_ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"}
-
-
-def escape(text: str) -> str:
-    """Text content as canonical XML writes it."""
-    return text if _SPECIAL.search(text) is None else _SPECIAL.sub(lambda m: _ESCAPES[m.group()], text)
 
 
 def _header(namespace: str, prefix: str, local: str, ident: str, text: str) -> tuple[str, bytes]:
     # Canonical XML orders namespace declarations by prefix: lgsp and wsa both come before wsu.
     name = f"{prefix}:{local}"
-    return (
-        ident,
-        f'<{name} xmlns:{prefix}="{namespace}" xmlns:wsu="{WSU}" wsu:Id="{ident}">{escape(text)}</{name}>'.encode(),
-    )
+    attributes = f'xmlns:{prefix}="{namespace}" xmlns:wsu="{WSU}" wsu:Id="{ident}"'
+    return ident, f"<{name} {attributes}>{escape_text(text)}</{name}>".encode()
 
 
 def caller_block(agency: str, system: str) -> tuple[str, bytes]:
@@ -76,20 +60,22 @@ def caller_block(agency: str, system: str) -> tuple[str, bytes]:
 
 
 def receipt_block(transfer: str, hashes: Sequence[tuple[str, bytes]], checkpoint: str) -> tuple[str, bytes]:
-    """The header of an answer: `hashes` are ("Intent", leaf hash), ("Outcome", leaf hash) or ("Refusal", leaf hash)."""
+    """The header of an answer. `hashes`: ("Intent", "Outcome" or "Refusal", leaf hash)."""
     leaves = "".join([f"<lgsp:{name}>{base64.b64encode(leaf).decode('ascii')}</lgsp:{name}>" for name, leaf in hashes])
     note = base64.b64encode(checkpoint.encode()).decode("ascii")
     return "receipt", (
-        f'<lgsp:Receipt xmlns:lgsp="{LGSP}" xmlns:wsu="{WSU}" wsu:Id="receipt"><lgsp:Transfer>{escape(transfer)}</lgsp:Transfer>'
+        f'<lgsp:Receipt xmlns:lgsp="{LGSP}" xmlns:wsu="{WSU}" '
+        f'wsu:Id="receipt"><lgsp:Transfer>{escape_text(transfer)}</lgsp:Transfer>'
         f"{leaves}<lgsp:Checkpoint>{note}</lgsp:Checkpoint></lgsp:Receipt>"
     ).encode()
 
 
 @lru_cache(maxsize=64)
 def _prepared(certificate_der: bytes, method: str) -> tuple[bytes, bytes, bytes]:
-    """What is the same for all messages of a key: its token, the Reference to it, and how SignedInfo begins."""
+    """The parts equal in all messages of a key: its token, the Reference to it, and the start of SignedInfo."""
     token = (
-        f'<wsse:BinarySecurityToken xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}" EncodingType="{BASE64_BINARY}" ValueType="{X509V3}" wsu:Id="token">'
+        f'<wsse:BinarySecurityToken xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}" EncodingType="{BASE64_BINARY}" '
+        f'ValueType="{X509V3}" wsu:Id="token">'
         f"{base64.b64encode(certificate_der).decode('ascii')}</wsse:BinarySecurityToken>"
     ).encode()
     return token, reference(b"token", token), info_open(method)
@@ -97,7 +83,7 @@ def _prepared(certificate_der: bytes, method: str) -> tuple[bytes, bytes, bytes]
 
 @lru_cache(maxsize=16)
 def info_open(method: str) -> bytes:
-    """How SignedInfo with this SignatureMethod begins, up to its first Reference."""
+    """The start of SignedInfo with this SignatureMethod, up to its first Reference."""
     return (
         f'<ds:SignedInfo xmlns:ds="{DS}"><ds:CanonicalizationMethod Algorithm="{EXC_C14N}"></ds:CanonicalizationMethod>'
         f'<ds:SignatureMethod Algorithm="{method}"></ds:SignatureMethod>'
@@ -111,7 +97,7 @@ def reference(ident: bytes, canonical: bytes) -> bytes:
 
 @lru_cache(maxsize=2)
 def frame(version: Version) -> tuple[bytes, bytes]:
-    """How the envelope of a version begins, and how its Body does."""
+    """The start of the envelope of a version, and of its Body."""
     return (
         f'<soap:Envelope xmlns:soap="{version.namespace}"><soap:Header>'.encode(),
         f'<soap:Body xmlns:soap="{version.namespace}" xmlns:wsu="{WSU}" wsu:Id="body">'.encode(),
@@ -122,7 +108,7 @@ def _body(opened: bytes, content: bytes) -> bytes:
     whole = opened + content + BODY_CLOSE
     if _OWN_PREFIX.search(content) is None:
         return whole
-    # The content declares a prefix that Body declares too: canonical XML would not write it again (a Fault, say).
+    # The content declares a prefix that Body declares too (as a Fault does): canonical XML would not repeat it.
     element = etree.fromstring(
         whole, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     )
@@ -142,12 +128,16 @@ def sign_envelope(
     lifetime: float = MAX_LIFE,
     version: Version = V11,
 ) -> bytes:
-    """The whole envelope. `body` is the Body's content in exclusive canonical form; `blocks` are further signed headers, (wsu:Id,
-    element in exclusive canonical form with that Id), as `caller_block` and `receipt_block` make them."""
+    """The whole envelope. `body` is the Body's content in exclusive canonical form.
+
+    `blocks` are further signed headers, (wsu:Id, element in exclusive canonical form with that Id), as from
+    `caller_block` and `receipt_block`. `now` in Unix seconds, `lifetime` in seconds.
+    """
     token, token_reference, info = _prepared(key.certificate_der, key.xml_method)
     envelope_open, body_open = frame(version)
     signed_body = _body(body_open, body)
-    stamp = f"{_STAMP_OPEN}{rfc3339(now)}</wsu:Created><wsu:Expires>{rfc3339(now + lifetime)}</wsu:Expires></wsu:Timestamp>".encode()
+    created, expires = rfc3339(now), rfc3339(now + lifetime)
+    stamp = f"{_STAMP_OPEN}{created}</wsu:Created><wsu:Expires>{expires}</wsu:Expires></wsu:Timestamp>".encode()
     headers = [
         _header(WSA, "wsa", "Action", "action", action),
         _header(WSA, "wsa", "MessageID", "message-id", message_id),

@@ -1,8 +1,8 @@
-"""Reading ds:SignedInfo: which parts it names, by which transforms, with which digests (XML-DSig 1.1, Exclusive C14N 1.0).
+"""Reads ds:SignedInfo: the referenced parts, their transforms and digests (XML-DSig 1.1, Exclusive C14N 1.0).
 
-Only what the profile allows is read: exclusive C14N (with an InclusiveNamespaces PrefixList if need be), `enveloped-signature`
-before it, SHA-256, and the one signature method of the registered key.
-Invariant: what stands in a `Reference` was read from the very bytes that are signed, or from the elements those bytes are made of.
+Only the profile is accepted: exclusive C14N (optionally with an InclusiveNamespaces PrefixList), `enveloped-signature`
+before it, SHA-256, and the signature method of the registered key.
+Invariant: a `Reference` was read from the signed bytes, or from the elements that they are made of.
 """
 
 from __future__ import annotations
@@ -21,20 +21,17 @@ from security.keys import VerifyKey
 from security.wssec.names import DIGEST_SHA256, DS, ENVELOPED, EXC_C14N, short
 
 MAX_REFERENCES: Final = 24
-_SPACE: Final = " \t\r\n"  # white space of XML 1.0 (§2.3): that of Python holds more
+_SPACE: Final = " \t\r\n"  # white space of XML 1.0 (§2.3); Python's has more
 _NO_SPACE: Final = str.maketrans("", "", _SPACE)
 MAX_WORK: Final = 20_000_000
 _COUNT: Final = etree.XPath("count(descendant-or-self::*)")
-_DIGEST_LENGTH: Final = 44  # of base64, for 32 bytes
+_DIGEST_LENGTH: Final = 44  # base64 of 32 bytes
 
 Element = etree._Element
 
 
 class Reference(NamedTuple):
-    """A Reference: the Id it names, the PrefixList of its canonicalisation, the digest in canonical base64.
-
-    A plain tuple, for half a dozen are made for each message.
-    """
+    """A Reference: the Id, the PrefixList of its canonicalisation, the digest in canonical base64."""
 
     id: str
     prefixes: list[str] | None
@@ -46,30 +43,31 @@ def malformed(where: str, rule: str) -> Theirs:
 
 
 def children_of(element: Element) -> list[Element]:
-    """Child elements; comments are passed over, as exclusive C14N without comments does."""
+    """Child elements without comments, as in exclusive C14N without comments."""
     return [child for child in element if type(child.tag) is str]
 
 
-def text_of(element: Element, where: str, wrong: Callable[[str, str], Theirs] = malformed) -> str:
-    """All of the element's text; a comment in between would hide what follows it, so nothing may stand inside."""
+def text_of(element: Element, where: str, error_of: Callable[[str, str], Theirs] = malformed) -> str:
+    """The element's text. A child is an error, since a comment would hide the text after it."""
     if len(element):
-        raise wrong(where, "text()")
+        raise error_of(where, "text()")
     return (element.text or "").strip(_SPACE)
 
 
-def base64_of(element: Element, where: str, wrong: Callable[[str, str], Theirs] = malformed) -> bytes:
-    text = text_of(element, where, wrong)
+def base64_of(element: Element, where: str, error_of: Callable[[str, str], Theirs] = malformed) -> bytes:
+    """The octets of the element's base64 text; white space is allowed."""
+    text = text_of(element, where, error_of)
     try:
         try:
             return binascii.a2b_base64(text, strict_mode=True)
         except binascii.Error:
             return binascii.a2b_base64(text.translate(_NO_SPACE), strict_mode=True)
     except (binascii.Error, ValueError):
-        raise wrong(where, "base64") from None
+        raise error_of(where, "base64") from None
 
 
 def c14n(element: Element, prefixes: list[str] | None) -> bytes:
-    """Exclusive C14N without comments; what has no canonical form (a relative namespace URI, say) is refused."""
+    """Exclusive C14N without comments; rejects what has no canonical form, such as a relative namespace URI."""
     if prefixes is not None:
         _check_work(element, prefixes)
         if "#default" in prefixes:
@@ -83,16 +81,16 @@ def c14n(element: Element, prefixes: list[str] | None) -> bytes:
 
 
 def _check_work(element: Element, prefixes: list[str]) -> None:
-    """libxml2 looks for each prefix of a PrefixList at each element among all declarations: an attacker could make that hours."""
+    """Limits a PrefixList: libxml2 searches all declarations for each prefix at each element."""
     declarations = etree.tostring(element, with_tail=False).count(b"xmlns")
     if cast("float", _COUNT(element)) * len(prefixes) * (declarations + 1) > MAX_WORK:
         raise malformed("ec:InclusiveNamespaces", "PrefixList")
 
 
 def _knowing_default(element: Element) -> Element:
-    """The element in a document of its own, with all namespaces in scope, that honours `#default` in a PrefixList.
+    """The element as an own document, with all namespaces in scope, that supports `#default` in a PrefixList.
 
-    lxml passes over a prefix whose name no document of this thread has ever held; a namespace URI of that name makes it known.
+    lxml ignores a prefix that no document of the thread has used; a namespace URI of that name makes it known.
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     etree.fromstring(b'<x xmlns:y="#default"/>', parser)
@@ -107,7 +105,7 @@ def _only(element: Element, tag: str, where: str) -> Element:
 
 
 def _exclusive(method: Element, where: str) -> list[str] | None:
-    """The InclusiveNamespaces PrefixList of an exclusive C14N (None without one), or the refusal of another algorithm."""
+    """The PrefixList of an exclusive C14N, None without one. SIGNATURE_ALGORITHM for other algorithms."""
     if method.get("Algorithm") != EXC_C14N:
         raise SIGNATURE_ALGORITHM(where=where, algorithm=(method.get("Algorithm") or "")[:120], expected=EXC_C14N)
     children = children_of(method)
@@ -116,8 +114,8 @@ def _exclusive(method: Element, where: str) -> list[str] | None:
     return _only(method, f"{{{EXC_C14N}}}InclusiveNamespaces", where).get("PrefixList", "").split() or None
 
 
-class _Usual(NamedTuple):
-    """The canonical SignedInfo that nearly all stacks write (exclusive C14N alone, SHA-256, no white space), in pieces."""
+class _Template(NamedTuple):
+    """The common canonical SignedInfo (exclusive C14N alone, SHA-256, no white space), in pieces."""
 
     head: bytes
     before: bytes  # the Id
@@ -127,11 +125,12 @@ class _Usual(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def _usual(prefix: str | None, method: str) -> _Usual:
+def _template(prefix: str | None, method: str) -> _Template:
     p = f"{prefix}:" if prefix else ""
     declared = f"xmlns:{prefix}" if prefix else "xmlns"
     pieces = (
-        f'<{p}SignedInfo {declared}="{DS}"><{p}CanonicalizationMethod Algorithm="{EXC_C14N}"></{p}CanonicalizationMethod>'
+        f'<{p}SignedInfo {declared}="{DS}"><{p}CanonicalizationMethod '
+        f'Algorithm="{EXC_C14N}"></{p}CanonicalizationMethod>'
         f'<{p}SignatureMethod Algorithm="{method}"></{p}SignatureMethod>',
         f'<{p}Reference URI="#',
         f'"><{p}Transforms><{p}Transform Algorithm="{EXC_C14N}"></{p}Transform></{p}Transforms>'
@@ -139,16 +138,16 @@ def _usual(prefix: str | None, method: str) -> _Usual:
         f"</{p}DigestValue></{p}Reference>",
         f"</{p}SignedInfo>",
     )
-    return _Usual(*[piece.encode() for piece in pieces])
+    return _Template(*[piece.encode() for piece in pieces])
 
 
-def _read_usual(canonical: bytes, usual: _Usual) -> list[Reference] | None:
-    """The References, if SignedInfo has the usual form to the last byte; else None."""
-    head, *rest = canonical.split(usual.before)
-    if head != usual.head or not 1 <= len(rest) <= MAX_REFERENCES or not rest[-1].endswith(usual.tail):
+def _read_common(canonical: bytes, template: _Template) -> list[Reference] | None:
+    """The References, if SignedInfo matches the template completely; else None."""
+    head, *rest = canonical.split(template.before)
+    if head != template.head or not 1 <= len(rest) <= MAX_REFERENCES or not rest[-1].endswith(template.tail):
         return None
-    rest[-1] = rest[-1][: -len(usual.tail)]
-    between, after = usual.between, usual.after
+    rest[-1] = rest[-1][: -len(template.tail)]
+    between, after = template.between, template.after
     skip, length = len(between), len(between) + _DIGEST_LENGTH + len(after)
     read = []
     for piece in rest:
@@ -161,14 +160,14 @@ def _read_usual(canonical: bytes, usual: _Usual) -> list[Reference] | None:
 
 
 def read_signed_info(info: Element, key: VerifyKey) -> tuple[list[str] | None, bytes | None, list[Reference]]:
-    """PrefixList of SignedInfo, its canonical form if that was made already, and its References.
+    """PrefixList of SignedInfo, its canonical form if it was computed, and its References.
 
-    What nearly all stacks write is read out of the very bytes that are signed; anything else is read element by element.
+    The common form is read from the signed bytes, any other element by element.
     """
     expected = key.xml_method
     if expected is not None:
         canonical = c14n(info, None)
-        read = _read_usual(canonical, _usual(info.prefix, expected))
+        read = _read_common(canonical, _template(info.prefix, expected))
         if read is not None:
             return None, canonical, read
     children = children_of(info)
@@ -201,9 +200,7 @@ def _read_reference(reference: Element, number: int) -> Reference:
         raise malformed(f"{where}/ds:Transforms", "ds:Transform 1…2")
     if len(transforms) == 2 and (transforms[0].get("Algorithm") != ENVELOPED or len(transforms[0])):
         raise SIGNATURE_ALGORITHM(
-            where=f"{where}/ds:Transform[1]",
-            algorithm=(transforms[0].get("Algorithm") or "")[:120],
-            expected=ENVELOPED,
+            where=f"{where}/ds:Transform[1]", algorithm=(transforms[0].get("Algorithm") or "")[:120], expected=ENVELOPED
         )
     prefixes = _exclusive(transforms[-1], f"{where}/ds:Transform[{len(transforms)}]")
     method = children[1].get("Algorithm")

@@ -1,9 +1,9 @@
-"""WS-Security 1.1 with the X.509 token profile: verifying an envelope, strictly the profile of `docs/wire.md`.
+"""Verifies a WS-Security 1.1 envelope with the X.509 token profile, in the profile of `docs/wire.md`.
 
-Against wrapping, nothing is ever looked up by Id in the document: the parts that may be signed are first found by where they
-stand (Envelope/Body, Header/*, Security/*), and a Reference must name one of these. Standards: SOAP 1.1 and 1.2, XML-DSig 1.1,
-Exclusive C14N 1.0, WSS SOAP Message Security 1.1. Making envelopes is `security.wssec.sign`, which this module hands on.
-Invariant: what a `VerifiedEnvelope` holds was covered by the signature, and the text of a signed header is all of its text.
+Against wrapping, nothing is looked up by Id in the document. The parts that may be signed are found by position
+(Envelope/Body, Header/*, Security/*), and a Reference must name one of them.
+Standards: SOAP 1.1 and 1.2, XML-DSig 1.1, Exclusive C14N 1.0, WSS SOAP Message Security 1.1.
+Invariant: the content of a `VerifiedEnvelope` was covered by the signature, and a signed header's text is all its text.
 """
 
 from __future__ import annotations
@@ -32,16 +32,7 @@ from security.errors import (
 )
 from security.freshness import check_times
 from security.keys import VerifyKey, thumbprint
-from security.wssec.names import (
-    BASE64_BINARY,
-    DS,
-    LGSP,
-    WSA,
-    WSSE,
-    WSU,
-    X509V3,
-    short,
-)
+from security.wssec.names import BASE64_BINARY, DS, LGSP, WSA, WSSE, WSU, X509V3, short
 from security.wssec.sign import MAX_LIFE, caller_block, receipt_block, sign_envelope
 from security.wssec.signed_info import (
     Element,
@@ -67,20 +58,20 @@ _STAMP_PARTS: Final = [f"{{{WSU}}}Created", f"{{{WSU}}}Expires"]
 _STR, _STR_REFERENCE = f"{{{WSSE}}}SecurityTokenReference", f"{{{WSSE}}}Reference"
 _MUST_SIGN: Final = (f"{{{WSA}}}", f"{{{LGSP}}}")
 _WSA_KNOWN: Final = frozenset({"Action", "MessageID", "To", "RelatesTo", "From", "ReplyTo", "FaultTo"})
-# Steps apart, never a union: libxml2 merges unions in quadratic time, and this runs before anything is proven.
+# Separate steps: libxml2 merges unions in quadratic time, and this runs before anything is proved.
 _WSU_IDS: Final = etree.XPath("descendant-or-self::*/@u:Id", namespaces={"u": WSU}, smart_strings=False)
 _OTHER_IDS: Final = tuple(
     etree.XPath(f"descendant-or-self::*/@{name}", smart_strings=False) for name in ("Id", "ID", "xml:id")
 )
 _TOO_WIDE: Final = etree.XPath(f"boolean(descendant-or-self::*/@*[{MAX_ATTRIBUTES + 1}])")
-_UNUSUAL: Final = etree.XPath(
+_UNCOMMON: Final = etree.XPath(
     "descendant-or-self::*/@Id or descendant-or-self::*/@ID or descendant-or-self::*/@xml:id"
     f" or descendant-or-self::*/@*[{MAX_ATTRIBUTES + 1}]"
 )
 _BY_ID: Final = etree.XPath(
     "descendant-or-self::*[@u:Id=$id or @Id=$id or @ID=$id or @xml:id=$id]", namespaces={"u": WSU}
 )
-_TAG: Final = re.compile(rb"<[^<>]*>")  # as lxml writes them: neither sign stands in an attribute or a text
+_TAG: Final = re.compile(rb"<[^<>]*>")  # as lxml writes them: attributes and texts contain neither sign
 _DECLARED: Final = re.compile(rb'\sxmlns(?::[^=\s]+)?="([^"]+)"')
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
@@ -92,8 +83,11 @@ FindKey = Callable[[str], VerifyKey | None]
 
 
 class VerifiedEnvelope(NamedTuple):
-    """A verified message. `payload_digest` is SHA-256 of the canonical Body without its wsu:Id and without white space around its
-    content, so that a repeat by a stack that draws Ids, or what salts a digest, anew is still the same message."""
+    """A verified message.
+
+    `payload_digest` is SHA-256 of the canonical Body without its wsu:Id and without white space around its content. So
+    a repeated message is recognised even if the sender's stack generates new Ids or new digest salts.
+    """
 
     key: VerifyKey
     version: Version
@@ -112,7 +106,7 @@ class VerifiedEnvelope(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """The envelope taken apart by position. `signable` maps each Id of each part to (name of the part, element)."""
+    """The parts of the envelope by position. `signable`: Id of a part -> (name of the part, element)."""
 
     version: Version
     body: Element
@@ -125,7 +119,7 @@ class _Parts(NamedTuple):
 
 
 def verify_envelope(root: Element, find_key_by_thumbprint: FindKey, now: float) -> VerifiedEnvelope:
-    """The verified envelope; Theirs("signature.…") says what is wrong with it. `root` comes from the hardened parser."""
+    """The verified envelope. A `SIGNATURE_…` error otherwise. `root` comes from the hardened parser."""
     parts = _take_apart(root)
     _check_document(root)
     info, value, key_info = _signature_parts(parts.signature)
@@ -165,9 +159,9 @@ def verify_envelope(root: Element, find_key_by_thumbprint: FindKey, now: float) 
 
 
 def _check_document(root: Element) -> None:
-    """No Id twice, whichever of the four attributes in use holds it; no element too wide for C14N, which sorts in quadratic time."""
+    """Ids are unique over all four attributes; no element is too wide for C14N, which sorts in quadratic time."""
     ids = cast("list[str]", _WSU_IDS(root))
-    if _UNUSUAL(root):
+    if _UNCOMMON(root):
         if _TOO_WIDE(root):
             raise malformed("soap:Envelope", f"<= {MAX_ATTRIBUTES} attributes")
         for query in _OTHER_IDS:
@@ -209,26 +203,35 @@ def _take_apart(root: Element) -> _Parts:
         _name(signable, name, child)
     if security is None:
         raise SIGNATURE_MISSING(where="soap:Header/wsse:Security")
-    found: dict[str, Element] = {}
+    by_tag: dict[str, Element] = {}
     for child in children_of(security):
         tag = str(child.tag)
         if tag not in (_TIMESTAMP, _TOKEN, _SIGNATURE):
             raise malformed(f"wsse:Security/{short(tag)}", "wsu:Timestamp, wsse:BinarySecurityToken, ds:Signature")
-        if tag in found:
+        if tag in by_tag:
             raise SIGNATURE_SEVERAL(found=2, where=f"wsse:Security/{short(tag)}")
-        found[tag] = child
+        by_tag[tag] = child
         if tag != _SIGNATURE:
             _name(signable, short(tag), child)
     for tag in (_SIGNATURE, _TOKEN, _TIMESTAMP):
-        if tag not in found:
+        if tag not in by_tag:
             raise SIGNATURE_MISSING(where=f"wsse:Security/{short(tag)}")
-    return _Parts(version, body, headers, found[_TIMESTAMP], found[_TOKEN], found[_SIGNATURE], signable, needed)
+    return _Parts(
+        version=version,
+        body=body,
+        headers=headers,
+        timestamp=by_tag[_TIMESTAMP],
+        token=by_tag[_TOKEN],
+        signature=by_tag[_SIGNATURE],
+        signable=signable,
+        needed=needed,
+    )
 
 
 def _name(signable: dict[str, tuple[str, Element]], name: str, element: Element) -> None:
-    given = element.get(_WSU_ID) or element.get("Id") or element.get("ID") or element.get(_XML_ID)
-    if given:
-        signable[given] = (name, element)
+    ident = element.get(_WSU_ID) or element.get("Id") or element.get("ID") or element.get(_XML_ID)
+    if ident:
+        signable[ident] = (name, element)
 
 
 def _signature_parts(signature: Element) -> tuple[Element, Element, Element]:
@@ -260,19 +263,19 @@ def _find_key(parts: _Parts, key_info: Element, find: FindKey) -> VerifyKey:
 
 
 def _check_digests(root: Element, parts: _Parts, references: list[Reference]) -> tuple[set[str], bytes]:
-    """The names of the parts covered, and the canonical Body."""
+    """The names of the covered parts, and the canonical Body."""
     covered: set[str] = set()
-    seen: set[str] = set()
+    used: set[str] = set()
     body = b""
     for reference in references:
         named = parts.signable.get(reference.id)
         if named is None:
-            raise _astray(root, reference.id)
+            raise _misplaced(root, reference.id)
         name, element = named
-        if reference.id in seen:
+        if reference.id in used:
             raise malformed("ds:SignedInfo", f"{name} × 1")
-        seen.add(reference.id)
-        # The Signature never lies inside a part that may be signed, so `enveloped-signature` has nothing to remove.
+        used.add(reference.id)
+        # The Signature is never inside a part that may be signed, so `enveloped-signature` removes nothing.
         canonical = c14n(element, reference.prefixes)
         if binascii.b2a_base64(hashlib.sha256(canonical).digest(), newline=False) != reference.digest:
             raise SIGNATURE_DIGEST_MISMATCH(part=name)
@@ -282,18 +285,20 @@ def _check_digests(root: Element, parts: _Parts, references: list[Reference]) ->
     return covered, body
 
 
-def _astray(root: Element, wanted: str) -> Theirs:
-    """A Reference to nothing, or to an element that stands where no signed part may stand."""
-    found = cast("list[Element]", _BY_ID(root, id=wanted))
-    if not found:
+def _misplaced(root: Element, wanted: str) -> Theirs:
+    """The error for a Reference to nothing, or to an element where no signed part may be."""
+    elements = cast("list[Element]", _BY_ID(root, id=wanted))
+    if not elements:
         return malformed("ds:Reference", f"#{wanted[:80]}")
-    path = [short(str(e.tag)) for e in reversed([found[0], *found[0].iterancestors()])]
+    path = [short(str(e.tag)) for e in reversed([elements[0], *elements[0].iterancestors()])]
     return SIGNATURE_WRAPPED(id=wanted[:80], found="/".join(path[:12]))
 
 
 def _check_namespaces(parts: _Parts, value: Element, key_info: Element) -> None:
-    """No relative namespace address in what no digest covers either: a document with one has no canonical form (Canonical XML 1.0 §1.3), so other
-    implementations find no part of it signed. Parts that must have a digest were canonicalised, which refuses it."""
+    """Rejects relative namespace URIs in unsigned parts; canonicalisation rejects them in signed ones.
+
+    A document with one has no canonical form (Canonical XML 1.0 §1.3): other implementations find no part of it signed.
+    """
     for above in key_info.iterancestors():
         if not all(_ABSOLUTE.match(address) for address in above.nsmap.values() if address):
             raise malformed(short(str(above.tag)), "Exclusive C14N 1.0")

@@ -27,7 +27,7 @@ _WSDL = f"""<w:definitions xmlns:w="http://schemas.xmlsoap.org/wsdl/" xmlns:s="h
  </x:schema></w:types><w:message name="m"><w:part name="p" element="t:a"/><!--MESSAGE--></w:message><w:portType name="P">
  <w:operation name="o"><w:input message="t:m"/><w:output message="t:m"/><!--OPERATION--></w:operation><!--PORT--></w:portType>
  <w:binding name="B" type="t:P"><s:binding style="document"/><w:operation name="o"><s:operation soapAction="u"/><w:input><s:body use="literal"/>
- <!--BODY--></w:input><w:output><s:body use="literal"/></w:output></w:operation><!--BINDING--></w:binding><!--TOP--></w:definitions>""".encode()
+ <!--BODY--></w:input><w:output><s:body use="literal"/></w:output></w:operation><!--BINDING--></w:binding><!--TOP--></w:definitions>""".encode()  # noqa: E501
 
 
 def _imported(read: Callable[[Files], Any], file: str, raw: bytes) -> object:

@@ -200,7 +200,7 @@ def _signed_envelope(content: bytes) -> bytes:
 @reader(
     "security.wssec.verify:verify_envelope",
     "security.wssec.signed_info:read_signed_info",
-    "security.wssec.fast_path:verify_usual",
+    "security.wssec.fast_path:verify_fast",
     "security.wssec.decrypt:decrypt_envelope",
 )
 def envelopes() -> Iterable[Try]:
@@ -210,7 +210,7 @@ def envelopes() -> Iterable[Try]:
         return verify.verify_envelope(parse_envelope(raw), known().find, NOW)
 
     def quick(raw: bytes) -> object:
-        return fast_path.verify_usual(raw, V11, known().find, NOW)
+        return fast_path.verify_fast(raw, V11, known().find, NOW)
 
     def opened(raw: bytes) -> object:
         return decrypt.decrypt_envelope(parse_envelope(raw), bodies)

@@ -33,7 +33,7 @@ ENVELOPE = (
 SIGNED = {
     "authorization": "Bearer a.b.c",
     "content-digest": "sha-256=:AAAA:",
-    "signature-input": 'sig1=("@method");created=1;expires=2;nonce="aaaaaaaaaaaaaaaaaaaaaaaa";keyid="y-te.sign-1";tag="lgsp-request"',
+    "signature-input": 'sig1=("@method");created=1;expires=2;nonce="aaaaaaaaaaaaaaaaaaaaaaaa";keyid="y-te.sign-1";tag="lgsp-request"',  # noqa: E501
     "signature": "sig1=:AAAA:",
     "idempotency-key": '"a"',
 }

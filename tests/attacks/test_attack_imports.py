@@ -23,7 +23,7 @@ SECRET = (
 WSDL = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:t="urn:t"
  xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" targetNamespace="urn:t" name="A">{imports}<wsdl:types><xs:schema targetNamespace="urn:t">{includes}
 <xs:element name="Hoi" type="xs:string"/></xs:schema></wsdl:types><wsdl:message name="M"><wsdl:part name="p" element="t:Hoi"/></wsdl:message>
-<wsdl:portType name="P"><wsdl:operation name="Hoi"><wsdl:input message="t:M"/></wsdl:operation></wsdl:portType></wsdl:definitions>"""
+<wsdl:portType name="P"><wsdl:operation name="Hoi"><wsdl:input message="t:M"/></wsdl:operation></wsdl:portType></wsdl:definitions>"""  # noqa: E501
 LOCATIONS = {
     "an address": "http://127.0.0.1:1/x.xsd",
     "an address of TLS": "https://127.0.0.1:1/x.xsd",

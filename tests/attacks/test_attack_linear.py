@@ -40,11 +40,11 @@ gather()
 # Regular expressions that only running code makes: what they are made of, or why no stranger's text meets them.
 MADE: Final[dict[str, str]] = {
     "contracts.base.composing:_long_runs": "tried by the table of `form_c`",
-    "contracts.compiled.loader:_calls": "the methods of HTTP, over a contract's own file",
-    "contracts.canonical.patterns:pattern_fault": "only compiled, for the words of its error: patterns of contracts run in `ENGINE`",
+    "contracts.compiled.format_file:_calls": "the methods of HTTP, over a contract's own file",
+    "contracts.canonical.patterns:pattern_fault": "only compiled, for the words of its error: patterns of contracts run in `ENGINE`",  # noqa: E501
     "contracts.mapping.times:_expression": "tried by test_patterns_that_contracts_make",
     "contracts.wire.attachments:Spool": "tried by the table of `Spool.restore`",
-    "contracts.codecs.xml_fast_path:compile_usual": "tried by test_patterns_that_contracts_make",
+    "contracts.codecs.xml_fast_path:compile_fast_readers": "tried by test_patterns_that_contracts_make",
     "contracts.codecs.xml_fast_path:_apart": "tried by test_patterns_that_contracts_make",
     "contracts.codecs.xml_fast_path:_many": "tried by test_patterns_that_contracts_make",
     "contracts.codecs.xml_fast_path:_rows": "tried by test_patterns_that_contracts_make",

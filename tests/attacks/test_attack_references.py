@@ -33,7 +33,7 @@ pytestmark = pytest.mark.server
 
 XSLT = f"""<ds:Transform xmlns:ds="{DS}" Algorithm="http://www.w3.org/TR/1999/REC-xslt-19991116"><xsl:stylesheet version="1.0"
 xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:template match="/"><xsl:copy-of select="document('file:///etc/hostname')"/></xsl:template>
-</xsl:stylesheet></ds:Transform>""".encode()
+</xsl:stylesheet></ds:Transform>""".encode()  # noqa: E501
 XPATH = f"""<ds:Transform xmlns:ds="{DS}" Algorithm="http://www.w3.org/TR/1999/REC-xpath-19991116"><ds:XPath>not(ancestor-or-self::*)</ds:XPath>
 </ds:Transform>""".encode()
 FILTER = f"""<ds:Transform xmlns:ds="{DS}" Algorithm="http://www.w3.org/2002/06/xmldsig-filter2"><f:XPath xmlns:f="http://www.w3.org/2002/06/xmldsig-filter2"

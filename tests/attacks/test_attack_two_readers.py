@@ -32,7 +32,7 @@ from contracts.compiled.loader import load
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.soap import V11, V12, Version, parse_envelope, parse_xml
 from security.pki.authority import certificate_pem
-from security.wssec.fast_path import verify_usual
+from security.wssec.fast_path import verify_fast
 from security.wssec.names import DS, WSU
 from security.wssec.verify import sign_envelope, verify_envelope
 from tests.attacks.mutating import mutate, mutate_text
@@ -77,7 +77,7 @@ class Judges:
         )
 
     def quick(self, raw: bytes, version: Version) -> Any:
-        found = verify_usual(raw, version, self.find, self.now)
+        found = verify_fast(raw, version, self.find, self.now)
         if found is None:
             return None
         value = self.codec.read_canonical_xml("Readings", found.content)
@@ -276,7 +276,7 @@ def documents() -> list[tuple[str, Codec, str, str]]:
                 values.setdefault(path.name.partition(".")[0], []).append(path)
         for name, codec in compiled.formats.items():
             for message, inner in codec._xml.items() if isinstance(codec, Codec) else ():
-                for path in values.get(message, ()) if inner.usual is not None else ():
+                for path in values.get(message, ()) if inner.fast is not None else ():
                     try:
                         value = compiled.codec("canonical").read_json(message, path.read_bytes())
                         found.append(
@@ -308,7 +308,7 @@ def test_a_document_is_read_alike_by_both_readers(record_property: Any) -> None:
             assert canonical is None, told
             verdicts["no XML"] += 1
             continue
-        quick = inner.usual.element(root) if inner.usual is not None else None
+        quick = inner.fast.element(root) if inner.fast is not None else None
         general = generally(codec, message, root) if root.tag in inner.roots else None
         if root.tag in inner.roots and quick is not None and codec._validators[message].is_valid(quick):
             assert same(quick, general), f"{told}\n{quick}\n{general}"

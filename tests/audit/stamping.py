@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from contracts.base.errors import Ours
 from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.witnessing.admission import STAMPS, AdmissionDeadline, Gate
+from gateway.audit.witnessing.admission import STAMPS, AdmissionCheck, AdmissionDeadline
 from gateway.audit.witnessing.verify import newest_stamped
 from gateway.journal.database import lock_of
 from gateway.journal.schema import tables
@@ -214,7 +214,7 @@ class Stamping:
     def open(self) -> bool:
         """Whether a door that looks now takes a transfer."""
         try:
-            Gate(self.log.folder / "log" / "licence", self.clock, self.every * 2)()
+            AdmissionCheck(self.log.folder / "log" / "licence", self.clock, self.every * 2)()
         except Ours as closed:
             assert closed.code == "audit.unwitnessed"
             return False

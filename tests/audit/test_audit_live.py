@@ -11,7 +11,7 @@ import pytest
 
 from examples.story import World
 from gateway.audit.log.logkey import LogKey
-from gateway.audit.verify.verify import NO_ENTRIES
+from gateway.audit.verify.ranges import NO_ENTRIES
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests import commandline

@@ -1,4 +1,5 @@
-"""`lgsp audit search --failure` knows every code, whether or not the log has one, and names the nearest to a misspelt one."""
+"""`lgsp audit search --failure` knows every code, whether or not the log has one, and names the nearest to a misspelt
+one."""
 
 from __future__ import annotations
 

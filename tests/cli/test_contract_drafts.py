@@ -30,7 +30,7 @@ WSDL = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:
  <xs:element name="Hoi"><xs:complexType><xs:sequence><xs:element name="a" type="xs:string"/></xs:sequence></xs:complexType></xs:element>
  </xs:schema></wsdl:types><wsdl:message name="M"><wsdl:part name="p" element="t:Hoi"/></wsdl:message>
  <wsdl:portType name="P"><wsdl:operation name="Hoi"><wsdl:input message="t:M"/><wsdl:output message="t:M"/></wsdl:operation></wsdl:portType>
- <wsdl:service name="HoChua"/></wsdl:definitions>"""
+ <wsdl:service name="HoChua"/></wsdl:definitions>"""  # noqa: E501
 
 
 def run(*words: object, stdin: bytes | None = None) -> tuple[int, str]:
@@ -218,7 +218,9 @@ def test_an_import_that_takes_nothing_says_why_in_both_languages_with_places(tmp
 
 def test_check_tells_people_which_field_a_table_does_not_name(tmp_path: Path) -> None:
     code, text = run("check", seeded.build("table-field-not-named", tmp_path))
-    assert code == 1 and re.search(r"systems/\S+:\d+ \(\w+\): table: .+; thấy / found: an optional field", text), text
+    assert code == 1 and re.search(r"systems/\S+:\d+ \(\w+\): table: .+; thấy / found: .+ / an optional field", text), (
+        text
+    )
 
 
 def test_check_of_several_puts_like_things_in_one_line_and_ends_with_the_sum() -> None:

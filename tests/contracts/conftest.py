@@ -155,7 +155,7 @@ def _inside(number: int | Decimal, made: Scalar) -> bool:
 
 def values(made: Type, wild: bool) -> st.SearchStrategy[Any]:
     if isinstance(made, RecursiveRef):
-        return st.deferred(lambda: values(made.made, wild))
+        return st.deferred(lambda: values(made.target, wild))
     if isinstance(made, Choice):
         return st.one_of([branched(made, number, wild) for number in range(len(made.branches))])
     if isinstance(made, Scalar):
@@ -179,7 +179,7 @@ def branched(made: Choice, number: int, wild: bool) -> st.SearchStrategy[Any]:
     """Values of one branch; the discriminator stays a value of that branch, since XML has no other way to name it."""
     branch = made.branches[number]
     told = st.sampled_from(branch.values)
-    return st.builds(lambda value, told: {**value, made.told_by: told}, values(branch.type, wild), told)
+    return st.builds(lambda value, told: {**value, made.discriminator: told}, values(branch.type, wild), told)
 
 
 def _may_be_empty(made: Struct, name: str) -> bool:

@@ -161,6 +161,6 @@ def contracts(draw: st.DrawFn) -> CompiledContract:
 
 def built(defs: dict[str, Any], contract: str = CONTRACT) -> CompiledContract:
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": defs}
-    codes = "code,vi,en,valid_from,valid_until,replaced_by\nA1,Một,One,,,\nB2,Hai,Two,2025-07-01,,\nC3,Ba,Three,2020-01-01,2025-06-30,B2\n"
+    codes = "code,vi,en,valid_from,valid_until,replaced_by\nA1,Một,One,,,\nB2,Hai,Two,2025-07-01,,\nC3,Ba,Three,2020-01-01,2025-06-30,B2\n"  # noqa: E501
     files = {"contract.yaml": contract, "schema.json": json.dumps(schema), "codes/bang.csv": codes}
     return compile_bundle(Bundle.of({path: text.encode() for path, text in files.items()}))

@@ -48,7 +48,7 @@ operations:
 CONTRACT = (
     HEAD
     + """  putThing: {pattern: submit, method: POST, path: /things, request: Thing, answer: Thing, title: {vi: Gửi, en: Put}}
-"""
+"""  # noqa: E501
 )
 
 

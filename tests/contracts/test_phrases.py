@@ -28,7 +28,7 @@ SAYS: Final[dict[str, dict[str, tuple[int, ...]]]] = {
     "contracts": {
         "Finding": (2, 4),
         "NotExpressible": (2, 4),
-        "_bad": (1, 3),
+        "_bad": (1, 2, 3),
         "bad": (1, 2),
         "add": (2, 4),
         "Bad": (1,),

@@ -113,7 +113,7 @@ def nginx(edged: Edged) -> Iterator[str]:
         "/etc/lgsp/site.crt": str(keyring.server_certificate),
         "/etc/lgsp/site.key": str(keyring.server_key),
         "/etc/lgsp/anchors.pem": str(keyring.trust_anchors),
-        "access_log off;": f"access_log off; client_body_temp_path {edged.folder}/body; proxy_temp_path {edged.folder}/proxy;"
+        "access_log off;": f"access_log off; client_body_temp_path {edged.folder}/body; proxy_temp_path {edged.folder}/proxy;"  # noqa: E501
         f"fastcgi_temp_path {edged.folder}/f; uwsgi_temp_path {edged.folder}/u; scgi_temp_path {edged.folder}/s;",
     }.items():
         assert text.count(example) == 1, example

@@ -51,7 +51,7 @@ if "stay" in words:
     import time
     time.sleep(600)
 sys.exit(7)
-"""
+"""  # noqa: E501
 
 Telling = Callable[..., tuple[Forked, dict[str, Any]]]
 
@@ -244,7 +244,7 @@ try:
 except OSError:
     assert os.listdir("/proc/self/fd") == open_ones
     print("said")
-"""
+"""  # noqa: E501
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "poor.py")
         file.write_text(script, "utf-8")

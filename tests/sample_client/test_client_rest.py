@@ -207,7 +207,7 @@ WSDL = """<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http
     <operation name="ask"><soap:operation soapAction="urn:t:ask"/>
       <input><soap:body use="literal"/></input><output><soap:body use="literal"/></output></operation></binding>
   <service name="s"><port name="p" binding="t:b"><soap:address location="ADDRESS/soap/t/v1"/></port></service>
-</definitions>"""
+</definitions>"""  # noqa: E501
 
 
 @pytest.mark.parametrize("system", ["canh-bao", "may-cu"])

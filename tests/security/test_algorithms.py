@@ -22,7 +22,7 @@ from security.http_signatures import HttpRequest, sign_request, verify_request
 from security.keys import SigningKey, VerifyKey
 from security.pki.authority import issue_signing, make_issuer, make_request, make_root, private_pem, read_request
 from security.tokens import issue_token, make_assertion, verify_assertion, verify_token
-from security.wssec.fast_path import verify_usual
+from security.wssec.fast_path import verify_fast
 from security.wssec.sign import sign_envelope
 from security.wssec.verify import verify_envelope
 from tests.security.identities import NOW
@@ -111,7 +111,7 @@ def test_xml_signatures(pair: Made) -> None:
     assert f'<ds:SignatureMethod Algorithm="{method}">'.encode() in envelope
     find = {pair.verify.thumbprint: pair.verify}.get
     assert verify_envelope(etree.fromstring(envelope), find, NOW).key == pair.verify
-    usual = verify_usual(envelope, V11, find, NOW)
+    usual = verify_fast(envelope, V11, find, NOW)
     assert usual is not None and usual.content == content
 
 

@@ -1,7 +1,7 @@
 """A CSV or XLSX format of a contract: bytes to canonical messages and back, line by line.
 
-A line is a message of its own, or an item of the message's list (`each` in the table). Each line is read by itself, so that good lines can be
-told from bad ones; findings bear the line's number and the column's title beside the canonical path.
+A line is a message, or an item of the message's list (`each` in the table). Each line is read separately, so that valid
+lines can be accepted. Findings have the line's number and the column's title beside the canonical path.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SHEET: Final = "Sheet1"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a file. `value` is its message, or its item; None where `findings` say what is wrong (`here` is the column's title)."""
+    """A line of a file. `value` is its message or item; None if there are `findings` (`here`: the column's title)."""
 
     number: int
     value: Value | None
@@ -55,7 +55,7 @@ class Line:
 
 
 class CellCodec(Codec):
-    """Messages that the table maps are lines of cells; all others are exchanged in canonical form."""
+    """Mapped messages are lines of cells; others are exchanged in canonical form."""
 
     def __init__(
         self,
@@ -87,11 +87,14 @@ class CellCodec(Codec):
             super()._compile(message, struct, plan)
 
     def is_list(self, message: str) -> bool:
-        """Whether all lines of a file are one message."""
+        """Whether all lines of a file form one message."""
         return self._tables[message].each is not None
 
     def read_lines(self, message: str, raw: bytes, at: float | None = None) -> list[Line]:
-        """All lines with what is wrong in them; `message.invalid` where the file as a whole cannot be read. `at` is when it was received."""
+        """All lines with their findings. `at` is the time of receipt (Unix time).
+
+        MESSAGE_INVALID where the file as a whole cannot be read.
+        """
         table = self._table(message)
         try:
             return list(table.lines(raw, None if at is None else day_at(at)))
@@ -104,14 +107,14 @@ class CellCodec(Codec):
             raise self._failure(MESSAGE_INVALID, message, header.findings) from None
 
     def joined(self, message: str, items: Sequence[Value]) -> Value:
-        """The one message whose list these items are; `message.invalid` where there are too few or too many."""
+        """The one message with these items. MESSAGE_INVALID for too few or too many."""
         value, findings = self._tables[message].joined(items)
         if findings:
             raise self._failure(MESSAGE_INVALID, message, findings)
         return value
 
     def read_cells(self, message: str, raw: bytes, at: float | None = None) -> list[Value]:
-        """Every message of a file; `message.invalid` if any line is wrong."""
+        """Every message of a file. MESSAGE_INVALID if any line is invalid."""
         lines = self.read_lines(message, raw, at)
         findings = [shown(line.number, finding) for line in lines for finding in line.findings]
         if findings:
@@ -120,7 +123,7 @@ class CellCodec(Codec):
         return [self.joined(message, values)] if self.is_list(message) else values
 
     def invalid(self, message: str, findings: Sequence[Finding]) -> Theirs:
-        """`message.invalid` with as many findings as an answer holds, and the number of all of them."""
+        """`message.invalid` with as many findings as an answer may have, and the number of all."""
         shown, contract = findings[:MAX_FINDINGS], self._contract.name
         return MESSAGE_INVALID(
             findings=shown, message=message, contract=contract, format=self.name, count=len(findings)
@@ -131,7 +134,7 @@ class CellCodec(Codec):
         try:
             return table.write(values)
         except NotExpressible as error:
-            raise self._failure(MESSAGE_NOT_EXPRESSIBLE, message, [table.retold(error.finding)]) from None
+            raise self._failure(MESSAGE_NOT_EXPRESSIBLE, message, [table.with_title(error.finding)]) from None
 
     def write(self, message: str, value: Value, media: str | None = None) -> bytes:
         return (
@@ -139,7 +142,7 @@ class CellCodec(Codec):
         )
 
     def read(self, message: str, raw: bytes, media: str | None = None, at: float | None = None) -> Value:
-        """Of a file of several messages, the first."""
+        """The first message of a file."""
         if media not in (None, self.media):
             return super().read(message, raw, media, at)
         values = self.read_cells(message, raw, at)
@@ -155,7 +158,7 @@ class CellCodec(Codec):
 
 
 def shown(number: int, finding: Finding) -> Finding:
-    """A finding of a line as an answer at a door shows it."""
+    """A finding of a line as an answer shows it."""
     return replace(finding, here=f"line {number}: {finding.here}" if finding.here else f"line {number}")
 
 
@@ -174,29 +177,29 @@ class _BadHeader(Exception):
 class _Table:
     """One message of the format, compiled."""
 
-    def __init__(self, made: CellPlan, layout: Layout, whole: Validator, in_force: InForce | None) -> None:
-        self.each = made.each
-        self._layout, self._columns, self._ignored, self._whole = layout, made.columns, made.ignored, whole
+    def __init__(self, plan: CellPlan, layout: Layout, whole: Validator, in_force: InForce | None) -> None:
+        self.each = plan.each
+        self._layout, self._columns, self._ignored, self._whole = layout, plan.columns, plan.ignored, whole
         self._in_force = in_force
-        self._line = whole if made.each is None else Validator(made.line)
-        self._read = jsonread.compile_reader(made.plan)
-        self._write = jsonread.compile_writer(made.plan)
-        self._prefix = "" if made.each is None else made.each + "."
-        keys = () if made.each is None else tuple(made.each.removesuffix("[]").split("."))
+        self._line = whole if plan.each is None else Validator(plan.line)
+        self._read = jsonread.compile_reader(plan.plan)
+        self._write = jsonread.compile_writer(plan.plan)
+        self._prefix = "" if plan.each is None else plan.each + "."
+        keys = () if plan.each is None else tuple(plan.each.removesuffix("[]").split("."))
         self._items, self._put = getter(keys), setter(keys) if keys else None
-        self._names = {column.name: column.title for column in made.columns}
+        self._names = {column.name: column.title for column in plan.columns}
         leaves = [
             (leaf.canonical.removeprefix(self._prefix), self._title(leaf.here))
-            for leaf in made.plan.root.leaves()
+            for leaf in plan.plan.root.leaves()
             if leaf.keys is not None
         ]
         self._titles, self._paths = dict(leaves), {title: path for path, title in leaves}
 
-    def retold(self, finding: Finding) -> Finding:
+    def with_title(self, finding: Finding) -> Finding:
         return replace(finding, here=self._title(finding.here))
 
     def _title(self, here: str) -> str:
-        """The path of a place in the plan as the titles that people know."""
+        """The path of a place in the plan, with the columns' titles."""
         return _NAME.sub(lambda match: self._names.get(match[1], match[1]), here)
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -219,21 +222,21 @@ class _Table:
             count += 1
 
     def _header(self, row: Row) -> list[Column | None]:
-        """For each cell of a line its column; None where nothing may stand, or where it is read over."""
+        """For each cell of a line its column; None where a value is an error; `_IGNORED` where it is skipped."""
         known = {column.title: column for column in self._columns}
         places: list[Column | None] = []
-        wrong: list[Finding] = []
+        findings: list[Finding] = []
         seen: set[str] = set()
         for cell in row.cells:
             title = normal_title(cell) if isinstance(cell, str) else ""
             column = known.get(title)
             if title in seen:
-                wrong.append(
+                findings.append(
                     Finding(f"line {row.number}: {title[:60]}", "", "a title twice", "repeated", "each column once")
                 )
             elif column is None and title not in self._ignored and (title or not isinstance(cell, str)):
                 shown = ", ".join(list(known)[:12])
-                wrong.append(
+                findings.append(
                     Finding(
                         f"line {row.number}: {title[:60]}",
                         "",
@@ -244,10 +247,8 @@ class _Table:
                 )
             if title:
                 seen.add(title)
-            places.append(column if column is not None else _READ_OVER if title in self._ignored else None)
-        if seen.isdisjoint(
-            known
-        ):  # another delimiter, or another line than the one with the titles: one thing is wrong, not each column
+            places.append(column if column is not None else _IGNORED if title in self._ignored else None)
+        if seen.isdisjoint(known):  # a wrong delimiter or header line: one finding, not one for each column
             shown = ", ".join(list(known)[:12])
             if self._layout.media == "csv":
                 raise Unreadable(
@@ -258,7 +259,7 @@ class _Table:
             raise Unreadable(
                 "no title that the table knows", f"the titles in line {self._layout.header_row}: {shown}", row.number
             )
-        wrong += [
+        findings += [
             Finding(
                 f"line {row.number}: {column.title}",
                 self._prefix + self._paths.get(column.title, ""),
@@ -269,8 +270,8 @@ class _Table:
             for column in self._columns
             if column.required and column.title not in seen
         ]
-        if wrong:
-            raise _BadHeader(wrong)
+        if findings:
+            raise _BadHeader(findings)
         return places
 
     def _line_of(self, row: Row, places: list[Column | None], at: int, day: str | None) -> Line:
@@ -278,10 +279,12 @@ class _Table:
         prefix = "" if self.each is None else f"{self.each[:-2]}[{at}]."
         value: Value = {}
         try:
-            found = self._cells_of(row, places, problems)
-            self._read(found if self.each is None else {LINES: [found]}, value, None, problems)
+            cells = self._cells_of(row, places, problems)
+            self._read(cells if self.each is None else {LINES: [cells]}, value, None, problems)
         except Enough:
-            return Line(row.number, None, self._told([self._inside(finding) for finding in problems.findings], prefix))
+            return Line(
+                row.number, None, self._limited([self._inside(finding) for finding in problems.findings], prefix)
+            )
         message = value
         if self.each is not None:
             value = self._items(value)[0]
@@ -292,18 +295,18 @@ class _Table:
             )
             findings = [self._inside(finding) for finding in ended]
         elif not problems.full and (findings or not self._line.is_valid(value)):
-            said = {finding.canonical for finding in findings}
-            findings += self._line.findings(value, lambda path, _: self._titles.get(path, ""), said)
-        return Line(row.number, None if findings else value, self._told(findings, prefix))
+            known = {finding.canonical for finding in findings}
+            findings += self._line.findings(value, lambda path, _: self._titles.get(path, ""), known)
+        return Line(row.number, None if findings else value, self._limited(findings, prefix))
 
-    def _told(self, findings: list[Finding], prefix: str) -> tuple[Finding, ...]:
+    def _limited(self, findings: list[Finding], prefix: str) -> tuple[Finding, ...]:
         return tuple(
             replace(each, canonical=prefix + each.canonical if each.canonical else "")
             for each in findings[:MAX_FINDINGS]
         )
 
     def _cells_of(self, row: Row, places: list[Column | None], problems: Problems) -> dict[str, str]:
-        found: dict[str, str] = {}
+        texts: dict[str, str] = {}
         for number, cell in enumerate(row.cells):
             if cell == "":
                 continue
@@ -316,15 +319,15 @@ class _Table:
                     "unknown",
                     f"nothing in cell {xlsxwrite.letters(number)}, which has no title",
                 )
-            elif column is not _READ_OVER:
+            elif column is not _IGNORED:
                 try:
                     text = text_of(cell, column)
-                    found[column.name] = csvtext.unguarded(text) if self._layout.media == "csv" else text
+                    texts[column.name] = csvtext.unguarded(text) if self._layout.media == "csv" else text
                 except Bad as bad:
                     problems.add(
                         column.title, self._paths.get(column.title, ""), kind_in_words(cell), bad.rule, bad.expected
                     )
-        return found
+        return texts
 
     def _inside(self, finding: Finding) -> Finding:
         """A finding of the plan's reader as one of the line: its title, and its path inside the item."""
@@ -344,8 +347,8 @@ class _Table:
     def write(self, values: Sequence[Value]) -> bytes:
         lines: list[Mapping[str, str]] = []
         for value in values:
-            made = json.loads(self._write(value))
-            lines += [made] if self.each is None else made.get(LINES, [])
+            message = json.loads(self._write(value))
+            lines += [message] if self.each is None else message.get(LINES, [])
         head: list[Cell] = [column.title for column in self._columns]
         rows = [head, *([self._cell(line.get(column.name, ""), column) for column in self._columns] for line in lines)]
         if self._layout.media == "xlsx":
@@ -374,4 +377,4 @@ class _Table:
         return NotExpressible(column.title, path, f"text of {len(text)} characters", rule, expected)
 
 
-_READ_OVER: Final = Column("", "")
+_IGNORED: Final = Column("", "")

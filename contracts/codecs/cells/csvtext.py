@@ -1,8 +1,8 @@
-"""CSV as RFC 4180 has it, with the delimiter and the encoding that the table declares.
+"""CSV (RFC 4180) with the delimiter and encoding of the table.
 
-Written for people who will open the file in a spreadsheet: a text that a spreadsheet would run as a formula gets an apostrophe before it, and
-loses it again when it is read. Windows-1258 writes Vietnamese tone marks as characters of their own; read and written text is NFC.
-Invariant: read(write(rows)) = rows, line breaks, quotes and delimiters inside cells included.
+A text that a spreadsheet would run as a formula is written with an apostrophe before it, which reading removes.
+Windows-1258 writes Vietnamese tone marks as separate characters; text is NFC on both sides.
+Invariant: read(write(rows)) = rows, including line breaks, quotes and delimiters inside cells.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from contracts.mapping.grid import MAX_COLUMNS, MAX_ROWS, Layout, Row, Rows, Unr
 MAX_LINE: Final = 1_000_000  # characters
 _BOMS: Final = {"utf-8": b"\xef\xbb\xbf", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
 _RUNS: Final = re.compile("'*[=+\\-@\t\r]")
-_HARMLESS: Final = re.compile(r"[+-][0-9 .,]*")  # a telephone number, a negative number: nothing to run
+_HARMLESS: Final = re.compile(r"[+-][0-9 .,]*")  # a telephone number or a negative number: not a formula
 
 
 def decode(raw: bytes, encoding: str) -> str:
+    """The text without its byte order mark. `Unreadable` for bytes outside the encoding."""
     if encoding == "utf-16":
         encoding = next((name for name in ("utf-16-le", "utf-16-be") if raw.startswith(_BOMS[name])), "")
         if not encoding:
@@ -40,14 +41,14 @@ def decode(raw: bytes, encoding: str) -> str:
 
 
 def encode(text: str, encoding: str) -> bytes:
-    """UnicodeEncodeError where the encoding lacks a character."""
+    """The bytes. UnicodeEncodeError where the encoding lacks a character."""
     if encoding == "windows-1258":
         return "".join(_toned(each) for each in form_c(text)).encode("cp1258")
     return text.encode(encoding)
 
 
 def _toned(character: str) -> str:
-    """A character as windows-1258 has it: itself, or the letter and then its tone mark."""
+    """A character in windows-1258: itself, or the letter followed by its tone mark."""
     try:
         character.encode("cp1258")
         return character
@@ -58,7 +59,7 @@ def _toned(character: str) -> str:
 
 
 def read(raw: bytes, layout: Layout) -> Rows:
-    """The records from the header on; those before it are read over. `Unreadable` for what is no CSV."""
+    """The records from the header on. `Unreadable` for invalid CSV."""
     text = decode(raw, layout.encoding)
     records = csv.reader(_lines(text), delimiter=layout.delimiter, strict=True)
     line, count = 1, 0
@@ -77,7 +78,7 @@ def read(raw: bytes, layout: Layout) -> Rows:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """The lines of a text with their ends; `Unreadable` for one that is too long to be one record: the reader would keep each of its cells."""
+    """The lines with their ends. `Unreadable` for one over the limit, since the reader keeps all its cells."""
     for number, line in enumerate(io.StringIO(text, newline=""), 1):
         if len(line) > MAX_LINE:
             raise Unreadable("a line that is too long", f"at most {MAX_LINE} characters a line", number)
@@ -85,7 +86,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def write(rows: Iterable[Sequence[str]], layout: Layout) -> bytes:
-    """Lines end with CR LF. UTF-8 and UTF-16 begin with a byte order mark: without it Excel takes UTF-8 for the machine's own code page."""
+    """Lines end with CR LF. UTF-8 and UTF-16 begin with a byte order mark, which Excel needs to detect UTF-8."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=layout.delimiter, lineterminator="\r\n")
     for _ in range(layout.header_row - 1):
@@ -102,4 +103,5 @@ def guarded(text: str) -> str:
 
 
 def unguarded(text: str) -> str:
+    """The inverse of `guarded`."""
     return text[1:] if text.startswith("'") and guarded(text[1:]) == text else text

@@ -1,8 +1,8 @@
-"""The parts of an XLSX workbook (ECMA-376 parts 1 and 2), opened as what they are: a zip of XML from a stranger.
+"""Opens the parts of an XLSX workbook (ECMA-376 parts 1 and 2), an untrusted zip archive of XML.
 
-Refused: macros, links to other workbooks, encryption, a DOCTYPE in any part, parts packed by another method than the standard allows, and more of
-anything than the bounds here. Each bound is checked before what it bounds is kept.
-Invariant: what the reading of a workbook costs is bounded by `Budget`, whatever the file claims of itself.
+Rejected: macros, links to other workbooks, encryption, a DOCTYPE in any part, compression methods outside the standard,
+and more of anything than the bounds below. Each bound is checked before the data is kept.
+Invariant: `Budget` bounds the cost of reading a workbook, whatever the file declares.
 """
 
 from __future__ import annotations
@@ -19,17 +19,15 @@ from lxml import etree
 from contracts.mapping.grid import Unreadable
 
 MAX_PARTS: Final = 1_000
-MAX_UNPACKED: Final = 200_000_000  # bytes that all parts that are read may unpack to
-MAX_TAGS: Final = 12_000_000  # tags in all of them
-MAX_UNSEEN: Final = (
-    10_000_000  # bytes of a part between two elements that are looked at: what may become a tree at once
-)
+MAX_UNPACKED: Final = 200_000_000  # bytes of all parts that are read, unpacked
+MAX_TAGS: Final = 12_000_000  # in all parts that are read
+MAX_UNSEEN: Final = 10_000_000  # bytes of a part between two processed elements: the largest tree at once
 MAX_NAME: Final = 1_000  # characters of a name, an id, or a target
 MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 NO_XLSX: Final = "an XLSX workbook"
-_ENTRY: Final = b"PK\x01\x02"  # of the central directory (APPNOTE.TXT 4.3.12)
-# What zipfile raises for damaged archives, beside its own error.
+_ENTRY: Final = b"PK\x01\x02"  # an entry of the central directory (APPNOTE.TXT 4.3.12)
+# Raised by zipfile for damaged archives.
 _DAMAGED: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -44,7 +42,7 @@ _DAMAGED: Final = (
 
 
 def open_book(raw: bytes) -> zipfile.ZipFile:
-    """The archive, its directory checked. `Unreadable` for what is none, or holds what is refused."""
+    """The archive, its directory checked. `Unreadable` for an invalid or rejected one."""
     if raw.count(_ENTRY) > MAX_PARTS:  # before the directory is read: each entry costs far more than its bytes
         raise Unreadable("too many parts, or one twice", NO_XLSX)
     try:
@@ -70,7 +68,7 @@ def _check_parts(book: zipfile.ZipFile) -> None:
 
 
 class Budget:
-    """What the reading of one workbook may still unpack."""
+    """The bytes and tags that reading one workbook may still unpack."""
 
     def __init__(self) -> None:
         self._bytes, self._tags = MAX_UNPACKED, MAX_TAGS
@@ -85,7 +83,7 @@ class Budget:
 
 
 class _Bounded(io.RawIOBase):
-    """A part of the zip that may not unpack to more than is allowed, whatever size it claims. `seen()` after each element."""
+    """A part of the zip, limited in unpacked size, whatever it declares. Call `seen()` after each element."""
 
     def __init__(self, inner: Any, budget: Budget) -> None:
         self._inner, self._budget, self._unseen = inner, budget, 0
@@ -106,7 +104,7 @@ class _Bounded(io.RawIOBase):
 
 
 def elements(book: zipfile.ZipFile, part: str, budget: Budget, *tags: str) -> Iterator[tuple[str, Any]]:
-    """(local name, element) of each element of these names as it ends; emptied after use."""
+    """(local name, element) of each element of these names at its end; cleared after use."""
     try:
         inner = book.open(part)
     except (KeyError, *_DAMAGED):
@@ -115,17 +113,17 @@ def elements(book: zipfile.ZipFile, part: str, budget: Budget, *tags: str) -> It
     with inner:
         bounded = _Bounded(inner, budget)
         try:
-            found = etree.iterparse(
+            parsed = etree.iterparse(
                 bounded, events=("end",), tag=wanted, resolve_entities=False, no_network=True, load_dtd=False,
                 remove_comments=True, remove_pis=True, huge_tree=False,
             )  # fmt: skip
             checked = False
-            for _, element in found:
+            for _, element in parsed:
                 if not checked and element.getroottree().docinfo.doctype:
                     raise Unreadable("a DOCTYPE", "XML without one")
                 checked = True
                 bounded.seen()
-                # QName raises for a broken namespace, which the parser tells only at the end
+                # QName raises for a broken namespace, which the parser reports only at the end
                 yield element.tag.rpartition("}")[2], element
                 element.clear()
                 while element.getprevious() is not None:

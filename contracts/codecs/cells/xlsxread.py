@@ -1,9 +1,10 @@
-"""Reading one sheet of an XLSX workbook (ECMA-376 part 1) row by row. `xlsxparts` opens it.
+"""Reads one sheet of an XLSX workbook (ECMA-376 part 1) row by row. `xlsxparts` opens it.
 
-Refused: more relationships, sheets, styles, texts, rows or cells than the bounds here. Formulas are never evaluated; a cell that holds one is refused, since its stored result is somebody else's arithmetic.
-A numeric cell is a binary double. It is read as the shortest decimal that names that double (what a person typed, up to 15 digits); a whole
-number from 2^53 on, which a double cannot tell from its neighbour, is refused. A number is a date where its format says so.
-Invariant: memory is bounded by the limits here, whatever the file claims of itself.
+Rejected: more relationships, sheets, styles, texts, rows or cells than the bounds below. Formulas are never evaluated;
+a cell with one is rejected, since its stored result cannot be checked.
+A numeric cell is a binary double, read as the shortest decimal that denotes it (as typed, up to 15 digits). A whole
+number from 2^53 on is rejected, since a double is not exact there. A number is a date where its format says so.
+Invariant: memory is bounded by these limits, whatever the file declares.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from contracts.base.integers import whole_number
 from contracts.codecs.cells.xlsxparts import MAIN, MAX_NAME, NO_XLSX, STRICT, Budget, elements, open_book
 from contracts.mapping.grid import MAX_COLUMNS, MAX_ROWS, Cell, Layout, Row, Rows, Typed, Unreadable
 
-MAX_STRINGS: Final = 50_000_000  # characters of shared texts held at once
+MAX_STRINGS: Final = 50_000_000  # characters of all shared texts
 MAX_TEXTS: Final = 1_000_000  # shared texts
-MAX_CELLS: Final = 2_000_000  # cells of a sheet, the empty ones too
+MAX_CELLS: Final = 2_000_000  # cells of a sheet, including empty ones
 MAX_RELATIONSHIPS: Final = 1_000  # of one part
 MAX_SHEETS: Final = 1_000
 MAX_STYLES: Final = 65_536  # number formats, and cell styles
@@ -40,7 +41,7 @@ _EPOCH: Final = datetime(1899, 12, 30)
 
 
 def read(raw: bytes, layout: Layout) -> Rows:
-    """The rows from the header on. `Unreadable` for what cannot be read as a whole."""
+    """The rows from the header on. `Unreadable` if the file as a whole cannot be read."""
     with open_book(raw) as book:
         yield from _Workbook(book).rows(layout)
 
@@ -79,25 +80,25 @@ class _Workbook:
 
     def _related(self, part: str, folder: str) -> dict[str, list[tuple[str, str]]]:
         """Kind of relationship -> (id, part)."""
-        found: dict[str, list[tuple[str, str]]] = {}
+        parts_by_kind: dict[str, list[tuple[str, str]]] = {}
         for count, (name, element) in enumerate(self._events(part), 1):
             if count > MAX_RELATIONSHIPS:
                 raise Unreadable("too many relationships", f"at most {MAX_RELATIONSHIPS} relationships of a part")
             kind, target, id = (_name(element, each) for each in ("Type", "Target", "Id"))
             if name == "Relationship" and _TYPE.search(kind) is not None and element.get("TargetMode") != "External":
                 inside = normpath(target.lstrip("/") if target.startswith("/") else join(folder, target))
-                found.setdefault(kind.rpartition("/")[2], []).append((id, inside))
-        return found
+                parts_by_kind.setdefault(kind.rpartition("/")[2], []).append((id, inside))
+        return parts_by_kind
 
     def _only(self, kind: str) -> str | None:
-        """The one part of a kind that a workbook has at most once."""
+        """The part of a kind that a workbook has at most once."""
         parts = self._parts.get(kind, [])
         if len(parts) > 1:
             raise Unreadable("too many parts, or one twice", NO_XLSX)
         return parts[0][1] if parts else None
 
     def _outline(self) -> tuple[dict[str, str], int]:
-        """Name of each sheet -> its relationship; and the days that the year-1904 calendar adds to a serial number."""
+        """Name of each sheet -> its relationship; days that the 1904 calendar adds to a serial number."""
         sheets: dict[str, str] = {}
         days = 0
         for count, (name, element) in enumerate(self._events(self._main, "sheet", "workbookPr"), 1):
@@ -111,13 +112,13 @@ class _Workbook:
         return sheets, days
 
     def _shared(self) -> Iterator[str]:
-        part, held = self._only("sharedStrings"), 0
+        part, size = self._only("sharedStrings"), 0
         if part is None:
             return
         for count, (_, element) in enumerate(self._events(part, "si"), 1):
             text = _text(element)
-            held += len(text)
-            if held > MAX_STRINGS:
+            size += len(text)
+            if size > MAX_STRINGS:
                 raise Unreadable("too much text", f"at most {MAX_STRINGS} characters of shared text")
             if count > MAX_TEXTS:
                 raise Unreadable("too many shared texts", f"at most {MAX_TEXTS} shared texts")
@@ -134,7 +135,7 @@ class _Workbook:
                 raise Unreadable("too many styles", f"at most {MAX_STYLES} styles")
             if name == "numFmt":
                 above = element.getparent()
-                if above is not None and above.tag.endswith("}numFmts"):  # others are of tables and conditions
+                if above is not None and above.tag.endswith("}numFmts"):  # others belong to tables and conditions
                     own[_format(element, "")] = _is_date(element.get("formatCode", ""))
                 continue
             numbers = [_format(each, "0") for each in element]
@@ -251,7 +252,7 @@ def _unescaped(text: str) -> str:
 
 
 def _character(escape: re.Match[str]) -> str:
-    """What an escape stands for; itself where that is half a character, which no text can hold."""
+    """The character of an escape; the escape itself for a surrogate, which no text can contain."""
     code = int(escape[1], 16)
     return escape[0] if 0xD800 <= code <= 0xDFFF else chr(code)
 
@@ -288,7 +289,7 @@ def _number(text: str) -> Typed:
 
 
 def _dated(text: str, days: int) -> Typed:
-    """A serial number of days, to the second. The first two months of 1900 are refused: Excel counts a day there that never was."""
+    """A serial number of days, to the second. Dates before 1900-03-01 are rejected: Excel counts a day too many."""
     try:
         if not _is_number(text):
             raise ValueError
@@ -313,7 +314,7 @@ def _iso_date(text: str) -> Typed:
 
 
 def _is_date(code: str) -> bool:
-    """Whether a number format shows a date: letters of dates and times outside quotes, escapes, and colours."""
-    if len(code) > MAX_FORMAT:  # before the patterns, whose cost grows with the square of the length
+    """Whether a number format shows a date: its letters outside quotes, escapes and colours."""
+    if len(code) > MAX_FORMAT:  # before the patterns, whose cost is quadratic in the length
         raise Unreadable("a number format that is too long", f"number formats of at most {MAX_FORMAT} characters")
     return re.search("[dmyhs]", _LITERAL.sub("", code), re.I) is not None

@@ -1,6 +1,7 @@
-"""Writing one sheet as an XLSX workbook (ECMA-376 part 1): the fewest parts that spreadsheets open, the same bytes for the same rows.
+"""Writes one sheet as an XLSX workbook (ECMA-376 part 1) with the fewest parts; equal rows give equal bytes.
 
-Texts are inline texts, so nothing is ever run as a formula. A number becomes a numeric cell where a double names it exactly, else text.
+Texts are inline texts, so nothing is run as a formula. A number is a
+numeric cell if a double is exact for it, else text.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _TO_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 
 
 def write(rows: Iterable[Sequence[Cell]], sheet: str, header_row: int) -> bytes:
+    """The workbook with one sheet; the first row is row `header_row`."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as book:
         for name, text in _frame(sheet).items():
@@ -42,7 +44,7 @@ def write(rows: Iterable[Sequence[Cell]], sheet: str, header_row: int) -> bytes:
 
 
 def number_cell(text: str) -> Cell:
-    """The numeric cell of a number written in digits; the text itself where a double does not name it exactly."""
+    """A numeric cell for digits that a double represents exactly; else the text itself."""
     exact = Decimal(text)
     shortest = Decimal(repr(float(exact)))
     if abs(exact) >= 2**53 or shortest != exact:
@@ -70,7 +72,7 @@ def _cell(cell: Cell, reference: str) -> str:
 
 
 def _frame(sheet: str) -> dict[str, str]:
-    """All parts but the sheet itself."""
+    """All parts except the sheet."""
     return {
         "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
         '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'

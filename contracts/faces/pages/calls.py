@@ -86,11 +86,11 @@ def as_elements(type_: Type, value: Any) -> Any:
     A choice stands inside the element of its branch; binary values are bytes.
     """
     if isinstance(type_, RecursiveRef):
-        type_ = type_.made
+        type_ = type_.target
     if isinstance(value, dict) and set(value) == {"absent"}:
         return value
     if isinstance(type_, Choice):
-        branch = next(each for each in type_.branches if value[type_.told_by] in each.values)
+        branch = next(each for each in type_.branches if value[type_.discriminator] in each.values)
         return {branch.type.name: as_elements(branch.type, value)}
     if isinstance(type_, Struct):
         fields = {each.name: each.type for each in type_.fields}

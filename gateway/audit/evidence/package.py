@@ -1,14 +1,14 @@
-"""The package of one transfer: all that a stranger needs to check it without the gateway (design 05; C2SP tlog-proof, RFC 5280).
+"""Creates the evidence package of one transfer, which is checked without the gateway (C2SP tlog-proof, RFC 5280).
 
-    entries/…json, .tlog-proof, .json.spicy   each entry's raw bytes, and its proof (.spicy: without the header line, for `spicy-litetlog`)
-    log/checkpoint, log/log.vkey         the signed note that the proofs lead to, and the log's public key
-    messages/…                           the bytes as they travelled, `.opened`: what the signature inside an encrypted one covers; `salt` of the digests
-    unproven/…                           what no entry covers: the canonical form, what was sent before a transfer was in doubt
-    certificates/…                       of those who signed, the authorities above them, revocation lists, and what was known of each
-    check.pyz                            the checker of `gateway/audit/verifier`, which knows nothing of the gateway; README: how to do without it
-    manifest.json                        SHA-256 of every file, who asked for the package and why, what is missing and why
+    entries/…json, .tlog-proof, .json.spicy   each entry and its proof (.spicy: without header, for `spicy-litetlog`)
+    log/checkpoint, log/log.vkey   the signed note of the proofs, and the log's public key
+    messages/…                     transmitted bytes; `.opened`: what the signature inside covers; `salt` of the digests
+    unproven/…                     what no entry covers: canonical form, what was sent before a transfer was in doubt
+    certificates/…                 of the signers, their authorities, revocation lists, and the known status of each
+    check.pyz                      the independent verifier (`gateway/audit/verifier`); README: checks without it
+    manifest.json                  SHA-256 of every file, actor and reason, what is missing and why
 
-Invariant: nothing of a package is made up for it; messages, entries and certificates are the bytes that were kept.
+Invariant: messages, entries and certificates are the bytes that were kept; nothing is created for a package.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _DIGESTED: Final = {"in": "request", "sent": "forwarded", "back": "provider-answ
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Who wants it, and what for; both stand in the log before the package leaves."""
+class Request:
+    """The actor and reason, which are in the log before the package leaves; `at` in Unix seconds."""
 
     actor: str
     reason: str
@@ -61,10 +61,7 @@ class Package:
 
 
 def log_of(engine: Engine, transfer: str) -> origins.Ended | None:
-    """The log that ended by a restore in which this transfer stands; None for the one that goes on.
-
-    `audit.not-logged` if it stands in none.
-    """
+    """The ended log that holds this transfer; None for the current log. Raises `audit.not-logged`."""
     with engine.connect() as connection:
         past = origins.ended(connection)
     for each in (None, *reversed(past)):
@@ -74,22 +71,25 @@ def log_of(engine: Engine, transfer: str) -> origins.Ended | None:
     raise AUDIT_NOT_LOGGED(transfer=transfer)
 
 
-def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, asked: Asked, vkey: str) -> Package:
-    """`audit.not-logged` if no entry of the transfer is under a checkpoint yet. `vkey` is of the log that the connection shows. The proofs lead to the
-    first checkpoint after these entries that was time-stamped (RFC 3161), where there is one; else to the newest."""
-    found = inclusions(connection, transfer)
-    stamped = _stamped(connection, found)
+def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, request: Request, vkey: str) -> Package:
+    """Creates the package; `vkey` is the key of the log that the connection shows.
+
+    The proofs lead to the first time-stamped checkpoint after the entries (RFC 3161), else to the newest. Raises
+    `audit.not-logged` if no checkpoint covers an entry of the transfer yet.
+    """
+    proofs = inclusions(connection, transfer)
+    stamped = _stamped(connection, proofs)
     if stamped is not None:
-        found = inclusions(connection, transfer, (stamped.size, stamped.note))
-    entries = [json.loads(each.entry) for each in found]
+        proofs = inclusions(connection, transfer, (stamped.size, stamped.note))
+    entries = [json.loads(each.entry) for each in proofs]
     messages, missing = _messages(connection, vault, transfer)
     for part in (part for digest, part in _DIGESTED.items() if any(digest in each for each in entries)):
         if _place(part) not in messages:
             missing.setdefault(part, "the contract does not keep it")
     files: dict[str, bytes] = {}
-    for each in found:
+    for each in proofs:
         files |= _entry(each)
-    files |= {"log/checkpoint": found[0].note.encode(), "log/log.vkey": f"{vkey.strip()}\n".encode()}
+    files |= {"log/checkpoint": proofs[0].note.encode(), "log/log.vkey": f"{vkey.strip()}\n".encode()}
     if stamped is not None:
         files |= {"log/checkpoint.tsq": bytes(stamped.question), "log/checkpoint.tsr": bytes(stamped.answer)}
     files |= messages
@@ -98,32 +98,32 @@ def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, 
     files["by-hand.sh"] = resources.files("gateway.audit.evidence").joinpath("by-hand.sh").read_bytes()
     body = bool(files.get("messages/request.http", b"").partition(b"\r\n\r\n")[2])
     facts = page.Facts(
-        transfer,
-        found[0].note,
-        tuple(sorted(files)),
-        missing,
-        asked.actor,
-        asked.reason,
-        rfc3339(asked.at),
-        entries[0]["at"],
-        body,
+        transfer=transfer,
+        note=proofs[0].note,
+        files=tuple(sorted(files)),
+        missing=missing,
+        actor=request.actor,
+        reason=request.reason,
+        made=rfc3339(request.at),
+        at=entries[0]["at"],
+        body=body,
     )
     files |= {"README.md": page.english(facts).encode(), "README.vi.md": page.vietnamese(facts).encode()}
     manifest = {
         "format": FORMAT,
         "transfer": transfer,
-        "made": rfc3339(asked.at),
-        "by": asked.actor,
-        "reason": asked.reason,
+        "made": rfc3339(request.at),
+        "by": request.actor,
+        "reason": request.reason,
         "missing": missing,
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
     }
     files["manifest.json"] = json.dumps(manifest, ensure_ascii=False, indent=1).encode() + b"\n"
-    return Package(files, len(found), missing)
+    return Package(files, len(proofs), missing)
 
 
 def as_zip(package: Package, folder: str) -> bytes:
-    """One file; equal packages give equal bytes."""
+    """One zip file; equal packages give equal bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for name, data in sorted(package.files.items()):
@@ -132,7 +132,7 @@ def as_zip(package: Package, folder: str) -> bytes:
 
 
 def checker() -> bytes:
-    """`gateway/audit/verifier` with the few modules that it needs, as a program in one file."""
+    """The verifier and its few modules as a program in one file."""
     import gateway.audit.verifier as verifier
     import gateway.sample_client as client
     from gateway.audit.verifier import certificates, check, findings, messages
@@ -151,12 +151,12 @@ def checker() -> bytes:
     return out.getvalue()
 
 
-def _stamped(connection: Connection, found: Sequence[Inclusion]) -> Any:
+def _stamped(connection: Connection, proofs: Sequence[Inclusion]) -> Any:
     """The row of the first time-stamp of this log that covers these entries; None if there is none."""
-    table, origin = tables.stamp.c, found[0].note.partition("\n")[0]
+    table, origin = tables.stamp.c, proofs[0].note.partition("\n")[0]
     query = (
         select(table.size, table.note, table.question, table.answer)
-        .where(table.size > found[-1].index)
+        .where(table.size > proofs[-1].index)
         .order_by(table.size, table.id)
     )
     return next((row for row in connection.execute(query.limit(16)) if row.note.partition("\n")[0] == origin), None)
@@ -172,7 +172,7 @@ def _entry(of: Inclusion) -> dict[str, bytes]:
 
 
 def _messages(connection: Connection, vault: Vault, transfer: str) -> tuple[dict[str, bytes], dict[str, str]]:
-    """What the vault holds of a transfer by the name of its file, and why parts that it held once are not there."""
+    """The transfer's parts in the vault by file name, and why other parts are missing."""
     table = tables.vault.c
     prefix = f"{transfer}/"
     ids: Sequence[str] = (
@@ -180,7 +180,7 @@ def _messages(connection: Connection, vault: Vault, transfer: str) -> tuple[dict
         .scalars()
         .all()
     )
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     missing: dict[str, str] = {}
     for id in ids:
         part = id.removeprefix(prefix)
@@ -193,15 +193,15 @@ def _messages(connection: Connection, vault: Vault, transfer: str) -> tuple[dict
             continue
         if part in ("request", SALT_PART):
             salt, data = unpack(data)
-            found["messages/salt"] = salt.hex().encode() + b"\n"
+            files["messages/salt"] = salt.hex().encode() + b"\n"
             if part == SALT_PART:
                 continue
-        found[_place(part)] = data
-    return found, missing
+        files[_place(part)] = data
+    return files, missing
 
 
 def _place(part: str) -> str:
-    """The name of a part's file. What no entry's digest covers stands apart, as the gateway's own word."""
+    """The file name of a part. Parts that no entry's digest covers are in `unproven/`."""
     if part.endswith("-opened"):
         return f"messages/{part.removesuffix('-opened')}.opened"
     if part == "answer":
@@ -215,50 +215,48 @@ def _certificates(connection: Connection, keyring: Keyring, entries: Sequence[Ma
     systems = {each["caller"]["system"] for each in entries if "caller" in each} | {
         each["provider"] for each in entries if each.get("provider")
     }
-    key, said = tables.system_key.c, tables.certificate_status.c
-    found: dict[str, bytes] = {}
+    key, certificate_status = tables.system_key.c, tables.certificate_status.c
+    files: dict[str, bytes] = {}
     status: list[dict[str, Any]] = []
-    marks: list[str] = []
-    columns = (
-        key.key_id,
-        key.use,
-        key.certificate,
-        key.thumbprint,
-        key.state,
-        key.authority,
-        key.valid_from,
-        key.valid_until,
-        key.revoked,
-        key.reason,
+
+    keys = select(tables.system_key).where(key.system.in_(systems), key.use != "encrypt").order_by(key.key_id)
+    for row in connection.execute(keys):
+        files[f"{row.key_id}.crt"] = row.certificate.encode()
+        status.append(
+            {
+                "key": row.key_id,
+                **{name: getattr(row, name) for name in ("use", "thumbprint", "state")},
+                "authority": row.authority or "embedded",
+                "valid_from": rfc3339(row.valid_from),
+                "valid_until": rfc3339(row.valid_until),
+                "revoked": rfc3339(row.revoked) if row.revoked is not None else None,
+                "reason": row.reason,
+            }
+        )
+    of_keys = select(*certificate_status).where(
+        certificate_status.thumbprint.in_([each["thumbprint"] for each in status])
     )
-    for row in connection.execute(
-        select(*columns).where(key.system.in_(systems), key.use != "encrypt").order_by(key.key_id)
-    ):
-        found[f"{row.key_id}.crt"] = row.certificate.encode()
-        marks.append(row.thumbprint)
-        status.append({
-            "key": row.key_id, "use": row.use, "thumbprint": row.thumbprint, "state": row.state, "authority": row.authority or "embedded",
-            "valid_from": rfc3339(row.valid_from), "valid_until": rfc3339(row.valid_until),
-            "revoked": rfc3339(row.revoked) if row.revoked is not None else None, "reason": row.reason,
-        })  # fmt: skip
-    words = [
-        {"thumbprint": row.thumbprint, "source": row.source, "authority": row.authority, "status": row.status, "digest": row.digest,
-         "this_update": rfc3339(row.this_update), "next_update": rfc3339(row.next_update)}
-        for row in connection.execute(select(tables.certificate_status).where(said.thumbprint.in_(marks)).order_by(said.thumbprint, said.source))
-    ]  # fmt: skip
+    statements = [
+        {
+            **{name: getattr(row, name) for name in ("thumbprint", "source", "authority", "status", "digest")},
+            "this_update": rfc3339(row.this_update),
+            "next_update": rfc3339(row.next_update),
+        }
+        for row in connection.execute(of_keys.order_by(certificate_status.thumbprint, certificate_status.source))
+    ]
     for each in keyring.generations("sign"):
-        found[f"{each.key_id}.crt"] = each.pem().split(b"-----END CERTIFICATE-----")[0] + b"-----END CERTIFICATE-----\n"
+        files[f"{each.key_id}.crt"] = each.pem().split(b"-----END CERTIFICATE-----")[0] + b"-----END CERTIFICATE-----\n"
     outside = connection.execute(select(tables.outside_authority.c.certificates)).scalars()
-    found["authorities.pem"] = keyring.trust_anchors.read_bytes() + "".join(outside).encode() + _above(keyring)
+    files["authorities.pem"] = keyring.trust_anchors.read_bytes() + "".join(outside).encode() + _above(keyring)
     for issuer, crl in connection.execute(select(tables.revocation_list.c.issuer, tables.revocation_list.c.crl)):
-        found[f"{issuer}.crl"] = bytes(crl)
-    found["status.json"] = (
-        json.dumps({"registry": status, "authorities_said": words}, ensure_ascii=False, indent=1).encode() + b"\n"
+        files[f"{issuer}.crl"] = bytes(crl)
+    files["status.json"] = (
+        json.dumps({"registry": status, "authorities_said": statements}, ensure_ascii=False, indent=1).encode() + b"\n"
     )
-    return found
+    return files
 
 
 def _above(keyring: Keyring) -> bytes:
-    """What stands between the gateway's own certificates and their roots."""
+    """The certificates between the gateway's own and their roots."""
     chains = {certificate_pem(link) for each in keyring.published(0.0) for link in each.chain}
     return b"".join(sorted(chains))

@@ -1,4 +1,4 @@
-"""The page in a package of evidence that explains how to check it, in English and in Vietnamese; made for people who have never seen the gateway."""
+"""The pages of an evidence package that explain how to check it, in English and Vietnamese, for outsiders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from security.grants.windows import civil
 
-# Which message is behind which digest of the entries.
+# Digest in the entries -> file of the message.
 DIGESTED: Final = {
     "in": "messages/request.http",
     "sent": "messages/forwarded.http",
@@ -22,7 +22,7 @@ _QUESTION: Final = r"salted <(sed -n '1s/^[^?]*?\(.*\) HTTP.*/\1/p' messages/req
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the page names."""
+    """The values in the page."""
 
     transfer: str
     note: str
@@ -31,7 +31,7 @@ class Facts:
     actor: str
     reason: str
     made: str
-    at: str  # of the transfer: certificates had to hold then
+    at: str  # of the transfer: certificates had to be valid then
     body: bool = True  # whether the request has one
 
     @property
@@ -40,7 +40,7 @@ class Facts:
 
     @property
     def proofs(self) -> tuple[str, ...]:
-        """The entries by the names that their files share."""
+        """The entries, by the common name of their files."""
         return tuple(name.removesuffix(".tlog-proof") for name in self.files if name.endswith(".tlog-proof"))
 
     def by_hand(self, key: str) -> str:
@@ -48,15 +48,15 @@ class Facts:
 
     @property
     def digests(self) -> str:
-        """How the digest of each message that is here is made from it; `salted` is a word of the shell, set before."""
-        said = [
+        """Shell commands that compute the digest of each message; `salted` is a function defined before."""
+        commands = [
             (part, f"salted {file}")
             for part, file in DIGESTED.items()
             if file in self.files and "messages/salt" in self.files
         ]
-        if said and said[0][0] == "in":
-            said[0] = "in", _BODY if self.body else _QUESTION
-        return "\n".join([_SALTED, *(f"{command:<82} # {part}" for part, command in said)])
+        if commands and commands[0][0] == "in":
+            commands[0] = "in", _BODY if self.body else _QUESTION
+        return "\n".join([_SALTED, *(f"{command:<82} # {part}" for part, command in commands)])
 
 
 def english(facts: Facts) -> str:
@@ -69,7 +69,8 @@ def english(facts: Facts) -> str:
     )
     return f"""# Evidence of transfer {facts.transfer}
 
-Log: `{facts.origin}`. Made {civil(facts.made, seconds=True)} by {facts.actor}; reason given: {facts.reason}. That it was made stands in the log, too.
+Log: `{facts.origin}`. Made {civil(facts.made, seconds=True)} by {facts.actor}; reason given: {facts.reason}.
+That it was made stands in the log, too.
 
 What belongs to the transfer and is missing:
 {missing}
@@ -79,7 +80,8 @@ What belongs to the transfer and is missing:
 2. The **authorities** that issue certificates to the systems: not the copy in `certificates/`.
 3. If you can: a **checkpoint** that an agency kept. Each answer of the gateway carried one; the log must go on from it.
 
-Put them beside this folder, not into it: what the manifest does not name does not belong to the package. All commands are run in this folder.
+Put them beside this folder, not into it: what the manifest does not name does not belong to the package.
+All commands are run in this folder.
 
 ## In one step
 
@@ -88,8 +90,9 @@ python3 -m pip install cryptography lxml      # once
 python3 check.pyz . --vkey ../log.vkey --authorities ../authorities.pem
 ```
 
-`check.pyz` is a zip file of a few readable modules. Whoever altered the package could have altered it too: compare its SHA-256 with the one that you were given with the key,
-take it from the published source, or do without it. What is in `unproven/` is the gateway's own word: no entry of the log covers it.
+`check.pyz` is a zip file of a few readable modules. Whoever altered the package could have altered it too: compare its
+SHA-256 with the one that you were given with the key, take it from the published source, or do without it.
+What is in `unproven/` is the gateway's own word: no entry of the log covers it.
 
 ## By hand
 
@@ -99,21 +102,26 @@ take it from the published source, or do without it. What is in `unproven/` is t
 spicy-litetlog -verify "$(cat ../log.vkey)" entries/*.json
 ```
 
-Without that tool, with `openssl` (3.0 or newer) and `sha256sum` alone; `by-hand.sh` is forty lines to be read first (RFC 9162 §2.1.3.2):
+Without that tool, with `openssl` (3.0 or newer) and `sha256sum` alone; `by-hand.sh` is forty lines to be read first
+(RFC 9162 §2.1.3.2):
 
 ```sh
 {facts.by_hand("../log.vkey")}
 ```
 
-**The messages are those of the entry**: SHA-256 of the salt and the octets, as it stands in `entries/…-intent.json` and `entries/…-outcome.json`. `in` is of the request's body (all
-after the first empty line; of a question without a body, what follows the `?`), `sent` and `back` are of the files whole, `out` is of the answer before fields were hidden from the caller. In `bash`:
+**The messages are those of the entry**: SHA-256 of the salt and the octets, as it stands in `entries/…-intent.json` and
+`entries/…-outcome.json`. `in` is of the request's body (all after the first empty line; of a question without a body,
+what follows the `?`), `sent` and `back` are of the files whole, `out` is of the answer before fields were hidden from
+the caller. In `bash`:
 
 ```sh
 {facts.digests}
 ```
 
-**Who signed**: REST messages bear RFC 9421 signatures (`signature-input`, `signature`), SOAP messages WS-Security (`xmlsec1 --verify` takes them); of encrypted ones `….opened` holds what was
-signed inside. The certificates are in `certificates/`, named by key id; `status.json` says what was known of each, the lines `lgsp-certificate-status` in the request what was known at that moment.
+**Who signed**: REST messages bear RFC 9421 signatures (`signature-input`, `signature`), SOAP messages WS-Security
+(`xmlsec1 --verify` takes them); of encrypted ones `….opened` holds what was signed inside. The certificates are in
+`certificates/`, named by key id; `status.json` says what was known of each, the lines `lgsp-certificate-status` in the
+request what was known at that moment.
 
 ```sh
 openssl verify -CAfile ../authorities.pem -attime $(date -d '{facts.at}' +%s) certificates/*.crt
@@ -121,7 +129,8 @@ openssl verify -CAfile ../authorities.pem -attime $(date -d '{facts.at}' +%s) ce
 {stamp}
 ## What this cannot show
 
-That the gateway handed the answer to the caller (the caller holds that: a signed answer with a receipt), and what never passed the gateway.
+That the gateway handed the answer to the caller (the caller holds that: a signed answer with a receipt), and what never
+passed the gateway.
 """
 
 
@@ -137,17 +146,21 @@ def vietnamese(facts: Facts) -> str:
     )
     return f"""# Chứng cứ của giao dịch {facts.transfer}
 
-Nhật ký: `{facts.origin}`. Lập lúc {civil(facts.made, seconds=True)}, người lập: {facts.actor}; lý do: {facts.reason}. Việc lập gói này cũng được ghi vào nhật ký.
+Nhật ký: `{facts.origin}`. Lập lúc {civil(facts.made, seconds=True)}, người lập: {facts.actor}; lý do: {facts.reason}.
+Việc lập gói này cũng được ghi vào nhật ký.
 
 Phần thuộc giao dịch nhưng không có trong gói:
 {missing}
 ## Những thứ phải lấy từ nơi khác
 
-1. **Khóa của nhật ký** (`log.vkey`): lấy từ đơn vị vận hành, một cơ quan khác hoặc bản in; không dùng bản sao trong `log/`.
+1. **Khóa của nhật ký** (`log.vkey`): lấy từ đơn vị vận hành, một cơ quan khác hoặc bản in; không dùng bản sao trong
+   `log/`.
 2. **Các cơ quan chứng thực** đã cấp chứng thư cho các hệ thống; không dùng bản sao trong `certificates/`.
-3. Nếu có: một **điểm kiểm tra** mà một cơ quan đã giữ. Mỗi câu trả lời của cổng đều kèm một điểm kiểm tra; nhật ký phải nối tiếp điểm đó.
+3. Nếu có: một **điểm kiểm tra** mà một cơ quan đã giữ. Mỗi câu trả lời của cổng đều kèm một điểm kiểm tra; nhật ký phải
+   nối tiếp điểm đó.
 
-Để chúng bên cạnh thư mục này, không để vào trong: tệp mà bản kê không nêu thì không thuộc gói. Mọi lệnh đều chạy trong thư mục này.
+Để chúng bên cạnh thư mục này, không để vào trong: tệp mà bản kê không nêu thì không thuộc gói. Mọi lệnh đều chạy trong
+thư mục này.
 
 ## Kiểm tra bằng một lệnh
 
@@ -156,8 +169,9 @@ python3 -m pip install cryptography lxml      # một lần
 python3 check.pyz . --vkey ../khoa-nhat-ky.vkey --authorities ../co-quan-chung-thuc.pem
 ```
 
-`check.pyz` là một tệp zip gồm vài mô-đun đọc được. Ai sửa gói cũng có thể sửa nó: hãy so mã SHA-256 của nó với mã được trao cùng khóa, hoặc lấy từ mã nguồn công bố, hoặc kiểm tra
-không cần nó. Phần trong `unproven/` là lời của chính trục: không mục nhật ký nào bao trùm nó.
+`check.pyz` là một tệp zip gồm vài mô-đun đọc được. Ai sửa gói cũng có thể sửa nó: hãy so mã SHA-256 của nó với mã được
+trao cùng khóa, hoặc lấy từ mã nguồn công bố, hoặc kiểm tra không cần nó. Phần trong `unproven/` là lời của chính cổng
+trao đổi dữ liệu: không mục nhật ký nào bao trùm nó.
 
 ## Kiểm tra bằng tay
 
@@ -167,21 +181,25 @@ không cần nó. Phần trong `unproven/` là lời của chính trục: không
 spicy-litetlog -verify "$(cat ../khoa-nhat-ky.vkey)" entries/*.json
 ```
 
-Không có công cụ đó thì chỉ cần `openssl` (3.0 trở lên) và `sha256sum`; `by-hand.sh` dài bốn mươi dòng, nên đọc trước khi chạy (RFC 9162 §2.1.3.2):
+Không có công cụ đó thì chỉ cần `openssl` (3.0 trở lên) và `sha256sum`; `by-hand.sh` dài bốn mươi dòng, nên đọc trước
+khi chạy (RFC 9162 §2.1.3.2):
 
 ```sh
 {facts.by_hand("../khoa-nhat-ky.vkey")}
 ```
 
-**Thông điệp đúng là của mục đó**: SHA-256 của muối và các byte, như ghi trong `entries/…-intent.json` và `entries/…-outcome.json`. `in` là thân của yêu cầu (tất cả sau dòng trống đầu
-tiên; yêu cầu không có thân thì là phần sau dấu `?`), `sent` và `back` là cả tệp, `out` là câu trả lời trước khi các trường bị che. Chạy bằng `bash`:
+**Thông điệp đúng là của mục đó**: SHA-256 của muối và các byte, như ghi trong `entries/…-intent.json` và
+`entries/…-outcome.json`. `in` là thân của yêu cầu (tất cả sau dòng trống đầu tiên; yêu cầu không có thân thì là phần
+sau dấu `?`), `sent` và `back` là cả tệp, `out` là câu trả lời trước khi các trường bị che. Chạy bằng `bash`:
 
 ```sh
 {facts.digests}
 ```
 
-**Ai đã ký**: thông điệp REST có chữ ký RFC 9421, thông điệp SOAP có WS-Security (`xmlsec1 --verify`); của thông điệp đã mã hóa, tệp `….opened` giữ phần được ký bên trong. Chứng thư ở
-`certificates/`, đặt tên theo mã khóa; `status.json` cho biết tình trạng của từng chứng thư, các dòng `lgsp-certificate-status` trong yêu cầu cho biết tình trạng vào đúng lúc đó.
+**Ai đã ký**: thông điệp REST có chữ ký RFC 9421, thông điệp SOAP có WS-Security (`xmlsec1 --verify`); của thông điệp đã
+mã hóa, tệp `….opened` giữ phần được ký bên trong. Chứng thư ở `certificates/`, đặt tên theo mã khóa; `status.json` cho
+biết tình trạng của từng chứng thư, các dòng `lgsp-certificate-status` trong yêu cầu cho biết tình trạng vào đúng lúc
+đó.
 
 ```sh
 openssl verify -CAfile ../co-quan-chung-thuc.pem -attime $(date -d '{facts.at}' +%s) certificates/*.crt
@@ -189,5 +207,6 @@ openssl verify -CAfile ../co-quan-chung-thuc.pem -attime $(date -d '{facts.at}' 
 {stamp}
 ## Điều mà gói này không chứng minh được
 
-Rằng cổng đã trao câu trả lời cho bên gọi (bên gọi giữ điều đó: câu trả lời có chữ ký kèm biên nhận), và những gì không đi qua cổng.
+Rằng cổng đã trao câu trả lời cho bên gọi (bên gọi giữ điều đó: câu trả lời có chữ ký kèm biên nhận), và những gì không
+đi qua cổng.
 """

@@ -1,7 +1,7 @@
-"""Reading a body out of the vault: for a reason, and never without a trace.
+"""Reads a body from the vault, for a reason, with a note in the log.
 
-Invariant: the note `body-view` (who, why, which transfer and part, how many bytes) is committed, and so on disk, before the first byte is given out. A
-body that cannot be read (expired, unknown, without a reason) leaves no note, since nothing of it was seen.
+Invariant: the note `body-view` (actor, reason, transfer, part, bytes) is committed, so on disk, before the first byte
+is returned. A body that cannot be read (expired, unknown, no reason) leaves no note, as nothing was disclosed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from contracts.base.errors import Theirs
 from contracts.base.ids import new_id
 from gateway.journal.append import append
 from gateway.journal.database import writing
-from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.vault.errors import VAULT_NO_PART, VAULT_NO_REASON, VAULT_NOT_FOUND
@@ -30,67 +29,76 @@ LEAST_REASON: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A body that may be read now: `pieces` gives its bytes, in order, each piece once."""
+    """A body that may be read; `pieces` yields its bytes in order."""
 
     transfer: str
     part: str
     size: int  # of the whole body
     start: int
     stop: int
-    note: str  # the phase of the note, which is the reading's own
+    note: str  # the phase of the note
     pieces: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Which bytes of which body (`stop` excluded, None: to its end) an actor wants to read, and why."""
+
+    transfer: str
+    part: str
+    reason: str
+    actor: str
+    now: float  # Unix seconds
+    start: int = 0
+    stop: int | None = None
 
 
 @contextmanager
 def view_body(
-    engine: Engine,
-    lock: FileLock | None,
-    vault: Vault,
-    transfer: str,
-    part: str,
-    *,
-    reason: str,
-    actor: str,
-    now: float,
-    start: int = 0,
-    stop: int | None = None,
-    ready: Callable[[Meta], object] = lambda meta: None,
+    engine: Engine, vault: Vault, reading: Reading, ready: Callable[[Meta], object] = lambda meta: None
 ) -> Iterator[View]:
-    """Log the reading, then give the body. `ready` is called before anything is logged or read, with what is known of the body."""
-    said = reason.strip()
-    if len(said) < LEAST_REASON:
-        raise VAULT_NO_REASON(length=len(said), least=LEAST_REASON)
+    """Logs the reading, then gives the body. `ready` gets the body's metadata before anything is logged or read."""
+    length = len(reading.reason.strip())
+    if length < LEAST_REASON:
+        raise VAULT_NO_REASON(length=length, least=LEAST_REASON)
+    transfer, part = reading.transfer, reading.part
     with engine.connect() as connection:
         meta = vault.meta(connection, f"{transfer}/{part}")
         if meta is None:
             raise _no_part(connection, transfer, part)
-    end = meta.size if stop is None else min(stop, meta.size)
-    first = min(start, end)
+    stop = meta.size if reading.stop is None else min(reading.stop, meta.size)
+    start = min(reading.start, stop)
     ready(meta)
-    row = _note(transfer, part, said, actor, meta, first, end, now)
-    with writing(engine, lock) as connection:
+    row = _note(reading, meta, start, stop)
+    with writing(engine) as connection:
         append(connection, [row])
     with engine.connect() as connection:
-        after = vault.meta(connection, meta.id)  # it may have come under the key of a hold in between
+        after = vault.meta(connection, meta.id)  # a hold may have changed its key meanwhile
         if after is None:
             raise VAULT_NOT_FOUND(id=meta.id)
-        yield View(transfer, part, meta.size, first, end, row.phase, vault.pieces(connection, after, first, end))
+        pieces = vault.pieces(connection, after, start, stop)
+        yield View(transfer=transfer, part=part, size=meta.size, start=start, stop=stop, note=row.phase, pieces=pieces)
 
 
-def _note(transfer: str, part: str, reason: str, actor: str, meta: Meta, start: int, stop: int, now: float) -> LogRow:
-    """About the transfer, so that whoever looks at it sees who read it; under a phase of its own, since (transfer, phase) is unique."""
-    facts: dict[str, Json] = {"part": part, "reason": reason, "size": meta.size, "key": meta.key_id}
+def _note(reading: Reading, meta: Meta, start: int, stop: int) -> LogRow:
+    """A note about the transfer, so that its journey shows the reading, under a phase of its own."""
+    facts: dict[str, Json] = {
+        "part": reading.part,
+        "reason": reading.reason.strip(),
+        "size": meta.size,
+        "key": meta.key_id,
+    }
     if (start, stop) != (0, meta.size):
         facts["range"] = f"{start}-{stop}"
-    frozen = freeze(Note(transfer, now, NOTE, actor, facts))
-    return LogRow(transfer, f"{NOTE}#{new_id(int(now * 1000))}", frozen.entry, frozen.leaf)
+    frozen = freeze(Note(reading.transfer, reading.now, NOTE, reading.actor, facts))
+    return LogRow(reading.transfer, f"{NOTE}#{new_id(int(reading.now * 1000))}", frozen.entry, frozen.leaf)
 
 
 def _no_part(connection: Connection, transfer: str, part: str) -> Theirs:
-    """What there is instead: the parts that a transfer usually has."""
+    """The error that lists the parts of the transfer."""
     ids = [f"{transfer}/{each}" for each in PARTS]
-    found = connection.scalars(select(tables.vault.c.id).where(tables.vault.c.id.in_(ids)))
-    parts = sorted(id.partition("/")[2] for id in found)
+    stored = connection.scalars(select(tables.vault.c.id).where(tables.vault.c.id.in_(ids)))
+    parts = sorted(id.partition("/")[2] for id in stored)
     return VAULT_NO_PART(transfer=transfer, part=part, parts=", ".join(parts) or "–")
 
 

@@ -1,6 +1,6 @@
-"""The newest signed checkpoint, kept outside the database: the keeper writes it, doors read it.
+"""The newest signed checkpoint, in a file outside the database: the keeper writes it, doors read it.
 
-Invariant: the file only ever goes forward, appears whole or not at all, and is on disk before anybody is shown it.
+Invariant: the file only goes forward, appears whole or not at all, and is on disk before a reader sees it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ _logger: Final = logging.getLogger("lgsp.audit")
 
 
 def read_note(path: Path) -> str | None:
-    """What such a file holds; None where there is none. `audit.inconsistent` for anything that no keeper wrote there, a folder or a pipe too."""
+    """The note in such a file; None if there is none.
+
+    Raises `audit.inconsistent` for anything else than a checkpoint, such as a folder or a pipe.
+    """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            why = "it is no file"
-        elif found.st_size > MAX_NOTE:
-            why = f"it has {found.st_size} bytes, and no checkpoint has more than {MAX_NOTE}"
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            reason = "it is no file"
+        elif status.st_size > MAX_NOTE:
+            reason = f"it has {status.st_size} bytes, and no checkpoint has more than {MAX_NOTE}"
         else:
             note = path.read_text("utf-8")
             Checkpoint.from_text(split_note(note)[0])
@@ -39,17 +42,17 @@ def read_note(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as trouble:
-        why = str(trouble) if isinstance(trouble, NoteError) else f"{type(trouble).__name__}: {trouble}"
-    raise AUDIT_INCONSISTENT(reason=f"the checkpoint outside the database, {path}, cannot be read: {why}")
+        reason = str(trouble) if isinstance(trouble, NoteError) else f"{type(trouble).__name__}: {trouble}"
+    raise AUDIT_INCONSISTENT(reason=f"the checkpoint outside the database, {path}, cannot be read: {reason}")
 
 
 def size_of(note: str) -> int:
-    """The tree size that a checkpoint states, without looking at its signature."""
+    """The tree size that a checkpoint states; its signature is not checked."""
     return int(note.split("\n", 2)[1])
 
 
 class CheckpointFile:
-    """The writer's side."""
+    """The keeper's side."""
 
     def __init__(self, path: Path) -> None:
         self.path: Final = path
@@ -60,21 +63,21 @@ class CheckpointFile:
         return read_note(self.path)
 
     def advance(self, note: str) -> None:
-        """Replace the file by a later checkpoint. A keeper that was overtaken meanwhile changes nothing."""
+        """Replaces the file by a later checkpoint; does nothing if another keeper was faster."""
         make_folder(self.path.parent)
         with self._lock:
-            standing = self.read()
-            if standing is not None and size_of(standing) >= size_of(note):
+            present = self.read()
+            if present is not None and size_of(present) >= size_of(note):
                 return
             draft = self.path.with_name(f".{self.path.name}.part")
-            draft.unlink(missing_ok=True)  # of a keeper that died while it wrote: we hold the lock
+            draft.unlink(missing_ok=True)  # left by a keeper that died; we hold the lock
             write_new(draft, note.encode(), 0o600)
             os.replace(draft, self.path)
             sync_folder(self.path.parent)
 
 
 class NewestCheckpoint:
-    """The reader's side: costs a clock reading a call, and a look at the file at most four times a second."""
+    """The reader's side: one clock reading per call, and at most four looks at the file per second."""
 
     __slots__ = ("_base64", "_looked", "_note", "_path", "_seen")
 
@@ -94,26 +97,29 @@ class NewestCheckpoint:
         return self._note
 
     def base64(self) -> str:
-        """The note as it stands in headers and receipts."""
+        """The note in base64, as headers and receipts carry it."""
         self.note()
         return self._base64
 
     def _look(self) -> None:
         try:
-            found = os.stat(self._path)
-            seen = (found.st_mtime_ns, found.st_ino, found.st_size)
+            status = os.stat(self._path)
+            seen = (status.st_mtime_ns, status.st_ino, status.st_size)
             if seen != self._seen:
                 self._seen = seen
                 self._note = read_note(self._path) or self._note
                 self._base64 = base64.b64encode(self._note.encode()).decode("ascii")
         except OSError:
-            pass  # not yet, or between two looks: what was shown before still holds
-        except Failure as trouble:  # the keeper stops at it; here, too, what was shown before still holds
+            pass  # keep the last note
+        except Failure as trouble:  # the keeper stops at it; keep the last note
             _logger.error("%s", trouble)
 
 
 class PublicCheckpoint:
-    """What `/audit/checkpoint` gives: the newest note, or the newest that has its quorum of cosignatures, while that is not much older."""
+    """What `/audit/checkpoint` serves: the newest note, or the newest with a quorum of cosignatures if it is recent.
+
+    `seconds`: how much older the cosigned note may be.
+    """
 
     __slots__ = ("_clock", "_cosigned", "_newest", "_path", "_seconds")
 

@@ -1,7 +1,8 @@
-"""Small files and their folders, written so that they are still there when the power is back.
+"""Writes small files and folders so that they survive a power cut.
 
-A file's bytes are safe when it was synced, its name when its folder was, and a folder's own name when the folder above it was.
-Invariant: what these functions wrote stands whole under its name once they have come back, or not at all.
+A file must be synced for its bytes, its folder for its name, and the folder above for the folder's name.
+
+Invariant: what these functions wrote is complete under its name after they returned, or absent.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> None:
-    """The folder and those above it, as far as they are missing; each one's name is safe."""
+    """Creates the folder and its missing parents, and syncs their names."""
     if folder.is_dir():
         return
     make_folder(folder.parent, mode)
@@ -20,11 +21,11 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
 
 
 def write_new(path: Path, data: bytes, mode: int) -> None:
-    """A file that must not exist yet, all of its bytes safe. Its name is so once the folder is synced."""
+    """Creates a file that must not exist, and syncs its bytes. Its name is safe once the folder is synced."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         left = memoryview(data)
-        while left:  # a disk that is nearly full takes a part, and says so by the number
+        while left:  # a nearly full disk may take only a part
             left = left[os.write(file, left) :]
         os.fsync(file)
     except BaseException:
@@ -35,7 +36,7 @@ def write_new(path: Path, data: bytes, mode: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in it safe."""
+    """Syncs the names in it."""
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(file)

@@ -1,6 +1,7 @@
-"""The log's own key (Ed25519), apart from the database, and the notes that it signs (C2SP signed note, tlog-checkpoint).
+"""The log's own Ed25519 key, kept outside the database, and the notes it signs (C2SP signed-note, tlog-checkpoint).
 
-Invariant: the key's name is the log's origin; a key file of another origin is refused, so that two logs never share a name.
+Invariant: the key's name is the log's origin. A key file of another origin is refused, so that no two logs share a
+name.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ class LogKey:
 
     @classmethod
     def open(cls, path: Path, origin: str, at_rest: AtRest = PLAIN) -> LogKey:
-        """The key in `path`, in the text form of signed notes; made if there is none yet."""
+        """Reads the key in `path`, in the text form of signed notes; creates it if there is none."""
         try:
             text = at_rest.read(path).decode("ascii")
         except FileNotFoundError:
             make_folder(path.parent, 0o700)
-            made = checkpoint.private_text(origin, Ed25519PrivateKey.generate()) + "\n"
-            _write_new(path, at_rest.form(path.name, made.encode("ascii")))
+            text = checkpoint.private_text(origin, Ed25519PrivateKey.generate()) + "\n"
+            _write_new(path, at_rest.form(path.name, text.encode("ascii")))
             text = at_rest.read(path).decode("ascii")
         name, private = checkpoint.private_from_text(text)
         if name != origin:
@@ -43,32 +44,32 @@ class LogKey:
 
     @property
     def vkey(self) -> str:
-        """The public key as text, for everybody who checks."""
+        """The public key as text."""
         return self._public.text()
 
     def sign(self, size: int, root: bytes) -> str:
         return checkpoint.sign(Checkpoint(self.origin, size, root), self._private, self.origin)
 
     def sign_text(self, text: str) -> str:
-        """A signed note over another text of ours; none that could be taken for a checkpoint."""
+        """A signed note over another text; never one that could be taken for a checkpoint."""
         return checkpoint.sign_text(text, self._private, self.origin)
 
     def sign_with(self, old: LogKey, size: int, root: bytes) -> str:
-        """The same, signed by the key of the log before this one too: it vouches for this one."""
+        """A checkpoint signed by the key of the preceding log too, which so confirms this key."""
         note, text = self.sign(size, root), Checkpoint(self.origin, size, root).text()
         return note + checkpoint.sign_text(text, old._private, old.origin)[len(text) + 1 :]
 
     def verify(self, note: str) -> tuple[int, bytes]:
-        """Size and root of a note of ours; `audit.inconsistent` for any other text."""
+        """Size and root of a note of this log; raises `audit.inconsistent` for any other text."""
         try:
-            found = checkpoint.verify(note, self._public, origin=self.origin)
+            point = checkpoint.verify(note, self._public, origin=self.origin)
         except NoteError as error:
             raise AUDIT_INCONSISTENT(reason=f"the checkpoint outside the database is not ours: {error}") from error
-        return found.size, found.root
+        return point.size, point.root
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    """Whole or not at all, never over another process's file, and safe before anything is signed with it."""
+    """Writes the file whole or not at all, never over another process's file, and syncs it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     write_new(draft, data, 0o600)

@@ -1,13 +1,17 @@
-"""Origins of the log: the one that goes on, and those that ended because a restore lacked what had been signed.
+"""Origins of the log: the current log, and logs that ended because a restore lacked signed entries.
 
-Theory of operation
-1. A log that lacks signed entries is never signed on. Its entries, tiles and checkpoints move to the `past_…` tables under their origin, as they are.
-2. A new log begins, with a name and a key of its own. Its entry 0 is a note `new-log` that holds the old origin, the old key, the newest old checkpoint
-   that is known (the whole signed note), the size that is still here, and why. So whoever holds an old checkpoint sees the break, and what was admitted.
-3. The first checkpoint of the new log, of size 1, bears the old key's signature beside the new one's, where the old key is at hand: who trusts the
-   old key is led to the new one. The old private key signs nothing after that.
-4. A connection `within` an ended origin shows that log in the place of the present one to whatever reads a log: verification, tiles, proofs, export.
-Invariant: an entry that was ever sequenced is in exactly one log, under the index that it was signed with.
+Theory of operation:
+1. A log that lacks signed entries is never signed again. Its entries, tiles and checkpoints move unchanged to the
+   `past_…` tables, under their origin.
+2. A new log begins, with its own name and key. Its entry 0 is a note `new-log` with the old origin and key, the reason,
+   and the size that is still here. It also holds the newest known old checkpoint (the whole signed note). So the holder
+   of an old checkpoint sees the break and what was admitted.
+3. The first checkpoint of the new log, of size 1, has the old key's signature too, if the old key is available. So
+   trust in the old key leads to the new one. The old private key signs nothing after that.
+4. A connection `within` an ended origin shows that log in place of the current one to all readers: verification, tiles,
+   proofs, export.
+
+Invariant: an entry that was ever sequenced is in exactly one log, under the index with which it was signed.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from sqlalchemy import Connection, Engine, Text, func, literal, select
@@ -43,7 +47,7 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A log that goes on no more. `note` is the checkpoint of its `size` entries; None if not one was ever signed."""
+    """A log that ended. `note` is the checkpoint of its `size` entries; None if none was ever signed."""
 
     origin: str
     number: int
@@ -57,18 +61,16 @@ def ended(connection: Connection) -> tuple[Ended, ...]:
     """The logs that ended, oldest first."""
     table = tables.log_origin.c
     query = select(table.origin, table.number, table.vkey, table.size, table.note, table.ended).order_by(table.number)
-    return tuple(
-        Ended(row[0], int(row[1]), row[2], int(row[3]), row[4], float(row[5])) for row in connection.execute(query)
-    )
+    return tuple(Ended(**row) for row in connection.execute(query).mappings())
 
 
 def ended_as(connection: Connection, origin: str | None) -> Ended | None:
-    """The log of that origin, if it ended."""
+    """The ended log of that origin."""
     return next((each for each in ended(connection) if each.origin == origin), None)
 
 
 def next_name(first: str, taken: Iterable[str]) -> str:
-    """`first`/2, or the next number after those that are taken."""
+    """`first`/2, or the next number after those in `taken`."""
     numbers = [1]
     for each in taken:
         head, _, number = each.rpartition("/")
@@ -78,32 +80,33 @@ def next_name(first: str, taken: Iterable[str]) -> str:
 
 
 def end(connection: Connection, origin: str, vkey: str, now: float) -> Ended:
-    """Put the present log among those that ended. Nobody may be sequencing."""
+    """Moves the current log to those that ended. No keeper may be sequencing. `now` is in Unix seconds."""
     _keep_cosignatures(connection)
     count = len(ended(connection))
     newest = connection.execute(
         select(tables.checkpoint.c.size, tables.checkpoint.c.note).order_by(tables.checkpoint.c.size.desc()).limit(1)
     ).first()
     size, note = (int(newest[0]), str(newest[1])) if newest is not None else (0, None)
-    made = Ended(origin, count + 1, vkey, size, note, now)
-    connection.execute(
-        tables.log_origin.insert().values(origin=origin, number=made.number, vkey=vkey, size=size, note=note, ended=now)
-    )
+    log = Ended(origin=origin, number=count + 1, vkey=vkey, size=size, note=note, ended=now)
+    connection.execute(tables.log_origin.insert().values(asdict(log)))
     for present, past in _MOVED:
         source, columns = tables.metadata.tables[present], _COLUMNS[present]
         moved = select(literal(origin, Text), *(source.c[name] for name in columns))
         connection.execute(tables.metadata.tables[past].insert().from_select(["origin", *columns], moved))
         connection.execute(source.delete())
-    return made
+
+    return log
 
 
 def _keep_cosignatures(connection: Connection) -> None:
-    """What witnesses cosigned goes with the log that ended, in the place of the same checkpoint without their lines; a new log has no vouchers yet.
-    Time-stamps stay as they are: each bears the note that it is of, with its origin."""
+    """Moves cosigned checkpoints to the log that ends, in place of the same checkpoints without cosignatures.
+
+    Time-stamps stay in their table, as each has its note with the origin.
+    """
     table, point = tables.cosigned, tables.checkpoint
     for size, note, at in connection.execute(select(table.c.size, table.c.note, table.c.at)).all():
         changed = connection.execute(point.update().where(point.c.size == size).values(note=note))
-        if changed.rowcount == 0:  # of checkpoints of one minute only the last one stays
+        if changed.rowcount == 0:  # the log keeps only the last checkpoint of a minute
             root = Checkpoint.from_text(note.partition("\n\n")[0] + "\n").root
             connection.execute(point.insert().values(size=size, root=root, note=note, signed=at))
     connection.execute(table.delete())
@@ -111,7 +114,7 @@ def _keep_cosignatures(connection: Connection) -> None:
 
 
 def begin(connection: Connection, key: LogKey, first: FrozenEntry, now: float, old: LogKey | None = None) -> str:
-    """Entry 0 of a new log, its tile and its first checkpoint, which `old` signs too; the note."""
+    """Writes entry 0 of a new log, its tile and its first checkpoint, which `old` signs too; returns the note."""
     builder = Builder()
     builder.append(first.leaf)
     connection.execute(
@@ -124,15 +127,17 @@ def begin(connection: Connection, key: LogKey, first: FrozenEntry, now: float, o
     root = root_of_edge(builder)
     note = key.sign(1, root) if old is None else key.sign_with(old, 1, root)
     connection.execute(tables.checkpoint.insert().values(size=1, root=root, note=note, signed=now))
-    connection.execute(
-        tables.instance.insert().values(key=f"{BEGAN}{key.origin}", value=note)
-    )  # of checkpoints of one minute the last one stays
+    # Kept apart, as the log keeps only the last checkpoint of a minute.
+    connection.execute(tables.instance.insert().values(key=f"{BEGAN}{key.origin}", value=note))
     return note
 
 
 @contextmanager
 def within(engine: Engine, origin: str | None) -> Iterator[Connection]:
-    """A connection to the present log (None), or to one that ended, seen in the place of the present one; for reading. `audit.no-origin` if there is none."""
+    """A connection for reading the current log (None), or an ended log in place of the current one.
+
+    Raises `audit.no-origin` for an unknown origin.
+    """
     with engine.connect() as connection:
         if origin is None:
             yield connection
@@ -140,7 +145,7 @@ def within(engine: Engine, origin: str | None) -> Iterator[Connection]:
         if ended_as(connection, origin) is None:
             raise AUDIT_NO_ORIGIN(origin=origin[:200])
         doubled = "%" if connection.dialect.name == "sqlite" else "%%"
-        # A temporary view hides the table of its name in both databases. It is committed, since readers end their transactions page by page.
+        # A temporary view hides the table of its name in both databases. Readers end their transactions page by page.
         quoted = "'" + origin.replace("'", "''").replace("%", doubled) + "'"
         hidden = [
             (name, f"SELECT {', '.join(_COLUMNS[name])} FROM {past} WHERE origin = {quoted}") for name, past in _MOVED
@@ -163,13 +168,13 @@ def within(engine: Engine, origin: str | None) -> Iterator[Connection]:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What entry 0 of a log says of the one that it goes on from: of that one the signed memory, outside its own rows."""
+    """What entry 0 of a log says of the preceding one; this is signed, unlike the rows of the preceding log."""
 
     origin: str
     vkey: str
     held: int
     root: bytes
-    note: str | None  # its newest checkpoint, where that is of no more entries than are still here
+    note: str | None  # its newest checkpoint, unless that signs more entries than are still here
 
     @property
     def point(self) -> Checkpoint:
@@ -177,11 +182,11 @@ class Before:
 
 
 def before(connection: Connection) -> tuple[Before, ...]:
-    """What the log that goes on, and each that ended, says of the one before it. Whether entry 0 is what was signed is for `verify` to find."""
+    """The preceding log according to entry 0 of the current log and of each ended one; `verify` checks that entry."""
     present, past = tables.log_entry.c, tables.past_entry.c
-    found = [connection.execute(select(present.entry).where(present.idx == 0)).scalar()]
-    found += connection.execute(select(past.entry).where(past.idx == 0)).scalars()
-    return tuple(each for entry in found if entry is not None and (each := _before(bytes(entry))) is not None)
+    entries = [connection.execute(select(present.entry).where(present.idx == 0)).scalar()]
+    entries += connection.execute(select(past.entry).where(past.idx == 0)).scalars()
+    return tuple(each for entry in entries if entry is not None and (each := _before(bytes(entry))) is not None)
 
 
 def _before(entry: bytes) -> Before | None:
@@ -192,33 +197,39 @@ def _before(entry: bytes) -> Before | None:
         facts = value["facts"]
         held, note = int(facts["held"]), str(facts["checkpoint"])
         return Before(
-            str(facts["origin"]),
-            str(facts["vkey"]),
-            held,
-            base64.b64decode(facts["root"]),
-            note if int(facts["signed"]) <= held else None,
+            origin=str(facts["origin"]),
+            vkey=str(facts["vkey"]),
+            held=held,
+            root=base64.b64decode(facts["root"]),
+            note=note if int(facts["signed"]) <= held else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
 def lost_since(connection: Connection) -> Iterator[str]:
-    """Logs that ended and are not here as they were then: counted, not derived, which `verify` does under their own origin."""
+    """Reports ended logs with missing entries or a changed row. It only counts; `verify` checks under their origin."""
     known = {each.origin: each for each in ended(connection)}
     past = tables.past_entry.c
-    for told in before(connection):
-        there = connection.execute(
-            select(func.count()).select_from(tables.past_entry).where(past.origin == told.origin)
+    for logged in before(connection):
+        count = connection.execute(
+            select(func.count()).select_from(tables.past_entry).where(past.origin == logged.origin)
         ).scalar_one()
-        if there != told.held:
-            yield f"the log {told.origin}, which ended: entry 0 of the next one says that {told.held} of its entries are here; there are {there}"
-        stands = known.get(told.origin)
-        if stands is None or (stands.vkey, stands.size) != (told.vkey, told.held):
-            yield f"the log {told.origin}, which ended: its row is missing, or says another key or size than entry 0 of the next one"
+        if count != logged.held:
+            yield (
+                f"the log {logged.origin}, which ended: entry 0 of the next one says that {logged.held}"
+                f" of its entries are here; there are {count}"
+            )
+        row = known.get(logged.origin)
+        if row is None or (row.vkey, row.size) != (logged.vkey, logged.held):
+            yield (
+                f"the log {logged.origin}, which ended:"
+                " its row is missing, or says another key or size than entry 0 of the next one"
+            )
 
 
 def unseen(connection: Connection, since: float | None = None, until: float | None = None) -> tuple[str, ...]:
-    """For whoever asks the log that goes on of a span of time (`until` not included): the logs that ended and reach into it, in words for the answer."""
+    """Texts for an answer of the current log: the ended logs with entries from `since` to before `until`."""
     table, notes = tables.past_entry.c, list[str]()
     for each in ended(connection):
         own = select(table.sequenced).where(table.origin == each.origin)
@@ -234,29 +245,30 @@ def unseen(connection: Connection, since: float | None = None, until: float | No
             continue
         span = f"{civil(first)} – {civil(last)}"
         notes.append(
-            f"not looked at: the log {each.origin}, which ended by a restore ({each.size} entries, {span}); "
-            f"`lgsp audit export DIR --origin {each.origin}` gives them, `lgsp audit show TRANSFER` those of a transfer"
+            f"not looked at: the log {each.origin}, which ended by a restore ({each.size} entries, {span});"
+            f" `lgsp audit export DIR --origin {each.origin}` gives them,"
+            " `lgsp audit show TRANSFER` those of a transfer"
             f" / chưa xem nhật ký {each.origin} đã kết thúc khi khôi phục ({each.size} mục, {span})"
         )
     return tuple(notes)
 
 
 def elsewhere(connection: Connection, transfer: str) -> Iterator[str]:
-    """In words, the logs that ended and hold entries of this transfer."""
+    """Texts that name the ended logs with entries of this transfer."""
     past = tables.past_entry.c
     query = (
         select(past.origin, func.count()).where(past.transfer == transfer).group_by(past.origin).order_by(past.origin)
     )
     for origin, count in connection.execute(query):
         yield (
-            f"{count} entries of transfer {transfer} stand in the log {origin}, which ended by a restore: `lgsp audit show {transfer}`"
-            f" / {count} mục của giao dịch này nằm trong nhật ký {origin} đã kết thúc"
+            f"{count} entries of transfer {transfer} stand in the log {origin}, which ended by a restore:"
+            f" `lgsp audit show {transfer}` / {count} mục của giao dịch này nằm trong nhật ký {origin} đã kết thúc"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """How a log that follows another one began: entry 0, the way from it to the newest checkpoint, and the checkpoint of size 1."""
+    """How a log that follows another one began: entry 0, its inclusion proof, and the checkpoint of size 1."""
 
     entry: bytes
     hashes: tuple[bytes, ...]
@@ -264,7 +276,7 @@ class Beginning:
 
 
 def beginning(connection: Connection, origin: str, top: int) -> Beginning | None:
-    """None for a log that follows no other. `connection` is within it; `top` is the size of its newest checkpoint."""
+    """None for a log that follows no other. `connection` shows that log; `top` is the size of its newest checkpoint."""
     table = tables.log_entry.c
     row = connection.execute(select(table.phase, table.entry).where(table.idx == 0)).first()
     began = connection.execute(

@@ -1,6 +1,6 @@
-"""Proofs from the log, for those who hold a receipt or an older checkpoint (RFC 6962 §2.1, C2SP tlog-proof).
+"""Proofs from the log, for holders of a receipt or an older checkpoint (RFC 6962 §2.1, C2SP tlog-proof).
 
-Invariant: a proof leads to a signed checkpoint of the database, the newest unless another is named, and to nothing else.
+Invariant: a proof leads to a signed checkpoint of the database, the newest unless another is named.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from security.transparency.tiles import hashes_at
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:
-    """One entry of a transfer, and the way from its leaf up to the checkpoint's root."""
+    """One entry of a transfer, and the hashes from its leaf to the root of the checkpoint."""
 
     index: int
     phase: str
@@ -35,7 +35,10 @@ class Inclusion:
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """That the tree of `new` entries continues the tree of `old`. `note` is the newest checkpoint, of `new` entries or more."""
+    """Proof that the tree of `new` entries extends that of `old`.
+
+    `note` is the newest checkpoint, of at least `new` entries.
+    """
 
     old: int
     new: int
@@ -51,8 +54,10 @@ def newest(connection: Connection) -> tuple[int, str] | None:
 
 
 def inclusions(connection: Connection, transfer: str, under: tuple[int, str] | None = None) -> list[Inclusion]:
-    """A proof for each entry of a transfer, in order; `audit.not-logged` if it has none yet. `under` a checkpoint (size and note) that the caller
-    has; else the newest."""
+    """A proof for each entry of a transfer, in order, under the checkpoint `under` (size and note) or the newest.
+
+    Raises `audit.not-logged` if the transfer has no entry there.
+    """
     table, top = tables.log_entry.c, under or newest(connection)
     rows = (
         connection.execute(
@@ -66,15 +71,22 @@ def inclusions(connection: Connection, transfer: str, under: tuple[int, str] | N
     if top is None or not rows:
         raise AUDIT_NOT_LOGGED(transfer=transfer)
     size, note = top
-    at = hashes_at(size, tile_reader(connection))
+    read = hashes_at(size, tile_reader(connection))
     return [
-        Inclusion(int(idx), phase, bytes(entry), bytes(leaf), tuple(inclusion_proof(int(idx), size, at)), note)
+        Inclusion(
+            index=int(idx),
+            phase=phase,
+            entry=bytes(entry),
+            leaf=bytes(leaf),
+            hashes=tuple(inclusion_proof(int(idx), size, read)),
+            note=note,
+        )
         for idx, phase, entry, leaf in rows
     ]
 
 
 def consistency(connection: Connection, old: int, new: int | None = None) -> Consistency:
-    """The proof from the tree of `old` entries to that of `new`, the newest checkpoint's if None."""
+    """The proof from the tree of `old` entries to that of `new`, or of the newest checkpoint if None."""
     top = newest(connection)
     if top is None or not 0 <= old <= (new if new is not None else top[0]) <= top[0]:
         raise AUDIT_NO_TILE(path=f"checkpoint {old} → {new if new is not None else '…'}")

@@ -1,4 +1,4 @@
-"""The log's tiles as they stand in the database, and what a reader of C2SP tlog-tiles gets by path.
+"""The log's tiles in the database, and the resources of C2SP tlog-tiles by path.
 
 Invariant: what is served for a path lies within the newest checkpoint, and never changes afterwards.
 """
@@ -19,7 +19,7 @@ __all__ = ["BrokenTile", "read_path", "root_at", "root_of_edge", "size_of_log", 
 
 
 class BrokenTile(ValueError):
-    """A tile that must stand is missing or too short."""
+    """A required tile is missing or too short."""
 
 
 def tile_reader(connection: Connection) -> ReadTile:

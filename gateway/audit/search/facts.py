@@ -1,9 +1,9 @@
-"""What an entry of the log tells, in the words that are searched by.
+"""Derives the facts of a log entry: the values by which it is searched.
 
-Some entries name only the transfer that they are about: how it ended, that it is in doubt, that it was put aside or
-came again. They take agency, system, contract, operation, grant and message from that transfer's intent, so that
-"agency X, failed" is found on one entry. Invariant: the facts of an entry follow from it and from the entries before
-it, and from nothing else: they are the same whenever they are derived.
+Some entries name only the transfer that they concern: its outcome, a doubt, a delay, a repeat. They take agency,
+system, contract, operation, grant and message from that transfer's intent, so that "agency X, failed" finds one entry.
+
+Invariant: the facts of an entry follow from it and from the entries before it alone, so they are always the same.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gateway.audit.search.fields import FIELDS, OUTCOMES, Conditions, Parts, tex
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 
-TROUBLE: Final = 10  # codes of outcomes above it are what an officer looks at first
+TROUBLE: Final = 10  # outcomes with a higher code are troubles
 _AT_ONCE: Final = 400
 _SHOWN: Final = 3
 _PARTY: Final = re.compile(r"(?P<agency>[^/\s]+)/(?P<system>[^/\s]+)")
@@ -27,7 +27,7 @@ _PARTY: Final = re.compile(r"(?P<agency>[^/\s]+)/(?P<system>[^/\s]+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts(Conditions):
-    """`about` is the transfer concerned; `transfer` the id that the entry itself bears; `message` is a keyed hash."""
+    """`about` is the transfer concerned, `transfer` the id in the entry itself, `message` a keyed hash."""
 
     transfer: str
     about: str
@@ -37,7 +37,7 @@ class Facts(Conditions):
     source: str | None = None
     door: str | None = None
     times: int = 1  # how many refusals it sums up
-    detail: str | None = None  # what else the entry tells, in one line
+    detail: str | None = None  # further content of the entry, in one line
 
     @property
     def trouble(self) -> bool:
@@ -48,7 +48,7 @@ class Facts(Conditions):
 
 
 class Logged(NamedTuple):
-    """An entry as it stands in the log, and what it tells."""
+    """An entry of the log with its facts."""
 
     idx: int
     sequenced: float
@@ -61,7 +61,7 @@ COLUMNS: Final = tuple(tables.log_entry.c[name] for name in ("idx", "transfer", 
 
 
 def read(connection: Connection, rows: Iterable[Row]) -> list[Logged]:
-    """The facts of entries, in the order given; intents that are not among them are looked up."""
+    """The facts of entries, in the given order; intents that are not among them are read too."""
     parsed = [(int(row[0]), str(row[1]), str(row[2]), bytes(row[3]), float(row[4])) for row in rows]
     values = [parse(raw) for _, _, _, raw, _ in parsed]
     intents = {
@@ -71,24 +71,24 @@ def read(connection: Connection, rows: Iterable[Row]) -> list[Logged]:
     }
     abouts = {_about(value, row[1]) for row, value in zip(parsed, values, strict=True) if _looks_back(value)}
     intents |= _intents(connection, abouts - intents.keys())
-    made = []
+    logged = []
     for (idx, transfer, phase, raw, sequenced), value in zip(parsed, values, strict=True):
-        before = intents.get(_about(value, transfer)) if _looks_back(value) else None
-        party = before[1] if before is not None and before[0] < idx else {}
-        made.append(Logged(idx, sequenced, facts_of(value, transfer, phase, party), raw))
-    return made
+        begun = intents.get(_about(value, transfer)) if _looks_back(value) else None
+        intent = begun[1] if begun is not None and begun[0] < idx else {}
+        logged.append(Logged(idx, sequenced, facts_of(value, transfer, phase, intent), raw))
+    return logged
 
 
-def facts_of(value: Mapping[str, Any], transfer: str, phase: str, party: Mapping[str, Any]) -> Facts:
+def facts_of(value: Mapping[str, Any], transfer: str, phase: str, intent: Mapping[str, Any]) -> Facts:
     actor = text_in(value, "actor")
     acting = _PARTY.fullmatch(actor) if actor is not None and not value.get("caller") else None
-    facts, caller = _part(value, "facts"), _part(value, "caller") or _part(party, "caller")
-    parts = Parts(value, transfer, phase, party, facts, caller, acting)
+    facts, caller = _part(value, "facts"), _part(value, "caller") or _part(intent, "caller")
+    parts = Parts(value=value, transfer=transfer, phase=phase, intent=intent, facts=facts, caller=caller, acting=acting)
     status, count = value.get("status"), value.get("count")
     detail = _DETAILS.get(parts.kind)
-    told: dict[str, Any] = {name: field.read(parts) for name, field in FIELDS.items()}
+    searched: dict[str, Any] = {name: field.read(parts) for name, field in FIELDS.items()}
     return Facts(
-        **told,
+        **searched,
         about=_about(value, transfer),
         at=text_in(value, "at") or "",
         status=status if isinstance(status, int) else None,
@@ -100,7 +100,7 @@ def facts_of(value: Mapping[str, Any], transfer: str, phase: str, party: Mapping
 
 
 def _call(facts: Mapping[str, Any]) -> str:
-    """What is known of a call that a dead process had in hand."""
+    """Describes a call that a dead process had in hand."""
     size, seconds = facts.get("size"), facts.get("seconds")
     parts = [f"{text_in(facts, 'method') or ''} {text_in(facts, 'path') or ''}".strip()]
     parts += [f"{size} bytes"] if isinstance(size, int) else []
@@ -127,8 +127,8 @@ def _counted(facts: Mapping[str, Any], what: str, named: Sequence[str]) -> str:
 
 
 def _list(facts: Mapping[str, Any], name: str) -> list[str]:
-    found = facts.get(name)
-    return [str(each) for each in found] if isinstance(found, list) else []
+    values = facts.get(name)
+    return [str(each) for each in values] if isinstance(values, list) else []
 
 
 _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
@@ -144,22 +144,22 @@ def _looks_back(value: Mapping[str, Any]) -> bool:
 
 
 def _about(value: Mapping[str, Any], transfer: str) -> str:
-    """A repeat names the transfer that came first; a note may name one among its facts."""
+    """The transfer that the entry concerns: a repeat names the first one, a note may name one in its facts."""
     return text_in(value, "of") or text_in(_part(value, "facts"), "transfer") or transfer
 
 
 def _intents(connection: Connection, transfers: Iterable[str]) -> dict[str, tuple[int, Mapping[str, Any]]]:
-    table, found, wanted = tables.log_entry.c, dict[str, tuple[int, Mapping[str, Any]]](), sorted(transfers)
-    for start in range(0, len(wanted), _AT_ONCE):
+    table, intents, ids = tables.log_entry.c, dict[str, tuple[int, Mapping[str, Any]]](), sorted(transfers)
+    for start in range(0, len(ids), _AT_ONCE):
         rows = connection.execute(
             select(table.transfer, table.idx, table.entry).where(
-                table.transfer.in_(wanted[start : start + _AT_ONCE]), table.phase == "intent"
+                table.transfer.in_(ids[start : start + _AT_ONCE]), table.phase == "intent"
             )
         )
-        found |= {transfer: (int(idx), parse(bytes(entry))) for transfer, idx, entry in rows}
-    return found
+        intents |= {transfer: (int(idx), parse(bytes(entry))) for transfer, idx, entry in rows}
+    return intents
 
 
 def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = value.get(name)
-    return found if isinstance(found, dict) else {}
+    part = value.get(name)
+    return part if isinstance(part, dict) else {}

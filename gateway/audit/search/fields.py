@@ -1,11 +1,12 @@
-"""The fields by which the audit log is searched, each declared once.
+"""The fields by which the audit log is searched.
 
-A field of `Conditions` is an option of `lgsp audit search`, a condition of a query, a fact of an entry, a column of the
-index and a column of `--csv`. Another one is added here, and as a column of `log_index` in
-`gateway/journal/schema/tables.py` with a migration; the rest follows.
+A field of `Conditions` is an option of `lgsp audit search` and a condition of a query. It is also a fact of an entry, a
+column of the index and a column of `--csv`. A new field needs an entry here, a column of `log_index` in
+`gateway/journal/schema/tables.py`, and a migration.
 
-Invariant: what an entry tells follows from it and from the intent before it, and from nothing else.
-Invariant: the standard library alone is imported here, so that the command line starts fast.
+Invariants:
+- The facts of an entry follow from it and from the intent before it alone.
+- Only the standard library is imported here, so that the command line starts fast.
 """
 
 from __future__ import annotations
@@ -21,39 +22,11 @@ OUTCOMES: Final[Mapping[str, int]] = {"ok": 1, "repeated": 2, "queued": 3, "in-d
 KINDS: Final = frozenset(
     {
         *("intent", "outcome", "refusal", "repeat", "in-doubt"),
-        # what a note is
-        *(
-            "access",
-            "altered",
-            "altered-ended",
-            "backup",
-            "body-view",
-            "certificate-status",
-            "contract",
-            "transfer.tampered",
-            "token",
-        ),
-        *(
-            "export",
-            "feed-read",
-            "file",
-            "hold",
-            "keys",
-            "log-read",
-            "new-log",
-            "package",
-            "process-ended",
-            "quarantine",
-        ),
-        *(
-            "queued",
-            "reconciliation",
-            "registry",
-            "registry-accepted",
-            "registry-adopted",
-            "restore",
-            "restore-confirmed",
-        ),
+        # kinds of notes
+        *("access", "altered", "altered-ended", "backup", "body-view", "certificate-status", "contract", "export"),
+        *("feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended", "quarantine"),
+        *("queued", "reconciliation", "registry", "registry-accepted", "registry-adopted", "restore"),
+        *("restore-confirmed", "token", "transfer.tampered"),
         *("resumed", "retention", "retention-clock", "retention-held", "settings", "stamp", "suspended", "taken-up"),
         *("unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
     }
@@ -69,7 +42,7 @@ _ENDS: Final = {
 
 
 class Parts(NamedTuple):
-    """An entry taken apart. `intent` is that of the transfer it is about, empty if it needs none or there is none."""
+    """The parts of an entry. `intent` is that of the transfer it concerns, empty if there is none or it needs none."""
 
     value: Mapping[str, Any]
     transfer: str
@@ -77,11 +50,11 @@ class Parts(NamedTuple):
     intent: Mapping[str, Any]
     facts: Mapping[str, Any]
     caller: Mapping[str, Any]
-    acting: re.Match[str] | None  # agency and system, of an actor that is a system
+    acting: re.Match[str] | None  # agency and system, if the actor is a system
 
     @property
     def kind(self) -> str:
-        """What a note is, or the kind of another entry."""
+        """The kind of a note, or of another entry."""
         name = "what" if self.value.get("kind") == "note" else "kind"
         return text_in(self.value, name) or self.phase.partition("#")[0]
 
@@ -91,25 +64,25 @@ Read = Callable[[Parts], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`known` is the registry's column with all names, or what else a name is compared with."""
+    """`known` is the registry's column with all valid names, or another list of them."""
 
     help: str  # of the option
     read: Read
     digest: Callable[[str], int]
-    column: str = ""  # of the index, if it is not named like the field
-    fact: str = ""  # which fact stands in the index, if it is not that of the field
+    column: str = ""  # of the index, if its name differs
+    fact: str = ""  # the indexed fact, if its name differs
     known: str = ""
-    hashed: bool = False  # in the log it stands as a keyed hash
+    hashed: bool = False  # the log contains a keyed hash of it
 
 
 @lru_cache(maxsize=8192)
 def word(text: str) -> int:
-    """32 bits of a word of which there are few: agencies, contracts, codes."""
+    """A 32-bit digest of a value of which there are few: agencies, contracts, codes."""
     return _digest(text, 4)
 
 
 def wide(text: str) -> int:
-    """64 bits of an id. Those of a UUIDv7 begin with its time (RFC 9562 §5.7)."""
+    """A 64-bit digest of an id. That of a UUIDv7 begins with its time (RFC 9562 §5.7)."""
     digits = text.replace("-", "")
     if len(text) == 36 and len(digits) == 32 and digits.isalnum():
         try:
@@ -120,18 +93,18 @@ def wide(text: str) -> int:
 
 
 def _digest(text: str, length: int) -> int:
-    from hashlib import sha256  # the help of a command needs none
+    from hashlib import sha256  # not needed for the help of a command
 
     return int.from_bytes(sha256(text.encode()).digest()[:length], "big", signed=True)
 
 
 def text_in(value: Mapping[str, Any], name: str) -> str | None:
-    found = value.get(name)
-    return found if isinstance(found, str) and found else None
+    text = value.get(name)
+    return text if isinstance(text, str) and text else None
 
 
-def _told(name: str) -> Read:
-    """In the entry, or among its facts, or in the intent."""
+def _anywhere(name: str) -> Read:
+    """Reads it from the entry, from its facts, or from the intent."""
     return lambda parts: text_in(parts.value, name) or text_in(parts.facts, name) or text_in(parts.intent, name)
 
 
@@ -140,7 +113,7 @@ def _party(name: Literal["agency", "system"]) -> Read:
 
 
 def _grant(parts: Parts) -> str | None:
-    return text_in(parts.value, "grant") or text_in(parts.value, "nearest") or _told("grant")(parts)
+    return text_in(parts.value, "grant") or text_in(parts.value, "nearest") or _anywhere("grant")(parts)
 
 
 def _failure(parts: Parts) -> str | None:
@@ -173,7 +146,7 @@ def _outcome_code(text: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """What an entry has to be; all that are given must fit."""
+    """The conditions of a search; all that are not None must match."""
 
     agency: Annotated[
         str | None,
@@ -181,13 +154,13 @@ class Conditions:
     ] = None
     system: Annotated[str | None, Field("Id of its system.", _party("system"), word, known="system.id")] = None
     provider: Annotated[
-        str | None, Field("Id of the system that was called.", _told("provider"), word, known="system.id")
+        str | None, Field("Id of the system that was called.", _anywhere("provider"), word, known="system.id")
     ] = None
     contract: Annotated[
         str | None,
-        Field("Such as incident-alert/v1.", _told("contract"), word, known="contract_in_force.contract"),
+        Field("Such as incident-alert/v1.", _anywhere("contract"), word, known="contract_in_force.contract"),
     ] = None
-    operation: Annotated[str | None, Field("Name of the operation.", _told("operation"), word)] = None
+    operation: Annotated[str | None, Field("Name of the operation.", _anywhere("operation"), word)] = None
     outcome: Annotated[Outcome | None, Field("How it ended.", _outcome, _outcome_code)] = None
     failure: Annotated[
         str | None, Field("Code of docs/errors.md, such as access.no-grant.", _failure, word, known="failures")
@@ -200,7 +173,7 @@ class Conditions:
     ] = None
     transfer: Annotated[str | None, Field("Id of a transfer.", _transfer, wide, column="about", fact="about")] = None
     message: Annotated[
-        str | None, Field("Id of a message, as its sender gave it.", _told("message"), wide, hashed=True)
+        str | None, Field("Id of a message, as its sender gave it.", _anywhere("message"), wide, hashed=True)
     ] = None
     actor: Annotated[
         str | None,

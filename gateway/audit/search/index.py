@@ -1,15 +1,16 @@
-"""The index beside the log: short digests of what each entry tells, filled behind the sequencer.
+"""The search index beside the log: short digests of the facts of each entry, filled behind the sequencer.
 
-Theory of operation
-1. The entries are the truth. A row holds digests of their facts (`facts`), never words: whoever found a row reads the entry and compares. A digest
-   that two words share costs a look, and hides nothing.
-2. The leading keeper fills it some hundreds of entries at a time, in transactions that check the lease's epoch; what is read and computed for
-   them happens outside of them. It takes at most a fifth of one core, and waits for a few entries to come together: searching reads what is past
-   the watermark from the log itself (`search`), so the index may lag.
-3. The watermark moves in the transaction that writes the rows, from the very place where it was read. It bears the leaf of the last entry: a log
-   that was replaced (restored, begun anew) has another one there, and the index is made anew.
-4. Transfers' digests rise with their time, so that the newest rows are written side by side.
-Invariant: every entry before the watermark has the one row that follows from it.
+Theory of operation:
+1. The entries are authoritative. A row holds digests of their facts (`facts`), and a search reads the entry of a found
+   row to compare. Values with equal digests cost time, and hide nothing.
+2. The leading keeper indexes some hundreds of entries at a time, in transactions that check the lease's epoch. It reads
+   and computes outside of them, takes at most a fifth of one core, and waits until some entries have come. The index
+   may lag, as `search` reads entries past the watermark from the log itself.
+3. The watermark moves in the transaction that writes the rows, only from the place where it was read. It bears the leaf
+   of the last entry. A log that was replaced (restored, begun anew) has another leaf there, and is indexed again.
+4. Digests of transfers grow with their time, so that the newest rows are close together.
+
+Invariant: every entry before the watermark has exactly the row that follows from it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from gateway.journal.statements import Cursor, Statements
 from gateway.transfer import lease
 from gateway.transfer.lease import Lease
 
-LIMIT: Final = 400  # entries a transaction: other writers wait some ten milliseconds for it
+LIMIT: Final = 400  # entries per transaction: delays other writers by some ten milliseconds
 NAME: Final = "search"
 _ALL: Final = ("idx", *tables.LOG_INDEXED)
 
@@ -41,17 +42,17 @@ class Watermark(NamedTuple):
     leaf: bytes | None
 
 
-def keys_of(told: Facts) -> dict[str, int | None]:
-    """What stands in the row of an entry, by column, in the order of the table."""
-    keys: dict[str, int | None] = {"trouble": int(told.trouble)}
+def keys_of(entry: Facts) -> dict[str, int | None]:
+    """The values of an entry's row, by column, in the order of the table."""
+    keys: dict[str, int | None] = {"trouble": int(entry.trouble)}
     for name, field in FIELDS.items():
-        value = getattr(told, field.fact or name)
+        value = getattr(entry, field.fact or name)
         keys[field.column or name] = None if value is None else field.digest(value)
     return {column: keys[column] for column in tables.LOG_INDEXED}
 
 
 def watermark(connection: Connection) -> Watermark:
-    """How far the index goes. One of another log than this goes nowhere."""
+    """How far the index goes; zero if it is of another log."""
     state, entry = tables.log_indexed.c, tables.log_entry.c
     row = connection.execute(select(state.upto, state.leaf).where(state.name == NAME)).first()
     if row is None or row[0] == 0:
@@ -61,7 +62,7 @@ def watermark(connection: Connection) -> Watermark:
 
 
 class Indexer:
-    """Fills the index; one a process."""
+    """Fills the index; one per process."""
 
     def __init__(self, engine: Engine, lock: FileLock | None, *, limit: int = LIMIT) -> None:
         self._engine: Final = engine
@@ -70,19 +71,19 @@ class Indexer:
         self._sql: Final = Statements(engine.dialect.name)
 
     def waiting(self) -> int:
-        """How many entries have no row yet."""
+        """Number of entries without a row."""
         with self._engine.connect() as connection:
             top = connection.scalar(select(func.max(tables.log_entry.c.idx)))
             return 0 if top is None else int(top) + 1 - watermark(connection).upto
 
-    def step(self, held: Lease | None) -> int:
-        """Index the next entries; how many those were. Without a lease for whoever is asked to by a person."""
+    def step(self, keeper_lease: Lease | None) -> int:
+        """Indexes the next entries; returns their number. `keeper_lease` is None for a command."""
         table, state = tables.log_entry.c, tables.log_indexed
         with self._engine.connect() as connection:
             stored = connection.scalar(select(state.c.upto).where(state.c.name == NAME))
             at = watermark(connection)
             if stored != at.upto:
-                start = None  # there is none yet, or it is of another log
+                start = None  # missing, or of another log
             else:
                 start = at.upto
                 rows = connection.execute(
@@ -91,7 +92,7 @@ class Indexer:
                 logged = facts.read(connection, rows)
                 leaf = connection.scalar(select(table.leaf).where(table.idx == logged[-1].idx)) if logged else None
         if start is None:
-            self.empty(held)
+            self.empty(keeper_lease)
             return 0
         if not logged:
             return 0
@@ -102,15 +103,15 @@ class Indexer:
                 .where(state.c.name == NAME, state.c.upto == start)
                 .values(upto=logged[-1].idx + 1, leaf=leaf)
             )
-            if moved.rowcount != 1:  # somebody else was faster
+            if moved.rowcount != 1:  # another indexer was faster
                 return 0
             self._sql.insert(cast(Cursor, connection.connection.cursor()), "log_index", _ALL, values)
-            if held is not None:
-                lease.check(connection, held)
+            if keeper_lease is not None:
+                lease.check(connection, keeper_lease)
         return len(values)
 
-    def empty(self, held: Lease | None = None) -> None:
-        """Throw the index away; it begins anew."""
+    def empty(self, keeper_lease: Lease | None = None) -> None:
+        """Empties the index."""
         state = tables.log_indexed
         put: Any = insert_sqlite if self._engine.dialect.name == "sqlite" else insert_postgresql
         with writing(self._engine, self._lock) as connection:
@@ -119,11 +120,11 @@ class Indexer:
                 put(state).values(name=NAME, **start).on_conflict_do_update(index_elements=[state.c.name], set_=start)
             )
             connection.execute(delete(tables.log_index))
-            if held is not None:
-                lease.check(connection, held)
+            if keeper_lease is not None:
+                lease.check(connection, keeper_lease)
 
     def remake(self) -> Iterator[int]:
-        """Throw it away and make it anew, as far as the log goes now; how many entries are indexed so far, again and again."""
+        """Creates the index again up to the present end of the log; yields the number of entries indexed so far."""
         self.empty()
         with self._engine.connect() as connection:
             top = connection.scalar(select(func.max(tables.log_entry.c.idx)))

@@ -1,6 +1,6 @@
-"""The whole journey of one transfer: what the log holds of it, in order, and where it stands now.
+"""The journey of one transfer: its entries in the log, in order, and its present state.
 
-Invariant: no body and nothing of one is read; what a journey shows of the vault are names and sizes.
+Invariant: no body is read; a journey contains only names and sizes of the vault's parts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PENDING: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One entry; `index` is None while it waits to be sequenced."""
+    """One entry; `index` is None while it is pending."""
 
     index: int | None
     facts: Facts
@@ -33,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """`row` is that of the transfer (None for what was refused before it was one); `feed` names its events by feed and offset; `vault` its parts."""
+    """`row` is the transfer's, None if it was refused. `feed` holds its events, `vault` its parts."""
 
     transfer: str
     steps: tuple[Step, ...]
@@ -44,32 +44,33 @@ class Journey:
 
 
 def of_message(connection: Connection, message: str, system: str | None) -> list[Journey]:
-    """Of all transfers that a message led to; `message` is its keyed hash. One that was only ever refused is one journey of its refusals."""
-    found = _all(connection, Query(message=message, system=system, oldest_first=True))
-    transfers = dict.fromkeys(each.facts.about for each in found if each.facts.kind == "intent")
+    """The journeys of all transfers of a message; `message` is its keyed hash.
+
+    A message that was only refused gives one journey of its refusals.
+    """
+    entries = _all(connection, Query(message=message, system=system, oldest_first=True))
+    transfers = dict.fromkeys(each.facts.about for each in entries if each.facts.kind == "intent")
     if transfers:
         return [of_transfer(connection, transfer) for transfer in transfers]
-    steps = tuple(_step(each) for each in found)
-    return [Journey(found[0].facts.transfer, steps, None, None, (), ())] if found else []
+    steps = tuple(_step(each) for each in entries)
+    return [Journey(entries[0].facts.transfer, steps, None, None, (), ())] if entries else []
 
 
 def of_transfer(connection: Connection, id: str) -> Journey:
-    """An id of a repeat leads to the transfer that it repeated."""
-    found = _all(connection, Query(transfer=id, oldest_first=True))
-    abouts = {each.facts.about for each in found}
+    """The journey of a transfer; the id of a repeat gives that of the repeated transfer."""
+    entries = _all(connection, Query(transfer=id, oldest_first=True))
+    abouts = {each.facts.about for each in entries}
     transfer = next(iter(abouts)) if abouts and id not in abouts else id
     if transfer != id:
-        found = _all(connection, Query(transfer=transfer, oldest_first=True))
-    intent = next((each.facts for each in found if each.facts.kind == "intent"), None)
-    if (
-        intent is not None and intent.message is not None
-    ):  # what was refused under the same message id belongs to the story
+        entries = _all(connection, Query(transfer=transfer, oldest_first=True))
+    intent = next((each.facts for each in entries if each.facts.kind == "intent"), None)
+    if intent is not None and intent.message is not None:  # refusals of the same message id belong to it
         refused = Query(message=intent.message, system=intent.system, kind="refusal", oldest_first=True)
-        found = sorted({each.idx: each for each in (*found, *_all(connection, refused))}.values())
-    steps = [_step(each) for each in found]
+        entries = sorted({each.idx: each for each in (*entries, *_all(connection, refused))}.values())
+    steps = [_step(each) for each in entries]
     steps += _waiting(connection, transfer, {step.facts.transfer + step.facts.kind + step.facts.at for step in steps})
     row, queue, feed, vault = tables.transfer, tables.queue, tables.feed_event, tables.vault
-    stands = connection.execute(select(row).where(row.c.id == transfer)).mappings().first()
+    present = connection.execute(select(row).where(row.c.id == transfer)).mappings().first()
     queued = connection.execute(select(queue).where(queue.c.transfer == transfer)).mappings().first()
     events = connection.execute(
         select(feed.c.contract, feed.c.offset, feed.c.sequenced).where(feed.c.transfer == transfer)
@@ -80,27 +81,27 @@ def of_transfer(connection: Connection, id: str) -> Journey:
         .order_by(vault.c.id)
     )
     return Journey(
-        transfer,
-        tuple(steps),
-        None if stands is None else dict(stands),
-        None if queued is None else dict(queued),
-        tuple(dict(each) for each in events),
-        tuple({"part": str(id).partition("/")[2], "size": size, "key": key} for id, size, key in parts),
+        transfer=transfer,
+        steps=tuple(steps),
+        row=None if present is None else dict(present),
+        queue=None if queued is None else dict(queued),
+        feed=tuple(dict(each) for each in events),
+        vault=tuple({"part": str(id).partition("/")[2], "size": size, "key": key} for id, size, key in parts),
     )
 
 
 def beside(connection: Connection, transfer: str) -> list[Step]:
-    """Entries under ids of their own that are about the transfer: its repeats, and notes that name it; in order, those without an index last."""
-    found = _all(connection, Query(transfer=transfer, oldest_first=True))
-    steps = [_step(each) for each in found if each.facts.transfer != transfer]
+    """Entries with ids of their own about the transfer: repeats and notes; in order, pending ones last."""
+    entries = _all(connection, Query(transfer=transfer, oldest_first=True))
+    steps = [_step(each) for each in entries if each.facts.transfer != transfer]
     logged = {step.facts.transfer + step.facts.kind + step.facts.at for step in steps}
     return steps + [step for step in _waiting(connection, transfer, logged) if step.facts.transfer != transfer]
 
 
 def entries_of(connection: Connection, transfer: str) -> list[dict[str, Any]]:
-    """Of one transfer, and those about it (repeats, notes that name it).
+    """All entries of a transfer, and those about it (repeats, notes that name it), as objects with their index.
 
-    Those of a log that ended come first, with its origin; then those with an index, in order; then those that wait for one.
+    Those of ended logs come first, with their origin; then those with an index, in order; then pending ones.
     """
     entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
     before = (
@@ -122,29 +123,29 @@ def entries_of(connection: Connection, transfer: str) -> list[dict[str, Any]]:
 
 
 def _all(connection: Connection, query: Query) -> list[Logged]:
-    found: list[Logged] = []
+    entries: list[Logged] = []
     cursor: str | None = None
     while True:
         page = search(connection, query, limit=_PAGE, cursor=cursor)
-        found += page.hits
+        entries += page.hits
         cursor = page.next
         if cursor is None:
-            return found
+            return entries
 
 
 def _waiting(connection: Connection, transfer: str, logged: set[str]) -> list[Step]:
-    """Entries that were committed and have no index yet: for a second at most, unless no keeper runs."""
+    """Pending entries; normally for a second at most."""
     table = tables.log_pending.c
     rows = connection.execute(
         select(table.transfer, table.phase, table.entry).order_by(table.id.desc()).limit(_PENDING)
     )
-    found = []
+    steps = []
     for own, phase, raw in reversed(rows.all()):
         value = parse(bytes(raw))
-        told = facts.facts_of(value, own, phase, {})
-        if transfer in (told.about, told.transfer) and told.transfer + told.kind + told.at not in logged:
-            found.append(Step(None, told, value))
-    return found
+        entry = facts.facts_of(value, own, phase, {})
+        if transfer in (entry.about, entry.transfer) and entry.transfer + entry.kind + entry.at not in logged:
+            steps.append(Step(None, entry, value))
+    return steps
 
 
 def _step(logged: Logged) -> Step:

@@ -1,13 +1,19 @@
-"""Comparing an agency's daily counts with the log: its numbers in, differences out.
+"""Compares an agency's daily counts with the log.
 
-What is counted comes from the log's entries alone, by their own times: the transfers' rows serve only to tell of an acknowledged message that it was
-queued, and to name its id to its sender. Rules, the same for every agency:
-- `sent` belongs to the day of the intent, `received` to the day of the provider's good answer; a day begins and ends at midnight in Vietnam.
-- A repeat is no message. A refusal is none either; refusals are counted beside.
-- A message acknowledged with 202 counts as sent, whatever became of it; it is named while it waits, and when it was given up.
-- What is in doubt counts nowhere and is named: it may explain a difference. So may what was accepted before midnight and ended after it.
-Invariants: equal numbers and lists give equal verdicts, whenever they are compared, but for what was still open. The cost is linear in the entries of
-the day and in what is listed: reasons are looked up for a bounded number of messages of a whole statement.
+Only entries of the log are counted, by their own times. The transfers' rows only tell whether an acknowledged message
+was queued, and its id for its sender. The rules are the same for every agency:
+- `sent` belongs to the day of the intent, `received` to the day of the provider's successful answer. Days are those of
+  Vietnam.
+- Repeats and refusals are no messages; they are counted apart.
+- A message acknowledged with 202 counts as sent, whatever happens to it. It is listed while it waits, and if it was
+  given up.
+- Messages in doubt are not counted but listed, as they may explain a difference. So may messages accepted before
+  midnight that ended after it.
+
+Invariants:
+- Equal numbers and lists give equal verdicts at any time, except for what was still open.
+- The cost is linear in the entries of the day and the length of the lists: the number of reasons that are searched for
+  is bounded per statement.
 """
 
 from __future__ import annotations
@@ -30,29 +36,28 @@ from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 from security.grants.windows import VIETNAM
 
-NAMED: Final = 200  # messages named in one line and list; the numbers are whole
-REASONS: Final = 1_000  # messages of a statement for which the log is asked why they are not counted; each is a search
+NAMED: Final = 200  # messages named in one line and list; numbers count all of them
+REASONS: Final = 1_000  # messages of a statement whose reason is searched for; each is a search
 _PAGE: Final = 500
 _AT_ONCE: Final = 400
-_BEFORE: Final = 300.0  # clocks of doors and keeper may differ by that much
+_BEFORE: Final = 300.0  # difference of the clocks of doors and keeper
 _DAY: Final = 86_400.0
-_AFTER: Final = 86_400.0  # so long may the sequencer have stood still
+_AFTER: Final = 86_400.0  # possible standstill of the sequencer
 _NAMED_LISTS: Final = ("waiting", "given_up", "in_doubt", "failed", "over_midnight")
 EQUAL, EXPLAINED, DIFFERS = "equal", "explained", "differs"
 
 
-Pace = Callable[
-    [Connection], object
-]  # called between two pieces of the work: may rest, end the transaction of reading, or raise
+# Called between two pieces of work: may sleep, end the reading transaction, or raise.
+Pace = Callable[[Connection], object]
 
 
 def unhurried(_connection: Connection) -> None:
-    """For whoever has all the time."""
+    """Does not slow the work down."""
 
 
 @dataclass(slots=True)
 class Counted:
-    """What the log holds of one key and day. `accepted`: transfer -> keyed hash of the message id."""
+    """The messages of one key and day in the log. `accepted`: transfer -> keyed hash of the message id."""
 
     accepted: dict[str, str] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
@@ -66,8 +71,11 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One key: the numbers of both sides, and what is known of their difference. `not_here` are messages of the agency's list that the gateway did
-    not accept on that day, each with the reason; `not_there` are transfers that its list lacks."""
+    """The numbers of both sides for one key, and the reasons of their difference.
+
+    `not_here`: messages of the agency's list that the gateway did not accept on that day, with the reason. `not_there`:
+    (transfer, message id) of transfers that its list lacks.
+    """
 
     key: Key
     theirs: int
@@ -81,27 +89,23 @@ class Line:
         return len(self.counted.accepted)
 
     def to_json(self) -> dict[str, Any]:
-        """Lists are cut short, with their whole number beside them."""
-        found: dict[str, Any] = {
+        """The line with shortened lists, and their full lengths under `numbers`."""
+        name = "message" if self.key.direction == SENT else "transfer"
+        lists: dict[str, list[str]] = {name: getattr(self.counted, name) for name in _NAMED_LISTS}
+        numbers = {"not_here": len(self.not_here), "not_there": len(self.not_there)}
+        return {
             **self.key._asdict(),
             "theirs": self.theirs,
             "ours": self.ours,
             "difference": self.theirs - self.ours,
-        }
-        found |= {
             "verdict": self.verdict,
             "repeats": self.counted.repeats,
             "refused": dict(sorted(self.counted.refused.items())),
+            "not_here": [{name: each, "reason": reason} for each, reason in self.not_here[:NAMED]],
+            "not_there": [{"transfer": id, "message": message} for id, message in self.not_there[:NAMED]],
+            **{name: value[:NAMED] for name, value in lists.items()},
+            "numbers": numbers | {name: len(value) for name, value in lists.items()},
         }
-        name = "message" if self.key.direction == SENT else "transfer"
-        found["not_here"] = [{name: each, "reason": reason} for each, reason in self.not_here[:NAMED]]
-        found["not_there"] = [
-            {"transfer": transfer, "message": message} for transfer, message in self.not_there[:NAMED]
-        ]
-        lists: dict[str, list[str]] = {name: getattr(self.counted, name) for name in _NAMED_LISTS}
-        found |= {name: value[:NAMED] for name, value in lists.items()}
-        numbers = {"not_here": len(self.not_here), "not_there": len(self.not_there)}
-        return found | {"numbers": numbers | {name: len(value) for name, value in lists.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class Comparison:
     agency: str
     day: str
     lines: tuple[Line, ...]
-    notes: tuple[str, ...] = ()  # of logs that ended and hold entries of that day, which are counted nowhere here
+    notes: tuple[str, ...] = ()  # about ended logs with entries of that day, which are not counted
 
     @property
     def differences(self) -> int:
@@ -125,7 +129,7 @@ class Comparison:
         }
 
     def noted(self) -> dict[str, Any]:
-        """For the log: numbers alone."""
+        """The numbers alone, for a note in the log."""
         verdicts = Counter(line.verdict for line in self.lines)
         theirs, ours = (sum(getattr(line, side) for line in self.lines) for side in ("theirs", "ours"))
         return {
@@ -142,33 +146,33 @@ def compare(
     connection: Connection,
     agency: str,
     systems: Iterable[str],
-    said: Statement,
+    statement: Statement,
     hash_id: Callable[[str], str],
     now: float,
     pace: Pace = unhurried,
 ) -> Comparison:
-    """A statement against the log. The caller has seen to it that all its systems are the agency's."""
-    begin = datetime.combine(said.day, time(), VIETNAM).timestamp()
-    day = (begin, begin + _DAY)  # in seconds: the calendar has a last day, and Vietnam's clocks are never changed
+    """Compares a statement with the log; all `systems` must be the agency's. Raises `reconciliation.day-open`."""
+    begin = datetime.combine(statement.day, time(), VIETNAM).timestamp()
+    day = (begin, begin + _DAY)  # Vietnam has no daylight saving time
     if now < day[1]:
-        raise RECONCILIATION_DAY_OPEN(day=said.day.isoformat())
+        raise RECONCILIATION_DAY_OPEN(day=statement.day.isoformat())
     counted = count(connection, agency, systems, *day, pace)
     lines, reasons = [], _Reasons(connection, day, pace)
-    for key in sorted({*said.claims, *(key for key, ours in counted.items() if ours.accepted)}):
+    for key in sorted({*statement.claims, *(key for key, ours in counted.items() if ours.accepted)}):
         pace(connection)
-        lines.append(_line(reasons, key, said.claims.get(key, Claim(0)), counted.get(key, Counted()), hash_id))
-    return Comparison(agency, said.day.isoformat(), tuple(lines), origins.unseen(connection, *day))
+        lines.append(_line(reasons, key, statement.claims.get(key, Claim(0)), counted.get(key, Counted()), hash_id))
+    return Comparison(agency, statement.day.isoformat(), tuple(lines), origins.unseen(connection, *day))
 
 
 def count(
     connection: Connection, agency: str, systems: Iterable[str], begin: float, end: float, pace: Pace = unhurried
 ) -> dict[Key, Counted]:
-    """What the log holds of an agency's messages of a day."""
-    found: dict[Key, Counted] = {}
+    """The agency's messages of a day (`begin` to before `end`, Unix seconds) in the log."""
+    counted: dict[Key, Counted] = {}
 
-    def at(told: Facts, direction: str) -> Counted:
-        system = told.system if direction == SENT else told.provider
-        return found.setdefault(Key(system or "", told.contract or "", told.operation or "", direction), Counted())
+    def at(entry: Facts, direction: str) -> Counted:
+        system = entry.system if direction == SENT else entry.provider
+        return counted.setdefault(Key(system or "", entry.contract or "", entry.operation or "", direction), Counted())
 
     def of(**terms: Any) -> Iterator[Facts]:
         return _of_day(
@@ -176,54 +180,54 @@ def count(
         )
 
     intents = list(of(agency=agency, kind="intent"))
-    fates = _fates(connection, [told.transfer for told in intents], pace)
-    for told in intents:
-        _sent(at(told, SENT), told, fates[told.transfer], end)
-    for told in of(agency=agency, kind="refusal"):
-        at(told, SENT).refused[told.failure or "–"] += told.times
-    for told in of(agency=agency, kind="repeat"):
-        at(told, SENT).repeats += 1
+    fates = _fates(connection, [entry.transfer for entry in intents], pace)
+    for entry in intents:
+        _sent(at(entry, SENT), entry, fates[entry.transfer], end)
+    for entry in of(agency=agency, kind="refusal"):
+        at(entry, SENT).refused[entry.failure or "–"] += entry.times
+    for entry in of(agency=agency, kind="repeat"):
+        at(entry, SENT).repeats += 1
     for system in systems:
-        for told in of(provider=system, kind="outcome"):
-            ours = at(told, RECEIVED)
-            if told.outcome != "ok":
-                ours.failed.append(told.transfer)
+        for entry in of(provider=system, kind="outcome"):
+            ours = at(entry, RECEIVED)
+            if entry.outcome != "ok":
+                ours.failed.append(entry.transfer)
                 continue
-            ours.accepted[told.transfer] = told.message or ""
-            if _arrived(told.transfer) < begin:
-                ours.over_midnight.append(told.transfer)
-        open_ = {told.about: told for kind in ("intent", "in-doubt") for told in of(provider=system, kind=kind)}
+            ours.accepted[entry.transfer] = entry.message or ""
+            if _arrived(entry.transfer) < begin:
+                ours.over_midnight.append(entry.transfer)
+        open_ = {entry.about: entry for kind in ("intent", "in-doubt") for entry in of(provider=system, kind=kind)}
         fates = _fates(connection, open_, pace)
-        for transfer, told in open_.items():
-            fate, ours = fates[transfer], at(told, RECEIVED)
+        for transfer, entry in open_.items():
+            fate, ours = fates[transfer], at(entry, RECEIVED)
             if fate.outcome is None:
                 (ours.in_doubt if fate.doubted else ours.waiting).append(transfer)
             elif _seconds(fate.outcome.at) >= end:
                 ours.over_midnight.append(transfer)
-    return found
+    return counted
 
 
-def _sent(ours: Counted, told: Facts, fate: _Fate, end: float) -> None:
-    """Where one message of a sender belongs, by what became of it."""
+def _sent(ours: Counted, entry: Facts, fate: _Fate, end: float) -> None:
+    """Adds one message of a sender by what happened to it."""
     if fate.outcome is None:
         if fate.doubted or not fate.acknowledged:
-            ours.in_doubt.append(told.transfer)
+            ours.in_doubt.append(entry.transfer)
             return
-        ours.waiting.append(told.transfer)
+        ours.waiting.append(entry.transfer)
     elif fate.outcome.outcome != "ok":
         if not fate.acknowledged:
-            ours.failed.append(told.transfer)
+            ours.failed.append(entry.transfer)
             return
-        ours.given_up.append(told.transfer)
-    ours.accepted[told.transfer] = told.message or ""
+        ours.given_up.append(entry.transfer)
+    ours.accepted[entry.transfer] = entry.message or ""
     if fate.outcome is not None and _seconds(fate.outcome.at) >= end:
-        ours.over_midnight.append(told.transfer)
+        ours.over_midnight.append(entry.transfer)
 
 
-# --- what became of transfers -----------------------------------------------------------------------------------------
+# --- fates of transfers -----------------------------------------------------------------------------------------------
 @dataclass(slots=True)
 class _Fate:
-    """`acknowledged`: the sender was told that it is queued."""
+    """`acknowledged`: the sender was told that the message is queued."""
 
     outcome: Facts | None = None
     doubted: bool = False
@@ -243,12 +247,12 @@ def _fates(connection: Connection, transfers: Iterable[str], pace: Pace) -> dict
                 )
             )
             for transfer, phase, raw in rows:
-                told = facts.facts_of(parse(bytes(raw)), transfer, phase, {})
+                entry = facts.facts_of(parse(bytes(raw)), transfer, phase, {})
                 fate = fates[transfer]
-                if told.kind == "outcome" and fate.outcome is None:
-                    fate.outcome = told
-                fate.doubted |= told.kind == "in-doubt"
-                fate.acknowledged |= told.kind == "queued"
+                if entry.kind == "outcome" and fate.outcome is None:
+                    fate.outcome = entry
+                fate.doubted |= entry.kind == "in-doubt"
+                fate.acknowledged |= entry.kind == "queued"
         queue = tables.queue.c
         for transfer in connection.execute(select(queue.transfer).where(queue.transfer.in_(some))).scalars():
             fates[transfer].acknowledged = True
@@ -256,7 +260,7 @@ def _fates(connection: Connection, transfers: Iterable[str], pace: Pace) -> dict
 
 
 def _of_day(connection: Connection, query: Query, begin: float, end: float, pace: Pace) -> Iterator[Facts]:
-    """Facts of entries that were made within the day; they were sequenced then or a little later."""
+    """Facts of entries created within the day; they were sequenced then or a little later."""
     cursor: str | None = None
     while True:
         pace(connection)
@@ -277,7 +281,7 @@ def _seconds(at: str) -> float:
 
 
 def _arrived(transfer: str) -> float:
-    """Ids of transfers begin with their time (RFC 9562 §5.7)."""
+    """The time in the id of a transfer, in Unix seconds (UUIDv7, RFC 9562 §5.7)."""
     try:
         return int(transfer.replace("-", "")[:12], 16) / 1000
     except ValueError:
@@ -303,11 +307,18 @@ def _line(reasons: _Reasons, key: Key, claim: Claim, ours: Counted, hash_id: Cal
         names = _names(reasons.connection, left[:NAMED])
         not_there = [(transfer, names.get(transfer, "")) for transfer in left]
     verdict = _verdict(claim, ours, None if listed is None else not_here, [transfer for transfer, _ in not_there])
-    return Line(key, claim.accepted, ours, verdict, tuple(not_here), tuple(not_there))
+    return Line(
+        key=key,
+        theirs=claim.accepted,
+        counted=ours,
+        verdict=verdict,
+        not_here=tuple(not_here),
+        not_there=tuple(not_there),
+    )
 
 
 def _listed(key: Key, claim: Claim, hash_id: Callable[[str], str]) -> dict[str, str] | None:
-    """What is compared -> what it is called in the list."""
+    """The compared value -> the name in the agency's list."""
     if claim.digests is not None:
         return {each: each for each in claim.digests}
     if claim.messages is None:
@@ -331,7 +342,7 @@ def _verdict(claim: Claim, ours: Counted, not_here: list[tuple[str, str]] | None
 
 @dataclass(slots=True)
 class _Reasons:
-    """Why messages are not counted: asked of the log for the first of a statement; the others are named without a reason."""
+    """Searches why messages are not counted, for the first `left` of a statement; further ones have no reason."""
 
     connection: Connection
     day: tuple[float, float]
@@ -347,7 +358,7 @@ class _Reasons:
 
 
 def _why(connection: Connection, key: Key, digest: str, ours: Counted, day: tuple[float, float]) -> str:
-    """Why a message of the agency's list is none that the gateway accepted on that day."""
+    """Why the gateway did not accept a message of the agency's list on that day."""
     if key.direction == RECEIVED:
         for name in ("in_doubt", "over_midnight", "failed", "waiting"):
             if digest in getattr(ours, name):
@@ -355,23 +366,25 @@ def _why(connection: Connection, key: Key, digest: str, ours: Counted, day: tupl
         query = Query(transfer=digest, oldest_first=True)
     else:
         query = Query(message=digest, system=key.system, oldest_first=True)
-    found = [hit.facts for hit in search(connection, query, limit=_PAGE).hits]
-    same = [told for told in found if (told.contract, told.operation) == (key.contract, key.operation)]
+    entries = [hit.facts for hit in search(connection, query, limit=_PAGE).hits]
+    same = [entry for entry in entries if (entry.contract, entry.operation) == (key.contract, key.operation)]
     if not same:
         return (
-            "unknown" if not found or key.direction == RECEIVED else f"under {found[0].contract} {found[0].operation}"
+            "unknown"
+            if not entries or key.direction == RECEIVED
+            else f"under {entries[0].contract} {entries[0].operation}"
         )
-    if key.direction == RECEIVED and not any(told.provider == key.system for told in same):
-        return "unknown"  # of others: nothing is told of it
+    if key.direction == RECEIVED and not any(entry.provider == key.system for entry in same):
+        return "unknown"  # of other systems: not disclosed
     counted = "intent" if key.direction == SENT else "outcome"
-    for told in same:
-        if told.kind == counted and told.outcome in (None, "ok") and not day[0] <= _seconds(told.at) < day[1]:
-            return f"on {datetime.fromtimestamp(_seconds(told.at), VIETNAM).date().isoformat()}"
-    if any(told.about in ours.in_doubt for told in same):
+    for entry in same:
+        if entry.kind == counted and entry.outcome in (None, "ok") and not day[0] <= _seconds(entry.at) < day[1]:
+            return f"on {datetime.fromtimestamp(_seconds(entry.at), VIETNAM).date().isoformat()}"
+    if any(entry.about in ours.in_doubt for entry in same):
         return "in-doubt"
-    if any(told.about in ours.failed for told in same):
+    if any(entry.about in ours.failed for entry in same):
         return "failed"
-    refused = [told.failure for told in same if told.kind == "refusal"]
+    refused = [entry.failure for entry in same if entry.kind == "refusal"]
     return f"refused: {refused[-1]}" if refused else "failed"
 
 

@@ -1,14 +1,18 @@
-"""Searching the log by index and keyset: page one of ten million entries costs what page one of ten thousand does.
+"""Searches the log by index and keyset: a page costs the same in ten million entries as in ten thousand.
 
-Theory of operation
-1. A page begins where a cursor says, never with an offset. It is of the log as that was when the search began: what comes later is another search.
-2. Times of sequencing never go back, so bounds in time are bounds of index, found by halving.
-3. Of several conditions the one leads that is rarest just here: for each it is asked how far its next thousand rows reach. Its rows are walked in
-   their order, the other conditions are looked at on each; so no condition may make the database sort, or walk the whole log.
-4. A page looks at a bounded number of rows. Where what is sought is rare and each condition is not, a page comes short, with a cursor to go on.
-5. Entries past the index's watermark are read themselves. Whatever was found is read from the log and compared: the index can leave something out
-   only if it was falsified (`lgsp audit reindex` makes it anew; `indexed=False` does without), and can show nothing that is not there.
-Invariant: pages joined hold each entry that the query fits, once, in order.
+Theory of operation:
+1. A page begins at a cursor, never at an offset. It covers the log as of the first page.
+2. Times of sequencing never go back, so bounds in time are bounds of index, found by bisection.
+3. Of several conditions the locally rarest one leads: for each it is measured how far its next thousand rows reach. The
+   leader's rows are walked in order, and the other conditions are checked on each. So no condition makes the database
+   sort, or walk the whole log.
+4. A page reads a bounded number of rows. If the combination is rare and each condition is not, a page is short, with a
+   cursor to continue.
+5. Entries past the index's watermark are read from the log. Every hit is read from the log and compared. So only a
+   falsified index can omit something (`lgsp audit reindex` creates it again; `indexed=False` ignores it), and no index
+   can show anything that is not in the log.
+
+Invariant: all pages together contain each matching entry once, in order.
 """
 
 from __future__ import annotations
@@ -33,13 +37,13 @@ from gateway.journal.schema import tables
 
 _words = WordsFile(__file__)
 
-LOOKS: Final = 10_000  # rows of the index that one page looks at, at most
-RAW_LOOKS: Final = 4_000  # entries that it reads in full, at most
+LOOKS: Final = 10_000  # rows of the index per page, at most
+RAW_LOOKS: Final = 4_000  # entries that are read in full per page, at most
 _RAW: Final = 500
 _PROBE: Final = 1_000
 _WIDEST: Final = 4_000
 _index: Final = tables.log_index.c
-# PostgreSQL is bad at guessing how many rows a range over two columns holds, and might gather and sort them all: it is to walk along an index, always.
+# PostgreSQL misjudges how many rows a range over two columns has, and might sort them all: force it to walk an index.
 _IN_ORDER: Final = select(
     *[func.set_config(f"enable_{name}", "off", True) for name in ("sort", "bitmapscan", "seqscan")]
 )
@@ -47,7 +51,7 @@ _IN_ORDER: Final = select(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query(Conditions):
-    """What is sought. `message` is the keyed hash; times are those of sequencing, `until` not included."""
+    """The conditions of a search. `message` is the keyed hash; times are those of sequencing, `until` excluded."""
 
     trouble: bool | None = None
     since: float | None = None
@@ -55,46 +59,49 @@ class Query(Conditions):
     oldest_first: bool = False
     trouble_first: bool = False
 
-    def fits(self, told: Facts) -> bool:
-        """Whether an entry is one that is sought; the times are not asked."""
-        if self.transfer is not None and self.transfer not in (told.about, told.transfer):
+    def fits(self, entry: Facts) -> bool:
+        """Whether an entry matches; times are not compared."""
+        if self.transfer is not None and self.transfer not in (entry.about, entry.transfer):
             return False
-        if self.trouble is not None and told.trouble is not self.trouble:
+        if self.trouble is not None and entry.trouble is not self.trouble:
             return False
-        return all((wanted := getattr(self, name)) is None or getattr(told, name) == wanted for name in WORDS)
+        return all((sought := getattr(self, name)) is None or getattr(entry, name) == sought for name in WORDS)
 
     def keys(self) -> dict[str, int]:
-        """What a row must hold, by column."""
-        found = {
-            field.column or name: field.digest(wanted)
+        """The required values of an index row, by column."""
+        keys = {
+            field.column or name: field.digest(sought)
             for name, field in FIELDS.items()
-            if (wanted := getattr(self, name)) is not None
+            if (sought := getattr(self, name)) is not None
         }
         if self.trouble is not None:
-            found["trouble"] = int(self.trouble)
-        return found
+            keys["trouble"] = int(self.trouble)
+        return keys
 
     @property
     def mark(self) -> str:
-        """Tells the cursors of two searches apart."""
+        """Distinguishes the cursors of two searches."""
         return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
 
 
-WORDS: Final = tuple(name for name in FIELDS if name != "transfer")  # a transfer fits two facts
+WORDS: Final = tuple(name for name in FIELDS if name != "transfer")  # a transfer matches two facts
 
 
 class Page(NamedTuple):
-    """`next` goes on from here; None at the end. `disagree` are entries that the index shows as what they are not."""
+    """`next` is the cursor of the next page; None at the end. `disagree`: entries that contradict their index row."""
 
     hits: tuple[Logged, ...]
     next: str | None
     looked: int
-    reached: int | None  # the index of the entry that was looked at last
+    reached: int | None  # the index of the last entry that was read
     disagree: tuple[int, ...]
 
 
 class _At(NamedTuple):
-    """A place in a search: the pass, the next entry's bound (not included where the newest come first), and the size of the log as it began."""
+    """A place in a search: the pass, the bound of the next entry, and the size of the log at the first page.
+
+    The bound is excluded if the newest entries come first.
+    """
 
     turn: int
     place: int
@@ -103,7 +110,7 @@ class _At(NamedTuple):
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection that sees one and the same state of the database throughout."""
+    """A connection that sees one state of the database throughout."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -112,7 +119,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def renew(connection: Connection) -> None:
-    """Let go of the state of the database that a `reading` connection sees, for the present one. A cursor goes on as before."""
+    """Moves a `reading` connection to the present state of the database; cursors stay valid."""
     connection.rollback()
     if connection.dialect.name == "postgresql":
         connection.execute(_IN_ORDER)
@@ -121,7 +128,7 @@ def renew(connection: Connection) -> None:
 def search(
     connection: Connection, query: Query, *, limit: int = 50, cursor: str | None = None, indexed: bool = True
 ) -> Page:
-    """One page. `audit.bad-cursor` for a cursor of another search."""
+    """Returns one page. Raises `audit.bad-cursor` for a cursor of another search."""
     table = tables.log_entry.c
     top = connection.scalar(select(func.max(table.idx)))
     at = _from_cursor(query, cursor) if cursor is not None else None
@@ -137,40 +144,40 @@ def search(
         if left[0] >= left[1]:
             at = _At(at.turn + 1, low if query.oldest_first else high, size)
             continue
-        if len(hits) >= limit or walk.tired:
+        if len(hits) >= limit or walk.exhausted:
             return Page(tuple(hits), _cursor(query, at), walk.looked, walk.reached, tuple(walk.disagree))
-        found, place = walk.on(turns[at.turn], *left, limit - len(hits))
-        hits += found
+        rows, place = walk.on(turns[at.turn], *left, limit - len(hits))
+        hits += rows
         at = at._replace(place=place)
     return Page(tuple(hits), None, walk.looked, walk.reached, tuple(walk.disagree))
 
 
 def first_at(connection: Connection, moment: float, low: int, high: int) -> int:
-    """The first entry of low … high - 1 that was sequenced at that moment or later; `high` if there is none."""
+    """The first of the entries `low` to before `high` sequenced at `moment` or later; `high` if there is none."""
     table = tables.log_entry.c
     while low < high:
         middle = (low + high) // 2
         row = connection.execute(
             select(table.idx, table.sequenced).where(table.idx >= middle, table.idx < high).order_by(table.idx).limit(1)
         )
-        found = row.first()
-        if found is None or found[1] >= moment:
+        entry = row.first()
+        if entry is None or entry[1] >= moment:
             high = middle
         else:
-            low = int(found[0]) + 1
+            low = int(entry[0]) + 1
     return low
 
 
 def _turns(query: Query) -> list[Query]:
-    """Passes over the log, one after the other: what an officer looks at first, then the rest."""
+    """The passes over the log, in order: troubles first, if asked for, then the rest."""
     if not query.trouble_first or query.trouble is not None:
         return [query]
-    asked = {each.name: getattr(query, each.name) for each in fields(query)}
-    return [Query(**asked | {"trouble": first}) for first in (True, False)]
+    conditions = {each.name: getattr(query, each.name) for each in fields(query)}
+    return [Query(**conditions | {"trouble": first}) for first in (True, False)]
 
 
 class _Walk:
-    """Along the log in one direction, from the index or from the entries themselves."""
+    """A walk along the log in one direction, over the index or the entries."""
 
     def __init__(self, connection: Connection, up: bool, upto: int) -> None:
         self._connection: Final = connection
@@ -183,11 +190,11 @@ class _Walk:
         self.disagree: list[int] = []
 
     @property
-    def tired(self) -> bool:
+    def exhausted(self) -> bool:
         return self.looked >= LOOKS or self._raw >= RAW_LOOKS
 
     def on(self, query: Query, low: int, high: int, need: int) -> tuple[list[Logged], int]:
-        """Some of the entries low … high - 1 that the query fits, and the place to go on from."""
+        """Some of the matching entries `low` to before `high`, and the place to continue."""
         keys = query.keys()
         if not keys or (low >= self._upto if self._up else high > self._upto):
             hits, place = self._entries(query, low if self._up else max(low, self._upto if keys else low), high, need)
@@ -198,10 +205,10 @@ class _Walk:
 
     def _entries(self, query: Query, low: int, high: int, need: int) -> tuple[list[Logged], int]:
         table = tables.log_entry.c
-        wanted = select(*facts.COLUMNS).where(table.idx >= low, table.idx < high)
+        statement = select(*facts.COLUMNS).where(table.idx >= low, table.idx < high)
         number = min(_RAW, need) if not query.keys() else _RAW
         rows = self._connection.execute(
-            wanted.order_by(table.idx if self._up else table.idx.desc()).limit(number)
+            statement.order_by(table.idx if self._up else table.idx.desc()).limit(number)
         ).all()
         self._raw += len(rows)
         self.looked += len(rows)
@@ -216,26 +223,25 @@ class _Walk:
         return hits, high if self._up else low
 
     def _rows(self, query: Query, keys: dict[str, int], low: int, high: int, need: int) -> tuple[list[Logged], int]:
-        if query.transfer is not None:  # the few that bear this id themselves stand in the log's own index
+        if query.transfer is not None:  # entries of this id itself are found by the log's own index
             return self._of_transfer(query, low, high, need)
         leader, place = next(iter(keys)), low if not self._up else high
         if len(keys) > 1:
             reach = {name: self._reach(name, key, low, high) for name, key in keys.items()}
             leader, place = (max if self._up else min)(reach.items(), key=lambda each: each[1])
         span = (low, place) if self._up else (place, high)
-        others = [
-            _index[name] + 0 == key for name, key in keys.items() if name != leader
-        ]  # so that no other index is chosen
-        found = (
+        # `+ 0` keeps the database from choosing another index.
+        others = [_index[name] + 0 == key for name, key in keys.items() if name != leader]
+        rows = (
             self._connection.execute(self._walked(leader, keys[leader], *span).where(*others).limit(need))
             .scalars()
             .all()
         )
-        if len(found) == need:
-            place = found[-1] + self._up
-        self.looked += self._probe if others else len(found)
+        if len(rows) == need:
+            place = rows[-1] + self._up
+        self.looked += self._probe if others else len(rows)
         self._probe = min(self._probe * 2, _WIDEST)
-        return self._read(query, found), place
+        return self._read(query, rows), place
 
     def _reach(self, name: str, key: int, low: int, high: int) -> int:
         """How far the next rows of one condition reach."""
@@ -245,8 +251,10 @@ class _Walk:
         return int(last) + self._up
 
     def _walked(self, name: str, key: int, low: int, high: int) -> Select[int]:
-        """The rows of one condition in order. Written as a range over both columns, since a database that is told `name = key` may walk all entries in
-        order of index instead, hoping to meet some soon."""
+        """The rows of one condition in order.
+
+        It is a range over both columns: with `name = key` a database may walk all entries in order of index instead.
+        """
         column, idx = _index[name], _index.idx
         pair = tuple_(column, idx)
         order: tuple[ColumnElement[Any], ...] = (column, idx) if self._up else (column.desc(), idx.desc())
@@ -271,11 +279,11 @@ class _Walk:
             place = hits[-1].idx + self._up
         return hits, place
 
-    def _read(self, query: Query, found: Sequence[int], *, whole: bool = True) -> list[Logged]:
-        """The entries themselves; those that are not what the index says are named."""
+    def _read(self, query: Query, indexes: Sequence[int], *, whole: bool = True) -> list[Logged]:
+        """The matching entries; those that contradict their index row go to `disagree`."""
         table, hits = tables.log_entry.c, list[Logged]()
-        for start in range(0, len(found), _RAW):
-            some = found[start : start + _RAW]
+        for start in range(0, len(indexes), _RAW):
+            some = indexes[start : start + _RAW]
             order = table.idx if self._up else table.idx.desc()
             rows = self._connection.execute(select(*facts.COLUMNS).where(table.idx.in_(some)).order_by(order)).all()
             for each in facts.read(self._connection, rows):
@@ -286,9 +294,9 @@ class _Walk:
         return hits
 
 
-def _same_digests(query: Query, told: Facts) -> bool:
-    """Whether other words have the digests that were asked for."""
-    keys = keys_of(told)
+def _same_digests(query: Query, entry: Facts) -> bool:
+    """Whether the entry has the requested digests although its values differ."""
+    keys = keys_of(entry)
     return all(keys[name] == key for name, key in query.keys().items())
 
 

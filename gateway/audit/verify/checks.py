@@ -1,7 +1,9 @@
-"""What must hold of the entries themselves, beside their place in the tree.
+"""Checks the content of log entries, beside their place in the tree.
 
-Each check sees every entry once, in order; a new one is one more class in `CHECKS`. The form of an entry is that of `security.transparency.entry`.
-Invariant: what an entry says is read from its own logged bytes; columns beside it are compared with them, never believed.
+Each check sees every entry once, in order; `CHECKS` lists them. The form of an entry is that of
+`security.transparency.entry`.
+
+Invariant: the content is read from the logged bytes; columns beside them are only compared.
 """
 
 from __future__ import annotations
@@ -10,17 +12,18 @@ import hashlib
 import json
 import re
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final
 
 from contracts.base import jcs
+from gateway.audit.log.origins import NEW_LOG
 from gateway.audit.log.sequencer import KEEP_SECONDS
 from gateway.audit.verify.sources import Record
 
 KINDS: Final = frozenset({"intent", "outcome", "refusal", "repeat", "in-doubt", "note"})
-NEW_LOG: Final = "new-log"  # the first entry of a log that goes on from another one
-_ONCE: Final = frozenset({"intent", "outcome", "refusal", "repeat"})  # doubts and notes of one transfer may come again
-_AGAIN: Final = re.compile(r"[0-9a-z-]{1,40}")
+_ONCE: Final = frozenset({"intent", "outcome", "refusal", "repeat"})  # others of one transfer may occur again
+_SUFFIX: Final = re.compile(r"[0-9a-z-]{1,40}")
 _AT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
 _encode: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
@@ -32,39 +35,41 @@ def _no_number(text: str) -> Any:
 
 
 def _whole(text: str) -> int:
-    if len(text) > 15 and abs(int(text)) >= 1 << 53:  # RFC 8785 knows no exact form for it
+    if len(text) > 15 and abs(int(text)) >= 1 << 53:  # RFC 8785 has no exact form for it
         _no_number(text)
     return int(text)
 
 
-# Made once: making a decoder costs as much as reading an entry.
+# Created once: a decoder costs as much as decoding an entry.
 _decode: Final = json.JSONDecoder(parse_int=_whole, parse_float=_no_number, parse_constant=_no_number).decode
 _BUCKETS: Final = 64
 _SPOOL: Final = 1 << 18
 Value = dict[str, Any]
 
 
-class Check(Protocol):
+class Check(ABC):
+    """A check of all entries."""
+
+    @abstractmethod
     def entry(self, record: Record, value: Value) -> str | None:
         """What is wrong with this entry."""
-        ...
 
     def end(self) -> Iterator[tuple[int, str]]:
-        """What is wrong with entries, by index, that only all of them together tell."""
-        ...
+        """Findings that need all entries: index and text."""
+        yield from ()
 
     def notes(self) -> Iterator[str]:
-        """What people should know, and what is not wrong. Called once, after `end`."""
-        ...
+        """Texts that are no findings. Called once, after `end`."""
+        yield from ()
 
 
 def read_entry(raw: bytes) -> tuple[Value, str | None]:
-    """The values of an entry, and what is wrong with its form."""
+    """The parsed entry, and what is wrong with its form."""
     try:
         value = _decode(raw.decode())
         if not isinstance(value, dict):
             return {}, "is no JSON object"
-        # The C encoder gives RFC 8785's bytes for nearly all entries; where it does not, the one of the RFC decides.
+        # The C encoder gives RFC 8785's bytes for nearly all entries; else the RFC's encoder decides.
         if _encode(value).encode() != raw and jcs.encode(value) != raw:
             return value, "is not canonical JSON (RFC 8785)"
     except (ValueError, TypeError, RecursionError):
@@ -84,28 +89,21 @@ def phase_of(value: Value) -> str:
     return str(value.get("what") if kind == "note" else kind)
 
 
-class Columns:
-    """What the database writes beside an entry is what the entry says. `#…` marks one of several: doubts
-    and readings may come again, others are a fault of ours."""
+class Columns(Check):
+    """Transfer and phase beside an entry are those in it. A suffix `#…` of the phase marks one of several."""
 
     def entry(self, record: Record, value: Value) -> str | None:
         if record.transfer is None or record.phase is None:
             return None
-        said, phase, rest = phase_of(value), *record.phase.partition("#")[::2]
+        logged, phase, suffix = phase_of(value), *record.phase.partition("#")[::2]
         if record.transfer != value["transfer"]:
             return "stands under another transfer than it names"
-        if record.phase != said and (phase != said or _AGAIN.fullmatch(rest) is None):
-            return f"stands under the phase {record.phase}, and is {said}"
+        if record.phase != logged and (phase != logged or _SUFFIX.fullmatch(suffix) is None):
+            return f"stands under the phase {record.phase}, and is {logged}"
         return None
 
-    def end(self) -> Iterator[tuple[int, str]]:
-        yield from ()
 
-    def notes(self) -> Iterator[str]:
-        yield from ()
-
-
-class Times:
+class Times(Check):
     """Times of sequencing never go back."""
 
     def __init__(self) -> None:
@@ -120,17 +118,12 @@ class Times:
         self._last = at
         return None
 
-    def end(self) -> Iterator[tuple[int, str]]:
-        yield from ()
 
-    def notes(self) -> Iterator[str]:
-        yield from ()
+class Unique(Check):
+    """(transfer, phase) is unique. In a database a second one is an inserted row, and wrong.
 
-
-class Unique:
-    """(transfer, phase) stands once: as the database keeps it, in which a second one is a row that was put there. By the entries alone, a
-    second one is named: it was acknowledged, so the sequencer logs it, apart (`#2`). Digests go to buckets that spill to disk, so that a log of
-    any length fits.
+    In entries without columns a second one is a note: it was acknowledged, so the sequencer logged it apart (`#2`).
+    Digests go to buckets that spill to disk, so that a log of any length fits.
     """
 
     def __init__(self) -> None:
@@ -164,15 +157,15 @@ class Unique:
             bucket.clear()
 
     def read(self, number: int) -> bytes:
-        """All of one bucket: 16 bytes of digest, 8 of index, again and again."""
+        """All of one bucket: records of 16 bytes digest and 8 bytes index."""
         file = self._files[number]
         if file is None:
             return bytes(self._buckets[number])
         file.seek(0)
         return file.read() + self._buckets[number]
 
-    def again(self) -> Iterator[tuple[int, int]]:
-        """(index, index of the first) of every one that came before."""
+    def duplicates(self) -> Iterator[tuple[int, int]]:
+        """(index, index of the first) of every repeated (transfer, phase)."""
         for number in range(_BUCKETS):
             raw = self.read(number)
             if len({raw[at : at + 16] for at in range(0, len(raw), 24)}) * 24 == len(raw):
@@ -185,7 +178,7 @@ class Unique:
                     yield idx, first
 
     def end(self) -> Iterator[tuple[int, str]]:
-        for idx, first in self.again():
+        for idx, first in self.duplicates():
             if self._stored:
                 yield idx, f"is of the same transfer and phase as entry {first}"
             else:
@@ -193,22 +186,25 @@ class Unique:
 
     def notes(self) -> Iterator[str]:
         if self._second:
-            yield f"{len(self._second)} came a second time, which is a fault of the gateway's and was logged apart: {some(self._second)}"
+            yield (
+                f"{len(self._second)} came a second time, which is a fault of the gateway's and was logged apart:"
+                f" {some(self._second)}"
+            )
         for file in self._files:
             if file is not None:
                 file.close()
 
 
 class Lives(Unique):
-    """Also: an outcome has an intent before it. An intent without an outcome is open, and named, not wrong: it may still be under way.
+    """Also: an outcome has an intent before it. An intent without an outcome is a note, as it may be under way.
 
-    A log that goes on from another one begins with that one's last checkpoint: there, the intent may stand in the log before.
+    Entry 0 of a log that continues another one is that log's last checkpoint: then the intent may be in that log.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._open: dict[str, int] = {}
-        self._ends: list[tuple[int, str]] = []  # outcomes that found no open intent
+        self._ends: list[tuple[int, str]] = []  # outcomes without an open intent
         self._continues = False
 
     def entry(self, record: Record, value: Value) -> str | None:
@@ -228,26 +224,30 @@ class Lives(Unique):
         for idx, transfer in self._ends:
             mark = digest(transfer, "intent")
             raw = self.read(mark[0] % _BUCKETS)
-            begun = [
+            intents = [
                 int.from_bytes(raw[at + 16 : at + 24], "big")
                 for at in range(0, len(raw), 24)
                 if raw[at : at + 16] == mark
             ]
-            if not begun or min(begun) > idx:
+            if not intents or min(intents) > idx:
                 yield idx, "is an outcome without an intent before it"
 
     def notes(self) -> Iterator[str]:
         yield from super().notes()
         if self._open:
             listed = [f"{transfer} (entry {idx})" for transfer, idx in list(self._open.items())[:6]]
-            yield f"{len(self._open)} open, an intent without an outcome so far / còn mở, chưa có kết quả: {some(listed)}"
+            yield (
+                f"{len(self._open)} open, an intent without an outcome so far / còn mở, chưa có kết quả: {some(listed)}"
+            )
         if self._continues and self._ends:
             yield f"{len(self._ends)} outcomes of intents in the log that this one goes on from"
 
 
 class Minutes:
-    """Of the checkpoints signed within one minute the database keeps the last (`gateway.audit.log.sequencer`): so where a minute of sequencing ends, one stands.
-    By this, a checkpoint that was deleted is found, which no other hash needs. An export has no times, and none of them."""
+    """Finds deleted checkpoints: the database keeps the last one of each minute (`gateway.audit.log.sequencer`).
+
+    So the last entry sequenced in a minute has a checkpoint. An export has no times, and is not checked.
+    """
 
     def __init__(self, sizes: set[int]) -> None:
         self._sizes: Final = sizes
@@ -273,4 +273,4 @@ def some(listed: Sequence[str]) -> str:
 
 
 CHECKS: Final[Sequence[Callable[[], Check]]] = (Columns, Times, Lives)
-OF_A_RANGE: Final[Sequence[Callable[[], Check]]] = (Columns, Times, Unique)  # what came before it is not looked at
+OF_A_RANGE: Final[Sequence[Callable[[], Check]]] = (Columns, Times, Unique)  # earlier entries are not known

@@ -1,16 +1,21 @@
-"""Whether the log and the rows that it accounts for tell the same story, in both directions.
+"""Compares the log with the rows that it accounts for, in both directions.
 
-`gateway.audit.verify.verify` proves that what was logged is still as it was signed. It cannot see what never came to be logged: a pending entry
-that somebody deleted before it got its index, a transfer put into the tables by hand, or rows that were changed where no hash covers them.
-Here every transfer is held against its entries, and every entry against its transfer:
-1. each transfer has its intent; one that has ended has its outcome, one in doubt the entry that says so; and the row says what they say;
-2. each entry of a transfer has that transfer; its row in the log carries the id and the phase that its bytes carry; times never go back;
-3. what state a transfer is in, and whether it stands in a feed, follows from its entries: the intent of what is handed in names no provider;
-4. each event of a feed is that of an accepted transfer; offsets have no gap, and events stand in the order in which they were sequenced;
-5. each message of the queue is that of a transfer, and each transfer of which the log says that it was queued stands in the queue;
-6. a receipt names the leaves of the log; the id of a message is the one whose keyed hash the intent bears, where the key is given;
-7. times, references, events, the queue and the vault are what the entries and the contract say, and what bodies were sealed with (`transfer_checks`).
-Invariant: each look is one statement, so that it sees one moment of a database in use; what is found is wrong, whatever goes on meanwhile.
+`gateway.audit.verify.verify` proves that logged entries are as they were signed. It cannot find what was never logged:
+a pending entry deleted before it got its index, a transfer inserted by hand, or changed rows that no hash covers. Here
+every transfer is compared with its entries, and every entry with its transfer:
+1. Each transfer has its intent; one that ended has its outcome; one in doubt has the entry that says so. The row agrees
+   with them.
+2. Each entry of a transfer has that transfer. Its row has the id and phase of its bytes. Times never go back.
+3. The state of a transfer, and whether it is in a feed, follow from its entries: the intent of a submission names no
+   provider.
+4. Each event of a feed is that of an accepted transfer. Offsets have no gap, and events are in the order of sequencing.
+5. Each message of the queue belongs to a transfer. Each transfer that was queued according to the log is in the queue.
+6. A receipt names the leaves of the log. The message id has the keyed hash in the intent, if the key is available.
+7. Times, references, events, queue and vault agree with the entries, the contract and the bindings of the sealed bodies
+   (`transfer_checks`).
+
+Invariant: each comparison is one statement, so that it sees one moment of a database in use. Every finding is an error,
+whatever happens meanwhile.
 """
 
 from __future__ import annotations
@@ -19,75 +24,62 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
 from gateway.audit.verify import transfer_checks
+from gateway.audit.verify.findings import MOST, Findings, Progress
+from gateway.journal import epochs
 from gateway.journal.schema import tables
 
 _BATCH: Final = 1000
 _ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
-_PLACES: Final = {
-    "queued": {"waiting"},
-    "forwarding": {"leased"},
-    "in-doubt": {"dead"},
-}  # written in one transaction, always
+# State of a transfer -> states of its message in the queue, which are written in the same transaction.
+_QUEUE_STATES: Final = {"queued": {"waiting"}, "forwarding": {"leased"}, "in-doubt": {"dead"}}
 _OVER: Final = frozenset({"done", "dead"})
-_RUN: Final = (
-    10**12
-)  # offsets of a feed go on without a gap within each of these runs; a feed that was restored begins the next one
-_APART: Final = 3600.0  # seconds; both are moved by the same runs, events earlier by as much as entries lag behind
+_APART: Final = 3600.0  # seconds by which sequencing of an event may precede that of its intent, or follow it
 _OF_TRANSFERS: Final = frozenset({"intent", "outcome", "in-doubt", "queued"})
 HashId = Callable[[str], str]
 _decode: Final = json.JSONDecoder().decode
-Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """How much of each kind was looked at, and what is wrong: up to twenty findings."""
+    """Counts of what was checked, by kind, and up to twenty findings."""
 
     ok: bool
     checked: Mapping[str, int]
     wrong: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Findings:
-    most: int = 20
-    found: list[str] = field(default_factory=list)
-
-    def add(self, text: str) -> None:
-        if len(self.found) < self.most:
-            self.found.append(text)
-
-
 def check_complete(
     connection: Connection, *, on_progress: Progress | None = None, hash_id: HashId | None = None
 ) -> Completeness:
-    """Hold rows and log against each other. `on_progress` is called with the number of rows done, `hash_id` gives the log's hash of a message id."""
-    wrong, terms = _Findings(), transfer_checks.Terms(connection)
-    checked = {"transfers": 0, "entries": 0, "feed events": 0, "queued messages": 0}
+    """Compares rows and log. `on_progress` is called with the number of rows done.
+
+    `hash_id` gives the log's keyed hash of a message id; without it message ids are not compared.
+    """
+    wrong, terms = Findings(), transfer_checks.Terms(connection)
     done = 0
     for row in _paged(connection, _transfers(), "id"):
         _judge_transfer(row, wrong, hash_id, terms)
-        checked["transfers"] += 1
         done += 1
         if on_progress is not None and done % _BATCH == 0:
             on_progress(done)
     for text in terms.end():
         wrong.add(text)
-    checked["entries"] = _judge_entries(connection, wrong, on_progress, done)
-    checked["feed events"] = _judge_feeds(connection, wrong)
-    checked["queued messages"] = _judge_queue(connection, wrong)
-    return Completeness(not wrong.found, checked, tuple(wrong.found))
+    wrong.count("transfers", done)
+    wrong.count("entries", _judge_entries(connection, wrong, on_progress, done))
+    wrong.count("feed events", _judge_feeds(connection, wrong))
+    wrong.count("queued messages", _judge_queue(connection, wrong))
+    return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))
 
 
-# --- each transfer has its entries --------------------------------------------------------------------------------------
+# --- each transfer has its entries ------------------------------------------------------------------------------------
 def _transfers() -> Select[Any]:
-    """A transfer with its entries, whether they have their index by now or not, its event and its place in the queue."""
+    """Transfers with their entries, pending or sequenced, their event and their place in the queue."""
     transfer = tables.transfer
     columns: list[ColumnElement[Any]] = list(transfer.c)
     joined: Any = transfer
@@ -100,13 +92,13 @@ def _transfers() -> Select[Any]:
         columns.append(func.coalesce(*(side.c.entry for side in sides)).label(f"{phase}_entry"))
         columns.append(func.coalesce(*(side.c.leaf for side in sides)).label(f"{phase}_leaf"))
     for phase in ("in-doubt", "queued"):  # there may be several: the second is in-doubt#2
-        stands = [
+        logged = [
             exists().where(
                 table.c.transfer == transfer.c.id, or_(table.c.phase == phase, table.c.phase.like(f"{phase}#%"))
             )
             for table in tables.LOGS
         ]
-        columns.append(or_(*stands).label(f"{phase.replace('-', '_')}_told"))
+        columns.append(or_(*logged).label(f"{phase.replace('-', '_')}_logged"))
     event, waiting, queue = tables.feed_event, tables.feed_pending, tables.queue
     for table in (event, waiting, queue):
         joined = joined.outerjoin(table, table.c.transfer == transfer.c.id)
@@ -116,7 +108,7 @@ def _transfers() -> Select[Any]:
     return select(*columns, *more).select_from(joined)
 
 
-def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None, terms: transfer_checks.Terms) -> None:
+def _judge_transfer(row: Row[Any], wrong: Findings, hash_id: HashId | None, terms: transfer_checks.Terms) -> None:
     name = f"transfer {row.id} ({row.state})"
     intent = _read(row.intent_entry) if row.intent_entry is not None else None
     outcome = _read(row.outcome_entry) if row.outcome_entry is not None else None
@@ -126,15 +118,15 @@ def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None, ter
         wrong.add(f"{name}: it has ended, and the log has no outcome of it")
     if row.state not in _ENDED and outcome is not None:
         wrong.add(f"{name}: the log has its outcome, and the row says that it has not ended")
-    if row.state == "in-doubt" and not row.in_doubt_told:
+    if row.state == "in-doubt" and not row.in_doubt_logged:
         wrong.add(f"{name}: the log does not say that it is in doubt")
     if row.state == "accepted" and row.in_feed is None:
         wrong.add(f"{name}: it was accepted, and stands in no feed")
     if row.state == "queued" and row.in_queue is None:
         wrong.add(f"{name}: it is queued, and does not wait in the queue")
-    if row.in_queue is not None and row.in_queue not in _PLACES.get(row.state, _OVER):
+    if row.in_queue is not None and row.in_queue not in _QUEUE_STATES.get(row.state, _OVER):
         wrong.add(f"{name}: it stands in the queue as {row.in_queue}")
-    if row.queued_told and row.in_queue is None:
+    if row.queued_logged and row.in_queue is None:
         wrong.add(f"{name}: the log says that it was queued, and it stands in no queue")
     if intent is not None:
         _judge_state(name, row, intent, outcome, wrong)
@@ -143,22 +135,21 @@ def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None, ter
     _judge_receipt(name, row, outcome, wrong)
     for phase, entry in (("intent", intent), ("outcome", outcome)):
         if entry is not None:
-            for what, said, logged in _told(row, phase, entry):
-                if said != logged:
-                    wrong.add(f"{name}: its row says {what} {said}, its {phase} in the log {logged}")
+            for what, stored, logged in _pairs(row, phase, entry):
+                if stored != logged:
+                    wrong.add(f"{name}: its row says {what} {stored}, its {phase} in the log {logged}")
     if intent is not None:
         transfer_checks.judge(name, row, intent, outcome, terms, wrong.add)
 
 
 def _judge_state(
-    name: str, row: Row[Any], intent: transfer_checks.Entry, outcome: transfer_checks.Entry | None, wrong: _Findings
+    name: str, row: Row[Any], intent: transfer_checks.Entry, outcome: transfer_checks.Entry | None, wrong: Findings
 ) -> None:
-    """What the entries tell of the state: who hands in asks no provider, and is done at once; everything else ends as its outcome says."""
+    """Compares the state with the entries: a submission has no provider and ends at once."""
     hands_in = intent.get("provider") is None
     if hands_in != (row.pattern == "submit"):
-        wrong.add(
-            f"{name}: its row says that it is a {row.pattern}, its intent in the log names {'no' if hands_in else 'a'} provider"
-        )
+        named = "no" if hands_in else "a"
+        wrong.add(f"{name}: its row says that it is a {row.pattern}, its intent in the log names {named} provider")
     if hands_in and outcome is None:
         wrong.add(f"{name}: it was handed in, and the log has no outcome of it")
     if outcome is None:
@@ -171,7 +162,7 @@ def _judge_state(
         wrong.add(f"{name}: by the log it was handed in and accepted, and stands in no feed")
 
 
-def _judge_receipt(name: str, row: Row[Any], outcome: transfer_checks.Entry | None, wrong: _Findings) -> None:
+def _judge_receipt(name: str, row: Row[Any], outcome: transfer_checks.Entry | None, wrong: Findings) -> None:
     try:
         leaves = {phase: base64.b64decode(leaf) for phase, leaf in json.loads(row.receipt or "{}").items()}
     except (ValueError, TypeError, AttributeError, binascii.Error):
@@ -183,17 +174,14 @@ def _judge_receipt(name: str, row: Row[Any], outcome: transfer_checks.Entry | No
             wrong.add(f"{name}: its receipt names another {phase} than the log has")
     if outcome is None:
         return
-    needed = {"outcome"}
-    if (
-        row.in_queue is None or outcome.get("failure") is None
-    ):  # of a queued message whose body is lost the intent is not looked up
-        needed.add("intent")
-    for phase in sorted(needed - leaves.keys()):
+    # The receipt of a queued message whose body was lost has no intent.
+    whole = row.in_queue is None or outcome.get("failure") is None
+    for phase in sorted(({"intent", "outcome"} if whole else {"outcome"}) - leaves.keys()):
         wrong.add(f"{name}: it has ended, and its receipt lacks the leaf of its {phase}")
 
 
-def _told(row: Row[Any], phase: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:
-    """What both the row and the entry say: the thing, by the row, by the entry."""
+def _pairs(row: Row[Any], phase: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:
+    """(name, value in the row, value in the entry) of what both contain."""
     if phase == "outcome":
         yield "status", row.status, entry.get("status")
         yield "failure", row.failure, entry.get("failure")
@@ -205,8 +193,8 @@ def _told(row: Row[Any], phase: str, entry: Mapping[str, Any]) -> Iterator[tuple
     yield "grant", row.grant_id, entry.get("grant")
 
 
-# --- each entry has its transfer ----------------------------------------------------------------------------------------
-def _judge_entries(connection: Connection, wrong: _Findings, on_progress: Progress | None, done: int) -> int:
+# --- each entry has its transfer --------------------------------------------------------------------------------------
+def _judge_entries(connection: Connection, wrong: Findings, on_progress: Progress | None, done: int) -> int:
     count, before = 0, float("-inf")
     for table, key in ((tables.log_pending, "id"), (tables.log_entry, "idx")):
         entries = select(table, tables.transfer.c.state.label("state")).select_from(
@@ -226,7 +214,7 @@ def _judge_entries(connection: Connection, wrong: _Findings, on_progress: Progre
     return count
 
 
-def _judge_entry(name: str, row: Row[Any], wrong: _Findings) -> None:
+def _judge_entry(name: str, row: Row[Any], wrong: Findings) -> None:
     entry, phase = _read(row.entry), row.phase.partition("#")[0]
     kind = entry.get("what") if entry.get("kind") == "note" else entry.get("kind")
     if entry.get("transfer") != row.transfer:
@@ -237,8 +225,8 @@ def _judge_entry(name: str, row: Row[Any], wrong: _Findings) -> None:
         wrong.add(f"{name}: there is no such transfer")
 
 
-# --- feeds and queue ----------------------------------------------------------------------------------------------------
-def _judge_feeds(connection: Connection, wrong: _Findings) -> int:
+# --- feeds and queue --------------------------------------------------------------------------------------------------
+def _judge_feeds(connection: Connection, wrong: Findings) -> int:
     transfer, count = tables.transfer, 0
     for table in (tables.feed_event, tables.feed_pending):
         count += connection.execute(select(func.count()).select_from(table)).scalar_one()
@@ -249,26 +237,29 @@ def _judge_feeds(connection: Connection, wrong: _Findings) -> int:
                 transfer.c.id.is_(None) | (transfer.c.state != "accepted") | (transfer.c.contract != table.c.contract)
             )
         )
-        for row in connection.execute(astray.limit(wrong.most)):
+        for row in connection.execute(astray.limit(MOST)):
             wrong.add(
-                f"an event of the feed {row.contract} (transfer {row.transfer}): no transfer of that contract was accepted under this id"
+                f"an event of the feed {row.contract} (transfer {row.transfer}):"
+                " no transfer of that contract was accepted under this id"
             )
     events = tables.feed_event.c
-    run = (events.offset - 1) // _RUN
+    run = (events.offset - 1) // epochs.OFFSETS
     ends = select(events.contract, func.min(events.offset), func.max(events.offset), func.count()).group_by(
         events.contract, run
     )
-    for contract, first, last, there in connection.execute(ends):
-        if last - first + 1 != there or first % _RUN != 1:
-            wrong.add(f"the feed {contract}: {there} events at the offsets {first} to {last}; some are missing")
+    for contract, first, last, count_of_run in connection.execute(ends):
+        if last - first + 1 != count_of_run or first % epochs.OFFSETS != 1:
+            wrong.add(f"the feed {contract}: {count_of_run} events at the offsets {first} to {last}; some are missing")
     for contract in connection.execute(select(events.contract).distinct().order_by(events.contract)).scalars():
         _judge_order(connection, contract, wrong)
     return count
 
 
-def _judge_order(connection: Connection, contract: str, wrong: _Findings) -> None:
-    """One process takes in one batch after the other, and both tables are moved in order of their ids: so the events of one process stand in the
-    order of its intents. Ids of different processes are no order (on PostgreSQL); of these only the times are known never to go back."""
+def _judge_order(connection: Connection, contract: str, wrong: Findings) -> None:
+    """Events of one process are in the order of its intents: both tables are moved in order of their ids.
+
+    Ids of different processes are no order on PostgreSQL; of these only the times are compared.
+    """
     event, transfer, entry = tables.feed_event, tables.transfer, tables.log_entry
     intents = event.outerjoin(transfer, transfer.c.id == event.c.transfer).outerjoin(
         entry, and_(entry.c.transfer == event.c.transfer, entry.c.phase == "intent")
@@ -287,7 +278,7 @@ def _judge_order(connection: Connection, contract: str, wrong: _Findings) -> Non
         if row.sequenced < time:
             wrong.add(f"{name}: its time of sequencing lies before that of the event before it")
         time = max(time, row.sequenced)
-        if row.idx is None:  # not in the log yet, or in one that ended
+        if row.idx is None:  # pending, or in a log that ended
             continue
         if abs(row.sequenced - row.logged) > _APART:
             wrong.add(f"{name}: its time of sequencing is {row.sequenced - row.logged:+.0f} s from that of its intent")
@@ -298,14 +289,14 @@ def _judge_order(connection: Connection, contract: str, wrong: _Findings) -> Non
         newest[row.process] = max(newest.get(row.process, -1), row.idx)
 
 
-def _judge_queue(connection: Connection, wrong: _Findings) -> int:
+def _judge_queue(connection: Connection, wrong: Findings) -> int:
     queue, transfer = tables.queue, tables.transfer
     astray = (
         select(queue.c.transfer)
         .select_from(queue.outerjoin(transfer, transfer.c.id == queue.c.transfer))
         .where(transfer.c.id.is_(None))
     )
-    for (id,) in connection.execute(astray.limit(wrong.most)):
+    for (id,) in connection.execute(astray.limit(MOST)):
         wrong.add(f"a message of the queue (transfer {id}): there is no such transfer")
     return int(connection.execute(select(func.count()).select_from(queue)).scalar_one())
 
@@ -319,7 +310,7 @@ def _read(entry: bytes) -> Mapping[str, Any]:
 
 
 def _paged(connection: Connection, query: Select[Any], key: str) -> Iterator[Row[Any]]:
-    """In order of the key, a page at a time: no look at the database is long."""
+    """All rows in order of the key, read page by page, so that no statement is long."""
     column = query.selected_columns[key]
     last: Any = None
     while True:

@@ -1,12 +1,12 @@
-"""An export: the log as plain files in the layout of C2SP tlog-tiles, written and read here.
+"""Writes and reads an export: the log as plain files in the layout of C2SP tlog-tiles.
 
-    checkpoint                 the signed note                 log.vkey          the log's verifier key, a copy: trust one from elsewhere
+    checkpoint                 the signed note                 log.vkey          copy of the log's key: do not trust it
     tile/<L>/…                 hash tiles                      tile/entries/…    bundles of raw entries
-    entries.ndjson             the same entries, one a line    proofs/…          one transfer's entries, each beside its proof
+    entries.ndjson             the same entries, one a line    proofs/…          entries of one transfer with proofs
     manifest.json              what the folder holds, written last
 
-Invariant: a folder without its manifest is half an export and is never taken for a whole one; what goes wrong half-way is removed.
-Files and folders are for their owner alone (0600, 0700).
+Invariant: a folder without a manifest is an incomplete export and is never accepted; a failed export is removed. Files
+are readable by their owner alone (0600, folders 0700), as entries name agencies and systems.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ _BUNDLES: Final = 16  # bundles a query
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Entries from `first` to before `stop`, rounded to whole bundles; both None means no entries. And the proofs of these transfers."""
+    """What to export: entries from `first` to before `stop` (both None: none), and proofs of these transfers.
+
+    The range consists of whole bundles.
+    """
 
     first: int | None
     stop: int | None
@@ -45,7 +48,10 @@ class Wanted:
 
     @classmethod
     def rounded(cls, size: int, first: int | None, last: int | None, transfers: Sequence[str]) -> Wanted:
-        """What was asked for, of a log of `size` entries; ValueError if it has no such entries. Transfers alone mean only their proofs."""
+        """The request for entries `first` to `last` of a log of `size`; ValueError if it has no such entries.
+
+        With transfers and no range, only their proofs.
+        """
         if first is None and last is None and transfers:
             return cls(None, None, tuple(transfers))
         start, stop = first or 0, size if last is None else last + 1
@@ -62,7 +68,10 @@ def export(
     wanted: Wanted,
     on_progress: Callable[[int], object],
 ) -> dict[str, Any]:
-    """Write the log under the checkpoint `top` (size and note) into an empty folder; the manifest. Whatever stops it leaves the folder empty."""
+    """Writes the log under the checkpoint `top` (size, note) into an empty folder; returns the manifest.
+
+    A failure leaves the folder empty.
+    """
     try:
         return _write(connection, folder, top, vkey, wanted, on_progress)
     except BaseException:
@@ -88,7 +97,7 @@ def _write(
         for path in _tiles(size, first, stop):
             _put(folder / path, read_path(connection, path))
             turn()
-        with _made(folder / "entries.ndjson") as lines:
+        with _create(folder / "entries.ndjson") as lines:
             for done in _entries(connection, folder, lines, first, stop):
                 on_progress(done)
     proved = 0
@@ -103,7 +112,7 @@ def _write(
     origin = notes.Checkpoint.from_text(note.partition("\n\n")[0] + "\n").origin
     manifest = {"format": FORMAT, "origin": origin, "size": size, "first": first, "stop": stop, "proofs": proved}
     draft = folder / f".{_MANIFEST}"
-    with _made(draft) as file:
+    with _create(draft) as file:
         file.write(json.dumps(manifest, indent=1).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
@@ -112,7 +121,7 @@ def _write(
 
 
 def _tiles(size: int, first: int, stop: int) -> Iterator[str]:
-    """Of the whole log; of a range only those that lead from its leaves to the root."""
+    """The tiles of the whole log, or those that lead from a range to the root."""
     for level, number, width in tiles_of(size):
         each = WIDTH ** (level + 1)
         if width < WIDTH or (number * each < stop and first < (number + 1) * each):
@@ -138,17 +147,17 @@ def _entries(connection: Connection, folder: Path, lines: BinaryIO, first: int, 
 
 def _put(path: Path, data: bytes) -> None:
     make_folder(path.parent, 0o700)
-    with _made(path) as file:
+    with _create(path) as file:
         file.write(data)
 
 
-def _made(path: Path) -> BinaryIO:
-    """A file for its owner alone: entries name agencies and systems."""
+def _create(path: Path) -> BinaryIO:
+    """A file that only its owner can read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
 
 
 class FolderSource:
-    """An export, to be checked."""
+    """An export as a source."""
 
     def __init__(self, folder: Path) -> None:
         self.folder: Final = folder
@@ -169,8 +178,8 @@ class FolderSource:
             else ()
         )
         return Opening(
-            self._size,
-            signed,
+            size=self._size,
+            signed=signed,
             claims=True,
             first=manifest["first"],
             stop=min(manifest["stop"], self._size),
@@ -185,7 +194,7 @@ class FolderSource:
             try:
                 entries = parse_bundle(path.read_bytes())
             except FileNotFoundError:
-                return  # whoever goes through the entries says which one is missing
+                return  # the verification reports the missing entry
             except ValueError as error:
                 self._broken.append(f"{path}: {error}")
                 return
@@ -208,14 +217,14 @@ class FolderSource:
         yield from self._broken
 
     def key(self) -> str:
-        """The key that lies in the export itself."""
+        """The copy of the key in the export."""
         return self._text("log.vkey")
 
     def _width(self, level: int, number: int) -> int:
         return max(1, min(WIDTH, (self._size >> 8 * level) - number * WIDTH))
 
     def _lines(self, start: int) -> Iterator[bytes] | None:
-        """The lines from the first of the export's entries; None where the range begins in their midst, or there are none."""
+        """The lines of `entries.ndjson`; None if the range begins in their midst, or there is no such file."""
         path = self.folder / "entries.ndjson"
         return path.open("rb") if path.exists() and start == self._manifest()["first"] else None
 
@@ -226,14 +235,16 @@ class FolderSource:
 
     def _manifest(self) -> dict[str, Any]:
         try:
-            found = json.loads((self.folder / _MANIFEST).read_text("utf-8"))
-            if found["format"] != FORMAT or not all(type(found[name]) is int for name in ("size", "first", "stop")):
+            manifest = json.loads((self.folder / _MANIFEST).read_text("utf-8"))
+            if manifest["format"] != FORMAT or not all(
+                type(manifest[name]) is int for name in ("size", "first", "stop")
+            ):
                 raise ValueError(f"is not of the form {FORMAT}")
         except FileNotFoundError:
             raise NoSource(f"{self.folder} is no export, or only half of one: it has no {_MANIFEST}") from None
         except (ValueError, KeyError, TypeError) as error:
             raise NoSource(f"{self.folder / _MANIFEST}: {error}") from None
-        return dict(found)
+        return dict(manifest)
 
     def _text(self, name: str) -> str:
         try:

@@ -1,7 +1,9 @@
-"""The registry held against the log: the rows that the entries of its changes make, one after the other, and the rows that are there.
+"""Compares the registry's rows with those that the entries of its changes give.
 
-Each entry names the rows that it changed by their digests (`gateway.registry.seals.sealing`); replayed in order of the revision they give the digest of every row.
-So what is found is a row: added, missing or altered. Nothing that `instance` says of itself is believed.
+Each entry holds the digests of the rows that it changed (`gateway.registry.seals.sealing`). Replayed in order of the
+revision they give the digest of every row, so that each added, missing or altered row is found.
+
+Invariant: statements of `instance` about itself are not trusted.
 """
 
 from __future__ import annotations
@@ -25,13 +27,13 @@ MOST: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """How many rows were held against how many entries, and what is wrong: up to twenty findings."""
+    """Counts of what was checked, and up to twenty findings."""
 
     checked: Mapping[str, int]
     wrong: tuple[str, ...]
 
 
-class _Told(NamedTuple):
+class _Change(NamedTuple):
     name: str
     entry: str
     facts: Mapping[str, Any]
@@ -42,25 +44,25 @@ class _Told(NamedTuple):
 
 
 def check_registered(connection: Connection, seal: Seal | None) -> Registered:
-    """`seal` None for whoever may read the database and not the keys: then it is not proved that the entries are the instance's own."""
+    """Compares registry and log. Without `seal` (no access to the keys) the entries' seals are not checked."""
     wrong: list[str] = []
-    told, parts = _entries(connection, seal, wrong)
-    actual = rows(connection)
-    count = sum(map(len, actual.values()))
-    if told:
-        newest = _replay(connection, told, parts, actual, wrong)
+    changes, parts = _entries(connection, seal, wrong)
+    stored = rows(connection)
+    count = sum(map(len, stored.values()))
+    if changes:
+        newest = _replay(connection, changes, parts, stored, wrong)
         _judge_newest(connection, newest, wrong)
     elif seal is not None and seal.mark.read() is not None:
         wrong.append("the registry: no entry of this log says what its rows are")
     for digest, content in connection.execute(select(tables.bundle.c.digest, tables.bundle.c.content)):
         if _digest(bytes(content)) != digest:
             wrong.append(f"the registry, bundle {digest}: its content is not what its digest says")
-    return Registered({"registry entries": len(told), "registry rows": count}, tuple(wrong[:MOST]))
+    return Registered({"registry entries": len(changes), "registry rows": count}, tuple(wrong[:MOST]))
 
 
-def _entries(connection: Connection, seal: Seal | None, wrong: list[str]) -> tuple[list[_Told], dict[str, list[Any]]]:
-    """Those that say what the registry is, in order of the revision, and the rows that stand in entries of their own."""
-    told: list[_Told] = []
+def _entries(connection: Connection, seal: Seal | None, wrong: list[str]) -> tuple[list[_Change], dict[str, list[Any]]]:
+    """The entries that state the registry, in order of the revision, and rows that are in entries of their own."""
+    changes: list[_Change] = []
     parts: dict[str, list[Any]] = {}
     for table, key in ((tables.log_entry, tables.log_entry.c.idx), (tables.log_pending, tables.log_pending.c.id)):
         query = (
@@ -72,7 +74,7 @@ def _entries(connection: Connection, seal: Seal | None, wrong: list[str]) -> tup
             name = f"entry {number}" if table is tables.log_entry else "a pending entry"
             name = f"{name} (transfer {transfer}, {phase})"
             if phase == PART:
-                part = borne_part(bytes(raw))
+                part = _borne_part(bytes(raw))
                 if part is not None:
                     parts.setdefault(str(part["entry"]), []).append(part["rows"])
                 continue
@@ -86,21 +88,21 @@ def _entries(connection: Connection, seal: Seal | None, wrong: list[str]) -> tup
             ):
                 wrong.append(f"{name}: says what the registry is, and its seal is not this instance's")
                 continue
-            told.append(_Told(name, transfer, facts))
-    told.sort(key=lambda each: each.number)
-    return told, parts
+            changes.append(_Change(name, transfer, facts))
+    changes.sort(key=lambda each: each.number)
+    return changes, parts
 
 
 def _replay(
     connection: Connection,
-    told: list[_Told],
+    changes: list[_Change],
     parts: Mapping[str, list[Any]],
-    actual: Mapping[str, Mapping[str, str]],
+    stored: Mapping[str, Mapping[str, str]],
     wrong: list[str],
-) -> _Told:
+) -> _Change:
     expected: dict[str, dict[str, str]] = {}
     before: int | None = None
-    for each in told:
+    for each in changes:
         if each.number == before:
             wrong.append(f"{each.name}: another entry says what revision {before} is")
         before = each.number
@@ -113,17 +115,17 @@ def _replay(
             )
         for part in (*mine, each.facts["rows"]):
             expected = apply(expected, part)
-    last = told[-1]
+    last = changes[-1]
     if digest_of(expected) != last.facts["digest"]:
         wrong.append(f"{last.name}: its digest is not that of the rows that the entries up to it make")
     wrong += [
         f"the registry, {each.table} {each.key}: {each.how}, as against revision {last.number} in the log"
-        for each in misfits(expected, actual)
+        for each in misfits(expected, stored)
     ]
     return last
 
 
-def _judge_newest(connection: Connection, last: _Told, wrong: list[str]) -> None:
+def _judge_newest(connection: Connection, last: _Change, wrong: list[str]) -> None:
     number = revision(connection)
     if number != last.number:
         wrong.append(f"the registry is at revision {number}; the newest entry about it is of revision {last.number}")
@@ -139,7 +141,7 @@ def _judge_newest(connection: Connection, last: _Told, wrong: list[str]) -> None
         wrong.append("the registry: its newest seal in `instance` is not that of the newest entry about it")
 
 
-def borne_part(entry: bytes) -> Mapping[str, Any] | None:
+def _borne_part(entry: bytes) -> Mapping[str, Any] | None:
     """The facts of an entry that holds rows for another one."""
     try:
         facts = json.loads(entry)["facts"]

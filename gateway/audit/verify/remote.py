@@ -1,7 +1,8 @@
-"""The log of a gateway over HTTP: checkpoint, hash tiles and consistency proofs for everybody; entries for a system with the role of the centre.
+"""Reads the log of a gateway over HTTP: public checkpoint, tiles and proofs; entries for a system of the centre.
 
-What is fetched is believed by nothing but the log's signature, so a proxy or plain HTTP on the way changes nothing. Invariant: of one source all
-answers belong to the checkpoint that it gave first, whatever the log has grown to since.
+Only the log's signature makes an answer trusted, so a proxy or plain HTTP does no harm.
+
+Invariant: all answers of a source belong to its first checkpoint, however much the log grew since.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 
 class Remote:
-    """One gateway, asked without asyncio. Used with `with`."""
+    """A gateway, with blocking calls. A context manager."""
 
     def __init__(self, base: str, tls: ssl.SSLContext, identity: Identity | None = None) -> None:
         self.base: Final = base.rstrip("/")
@@ -51,7 +52,7 @@ class Remote:
 
     @property
     def proven(self) -> bool:
-        """Whether it asks as a system that can prove itself."""
+        """Whether it has an identity to sign requests with."""
         return self._client is not None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -60,11 +61,11 @@ class Remote:
     def checkpoint(self) -> str:
         answer = self.run(self._get("/audit/checkpoint"))
         if answer.status != 200:
-            raise NoSource(f"{self.base}/audit/checkpoint: {_told(answer)}")
+            raise NoSource(f"{self.base}/audit/checkpoint: {_describe(answer)}")
         return answer.body.decode("utf-8", "replace")
 
     async def consistency(self, older: int, newer: int) -> Sequence[bytes] | None:
-        """For a witness: LookupError where the log says that it holds no such sizes, None where it could not say now."""
+        """For a witness: LookupError if the log has no such sizes, None if there is no answer now."""
         answer = await self._get(f"/audit/consistency?from={older}&to={newer}")
         if answer.status == 404:
             raise LookupError(newer)
@@ -80,7 +81,7 @@ class Remote:
         return self.run(work())
 
     def entries(self, paths: Sequence[str]) -> list[bytes | None]:
-        """Bundles, signed for and logged by the gateway; None where there is none."""
+        """Bundles, requested with signatures and logged by the gateway; None where there is none."""
         client = self._client
         assert client is not None, "only a system that proves itself may ask"
 
@@ -102,7 +103,7 @@ class Remote:
 
 
 class RemoteSource:
-    """A gateway's log, to be checked."""
+    """A gateway's log as a source."""
 
     def __init__(self, remote: Remote) -> None:
         self.what: Final = f"the log at {remote.base}"
@@ -149,10 +150,10 @@ class RemoteSource:
             for each, path, answer in zip(
                 wanted, paths, self._remote.get_all([f"/audit/{path}" for path in paths]), strict=True
             ):
-                if answer.status == 404 and ".p/" in path:  # a partial tile may be gone once the full one stands
+                if answer.status == 404 and ".p/" in path:  # a partial tile may be replaced by the full one
                     answer = self._remote.get_all([f"/audit/{tile_path(level, each)}"])[0]
                 if answer.status not in (200, 404):
-                    raise NoSource(f"{self._remote.base}/audit/{path}: {_told(answer)}")
+                    raise NoSource(f"{self._remote.base}/audit/{path}: {_describe(answer)}")
                 body = answer.body if answer.status == 200 else b""
                 self._tiles[level, each] = body[: self._width(level, each) * 32]
         return self._tiles[level, number][: width * 32]
@@ -164,7 +165,7 @@ class RemoteSource:
         return max(1, min(WIDTH, (self._size >> 8 * level) - number * WIDTH))
 
 
-def _told(answer: RawAnswer) -> str:
+def _describe(answer: RawAnswer) -> str:
     try:
         return f"{answer.status} {json.loads(answer.body)['detail']}"
     except (ValueError, KeyError, TypeError):

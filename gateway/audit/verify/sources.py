@@ -1,8 +1,9 @@
-"""Where a log that is to be checked comes from: one small protocol, and the database as its first source.
+"""Sources of a log to verify: their protocol, and the database as a source.
 
-`gateway.audit.verify.folder` reads an export, `gateway.audit.verify.remote` a gateway over HTTP. A source only hands over what it holds; what is true of it, `verify`
-finds out. A table that later says something of the log adds a `Beside` here: notes that must hold, or words for what is wrong.
-Invariant: a source is read in pages, and begins no transaction that lives longer than one; what grew since `open` is left for the next time.
+`gateway.audit.verify.folder` reads an export, `gateway.audit.verify.remote` a gateway over HTTP. A source only delivers
+data; `verify` checks them. A further table with statements about the log adds a `Beside`.
+
+Invariant: a source is read in pages, and holds no transaction longer than one page. Growth since `open` is ignored.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ PAGE: Final = 2048
 
 
 class NoSource(ValueError):
-    """What was named holds no log that could be checked; the text says why."""
+    """There is no log to verify here; the text says why."""
 
 
 class NotYet(NoSource):
-    """A log that has signed nothing so far."""
+    """The log has not signed anything yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signed note that the source holds. `size` and `root` are what stands beside it unsigned, where something does. `shown`: a copy that somebody
-    outside was shown, of whichever log that was then; it is none of the log's own list, and the log must go on from it all the same."""
+    """A signed note of the source. `size` and `root` are the unsigned columns beside it, if any.
+
+    `shown`: a copy that was cosigned or stamped. It may be of any log, and the log must continue it.
+    """
 
     name: str
     note: str
@@ -41,7 +44,7 @@ class Signed:
 
 
 class Record(NamedTuple):
-    """One entry. What follows `entry` is what a database holds beside the bytes; an export or a gateway over HTTP has only these."""
+    """One entry. The fields after `entry` are columns of the database; other sources have only the bytes."""
 
     idx: int
     entry: bytes
@@ -52,7 +55,7 @@ class Record(NamedTuple):
 
 
 class Proved(NamedTuple):
-    """An entry that lies beside its own proof (C2SP tlog-proof, in both forms)."""
+    """An entry with its own proof beside it (C2SP tlog-proof, in both forms)."""
 
     name: str
     entry: bytes
@@ -61,9 +64,11 @@ class Proved(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What the source says of itself when checking begins. `size` counts what there is to check, signed or not; if it is only what the note
-    `claims`, nothing is read before that note is proved. Entries stand from `first` on up to `stop` (an export may hold only some); `readable` is
-    False where entries are not for whoever asks."""
+    """What a source states about itself when verification begins.
+
+    `size` counts all entries, signed or not. With `claims` it is only stated in the note, and nothing is read before
+    that note is verified. Entries are available from `first` to before `stop` (None: all), unless `readable` is False.
+    """
 
     size: int
     signed: tuple[Signed, ...] = ()
@@ -76,27 +81,29 @@ class Opening:
 
 
 class Source(Protocol):
-    """`what` is its name in sentences, such as *the database*."""
+    """`what` is its name in texts, such as *the database*."""
 
     @property
     def what(self) -> str: ...
     def open(self) -> Opening: ...
     def records(self, start: int, stop: int) -> Iterator[Sequence[Record]]:
-        """Those of this range that there are, in order of index, a page at a time."""
+        """The entries of this range that exist, in order of index, a page at a time."""
         ...
 
     def tile(self, level: int, number: int, width: int) -> bytes:
-        """As many of the hashes as are kept; empty where there are none."""
+        """Up to `width` hashes; empty if there are none."""
         ...
 
     def rest(self, size: int) -> Iterator[str]:
-        """What it holds that a log of `size` entries does not, and what contradicts itself: asked when all else was read."""
+        """Findings about data beyond `size` entries, and about contradictions; called last."""
         ...
 
 
 def paged(connection: Connection) -> Callable[[], None]:
-    """Call it after each page: it ends the transaction that reading began, so that no long one holds the database up. It ends none that the
-    connection was handed over in: that one's view of the tables is what whoever began it wants to be looked at."""
+    """A function to call after each page: it ends the transaction that reading began.
+
+    It does nothing if the caller handed over a connection in a transaction, whose view of the tables it wants.
+    """
     return (lambda: None) if connection.in_transaction() else connection.rollback
 
 
@@ -104,16 +111,16 @@ Beside = Callable[[Connection], Iterable[Signed | str]]
 
 
 def stored_checkpoints(connection: Connection) -> Iterator[Signed]:
-    """The rows of `checkpoint`: each is a note of ours, and says what the row says."""
+    """The rows of `checkpoint`, each with its note."""
     table = tables.checkpoint.c
     for size, root, note in connection.execute(select(table.size, table.root, table.note).order_by(table.size)):
         yield Signed(f"checkpoint {size} of the database", note, int(size), bytes(root))
 
 
 def shown_checkpoints(connection: Connection) -> Iterator[Signed]:
-    """What witnesses cosigned and what was time-stamped: whoever took entries back must have taken these back too."""
+    """The cosigned and time-stamped checkpoints: an attacker who removes entries must remove these too."""
     for what, table in (("cosigned", tables.cosigned), ("time-stamped", tables.stamp)):
-        if not inspect(connection).has_table(table.name):  # a backup that an older release made
+        if not inspect(connection).has_table(table.name):  # a backup of an older release
             continue
         for size, note in connection.execute(select(table.c.size, table.c.note).order_by(table.c.size)):
             yield Signed(f"the {what} checkpoint of {size} entries", note, int(size), shown=True)
@@ -123,7 +130,7 @@ BESIDE: Final[tuple[Beside, ...]] = (stored_checkpoints, shown_checkpoints)
 
 
 class DatabaseSource:
-    """The tables of an instance, also while its keeper goes on."""
+    """The tables of an instance, which may be in use."""
 
     what: Final = "the database"
 
@@ -137,23 +144,23 @@ class DatabaseSource:
 
     def open(self) -> Opening:
         connection, signed, wrong = self._connection, list[Signed](), list[str]()
-        if self._own and connection.dialect.name == "postgresql":  # one look at all tables; SQLite gives that anyway
+        if self._own and connection.dialect.name == "postgresql":  # SQLite always reads one snapshot
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         top = connection.execute(select(func.max(tables.log_entry.c.idx))).scalar()
         self._size = 0 if top is None else int(top) + 1
         for each in self._beside:
-            for found in each(connection):
-                if isinstance(found, Signed):
-                    signed.append(found)
+            for item in each(connection):
+                if isinstance(item, Signed):
+                    signed.append(item)
                 else:
-                    wrong.append(found)
-        self._extra = self._too_many(self._size)
+                    wrong.append(item)
+        self._extra = self._tiles_beyond(self._size)
         self._turn()
         return Opening(self._size, tuple(signed), wrong=tuple(wrong))
 
     def records(self, start: int, stop: int) -> Iterator[Sequence[Record]]:
         table = tables.log_entry.c
-        after = start - 1 if start else -(1 << 62)  # an index below zero is found too
+        after = start - 1 if start else -(1 << 62)  # includes indexes below zero
         wanted = (
             select(table.idx, table.entry, table.transfer, table.phase, table.leaf, table.sequenced)
             .order_by(table.idx)
@@ -165,27 +172,34 @@ class DatabaseSource:
             if not rows:
                 return
             page = [
-                Record(int(idx), bytes(entry), transfer, phase, bytes(leaf), at)
-                for idx, entry, transfer, phase, leaf, at in rows
+                Record(
+                    idx=int(idx),
+                    entry=bytes(entry),
+                    transfer=transfer,
+                    phase=phase,
+                    leaf=bytes(leaf),
+                    sequenced=sequenced,
+                )
+                for idx, entry, transfer, phase, leaf, sequenced in rows
             ]
             yield page
             after = page[-1].idx
 
     def tile(self, level: int, number: int, width: int) -> bytes:
         table = tables.log_tile.c
-        found = self._connection.execute(
+        hashes = self._connection.execute(
             select(table.hashes).where(table.level == level, table.number == number)
         ).scalar()
-        return bytes(found or b"")[: width * HASH]
+        return bytes(hashes or b"")[: width * HASH]
 
     def rest(self, size: int) -> Iterator[str]:
-        """Tiles, as they were when checking began: those of a log that goes on grow."""
-        extra = self._extra if size >= self._size else self._too_many(size)
+        """Tiles beyond the log, as of `open`: those of a running log grow."""
+        extra = self._extra if size >= self._size else self._tiles_beyond(size)
         self._turn()
         for level, number in extra[:1]:
             yield f"{tile_path(level, number)}: beyond the {size} entries of the log"
 
-    def _too_many(self, size: int) -> list[tuple[int, int]]:
+    def _tiles_beyond(self, size: int) -> list[tuple[int, int]]:
         table, level, left = tables.log_tile.c, 0, size
         while left:
             level, left = level + 1, left // WIDTH

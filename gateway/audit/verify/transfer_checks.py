@@ -1,8 +1,10 @@
-"""What a transfer's row, its event, its place in the queue and its parts in the vault must be, by its entries in the log and by how they were sealed.
+"""Compares a transfer's row, event, queue place and vault parts with its entries in the log and its contract.
 
-No body is opened, and no key is needed: bodies carry their binding in the clear (`gateway.vault.binding`). Whoever changes a binding to fit has a body
-that does not open, which is told when it is read. What retention removed is missed only where its key was not destroyed.
-Invariant: all that is compared is read by the statement that reads the transfer.
+No body is opened, and no key is needed: bodies carry their binding in the clear (`gateway.vault.binding`). An attacker
+who changes a binding to fit has a body that does not open, which is reported when it is read. Parts that are gone are
+an error only if their key was not destroyed.
+
+Invariant: the statement that reads the transfer reads all that is compared.
 """
 
 from __future__ import annotations
@@ -32,9 +34,8 @@ ANSWERED: Final = frozenset({"accepted", "answered"})
 ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 _DAY: Final = 86_400.0
 _EPOCH: Final = date(1970, 1, 1).toordinal()
-_AT_FIRST: Final = frozenset(
-    {"request", "canonical", SALT_PART}
-)  # sealed when the transfer is committed; the others when it ends
+# Sealed when the transfer is committed; the other parts when it ends.
+_AT_FIRST: Final = frozenset({"request", "canonical", SALT_PART})
 _CLOCKS: Final = 3600.0  # by which clocks of different machines may differ
 LONGEST: Final = 300.0 + _CLOCKS  # no message waits longer for its next try (`delivery.policy`)
 _PARTS: Final = ("request", "canonical", "answer", SALT_PART, "forwarded", "provider-answer")
@@ -47,7 +48,7 @@ _decode: Final = json.JSONDecoder().decode
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What a contract says of one of its operations."""
+    """The contract's rules for one of its operations."""
 
     namespace: str
     pattern: str
@@ -55,7 +56,7 @@ class Term:
     keep: Keeping
 
     def kept(self, outcome: Entry) -> Iterator[str]:
-        """The parts of a transfer with that outcome (empty: none yet) which are kept for longer than it is open."""
+        """The parts that are kept after the end of a transfer with that outcome (empty: none yet)."""
         parts = ["request"] if self.pattern == Pattern.QUERY else ["request", "canonical"]
         if SALT_PART in self.keep.named:
             parts.append(SALT_PART)
@@ -65,7 +66,10 @@ class Term:
 
 @dataclass(slots=True)
 class Terms:
-    """What the contracts say, by the digest of their bundles; and what was removed from the vault, to be asked about at the end."""
+    """The contracts' rules, by digest of their bundles.
+
+    `removed` are parts gone from the vault, with their keys, which `end` checks.
+    """
 
     connection: Connection
     now: float = field(default_factory=time.time)  # Unix seconds
@@ -73,30 +77,33 @@ class Terms:
     _known: dict[str, Mapping[str, Term]] = field(default_factory=dict)
 
     def of(self, digest: str, operation: str) -> Term | None:
-        """None where the bundle is not here, is another one than its digest says, or has no such operation."""
-        found = self._known.get(digest)
-        if found is None:
+        """None if the bundle is missing, differs from its digest, or has no such operation."""
+        terms = self._known.get(digest)
+        if terms is None:
             content = self.connection.scalar(select(tables.bundle.c.content).where(tables.bundle.c.digest == digest))
-            found = self._known[digest] = _terms(content, digest) if content is not None else {}
-        return found.get(operation)
+            terms = self._known[digest] = _terms(content, digest) if content is not None else {}
+        return terms.get(operation)
 
     def doubts(self, transfer: str) -> set[str]:
-        """Why the log says that a transfer is in doubt. Asked later than its row was read: more may stand there by now."""
-        found = {"transfer.in-doubt"}
+        """The reasons of doubt of a transfer in the log; there may be newer ones than when its row was read."""
+        reasons = {"transfer.in-doubt"}
         for table in tables.LOGS:
-            told = or_(table.c.phase == "in-doubt", table.c.phase.like("in-doubt#%"))
-            for entry in self.connection.scalars(select(table.c.entry).where(table.c.transfer == transfer, told)):
+            in_doubt = or_(table.c.phase == "in-doubt", table.c.phase.like("in-doubt#%"))
+            for entry in self.connection.scalars(select(table.c.entry).where(table.c.transfer == transfer, in_doubt)):
                 value = json.loads(bytes(entry))
-                found.add(str(value.get("reason")))
-        return found
+                reasons.add(str(value.get("reason")))
+        return reasons
 
     def end(self) -> Iterator[str]:
-        """What is gone although its key was not destroyed. Asked last: a key that is destroyed meanwhile is told of before its bodies go."""
-        told = set(self.connection.scalars(select(tables.vault_destroyed.c.key_id)))
+        """Parts that are gone although their key was not destroyed.
+
+        Called last, as the note of a destroyed key precedes the removal of its bodies.
+        """
+        destroyed = set(self.connection.scalars(select(tables.vault_destroyed.c.key_id)))
         yield from (
             f"{what} is gone from the vault, and its key {key} was not destroyed"
             for what, key in self.removed
-            if key not in told
+            if key not in destroyed
         )
 
 
@@ -120,7 +127,7 @@ def _terms(content: bytes, digest: str) -> Mapping[str, Term]:
 
 
 def joined(transfer: Any, source: Any) -> tuple[Any, list[ColumnElement[Any]]]:
-    """The transfers' statement with what is judged here: event, queue, and the parts of the vault."""
+    """Adds to the statement of the transfers the columns that are compared here: event, queue, parts of the vault."""
     columns: list[ColumnElement[Any]] = []
     event, waiting, queue = tables.feed_event, tables.feed_pending, tables.queue
     for column in ("event", "body_ref", "contract"):
@@ -150,7 +157,7 @@ _timed: Final = attrgetter("received", "committed", "finished")
 
 
 def judge(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, terms: Terms, find: Find) -> None:
-    """What of it is wrong goes to `find`, in words that begin with the name of the row."""
+    """Passes each finding to `find`, as a text that begins with `name`."""
     id, term = row.id, terms.of(row.bundle, row.operation)
     body = f"{id}/canonical"
     event = _fed(row)
@@ -167,10 +174,12 @@ def judge(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, terms:
             find(f"{name}: {text}")
 
 
-def _row(id: str, said: tuple[Any, ...], intent: Entry, outcome: Entry | None, term: Term | None) -> Iterator[str]:
-    state, answer_ref, pattern, idempotent = said
+def _row(id: str, stored: tuple[Any, ...], intent: Entry, outcome: Entry | None, term: Term | None) -> Iterator[str]:
+    state, answer_ref, pattern, idempotent = stored
     if outcome is not None and outcome.get("provider") != intent.get("provider"):
-        yield f"its outcome in the log names the provider {outcome.get('provider')}, its intent {intent.get('provider')}"
+        yield (
+            f"its outcome in the log names the provider {outcome.get('provider')}, its intent {intent.get('provider')}"
+        )
     answer = f"{id}/answer" if state in ANSWERED else None
     if answer_ref != answer:
         yield f"its row refers to {answer_ref} for its answer, which is {answer}"
@@ -183,33 +192,34 @@ def _row(id: str, said: tuple[Any, ...], intent: Entry, outcome: Entry | None, t
 
 
 def _open(row: Row[Any], terms: Terms) -> Iterator[str]:
-    """Of a transfer that has not ended: how it ended is said nowhere; of one in doubt, why it is."""
+    """Checks a transfer that has not ended: it has no result, and one in doubt has a reason from the log."""
     if row.receipt is not None:
         yield "it has not ended, and its row has a receipt"
     if row.state != "in-doubt":
-        for what, said in (("status", row.status), ("failure", row.failure)):
-            if said is not None:
-                yield f"it has not ended, and its row says {what} {said}"
+        for what, stored in (("status", row.status), ("failure", row.failure)):
+            if stored is not None:
+                yield f"it has not ended, and its row says {what} {stored}"
     elif row.failure not in terms.doubts(row.id):
         yield f"its row says failure {row.failure}, which the log gives for no doubt of it"
 
 
-def _times(id: str, said: tuple[Any, ...], intent: Entry, outcome: Entry | None) -> Iterator[str]:
-    received, committed, finished = said
+def _times(id: str, stored: tuple[Any, ...], intent: Entry, outcome: Entry | None) -> Iterator[str]:
+    received, committed, finished = stored
     if (at := rfc3339(committed)) != intent.get("at"):
         yield f"its row says that it was committed at {at}, its intent in the log {intent.get('at')}"
     if outcome is None:
         if finished is not None:
             yield f"its row says that it was finished at {rfc3339(finished)}, and the log has no outcome of it"
     elif finished is None or rfc3339(finished) != outcome.get("at"):
-        yield f"its row says that it was finished at {finished and rfc3339(finished)}, its outcome in the log {outcome.get('at')}"
-    # The id of a transfer bears the time at which it was received. A file is given its id when it is claimed, and its lines are read later.
+        at = finished and rfc3339(finished)
+        yield f"its row says that it was finished at {at}, its outcome in the log {outcome.get('at')}"
+    # The id of a transfer bears the time of its receipt. A file gets its id before its lines are read.
     if int(received * 1000) != (millis := _millis(id)) and intent.get("door") != "files":
         yield f"its row says that it was received at {rfc3339(received)}, its id {rfc3339(millis / 1000)}"
 
 
 def _millis(id: str) -> int:
-    """Of a UUIDv7 (RFC 9562 §5.7)."""
+    """The time in a UUIDv7, in milliseconds (RFC 9562 §5.7); -1 for another text."""
     try:
         return int(id[:8] + id[9:13], 16)
     except ValueError:
@@ -226,8 +236,8 @@ def _queue(row: Row[Any], body: str, now: float) -> Iterator[str]:
         yield f"the queue says that it is sent at {rfc3339(next_at)}, which no message waits for"
 
 
-def _event(id: str, said: tuple[Any, ...], body: str, intent: Entry, term: Term | None) -> Iterator[str]:
-    text, body_ref, _ = said
+def _event(id: str, stored: tuple[Any, ...], body: str, intent: Entry, term: Term | None) -> Iterator[str]:
+    text, body_ref, _ = stored
     if body_ref != body:
         yield f"its event in the feed refers to {body_ref} for its body"
     try:
@@ -238,7 +248,7 @@ def _event(id: str, said: tuple[Any, ...], body: str, intent: Entry, term: Term 
         yield "its event in the feed is none"
         return
     caller = intent.get("caller", {})
-    for what, true in (
+    for what, expected in (
         ("id", id),
         ("source", f"urn:lgsp:system:{caller.get('system')}"),
         ("specversion", "1.0"),
@@ -248,12 +258,12 @@ def _event(id: str, said: tuple[Any, ...], body: str, intent: Entry, term: Term 
         ("lgspbundle", intent.get("bundle")),
         ("type", event.get("type") if term is None else f"{term.namespace}:{intent.get('operation')}"),
     ):
-        if event.get(what) != true:
-            yield f"its event in the feed says {what} {event.get(what)}, which is {true}"
+        if event.get(what) != expected:
+            yield f"its event in the feed says {what} {event.get(what)}, which is {expected}"
 
 
 def _sealed(row: Row[Any], event: tuple[Any, ...]) -> Iterator[str]:
-    """What each part was sealed with, as far as it was sealed with anything, and how long it is."""
+    """Compares the binding and the length of each part."""
     for part, length in zip(_PARTS, _lengths(row), strict=True):
         if not length:
             continue
@@ -270,11 +280,14 @@ def _sealed(row: Row[Any], event: tuple[Any, ...]) -> Iterator[str]:
             if bound != binding.of_event(event[2], event[0]):
                 yield "its event in the feed is not the one that its message was sealed with"
         elif bound != binding.of_transfer(bytes(row.intent_leaf), row):
-            yield f"its row (received, payload_digest or another column that never changes) or its intent in the log is not what its {part} was sealed with"
+            yield (
+                "its row (received, payload_digest or another column that never changes) or its intent in the log"
+                f" is not what its {part} was sealed with"
+            )
 
 
 def _kept(name: str, row: Row[Any], outcome: Entry, term: Term, terms: Terms) -> Iterator[str]:
-    """Each part that its contract has kept stands in the vault, or is gone with its key."""
+    """Each part that the contract keeps is in the vault, or gone with its key."""
     for part in term.kept(outcome):
         key, _, length = _part[part](row)
         if key is None:
@@ -282,7 +295,7 @@ def _kept(name: str, row: Row[Any], outcome: Entry, term: Term, terms: Terms) ->
             continue
         day, retention = _key(key)
         at = row.committed if part in _AT_FIRST or row.finished is None else row.finished
-        # What is kept for days, and needed for longer, comes under the key of a later day; what is held keeps its day.
+        # A part of short retention that is needed for longer gets the key of a later day; a part on hold keeps its day.
         moved = retention in (SHORT, OPEN) and day >= at // _DAY
         if retention not in (term.keep.of(part), BEFORE) or day != at // _DAY and not moved:
             yield f"the vault says that its {part} is under the key {key}, which is of another day or class"
@@ -292,6 +305,6 @@ def _kept(name: str, row: Row[Any], outcome: Entry, term: Term, terms: Terms) ->
 
 @lru_cache(maxsize=4096)
 def _key(key_id: str) -> tuple[int, str]:
-    """The day of a key, in days since 1970, and its class; (-1, "") of what is no id of a key."""
+    """The day of a key, in days since 1970, and its class; (-1, "") for another text."""
     name = KeyName.of(key_id)
     return (-1, "") if name is None else (name.day.toordinal() - _EPOCH, name.retention)

@@ -1,7 +1,10 @@
-"""Following a log: each new checkpoint is proved to go on from the last one, which is kept in a folder of the watcher's own.
+"""Follows a log: each new checkpoint is proved to continue the last one, which is kept in the watcher's folder.
 
-The witness is that of the client kit (`gateway.client.audit.checkpoint_monitor`), over the tables of an instance or over HTTP. Invariant: a step is told only once its
-checkpoint was proved and kept; a log that takes something back raises `LogObjection` with both notes kept as evidence, now and at every later look.
+The monitor is that of the client kit (`gateway.client.audit.checkpoint_monitor`), over the tables of an instance or
+HTTP.
+
+Invariant: a step is reported only after its checkpoint was proved and kept. A log that removed entries raises
+`LogObjection` with both notes kept as evidence, now and at every later look.
 """
 
 from __future__ import annotations
@@ -26,7 +29,10 @@ _PAGE: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From one kept checkpoint to the next; `before` is None at the first one ever, `pending` counts checkpoints that are not proved yet."""
+    """From one kept checkpoint to the next.
+
+    `before` is the size of the last one, None at the first. `pending` counts checkpoints that are not proved yet.
+    """
 
     before: int | None
     size: int
@@ -35,20 +41,20 @@ class Step:
 
 
 class Log(Protocol):
-    """What can be followed."""
+    """A log to follow."""
 
     def newest(self) -> str:
-        """The newest note; `NotYet`, `NoSource` or `NoConnection` if there is none."""
+        """The newest note; raises `NotYet`, `NoSource` or `NoConnection` if there is none."""
         ...
 
-    def see(self, witness: CheckpointMonitor, note: str) -> None: ...
+    def see(self, monitor: CheckpointMonitor, note: str) -> None: ...
     def entries(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
-        """Index and value of each, as far as they are ours to read."""
+        """Index and value of each readable entry."""
         ...
 
 
 class DatabaseLog:
-    """Of an instance."""
+    """The log of an instance."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection: Final = connection
@@ -60,8 +66,8 @@ class DatabaseLog:
             raise NotYet("the log has no checkpoint yet")
         return top[1]
 
-    def see(self, witness: CheckpointMonitor, note: str) -> None:
-        asyncio.run(witness.see(note, self._consistency))
+    def see(self, monitor: CheckpointMonitor, note: str) -> None:
+        asyncio.run(monitor.see(note, self._consistency))
 
     async def _consistency(self, older: int, newer: int) -> Sequence[bytes]:
         try:
@@ -86,7 +92,7 @@ class DatabaseLog:
 
 
 class RemoteLog:
-    """Of a gateway over HTTP: growth only, for entries are not for everybody."""
+    """The log of a gateway over HTTP: only its growth, as entries are not public."""
 
     def __init__(self, remote: Remote) -> None:
         self._remote: Final = remote
@@ -94,18 +100,18 @@ class RemoteLog:
     def newest(self) -> str:
         return self._remote.checkpoint()
 
-    def see(self, witness: CheckpointMonitor, note: str) -> None:
-        self._remote.run(witness.see(note, self._remote.consistency))
+    def see(self, monitor: CheckpointMonitor, note: str) -> None:
+        self._remote.run(monitor.see(note, self._remote.consistency))
 
     def entries(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
         yield from ()
 
 
-def look(log: Log, witness: CheckpointMonitor) -> Step | None:
-    """One look; None if nothing is new."""
-    before, waiting = witness.kept, len(witness.pending)
-    log.see(witness, log.newest())
-    kept, pending = witness.kept, len(witness.pending)
+def look(log: Log, monitor: CheckpointMonitor) -> Step | None:
+    """Looks once; None if nothing is new."""
+    before, waiting = monitor.kept, len(monitor.pending)
+    log.see(monitor, log.newest())
+    kept, pending = monitor.kept, len(monitor.pending)
     if kept is None or (before is not None and kept.size == before.size and pending == waiting):
         return None
     return Step(None if before is None else before.size, kept.size, kept.root, pending)

@@ -1,8 +1,10 @@
-"""The gate of the doors, where the policy is that nothing new is taken unless somebody outside vouches for the log.
+"""Rejects new transfers while cosignatures or time-stamps are overdue, if the policy is `closed`.
 
-The leading keeper writes until when transfers may be taken; doors compare that with the clock. So the doors close by themselves when witnesses or stamps fail for
-too long, and also when no keeper is there to say that they do not. Invariant: a licence that is missing, unreadable or over opens nothing, and
-neither does one for longer than anybody vouches: it was written while the clock was ahead.
+The leading keeper writes a deadline up to which transfers are admitted; doors compare it with the clock. So the doors
+close when witnesses or stamps fail for too long, and also when no keeper runs.
+
+Invariant: a deadline that is missing, unreadable or over admits nothing. Neither does one that is further ahead than
+any cosignature or stamp allows: it was written while the clock was ahead.
 """
 
 from __future__ import annotations
@@ -22,24 +24,24 @@ from security.freshness import SKEW
 
 _LOOK_SECONDS: Final = 0.25
 _RETRY_SECONDS: Final = 5
-_OVERDUE_ROUNDS: Final = 2  # of stamps: one may fail, and be tried again
+_OVERDUE_ROUNDS: Final = 2  # of stamps: one may fail
 WITNESSES: Final = "witnesses"
 STAMPS: Final = "stamps"
 
 
 def closing(settings: Settings) -> frozenset[str]:
-    """The kinds of voucher without which nothing new is taken."""
+    """The kinds of voucher (cosignatures, stamps) without which no transfer is admitted."""
     policies = {WITNESSES: settings.witness_policy, STAMPS: settings.stamp_policy}
     return frozenset(kind for kind, policy in policies.items() if policy == "closed")
 
 
 def patience(settings: Settings, kind: str) -> float:
-    """For how many seconds entries may lack that kind of voucher."""
+    """Seconds for which entries may lack that kind of voucher."""
     return settings.witness_seconds if kind == WITNESSES else settings.stamp_seconds * _OVERDUE_ROUNDS
 
 
 class AdmissionDeadline:
-    """The keeper's side: the earliest end that any voucher in force sets."""
+    """The keeper's side: writes the earliest deadline of all kinds."""
 
     def __init__(self, path: Path, kinds: frozenset[str]) -> None:
         self._path: Final = path
@@ -47,7 +49,7 @@ class AdmissionDeadline:
         self._written: float | None = None
 
     def extend(self, kind: str, until: float) -> None:
-        """What one kind of voucher allows; nothing for a kind that closes nothing."""
+        """Sets the deadline of one kind (Unix seconds); does nothing for a kind that is not required."""
         if kind not in self._ends:
             return
         self._ends[kind] = until
@@ -64,32 +66,31 @@ class AdmissionDeadline:
         self._written = end
 
 
-class Gate:
-    """The doors' side: costs a clock reading a call, and a look at the file at most four times a second."""
+class AdmissionCheck:
+    """The doors' side: one clock reading per call, and at most four looks at the file per second."""
 
-    __slots__ = ("_clock", "_false", "_longest", "_looked", "_path", "_until")
+    __slots__ = ("_clock", "_invalid", "_longest", "_looked", "_path", "_until")
 
     def __init__(self, path: Path, clock: Callable[[], float], longest: float) -> None:
-        """`longest`: the seconds for which a keeper may write a licence at most."""
+        """`longest`: seconds that a deadline may be ahead at most."""
         self._path: Final = path
         self._clock: Final = clock
         self._longest: Final = longest
-        self._false = -math.inf
+        self._invalid = -math.inf
         self._looked = -math.inf
         self._until = -math.inf
 
     def __call__(self) -> None:
-        """`audit.unwitnessed` while new transfers must wait."""
+        """Raises `audit.unwitnessed` while new transfers must wait."""
         now = time.monotonic()
         if now - self._looked >= _LOOK_SECONDS:
             self._looked = now
             self._until = self._read()
         moment = self._clock()
-        if (
-            self._until > moment + self._longest + SKEW
-        ):  # the keeper's clock may be as far from the door's as a sender's
-            self._false = self._until  # when that time comes, it is no truer
-        if moment > self._until or self._until == self._false:
+        # The keeper's clock may differ as much as a sender's. A deadline that is too far ahead stays invalid.
+        if self._until > moment + self._longest + SKEW:
+            self._invalid = self._until
+        if moment > self._until or self._until == self._invalid:
             raise AUDIT_UNWITNESSED(retry_after=_RETRY_SECONDS)
 
     def _read(self) -> float:
@@ -100,10 +101,14 @@ class Gate:
         return until if math.isfinite(until) else -math.inf
 
 
-def gate_of(settings: Settings, clock: Callable[[], float]) -> Callable[[], None]:
-    """What a door asks before it commits a transfer: nothing, unless a policy is `closed`."""
+def admission_check(settings: Settings, clock: Callable[[], float]) -> Callable[[], None]:
+    """A function for doors to call before they commit a transfer; it does nothing unless a policy is `closed`."""
     kinds = closing(settings)
-    return Gate(settings.deadline_file, clock, min(patience(settings, kind) for kind in kinds)) if kinds else _open
+    return (
+        AdmissionCheck(settings.deadline_file, clock, min(patience(settings, kind) for kind in kinds))
+        if kinds
+        else _open
+    )
 
 
 def _open() -> None:

@@ -1,6 +1,6 @@
-"""Who outside vouches for the log: the witnesses and the time-stamp authority of the settings, and how far behind they are.
+"""The witnesses and the time-stamp authority of the settings, and their status.
 
-Invariant: what is wrong with a setting is said by name, where it stands, before anything runs with it (`BadSetting`).
+Invariant: a wrong setting is reported by name before anything runs with it (`BadSetting`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from security.transparency.cosignature import CosignerKey
 
 
 class Witness(NamedTuple):
-    """One that is asked: where, and the key by which its answer is known."""
+    """A witness: its address, and the key of its cosignatures."""
 
     url: str
     key: CosignerKey
@@ -34,7 +34,10 @@ class Witness(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WitnessStatus:
-    """How it stands with one kind of voucher. `behind`: since when there are entries that nobody vouches for."""
+    """The status of one kind of voucher. Times are Unix seconds.
+
+    `size` entries are cosigned or stamped. `behind`: since when there are entries beyond. `told`: when that was noted.
+    """
 
     size: int = 0
     at: float = 0.0
@@ -43,17 +46,17 @@ class WitnessStatus:
     trouble: Mapping[str, str] | None = None
 
     def late(self, now: float, seconds: float) -> float | None:
-        """For how many seconds too long there are entries that nobody vouches for; None where that is in order."""
+        """Seconds beyond the allowed `seconds` that entries lack a voucher; None if they are in time."""
         over = now - self.behind - seconds if self.behind is not None else 0.0
         return over if over > 0 else None
 
 
 def witnesses_of(settings: Settings) -> tuple[Witness, ...]:
-    """The witnesses that are asked; none where the policy is `off`."""
+    """The witnesses of the settings; none if the policy is `off`."""
     if settings.witness_policy == "off":
         return ()
     where, text = _lines(settings)
-    found: list[Witness] = []
+    witnesses: list[Witness] = []
     for line in (each.strip() for each in text.replace(";", "\n").split("\n")):
         if not line or line.startswith("#"):
             continue
@@ -67,7 +70,7 @@ def witnesses_of(settings: Settings) -> tuple[Witness, ...]:
                 )
             )
         try:
-            found.append(Witness(url.rstrip("/"), CosignerKey.from_text(vkey)))
+            witnesses.append(Witness(url.rstrip("/"), CosignerKey.from_text(vkey)))
         except NoteError as trouble:
             raise BadSetting(
                 Words(
@@ -75,28 +78,28 @@ def witnesses_of(settings: Settings) -> tuple[Witness, ...]:
                     f"{where}: the key of {url[:80]} cannot be used: {trouble}",
                 )
             ) from None
-    keys = {each.key.raw for each in found}
-    if len(keys) < len(found) or len({each.key.name for each in found}) < len(found):
+    keys = {each.key.raw for each in witnesses}
+    if len(keys) < len(witnesses) or len({each.key.name for each in witnesses}) < len(witnesses):
         raise BadSetting(
             Words(
                 f"{where}: hai bên chứng kiến trùng khóa hoặc trùng tên, nên chỉ là một",
                 f"{where}: two witnesses share a key or a name: that is one witness",
             )
         )
-    if not 1 <= settings.witness_quorum <= len(found):
+    if not 1 <= settings.witness_quorum <= len(witnesses):
         raise BadSetting(
             Words(
-                f"witness_quorum là {settings.witness_quorum}, mà {where} nêu {len(found)} bên chứng kiến",
-                f"witness_quorum is {settings.witness_quorum}, and {len(found)} witnesses are named in {where}",
+                f"witness_quorum là {settings.witness_quorum}, mà {where} nêu {len(witnesses)} bên chứng kiến",
+                f"witness_quorum is {settings.witness_quorum}, and {len(witnesses)} witnesses are named in {where}",
             )
         )
     if settings.witness_seconds <= 0:
         raise BadSetting(Words("witness_seconds phải lớn hơn 0", "witness_seconds must be more than 0"))
-    return tuple(found)
+    return tuple(witnesses)
 
 
 def anchors_of(settings: Settings) -> tuple[x509.Certificate, ...]:
-    """The anchors of the time-stamp authority that is asked; none where the policy is `off`."""
+    """The trust anchors of the time-stamp authority; none if the policy is `off`."""
     if settings.stamp_policy == "off":
         return ()
     if urlsplit(settings.stamp_url).scheme not in ("http", "https") or not urlsplit(settings.stamp_url).hostname:
@@ -125,9 +128,9 @@ def read_anchors(path: Path, where: str) -> tuple[x509.Certificate, ...]:
 
 
 def policies(settings: Settings) -> dict[str, str]:
-    """Of the kinds that are not off."""
-    found = {WITNESSES: str(settings.witness_policy), STAMPS: str(settings.stamp_policy)}
-    return {kind: policy for kind, policy in found.items() if policy != "off"}
+    """The policies of the kinds that are not off."""
+    by_kind = {WITNESSES: str(settings.witness_policy), STAMPS: str(settings.stamp_policy)}
+    return {kind: policy for kind, policy in by_kind.items() if policy != "off"}
 
 
 def standing(connection: Connection, kind: str) -> WitnessStatus:
@@ -139,13 +142,13 @@ def standing(connection: Connection, kind: str) -> WitnessStatus:
 
 
 def vouchers(connection: Connection, settings: Settings, now: float) -> list[dict[str, Any]]:
-    """How it stands with each kind that is not off, for pages and programs: names and numbers, no addresses."""
-    found: list[dict[str, Any]] = []
+    """The status of each kind that is not off, for pages and programs: names and numbers, no addresses."""
+    listed: list[dict[str, Any]] = []
     for kind, policy in policies(settings).items():
         state = standing(connection, kind)
         late = state.late(now, patience(settings, kind))
         behind = round(now - state.behind, 1) if state.behind is not None else 0.0
-        found.append(
+        listed.append(
             {
                 "kind": kind,
                 "policy": policy,
@@ -156,15 +159,15 @@ def vouchers(connection: Connection, settings: Settings, now: float) -> list[dic
                 "trouble": dict(state.trouble or {}),
             }
         )
-    return found
+    return listed
 
 
 def _lines(settings: Settings) -> tuple[str, str]:
-    """Where the witnesses are named, and the lines."""
-    given = settings.witnesses.strip()
-    if not given or given.startswith(("http://", "https://", "#")):
-        return "witnesses", given
-    path = Path(given)
+    """The place of the witnesses' lines, for errors, and the lines."""
+    setting = settings.witnesses.strip()
+    if not setting or setting.startswith(("http://", "https://", "#")):
+        return "witnesses", setting
+    path = Path(setting)
     try:
         return str(path), path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as trouble:
@@ -177,7 +180,7 @@ def _lines(settings: Settings) -> tuple[str, str]:
 def public_checkpoint(
     settings: Settings, newest: NewestCheckpoint, clock: Callable[[], float]
 ) -> NewestCheckpoint | PublicCheckpoint:
-    """What readers of the log are shown: the newest checkpoint, or with witnesses the newest that they cosigned."""
+    """What readers of the log are shown: the newest checkpoint, or with witnesses the newest cosigned one."""
     if settings.witness_policy == "off":
         return newest
     return PublicCheckpoint(newest, settings.cosigned_file, settings.witness_seconds, clock)

@@ -1,7 +1,9 @@
-"""Checking what outsiders said of the log: stored cosignatures and time-stamps, with their keys and anchors taken from outside the data that are checked.
+"""Verifies stored cosignatures and time-stamps with keys and anchors that do not come from the verified data.
 
-Beside `verify`, which derives the tree from the entries: here each note is the log's own, its root is that of the tiles, and who vouches for it is known.
-Invariant: what is counted as checked was verified here, with a key or an anchor that was handed in.
+`gateway.audit.verify.verify` computes the tree from the entries. Here each note must be the log's own, its root that of
+the tiles, and its cosigners or authority known.
+
+Invariant: what is counted as checked was verified here, with a given key or anchor.
 """
 
 from __future__ import annotations
@@ -27,15 +29,17 @@ from security.transparency.cosignature import CosignerKey, quorum
 _MOST: Final = 20
 _ROWS: Final = {"cosigned checkpoints": WITNESSES, "time-stamps": STAMPS}
 _BATCH: Final = 500
-AHEAD_SECONDS: Final = 300.0  # a signed time that lies further ahead of ours is no time at which anything was there
-_LOOKED_AT: Final = 8  # of the newest: whoever adds worthless ones closes the doors, and opens none
+AHEAD_SECONDS: Final = 300.0  # a signed time further ahead of our clock is not accepted
+_TRIED: Final = 8  # newest rows that are tried: an attacker who adds invalid rows can only close the doors
 Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What was checked, how many, and what is wrong: up to twenty findings. `newest` is the largest size that was found to be vouched for. `notes` are
-    true and not wrong: stamps of a clock that was far from ours."""
+    """Counts of what was checked, and up to twenty findings.
+
+    `newest`: the largest verified size by kind. `notes` are no errors: stamps of a clock that was far from ours.
+    """
 
     ok: bool
     checked: Mapping[str, int]
@@ -54,9 +58,9 @@ def verify_outside(
     anchors: Sequence[x509.Certificate] = (),
     on_progress: Progress | None = None,
 ) -> Outside:
-    """Cosignatures where witnesses are given, stamps where anchors are. That there are none at all is found too."""
+    """Verifies cosignatures if `witnesses` are given, stamps if `anchors` are; a kind without any row is a finding."""
     wrong: list[str] = []
-    said: list[str] = []
+    clock_notes: list[str] = []
     checked: dict[str, int] = {}
     newest: dict[str, int] = {}
     seen = 0
@@ -81,7 +85,8 @@ def verify_outside(
         )
         if checked[kind] and claimed > newest[kind]:
             wrong.append(
-                f"{kind}: {claimed} entries were vouched for, and what is here proves {newest[kind]}: rows were deleted, or that one was changed"
+                f"{kind}: {claimed} entries were vouched for, and what is here proves {newest[kind]}:"
+                " rows were deleted, or that one was changed"
             )
 
     if witnesses:
@@ -93,18 +98,19 @@ def verify_outside(
         query = select(
             stamps.size, stamps.note, stamps.digest, stamps.question, stamps.answer, stamps.id, stamps.received
         )
-        query = query.where(
-            stamps.note.startswith(f"{origin}\n", autoescape=True)
-        )  # those of a log that ended stay in the table
-        take("time-stamps", _rows(connection, query, stamps.id), lambda row: _stamped(row, anchors, said))
-    return Outside(not wrong, checked, newest, tuple(wrong), tuple(said[:_MOST]))
+        # Stamps of ended logs stay in the table.
+        query = query.where(stamps.note.startswith(f"{origin}\n", autoescape=True))
+        take("time-stamps", _rows(connection, query, stamps.id), lambda row: _stamped(row, anchors, clock_notes))
+    return Outside(not wrong, checked, newest, tuple(wrong), tuple(clock_notes[:_MOST]))
 
 
 def newest_cosigned(
     connection: Connection, key: NoteKey, top: int, now: float, witnesses: Sequence[CosignerKey], needed: int
 ) -> tuple[int, float]:
-    """Size and time of the newest checkpoint up to `top` that is proved here to be the log's own and to have its quorum; zeros if there is none.
-    What is signed for a time to come proves no time, and would make what it signs younger with every start."""
+    """Size and time of the newest verified checkpoint up to `top` with a quorum; zeros if there is none.
+
+    A checkpoint that is cosigned for a future time is skipped: it would look younger at every start.
+    """
     table = tables.cosigned.c
     for row in connection.execute(_newest(select(table.size, table.note), table.size, table, key, top)).all():
         if _own(connection, row, key, key.name) is None and _cosigned(row, witnesses, needed) is None:
@@ -117,7 +123,7 @@ def newest_cosigned(
 def newest_stamped(
     connection: Connection, key: NoteKey, top: int, now: float, anchors: Sequence[x509.Certificate]
 ) -> tuple[int, float]:
-    """The same of time-stamps."""
+    """The same for time-stamps."""
     table = tables.stamp.c
     query = select(table.size, table.note, table.digest, table.question, table.answer, table.id)
     for row in connection.execute(_newest(query, table.id, table, key, top)).all():
@@ -131,19 +137,19 @@ def newest_stamped(
 
 def _newest(query: Any, order: Any, table: Any, key: NoteKey, top: int) -> Any:
     own = table.note.startswith(f"{key.name}\n", autoescape=True)
-    return query.where(table.size <= top, own).order_by(table.size.desc(), order.desc()).limit(_LOOKED_AT)
+    return query.where(table.size <= top, own).order_by(table.size.desc(), order.desc()).limit(_TRIED)
 
 
 def _rows(connection: Connection, query: Any, key: Any) -> Iterator[Any]:
-    """In order of `key`, a batch at a time; the same connection answers other questions meanwhile."""
+    """All rows in order of `key`, a batch at a time, so that the connection can be used meanwhile."""
     after = -1
-    while found := connection.execute(query.where(key > after).order_by(key).limit(_BATCH)).all():
-        yield from found
-        after = int(getattr(found[-1], key.name))
+    while batch := connection.execute(query.where(key > after).order_by(key).limit(_BATCH)).all():
+        yield from batch
+        after = int(getattr(batch[-1], key.name))
 
 
 def _own(connection: Connection, row: Any, key: NoteKey, origin: str) -> str | None:
-    """Why a row is no checkpoint of this log."""
+    """Why a row is no checkpoint of this log; None if it is."""
     name = f"the checkpoint of {row.size} entries that outsiders vouch for"
     try:
         point = notes.verify(row.note, key, origin=origin)
@@ -166,7 +172,7 @@ def _cosigned(row: Any, witnesses: Sequence[CosignerKey], needed: int) -> str | 
     return None
 
 
-def _stamped(row: Any, anchors: Sequence[x509.Certificate], said: list[str] | None = None) -> str | None:
+def _stamped(row: Any, anchors: Sequence[x509.Certificate], clock_notes: list[str] | None = None) -> str | None:
     name = f"time-stamp {row.id} of the checkpoint of {row.size} entries"
     digest = hashlib.sha256(row.note.encode()).digest()
     if digest != bytes(row.digest):
@@ -175,13 +181,13 @@ def _stamped(row: Any, anchors: Sequence[x509.Certificate], said: list[str] | No
         proved = timestamp.read(bytes(row.answer), digest, anchors, nonce=timestamp.nonce_of(bytes(row.question)))
     except Unstamped as trouble:
         return f"{name}: {trouble}"
-    if said is not None and abs(proved.time - row.received) > AHEAD_SECONDS:
-        said.append(f"{name}: the authority's clock and ours differed by {proved.time - row.received:+.0f} s")
+    if clock_notes is not None and abs(proved.time - row.received) > AHEAD_SECONDS:
+        clock_notes.append(f"{name}: the authority's clock and ours differed by {proved.time - row.received:+.0f} s")
     return None
 
 
 def write_stamp(folder: Path, row: Any) -> dict[str, Path]:
-    """One stamp as files that `openssl ts -verify` takes: what was stamped, the question, the answer."""
+    """Writes one stamp as files for `openssl ts -verify`: the note, the request, the response."""
     files = {
         "checkpoint": row.note.encode(),
         "checkpoint.tsq": bytes(row.question),

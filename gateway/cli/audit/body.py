@@ -47,8 +47,8 @@ def audit_body(
     as_json: AsJson = False,
 ) -> None:
     """Read a body. Who read it and why is in the log before the first byte is shown."""
-    from gateway.audit.evidence.reading import view_body
-    from gateway.journal.database import lock_of, open_engine
+    from gateway.audit.evidence.reading import Reading, view_body
+    from gateway.journal.database import open_engine
     from gateway.keys.key_encryption import AtRest
     from gateway.vault.vault import Vault
 
@@ -82,19 +82,10 @@ def audit_body(
                 as_json,
             )
 
-    with view_body(
-        engine,
-        lock_of(engine),
-        vault,
-        transfer,
-        part,
-        reason=reason,
-        actor=actor(),
-        now=time.time(),
-        start=start,
-        stop=stop,
-        ready=ready,
-    ) as view:
+    reading = Reading(
+        transfer=transfer, part=part, reason=reason, actor=actor(), now=time.time(), start=start, stop=stop
+    )
+    with view_body(engine, vault, reading, ready) as view:
         answer = {
             "ok": True,
             "transfer": transfer,

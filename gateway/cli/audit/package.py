@@ -55,7 +55,7 @@ def audit_package(
         fail(Exit.USAGE, "there-already", f"{out} is there already / đã có sẵn", _OUT_NEXT, as_json)
     transfer = arguments.transfer_id(transfer, as_json)
     keyring, engine = Keyring(settings), open_engine(settings.database_url)
-    asked = packages.Asked(actor(), reason.strip(), time.time())
+    asked = packages.Request(actor(), reason.strip(), time.time())
     past = packages.log_of(engine, transfer)
     facts: dict[str, Json] = {"transfer": transfer, "reason": asked.reason}
     # Before a body is opened: whatever becomes of the package, it is known that it was asked for.

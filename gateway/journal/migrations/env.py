@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions on the connection that `gateway.journal.database.migrate` hands in, in its transaction."""
+"""Runs the Alembic revisions on the connection and in the transaction of `gateway.journal.database.migrate`."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""What the tables of all rooms share: one collection, and the kind of column that numbers rows by itself."""
+"""The metadata object that all tables share, and the column type of ids that the database numbers."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from typing import Final
 from sqlalchemy import BigInteger, Integer, MetaData
 
 metadata: Final = MetaData()
-AUTO: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER PRIMARY KEY
+AUTO: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER PRIMARY KEY

@@ -1,4 +1,4 @@
-"""The tables of the registry: agencies, systems, keys, grants, officers, routes, contracts in force. `tables` names them beside all others.
+"""The registry's tables: agencies, systems, keys, grants, officers, routes, contracts; `tables` exports them too.
 
 Times are Unix seconds as floats, structured values JSON text.
 """
@@ -54,9 +54,9 @@ system_key = Table(
     Column("valid_from", Float, nullable=False),
     Column("valid_until", Float, nullable=False),
     Column("state", Text, nullable=False),  # active | revoked
-    Column("algorithm", Text),  # NULL: the one that is natural for its kind of key
+    Column("algorithm", Text),  # NULL: the default of its kind of key
     Column("authority", Text),  # the outside authority that issued it; NULL: the embedded one
-    Column("stated", Boolean),  # true: it stands in the registry document
+    Column("stated", Boolean),  # true: the registry document contains it
     Column("revoked", Float),
     Column("reason", Text),  # of its revocation, a name of RFC 5280
 )
@@ -81,7 +81,7 @@ certificate_status = Table(
     Column("next_update", Float, nullable=False),
     Column("revoked", Float),
     Column("reason", Text),
-    Column("digest", Text, nullable=False),  # hex SHA-256 of the list or answer that said so
+    Column("digest", Text, nullable=False),  # hex SHA-256 of the list or answer that gave the status
 )
 revocation_list = Table(
     "revocation_list",
@@ -96,11 +96,9 @@ access_grant = Table(
     "access_grant",
     metadata,
     Column("id", Text, primary_key=True),
-    Column(
-        "body", Text, nullable=False
-    ),  # the canonical content of a security.grants.grants.Grant: the very text that officers sign
+    Column("body", Text, nullable=False),  # canonical content of a security.grants.grants.Grant, as officers sign it
     Column("state", Text, nullable=False),  # active | suspended | revoked
-    Column("source", Text),  # document | proposal: a document takes back only what came by one
+    Column("source", Text),  # document | proposal: a document revokes only grants that came by a document
 )
 officer = Table(
     "officer",
@@ -110,7 +108,7 @@ officer = Table(
     Column("name_vi", Text, nullable=False),
     Column("name_en", Text, nullable=False),
     Column("public_key", Text, nullable=False),  # PEM, SubjectPublicKeyInfo
-    Column("thumbprint", Text, nullable=False, unique=True),  # base64url SHA-256 of it: no key is that of two officers
+    Column("thumbprint", Text, nullable=False, unique=True),  # base64url SHA-256 of it
     Column("state", Text, nullable=False),  # proposed | active | retired | revoked
     Column("since", Float, nullable=False),
 )
@@ -122,7 +120,7 @@ approval = Table(
     Column("officer", Text, primary_key=True),
     Column("signature", Text, nullable=False),  # detached JWS
     Column("given", Float, nullable=False),
-    Column("voided", Float),  # when that content was changed or revoked; it is not taken a second time
+    Column("voided", Float),  # when that content was changed or revoked; a voided approval never counts again
 )
 quota_use = Table(
     "quota_use",
@@ -141,7 +139,7 @@ notice = Table(
     Column("reason_vi", Text, nullable=False),
     Column("reason_en", Text, nullable=False),
     Column("since", Float, nullable=False),
-    Column("until", Float),  # when it is expected to end; nothing ends by itself
+    Column("until", Float),  # expected end, for information only
 )
 route = Table(
     "route",
@@ -160,9 +158,9 @@ bundle = Table(
     Column("contract", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
-    Column("withdrawn", Boolean),  # true: taken back; nothing that came later was compared with it
+    Column("withdrawn", Boolean),  # true: later versions were not compared with it
 )
-Index("one_version", bundle.c.contract, bundle.c.version, unique=True)  # what was published under a number stays that
+Index("one_version", bundle.c.contract, bundle.c.version, unique=True)  # a published version never changes
 contract_in_force = Table(
     "contract_in_force",
     metadata,

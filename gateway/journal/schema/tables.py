@@ -1,10 +1,11 @@
-"""The tables, once, for SQLite and PostgreSQL. Alembic's migrations in `migrations/` bring a database to this form.
+"""The tables of the database, for SQLite and PostgreSQL; the migrations in `migrations/` create this form.
 
-Invariants
-- A row in `log_entry` or `feed_event` was put there by the leading keeper, in one transaction that checked its epoch; readers see
-  only those.
+Invariants:
+- Only the leading keeper writes rows of `log_entry` and `feed_event`, in one transaction that checks its epoch. Readers
+  see only those.
 - Ids of `*_pending` rows are no order (on PostgreSQL a cursor over them loses rows): only `idx` and `offset` are.
-- Bodies stand in `vault` and nowhere else; other tables hold its ids.
+- Bodies are stored in `vault` only; other tables hold its ids.
+
 Times are Unix seconds as floats, digests raw bytes, structured values JSON text.
 """
 
@@ -113,7 +114,7 @@ transfer = Table(
     Column("payload_digest", LargeBinary, nullable=False),
     Column("grant_id", Text, nullable=False),
     Column("provider", Text),
-    Column("process", Text),  # who may end it while forwarding
+    Column("process", Text),  # the process that may end it while forwarding
     Column("idempotent", Boolean, nullable=False),
     Column("received", Float, nullable=False),
     Column("committed", Float, nullable=False),
@@ -204,8 +205,8 @@ vault = Table(
 )
 
 # --- search over the log ----------------------------------------------------------------------------------------------
-# One row an entry, made from the log alone (`gateway.audit.search.index`), and made anew at any time. All but `idx` are short digests of the words that are
-# searched by: equal words give equal numbers, and whoever found a row reads the entry itself.
+# One row per entry, derived from the log alone (`gateway.audit.search.index`). All columns but `idx` are short digests
+# of the values that searches name; a search reads the entry itself to exclude collisions.
 log_index = Table(
     "log_index",
     metadata,
@@ -231,18 +232,18 @@ log_indexed = Table(
     "log_indexed",
     metadata,
     Column("name", Text, primary_key=True),  # search
-    Column("upto", BigInteger, nullable=False),  # entries before this one have their row
-    Column("leaf", LargeBinary),  # of the last of them: another log has another one
+    Column("upto", BigInteger, nullable=False),  # entries before this one are indexed
+    Column("leaf", LargeBinary),  # leaf of the last of them: detects that the log was replaced
 )
 
 # --- the vault's retention --------------------------------------------------------------------------------------------
-Index("vault_key", vault.c.key_id)  # what one key seals: for its retention and for counting
+Index("vault_key", vault.c.key_id)  # for retention and counts by key
 vault_destroyed = Table(
     "vault_destroyed",
     metadata,
     Column("key_id", Text, primary_key=True),
     Column("began", Float, nullable=False),
-    Column("destroyed", Float),  # NULL: under way, to be gone on with after a crash
+    Column("destroyed", Float),  # NULL: under way, continued after a crash
     Column("bodies", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
 )
@@ -254,8 +255,8 @@ vault_hold = Table(
     Column("actor", Text, nullable=False),
     Column("since", Float, nullable=False),
     Column("released", Float),
-    Column("sealed", Float),  # when all that it held at first was under its own keys; NULL: under way
-    Column("transfers", Text),  # JSON array of ids; NULL: whatever the columns below say, as far as they say it
+    Column("sealed", Float),  # when all bodies that it held at first were under its own keys; NULL: under way
+    Column("transfers", Text),  # JSON array of ids; NULL: the transfers that match the columns below
     Column("agency", Text),
     Column("contract", Text),
     Column("begins", Float),
@@ -276,7 +277,7 @@ stamp = Table(
     metadata,
     Column("id", AUTO, primary_key=True, autoincrement=True),
     Column("size", BigInteger, nullable=False),
-    Column("digest", LargeBinary, nullable=False),  # SHA-256 of the note: what is stamped
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of the note, which is stamped
     Column("note", Text, nullable=False),
     Column("question", LargeBinary, nullable=False),  # DER, RFC 3161 TimeStampReq
     Column("answer", LargeBinary, nullable=False),  # DER, TimeStampResp with its token
@@ -288,21 +289,21 @@ vouching = Table(
     "vouching",
     metadata,
     Column("kind", Text, primary_key=True),  # witnesses | stamps
-    Column("size", BigInteger, nullable=False),  # entries that are vouched for
-    Column("at", Float, nullable=False),  # when that was reached
+    Column("size", BigInteger, nullable=False),  # entries that are cosigned or stamped
+    Column("at", Float, nullable=False),  # when that size was reached
     Column("behind", Float),  # since when there are entries beyond; NULL: there are none
-    Column("told", Float),  # when the log was told that this lasts too long
-    Column("trouble", Text, nullable=False),  # JSON object: witness or authority -> what is wrong, in words
+    Column("told", Float),  # when the delay was noted in the log
+    Column("trouble", Text, nullable=False),  # JSON object: witness or authority -> error text
 )
 
 # --- origins of the log -----------------------------------------------------------------------------------------------
-log_origin = Table(  # logs that ended; the one that goes on is named in the settings
+log_origin = Table(  # logs that ended; the settings name the current one
     "log_origin",
     metadata,
     Column("origin", Text, primary_key=True),
     Column("number", Integer, nullable=False),  # 1 for the first
     Column("vkey", Text, nullable=False),
-    Column("size", BigInteger, nullable=False),  # how many of its entries are here
+    Column("size", BigInteger, nullable=False),  # number of its entries in `past_entry`
     Column("note", Text),  # the checkpoint of that size
     Column("ended", Float, nullable=False),
 )
@@ -335,5 +336,5 @@ past_checkpoint = Table(
     Column("signed", Float, nullable=False),
 )
 
-# Where an entry of a transfer can stand, in the order in which one that moves meanwhile is met: pending, in the log, in a log that ended.
+# The tables that can hold an entry of a transfer. Entries move from left to right: a reader in this order misses none.
 LOGS: Final = (log_pending, log_entry, past_entry)

@@ -48,7 +48,7 @@ def grants(connection: Connection, known: Mapping[str, Officer]) -> list[Grant]:
         grant = Grant.from_json(json.loads(row.body))
         content = grant.canonical()
         signed = signatures.get((f"{GRANT} {row.id}", digest(content)), ())
-        standing_grants.append(grant.standing(row.state, counted(content, grant.proposed_by, signed, known)))
+        standing_grants.append(grant.with_status(row.state, counted(content, grant.proposed_by, signed, known)))
     return standing_grants
 
 

@@ -16,8 +16,8 @@ from sqlalchemy import Engine, insert, select, update
 from contracts.base.errors import Failure, Ours
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.audit.evidence.reading import View, view_body
-from gateway.journal.database import lock_of, writing
+from gateway.audit.evidence.reading import Reading, View, view_body
+from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.vault.vault import Vault
 from security.errors import SEAL_BROKEN
@@ -38,9 +38,9 @@ def put(engine: Engine, vault: Vault, body: bytes, part: str = "request") -> str
 def view(
     engine: Engine, vault: Vault, transfer: str, part: str = "request", reason: str = REASON, **more: Any
 ) -> AbstractContextManager[View]:
-    return view_body(
-        engine, lock_of(engine), vault, transfer, part, reason=reason, actor="lan, command line", now=NOW, **more
-    )
+    ready = more.pop("ready", lambda meta: None)
+    reading = Reading(transfer=transfer, part=part, reason=reason, actor="lan, command line", now=NOW, **more)
+    return view_body(engine, vault, reading, ready)
 
 
 def logged(engine: Engine) -> list[tuple[str, str, dict[str, Any]]]:

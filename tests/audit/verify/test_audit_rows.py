@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, insert, select, update
 
 from gateway.audit.search import facts
 from gateway.audit.search.index import Indexer, keys_of
-from gateway.audit.verify.rows.findings import MOST, Findings
+from gateway.audit.verify.findings import MOST, Findings
 from gateway.audit.verify.rows.index import Quick, check_index
 from gateway.audit.verify.rows.quotas import check_quotas
 from gateway.journal.append import append

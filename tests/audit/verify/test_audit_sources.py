@@ -15,9 +15,10 @@ from sqlalchemy import Connection, update
 from gateway.audit.log.proofs import newest
 from gateway.audit.log.tiles import read_path
 from gateway.audit.verify.folder import FolderSource, Wanted, export
+from gateway.audit.verify.ranges import NO_ENTRIES
 from gateway.audit.verify.remote import RemoteSource
 from gateway.audit.verify.sources import BESIDE, DatabaseSource, NoSource, Signed
-from gateway.audit.verify.verify import NO_ENTRIES, Report, verify
+from gateway.audit.verify.verify import Report, verify
 from gateway.client.transport import RawAnswer
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -261,10 +262,8 @@ def test_over_http_with_entries(filled: Filled) -> None:
         connection.execute(
             update(table).where(table.c.idx == 650).values(entry=log_row("t650", "intent", b"forged").entry)
         )
-    assert (
-        over_http(filled, True).first_wrong
-        == "entry 650 (transfer t650): the tile holds another hash than its bytes give"
-    )
+    finding = "entry 650 (transfer t650): the tile holds another hash than its bytes give"
+    assert over_http(filled, True).first_wrong == finding
 
 
 def test_nothing_is_read_by_the_word_of_a_note_that_is_not_the_logs(filled: Filled, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from sqlalchemy import delete, func, select, update
 
 from contracts.base.errors import Ours
 from gateway.audit.log.checkpoints import NewestCheckpoint, PublicCheckpoint
-from gateway.audit.witnessing.admission import WITNESSES, AdmissionDeadline, Gate
+from gateway.audit.witnessing.admission import WITNESSES, AdmissionCheck, AdmissionDeadline
 from gateway.audit.witnessing.config import Witness, standing
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -220,7 +220,7 @@ async def test_a_log_that_was_rolled_back_is_objected_to(file_log: Any, session:
 async def test_what_lasts_is_told_once_and_closes_the_doors(file_log: Any, session: Any) -> None:
     log, moment = file_log, [time.time()]
     grow(log)
-    gate = Gate(log.folder / "log" / "licence", lambda: moment[0], 8.0)
+    gate = AdmissionCheck(log.folder / "log" / "licence", lambda: moment[0], 8.0)
     async with honest(log.folder / "a", "w.example/a", log.key.vkey, clock=lambda: moment[0]) as a:
         asking = Asking(log, session, [a.witness], patience=8.0, clock=lambda: moment[0])
         await asking.ask()
@@ -256,7 +256,7 @@ async def test_a_row_that_claims_more_than_is_proved_opens_nothing(log: Any, ses
     """An insider with the database alone, before each look, in a keeper that goes on and in one that has just
     started."""
     moment = [time.time()]
-    gate = Gate(log.folder / "log" / "licence", lambda: moment[0], 8.0)
+    gate = AdmissionCheck(log.folder / "log" / "licence", lambda: moment[0], 8.0)
     async with honest(log.folder / "a", "w.example/a", log.key.vkey, clock=lambda: moment[0]) as a:
         grow(log)
         asking = Asking(log, session, [a.witness], patience=8.0, clock=lambda: moment[0])
@@ -306,7 +306,7 @@ def test_a_gate_without_a_licence_is_closed(tmp_path: Any, text: str) -> None:
     if text:
         (tmp_path / "licence").write_text(text)
     with pytest.raises(Ours):
-        Gate(tmp_path / "licence", time.time, 60.0)()
+        AdmissionCheck(tmp_path / "licence", time.time, 60.0)()
 
 
 def test_a_licence_of_a_clock_that_leapt_ahead_opens_nothing_when_it_is_right_again(tmp_path: Path) -> None:
@@ -315,10 +315,10 @@ def test_a_licence_of_a_clock_that_leapt_ahead_opens_nothing_when_it_is_right_ag
     moment, ahead, longest = [1_000_000.0], 86_400.0, 60.0
     path = tmp_path / "licence"
     AdmissionDeadline(path, frozenset({WITNESSES})).extend(WITNESSES, moment[0] + ahead + longest)
-    door = Gate(path, lambda: moment[0], longest)
+    door = AdmissionCheck(path, lambda: moment[0], longest)
     for later in (0.0, ahead / 2):
         moment[0] += later
-        for gate in (door, Gate(path, lambda: moment[0], longest)):
+        for gate in (door, AdmissionCheck(path, lambda: moment[0], longest)):
             gate._looked = float("-inf")
             with pytest.raises(Ours):
                 gate()

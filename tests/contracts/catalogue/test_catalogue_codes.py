@@ -112,7 +112,7 @@ def test_a_shared_table_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_faults_of_a_table_have_their_line(rows: str, line: int, got: str) -> None:
     findings = Findings()
     read_codes("codes/agency.csv", (HEAD + rows).encode(), findings)
-    assert [(each.here, each.got) for each in findings.found] == [(f"codes/agency.csv:{line}", got)]
+    assert [(each.here, each.got) for each in findings.items] == [(f"codes/agency.csv:{line}", got)]
 
 
 def test_columns_that_are_no_order() -> None:
@@ -123,7 +123,7 @@ def test_columns_that_are_no_order() -> None:
         findings = Findings()
         assert (
             read_codes("codes/agency.csv", (head + "\n").encode(), findings) is None
-            and findings.found[0].here == "codes/agency.csv:1"
+            and findings.items[0].here == "codes/agency.csv:1"
         )
 
 
@@ -132,10 +132,10 @@ def test_the_other_order_has_the_same_dates_and_its_own_successors(made: list[tu
     rows = ""
     for number, (ended, has_other, to) in enumerate(made):
         successor = f"C{to}" if ended and to < len(made) and not made[to][0] else ""
-        rows += f"C{number},{f'x-{number}' if has_other else ''},tên,name,2020-07-22,{'2025-02-28' if ended else ''},{successor}\n"
+        rows += f"C{number},{f'x-{number}' if has_other else ''},tên,name,2020-07-22,{'2025-02-28' if ended else ''},{successor}\n"  # noqa: E501
     findings = Findings()
     table = read_codes("codes/agency.csv", (HEAD + rows).encode(), findings)
-    assert table is not None and findings.found == []
+    assert table is not None and findings.items == []
     (other,) = other_orders(table)
     assert other.name == "agency.qcvn102" and len(other.rows) == sum(has_other for _, has_other, _ in made)
     for row in other.rows:

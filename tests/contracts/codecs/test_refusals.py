@@ -258,7 +258,6 @@ def test_the_wrong_media_is_named(catalogue: Any) -> None:
         compiled.codec("cap12").read_json("Accepted", compiled.codec("cap12").write_json("Accepted", accepted))
         == accepted
     )
-    assert compiled.codec("cap12").answer_wrapper("submitAlert") == "submitAlertResponse"
 
 
 def test_roots_actions_and_addresses(catalogue: Any) -> None:

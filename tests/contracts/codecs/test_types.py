@@ -155,7 +155,7 @@ def test_findings_inside_name_where_they_are(types: CompiledContract) -> None:
     assert json_faults({"file": "QR=="})[0] == ("file", "file", "pattern")
     tree = "<tree><name>a</name><parts><name>b</name><parts><name>c</name><count>x</count></parts></parts></tree>"
     assert xml_faults(tree) == [("Thing/tree/parts/parts/count", "tree.parts[0].parts[0].count", "type")]
-    rule = "<rule><Not><op>not</op><of><Not><op>not</op><of><Level><op>level</op><value>x</value></Level></of></Not></of></Not></rule>"
+    rule = "<rule><Not><op>not</op><of><Not><op>not</op><of><Level><op>level</op><value>x</value></Level></of></Not></of></Not></rule>"  # noqa: E501
     assert xml_faults(rule) == [("Thing/rule/Not/of/Not/of/Level/value", "rule.of.of.value", "type")]
     assert xml_faults("<rule><Level><op>not</op><value>1</value></Level></rule>")[0] == (
         "Thing/rule/Level",

@@ -25,7 +25,7 @@ def generally(codec: Codec, message: str, element: Any) -> tuple[Any, bool]:
 
 
 def quick(codec: Codec, message: str, element: Any) -> Any:
-    read = codec._xml[message].usual
+    read = codec._xml[message].fast
     return None if read is None else read.element(element)
 
 
@@ -36,7 +36,7 @@ def spoken(catalogue: dict[str, CompiledContract]) -> list[tuple[CompiledContrac
         for name, codec in compiled.formats.items()
         if isinstance(codec, Codec)
         for message, inner in codec._xml.items()
-        if inner.usual is not None
+        if inner.fast is not None
     ]
 
 

@@ -27,7 +27,7 @@ legal_basis: [Quyết định 451/QĐ-UBND]
 retention_months: 24
 operations:
   putRule: {{pattern: dispatch, method: POST, path: /quy-tac, request: Rules, answer: Taken, title: {{vi: Nộp, en: Hand in}}}}
-"""
+"""  # noqa: E501
 OLD: dict[str, Any] = {
     "Rules": {
         "properties": {

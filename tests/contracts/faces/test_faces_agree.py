@@ -67,7 +67,7 @@ class Faces:
 
 def few_of_an_absentable_list(made: Type, value: Any, absentable: bool = False) -> bool:
     """The published difference `few`: XSD cannot ask for more than one item where one nil may stand for the list."""
-    made = made.made if isinstance(made, RecursiveRef) else made
+    made = made.target if isinstance(made, RecursiveRef) else made
     made = made.union if isinstance(made, Choice) else made
     if isinstance(made, Struct) and isinstance(value, dict):
         return any(

@@ -17,7 +17,7 @@ from contracts.wire.soap import parse_xml
 HEAD = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/"
  xmlns:soap12="http://schemas.xmlsoap.org/wsdl/soap12/" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:t="urn:t" xmlns:u="urn:u"
  xmlns:mime="http://schemas.xmlsoap.org/wsdl/mime/" xmlns:http="http://schemas.xmlsoap.org/wsdl/http/"
- xmlns:enc="http://schemas.xmlsoap.org/soap/encoding/" targetNamespace="urn:t" name="DichVu">"""
+ xmlns:enc="http://schemas.xmlsoap.org/soap/encoding/" targetNamespace="urn:t" name="DichVu">"""  # noqa: E501
 SCHEMA = '<xs:schema targetNamespace="urn:t" elementFormDefault="qualified">'
 
 

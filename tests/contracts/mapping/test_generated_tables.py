@@ -19,7 +19,7 @@ from tests.size import examples
 
 Draw = Any
 CODES = {
-    "so": "code,canonical,vi,en,valid_from,valid_until,replaced_by\n1,a,A,A,,,\n2,b,B,B,,,\n7,c,C,C,,,\n8,c,C,C,,2020-01-01,7\n"
+    "so": "code,canonical,vi,en,valid_from,valid_until,replaced_by\n1,a,A,A,,,\n2,b,B,B,,,\n7,c,C,C,,,\n8,c,C,C,,2020-01-01,7\n"  # noqa: E501
 }
 WORDS = "{unknown: '?', partial: '??', none: '-', not-permitted: '!'}"
 SCALARS: dict[str, dict[str, Any]] = {

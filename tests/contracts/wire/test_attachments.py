@@ -97,7 +97,7 @@ def test_contents_and_digests_are_those_that_came() -> None:
     small, spool = lifted(lift_xml, b"<a><b>" + base64.b64encode(BIG) + b"</b></a>")
     (only,) = spool.attachments
     assert b"".join(spool.contents(only)) == BIG and only.size == len(BIG)
-    assert spool.behind(etree.fromstring(small)[0].text or "") == only
+    assert spool.attachment_of(etree.fromstring(small)[0].text or "") == only
 
 
 @pytest.mark.parametrize(

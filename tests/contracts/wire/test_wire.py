@@ -12,7 +12,7 @@ from lxml import etree
 
 from contracts.base import jcs
 from contracts.base.errors import Theirs
-from contracts.wire import soap
+from contracts.wire import soap, xmltext
 from contracts.wire.jsontext import read_json, text_of, write_json
 from contracts.wire.soap import parse_envelope, parse_xml
 from tests.contracts.conftest import within
@@ -158,7 +158,7 @@ def test_text_of_every_kind_is_written_as_c14n_writes_it() -> None:
     def holds(value: str) -> None:
         element = etree.Element("a", {"b": value})
         element.text = value
-        written = f'<a b="{soap.escape_attribute(value)}">{soap.escape_text(value)}</a>'.encode()
+        written = f'<a b="{xmltext.escape_attribute(value)}">{xmltext.escape_text(value)}</a>'.encode()
         assert etree.tostring(element, method="c14n", exclusive=True) == written
 
     holds()

@@ -27,7 +27,7 @@ messages:
       - {canonical: area, here: Mã địa bàn}
       - {canonical: description, here: Nội dung}
     drops: [lat, long, address_string, address_id, email, device_id, account_id, first_name, last_name, phone, media_url, attribute]
-"""
+"""  # noqa: E501
 THREE = (
     "Lĩnh vực,Mã địa bàn,Nội dung\nchieu-sang,01273,Đèn tắt\nchieu-sang,01273,KHÔNG "
     "NHẬN\nrac-thai,01273,CHƯA GỌI ĐƯỢC\n"

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.base.errors import Ours
 from gateway.audit.errors import AUDIT_UNWITNESSED
-from gateway.audit.witnessing.admission import AdmissionDeadline, Gate, gate_of
+from gateway.audit.witnessing.admission import AdmissionCheck, AdmissionDeadline, admission_check
 from gateway.settings import Settings
 from tests.doors.files.dropping import CSV, Place, dropped, fresh
 
@@ -35,7 +35,7 @@ def stands(place: Place) -> dict[str, int]:
 
 def test_a_dropped_file_waits_unclaimed(place: Place) -> None:
     dropped(place, quy_csv=CSV)
-    before, gate = stands(place), Gate(place.data / "licence", lambda: place.now[0], 1000.0)
+    before, gate = stands(place), AdmissionCheck(place.data / "licence", lambda: place.now[0], 1000.0)
     for _ in range(3):
         assert look(place, gate) == 0
     assert stands(place) == before and place.phases() == [] and place.where() == ["so-lieu"]
@@ -64,6 +64,6 @@ def test_a_transfer_is_refused_before_anything_is_committed(place: Place) -> Non
 
 def test_without_that_policy_nothing_is_asked(tmp_path: Path) -> None:
     for policy in ("off", "flagged"):
-        gate_of(Settings(tmp_path, witness_policy=policy, stamp_policy=policy), lambda: 0.0)()
+        admission_check(Settings(tmp_path, witness_policy=policy, stamp_policy=policy), lambda: 0.0)()
     with pytest.raises(Ours):
-        gate_of(Settings(tmp_path, stamp_policy="closed"), lambda: 0.0)()
+        admission_check(Settings(tmp_path, stamp_policy="closed"), lambda: 0.0)()

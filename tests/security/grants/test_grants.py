@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 
 from contracts.base.errors import Policy
 from contracts.base.words import Language, Words
-from security.grants.grants import Decision, Grant, Held, Reason, Request, decide, digest, quota_refusal, refusal
+from security.grants.grants import (
+    AgencyGrants,
+    Decision,
+    Grant,
+    Reason,
+    Request,
+    decide,
+    digest,
+)
+from security.grants.refusals import quota_refusal, refusal
 from security.grants.windows import Hours, Quota
 from tests.cost import seconds
 from tests.security.identities import Pair
@@ -238,9 +247,11 @@ def test_what_is_kept_is_what_would_be_decided_anew(rows: list[Any], times: list
     """A decision is kept until one of its grants begins or ends; asked at any times in any order it is as if it had
     never been kept."""
     mine = [row for row in rows if row.agency == ASK.agency or row.role in ASK.roles]
-    held = Held.of(mine)
+    held = AgencyGrants.of(mine)
     for now in times:
-        assert held.decide("indicator/v1", "getValue", now) == Held.of(mine).decide("indicator/v1", "getValue", now)
+        assert held.decide("indicator/v1", "getValue", now) == AgencyGrants.of(mine).decide(
+            "indicator/v1", "getValue", now
+        )
 
 
 def test_a_thousand_grants_cost_what_one_costs() -> None:
@@ -250,10 +261,10 @@ def test_a_thousand_grants_cost_what_one_costs() -> None:
     ]
     random.Random(7).shuffle(many)
 
-    def cost(held: Held) -> float:
+    def cost(held: AgencyGrants) -> float:
         return seconds(lambda: [held.decide("indicator/v1", "getValue", NOW) for _ in range(2000)])
 
-    assert cost(Held.of([*many, GOOD])) < 3 * cost(Held.of([GOOD]))
+    assert cost(AgencyGrants.of([*many, GOOD])) < 3 * cost(AgencyGrants.of([GOOD]))
 
 
 @pytest.mark.parametrize("reason", [r for r in Reason if r is not Reason.GRANTED])

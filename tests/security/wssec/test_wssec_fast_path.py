@@ -22,7 +22,7 @@ from contracts.compiled.contract import CompiledContract
 from contracts.compiled.loader import load
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.soap import V11, V12, Version, parse_envelope
-from security.wssec.fast_path import verify_usual
+from security.wssec.fast_path import verify_fast
 from security.wssec.verify import sign_envelope, verify_envelope
 
 SPACE = "urn:lgsp:contract:observation:v1"
@@ -54,7 +54,7 @@ def envelope(content: str, pair: Any, now: float, version: Version = V11, **more
 
 
 def quick(raw: bytes, codec: Codec, pair: Any, now: float, version: Version = V11) -> Any:
-    found = verify_usual(raw, version, {pair.verify.thumbprint: pair.verify}.get, now)
+    found = verify_fast(raw, version, {pair.verify.thumbprint: pair.verify}.get, now)
     value = None if found is None else codec.read_canonical_xml("Readings", found.content)
     return (
         None if found is None or value is None else (found.key, found.action, found.message_id, found.relates_to, value)
@@ -124,7 +124,7 @@ def test_what_is_not_its_own_canonical_form_is_left_alone(content: str, codec: C
         + base64.b64encode(p256.sign.sign_xml(info))
         + raw[value_end:].replace(body, made)
     )
-    assert verify_usual(forged, V11, {p256.verify.thumbprint: p256.verify}.get, now) is not None
+    assert verify_fast(forged, V11, {p256.verify.thumbprint: p256.verify}.get, now) is not None
     assert quick(forged, codec, p256, now) is None
 
 

@@ -1,1 +1,1 @@
-"""Checks of the tables around the log: each row is held against what entries and signed notes say of it."""
+"""Checks of the tables around the log against its entries and signed notes."""

@@ -1,7 +1,7 @@
-"""All tables around the log, in one look: what `lgsp audit verify` says beside the log itself and the rows of transfers.
+"""Checks all tables around the log, for `lgsp audit verify`.
 
-Invariant: it reads in the one moment of the database in which its caller looks (`gateway.journal.database.snapshot`); what is found is wrong, whatever goes
-on meanwhile.
+Invariant: all reads see the one moment of the caller's `gateway.journal.database.snapshot`. Every finding is an error,
+whatever happens meanwhile.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from sqlalchemy import Connection
 
 from gateway.audit.verify.complete import Completeness
-from gateway.audit.verify.rows.findings import Findings, Progress
+from gateway.audit.verify.findings import Findings, Progress
 from gateway.audit.verify.rows.index import check_index
 from gateway.audit.verify.rows.kept import check_kept
 from gateway.audit.verify.rows.lists import Issuers, check_lists
@@ -29,8 +29,10 @@ def check_tables(
     now: float | None = None,
     on_progress: Progress | None = None,
 ) -> Completeness:
-    """`vkey` is the trusted key of the log that goes on, `issuers` are the certificates of the embedded authority; `now` decides which windows of quotas
-    run."""
+    """`vkey` is the trusted key of the current log, `issuers` the certificates of the embedded authority.
+
+    `now` (Unix seconds) selects the current windows of quotas.
+    """
     wrong = Findings()
     key = NoteKey.from_text(vkey) if isinstance(vkey, str) else vkey
     check_pending(connection, wrong)

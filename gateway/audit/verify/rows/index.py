@@ -1,11 +1,13 @@
-"""The index of searches against the log: each entry has the row that follows from it, and there are no others.
+"""Checks the search index against the log: each entry has the row that follows from it, and there are no others.
 
-A search that leaves an entry out would deceive whoever looks for it. So the index, which can be made anew at any time (`lgsp audit reindex`), is compared
-with what the entries say, as far as its watermark goes.
+A search that omits an entry would mislead its reader. The index can be created again at any time (`lgsp audit
+reindex`). It is compared up to its watermark.
 
-Theory of operation: most entries are intents and outcomes, and there are few kinds of them that differ in more than ids, times and digests. What is left of an
-entry without these (`_shape`) decides all of its row but the transfer and the message, so that it is worked out once a shape. All other entries are read in
-full. Invariant: both ways give the row that `gateway.audit.search.index` gives.
+Theory of operation: most entries are intents and outcomes, of few kinds that differ in more than ids, times and
+digests. An entry without these (`_of_shape`) decides all of its row but the transfer and the message, so the row is
+computed once per shape. All other entries are read in full.
+
+Invariant: both ways give the row that `gateway.audit.search.index` gives.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from sqlalchemy import Connection, func, or_, select
 from gateway.audit.search import facts
 from gateway.audit.search.fields import wide
 from gateway.audit.search.index import NAME, keys_of
-from gateway.audit.verify.rows.findings import Findings, Progress
+from gateway.audit.verify.findings import Findings, Progress
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 
@@ -28,17 +30,17 @@ _PAGE: Final = 1000
 _HEAD: Final = len(facts.COLUMNS)
 _COLUMNS: Final = tuple(tables.log_index.c[name] for name in tables.LOG_INDEXED)
 _ABOUT, _MESSAGE = tables.LOG_INDEXED.index("about"), tables.LOG_INDEXED.index("message")
-# Within a string of JSON a quotation mark is escaped, so that these names are names.
+# Quotation marks within JSON strings are escaped, so these are names.
 _VARYING: Final = re.compile(rb'"sha256":"[0-9a-f]{64}","size":[0-9]+|"(?:at|message|transfer)":"[^"\\]*+"')
 _NOTHING: Final = b'"":0'
-_SAYS: Final = re.compile(rb'"message":"([0-9a-f]{64})"')
+_HASH: Final = re.compile(rb'"message":"([0-9a-f]{64})"')
 _KIND: Final = re.compile(rb'"kind":"(intent|outcome)"')
-_OPEN: Final = 200_000  # intents that are remembered until their outcome comes
+_OPEN: Final = 200_000  # intents that are kept until their outcome comes
 Values = tuple[int | None, ...]
 
 
 def check_index(connection: Connection, wrong: Findings, on_progress: Progress | None = None) -> None:
-    """Rows of the index that are missing, too many, or say another thing than their entry."""
+    """Finds rows that are missing, superfluous, or differ from their entry."""
     state, index, entry = tables.log_indexed.c, tables.log_index.c, tables.log_entry.c
     marks = {row.name: row for row in connection.execute(select(state.name, state.upto, state.leaf))}
     for name in marks.keys() - {NAME}:
@@ -49,12 +51,13 @@ def check_index(connection: Connection, wrong: Findings, on_progress: Progress |
         leaf = connection.scalar(select(entry.leaf).where(entry.idx == upto - 1))
         if leaf is None or mark.leaf is None or bytes(leaf) != bytes(mark.leaf):
             wrong.add(f"the index of searches: its watermark is not that of entry {upto - 1}")
-    astray = connection.execute(
+    beyond = connection.execute(
         select(func.count(), func.min(index.idx)).where(or_(index.idx < 0, index.idx >= upto))
     ).one()
-    if astray[0]:
+    if beyond[0]:
         wrong.add(
-            f"the index of searches: {astray[0]} rows, of entry {astray[1]} first, lie beyond its watermark of {upto} entries"
+            f"the index of searches: {beyond[0]} rows, of entry {beyond[1]} first,"
+            f" lie beyond its watermark of {upto} entries"
         )
     wrong.count("rows of the index", _compare(connection, upto, wrong, on_progress))
 
@@ -83,16 +86,16 @@ def _judge(row: Any, logged: facts.Logged, wrong: Findings) -> None:
         wrong.add(f"{name}: it has no row")
         return
     expected = keys_of(logged.facts)
-    stands = row[_HEAD + 1 :]
-    if tuple(stands) != tuple(expected.values()):
+    stored = row[_HEAD + 1 :]
+    if tuple(stored) != tuple(expected.values()):
         other = [
-            each for each, there, wanted in zip(expected, stands, expected.values(), strict=True) if there != wanted
+            each for each, actual, wanted in zip(expected, stored, expected.values(), strict=True) if actual != wanted
         ]
         wrong.add(f"{name}: its row has another {', '.join(other)} than the entry")
 
 
 class Quick:
-    """The rows of intents, and of outcomes whose intent came not long before; None for all else."""
+    """The rows of intents, and of outcomes soon after their intent; None for all other entries."""
 
     def __init__(self) -> None:
         self._open: dict[str, tuple[bytes, int]] = {}  # transfer -> shape of its intent, and the hash of its message
@@ -102,25 +105,28 @@ class Quick:
         kind = _KIND.search(raw)
         if kind is None or b'"facts":' in raw or b'"of":' in raw:  # these may name another transfer
             return None
-        shape, begun = _VARYING.sub(_NOTHING, raw), None
+        shape, intent = _VARYING.sub(_NOTHING, raw), None
         if kind[1] == b"intent":
-            says = _SAYS.search(raw)
-            if says is None:
+            hashed = _HASH.search(raw)
+            if hashed is None:
                 return None
-            message = wide(says[1].decode("ascii"))
+            message = wide(hashed[1].decode("ascii"))
             if len(self._open) < _OPEN:
                 self._open[transfer] = shape, message
         else:
-            found = self._open.pop(transfer, None)
-            if found is None:
+            opened = self._open.pop(transfer, None)
+            if opened is None:
                 return None
-            begun, message = found
-        values = _of_shape(shape, begun)
+            intent, message = opened
+        values = _of_shape(shape, intent)
         return (*values[:_ABOUT], wide(transfer), *values[_ABOUT + 1 : _MESSAGE], message, *values[_MESSAGE + 1 :])
 
 
 @lru_cache(maxsize=4096)
 def _of_shape(shape: bytes, intent: bytes | None) -> Values:
-    """The row of all entries of this shape, but for transfer and message. `intent` is the shape of the intent that an outcome looks back to."""
+    """The row of all entries of this shape, without transfer and message.
+
+    `intent` is the shape of the intent of an outcome.
+    """
     value, party = parse(shape), {} if intent is None else parse(intent)
     return tuple(keys_of(facts.facts_of(value, "", str(value.get("kind")), party)).values())

@@ -1,7 +1,7 @@
-"""Rows that notes of the log account for: legal holds, keys that were destroyed, and the values of `instance`.
+"""Checks rows that notes of the log account for: legal holds, destroyed keys, and values of `instance`.
 
-Each of these rows is written in one transaction with a note that says the same. So a hold that was released without a note, a key that only the table
-calls destroyed, or a restore that only the table calls confirmed is found, and so is a row that was deleted.
+Each of these rows is written in one transaction with a note that says the same. So a hold released without a note, a
+key destroyed or a restore confirmed in the table alone, and a deleted row are found.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.times import rfc3339
 from gateway.audit.log import changes
-from gateway.audit.verify.rows.findings import Findings
+from gateway.audit.verify.findings import Findings
 from gateway.audit.verify.rows.noted import Noted, read_notes
 from gateway.journal import epochs
 from gateway.journal.schema import tables
@@ -25,18 +25,17 @@ BACKUP: Final = "backup.last"
 
 
 def check_kept(connection: Connection, wrong: Findings) -> None:
-    """Holds, destroyed keys, values of the instance, and whether the log was told that vouchers are late."""
+    """Checks holds, destroyed keys, values of the instance, and notes about late cosignatures or stamps."""
     notes = read_notes(connection, KINDS)
     by_kind: dict[str, list[Noted]] = {kind: [note for note in notes if note.what == kind] for kind in KINDS}
     _holds(connection, by_kind["hold"], wrong)
     _destroyed(connection, by_kind["retention"], wrong)
     _instance(connection, by_kind, wrong)
-    _told(
-        connection, [note for note in notes if note.what in ("unwitnessed", "witnessed") and note.ended is None], wrong
-    )
+    late = [note for note in notes if note.what in ("unwitnessed", "witnessed") and note.ended is None]
+    _late(connection, late, wrong)
 
 
-# --- legal holds ----------------------------------------------------------------------------------------------------------
+# --- legal holds ------------------------------------------------------------------------------------------------------
 def _holds(connection: Connection, notes: Sequence[Noted], wrong: Findings) -> None:
     rows = {str(row["name"]): dict(row) for row in connection.execute(select(tables.vault_hold)).mappings()}
     wrong.count("legal holds", len(rows))
@@ -49,13 +48,13 @@ def _holds(connection: Connection, notes: Sequence[Noted], wrong: Findings) -> N
         if note is None:
             wrong.add(f"the hold {name}: the log does not say that it was put in place")
             continue
-        for what, said, logged in _of_hold(row, note, released.get(name)):
-            if said != logged:
-                wrong.add(f"the hold {name}: its row says {what} {said}, the log {logged}")
+        for what, stored, logged in _of_hold(row, note, released.get(name)):
+            if stored != logged:
+                wrong.add(f"the hold {name}: its row says {what} {stored}, the log {logged}")
 
 
 def _of_hold(row: Mapping[str, Any], note: Noted, end: Noted | None) -> Iterator[tuple[str, object, object]]:
-    """What both the row and the notes say: the thing, by the row, by the log."""
+    """(name, value in the row, value in the notes) of what both contain."""
     facts = note.facts
     yield "reason", row["reason"], facts.get("reason")
     yield "actor", row["actor"], note.actor
@@ -68,32 +67,32 @@ def _of_hold(row: Mapping[str, Any], note: Noted, end: Noted | None) -> Iterator
     yield "released", _time(row["released"]), None if end is None else end.at
 
 
-# --- keys that retention ended --------------------------------------------------------------------------------------------
+# --- destroyed keys ---------------------------------------------------------------------------------------------------
 def _destroyed(connection: Connection, notes: Sequence[Noted], wrong: Findings) -> None:
     table = tables.vault_destroyed
     rows = {row["key_id"]: row for row in connection.execute(select(table)).mappings()}
     wrong.count("destroyed keys", len(rows))
-    begun = {str(note.facts.get("key")): note for note in notes if note.facts.get("step") == "begun"}
+    starts = {str(note.facts.get("key")): note for note in notes if note.facts.get("step") == "begun"}
     done = {str(note.facts.get("key")): note for note in notes if note.facts.get("step") == "done"}
-    for key in begun.keys() - rows.keys():
-        wrong.add(f"the vault's key {key}: {begun[key].name} says that its end was begun, and there is no row of it")
+    for key in starts.keys() - rows.keys():
+        wrong.add(f"the vault's key {key}: {starts[key].name} says that its end was begun, and there is no row of it")
     for key, row in rows.items():
-        if key not in begun:
+        if key not in starts:
             wrong.add(f"the vault's key {key}: its row says that its end was begun, the log does not")
             continue
         end = done.get(key)
-        told: list[tuple[str, object, object]] = [
-            ("began", _time(row["began"]), begun[key].at),
+        pairs: list[tuple[str, object, object]] = [
+            ("began", _time(row["began"]), starts[key].at),
             ("destroyed", _time(row["destroyed"]), None if end is None else end.at),
         ]
         if end is not None:  # until then a hold may still take bodies from it
-            told += [(what, row[what], end.facts.get(what)) for what in ("bodies", "bytes")]
-        for what, said, logged in told:
-            if said != logged:
-                wrong.add(f"the vault's key {key}: its row says {what} {said}, the log {logged}")
+            pairs += [(what, row[what], end.facts.get(what)) for what in ("bodies", "bytes")]
+        for what, stored, logged in pairs:
+            if stored != logged:
+                wrong.add(f"the vault's key {key}: its row says {what} {stored}, the log {logged}")
 
 
-# --- the values of `instance` ---------------------------------------------------------------------------------------------
+# --- the values of `instance` -----------------------------------------------------------------------------------------
 def _instance(connection: Connection, notes: Mapping[str, Sequence[Noted]], wrong: Findings) -> None:
     values = {
         str(key): str(value)
@@ -103,7 +102,8 @@ def _instance(connection: Connection, notes: Mapping[str, Sequence[Noted]], wron
     restores = notes["restore"]
     if _number(values.get(epochs.KEY, "0")) != len(restores):
         wrong.add(
-            f"instance {epochs.KEY}: it says {values.get(epochs.KEY, '0')}, and the log tells of {len(restores)} restores"
+            f"instance {epochs.KEY}: it says {values.get(epochs.KEY, '0')},"
+            f" and the log tells of {len(restores)} restores"
         )
     for text in _restored(values.get(restore_lock.RESTORED), restores, notes["restore-confirmed"]):
         wrong.add(f"instance {restore_lock.RESTORED}: {text}")
@@ -131,16 +131,17 @@ def _restored(text: str | None, restores: Sequence[Noted], confirmed: Sequence[N
     backup = value["backup"].get("backup") if isinstance(value.get("backup"), dict) else None
     if backup != newest.facts.get("backup"):
         yield f"it says the backup {backup}, {newest.name} {newest.facts.get('backup')}"
-    told = newest.facts.get("told")
-    if told is not None and restore_lock.digest_of(value) != told:
+    digest = newest.facts.get("told")
+    if digest is not None and restore_lock.digest_of(value) != digest:
         yield f"what was to be gone through is not what {newest.name} says"
     open_to_all = any(note.facts.get("backup") == newest.facts.get("backup") for note in confirmed)
     if bool(value.get("confirmed")) != open_to_all:
-        yield f"it says that it is {'' if value.get('confirmed') else 'not '}confirmed, the log says that it is {'' if open_to_all else 'not '}"
+        stored, logged = ("" if value.get("confirmed") else "not "), ("" if open_to_all else "not ")
+        yield f"it says that it is {stored}confirmed, the log says that it is {logged}"
 
 
 def _backup(text: str | None, notes: Sequence[Noted]) -> Iterator[str]:
-    """A backup is noted after it was copied: a restored database knows neither the note nor the row of the very backup it came from."""
+    """A backup is noted after the copy: a restored database has neither the note nor the row of its own backup."""
     if not notes:
         if text is not None:
             yield "the log tells of no backup"
@@ -149,18 +150,18 @@ def _backup(text: str | None, notes: Sequence[Noted]) -> Iterator[str]:
     if not value:
         yield f"it is missing, or cannot be read, and {newest.name} tells of a backup"
         return
-    for what, said, logged in (
+    for what, stored, logged in (
         ("at", _time(value.get("at")), newest.at),
         ("keys", value.get("keys"), newest.facts.get("keys")),
         ("vault keys", value.get("vault_keys_until") is not None, newest.facts.get("vault_keys")),
     ):
-        if said != logged:
-            yield f"it says {what} {said}, {newest.name} {logged}"
+        if stored != logged:
+            yield f"it says {what} {stored}, {newest.name} {logged}"
 
 
-# --- late vouchers --------------------------------------------------------------------------------------------------------
-def _told(connection: Connection, notes: Sequence[Noted], wrong: Findings) -> None:
-    """`told` is when the log was told that one kind of voucher is late; that it is so no more is told too."""
+# --- late cosignatures and stamps -------------------------------------------------------------------------------------
+def _late(connection: Connection, notes: Sequence[Noted], wrong: Findings) -> None:
+    """`told` is the time of the note that one kind of voucher is late; its end is noted too."""
     newest = {str(note.facts.get("what")): note for note in notes}
     rows = {row[0]: row[1] for row in connection.execute(select(tables.vouching.c.kind, tables.vouching.c.told))}
     for kind, note in newest.items():
@@ -173,9 +174,9 @@ def _told(connection: Connection, notes: Sequence[Noted], wrong: Findings) -> No
             wrong.add(f"vouching {kind}: its row says that the log was told {_time(told)}, the log says {logged}")
 
 
-# --- small parts ----------------------------------------------------------------------------------------------------------
+# --- values -----------------------------------------------------------------------------------------------------------
 def _time(at: object) -> str | None:
-    """As an entry writes it."""
+    """The time as an entry writes it."""
     if at is None:
         return None
     try:

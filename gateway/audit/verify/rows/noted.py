@@ -1,4 +1,4 @@
-"""Notes of the log by what they say, in the order of the log: of logs that ended, of the one that goes on, and pending ones."""
+"""Reads notes of the log by kind, in the order of the log: ended logs, the current one, pending ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from gateway.journal.schema import tables
 
 
 class Noted(NamedTuple):
-    """One note. `ended` is the number of the log that ended, or None; `at` is RFC 3339, as the entry bears it; `name` tells people which entry it is."""
+    """One note. `at` is RFC 3339, as in the entry; `name` names the entry in texts.
+
+    `ended` is the number of the ended log that holds it, or None.
+    """
 
     what: str
     at: str
@@ -25,14 +28,14 @@ class Noted(NamedTuple):
 def read_notes(connection: Connection, kinds: Collection[str]) -> list[Noted]:
     """All notes of these kinds, oldest first."""
     past, present, pending, origin = tables.past_entry.c, tables.log_entry.c, tables.log_pending.c, tables.log_origin.c
-    asked = union_all(
+    query = union_all(
         select(literal(0).label("turn"), origin.number.label("ended"), past.idx.label("place"), past.phase, past.entry)
         .select_from(tables.past_entry.join(tables.log_origin, past.origin == origin.origin))
         .where(past.phase.in_(kinds)),
         select(literal(1), literal(0), present.idx, present.phase, present.entry).where(present.phase.in_(kinds)),
         select(literal(2), literal(0), pending.id, pending.phase, pending.entry).where(pending.phase.in_(kinds)),
     )
-    rows = asked.subquery().c
+    rows = query.subquery().c
     return list(_read(connection.execute(select(*rows).order_by(rows.turn, rows.ended, rows.place))))
 
 
@@ -43,7 +46,13 @@ def _read(rows: Any) -> Iterator[Noted]:
             facts = value["facts"]
             if not isinstance(facts, dict):
                 continue
-            name = "a pending entry" if turn == 2 else f"entry {place}"
-            yield Noted(phase, str(value["at"]), str(value["actor"]), facts, name, int(ended) if turn == 0 else None)
-        except (ValueError, KeyError, TypeError):  # what is no note is named by the check of entries
+            yield Noted(
+                what=phase,
+                at=str(value["at"]),
+                actor=str(value["actor"]),
+                facts=facts,
+                name="a pending entry" if turn == 2 else f"entry {place}",
+                ended=int(ended) if turn == 0 else None,
+            )
+        except (ValueError, KeyError, TypeError):  # the check of entries reports it
             continue

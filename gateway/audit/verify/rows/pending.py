@@ -1,6 +1,7 @@
-"""Entries that have no index yet: their bytes are those that were committed, and they wait in the order in which they were.
+"""Checks entries without an index: their bytes are those that were committed, and their order is right.
 
-Ids of different processes are no order. But one process takes in one batch after the other, an outcome after its intent, and an event beside its intent.
+Ids of different processes are no order. But one process writes one batch after the other, an outcome after its intent,
+and an event beside its intent.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from gateway.audit.verify.rows.findings import Findings
+from gateway.audit.verify.findings import Findings
 from gateway.journal.schema import tables
 from security.transparency.merkle import leaf_hash
 
@@ -17,7 +18,7 @@ _PAGE: Final = 1000
 
 
 def check_pending(connection: Connection, wrong: Findings) -> None:
-    """Pending entries and events; the sequencer takes them away within a second."""
+    """Checks pending entries and events, which the sequencer normally moves within a second."""
     table, transfer = tables.log_pending.c, tables.transfer.c
     query = select(table.id, table.transfer, table.phase, table.entry, table.leaf, transfer.process)
     intents: dict[str, int] = {}
@@ -43,7 +44,7 @@ def check_pending(connection: Connection, wrong: Findings) -> None:
 
 
 def _events(connection: Connection, intents: dict[str, int], owner: dict[str, str], wrong: Findings) -> None:
-    """Events wait in the order of their intents, as far as one process took them in."""
+    """The events of one process wait in the order of their intents."""
     pending = tables.feed_pending.c
     newest: dict[tuple[str, str], tuple[int, str]] = {}
     for id, contract in connection.execute(select(pending.transfer, pending.contract).order_by(pending.id)):
@@ -52,6 +53,7 @@ def _events(connection: Connection, intents: dict[str, int], owner: dict[str, st
         before = newest.get((owner[id], contract))
         if before is not None and before[0] > intents[id]:
             wrong.add(
-                f"a pending event (transfer {id}): it waits after that of transfer {before[1]}, its intent before that one's"
+                f"a pending event (transfer {id}): it waits after that of transfer {before[1]},"
+                " its intent before that one's"
             )
         newest[owner[id], contract] = intents[id], id

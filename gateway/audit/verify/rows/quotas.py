@@ -1,9 +1,11 @@
-"""Counts of quotas against the log: in the window that runs, a grant was used as often as intents and readings of feeds bear it.
+"""Compares counts of quotas with the log: the uses of a grant in the current window.
 
-Each names the grant that decided and those that let it through beside it; each of them that has a quota counted it, in the same transaction. A repeat
-can count once more, where its first call was let through by others. A grant counts from its present content's last approval on, for before that it had
-perhaps no quota; at the seams of a window and of an approval, by a minute or two, it may or may not. Windows that are over decide nothing and are not
-looked at. Counts that a restore took back in time are those of the log that came with them.
+Intents and readings of feeds name the grant that decided, and those that allowed it too. Each of them with a quota
+counted it in the same transaction. A repeat may count once more, if other grants allowed its first call.
+
+A grant counts from the last approval of its present content, as it may have had no quota before. Near the limits of a
+window and of an approval a use may or may not count. Past windows decide nothing and are not checked. Counts that a
+restore reset are those of the log that was restored with them.
 """
 
 from __future__ import annotations
@@ -15,22 +17,20 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from gateway.audit.verify.rows.findings import Findings
+from gateway.audit.verify.findings import Findings
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 from gateway.registry.changes import granting, officers
 from security.grants.grants import Grant, digest
 
-_SEAM: Final = (
-    120.0  # seconds: doors know a grant a moment after it is approved, and a reading is noted after it was counted
-)
+_SEAM: Final = 120.0  # seconds: doors learn of an approval with a delay, and a reading is counted before it is noted
 _SLACK: Final = 300.0  # by which the clocks of a door and of the keeper may differ
 _PAGE: Final = 1000
 _USES: Final = ("intent", "repeat", "feed-read")
 
 
 def check_quotas(connection: Connection, now: float, wrong: Findings) -> None:
-    """`now` is the time of the window that is looked at, in Unix seconds."""
+    """`now` selects the window, in Unix seconds."""
     grants = {
         each.id: each for each in granting.grants(connection, officers.officers(connection)) if each.quota is not None
     }
@@ -69,24 +69,24 @@ def _runs(grant: Grant | None, window: Any, per: str, begins: int) -> bool:
 
 
 def _approved(connection: Connection, grant: Grant) -> float:
-    """When the content that holds now was approved."""
+    """When the present content was approved, in Unix seconds."""
     table = tables.approval.c
-    given = select(func.max(table.given)).where(
+    query = select(func.max(table.given)).where(
         table.subject == f"{granting.GRANT} {grant.id}", table.digest == digest(grant.canonical())
     )
-    return float(connection.scalar(given) or 0.0)
+    return float(connection.scalar(query) or 0.0)
 
 
 def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, set[str], bool]]:
-    """(time, agency, grants, whether it is a repeat) of the intents, readings and repeats since then."""
+    """(time, agency, grants, whether it is a repeat) of the intents, readings and repeats since `begins`."""
     every = set(connection.scalars(select(tables.access_grant.c.id)))
     for table, key in ((tables.log_pending, "id"), (tables.log_entry, "idx"), (tables.past_entry, "idx")):
-        wanted: list[ColumnElement[bool]] = [table.c.phase.in_(_USES)]
+        conditions: list[ColumnElement[bool]] = [table.c.phase.in_(_USES)]
         if "sequenced" in table.c:
-            wanted.append(table.c.sequenced >= begins - _SLACK)
+            conditions.append(table.c.sequenced >= begins - _SLACK)
         order = [table.c.origin, table.c[key]] if "origin" in table.c else [table.c[key]]
         rows = connection.execute(
-            select(table.c.entry).where(*wanted).order_by(*order).execution_options(yield_per=_PAGE)
+            select(table.c.entry).where(*conditions).order_by(*order).execution_options(yield_per=_PAGE)
         )
         for (entry,) in rows:
             value = parse(bytes(entry))
@@ -94,15 +94,15 @@ def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, s
             if at < begins:
                 continue
             if value.get("kind") == "note":
-                told = value.get("facts", {})
+                facts = value.get("facts", {})
                 yield (
                     at,
                     str(value.get("actor")).partition("/")[0],
-                    {str(told.get("grant")), *told.get("also", ())},
+                    {str(facts.get("grant")), *facts.get("also", ())},
                     False,
                 )
             else:
-                again = value.get("kind") == "repeat"  # against which grants it counted depends on the decision of then
+                again = value.get("kind") == "repeat"  # any grant may have counted it
                 yield (
                     at,
                     str(value.get("caller", {}).get("agency")),

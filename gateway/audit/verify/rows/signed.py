@@ -1,8 +1,8 @@
-"""The rows beside signed notes: times of checkpoints, what witnesses and authorities said, and the logs that ended.
+"""Checks the unsigned columns beside signed notes: times of checkpoints, cosignatures, stamps, and ended logs.
 
-What a note or a token signs is compared by `verify` and `outside`. Here stands what lies beside it: a checkpoint bears the time at which the last entry that
-it signs was sequenced, since one transaction writes both; a cosignature and a time-stamp say their own time; the first entry of a log says when and with
-which key the one before it ended.
+`verify` and `witnessing.verify` check what a note or token signs. A checkpoint has the time at which the last entry
+under it was sequenced, as one transaction writes both. A cosignature and a time-stamp contain their own time. Entry 0
+of a log says when and with which key the preceding one ended.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.times import rfc3339
 from gateway.audit.log import origins
-from gateway.audit.verify.rows.findings import Findings
+from gateway.audit.verify.findings import Findings
 from gateway.audit.verify.rows.noted import read_notes
 from gateway.audit.witnessing.verify import AHEAD_SECONDS
 from gateway.journal.schema import tables
@@ -27,12 +27,12 @@ from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey
 from security.transparency.merkle import leaf_hash
 
 _COSIGNATURE: Final = 72  # bytes: the time in 8, the signature in 64 (C2SP tlog-cosignature)
-_APART: Final = AHEAD_SECONDS + 60.0  # a witness's clock may be that far from ours, and is asked for some seconds
+_APART: Final = AHEAD_SECONDS + 60.0  # difference of a witness's clock, and time of the request
 _MOST: Final = 1000
 
 
 def check_signed(connection: Connection, key: NoteKey, wrong: Findings) -> None:
-    """`key` is that of the log that goes on."""
+    """`key` is that of the current log."""
     _times(connection, wrong)
     _cosigned(connection, wrong)
     _stamps(connection, key.name, wrong)
@@ -40,7 +40,7 @@ def check_signed(connection: Connection, key: NoteKey, wrong: Findings) -> None:
     _origins(connection, key, wrong)
 
 
-# --- checkpoints ----------------------------------------------------------------------------------------------------------
+# --- checkpoints ------------------------------------------------------------------------------------------------------
 def _times(connection: Connection, wrong: Findings) -> None:
     entry, point, past, ended = tables.log_entry.c, tables.checkpoint.c, tables.past_entry.c, tables.past_checkpoint.c
     present = select(point.size, point.signed, point.note, entry.sequenced).join_from(
@@ -54,9 +54,8 @@ def _times(connection: Connection, wrong: Findings) -> None:
     )
     for row in connection.execute(before.order_by(ended.origin, ended.size)):
         wrong.count("times of checkpoints")
-        if not any(
-            abs(row.signed - at) <= _APART for at in _cosigning_times(row.note)
-        ):  # one that was put there for its cosignatures
+        # A checkpoint that was moved there for its cosignatures has their time.
+        if not any(abs(row.signed - at) <= _APART for at in _cosigning_times(row.note)):
             _time(f"checkpoint {row.size} of the log {row.origin}, which ended", row, wrong)
 
 
@@ -64,11 +63,12 @@ def _time(name: str, row: Any, wrong: Findings) -> None:
     if row.signed == row.sequenced:
         return
     wrong.add(
-        f"{name}: its row says that it was signed at {_said(row.signed)}, the last entry under it was sequenced at {_said(row.sequenced)}"
+        f"{name}: its row says that it was signed at {_text(row.signed)},"
+        f" the last entry under it was sequenced at {_text(row.sequenced)}"
     )
 
 
-# --- witnesses and authorities --------------------------------------------------------------------------------------------
+# --- witnesses and authorities ----------------------------------------------------------------------------------------
 def _cosigned(connection: Connection, wrong: Findings) -> None:
     table = tables.cosigned.c
     for row in connection.execute(select(table.size, table.note, table.witnesses, table.at).order_by(table.size)):
@@ -81,12 +81,13 @@ def _cosigned(connection: Connection, wrong: Findings) -> None:
             )
         elif not any(abs(row.at - at) <= _APART for at in times):
             wrong.add(
-                f"{name}: its row says that it came at {_said(row.at)}, and it was cosigned at {', '.join(map(_said, times))}"
+                f"{name}: its row says that it came at {_text(row.at)},"
+                f" and it was cosigned at {', '.join(map(_text, times))}"
             )
 
 
 def _cosigning_times(note: str) -> list[int]:
-    """When the lines below a note say that they were made."""
+    """The times in the cosignatures of a note, in Unix seconds (C2SP tlog-cosignature)."""
     try:
         lines = notes.split_note(note)[1]
     except NoteError:
@@ -112,33 +113,32 @@ def _stamps(connection: Connection, origin: str, wrong: Findings) -> None:
             wrong.add(f"{name}: it stands after time-stamp {id}, which is of more entries")
         largest[of] = max((size, id), (row.size, row.id))
         early = row.sequenced is not None and row.received < row.sequenced - AHEAD_SECONDS
-        if (
-            of == origin and early and abs(row.received - row.time) > AHEAD_SECONDS
-        ):  # else our clock was ahead when it was sequenced
+        # If the authority's time agrees, our clock was ahead when the entry was sequenced.
+        if of == origin and early and abs(row.received - row.time) > AHEAD_SECONDS:
             wrong.add(
-                f"{name}: its row says that it came at {_said(row.received)}, before its last entry was in the log"
+                f"{name}: its row says that it came at {_text(row.received)}, before its last entry was in the log"
             )
 
 
 def _of_stamp(row: Any) -> Iterator[str]:
-    """What the row says beside the token, by the certificate that came with that."""
+    """Compares the row with its token, which is read with the certificate in it."""
     digest = hashlib.sha256(row.note.encode()).digest()
     if digest != bytes(row.digest):
         yield "the note is not the one that was stamped"
         return
     try:
-        told = timestamp.claimed(bytes(row.answer), digest, nonce=timestamp.nonce_of(bytes(row.question)))
+        claimed = timestamp.claimed(bytes(row.answer), digest, nonce=timestamp.nonce_of(bytes(row.question)))
     except Unstamped as trouble:
         yield str(trouble)
         return
-    if row.time != told.time:
-        yield f"its row says {_said(row.time)}, the authority {_said(told.time)}"
-    if row.authority != told.authority:
-        yield f"its row names the authority {row.authority}, it was signed by {told.authority}"
+    if row.time != claimed.time:
+        yield f"its row says {_text(row.time)}, the authority {_text(claimed.time)}"
+    if row.authority != claimed.authority:
+        yield f"its row names the authority {row.authority}, it was signed by {claimed.authority}"
 
 
 def _vouching(connection: Connection, wrong: Findings) -> None:
-    """The row claims no more than what is kept, and its time is that of what is kept."""
+    """The row claims no more than the stored notes and stamps, and has their time."""
     table, cosigned, stamp = tables.vouching.c, tables.cosigned.c, tables.stamp.c
     kept: dict[str, list[tuple[int, float]]] = {"witnesses": [], "stamps": []}
     for size, note, at in connection.execute(select(cosigned.size, cosigned.note, cosigned.at)):
@@ -148,28 +148,27 @@ def _vouching(connection: Connection, wrong: Findings) -> None:
     rows = {row.kind: row for row in connection.execute(select(table.kind, table.size, table.at))}
     wrong.count("kinds of vouchers", len(rows))
     for kind, row in rows.items():
-        name, found = f"vouching {kind}", kept.get(kind)
-        if found is None:
+        name, vouchers = f"vouching {kind}", kept.get(kind)
+        if vouchers is None:
             wrong.add(f"{name}: there is no such kind")
-        elif row.size > max((size for size, _ in found), default=0):
+        elif row.size > max((size for size, _ in vouchers), default=0):
             wrong.add(f"{name}: its row says that {row.size} entries are vouched for, what is kept is of fewer")
-        elif (
-            row.size and row.at > max(at for size, at in found if size >= row.size) + _APART
-        ):  # a clock that was set back makes it earlier
+        # Earlier is possible: a clock may have been set back.
+        elif row.size and row.at > max(at for size, at in vouchers if size >= row.size) + _APART:
             wrong.add(
-                f"{name}: its row says that {row.size} entries were reached at {_said(row.at)}, and nothing that is kept is of then"
+                f"{name}: its row says that {row.size} entries were reached at {_text(row.at)},"
+                " and nothing that is kept is of then"
             )
 
 
-# --- logs that ended ------------------------------------------------------------------------------------------------------
+# --- logs that ended --------------------------------------------------------------------------------------------------
 def _origins(connection: Connection, key: NoteKey, wrong: Findings) -> None:
-    """Each log but the first says in its entry 0 which one went before; that entry, and the row of its first checkpoint, bear the time of the change."""
-    stand = origins.ended(connection)
-    wrong.count("logs that ended", len(stand))
-    if [each.number for each in stand] != list(range(1, len(stand) + 1)):
-        wrong.add(
-            f"logs that ended: their rows bear the numbers {', '.join(f'{each.origin}: {each.number}' for each in stand)}"
-        )
+    """Entry 0 of each log but the first names the preceding log and the time of the change, as do the rows."""
+    ended_logs = origins.ended(connection)
+    wrong.count("logs that ended", len(ended_logs))
+    if [each.number for each in ended_logs] != list(range(1, len(ended_logs) + 1)):
+        numbers = ", ".join(f"{each.origin}: {each.number}" for each in ended_logs)
+        wrong.add(f"logs that ended: their rows bear the numbers {numbers}")
     present, past = tables.log_entry.c, tables.past_entry.c
     first = {
         origin: bytes(entry)
@@ -178,20 +177,20 @@ def _origins(connection: Connection, key: NoteKey, wrong: Findings) -> None:
     top = connection.execute(select(present.entry).where(present.idx == 0)).scalar()
     if top is not None:
         first[key.name] = bytes(top)
-    told = {note.facts.get("origin"): note for note in read_notes(connection, (origins.NEW_LOG,))}
-    chain = [*(each.origin for each in stand), key.name]
+    announced = {note.facts.get("origin"): note for note in read_notes(connection, (origins.NEW_LOG,))}
+    chain = [*(each.origin for each in ended_logs), key.name]
     for older, newer in pairwise(chain):
-        if told.get(older) is None:
+        if announced.get(older) is None:
             wrong.add(f"the log {newer}: its entry 0 does not name {older} as the one before it")
-    for each in stand:
-        for text in _ended(each, told.get(each.origin)):
+    for each in ended_logs:
+        for text in _ended(each, announced.get(each.origin)):
             wrong.add(f"the log {each.origin}, which ended: {text}")
-    _began(connection, {each.origin: each.vkey for each in stand} | {key.name: key.text()}, first, wrong)
+    _began(connection, {each.origin: each.vkey for each in ended_logs} | {key.name: key.text()}, first, wrong)
 
 
 def _ended(row: origins.Ended, note: Any) -> Iterator[str]:
     if note is not None and rfc3339(row.ended) != note.at:
-        yield f"its row says that it ended at {_said(row.ended)}, the next log that it was at {note.at}"
+        yield f"its row says that it ended at {_text(row.ended)}, the next log that it was at {note.at}"
     if row.note is None:
         if row.size:
             yield "its row has no checkpoint"
@@ -208,7 +207,7 @@ def _ended(row: origins.Ended, note: Any) -> Iterator[str]:
 
 
 def _began(connection: Connection, keys: dict[str, str], first: dict[str, bytes], wrong: Findings) -> None:
-    """The first checkpoint of each log that followed another one."""
+    """Checks the first checkpoint of each log that followed another one."""
     table = tables.instance.c
     rows = dict(connection.execute(select(table.key, table.value).where(table.key.startswith(origins.BEGAN))).all())
     follows = {origin for origin, entry in first.items() if f'"what":"{origins.NEW_LOG}"'.encode() in entry}
@@ -228,7 +227,7 @@ def _began(connection: Connection, keys: dict[str, str], first: dict[str, bytes]
             wrong.add(f"instance {name}: it is not the checkpoint of the first entry")
 
 
-def _said(at: float) -> str:
+def _text(at: float) -> str:
     try:
         return rfc3339(at)
     except (ValueError, ArithmeticError, OSError):

@@ -1,4 +1,4 @@
-"""The ground: all tables of the first release."""
+"""All tables of the first release."""
 
 import sqlalchemy as sa
 from alembic import op

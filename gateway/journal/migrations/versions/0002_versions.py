@@ -1,4 +1,4 @@
-"""The minor version that each system is pinned to; one bundle for each version of a contract, and whether it was taken back."""
+"""Adds the pinned minor version of each system, one bundle per version of a contract, and withdrawn bundles."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Identities: contacts of systems, authorities of others, what they say of certificates, and our own revocation lists."""
+"""Adds contacts of systems, outside authorities, the status of certificates, and our own revocation lists."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,7 +1,7 @@
-"""Grants: officers, approvals, quotas, reasons of a suspension.
+"""Adds officers, approvals, quotas, and reasons of suspensions.
 
-The content of a grant becomes the canonical text that officers sign. Names that were typed as `approved_by` approve nothing: grants from before are
-proposals until two officers have signed them.
+The content of a grant becomes the canonical text that officers sign. Names that were typed as `approved_by` approve
+nothing: older grants are proposals until two officers have signed them.
 """
 
 import json
@@ -67,13 +67,13 @@ def downgrade() -> None:
 
 
 def _canonical(old: dict[str, Any]) -> str:
-    made = {
+    content = {
         name: value
         for name, value in old.items()
         if name not in ("approved_by", "denies", "state") and value is not None
     }
     for name in ("valid_from", "valid_until"):
-        made[name] = datetime.fromtimestamp(old[name], UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        content[name] = datetime.fromtimestamp(old[name], UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     if old.get("denies"):
-        made["denies"] = True
-    return json.dumps(made | {"edition": 1}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        content["denies"] = True
+    return json.dumps(content | {"edition": 1}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

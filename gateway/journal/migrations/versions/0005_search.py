@@ -1,4 +1,4 @@
-"""Search over the audit log: an index beside it, which the keeper fills from the entries that stand."""
+"""Adds the search index of the audit log, which the keeper fills from the entries."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,8 +7,9 @@ revision = "0005"
 down_revision = "0004"
 
 COLUMNS = (
-    "about", "message", "kind", "outcome", "trouble", "failure", "agency", "system", "provider", "contract", "operation", "access_grant", "actor"
-)  # fmt: skip
+    *("about", "message", "kind", "outcome", "trouble", "failure", "agency", "system", "provider", "contract"),
+    *("operation", "access_grant", "actor"),
+)
 WIDE = ("about", "message")
 ALWAYS = ("about", "kind", "trouble")
 

@@ -1,4 +1,4 @@
-"""Retention classes, holds and destroyed keys of the vault."""
+"""Adds legal holds, destroyed keys, and an index of the vault by key."""
 
 import sqlalchemy as sa
 from alembic import op

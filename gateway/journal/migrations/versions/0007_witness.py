@@ -1,4 +1,4 @@
-"""Cosignatures and time-stamps of checkpoints."""
+"""Adds cosignatures and time-stamps of checkpoints."""
 
 import sqlalchemy as sa
 from alembic import op

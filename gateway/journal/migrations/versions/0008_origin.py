@@ -1,4 +1,4 @@
-"""Origins of the audit log: what a log before this one was."""
+"""Adds the origins of the audit log: the logs that ended."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -65,7 +65,7 @@ CONTRACT = (
     HEAD
     + """  putRow: {pattern: submit, method: POST, path: /row, request: Row, answer: Row, title: {vi: Gửi, en: Put}}
   putRows: {pattern: submit, method: POST, path: /rows, request: Rows, answer: Row, partial: accept, title: {vi: Gửi, en: Put}}
-"""
+"""  # noqa: E501
 )
 LINES = """
       - {canonical: "@id", here: Mã số}
@@ -82,7 +82,7 @@ LINES = """
       - {canonical: "@word", here: Từ, default: ""}
       - {canonical: "@who.name", here: Người. Tên}
       - {here: Phiên bản, constant: "1.2"}
-"""
+"""  # noqa: E501
 CODES = "code,canonical,vi,en,valid_from,valid_until,replaced_by\n01,a,A,A,,,\n02,b,B,B,,,\n"
 
 

@@ -96,7 +96,7 @@ legal_basis: [none]
 retention_months: 24
 operations:
   putAll: {pattern: submit, method: POST, path: /all, request: Everything, answer: Everything, key: id, title: {vi: Gửi, en: Put}}
-"""
+"""  # noqa: E501
 XML = """
 format: xml
 title: {vi: X, en: X}
@@ -221,7 +221,7 @@ def test_a_message_in_each_format_by_hand(everything: CompiledContract) -> None:
     raw = """<Tat xmlns="urn:a" xmlns:q="urn:b" ver="1" q:ma="M1"><ChuKy><la x="1"/></ChuKy>
       <Muc><q:ten>phone</q:ten><GiaTri>0206</GiaTri></Muc><LienHe k="e-mail">a@b</LienHe>
       <Dau bat="1"><Loai>TC</Loai><So> 12 </So><q:TyLe>2,50</q:TyLe></Dau><Lon>-</Lon><Luc>2026/11/24 20:00</Luc><Ngay>24/11/2026</Ngay>
-      <Dong so="1"><q:Chu>chữ</q:Chu></Dong><Dong so="2"><DonVi>kg</DonVi><Nhom><Phan>1.5</Phan></Nhom></Dong></Tat>"""
+      <Dong so="1"><q:Chu>chữ</q:Chu></Dong><Dong so="2"><DonVi>kg</DonVi><Nhom><Phan>1.5</Phan></Nhom></Dong></Tat>"""  # noqa: E501
     value = everything.codec("all-xml").read_xml("Everything", parse_xml(raw.encode()))
     assert value == {
         "id": "M1",
@@ -267,7 +267,7 @@ def test_faults_in_attributes_keys_and_constants(
     everything: CompiledContract, old: str, new: str, here: str, rule: str
 ) -> None:
     raw = """<Tat xmlns="urn:a" xmlns:q="urn:b" ver="1" q:ma="M1"><LienHe k="e-mail">a@b</LienHe><Dau bat="1"><Loai>TC</Loai></Dau><Lon>-</Lon><Ngay>24/11/2026</Ngay>
-      <Dong so="1"/><Dong so="2"/></Tat>"""
+      <Dong so="1"/><Dong so="2"/></Tat>"""  # noqa: E501
     assert everything.codec("all-xml").read_xml("Everything", parse_xml(raw.encode()))
     with pytest.raises(Theirs) as caught:
         everything.codec("all-xml").read_xml("Everything", parse_xml(raw.replace(old, new).encode()))

@@ -125,7 +125,7 @@ WHEN_ROWS = {
         - {canonical: "items[].own", here: "d:Ds[]/@rieng"}
         - {canonical: "items[].text", here: "d:Ds[]/d:Chu"}
         - {canonical: "items[].mark", here: "d:Ds[]/d:Dau", when: {canonical: kind, is: [a, b]}}
-    """,
+    """,  # noqa: E501
 }
 
 

@@ -52,7 +52,7 @@ ROWS = {
         - {canonical: "units[].notes[].k", here: "w.ds[].ghi[].k"}
         - {canonical: ["units[].notes[].v", "units[].notes[].no"], here: "w.ds[].ghi[].v", split: "/"}
         - {canonical: "units[].units[]", here: "w.ds[].duoi.ds[]", again: "units[]"}
-    """,
+    """,  # noqa: E501
     "xml-a": """
         - {canonical: id, here: "@ma"}
         - {canonical: "units[].name", here: "d:W/e:Ds[]/@e:ten"}
@@ -63,7 +63,7 @@ ROWS = {
         - {canonical: "units[].notes[].v", here: "d:W/e:Ds[]/d:Ghi[]/text()"}
         - {canonical: "units[].notes[].no", here: "d:W/e:Ds[]/d:Ghi[]/@no"}
         - {canonical: "units[].units[]", here: "d:W/e:Ds[]/d:Duoi/f:Ds[]", again: "units[]"}
-    """,
+    """,  # noqa: E501
 }
 
 

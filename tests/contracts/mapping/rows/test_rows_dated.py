@@ -30,7 +30,7 @@ DATED = schema(
     "office",
 )
 DATED_CODES = {
-    "ward": "code,vi,en,valid_from,valid_until,replaced_by\n001,Cũ,Old,2000-01-01,2025-06-30,101\n101,Mới,New,2025-07-01,,\n",
+    "ward": "code,vi,en,valid_from,valid_until,replaced_by\n001,Cũ,Old,2000-01-01,2025-06-30,101\n101,Mới,New,2025-07-01,,\n",  # noqa: E501
     "so": "code,canonical,vi,en,valid_from,valid_until,replaced_by\n"
     "1,h1,Cũ,Old,2000-01-01,2025-06-30,10\n10,h1,Mới,New,2025-07-01,,\n2,h2,Hai,Two,2000-01-01,,\n",
 }

@@ -1,4 +1,4 @@
-"""What a check of rows found: up to twenty texts, each of which names the row."""
+"""Collects what a verification finds: up to twenty texts, each of which names the row or entry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Progress = Callable[[int], object]
 
 @dataclass(slots=True)
 class Findings:
-    """`checked` counts rows by kind; what is beyond `MOST` texts is counted as checked and not told."""
+    """`checked` counts rows by kind. Texts beyond `MOST` are dropped."""
 
     wrong: list[str] = field(default_factory=list)
     checked: dict[str, int] = field(default_factory=dict)
