@@ -198,7 +198,7 @@ def _check(
         raise wrong(f"signed with a key that is not known here: {key_id}")
     for key in keys:
         alg = covered.param("alg")
-        if alg is not None and alg != key.algorithm:
+        if alg is not None and alg not in key.http_algorithms:
             continue
         if key.in_force(now) and key.verify(text, signature):
             return Proof(key, names, created, expires, text)

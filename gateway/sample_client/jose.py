@@ -77,8 +77,7 @@ def unseal(
         keys = [each for each in signed_by(about["kid"]) if each.in_force(now)]
     except (ValueError, AttributeError, KeyError, TypeError, InvalidTag, InvalidUnwrap) as wrong:
         raise WrongAnswer(f"the encrypted body cannot be read: {type(wrong).__name__}") from wrong
-    names = {"ecdsa-p256-sha256": "ES256", "ed25519": "EdDSA"}
-    if not any(algorithm == names.get(each.algorithm) and each.verify(signed, proof) for each in keys):
+    if not any(algorithm == each.jose_algorithm and each.verify(signed, proof, "jose") for each in keys):
         raise WrongAnswer("the signature inside the encrypted body does not hold")
     return plain, media_type
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from gateway.sample_client.errors import BadIdentity
@@ -27,6 +28,15 @@ _XML: Final = {
     "rsa-sha256": "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
 }
 _JOSE: Final = {"ecdsa-p256-sha256": "ES256", "ed25519": "EdDSA"}
+
+Form = Literal["http", "xml", "jose"]  # what is signed: an HTTP message, ds:SignedInfo or a JWS
+_PKCS1: Final = (padding.PKCS1v15(), SHA256())
+# The signature schemes of an RSA key. HTTP has two: the registration of the key chooses one.
+_RSA: Final = {
+    "http": (_PKCS1, (padding.PSS(padding.MGF1(SHA512()), SHA512.digest_size), SHA512())),
+    "xml": (_PKCS1,),
+    "jose": ((padding.PSS(padding.MGF1(SHA256()), SHA256.digest_size), SHA256()),),
+}
 
 
 _NEW = "Make a key on P-256, and have its certificate request enrolled (docs/client.md)"
@@ -114,8 +124,16 @@ class Verifier:
         return _algorithm(self.certificate.public_key())
 
     @property
+    def http_algorithms(self) -> tuple[str, ...]:
+        return ("rsa-v1_5-sha256", "rsa-pss-sha512") if self.algorithm == "rsa-sha256" else (self.algorithm,)
+
+    @property
     def xml_algorithm(self) -> str | None:
         return _XML.get(self.algorithm)
+
+    @property
+    def jose_algorithm(self) -> str:
+        return _JOSE.get(self.algorithm, "PS256")
 
     @property
     def thumbprint(self) -> bytes:
@@ -125,12 +143,11 @@ class Verifier:
         moment = datetime.fromtimestamp(now, UTC)
         return self.certificate.not_valid_before_utc <= moment <= self.certificate.not_valid_after_utc
 
-    def verify(self, data: bytes, signature: bytes) -> bool:
-        key = self.certificate.public_key()
-        return verify_raw(key, data, signature)
+    def verify(self, data: bytes, signature: bytes, form: Form = "http") -> bool:
+        return verify_raw(self.certificate.public_key(), data, signature, form)
 
 
-def verify_raw(key: object, data: bytes, signature: bytes) -> bool:
+def verify_raw(key: object, data: bytes, signature: bytes, form: Form = "http") -> bool:
     """Whether a raw signature is valid. Never raises on an invalid one."""
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
@@ -141,9 +158,17 @@ def verify_raw(key: object, data: bytes, signature: bytes) -> bool:
         elif isinstance(key, ed25519.Ed25519PublicKey):
             key.verify(signature, data)
         elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, data, padding.PKCS1v15(), SHA256())
+            return any(_holds(key, data, signature, *scheme) for scheme in _RSA[form])
         else:
             return False
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _holds(key: rsa.RSAPublicKey, data: bytes, signature: bytes, pad: AsymmetricPadding, digest: HashAlgorithm) -> bool:
+    try:
+        key.verify(signature, data, pad, digest)
     except InvalidSignature:
         return False
     return True

@@ -273,7 +273,7 @@ def verify(root: Element, find: FindByThumbprint, now: float) -> Verified:
     if ids.get(named.get("URI", "")[1:]) is not token:
         raise BadEnvelope("KeyInfo does not name the token")
     text = canonical(info)
-    if not key.in_force(now) or not key.verify(text, _bytes(_one(signature, DS, "SignatureValue"))):
+    if not key.in_force(now) or not key.verify(text, _bytes(_one(signature, DS, "SignatureValue")), "xml"):
         raise BadEnvelope("the signature does not fit")
 
     blocks = [block for block in header.iterchildren(etree.Element) if block is not security]

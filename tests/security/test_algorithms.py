@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jwt
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 from jwt import api_jws
@@ -15,6 +16,7 @@ from lxml import etree
 from contracts.base.errors import Failure, Theirs
 from contracts.base.words import Words
 from contracts.wire.soap import V11
+from gateway.sample_client.signing import Verifier
 from security import jose, jws
 from security.algorithms import ALGORITHMS, JOSE_NAMES, Algorithm, KeyType
 from security.grants import approvals
@@ -184,3 +186,17 @@ def test_tokens_are_accepted_as_pyjwt_accepts_them(
     ) as refused:  # the claims are not those of a token: so far a token comes that was read and verified
         verify_token(token, replace(SIGNED.verify, key_id="k"), NOW, AUD)
     assert (refused.value.code == "token.claim") is known
+
+
+@EACH
+@given(data=st.binary(max_size=200))
+def test_the_independent_reader_of_evidence_knows_every_algorithm(pair: Made, data: bytes) -> None:
+    """A package of evidence holds genuine messages by any registered key; its verifier shares no code with ours."""
+    reader = Verifier(pair.sign.key_id, x509.load_der_x509_certificate(pair.sign.certificate_der))
+    algorithm = ALGORITHMS[pair.sign.algorithm]
+    assert algorithm.name in reader.http_algorithms and reader.verify(data, pair.sign.sign(data))
+    assert reader.jose_algorithm == algorithm.jose[0] and reader.verify(data, pair.sign.sign_jose(data), "jose")
+    assert reader.xml_algorithm == (algorithm.xml[0] if algorithm.xml is not None else None)
+    if algorithm.xml is not None:
+        assert reader.verify(data, pair.sign.sign_xml(data), "xml")
+    assert not any(reader.verify(data + b"x", pair.sign.sign(data), form) for form in ("http", "xml", "jose"))

@@ -15,8 +15,6 @@ from gateway.sample_client import httpsig
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.signing import Verifier
 
-_JWS = {"ecdsa-p256-sha256": "ES256", "ed25519": "EdDSA"}
-
 
 class NotLooked(Exception):
     """A library that the check needs is not installed; that says nothing about the message."""
@@ -102,8 +100,8 @@ def _inside(jws: bytes, key: Verifier) -> None:
     head = json.loads(_decode(signed.partition(b".")[0]))
     if (
         head.get("kid") != key.key_id
-        or head.get("alg") != _JWS.get(key.algorithm)
-        or not key.verify(signed, _decode(signature))
+        or head.get("alg") != key.jose_algorithm
+        or not key.verify(signed, _decode(signature), "jose")
     ):
         raise ClientError("the signature inside the encrypted body does not hold")
 
