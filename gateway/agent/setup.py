@@ -30,7 +30,7 @@ state: state
 # Ngôn ngữ của thông báo lỗi / language in which people read refusals first: vi, en.
 language: vi
 
-# Chỉ khi tên của trục không dẫn tới trục từ mạng này /
+# Chỉ khi tên của cổng trao đổi dữ liệu không dẫn tới cổng từ mạng này /
 # only where the gateway's name leads elsewhere from this network (NAT, no DNS).
 # connect: 10.20.0.5:8443
 
@@ -39,12 +39,12 @@ caller:
   listen: 127.0.0.1:8181
   # Hợp đồng được gọi / the contracts that it may call.
   contracts: [{contracts}]
-  # Chờ trục trả lời, giây / how long the gateway has to answer.
+  # Chờ cổng trả lời, giây / how long the gateway has to answer.
   seconds: 20
-  # Giới hạn hàng đợi khi không kết nối được trục / how much is kept while the gateway is away.
+  # Giới hạn hàng đợi khi không kết nối được cổng / how much is kept while the gateway is away.
   queue: {{messages: 10000, bytes: 500000000, days: 7}}
 
-# Hệ thống được gọi / the system as provider. Bỏ dấu # nếu trục gọi tới hệ thống / uncomment if the gateway calls it.
+# Hệ thống được gọi / the system as provider. Bỏ dấu # nếu cổng gọi tới hệ thống / uncomment if the gateway calls it.
 # provider:
 #   listen: 0.0.0.0:8543
 #   # Địa chỉ đã đăng ký với Trung tâm / the address that is registered with the centre.

@@ -180,7 +180,7 @@ class Problem:
 def _unnamed(status: int, retry_after: int | None, otherwise: Branch | None = None) -> Problem:
     """For an answer without a problem document, such as the page of a proxy."""
     what: Both = {
-        "vi": f"Trạng thái HTTP {status}, không kèm tài liệu lỗi của trục.",
+        "vi": f"Trạng thái HTTP {status}, không kèm tài liệu lỗi của cổng trao đổi dữ liệu.",
         "en": f"HTTP status {status}, without a problem document of the gateway.",
     }
     then: Both = {

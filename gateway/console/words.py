@@ -9,7 +9,7 @@ from typing import Final
 
 WORDS: Final[dict[str, dict[str, str]]] = {
     "vi": {
-        "status": "Trạng thái trục liên thông",
+        "status": "Trạng thái cổng trao đổi dữ liệu",
         "skip": "Tới nội dung chính",
         "other": "English",
         "sandbox": "thử nghiệm",

@@ -214,7 +214,7 @@ log_index = Table(
     Column("about", BigInteger, nullable=False),  # the transfer concerned
     Column("message", BigInteger),
     Column("kind", Integer, nullable=False),
-    Column("outcome", Integer),  # a code of `gateway.audit.search.facts.OUTCOMES`
+    Column("outcome", Integer),  # a code of `gateway.audit.search.fields.OUTCOMES`
     Column("trouble", Integer, nullable=False),  # 1: refused, failed or in doubt
     Column("failure", Integer),
     Column("agency", Integer),
