@@ -99,8 +99,12 @@ def _presence(node: Node) -> Callable[[Any], bool]:
 
 def _members_of_list(node: Node, key: str, memo: Memo) -> Write:
     get = getter(node.keys)
-    item = _item(node, memo)
     nil, always = node.nil, not node.skip_empty
+    # Items are joined here, without a frame for each item.
+    if node.text is None:
+        item, start, between, end = _members(node, memo), key + "[{", "},{", "}]"
+    else:
+        item, start, between, end = _item(node, memo), key + "[", ",", "]"
 
     def write(value: Any) -> str:
         items = get(value)
@@ -110,7 +114,9 @@ def _members_of_list(node: Node, key: str, memo: Memo) -> Write:
             return f'{key}{{"absent":"{items["absent"]}"}}' if nil else ""
         if not items and not always:
             return ""
-        return key + "[" + ",".join([item(each) for each in items]) + "]"
+        if not items:
+            return key + "[]"
+        return start + between.join([item(each) for each in items]) + end
 
     return write
 
@@ -206,6 +212,8 @@ def _scalar(leaf: Leaf) -> Write:
     raw = raw_writer(leaf)
     if raw is None:
         kind = leaf.scalar.kind if leaf.scalar is not None else "string"
+        if kind in ("integer", "number"):
+            return str  # of an int or a Decimal: no frame for each number
         return encode_basestring if kind == "string" else _literal
     return lambda value: _literal(raw(value))
 

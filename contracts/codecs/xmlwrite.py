@@ -232,12 +232,9 @@ def _many(node: Node, tags: _Tags, element: _Element) -> Write:
     head, tail, below, attributes = element
     get = getter(node.keys)
     nil = node.nil
-    if node.text is not None and not node.attributes and node.text.keys == ():
-        text, start = _scalar(node.text), head + ">"
-        item: Write = lambda value: f"{start}{text(value)}{tail}"  # noqa: E731
-    else:
-        inner = _inner(node, tags, below)
-        item = lambda value: f"{head}{attributes(value)}>{inner(value)}{tail}"  # noqa: E731
+    plain = not node.attributes and not (node.key_name or "").startswith("@")
+    start, between = head + ">", f"{tail}{head}>"
+    item = _scalar(node.text) if plain and node.text is not None and node.text.keys == () else _inner(node, tags, below)
 
     def write(value: Any) -> str:
         items = get(value)
@@ -245,7 +242,9 @@ def _many(node: Node, tags: _Tags, element: _Element) -> Write:
             return ""
         if isinstance(items, dict):
             return f'{head}{_XSI}{items["absent"]}" xsi:nil="true">{tail}' if nil else ""
-        return "".join([item(each) for each in items])
+        if plain:  # joined without a frame for each item
+            return start + between.join([item(each) for each in items]) + tail
+        return "".join([f"{head}{attributes(each)}>{item(each)}{tail}" for each in items])
 
     return write
 

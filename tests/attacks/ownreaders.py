@@ -15,7 +15,6 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "gateway.client.answers:base64_text",
         "gateway.client.identities.enrol:keygen",
         "gateway.client.identities.identity:write_private",
-        "gateway.client.rest:prepare",
         "security.pki.authority:private_pem",
         "security.transparency.checkpoint:b64",
         "security.transparency.checkpoint:proof_text",

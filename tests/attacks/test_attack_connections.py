@@ -135,14 +135,14 @@ SERVER = """
 import asyncio, resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 import uvloop
-from gateway.doors import server
+from gateway.doors.http import listening, server
 
 async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 
 async def main():
-    listener = server.bind("127.0.0.1", 0)
+    listener = listening.bind("127.0.0.1", 0)
     spare = [open("/dev/null") for _ in range(int(sys.argv[1]))]
     print(listener.getsockname()[1], flush=True)
     made = server.make_server(app, context=None, drain_seconds=0.0, on_drain=lambda: None)

@@ -111,8 +111,11 @@ def test_for_people_and_as_a_table(world: World, sent: dict[str, str]) -> None:
     ).stdout
     (row,) = csv.DictReader(io.StringIO(table))
     assert row["about"] == sent["transfer"] and row["index"] != line.split()[0].lstrip("#")
-    noted = next(each for each in _raw(world, "export") if "search" in each["facts"])
-    assert noted["facts"] == {"search": {"transfer": sent["transfer"]}, "entries": 1}
+    deadline = time.monotonic() + 60
+    while not (noted := [each for each in _raw(world, "export") if "search" in each["facts"]]):
+        assert time.monotonic() < deadline, "the note of the export is not sequenced"
+        time.sleep(0.2)
+    assert noted[0]["facts"] == {"search": {"transfer": sent["transfer"]}, "entries": 1}
     other = lgsp("audit", "search", "--cursor", cursor, "--data", str(world.data))
     assert other["error"]["code"] == "audit.bad-cursor"
     assert lgsp("audit", "search", "--csv", "--data", str(world.data))["error"]["code"] == "usage"
