@@ -57,15 +57,22 @@ def finisher(node: Node) -> Callable[[Any, Index, Problems], None] | None:
     now = [(fill, setter(fill.keys)) for fill in node.fills if not fill.late]
     late = [(fill, setter(fill.keys)) for fill in node.fills if fill.late]
     objects, lists = list(node.objects), list(node.empties)
+    # A deferred value may bring the object that holds a list, so such lists are added again at the end.
+    deferred = bool(lists) and any(leaf.special is not None for leaf in node.placed())
 
     def finish(into: Any, index: Index, problems: Problems) -> None:
         if late:
             problems.defer_last(lambda root: fill_late(root, into, index))
+        if deferred:
+            problems.defer_last(lambda root: add_lists(into))
         for keys in objects:
             empty(into, keys, dict)
         for fill, put in now:
             if (fill.constant or missing(into, fill.keys)) and has_room(into, fill):
                 put(into, fill.value)
+        add_lists(into)
+
+    def add_lists(into: Any) -> None:
         for keys in lists:
             empty(into, keys, list)
 

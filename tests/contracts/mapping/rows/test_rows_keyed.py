@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -178,3 +179,28 @@ def test_an_expression_that_fails_on_a_message_is_a_finding() -> None:
         MADE, {"json-a": MADE_ROWS["json-a"].replace("$length(ma) / 4", "($f := function($x){$f($x + 1)}; $f(1))")}
     )
     assert found(lambda: read(compiled, "json-a", b'{"ma":"x","ten":{"dau":"a"}}')) == [("", "total", "expression")]
+
+
+def test_an_empty_list_stands_in_an_object_that_only_a_joined_value_brings() -> None:
+    """A joined value is set when the message is read; then its object must have its required lists."""
+    group: dict[str, Any] = {
+        "marks": {"type": "array", "minItems": 0, "items": {"$ref": "#/$defs/Mark"}},
+        "at": {"type": "string"},
+    }
+    group["at"] |= {"format": "date-time"}
+    thing = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {
+            "Thing": closed({"id": {"type": "string"}, "group": {"$ref": "#/$defs/Group"}}, "id"),
+            "Group": closed(group, "marks", "at"),
+            "Mark": closed({"k": {"type": "string"}, "v": {"type": "string"}}, "k", "v"),
+        },
+    }
+    rows = """
+      - {canonical: id, here: id}
+      - {canonical: "group.marks[].k", here: "g.marks.{}"}
+      - {canonical: "group.marks[].v", here: "g.marks.{}"}
+      - {canonical: group.at, here: [g.day, g.hour], join: " ", as: "dd/MM/yyyy HH:mm:ss", zone: "+07:00"}
+    """
+    made = contract(json.dumps(thing), {"json-a": rows})
+    assert laws(made, {"id": "1", "group": {"marks": [], "at": "2000-01-01T00:00:00+07:00"}}) == 1
