@@ -323,8 +323,8 @@ def _doubted(engine: Engine, vault: Vault, now: float) -> tuple[int, str]:
     from gateway.keeper.retention import clock, destruction
 
     with engine.connect() as connection:
-        vouched, log = clock.confirmed(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
-    return 0 if vouched else len(destruction.due(engine, vault, now)), log
+        confirmed, log = clock.confirmed(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
+    return 0 if confirmed else len(destruction.due(engine, vault, now)), log
 
 
 def _vault(settings: Settings) -> Vault:

@@ -78,7 +78,9 @@ def test_a_witness_is_led_to_the_new_log_and_keeps_what_it_held(lite: Instance, 
             asyncio.run(client.witness.see(again.note, lambda _old, _new: fetch_of(again, 0, 0)))
         assert objected.value.code == "client.log-other"
         (first,) = asyncio.run(ask(client))
-        assert first.vouched and first.key.text() == again.vkey and (first.held, first.reason) == (7, "missing")
+        assert (
+            first.signed_by_old_key and first.key.text() == again.vkey and (first.held, first.reason) == (7, "missing")
+        )
         assert not first.denies(client.witness.kept) and first.lost(client.witness.kept) > 0
         kept = accept(client, None, (first,))
         assert NoteKey.from_text(kept.read_text()) == old and (client.witness.note or None) == held
@@ -136,7 +138,7 @@ def test_a_chain_of_two_new_logs(lite: Instance, tmp_path: Path) -> None:
     client = reader(third, tmp_path / "who", old)
     chain = asyncio.run(ask(client))
     assert [each.key.name for each in chain] == [f"{old.name}/2", f"{old.name}/3"] and all(
-        each.vouched for each in chain
+        each.signed_by_old_key for each in chain
     )
     client = reader(third, tmp_path / "now", NoteKey.from_text(third.vkey))
     assert asyncio.run(ask(client)) == ()

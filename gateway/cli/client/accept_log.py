@@ -31,7 +31,7 @@ class Judgement:
         reasons = []
         if self.key is not None and self.key.text() != chain[-1].key.text():
             reasons.append("the key that was handed over is another / khóa được giao là khóa khác")
-        elif self.key is None and not all(each.vouched for each in chain):
+        elif self.key is None and not all(each.signed_by_old_key for each in chain):
             reasons.append(
                 "the old key did not sign the new log: give its key with --vkey"
                 " / khóa cũ không ký nhật ký mới: đưa khóa bằng --vkey"
@@ -107,7 +107,7 @@ def _result(
             "signed": 0 if each.admitted is None else each.admitted.size,
             "held": each.held,
             "reason": each.reason,
-            "vouched": each.vouched,
+            "vouched": each.signed_by_old_key,
         }
         for each in chain
     ]

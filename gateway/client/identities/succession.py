@@ -41,7 +41,7 @@ class Succession:
     held: int  # number of old entries that remain
     root: bytes  # of those entries
     reason: str
-    vouched: bool  # the old key signed the first checkpoint of the new log
+    signed_by_old_key: bool  # the old key signed the first checkpoint of the new log
 
     def lost(self, kept: Checkpoint | None) -> int:
         """How many entries known to be signed are missing."""
@@ -84,9 +84,9 @@ def check(raw: bytes, old: NoteKey) -> Succession:
         raise ValueError(f"{type(wrong).__name__}: {wrong}") from None
     try:
         open_note(before["began"], old)
-        vouched = True
+        signed_by_old_key = True
     except NoteError:
-        vouched = False
+        signed_by_old_key = False
     return Succession(
         key=key,
         note=origin["checkpoint"],
@@ -95,7 +95,7 @@ def check(raw: bytes, old: NoteKey) -> Succession:
         held=held,
         root=root,
         reason=reason,
-        vouched=vouched,
+        signed_by_old_key=signed_by_old_key,
     )
 
 

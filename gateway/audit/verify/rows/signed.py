@@ -36,7 +36,7 @@ def check_signed(connection: Connection, key: NoteKey, wrong: Findings) -> None:
     _times(connection, wrong)
     _cosigned(connection, wrong)
     _stamps(connection, key.name, wrong)
-    _vouching(connection, wrong)
+    _coverage(connection, wrong)
     _origins(connection, key, wrong)
 
 
@@ -137,7 +137,7 @@ def _of_stamp(row: Any) -> Iterator[str]:
         yield f"its row names the authority {row.authority}, it was signed by {claimed.authority}"
 
 
-def _vouching(connection: Connection, wrong: Findings) -> None:
+def _coverage(connection: Connection, wrong: Findings) -> None:
     """The row claims no more than the stored notes and stamps, and has their time."""
     table, cosigned, stamp = tables.vouching.c, tables.cosigned.c, tables.stamp.c
     kept: dict[str, list[tuple[int, float]]] = {"witnesses": [], "stamps": []}
@@ -148,13 +148,13 @@ def _vouching(connection: Connection, wrong: Findings) -> None:
     rows = {row.kind: row for row in connection.execute(select(table.kind, table.size, table.at))}
     wrong.count("kinds of vouchers", len(rows))
     for kind, row in rows.items():
-        name, vouchers = f"vouching {kind}", kept.get(kind)
-        if vouchers is None:
+        name, points = f"vouching {kind}", kept.get(kind)
+        if points is None:
             wrong.add(f"{name}: there is no such kind")
-        elif row.size > max((size for size, _ in vouchers), default=0):
+        elif row.size > max((size for size, _ in points), default=0):
             wrong.add(f"{name}: its row says that {row.size} entries are vouched for, what is kept is of fewer")
         # Earlier is possible: a clock may have been set back.
-        elif row.size and row.at > max(at for size, at in vouchers if size >= row.size) + _APART:
+        elif row.size and row.at > max(at for size, at in points if size >= row.size) + _APART:
             wrong.add(
                 f"{name}: its row says that {row.size} entries were reached at {_text(row.at)},"
                 " and nothing that is kept is of then"
