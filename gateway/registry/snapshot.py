@@ -119,8 +119,12 @@ class Snapshot:
         return self._masks[key]
 
     def decide(self, agency: str, contract: str, operation: str, now: float) -> Decision:
-        """Whether the agency may call the operation, and which fields it sees."""
+        """Whether the agency may call the operation, and which fields of the answer it sees."""
         return self._grants.get(agency, _NOTHING).decide(contract, operation, now)
+
+    def decide_receiving(self, agency: str, contract: str, operation: str, now: float) -> Decision:
+        """Whether the agency's systems may be called for the operation, and which fields of the request they see."""
+        return self._grants.get(agency, _NOTHING).decide_receiving(contract, operation, now)
 
     def refusal(self, decision: Decision, agency: str, contract: Contract, operation: str, now: float) -> Policy:
         """The failure for a refusing decision."""

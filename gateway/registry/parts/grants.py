@@ -18,11 +18,11 @@ from gateway.registry.parts.officers import OFFICER_ID
 from gateway.registry.parts.parties import Minor, Parties
 from gateway.registry.records import System
 from gateway.registry.values import kind
-from security.grants.grants import ALL, Grant
+from security.grants.grants import ALL, STANDING, Grant
 from security.grants.windows import Hours, Quota
 
 _GRANT_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
-_NAMES: Final = {*Grant.__slots__} - {"state", "approved_by"} | {"approvals"}
+_NAMES: Final = {*Grant.__slots__} - STANDING | {"approvals"}
 MOST_EDITIONS: Final = 1_000_000
 FEED: Final = "feed"  # the operation that permits to read a contract's feed
 T = TypeVar("T")
