@@ -45,6 +45,7 @@ __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snaps
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 Views = tuple[tuple[str, ...], ...]
+Unshown = tuple[tuple[str, str], ...]  # canonical path, place in the format
 CENTRE: Final = "centre"
 _NOTHING: Final = AgencyGrants.of(())
 
@@ -72,6 +73,7 @@ class Snapshot:
     _pinned: Mapping[tuple[str, str], PinnedCodec]  # (system, contract), pinned to an older minor version
     held_until: float = 0.0  # of a restored instance: nothing is accepted or sent before
     _masks: dict[tuple[str, str, Views], Mask | None] = field(default_factory=dict, compare=False, repr=False)
+    _unshown: dict[tuple[str, str, str, Views], Unshown] = field(default_factory=dict, compare=False, repr=False)
 
     def system(self, name: str) -> System | None:
         return self.systems.get(name)
@@ -117,6 +119,17 @@ class Snapshot:
         if key not in self._masks:
             self._masks[key] = contract.mask(message, *views)
         return self._masks[key]
+
+    def unshown(self, system: System, contract: CompiledContract, operation: Operation, views: Views) -> Unshown:
+        """Hidden fields of the request that the system's format cannot show as not permitted, cached."""
+        key = (system.id, contract.digest, operation.name, views)
+        if key not in self._unshown:
+            try:
+                codec = self.codec(system, contract)
+            except LookupError:  # nothing is sent in a format that the contract does not have
+                return ()
+            self._unshown[key] = tuple(contract.unshown_request(operation, codec, *views, rest=system.by_rest))
+        return self._unshown[key]
 
     def decide(self, agency: str, contract: str, operation: str, now: float) -> Decision:
         """Whether the agency may call the operation, and which fields of the answer it sees."""
