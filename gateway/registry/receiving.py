@@ -57,7 +57,6 @@ def _refusal(
     snapshot: Snapshot, system: System, contract: CompiledContract, operation: Operation, decision: Decision
 ) -> Ours:
     name = contract.contract.name
-    nearest = {"grant": decision.nearest.id} if decision.nearest is not None else {}
     return ROUTE_NOT_GRANTED(
         provider=system.id,
         agency=system.agency,
@@ -65,5 +64,5 @@ def _refusal(
         operation=operation.name,
         why=why_not_received(decision, snapshot.request(system.agency, contract.contract, operation.name)),
         ask=snapshot.owner_of(contract.contract),
-        **nearest,
+        grant=decision.nearest.id if decision.nearest is not None else None,
     )

@@ -18,8 +18,8 @@ from contracts.base.errors import Failure
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import Codec, CompiledContract
 from gateway.journal.write import ReplayKey
-from gateway.registry.records import System
 from gateway.registry.receiving import Receiving
+from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.states import Event, State
 from gateway.vault.classes import Keeping

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -83,7 +82,9 @@ class Place:
 
     def route(self, system: str, contract: str = REPORT, operation: str = CREATE) -> None:
         """Everything of the operation goes to this system."""
-        others = [each for each in self.document["routes"] if (each["contract"], each["operation"]) != (contract, operation)]
+        others = [
+            each for each in self.document["routes"] if (each["contract"], each["operation"]) != (contract, operation)
+        ]
         self.document["routes"] = [*others, {"contract": contract, "operation": operation, "system": system}]
 
     def call(self, contract: str = REPORT, operation: str = CREATE, message_id: str = "m-1") -> Answered | Refused:

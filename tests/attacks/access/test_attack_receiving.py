@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests.attacks.access.receiving import COMMUNE, COMMUNE_SYSTEM, Place, place
+from tests.attacks.access.receiving import COMMUNE_SYSTEM, Place, place
 from tests.registry.making import House
 
 
