@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from contracts.base.errors import Finding
 from contracts.canonical.model import CodeTable, Contract, Operation, Sample, Struct
+from contracts.canonical.personal import personal_paths
 from contracts.canonical.validate import Validator
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec as Codec
@@ -37,6 +38,7 @@ class CompiledContract:
         used = [name for op in self.contract.operations.values() for name in (op.request, op.answer)]
         self.exchanged: tuple[str, ...] = tuple(dict.fromkeys(used))
         self.validators: Mapping[str, Validator] = {name: Validator(source.messages[name]) for name in self.exchanged}
+        self._personal = {name: personal_paths(source.messages[name]) for name in self.exchanged}
         self._in_force = {
             name: compile_in_force(source.messages[name], source.tables, self.contract.codes_at)
             for name in self.exchanged
@@ -63,6 +65,10 @@ class CompiledContract:
 
     def seen(self, message: str, *views: Sequence[str]) -> list[tuple[str, bool]]:
         return seen_paths(self.messages[message], *views)
+
+    def personal(self, message: str) -> Mapping[str, str]:
+        """Canonical path of each personal value of a message (`units[].phone`) -> `basic` or `sensitive`."""
+        return self._personal[message]
 
     def unshown(self, message: str, format_name: str, fields: Sequence[str]) -> list[tuple[str, str]]:
         """Hidden fields that the format cannot show as not permitted: canonical path, path in the format."""
