@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, select
@@ -27,6 +27,7 @@ from gateway.registry.changes.keys import outside
 from gateway.registry.changes.notices import Notice, no_notice, notices
 from gateway.registry.changes.officers import officers
 from gateway.registry.errors import CHANNEL_SUSPENDED, words
+from gateway.registry.parts.grants import shows_personal
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
 from gateway.registry.restore_lock import held_until
 from gateway.registry.routing import RouteTable
@@ -270,7 +271,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         _encrypt_keys=encrypt,
         officers=known_officers,
         notices=notices(connection),
-        _grants=_grants(connection, agencies, known_officers),
+        _grants=_grants(connection, agencies, known_officers, in_force),
         _routes=_routes(connection),
         _rest=rest,
         _methods=methods,
@@ -352,11 +353,16 @@ def _system(
 
 
 def _grants(
-    connection: Connection, agencies: Mapping[str, Agency], known: Mapping[str, Officer]
+    connection: Connection,
+    agencies: Mapping[str, Agency],
+    known: Mapping[str, Officer],
+    in_force: Mapping[str, CompiledContract],
 ) -> dict[str, AgencyGrants]:
     by_agency: dict[str, list[Grant]] = {}
     by_role: dict[str, list[Grant]] = {}
     for grant in grants(connection, known):
+        if grant.adopted and not grant.personal:  # a newer version may mark more
+            grant = replace(grant, personal=shows_personal(in_force.get(grant.contract), grant))
         if grant.agency is not None:
             by_agency.setdefault(grant.agency, []).append(grant)
         elif grant.role is not None:

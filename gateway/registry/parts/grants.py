@@ -174,6 +174,11 @@ def requests(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
     return {each.request for each in received(compiled) if wanted & {each.name, ALL}}
 
 
+def shows_personal(compiled: CompiledContract | None, grant: Grant) -> bool:
+    """Whether the requests of a grant to receive have personal fields, whichever it hides."""
+    return compiled is not None and any(compiled.personal(each) for each in requests(compiled, grant.operations))
+
+
 def receivers(systems: Iterable[System], agencies: set[str]) -> list[System]:
     return [system for system in systems if system.agency in agencies]
 
