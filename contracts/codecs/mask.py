@@ -128,13 +128,13 @@ def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
     return problems
 
 
-def hidden_paths(struct: Struct, fields: Sequence[str]) -> list[str]:
+def hidden_paths(struct: Struct, *views: Sequence[str]) -> list[str]:
     """The fields that a reader sees as not permitted, at their first occurrence, without those below."""
-    return [path for path, field in _hidden_fields(struct, fields) if field.absentable]
+    return [path for path, field in _hidden_fields(struct, *views) if field.absentable]
 
 
-def _hidden_fields(struct: Struct, fields: Sequence[str]) -> list[tuple[str, Field]]:
-    return list(_hidden(_Group(struct, ("",)), [FieldSet(struct, fields)]))
+def _hidden_fields(struct: Struct, *views: Sequence[str]) -> list[tuple[str, Field]]:
+    return list(_hidden(_Group(struct, ("",)), [FieldSet(struct, fields) for fields in views]))
 
 
 def _hidden(at: _Group, views: Sequence[FieldSet]) -> Iterator[tuple[str, Field]]:

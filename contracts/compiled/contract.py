@@ -10,7 +10,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from contracts.base.errors import Finding
-from contracts.canonical.model import CodeTable, Contract, Sample, Struct
+from contracts.canonical.model import CodeTable, Contract, Operation, Sample, Struct
 from contracts.canonical.personal import personal_paths
 from contracts.canonical.validate import Validator
 from contracts.codecs.cells.codec import CellCodec
@@ -75,6 +75,16 @@ class CompiledContract:
         """Hidden fields that the format cannot show as not permitted: canonical path, path in the format."""
         plan = self.codec(format_name).plans.get(message)
         return [] if plan is None else unshown(plan, hidden_paths(self.messages[message], fields))
+
+    def unshown_request(
+        self, operation: Operation, codec: Codec, *views: Sequence[str], rest: bool
+    ) -> list[tuple[str, str]]:
+        """Hidden fields of a request that a called system's codec, over REST or not, cannot show as not permitted."""
+        hidden, plan = hidden_paths(self.messages[operation.request], *views), codec.plans.get(operation.request)
+        if plan is not None:
+            return unshown(plan, hidden)
+        in_query = rest and codec.rest[operation.name].method == "GET"
+        return [(path, f"?{path}") for path in hidden] if in_query else []  # a query has single values only
 
     def check_fields(self, message: str, fields: Sequence[str]) -> list[str]:
         struct = self.messages.get(message)
