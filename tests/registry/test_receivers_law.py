@@ -18,7 +18,8 @@ from adapters.model import DropFolder, DropRule
 from contracts.base.words import Words
 from contracts.canonical.model import Array, Choice, Pattern, RecursiveRef, Scalar, Struct, Type
 from contracts.compiled.contract import CompiledContract
-from gateway.registry.changes.matrix import FEED, Way, dropped, matrix, names_field, receipts
+from gateway.registry.changes.matrix import Way, dropped, matrix, names_field, receipts
+from gateway.registry.parts.grants import FEED
 from gateway.registry.records import Agency, Route, System
 from gateway.registry.routing import RouteTable
 from gateway.registry.snapshot import Snapshot
