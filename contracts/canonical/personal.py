@@ -28,6 +28,11 @@ class Marked:
     mark: str | None
 
     @property
+    def personal(self) -> str | None:
+        """`basic` or `sensitive`; None for what is not personal."""
+        return None if self.mark == NONE else self.mark
+
+    @property
     def single(self) -> bool:
         """Whether it holds single values: one, or a list of them."""
         return isinstance(_item(self.field), Scalar)
@@ -66,11 +71,7 @@ def marked_fields(struct: Struct) -> tuple[Marked, ...]:
 def personal_paths(struct: Struct) -> Mapping[str, str]:
     """Canonical path of each personal single value (`units[].phone`, `phones[]`) -> `basic` or `sensitive`."""
     return MappingProxyType(
-        {
-            each.value_path: each.mark
-            for each in marked_fields(struct)
-            if each.single and each.mark is not None and each.mark != NONE
-        }
+        {each.value_path: each.personal for each in marked_fields(struct) if each.single and each.personal is not None}
     )
 
 
