@@ -205,6 +205,11 @@ class Snapshot:
         table = self._routes.get((contract, operation))
         return None if table is None else table.find(message)
 
+    def routed(self, contract: str, operation: str) -> list[System]:
+        """The systems that a route of the operation leads to, by their ids."""
+        table = self._routes.get((contract, operation))
+        return [] if table is None else [self.systems[each] for each in sorted({*table.systems} & self.systems.keys())]
+
     def provider(self, contract: str, operation: str, message: Mapping[str, Any]) -> System | None:
         name = self.route(contract, operation, message)
         return None if name is None else self.systems.get(name)
