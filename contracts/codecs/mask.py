@@ -121,7 +121,7 @@ def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
     if not problems:
         refused = [path for path, field in _hidden_fields(struct, named) if not field.absentable]
         # What a later version marks can be hidden too, if not as absent, then by leaving it out.
-        refused += [path for path, field in _hidden_fields(struct, fields) if field.required and not field.absentable]
+        refused += unhidable(struct, fields)
         problems += [
             f"{path}: hidden, but the contract does not declare it absentable" for path in dict.fromkeys(refused)
         ]
@@ -131,6 +131,11 @@ def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
 def hidden_paths(struct: Struct, *views: Sequence[str]) -> list[str]:
     """The fields that a reader sees as not permitted, at their first occurrence, without those below."""
     return [path for path, field in _hidden_fields(struct, *views) if field.absentable]
+
+
+def unhidable(struct: Struct, *views: Sequence[str]) -> list[str]:
+    """The fields that these lists hide and that a message can neither mark as absent nor lack."""
+    return [path for path, field in _hidden_fields(struct, *views) if field.required and not field.absentable]
 
 
 def _hidden_fields(struct: Struct, *views: Sequence[str]) -> list[tuple[str, Field]]:

@@ -16,7 +16,7 @@ from contracts.canonical.validate import Validator
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec as Codec
 from contracts.codecs.codec import Value
-from contracts.codecs.mask import Leaf, Mask, check_fields, compile_mask, hidden_paths, leaves, unshown
+from contracts.codecs.mask import Leaf, Mask, check_fields, compile_mask, hidden_paths, leaves, unhidable, unshown
 from contracts.compiled.loader import load
 from contracts.compiled.source import Source
 from contracts.errors import CONTRACT_INVALID
@@ -80,11 +80,12 @@ class CompiledContract:
         self, operation: Operation, codec: Codec, *views: Sequence[str], rest: bool
     ) -> list[tuple[str, str]]:
         """Hidden fields of a request that a called system's codec, over REST or not, cannot show as not permitted."""
-        hidden, plan = hidden_paths(self.messages[operation.request], *views), codec.plans.get(operation.request)
+        struct, plan = self.messages[operation.request], codec.plans.get(operation.request)
+        hidden, found = hidden_paths(struct, *views), [(path, path) for path in unhidable(struct, *views)]
         if plan is not None:
-            return unshown(plan, hidden)
+            return found + unshown(plan, hidden)
         in_query = rest and codec.rest[operation.name].method == "GET"
-        return [(path, f"?{path}") for path in hidden] if in_query else []  # a query has single values only
+        return found + [(path, f"?{path}") for path in hidden] if in_query else found  # a query has single values only
 
     def check_fields(self, message: str, fields: Sequence[str]) -> list[str]:
         struct = self.messages.get(message)
