@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,7 +46,7 @@ def feed_read(
 
         raise FEED_UNKNOWN(contract=contract)
     first = (decode(after, contract) if after else 0) + 1
-    facts = {"contract": contract, "from": first, "to": first + limit - 1}
+    facts: dict[str, Any] = {"contract": contract, "from": first, "to": first + limit - 1}
     with writing(engine) as connection:
         append(connection, [entries.note(NOTE, facts, time.time(), actor=actor())])
     with engine.connect() as connection:

@@ -23,6 +23,7 @@ from contracts.compiled.loader import load
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.soap import V11, V12, Version, parse_envelope
 from security.wssec.fast_path import verify_fast
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 
 SPACE = "urn:lgsp:contract:observation:v1"
@@ -45,9 +46,7 @@ def envelope(content: str, pair: Any, now: float, version: Version = V11, **more
         content.encode(),
         pair.sign,
         now,
-        action="urn:a",
-        message_id="urn:uuid:1",
-        relates_to="urn:uuid:2",
+        EnvelopeHeaders(action="urn:a", message_id="urn:uuid:1", relates_to="urn:uuid:2"),
         version=version,
         **more,
     )
