@@ -146,6 +146,7 @@ class Change:
         "published",
         "rolled back",
         "proposed",
+        "withdrawn",
         "approved",
         "retired",
     ]
