@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias
 from contracts.base.words import Words
 
 REASONS: Final = ("unknown", "partial", "none", "not-permitted")
+SENSITIVITIES: Final = ("none", "basic", "sensitive")  # the marks of personal data, the weakest first
 
 Protection = Literal["signed", "encrypted"]  # what every body of the contract must be
 Evidence = Literal["full", "metadata", "none"]  # what is kept of bodies after a transfer has ended
@@ -135,15 +136,14 @@ class Choice:
 
     @property
     def union(self) -> Struct:
-        """All fields of all branches. A field is required if every branch requires it."""
+        """All fields of all branches. A field is required if every branch requires it; its strongest mark counts."""
         fields: dict[str, Field] = {}
         for branch in self.branches:
             for member in branch.struct.fields:
-                required = all(
-                    (shared := other.struct.field(member.name)) is not None and shared.required
-                    for other in self.branches
-                )
-                fields.setdefault(member.name, replace(member, required=required))
+                shared = [other.struct.field(member.name) for other in self.branches]
+                required = all(each is not None and each.required for each in shared)
+                marks = [each.personal for each in shared if each is not None]
+                fields.setdefault(member.name, replace(member, required=required, personal=strongest(*marks)))
         values = tuple(value for branch in self.branches for value in branch.values)
         discriminator = fields[self.discriminator]
         assert isinstance(discriminator.type, Scalar)
@@ -185,6 +185,16 @@ class Field:
     absentable: bool
     title: str = ""
     description: str = ""
+    personal: str | None = None  # one of SENSITIVITIES; None: the schema does not say
+
+    def below(self, above: str | None) -> str | None:
+        """The mark of this field inside a group that is marked `above`."""
+        return strongest(above, self.personal)
+
+
+def strongest(*marks: str | None) -> str | None:
+    """The most sensitive of these marks; None if there is none."""
+    return max((each for each in marks if each is not None), key=SENSITIVITIES.index, default=None)
 
 
 @dataclass(frozen=True, slots=True)

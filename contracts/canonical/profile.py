@@ -10,9 +10,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from contracts.canonical.model import Array, Branch, Choice, CodeTable, Field, RecursiveRef, Struct, Type
+from contracts.canonical.model import (
+    SENSITIVITIES,
+    Array,
+    Branch,
+    Choice,
+    CodeTable,
+    Field,
+    RecursiveRef,
+    Struct,
+    Type,
+    strongest,
+)
 from contracts.canonical.scalar_profile import ScalarReader
 from contracts.canonical.type_rules import endless_types, same_type, type_sizes
 from contracts.folder.source_locations import Findings, Located, Path
@@ -20,7 +32,7 @@ from contracts.wire.jsontext import MAX_DEPTH
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _MOST_PLACES: Final = 2_000  # of one message, with the contents of each type counted at each use
-_COMMON: Final = {"title", "description", "absentable"}
+_COMMON: Final = {"title", "description", "absentable", "personal"}
 _KEYWORDS: Final[Mapping[str, set[str]]] = {
     "object": {"type", "properties", "required", "additionalProperties"},
     "array": {"type", "items", "minItems", "maxItems"},
@@ -252,6 +264,8 @@ class Profile:
             field = self._field(key, child, at, key in required, name)
             if field is not None:
                 fields.append(field)
+        if (mark := self._mark(node, path)) is not None:
+            fields = [replace(each, personal=each.below(mark)) for each in fields]
         return Struct(name, tuple(fields), str(node.get("title", "")), str(node.get("description", "")))
 
     def _field(self, key: str, node: Any, path: Path, required: bool, owner: str) -> Field | None:
@@ -280,7 +294,24 @@ class Profile:
             absentable=bool(absentable),
             title=str(words.get("title", "")),
             description=str(words.get("description", "")),
+            personal=self._marks(node, path),
         )
+
+    def _marks(self, node: Any, path: Path) -> str | None:
+        """The mark of a field: its own, or that of its items or of the type that it refers to."""
+        if not isinstance(node, dict):
+            return None
+        referred = self._defs.get(str(node.get("$ref", ""))[8:])
+        own = self._mark(node, path)
+        inner = (node.get("items"), (*path, "items")) if "items" in node else (referred, (*path, "$ref"))
+        return strongest(own, self._marks(*inner)) if isinstance(inner[0], dict) else own
+
+    def _mark(self, node: Mapping[str, Any], path: Path) -> str | None:
+        mark = node.get("personal")
+        if mark is not None and mark not in SENSITIVITIES:
+            self._bad((*path, "personal"), "another mark", "one of " + ", ".join(SENSITIVITIES))
+            return None
+        return mark
 
     def _array(self, node: Mapping[str, Any], path: Path, name: str) -> Array | None:
         items = self._type(node.get("items"), (*path, "items"), name)

@@ -2,7 +2,8 @@
 
 Fields: `*`, canonical paths that are visible (with all below them), and `!path` for hidden ones, with or without
 brackets (`info.area`, `info[].area`). A recursive field is treated as the field it refers to: `!units.phone` hides the
-phone of units below units too, at every depth.
+phone of units below units too, at every depth. `!@personal` hides what the contract in force marks as personal; no
+field has such a name.
 Invariant: the result never contains a hidden value, nor a field that the contract in force lacks (as after a version
 was withdrawn).
 """
@@ -11,13 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from contracts.canonical.model import Array, Choice, Field, RecursiveRef, Struct, group
+from contracts.canonical.personal import marked_fields
 from contracts.mapping.plan import Plan
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 
+PERSONAL: Final = "!@personal"
 _HIDDEN = "not-permitted"
 
 
@@ -26,19 +29,25 @@ class FieldSet:
 
     def __init__(self, struct: Struct, fields: Sequence[str]) -> None:
         self.struct = struct
-        self.shown = [_plain(each) for each in fields if not each.startswith("!") and each != "*"]
-        self.hidden = [_first(struct, _plain(each[1:])) for each in fields if each.startswith("!")]
+        self.shown = {_plain(each) for each in fields if not each.startswith("!") and each != "*"}
+        self.hidden = {_first(struct, _plain(each[1:])) for each in fields if each.startswith("!") and each != PERSONAL}
+        if PERSONAL in fields:
+            self.hidden |= {_plain(each.path) for each in marked_fields(struct) if each.personal}
+        self._above = [
+            {above for each in paths for above in _around(each)} - paths for paths in (self.shown, self.hidden)
+        ]
         # Only denials, or a star: everything else is visible.
         self.all = "*" in fields or not self.shown
 
     def state(self, path: str) -> bool | None:
         """True: visible with all below; False: hidden with all below; None: it depends on what is below."""
-        if any(path == each or path.startswith(each + ".") for each in self.hidden):
+        around = _around(path)
+        if not self.hidden.isdisjoint(around):
             return False
-        below = any(each.startswith(path + ".") for each in self.hidden)
-        if self.all or any(path == each or path.startswith(each + ".") for each in self.shown):
-            return None if below else True
-        return None if any(each.startswith(path + ".") for each in self.shown) else False
+        above_shown, above_hidden = self._above
+        if self.all or not self.shown.isdisjoint(around):
+            return None if path in above_hidden else True
+        return None if path in above_shown else False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,8 @@ class _Group:
 def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
     """Faults of a list of fields: paths that do not exist, hidden fields that are not absentable."""
     problems: list[str] = []
-    for each in fields:
+    named = [each for each in fields if each != PERSONAL]
+    for each in named:
         path = _plain(each.removeprefix("!"))
         if each != "*" and not _exists(struct, path):
             problems.append(f"{each}: a path that {struct.name} does not have")
@@ -109,15 +119,27 @@ def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
     if not fields:
         problems.append("no field at all: write * or the fields that may be seen")
     if not problems:
-        for path, field in _hidden(_Group(struct, ("",)), [FieldSet(struct, fields)]):
-            if not field.absentable:
-                problems.append(f"{path}: hidden, but the contract does not declare it absentable")
+        refused = [path for path, field in _hidden_fields(struct, named) if not field.absentable]
+        # What a later version marks can be hidden too, if not as absent, then by leaving it out.
+        refused += unhidable(struct, fields)
+        problems += [
+            f"{path}: hidden, but the contract does not declare it absentable" for path in dict.fromkeys(refused)
+        ]
     return problems
 
 
-def hidden_paths(struct: Struct, fields: Sequence[str]) -> list[str]:
+def hidden_paths(struct: Struct, *views: Sequence[str]) -> list[str]:
     """The fields that a reader sees as not permitted, at their first occurrence, without those below."""
-    return [path for path, _ in _hidden(_Group(struct, ("",)), [FieldSet(struct, fields)])]
+    return [path for path, field in _hidden_fields(struct, *views) if field.absentable]
+
+
+def unhidable(struct: Struct, *views: Sequence[str]) -> list[str]:
+    """The fields that these lists hide and that a message can neither mark as absent nor lack."""
+    return [path for path, field in _hidden_fields(struct, *views) if field.required and not field.absentable]
+
+
+def _hidden_fields(struct: Struct, *views: Sequence[str]) -> list[tuple[str, Field]]:
+    return list(_hidden(_Group(struct, ("",)), [FieldSet(struct, fields) for fields in views]))
 
 
 def _hidden(at: _Group, views: Sequence[FieldSet]) -> Iterator[tuple[str, Field]]:
@@ -129,19 +151,31 @@ def _hidden(at: _Group, views: Sequence[FieldSet]) -> Iterator[tuple[str, Field]
             yield from _hidden(below, views)
 
 
-def seen_paths(struct: Struct, *views: Sequence[str]) -> list[tuple[str, bool]]:
-    """Each path that is visible (True) or hidden with all below it, in the contract's order."""
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """Single values of a message at their canonical path: their mark, and whether a reader sees them."""
+
+    path: str
+    personal: str | None  # `basic` or `sensitive`
+    shown: bool
+
+
+def leaves(struct: Struct, *views: Sequence[str]) -> list[Leaf]:
+    """All single values of a message, as the mask of these views leaves them; a recursive type has them once."""
     chosen = [FieldSet(struct, fields) for fields in views]
+    shown: dict[str, bool] = {}
 
-    def walk(at: _Group) -> Iterator[tuple[str, bool]]:
+    def walk(at: _Group, hidden: bool) -> None:
         for each in at.fields():
-            state, below = at.seen(chosen, each.name), at.below(each)
-            if state is None and below is not None and below.above is at:
-                yield from walk(below)
-            else:
-                yield at.path(each.name), state is not False
+            below, out = at.below(each), hidden or at.seen(chosen, each.name) is False
+            shown[at.path(each.name)] = not out
+            if below is not None and below.above is at:
+                walk(below, out)
 
-    return list(walk(_Group(struct, ("",))))
+    walk(_Group(struct, ("",)), False)
+    return [
+        Leaf(each.value_path, each.personal, shown[_plain(each.path)]) for each in marked_fields(struct) if each.single
+    ]
 
 
 def unshown(plan: Plan, hidden: Sequence[str]) -> list[tuple[str, str]]:
@@ -229,6 +263,11 @@ def _first(struct: Struct, path: str) -> str:
             return path
         reached, at = at.path(name), at.below(field)
     return reached
+
+
+def _around(path: str) -> list[str]:
+    """A path and those that contain it."""
+    return [path, *(path[:at] for at, sign in enumerate(path) if sign == ".")]
 
 
 def _plain(path: str) -> str:

@@ -10,12 +10,13 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from contracts.base.errors import Finding
-from contracts.canonical.model import CodeTable, Contract, Sample, Struct
+from contracts.canonical.model import CodeTable, Contract, Operation, Sample, Struct
+from contracts.canonical.personal import personal_paths
 from contracts.canonical.validate import Validator
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec as Codec
 from contracts.codecs.codec import Value
-from contracts.codecs.mask import Mask, check_fields, compile_mask, hidden_paths, seen_paths, unshown
+from contracts.codecs.mask import Leaf, Mask, check_fields, compile_mask, hidden_paths, leaves, unhidable, unshown
 from contracts.compiled.loader import load
 from contracts.compiled.source import Source
 from contracts.errors import CONTRACT_INVALID
@@ -37,6 +38,7 @@ class CompiledContract:
         used = [name for op in self.contract.operations.values() for name in (op.request, op.answer)]
         self.exchanged: tuple[str, ...] = tuple(dict.fromkeys(used))
         self.validators: Mapping[str, Validator] = {name: Validator(source.messages[name]) for name in self.exchanged}
+        self._personal = {name: personal_paths(source.messages[name]) for name in self.exchanged}
         self._in_force = {
             name: compile_in_force(source.messages[name], source.tables, self.contract.codes_at)
             for name in self.exchanged
@@ -61,13 +63,29 @@ class CompiledContract:
         """The mask of a reader who has all these lists of fields."""
         return compile_mask(self.messages[message], *views)
 
-    def seen(self, message: str, *views: Sequence[str]) -> list[tuple[str, bool]]:
-        return seen_paths(self.messages[message], *views)
+    def leaves(self, message: str, *views: Sequence[str]) -> list[Leaf]:
+        """Every single value of a message, with its mark, and whether a reader who has all these lists sees it."""
+        return leaves(self.messages[message], *views)
+
+    def personal(self, message: str) -> Mapping[str, str]:
+        """Canonical path of each personal value of a message (`units[].phone`) -> `basic` or `sensitive`."""
+        return self._personal[message]
 
     def unshown(self, message: str, format_name: str, fields: Sequence[str]) -> list[tuple[str, str]]:
         """Hidden fields that the format cannot show as not permitted: canonical path, path in the format."""
         plan = self.codec(format_name).plans.get(message)
         return [] if plan is None else unshown(plan, hidden_paths(self.messages[message], fields))
+
+    def unshown_request(
+        self, operation: Operation, codec: Codec, *views: Sequence[str], rest: bool
+    ) -> list[tuple[str, str]]:
+        """Hidden fields of a request that a called system's codec, over REST or not, cannot show as not permitted."""
+        struct, plan = self.messages[operation.request], codec.plans.get(operation.request)
+        hidden, found = hidden_paths(struct, *views), [(path, path) for path in unhidable(struct, *views)]
+        if plan is not None:
+            return found + unshown(plan, hidden)
+        in_query = rest and codec.rest[operation.name].method == "GET"
+        return found + [(path, f"?{path}") for path in hidden] if in_query else found  # a query has single values only
 
     def check_fields(self, message: str, fields: Sequence[str]) -> list[str]:
         struct = self.messages.get(message)

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from contracts.base.words import WordsFile
-from contracts.canonical.model import Array, Branch, Choice, Field, RecursiveRef, Scalar, Struct, Type
+from contracts.canonical.model import SENSITIVITIES, Array, Branch, Choice, Field, RecursiveRef, Scalar, Struct, Type
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Values, Version
 from contracts.folder.source_locations import Path
@@ -109,6 +109,18 @@ class SchemaComparison:
                 where,
                 at,
                 direction,
+            )
+
+        before, after = (each.personal or SENSITIVITIES[0] for each in (old, new))
+        if before != after:
+            lifted = SENSITIVITIES.index(after) < SENSITIVITIES.index(before)
+            self._changes.add(
+                "schema.personal-lifted" if lifted else "schema.personal-marked",
+                Level.MINOR if lifted else Level.PATCH,  # what is no longer personal is shown by `!@personal`
+                where,
+                self._new.schema(at),
+                before=before,
+                after=after,
             )
 
     def _choice(self, old: Choice, new: Choice, where: str, at_old: Path, at_new: Path, direction: Direction) -> None:

@@ -1,6 +1,6 @@
 """The canonical schema as served: plain JSON Schema 2020-12 with formats, code tables and absence expanded.
 
-Any 2020-12 validator can use it, without the keywords `codes` and `absentable`.
+Any 2020-12 validator can use it, without the keywords `codes` and `absentable`. `x-personal` is an annotation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from contracts.canonical.jsonschema import json_schema
-from contracts.canonical.model import REASONS, Array, Choice, RecursiveRef, Scalar, Struct, Type
+from contracts.canonical.model import REASONS, Array, Choice, Field, RecursiveRef, Scalar, Struct, Type
+from contracts.canonical.personal import NONE
 from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import pretty
 
@@ -49,7 +50,7 @@ def _struct(struct: Struct, schemas: dict[str, Any], prefix: str, openapi: bool)
     properties: dict[str, Any] = {}
     for field in struct.fields:
         inner = _type(field.type, schemas, prefix, openapi)
-        words = _words(field.title, field.description)
+        words = _words(field.title, field.description) | _personal(field)
         if field.absentable:
             schemas.setdefault(_ABSENT, dict(_absent()))
             properties[field.name] = {**words, "oneOf": [inner, {"$ref": prefix + _ABSENT}]}
@@ -120,6 +121,11 @@ def _absent() -> dict[str, Any]:
         "required": ["absent"],
         "additionalProperties": False,
     }
+
+
+def _personal(field: Field) -> dict[str, str]:
+    """The mark of personal data; what a marked object holds has it through the object."""
+    return {"x-personal": field.personal} if field.personal and field.personal != NONE else {}
 
 
 def _words(title: str, description: str) -> dict[str, str]:

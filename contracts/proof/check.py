@@ -27,6 +27,7 @@ from contracts.faces import xsd
 from contracts.folder.bundle import Bundle
 from contracts.folder.todo_markers import marks
 from contracts.proof import faces
+from contracts.proof.personal import unmarked
 from contracts.proof.trials import variants
 from contracts.wire import jsontext
 from contracts.wire.soap import parse_xml
@@ -36,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Report:
-    """`ok` where there are no findings; `losses` are not faults.
+    """`ok` where there are no findings; `losses` and `warnings` are not faults.
 
     `bundle` and `compiled` are what was proved. A caller that uses them need not read the folder again, which may have
     changed.
@@ -48,6 +49,7 @@ class Report:
     proved: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
     bundle: Bundle | None = None
     compiled: CompiledContract | None = None
 
@@ -86,6 +88,7 @@ def check(folder: Path) -> Report:
     for codec in compiled.formats.values():
         for message in sorted(codec.mapped):
             report.losses.extend(f"{codec.name} {message}: {loss}" for loss in codec.losses(message))
+    report.warnings += unmarked(compiled, bundle)
     schema = _schema(compiled, report)
     report.proved.append(faces.generated_samples(compiled, report.findings))
     report.proved += faces.foreign_faces(compiled, report.findings)

@@ -28,6 +28,12 @@ _RESTORED = (
     "  lgsp restore confirm --data {data}"
 )
 
+_ADOPTED = (
+    "Tuyến đã có trở thành quyền nhận, chờ hai cán bộ xác nhận trong 30 ngày: {grants}"
+    " / Routes in force became grants to receive, to be confirmed by two officers within 30 days: {grants}\n"
+    "  lgsp access list --data {data}"
+)
+
 
 @top.command()
 def up(
@@ -46,6 +52,7 @@ def up(
     from gateway.journal.schema import comparison
     from gateway.processes.supervised import NotStarted, sandbox_children
     from gateway.processes.supervisor import Supervisor
+    from gateway.registry.changes.adopting import adopt_receiving
     from gateway.registry.restore_lock import held_until
     from gateway.registry.seals.sealing import Seal, adopt
     from gateway.sandbox import live
@@ -101,6 +108,9 @@ def up(
             comparison.check(engine)
             seal = Seal.of(settings)
             adopt(engine, seal, time.time())  # an instance of an older release
+            adopted = adopt_receiving(engine, seal, time.time())  # the same
+            if adopted:
+                _say(_ADOPTED.format(grants=", ".join(adopted), data=settings.data))
             with snapshot(engine) as connection:
                 seal.check(connection)
                 if held_until(connection) == math.inf:

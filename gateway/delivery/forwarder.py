@@ -1,6 +1,7 @@
 """Forwards one canonical message to its provider, for the doors and for the keeper's queue.
 
 Invariant: the endpoint's kind selects the adapter, the provider's registration selects the codec. Nothing else differs.
+Invariant: the provider sees what its grants to receive show (`gateway.registry.receiving`), nothing else.
 Invariant: a call that the breaker refuses was not sent.
 Invariant: a dropped connection is retried once at once, with a fresh signature, only if the operation is idempotent.
 """
@@ -24,6 +25,7 @@ from gateway.delivery.breaker import Breakers, Position
 from gateway.delivery.errors import PROVIDER_NO_ENDPOINT, PROVIDER_NO_FORMAT, PROVIDER_NO_OPERATION, PROVIDER_RESTING
 from gateway.delivery.policy import STANDARD, RetryPolicy
 from gateway.journal.write import QueueRow
+from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import OpenTransfer
@@ -42,6 +44,8 @@ class Forwardable(Protocol):
     def snapshot(self) -> Snapshot: ...
     @property
     def provider(self) -> System: ...
+    @property
+    def receiving(self) -> Receiving: ...
     @property
     def contract(self) -> CompiledContract: ...
     @property
@@ -103,7 +107,7 @@ class Forwarder:
             caller=what.caller,
             operation=operation,
             codec=codec,
-            message=what.message,
+            message=what.receiving.shown(what.message),
             timeout=seconds,
             encrypted=contract.contract.protection == "encrypted",
         )

@@ -8,7 +8,9 @@
    else it is in doubt, and a person decides.
 4. Before sending, queue, transfer, log and sealed body are checked against each other (`queue.read_contents`). On a
    difference nothing is sent: the transfer ends as `transfer.tampered`, and the log says what was changed.
-5. A unit that cannot be written is written again. If the process dies meanwhile, the next keeper finds the transfer
+5. What no grant lets the provider receive any more is not sent (`gateway.registry.receiving`). It waits, and ends under
+   that code.
+6. A unit that cannot be written is written again. If the process dies meanwhile, the next keeper finds the transfer
    `forwarding` under its name.
 
 Invariant: nothing leaves before the transfer is `forwarding` on disk, and no answer is shown before its outcome is.
@@ -39,6 +41,8 @@ from gateway.journal.filelock import FileLock
 from gateway.journal.logged import Logged, entry_of, free_phase
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
+from gateway.registry.errors import ROUTE_MASK_UNSHOWN, ROUTE_NOT_GRANTED
+from gateway.registry.receiving import Receiving, receive
 from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
@@ -56,6 +60,7 @@ AT_ONCE: Final = 32
 A_PROVIDER: Final = 8
 MOMENT: Final = 1.0  # seconds that one run waits for its deliveries
 TIMEOUT: Final = 30.0
+NOT_TO_BE_RECEIVED: Final = frozenset({ROUTE_NOT_GRANTED.code, ROUTE_MASK_UNSHOWN.code})
 _AGAIN: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 10.0, 10.0, 20.0)
 _logger: Final = logging.getLogger("lgsp.delivery")
 
@@ -66,6 +71,7 @@ class Delivery(NamedTuple):
     open: OpenTransfer
     snapshot: Snapshot
     provider: System
+    receiving: Receiving
     contract: CompiledContract
     operation: Operation
     message: Message
@@ -155,6 +161,7 @@ class Deliverer:
             open=transfer._replace(keep=keep),
             snapshot=snapshot,
             provider=provider,
+            receiving=receive(snapshot, provider, contract, operation, self.clock()),
             contract=contract,
             operation=operation,
             message=contract.codec("canonical").read_json(operation.request, body),
@@ -188,8 +195,9 @@ class Deliverer:
             return outcome.put_aside(transfer, job.queued(WAITING, again, tries, code))
         say = _logger.critical if lost else _logger.warning
         say("transfer %s to %s is given up after %d tries: %s", job.transfer, job.provider, tries, code)
+        named = lost or code in NOT_TO_BE_RECEIVED
         how = Ending(
-            event=Event.GIVEN_UP, at=now, status=502, failure=code if lost else DELIVERY_GIVEN_UP.code, call=failure
+            event=Event.GIVEN_UP, at=now, status=502, failure=code if named else DELIVERY_GIVEN_UP.code, call=failure
         )
         return self._ended(job, transfer, how, code)
 

@@ -2,6 +2,7 @@
 
 Invariant: nothing is forwarded before the intent is committed. No answer leaves before its outcome is committed with
   the provider's signed bytes.
+Invariant: what no grant lets the provider receive is refused before the intent (`gateway.registry.receiving`).
 Invariant: freshness is final only at commit. The replay key and the message id are unique rows of the intent's
   transaction.
 Invariant: a repeat (same id, same payload, fresh signature) gets the stored answer. It is logged, and creates no second
@@ -44,6 +45,7 @@ from gateway.journal.database import snapshot
 from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import FeedRow, QueueRow, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
+from gateway.registry.receiving import receive
 from gateway.registry.records import System
 from gateway.transfer import entries, outcome
 from gateway.transfer.evidence_parts import request_parts
@@ -136,8 +138,9 @@ class Exchange:
         dispatch = requested.operation.pattern is Pattern.DISPATCH
         put_aside = dispatch and self.forwarder.is_open(provider.id)
         now = self.clock()
+        receiving = receive(requested.snapshot, provider, requested.contract, requested.operation, now)
         salt = random_bytes(SALT)
-        intent = entries.intent(decoded, provider, salt, now, self.hash_id)
+        intent = entries.intent(decoded, (provider, receiving), salt, now, self.hash_id)
         row = row_of(decoded, provider, now, self.process, Event.PUT_ASIDE if put_aside else Event.SENT_NOW)
         parts = request_parts(requested, salt)
         if dispatch:
@@ -166,7 +169,7 @@ class Exchange:
             salt=salt,
             intent=intent.leaf,
         )
-        return await self._forward(Committed(decoded, provider, transfer))
+        return await self._forward(Committed(decoded, provider, receiving, transfer))
 
     def _provider(self, decoded: Decoded) -> System:
         requested = decoded.requested

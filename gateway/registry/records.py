@@ -62,6 +62,11 @@ class System:
         """`agency/system`, as in `Lgsp-Caller`."""
         return f"{self.agency}/{self.id}"
 
+    @property
+    def by_rest(self) -> bool:
+        """Whether it is called over REST."""
+        return self.endpoint is not None and self.endpoint.kind == "rest"
+
     def format(self, contract: str) -> str:
         return self.formats.get(contract, "canonical")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, select
@@ -27,6 +27,7 @@ from gateway.registry.changes.keys import outside
 from gateway.registry.changes.notices import Notice, no_notice, notices
 from gateway.registry.changes.officers import officers
 from gateway.registry.errors import CHANNEL_SUSPENDED, words
+from gateway.registry.parts.grants import shows_personal
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
 from gateway.registry.restore_lock import held_until
 from gateway.registry.routing import RouteTable
@@ -45,6 +46,7 @@ __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snaps
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 Views = tuple[tuple[str, ...], ...]
+Unshown = tuple[tuple[str, str], ...]  # canonical path, place in the format
 CENTRE: Final = "centre"
 _NOTHING: Final = AgencyGrants.of(())
 
@@ -72,6 +74,7 @@ class Snapshot:
     _pinned: Mapping[tuple[str, str], PinnedCodec]  # (system, contract), pinned to an older minor version
     held_until: float = 0.0  # of a restored instance: nothing is accepted or sent before
     _masks: dict[tuple[str, str, Views], Mask | None] = field(default_factory=dict, compare=False, repr=False)
+    _unshown: dict[tuple[str, str, str, Views], Unshown] = field(default_factory=dict, compare=False, repr=False)
 
     def system(self, name: str) -> System | None:
         return self.systems.get(name)
@@ -118,9 +121,24 @@ class Snapshot:
             self._masks[key] = contract.mask(message, *views)
         return self._masks[key]
 
+    def unshown(self, system: System, contract: CompiledContract, operation: Operation, views: Views) -> Unshown:
+        """Hidden fields of the request that the system's format cannot show as not permitted, cached."""
+        key = (system.id, contract.digest, operation.name, views)
+        if key not in self._unshown:
+            try:
+                codec = self.codec(system, contract)
+            except LookupError:  # nothing is sent in a format that the contract does not have
+                return ()
+            self._unshown[key] = tuple(contract.unshown_request(operation, codec, *views, rest=system.by_rest))
+        return self._unshown[key]
+
     def decide(self, agency: str, contract: str, operation: str, now: float) -> Decision:
-        """Whether the agency may call the operation, and which fields it sees."""
+        """Whether the agency may call the operation, and which fields of the answer it sees."""
         return self._grants.get(agency, _NOTHING).decide(contract, operation, now)
+
+    def decide_receiving(self, agency: str, contract: str, operation: str, now: float) -> Decision:
+        """Whether the agency's systems may be called for the operation, and which fields of the request they see."""
+        return self._grants.get(agency, _NOTHING).decide_receiving(contract, operation, now)
 
     def refusal(self, decision: Decision, agency: str, contract: Contract, operation: str, now: float) -> Policy:
         """The failure for a refusing decision."""
@@ -253,7 +271,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         _encrypt_keys=encrypt,
         officers=known_officers,
         notices=notices(connection),
-        _grants=_grants(connection, agencies, known_officers),
+        _grants=_grants(connection, agencies, known_officers, in_force),
         _routes=_routes(connection),
         _rest=rest,
         _methods=methods,
@@ -335,11 +353,16 @@ def _system(
 
 
 def _grants(
-    connection: Connection, agencies: Mapping[str, Agency], known: Mapping[str, Officer]
+    connection: Connection,
+    agencies: Mapping[str, Agency],
+    known: Mapping[str, Officer],
+    in_force: Mapping[str, CompiledContract],
 ) -> dict[str, AgencyGrants]:
     by_agency: dict[str, list[Grant]] = {}
     by_role: dict[str, list[Grant]] = {}
     for grant in grants(connection, known):
+        if grant.adopted and not grant.personal:  # a newer version may mark more
+            grant = replace(grant, personal=shows_personal(in_force.get(grant.contract), grant))
         if grant.agency is not None:
             by_agency.setdefault(grant.agency, []).append(grant)
         elif grant.role is not None:

@@ -31,6 +31,7 @@ from gateway.keys.key_encryption import write_secret
 from gateway.keys.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
 from gateway.registry import store
 from gateway.registry.changes import granting
+from gateway.registry.changes.adopting import GRANTED
 from gateway.registry.changes.document import Document, parse
 from gateway.registry.records import Change, System
 from gateway.registry.seals.sealing import Seal
@@ -100,7 +101,7 @@ def _make(draft: Settings, settings: Settings, endpoints: Mapping[str, str], now
         migrate(engine)
         with writing(engine) as connection:
             changes = _fill(connection, draft, settings.base, endpoints, now, province)
-            seal, facts = Seal.of(draft), {"changes": len(changes), "what": _summary(changes)}
+            seal, facts = Seal.of(draft), {"changes": len(changes), "what": _summary(changes), "receiving": GRANTED}
             seal.mark.lift(seal.record(connection, None, "registry", facts, now, "gateway"))
     finally:
         engine.dispose()

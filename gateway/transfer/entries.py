@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from gateway.journal.write import LogRow
+from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.transfer.stages import (
     Addressed,
@@ -30,11 +31,14 @@ from security.transparency import entry as form
 HashId = Callable[[str], str]
 
 
-def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, hash_id: HashId) -> LogRow:
+def intent(
+    decoded: Decoded, provider: tuple[System, Receiving] | None, salt: bytes, now: float, hash_id: HashId
+) -> LogRow:
     requested = decoded.requested
     received, contract = requested.received, requested.contract
     decision = decoded.authorised.decision
     assert decision.grant is not None
+    receiver, receiving = provider if provider is not None else (None, None)
     return _row(
         form.Intent(
             transfer=received.transfer,
@@ -46,9 +50,11 @@ def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, h
             bundle=contract.digest,
             message=hash_id(requested.message_id),
             grant=decision.grant.id,
-            provider=provider.id if provider is not None else None,
+            provider=receiver.id if receiver is not None else None,
             came_in=form.salted(salt, received.body or received.query.encode()),
             also=tuple(each.id for each in decision.through[1:]),
+            receiving=receiving.grants if receiving is not None else (),
+            overdue=receiving.overdue if receiving is not None else (),
         )
     )
 
@@ -102,7 +108,7 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
     received = received_of(reached)
     caller = _caller(authenticated) if authenticated is not None else by_channel(received)
     operation = requested.operation if requested is not None else addressed.operation if addressed is not None else None
-    nearest = failure.facts.get("grant")
+    nearest, provider = failure.facts.get("grant"), failure.facts.get("provider")
     return _row(
         form.Refusal(
             transfer=received.transfer,
@@ -117,6 +123,7 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
             message=hash_id(requested.message_id) if requested is not None else None,
             nearest=str(nearest) if nearest else None,
             count=count,
+            provider=str(provider) if provider else None,
         )
     )
 

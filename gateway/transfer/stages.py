@@ -18,6 +18,7 @@ from contracts.base.errors import Failure
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import Codec, CompiledContract
 from gateway.journal.write import ReplayKey
+from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.states import Event, State
@@ -180,6 +181,7 @@ class Committed(NamedTuple):
 
     decoded: Decoded
     provider: System
+    receiving: Receiving
     open: OpenTransfer
 
     @property

@@ -3,6 +3,8 @@
 Default deny. A denial in force overrides every permission. The visible fields of several permissions add up. A refusal
 names the grant that came closest, so that the answer can say what is missing and whom to ask. A call counts against
 every allowing grant with a quota; a grant with an exhausted quota is ignored (`Decision.without`).
+Asking and receiving are decided apart: a grant with `receives` lets the holder's systems be called, and shows them
+fields of the request; it permits and forbids nothing else.
 Invariants: `decide` reads only its arguments, and allows only through a grant that it names; the order of rows does not
 matter; one more permission never allows or shows less, whichever quotas are exhausted.
 """
@@ -24,6 +26,7 @@ from security.grants.windows import Hours, Quota
 ALL: Final = "*"
 OFFICERS: Final = 2
 ACTIVE: Final = "active"
+TO_CONFIRM: Final = 30 * 86400.0  # seconds in which two officers confirm an adopted grant
 _STATES: Final = (ACTIVE, "suspended")
 
 
@@ -36,6 +39,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     NOT_YET_VALID = "not-yet-valid"
     SUSPENDED = "suspended"
+    NOT_CONFIRMED = "not-confirmed"
     NOT_APPROVED = "not-approved"
     OUT_OF_HOURS = "out-of-hours"
     DENIED = "denied"
@@ -51,8 +55,10 @@ class Grant:
 
     Agency or role, contract (`indicator/v1`), operations (`*`: all), fields, purpose, basis, time, hours, quota.
     `fields` are visible canonical paths; `!path` hides one, `*` shows all. `denies` makes the row a prohibition,
-    without fields or approvals. Officers sign everything except `state` and `approved_by`. `edition` is raised when an
-    earlier content is proposed again, so that old approvals do not apply.
+    without fields or approvals. `edition` is raised when an earlier content is proposed again, so that old approvals do
+    not apply. `receives`: the holder's systems are called, and `fields` are of the request; without hours and quota.
+    Officers sign everything except the standing: `state`, `approved_by`, `adopted` (made from a route that was in force
+    before routes needed grants) and `personal` (of an adopted one: shows personal fields).
     """
 
     id: str
@@ -70,8 +76,11 @@ class Grant:
     denies: bool = False
     proposed_by: str | None = None
     edition: int = 1
+    receives: bool = False
     approved_by: tuple[str, ...] = ()
     state: str = ACTIVE
+    adopted: bool = False
+    personal: bool = False
 
     def __post_init__(self) -> None:
         if (self.agency is None) == (self.role is None):
@@ -84,6 +93,21 @@ class Grant:
             raise ValueError(f"grant {self.id}: it ends before it begins")
         if self.edition < 1:
             raise ValueError(f"grant {self.id}: editions are counted from 1")
+        if self.receives and (self.hours is not None or self.quota is not None):
+            raise ValueError(f"grant {self.id}: receiving has no hours and no quota")
+
+    @property
+    def confirmed(self) -> bool:
+        return len(set(self.approved_by)) >= OFFICERS
+
+    @property
+    def confirm_until(self) -> float:
+        """The end of the time in which an adopted grant is confirmed."""
+        return self.valid_from + TO_CONFIRM
+
+    def overdue(self, now: float) -> bool:
+        """Whether an adopted grant was not confirmed in its time."""
+        return self.adopted and not self.confirmed and now >= self.confirm_until
 
     def content(self) -> dict[str, Any]:
         """The content that officers approve, without absent values."""
@@ -103,6 +127,7 @@ class Grant:
             "denies": self.denies or None,
             "proposed_by": self.proposed_by,
             "edition": self.edition,
+            "receives": self.receives or None,
         }
         return {name: value for name, value in content.items() if value is not None}
 
@@ -116,9 +141,11 @@ class Grant:
         unknown = set(value) - _CONTENT
         if unknown:
             raise ValueError(f"a grant has no {', '.join(sorted(unknown))}")
-        denies, edition = value.get("denies", False), value.get("edition", 1)
-        if not isinstance(denies, bool) or isinstance(edition, bool) or not isinstance(edition, int):
-            raise ValueError("denies is true or false, edition a number")
+        denies, receives, edition = value.get("denies", False), value.get("receives", False), value.get("edition", 1)
+        if not isinstance(denies, bool) or not isinstance(receives, bool):
+            raise ValueError("denies and receives are true or false")
+        if isinstance(edition, bool) or not isinstance(edition, int):
+            raise ValueError("an edition is a number")
         try:
             return cls(
                 id=_text(value, "id"),
@@ -136,6 +163,7 @@ class Grant:
                 denies=denies,
                 proposed_by=None if value.get("proposed_by") is None else _text(value, "proposed_by"),
                 edition=edition,
+                receives=receives,
             )
         except KeyError as missing:
             raise ValueError(f"a grant needs {missing}") from None
@@ -145,7 +173,8 @@ class Grant:
         return replace(self, state=state, approved_by=tuple(approved_by))
 
 
-_CONTENT: Final = {*Grant.__slots__} - {"state", "approved_by"}
+STANDING: Final = frozenset({"state", "approved_by", "adopted", "personal"})  # what nobody signs
+_CONTENT: Final = {*Grant.__slots__} - STANDING
 
 
 def digest(content: bytes) -> str:
@@ -155,10 +184,13 @@ def digest(content: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """To call the operation, or with `receives` to be called."""
+
     agency: str
     roles: frozenset[str]
     contract: str
     operation: str
+    receives: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +230,33 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class AgencyGrants:
-    """The grants of an agency and its roles, indexed once, so that a decision's cost does not depend on their number.
+    """The grants of an agency and its roles, for asking and for receiving."""
+
+    asking: GrantIndex
+    receiving: GrantIndex
+
+    @classmethod
+    def of(cls, grants: Iterable[Grant]) -> AgencyGrants:
+        every = tuple(grants)
+        return cls(
+            GrantIndex.of(grant for grant in every if not grant.receives),
+            GrantIndex.of(grant for grant in every if grant.receives),
+        )
+
+    @property
+    def grants(self) -> tuple[Grant, ...]:
+        return self.asking.grants + self.receiving.grants
+
+    def decide(self, contract: str, operation: str, now: float) -> Decision:
+        return self.asking.decide(contract, operation, now)
+
+    def decide_receiving(self, contract: str, operation: str, now: float) -> Decision:
+        return self.receiving.decide(contract, operation, now)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantIndex:
+    """Grants of one holder, indexed once, so that a decision's cost does not depend on their number.
 
     A decision is cached until one of its grants, or of their hours, next begins or ends.
     """
@@ -213,7 +271,7 @@ class AgencyGrants:
     )
 
     @classmethod
-    def of(cls, grants: Iterable[Grant]) -> AgencyGrants:
+    def of(cls, grants: Iterable[Grant]) -> GrantIndex:
         ordered = tuple(sorted(grants, key=_rank))
         by_contract: dict[str, list[Grant]] = {}
         for grant in ordered:
@@ -268,7 +326,8 @@ def decide(grants: Iterable[Grant], request: Request, now: float) -> Decision:
         for grant in grants
         if grant.agency == request.agency or grant.role is not None and grant.role in request.roles
     ]
-    return AgencyGrants.of(own).decide(request.contract, request.operation, now)
+    held = AgencyGrants.of(own)
+    return (held.receiving if request.receives else held.asking).decide(request.contract, request.operation, now)
 
 
 def judge(grant: Grant, now: float) -> Reason | None:
@@ -286,15 +345,19 @@ def judge(grant: Grant, now: float) -> Reason | None:
         return Reason.NOT_YET_VALID
     if grant.state != ACTIVE:
         return Reason.SUSPENDED
-    if len(set(grant.approved_by)) < OFFICERS:
-        return Reason.NOT_APPROVED
+    if not grant.confirmed:
+        if not grant.adopted:
+            return Reason.NOT_APPROVED
+        if grant.personal and grant.overdue(now):
+            return Reason.NOT_CONFIRMED
     if grant.hours is not None and not grant.hours.holds(now):
         return Reason.OUT_OF_HOURS
     return Reason.GRANTED
 
 
 def _until(grant: Grant, now: float) -> float:
-    edges = [edge for edge in (grant.valid_from, grant.valid_until) if edge > now]
+    ends = (grant.valid_from, grant.valid_until, *((grant.confirm_until,) if grant.adopted else ()))
+    edges = [edge for edge in ends if edge > now]
     return min([*edges, grant.hours.next_change(now) if grant.hours is not None else math.inf], default=math.inf)
 
 

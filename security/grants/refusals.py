@@ -47,17 +47,29 @@ def refusal(
     facts: dict[str, Any] = {}
     retry = None
     if nearest is not None:
-        facts = {
-            "grant": nearest.id,
-            "valid_from": civil(nearest.valid_from),
-            "valid_until": civil(nearest.valid_until),
-            "lacking": OFFICERS - min(OFFICERS, len(set(nearest.approved_by))),
-        }
+        facts = _nearest(nearest)
         if decision.reason is Reason.OUT_OF_HOURS and nearest.hours is not None:
             opens = nearest.hours.next_open(now)
             facts |= {"hours": str(nearest.hours), "opens": civil(opens) if opens < nearest.valid_until else "—"}
             retry = math.ceil(opens - now) if opens < nearest.valid_until else None
     return _REFUSALS[decision.reason](retry_after=retry, **_facts_of(request, ask), **facts, **(notice or {}))
+
+
+def why_not_received(decision: Decision, request: Request) -> Words:
+    """Why a refusing decision lets nobody of the agency receive: half a sentence."""
+    facts: dict[str, Any] = {"contract": request.contract, "operation": request.operation}
+    if decision.nearest is not None:
+        facts |= _nearest(decision.nearest) | {"confirm_until": civil(decision.nearest.confirm_until)}
+    return words(f"receiving.{decision.reason}", **facts)
+
+
+def _nearest(grant: Grant) -> dict[str, Any]:
+    return {
+        "grant": grant.id,
+        "valid_from": civil(grant.valid_from),
+        "valid_until": civil(grant.valid_until),
+        "lacking": OFFICERS - min(OFFICERS, len(set(grant.approved_by))),
+    }
 
 
 def quota_refusal(grant: Grant, request: Request, ask: Words, now: float) -> Policy:

@@ -59,7 +59,11 @@ class Caller(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """A transfer is accepted, and will be forwarded. `also` are the other grants that allowed it."""
+    """A transfer is accepted, and will be forwarded. `also` are the other grants that allowed it.
+
+    `receiving` are the grants by which the provider receives it, `overdue` those of them that were adopted and not
+    confirmed in time.
+    """
 
     transfer: str
     at: float
@@ -73,6 +77,8 @@ class Intent(NamedTuple):
     provider: str | None
     came_in: Digest
     also: tuple[str, ...] = ()
+    receiving: tuple[str, ...] = ()
+    overdue: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -105,6 +111,7 @@ class Refusal:
     came_in: Digest | None = None
     nearest: str | None = None
     count: int = 1
+    provider: str | None = None  # that lacks the right to receive
 
 
 class Repeat(NamedTuple):
@@ -193,12 +200,14 @@ def _frozen(transfer: str, phase: str, text: str) -> FrozenEntry:
 def _intent(entry: Intent) -> str:
     also = f'"also":{_encode(entry.also)},' if entry.also else ""
     provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
+    receiving = f'"receiving":{_encode(entry.receiving)},' if entry.receiving else ""
+    overdue = f'"overdue":{_encode(entry.overdue)},' if entry.overdue else ""
     return (
         f'{{{also}"at":"{rfc3339(entry.at)}","bundle":{_text(entry.bundle)},'
         f'"caller":{_caller_text(entry.caller)},"contract":{_text(entry.contract)},'
         f'"door":{_text(entry.door)},"grant":{_text(entry.grant)},{_digest_text("in", entry.came_in)}"kind":"intent",'
-        f'"message":{_text(entry.message)},"operation":{_text(entry.operation)},{provider}'
-        f'"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
+        f'"message":{_text(entry.message)},"operation":{_text(entry.operation)},{overdue}{provider}'
+        f'{receiving}"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
     )
 
 
@@ -234,6 +243,7 @@ def _refusal(entry: Refusal) -> dict[str, Json]:
         "in": _digest(entry.came_in),
         "nearest": entry.nearest,
         "count": entry.count if entry.count > 1 else None,
+        "provider": entry.provider,
     }
 
 

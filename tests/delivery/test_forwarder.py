@@ -27,6 +27,7 @@ from gateway.delivery.breaker import Breakers, Position, Rules
 from gateway.delivery.errors import PROVIDER_RESTING
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.worker import Delivery
+from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import load_snapshot
 from gateway.transfer.stages import OpenTransfer
@@ -74,6 +75,7 @@ class Office:
             open=OpenTransfer(TRANSFER, "door-1", provider.id),
             snapshot=self.snapshot,
             provider=provider,
+            receiving=Receiving(()),
             contract=compiled,
             operation=compiled.contract.operations[operation],
             message={},

@@ -13,6 +13,7 @@ from typing import Final
 from contracts.base.phrases import vietnamese
 from contracts.base.words import Language
 from contracts.canonical.model import Array, Choice, Scalar, Struct, Type, group
+from contracts.canonical.personal import NONE
 from contracts.canonical.validate import describe
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.pages.calls import calls
@@ -101,6 +102,8 @@ def _struct(struct: Struct, language: Language, seen: set[str], parts: list[str]
             rules.append(f"<strong>{say('required', language)}</strong>")
         if field.absentable:
             rules.append(say("absentable", language))
+        if field.personal not in (None, NONE):
+            rules.append(say(f"personal.{field.personal}", language))
         meaning = escape(". ".join(each for each in (field.title, field.description) if each))
         rows.append((f"<code>{escape(field.name)}</code>", meaning, "; ".join(rules)))
         inner = group(field.type)

@@ -244,7 +244,7 @@ def _done(act: Act, changes: list[Change], now: float, **facts: Any) -> None:
 def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
     """What was checked when it was proposed may have changed since: formats, versions, systems."""
     from gateway.registry.errors import unknown
-    from gateway.registry.parts.grants import unshown
+    from gateway.registry.parts.grants import unshown, unshown_requests
 
     compiled = snapshot.contracts.get(grant.contract)
     if compiled is None:
@@ -253,9 +253,10 @@ def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
         each.code for each in snapshot.agencies.values() if grant.agency == each.code or grant.role in each.roles
     }
     readers = [system for system in snapshot.systems.values() if system.agency in holders]
+    shows = unshown_requests if grant.receives else unshown
     findings = [
         Finding(here, path, form, "mask", "a word for `not-permitted`")
-        for form, here, path in unshown(compiled, grant.operations, grant.fields, readers)
+        for form, here, path in shows(compiled, grant.operations, grant.fields, readers)
     ]
     if findings:
         from gateway.registry.errors import GRANT_MASK_UNSHOWN

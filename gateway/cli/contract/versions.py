@@ -71,6 +71,7 @@ def contract_check(
                 "proved": list(report.proved),
                 "losses": list(report.losses),
                 "findings": [finding_json(finding) for finding in report.findings],
+                "warnings": [finding_json(finding) for finding in report.warnings],
             }
             for report in reports
         ],
@@ -214,6 +215,8 @@ def _checked(folder: Path, report: Report) -> list[str]:
         lines.append("     mất khi chuyển đổi / lost on the way")
     for (where, what), paths in lost.items():
         lines.append(f"       {where}: {', '.join(paths)}{': ' if paths else ''}{vietnamese(what)} / {what}")
+    if report.warnings:
+        lines += ["     nên xem lại / look again", *(f"       {finding_line(finding)}" for finding in report.warnings)]
     if report.findings:
         lines += ["     phải sửa / to mend", *(f"       {finding_line(finding)}" for finding in report.findings)]
     return lines

@@ -3,14 +3,15 @@
 Invariant: a grant starts as a proposal and is in force once two officers signed its content
     (`security.grants.approvals`). The row has the exact signed text.
 Invariant: a change of content or a revocation voids the approvals for good; a voided signature is not accepted again.
-Invariant: a grant from a document is removed by a document; one proposed by command stays until it is revoked.
+Invariant: a grant from a document is removed by a document; one proposed by command, or adopted, stays until it is
+    revoked.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -23,10 +24,12 @@ from gateway.registry.seals.revisions import alone
 from security.grants.approvals import Approval, Officer, check, counted
 from security.grants.grants import OFFICERS, Grant, digest
 
-Source = Literal["document", "proposal"]
+Source = Literal["document", "proposal", "adopted", "adopted-personal"]
 Signed = tuple[str, str]  # an officer's id and signature
 GRANT: Final = "grant"
 OFFICER: Final = "officer"
+ADOPTED: Final[Source] = "adopted"  # from a route of an older release (`adopting`)
+ADOPTED_PERSONAL: Final[Source] = "adopted-personal"  # such a one that shows personal fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,15 @@ def grants(connection: Connection, known: Mapping[str, Officer]) -> list[Grant]:
     standing_grants: list[Grant] = []
     table = tables.access_grant.c
     for row in connection.execute(
-        select(table.id, table.body, table.state).where(table.state != REVOKED).order_by(table.id)
+        select(table.id, table.body, table.state, table.source).where(table.state != REVOKED).order_by(table.id)
     ):
         grant = Grant.from_json(json.loads(row.body))
         content = grant.canonical()
         signed = signatures.get((f"{GRANT} {row.id}", digest(content)), ())
-        standing_grants.append(grant.with_status(row.state, counted(content, grant.proposed_by, signed, known)))
+        grant = grant.with_status(row.state, counted(content, grant.proposed_by, signed, known))
+        if row.source in (ADOPTED, ADOPTED_PERSONAL):
+            grant = replace(grant, adopted=True, personal=row.source == ADOPTED_PERSONAL)
+        standing_grants.append(grant)
     return standing_grants
 
 

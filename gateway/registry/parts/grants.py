@@ -11,18 +11,18 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
-from contracts.canonical.model import Pattern
+from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import CompiledContract
 from gateway.registry.changes.granting import Proposal
 from gateway.registry.parts.officers import OFFICER_ID
 from gateway.registry.parts.parties import Minor, Parties
 from gateway.registry.records import System
 from gateway.registry.values import kind
-from security.grants.grants import ALL, Grant
+from security.grants.grants import ALL, STANDING, Grant
 from security.grants.windows import Hours, Quota
 
 _GRANT_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
-_NAMES: Final = {*Grant.__slots__} - {"state", "approved_by"} | {"approvals"}
+_NAMES: Final = {*Grant.__slots__} - STANDING | {"approvals"}
 MOST_EDITIONS: Final = 1_000_000
 FEED: Final = "feed"  # the operation that permits to read a contract's feed
 T = TypeVar("T")
@@ -52,11 +52,14 @@ class Grants(Parties):
         fields = [self._text(at, value) for at, value in self._list(f"{path}.fields", item.get("fields", ["*"]))]
         if not operations:
             self._wrong(f"{path}.operations", "required", "at least one operation", "none")
+        denies, receives = self._switch(path, item, "denies"), self._switch(path, item, "receives")
+        edition = item.get("edition", 1)
         if compiled:
-            self._granted(path, compiled, operations, fields)
-        denies, edition = item.get("denies", False), item.get("edition", 1)
-        if not isinstance(denies, bool):
-            self._wrong(f"{path}.denies", "type", "true or false", kind(denies))
+            self._granted(path, compiled, operations, fields, receives)
+        if receives:
+            for name in ("hours", "quota"):
+                if item.get(name) is not None:
+                    self._wrong(f"{path}.{name}", "unknown", f"no {name} in a grant that receives", kind(item[name]))
         if isinstance(edition, bool) or not isinstance(edition, int) or not 1 <= edition <= MOST_EDITIONS:
             self._wrong(f"{path}.edition", "type", f"a whole number from 1 to {MOST_EDITIONS}", kind(edition))
         start = self._day(f"{path}.valid_from", item.get("valid_from"))
@@ -78,9 +81,9 @@ class Grants(Parties):
         proposer = self._text(f"{path}.proposed_by", item["proposed_by"], OFFICER_ID) if "proposed_by" in item else None
         signed = [self._approval(at, value) for at, value in self._list(f"{path}.approvals", item.get("approvals", []))]
         if compiled and not self.findings:  # else the formats of systems are unknown
-            for each, place, hidden in unshown(
-                compiled, operations, fields, receivers(self._systems.values(), self._holders(agency, role))
-            ):
+            readers = receivers(self._systems.values(), self._holders(agency, role))
+            shows = unshown_requests if receives else unshown
+            for each, place, hidden in shows(compiled, operations, fields, readers):
                 self._wrong(
                     f"{path}.fields", "mask", f"a format that can say `not-permitted` of {hidden}", f"{each} ({place})"
                 )
@@ -102,8 +105,15 @@ class Grants(Parties):
             denies=denies,
             proposed_by=proposer,
             edition=edition,
+            receives=receives,
         )
         return Proposal(grant, tuple(signed))
+
+    def _switch(self, path: str, item: Mapping[str, Any], name: str) -> bool:
+        value = item.get(name, False)
+        if not isinstance(value, bool):
+            self._wrong(f"{path}.{name}", "type", "true or false", kind(value))
+        return value is True
 
     def _holders(self, agency: str | None, role: str | None) -> set[str]:
         return {agency} if agency is not None else {each.code for each in self._agencies.values() if role in each.roles}
@@ -124,14 +134,17 @@ class Grants(Parties):
             f"{path}.signature", item.get("signature"), limit=1000
         )
 
-    def _granted(self, path: str, compiled: CompiledContract, operations: list[str], fields: list[str]) -> None:
-        known = compiled.contract.operations
+    def _granted(
+        self, path: str, compiled: CompiledContract, operations: list[str], fields: list[str], receives: bool
+    ) -> None:
+        known = [each.name for each in received(compiled)] if receives else [*compiled.contract.operations, FEED]
         for number, name in enumerate(operations):
-            if name and name not in (*known, FEED, ALL):
-                self._wrong(
-                    f"{path}.operations[{number}]", "reference", f"one of {', '.join([*known, FEED, ALL])}", name
-                )
-        for message in sorted({*answers(compiled, operations), *fed(compiled, operations)}):
+            if name and name not in (*known, ALL) or not known:
+                self._wrong(f"{path}.operations[{number}]", "reference", f"one of {', '.join([*known, ALL])}", name)
+        messages = (
+            requests(compiled, operations) if receives else answers(compiled, operations) | fed(compiled, operations)
+        )
+        for message in sorted(messages):
             for problem in compiled.check_fields(message, fields):
                 self._wrong(f"{path}.fields", "reference", f"fields of {message} that can be shown or masked", problem)
 
@@ -150,6 +163,22 @@ def fed(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
     )
 
 
+def received(compiled: CompiledContract) -> tuple[Operation, ...]:
+    """The operations whose requests reach a system: all but submissions, which the gateway takes itself."""
+    return tuple(each for each in compiled.contract.operations.values() if each.pattern is not Pattern.SUBMIT)
+
+
+def requests(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
+    """The messages that a grant to receive shows."""
+    wanted = set(operations)
+    return {each.request for each in received(compiled) if wanted & {each.name, ALL}}
+
+
+def shows_personal(compiled: CompiledContract | None, grant: Grant) -> bool:
+    """Whether the requests of a grant to receive have personal fields, whichever it hides."""
+    return compiled is not None and any(compiled.personal(each) for each in requests(compiled, grant.operations))
+
+
 def receivers(systems: Iterable[System], agencies: set[str]) -> list[System]:
     return [system for system in systems if system.agency in agencies]
 
@@ -166,3 +195,21 @@ def unshown(
         for message in sorted(answers(compiled, operations) & shown)
         for path, here in compiled.unshown(message, spoken, chosen)
     ]
+
+
+def unshown_requests(
+    compiled: CompiledContract, operations: Iterable[str], fields: Iterable[str], systems: Iterable[System]
+) -> list[tuple[str, str, str]]:
+    """The same of what a grant to receive hides from the systems that are called."""
+    name, wanted, chosen = compiled.contract.name, set(operations), tuple(fields)
+    found = {
+        (f"{system.format(name)}, {each.request}", here, path)
+        for system in systems
+        if system.endpoint is not None and system.format(name) in compiled.formats
+        for each in received(compiled)
+        if wanted & {each.name, ALL}
+        for path, here in compiled.unshown_request(
+            each, compiled.codec(system.format(name)), chosen, rest=system.by_rest
+        )
+    }
+    return sorted(found)

@@ -49,13 +49,14 @@ MARK: Final = "registry"  # beside the checkpoint
 PART: Final = "registry-rows"
 ADOPTED: Final = "registry-adopted"
 ACCEPTED: Final = "registry-accepted"
+RECEIVING_ADOPTED: Final = "receiving-adopted"  # `gateway.registry.changes.adopting`
 AT_ONCE: Final = 200  # rows in one entry; more go into separate entries before it
 NAMED: Final = 5
 _LABEL: Final = b"lgsp registry seal v1"
 # Notes that may have a seal; read by `lgsp audit verify`.
 PHASES: Final = (
     "registry", "access", "contract", "suspended", "resumed", "certificate-status",
-    "restore", "restore-confirmed", ADOPTED, ACCEPTED,
+    "restore", "restore-confirmed", ADOPTED, ACCEPTED, RECEIVING_ADOPTED,
 )  # fmt: skip
 
 

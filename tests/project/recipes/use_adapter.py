@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.delivery.forwarder import forwarder_over
 from gateway.delivery.worker import Delivery
+from gateway.registry.receiving import Receiving
 from gateway.registry.snapshot import load_snapshot
 from gateway.transfer.stages import OpenTransfer
 from tests.registry.making import ENDPOINTS, PROVINCE, House, contracts, filled, new_database, province
@@ -56,6 +57,7 @@ async def main(folder: Path) -> None:
                 open=OpenTransfer("01935b6e-0000-7000-8000-000000000001", None, SYSTEM),
                 snapshot=snapshot,
                 provider=snapshot.systems[SYSTEM],
+                receiving=Receiving(()),
                 contract=compiled,
                 operation=operation,
                 message=message,
