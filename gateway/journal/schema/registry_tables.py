@@ -39,7 +39,7 @@ system = Table(
     Column("title_en", Text, nullable=False),
     Column("formats", Text, nullable=False),  # JSON object: "<contract>/v<major>" -> format name
     Column("endpoint", Text),  # JSON object: {"kind": "rest"|"soap", "url": ...}; NULL for a system that only calls
-    Column("state", Text, nullable=False),  # active | suspended
+    Column("state", Text, nullable=False),  # active | suspended | proposed: never in force yet
     Column("versions", Text),  # JSON object: "<contract>/v<major>" -> the minor version it is pinned to, or "newest"
     Column("contact", Text),  # JSON object; NULL where the agency's contact serves
 )
@@ -121,6 +121,18 @@ approval = Table(
     Column("signature", Text, nullable=False),  # detached JWS
     Column("given", Float, nullable=False),
     Column("voided", Float),  # when that content was changed or revoked; a voided approval never counts again
+)
+registry_proposal = Table(
+    "registry_proposal",
+    metadata,
+    Column("subject", Text, primary_key=True),  # "agency H14.2", "system do-thi", "route field-report/v1 createRequest"
+    Column("edition", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),  # canonical content, as officers sign it
+    Column("state", Text, nullable=False),  # waiting | in-force | replaced | withdrawn | removed
+    Column("basis", Text, nullable=False),  # officers | founding | adopted: why it may be in force
+    Column("standing", Text, nullable=False),  # active | suspended: of a new system once it is in force
+    Column("proposed", Float, nullable=False),
+    Column("decided", Float),  # when its state last changed
 )
 quota_use = Table(
     "quota_use",

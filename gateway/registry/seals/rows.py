@@ -31,6 +31,7 @@ TABLES: Final[tuple[Table, ...]] = (
     tables.notice,
     tables.officer,
     tables.outside_authority,
+    tables.registry_proposal,
     tables.route,
     tables.system,
     tables.system_key,
@@ -69,6 +70,17 @@ def rows(connection: Connection) -> dict[str, dict[str, str]]:
     if hold is not None:
         digests["instance"] = {HOLD: digest_of_row({"value": hold})}
     return digests
+
+
+def basis(connection: Connection) -> str | None:
+    """The digest of the content that is in force by founding or adoption, not by officers; None if there is none.
+
+    It is made once and stays, so that an entry which states another one tells of content that nobody approved.
+    """
+    table = tables.registry_proposal.c
+    query = select(table.subject, table.edition, table.body, table.basis).where(table.basis != "officers")
+    contents = sorted(list(row) for row in connection.execute(query))
+    return hashlib.sha256(jcs.encode(contents)).hexdigest() if contents else None
 
 
 def digest_of_row(row: Mapping[Any, Any]) -> str:

@@ -40,7 +40,7 @@ from gateway.keys.keyring import Keyring
 from gateway.registry.errors import REGISTRY_ALTERED
 from gateway.registry.seals.mark import Mark, Seen
 from gateway.registry.seals.revisions import REVISION, alone, raise_revision, remember, revision
-from gateway.registry.seals.rows import TABLES, Misfit, Rows, changed, digest_of, misfits, rows
+from gateway.registry.seals.rows import TABLES, Misfit, Rows, basis, changed, digest_of, misfits, rows
 from gateway.settings import Settings
 from security.transparency import entry as form
 
@@ -204,6 +204,7 @@ class Seal:
             "rows": parts[-1],
             "parts": len(parts) - 1,
             "whole": before is None,
+            "basis": basis(connection),
         }
         append(connection, [_note(id, what, {**facts, "registry": own}, now, actor)])
         remember(
