@@ -49,6 +49,7 @@ def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, h
             provider=provider.id if provider is not None else None,
             came_in=form.salted(salt, received.body or received.query.encode()),
             also=tuple(each.id for each in decision.through[1:]),
+            registry=received.snapshot.revision,
         )
     )
 
@@ -117,6 +118,7 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
             message=hash_id(requested.message_id) if requested is not None else None,
             nearest=str(nearest) if nearest else None,
             count=count,
+            registry=received.snapshot.revision,
         )
     )
 

@@ -59,7 +59,10 @@ class Caller(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """A transfer is accepted, and will be forwarded. `also` are the other grants that allowed it."""
+    """A transfer is accepted, and will be forwarded. `also` are the other grants that allowed it.
+
+    `registry` is the revision of the registry that decided; entries of older releases have none.
+    """
 
     transfer: str
     at: float
@@ -73,6 +76,7 @@ class Intent(NamedTuple):
     provider: str | None
     came_in: Digest
     also: tuple[str, ...] = ()
+    registry: int | None = None
 
 
 class Outcome(NamedTuple):
@@ -90,7 +94,10 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refused request. `source` is the address of an unproved caller; `count` aggregates many refusals."""
+    """A refused request. `source` is the address of an unproved caller; `count` aggregates many refusals.
+
+    `registry` is the revision of the registry that decided.
+    """
 
     transfer: str
     at: float
@@ -105,6 +112,7 @@ class Refusal:
     came_in: Digest | None = None
     nearest: str | None = None
     count: int = 1
+    registry: int | None = None
 
 
 class Repeat(NamedTuple):
@@ -193,12 +201,13 @@ def _frozen(transfer: str, phase: str, text: str) -> FrozenEntry:
 def _intent(entry: Intent) -> str:
     also = f'"also":{_encode(entry.also)},' if entry.also else ""
     provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
+    registry = "" if entry.registry is None else f'"registry":{entry.registry},'
     return (
         f'{{{also}"at":"{rfc3339(entry.at)}","bundle":{_text(entry.bundle)},'
         f'"caller":{_caller_text(entry.caller)},"contract":{_text(entry.contract)},'
         f'"door":{_text(entry.door)},"grant":{_text(entry.grant)},{_digest_text("in", entry.came_in)}"kind":"intent",'
         f'"message":{_text(entry.message)},"operation":{_text(entry.operation)},{provider}'
-        f'"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
+        f'{registry}"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
     )
 
 
@@ -234,6 +243,7 @@ def _refusal(entry: Refusal) -> dict[str, Json]:
         "in": _digest(entry.came_in),
         "nearest": entry.nearest,
         "count": entry.count if entry.count > 1 else None,
+        "registry": entry.registry,
     }
 
 
