@@ -110,7 +110,8 @@ class Provider:
         asked = verify_envelope(
             soap.parse_xml(body), {self.gateway.thumbprint: self.gateway.verify_key()}.get, time.time()
         )
-        raw = sign_envelope(content, self.signer, time.time(), EnvelopeHeaders(action=asked.action + "Response", message_id="urn:uuid:answer", relates_to=relates_to or asked.message_id), version=asked.version)  # fmt: skip
+        addressed = EnvelopeHeaders(f"{asked.action}Response", "urn:uuid:answer", None, relates_to or asked.message_id)
+        raw = sign_envelope(content, self.signer, time.time(), addressed, version=asked.version)
         return web.Response(body=raw, status=status, content_type=asked.version.media_type)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -13,11 +13,17 @@ from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gateway.registry.changes.matrix import Cell
+    from gateway.registry.snapshot import Snapshot
     from security.grants.grants import Grant
     from security.grants.windows import Quota
 
 commands = typer.Typer()
+
+Personal = Annotated[bool, typer.Option("--personal", help="Of personal fields alone.")]
+PERSONAL: Final = {"basic": "personal / cá nhân", "sensitive": "sensitive / nhạy cảm"}
 
 
 @commands.command("explain")
@@ -134,45 +140,73 @@ def access_explain(
         result["quota_unknown"] = unknown
         lines.append(f"quota / hạn mức: {', '.join(unknown)}: not known of then / không rõ số lượt lúc đó")
     lines += [
-        f"{'sees / xem' if shown else 'hides / che'} {message}: {path}"
+        f"{'sees / xem' if leaf.shown else 'hides / che'} {message}: {leaf.path}"
+        + (f" ({PERSONAL[leaf.personal]})" if leaf.personal is not None else "")
         for message, fields in decided.seen
-        for path, shown in fields
+        for leaf in fields
     ]
     lines += [f"ask / hỏi: {ask.en}", f"      {ask.vi}"]
     emit(result, as_json, "\n".join(lines))
 
 
 @commands.command("matrix")
-def access_matrix(at: At = None, data: Data = None, as_json: AsJson = False) -> None:
-    """Agency × contract × operation × field: who may what."""
+def access_matrix(
+    personal: Personal = False,
+    agency: Annotated[str | None, typer.Option("--agency", help="Of this agency alone.")] = None,
+    contract: Annotated[
+        str | None, typer.Option("--contract", help="Of this contract alone (`field-report/v1`).")
+    ] = None,
+    at: At = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Agency × contract × operation × field: who may what, what a route brings to whom, and who hands in files."""
+    from gateway.registry.changes.matrix import MARKS, matrix, text
+
+    snapshot, now = registry_at(data, at, as_json)
+    if agency is not None and agency not in snapshot.agencies:
+        name_checks.refuse("agency", agency, snapshot.agencies, as_json)
+    if contract is not None and contract not in snapshot.contracts:
+        name_checks.refuse("contract", contract, snapshot.contracts, as_json)
+    cells = [
+        each for each in matrix(snapshot, now) if agency in (None, each.agency) and contract in (None, each.contract)
+    ]
+    if personal:
+        cells = [only for each in cells if (only := each.only(MARKS)).seen or each.dead_route]
+    emit(
+        {"ok": True, "at": rfc3339(now), "registry": snapshot.revision, "matrix": [_row(each) for each in cells]},
+        as_json,
+        text(snapshot, cells).rstrip("\n"),
+    )
+
+
+def registry_at(data: Path | None, at: str | None, as_json: bool) -> tuple[Snapshot, float]:
+    """The registry that a review reads, and the moment that it asks about."""
     from gateway.journal.database import open_engine
-    from gateway.registry.changes.matrix import matrix, text
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
     with past.moment(open_engine(settings.database_url), at, as_json) as stands:
-        now, snapshot = stands.at, load_snapshot(stands.registry)
-    cells = list(matrix(snapshot, now))
-    emit(
-        {"ok": True, "at": rfc3339(now), "registry": snapshot.revision, "matrix": [_row(each) for each in cells]},
-        as_json,
-        text(cells).rstrip("\n"),
-    )
+        return load_snapshot(stands.registry), stands.at
 
 
 def _row(shown_cell: Cell) -> dict[str, Any]:
     decision = shown_cell.decision
+    fields = [(f"{message}: {leaf.path}", leaf) for message, leaves in shown_cell.seen for leaf in leaves]
     return {
         "agency": shown_cell.agency,
         "contract": shown_cell.contract,
         "operation": shown_cell.operation,
+        "how": shown_cell.way,
+        "systems": list(shown_cell.systems),
         "allowed": decision.allowed,
         "reason": decision.reason,
         "grant": decision.grant.id if decision.grant is not None else None,
         "also": [each.id for each in decision.through[1:]],
         "nearest": decision.nearest.id if decision.nearest is not None else None,
-        "visible": [f"{message}: {path}" for message, fields in shown_cell.seen for path, shown in fields if shown],
-        "hidden": [f"{message}: {path}" for message, fields in shown_cell.seen for path, shown in fields if not shown],
+        "visible": [name for name, leaf in fields if leaf.shown],
+        "hidden": [name for name, leaf in fields if not leaf.shown],
+        "personal": {name: leaf.personal for name, leaf in fields if leaf.personal is not None},
     }
 
 
