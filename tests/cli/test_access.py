@@ -83,7 +83,7 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
     signed = told(sandbox, "access", "approve", "G-100", "--officer", "can-bo-an-toan-2", "--signature", signature)
     assert signed["approved_by"] == ["can-bo-an-toan-2"] and signed["changes"][0]["how"] == "approved"
 
-    why = told(sandbox, "access", "explain", "H14.21", "indicator/v1", "getValue", "--at", "2026-11-24T14:00", ends=1)
+    why = told(sandbox, "access", "explain", "H14.21", "indicator/v1", "getValue", "--at", "2027-11-23T14:00", ends=1)
     assert (why["reason"], why["nearest"]) == ("not-approved", "G-100") and "1 more" in why["messages"]["en"]["detail"]
     assert "tong-hop@taichinh" in why["ask"]["vi"] and why["quota"]["left"] == 100
     shown = told(sandbox, "access", "show", "G-100")

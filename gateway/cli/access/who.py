@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from contracts.base.times import rfc3339
-from gateway.cli.access.view import PERSONAL, At, Personal, registry_at
-from gateway.cli.common.options import AsJson, Data, grouped
+from gateway.cli.access.view import PERSONAL, Personal, registry_at
+from gateway.cli.common.options import AsJson, At, Data, grouped
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
