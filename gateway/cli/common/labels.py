@@ -21,6 +21,8 @@ _VIETNAMESE: Final = {
     "unknown": "chưa rõ",
     "in use": "đang dùng",
     "replaced": "đã thay",
+    "adopted": "kế thừa khi nâng cấp, chưa có chữ ký",
+    "founding": "theo tài liệu đầu tiên, chưa có chữ ký",
 }
 
 
