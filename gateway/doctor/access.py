@@ -1,16 +1,23 @@
-"""Finds grants that wait for signatures, too few officers, and officers' private keys on this machine."""
+"""Finds grants that wait for signatures, routes whose systems may not receive, too few officers, and officers' private
+keys on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from gateway.doctor.findings import Finding, finding
+from gateway.journal.schema import tables
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.officers import officers
 from gateway.settings import Settings
-from security.grants.grants import OFFICERS
+from security.grants.grants import OFFICERS, Grant, Request, decide
+from security.grants.windows import civil
+
+_NAMED: Final = 5
 
 
 def access(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
@@ -22,10 +29,38 @@ def access(settings: Settings, connection: Connection, now: float) -> Iterator[F
     unsigned = [
         grant.id
         for grant in all_grants
-        if not grant.denies and len(grant.approved_by) < OFFICERS and now < grant.valid_until
+        if not (grant.denies or grant.adopted or grant.confirmed) and now < grant.valid_until
     ]
     if unsigned:
         yield finding("grants.unsigned", grants=", ".join(unsigned))
+    adopted = [each for each in all_grants if each.adopted and not each.confirmed and now < each.valid_until]
+    late = [each.id for each in adopted if each.overdue(now)]
+    if late:
+        yield finding("receiving.overdue", grants=", ".join(late))
+    waiting = [each for each in adopted if not each.overdue(now)]
+    if waiting:
+        until = civil(min(each.confirm_until for each in waiting))
+        yield finding("receiving.unconfirmed", grants=", ".join(each.id for each in waiting), until=until)
+    refused = list(_refused(connection, all_grants, now))
+    if refused:
+        yield finding("route.not-granted", routes=", ".join(refused[:_NAMED]), count=len(refused))
     keys = sorted(path.parent.name for path in settings.identities.glob("*/officer.key"))
     if keys:
         yield finding("officers.key-here", officers=", ".join(keys))
+
+
+def _refused(connection: Connection, all_grants: Sequence[Grant], now: float) -> Iterator[str]:
+    """The routes that lead to a system that may not receive."""
+    route, system, agency = tables.route.c, tables.system.c, tables.agency.c
+    joined = tables.route.join(tables.system, system.id == route.system).join(
+        tables.agency, agency.code == system.agency
+    )
+    columns = (route.contract, route.operation, system.id, agency.code, agency.roles)
+    for contract, operation, name, code, roles in connection.execute(
+        select(*columns).select_from(joined).order_by(route.contract, route.operation, route.position)
+    ):
+        request = Request(code, frozenset(json.loads(roles)), contract, operation, receives=True)
+        decision = decide(all_grants, request, now)
+        if not decision.allowed:
+            nearest = f", {decision.nearest.id}" if decision.nearest is not None else ""
+            yield f"{contract} {operation} → {name} ({code}: {decision.reason}{nearest})"

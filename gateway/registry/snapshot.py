@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, select
@@ -27,7 +27,7 @@ from gateway.registry.changes.keys import outside
 from gateway.registry.changes.notices import Notice, no_notice, notices
 from gateway.registry.changes.officers import officers
 from gateway.registry.errors import CHANNEL_SUSPENDED, words
-from gateway.registry.parts.grants import shows_personal
+from gateway.registry.parts.grants import judged
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
 from gateway.registry.restore_lock import held_until
 from gateway.registry.routing import RouteTable
@@ -205,6 +205,11 @@ class Snapshot:
         table = self._routes.get((contract, operation))
         return None if table is None else table.find(message)
 
+    def routed(self, contract: str, operation: str) -> list[System]:
+        """The systems that a route of the operation leads to, by their ids."""
+        table = self._routes.get((contract, operation))
+        return [] if table is None else [self.systems[each] for each in sorted({*table.systems} & self.systems.keys())]
+
     def provider(self, contract: str, operation: str, message: Mapping[str, Any]) -> System | None:
         name = self.route(contract, operation, message)
         return None if name is None else self.systems.get(name)
@@ -361,8 +366,7 @@ def _grants(
     by_agency: dict[str, list[Grant]] = {}
     by_role: dict[str, list[Grant]] = {}
     for grant in grants(connection, known):
-        if grant.adopted and not grant.personal:  # a newer version may mark more
-            grant = replace(grant, personal=shows_personal(in_force.get(grant.contract), grant))
+        grant = judged(grant, in_force)
         if grant.agency is not None:
             by_agency.setdefault(grant.agency, []).append(grant)
         elif grant.role is not None:

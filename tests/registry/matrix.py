@@ -11,8 +11,8 @@ from tests.registry.making import NOW, filled, new_database, province
 
 FILE = Path(__file__).with_name("matrix.txt")
 HEAD = (
-    "The sandbox province, agency × contract × operation × field (+ seen, - hidden), on Tuesday 2026-11-24 "
-    "at 14:00 in Vietnam.\n"
+    "The sandbox province, agency × contract × operation × field (+ seen, - hidden; [basic] and [sensitive]: personal), "
+    "on Tuesday 2026-11-24 at 14:00 in Vietnam.\n"
 )
 AGAIN = "python -m tests.registry.matrix"
 
@@ -31,7 +31,7 @@ def sandbox() -> Snapshot:
 def written(snapshot: Snapshot) -> str:
     return (
         f"{HEAD}Made by `{AGAIN}`; the difference is what a review looks "
-        f"at.\n\n{matrix.text(list(matrix.matrix(snapshot, NOW)))}"
+        f"at.\n\n{matrix.text(snapshot, list(matrix.matrix(snapshot, NOW)))}"
     )
 
 

@@ -141,7 +141,6 @@ def access_sign(
 def access_list(data: Data = None, as_json: AsJson = False) -> None:
     """All grants with what holds of them, the officers, and what else waits for their signatures."""
     from gateway.journal.database import open_engine
-    from gateway.registry.changes import granting
     from gateway.registry.changes.officers import officers
     from security.grants.grants import OFFICERS
     from security.grants.windows import civil
@@ -150,10 +149,10 @@ def access_list(data: Data = None, as_json: AsJson = False) -> None:
     now = time.time()
     with open_engine(settings.database_url).connect() as connection:
         known = officers(connection)
-        rows = [_row(grant, now) for grant in granting.grants(connection, known)]
+        rows = [_row(grant, now) for grant in _every(connection)]
         waits = waiting.rows(connection)
     lines = [
-        f"{row['id']:<10} {row['holder']:<14} {row['contract']:<20} {' '.join(row['operations']):<24}"
+        f"{row['id']:<10} {row['holder']:<14} {_way(row):<15} {row['contract']:<20} {' '.join(row['operations']):<24}"
         f" {both(row['standing']):<30} "
         f"{len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {civil(row['valid_until'])[:10]}"
         for row in rows
@@ -226,7 +225,12 @@ def access_show(
         "approvals": signed,
     }
     lines = [f"{key:<12} {json.dumps(value, ensure_ascii=False)}" for key, value in shown.content().items()]
-    lines += [f"{'standing':<12} {both(_row(shown, now)['standing'])}", f"{'digest':<12} {digest(content)}"]
+    lines += [f"{'standing':<12} {both(result['standing'])}", f"{'digest':<12} {digest(content)}"]
+    if shown.adopted and not shown.confirmed:
+        lines.append(
+            f"{'confirm':<12} adopted from a route, to be confirmed by two officers before {civil(shown.confirm_until)}"
+            f" / chuyển từ tuyến, chờ hai cán bộ xác nhận trước {civil(shown.confirm_until)}"
+        )
     lines += [
         (
             f"{'signed':<12} {each['officer']} {civil(each['given'])}"
@@ -288,14 +292,25 @@ def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
 
 
 def _standing(connection: Connection, name: str) -> Grant:
-    from gateway.registry.changes import granting
-    from gateway.registry.changes.officers import officers
     from gateway.registry.errors import unknown
 
-    grant = next((each for each in granting.grants(connection, officers(connection)) if each.id == name), None)
+    grant = next((each for each in _every(connection) if each.id == name), None)
     if grant is None:
         raise unknown("grant", name)
     return grant
+
+
+def _every(connection: Connection) -> list[Grant]:
+    from gateway.registry.changes import granting
+    from gateway.registry.changes.officers import officers
+    from gateway.registry.parts.grants import judged
+    from gateway.registry.snapshot import load_snapshot
+
+    every = granting.grants(connection, officers(connection))
+    if not any(grant.adopted and not grant.confirmed for grant in every):
+        return every
+    contracts = load_snapshot(connection).contracts
+    return [judged(grant, contracts) for grant in every]
 
 
 def _signatures(grant: Grant) -> str:
@@ -303,6 +318,10 @@ def _signatures(grant: Grant) -> str:
 
     count = len(grant.approved_by)
     return f"{count} of {OFFICERS} signatures / {count} trên {OFFICERS} chữ ký"
+
+
+def _way(row: dict[str, Any]) -> str:
+    return "receives / nhận" if row["receives"] else "asks / gọi"
 
 
 def _lacks(grant: Grant) -> bool:
@@ -322,6 +341,8 @@ def _row(grant: Grant, now: float) -> dict[str, Any]:
         if verdict is None
         else str(verdict)
     )
+    if verdict is Reason.GRANTED and grant.adopted and not grant.confirmed:
+        standing = "overdue" if grant.overdue(now) else "adopted"
     return {
         "id": grant.id,
         "holder": grant.agency or f"role {grant.role}",
@@ -329,6 +350,8 @@ def _row(grant: Grant, now: float) -> dict[str, Any]:
         "operations": list(grant.operations),
         "fields": list(grant.fields),
         "denies": grant.denies,
+        "receives": grant.receives,
+        "confirm_until": rfc3339(grant.confirm_until) if grant.adopted and not grant.confirmed else None,
         "standing": standing,
         "state": grant.state,
         "approved_by": list(grant.approved_by),

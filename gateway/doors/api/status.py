@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from adapters.files import FILES
 from contracts.base.errors import TYPES
+from contracts.base.times import rfc3339
 from gateway.audit.witnessing.config import vouchers
 from gateway.doors.api.services import ApiRequest, DeskServices, Handler
 from gateway.doors.health import Vitals
@@ -79,8 +80,25 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
             "age": round(counts.checkpoint_age, 1) if counts.checkpoint_age is not None else None,
         },
         "vouchers": await asyncio.to_thread(_vouchers, services),
+        "unconfirmed": unconfirmed(snapshot, services.clock()),
         "refusals": await asyncio.to_thread(recent_refusals, services.engine),
     }
+
+
+def unconfirmed(snapshot: Snapshot, now: float) -> list[dict[str, Any]]:
+    """The adopted grants that two officers did not confirm yet. They are of agencies, not of roles."""
+    return [
+        {
+            "grant": grant.id,
+            "agency": code,
+            "contract": grant.contract,
+            "until": rfc3339(grant.confirm_until),
+            "state": "waiting" if not grant.overdue(now) else "suspended" if grant.personal else "overdue",
+        }
+        for code in sorted(snapshot.agencies)
+        for grant in snapshot.grants(code)
+        if grant.adopted and not grant.confirmed and now < grant.valid_until
+    ]
 
 
 def _vouchers(services: DeskServices) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from contracts.canonical.model import Operation, Pattern
@@ -174,9 +175,12 @@ def requests(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
     return {each.request for each in received(compiled) if wanted & {each.name, ALL}}
 
 
-def shows_personal(compiled: CompiledContract | None, grant: Grant) -> bool:
-    """Whether the requests of a grant to receive have personal fields, whichever it hides."""
-    return compiled is not None and any(compiled.personal(each) for each in requests(compiled, grant.operations))
+def judged(grant: Grant, in_force: Mapping[str, CompiledContract]) -> Grant:
+    """An adopted grant with `personal` as the contract in force has it: a newer version may mark more."""
+    compiled = in_force.get(grant.contract)
+    if not grant.adopted or grant.personal or compiled is None:
+        return grant
+    return replace(grant, personal=any(compiled.personal(each) for each in requests(compiled, grant.operations)))
 
 
 def receivers(systems: Iterable[System], agencies: set[str]) -> list[System]:
