@@ -24,7 +24,7 @@ from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
 from security.grants.approvals import approve
-from security.grants.grants import TO_CONFIRM, Decision, Reason
+from security.grants.grants import TO_CONFIRM, Decision, Grant, Reason
 from security.pki.authority import private_pem
 from tests.journal import databases
 from tests.registry.making import NOW, OFFICERS, PROVINCE, approve_all, contracts, province
@@ -73,6 +73,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
     with changing(made.engine, made.seal) as act:
         store.apply(province(of_older_release()), act.connection, NOW)
         approve_all(act.connection)
+        act.connection.execute(delete(tables.registry_proposal))  # an older release knew none
         act.note("registry", {}, NOW)
     with writing(made.engine) as connection:
         databases.downgrade(connection, "0008")
@@ -100,6 +101,7 @@ def test_its_routes_become_grants_at_the_first_start_and_only_then(old: Old) -> 
         assert not check_registered(connection, old.seal).wrong
         table = tables.log_pending.c
         entry = connection.scalar(select(table.entry).where(table.phase == "receiving-adopted"))
+        assert entry is not None
         facts = json.loads(bytes(entry))["facts"]
     assert facts["grants"] == ADOPTED and facts["registry"]["seal"] and facts["confirm_until"]
 
@@ -135,7 +137,7 @@ def test_two_officers_make_it_an_ordinary_grant(old: Old) -> None:
     assert _names(old, holder)[name].confirmed and not _names(old, holder)[name].overdue(LATER)
 
 
-def _names(old: Old, agency: str) -> dict[str, granting.Grant]:
+def _names(old: Old, agency: str) -> dict[str, Grant]:
     return {grant.id: grant for grant in old.snapshot().grants(agency) if grant.receives}
 
 
