@@ -8,8 +8,8 @@ Theory of operation
 3. The bundle is stored under its digest and the pointer of its major moves, in the caller's transaction, which also has
    the log entry. A door loads the new revision between two calls (`gateway.registry.registry`).
 4. A rollback moves the pointer to the version before. It is refused while a system is pinned to the withdrawn version,
-   or uses a format that came with it, and for fields that it shows newly, like a publication. A withdrawn version can be
-   published again unchanged, but not pinned. Later versions are compared with the version in force.
+   or uses a format that came with it, and for fields that it shows newly, like a publication. A withdrawn version can
+   be published again unchanged, but not pinned. Later versions are compared with the version in force.
 Invariant: a stored bundle is never changed or deleted: pinned systems and queued messages need it.
 """
 
