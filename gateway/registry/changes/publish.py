@@ -147,7 +147,8 @@ def _disclosed(
     found = disclosures(connection, held, old, new)
     if refused := [each for each in found if each.field not in accepted.fields]:
         findings = [
-            Finding("", each.field, each.seen_by, "personal", f"--accept-personal {each.field}") for each in refused
+            Finding("", each.field, each.seen_by, "personal", f"accepted by `--accept-personal {each.field}`")
+            for each in refused
         ]
         raise CONTRACT_DISCLOSES(findings=findings, count=len(refused), contract=contract, version=version)
     return found
