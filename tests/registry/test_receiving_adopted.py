@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from contracts.base import jcs
 from contracts.base.errors import Failure
 from gateway.audit.verify.registered import check_registered
 from gateway.journal.database import migrate, open_engine, snapshot, writing
@@ -26,6 +27,7 @@ from gateway.settings import Settings
 from security.grants.approvals import approve
 from security.grants.grants import TO_CONFIRM, Decision, Grant, Reason
 from security.pki.authority import private_pem
+from security.transparency.merkle import leaf_hash
 from tests.journal import databases
 from tests.registry.making import NOW, OFFICERS, PROVINCE, approve_all, contracts, province
 
@@ -76,9 +78,20 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
         act.connection.execute(delete(tables.registry_proposal))  # an older release knew none
         act.note("registry", {}, NOW)
     with writing(made.engine) as connection:
+        without_history(connection)
         databases.downgrade(connection, "0008")
     yield made
     made.engine.dispose()
+
+
+def without_history(connection: Connection) -> None:
+    """The entries as an older release wrote them: it kept no history of the registry."""
+    table = tables.log_pending
+    for id, entry in connection.execute(select(table.c.id, table.c.entry)).all():
+        value = json.loads(bytes(entry))
+        value["facts"].get("registry", {}).pop("history", None)
+        raw = jcs.encode(value)
+        connection.execute(update(table).where(table.c.id == id).values(entry=raw, leaf=leaf_hash(raw)))
 
 
 def test_its_routes_become_grants_at_the_first_start_and_only_then(old: Old) -> None:
