@@ -151,6 +151,7 @@ class Change:
         "published",
         "rolled back",
         "proposed",
+        "withdrawn",
         "approved",
         "retired",
     ]

@@ -2,6 +2,7 @@
 
 Invariant: a document declares the whole registry. A grant or route of an earlier document that it omits is deleted; an
     agency or system that it omits is suspended, never deleted, since transfers name it.
+Invariant: roles of agencies, systems and routes of a document are proposals, except the first of an empty instance.
 Invariant: a state that the document does not mention stays; applying it again lifts no suspension. Invariant: a change
 raises the revision in its transaction, so that each process sees it. It is returned for the audit log. Invariant: a
 stored bundle never changes; publishing moves a pointer.
@@ -10,9 +11,8 @@ stored bundle never changes; publishing moves a pointer.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any, Literal
+from collections.abc import Collection, Mapping
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
@@ -22,10 +22,13 @@ from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
+from gateway.registry.changes import proposals
+from gateway.registry.changes.content import PROPOSED, declared, endpoint_text, text
 from gateway.registry.changes.document import Document
 from gateway.registry.changes.granting import apply_grants
 from gateway.registry.changes.keys import add_key, apply_authorities, apply_keys, revoke_key
 from gateway.registry.changes.officers import apply_officers
+from gateway.registry.changes.proposals import Wanted
 from gateway.registry.errors import REGISTRY_NO_CONTACT, unknown
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
 from gateway.registry.seals.revisions import alone, raise_revision, remember, revision
@@ -37,9 +40,7 @@ __all__ = [
     "set_state", "systems",
 ]  # fmt: skip
 
-
-def _text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_APPROVED: Final = ("roles", "agency", "formats", "endpoint", "versions")  # columns that only approval changes
 
 
 def apply(document: Document, connection: Connection, now: float, embedded: Trust | None = None) -> list[Change]:
@@ -49,22 +50,25 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
     keys.
     """
     alone(connection)
+    founding = proposals.founds(connection)
     changes: list[Change] = []
-    agencies = {agency.code: _agency_row(agency) for agency in document.agencies}
+    if not founding and proposals.adopt(connection, now):
+        raise_revision(connection)
     settled = _settled(connection, document)
+    contents = declared(document.agencies, document.systems, document.routes, settled)
+    agencies = {agency.code: _agency_row(agency) for agency in document.agencies}
     systems = {system.id: _system_row(system, settled[system.id]) for system in document.systems}
-    stated = document.stated
-    changes += _merge(
-        connection, tables.agency, "code", "agency", agencies, {key for key in agencies if f"agency {key}" in stated}
-    )
-    changes += _merge(
-        connection, tables.system, "id", "system", systems, {key for key in systems if f"system {key}" in stated}
-    )
+    changes += _merge(connection, _Kind(tables.agency, "code", "agency", founding), agencies, document.stated)
+    changes += _merge(connection, _Kind(tables.system, "id", "system", founding), systems, document.stated)
     changes += apply_authorities(connection, document.authorities)
     changes += apply_keys(connection, document.keys, now, embedded)
     changes += apply_officers(connection, document.officers, now)
     changes += apply_grants(connection, document.grants, now)
-    changes += _routes(connection, document)
+    if founding:
+        changes += proposals.found(connection, contents, now)
+    else:
+        states = {each.id: each.state for each in document.systems if f"system {each.id}" in document.stated}
+        changes += proposals.apply_contents(connection, Wanted(contents, states, document.proposed_by), now)
     _check_contacts(connection)
     for change in changes:
         if change.how == "resumed":  # its notice no longer applies
@@ -83,8 +87,8 @@ def _agency_row(agency: Agency) -> dict[str, Any]:
         "name_vi": agency.name.vi,
         "name_en": agency.name.en,
         "level": agency.level,
-        "roles": _text(list(agency.roles)),
-        "contact": _text(dict(agency.contact)),
+        "roles": text(list(agency.roles)),
+        "contact": text(dict(agency.contact)),
         "state": agency.state,
     }
 
@@ -92,19 +96,22 @@ def _agency_row(agency: Agency) -> dict[str, Any]:
 def _settled(connection: Connection, document: Document) -> dict[str, dict[str, str]]:
     """System -> contract -> minor version, for each contract whose format a system names.
 
-    It is the document's, else the system's present one with that format, else the one in force. So a system keeps its
-    version until its agency states a newer one.
+    It is the document's, else the system's proposed or present one with that format, else the one in force. So a system
+    keeps its version until its agency states a newer one.
     """
-    before = {system.id: system for system in systems(connection)}
+    known = {system.id: [(system.formats, system.versions)] for system in systems(connection)}
+    for subject, waiting in proposals.proposals(connection, "waiting").items():
+        if subject.what == "system":
+            known[subject.id].insert(0, (waiting.content["formats"], waiting.content.get("versions", {})))
     now = {contract: minor_of(each.version) for contract, each in in_force(connection).items()}
 
     def kept(system: System, contract: str) -> str | None:
-        known = before.get(system.id)
-        return (
-            known.versions.get(contract)
-            if known is not None and known.formats.get(contract) == system.formats[contract]
-            else None
+        same = (
+            versions.get(contract)
+            for formats, versions in known.get(system.id, ())
+            if formats.get(contract) == system.formats[contract]
         )
+        return next(same, None)
 
     return {
         system.id: {
@@ -148,11 +155,11 @@ def _system_row(system: System, versions: Mapping[str, str]) -> dict[str, Any]:
         "agency": system.agency,
         "title_vi": system.title.vi,
         "title_en": system.title.en,
-        "formats": _text(dict(system.formats)),
-        "endpoint": _endpoint_text(system),
+        "formats": text(dict(system.formats)),
+        "endpoint": endpoint_text(system),
         "state": system.state,
-        "versions": _text(dict(versions)) if versions else None,
-        "contact": _text(dict(system.contact)) if system.contact else None,
+        "versions": text(dict(versions)) if versions else None,
+        "contact": text(dict(system.contact)) if system.contact else None,
     }
 
 
@@ -167,33 +174,34 @@ def _check_contacts(connection: Connection) -> None:
         raise REGISTRY_NO_CONTACT(system=name)
 
 
-def _endpoint_text(system: System) -> str | None:
-    if system.drop is not None:
-        return _text({"kind": FILES, **asdict(system.drop)})
-    if system.endpoint is None:
-        return None
-    return _text({"kind": system.endpoint.kind, "url": system.endpoint.url, **system.endpoint.options})
+class _Kind(NamedTuple):
+    table: Table
+    key: str
+    what: Literal["agency", "system"]
+    founding: bool
 
 
 def _merge(
-    connection: Connection,
-    table: Table,
-    key: str,
-    what: Literal["agency", "system"],
-    wanted: Mapping[str, dict[str, Any]],
-    stated: set[str],
+    connection: Connection, kind: _Kind, wanted: Mapping[str, dict[str, Any]], stated: Collection[str]
 ) -> list[Change]:
+    """Write what needs no approval. A new agency has no roles, a new system waits, until their content is in force."""
+    table, key, what, founding = kind
     changes: list[Change] = []
     column = table.c[key]
     stored: dict[str, dict[str, Any]] = {row[key]: dict(row) for row in connection.execute(select(table)).mappings()}
     for name, row in wanted.items():
         before = stored.pop(name, None)
         if before is None:
-            connection.execute(insert(table).values(row))
-            changes.append(Change(what, name, "added", tuple(sorted(set(row) - {key}))))
+            held = {"roles": "[]"} if what == "agency" else {} if founding else {"state": PROPOSED}
+            connection.execute(insert(table).values({**row, **held}))
+            if founding or what == "agency":
+                changes.append(Change(what, name, "added", tuple(sorted(set(row) - {key}))))
             continue
-        if name not in stated:
+        waits = before["state"] == PROPOSED
+        if waits or f"{what} {name}" not in stated:
             row = {**row, "state": before["state"]}
+        if not waits:
+            row = {field: before[field] if field in _APPROVED else value for field, value in row.items()}
         fields = tuple(sorted(field for field, value in row.items() if before[field] != value))
         if fields:
             connection.execute(update(table).where(column == name).values({field: row[field] for field in fields}))
@@ -203,37 +211,9 @@ def _merge(
                 how = "suspended" if row["state"] == SUSPENDED else "resumed"
             changes.append(Change(what, name, how, fields))
     for name, before in stored.items():
-        if before["state"] != SUSPENDED:
+        if before["state"] not in (SUSPENDED, PROPOSED):
             connection.execute(update(table).where(column == name).values(state=SUSPENDED))
             changes.append(Change(what, name, "suspended", ("state",)))
-    return changes
-
-
-def _routes(connection: Connection, document: Document) -> list[Change]:
-    """Write the routes. The ordered table of an operation is replaced as a whole if it differs."""
-    changes: list[Change] = []
-    table = tables.route
-    stored: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for row in connection.execute(select(table).order_by(table.c.position)).mappings():
-        stored.setdefault((row["contract"], row["operation"]), []).append((row["when"], row["system"]))
-    wanted: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for route in document.routes:
-        when = _text({path: list(values) for path, values in route.when.items()})
-        wanted.setdefault((route.contract, route.operation), []).append((when, route.system))
-    for key in sorted(set(stored) | set(wanted)):
-        before, after = stored.get(key, []), wanted.get(key, [])
-        if before == after:
-            continue
-        contract, operation = key
-        connection.execute(delete(table).where(table.c.contract == contract, table.c.operation == operation))
-        for position, (when, system) in enumerate(after):
-            connection.execute(
-                insert(table).values(
-                    contract=contract, operation=operation, when=when, system=system, position=position
-                )
-            )
-        how: Literal["added", "removed", "changed"] = "added" if not before else "removed" if not after else "changed"
-        changes.append(Change("route", f"{contract} {operation}", how))
     return changes
 
 
@@ -247,7 +227,7 @@ def set_state(
         "grant": (tables.access_grant, tables.access_grant.c.id),
     }[what]
     before = connection.scalar(select(table.c.state).where(column == name))
-    if before is None or before == REVOKED:
+    if before in (None, REVOKED, PROPOSED):
         raise unknown(what, name)
     after = ACTIVE if active else SUSPENDED
     if before == after:

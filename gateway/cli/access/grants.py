@@ -11,15 +11,17 @@ import typer
 
 from contracts.base.errors import Finding
 from contracts.base.times import rfc3339
+from gateway.cli.access import past
 from gateway.cli.common import arguments
 from gateway.cli.common.labels import both
-from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.registry.registry import listed
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from gateway.registry.history import GrantVersion
     from gateway.registry.records import Change
     from gateway.registry.seals.sealing import Act
     from gateway.registry.snapshot import Snapshot
@@ -127,22 +129,30 @@ def access_sign(
 
 
 @commands.command("list")
-def access_list(data: Data = None, as_json: AsJson = False) -> None:
+def access_list(
+    at: At = None,
+    every: Annotated[bool, typer.Option("--all", help="Also the grants that were revoked or removed.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
     """All grants with what holds of them, and the officers."""
     from gateway.journal.database import open_engine
     from gateway.registry.changes.officers import officers
+    from gateway.registry.history import grant_names
     from security.grants.grants import OFFICERS
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    now = time.time()
-    with open_engine(settings.database_url).connect() as connection:
-        known = officers(connection)
-        rows = [_row(grant, now) for grant in _every(connection)]
+    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+        known = officers(stands.registry)
+        rows = [_row(grant, stands.at) for grant in _every(stands.registry)]
+        gone = sorted(grant_names(stands.here) - {row["id"] for row in rows}) if every else []
+        rows += [_ended(last, stands.at) for name in gone if (last := past.ended(stands, name)) is not None]
     lines = [
         f"{row['id']:<10} {row['holder']:<14} {_way(row):<15} {row['contract']:<20} {' '.join(row['operations']):<24}"
         f" {both(row['standing']):<30} "
-        f"{len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {civil(row['valid_until'])[:10]}"
+        f"{len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {row['last_day']}"
+        f"{', ended / kết thúc ' + civil(row['ended']) if 'ended' in row else ''}"
         for row in rows
     ]
     people = [
@@ -160,22 +170,25 @@ def access_list(data: Data = None, as_json: AsJson = False) -> None:
 def access_show(
     grant: str,
     canonical: Annotated[bool, typer.Option("--canonical", help="Only the bytes that officers sign.")] = False,
+    at: At = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """One grant: its content, its digest, and every signature, those that were voided too."""
+    """One grant: its content, its digest, every signature, those that were voided too, and all that ever held of it."""
     from sqlalchemy import select
 
     from gateway.journal.database import open_engine
     from gateway.journal.schema import tables
     from gateway.registry.changes import granting
-    from security.grants.grants import digest
+    from security.grants.grants import Grant, digest
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    now = time.time()
-    with open_engine(settings.database_url).connect() as connection:
-        shown = _standing(connection, grant)
+    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+        connection, versions = stands.registry, past.held(stands, grant)
+        last = past.ended(stands, grant)
+        shown = _standing(connection, grant) if last is None else Grant.from_json(last.content)
+        row = _row(shown, stands.at) if last is None else _ended(last, stands.at)
         content = shown.canonical()
         if canonical and not as_json:
             print(content.decode(), end="")
@@ -196,13 +209,17 @@ def access_show(
         ]
     result = {
         "ok": True,
-        **_row(shown, now),
+        **row,
         "content": shown.content(),
         "digest": digest(content),
         "approvals": signed,
+        "versions": past.versions_json(versions),
     }
-    lines = [f"{key:<12} {json.dumps(value, ensure_ascii=False)}" for key, value in shown.content().items()]
-    lines += [f"{'standing':<12} {both(result['standing'])}", f"{'digest':<12} {digest(content)}"]
+    days = {"valid_from": row["first_day"], "valid_until": row["last_day"]}
+    lines = [
+        f"{key:<12} {days.get(key) or json.dumps(value, ensure_ascii=False)}" for key, value in shown.content().items()
+    ]
+    lines += [f"{'standing':<12} {both(row['standing'])}", f"{'digest':<12} {digest(content)}"]
     if shown.adopted and not shown.confirmed:
         lines.append(
             f"{'confirm':<12} adopted from a route, to be confirmed by two officers before {civil(shown.confirm_until)}"
@@ -215,6 +232,7 @@ def access_show(
         )
         for each in signed
     ]
+    lines += past.version_lines(versions)
     emit(result, as_json, "\n".join(lines))
 
 
@@ -309,6 +327,7 @@ def _lacks(grant: Grant) -> bool:
 
 def _row(grant: Grant, now: float) -> dict[str, Any]:
     from security.grants.grants import Reason, judge
+    from security.grants.windows import first_day, last_day
 
     verdict = judge(grant, now)
     standing = (
@@ -336,7 +355,17 @@ def _row(grant: Grant, now: float) -> dict[str, Any]:
         "quota": str(grant.quota) if grant.quota is not None else None,
         "valid_from": rfc3339(grant.valid_from),
         "valid_until": rfc3339(grant.valid_until),
+        "first_day": first_day(grant.valid_from),
+        "last_day": last_day(grant.valid_until),
     }
+
+
+def _ended(last: GrantVersion, now: float) -> dict[str, Any]:
+    """A grant that was revoked, or removed by a document."""
+    from security.grants.grants import Grant
+
+    row = _row(Grant.from_json(last.content), now)
+    return row | {"standing": last.state, "state": last.state, "ended": rfc3339(last.since), "ended_by": last.actor}
 
 
 def _signed(content: bytes, officer: str, key: Path | None, as_json: bool) -> str:

@@ -19,6 +19,7 @@ _VIETNAMESE: Final = {
     "proposed": "được đề xuất",
     "retired": "đã thôi",
     "revoked": "đã thu hồi",
+    "removed": "đã bỏ",
     "ended": "đã hết hạn",
     "not yet": "chưa đến hạn",
     "unknown": "chưa rõ",

@@ -11,8 +11,9 @@ import typer
 
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
-from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.waiting import in_force_lines, in_force_rows, lines, rows
 
 if TYPE_CHECKING:
     from gateway.registry.records import Change
@@ -23,13 +24,25 @@ commands = typer.Typer()
 
 
 @commands.command("apply")
-def registry_apply(file: Path, data: Data = None, as_json: AsJson = False) -> None:
-    """Bring the registry to what a document declares; each change is logged."""
+def registry_apply(
+    file: Path,
+    no_sign: Annotated[
+        bool,
+        typer.Option("--no-sign", help="In a sandbox: let its stand-in officers sign nothing, as in production."),
+    ] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the registry to what a document declares. Roles of agencies, systems and routes are proposals: each holds
+    once two officers have signed it. Each change is logged."""
     from gateway.journal.database import open_engine
     from gateway.keys.authority import EmbeddedAuthority
     from gateway.registry import store, versions
     from gateway.registry.changes.document import parse
+    from gateway.registry.changes.proposals import founds
+    from gateway.registry.seals.revisions import raise_revision, revision
     from gateway.registry.seals.sealing import Seal, changing
+    from gateway.sandbox.officers import sign_waiting
 
     settings = load_instance(data, as_json)
     advice = (
@@ -44,11 +57,26 @@ def registry_apply(file: Path, data: Data = None, as_json: AsJson = False) -> No
     engine = open_engine(settings.database_url)
     with changing(engine, Seal.of(settings)) as act:
         document = parse(text, snapshot.contracts, fill, partial(versions.compiled, act.connection))
+        before, founding = revision(act.connection), founds(act.connection)
         changes = store.apply(document, act.connection, now, EmbeddedAuthority(settings).trust())
-        if changes:
-            act.note("registry", {"changes": listed(changes)}, now)
-    lines = [f"{each.what} {each.id}: {each.how} {', '.join(each.fields)}".rstrip() for each in changes]
-    emit({"ok": True, "changes": listed(changes)}, as_json, "\n".join(lines) or "nothing to change")
+        effects = [] if no_sign else sign_waiting(act.connection, settings, now)
+        if effects:
+            raise_revision(act.connection)
+        result: dict[str, Any] = {
+            "changes": listed(changes),
+            "founding": founding and bool(changes),
+            "in_force": in_force_rows(effects),
+            "waiting": rows(act.connection),
+        }
+        if revision(act.connection) != before:
+            act.note("registry", {**result, "stand_ins": bool(effects)}, now)
+    text_lines = [f"{each.what} {each.id}: {each.how} {', '.join(each.fields)}".rstrip() for each in changes]
+    if result["founding"]:
+        text_lines.append(
+            "the first document of this instance: all of it is in force / tài liệu đầu tiên: toàn bộ có hiệu lực ngay"
+        )
+    text_lines += [*in_force_lines(effects, sandbox=True), *lines(result["waiting"])]
+    emit({"ok": True, **result}, as_json, "\n".join(text_lines) or "nothing to change")
 
 
 @commands.command("accept")
@@ -88,10 +116,15 @@ def registry_accept(
 
 
 @commands.command("show")
-def registry_show(data: Data = None, as_json: AsJson = False) -> None:
+def registry_show(at: At = None, data: Data = None, as_json: AsJson = False) -> None:
     """Agencies and systems with their state."""
+    from gateway.cli.access import past
+    from gateway.journal.database import open_engine
+    from gateway.registry.snapshot import load_snapshot
+
     settings = load_instance(data, as_json)
-    snapshot = current(settings)
+    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+        snapshot = load_snapshot(stands.registry)
     agencies = [
         {"code": each.code, "name": each.name.vi, "level": each.level, "roles": list(each.roles), "state": each.state}
         for each in snapshot.agencies.values()

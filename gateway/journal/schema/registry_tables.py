@@ -39,7 +39,7 @@ system = Table(
     Column("title_en", Text, nullable=False),
     Column("formats", Text, nullable=False),  # JSON object: "<contract>/v<major>" -> format name
     Column("endpoint", Text),  # JSON object: {"kind": "rest"|"soap", "url": ...}; NULL for a system that only calls
-    Column("state", Text, nullable=False),  # active | suspended
+    Column("state", Text, nullable=False),  # active | suspended | proposed: never in force yet
     Column("versions", Text),  # JSON object: "<contract>/v<major>" -> the minor version it is pinned to, or "newest"
     Column("contact", Text),  # JSON object; NULL where the agency's contact serves
 )
@@ -122,6 +122,18 @@ approval = Table(
     Column("given", Float, nullable=False),
     Column("voided", Float),  # when that content was changed or revoked; a voided approval never counts again
 )
+registry_proposal = Table(
+    "registry_proposal",
+    metadata,
+    Column("subject", Text, primary_key=True),  # "agency H14.2", "system do-thi", "route field-report/v1 createRequest"
+    Column("edition", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),  # canonical content, as officers sign it
+    Column("state", Text, nullable=False),  # waiting | in-force | replaced | withdrawn | removed
+    Column("basis", Text, nullable=False),  # officers | founding | adopted: why it may be in force
+    Column("standing", Text, nullable=False),  # active | suspended: of a new system once it is in force
+    Column("proposed", Float, nullable=False),
+    Column("decided", Float),  # when its state last changed
+)
 quota_use = Table(
     "quota_use",
     metadata,
@@ -167,3 +179,19 @@ contract_in_force = Table(
     Column("contract", Text, primary_key=True),  # "<contract>/v<major>"
     Column("digest", Text, nullable=False),
 )
+registry_history = Table(
+    "registry_history",
+    metadata,
+    Column("of_table", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),  # since which it holds
+    Column("content", Text),  # canonical JSON of the row (gateway.registry.seals.rows); NULL: deleted
+    Column("digest", Text),  # SHA-256 of it in hex
+    Column("since", Float, nullable=False),
+    Column("what", Text, nullable=False),  # the kind of the log entry
+    Column("actor", Text, nullable=False),
+    Column("entry", Text, nullable=False),  # id of the log entry that seals it
+    Column("until", BigInteger),  # revision of the next version of this row; NULL: it is the newest
+)
+Index("registry_history_until", registry_history.c.until)
+Index("registry_history_revision", registry_history.c.revision)

@@ -20,7 +20,7 @@ from contracts.compiled.contract import CompiledContract
 from gateway.registry.changes.granting import Proposal
 from gateway.registry.errors import REGISTRY_INVALID
 from gateway.registry.parts.grants import Grants
-from gateway.registry.parts.officers import Officers
+from gateway.registry.parts.officers import OFFICER_ID, Officers
 from gateway.registry.parts.parties import Minor
 from gateway.registry.parts.routes import Routes
 from gateway.registry.records import Agency, OutsideAuthority, Route, StatedKey, System
@@ -40,6 +40,7 @@ class Document:
     authorities: tuple[OutsideAuthority, ...] = ()
     keys: tuple[StatedKey, ...] = ()
     officers: tuple[Officer, ...] | None = None  # None: not mentioned
+    proposed_by: str | None = None  # an officer, who then cannot approve what is proposed
 
 
 def parse(
@@ -98,7 +99,9 @@ class _Reader(Routes, Officers, Grants):
     """Reads the raw document and collects findings instead of stopping at the first."""
 
     def document(self, raw: Any) -> Document:
-        top = self._mapping("", raw, {"agencies", "authorities", "officers", "systems", "routes", "grants"})
+        top = self._mapping(
+            "", raw, {"agencies", "authorities", "officers", "proposed_by", "systems", "routes", "grants"}
+        )
         for path, item in self._list("authorities", top.get("authorities", [])):
             self._authority(path, item)
         for path, item in self._list("agencies", top.get("agencies", [])):
@@ -109,6 +112,7 @@ class _Reader(Routes, Officers, Grants):
         routes = [self._route(path, item) for path, item in self._list("routes", top.get("routes", []))]
         self._fallbacks([route for route in routes if route])
         grants = [self._grant(path, item) for path, item in self._list("grants", top.get("grants", []))]
+        proposer = self._text("proposed_by", top["proposed_by"], OFFICER_ID) if "proposed_by" in top else None
         return Document(
             agencies=tuple(self._agencies.values()),
             systems=tuple(self._systems.values()),
@@ -118,6 +122,7 @@ class _Reader(Routes, Officers, Grants):
             authorities=tuple(self._authorities.values()),
             keys=tuple(self._keys.values()),
             officers=officers,
+            proposed_by=proposer,
         )
 
     def grants(self, raw: Any, agencies: Mapping[str, Agency], systems: Mapping[str, System]) -> tuple[Proposal, ...]:

@@ -76,7 +76,7 @@ def apply_grants(connection: Connection, proposals: Iterable[Proposal], now: flo
         gone.discard(proposal.grant.id)
         changes += propose(connection, proposal, now, "document")
     for name in sorted(gone):
-        _void(connection, name, now)
+        void(connection, f"{GRANT} {name}", now)
         connection.execute(delete(table).where(table.c.id == name))
         changes.append(Change("grant", name, "removed"))
     return changes
@@ -94,7 +94,7 @@ def propose(connection: Connection, proposal: Proposal, now: float, source: Sour
         changes.append(Change("grant", grant.id, "added"))
     elif before.body != body or before.state == REVOKED:
         old, new = json.loads(before.body), json.loads(body)
-        _void(connection, grant.id, now)
+        void(connection, f"{GRANT} {grant.id}", now)
         state = ACTIVE if before.state == REVOKED else before.state  # a change lifts no suspension
         connection.execute(update(table).where(table.c.id == grant.id).values(body=body, state=state, source=source))
         differing = tuple(sorted(name for name in {*old, *new} if old.get(name) != new.get(name)))
@@ -117,7 +117,7 @@ def approve_grant(connection: Connection, name: str, officer: str, signature: st
     """Add an officer's signature. A second one of the same officer changes nothing."""
     alone(connection)  # else a signature could arrive for a content that is being replaced
     grant = content_of(connection, name)
-    return _take(connection, _Approved(GRANT, name, grant.canonical(), grant.proposed_by), officer, signature, now)
+    return take(connection, Approved(GRANT, name, grant.canonical(), grant.proposed_by), officer, signature, now)
 
 
 def approve_officer(connection: Connection, name: str, officer: str, signature: str, now: float) -> list[Change]:
@@ -128,7 +128,7 @@ def approve_officer(connection: Connection, name: str, officer: str, signature: 
     if candidate is None or candidate.state != "proposed":
         raise unknown("proposed officer", name)
     content = candidate.content()
-    changes = _take(connection, _Approved(OFFICER, name, content, name), officer, signature, now)
+    changes = take(connection, Approved(OFFICER, name, content, name), officer, signature, now)
     signatures = approvals(connection).get((f"{OFFICER} {name}", digest(content)), ())
     if len(counted(content, name, signatures, known)) >= OFFICERS:
         set_officer(connection, name, "active", now)
@@ -140,21 +140,22 @@ def revoke(connection: Connection, name: str, now: float) -> list[Change]:
     """Revoke a grant for good: it must be proposed and approved again, under another edition."""
     alone(connection)
     content_of(connection, name)
-    _void(connection, name, now)
+    void(connection, f"{GRANT} {name}", now)
     connection.execute(update(tables.access_grant).where(tables.access_grant.c.id == name).values(state=REVOKED))
     return [Change("grant", name, "revoked", ("state",))]
 
 
-class _Approved(NamedTuple):
+class Approved(NamedTuple):
     """What an officer signs. `proposer` is the officer who proposed it and must not sign."""
 
-    what: Literal["grant", "officer"]
+    what: Literal["grant", "officer", "agency", "system", "route"]
     name: str
     content: bytes
     proposer: str | None
 
 
-def _take(connection: Connection, approved: _Approved, officer: str, mark: str, now: float) -> list[Change]:
+def take(connection: Connection, approved: Approved, officer: str, mark: str, now: float) -> list[Change]:
+    """Store a signature if it is an officer's over this content, and was not given up."""
     what, name, content, proposer = approved
     signer = officers(connection).get(officer)
     if signer is None:
@@ -182,8 +183,10 @@ def _take(connection: Connection, approved: _Approved, officer: str, mark: str, 
     return [Change(what, name, "approved", (officer, bound))]
 
 
-def _void(connection: Connection, name: str, now: float) -> None:
-    table = tables.approval
-    connection.execute(
-        update(table).where(table.c.subject == f"{GRANT} {name}", table.c.voided.is_(None)).values(voided=now)
-    )
+def void(connection: Connection, subject: str, now: float, content: str | None = None) -> None:
+    """Void the approvals of a subject, or only those of one content's digest."""
+    table = tables.approval.c
+    these = (table.subject == subject) & table.voided.is_(None)
+    if content is not None:
+        these &= table.digest == content
+    connection.execute(update(tables.approval).where(these).values(voided=now))

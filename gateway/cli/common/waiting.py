@@ -1,0 +1,58 @@
+"""The registry's content that waits for officers, or came into force: for people, for programs and for the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from gateway.registry.changes.proposals import Effect
+
+
+def rows(connection: Connection) -> list[dict[str, Any]]:
+    """What waits: its edition and digest, who proposed and signed it, what else has to come into force before."""
+    from gateway.registry.changes.content import in_force
+    from gateway.registry.changes.proposals import proposals, signed_by, waits_for
+
+    waiting, force = proposals(connection, "waiting"), in_force(connection)
+    return [
+        {
+            **proposal.facts(),
+            "subject": subject.path,
+            "signed_by": list(signed_by(connection, proposal)),
+            "waits_for": [each.path for each in waits_for(proposal, waiting, force)],
+        }
+        for subject, proposal in waiting.items()
+    ]
+
+
+def lines(waiting: list[dict[str, Any]]) -> list[str]:
+    """With the commands that come next."""
+    from security.grants.grants import OFFICERS
+
+    text: list[str] = []
+    for each in waiting:
+        count = len(each["signed_by"])
+        signed = f" ({', '.join(each['signed_by'])})" if count else ""
+        text.append(
+            f"{each['subject']}: waits, {count} of {OFFICERS} signatures / chờ, {count} trên {OFFICERS} chữ ký{signed}"
+        )
+        if each["waits_for"]:
+            text.append(f"      and for / và chờ {', '.join(each['waits_for'])}")
+        if count < OFFICERS:
+            text.append(f"      lgsp access show {each['subject']}")
+            text.append(f"      lgsp access approve {each['subject']} --officer ID --key FILE")
+    return text
+
+
+def in_force_rows(effects: list[Effect]) -> list[dict[str, Any]]:
+    return [{**each.facts(), "subject": each.proposal.subject.path} for each in effects]
+
+
+def in_force_lines(effects: list[Effect], sandbox: bool = False) -> list[str]:
+    whose = " (stand-in officers of this sandbox / cán bộ thế của môi trường thử nghiệm)" if sandbox else ""
+    return [
+        f"{each.proposal.subject.path}: in force, signed by / có hiệu lực, người ký: {', '.join(each.signed_by)}{whose}"
+        for each in effects
+    ]

@@ -1,0 +1,169 @@
+"""The content of the registry that two officers approve: roles of agencies, systems, ordered route tables.
+
+A subject is `agency CODE`, `system ID` or `route CONTRACT OPERATION`, on the command line with slashes. Its content is
+what decides who receives what, and where: names, contacts, keys and states do not belong to it.
+Invariant: `in_force` and `declared` give equal values for equal content, so that a difference is a change.
+Invariant: a system in state `proposed` was never in force: it calls and receives nothing, and cannot be resumed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final, Literal, NamedTuple, cast
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from adapters.files import FILES
+from gateway.journal.schema import tables
+from gateway.registry.records import Agency, Route, System
+
+What = Literal["agency", "system", "route"]
+Content = Mapping[str, Any]
+PROPOSED: Final = "proposed"  # the state of a system whose first content waits for officers
+_KINDS: Final[tuple[What, ...]] = ("agency", "system", "route")
+
+
+class Subject(NamedTuple):
+    """What officers sign: `id` of a route is `CONTRACT OPERATION`."""
+
+    what: What
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.id}"
+
+    @property
+    def path(self) -> str:
+        return f"{self.what}/{self.id.replace(' ', '/')}"
+
+    @classmethod
+    def of(cls, text: str) -> Subject:
+        """The inverse of `str`."""
+        what, _, name = text.partition(" ")
+        return cls(cast(What, what), name)
+
+    @classmethod
+    def at(cls, path: str) -> Subject | None:
+        """The inverse of `path`; None for anything else, such as the id of a grant."""
+        what, slash, name = path.partition("/")
+        if not slash or what not in _KINDS:
+            return None
+        contract, _, operation = name.rpartition("/")
+        return cls(what, f"{contract} {operation}" if what == "route" else name)
+
+
+def text(value: object) -> str:
+    """A value as the registry's rows hold it."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def endpoint_text(system: System) -> str | None:
+    if system.drop is not None:
+        return text({"kind": FILES, **asdict(system.drop)})
+    if system.endpoint is None:
+        return None
+    return text({"kind": system.endpoint.kind, "url": system.endpoint.url, **system.endpoint.options})
+
+
+def declared(
+    agencies: tuple[Agency, ...],
+    systems: tuple[System, ...],
+    routes: tuple[Route, ...],
+    versions: Mapping[str, Mapping[str, str]],
+) -> dict[Subject, Content]:
+    """The content that a document gives, by subject. `versions` are the settled minor versions of each system."""
+    contents = {Subject("agency", each.code): _agency(each.code, list(each.roles)) for each in agencies}
+    contents |= {
+        Subject("system", each.id): _system(
+            each.id, each.agency, dict(each.formats), dict(versions[each.id]), endpoint_text(each)
+        )
+        for each in systems
+    }
+    for route in routes:
+        subject = Subject("route", f"{route.contract} {route.operation}")
+        when = {path: list(values) for path, values in route.when.items()}
+        _table(contents, subject).append({"when": when, "system": route.system})
+    return contents
+
+
+def in_force(connection: Connection) -> dict[Subject, Content]:
+    """The content in force, from the rows."""
+    agency, system, route = tables.agency.c, tables.system.c, tables.route.c
+    contents = {
+        Subject("agency", row.code): _agency(row.code, json.loads(row.roles))
+        for row in connection.execute(select(agency.code, agency.roles))
+    }
+    for row in connection.execute(select(*system).where(system.state != PROPOSED)):
+        formats, versions = json.loads(row.formats), json.loads(row.versions or "{}")
+        contents[Subject("system", row.id)] = _system(row.id, row.agency, formats, versions, row.endpoint)
+    ordered = select(*route).order_by(route.contract, route.operation, route.position)
+    for step in connection.execute(ordered).mappings():
+        subject = Subject("route", f"{step['contract']} {step['operation']}")
+        _table(contents, subject).append({"when": json.loads(step["when"]), "system": step["system"]})
+    return contents
+
+
+def put(connection: Connection, subject: Subject, content: Content, state: str) -> None:
+    """Write the content to the rows. `state` is that of a system that was `proposed` before."""
+    if subject.what == "agency":
+        roles = text(content["roles"])
+        connection.execute(update(tables.agency).where(tables.agency.c.code == subject.id).values(roles=roles))
+        return
+    if subject.what == "route":
+        clear_route(connection, subject)
+        for position, each in enumerate(content["table"]):
+            connection.execute(
+                insert(tables.route).values(
+                    contract=content["contract"],
+                    operation=content["operation"],
+                    when=text(each["when"]),
+                    system=each["system"],
+                    position=position,
+                )
+            )
+        return
+    table, versions, endpoint = tables.system.c, content.get("versions"), content.get("endpoint")
+    values = {
+        "agency": content["agency"],
+        "formats": text(content["formats"]),
+        "versions": None if versions is None else text(versions),
+        "endpoint": None if endpoint is None else text(endpoint),
+    }
+    connection.execute(update(tables.system).where(table.id == subject.id).values(values))
+    new = (table.id == subject.id) & (table.state == PROPOSED)
+    connection.execute(update(tables.system).where(new).values(state=state))
+
+
+def clear_route(connection: Connection, subject: Subject) -> None:
+    contract, operation = subject.id.split(" ")
+    table = tables.route
+    connection.execute(delete(table).where(table.c.contract == contract, table.c.operation == operation))
+
+
+def named_systems(content: Content) -> set[str]:
+    """The systems that a route table names."""
+    return {each["system"] for each in content["table"]}
+
+
+def _agency(code: str, roles: list[str]) -> Content:
+    return {"code": code, "roles": roles}
+
+
+def _system(
+    name: str, agency: str, formats: Mapping[str, str], versions: Mapping[str, str], endpoint: str | None
+) -> Content:
+    content: dict[str, Any] = {"id": name, "agency": agency, "formats": formats}
+    if versions:
+        content["versions"] = versions
+    if endpoint is not None:
+        content["endpoint"] = json.loads(endpoint)
+    return content
+
+
+def _table(contents: dict[Subject, Content], subject: Subject) -> list[dict[str, Any]]:
+    contract, operation = subject.id.split(" ")
+    empty: Content = {"contract": contract, "operation": operation, "table": []}
+    table: list[dict[str, Any]] = contents.setdefault(subject, empty)["table"]
+    return table

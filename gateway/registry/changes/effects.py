@@ -1,0 +1,192 @@
+"""Says who receives what by content that officers approve: the words of what they sign.
+
+A sight is one way in which a system gets fields: it `receives` a message by a route, it `asks` and gets an answer, it
+`reads` a feed. The sights of the content in force and of the proposed content are compared line by line.
+Invariant: the fields are those that a door would show: by the same decisions and the same masks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from contracts.base.words import Words
+from contracts.canonical.model import Pattern
+from contracts.compiled.contract import CompiledContract
+from gateway.registry.changes.content import Content, Subject, in_force
+from gateway.registry.changes.granting import grants
+from gateway.registry.changes.matrix import operations, seen
+from gateway.registry.changes.proposals import Proposal, proposals
+from gateway.registry.errors import words
+from gateway.registry.parts.grants import FEED
+from gateway.registry.snapshot import Snapshot
+from security.grants.grants import Decision, Request, decide
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Sight:
+    """`grants` without an id: nothing lets the system get it, so the gateway refuses it."""
+
+    agency: str
+    system: str
+    way: str  # receives | asks | reads
+    contract: str
+    operation: str
+    when: str
+    where: str  # the address, or the drop folder
+    form: str
+    grants: tuple[str, ...]
+    shown: tuple[str, ...]
+    hidden: tuple[str, ...]
+
+    def json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def say(self, agency: Words) -> Words:
+        by = words("sight.by", grants=", ".join(self.grants)) if self.grants else words(f"sight.none.{self.way}")
+        when = words("sight.when", when=self.when) if self.when else Words("", "")
+        where = words("sight.where", where=self.where, form=self.form) if self.where else Words("", "")
+        return words(
+            f"sight.{self.way}",
+            system=self.system or "*",
+            agency=agency,
+            code=self.agency,
+            contract=self.contract,
+            operation=self.operation,
+            when=when,
+            where=where,
+            by=by,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The sights that a proposal brings, takes away and leaves, and its content's changes: name, old, new."""
+
+    new: tuple[Sight, ...]
+    gone: tuple[Sight, ...]
+    kept: tuple[Sight, ...]
+    changes: tuple[tuple[str, Any, Any], ...]
+
+
+def compared(connection: Connection, snapshot: Snapshot, proposal: Proposal, now: float) -> Compared:
+    """What the proposal would change if it came into force now, together with what it waits for."""
+    held = in_force(connection)
+    waiting = {subject: each.content for subject, each in proposals(connection, "waiting").items()}
+    known, subject = held.get(proposal.subject), proposal.subject
+    before = set(_World(connection, snapshot, held, now).sights(subject))
+    after = set(_World(connection, snapshot, {**held, **waiting, subject: proposal.content}, now).sights(subject))
+    if proposal.state != "waiting":
+        before = after
+    names = sorted({*proposal.content, *(known or {})})
+    old, new = known or {}, proposal.content
+    changes = tuple((name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
+    return Compared(
+        tuple(sorted(after - before)), tuple(sorted(before - after)), tuple(sorted(after & before)), changes
+    )
+
+
+class _World:
+    """Contents as if they were in force."""
+
+    def __init__(
+        self, connection: Connection, snapshot: Snapshot, contents: Mapping[Subject, Content], now: float
+    ) -> None:
+        self._contents, self._snapshot, self._now = contents, snapshot, now
+        self._grants = grants(connection, snapshot.officers)
+
+    def sights(self, subject: Subject) -> Iterator[Sight]:
+        content = self._contents.get(subject)
+        if content is None:
+            return
+        if subject.what == "route":
+            yield from self._route(content, None)
+            return
+        agency = content["agency"] if subject.what == "system" else subject.id
+        systems = [subject.id] if subject.what == "system" else self._systems_of(agency)
+        for each, route in self._contents.items():
+            if each.what == "route":
+                yield from self._route(route, systems)
+        for name, contract in sorted(self._snapshot.contracts.items()):
+            for operation in operations(contract):
+                decision = self._decide(agency, name, operation, receives=False)
+                if decision.allowed:
+                    way = "reads" if operation == FEED else "asks"
+                    fields = [field for _, each in seen(contract, operation, decision.views) for field in each]
+                    system = subject.id if subject.what == "system" else ""
+                    yield self._sight((agency, system, way), contract, operation, decision, fields)
+
+    def _systems_of(self, agency: str) -> list[str]:
+        return [
+            subject.id
+            for subject, each in self._contents.items()
+            if subject.what == "system" and each["agency"] == agency
+        ]
+
+    def _route(self, content: Content, systems: list[str] | None) -> Iterator[Sight]:
+        contract = self._snapshot.contracts.get(content["contract"])
+        operation = contract.contract.operations.get(content["operation"]) if contract is not None else None
+        if contract is None or operation is None:
+            return
+        for row in content["table"]:
+            system = self._contents.get(Subject("system", row["system"]))
+            if system is None or systems is not None and row["system"] not in systems:
+                continue
+            agency = system["agency"]
+            decision = self._decide(agency, content["contract"], content["operation"], receives=True)
+            fields = contract.seen(operation.request, *decision.views) if decision.allowed else ()
+            when = "; ".join(f"{path} = {', '.join(values)}" for path, values in sorted(row["when"].items()))
+            who = (agency, row["system"], "receives")
+            yield self._sight(who, contract, operation.name, decision, list(fields), system, when)
+
+    def _decide(self, agency: str, contract: str, operation: str, *, receives: bool) -> Decision:
+        roles = self._contents.get(Subject("agency", agency), {"roles": []})["roles"]
+        request = Request(agency, frozenset(roles), contract, operation, receives)
+        return decide(self._grants, request, self._now)
+
+    def _sight(
+        self,
+        who: tuple[str, str, str],
+        contract: CompiledContract,
+        operation: str,
+        decision: Decision,
+        fields: list[tuple[str, bool]],
+        system: Content | None = None,
+        when: str = "",
+    ) -> Sight:
+        agency, name, way = who
+        endpoint = (system or {}).get("endpoint", {})
+        personal = _personal(contract, operation, way)
+        marked = {path: f"{path} [{personal[path]}]" if path in personal else path for path, _ in fields}
+        return Sight(
+            agency=agency,
+            system=name,
+            way=way,
+            contract=contract.contract.name,
+            operation=operation,
+            when=when,
+            where=str(endpoint.get("url") or endpoint.get("folder") or ""),
+            form=(system or {}).get("formats", {}).get(contract.contract.name, "canonical"),
+            grants=tuple(grant.id for grant in decision.through),
+            shown=tuple(marked[path] for path, shown in fields if shown),
+            hidden=tuple(marked[path] for path, shown in fields if not shown),
+        )
+
+
+def _personal(contract: CompiledContract, operation: str, way: str) -> Mapping[str, str]:
+    """The personal fields of what is seen, by path."""
+    known = contract.contract.operations
+    if way == "reads":
+        messages = {each.request for each in known.values() if each.pattern is Pattern.SUBMIT}
+    else:
+        messages = {known[operation].request if way == "receives" else known[operation].answer}
+    return {path: kind for message in messages for path, kind in contract.personal(message).items()}
+
+
+def said(value: Any) -> str:
+    """A value of a content in one line."""
+    return "–" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

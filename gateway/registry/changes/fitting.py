@@ -1,0 +1,58 @@
+"""Tells whether proposed content still fits what is registered: it was read against the contracts of another day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, select
+
+from contracts.base.words import Words
+from contracts.compiled.contract import CompiledContract, alive, compile_bundle
+from gateway.journal.schema import tables
+from gateway.registry import versions
+from gateway.registry.changes.content import Content, Subject
+from gateway.registry.errors import words
+from gateway.registry.records import NEWEST
+
+
+def misfit(connection: Connection, subject: Subject, content: Content) -> Words | None:
+    """What the content names that is not there; None if it fits."""
+    name = next(_missing(connection, subject, content), None)
+    return None if name is None else words("proposal.missing", name=name)
+
+
+def _missing(connection: Connection, subject: Subject, content: Content) -> Iterator[str]:
+    if subject.what == "route":
+        compiled = _in_force(connection, content["contract"])
+        operation = compiled.contract.operations.get(content["operation"]) if compiled is not None else None
+        if compiled is None or operation is None:
+            yield subject.id
+            return
+        for each in content["table"]:
+            yield from compiled.check_fields(operation.request, ["*", *each["when"]])
+        return
+    named = content["agency"] if subject.what == "system" else content["code"]
+    if connection.scalar(select(tables.agency.c.code).where(tables.agency.c.code == named)) is None:
+        yield str(named)
+    for contract, form in content.get("formats", {}).items():
+        pinned = content.get("versions", {}).get(contract, NEWEST)
+        compiled = (
+            _in_force(connection, contract) if pinned == NEWEST else versions.compiled(connection, contract, pinned)
+        )
+        if compiled is None or form not in compiled.formats:
+            yield f"{contract} {pinned} {form}"
+    for rule in content.get("endpoint", {}).get("rules", ()):
+        compiled = _in_force(connection, rule["contract"])
+        if (
+            compiled is None
+            or rule["operation"] not in compiled.contract.operations
+            or rule["format"] not in compiled.formats
+        ):
+            yield f"{rule['contract']} {rule['operation']} {rule['format']}"
+
+
+def _in_force(connection: Connection, contract: str) -> CompiledContract | None:
+    stored = versions.in_force(connection).get(contract)
+    if stored is None:
+        return None
+    return alive(stored.digest) or compile_bundle(versions.load(connection, stored.digest))

@@ -1,0 +1,307 @@
+"""Stores proposals of approved content (`changes.content`), and puts them in force once two officers signed them.
+
+The body of a proposal is canonical JSON (RFC 8785) of the content, its edition and its proposer. Officers sign it as
+they sign a grant. Theory of operation
+1. A document of an empty instance founds it: its content is in force at once. What was in force before content needed
+   approval is adopted, once.
+2. Later content that differs is a proposal under the next edition of its subject. A document without that content
+   withdraws it. A route's proposal is made anew when a system that it names is proposed otherwise.
+3. The second signature puts it in force in its transaction. A route waits for the proposals of its systems.
+Invariant: no two bodies of a subject have the same edition, so no signature counts for a later proposal.
+Invariant: rows are never deleted, and basis and body never change; the seals of the log cover what was founded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from contracts.base import jcs
+from gateway.journal.schema import tables
+from gateway.registry.changes.content import Content, Subject, clear_route, in_force, named_systems, put
+from gateway.registry.changes.fitting import misfit
+from gateway.registry.changes.granting import Approved, approvals, take, void
+from gateway.registry.changes.officers import officers
+from gateway.registry.errors import PROPOSAL_OUTDATED, unknown
+from gateway.registry.records import ACTIVE, Change
+from gateway.registry.seals.revisions import alone
+from security.grants.approvals import counted
+from security.grants.grants import OFFICERS, digest
+
+State = Literal["waiting", "in-force", "replaced", "withdrawn", "removed"]
+Basis = Literal["officers", "founding", "adopted"]
+FOUNDING: Final = "founding"
+ADOPTED: Final = "adopted"
+_UNSIGNED: Final = ("edition", "proposed_by")  # of the body, not of the content
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One row: `standing` is the state that a new system takes with it."""
+
+    subject: Subject
+    edition: int
+    body: str
+    state: str
+    basis: str
+    standing: str
+    proposed: float
+
+    @property
+    def content(self) -> Content:
+        return {name: value for name, value in json.loads(self.body).items() if name not in _UNSIGNED}
+
+    @property
+    def proposed_by(self) -> str | None:
+        by: str | None = json.loads(self.body).get("proposed_by")
+        return by
+
+    @property
+    def digest(self) -> str:
+        return digest(self.body.encode())
+
+    def facts(self) -> dict[str, Any]:
+        """For the log."""
+        return {
+            "subject": str(self.subject),
+            "edition": self.edition,
+            "digest": self.digest,
+            "proposed_by": self.proposed_by,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A proposal that came into force, by whose signatures, and the digest of what it replaced."""
+
+    proposal: Proposal
+    signed_by: tuple[str, ...]
+    before: str | None
+    change: Change
+
+    def facts(self) -> dict[str, Any]:
+        """For the log."""
+        return {**self.proposal.facts(), "before": self.before, "signed_by": list(self.signed_by)}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a document declares: content by subject, the stated states of systems, and who proposes."""
+
+    contents: Mapping[Subject, Content]
+    states: Mapping[str, str]
+    proposer: str | None
+
+
+def proposals(connection: Connection, state: State) -> dict[Subject, Proposal]:
+    """The proposals in this state, `waiting` or `in-force`: at most one of each subject."""
+    table = tables.registry_proposal.c
+    rows = connection.execute(select(*table).where(table.state == state).order_by(table.subject, table.edition))
+    return {
+        (subject := Subject.of(row.subject)): Proposal(
+            subject, row.edition, row.body, row.state, row.basis, row.standing, row.proposed
+        )
+        for row in rows
+    }
+
+
+def founds(connection: Connection) -> bool:
+    """Whether the instance is empty: no system, route, officer or approved content, now or ever."""
+    every = (tables.system, tables.route, tables.officer, tables.registry_proposal)
+    return all(connection.scalar(select(func.count()).select_from(each)) == 0 for each in every)
+
+
+def found(connection: Connection, contents: Mapping[Subject, Content], now: float) -> list[Change]:
+    """Put the content of an empty instance's first document in force."""
+    for subject, content in contents.items():
+        put(connection, subject, content, ACTIVE)
+    _record(connection, contents, FOUNDING, now)
+    return [Change("route", subject.id, "added") for subject in contents if subject.what == "route"]
+
+
+def adopt(connection: Connection, now: float) -> int:
+    """Record what is in force since before content needed approval; how much. Once something is recorded, nothing."""
+    if connection.scalar(select(func.count()).select_from(tables.registry_proposal)):
+        return 0
+    return _record(connection, in_force(connection), ADOPTED, now)
+
+
+def _record(connection: Connection, contents: Mapping[Subject, Content], basis: Basis, now: float) -> int:
+    needing = {subject: content for subject, content in contents.items() if content.get("roles") != []}
+    for subject, content in needing.items():
+        _insert(connection, Proposal(subject, 1, _body(content, 1, None), "in-force", basis, ACTIVE, now))
+    return len(needing)
+
+
+def apply_contents(connection: Connection, wanted: Wanted, now: float) -> list[Change]:
+    """Propose what differs from the content in force, withdraw what is no longer proposed, remove routes."""
+    before, waiting = in_force(connection), proposals(connection, "waiting")
+    routes = [each for each in wanted.contents if each.what == "route"]
+    changes: list[Change] = []
+    for subject, content in wanted.contents.items():
+        if subject.what != "route":
+            changes += _propose(connection, (subject, content, before.get(subject)), waiting.get(subject), wanted, now)
+    for subject in sorted(waiting.keys() - wanted.contents.keys()):
+        changes.append(_withdraw(connection, waiting[subject], now))
+    moved = {each.id for each in changes if each.what == "system"}
+    for subject in routes:
+        content, held = wanted.contents[subject], waiting.get(subject)
+        if held is not None and moved & named_systems(held.content):  # it was signed for other systems
+            changes.append(_withdraw(connection, held, now))
+            held = None
+        changes += _propose(connection, (subject, content, before.get(subject)), held, wanted, now)
+    for subject in sorted(before.keys() - wanted.contents.keys()):
+        if subject.what == "route":  # it only restricts
+            clear_route(connection, subject)
+            _close(connection, subject, "in-force", "removed", now)
+            changes.append(Change("route", subject.id, "removed"))
+    return changes
+
+
+def _propose(
+    connection: Connection,
+    asked: tuple[Subject, Content, Content | None],
+    held: Proposal | None,
+    wanted: Wanted,
+    now: float,
+) -> list[Change]:
+    subject, content, known = asked
+    if content == known:
+        return [_withdraw(connection, held, now)] if held is not None else []
+    standing = wanted.states.get(subject.id, held.standing if held is not None else ACTIVE)
+    if held is not None and held.content == content:
+        if subject.what == "system" and held.standing != standing:
+            same = _row(subject, held.edition)
+            connection.execute(update(tables.registry_proposal).where(same).values(standing=standing))
+        return []
+    if held is not None:
+        _withdraw(connection, held, now)
+    table = tables.registry_proposal.c
+    last = connection.scalar(select(func.max(table.edition)).where(table.subject == str(subject))) or 0
+    body = _body(content, last + 1, wanted.proposer)
+    _insert(connection, Proposal(subject, last + 1, body, "waiting", "officers", standing, now))
+    return [Change(subject.what, subject.id, "proposed", _differing(known, content))]
+
+
+def approve(
+    connection: Connection, subject: Subject, officer: str, signature: str, now: float
+) -> tuple[list[Change], list[Effect]]:
+    """Add an officer's signature to what waits, else to what is in force; puts in force what is then complete."""
+    alone(connection)
+    adopt(connection, now)
+    proposal = open_proposal(connection, subject)
+    if proposal.state == "waiting" and (why := misfit(connection, subject, proposal.content)) is not None:
+        raise PROPOSAL_OUTDATED(subject=subject.path, why=why)
+    approved = Approved(subject.what, subject.id, proposal.body.encode(), proposal.proposed_by)
+    changes = take(connection, approved, officer, signature, now)
+    effects = settle(connection, now)
+    return changes + [each.change for each in effects], effects
+
+
+def open_proposal(connection: Connection, subject: Subject) -> Proposal:
+    """What officers sign of a subject: the proposal that waits, else the content in force."""
+    proposal = proposals(connection, "waiting").get(subject) or proposals(connection, "in-force").get(subject)
+    if proposal is None:
+        raise unknown("proposal", subject.path)
+    return proposal
+
+
+def signed_by(connection: Connection, proposal: Proposal) -> tuple[str, ...]:
+    """The officers whose signatures of it count."""
+    signatures = approvals(connection).get((str(proposal.subject), proposal.digest), ())
+    return counted(proposal.body.encode(), proposal.proposed_by, signatures, officers(connection))
+
+
+def settle(connection: Connection, now: float) -> list[Effect]:
+    """Put in force every proposal that two officers signed and that waits for nothing else."""
+    effects: list[Effect] = []
+    while (effect := next(_ready(connection, now), None)) is not None:
+        effects.append(effect)
+    return effects
+
+
+def _ready(connection: Connection, now: float) -> Iterator[Effect]:
+    waiting, force = proposals(connection, "waiting"), in_force(connection)
+    for subject, proposal in waiting.items():
+        signers = signed_by(connection, proposal)
+        if len(signers) < OFFICERS or waits_for(proposal, waiting, force):
+            continue
+        if misfit(connection, subject, proposal.content) is not None:
+            continue
+        known = force.get(subject)
+        put(connection, subject, proposal.content, proposal.standing)
+        before = proposals(connection, "in-force").get(subject)
+        _close(connection, subject, "in-force", "replaced", now)
+        _close(connection, subject, "waiting", "in-force", now)
+        how: Literal["added", "changed"] = "added" if known is None else "changed"
+        change = Change(subject.what, subject.id, how, _differing(known, proposal.content))
+        yield Effect(proposal, signers, None if before is None else before.digest, change)
+
+
+def waits_for(
+    proposal: Proposal, waiting: Mapping[Subject, Proposal], force: Mapping[Subject, Content]
+) -> list[Subject]:
+    """What else has to come into force before a proposal may.
+
+    A route needs its systems as they are proposed. A system that gives up its address needs routes without it.
+    """
+    content, subject = proposal.content, proposal.subject
+    if subject.what == "route":
+        systems = [Subject("system", name) for name in sorted(named_systems(content))]
+        return [each for each in systems if each in waiting or each not in force]
+    if subject.what == "system" and not is_called(content):
+        routes = (each for each in sorted(force) if each.what == "route")
+        return [each for each in routes if subject.id in named_systems(force[each])]
+    return []
+
+
+def is_called(content: Content) -> bool:
+    """Whether a system can be the target of a route."""
+    from adapters.files import FILES
+
+    return bool(content.get("endpoint", {"kind": FILES})["kind"] != FILES)
+
+
+def _withdraw(connection: Connection, proposal: Proposal, now: float) -> Change:
+    _close(connection, proposal.subject, "waiting", "withdrawn", now)
+    void(connection, str(proposal.subject), now, proposal.digest)
+    return Change(proposal.subject.what, proposal.subject.id, "withdrawn")
+
+
+def _close(connection: Connection, subject: Subject, state: State, after: State, now: float) -> None:
+    table = tables.registry_proposal
+    here = (table.c.subject == str(subject)) & (table.c.state == state)
+    connection.execute(update(table).where(here).values(state=after, decided=now))
+
+
+def _row(subject: Subject, edition: int) -> Any:
+    table = tables.registry_proposal.c
+    return (table.subject == str(subject)) & (table.edition == edition)
+
+
+def _insert(connection: Connection, proposal: Proposal) -> None:
+    connection.execute(
+        insert(tables.registry_proposal).values(
+            subject=str(proposal.subject),
+            edition=proposal.edition,
+            body=proposal.body,
+            state=proposal.state,
+            basis=proposal.basis,
+            standing=proposal.standing,
+            proposed=proposal.proposed,
+        )
+    )
+
+
+def _body(content: Content, edition: int, proposer: str | None) -> str:
+    by = {} if proposer is None else {"proposed_by": proposer}
+    return jcs.encode({**content, "edition": edition, **by}).decode()
+
+
+def _differing(old: Content | None, new: Content) -> tuple[str, ...]:
+    names = sorted({*new, *(old or {})})
+    return tuple(name for name in names if old is None or old.get(name) != new.get(name))

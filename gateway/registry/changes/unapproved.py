@@ -1,0 +1,58 @@
+"""Names content in force that neither two officers nor the founding of the instance cover.
+
+Rows with a genuine seal can be wrong too: whoever holds the keys of an instance seals what he likes, but signs for no
+officer.
+Invariant: what is founded or adopted counts only as the first sealed entry with a basis states it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from gateway.journal.schema import tables
+from gateway.registry.changes.content import Subject, in_force
+from gateway.registry.changes.granting import approvals
+from gateway.registry.changes.officers import officers
+from gateway.registry.changes.proposals import Proposal, proposals
+from gateway.registry.seals.rows import basis
+from gateway.registry.seals.sealing import PHASES, borne
+from security.grants.approvals import counted
+from security.grants.grants import OFFICERS
+
+
+def unapproved(connection: Connection) -> list[str]:
+    """The paths of subjects whose content in force nobody approved, in order; none before content was adopted."""
+    recorded = proposals(connection, "in-force")
+    founded = basis(connection) == first_basis(connection)
+    if not recorded and founded:
+        return []
+    known, signatures = officers(connection), approvals(connection)
+
+    def covers(proposal: Proposal) -> bool:
+        signed = signatures.get((str(proposal.subject), proposal.digest), ())
+        count = len(counted(proposal.body.encode(), proposal.proposed_by, signed, known))
+        return count >= OFFICERS or founded and proposal.basis != "officers"
+
+    wrong: list[Subject] = []
+    for subject, content in in_force(connection).items():
+        proposal = recorded.pop(subject, None)
+        if proposal is None and content.get("roles") == []:
+            continue
+        if proposal is None or proposal.content != content or not covers(proposal):
+            wrong.append(subject)
+    return [each.path for each in sorted([*wrong, *recorded])]  # those left are recorded, and not in force
+
+
+def first_basis(connection: Connection) -> str | None:
+    """The basis that the log stated first; None if it states none."""
+    entries = tables.log_entry.c.idx, tables.past_entry.c.idx, tables.log_pending.c.id
+    first: list[tuple[int, str]] = []
+    for order in entries:
+        table = order.table
+        query = select(table.c.entry).where(table.c.phase.in_(PHASES)).order_by(order)
+        for entry in connection.execute(query).scalars():
+            facts = borne(bytes(entry)) or {}
+            if facts.get("basis") is not None:
+                first.append((int(facts["revision"]), str(facts["basis"])))
+                break
+    return min(first)[1] if first else None
