@@ -16,8 +16,9 @@ from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.registry import store
-from gateway.registry.changes import granting, officers
+from gateway.registry.changes import granting, officers, proposals
 from gateway.registry.changes.document import Document, parse
+from gateway.registry.changes.proposals import Effect
 from security.algorithms import new_private
 from security.grants.approvals import approve, public_pem
 from security.keys import SigningKey, load_certificate, thumbprint
@@ -103,6 +104,23 @@ def approve_all(connection: Connection, now: float = NOW) -> None:
                 connection, grant.id, name, approve(grant.canonical(), name, private_pem(OFFICERS[name])), now
             )
     store.raise_revision(connection)
+
+
+def sign_proposals(connection: Connection, now: float = NOW) -> list[Effect]:
+    """Both officers sign everything that waits. Returns what came into force."""
+    effects: list[Effect] = []
+    for name, key in OFFICERS.items():
+        for subject, proposal in proposals.proposals(connection, "waiting").items():
+            signature = approve(proposal.body.encode(), name, private_pem(key))
+            effects += proposals.approve(connection, subject, name, signature, now)[1]
+    store.raise_revision(connection)
+    return effects
+
+
+def applied(document: Document, connection: Connection, now: float = NOW) -> list[Effect]:
+    """A later document, and all of it signed."""
+    store.apply(document, connection, now)
+    return sign_proposals(connection, now)
 
 
 def filled(engine: Engine, document: Document, identities: list[Identity], now: float = NOW) -> None:

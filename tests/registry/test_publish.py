@@ -26,7 +26,7 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from tests.registry.editions import NAME, NOTE, answer_field, begin_at_first, edition, put, question_field, row, swap
-from tests.registry.making import ENDPOINTS, NOW, PROVINCE, filled, new_database, province
+from tests.registry.making import ENDPOINTS, NOW, PROVINCE, filled, new_database, province, sign_proposals
 
 FIRST = edition("1.0.0")
 SOURCE = edition("1.1.0", answer_field("source"), question_field("purpose"))
@@ -88,7 +88,9 @@ def registered(engine: Engine, text: str) -> list[Any]:
     with writing(engine) as connection:
         in_use = snapshot_of(engine).contracts
         document: Document = parse(text, in_use, ENDPOINTS, partial(versions.compiled, connection))
-        return store.apply(document, connection, NOW)
+        changes = store.apply(document, connection, NOW)
+        sign_proposals(connection)
+        return changes
 
 
 def speaking(value: str, system: str = "y-te") -> str:

@@ -11,8 +11,8 @@ import typer
 
 from contracts.base.errors import Finding
 from contracts.base.times import rfc3339
-from gateway.cli.access import past
-from gateway.cli.common import arguments
+from gateway.cli.access import contents, past
+from gateway.cli.common import arguments, waiting
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
@@ -75,9 +75,11 @@ def access_approve(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign a grant as it stands, as an officer; or, by officer/ID, somebody who is to become one."""
+    """Sign a grant as it stands, as an officer; or, by officer/ID, somebody who is to become one; or what a registry
+    document proposes: route/CONTRACT/OPERATION, system/ID, agency/CODE."""
     from gateway.journal.database import open_engine
     from gateway.registry.changes import granting
+    from gateway.registry.changes.content import Subject
     from gateway.registry.changes.officers import officers
     from gateway.registry.seals.sealing import Seal, changing
     from gateway.registry.snapshot import load_snapshot
@@ -85,6 +87,14 @@ def access_approve(
 
     settings = load_instance(data, as_json)
     now = time.time()
+    if (subject := Subject.at(grant)) is not None:
+        with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+            content = contents.content_of(act.connection, subject)
+            mark = signature or _signed(content, officer, key, as_json)
+            changes, signed, text = contents.approve(act.connection, subject, officer, mark, now)
+            facts = {"subject": str(subject), "officer": officer, "digest": digest(content), "signature": mark}
+            _done(act, changes, now, **({"approval": facts, "in_force": signed["in_force"]} if changes else {}))
+        emit({"ok": True, "changes": listed(changes), **signed}, as_json, text)
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         if grant.startswith(OFFICER_PREFIX):
@@ -135,7 +145,7 @@ def access_list(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """All grants with what holds of them, and the officers."""
+    """All grants with what holds of them, the officers, and what else waits for their signatures."""
     from gateway.journal.database import open_engine
     from gateway.registry.changes.officers import officers
     from gateway.registry.history import grant_names
@@ -148,6 +158,7 @@ def access_list(
         rows = [_row(grant, stands.at) for grant in _every(stands.registry)]
         gone = sorted(grant_names(stands.here) - {row["id"] for row in rows}) if every else []
         rows += [_ended(last, stands.at) for name in gone if (last := past.ended(stands, name)) is not None]
+        waits = waiting.rows(stands.registry)
     lines = [
         f"{row['id']:<10} {row['holder']:<14} {_way(row):<15} {row['contract']:<20} {' '.join(row['operations']):<24}"
         f" {both(row['standing']):<30} "
@@ -163,7 +174,9 @@ def access_list(
         f"officer / cán bộ {each['id']:<20} {each['agency']:<8} {both(each['state']):<24} {each['key']}  {each['name']}"
         for each in people
     ]
-    emit({"ok": True, "grants": rows, "officers": people}, as_json, "\n".join(lines) or "no grants / chưa có quyền nào")
+    lines += waiting.lines(waits)
+    result = {"ok": True, "grants": rows, "officers": people, "waiting": waits}
+    emit(result, as_json, "\n".join(lines) or "no grants / chưa có quyền nào")
 
 
 @commands.command("show")
@@ -174,16 +187,25 @@ def access_show(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """One grant: its content, its digest, every signature, those that were voided too, and all that ever held of it."""
+    """One grant: its content, its digest, every signature, those that were voided too, and all that ever held of it. Of
+    route/CONTRACT/OPERATION, system/ID or agency/CODE: who will receive what, and what that changes."""
     from sqlalchemy import select
 
     from gateway.journal.database import open_engine
     from gateway.journal.schema import tables
     from gateway.registry.changes import granting
+    from gateway.registry.changes.content import Subject
     from security.grants.grants import Grant, digest
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
+    if (subject := Subject.at(grant)) is not None:
+        with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+            if canonical and not as_json:
+                print(contents.content_of(stands.registry, subject).decode(), end="")
+                raise SystemExit(Exit.WELL)
+            told, text = contents.show(stands.registry, subject, stands.at)
+        emit({"ok": True, **told}, as_json, text)
     with past.moment(open_engine(settings.database_url), at, as_json) as stands:
         connection, versions = stands.registry, past.held(stands, grant)
         last = past.ended(stands, grant)

@@ -16,10 +16,11 @@ from sqlalchemy import Connection
 
 from contracts.base.words import Words
 from contracts.canonical.model import Pattern
+from contracts.codecs.mask import Leaf
 from contracts.compiled.contract import CompiledContract
 from gateway.registry.changes.content import Content, Subject, in_force
 from gateway.registry.changes.granting import grants
-from gateway.registry.changes.matrix import operations, seen
+from gateway.registry.changes.matrix import operations
 from gateway.registry.changes.proposals import Proposal, proposals
 from gateway.registry.errors import words
 from gateway.registry.parts.grants import FEED
@@ -47,19 +48,16 @@ class Sight:
         return {name: getattr(self, name) for name in self.__slots__}
 
     def say(self, agency: Words) -> Words:
-        by = words("sight.by", grants=", ".join(self.grants)) if self.grants else words(f"sight.none.{self.way}")
-        when = words("sight.when", when=self.when) if self.when else Words("", "")
-        where = words("sight.where", where=self.where, form=self.form) if self.where else Words("", "")
+        nothing = Words("", "")
         return words(
             f"sight.{self.way}",
-            system=self.system or "*",
+            system=self.system or words("sight.every"),
             agency=agency,
-            code=self.agency,
             contract=self.contract,
             operation=self.operation,
-            when=when,
-            where=where,
-            by=by,
+            when=words("sight.when", when=self.when) if self.when else nothing,
+            where=words("sight.where", where=self.where, form=self.form) if self.where else nothing,
+            by=words("sight.by", grants=", ".join(self.grants)) if self.grants else words("sight.none"),
         )
 
 
@@ -111,14 +109,13 @@ class _World:
         for each, route in self._contents.items():
             if each.what == "route":
                 yield from self._route(route, systems)
+        system = subject.id if subject.what == "system" else ""
         for name, contract in sorted(self._snapshot.contracts.items()):
             for operation in operations(contract):
                 decision = self._decide(agency, name, operation, receives=False)
                 if decision.allowed:
                     way = "reads" if operation == FEED else "asks"
-                    fields = [field for _, each in seen(contract, operation, decision.views) for field in each]
-                    system = subject.id if subject.what == "system" else ""
-                    yield self._sight((agency, system, way), contract, operation, decision, fields)
+                    yield self._sight((agency, system, way), contract, operation, decision)
 
     def _systems_of(self, agency: str) -> list[str]:
         return [
@@ -138,10 +135,9 @@ class _World:
                 continue
             agency = system["agency"]
             decision = self._decide(agency, content["contract"], content["operation"], receives=True)
-            fields = contract.seen(operation.request, *decision.views) if decision.allowed else ()
             when = "; ".join(f"{path} = {', '.join(values)}" for path, values in sorted(row["when"].items()))
             who = (agency, row["system"], "receives")
-            yield self._sight(who, contract, operation.name, decision, list(fields), system, when)
+            yield self._sight(who, contract, operation.name, decision, system, when)
 
     def _decide(self, agency: str, contract: str, operation: str, *, receives: bool) -> Decision:
         roles = self._contents.get(Subject("agency", agency), {"roles": []})["roles"]
@@ -154,14 +150,16 @@ class _World:
         contract: CompiledContract,
         operation: str,
         decision: Decision,
-        fields: list[tuple[str, bool]],
         system: Content | None = None,
         when: str = "",
     ) -> Sight:
         agency, name, way = who
         endpoint = (system or {}).get("endpoint", {})
-        personal = _personal(contract, operation, way)
-        marked = {path: f"{path} [{personal[path]}]" if path in personal else path for path, _ in fields}
+        leaves = [
+            leaf
+            for message in _messages(contract, operation, way)
+            for leaf in contract.leaves(message, *decision.views)
+        ]
         return Sight(
             agency=agency,
             system=name,
@@ -172,19 +170,23 @@ class _World:
             where=str(endpoint.get("url") or endpoint.get("folder") or ""),
             form=(system or {}).get("formats", {}).get(contract.contract.name, "canonical"),
             grants=tuple(grant.id for grant in decision.through),
-            shown=tuple(marked[path] for path, shown in fields if shown),
-            hidden=tuple(marked[path] for path, shown in fields if not shown),
+            shown=tuple(_marked(leaf) for leaf in leaves if leaf.shown) if decision.allowed else (),
+            hidden=tuple(_marked(leaf) for leaf in leaves if not leaf.shown) if decision.allowed else (),
         )
 
 
-def _personal(contract: CompiledContract, operation: str, way: str) -> Mapping[str, str]:
-    """The personal fields of what is seen, by path."""
+def _messages(contract: CompiledContract, operation: str, way: str) -> list[str]:
+    """The messages that are seen: of a submission its sender gets only the gateway's own answer."""
     known = contract.contract.operations
     if way == "reads":
-        messages = {each.request for each in known.values() if each.pattern is Pattern.SUBMIT}
-    else:
-        messages = {known[operation].request if way == "receives" else known[operation].answer}
-    return {path: kind for message in messages for path, kind in contract.personal(message).items()}
+        return sorted({each.request for each in known.values() if each.pattern is Pattern.SUBMIT})
+    if way == "receives":
+        return [known[operation].request]
+    return [] if known[operation].pattern is Pattern.SUBMIT else [known[operation].answer]
+
+
+def _marked(leaf: Leaf) -> str:
+    return leaf.path if leaf.personal is None else f"{leaf.path} [{leaf.personal}]"
 
 
 def said(value: Any) -> str:

@@ -29,7 +29,17 @@ from gateway.registry.changes.document import parse
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
-from tests.registry.making import ENDPOINTS, NOW, PROVINCE, approve_all, contracts, filled, new_database, province
+from tests.registry.making import (
+    ENDPOINTS,
+    NOW,
+    PROVINCE,
+    applied,
+    approve_all,
+    contracts,
+    filled,
+    new_database,
+    province,
+)
 
 SAMPLES = next(folder for folder in catalogue_folders() if folder.parent.name == "indicator") / "samples"
 CSV = (SAMPLES / "chi-tieu-csv" / "IndicatorValues.quy-3.csv").read_bytes()
@@ -148,7 +158,7 @@ def fresh(folder: Path, text: str = PROVINCE, bundle: Bundle | None = None) -> P
             compiled = compile_bundle(bundle)
             store.publish_bundle(connection, bundle, compiled)
             known = known | {compiled.contract.name: compiled}
-        store.apply(parse(text, known, ENDPOINTS), connection, NOW)
+        applied(parse(text, known, ENDPOINTS), connection, NOW)
         approve_all(connection)
     engine.dispose()
     made.look()
@@ -159,7 +169,7 @@ def apply(place: Place, text: str, bundle: Bundle | None = None) -> None:
     engine = open_engine(f"sqlite:///{place.data / 'lgsp.db'}")
     known = contracts() if bundle is None else contracts() | {(made := compile_bundle(bundle)).contract.name: made}
     with writing(engine) as connection:
-        store.apply(parse(text, known, ENDPOINTS), connection, NOW)
+        applied(parse(text, known, ENDPOINTS), connection, NOW)
         approve_all(connection)
     engine.dispose()
 
