@@ -52,7 +52,6 @@ class Old:
 
     def start(self, now: float = UPGRADED) -> list[str]:
         """As `lgsp up` starts it."""
-        migrate(self.engine)
         return adopt_receiving(self.engine, self.seal, now)
 
     def snapshot(self) -> Snapshot:
@@ -62,6 +61,12 @@ class Old:
 
     def decide(self, now: float, agency: str = "H14.3", contract: str = REPORT, operation: str = CREATE) -> Decision:
         return self.snapshot().decide_receiving(agency, contract, operation, now)
+
+
+def mark(engine: Engine) -> None:
+    """As migration 0009 does, and as an insider can."""
+    with writing(engine) as connection:
+        connection.execute(insert(tables.instance).values(key=KEY, value="due"))
 
 
 @pytest.fixture
@@ -75,8 +80,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
         approve_all(act.connection)
         act.connection.execute(delete(tables.registry_proposal))  # an older release knew none
         act.note("registry", {}, NOW)
-    with writing(made.engine) as connection:
-        databases.downgrade(connection, "0008")
+    mark(made.engine)
     yield made
     made.engine.dispose()
 
@@ -157,14 +161,12 @@ def test_nobody_brings_about_a_second_adoption(old: Old) -> None:
         with changing(old.engine, old.seal) as act:
             granting.revoke(act.connection, name, UPGRADED)
             act.note("access", {}, UPGRADED)
-    with writing(old.engine) as inside:
-        inside.execute(insert(tables.instance).values(key=KEY, value="due"))
+    mark(old.engine)
     assert old.start(UPGRADED + 60) == [] and not old.decide(UPGRADED + 60).allowed
     with changing(old.engine, old.seal) as act:  # even where no row tells of it any more
         act.connection.execute(delete(tables.access_grant).where(tables.access_grant.c.id.in_(ADOPTED)))
         act.note("access", {}, UPGRADED)
-    with writing(old.engine) as inside:
-        inside.execute(insert(tables.instance).values(key=KEY, value="due"))
+    mark(old.engine)
     assert old.start(UPGRADED + 120) == []
 
 
@@ -177,7 +179,20 @@ def test_an_instance_of_this_release_adopts_nothing(tmp_path: Path) -> None:
         approve_all(act.connection)
         act.note("registry", {}, NOW)
     assert new.start() == []
-    with writing(new.engine) as inside:
-        inside.execute(insert(tables.instance).values(key=KEY, value="due"))
+    mark(new.engine)
     assert new.start() == [] and not new.decide(UPGRADED).allowed
     new.engine.dispose()
+
+
+@pytest.mark.parametrize("routes", [0, 1])
+def test_the_migration_marks_a_database_that_has_routes(sqlite: Engine, routes: int) -> None:
+    with writing(sqlite) as connection:
+        databases.downgrade(connection, "0008")
+        for _ in range(routes):
+            row = {"contract": REPORT, "operation": CREATE, "when": "{}", "system": "do-thi", "position": 0}
+            connection.execute(insert(tables.route).values(row))
+    migrate(sqlite)
+    with sqlite.connect() as connection:
+        assert (
+            connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == KEY)) == "due"
+        ) is bool(routes)

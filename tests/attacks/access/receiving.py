@@ -24,7 +24,18 @@ from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Answered, Refused
 from gateway.vault.vault import Vault
 from tests.exchange.house import Gateway, sample
-from tests.registry.making import ENDPOINTS, NOW, PROVINCE, House, Identity, approve_all, contracts, filled, province
+from tests.registry.making import (
+    ENDPOINTS,
+    NOW,
+    PROVINCE,
+    House,
+    Identity,
+    approve_all,
+    contracts,
+    sign_proposals,
+    filled,
+    province,
+)
 
 REPORT, CREATE = "field-report/v1", "createRequest"
 COMMUNE, COMMUNE_SYSTEM = "H14.21", "thuc-phan"  # holds no right to receive
@@ -56,7 +67,8 @@ class Wire:
 
 @dataclass
 class Place:
-    """`document` is what `lgsp registry apply` gets; `sign` lets the officers sign what it proposes."""
+    """`document` is what `lgsp registry apply` gets. The officers sign its routes and systems, and with `sign` its
+    grants."""
 
     engine: Engine
     gateway: Gateway
@@ -65,10 +77,12 @@ class Place:
     document: dict[str, Any]
 
     def apply(self, *, sign: bool = False) -> None:
+        document = province(yaml.safe_dump(self.document, allow_unicode=True))
         with writing(self.engine) as connection:
-            store.apply(province(yaml.safe_dump(self.document, allow_unicode=True)), connection, self.gateway.now)
+            store.apply(document, connection, self.gateway.now)
             if sign:
                 approve_all(connection, self.gateway.now)
+            sign_proposals(connection, self.gateway.now)
         self.reload()
 
     def reload(self) -> Snapshot:
