@@ -32,9 +32,9 @@ from tests.registry.making import (
     Identity,
     approve_all,
     contracts,
-    sign_proposals,
     filled,
     province,
+    sign_proposals,
 )
 
 REPORT, CREATE = "field-report/v1", "createRequest"
