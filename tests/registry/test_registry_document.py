@@ -126,13 +126,17 @@ def receiving(**change: object) -> dict[str, str]:
         ({"adopted": True}, {"grants[11].adopted": "unknown"}),
         ({"fields": ["*", "!status"]}, {"grants[11].fields": "reference"}),
         ({"fields": ["*", "!description"]}, {"grants[11].fields": "reference"}),
-        ({"fields": ["*", "!email"]}, {}),
-        ({"operations": ["*"]}, {}),
     ],
 )
 def test_a_grant_to_receive_names_requests_and_has_no_hours(change: dict[str, object], wrong: dict[str, str]) -> None:
     """`status` is of the answer; `description` cannot be absent."""
     assert receiving(**change) == wrong
+
+
+@pytest.mark.parametrize("change", [{"fields": ["*", "!email"]}, {"operations": ["*"]}])
+def test_a_grant_to_receive_may_hide_what_can_be_absent(change: dict[str, object]) -> None:
+    document = province(changed(**{f"grants__11__{name}": value for name, value in change.items()}))
+    assert document.grants[11].grant.receives
 
 
 def test_a_query_cannot_show_that_a_field_is_hidden() -> None:

@@ -161,9 +161,9 @@ def access_list(
         rows += [_ended(last, stands.at) for name in gone if (last := past.ended(stands, name)) is not None]
         waits = waiting.rows(stands.registry)
     lines = [
-        f"{row['id']:<10} {row['holder']:<14} {'receives / nhận' if row['receives'] else 'asks / gọi':<15} {row['contract']:<20}"
-        f" {' '.join(row['operations']):<24} {both(row['standing']):<30} "
-        f"{len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {row['last_day']}"
+        f"{row['id']:<10} {row['holder']:<14} {'receives / nhận' if row['receives'] else 'asks / gọi':<15}"
+        f" {row['contract']:<20} {' '.join(row['operations']):<24} {both(row['standing']):<30}"
+        f" {len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {row['last_day']}"
         f"{', ended / kết thúc ' + civil(row['ended']) if 'ended' in row else ''}"
         for row in rows
     ]
