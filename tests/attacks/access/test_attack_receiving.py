@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, insert, select
 
 from contracts.base.errors import Failure
 from contracts.codecs.mask import PERSONAL
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.registry import store
+from gateway.registry.changes import granting
 from gateway.registry.changes.document import parse_grants
-from gateway.transfer.stages import Answered
-from security.grants.grants import Reason
+from gateway.transfer.stages import Answered, Refused
+from security.grants.grants import Grant, Reason
 from tests.attacks.access.receiving import COMMUNE, COMMUNE_SYSTEM, CREATE, REPORT, Place, place
 from tests.registry.editions import edition, swap
 from tests.registry.making import House
@@ -124,6 +127,36 @@ def test_asking_gives_nothing_to_receive_and_receiving_nothing_to_ask(at: Place)
     decide = at.gateway.snapshot.decide
     assert not decide("H14.3", REPORT, CREATE, at.gateway.now).allowed
     assert decide("H14.3", REPORT, CREATE, at.gateway.now).reason is Reason.NO_GRANT
+
+
+@pytest.mark.attack("receiving without a grant")
+def test_nothing_is_put_aside_for_who_may_not_receive(at: Place) -> None:
+    """The ward's system rests, so the message would wait in the queue."""
+    at.route(COMMUNE_SYSTEM)
+    at.apply()
+    at.gateway.forwarder = None
+    told = at.gateway.call("full", REPORT, CREATE, resting=True)
+    assert isinstance(told, Refused) and told.failure.code == "route.not-granted"
+    with at.engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(tables.queue)) == 0
+
+
+def test_each_use_of_an_adopted_grant_that_nobody_confirmed_is_marked(at: Place) -> None:
+    """What shows nothing personal goes on after 30 days."""
+    asked = ("indicator/v1", "getValue")
+    with writing(at.engine) as connection:
+        body = granting.content_of(connection, "G-0014").content() | {"id": "adopted-1"}
+        row = replace(Grant.from_json(body), valid_from=at.gateway.now)
+        values = {"id": row.id, "body": row.canonical().decode(), "state": "active", "source": granting.ADOPTED}
+        connection.execute(insert(tables.access_grant).values(values))
+        granting.revoke(connection, "G-0014", at.gateway.now)
+    at.reload()
+    for number, (days, overdue) in enumerate([(29.9, None), (30, ["adopted-1"])]):
+        at.gateway.now = row.valid_from + days * 86400
+        told = at.call(*asked, f"m-{number}")
+        assert isinstance(told, Answered)
+        intent = at.entries(told.requested.received.transfer)["intent"]
+        assert (intent["receiving"], intent.get("overdue")) == (["adopted-1"], overdue)
 
 
 @pytest.mark.attack("receiving what a grant hides")
