@@ -13,11 +13,13 @@ from sqlalchemy import Engine, func, insert, select
 
 from contracts.base.errors import Failure
 from contracts.codecs.mask import PERSONAL
+from gateway.cli.access.past import judged
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import store
 from gateway.registry.changes import granting
 from gateway.registry.changes.document import parse_grants
+from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Answered, Refused
 from security.grants.grants import Grant, Reason
 from tests.attacks.access.receiving import COMMUNE, COMMUNE_SYSTEM, CREATE, REPORT, Place, place
@@ -211,3 +213,28 @@ def granting_file(row: dict[str, Any]) -> str:
     import yaml
 
     return yaml.safe_dump({"grants": [row]}, allow_unicode=True)
+
+
+def test_what_the_log_says_of_receiving_is_judged_by_the_registry_that_decided(at: Place) -> None:
+    """An intent that names another grant, or a refusal of what was allowed, is not as the registry decides."""
+    at.route("do-thi")
+    at.apply()
+    told, held = at.call(), at.gateway.snapshot
+    assert isinstance(told, Answered)
+    intent = at.entries(told.requested.received.transfer)["intent"]
+    with writing(at.engine) as connection:
+        store.set_state(connection, "grant", RECEIVING, active=False)
+    at.reload()
+    refusal = at.refused("route.not-granted", message_id="m-2")
+
+    def agrees(entry: dict[str, Any], snapshot: Snapshot) -> bool | None:
+        asked = judged(entry)
+        assert asked is not None
+        return asked.agrees(snapshot.decide(asked.agency, REPORT, CREATE, asked.at), snapshot)
+
+    now = at.gateway.snapshot
+    assert agrees(intent, held) and not agrees(intent, now) and agrees(refusal, now) and not agrees(refusal, held)
+    assert not agrees(intent | {"receiving": ["G-0013"]}, held)
+    assert not agrees(refusal | {"nearest": "G-0013"}, now)
+    older = {name: value for name, value in intent.items() if name != "receiving"}
+    assert agrees(older, now), "an entry of an older release says nothing of receiving"
