@@ -46,7 +46,6 @@ __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snaps
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 Views = tuple[tuple[str, ...], ...]
-Unshown = tuple[tuple[str, str], ...]  # canonical path, place in the format
 CENTRE: Final = "centre"
 _NOTHING: Final = AgencyGrants.of(())
 
@@ -74,7 +73,8 @@ class Snapshot:
     _pinned: Mapping[tuple[str, str], PinnedCodec]  # (system, contract), pinned to an older minor version
     held_until: float = 0.0  # of a restored instance: nothing is accepted or sent before
     _masks: dict[tuple[str, str, Views], Mask | None] = field(default_factory=dict, compare=False, repr=False)
-    _unshown: dict[tuple[str, str, str, Views], Unshown] = field(default_factory=dict, compare=False, repr=False)
+    # What a system may receive, with the decision: of `gateway.registry.receiving`.
+    received: dict[tuple[str, str, str], tuple[Decision, Any]] = field(default_factory=dict, compare=False, repr=False)
 
     def system(self, name: str) -> System | None:
         return self.systems.get(name)
@@ -120,17 +120,6 @@ class Snapshot:
         if key not in self._masks:
             self._masks[key] = contract.mask(message, *views)
         return self._masks[key]
-
-    def unshown(self, system: System, contract: CompiledContract, operation: Operation, views: Views) -> Unshown:
-        """Hidden fields of the request that the system's format cannot show as not permitted, cached."""
-        key = (system.id, contract.digest, operation.name, views)
-        if key not in self._unshown:
-            try:
-                codec = self.codec(system, contract)
-            except LookupError:  # nothing is sent in a format that the contract does not have
-                return ()
-            self._unshown[key] = tuple(contract.unshown_request(operation, codec, *views, rest=system.by_rest))
-        return self._unshown[key]
 
     def decide(self, agency: str, contract: str, operation: str, now: float) -> Decision:
         """Whether the agency may call the operation, and which fields of the answer it sees."""
@@ -389,3 +378,12 @@ def _routes(connection: Connection) -> dict[tuple[str, str], RouteTable]:
         route = Route(row["contract"], row["operation"], when, row["system"])
         by_operation.setdefault((route.contract, route.operation), []).append(route)
     return {key: RouteTable(routes) for key, routes in by_operation.items()}
+
+
+def all_grants(connection: Connection) -> list[Grant]:
+    """All grants that are not revoked, as the doors judge them. Compiles contracts only if an adopted one waits."""
+    every = grants(connection, officers(connection))
+    if not any(grant.adopted and not grant.confirmed for grant in every):
+        return every
+    contracts = load_snapshot(connection).contracts
+    return [judged(grant, contracts) for grant in every]

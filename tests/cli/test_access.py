@@ -95,7 +95,9 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
     assert noon["allowed"] and noon["grant"] == "G-0006"
     assert noon["hidden"] == ["IndicatorValue: responsible.name", "IndicatorValue: responsible.phone"]
     assert "IndicatorValue: value" in noon["visible"]
+    assert noon["receivers"] == [{"system": "kinh-te", "agency": "H14.4", "allowed": True, "grants": ["G-0014"]}]
     listed = told(sandbox, "access", "list")
+    assert {each["id"]: each["receives"] for each in listed["grants"]}["G-0014"] is True
     assert {each["id"]: each["standing"] for each in listed["grants"]}["G-100"] == "not-approved" and len(
         listed["officers"]
     ) == 2

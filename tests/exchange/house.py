@@ -94,7 +94,7 @@ class Gateway:
     def call(
         self, evidence: Evidence, contract: str, operation: str, message_id: str = "m-1", *, resting: bool = False
     ) -> Answered | Refused:
-        compiled = copy.copy(contracts()[contract])
+        compiled = copy.copy(self.snapshot.contracts[contract])
         compiled.contract = replace(compiled.contract, evidence=evidence)
         op = compiled.contract.operations[operation]
         forwarder = self.forwarder or cast(Any, Provider(sample(compiled, op.answer), resting))

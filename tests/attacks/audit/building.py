@@ -80,6 +80,15 @@ GRANT = """grants:
     legal_basis: Quyết định 28/2018/QĐ-TTg
     valid_from: 2026-01-01
     valid_until: 2030-12-31
+  - id: G-0906
+    agency: H14.3
+    contract: official-document/v1
+    operations: [sendDocument]
+    receives: true
+    purpose: Nhận văn bản điện tử
+    legal_basis: Quyết định 28/2018/QĐ-TTg
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
   - id: G-0902
     agency: H14.22
     contract: indicator/v1
@@ -179,7 +188,7 @@ def _registry(whole: Whole) -> None:
         key = whole.settings.data / "identities" / officer / "officer.key"
         if not key.exists():
             key = whole.settings.data.parent / "lost" / "identities" / officer / "officer.key"
-        for grant in ("G-0901", "G-0902", "G-0903", "G-0904"):
+        for grant in ("G-0901", "G-0902", "G-0903", "G-0904", "G-0906"):
             whole.command("access", "approve", grant, "--officer", officer, "--key", str(key))
     told = ("--reason-vi", "Đang thay chứng thư", "--reason-en", "Its certificate is being replaced")
     whole.command("access", "suspend", "G-0902", *told, "--until", "2030-01-01")
