@@ -37,6 +37,7 @@ from security.keys import SigningKey
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import blinded, encrypt_envelope
 from security.wssec.fast_path import FastEnvelope, verify_fast
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import VerifiedEnvelope, caller_block, sign_envelope, verify_envelope
 
 _VERSIONS: Final = {version.number: version for version in soap.VERSIONS.values()}
@@ -75,9 +76,7 @@ class SoapAdapter:
             content if receiver is None else blinded(content),
             self._key,
             now,
-            action=action,
-            message_id=message_id,
-            to=endpoint.url,
+            EnvelopeHeaders(action=action, message_id=message_id, to=endpoint.url),
             blocks=[caller_block(agency, system)],
             version=version,
         )

@@ -21,6 +21,7 @@ from security.keys import SigningKey
 from security.pki.authority import issue_encryption, issue_signing, make_issuer, make_root, private_pem
 from security.wssec.decrypt import BodyKeys, decrypt_envelope
 from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 
 NAME: Final = "soap-encrypted-1k"
@@ -40,11 +41,12 @@ def sides(now: float) -> dict[str, Callable[[], object]]:
     content = answer_xml(mark(1)).encode() + b" " * 300  # about the size of a report
 
     def signed() -> bytes:
-        return sign_envelope(content, signing, now, action="urn:bench", message_id="urn:uuid:1")
+        return sign_envelope(content, signing, now, EnvelopeHeaders(action="urn:bench", message_id="urn:uuid:1"))
 
     def encrypted() -> bytes:
         return encrypt_envelope(
-            sign_envelope(blinded(content), signing, now, action="urn:bench", message_id="urn:uuid:1"), receiver
+            sign_envelope(blinded(content), signing, now, EnvelopeHeaders(action="urn:bench", message_id="urn:uuid:1")),
+            receiver,
         )
 
     plain, hidden = signed(), encrypted()

@@ -22,7 +22,7 @@ import uvloop
 from bench.message import NAMESPACE, answer_xml
 from gateway.sample_client.identity import Identity
 from security.keys import SigningKey
-from security.wssec.sign import sign_envelope
+from security.wssec.sign import EnvelopeHeaders, sign_envelope
 
 Answer = Callable[[bytes], bytes]
 _MARK: Final = re.compile(rb"bench-\d{8}")
@@ -61,9 +61,7 @@ def signed_answers(folder: Path) -> Answer:
             answer_xml(marked).encode(),
             key,
             time.time(),
-            action=action,
-            message_id=f"urn:uuid:{marked}",
-            relates_to=relates,
+            EnvelopeHeaders(action=action, message_id=f"urn:uuid:{marked}", relates_to=relates),
         )
 
     return answer

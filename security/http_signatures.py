@@ -167,16 +167,14 @@ def sign_response(
     status: int,
     headers: Mapping[str, str],
     body: bytes,
-    request_headers: Mapping[str, str],
+    request: Mapping[str, str] | Verified,
     key: SigningKey,
     now: float,
-    *,
-    request: Verified | None = None,
 ) -> dict[str, str]:
     """The headers to add to an answer: Content-Digest, Signature-Input, Signature.
 
-    The request's signature is covered, so that the answer cannot be used for another request. It is read from the
-    headers unless `request` is given.
+    The signature of the request, read from its headers unless it is verified already, is covered. So the answer cannot
+    be used for another request.
     """
     digest = headers.get("content-digest") or content_digest(body)
     lines = [f'"@status": {status}']
@@ -187,7 +185,9 @@ def sign_response(
             lines.append(_line(f'"{name}"', value))
             covered += f' "{name}"'
     component = (
-        _request_component(request.label, request.value) if request is not None else _request_signature(request_headers)
+        _request_component(request.label, request.value)
+        if isinstance(request, Verified)
+        else _request_signature(request)
     )
     if component is not None:
         name, value = component

@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from contracts.base.errors import Theirs
 from contracts.wire.jsontext import once
@@ -68,29 +68,29 @@ class Assertion:
     key: VerifyKey
 
 
+class Holder(NamedTuple):
+    """Whom an access token is for. `thumbprint` is that of the certificate it is bound to."""
+
+    system: str
+    agency: str
+    thumbprint: str
+
+
 def issue_token(
-    system: str,
-    agency: str,
-    thumbprint: str,
-    key: SigningKey,
-    now: float,
-    audience: str,
-    lifetime: int = LIFETIME,
-    *,
-    issuer: str = ISSUER,
+    holder: Holder, key: SigningKey, now: float, audience: str, lifetime: int = LIFETIME, *, issuer: str = ISSUER
 ) -> str:
     """An access token (RFC 9068) bound to a certificate (RFC 8705); times in Unix seconds, lifetime in seconds."""
     issued = int(now)
     claims = {
         "iss": issuer,
-        "sub": system,
-        "client_id": system,
+        "sub": holder.system,
+        "client_id": holder.system,
         "aud": audience,
         "iat": issued,
         "exp": issued + lifetime,
         "jti": secrets.token_urlsafe(16),
-        "agency": agency,
-        "cnf": {"x5t#S256": thumbprint},
+        "agency": holder.agency,
+        "cnf": {"x5t#S256": holder.thumbprint},
     }
     return _encode(claims, key, ACCESS_TYPE)
 

@@ -45,6 +45,7 @@ from security.keys import load_certificate
 from security.pki.authority import system_of
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import VerifiedEnvelope, sign_envelope, verify_envelope
 
 JSON: Final = "application/json"
@@ -136,13 +137,11 @@ class Provider:
             media = answer.headers.get("content-type", JSON).partition(";")[0].strip()
             sealed = jose.seal(answer.body, media, self.identity.sign_key, receiver)[0]
             answer = Carried(answer.status, dict(answer.headers) | {"content-type": jose.MEDIA_TYPE}, sealed)
-        return self._signed(answer, head, proof)
+        return self._signed(answer, proof)
 
-    def _signed(self, answer: Carried, head: Head, proof: Verified) -> Reply:
+    def _signed(self, answer: Carried, proof: Verified) -> Reply:
         headers = dict(answer.headers)
-        headers |= sign_response(
-            answer.status, headers, answer.body, head.headers, self.identity.sign_key, self.clock(), request=proof
-        )
+        headers |= sign_response(answer.status, headers, answer.body, proof, self.identity.sign_key, self.clock())
         return Reply(answer.status, headers, answer.body)
 
     async def _soap(self, head: Head, body: bytes) -> Reply:
@@ -183,9 +182,9 @@ class Provider:
             content if receiver is None else blinded(content),
             self.identity.sign_key,
             self.clock(),
-            action=f"{asked.action}Response",
-            message_id=f"urn:uuid:{new_id()}",
-            relates_to=asked.message_id,
+            EnvelopeHeaders(
+                action=f"{asked.action}Response", message_id=f"urn:uuid:{new_id()}", relates_to=asked.message_id
+            ),
         )
         if receiver is not None:
             body = encrypt_envelope(body, receiver)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,6 @@ from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import emit
 
-commands = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider.")
 commands = typer.Typer(no_args_is_help=True, help="The centre's feeds.")
 
 
@@ -28,6 +27,8 @@ def feed_read(
     """Events of a feed, oldest first. Reading bodies is logged."""
     from contracts.canonical.model import Pattern
     from gateway.feeds import read
+    from gateway.feeds.cursor import decode
+    from gateway.feeds.sessions import NOTE
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
     from gateway.keys.key_encryption import AtRest
@@ -44,10 +45,10 @@ def feed_read(
         from gateway.doors.api.errors import FEED_UNKNOWN
 
         raise FEED_UNKNOWN(contract=contract)
+    first = (decode(after, contract) if after else 0) + 1
+    facts: dict[str, Any] = {"contract": contract, "from": first, "to": first + limit - 1}
     with writing(engine) as connection:
-        append(
-            connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor=actor())]
-        )
+        append(connection, [entries.note(NOTE, facts, time.time(), actor=actor())])
     with engine.connect() as connection:
         page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys, at_rest=AtRest.of(settings)))
     text = "\n".join(map(text_of, page.events))

@@ -23,6 +23,7 @@ from security.encryption_keys import EncryptKey
 from security.keys import SigningKey, VerifyKey
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 
 VERSIONS: Final[Mapping[str, soap.Version]] = {each.number: each for each in (soap.V11, soap.V12)}
@@ -82,7 +83,11 @@ def prepare(message: Message, key: SigningKey, now: float, encrypt_for: EncryptK
     try:
         content = body if encrypt_for is None else blinded(body)
         envelope = sign_envelope(
-            content, key, now, action=action, message_id=message_id, to=url, lifetime=LIFETIME, version=version
+            content,
+            key,
+            now,
+            EnvelopeHeaders(action=action, message_id=message_id, to=url, lifetime=LIFETIME),
+            version=version,
         )
         if encrypt_for is not None:
             envelope = encrypt_envelope(envelope, encrypt_for, version)

@@ -249,7 +249,7 @@ class RestDoor:
             headers["lgsp-checkpoint"] = f":{note}:"
         headers.update(
             http_signatures.sign_response(
-                reply.status, headers, body, received.headers, self.signing_key, self.clock(), request=proof
+                reply.status, headers, body, proof or received.headers, self.signing_key, self.clock()
             )
         )
         return reply if body is reply.body else Reply(reply.status, headers, body)

@@ -38,6 +38,7 @@ from security.keys import SigningKey
 from security.wssec import verify
 from security.wssec.decrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.sign import EnvelopeHeaders
 
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 ID_MAX: Final = 256  # characters of a wsa:MessageID
@@ -172,9 +173,7 @@ class SoapDoor:
             body if receiver is None else blinded(body),
             self.signing_key,
             self.clock(),
-            action=action,
-            message_id=f"urn:uuid:{new_id()}",
-            relates_to=authenticated.reply_to,
+            EnvelopeHeaders(action=action, message_id=f"urn:uuid:{new_id()}", relates_to=authenticated.reply_to),
             blocks=(verify.receipt_block(receipt.transfer, _leaves(receipt), self.checkpoint()),),
             version=version,
         )

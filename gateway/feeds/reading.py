@@ -26,6 +26,7 @@ from contracts.base.times import rfc3339
 from contracts.wire.jsontext import read_json
 from gateway.feeds import cursor as cursors
 from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_RESTORED
+from gateway.feeds.sessions import Span
 from gateway.journal import epochs
 from gateway.journal.schema import tables
 from gateway.vault import binding
@@ -39,15 +40,12 @@ CloudEvent = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next` is the cursor of the next page, also if `more` is false.
-
-    `tampered`: the offsets of events whose rows or bodies were changed.
-    """
+    """`next` is the cursor of the next page, also if `more` is false. `span` is None for a page without events."""
 
     events: tuple[CloudEvent, ...]
     next: str
     more: bool
-    tampered: tuple[int, ...] = ()
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class RawPage:
     events: tuple[bytes, ...]
     next: str
     more: bool
-    tampered: tuple[int, ...] = ()
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ def read(
             data = read_json(body)
             event["data"] = mask(data) if mask is not None else data
         events.append(event)
-    return Page(tuple(events), next, more, bodies.tampered)
+    return Page(tuple(events), next, more, _span(rows, bodies.tampered))
 
 
 def read_raw(connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault) -> RawPage:
@@ -110,7 +108,15 @@ def read_raw(connection: Connection, contract: str, after: str | None, limit: in
         tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
         end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
         events.append(head + tail + end)
-    return RawPage(tuple(events), next, more, bodies.tampered)
+    return RawPage(tuple(events), next, more, _span(rows, bodies.tampered))
+
+
+def _span(rows: Sequence[_Row], tampered: tuple[int, ...]) -> Span | None:
+    """What of the feed a page holds. The agency of a changed row may be a false one: it is named all the same."""
+    if not rows:
+        return None
+    owners = frozenset(str(json.loads(row.event).get("lgspagency", "")) for row in rows)
+    return Span(rows[0].offset, rows[-1].offset, len(rows), owners - {""}, tampered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from gateway.audit.witnessing.admission import admission_check
 from gateway.audit.witnessing.config import public_checkpoint
 from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.api.apis import build_apis
+from gateway.doors.api.feeds import close_sessions
 from gateway.doors.api.services import Services
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.health import Health, Vitals
@@ -47,6 +48,7 @@ from gateway.doors.http.taken_up import TakenUp
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.soap import SoapDoor
 from gateway.exchange.exchange import Exchange
+from gateway.feeds.sessions import IDLE
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
 from gateway.journal.taken_up import FOLDER, Register
@@ -73,6 +75,7 @@ class DoorParts:
     journal: Journal
     app: Shell
     exchange: Exchange
+    services: Services
     readings: Readings
     session: aiohttp.ClientSession
 
@@ -155,6 +158,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         journal=journal,
         app=shell,
         exchange=exchange,
+        services=services,
         readings=readings,
         session=session,
     )
@@ -242,6 +246,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     child.stop_when_told(stop, inherited.lifeline)
     watch = asyncio.create_task(_stop_when_fenced(parts.journal, stop))
     forget = asyncio.create_task(_forget_destroyed(parts.exchange.vault))
+    sessions = asyncio.create_task(_close_idle_sessions(parts.services))
     gc.collect()
     gc.freeze()  # what exists now is permanent: no collection needs to examine it again
     child.say_ready(inherited.ready)
@@ -251,6 +256,8 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     finally:
         watch.cancel()
         forget.cancel()
+        sessions.cancel()
+        await close_sessions(parts.services, all=True)
         await parts.exchange.refusals.close()
         await parts.readings.close()
         await parts.session.close()
@@ -267,6 +274,12 @@ async def _stop_when_fenced(journal: Journal, stop: Callable[[], None]) -> None:
     while not journal.fenced:
         await asyncio.sleep(0.5)
     stop()
+
+
+async def _close_idle_sessions(services: Services) -> None:
+    while True:
+        await asyncio.sleep(IDLE / 4)
+        await close_sessions(services)
 
 
 async def _forget_destroyed(vault: Vault) -> None:

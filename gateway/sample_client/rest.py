@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 import jwt
@@ -109,6 +109,28 @@ class _TokenCache:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+class How(TypedDict, total=False):
+    """What a request may have beside method, path and body.
+
+    `created` is an offset in seconds to our clock. `leave_out` names components that the signature omits. `mutate`
+    may alter the finished headers and body. `token=""` and `message_id=""` send none. `encrypt_it`: for contracts
+    whose bodies are encrypted.
+    """
+
+    message_id: str | None
+    accept_language: str
+    created: float
+    lifetime: int
+    leave_out: Collection[str]
+    mutate: Mutate | None
+    token: str | None
+    headers: Mapping[str, str] | None
+    nonce: str | None
+    sign: bool
+    content_type: str
+    encrypt_it: bool
+
+
 class RestClient:
     """One system's REST client. Threads may share it; each keeps its own connection."""
 
@@ -168,29 +190,21 @@ class RestClient:
             cached = None if fresh else self.cached_token
             return cached if cached is not None else self.keep_token(self.exchange(self.token_request()))
 
-    def prepare(
-        self, method: str, path: str, body: Body = None, *, message_id: str | None = None, accept_language: str = "vi",
-        created: float = 0.0, lifetime: int = 60, leave_out: Collection[str] = (), mutate: Mutate | None = None,
-        token: str | None = None, headers: Mapping[str, str] | None = None, nonce: str | None = None, sign: bool = True,
-        content_type: str = "application/json", encrypt_it: bool = False,
-    ) -> Prepared:  # fmt: skip
-        """Make and sign a request.
-
-        `created` is an offset in seconds to our clock. `leave_out` names components that the signature omits. `mutate`
-        may alter the finished headers and body. `token=""` and `message_id=""` send none. `encrypt_it`: for contracts
-        whose bodies are encrypted.
-        """
+    def prepare(self, method: str, path: str, body: Body = None, **how: Unpack[How]) -> Prepared:
+        """Make and sign a request."""
         content = body if isinstance(body, bytes) else b"" if body is None else dump_json(body)
+        content_type, encrypt_it = how.get("content_type", "application/json"), how.get("encrypt_it", False)
         if encrypt_it and body is not None:
             keys = encryption_of(self.identity)
             content, content_type = (
                 seal(content, content_type, self.identity.signer, keys.gateway_key_id, keys.gateway),
                 JOSE,
             )
+        token, message_id = how.get("token"), how.get("message_id")
         bearer = self.token() if token is None else token
         sent: dict[str, str] = {
             "accept": "application/json, application/problem+json",
-            "accept-language": accept_language,
+            "accept-language": how.get("accept_language", "vi"),
         }
         if bearer:
             sent["authorization"] = f"Bearer {bearer}"
@@ -198,14 +212,16 @@ class RestClient:
             sent |= {"content-type": content_type, "content-digest": digest_header(content)}
         if message_id or (message_id is None and method == "POST"):
             sent["idempotency-key"] = write_bare(message_id or str(uuid.uuid4()))
-        sent |= {name.lower(): value for name, value in (headers or {}).items()}
+        sent |= {name.lower(): value for name, value in (how.get("headers") or {}).items()}
         target = self.base + path
-        if sign:
-            moment = int(self._clock() + created)
+        if how.get("sign", True):
+            moment = int(self._clock() + how.get("created", 0.0))
             sent |= sign_request(
-                Message(sent, method, target), self.identity.signer, created=moment, expires=moment + lifetime,
-                nonce=nonce or secrets.token_urlsafe(18), leave_out=leave_out,
+                Message(sent, method, target), self.identity.signer, created=moment,
+                expires=moment + how.get("lifetime", 60), nonce=how.get("nonce") or secrets.token_urlsafe(18),
+                leave_out=how.get("leave_out", ()),
             )  # fmt: skip
+        mutate = how.get("mutate")
         if mutate is not None:
             sent, content = mutate(sent, content)
         return Prepared(method, path, target, sent, content, encrypt_it)

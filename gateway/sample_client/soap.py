@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from lxml import etree
 
@@ -77,6 +77,25 @@ def action_of(contract: str, operation: str) -> str:
     return f"urn:lgsp:contract:{name}:{version}:{operation}"
 
 
+class SoapHow(TypedDict, total=False):
+    """What an envelope may have beside its body.
+
+    `created` is an offset to our clock. `leave_out` names ids that the signature omits (body, timestamp, token,
+    action, message-id, to). `mutate` may alter the finished headers and envelope.
+    """
+
+    message_id: str | None
+    action: str | None
+    to: str | None
+    path: str | None
+    created: float
+    lifetime: float
+    leave_out: Collection[str]
+    mutate: Mutate | None
+    sign_it: bool
+    encrypt_it: bool
+
+
 class SoapClient:
     """One system's SOAP client. `soap` is its version, SOAP or SOAP12."""
 
@@ -90,47 +109,28 @@ class SoapClient:
         self._clock, self._timeout = clock, timeout
         self._transports: dict[str | None, Transport] = {}
 
-    def prepare(
-        self,
-        contract: str,
-        operation: str,
-        body: Element | bytes,
-        *,
-        message_id: str | None = None,
-        action: str | None = None,
-        to: str | None = None,
-        path: str | None = None,
-        created: float = 0.0,
-        lifetime: float = 60.0,
-        leave_out: Collection[str] = (),
-        mutate: Mutate | None = None,
-        sign_it: bool = True,
-        encrypt_it: bool = False,
-    ) -> PreparedSoap:
-        """Make and sign an envelope around one element.
-
-        `created` is an offset to our clock. `leave_out` names ids that the signature omits (body, timestamp, token,
-        action, message-id, to). `mutate` may alter the finished headers and envelope.
-        """
-        path = path or f"/soap/{contract}"
-        identity = message_id or f"urn:uuid:{uuid.uuid4()}"
-        action = action or action_of(contract, operation)
+    def prepare(self, contract: str, operation: str, body: Element | bytes, **how: Unpack[SoapHow]) -> PreparedSoap:
+        """Make and sign an envelope around one element."""
+        path = how.get("path") or f"/soap/{contract}"
+        identity = how.get("message_id") or f"urn:uuid:{uuid.uuid4()}"
+        action = how.get("action") or action_of(contract, operation)
+        encrypt_it = how.get("encrypt_it", False)
         root = new_envelope(parse(body, published=True) if isinstance(body, bytes) else body, self._soap)
         if encrypt_it:
             salt(root[1])
-        if sign_it:
+        if how.get("sign_it", True):
             headers = [
                 ("Action", "action", action),
                 ("MessageID", "message-id", identity),
-                ("To", "to", to or self.base + path),
+                ("To", "to", how.get("to") or self.base + path),
             ]
             sign(
                 root,
                 self.identity.signer,
                 headers=headers,
-                now=self._clock() + created,
-                lifetime=lifetime,
-                leave_out=leave_out,
+                now=self._clock() + how.get("created", 0.0),
+                lifetime=how.get("lifetime", 60.0),
+                leave_out=how.get("leave_out", ()),
             )
         if encrypt_it:
             root = encrypt(parse(serialise(root)), encryption_of(self.identity).gateway)
@@ -141,6 +141,7 @@ class SoapClient:
                 "accept": "application/soap+xml",
             }
         content = serialise(root)
+        mutate = how.get("mutate")
         if mutate is not None:
             sent, content = mutate(sent, content)
         return PreparedSoap(Prepared("POST", path, self.base + path, sent, content), identity, encrypt_it)

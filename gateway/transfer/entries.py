@@ -55,6 +55,7 @@ def intent(
             also=tuple(each.id for each in decision.through[1:]),
             receiving=receiving.grants if receiving is not None else (),
             overdue=receiving.overdue if receiving is not None else (),
+            registry=received.snapshot.revision,
         )
     )
 
@@ -124,6 +125,7 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
             nearest=str(nearest) if nearest else None,
             count=count,
             provider=str(provider) if provider else None,
+            registry=received.snapshot.revision,
         )
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 
 from contracts.base.words import WordsFile
@@ -37,6 +37,18 @@ def civil(at: float | str, *, seconds: bool = False) -> str:
         except ValueError:
             return str(at)
     return datetime.fromtimestamp(at, VIETNAM).isoformat(timespec="seconds" if seconds else "minutes")
+
+
+def last_day(until: float) -> str:
+    """The last day of a validity that ends at `until`, in Vietnam; the moment itself if it is no midnight."""
+    at = datetime.fromtimestamp(until, VIETNAM)
+    return civil(until) if at.time() != time() else (at - timedelta(days=1)).date().isoformat()
+
+
+def first_day(since: float) -> str:
+    """The day on which a validity begins, in Vietnam; the moment itself if it is no midnight."""
+    at = datetime.fromtimestamp(since, VIETNAM)
+    return civil(since) if at.time() != time() else at.date().isoformat()
 
 
 class Moment(str):

@@ -63,6 +63,7 @@ class Intent(NamedTuple):
 
     `receiving` are the grants by which the provider receives it, `overdue` those of them that were adopted and not
     confirmed in time.
+    `registry` is the revision of the registry that decided; entries of older releases have none.
     """
 
     transfer: str
@@ -79,6 +80,7 @@ class Intent(NamedTuple):
     also: tuple[str, ...] = ()
     receiving: tuple[str, ...] = ()
     overdue: tuple[str, ...] = ()
+    registry: int | None = None
 
 
 class Outcome(NamedTuple):
@@ -96,7 +98,10 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refused request. `source` is the address of an unproved caller; `count` aggregates many refusals."""
+    """A refused request. `source` is the address of an unproved caller; `count` aggregates many refusals.
+
+    `registry` is the revision of the registry that decided.
+    """
 
     transfer: str
     at: float
@@ -112,6 +117,7 @@ class Refusal:
     nearest: str | None = None
     count: int = 1
     provider: str | None = None  # that lacks the right to receive
+    registry: int | None = None
 
 
 class Repeat(NamedTuple):
@@ -202,12 +208,13 @@ def _intent(entry: Intent) -> str:
     provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
     receiving = f'"receiving":{_encode(entry.receiving)},' if entry.receiving else ""
     overdue = f'"overdue":{_encode(entry.overdue)},' if entry.overdue else ""
+    registry = "" if entry.registry is None else f'"registry":{entry.registry},'
     return (
         f'{{{also}"at":"{rfc3339(entry.at)}","bundle":{_text(entry.bundle)},'
         f'"caller":{_caller_text(entry.caller)},"contract":{_text(entry.contract)},'
         f'"door":{_text(entry.door)},"grant":{_text(entry.grant)},{_digest_text("in", entry.came_in)}"kind":"intent",'
         f'"message":{_text(entry.message)},"operation":{_text(entry.operation)},{overdue}{provider}'
-        f'{receiving}"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
+        f'{receiving}{registry}"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
     )
 
 
@@ -244,6 +251,7 @@ def _refusal(entry: Refusal) -> dict[str, Json]:
         "nearest": entry.nearest,
         "count": entry.count if entry.count > 1 else None,
         "provider": entry.provider,
+        "registry": entry.registry,
     }
 
 

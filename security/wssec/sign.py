@@ -14,7 +14,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from lxml import etree
 
@@ -115,37 +115,43 @@ def _body(opened: bytes, content: bytes) -> bytes:
     return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
 
 
+class EnvelopeHeaders(NamedTuple):
+    """The WS-Addressing headers of an envelope, and the life of its Timestamp in seconds."""
+
+    action: str
+    message_id: str
+    to: str | None = None
+    relates_to: str | None = None
+    lifetime: float = MAX_LIFE
+
+
 def sign_envelope(
     body: bytes,
     key: SigningKey,
     now: float,
+    addressed: EnvelopeHeaders,
     *,
-    action: str,
-    message_id: str,
-    to: str | None = None,
-    relates_to: str | None = None,
     blocks: Sequence[tuple[str, bytes]] = (),
-    lifetime: float = MAX_LIFE,
     version: Version = V11,
 ) -> bytes:
     """The whole envelope. `body` is the Body's content in exclusive canonical form.
 
     `blocks` are further signed headers, (wsu:Id, element in exclusive canonical form with that Id), as from
-    `caller_block` and `receipt_block`. `now` in Unix seconds, `lifetime` in seconds.
+    `caller_block` and `receipt_block`. `now` in Unix seconds.
     """
     token, token_reference, info = _prepared(key.certificate_der, key.xml_method)
     envelope_open, body_open = frame(version)
     signed_body = _body(body_open, body)
-    created, expires = rfc3339(now), rfc3339(now + lifetime)
+    created, expires = rfc3339(now), rfc3339(now + addressed.lifetime)
     stamp = f"{_STAMP_OPEN}{created}</wsu:Created><wsu:Expires>{expires}</wsu:Expires></wsu:Timestamp>".encode()
     headers = [
-        _header(WSA, "wsa", "Action", "action", action),
-        _header(WSA, "wsa", "MessageID", "message-id", message_id),
+        _header(WSA, "wsa", "Action", "action", addressed.action),
+        _header(WSA, "wsa", "MessageID", "message-id", addressed.message_id),
     ]
-    if to is not None:
-        headers.append(_header(WSA, "wsa", "To", "to", to))
-    if relates_to is not None:
-        headers.append(_header(WSA, "wsa", "RelatesTo", "relates-to", relates_to))
+    if addressed.to is not None:
+        headers.append(_header(WSA, "wsa", "To", "to", addressed.to))
+    if addressed.relates_to is not None:
+        headers.append(_header(WSA, "wsa", "RelatesTo", "relates-to", addressed.relates_to))
     headers.extend(blocks)
     written = [envelope_open]
     signed = [info, reference(b"body", signed_body), reference(b"timestamp", stamp), token_reference]

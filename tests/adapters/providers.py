@@ -17,6 +17,7 @@ from adapters.http import client_context, open_session
 from contracts.wire import soap
 from security.http_signatures import HttpRequest, sign_response, verify_request
 from security.keys import SigningKey
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 from tests.registry.making import House, Identity
 
@@ -109,10 +110,8 @@ class Provider:
         asked = verify_envelope(
             soap.parse_xml(body), {self.gateway.thumbprint: self.gateway.verify_key()}.get, time.time()
         )
-        raw = sign_envelope(
-            content, self.signer, time.time(), action=asked.action + "Response", message_id="urn:uuid:answer",
-            relates_to=relates_to or asked.message_id, version=asked.version,
-        )  # fmt: skip
+        addressed = EnvelopeHeaders(f"{asked.action}Response", "urn:uuid:answer", None, relates_to or asked.message_id)
+        raw = sign_envelope(content, self.signer, time.time(), addressed, version=asked.version)
         return web.Response(body=raw, status=status, content_type=asked.version.media_type)
 
 

@@ -20,6 +20,7 @@ from security.encryption_keys import DecryptKey
 from security.pki.authority import issue_encryption, private_pem
 from security.wssec.decrypt import BodyKeys, decrypt_envelope
 from security.wssec.encrypt import encrypt_envelope
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 from tests.adapters.providers import Provider, drop
 from tests.adapters.sides import EncryptedSide
@@ -173,9 +174,7 @@ async def test_an_encrypted_answer_where_none_is_asked_for(side: Side, ours: Dec
             answer(),
             side.provider.signer,
             time.time(),
-            action="urn:x",
-            message_id="urn:y",
-            relates_to=f"urn:uuid:{TRANSFER}",
+            EnvelopeHeaders(action="urn:x", message_id="urn:y", relates_to=f"urn:uuid:{TRANSFER}"),
         )
         return web.Response(body=encrypt_envelope(raw, ours.encrypt_key()), content_type="text/xml")
 

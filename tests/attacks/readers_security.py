@@ -20,6 +20,7 @@ from security.pki import authority, der, revocation, timestamp
 from security.wssec import decrypt, fast_path, signed_info, verify
 from security.wssec import sign as wssign
 from security.wssec.names import WSA, WSU
+from security.wssec.sign import EnvelopeHeaders
 from tests.attacks.readers_wire import XML, again, numbered
 from tests.attacks.reading import Try, reader
 
@@ -192,7 +193,7 @@ def encrypted() -> Iterable[Try]:
 
 def _signed_envelope(content: bytes) -> bytes:
     made = wssign.sign_envelope(
-        content, known().sign, NOW, action="urn:a", message_id="urn:uuid:1", relates_to="urn:uuid:2"
+        content, known().sign, NOW, EnvelopeHeaders(action="urn:a", message_id="urn:uuid:1", relates_to="urn:uuid:2")
     )
     return made if isinstance(made, bytes) else made[0]
 

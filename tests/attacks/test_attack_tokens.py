@@ -23,7 +23,7 @@ from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import ASSERTION_TYPE, Prepared
 from gateway.sample_client.signing import sign_raw
 from gateway.settings import Settings
-from security.tokens import issue_token
+from security.tokens import Holder, issue_token
 from tests.attacks.conftest import QUESTION, Judge
 from tests.attacks.forging import b64url, jws, mirrored, spki
 from tests.attacks.raw import Told, ask, of
@@ -276,9 +276,7 @@ def access(who: Identity, instance: Settings, **changed: Any) -> str:
         "lifetime": 600,
     } | changed
     return issue_token(
-        said["system"],
-        said["agency"],
-        said["thumbprint"],
+        Holder(system=said["system"], agency=said["agency"], thumbprint=said["thumbprint"]),
         keyring.signing_key(),
         said["now"],
         said["audience"],

@@ -34,6 +34,7 @@ from contracts.wire.soap import V11, V12, Version, parse_envelope, parse_xml
 from security.pki.authority import certificate_pem
 from security.wssec.fast_path import verify_fast
 from security.wssec.names import DS, WSU
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 from tests.attacks.mutating import mutate, mutate_text
 from tests.security import conftest as keys
@@ -133,10 +134,12 @@ def envelope(pair: Any, now: float, chance: random.Random, version: Version) -> 
         CONTENT.encode(),
         pair.sign,
         now + chance.choice((0, 0, 0, 0, -301, 6)),
-        action="urn:a",
-        message_id="urn:uuid:1",
-        to=chance.choice((None, "https://x.example/a?b=c")),
-        relates_to=chance.choice((None, "urn:uuid:2")),
+        EnvelopeHeaders(
+            action="urn:a",
+            message_id="urn:uuid:1",
+            to=chance.choice((None, "https://x.example/a?b=c")),
+            relates_to=chance.choice((None, "urn:uuid:2")),
+        ),
         version=version,
     )
     return made.decode()

@@ -83,7 +83,7 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
     signed = told(sandbox, "access", "approve", "G-100", "--officer", "can-bo-an-toan-2", "--signature", signature)
     assert signed["approved_by"] == ["can-bo-an-toan-2"] and signed["changes"][0]["how"] == "approved"
 
-    why = told(sandbox, "access", "explain", "H14.21", "indicator/v1", "getValue", "--at", "2026-11-24T14:00", ends=1)
+    why = told(sandbox, "access", "explain", "H14.21", "indicator/v1", "getValue", "--at", "2027-11-23T14:00", ends=1)
     assert (why["reason"], why["nearest"]) == ("not-approved", "G-100") and "1 more" in why["messages"]["en"]["detail"]
     assert "tong-hop@taichinh" in why["ask"]["vi"] and why["quota"]["left"] == 100
     shown = told(sandbox, "access", "show", "G-100")
@@ -92,7 +92,8 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
     ] == "can-bo-an-toan-1"
 
     noon = told(sandbox, "access", "explain", "H14.7", "indicator/v1", "getValue")
-    assert noon["allowed"] and noon["grant"] == "G-0006" and noon["hidden"] == ["IndicatorValue: responsible"]
+    assert noon["allowed"] and noon["grant"] == "G-0006"
+    assert noon["hidden"] == ["IndicatorValue: responsible.name", "IndicatorValue: responsible.phone"]
     assert "IndicatorValue: value" in noon["visible"]
     listed = told(sandbox, "access", "list")
     assert {each["id"]: each["standing"] for each in listed["grants"]}["G-100"] == "not-approved" and len(
@@ -100,12 +101,15 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
     ) == 2
     cells = told(sandbox, "access", "matrix")["matrix"]
     assert {
-        (each["agency"], each["operation"]) for each in cells if each["contract"] == "indicator/v1" and each["allowed"]
+        (each["agency"], each["operation"], each["how"])
+        for each in cells
+        if each["contract"] == "indicator/v1" and each["allowed"]
     } == {
-        ("H14.0", "getValue"),
-        ("H14.0", "feed"),
-        ("H14.4", "submitValues"),
-        ("H14.7", "getValue"),
+        ("H14.0", "getValue", "answer"),
+        ("H14.0", "feed", "feed"),
+        ("H14.4", "submitValues", "answer"),
+        ("H14.4", "getValue", "request"),
+        ("H14.7", "getValue", "answer"),
     }
 
 

@@ -24,6 +24,7 @@ from security.encryption_keys import DecryptKey
 from security.pki.authority import issue_encryption, private_pem
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import encrypt_envelope
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 from tests.registry.making import House, Identity, filled, new_database, province
 
@@ -66,8 +67,7 @@ class Case:
             content,
             self.caller.sign,
             self.now,
-            action="urn:caobang:mot-cua:1:DongBoHoSo",
-            message_id="urn:uuid:1",
+            EnvelopeHeaders(action="urn:caobang:mot-cua:1:DongBoHoSo", message_id="urn:uuid:1"),
             version=version,
         )
         body = encrypt_envelope(signed, self.ours.encrypt_key(), version)

@@ -113,16 +113,35 @@ async def submit(
         await asyncio.gather(*(one(number) for number in range(CALLS)))
 
 
-async def submit_and_kill(settings: Settings, process: subprocess.Popen[str]) -> tuple[dict[str, str], dict[str, str]]:
+async def read_on(identities: Path, read: set[int]) -> None:
+    """The centre, which reads the feed page by page until the gateway is gone; `read` gets the offsets."""
+    client, after = RestClient(Identity.load(identities / "dieu-hanh")), ""
+    async with AsyncRestClient(client, connections=1) as centre:
+        try:
+            while True:
+                answer = await centre.call("GET", f"/feeds/{ALERTS}?limit=5" + (f"&after={after}" if after else ""))
+                page = answer.json()
+                read |= {int(event["sequence"]) for event in page["events"]}
+                after = page["next"]
+                await asyncio.sleep(0.01)
+        except (ClientError, OSError, KeyError):
+            return
+
+
+async def submit_and_kill(
+    settings: Settings, process: subprocess.Popen[str]
+) -> tuple[dict[str, str], dict[str, str], set[int]]:
     acknowledged: dict[str, str] = {}
     dispatched: dict[str, str] = {}
+    read: set[int] = set()
     kill_at = asyncio.Event()
     calls = asyncio.create_task(submit(settings.identities, acknowledged, dispatched, kill_at))
+    reading = asyncio.create_task(read_on(settings.identities, read))
     async with asyncio.timeout(60):
         await kill_at.wait()
     await asyncio.to_thread(kill_all, process)
-    await calls
-    return acknowledged, dispatched
+    await asyncio.gather(calls, reading)
+    return acknowledged, dispatched, read
 
 
 def rows(settings: Settings, query: str) -> list[Any]:
@@ -135,11 +154,16 @@ def test_killed_in_the_middle(place: Path) -> None:
     ensure_instance(settings, say_progress=False)
     process = start(settings)
     try:
-        acknowledged, dispatched = asyncio.run(submit_and_kill(settings, process))
+        acknowledged, dispatched, read = asyncio.run(submit_and_kill(settings, process))
     finally:
         if process.poll() is None:
             process.kill()
     assert len(acknowledged) + len(dispatched) < CALLS, "the kill came too late to prove anything"
+    # What the centre had read when all was killed lies within the range that an entry gave before.
+    logged = "select entry from {} where phase = 'feed-read'"
+    entries = [row for table in ("log_entry", "log_pending") for row in rows(settings, logged.format(table))]
+    ranges = [json.loads(entry)["facts"] for (entry,) in entries]
+    assert read and all(any(each["from"] <= offset <= each["to"] for each in ranges) for offset in read), ranges
     forwarding = {transfer for (transfer,) in rows(settings, "select id from transfer where state = 'forwarding'")}
     print("acknowledged", len(acknowledged), "dispatched", len(dispatched), "in flight", len(forwarding))
 

@@ -11,7 +11,7 @@ from tests.registry.making import NOW, filled, new_database, province
 
 FILE = Path(__file__).with_name("matrix.txt")
 HEAD = (
-    "The sandbox province, agency × contract × operation × field (+ seen, - hidden; [basic] and [sensitive]: personal), "
+    "The sandbox province, agency × contract × operation × field (+ seen, - hidden; [basic], [sensitive]: personal), "
     "on Tuesday 2026-11-24 at 14:00 in Vietnam.\n"
 )
 AGAIN = "python -m tests.registry.matrix"

@@ -20,6 +20,7 @@ from security.keys import SigningKey
 from security.pki.authority import issue_encryption, make_issuer, make_root, private_pem
 from security.wssec.decrypt import BodyKeys, decrypt_envelope
 from security.wssec.encrypt import encrypt_envelope
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 
 BODY = (
@@ -66,7 +67,9 @@ def test_the_client_reads_what_the_product_encrypts(soap: str, identities: Any, 
     signer = identities("canh-bao").signer
     key = SigningKey.make(signer.key_id, signer.key, signer.certificate_der)
     version = VERSIONS[f"{{{soap}}}Envelope"]
-    raw = sign_envelope(BODY, key, time.time(), action="urn:x", message_id="urn:uuid:1", version=version)
+    raw = sign_envelope(
+        BODY, key, time.time(), EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"), version=version
+    )
     hidden = parse(encrypt_envelope(raw, receiver.encrypt_key(), version))
     assert is_encrypted(hidden) and isinstance(receiver.private, rsa.RSAPrivateKey)
     root = decrypt(hidden, receiver.private, certificate(receiver))

@@ -27,6 +27,7 @@ from security import http_signatures
 from security.keys import SigningKey
 from security.transparency import checkpoint, merkle
 from security.wssec import verify
+from security.wssec.sign import EnvelopeHeaders
 
 TARGET = "https://localhost:8443/incident-alert/v1/alerts?vung=tr%C3%A0"
 BODY = '{"tieuDe":"Cháy tại Chợ Xanh"}'.encode()
@@ -145,9 +146,7 @@ def test_a_vendor_accepts_the_houses_envelope(identities: Any, system: str) -> N
         '<x:a xmlns:x="urn:x">Đông Khê</x:a>'.encode(),
         house_key(gateway),
         now,
-        action="urn:a",
-        message_id="urn:uuid:2",
-        relates_to="urn:uuid:1",
+        EnvelopeHeaders(action="urn:a", message_id="urn:uuid:2", relates_to="urn:uuid:1"),
         blocks=blocks,
     )
     key = Verifier("k", gateway.signer.certificate)

@@ -23,9 +23,9 @@ from security.grants import approvals
 from security.http_signatures import HttpRequest, sign_request, verify_request
 from security.keys import SigningKey, VerifyKey
 from security.pki.authority import issue_signing, make_issuer, make_request, make_root, private_pem, read_request
-from security.tokens import issue_token, make_assertion, verify_assertion, verify_token
+from security.tokens import Holder, issue_token, make_assertion, verify_assertion, verify_token
 from security.wssec.fast_path import verify_fast
-from security.wssec.sign import sign_envelope
+from security.wssec.sign import EnvelopeHeaders, sign_envelope
 from security.wssec.verify import verify_envelope
 from tests.security.identities import NOW
 
@@ -86,7 +86,7 @@ def test_http_signatures(pair: Made) -> None:
 @EACH
 def test_tokens_and_signed_bodies(pair: Made) -> None:
     name = ALGORITHMS[pair.sign.algorithm].jose[0]
-    token = issue_token("canh-bao", "H14.0", "thumb", pair.sign, NOW, AUD)
+    token = issue_token(Holder(system="canh-bao", agency="H14.0", thumbprint="thumb"), pair.sign, NOW, AUD)
     assert verify_token(token, pair.verify, NOW, AUD).system == "canh-bao"
     assertion = make_assertion("canh-bao", pair.sign, NOW, AUD)
     assert verify_assertion(assertion, lambda _: pair.verify, NOW, AUD).key == pair.verify
@@ -103,13 +103,13 @@ def test_xml_signatures(pair: Made) -> None:
     method = ALGORITHMS[pair.sign.algorithm].xml_method
     if method is None:
         with pytest.raises(Theirs, match="signature.algorithm"):
-            sign_envelope(content, pair.sign, NOW, action="urn:a", message_id="urn:uuid:1")
+            sign_envelope(content, pair.sign, NOW, EnvelopeHeaders(action="urn:a", message_id="urn:uuid:1"))
         with pytest.raises(Theirs, match="signature.algorithm"):
             pair.sign.sign_xml(b"")
         with pytest.raises(Theirs, match="signature.wrong"):
             pair.verify.verify_xml(b"", pair.sign.sign(b""))
         return
-    envelope = sign_envelope(content, pair.sign, NOW, action="urn:a", message_id="urn:uuid:1")
+    envelope = sign_envelope(content, pair.sign, NOW, EnvelopeHeaders(action="urn:a", message_id="urn:uuid:1"))
     assert f'<ds:SignatureMethod Algorithm="{method}">'.encode() in envelope
     find = {pair.verify.thumbprint: pair.verify}.get
     assert verify_envelope(etree.fromstring(envelope), find, NOW).key == pair.verify

@@ -41,7 +41,7 @@ def test_the_label_of_the_question_is_kept(p256: Pair, other: Pair, now: float) 
     headers = answer(p256, now, request)
     assert '"signature";req;key="lgsp"' in headers["signature-input"]
     assert verify_response(200, headers, b"{}", request.headers, p256.verify, now).created == int(now)
-    same = sign_response(200, {}, b"{}", {}, p256.sign, now, request=verify_request(request, finder(other), now))
+    same = sign_response(200, {}, b"{}", verify_request(request, finder(other), now), p256.sign, now)
     assert '"signature";req;key="lgsp"' in same["signature-input"]
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from security.tokens import issue_token, make_assertion, verify_assertion, verify_token
+from security.tokens import Holder, issue_token, make_assertion, verify_assertion, verify_token
 from tests.security.identities import Pair
 
 AUD = "https://gw.example.vn"
@@ -37,7 +37,7 @@ def forge(pair: Pair, claims: dict[str, Any], *, algorithm: str | None = None, *
 )
 def test_issued_and_verified(name: str, algorithm: str, request: pytest.FixtureRequest, now: float) -> None:
     pair = request.getfixturevalue(name)
-    token = issue_token("dieu-hanh", "H14.0", "thumb", pair.sign, now, AUD)
+    token = issue_token(Holder(system="dieu-hanh", agency="H14.0", thumbprint="thumb"), pair.sign, now, AUD)
     assert jwt.get_unverified_header(token) == {"alg": algorithm, "typ": "at+jwt", "kid": pair.sign.key_id}
     found = verify_token(token, pair.verify, now + 599, AUD)
     assert (found.system, found.agency, found.thumbprint, found.issued, found.expires) == (
@@ -53,7 +53,7 @@ def test_issued_and_verified(name: str, algorithm: str, request: pytest.FixtureR
 
 
 def test_times_of_a_token(p256: Pair, now: float) -> None:
-    token = issue_token("s", "H14.0", "t", p256.sign, now, AUD)
+    token = issue_token(Holder(system="s", agency="H14.0", thumbprint="t"), p256.sign, now, AUD)
     late = refused(verify_token, token, p256.verify, now + 603, AUD)
     assert (late.code, late.facts["late"]) == ("token.expired", 3.0)
     assert refused(verify_token, token, p256.verify, now - 6, AUD).code == "token.from-future"
@@ -61,7 +61,7 @@ def test_times_of_a_token(p256: Pair, now: float) -> None:
 
 
 def test_a_token_for_others(p256: Pair, other: Pair, now: float) -> None:
-    token = issue_token("s", "H14.0", "t", p256.sign, now, AUD)
+    token = issue_token(Holder(system="s", agency="H14.0", thumbprint="t"), p256.sign, now, AUD)
     assert refused(verify_token, token, p256.verify, now, "https://elsewhere").facts["claim"] == "aud"
     assert refused(verify_token, token, p256.verify, now, AUD, issuer="x").facts["claim"] == "iss"
     assert refused(verify_token, token, other.verify, now, AUD).code == "token.unknown-key"
@@ -72,7 +72,9 @@ def test_a_token_for_others(p256: Pair, other: Pair, now: float) -> None:
 def test_an_assertion_is_no_access_token_and_the_other_way_round(p256: Pair, now: float) -> None:
     assertion = make_assertion("canh-bao", p256.sign, now, AUD)
     assert refused(verify_token, assertion, p256.verify, now, AUD).code == "token.malformed"
-    token = issue_token("canh-bao", "H14.2", "t", p256.sign, now, AUD, issuer="canh-bao")
+    token = issue_token(
+        Holder(system="canh-bao", agency="H14.2", thumbprint="t"), p256.sign, now, AUD, issuer="canh-bao"
+    )
     assert refused(verify_assertion, token, lambda _: p256.verify, now, AUD).code == "token.malformed"
 
 

@@ -131,9 +131,20 @@ def _list(facts: Mapping[str, Any], name: str) -> list[str]:
     return [str(each) for each in values] if isinstance(values, list) else []
 
 
+def _feed_read(facts: Mapping[str, Any]) -> str:
+    """What a session has read, and what it may read until its next entry."""
+    parts = [str(facts.get("state") or "")]
+    read = ", ".join("–".join(map(str, each)) for each in facts.get("read") or () if isinstance(each, list))
+    parts += [f"{facts.get('events')} events: {read}"] if read else []
+    parts += [f"may read {facts.get('from')}–{facts.get('to')}"] if "to" in facts else []
+    owners = _list(facts, "owners")
+    return "; ".join(each for each in [*parts, f"of {', '.join(owners)}" if owners else ""] if each)
+
+
 _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "taken-up": _call,
     "altered": _altered,
+    "feed-read": _feed_read,
     "quarantine": _quarantined,
     "registry-accepted": _accepted,
 }

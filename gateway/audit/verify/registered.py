@@ -1,7 +1,8 @@
 """Compares the registry's rows with those that the entries of its changes give.
 
 Each entry holds the digests of the rows that it changed (`gateway.registry.seals.sealing`). Replayed in order of the
-revision they give the digest of every row, so that each added, missing or altered row is found.
+revision they give the digest of every row, so that each added, missing or altered row is found. So are the versions of
+rows in the history (`gateway.audit.verify.history`).
 
 Invariant: statements of `instance` about itself are not trusted.
 """
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.errors import Failure
 from contracts.folder.bundle import Bundle
+from gateway.audit.verify.history import check_history
 from gateway.journal.schema import tables
 from gateway.registry.seals.revisions import revision
 from gateway.registry.seals.rows import apply, digest_of, misfits, rows
@@ -57,7 +59,9 @@ def check_registered(connection: Connection, seal: Seal | None) -> Registered:
     for digest, content in connection.execute(select(tables.bundle.c.digest, tables.bundle.c.content)):
         if _digest(bytes(content)) != digest:
             wrong.append(f"the registry, bundle {digest}: its content is not what its digest says")
-    return Registered({"registry entries": len(changes), "registry rows": count}, tuple(wrong[:MOST]))
+    versions = check_history(connection, wrong)
+    checked = {"registry entries": len(changes), "registry rows": count, "versions of registry rows": versions}
+    return Registered(checked, tuple(wrong[:MOST]))
 
 
 def _entries(connection: Connection, seal: Seal | None, wrong: list[str]) -> tuple[list[_Change], dict[str, list[Any]]]:

@@ -11,16 +11,18 @@ import typer
 
 from contracts.base.errors import Finding
 from contracts.base.times import rfc3339
-from gateway.cli.access import contents
-from gateway.cli.common import arguments, waiting
+from gateway.cli.access import contents, past
+from gateway.cli.access.signing import read, signature_of
+from gateway.cli.common import waiting
 from gateway.cli.common.labels import both
-from gateway.cli.common.options import AsJson, Data, load_instance
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.options import AsJson, At, Data, load_instance
+from gateway.cli.common.output import Exit, emit
 from gateway.cli.registry.registry import listed
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from gateway.registry.history import GrantVersion
     from gateway.registry.records import Change
     from gateway.registry.seals.sealing import Act
     from gateway.registry.snapshot import Snapshot
@@ -42,7 +44,7 @@ def access_propose(file: Path, data: Data = None, as_json: AsJson = False) -> No
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
-    text, now = _read(file, "a file of grants", as_json), time.time()
+    text, now = read(file, "a file of grants", as_json), time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         snapshot = load_snapshot(connection)
@@ -89,11 +91,11 @@ def access_approve(
     if (subject := Subject.at(grant)) is not None:
         with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
             content = contents.content_of(act.connection, subject)
-            mark = signature or _signed(content, officer, key, as_json)
-            changes, signed, text = contents.approve(act.connection, subject, officer, mark, now)
+            mark = signature or signature_of(content, officer, key, as_json)
+            changes, told, text = contents.approve(act.connection, subject, officer, mark, now)
             facts = {"subject": str(subject), "officer": officer, "digest": digest(content), "signature": mark}
-            _done(act, changes, now, **({"approval": facts, "in_force": signed["in_force"]} if changes else {}))
-        emit({"ok": True, "changes": listed(changes), **signed}, as_json, text)
+            _done(act, changes, now, **({"approval": facts, "in_force": told["in_force"]} if changes else {}))
+        emit({"ok": True, "changes": listed(changes), **told}, as_json, text)
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         if grant.startswith(OFFICER_PREFIX):
@@ -103,7 +105,7 @@ def access_approve(
             proposed = granting.content_of(connection, grant)
             _check_shown(load_snapshot(connection), proposed)
             content = proposed.canonical()
-        mark = signature or _signed(content, officer, key, as_json)
+        mark = signature or signature_of(content, officer, key, as_json)
         if grant.startswith(OFFICER_PREFIX):
             changes = granting.approve_officer(connection, grant.removeprefix(OFFICER_PREFIX), officer, mark, now)
             result: dict[str, Any] = {"officer": grant.removeprefix(OFFICER_PREFIX)}
@@ -132,29 +134,37 @@ def access_sign(
     from security.grants.grants import digest
 
     # Away from the gateway: the officer's own machine sees the content, makes the signature, keeps the key.
-    raw = _read(content, "a content, as `lgsp access show --canonical` gives it", as_json).strip()
-    mark = _signed(raw, officer, key, as_json)
+    raw = read(content, "a content, as `lgsp access show --canonical` gives it", as_json).strip()
+    mark = signature_of(raw, officer, key, as_json)
     emit({"ok": True, "officer": officer, "digest": digest(raw), "signature": mark}, as_json, mark)
 
 
 @commands.command("list")
-def access_list(data: Data = None, as_json: AsJson = False) -> None:
+def access_list(
+    at: At = None,
+    every: Annotated[bool, typer.Option("--all", help="Also the grants that were revoked or removed.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
     """All grants with what holds of them, the officers, and what else waits for their signatures."""
     from gateway.journal.database import open_engine
     from gateway.registry.changes.officers import officers
+    from gateway.registry.history import grant_names
     from security.grants.grants import OFFICERS
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    now = time.time()
-    with open_engine(settings.database_url).connect() as connection:
-        known = officers(connection)
-        rows = [_row(grant, now) for grant in _every(connection)]
-        waits = waiting.rows(connection)
+    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+        known = officers(stands.registry)
+        rows = [_row(grant, stands.at) for grant in _every(stands.registry)]
+        gone = sorted(grant_names(stands.here) - {row["id"] for row in rows}) if every else []
+        rows += [_ended(last, stands.at) for name in gone if (last := past.ended(stands, name)) is not None]
+        waits = waiting.rows(stands.registry)
     lines = [
         f"{row['id']:<10} {row['holder']:<14} {_way(row):<15} {row['contract']:<20} {' '.join(row['operations']):<24}"
         f" {both(row['standing']):<30} "
-        f"{len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {civil(row['valid_until'])[:10]}"
+        f"{len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {row['last_day']}"
+        f"{', ended / kết thúc ' + civil(row['ended']) if 'ended' in row else ''}"
         for row in rows
     ]
     people = [
@@ -174,31 +184,33 @@ def access_list(data: Data = None, as_json: AsJson = False) -> None:
 def access_show(
     grant: str,
     canonical: Annotated[bool, typer.Option("--canonical", help="Only the bytes that officers sign.")] = False,
+    at: At = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """One grant: its content, its digest, and every signature, those that were voided too. Of route/CONTRACT/OPERATION,
-    system/ID or agency/CODE: who will receive what, and what that changes."""
+    """One grant: its content, its digest, every signature, those that were voided too, and all that ever held of it.
+    Of route/CONTRACT/OPERATION, system/ID or agency/CODE: who will receive what, and what that changes."""
     from sqlalchemy import select
 
     from gateway.journal.database import open_engine
     from gateway.journal.schema import tables
     from gateway.registry.changes import granting
     from gateway.registry.changes.content import Subject
-    from security.grants.grants import digest
+    from security.grants.grants import Grant, digest
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    now = time.time()
-    if (subject := Subject.at(grant)) is not None:
-        with open_engine(settings.database_url).connect() as connection:
+    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+        if (subject := Subject.at(grant)) is not None:
             if canonical and not as_json:
-                print(contents.content_of(connection, subject).decode(), end="")
+                print(contents.content_of(stands.registry, subject).decode(), end="")
                 raise SystemExit(Exit.WELL)
-            told, text = contents.show(connection, subject, now)
-        emit({"ok": True, **told}, as_json, text)
-    with open_engine(settings.database_url).connect() as connection:
-        shown = _standing(connection, grant)
+            told, text = contents.show(stands.registry, subject, stands.at)
+            emit({"ok": True, **told}, as_json, text)
+        connection, versions = stands.registry, past.held(stands, grant)
+        last = past.ended(stands, grant)
+        shown = _standing(connection, grant) if last is None else Grant.from_json(last.content)
+        row = _row(shown, stands.at) if last is None else _ended(last, stands.at)
         content = shown.canonical()
         if canonical and not as_json:
             print(content.decode(), end="")
@@ -219,13 +231,17 @@ def access_show(
         ]
     result = {
         "ok": True,
-        **_row(shown, now),
+        **row,
         "content": shown.content(),
         "digest": digest(content),
         "approvals": signed,
+        "versions": past.versions_json(versions),
     }
-    lines = [f"{key:<12} {json.dumps(value, ensure_ascii=False)}" for key, value in shown.content().items()]
-    lines += [f"{'standing':<12} {both(result['standing'])}", f"{'digest':<12} {digest(content)}"]
+    days = {"valid_from": row["first_day"], "valid_until": row["last_day"]}
+    lines = [
+        f"{key:<12} {days.get(key) or json.dumps(value, ensure_ascii=False)}" for key, value in shown.content().items()
+    ]
+    lines += [f"{'standing':<12} {both(row['standing'])}", f"{'digest':<12} {digest(content)}"]
     if shown.adopted and not shown.confirmed:
         lines.append(
             f"{'confirm':<12} adopted from a route, to be confirmed by two officers before {civil(shown.confirm_until)}"
@@ -238,6 +254,7 @@ def access_show(
         )
         for each in signed
     ]
+    lines += past.version_lines(versions)
     emit(result, as_json, "\n".join(lines))
 
 
@@ -332,6 +349,7 @@ def _lacks(grant: Grant) -> bool:
 
 def _row(grant: Grant, now: float) -> dict[str, Any]:
     from security.grants.grants import Reason, judge
+    from security.grants.windows import first_day, last_day
 
     verdict = judge(grant, now)
     standing = (
@@ -359,28 +377,14 @@ def _row(grant: Grant, now: float) -> dict[str, Any]:
         "quota": str(grant.quota) if grant.quota is not None else None,
         "valid_from": rfc3339(grant.valid_from),
         "valid_until": rfc3339(grant.valid_until),
+        "first_day": first_day(grant.valid_from),
+        "last_day": last_day(grant.valid_until),
     }
 
 
-def _signed(content: bytes, officer: str, key: Path | None, as_json: bool) -> str:
-    from getpass import getpass
+def _ended(last: GrantVersion, now: float) -> dict[str, Any]:
+    """A grant that was revoked, or removed by a document."""
+    from security.grants.grants import Grant
 
-    from security.grants import approvals
-
-    if key is None:
-        fail(
-            Exit.USAGE,
-            "no-key",
-            "neither --key nor --signature is given / chưa có --key hoặc --signature",
-            "Sign with --key FILE, or bring a signature made elsewhere."
-            " / Ký bằng --key TỆP, hoặc đưa chữ ký đã ký ở nơi khác.",
-            as_json,
-        )
-    private = _read(key, "an officer's key", as_json)
-    password = getpass(f"Mật khẩu của / password of {key}: ").encode() if b"ENCRYPTED" in private else None
-    return approvals.approve(content, officer, private, password)
-
-
-def _read(file: Path, what: str, as_json: bool) -> bytes:
-    then = f"Name {what}; docs/access.md tells how it is made. / Chỉ đúng tệp; docs/vi/access.md hướng dẫn cách tạo."
-    return arguments.content(file, then, as_json)
+    row = _row(Grant.from_json(last.content), now)
+    return row | {"standing": last.state, "state": last.state, "ended": rfc3339(last.since), "ended_by": last.actor}

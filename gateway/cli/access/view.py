@@ -2,42 +2,72 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from contracts.base.times import rfc3339
+from gateway.cli.access import past
 from gateway.cli.common import arguments, name_checks
-from gateway.cli.common.options import AsJson, Data, load_instance
-from gateway.cli.common.output import emit
+from gateway.cli.common.options import AsJson, At, Data, load_instance
+from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gateway.registry.changes.matrix import Cell
     from gateway.registry.snapshot import Snapshot
     from security.grants.grants import Grant
     from security.grants.windows import Quota
 
 commands = typer.Typer()
-At = Annotated[str | None, typer.Option("--at", help="At another moment than now (2026-12-01T17:30, time in Vietnam).")]
+
+Personal = Annotated[bool, typer.Option("--personal", help="Of personal fields alone.")]
+PERSONAL: Final = {"basic": "personal / cá nhân", "sensitive": "sensitive / nhạy cảm"}
 
 
 @commands.command("explain")
 def access_explain(
-    agency: str, contract: str, operation: str, at: At = None, data: Data = None, as_json: AsJson = False
+    agency: Annotated[str | None, typer.Argument()] = None,
+    contract: Annotated[str | None, typer.Argument()] = None,
+    operation: Annotated[str | None, typer.Argument()] = None,
+    at: At = None,
+    transfer: Annotated[
+        str | None,
+        typer.Option("--transfer", help="Judge this transfer, accepted or refused, by the registry that decided it."),
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
 ) -> None:
     """Why an agency may, or may not, call an operation: which grant, the fields it sees, hours, what is left of the
     quota, and whom to ask."""
-    from gateway.exchange.quotas import GrantQuery, refused, used
+    from gateway.exchange.quotas import GrantQuery, refused
     from gateway.journal.database import open_engine
     from gateway.registry.changes.matrix import cell, operations
     from gateway.registry.snapshot import load_snapshot
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    now = time.time() if at is None else arguments.moment(at, as_json)
-    with open_engine(settings.database_url).connect() as connection:
-        snapshot = load_snapshot(connection)
+    engine = open_engine(settings.database_url)
+    judged = None
+    if transfer is not None and (at, agency) == (None, None):
+        judged = past.judged_of(engine, arguments.transfer_id(transfer, as_json), as_json)
+        agency, contract, operation = judged.agency, judged.contract, judged.operation
+    if agency is None or contract is None or operation is None or transfer is not None and judged is None:
+        what = (
+            "name an agency, a contract and an operation, or a transfer alone"
+            " / nêu cơ quan, hợp đồng, thao tác, hoặc chỉ một giao dịch"
+        )
+        then = (
+            "Such as / Ví dụ: lgsp access explain H14.7 indicator/v1 getValue; or / hoặc:"
+            " lgsp access explain --transfer ID"
+        )
+        fail(Exit.USAGE, "usage", what, then, as_json)
+    opened = (
+        past.moment(engine, at, as_json) if judged is None else past.standing_at(engine, judged.at, judged.revision)
+    )
+    with opened as stands:
+        now, snapshot = stands.at, load_snapshot(stands.registry)
         compiled = snapshot.contracts.get(contract)
         if agency not in snapshot.agencies:
             name_checks.refuse("agency", agency, snapshot.agencies, as_json)
@@ -47,11 +77,10 @@ def access_explain(
             name_checks.refuse("operation", operation, operations(compiled), as_json)
         whole = snapshot.decide(agency, contract, operation, now)
         nearest = (whole.nearest,) if whole.nearest is not None else ()
-        counts = [
-            (each, each.quota, used(connection, each, agency, now))
-            for each in (*whole.limited, *nearest)
-            if each.quota is not None
-        ]
+        limited = [(each, each.quota) for each in (*whole.limited, *nearest) if each.quota is not None]
+        found = [(each, quota, past.used(stands, each, agency)) for each, quota in limited]
+    counts = [(each, quota, count) for each, quota, count in found if count is not None]
+    unknown = [each.id for each, _quota, count in found if count is None]
     used_up = {each.id for each, quota, count in counts if count >= quota.calls}
     decided = cell(snapshot, agency, compiled, operation, now, used_up=used_up)
     grant = decided.decision.grant or decided.decision.nearest
@@ -62,8 +91,16 @@ def access_explain(
         "allowed": allowed,
         "at": rfc3339(now),
         "ask": {"vi": ask.vi, "en": ask.en},
+        "registry": snapshot.revision,
     }
     lines = [f"{'yes / được' if allowed else 'no / không'}: {agency} {contract} {operation} at / lúc {civil(now)}"]
+    if judged is not None:
+        agrees = judged.agrees(whole)
+        result |= {"transfer": judged.transfer, "logged": judged.said, "agrees": agrees}
+        lines += [
+            past.judgement_line(result | {"reason": str(whole.reason)}),
+            f"logged / nhật ký ghi: {' '.join(f'{name}={value}' for name, value in judged.said.items())}",
+        ]
     if allowed:
         suspended = [each for each in snapshot.systems.values() if each.agency == agency and not each.active]
         lines += [
@@ -99,49 +136,83 @@ def access_explain(
             lines.append(
                 f"quota / hạn mức {quota} of {each.id}: {state}, until / đến {civil(quotas[each.id]['until'])}"
             )
+    if unknown:
+        result["quota_unknown"] = unknown
+        lines.append(f"quota / hạn mức: {', '.join(unknown)}: not known of then / không rõ số lượt lúc đó")
     lines += [
-        f"{'sees / xem' if shown else 'hides / che'} {message}: {path}"
+        f"{'sees / xem' if leaf.shown else 'hides / che'} {message}: {leaf.path}"
+        + (f" ({PERSONAL[leaf.personal]})" if leaf.personal is not None else "")
         for message, fields in decided.seen
-        for path, shown in fields
+        for leaf in fields
     ]
     lines += [f"ask / hỏi: {ask.en}", f"      {ask.vi}"]
     emit(result, as_json, "\n".join(lines))
 
 
 @commands.command("matrix")
-def access_matrix(at: At = None, data: Data = None, as_json: AsJson = False) -> None:
-    """Agency × contract × operation × field: who may what."""
+def access_matrix(
+    personal: Personal = False,
+    agency: Annotated[str | None, typer.Option("--agency", help="Of this agency alone.")] = None,
+    contract: Annotated[
+        str | None, typer.Option("--contract", help="Of this contract alone (`field-report/v1`).")
+    ] = None,
+    at: At = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Agency × contract × operation × field: who may what, what a route brings to whom, and who hands in files."""
+    from gateway.registry.changes.matrix import MARKS, matrix, text
+
+    snapshot, now = registry_at(data, at, as_json)
+    if agency is not None and agency not in snapshot.agencies:
+        name_checks.refuse("agency", agency, snapshot.agencies, as_json)
+    if contract is not None and contract not in snapshot.contracts:
+        name_checks.refuse("contract", contract, snapshot.contracts, as_json)
+    cells = [
+        each for each in matrix(snapshot, now) if agency in (None, each.agency) and contract in (None, each.contract)
+    ]
+    if personal:
+        cells = [only for each in cells if (only := each.only(MARKS)).seen or each.dead_route]
+    emit(
+        {"ok": True, "at": rfc3339(now), "registry": snapshot.revision, "matrix": [_row(each) for each in cells]},
+        as_json,
+        text(snapshot, cells).rstrip("\n"),
+    )
+
+
+def registry_at(data: Path | None, at: str | None, as_json: bool) -> tuple[Snapshot, float]:
+    """The registry that a review reads, and the moment that it asks about."""
     from gateway.journal.database import open_engine
-    from gateway.registry.changes.matrix import matrix, text
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
-    now = time.time() if at is None else arguments.moment(at, as_json)
-    with open_engine(settings.database_url).connect() as connection:
-        snapshot: Snapshot = load_snapshot(connection)
-    cells = list(matrix(snapshot, now))
-    emit({"ok": True, "at": rfc3339(now), "matrix": [_row(each) for each in cells]}, as_json, text(cells).rstrip("\n"))
+    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+        return load_snapshot(stands.registry), stands.at
 
 
 def _row(shown_cell: Cell) -> dict[str, Any]:
     decision = shown_cell.decision
+    fields = [(f"{message}: {leaf.path}", leaf) for message, leaves in shown_cell.seen for leaf in leaves]
     return {
         "agency": shown_cell.agency,
         "contract": shown_cell.contract,
         "operation": shown_cell.operation,
+        "how": shown_cell.way,
+        "systems": list(shown_cell.systems),
         "allowed": decision.allowed,
         "reason": decision.reason,
         "grant": decision.grant.id if decision.grant is not None else None,
         "also": [each.id for each in decision.through[1:]],
         "nearest": decision.nearest.id if decision.nearest is not None else None,
-        "visible": [f"{message}: {path}" for message, fields in shown_cell.seen for path, shown in fields if shown],
-        "hidden": [f"{message}: {path}" for message, fields in shown_cell.seen for path, shown in fields if not shown],
+        "visible": [name for name, leaf in fields if leaf.shown],
+        "hidden": [name for name, leaf in fields if not leaf.shown],
+        "personal": {name: leaf.personal for name, leaf in fields if leaf.personal is not None},
     }
 
 
 def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
     """Who the grant is for and what bounds it, for programs and for people."""
-    from security.grants.windows import civil
+    from security.grants.windows import civil, first_day, last_day
 
     holder = grant.agency or f"role {grant.role}"
     limits: dict[str, Any] = {
@@ -154,7 +225,7 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
     }
     lines = [
         f"grant / quyền {grant.id} for / cho {holder}: {grant.purpose}; {grant.legal_basis}",
-        f"      {civil(grant.valid_from)} – {civil(grant.valid_until)}, signed by"
+        f"      {first_day(grant.valid_from)} – {last_day(grant.valid_until)}, signed by"
         f" / người ký: {', '.join(grant.approved_by) or '–'}",
     ]
     if grant.hours is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contracts.base.times import rfc3339
+from gateway.cli.access import past
 from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
@@ -27,7 +28,8 @@ Origin = Annotated[
 
 @commands.command("show")
 def audit_show(transfers: list[str], data: Data = None, as_json: AsJson = False) -> None:
-    """All entries of the transfers named, and those about them such as repeats, in the order of the log."""
+    """All entries of the transfers named, and those about them such as repeats, in the order of the log; each decision
+    is judged again by the registry that made it."""
     from gateway.audit.search.journey import entries_of
     from gateway.audit.search.search import reading
     from gateway.journal.database import open_engine
@@ -35,7 +37,8 @@ def audit_show(transfers: list[str], data: Data = None, as_json: AsJson = False)
     # The entries of transfers, in the order given.
     settings = load_instance(data, as_json)
     transfers = [arguments.transfer_id(each, as_json) for each in transfers]
-    with reading(open_engine(settings.database_url)) as connection:
+    engine = open_engine(settings.database_url)
+    with reading(engine) as connection:
         by_transfer = {transfer: entries_of(connection, transfer) for transfer in transfers}
     missing = [transfer for transfer, entries in by_transfer.items() if not entries]
     if missing:
@@ -45,7 +48,9 @@ def audit_show(transfers: list[str], data: Data = None, as_json: AsJson = False)
         )
         fail(Exit.NO, "no-such-transfer", what, then, as_json)
     entries = [each for some in by_transfer.values() for each in some]
-    emit({"ok": True, "entries": entries}, as_json, "\n".join(json.dumps(each, ensure_ascii=False) for each in entries))
+    told = past.judgements(engine, entries)
+    lines = [*(json.dumps(each, ensure_ascii=False) for each in entries), *map(past.judgement_line, told)]
+    emit({"ok": True, "entries": entries, "judged": told}, as_json, "\n".join(lines))
 
 
 @commands.command("origins")

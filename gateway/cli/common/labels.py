@@ -19,12 +19,12 @@ _VIETNAMESE: Final = {
     "proposed": "được đề xuất",
     "retired": "đã thôi",
     "revoked": "đã thu hồi",
+    "removed": "đã bỏ",
     "ended": "đã hết hạn",
     "not yet": "chưa đến hạn",
     "unknown": "chưa rõ",
     "in use": "đang dùng",
     "replaced": "đã thay",
-    "adopted": "kế thừa khi nâng cấp, chưa có chữ ký",
     "founding": "theo tài liệu đầu tiên, chưa có chữ ký",
 }
 

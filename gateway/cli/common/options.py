@@ -22,6 +22,7 @@ Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of the instance (default: $LGSP_DATA, else ./lgsp-data).")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
+At = Annotated[str | None, typer.Option("--at", help="At another moment than now (2026-12-01T17:30, time in Vietnam).")]
 
 
 def grouped(function: Callable[..., None]) -> Callable[..., None]:

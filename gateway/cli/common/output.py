@@ -25,6 +25,7 @@ FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 MISTAKEN: Final = frozenset(
     {
         *("feed.unknown", "registry.unknown", "vault.hold-unknown", "audit.no-origin"),  # a name that nobody knows
+        *("registry.no-history", "registry.past-lost"),  # a time of which nothing is known
         *("audit.bad-cursor", "feed.bad-cursor", "reconciliation.day-open", "vault.hold-wrong", "vault.no-reason"),
         *("backup.taken", "registry.key-taken", "vault.hold-stands"),  # a place or a name that is taken
         *(

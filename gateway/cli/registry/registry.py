@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
-from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.waiting import in_force_lines, in_force_rows, lines, rows
 
@@ -116,10 +116,15 @@ def registry_accept(
 
 
 @commands.command("show")
-def registry_show(data: Data = None, as_json: AsJson = False) -> None:
+def registry_show(at: At = None, data: Data = None, as_json: AsJson = False) -> None:
     """Agencies and systems with their state."""
+    from gateway.cli.access import past
+    from gateway.journal.database import open_engine
+    from gateway.registry.snapshot import load_snapshot
+
     settings = load_instance(data, as_json)
-    snapshot = current(settings)
+    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+        snapshot = load_snapshot(stands.registry)
     agencies = [
         {"code": each.code, "name": each.name.vi, "level": each.level, "roles": list(each.roles), "state": each.state}
         for each in snapshot.agencies.values()

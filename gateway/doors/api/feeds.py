@@ -2,13 +2,15 @@
 
 A page of a contract with encrypted bodies is encrypted for its reader.
 Invariant: fields outside the grant, or outside the reader's older version, are removed before a page is written.
-Invariant: a page with bodies is logged with the range that was read, before it leaves (05-audit).
+Invariant: an entry of the log covers each event before it leaves (`gateway.feeds.sessions`).
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
 
 from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import CompiledContract
@@ -20,6 +22,7 @@ from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
 from gateway.exchange.quotas import GrantQuery, UsedUp, decide, refused, uses_of
 from gateway.feeds import Page, RawPage, read, read_raw
+from gateway.feeds.sessions import NOTE, Reader, Span, counted
 from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import Verdict, Write
 from gateway.registry.parts.grants import FEED
@@ -27,6 +30,8 @@ from gateway.registry.snapshot import Mask
 from gateway.transfer import entries
 from security import jose
 from security.grants.grants import Decision
+
+_logger: Final = logging.getLogger("lgsp.feeds")
 
 
 async def read_feed(services: Services, request: ApiRequest) -> Reply:
@@ -72,41 +77,63 @@ async def _counted(
     codec = snapshot.codec(caller.system, contract)
     if isinstance(codec, PinnedCodec):
         masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}
-    events, cursor, more, tampered = await services.readers.run(
+    events, cursor, more, span = await services.readers.run(
         request.owner, _page, services, contract, name, request.params, masks
     )
-    facts = {
-        "contract": name,
-        "grant": decision.grant.id,
-        "events": len(events),
-        "after": request.params["after"] or "",
-        "next": cursor,
-    }
-    if tampered:
-        facts["tampered"] = list(tampered)
-    if len(decision.through) > 1:
-        facts["also"] = [each.id for each in decision.through[1:]]
-    entry = entries.note("feed-read", facts, services.clock(), actor=caller.system.name)
+    reader = Reader(caller.system.name, name, tuple(each.id for each in decision.through))
     uses = uses_of(decision, caller.system.agency, request.received.at)
-    written = await services.journal.commit(Write(replay=caller.replay, log=(entry,), quota=uses))
+    write, now, sessions = Write(replay=caller.replay, quota=uses), services.clock(), services.sessions
+
+    def noted(facts: Mapping[str, Any]) -> Write:
+        return write._replace(log=(entries.note(NOTE, facts, now, actor=reader.system),))
+
+    if decision.limited:
+        await _commit(services, noted(counted(reader, span)))
+    elif span is None or sessions.covered(reader, span, now):
+        await _commit(services, write)
+    else:
+        async with sessions.entry:
+            if sessions.covered(reader, span, now):  # another page had its entry written meanwhile
+                await _commit(services, write)
+            else:
+                due = sessions.due(reader, span, now)
+                await _commit(services, noted(due.facts))
+                sessions.committed(reader, due, now)
+    return events, cursor, more
+
+
+async def _commit(services: Services, write: Write) -> None:
+    written = await services.journal.commit(write)
     if written.verdict is Verdict.REPLAYED:
         raise API_REPLAYED()
     if written.verdict is Verdict.FULL:
         raise UsedUp(written.full)
     if written.verdict is not Verdict.COMMITTED:
         raise JOURNAL_FENCED(retry_after=1)
-    return events, cursor, more
+
+
+async def close_sessions(services: Services, *, all: bool = False) -> None:
+    """Log the end of idle sessions, or of all before the process stops."""
+    now = services.clock()
+    log = tuple(
+        entries.note(NOTE, facts, now, actor=reader.system) for reader, facts in services.sessions.closing(now, all=all)
+    )
+    try:
+        if log:
+            await services.journal.commit(Write(log=log))
+    except Exception:  # the entries that opened them stand, with their range as the upper bound
+        _logger.exception("the end of %d reading sessions could not be logged", len(log))
 
 
 def _page(
     services: Services, contract: CompiledContract, name: str, params: Any, masks: dict[str, Mask | None]
-) -> tuple[list[bytes], str, bool, tuple[int, ...]]:
-    """The page's events as JSON texts, and the offsets of changed rows or bodies. Runs in a thread."""
+) -> tuple[list[bytes], str, bool, Span | None]:
+    """The page's events as JSON texts, next cursor, whether there are more, and what it holds. Runs in a thread."""
     after, limit = params["after"], params["limit"]
     with services.engine.connect() as connection:
         if not any(masks.values()):
             raw: RawPage = read_raw(connection, name, after, limit, vault=services.vault)
-            return list(raw.events), raw.next, raw.more, raw.tampered
+            return list(raw.events), raw.next, raw.more, raw.span
         page: Page = read(connection, name, after, limit, vault=services.vault)
     operations = contract.contract.operations
     for event in page.events:
@@ -119,7 +146,7 @@ def _page(
                 del event["subject"]
         if mask is not None and "data" in event:
             event["data"] = mask(event["data"])
-    return [jsontext.write_json(event) for event in page.events], page.next, page.more, page.tampered
+    return [jsontext.write_json(event) for event in page.events], page.next, page.more, page.span
 
 
 def _brought_down(codec: PinnedCodec, operation: Operation, mask: Mask | None) -> Mask:

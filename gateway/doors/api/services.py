@@ -20,6 +20,7 @@ from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.floods import block_of
+from gateway.feeds.sessions import Sessions
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
@@ -110,6 +111,7 @@ class Services:
     keyring: Keyring
     clock: Callable[[], float]
     readers: Readers = field(default_factory=Readers)
+    sessions: Sessions = field(default_factory=Sessions)
 
     async def authenticate(self, call: Call, received: Received) -> Caller:
         channel = call.channel()

@@ -54,9 +54,7 @@ async def issue_token(services: Services, request: ApiRequest) -> Reply:
     if written.verdict is not Verdict.COMMITTED:
         raise JOURNAL_FENCED(retry_after=1)
     token = tokens.issue_token(
-        channel.system.id,
-        channel.system.agency,
-        channel.thumbprint or "",
+        tokens.Holder(system=channel.system.id, agency=channel.system.agency, thumbprint=channel.thumbprint or ""),
         services.token_key,
         received.at,
         settings.base,

@@ -179,3 +179,19 @@ contract_in_force = Table(
     Column("contract", Text, primary_key=True),  # "<contract>/v<major>"
     Column("digest", Text, nullable=False),
 )
+registry_history = Table(
+    "registry_history",
+    metadata,
+    Column("of_table", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),  # since which it holds
+    Column("content", Text),  # canonical JSON of the row (gateway.registry.seals.rows); NULL: deleted
+    Column("digest", Text),  # SHA-256 of it in hex
+    Column("since", Float, nullable=False),
+    Column("what", Text, nullable=False),  # the kind of the log entry
+    Column("actor", Text, nullable=False),
+    Column("entry", Text, nullable=False),  # id of the log entry that seals it
+    Column("until", BigInteger),  # revision of the next version of this row; NULL: it is the newest
+)
+Index("registry_history_until", registry_history.c.until)
+Index("registry_history_revision", registry_history.c.revision)

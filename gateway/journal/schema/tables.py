@@ -59,6 +59,9 @@ from gateway.journal.schema.registry_tables import (
     quota_use as quota_use,
 )
 from gateway.journal.schema.registry_tables import (
+    registry_history as registry_history,
+)
+from gateway.journal.schema.registry_tables import (
     registry_proposal as registry_proposal,
 )
 from gateway.journal.schema.registry_tables import (

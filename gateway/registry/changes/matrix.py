@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Final
 
 from contracts.canonical.model import Pattern
@@ -23,6 +24,7 @@ from gateway.registry.snapshot import Snapshot, Views
 from security.grants.grants import AgencyGrants, Decision, Grant
 
 Seen = tuple[tuple[str, tuple[Leaf, ...]], ...]  # the fields of each message
+MARKS: Final = ("basic", "sensitive")  # of personal fields
 _ALL: Final[Views] = (("*",),)
 
 
@@ -140,6 +142,20 @@ def receipts(snapshot: Snapshot, cells: Iterable[Cell]) -> Iterator[Receipt]:
                         grants=tuple(grant.id for grant in grants),
                         until=max(_ends(grant) for grant in grants),
                     )
+
+
+def names_field(pattern: str, contract: str, path: str) -> bool:
+    """Whether `phone`, `responsible.*` or `field-report:phone` names this field: at any depth, with all below it."""
+    of, colon, wanted = pattern.rpartition(":")
+    if colon and not (fnmatchcase(contract, of) or fnmatchcase(contract.partition("/")[0], of)):
+        return False
+    steps = path.replace("[]", "").lower().split(".")
+    wanted = wanted.replace("[]", "").lower()
+    return any(
+        fnmatchcase(".".join(steps[start:end]), wanted)
+        for start in range(len(steps))
+        for end in range(start + 1, len(steps) + 1)
+    )
 
 
 def dropped(snapshot: Snapshot) -> list[Dropped]:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Table, select
 from contracts.base import jcs
 from gateway.journal.schema import tables
 
-Rows = Mapping[str, Mapping[str, str]]
+Rows = Mapping[str, Mapping[str, str]]  # table -> key -> digest, or canonical form
 TABLES: Final[tuple[Table, ...]] = (
     tables.access_grant,
     tables.agency,
@@ -56,20 +56,30 @@ class Misfit(NamedTuple):
 
 def rows(connection: Connection) -> dict[str, dict[str, str]]:
     """Table -> key -> digest of the present rows, without empty tables."""
-    digests: dict[str, dict[str, str]] = {}
+    return digests(contents(connection))
+
+
+def digests(of: Rows) -> dict[str, dict[str, str]]:
+    """The digests of contents."""
+    return {table: {key: digest_of_text(text) for key, text in of_table.items()} for table, of_table in of.items()}
+
+
+def contents(connection: Connection) -> dict[str, dict[str, str]]:
+    """Table -> key -> canonical form of the present rows, without empty tables."""
+    forms: dict[str, dict[str, str]] = {}
     for table in TABLES:
         columns = [column for column in table.columns if column.name not in _LEFT_OUT.get(table.name, ())]
         keys = [column.name for column in table.primary_key.columns]
         of_table = {
-            _key([row[name] for name in keys]): digest_of_row(row)
+            key_of([row[name] for name in keys]): canonical(row)
             for row in connection.execute(select(*columns)).mappings()
         }
         if of_table:
-            digests[table.name] = of_table
+            forms[table.name] = of_table
     hold = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == HOLD))
     if hold is not None:
-        digests["instance"] = {HOLD: digest_of_row({"value": hold})}
-    return digests
+        forms["instance"] = {HOLD: canonical({"value": hold})}
+    return forms
 
 
 def basis(connection: Connection) -> str | None:
@@ -83,12 +93,17 @@ def basis(connection: Connection) -> str | None:
     return hashlib.sha256(jcs.encode(contents)).hexdigest() if contents else None
 
 
-def digest_of_row(row: Mapping[Any, Any]) -> str:
-    """SHA-256 of a row's canonical form, in hex."""
+def canonical(row: Mapping[Any, Any]) -> str:
+    """A row's canonical form."""
     values = {
         name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in row.items()
     }
-    return hashlib.sha256(_encode(values).encode()).hexdigest()
+    return _encode(values)
+
+
+def digest_of_text(form: str) -> str:
+    """SHA-256 of a row's canonical form, in hex."""
+    return hashlib.sha256(form.encode()).hexdigest()
 
 
 def digest_of(all_rows: Rows) -> str:
@@ -132,6 +147,6 @@ def misfits(wanted: Rows, actual: Rows) -> list[Misfit]:
     ]
 
 
-def _key(parts: list[Any]) -> str:
+def key_of(parts: list[Any]) -> str:
     """The key as text: the value itself, or a JSON array of the values."""
     return str(parts[0]) if len(parts) == 1 else _encode(parts)

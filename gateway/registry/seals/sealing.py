@@ -10,8 +10,9 @@ Theory of operation
    must hash to the sealed digest, and the entry must be in the log.
 4. Doors refuse a revision that does not verify. Old rows with their old seal are refused because the mark outside the
    database (`gateway.registry.seals.mark`) is later; `lgsp audit verify` also finds the later entry in the log.
-An instance of an older release has no seal: its first start adopts the rows (`adopt`). That is refused if any entry has
-a seal, or the mark exists.
+5. Each entry has what changed, old and new; the changed rows go into the history (`gateway.registry.seals.history`).
+An instance of an older release has no seal or no history: its first start adopts the rows (`adopt`). That is refused if
+an entry has a seal, or the mark exists; for the history, if an entry tells of one.
 """
 
 from __future__ import annotations
@@ -38,9 +39,21 @@ from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keys.keyring import Keyring
 from gateway.registry.errors import REGISTRY_ALTERED
+from gateway.registry.seals import history
 from gateway.registry.seals.mark import Mark, Seen
 from gateway.registry.seals.revisions import REVISION, alone, raise_revision, remember, revision
-from gateway.registry.seals.rows import TABLES, Misfit, Rows, basis, changed, digest_of, misfits, rows
+from gateway.registry.seals.rows import (
+    TABLES,
+    Misfit,
+    Rows,
+    basis,
+    changed,
+    contents,
+    digest_of,
+    digests,
+    misfits,
+    rows,
+)
 from gateway.settings import Settings
 from security.transparency import entry as form
 
@@ -51,8 +64,11 @@ ADOPTED: Final = "registry-adopted"
 ACCEPTED: Final = "registry-accepted"
 RECEIVING_ADOPTED: Final = "receiving-adopted"  # `gateway.registry.changes.adopting`
 AT_ONCE: Final = 200  # rows in one entry; more go into separate entries before it
+MOST_TEXT: Final = 24_000  # characters of these rows and their changes in one entry, if there is more than one row
+HISTORY: Final = "registry_history"
 NAMED: Final = 5
 _LABEL: Final = b"lgsp registry seal v1"
+_Row = tuple[str, str]  # table and key
 # Notes that may have a seal; read by `lgsp audit verify`.
 PHASES: Final = (
     "registry", "access", "contract", "suspended", "resumed", "certificate-status",
@@ -191,20 +207,24 @@ class Seal:
         With `before` None the entry has all rows, as the first entry of a log.
         """
         assert what in PHASES
-        after, number, id = rows(connection), revision(connection), new_id(int(now * 1000))
+        present, number, id = contents(connection), revision(connection), new_id(int(now * 1000))
+        known, after = history.begun(connection), digests(present)
         digest = digest_of(after)
-        parts = list(_chunks(changed(before or {}, after)))
+        versions = history.write(connection, present, history.Act(number, now, what, actor, id))
+        # The first versions are no changes: the registry was so before.
+        parts = list(_chunks(changed(before or {}, after), self._told(versions) if known else {}))
         seal = self.tag(number, digest, id)
         for part in parts[:-1]:
-            append(connection, [_note(new_id(int(now * 1000)), PART, {"entry": id, "rows": part}, now, actor)])
+            append(connection, [_note(new_id(int(now * 1000)), PART, {"entry": id, **part}, now, actor)])
         own = {
             "revision": number,
             "digest": digest,
             "seal": seal,
-            "rows": parts[-1],
+            **parts[-1],
             "parts": len(parts) - 1,
             "whole": before is None,
             "basis": basis(connection),
+            "history": True,
         }
         append(connection, [_note(id, what, {**facts, "registry": own}, now, actor)])
         remember(
@@ -214,15 +234,33 @@ class Seal:
         )
         return Seen(self.origin, number, digest)
 
+    def _told(self, versions: Mapping[_Row, tuple[str | None, str | None]]) -> dict[_Row, dict[str, list[Any]]]:
+        """What changed in each row, for the entry."""
+        return {
+            (table, key): history.differences(table, old, new, lambda text: form.keyed(self._key, text))
+            for (table, key), (old, new) in versions.items()
+        }
 
-def _chunks(difference: Mapping[str, Mapping[str, str | None]]) -> Iterator[dict[str, dict[str, str | None]]]:
-    """At least one part, each of at most AT_ONCE rows."""
-    flat = [(table, key, digest) for table, of_table in difference.items() for key, digest in of_table.items()]
-    for start in range(0, max(len(flat), 1), AT_ONCE):
-        part: dict[str, dict[str, str | None]] = {}
-        for table, key, digest in flat[start : start + AT_ONCE]:
-            part.setdefault(table, {})[key] = digest
-        yield part
+
+def _chunks(
+    difference: Mapping[str, Mapping[str, str | None]], told: Mapping[_Row, Mapping[str, list[Any]]]
+) -> Iterator[dict[str, Any]]:
+    """At least one part with `rows` and `changed`, each of at most AT_ONCE rows."""
+    digest_of_row = {(table, key): digest for table, of_table in difference.items() for key, digest in of_table.items()}
+    part: dict[str, dict[str, dict[str, Any]]] = {"rows": {}, "changed": {}}
+    count = length = 0
+    for row in dict.fromkeys((*digest_of_row, *told)):
+        table, key = row
+        size = len(table) + len(key) + 70 + (len(json.dumps(told[row])) if row in told else 0)
+        if count and (count >= AT_ONCE or length + size > MOST_TEXT):
+            yield part
+            part, count, length = {"rows": {}, "changed": {}}, 0, 0
+        if row in digest_of_row:
+            part["rows"].setdefault(table, {})[key] = digest_of_row[row]
+        if row in told:
+            part["changed"].setdefault(table, {})[key] = told[row]
+        count, length = count + 1, length + size
+    yield part
 
 
 def _note(id: str, what: str, facts: Mapping[str, Any], now: float, actor: str) -> LogRow:
@@ -274,7 +312,8 @@ def changing(engine: Engine, seal: Seal | None, lock: FileLock | None = None) ->
     seen: Seen | None = None
     with writing(engine, lock) as connection:
         settle(connection)
-        first = seal is not None and seal.never(connection)  # an older release: this change seals all rows
+        # An older release: this change seals all rows, and begins their history.
+        first = seal is not None and (seal.never(connection) or not history.begun(connection))
         before = seal.check(connection) if seal is not None else rows(connection)
         number = revision(connection)
         act = Act(connection)
@@ -304,12 +343,19 @@ def settle(connection: Connection) -> None:
 
 
 def adopt(engine: Engine, seal: Seal, now: float) -> bool:
-    """Seal an instance that never had a seal; whether it did. Raises `registry.altered` if its seal is missing."""
+    """Seal an instance that never had a seal or no history; whether it did.
+
+    Raises `registry.altered` if its seal or its history is missing.
+    """
     with writing(engine) as connection:
         settle(connection)
         if connection.scalar(select(tables.instance.c.key).where(tables.instance.c.key == KEY)) is not None:
-            return False
-        if seal.mark.read() is not None or was_sealed(connection):
+            if history.begun(connection):
+                return False
+            seal.check(connection)  # a history begins with what the log has
+            if _has(connection, "history"):
+                raise altered([Misfit(HISTORY, "", "missing")])
+        elif seal.mark.read() is not None or was_sealed(connection):
             raise altered([Misfit("instance", KEY, "missing")])
         count = sum(map(len, rows(connection).values()))
         raise_revision(connection)
@@ -320,8 +366,12 @@ def adopt(engine: Engine, seal: Seal, now: float) -> bool:
 
 def was_sealed(connection: Connection) -> bool:
     """Whether any entry has a seal. Reads all entries of PHASES: only needed if `instance` has no seal."""
+    return _has(connection, "seal")
+
+
+def _has(connection: Connection, fact: str) -> bool:
     return any(
-        borne(bytes(entry)) is not None
+        fact in (borne(bytes(entry)) or ())
         for table in tables.LOGS
         for entry in connection.execute(select(table.c.entry).where(table.c.phase.in_(PHASES))).scalars()
     )

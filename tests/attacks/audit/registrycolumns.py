@@ -157,3 +157,19 @@ def registry() -> Iterator[Column]:
     lists["crl"] = lambda look, *_: look.whole.empty_list
     for name, value in lists.items():
         yield Column("revocation_list", name, "tables", listed, value, "the revocation list {issuer}")
+    version = where(of_table="access_grant", key="G-0902")
+    versions: dict[str, Value] = {
+        "of_table": to("officer"),
+        "key": to("G-0905"),
+        "revision": plus(-1),
+        "content": made(lambda text: text.replace("indicator/v1", "indicator/v2")),
+        "digest": made(lambda text: text[::-1]),
+        "since": plus(-3600),
+        "what": to("registry"),
+        "actor": to("nobody"),
+        "entry": made(lambda text: text[::-1]),
+        "until": plus(1),
+    }
+    for name, value in versions.items():
+        named = "the registry's history, {of_table} {key} of revision {revision}"
+        yield Column("registry_history", name, "registered", version, value, named)

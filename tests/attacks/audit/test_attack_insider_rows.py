@@ -252,7 +252,7 @@ def test_an_event_that_was_changed_is_a_tombstone(scene: Scene, how: str, caplog
             "tombstone",
             "tombstonereason",
         }
-    assert page.tampered == raw.tampered == (1, 2)
+    assert page.span is not None and page.span == raw.span and page.span.tampered == (1, 2)
     assert sum(record.levelno == logging.CRITICAL for record in caplog.records) == 4
 
 

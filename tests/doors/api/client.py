@@ -197,6 +197,7 @@ class World:
             "type": "urn:lgsp:contract:incident-alert:v1:submitAlert",
             "time": rfc3339(now),
             "datacontenttype": "application/json",
+            "lgspagency": "H14.2",
             "subject": message.get("identifier", "—"),
         }
         body = self.vault.seal(transfer, "canonical", json.dumps(message).encode(), now)

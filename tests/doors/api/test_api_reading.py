@@ -9,6 +9,8 @@ import json
 import pytest
 from sqlalchemy import insert, select, update
 
+from gateway.doors.api.feeds import close_sessions
+from gateway.journal import processes
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import store
@@ -34,9 +36,31 @@ async def test_a_feed_in_pages(world: World) -> None:
     assert [event["id"] for event in second.json["events"]] == [THREE] and second.json["more"] is False
     third = await world.signed("dieu-hanh", f"{FEED}?after={second.json['next']}")
     assert third.json["events"] == [] and third.json["next"] == second.json["next"]
-    read = world.logged("feed-read")
-    assert [entry["facts"]["events"] for entry in read] == [2, 1, 0]
-    assert read[0]["actor"] == "H14.0/dieu-hanh" and read[0]["facts"]["grant"] == "G-0004"
+    (opened,) = world.logged("feed-read")  # neither the second page nor the empty poll is an entry
+    assert opened["actor"] == "H14.0/dieu-hanh" and opened["facts"]["owners"] == ["H14.2"]
+    assert {name: opened["facts"][name] for name in ("grant", "state", "from", "to")} == {
+        "grant": "G-0004", "state": "opened", "from": 1, "to": 1000,
+    }  # fmt: skip
+    await close_sessions(world.services, all=True)
+    closed = world.logged("feed-read")[1]["facts"]
+    assert (closed["state"], closed["read"], closed["events"], closed["readings"]) == ("closed", [[1, 3]], 3, 2)
+    assert closed["session"] == opened["facts"]["session"]
+
+
+async def test_empty_polls_are_no_entries(world: World) -> None:
+    for _ in range(3):
+        assert (await world.signed("dieu-hanh", FEED)).json["events"] == []
+    assert world.logged("feed-read") == []
+
+
+async def test_no_event_leaves_when_its_entry_cannot_be_written(world: World) -> None:
+    assert (await world.signed("dieu-hanh", FEED)).status == 200  # it has its token
+    await world.hand_in(ONE, {"identifier": ONE, "note": "private"})
+    world.sequence()
+    processes.end(world.engine, world.journal.process_id)  # the keeper takes this process for dead
+    answer = await world.signed("dieu-hanh", FEED)
+    assert answer.status == 503 and b"private" not in answer.body
+    assert world.logged("feed-read") == []
 
 
 async def test_a_feed_needs_a_grant(world: World) -> None:
@@ -152,8 +176,7 @@ async def test_beyond_a_quota_a_reader_sees_what_its_other_grants_show(world: Wo
     facts = [entry["facts"] for entry in world.logged("feed-read")]
     assert [sorted([each["grant"], *each.get("also", [])]) for each in facts] == [
         ["G-0004", "G-0999"],
-        ["G-0004"],
-        ["G-0004"],
+        ["G-0004"],  # the third page belongs to the second one's session
     ]
 
 

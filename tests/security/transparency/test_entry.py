@@ -66,6 +66,16 @@ def test_an_intent_names_every_grant_that_let_it_through_and_keeps_its_bytes_whe
     assert several.entry == jcs.encode(json.loads(several.entry))
 
 
+def test_intent_and_refusal_name_the_revision_that_decided_and_older_entries_keep_their_bytes() -> None:
+    decided = freeze(INTENT._replace(registry=17))
+    assert decided.entry == freeze(INTENT).entry.replace(b'"transfer":', b'"registry":17,"transfer":', 1)
+    assert decided.entry == jcs.encode(json.loads(decided.entry))
+    refused = Refusal("t-2", AT, "rest", "access.no-grant", 403, caller=CALLER)
+    assert json.loads(freeze(replace(refused, registry=17)).entry) == json.loads(freeze(refused).entry) | {
+        "registry": 17
+    }
+
+
 OTHERS = [
     (
         Outcome("t-1", AT, 200, "do-thi", None, DIGEST, DIGEST, DIGEST),

@@ -32,6 +32,7 @@ from security.wssec.names import (
     XENC,
     XENC11,
 )
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.identities import Pair
 from tests.security.wssec.test_wssec_foreign import BODIES, CHILD, _foreign, signxml_verifies, trees, xmlsec_verifies
@@ -62,7 +63,9 @@ def xmlsec_decrypts(raw: bytes, crypt: DecryptKey) -> Any:
 
 @pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
 def test_xmlsec_decrypts_and_verifies_what_we_make(pair: Pair, version: Version, crypt: DecryptKey, now: float) -> None:
-    raw = sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+    raw = sign_envelope(
+        CHILD, pair.sign, now, EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"), version=version
+    )
     root = xmlsec_decrypts(encrypt_envelope(raw, crypt.encrypt_key(), version), crypt)
     assert etree.tostring(root) == etree.tostring(etree.fromstring(raw))
     xmlsec_verifies(root, pair)
@@ -173,7 +176,7 @@ def test_any_content_encrypted_by_us(body: str, p256: Pair, crypt: DecryptKey, n
     holder = etree.fromstring(f'<h xmlns:k="urn:k" xmlns:S="{V11.namespace}" xmlns:wsu="{WSU}">{body}</h>')
     canonical = etree.tostring(holder[0], method="c14n", exclusive=True, with_tail=False)
     raw = encrypt_envelope(
-        sign_envelope(canonical, p256.sign, now, action="urn:x", message_id="m"), crypt.encrypt_key()
+        sign_envelope(canonical, p256.sign, now, EnvelopeHeaders(action="urn:x", message_id="m")), crypt.encrypt_key()
     )
     xmlsec_verifies(xmlsec_decrypts(raw, crypt), p256)
     assert received(raw, crypt, p256, now).message_id == "m"

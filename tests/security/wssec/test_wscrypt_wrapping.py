@@ -17,6 +17,7 @@ from security.encryption_keys import DecryptKey
 from security.wssec.decrypt import BodyKeys, decrypt_envelope
 from security.wssec.encrypt import encrypt_envelope
 from security.wssec.names import DS, SOAP, WSSE, XENC
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.identities import Pair
 from tests.security.wssec.test_wssec_wrapping import CHILD, EVIL, FORMS
@@ -25,7 +26,9 @@ KEY, DATA = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData"
 
 
 def envelope(pair: Pair, crypt: DecryptKey, now: float, version: Version, content: bytes = CHILD) -> Any:
-    raw = sign_envelope(content, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+    raw = sign_envelope(
+        content, pair.sign, now, EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"), version=version
+    )
     return raw, encrypt_envelope(raw, crypt.encrypt_key(), version)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from security.wssec.names import DS, LGSP, SOAP, WSA, WSSE, WSU
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import VerifiedEnvelope, caller_block, receipt_block, sign_envelope, verify_envelope
 from tests.security.identities import Pair
 
@@ -28,10 +29,9 @@ def parse(raw: bytes) -> Any:
     return etree.fromstring(raw, PARSER)
 
 
-def make(pair: Pair, now: float, body: bytes = CHILD, **more: Any) -> bytes:
-    return sign_envelope(
-        body, pair.sign, now, **{"action": "urn:x:submit", "message_id": "urn:uuid:1", "to": "urn:gw"} | more
-    )
+def make(pair: Pair, now: float, body: bytes = CHILD, blocks: Sequence[tuple[str, bytes]] = (), **more: Any) -> bytes:
+    addressed = EnvelopeHeaders(**{"action": "urn:x:submit", "message_id": "urn:uuid:1", "to": "urn:gw"} | more)
+    return sign_envelope(body, pair.sign, now, addressed, blocks=blocks)
 
 
 def verify(raw: Any, pair: Pair, now: float) -> VerifiedEnvelope:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from contracts.compiled.loader import load
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.soap import V11, V12, Version, parse_envelope
 from security.wssec.fast_path import verify_fast
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 
 SPACE = "urn:lgsp:contract:observation:v1"
@@ -40,17 +42,11 @@ def codec() -> Codec:
     return CompiledContract(load(bundle), bundle.digest).codec("canonical")
 
 
-def envelope(content: str, pair: Any, now: float, version: Version = V11, **more: Any) -> bytes:
-    return sign_envelope(
-        content.encode(),
-        pair.sign,
-        now,
-        action="urn:a",
-        message_id="urn:uuid:1",
-        relates_to="urn:uuid:2",
-        version=version,
-        **more,
-    )
+def envelope(
+    content: str, pair: Any, now: float, version: Version = V11, blocks: Sequence[tuple[str, bytes]] = (), **more: Any
+) -> bytes:
+    addressed = EnvelopeHeaders(**{"action": "urn:a", "message_id": "urn:uuid:1", "relates_to": "urn:uuid:2"} | more)
+    return sign_envelope(content.encode(), pair.sign, now, addressed, blocks=blocks, version=version)
 
 
 def quick(raw: bytes, codec: Codec, pair: Any, now: float, version: Version = V11) -> Any:

@@ -18,6 +18,7 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 from contracts.wire.soap import V11, V12, Version
 from security.pki.authority import certificate_pem, private_pem
 from security.wssec.names import BASE64_BINARY, DS, EXC_C14N, SOAP, WSA, WSSE, WSU, X509V3
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import caller_block, receipt_block, sign_envelope, verify_envelope
 from tests.security.identities import Pair
 
@@ -42,10 +43,7 @@ def our_envelope(pair: Pair, now: float) -> bytes:
         CHILD,
         pair.sign,
         now,
-        action="urn:x",
-        message_id="urn:uuid:1",
-        to="urn:gw",
-        relates_to="urn:uuid:0",
+        EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1", to="urn:gw", relates_to="urn:uuid:0"),
         blocks=blocks,
     )
 
@@ -87,7 +85,7 @@ def test_signxml_accepts_what_we_make(pair: Pair, now: float) -> None:
 @pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
 def test_we_accept_what_signxml_makes(pair: Pair, version: Version, now: float) -> None:
     root: Any = etree.fromstring(
-        sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+        sign_envelope(CHILD, pair.sign, now, EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"), version=version)
     )
     security, ours = root.find(f".//{{{WSSE}}}Security"), root.find(f".//{{{DS}}}Signature")
     security.remove(ours)
@@ -242,6 +240,8 @@ def test_any_content_signed_by_us(body: str, p256: Pair, now: float) -> None:
     """Content in its own canonical form is signed so that xmlsec agrees."""
     holder = etree.fromstring(f'<h xmlns:k="urn:k" xmlns:S="{SOAP}" xmlns:wsu="{WSU}">{body}</h>')
     canonical = etree.tostring(holder[0], method="c14n", exclusive=True, with_tail=False)
-    root: Any = etree.fromstring(sign_envelope(canonical, p256.sign, now, action="urn:x", message_id="m"))
+    root: Any = etree.fromstring(
+        sign_envelope(canonical, p256.sign, now, EnvelopeHeaders(action="urn:x", message_id="m"))
+    )
     xmlsec_verifies(root, p256)
     assert verify_envelope(root, lambda t: p256.verify, now).action == "urn:x"

@@ -26,6 +26,7 @@ from security.pki.authority import certificate_pem, private_pem
 from security.wssec.decrypt import BodyKeys, decrypt_envelope
 from security.wssec.encrypt import encrypt_envelope
 from security.wssec.names import DS, THUMBPRINT_SHA1, WSA, WSSE, WSU, XENC, XENC11
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import caller_block, sign_envelope, verify_envelope
 from tests.security.identities import Pair
 
@@ -125,8 +126,7 @@ def test_xml_crypto_accepts_what_we_sign(
         CHILD.encode(),
         rsa_pair.sign,
         now,
-        action="urn:x",
-        message_id="urn:uuid:1",
+        EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"),
         blocks=[caller_block("H14.2", "một-cửa")],
         version=version,
     )
@@ -138,7 +138,9 @@ def test_xml_crypto_accepts_what_we_sign(
 def test_xml_encryption_decrypts_what_we_encrypt(
     version: Version, node: Callable[..., Any], p256: Pair, crypt: DecryptKey, now: float
 ) -> None:
-    raw = sign_envelope(CHILD.encode(), p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+    raw = sign_envelope(
+        CHILD.encode(), p256.sign, now, EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"), version=version
+    )
     root: Any = etree.fromstring(encrypt_envelope(raw, crypt.encrypt_key(), version))
     data, key = next(root.iter(f"{{{XENC}}}EncryptedData")), next(root.iter(f"{{{XENC}}}EncryptedKey"))
     info = data.find(f"{{{DS}}}KeyInfo")  # it looks for the key where WS-Security does not put it
@@ -151,7 +153,9 @@ def test_xml_encryption_decrypts_what_we_encrypt(
 def test_we_decrypt_what_xml_encryption_encrypts(
     version: Version, node: Callable[..., Any], p256: Pair, crypt: DecryptKey, now: float
 ) -> None:
-    raw = sign_envelope(CHILD.encode(), p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+    raw = sign_envelope(
+        CHILD.encode(), p256.sign, now, EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"), version=version
+    )
     public = crypt.encrypt_key().public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     made: Any = etree.fromstring(
         node("encrypt", content=CHILD, key=public, certificate=pem(crypt.certificate_der)).strip()

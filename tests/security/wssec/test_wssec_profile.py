@@ -20,6 +20,7 @@ from contracts.wire.soap import V11, V12, Version, parse_envelope
 from security.keys import VerifyKey
 from security.pki.authority import certificate_pem, issue_encryption, issue_signing
 from security.wssec.names import DS, ENVELOPED, EXC_C14N, WSU
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.identities import House, Pair
 from tests.security.wssec.test_wssec import CHILD, find, make, reference_again, verify
@@ -35,7 +36,7 @@ def refused(root: Any, pair: Pair, now: float, version: Version) -> Theirs:
 
 def made(pair: Pair, now: float, version: Version) -> Any:
     return etree.fromstring(
-        sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+        sign_envelope(CHILD, pair.sign, now, EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"), version=version)
     )
 
 
@@ -173,7 +174,9 @@ def test_a_body_of_white_space_has_a_digest_too(body: bytes, p256: Pair, now: fl
 
 @both
 def test_an_unsigned_header_is_not_handed_on(version: Version, p256: Pair, now: float) -> None:
-    raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+    raw = sign_envelope(
+        CHILD, p256.sign, now, EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"), version=version
+    )
     raw = raw.replace(b"<soap:Header>", b'<soap:Header><t:Trace xmlns:t="urn:t">1</t:Trace>')
     found = verify_envelope(parse_envelope(raw, version), lambda _: p256.verify, now)
     assert "{urn:t}Trace" not in found.headers and all(

@@ -9,6 +9,7 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import SOAP, V11, V12, Version
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import VerifiedEnvelope, sign_envelope, verify_envelope
 from tests.security.identities import Pair
 
@@ -17,7 +18,11 @@ CHILD = b'<a xmlns="urn:x">a &amp; b</a>'
 
 def make(pair: Pair, now: float, version: Version) -> bytes:
     return sign_envelope(
-        CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", relates_to="urn:uuid:0", version=version
+        CHILD,
+        pair.sign,
+        now,
+        EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1", relates_to="urn:uuid:0"),
+        version=version,
     )
 
 

@@ -17,6 +17,7 @@ from lxml import etree
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, Version
 from security.wssec.names import DS, SOAP, WSA, WSSE, WSU
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 from tests.cost import seconds
 from tests.security.identities import Pair
@@ -163,7 +164,9 @@ FORMS: dict[Callable[[Any], None], str] = {
 @pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
 @pytest.mark.parametrize("form", FORMS, ids=lambda f: f.__name__)
 def test_wrapped(form: Any, version: Version, p256: Pair, now: float) -> None:
-    raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+    raw = sign_envelope(
+        CHILD, p256.sign, now, EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"), version=version
+    )
     own, common = version.namespace.encode(), SOAP.encode()
     root = etree.fromstring(raw.replace(own, common))  # the forms are written in the names of SOAP 1.1
     form(root)
@@ -173,7 +176,9 @@ def test_wrapped(form: Any, version: Version, p256: Pair, now: float) -> None:
 
 
 def test_a_wrapped_body_is_named_with_the_place_where_it_was_found(p256: Pair, now: float) -> None:
-    root = etree.fromstring(sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1"))
+    root = etree.fromstring(
+        sign_envelope(CHILD, p256.sign, now, EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"))
+    )
     under_header(root)
     with pytest.raises(Theirs) as caught:
         verify_envelope(root, lambda _: p256.verify, now)
@@ -204,7 +209,7 @@ def costly(kind: str) -> bytes:
 def test_no_envelope_costs_much_before_anything_is_proven(kind: str, p256: Pair, now: float) -> None:
     """A few hundred kilobytes made to be slow (seconds to minutes where nothing guards against it) are refused at
     once."""
-    raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1")
+    raw = sign_envelope(CHILD, p256.sign, now, EnvelopeHeaders(action="urn:x", message_id="urn:uuid:1"))
     raw = raw.replace(b"<text>real</text>", f'<x xmlns:u="{WSU}">'.encode() + costly(kind) + b"</x>")
     if kind == "many prefixes":
         names = " ".join(f"n{n}" for n in range(2000))

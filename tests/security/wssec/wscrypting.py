@@ -12,6 +12,7 @@ from contracts.wire.soap import V11, Version, parse_envelope
 from security.encryption_keys import DecryptKey
 from security.wssec.decrypt import BodyKeys, Opened, decrypt_envelope
 from security.wssec.encrypt import encrypt_envelope
+from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope
 from tests.security.identities import Pair
 
@@ -21,9 +22,8 @@ CHILD = (
 
 
 def signed(pair: Pair, now: float, body: bytes = CHILD, version: Version = V11, **more: Any) -> bytes:
-    return sign_envelope(
-        body, pair.sign, now, **{"action": "urn:x", "message_id": "urn:uuid:1"} | more, version=version
-    )
+    addressed = EnvelopeHeaders(**{"action": "urn:x", "message_id": "urn:uuid:1"} | more)
+    return sign_envelope(body, pair.sign, now, addressed, version=version)
 
 
 def encrypted(pair: Pair, crypt: DecryptKey, now: float, body: bytes = CHILD, version: Version = V11) -> bytes:

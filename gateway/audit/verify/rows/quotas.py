@@ -95,6 +95,8 @@ def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, s
                 continue
             if value.get("kind") == "note":
                 facts = value.get("facts", {})
+                if "session" in facts:  # no quota counts it
+                    continue
                 yield (
                     at,
                     str(value.get("actor")).partition("/")[0],
