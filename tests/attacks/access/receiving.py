@@ -18,13 +18,12 @@ from gateway.delivery.forwarder import Forwarder
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.journal.writer import Journal
-from gateway.registry import store
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Answered, Refused
 from gateway.vault.vault import Vault
 from tests.exchange.house import Gateway, sample
-from tests.registry.making import ENDPOINTS, NOW, PROVINCE, House, approve_all, contracts, filled, province
+from tests.registry.making import ENDPOINTS, NOW, PROVINCE, House, applied, approve_all, contracts, filled, province
 
 REPORT, CREATE = "field-report/v1", "createRequest"
 COMMUNE, COMMUNE_SYSTEM = "H14.21", "thuc-phan"  # holds no right to receive
@@ -55,7 +54,7 @@ class Wire:
 
 @dataclass
 class Place:
-    """`document` is what `lgsp registry apply` gets; `sign` lets the officers sign what it proposes."""
+    """`document` is what `lgsp registry apply` gets. The officers sign its routes, and with `sign` its grants."""
 
     engine: Engine
     gateway: Gateway
@@ -65,7 +64,7 @@ class Place:
 
     def apply(self, *, sign: bool = False) -> None:
         with writing(self.engine) as connection:
-            store.apply(province(yaml.safe_dump(self.document, allow_unicode=True)), connection, self.gateway.now)
+            applied(province(yaml.safe_dump(self.document, allow_unicode=True)), connection, self.gateway.now)
             if sign:
                 approve_all(connection, self.gateway.now)
         self.reload()
