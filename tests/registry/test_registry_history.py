@@ -193,7 +193,7 @@ class Played:
                 edition=next(self.editions),
             )
             with self.change() as act:
-                granting.propose(act.connection, granting.Proposal(content), self.now)
+                granting.propose(act.connection, granting.Proposal(content), self.now, "document")
             self.oracle.rows[name] = new
         elif step.what == "role":
             roles = self.oracle.roles[step.agency]
@@ -202,6 +202,10 @@ class Played:
                 table = tables.agency
                 values = {"roles": json.dumps(sorted(roles))}
                 act.connection.execute(update(table).where(table.c.code == step.agency).values(values))
+        elif step.what == "remove":  # a document that names none of them
+            self.oracle.rows.clear()
+            with self.change() as act:
+                granting.apply_grants(act.connection, (), self.now)
         elif row is not None and stands and step.what == "sign":
             with self.change() as act:
                 content = granting.content_of(act.connection, name)
@@ -232,7 +236,20 @@ class Step(NamedTuple):
 
 
 ROLES = ("commune", "tester")
-WHATS = ("propose", "propose", "sign", "sign", "sign", "sign", "suspend", "resume", "resume", "revoke", "role")
+WHATS = (
+    "propose",
+    "propose",
+    "sign",
+    "sign",
+    "sign",
+    "sign",
+    "suspend",
+    "resume",
+    "resume",
+    "revoke",
+    "remove",
+    "role",
+)
 STEPS = st.lists(
     st.builds(
         Step,
@@ -276,7 +293,7 @@ SIGNED = [
 ]
 
 
-@settings(max_examples=examples(6), deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(steps=STEPS)
 def test_the_past_decides_as_the_door_did(base: Path, tmp_path_factory: pytest.TempPathFactory, steps: Any) -> None:
     """For any history of changes, after a restart and later revocations: by the time, and by the revision that the
