@@ -45,8 +45,8 @@ from tests.registry.making import NOW, contracts, filled, province
 class PlainDoor:
     """A door after its proofs: who calls, and what with."""
 
-    def __init__(self, message_id: str, message: Message) -> None:
-        self.id, self.message = message_id, message
+    def __init__(self, message_id: str, message: Message, system: str | None = None) -> None:
+        self.id, self.message, self.system = message_id, message, system
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
         name, operation = addressed.contract.contract.name, addressed.operation
@@ -54,7 +54,8 @@ class PlainDoor:
         caller = next(
             each
             for each in addressed.snapshot.systems.values()
-            if addressed.snapshot.decide(each.agency, name, operation.name, addressed.received.at).allowed
+            if self.system in (None, each.id)
+            and addressed.snapshot.decide(each.agency, name, operation.name, addressed.received.at).allowed
         )
         proven = addressed._replace(channel=Channel(caller, None))
         return Authenticated(proven, None, ReplayKey(addressed.received.transfer.encode(), NOW + 300), b"d" * 32, None)
@@ -82,6 +83,17 @@ class Provider:
         return Incoming(self.answer, b"what went out", b"what came back", "key-1", 200, 0.1)
 
 
+@dataclass(frozen=True)
+class Call:
+    """`message` is a sample if it is None, `system` the first one that may call."""
+
+    contract: str
+    operation: str
+    message_id: str = "m-1"
+    message: Message | None = None
+    system: str | None = None
+
+
 @dataclass
 class Gateway:
     engine: Engine
@@ -93,6 +105,11 @@ class Gateway:
     def call(
         self, evidence: Evidence, contract: str, operation: str, message_id: str = "m-1", *, resting: bool = False
     ) -> Answered | Refused:
+        """Carries the first sample of the request."""
+        return asyncio.run(self.carry(Call(contract, operation, message_id), evidence, resting))
+
+    async def carry(self, call: Call, evidence: Evidence = "full", resting: bool = False) -> Answered | Refused:
+        contract, operation = call.contract, call.operation
         compiled = copy.copy(contracts()[contract])
         compiled.contract = replace(compiled.contract, evidence=evidence)
         op = compiled.contract.operations[operation]
@@ -113,7 +130,8 @@ class Gateway:
             self.snapshot,
         )
         addressed = Addressed(received, cast(Any, None), compiled, op)
-        return asyncio.run(exchange.carry(addressed, PlainDoor(message_id, sample(compiled, op.request))))
+        message = sample(compiled, op.request) if call.message is None else call.message
+        return await exchange.carry(addressed, PlainDoor(call.message_id, message, call.system))
 
     def classes(self, transfer: str) -> dict[str, str]:
         with self.engine.connect() as connection:
@@ -149,5 +167,7 @@ def house(engine: Engine, folder: Path) -> Iterator[Gateway]:
     filled(engine, province(), [])
     journal = Journal(engine, lock_of(engine), "door-1")
     journal.start()
-    yield Gateway(engine, journal, Vault(folder / "keys"), Registry(engine).snapshot)
-    journal.stop()
+    try:
+        yield Gateway(engine, journal, Vault(folder / "keys"), Registry(engine).snapshot)
+    finally:
+        journal.stop()
