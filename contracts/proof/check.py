@@ -18,7 +18,7 @@ from typing import TypeVar
 from lxml import etree
 
 from contracts.base.errors import Failure, Finding
-from contracts.canonical.model import Sample
+from contracts.canonical.model import Pattern, Sample
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract, compile_bundle
@@ -38,6 +38,8 @@ T = TypeVar("T")
 class Report:
     """`ok` where there are no findings; `losses` are not faults.
 
+    `warnings` do not make a folder wrong.
+
     `bundle` and `compiled` are what was proved. A caller that uses them need not read the folder again, which may have
     changed.
     """
@@ -47,6 +49,7 @@ class Report:
     digest: str = ""
     proved: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     bundle: Bundle | None = None
     compiled: CompiledContract | None = None
@@ -73,6 +76,11 @@ def check(folder: Path) -> Report:
         f"{len(bundle.files)} files, {len(compiled.exchanged)} messages, {len(compiled.tables)} code "
         f"tables, {len(compiled.formats)} formats"
     )
+    report.warnings += [
+        f"contract.yaml operations.{each.name}: no identity: the same message twice is two events"
+        for each in compiled.contract.operations.values()
+        if each.pattern is Pattern.SUBMIT and each.identity is None
+    ]
     if folder.name != f"v{compiled.contract.major}":
         report.findings.append(
             Finding(

@@ -70,6 +70,7 @@ def contract_check(
                 "ok": report.ok,
                 "proved": list(report.proved),
                 "losses": list(report.losses),
+                "warnings": list(report.warnings),
                 "findings": [finding_json(finding) for finding in report.findings],
             }
             for report in reports
@@ -214,6 +215,9 @@ def _checked(folder: Path, report: Report) -> list[str]:
         lines.append("     mất khi chuyển đổi / lost on the way")
     for (where, what), paths in lost.items():
         lines.append(f"       {where}: {', '.join(paths)}{': ' if paths else ''}{vietnamese(what)} / {what}")
+    for warning in report.warnings:
+        where, _, what = warning.partition(": ")
+        lines.append(f"     cảnh báo / warning: {where}: {vietnamese(what)} / {what}")
     if report.findings:
         lines += ["     phải sửa / to mend", *(f"       {finding_line(finding)}" for finding in report.findings)]
     return lines
