@@ -38,6 +38,7 @@ from gateway.exchange.errors import (
     ROUTE_NONE,
     ROUTE_SUSPENDED,
 )
+from gateway.exchange.feed_answer import Here, route_of, unit, value_or_failure
 from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, refused, uses_of
 from gateway.exchange.refusal_log import BUSY_SECONDS, RefusalLog
 from gateway.exchange.repeat_check import ANSWERED, RecordedEnd, message_id, recorded_end, repeat_answer
@@ -47,6 +48,7 @@ from gateway.journal.errors import JOURNAL_BUSY, JOURNAL_FENCED
 from gateway.journal.write import FeedRow, QueueRow, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.records import System
+from gateway.registry.routing import FEED
 from gateway.transfer import entries, outcome
 from gateway.transfer.evidence_parts import request_parts
 from gateway.transfer.stages import (
@@ -136,6 +138,8 @@ class Exchange:
         requested = decoded.requested
         if requested.operation.pattern is Pattern.SUBMIT:
             return await self._submit(decoded)
+        if route_of(decoded) == FEED:
+            return await self._from_feed(decoded)
         provider = self._provider(decoded)
         dispatch = requested.operation.pattern is Pattern.DISPATCH
         put_aside = dispatch and self.forwarder.is_open(provider.id)
@@ -175,7 +179,7 @@ class Exchange:
     def _provider(self, decoded: Decoded) -> System:
         requested = decoded.requested
         snapshot = requested.snapshot
-        name = snapshot.route(requested.contract.contract.name, requested.operation.name, decoded.message)
+        name = route_of(decoded)
         if name is None:
             raise ROUTE_NONE(contract=requested.contract.contract.name, operation=requested.operation.name)
         provider = snapshot.systems[name]
@@ -236,6 +240,18 @@ class Exchange:
         except KeysChanged:
             return None
         return done if done is not None else Answered(requested, receipt, answer=answer)
+
+    async def _from_feed(self, decoded: Decoded) -> Answered | Refused:
+        requested = decoded.requested
+        here = Here(self.vault, self.process, keep_of(requested), self.hash_id, self.clock())
+        value = await asyncio.to_thread(value_or_failure, decoded, self.engine, here)
+        write, receipt = unit(decoded, value, here)
+        done = await self._write_new(decoded, write)
+        if done is not None:
+            return done
+        if isinstance(value, Failure):
+            return Answered(requested, receipt, failure=value)
+        return Answered(requested, receipt, answer=masked(decoded.authorised, value.answer), as_of=value.at)
 
     async def _write_new(self, decoded: Decoded, write: Write) -> Answered | Refused | None:
         """Commits a new transfer. None if it was new, else the answer to the repeat."""

@@ -245,6 +245,7 @@ class Answered(NamedTuple):
     answer: Message | None = None
     queued: bool = False
     failure: Failure | None = None
+    as_of: str | None = None  # of an answer from the feed: when its event was accepted
 
 
 class Refused(NamedTuple):

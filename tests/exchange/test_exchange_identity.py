@@ -1,4 +1,4 @@
-"""One business key means one thing: repeats, corrections and recalls are told apart, and only their owner makes them."""
+"""One business key means one thing: repeats, corrections and recalls are told apart; only their owner makes them."""
 
 from __future__ import annotations
 
