@@ -158,6 +158,13 @@ def settle(claim: Claim, known: Mapping[str, KeyRow], transfer: str) -> Settled:
     return Settled(Kind.CORRECTED if changed and claim.kind is Kind.SUBMITTED else claim.kind, tuple(rows))
 
 
+def as_handed_in(claim: Claim, known: Mapping[str, KeyRow], transfer: str) -> tuple[KeyRow, ...]:
+    """The rows of a message that is in the feed, although `settle` refuses it: it takes its own keys."""
+    mine = claim._replace(kind=Kind.SUBMITTED)
+    rows = ((own, known.get(own.key)) for own in claim.own)
+    return tuple(_row(mine, own, transfer, row) for own, row in rows if row is None or row.content != own.content)
+
+
 def sealed(row: KeyRow, hash_id: HashId) -> KeyRow:
     return row._replace(seal=_seal(row, hash_id))
 

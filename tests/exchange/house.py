@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 
 from adapters.model import Incoming
 from contracts.base.ids import new_id
-from contracts.canonical.model import Evidence
+from contracts.canonical.model import Contract, Evidence
 from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import read_json
 from gateway.exchange.exchange import Exchange
@@ -92,6 +92,7 @@ class Call:
     message_id: str = "m-1"
     message: Message | None = None
     system: str | None = None
+    bare: bool = False  # by a contract that declares no business key yet
 
 
 @dataclass
@@ -112,6 +113,8 @@ class Gateway:
         contract, operation = call.contract, call.operation
         compiled = copy.copy(contracts()[contract])
         compiled.contract = replace(compiled.contract, evidence=evidence)
+        if call.bare:
+            compiled.contract = undeclared(compiled.contract)
         op = compiled.contract.operations[operation]
         forwarder = cast(Any, Provider(sample(compiled, op.answer), resting))
         exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
@@ -146,6 +149,12 @@ class Gateway:
         with self.engine.connect() as connection:
             found = connection.execute(select(table.phase, table.entry).where(table.transfer == transfer))
             return {phase: set(json.loads(entry)) for phase, entry in found}
+
+
+def undeclared(contract: Contract) -> Contract:
+    """The contract before it declared its business keys."""
+    operations = {name: replace(each, identity=None) for name, each in contract.operations.items()}
+    return replace(contract, operations=operations)
 
 
 def sample(compiled: CompiledContract, message: str) -> Message:
