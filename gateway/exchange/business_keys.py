@@ -17,6 +17,7 @@ from contracts.canonical.model import Kind
 from gateway.feeds import keys
 from gateway.feeds.keys import Claim, Party, Settled
 from gateway.journal.write import KeyRow
+from gateway.transfer.key_seals import is_sound
 from gateway.transfer.stages import Decoded
 from gateway.vault.errors import TRANSFER_TAMPERED
 
@@ -54,6 +55,6 @@ class BusinessKeys:
         with self.engine.connect() as connection:
             known = keys.read_rows(connection, claimed.keys)
         for row in known.values():
-            if not keys.is_sound(row, self.hash_id):
+            if not is_sound(row, self.hash_id):
                 raise TRANSFER_TAMPERED(transfer=row.transfer, what="feed_key")
         return known

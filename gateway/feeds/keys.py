@@ -17,8 +17,7 @@ Invariant: the table holds no value of a message, only keyed hashes; each row is
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -29,11 +28,11 @@ from contracts.compiled.identity import key_from, keys_of, kind_of, references_o
 from gateway.feeds.errors import MESSAGE_KEY_TAKEN, MESSAGE_REFERENCE
 from gateway.journal.schema import tables
 from gateway.journal.write import KeyRow
+from gateway.transfer.key_seals import HashId, sealed
 
 LIVE, SUPERSEDED, RECALLED, NOTICE = "live", "superseded", "recalled", "notice"
 _MOST: Final = 20  # findings
 _PAGE: Final = 500
-HashId = Callable[[str], str]
 
 
 class Party(NamedTuple):
@@ -165,15 +164,6 @@ def as_handed_in(claim: Claim, known: Mapping[str, KeyRow], transfer: str) -> tu
     return tuple(_row(mine, own, transfer, row) for own, row in rows if row is None or row.content != own.content)
 
 
-def sealed(row: KeyRow, hash_id: HashId) -> KeyRow:
-    return row._replace(seal=_seal(row, hash_id))
-
-
-def is_sound(row: KeyRow, hash_id: HashId) -> bool:
-    """Whether the row is as a process of the gateway wrote it."""
-    return row.seal == _seal(row, hash_id)
-
-
 _KNOWN: Final = "a message that this gateway has; hand the earlier one in first"
 
 
@@ -233,10 +223,6 @@ def _row(claim: Claim, own: Own, transfer: str, before: KeyRow | None) -> KeyRow
 def _space(contract: str, operation: str, identity: Identity, party: Party) -> str:
     scope = {"all": "", "agency": party.agency, "system": party.system}[identity.scope]
     return f"feed key\n{contract}\n{operation}\n{identity.scope}\n{scope}\n"
-
-
-def _seal(row: KeyRow, hash_id: HashId) -> str:
-    return hash_id("feed row\n" + json.dumps(row._replace(seal="")))
 
 
 def _finding(identity: Identity, own: Own, got: str, expected: str) -> Finding:

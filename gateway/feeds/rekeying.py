@@ -24,12 +24,13 @@ from contracts.compiled.contract import CompiledContract
 from contracts.faces.identities import declared
 from contracts.wire.jsontext import read_json
 from gateway.feeds import keys
-from gateway.feeds.keys import Claim, HashId, Party
+from gateway.feeds.keys import Claim, Party
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Statements
 from gateway.journal.write import KeyRow
+from gateway.transfer.key_seals import HashId, sealed
 from gateway.vault.vault import Opened, Vault
 
 PAGE: Final = 200
@@ -139,7 +140,7 @@ class Rekeying:
         for key, row in known.items():
             if row is not (before := stored.get(key)):
                 step = row._replace(previous=None if before is None else before.changed)
-                rows.append(keys.sealed(step, self.hash_id))
+                rows.append(sealed(step, self.hash_id))
         if rows:
             cursor = cast(Cursor, connection.connection.cursor())
             written = Statements(connection.dialect.name).put_keys(cursor, KeyRow._fields, sorted(rows))

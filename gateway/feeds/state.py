@@ -18,6 +18,7 @@ from contracts.wire.jsontext import read_json
 from gateway.feeds import keys
 from gateway.feeds.errors import FEED_NO_VALUE
 from gateway.journal.schema import tables
+from gateway.transfer.key_seals import HashId, is_sound
 from gateway.vault import binding
 from gateway.vault.errors import VAULT_NOT_FOUND
 from gateway.vault.integrity import tampered
@@ -38,7 +39,7 @@ def value_of(
     compiled: CompiledContract,
     operation: Operation,
     question: dict[str, Any],
-    hash_id: keys.HashId,
+    hash_id: HashId,
 ) -> FeedValue:
     """`feed.no-value` if nothing is in force under the key; `transfer.tampered` on any contradiction."""
     contract, feed = compiled.contract, operation.feed
@@ -49,7 +50,7 @@ def value_of(
     row = keys.read_rows(connection, [hashed]).get(hashed)
     if row is None:
         raise FEED_NO_VALUE(contract=contract.name)
-    if not keys.is_sound(row, hash_id):
+    if not is_sound(row, hash_id):
         raise tampered(row.transfer, "feed_key")
     if row.state != keys.LIVE:
         raise FEED_NO_VALUE(contract=contract.name)

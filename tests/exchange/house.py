@@ -46,7 +46,7 @@ class PlainDoor:
     """A door after its proofs: who calls, and what with."""
 
     def __init__(self, message_id: str, message: Message, system: str | None = None) -> None:
-        self.id, self.message, self.system = message_id, message, system
+        self.id, self.message, self.wanted = message_id, message, system
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
         name, operation = addressed.contract.contract.name, addressed.operation
@@ -54,7 +54,7 @@ class PlainDoor:
         caller = next(
             each
             for each in addressed.snapshot.systems.values()
-            if self.system in (None, each.id)
+            if self.wanted in (None, each.id)
             and addressed.snapshot.decide(each.agency, name, operation.name, addressed.received.at).allowed
         )
         proven = addressed._replace(channel=Channel(caller, None))
@@ -134,6 +134,8 @@ class Gateway:
         )
         addressed = Addressed(received, cast(Any, None), compiled, op)
         message = sample(compiled, op.request) if call.message is None else call.message
+        if call.message is None and "identifier" in message:  # each alert is another one
+            message = {**message, "identifier": call.message_id}
         return await exchange.carry(addressed, PlainDoor(call.message_id, message, call.system))
 
     def classes(self, transfer: str) -> dict[str, str]:

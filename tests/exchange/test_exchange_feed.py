@@ -14,6 +14,7 @@ from sqlalchemy import Engine, select
 from gateway.feeds import keys
 from gateway.journal.schema import tables
 from gateway.journal.write import KeyRow
+from gateway.transfer.key_seals import sealed
 from gateway.transfer.stages import Answered, Refused
 from tests.exchange.house import Call, Gateway, house, sample
 from tests.registry.making import NOW, PROVINCE, contracts, province
@@ -87,7 +88,7 @@ def test_what_was_recalled_is_no_answer(gateway: Gateway) -> None:
     with gateway.engine.begin() as connection:
         table = tables.feed_key
         row = KeyRow(*connection.execute(select(*[table.c[each] for each in KeyRow._fields])).one())
-        recalled = keys.sealed(row._replace(state=keys.RECALLED), str)
+        recalled = sealed(row._replace(state=keys.RECALLED), str)
         connection.execute(table.update().values(state=recalled.state, seal=recalled.seal))
     nothing = ask(gateway)
     assert nothing.failure is not None and nothing.failure.code == "feed.no-value"

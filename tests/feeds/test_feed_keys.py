@@ -16,6 +16,7 @@ from gateway.feeds.keys import Party
 from gateway.feeds.rekeying import Rekeying
 from gateway.journal.schema import tables
 from gateway.journal.write import KeyRow
+from gateway.transfer.key_seals import is_sound
 from gateway.transfer.stages import Answered
 from tests.exchange.house import Call, Gateway, house, sample
 from tests.feeds.keymodel import Model, Step, steps
@@ -52,7 +53,7 @@ def test_any_sequence_gives_the_state_of_the_plain_model(chance: random.Random) 
             outcome = "repeat" if settled.repeats else "new"
             for row in settled.rows:
                 before = rows.get(row.key)
-                assert row.previous == (None if before is None else before.changed) and keys.is_sound(row, str)
+                assert row.previous == (None if before is None else before.changed) and is_sound(row, str)
                 rows[row.key] = row
         assert outcome == model.take(step, f"t-{number}"), step
         assert told(rows) == expected(model)
@@ -62,7 +63,7 @@ def stored(engine: Engine) -> Stands:
     table = tables.feed_key
     with engine.connect() as connection:
         rows = [KeyRow(*row) for row in connection.execute(select(*[table.c[name] for name in KeyRow._fields]))]
-    assert all(keys.is_sound(row, str) for row in rows)
+    assert all(is_sound(row, str) for row in rows)
     return told({row.key: row for row in rows})
 
 
