@@ -30,7 +30,7 @@ from gateway.registry.errors import CHANNEL_SUSPENDED, words
 from gateway.registry.parts.grants import judged
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
 from gateway.registry.restore_lock import held_until
-from gateway.registry.routing import RouteTable
+from gateway.registry.routing import FEED, RouteTable
 from gateway.registry.seals.revisions import revision
 from gateway.registry.standing import key_of, standing, standings
 from gateway.registry.store import drop_of
@@ -165,6 +165,7 @@ class Snapshot:
                 for (name, _), table in self._routes.items()
                 if name == contract.name
                 for system in table.systems
+                if system != FEED
             }
             owners = [agency for agency in owners if agency.code in provided] or owners
         if not owners:

@@ -18,7 +18,6 @@ from gateway.delivery.forwarder import Forwarder
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.journal.writer import Journal
-from gateway.registry import store
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Answered, Refused
@@ -30,11 +29,11 @@ from tests.registry.making import (
     PROVINCE,
     House,
     Identity,
+    applied,
     approve_all,
     contracts,
     filled,
     province,
-    sign_proposals,
 )
 
 REPORT, CREATE = "field-report/v1", "createRequest"
@@ -67,8 +66,7 @@ class Wire:
 
 @dataclass
 class Place:
-    """`document` is what `lgsp registry apply` gets. The officers sign its routes and systems, and with `sign` its
-    grants."""
+    """`document` is what `lgsp registry apply` gets. The officers sign its routes, and with `sign` its grants."""
 
     engine: Engine
     gateway: Gateway
@@ -79,10 +77,9 @@ class Place:
     def apply(self, *, sign: bool = False) -> None:
         document = province(yaml.safe_dump(self.document, allow_unicode=True))
         with writing(self.engine) as connection:
-            store.apply(document, connection, self.gateway.now)
+            applied(document, connection, self.gateway.now)
             if sign:
                 approve_all(connection, self.gateway.now)
-            sign_proposals(connection, self.gateway.now)
         self.reload()
 
     def reload(self) -> Snapshot:
