@@ -14,6 +14,7 @@ from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import store
 from gateway.registry.changes import granting
+from gateway.registry.restore_lock import WINDOW, confirm, hold
 from security.grants.grants import Grant
 from tests.delivery.posting import Post, answering, raw
 from tests.registry.making import approve_all
@@ -105,3 +106,17 @@ async def test_a_field_that_was_hidden_since_intake_is_not_sent(post: Post) -> N
     whole, (seen,) = read_json(raw("ServiceRequest")), post.provider.seen
     assert read_json(seen.body) == whole | {"email": {"absent": "not-permitted"}} and "absent" not in whole["email"]
     assert read_json(post.body(transfer, "canonical")) == whole, "the evidence of what came in stays whole"
+
+
+@pytest.mark.attack("receiving without a grant")
+async def test_a_restored_registry_sends_nothing_until_somebody_confirms_and_then_what_it_grants(post: Post) -> None:
+    """The backup is from before the grant was signed again; its queue holds a message."""
+    transfer = await post.put_aside()
+    change(post, suspended)
+    change(post, lambda connection: hold(connection, post.clock[0], {}))
+    post.provider.script = answering(post.provider)
+    assert await post.run() == 0
+    change(post, confirm)
+    post.clock[0] += WINDOW + 1
+    assert await post.run() == 1
+    assert not post.provider.seen and post.queued(transfer)["last_failure"] == NOT_GRANTED
