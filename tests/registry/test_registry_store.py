@@ -16,7 +16,17 @@ from gateway.registry.registry import POLL_SECONDS, Registry
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from security.algorithms import new_private
 from security.pki.authority import issue_encryption
-from tests.registry.making import NOW, PROVINCE, House, bundles, contracts, filled, new_database, province, sign_proposals
+from tests.registry.making import (
+    NOW,
+    PROVINCE,
+    House,
+    bundles,
+    contracts,
+    filled,
+    new_database,
+    province,
+    sign_proposals,
+)
 
 
 @pytest.fixture(scope="module")
