@@ -1,5 +1,5 @@
-"""Finds grants and content that lack signatures, routes whose systems may not receive, too few officers, and their
-private keys on this machine."""
+"""Finds grants and content that lack signatures, grants that show more than was signed, routes whose systems may not
+receive, too few officers, and officers' private keys on this machine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
+from gateway.registry.changes.disclosing import disclosed_since
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.officers import officers
 from gateway.registry.changes.proposals import proposals
@@ -46,6 +47,10 @@ def access(settings: Settings, connection: Connection, now: float) -> Iterator[F
     refused = list(_refused(connection, all_grants, now))
     if refused:
         yield finding("route.not-granted", routes=", ".join(refused[:_NAMED]), count=len(refused))
+    disclosed = disclosed_since(connection, now)
+    if disclosed:
+        fields = "; ".join(f"{each.field} ({each.seen_by})" for each in disclosed[:_NAMED])
+        yield finding("grants.disclose", fields=fields, count=len(disclosed))
     yield from _content(connection)
     keys = sorted(path.parent.name for path in settings.identities.glob("*/officer.key"))
     if keys:

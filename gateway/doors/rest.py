@@ -211,6 +211,8 @@ class RestDoor:
             return self.signed(reply, received, ended.receipt, proof, receiver)
         assert ended.answer is not None
         reply = Reply(200, {"content-type": JSON}, requested.codec.write_json(requested.operation.answer, ended.answer))
+        if ended.as_of is not None:
+            reply.headers["lgsp-as-of"] = ended.as_of
         return self.signed(reply, received, ended.receipt, proof, receiver)
 
     def _failure(

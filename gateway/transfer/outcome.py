@@ -61,7 +61,11 @@ def end_new(row: TransferRow, transfer: OpenTransfer, how: Ending) -> EndedNew:
     entry = entries.outcome(transfer, how)
     receipt = Receipt(transfer.id, intent=transfer.intent, outcome=entry.leaf)
     ended = row._replace(
-        finished=how.at, status=how.status, answer_ref=f"{row.id}/answer", receipt=receipt_text(receipt)
+        finished=how.at,
+        status=how.status,
+        failure=how.failure,
+        answer_ref=f"{row.id}/answer" if how.answer is not None else None,
+        receipt=receipt_text(receipt),
     )
     return EndedNew(ended, entry, receipt)
 

@@ -116,3 +116,26 @@ def test_publish_refuse_show_and_go_back(sandbox: Settings, tmp_path: Path) -> N
     assert "→ 1.1.0" in out and "kinh-te" in out and "incident-alert/v1" in out
     code, told = asked(sandbox, "publish", NAME, "--rollback")
     assert (code, told["how"], told["version"], told["before"]["version"]) == (0, "rolled back", "1.0.0", "1.1.0")
+
+
+def test_a_personal_field_is_shown_to_nobody_newly_without_its_name(sandbox: Settings, tmp_path: Path) -> None:
+    """Refused with grants and agencies; accepted by name, and printed."""
+    plain = '"soDienThoai": {"type": "string"}'
+    marked = swap("schema.json", plain, '"soDienThoai": {"type": "string", "personal": "basic"}')
+    place = folder(tmp_path, "1.9.0", answer_field("source"), answer_field("soDienThoai"), marked)
+    code, told = asked(sandbox, "publish", place)
+    assert (code, told["error"]["code"]) == (1, "contract.discloses")
+    names = ["IndicatorValue.soDienThoai", "IndicatorValues.values[].soDienThoai"]
+    _, _, err = lgsp(sandbox, "publish", place)
+    assert all(f"--accept-personal {each}" in err for each in names) and "G-0005" in err and "H14.0" in err
+    accepted = [word for name in names for word in ("--accept-personal", name)]
+    code, told = asked(sandbox, "publish", place, *accepted)
+    assert code == 0 and [each["field"] for each in told["disclosed"]] == names and told["warnings"] == []
+    code, out, _ = lgsp(
+        sandbox,
+        "publish",
+        folder(tmp_path, "1.10.0", answer_field("source"), answer_field("email"), answer_field("soDienThoai"), marked),
+    )
+    assert code == 0 and "look again" in out and "email" in out
+    assert asked(sandbox, "publish", NAME, "--rollback")[0] == 0
+    assert asked(sandbox, "publish", NAME, "--rollback")[0] == 0

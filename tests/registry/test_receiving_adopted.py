@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from contracts.base import jcs
 from contracts.base.errors import Failure
 from gateway.audit.verify.registered import check_registered
 from gateway.journal.database import migrate, open_engine, snapshot, writing
@@ -24,8 +25,9 @@ from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
 from security.grants.approvals import approve
-from security.grants.grants import TO_CONFIRM, Decision, Reason
+from security.grants.grants import TO_CONFIRM, Decision, Grant, Reason
 from security.pki.authority import private_pem
+from security.transparency.merkle import leaf_hash
 from tests.journal import databases
 from tests.registry.making import NOW, OFFICERS, PROVINCE, approve_all, contracts, province
 
@@ -76,9 +78,20 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
         act.connection.execute(delete(tables.registry_proposal))  # an older release knew none
         act.note("registry", {}, NOW)
     with writing(made.engine) as connection:
+        without_history(connection)
         databases.downgrade(connection, "0008")
     yield made
     made.engine.dispose()
+
+
+def without_history(connection: Connection) -> None:
+    """The entries as an older release wrote them: it kept no history of the registry."""
+    table = tables.log_pending
+    for id, entry in connection.execute(select(table.c.id, table.c.entry)).all():
+        value = json.loads(bytes(entry))
+        value["facts"].get("registry", {}).pop("history", None)
+        raw = jcs.encode(value)
+        connection.execute(update(table).where(table.c.id == id).values(entry=raw, leaf=leaf_hash(raw)))
 
 
 def test_its_routes_become_grants_at_the_first_start_and_only_then(old: Old) -> None:
@@ -101,6 +114,7 @@ def test_its_routes_become_grants_at_the_first_start_and_only_then(old: Old) -> 
         assert not check_registered(connection, old.seal).wrong
         table = tables.log_pending.c
         entry = connection.scalar(select(table.entry).where(table.phase == "receiving-adopted"))
+        assert entry is not None
         facts = json.loads(bytes(entry))["facts"]
     assert facts["grants"] == ADOPTED and facts["registry"]["seal"] and facts["confirm_until"]
 
@@ -136,7 +150,7 @@ def test_two_officers_make_it_an_ordinary_grant(old: Old) -> None:
     assert _names(old, holder)[name].confirmed and not _names(old, holder)[name].overdue(LATER)
 
 
-def _names(old: Old, agency: str) -> dict[str, granting.Grant]:
+def _names(old: Old, agency: str) -> dict[str, Grant]:
     return {grant.id: grant for grant in old.snapshot().grants(agency) if grant.receives}
 
 
@@ -181,3 +195,11 @@ def test_an_instance_of_this_release_adopts_nothing(tmp_path: Path) -> None:
         inside.execute(insert(tables.instance).values(key=KEY, value="due"))
     assert new.start() == [] and not new.decide(UPGRADED).allowed
     new.engine.dispose()
+
+
+def test_the_migration_marks_no_database_without_routes(sqlite: Engine) -> None:
+    with writing(sqlite) as connection:
+        databases.downgrade(connection, "0008")
+    migrate(sqlite)
+    with sqlite.connect() as connection:
+        assert connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == KEY)) is None

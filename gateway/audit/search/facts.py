@@ -95,7 +95,7 @@ def facts_of(value: Mapping[str, Any], transfer: str, phase: str, intent: Mappin
         source=text_in(value, "source") or text_in(facts, "source"),
         door=text_in(value, "door"),
         times=count if isinstance(count, int) else 1,
-        detail=detail(facts) if detail is not None else None,
+        detail=detail(value if parts.kind == "intent" else facts) if detail is not None else None,
     )
 
 
@@ -121,6 +121,13 @@ def _accepted(facts: Mapping[str, Any]) -> str:
     return f"{_counted(facts, 'rows', _list(facts, 'differed'))}: {text_in(facts, 'reason') or '–'}"
 
 
+def _received(intent: Mapping[str, Any]) -> str | None:
+    """By which grants the provider receives it; those not confirmed in time are named so."""
+    overdue = _list(intent, "overdue")
+    grants = [f"{name} (not confirmed in time)" if name in overdue else name for name in _list(intent, "receiving")]
+    return f"received by {', '.join(grants)}" if grants else None
+
+
 def _counted(facts: Mapping[str, Any], what: str, named: Sequence[str]) -> str:
     more = ", …" if len(named) > _SHOWN else ""
     return f"{facts.get('count')} {what}, {', '.join(named[:_SHOWN])}{more}"
@@ -141,7 +148,8 @@ def _feed_read(facts: Mapping[str, Any]) -> str:
     return "; ".join(each for each in [*parts, f"of {', '.join(owners)}" if owners else ""] if each)
 
 
-_DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+_DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
+    "intent": _received,
     "taken-up": _call,
     "altered": _altered,
     "feed-read": _feed_read,

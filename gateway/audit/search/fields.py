@@ -24,8 +24,8 @@ KINDS: Final = frozenset(
         *("intent", "outcome", "refusal", "repeat", "in-doubt"),
         # kinds of notes
         *("access", "altered", "altered-ended", "backup", "body-view", "certificate-status", "contract", "export"),
-        *("feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended", "quarantine"),
-        *("queued", "reconciliation", "registry", "registry-accepted", "registry-adopted", "restore"),
+        *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
+        *("quarantine", "queued", "reconciliation", "registry", "registry-accepted", "registry-adopted", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),
         *("resumed", "retention", "retention-clock", "retention-held", "settings", "stamp", "suspended", "taken-up"),
         *("unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),

@@ -150,20 +150,21 @@ def access_list(
     from gateway.journal.database import open_engine
     from gateway.registry.changes.officers import officers
     from gateway.registry.history import grant_names
+    from gateway.registry.snapshot import all_grants
     from security.grants.grants import OFFICERS
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     with past.moment(open_engine(settings.database_url), at, as_json) as stands:
         known = officers(stands.registry)
-        rows = [_row(grant, stands.at) for grant in _every(stands.registry)]
+        rows = [_row(grant, stands.at) for grant in all_grants(stands.registry)]
         gone = sorted(grant_names(stands.here) - {row["id"] for row in rows}) if every else []
         rows += [_ended(last, stands.at) for name in gone if (last := past.ended(stands, name)) is not None]
         waits = waiting.rows(stands.registry)
     lines = [
-        f"{row['id']:<10} {row['holder']:<14} {_way(row):<15} {row['contract']:<20} {' '.join(row['operations']):<24}"
-        f" {both(row['standing']):<30} "
-        f"{len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {row['last_day']}"
+        f"{row['id']:<10} {row['holder']:<14} {'receives / nhận' if row['receives'] else 'asks / gọi':<15}"
+        f" {row['contract']:<20} {' '.join(row['operations']):<24} {both(row['standing']):<30}"
+        f" {len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {row['last_day']}"
         f"{', ended / kết thúc ' + civil(row['ended']) if 'ended' in row else ''}"
         for row in rows
     ]
@@ -310,24 +311,12 @@ def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
 
 def _standing(connection: Connection, name: str) -> Grant:
     from gateway.registry.errors import unknown
+    from gateway.registry.snapshot import all_grants
 
-    grant = next((each for each in _every(connection) if each.id == name), None)
+    grant = next((each for each in all_grants(connection) if each.id == name), None)
     if grant is None:
         raise unknown("grant", name)
     return grant
-
-
-def _every(connection: Connection) -> list[Grant]:
-    from gateway.registry.changes import granting
-    from gateway.registry.changes.officers import officers
-    from gateway.registry.parts.grants import judged
-    from gateway.registry.snapshot import load_snapshot
-
-    every = granting.grants(connection, officers(connection))
-    if not any(grant.adopted and not grant.confirmed for grant in every):
-        return every
-    contracts = load_snapshot(connection).contracts
-    return [judged(grant, contracts) for grant in every]
 
 
 def _signatures(grant: Grant) -> str:
@@ -335,10 +324,6 @@ def _signatures(grant: Grant) -> str:
 
     count = len(grant.approved_by)
     return f"{count} of {OFFICERS} signatures / {count} trên {OFFICERS} chữ ký"
-
-
-def _way(row: dict[str, Any]) -> str:
-    return "receives / nhận" if row["receives"] else "asks / gọi"
 
 
 def _lacks(grant: Grant) -> bool:

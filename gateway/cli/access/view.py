@@ -15,6 +15,7 @@ from gateway.cli.common.output import Exit, emit, fail
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from contracts.compiled.contract import CompiledContract
     from gateway.registry.changes.matrix import Cell
     from gateway.registry.snapshot import Snapshot
     from security.grants.grants import Grant
@@ -95,7 +96,7 @@ def access_explain(
     }
     lines = [f"{'yes / được' if allowed else 'no / không'}: {agency} {contract} {operation} at / lúc {civil(now)}"]
     if judged is not None:
-        agrees = judged.agrees(whole)
+        agrees = judged.agrees(whole, snapshot)
         result |= {"transfer": judged.transfer, "logged": judged.said, "agrees": agrees}
         lines += [
             past.judgement_line(result | {"reason": str(whole.reason)}),
@@ -145,7 +146,9 @@ def access_explain(
         for message, fields in decided.seen
         for leaf in fields
     ]
-    lines += [f"ask / hỏi: {ask.en}", f"      {ask.vi}"]
+    receivers, receiver_lines = _receivers(snapshot, compiled, operation, now)
+    result |= {"receivers": receivers}
+    lines += [*receiver_lines, f"ask / hỏi: {ask.en}", f"      {ask.vi}"]
     emit(result, as_json, "\n".join(lines))
 
 
@@ -241,6 +244,27 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
         )
         lines.append(f"hours / giờ {grant.hours}: {state}")
     return limits, lines
+
+
+def _receivers(
+    snapshot: Snapshot, contract: CompiledContract, operation: str, now: float
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The systems that a route of the operation leads to, and whether they may receive it."""
+    from contracts.base.errors import Ours
+    from gateway.registry.receiving import receive
+
+    rows, lines = list[dict[str, Any]](), list[str]()
+    for system in snapshot.routed(contract.contract.name, operation):
+        to = f"goes to / đi tới {system.name}"
+        try:
+            grants = receive(snapshot, system, contract, contract.contract.operations[operation], now).grants
+        except Ours as why:
+            rows.append({"system": system.id, "agency": system.agency, "allowed": False, "reason": why.code})
+            lines += [f"{to}: no / không: {why.what('en')}", f"      {why.what('vi')}"]
+        else:
+            rows.append({"system": system.id, "agency": system.agency, "allowed": True, "grants": list(grants)})
+            lines.append(f"{to}, received by / nhận theo {', '.join(grants)}")
+    return rows, lines
 
 
 def _quota(quota: Quota, counted: int, now: float) -> dict[str, Any]:

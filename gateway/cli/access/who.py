@@ -12,7 +12,7 @@ import typer
 
 from contracts.base.times import rfc3339
 from gateway.cli.access.view import PERSONAL, Personal, registry_at
-from gateway.cli.common.options import AsJson, At, Data, grouped
+from gateway.cli.common.options import AsJson, At, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def access_who(
     """Who receives a field, or personal data: agency, systems, by answer, route or feed, which grants, until when."""
     from gateway.registry.changes.matrix import dropped, matrix, receipts
 
+    load_instance(data, as_json)
     if not (wanted.field or wanted.personal or wanted.sensitive):
         fail(
             Exit.USAGE,

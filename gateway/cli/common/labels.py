@@ -12,7 +12,7 @@ _VIETNAMESE: Final = {
     "suspended": "tạm dừng",
     "not-approved": "chưa đủ chữ ký",
     "not-confirmed": "quá hạn xác nhận",
-    "adopted": "chờ xác nhận",
+    "adopted": "kế thừa khi nâng cấp, chưa có chữ ký",
     "overdue": "quá hạn xác nhận, vẫn dùng",
     "out-of-hours": "ngoài giờ",
     "active": "có hiệu lực",

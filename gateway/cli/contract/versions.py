@@ -16,14 +16,14 @@ from gateway.cli.common.output import Exit, emit, fail, finding_json, finding_li
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from contracts.base.errors import Finding
     from contracts.compiled.contract import CompiledContract
     from contracts.diff.changes import Change
     from contracts.folder.bundle import Bundle
     from contracts.proof.check import Report
-    from gateway.registry.changes.publish import Publication
+    from gateway.registry.changes.publish import Accepted, Publication
     from gateway.registry.versions import Stored
     from gateway.settings import Settings
-    from security.transparency.entry import Json
 
 commands = typer.Typer()
 _NAME_ONE: Final = "Name a contract's folder. / Chỉ thư mục của một hợp đồng."
@@ -128,14 +128,24 @@ def contract_publish(
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Put the version before the one in force in force again.")
     ] = False,
+    accept_personal: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept-personal",
+            help="A personal field (`Message.path`) that signed grants may show from now on; logged.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove a contract, compare it with the version in force, and put it in force; all doors move to it, no call is
     lost."""
+    from gateway.registry.changes.publish import Accepted
+
+    accepted = Accepted(accept_personal or (), time.time())
     if rollback:
-        _roll_back(load_instance(data, as_json), folder, as_json)
+        _roll_back(load_instance(data, as_json), folder, accepted, as_json)
     else:
-        _publish(load_instance(data, as_json), Path(folder), as_json)
+        _publish(load_instance(data, as_json), Path(folder), accepted, as_json)
 
 
 @commands.command("show")
@@ -261,7 +271,7 @@ def _change_lines(changes: Sequence[Change]) -> list[str]:
     return lines
 
 
-def _publish(settings: Settings, folder: Path, as_json: bool) -> None:
+def _publish(settings: Settings, folder: Path, accepted: Accepted, as_json: bool) -> None:
     from contracts.proof.check import check as check_folder
     from gateway.registry.changes import publish as publishing
 
@@ -279,10 +289,15 @@ def _publish(settings: Settings, folder: Path, as_json: bool) -> None:
         from contracts.errors import CONTRACT_INVALID
 
         raise CONTRACT_INVALID(findings=report.findings, count=len(report.findings))
-    _change(settings, lambda connection: publishing.publish(connection, bundle, compiled), as_json)
+    _change(
+        settings,
+        lambda connection: publishing.publish(connection, bundle, compiled, accepted),
+        as_json,
+        report.warnings,
+    )
 
 
-def _roll_back(settings: Settings, name: str, as_json: bool) -> None:
+def _roll_back(settings: Settings, name: str, accepted: Accepted, as_json: bool) -> None:
     from gateway.journal.database import open_engine
     from gateway.registry import versions
     from gateway.registry.changes import publish as publishing
@@ -291,10 +306,15 @@ def _roll_back(settings: Settings, name: str, as_json: bool) -> None:
         known = sorted(versions.in_force(connection))
     if name not in known:
         _not_in_force(name, known, as_json)
-    _change(settings, lambda connection: publishing.roll_back(connection, name), as_json)
+    _change(settings, lambda connection: publishing.roll_back(connection, name, accepted), as_json)
 
 
-def _change(settings: Settings, act: Callable[[Connection], Publication], as_json: bool) -> None:
+def _change(
+    settings: Settings,
+    act: Callable[[Connection], Publication],
+    as_json: bool,
+    warnings: Sequence[Finding] = (),
+) -> None:
     """Move the pointer and log it in one transaction; once that is on disk, tell what was done."""
     from gateway.journal.database import open_engine
     from gateway.registry.changes import publish as publishing
@@ -304,7 +324,7 @@ def _change(settings: Settings, act: Callable[[Connection], Publication], as_jso
     with changing(open_engine(settings.database_url), Seal.of(settings)) as change:
         done = act(change.connection)
         if done.moved:
-            change.note("contract", _facts(done), time.time())
+            change.note("contract", done.facts(), time.time())
         pins = publishing.pins(change.connection, done.now.contract)
     now, before = done.now, done.before
     behind = {system: pin for system, pin in pins.items() if pin != minor_of(now.version)}
@@ -318,6 +338,8 @@ def _change(settings: Settings, act: Callable[[Connection], Publication], as_jso
         "before": None if before is None else {"version": before.version, "digest": before.digest},
         "level": done.level.name.lower(),
         "changes": [change.to_json() for change in done.changes],
+        "disclosed": [each.facts() for each in done.disclosed],
+        "warnings": [finding_json(each) for each in warnings],
         "pinned": behind,
     }
     if not done.moved:
@@ -327,19 +349,10 @@ def _change(settings: Settings, act: Callable[[Connection], Publication], as_jso
         + (f" (trước / before: {before.version})" if before is not None else "")
     ]
     lines += [f"  {now.digest}", *_change_lines(done.changes)]
+    lines += [f"  {each.field}: nay cho xem / shown now: {each.seen_by}" for each in done.disclosed]
+    lines += [f"  nên xem lại / look again: {finding_line(each)}" for each in warnings]
     lines += [f"  {system}: vẫn theo bản {pin} / stays with {pin}" for system, pin in behind.items()]
     emit(result, as_json, "\n".join(lines))
-
-
-def _facts(done: Publication) -> dict[str, Json]:
-    now, before = done.now, done.before
-    facts: dict[str, Json] = {"contract": now.contract, "how": done.how, "version": now.version, "bundle": now.digest}
-    if before is not None:
-        facts |= {
-            "before": {"version": before.version, "bundle": before.digest},
-            "changes": [change.code for change in done.changes],
-        }
-    return facts
 
 
 def _versions(compiled: CompiledContract, bundles: Sequence[Stored], pinned: dict[str, str]) -> dict[str, Any]:

@@ -188,6 +188,27 @@ feed_event = Table(
     Column("body_ref", Text, nullable=False),
     Column("sequenced", Float, nullable=False),
 )
+feed_key = Table(  # what stands under each business key of a feed (`gateway.feeds.keys`)
+    "feed_key",
+    metadata,
+    Column("key", Text, primary_key=True),  # keyed hash of contract, operation, scope and business key
+    Column("contract", Text, nullable=False),
+    Column("content", Text, nullable=False),  # keyed hash of the content under the key
+    Column("reference", Text, nullable=False),  # keyed hash of what later messages name it by
+    Column("transfer", Text, nullable=False),  # that handed the content in
+    Column("agency", Text, nullable=False),  # of its caller
+    Column("state", Text, nullable=False),  # live | superseded | recalled | notice
+    Column("changed", Text, nullable=False),  # the transfer that changed the row last
+    Column("previous", Text),  # the transfer that changed it before; NULL: it was new
+    Column("seal", Text, nullable=False),  # keyed hash of the other columns
+)
+feed_keyed = Table(  # how far older events were taken up into `feed_key`
+    "feed_keyed",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("upto", BigInteger, nullable=False),  # the offset of the last event that was looked at
+    Column("rules", Text, nullable=False),  # digest of the contract's identities
+)
 queue = Table(
     "queue",
     metadata,

@@ -3,18 +3,19 @@
 Theory of operation
 1. The caller has checked the folder (`contracts.proof.check`). It is compared with the version in force of its major.
 2. Refused are a breaking change, a change that needs a greater version step, a version number that does not grow, and a
-   number published with other bytes.
+   number published with other bytes. Refused is also a personal field that a grant shows newly, as long as it is not
+   accepted by name, and one that a grant hides as personal and could not (`gateway.registry.changes.disclosing`).
 3. The bundle is stored under its digest and the pointer of its major moves, in the caller's transaction, which also has
    the log entry. A door loads the new revision between two calls (`gateway.registry.registry`).
 4. A rollback moves the pointer to the version before. It is refused while a system is pinned to the withdrawn version,
-   or uses a format that came with it. A withdrawn version can be published again unchanged, but not pinned. Later
-   versions are compared with the version in force.
+   or uses a format that came with it, and for fields that it shows newly, like a publication. A withdrawn version can
+   be published again unchanged, but not pinned. Later versions are compared with the version in force.
 Invariant: a stored bundle is never changed or deleted: pinned systems and queued messages need it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -26,9 +27,12 @@ from contracts.diff.compare import differences, level_of
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.registry import store, versions
+from gateway.registry.changes.disclosing import Disclosure, disclosures, standing, unhidable
 from gateway.registry.errors import (
     CONTRACT_BREAKING,
+    CONTRACT_DISCLOSES,
     CONTRACT_NO_OLDER,
+    CONTRACT_NOT_HIDDEN,
     CONTRACT_PINNED,
     CONTRACT_SMALL_STEP,
     CONTRACT_VERSION_LOW,
@@ -37,6 +41,7 @@ from gateway.registry.errors import (
 )
 from gateway.registry.records import System
 from gateway.registry.versions import Stored, minor_of
+from security.transparency.entry import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Publication:
     before: Stored | None
     changes: Sequence[Change] = ()
     how: str = "published"
+    disclosed: Sequence[Disclosure] = ()
 
     @property
     def moved(self) -> bool:
@@ -56,8 +62,36 @@ class Publication:
     def level(self) -> Level:
         return level_of(list(self.changes))
 
+    def facts(self) -> dict[str, Json]:
+        """For the log entry."""
+        now, before = self.now, self.before
+        facts: dict[str, Json] = {
+            "contract": now.contract,
+            "how": self.how,
+            "version": now.version,
+            "bundle": now.digest,
+        }
+        if before is not None:
+            facts |= {
+                "before": {"version": before.version, "bundle": before.digest},
+                "changes": [change.code for change in self.changes],
+            }
+        if self.disclosed:
+            facts["discloses"] = [each.facts() for each in self.disclosed]
+        return facts
 
-def publish(connection: Connection, bundle: Bundle, compiled: CompiledContract) -> Publication:
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The fields, as `Message.path`, whose disclosure is accepted; at which time, for grants that have ended."""
+
+    fields: Collection[str] = ()
+    now: float = 0.0
+
+
+def publish(
+    connection: Connection, bundle: Bundle, compiled: CompiledContract, accepted: Accepted = Accepted()
+) -> Publication:
     """Put a checked contract in force. The same bytes change nothing."""
     contract = compiled.contract
     now = Stored(contract.name, contract.version, bundle.digest)
@@ -68,18 +102,20 @@ def publish(connection: Connection, bundle: Bundle, compiled: CompiledContract) 
         if each.version == now.version and each.digest != now.digest:
             raise CONTRACT_VERSION_TAKEN(contract=now.contract, version=now.version, digest=each.digest)
     changes: list[Change] = []
+    disclosed: list[Disclosure] = []
     if before is not None:
         if now.number <= before.number:
             raise CONTRACT_VERSION_LOW(contract=now.contract, version=now.version, before=before.version)
         old = versions.load(connection, before.digest)
         changes = differences((old, compile_bundle(old)), (bundle, compiled))
         _check_step(now, before, changes)
+        disclosed = _disclosed(connection, compile_bundle(old), compiled, accepted)
     store.publish_bundle(connection, bundle, compiled)
     store.mark_withdrawn(connection, now.digest, False)
-    return Publication(now, before, tuple(changes))
+    return Publication(now, before, tuple(changes), disclosed=disclosed)
 
 
-def roll_back(connection: Connection, contract: str) -> Publication:
+def roll_back(connection: Connection, contract: str, accepted: Accepted = Accepted()) -> Publication:
     """Put the previous version in force again."""
     before = _hold(connection, contract)
     if before is None:
@@ -93,9 +129,29 @@ def roll_back(connection: Connection, contract: str) -> Publication:
     blocking = _blocking(connection, now, before)
     if blocking:
         raise CONTRACT_PINNED(contract=contract, version=before.version, systems=", ".join(blocking))
+    old, new = (compile_bundle(versions.load(connection, each.digest)) for each in (before, now))
+    disclosed = _disclosed(connection, old, new, accepted)
     store.put_in_force(connection, contract, now.digest)
     store.mark_withdrawn(connection, before.digest, True)
-    return Publication(now, before, how="rolled back")
+    return Publication(now, before, how="rolled back", disclosed=disclosed)
+
+
+def _disclosed(
+    connection: Connection, old: CompiledContract, new: CompiledContract, accepted: Accepted
+) -> list[Disclosure]:
+    contract, version = new.contract.name, new.contract.version
+    held = standing(connection, contract, accepted.now)
+    if faults := unhidable(held, new):
+        findings = [Finding("", fault, grant, "mask", "a field that can be absent") for grant, fault in faults]
+        raise CONTRACT_NOT_HIDDEN(findings=findings, count=len(faults), contract=contract, version=version)
+    found = disclosures(connection, held, old, new)
+    if refused := [each for each in found if each.field not in accepted.fields]:
+        findings = [
+            Finding("", each.field, each.seen_by, "personal", f"accepted by `--accept-personal {each.field}`")
+            for each in refused
+        ]
+        raise CONTRACT_DISCLOSES(findings=findings, count=len(refused), contract=contract, version=version)
+    return found
 
 
 def _blocking(connection: Connection, now: Stored, before: Stored) -> list[str]:

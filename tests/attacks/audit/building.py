@@ -80,6 +80,15 @@ GRANT = """grants:
     legal_basis: Quyết định 28/2018/QĐ-TTg
     valid_from: 2026-01-01
     valid_until: 2030-12-31
+  - id: G-0906
+    agency: H14.3
+    contract: official-document/v1
+    operations: [sendDocument]
+    receives: true
+    purpose: Nhận văn bản điện tử
+    legal_basis: Quyết định 28/2018/QĐ-TTg
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
   - id: G-0902
     agency: H14.22
     contract: indicator/v1
@@ -184,7 +193,7 @@ def _registry(whole: Whole) -> None:
     file = whole.settings.data.parent / "grants.yaml"
     file.write_text(GRANT, "utf-8")
     whole.command("access", "propose", str(file))
-    _sign(whole, "G-0901", "G-0902", "G-0903", "G-0904")
+    _sign(whole, "G-0901", "G-0902", "G-0903", "G-0904", "G-0906")
     told = ("--reason-vi", "Đang thay chứng thư", "--reason-en", "Its certificate is being replaced")
     whole.command("access", "suspend", "G-0902", *told, "--until", "2030-01-01")
     whole.command("registry", "suspend", "system", "y-te", *told)

@@ -59,7 +59,7 @@ SCHEMA = """{
   "day": {"type": "string", "format": "date"}, "rule": {"$ref": "#/$defs/Rule"}
 }},
 "Taken": {"type": "object", "additionalProperties": false, "properties": {
-  "transfer": {"type": "string"}
+  "transfer": {"type": "string", "personal": "sensitive"}
 }},
 "Area": {"type": "string", "codes": "area"},
 "Rule": {"oneOf": [{"$ref": "#/$defs/Both"}, {"$ref": "#/$defs/Above"}], "discriminator": {"propertyName": "kind"}},
@@ -159,6 +159,17 @@ SEEDED: list[tuple[str, Edit, list[tuple[str, Level, str, str]]]] = [
     ("nothing", lambda files: None, []),
     ("only the version", swap("contract.yaml", "version: 1.0.0", "version: 1.0.1"), []),
     ("a title", swap("contract.yaml", "vi: Hỏi số liệu", "vi: Hỏi một số liệu"), [("file.changed", P, "contract.yaml", "contract.yaml:1")]),
+    ("not personal, as before", schema(PERIOD, PERIOD.replace("}", ', "personal": "none"}')), [("file.changed", P, "schema.json", "schema.json:1")]),
+    (
+        "a field is less personal",
+        schema('"personal": "sensitive"', '"personal": "basic"'),
+        [("schema.personal-lifted", M, "Taken.transfer", "schema.json:22")],
+    ),
+    (
+        "a field is marked as personal",
+        schema(PERIOD, PERIOD.replace("}", ', "personal": "sensitive"}')),
+        [("schema.personal-marked", P, "Question.period", "schema.json:6")],
+    ),
     (
         "an optional field",
         schema(PERIOD, PERIOD + '\n"unit": {"type": "string"},'),
@@ -262,7 +273,7 @@ SEEDED: list[tuple[str, Edit, list[tuple[str, Level, str, str]]]] = [
     ("more is read over", swap("systems/so.yaml", "[s:ChuKy]", "[s:ChuKy, s:DauVet]"), [("mapping.ignore-added", M, "so: Figure.s:DauVet", "systems/so.yaml:12")]),
     ("a table for a message", swap("systems/so.yaml", "    ignores: [s:ChuKy]\n", "    ignores: [s:ChuKy]\n  Taken: {root: s:DaNhan, rows: [{canonical: transfer, here: s:So}]}\n"), [("mapping.message-added", B, "so: Taken", "systems/so.yaml:13")]),
     ("another message has the table", both(lambda files: files.update({"systems/so.yaml": files["systems/so.yaml"].partition("  Figure:")[0] + "  Taken: {root: s:DaNhan, rows: [{canonical: transfer, here: s:So}]}\n"})), [("mapping.message-added", B, "so: Taken", "systems/so.yaml:5"), ("mapping.message-removed", B, "so: Figure", "systems/so.yaml:5 (old)")]),
-    ("a list instead of any text", schema('"transfer": {"type": "string"}', '"transfer": {"type": "string", "enum": ["a", "b"]}'), [("schema.values-narrowed", B, "Taken.transfer", "schema.json:22")]),
+    ("a list instead of any text", schema('"transfer": {"type": "string",', '"transfer": {"type": "string", "enum": ["a", "b"],'), [("schema.values-narrowed", B, "Taken.transfer", "schema.json:22")]),
     ("a format more", lambda files: files.update({"systems/so-2.yaml": files["systems/so.yaml"]}), [("format.added", M, "so-2", "systems/so-2.yaml:1")]),
     ("a format less", without("systems/so.yaml"), [("format.removed", B, "so", "systems/so.yaml:1 (old)")]),
     ("the address at the system", swap("systems/so.yaml", "messages:", "operations:\n  getFigure: {method: POST, path: /so}\nmessages:"), [("format.changed", B, "so.operations", "systems/so.yaml:5")]),

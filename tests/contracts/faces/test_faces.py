@@ -126,6 +126,23 @@ def test_absence_is_said_in_every_face(catalogue: Any) -> None:
     assert value["oneOf"] == [{"type": "number"}, {"$ref": "#/components/schemas/Absent"}]
 
 
+def test_personal_data_is_marked_in_every_face(catalogue: Any) -> None:
+    compiled = catalogue["reference-query/v1"]
+    served = json.loads(schema_json(compiled))["$defs"]
+    described = openapi.openapi(compiled, "")["components"]["schemas"]
+    for schemas in (served, described):
+        citizen = schemas["Citizen"]["properties"]
+        assert citizen["ethnicity"]["x-personal"] == "sensitive" and citizen["fullName"]["x-personal"] == "basic"
+        assert schemas["CitizenAnswer"]["properties"]["citizen"]["x-personal"] == "basic"
+        assert "x-personal" not in schemas["Enterprise"]["properties"]["taxCode"], "marked as none"
+    jsonschema_rs.validator_for({"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": served})
+    for language, words in (
+        ("vi", ("dữ liệu cá nhân cơ bản", "dữ liệu cá nhân nhạy cảm")),
+        ("en", ("basic personal data", "sensitive personal data")),
+    ):
+        assert all(each in page.page(compiled, language, "https://x") for each in words)  # type: ignore[arg-type]
+
+
 def test_the_page_escapes_what_a_contract_brings() -> None:
     files = dict(
         Bundle.from_folder(next(each for each in catalogue_folders() if each.parent.name == "indicator")).files
