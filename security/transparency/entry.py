@@ -90,7 +90,10 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refused request. `source` is the address of an unproved caller; `count` aggregates many refusals."""
+    """A refused request. `source` is the address of an unproved caller; `count` aggregates many refusals.
+
+    `findings` say what was wrong with the message, without its values. `more` counts those that were left out.
+    """
 
     transfer: str
     at: float
@@ -105,6 +108,8 @@ class Refusal:
     came_in: Digest | None = None
     nearest: str | None = None
     count: int = 1
+    findings: Sequence[Mapping[str, str]] = ()
+    more: int = 0
 
 
 class Repeat(NamedTuple):
@@ -234,6 +239,8 @@ def _refusal(entry: Refusal) -> dict[str, Json]:
         "in": _digest(entry.came_in),
         "nearest": entry.nearest,
         "count": entry.count if entry.count > 1 else None,
+        "findings": entry.findings or None,
+        "more": entry.more or None,
     }
 
 

@@ -28,7 +28,7 @@ KINDS: Final = frozenset(
         *("queued", "reconciliation", "registry", "registry-accepted", "registry-adopted", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),
         *("resumed", "retention", "retention-clock", "retention-held", "settings", "stamp", "suspended", "taken-up"),
-        *("unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
+        *("try-failed", "unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
     }
 )
 _CODE: Final = re.compile(r"[a-z][a-z-]*\.[a-z][a-z-]*")
