@@ -81,7 +81,9 @@ def _path(path: str, names: frozenset[str]) -> str:
             pieces.append(piece)
         elif _after_line(pieces) and len(piece) <= 6 and piece.isascii() and piece.isdecimal():
             pieces.append(piece)
-        elif not pieces or pieces[-1] != "…":
+        elif pieces[-2:] == ["…", " "]:  # several words are one name
+            pieces.pop()
+        elif pieces[-1:] != ["…"]:
             pieces.append("…")
     return _short("".join(pieces), _PATH)
 

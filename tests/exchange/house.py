@@ -15,6 +15,7 @@ from typing import Any, cast
 from sqlalchemy import Engine, select
 
 from adapters.model import Incoming
+from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.canonical.model import Evidence
 from contracts.compiled.contract import CompiledContract
@@ -22,7 +23,7 @@ from contracts.wire.jsontext import read_json
 from gateway.exchange.exchange import Exchange
 from gateway.journal.database import lock_of
 from gateway.journal.schema import tables
-from gateway.journal.write import ReplayKey
+from gateway.journal.write import QueueRow, ReplayKey
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
@@ -34,6 +35,7 @@ from gateway.transfer.stages import (
     Channel,
     Face,
     Message,
+    OpenTransfer,
     Received,
     Refused,
     Requested,
@@ -74,11 +76,17 @@ class Provider:
 
     answer: Message
     resting: bool = False
+    failure: Failure | None = None
 
     def is_open(self, system: str) -> bool:
         return self.resting
 
+    def queue_row(self, transfer: OpenTransfer, failure: Failure, now: float) -> QueueRow:
+        return QueueRow(transfer.id, transfer.provider or "", f"{transfer.id}/canonical", now + 1, last_failure="x")
+
     async def forward(self, *given: Any, **named: Any) -> Incoming:
+        if self.failure is not None:
+            raise self.failure
         return Incoming(self.answer, b"what went out", b"what came back", "key-1", 200, 0.1)
 
 
@@ -91,12 +99,19 @@ class Gateway:
     now: float = NOW
 
     def call(
-        self, evidence: Evidence, contract: str, operation: str, message_id: str = "m-1", *, resting: bool = False
+        self,
+        evidence: Evidence,
+        contract: str,
+        operation: str,
+        message_id: str = "m-1",
+        *,
+        resting: bool = False,
+        failure: Failure | None = None,
     ) -> Answered | Refused:
         compiled = copy.copy(contracts()[contract])
         compiled.contract = replace(compiled.contract, evidence=evidence)
         op = compiled.contract.operations[operation]
-        forwarder = cast(Any, Provider(sample(compiled, op.answer), resting))
+        forwarder = cast(Any, Provider(sample(compiled, op.answer), resting, failure))
         exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
         received = Received(
             new_id(int(self.now * 1000)),

@@ -67,9 +67,7 @@ def findings_of(codec: Codec, message: str, raw: bytes, choose: Iterator[int], s
             in_xml(root, choose, secret)
             codec.read_xml(message, etree.fromstring(etree.tostring(root)), 1_795_500_000.0)
         else:
-            codec.read_json(
-                message, json.dumps(replaced(json.loads(raw), choose, secret)).encode(), 1_795_500_000.0
-            )
+            codec.read_json(message, json.dumps(replaced(json.loads(raw), choose, secret)).encode(), 1_795_500_000.0)
     except Failure as failure:
         return failure.findings
     return ()
