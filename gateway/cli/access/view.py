@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from contracts.base.times import rfc3339
+from contracts.base.words import Words, WordsFile
 from gateway.cli.common import arguments, name_checks
+from gateway.cli.common.language import spoken
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import emit
 
 if TYPE_CHECKING:
+    from contracts.base.errors import Failure
     from gateway.registry.changes.matrix import Cell
     from gateway.registry.snapshot import Snapshot
     from security.grants.grants import Grant
     from security.grants.windows import Quota
 
 commands = typer.Typer()
+words: Final = WordsFile(__file__)
 At = Annotated[str | None, typer.Option("--at", help="At another moment than now (2026-12-01T17:30, time in Vietnam).")]
 
 
@@ -63,16 +67,12 @@ def access_explain(
         "at": rfc3339(now),
         "ask": {"vi": ask.vi, "en": ask.en},
     }
-    lines = [f"{'yes / được' if allowed else 'no / không'}: {agency} {contract} {operation} at / lúc {civil(now)}"]
+    facts = {"agency": agency, "contract": contract, "operation": operation, "at": civil(now)}
+    lines = spoken(words("allowed" if allowed else "denied", **facts))
     if allowed:
         suspended = [each for each in snapshot.systems.values() if each.agency == agency and not each.active]
-        lines += [
-            (
-                f"      but / nhưng {each.name}: {snapshot.suspension(each).what('en')}"
-                f" / {snapshot.suspension(each).what('vi')}"
-            )
-            for each in suspended
-        ]
+        for each in suspended:
+            lines += spoken(words("but", system=each.name, why=_said(snapshot.suspension(each))))
         result["suspended"] = [each.id for each in suspended]
     else:
         asked = GrantQuery(snapshot, agency, compiled.contract, operation, now)
@@ -81,7 +81,8 @@ def access_explain(
         result["messages"] = {
             each: {"title": why.title(each), "detail": why.what(each), "next": why.next(each)} for each in ("vi", "en")
         }
-        lines += [f"why / vì sao: {why.what('en')}", f"      {why.what('vi')}"]
+        title, then = (Words(of("vi"), of("en")) for of in (why.title, why.next))
+        lines += [*spoken(words("why", title=title, what=_said(why))), *spoken(words("next", next=then))]
     if grant is not None:
         limits, limit_lines = _limits(grant, now)
         result |= limits
@@ -90,21 +91,17 @@ def access_explain(
         quotas = {each.id: _quota(quota, count, now) for each, quota, count in counts}
         result |= {"quotas": quotas, "quota": quotas.get(grant.id if grant is not None else "")}
         for each, quota, _ in counts:
+            known = {"quota": quota, "grant": each.id, "until": civil(quotas[each.id]["until"])}
             left = quotas[each.id]["left"]
-            state = (
-                "used up, as if the grant were not there / đã hết, coi như không có quyền"
-                if each.id in used_up
-                else f"{left} left / còn {left}"
+            lines += spoken(
+                words("quota.none", **known) if each.id in used_up else words("quota.left", left=left, **known)
             )
-            lines.append(
-                f"quota / hạn mức {quota} of {each.id}: {state}, until / đến {civil(quotas[each.id]['until'])}"
-            )
-    lines += [
-        f"{'sees / xem' if shown else 'hides / che'} {message}: {path}"
-        for message, fields in decided.seen
-        for path, shown in fields
-    ]
-    lines += [f"ask / hỏi: {ask.en}", f"      {ask.vi}"]
+    if result["also"]:
+        lines += spoken(words("also", grants=", ".join(result["also"])))
+    for message, fields in decided.seen:
+        for path, shown in fields:
+            lines += spoken(words("sees" if shown else "hides", message=message, path=path))
+    lines += spoken(words("ask", who=ask))
     emit(result, as_json, "\n".join(lines))
 
 
@@ -121,6 +118,10 @@ def access_matrix(at: At = None, data: Data = None, as_json: AsJson = False) -> 
         snapshot: Snapshot = load_snapshot(connection)
     cells = list(matrix(snapshot, now))
     emit({"ok": True, "at": rfc3339(now), "matrix": [_row(each) for each in cells]}, as_json, text(cells).rstrip("\n"))
+
+
+def _said(failure: Failure) -> Words:
+    return Words(failure.what("vi"), failure.what("en"))
 
 
 def _row(shown_cell: Cell) -> dict[str, Any]:
@@ -144,6 +145,7 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
     from security.grants.windows import civil
 
     holder = grant.agency or f"role {grant.role}"
+    named = Words(grant.agency, grant.agency) if grant.agency else words("role", role=grant.role)
     limits: dict[str, Any] = {
         "purpose": grant.purpose,
         "legal_basis": grant.legal_basis,
@@ -152,23 +154,22 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
         "valid_from": rfc3339(grant.valid_from),
         "valid_until": rfc3339(grant.valid_until),
     }
-    lines = [
-        f"grant / quyền {grant.id} for / cho {holder}: {grant.purpose}; {grant.legal_basis}",
-        f"      {civil(grant.valid_from)} – {civil(grant.valid_until)}, signed by"
-        f" / người ký: {', '.join(grant.approved_by) or '–'}",
-    ]
+    by = words("by.grant", grant=grant.id, holder=named, purpose=grant.purpose, basis=grant.legal_basis)
+    since, until = civil(grant.valid_from), civil(grant.valid_until)
+    signers = ", ".join(grant.approved_by) or "–"
+    lines = [*spoken(by), *spoken(words("valid", since=since, until=until, signers=signers))]
     if grant.hours is not None:
         limits["hours"] = {
             "window": str(grant.hours),
             "open": grant.hours.holds(now),
             "opens": rfc3339(grant.hours.next_open(now)),
         }
-        state = (
-            "open now / đang mở"
+        opens = civil(grant.hours.next_open(now))
+        lines += spoken(
+            words("hours.open", hours=grant.hours)
             if grant.hours.holds(now)
-            else f"closed, opens / đang đóng, mở lúc {civil(grant.hours.next_open(now))}"
+            else words("hours.closed", hours=grant.hours, opens=opens)
         )
-        lines.append(f"hours / giờ {grant.hours}: {state}")
     return limits, lines
 
 
