@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,7 +35,7 @@ def feed_read(
     from gateway.transfer import entries
     from gateway.vault.vault import Vault
 
-    # Reading bodies at the command line is logged like any other reading.
+    # Reading bodies at the command line is logged like any other reading, before anything is printed.
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
@@ -44,12 +44,11 @@ def feed_read(
         from gateway.doors.api.errors import FEED_UNKNOWN
 
         raise FEED_UNKNOWN(contract=contract)
-    with writing(engine) as connection:
-        append(
-            connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor=actor())]
-        )
     with engine.connect() as connection:
         page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys, at_rest=AtRest.of(settings)))
+    facts: dict[str, Any] = {"contract": contract, "limit": limit, "owners": list(page.owners)}
+    with writing(engine) as connection:
+        append(connection, [entries.note("feed-read", facts, time.time(), actor=actor())])
     text = "\n".join(map(text_of, page.events))
     if not as_json and page.events:
         print(f"next: --after {page.next}", file=sys.stderr)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,6 +33,8 @@ from gateway.vault import binding
 from gateway.vault.vault import Opened, Vault
 
 MOST: Final = 1000
+# As `transfer_records.event` writes it; quotation marks within other values are escaped.
+_AGENCY: Final = re.compile(r'"lgspagency":\s?"([^"\\]{1,200})"')
 _logger: Final = logging.getLogger("lgsp.feeds")
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 CloudEvent = dict[str, Any]
@@ -48,6 +51,7 @@ class Page:
     next: str
     more: bool
     tampered: tuple[int, ...] = ()
+    owners: tuple[str, ...] = ()  # the agencies that handed its events in
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class RawPage:
     next: str
     more: bool
     tampered: tuple[int, ...] = ()
+    owners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ def read(
             data = read_json(body)
             event["data"] = mask(data) if mask is not None else data
         events.append(event)
-    return Page(tuple(events), next, more, bodies.tampered)
+    return Page(tuple(events), next, more, bodies.tampered, _owners(rows, bodies))
 
 
 def read_raw(connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault) -> RawPage:
@@ -110,7 +115,13 @@ def read_raw(connection: Connection, contract: str, after: str | None, limit: in
         tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
         end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
         events.append(head + tail + end)
-    return RawPage(tuple(events), next, more, bodies.tampered)
+    return RawPage(tuple(events), next, more, bodies.tampered, _owners(rows, bodies))
+
+
+def _owners(rows: Sequence[_Row], bodies: _Bodies) -> tuple[str, ...]:
+    """From the events' attributes; an event that was changed says nothing."""
+    found = (_AGENCY.search(row.event) for row in rows if row.offset not in bodies.tampered)
+    return tuple(sorted({match[1] for match in found if match is not None}))
 
 
 @dataclass(frozen=True, slots=True)

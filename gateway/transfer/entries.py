@@ -53,6 +53,7 @@ def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, h
             provider=provider.id if provider is not None else None,
             came_in=form.salted(salt, received.body or received.query.encode()),
             also=tuple(each.id for each in decision.through[1:]),
+            provider_agency=provider.agency if provider is not None else None,
         )
     )
 

@@ -73,6 +73,7 @@ class Intent(NamedTuple):
     provider: str | None
     came_in: Digest
     also: tuple[str, ...] = ()
+    provider_agency: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -198,6 +199,8 @@ def _frozen(transfer: str, phase: str, text: str) -> FrozenEntry:
 def _intent(entry: Intent) -> str:
     also = f'"also":{_encode(entry.also)},' if entry.also else ""
     provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
+    if entry.provider_agency is not None:
+        provider += f'"provider_agency":{_text(entry.provider_agency)},'
     return (
         f'{{{also}"at":"{rfc3339(entry.at)}","bundle":{_text(entry.bundle)},'
         f'"caller":{_caller_text(entry.caller)},"contract":{_text(entry.contract)},'

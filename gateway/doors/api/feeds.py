@@ -72,7 +72,7 @@ async def _counted(
     codec = snapshot.codec(caller.system, contract)
     if isinstance(codec, PinnedCodec):
         masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}
-    events, cursor, more, tampered = await services.readers.run(
+    events, cursor, more, tampered, owners = await services.readers.run(
         request.owner, _page, services, contract, name, request.params, masks
     )
     facts = {
@@ -81,6 +81,7 @@ async def _counted(
         "events": len(events),
         "after": request.params["after"] or "",
         "next": cursor,
+        "owners": list(owners),
     }
     if tampered:
         facts["tampered"] = list(tampered)
@@ -100,13 +101,13 @@ async def _counted(
 
 def _page(
     services: Services, contract: CompiledContract, name: str, params: Any, masks: dict[str, Mask | None]
-) -> tuple[list[bytes], str, bool, tuple[int, ...]]:
-    """The page's events as JSON texts, and the offsets of changed rows or bodies. Runs in a thread."""
+) -> tuple[list[bytes], str, bool, tuple[int, ...], tuple[str, ...]]:
+    """The page's events as JSON texts, the offsets of changed rows or bodies, the owners. Runs in a thread."""
     after, limit = params["after"], params["limit"]
     with services.engine.connect() as connection:
         if not any(masks.values()):
             raw: RawPage = read_raw(connection, name, after, limit, vault=services.vault)
-            return list(raw.events), raw.next, raw.more, raw.tampered
+            return list(raw.events), raw.next, raw.more, raw.tampered, raw.owners
         page: Page = read(connection, name, after, limit, vault=services.vault)
     operations = contract.contract.operations
     for event in page.events:
@@ -119,7 +120,7 @@ def _page(
                 del event["subject"]
         if mask is not None and "data" in event:
             event["data"] = mask(event["data"])
-    return [jsontext.write_json(event) for event in page.events], page.next, page.more, page.tampered
+    return [jsontext.write_json(event) for event in page.events], page.next, page.more, page.tampered, page.owners
 
 
 def _brought_down(codec: PinnedCodec, operation: Operation, mask: Mask | None) -> Mask:
