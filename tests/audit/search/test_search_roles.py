@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterator
 from random import Random
 from typing import Any, get_args
 
@@ -34,7 +35,7 @@ def walked(old: dict[str, str], agency: str, role: str | None) -> list[int]:
         if phase == "intent":
             intents[transfer] = entry
         intent = {} if phase == "refusal" else intents.get(about, {})
-        has: set[tuple[str, str]] = set()
+        has: set[tuple[str, Any]] = set()
         acting = entry["actor"].split("/")[0] if "/" in entry.get("actor", "") and "caller" not in entry else None
         caller = entry.get("caller", intent.get("caller"))
         if acting or caller:
@@ -67,7 +68,7 @@ def found(engine: Engine, query: Query, **options: Any) -> list[int]:
 
 
 @pytest.fixture
-def filled(kept_database: Engine) -> Engine:
+def filled(kept_database: Engine) -> Iterator[Engine]:
     table = tables.instance
     with writing(kept_database) as connection:
         making.clear(connection)
