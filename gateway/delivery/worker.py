@@ -171,7 +171,7 @@ class Deliverer:
     async def _failed(
         self, job: Job, transfer: OpenTransfer, failure: Failure, contract: CompiledContract | None
     ) -> Write:
-        """The unit of a failed try. A note keeps its code and findings, since the queue's row has the last code only."""
+        """The unit of a failed try. A note keeps its code and findings: the queue's row has the last code only."""
         if failure.code == TRANSFER_TAMPERED.code:
             return await self._tampered(job, transfer, failure)
         write = await self._after_failure(job, transfer, failure)

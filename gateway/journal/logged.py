@@ -14,7 +14,6 @@ from sqlalchemy import Connection, func, or_, select
 from gateway.journal.schema import tables
 from security.transparency.merkle import leaf_hash
 
-
 TRIES_SHOWN: Final = 20
 
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from gateway.journal.write import LogRow
 from contracts.compiled.contract import CompiledContract
+from gateway.journal.write import LogRow
 from gateway.registry.records import System
 from gateway.transfer.kept_findings import keep_findings
 from gateway.transfer.stages import (

@@ -111,7 +111,8 @@ def test_one_language_alone_or_both(
 def test_each_step_says_what_why_and_what_was_wrong(monkeypatch: pytest.MonkeyPatch, sandbox: Settings) -> None:
     told = lgsp(monkeypatch, sandbox, "vi", *JOURNEY)
     for part in (
-        "theo quyền G-1", "Lần gửi đầu tới do-thi không thành", "Lần gửi thứ 2", "Chưa rõ bên cung cấp", "[provider.bad-answer]",
+        "theo quyền G-1", "Lần gửi đầu tới do-thi không thành", "Lần gửi thứ 2", "Chưa rõ bên cung cấp",
+        "[provider.bad-answer]",
         "Sai ở info[0].urgency", "văn bản 3 ký tự", "Còn 3 lỗi khác", "gửi lại", "Trạng thái: kết thúc do lỗi",
     ):  # fmt: skip
         assert part in told, part

@@ -1,4 +1,4 @@
-"""A provider's bad answer at the first call: its code and findings stay in the log, whatever becomes of the transfer."""
+"""A provider's bad answer at the first call: its code and findings stay in the log."""
 
 from __future__ import annotations
 
