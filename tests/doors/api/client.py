@@ -198,6 +198,7 @@ class World:
             "time": rfc3339(now),
             "datacontenttype": "application/json",
             "subject": message.get("identifier", "—"),
+            "lgspagency": row.caller_agency,
         }
         body = self.vault.seal(transfer, "canonical", json.dumps(message).encode(), now)
         caller = Caller(row.caller_agency, row.caller_system)

@@ -9,6 +9,7 @@ import json
 import pytest
 from sqlalchemy import insert, select, update
 
+from gateway.audit.search.search import Query, reading, search
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import store
@@ -37,6 +38,24 @@ async def test_a_feed_in_pages(world: World) -> None:
     read = world.logged("feed-read")
     assert [entry["facts"]["events"] for entry in read] == [2, 1, 0]
     assert read[0]["actor"] == "H14.0/dieu-hanh" and read[0]["facts"]["grant"] == "G-0004"
+
+
+@pytest.mark.parametrize("masked", [False, True])
+async def test_a_reading_names_the_owners_of_the_events(world: World, masked: bool) -> None:
+    if masked:
+        regrant(world, fields=["*", "!note"])
+    hostile = '","lgspagency":"H99","x":"'
+    await world.hand_in(ONE, {"identifier": hostile, "note": "x"})
+    await world.hand_in(TWO, {"identifier": TWO, "note": "x"})
+    world.sequence()
+    cursor = (await world.signed("dieu-hanh", FEED)).json["next"]
+    await world.signed("dieu-hanh", f"{FEED}?after={cursor}")
+    assert [entry["facts"]["owners"] for entry in world.logged("feed-read")] == [["H14.2"], []]
+    world.sequence()
+    with reading(world.engine) as connection:
+        for agency, role in (("H14.2", "owner"), ("H14.0", "reader")):
+            (kind,) = {each.facts.kind for each in search(connection, Query(agency=agency, role=role)).hits}
+            assert kind == "feed-read"
 
 
 async def test_a_feed_needs_a_grant(world: World) -> None:
