@@ -24,9 +24,11 @@ from gateway.doors.api import audit
 from gateway.doors.api import status as api_status
 from gateway.doors.api.apis import DOCUMENTS, PEOPLE, build, merge
 from gateway.doors.api.services import DeskServices
-from gateway.doors.health import Health, Vitals
+from gateway.doors.health import METRICS, PROBES, Health, Vitals
+from gateway.doors.http import refusals
 from gateway.doors.http.body import Receive, Scope, Send
 from gateway.doors.http.shell import Shell, send_reply
+from gateway.doors.reply import Reply
 from security.grants.windows import civil
 
 POLICY: Final = (
@@ -42,7 +44,7 @@ _HEADERS: Final = {
 
 def build_desk(services: DeskServices) -> Any:
     """The ASGI application of the listener for people."""
-    vitals = Vitals(services.engine, services.registry, services.clock, services.settings.drop_root)
+    vitals = _vitals(services)
     document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
     settings = services.settings
     apis = Shell(
@@ -51,7 +53,7 @@ def build_desk(services: DeskServices) -> Any:
         base=settings.base,
         body_seconds=settings.body_seconds,
         clock=services.clock,
-        health=Health(vitals),
+        health=Health(vitals, PROBES if settings.metrics_port else PROBES | {METRICS}),
     )
     pages = _pages(services, vitals)
 
@@ -73,6 +75,24 @@ def build_desk(services: DeskServices) -> Any:
             await apis(scope, receive, send)
 
     return app
+
+
+def build_metrics(services: DeskServices) -> Any:
+    """The ASGI application of the listener of `metrics_port`."""
+    health = Health(_vitals(services), PROBES | {METRICS})
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await send_reply(await health.reply(scope) or Reply(404, {}, b""), scope, send)
+
+    return app
+
+
+def _vitals(services: DeskServices) -> Vitals:
+    settings = services.settings
+    return Vitals(
+        services.engine, services.registry, services.clock, settings.drop_root, settings.run / refusals.FOLDER
+    )
 
 
 def _failure_page(request: Request, failure: Failure) -> Response:

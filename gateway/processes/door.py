@@ -33,6 +33,7 @@ from gateway.doors.api.apis import build_apis
 from gateway.doors.api.services import Services
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.health import Health, Vitals
+from gateway.doors.http import refusals
 from gateway.doors.http.acceptor import allow_descriptors
 from gateway.doors.http.anchors import Anchors
 from gateway.doors.http.channel import mark_of
@@ -190,6 +191,8 @@ def run_door(settings: Settings, inherited: Inherited) -> None:
 async def _serve(settings: Settings, inherited: Inherited) -> None:
     process_id, sockets = f"door-{new_id()}", inherited.sockets
     register = Register(settings.run / FOLDER, process_id, "door")
+    if inherited.name:
+        refusals.keep_in(settings.run / refusals.FOLDER, inherited.name)
     parts = await assemble(settings, process_id)
     parts.app.taken = TakenUp(register, parts.journal)
     keyring = Keyring(settings)

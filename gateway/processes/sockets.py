@@ -15,11 +15,13 @@ from gateway.settings import Settings
 
 
 def open_listeners(settings: Settings) -> dict[str, socket.socket]:
-    """By name: `exchange`, `desk`, and if configured `edge` and `edge_socket`."""
+    """By name: `exchange`, `desk`, and if configured `metrics`, `edge` and `edge_socket`."""
     listeners = {
         "exchange": _bind(settings.host, settings.exchange_port),
-        "desk": _bind(settings.host, settings.desk_port),
+        "desk": _bind(settings.desk_host, settings.desk_port),
     }
+    if settings.metrics_port:
+        listeners["metrics"] = _bind(settings.metrics_host, settings.metrics_port)
     return listeners | _edges(settings)
 
 
