@@ -28,6 +28,7 @@ from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.admission import admission_check
 from gateway.audit.witnessing.config import public_checkpoint
+from gateway.delivery.breaker import rules_for
 from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.api.apis import build_apis
 from gateway.doors.api.services import Services
@@ -95,7 +96,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     )
     registry.follow(Anchors(outgoing, keyring.trust_anchors).take)
     session = open_session(outgoing)
-    forwarder = forwarder_over(session, signing, decrypt, clock)
+    forwarder = forwarder_over(session, signing, decrypt, clock, rules_for(settings.kind))
     exchange = Exchange(
         journal=journal,
         vault=vault,

@@ -25,6 +25,22 @@ def open_listeners(settings: Settings) -> dict[str, socket.socket]:
     return listeners | _edges(settings)
 
 
+def check_ports(settings: Settings) -> None:
+    """Raises `NotStarted` if a port is taken. An instance is made only after that."""
+    ports = [
+        (settings.host, settings.exchange_port),
+        (settings.desk_host, settings.desk_port),
+        *([(settings.metrics_host, settings.metrics_port)] if settings.metrics_port else []),
+        *([(settings.host, settings.edge_port)] if settings.edge_port else []),
+    ]
+    opened: list[socket.socket] = []
+    try:
+        opened += (_bind(host, port) for host, port in ports)
+    finally:
+        for listener in opened:
+            listener.close()
+
+
 def _bind(host: str, port: int) -> socket.socket:
     try:
         return bind(host, port)
