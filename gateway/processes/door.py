@@ -115,8 +115,9 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         settings.token_endpoint,
         newest.base64,
         clock,
+        settings.kind == "sandbox",
     )
-    soap = SoapDoor(signing, BodyKeys(decrypt), newest.note, clock)
+    soap = SoapDoor(signing, BodyKeys(decrypt), newest.note, clock, settings.kind == "sandbox")
     services = Services(
         engine=engine,
         registry=registry,
