@@ -24,6 +24,7 @@ from gateway.doors.api import audit
 from gateway.doors.api import status as api_status
 from gateway.doors.api.apis import DOCUMENTS, PEOPLE, build, merge
 from gateway.doors.api.services import DeskServices
+from gateway.doors.exchange_app import SOAP_PREFIX
 from gateway.doors.health import METRICS, PROBES, Health, Vitals
 from gateway.doors.http import refusals
 from gateway.doors.http.body import Receive, Scope, Send
@@ -70,7 +71,10 @@ def build_desk(services: DeskServices) -> Any:
         if path == "/" or path == "/console" or path.startswith("/console/"):
             await pages(scope, receive, send)
         elif documents.is_document(path):
-            await send_reply(documents.document(services.registry.snapshot, scope, settings.base), scope, send)
+            reply = documents.document(services.registry.snapshot, scope, settings.base, "")
+            await send_reply(reply, scope, send)
+        elif path.startswith(SOAP_PREFIX) and (soap := _soap_document(services, scope)) is not None:
+            await send_reply(soap, scope, send)
         else:
             await apis(scope, receive, send)
 
@@ -86,6 +90,15 @@ def build_metrics(services: DeskServices) -> Any:
             await send_reply(await health.reply(scope) or Reply(404, {}, b""), scope, send)
 
     return app
+
+
+def _soap_document(services: DeskServices, scope: Scope) -> Reply | None:
+    """`?wsdl` and `?xsd`, which stand at the address of the SOAP door."""
+    path: str = scope["path"]
+    if scope["method"] not in ("GET", "HEAD"):
+        return None
+    contract = services.registry.snapshot.contract(path.removeprefix(SOAP_PREFIX))
+    return documents.soap_document(contract, scope["query_string"], services.settings.base + path)
 
 
 def _vitals(services: DeskServices) -> Vitals:

@@ -167,6 +167,25 @@ async def test_the_catalogue_in_a_browser_is_in_one_language(
     )
 
 
+async def test_every_document_that_the_desk_lists_is_on_the_desk(desk: Desk) -> None:
+    """By path alone: the exchange listener's certificate is of an authority that no browser knows."""
+    listed = (await desk.get("/contracts", accept="application/json")).json
+    documents = [each[word] for each in listed for word in ("openapi", "schema", "samples", "dcat", "wsdl")]
+    documents += [address for each in listed for address in each["foreign"].values()]
+    page = (await desk.get("/contracts/indicator/v1?lang=en", accept="text/html")).body.decode()
+    links = [html.unescape(each) for each in re.findall(r'href="([^"#]+)"', page)]
+    assert len(documents) > 40 and any(each.endswith("?wsdl") for each in links)
+    for address in [*documents, *links]:
+        assert address.startswith("/"), address
+        answer = await desk.get(address)
+        assert answer.status == 200 and answer.body, address
+    # calls go to the exchange listener all the same
+    assert all(each["soap"].startswith("https://") for each in listed)
+    wsdl = (await desk.get(listed[0]["wsdl"])).body.decode()
+    assert f'location="{listed[0]["soap"]}"' in wsdl
+    assert (await desk.get(listed[0]["wsdl"].partition("?")[0], method="POST")).status == 404
+
+
 async def test_machines_on_both_listeners(world: World, desk: Desk) -> None:
     await world.hand_in(ONE, {})
     world.sequence()
