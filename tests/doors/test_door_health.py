@@ -41,7 +41,7 @@ async def ask(path: str) -> tuple[int, bytes]:
     return sent[0]["status"], sent[1]["body"]
 
 
-@pytest.mark.parametrize("path", sorted(PATHS))
+@pytest.mark.parametrize("path", sorted(PROBES))
 async def test_health_is_no_matter_of_the_registry(path: str) -> None:
     assert await ask(path) == (200, b"by the health addresses")
 
