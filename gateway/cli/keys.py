@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from contracts.base.times import rfc3339
+from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
@@ -312,7 +313,7 @@ def _log(settings: Settings, facts: dict[str, Any], now: float) -> None:
     engine = open_engine(settings.database_url)
     try:
         with writing(engine) as connection:
-            append(connection, [entries.note("keys", facts, now, actor="command line")])
+            append(connection, [entries.note("keys", facts, now, actor=actor())])
     finally:
         engine.dispose()
 

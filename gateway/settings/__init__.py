@@ -25,7 +25,9 @@ ALL_CORES: Final = 0
 _CREDENTIAL: Final = "credential:"
 # Variables with the prefix that are not settings.
 NOT_SETTINGS: Final[Mapping[str, str]] = {
+    "LGSP_AS": "the person who acts, where `--as` does not name one",
     "LGSP_DATA": "the data folder, where `--data` does not name one",
+    "LGSP_KEY": "the file of that person's private key, where `--key` does not name one",
     "LGSP_LANG": "language of the command line: `vi` or `en`",
     "LGSP_PYTHON": "the Python that `./lgsp` makes its environment with",
     "LGSP_VENV": "where `./lgsp` keeps its environment",

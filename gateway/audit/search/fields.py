@@ -23,7 +23,17 @@ KINDS: Final = frozenset(
     {
         *("intent", "outcome", "refusal", "repeat", "in-doubt"),
         # kinds of notes
-        *("access", "altered", "altered-ended", "backup", "body-view", "certificate-status", "contract", "export"),
+        *(
+            "access",
+            "altered",
+            "altered-ended",
+            "backup",
+            "body-view",
+            "break-glass",
+            "certificate-status",
+            "contract",
+            "export",
+        ),
         *("feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended", "quarantine"),
         *("queued", "reconciliation", "registry", "registry-accepted", "registry-adopted", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -12,6 +13,7 @@ import typer
 from contracts.base.errors import Finding
 from contracts.base.times import rfc3339
 from gateway.cli.common import arguments
+from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 Officer = Annotated[str, typer.Option("--officer", help="Id of the officer who signs.")]
-OFFICER_PREFIX: Final = "officer/"
-ACTOR: Final = "command line"
+_CANDIDATE: Final = re.compile(r"(officer|person)/(.+)")
 
 
 @commands.command("propose")
@@ -73,10 +74,11 @@ def access_approve(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign a grant as it stands, as an officer; or, by officer/ID, somebody who is to become one."""
+    """Sign a grant as it stands, as an officer; or, by officer/ID or person/ID, somebody who is to be admitted."""
     from gateway.journal.database import open_engine
     from gateway.registry.changes import granting
-    from gateway.registry.changes.officers import officers
+    from gateway.registry.changes.officers import OFFICERS, PERSONS
+    from gateway.registry.changes.officers import listed as registered
     from gateway.registry.seals.sealing import Seal, changing
     from gateway.registry.snapshot import load_snapshot
     from security.grants.grants import digest
@@ -85,17 +87,19 @@ def access_approve(
     now = time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
-        if grant.startswith(OFFICER_PREFIX):
-            candidate = officers(connection).get(grant.removeprefix(OFFICER_PREFIX))
+        named = _CANDIDATE.fullmatch(grant)
+        roll = PERSONS if named is not None and named[1] == PERSONS.what else OFFICERS
+        if named is not None:
+            candidate = registered(connection, roll).get(named[2])
             content = candidate.content() if candidate is not None else b""
         else:
             proposed = granting.content_of(connection, grant)
             _check_shown(load_snapshot(connection), proposed)
             content = proposed.canonical()
         mark = signature or _signed(content, officer, key, as_json)
-        if grant.startswith(OFFICER_PREFIX):
-            changes = granting.approve_officer(connection, grant.removeprefix(OFFICER_PREFIX), officer, mark, now)
-            result: dict[str, Any] = {"officer": grant.removeprefix(OFFICER_PREFIX)}
+        if named is not None:
+            changes = granting.approve_officer(connection, named[2], officer, mark, now, roll=roll)
+            result: dict[str, Any] = {roll.what: named[2]}
             text = (
                 ", ".join(f"{each.what} {each.id}: {each.how}" for each in changes) or "signed before / đã ký từ trước"
             )
@@ -128,10 +132,10 @@ def access_sign(
 
 @commands.command("list")
 def access_list(data: Data = None, as_json: AsJson = False) -> None:
-    """All grants with what holds of them, and the officers."""
+    """All grants with what holds of them, the officers, and the persons who operate or audit."""
     from gateway.journal.database import open_engine
     from gateway.registry.changes import granting
-    from gateway.registry.changes.officers import officers
+    from gateway.registry.changes.officers import officers, persons
     from security.grants.grants import OFFICERS
     from security.grants.windows import civil
 
@@ -140,6 +144,7 @@ def access_list(data: Data = None, as_json: AsJson = False) -> None:
     with open_engine(settings.database_url).connect() as connection:
         known = officers(connection)
         rows = [_row(grant, now) for grant in granting.grants(connection, known)]
+        acting = persons(connection)
     lines = [
         f"{row['id']:<10} {row['holder']:<14} {row['contract']:<20} {' '.join(row['operations']):<24}"
         f" {both(row['standing']):<30} "
@@ -154,7 +159,23 @@ def access_list(data: Data = None, as_json: AsJson = False) -> None:
         f"officer / cán bộ {each['id']:<20} {each['agency']:<8} {both(each['state']):<24} {each['key']}  {each['name']}"
         for each in people
     ]
-    emit({"ok": True, "grants": rows, "officers": people}, as_json, "\n".join(lines) or "no grants / chưa có quyền nào")
+    named = [
+        {
+            "id": each.id, "agency": each.agency, "role": each.role,
+            "name": each.name.vi, "state": each.state, "key": each.thumbprint,
+        }
+        for each in acting.values()
+    ]  # fmt: skip
+    lines += [
+        f"{both(each['role'])} {each['id']:<20} {each['agency']:<8} {both(each['state']):<24} {each['key']}"
+        f"  {each['name']}"
+        for each in named
+    ]
+    emit(
+        {"ok": True, "grants": rows, "officers": people, "people": named},
+        as_json,
+        "\n".join(lines) or "no grants / chưa có quyền nào",
+    )
 
 
 @commands.command("show")
@@ -238,7 +259,7 @@ def _done(act: Act, changes: list[Change], now: float, **facts: Any) -> None:
 
     if changes:
         raise_revision(act.connection)
-        act.note("access", {"changes": listed(changes), **facts}, now, actor=ACTOR)
+        act.note("access", {"changes": listed(changes), **facts}, now, actor=actor())
 
 
 def _check_shown(snapshot: Snapshot, grant: Grant) -> None:

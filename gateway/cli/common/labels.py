@@ -21,6 +21,8 @@ _VIETNAMESE: Final = {
     "unknown": "chưa rõ",
     "in use": "đang dùng",
     "replaced": "đã thay",
+    "operator": "người vận hành",
+    "auditor": "kiểm toán viên",
 }
 
 

@@ -11,6 +11,7 @@ import typer
 
 from contracts.base.times import rfc3339
 from gateway.cli.common import arguments, name_checks
+from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
@@ -211,4 +212,4 @@ def _note(act: Act, changes: list[Change], now: float) -> None:
         {"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes
     ]
     if changes:
-        act.note("registry", {"changes": listed}, now)
+        act.note("registry", {"changes": listed}, now, actor=actor())

@@ -29,6 +29,7 @@ def registry_apply(file: Path, data: Data = None, as_json: AsJson = False) -> No
     from gateway.keys.authority import EmbeddedAuthority
     from gateway.registry import store, versions
     from gateway.registry.changes.document import parse
+    from gateway.registry.changes.officers import acting
     from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
@@ -39,14 +40,14 @@ def registry_apply(file: Path, data: Data = None, as_json: AsJson = False) -> No
     text = arguments.content(file, advice, as_json)
     snapshot = current(settings)
     fill = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
-    fill |= {each.id: each.public_pem for each in snapshot.officers.values()}
     now = time.time()
     engine = open_engine(settings.database_url)
     with changing(engine, Seal.of(settings)) as act:
+        fill |= {each.id: each.public_pem for each in acting(act.connection).values()}
         document = parse(text, snapshot.contracts, fill, partial(versions.compiled, act.connection))
         changes = store.apply(document, act.connection, now, EmbeddedAuthority(settings).trust())
         if changes:
-            act.note("registry", {"changes": listed(changes)}, now)
+            act.note("registry", {"changes": listed(changes)}, now, actor=actor())
     lines = [f"{each.what} {each.id}: {each.how} {', '.join(each.fields)}".rstrip() for each in changes]
     emit({"ok": True, "changes": listed(changes)}, as_json, "\n".join(lines) or "nothing to change")
 

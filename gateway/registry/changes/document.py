@@ -1,7 +1,7 @@
 """Reads and checks the registry document: YAML that officers can review.
 
-It has the agencies, officers, systems with their keys, outside authorities, routes and grants of an instance. It
-follows articles 12.3 (a contact for each agency) and 12.2 (routing) of the regulation.
+It has the agencies, officers, people, systems with their keys, outside authorities, routes and grants of an instance.
+It follows articles 12.3 (a contact for each agency) and 12.2 (routing) of the regulation.
 Invariant: a document is accepted whole or not at all, and all its faults are reported at once, each with its path.
 Invariant: nothing here uses a database.
 """
@@ -40,6 +40,7 @@ class Document:
     authorities: tuple[OutsideAuthority, ...] = ()
     keys: tuple[StatedKey, ...] = ()
     officers: tuple[Officer, ...] | None = None  # None: not mentioned
+    persons: tuple[Officer, ...] | None = None  # None: not mentioned
 
 
 def parse(
@@ -98,12 +99,13 @@ class _Reader(Routes, Officers, Grants):
     """Reads the raw document and collects findings instead of stopping at the first."""
 
     def document(self, raw: Any) -> Document:
-        top = self._mapping("", raw, {"agencies", "authorities", "officers", "systems", "routes", "grants"})
+        top = self._mapping("", raw, {"agencies", "authorities", "officers", "people", "systems", "routes", "grants"})
         for path, item in self._list("authorities", top.get("authorities", [])):
             self._authority(path, item)
         for path, item in self._list("agencies", top.get("agencies", [])):
             self._agency(path, item)
         officers = self._officers(top.get("officers"))
+        persons = self._persons(top.get("people"), officers or ())
         for path, item in self._list("systems", top.get("systems", [])):
             self._system(path, item)
         routes = [self._route(path, item) for path, item in self._list("routes", top.get("routes", []))]
@@ -118,6 +120,7 @@ class _Reader(Routes, Officers, Grants):
             authorities=tuple(self._authorities.values()),
             keys=tuple(self._keys.values()),
             officers=officers,
+            persons=persons,
         )
 
     def grants(self, raw: Any, agencies: Mapping[str, Agency], systems: Mapping[str, System]) -> tuple[Proposal, ...]:

@@ -1,0 +1,53 @@
+"""Decides who acts at the command line: proves a person's statement against the registry.
+
+Invariant: rows of officers and persons that are not those of the log prove nobody.
+Invariant: only an instance in which nobody was ever registered takes changes without a person (it is being founded).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+
+from gateway.registry.changes.officers import ROLLS, acting, is_empty
+from gateway.registry.errors import ACT_NO_ROLE, ACT_NOT_IN_OFFICE, unknown
+from gateway.registry.seals.rows import Misfit
+from gateway.registry.seals.sealing import Seal, altered
+from security.grants.approvals import Officer
+from security.grants.statements import Command, Statement, check
+
+BREAK_GLASS = "break-glass"  # the note of an act without a proved person
+_TRUSTED = frozenset({*(roll.table.name for roll in ROLLS), "instance", "log"})
+
+
+def being_founded(connection: Connection) -> bool:
+    """Whether no officer and no person was ever registered."""
+    return is_empty(connection, *ROLLS)
+
+
+def prove(
+    connection: Connection,
+    seal: Seal,
+    person: str,
+    statement: Statement,
+    asked: tuple[Command, Collection[str]],
+    now: float,
+) -> Officer:
+    """The person who signed the statement. `asked` is the command, and the roles that may give it.
+
+    Raises `registry.unknown`, `registry.altered`, or an error of `act.`. The connection must show one moment.
+    """
+    wrong: list[Misfit] = [each for each in seal.look(connection)[0] if each.table in _TRUSTED]
+    if wrong:
+        raise altered(wrong)
+    known = acting(connection).get(person)
+    if known is None:
+        raise unknown("person", person)
+    command, roles = asked
+    if known.state != "active":
+        raise ACT_NOT_IN_OFFICE(person=person, state=known.state)
+    check(statement, known, command, now)
+    if known.role not in roles:
+        raise ACT_NO_ROLE(person=person, role=known.role, command=command.name)
+    return known
