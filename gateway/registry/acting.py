@@ -7,6 +7,7 @@ Invariant: only an instance in which nobody was ever registered takes changes wi
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -17,8 +18,8 @@ from gateway.registry.seals.sealing import Seal, altered
 from security.grants.approvals import Officer
 from security.grants.statements import Command, Statement, check
 
-BREAK_GLASS = "break-glass"  # the note of an act without a proved person
-_TRUSTED = frozenset({*(roll.table.name for roll in ROLLS), "instance", "log"})
+BREAK_GLASS: Final = "break-glass"  # the note of an act without a proved person
+_TRUSTED: Final = frozenset({*(roll.table.name for roll in ROLLS), "instance", "log"})
 
 
 def being_founded(connection: Connection) -> bool:

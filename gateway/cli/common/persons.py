@@ -47,7 +47,8 @@ BreakGlass = Annotated[
         "--break-glass", help="Emergency: act without a proved person, for this reason. Logged; the doctor names it."
     ),
 ]
-_OPTIONS: Final = {"as_": As, "key": KeyFile, "break_glass": BreakGlass}
+_OPTIONS: Final = {"as_": As, "key_file": KeyFile, "break_glass": BreakGlass}
+_SIGNS: Final = "officer"  # a command with this parameter has a `--key` of its own: the officer's
 LEAST_REASON: Final = 10
 
 
@@ -84,14 +85,18 @@ def guard(app: typer.Typer, above: str = "") -> None:
 def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(function)
     own = signature.parameters
-    added = {each: kind for each, kind in _OPTIONS.items() if takes_person(name) and each not in own}
+    added = {
+        each: kind
+        for each, kind in _OPTIONS.items()
+        if takes_person(name) and not (each == "key_file" and _SIGNS in own)
+    }
 
     @wraps(function)
     def command(**values: Any) -> None:
         person, break_glass = values.pop("as_", None), values.pop("break_glass", None)
-        key = values.get("key") if "key" in own else values.pop("key", None)
-        if key is not None and values.get("officer") and not values.get("signature"):
-            person = values["officer"]  # whoever signs as an officer acts as one
+        key = values.get("key") if _SIGNS in own else values.pop("key_file", None)
+        if _SIGNS in own and key is not None and not values.get("signature"):
+            person = values[_SIGNS]  # whoever signs as an officer acts as one
         with _acting(Asked(name, values, person, key, break_glass)):
             function(**values)
 
@@ -254,7 +259,6 @@ def _broken_glass(settings: Settings, asked: Asked) -> Callable[[str], str]:
 
 
 def _plain(given: dict[str, Any]) -> dict[str, object]:
-    """The arguments as they were given, without the files of keys and what only changes the printing."""
-    return {
-        name: value for name, value in given.items() if name not in ("key", "as_json") and value not in (None, False)
-    }
+    """The arguments as they were given, without a file of a key and what only changes the printing."""
+    left_out = {"as_json", *(("key",) if _SIGNS in given else ())}
+    return {name: value for name, value in given.items() if name not in left_out and value not in (None, False)}
