@@ -19,6 +19,7 @@ from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.persons import check_files
 
 if TYPE_CHECKING:
     from gateway.keys import keyring as keys
@@ -203,6 +204,7 @@ def reload(data: Data = None, as_json: AsJson = False) -> None:
             "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.",
             as_json,
         )
+    check_files(settings, as_json)
     began = time.monotonic()
     _reload(settings, as_json)
     seconds = time.monotonic() - began

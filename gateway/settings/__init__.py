@@ -227,6 +227,21 @@ class Settings:
         return any(each.name not in NO_INSTANCE for each in self.data.iterdir())
 
     @property
+    def owner(self) -> int:
+        """The user whose files the instance consists of. A volume's own folder may be another's."""
+        return (self.keys if self.keys.is_dir() else self.data).stat().st_uid
+
+    @property
+    def owner_name(self) -> str:
+        """The owner's name, or `#` and the number of one without a name."""
+        import pwd
+
+        try:
+            return pwd.getpwuid(self.owner).pw_name
+        except KeyError:
+            return f"#{self.owner}"
+
+    @property
     def vault_keys(self) -> Path:
         return self.data / "keys" / "vault"
 

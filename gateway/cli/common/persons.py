@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -132,29 +133,35 @@ def _acting(asked: Asked) -> Iterator[None]:
         yield
 
 
-def owner_of(settings: Settings) -> int:
-    """The user whose files an instance consists of. A volume's own folder may be another's."""
-    return (settings.keys if settings.keys.is_dir() else settings.data).stat().st_uid
-
-
 def _check_user(settings: Settings, as_json: bool) -> None:
-    owner = owner_of(settings)
-    if os.geteuid() == owner:
+    if os.geteuid() == settings.owner:
         return
-    import pwd
-
-    try:
-        name = pwd.getpwuid(owner).pw_name
-    except KeyError:
-        name = f"#{owner}"
+    name = settings.owner_name
     fail(
         Exit.USAGE,
         "other-user",
         f"the instance in {settings.data} belongs to {name}: what you write there, its processes could not read"
         f" / phiên bản thuộc về {name}: tệp do tài khoản khác ghi thì các tiến trình không đọc được",
-        f"Run it as that user: / Chạy bằng tài khoản đó: sudo -u {name} lgsp …",
+        f"Run it as that user: / Chạy bằng tài khoản đó: sudo -u {shlex.quote(name)} lgsp …",
         as_json,
     )
+
+
+def check_files(settings: Settings, as_json: bool) -> None:
+    """End the command if files of the instance belong to another user: its processes could not read them."""
+    from gateway.doctor.modes import foreign, mend
+
+    strange = foreign(settings)
+    if strange:
+        more = ", …" if len(strange) > 3 else ""
+        fail(
+            Exit.USAGE,
+            "foreign-files",
+            f"files of the instance do not belong to {settings.owner_name}: {', '.join(map(str, strange[:3]))}{more}"
+            " / có tệp của phiên bản thuộc về tài khoản khác",
+            f"Run as root: / Chạy bằng root: {mend(settings)}",
+            as_json,
+        )
 
 
 def _naming(settings: Settings, asked: Asked) -> Callable[[str], str]:
