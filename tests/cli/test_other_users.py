@@ -13,13 +13,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, delete, func, make_url, select, text
+from sqlalchemy.exc import InternalError, ProgrammingError
 
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.search.index import Indexer
 from gateway.doctor import examine
-from gateway.journal.database import open_engine
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
 from gateway.journal.read_only import read_only
+from gateway.journal.schema import tables
+from gateway.keys.keyring import Keyring
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load, save
+from gateway.transfer import entries
+from gateway.transfer import lease as leases
 from tests import commandline
+from tests.attacks.audit import instances
 from tests.otheruser import GROUP, OTHER, OWNER, as_user, give
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
@@ -38,13 +50,49 @@ READING = (
     ("doctor",),
 )
 
+# As docs/operating.md has it.
+SELECT_ONLY = """CREATE ROLE {role} LOGIN PASSWORD 'x';
+GRANT CONNECT ON DATABASE {database} TO {role};
+GRANT USAGE ON SCHEMA public TO {role};
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}"""
+
+
+def sequenced(settings: Settings) -> None:
+    """What a keeper does with the log: entries, checkpoint, index."""
+    engine = open_engine(settings.database_url)
+    with writing(engine) as connection:
+        lease = leases.take(connection, "keeper-test", time.time(), seconds=600)
+    assert lease is not None
+    key = LogKey.open(Keyring(settings).log_key, settings.origin, Keyring(settings).at_rest)
+    sequencer = Sequencer(engine, None, key, CheckpointFile(settings.checkpoint_file))
+    while sequencer.run_once(lease).busy or pending(engine):
+        pass
+    Indexer(engine, None).step(lease)
+    engine.dispose()
+
+
+def pending(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(tables.log_pending)) or 0
+
+
+def first_entry(settings: Settings) -> str:
+    engine = open_engine(settings.database_url)
+    try:
+        with engine.connect() as connection:
+            return str(connection.scalar(select(tables.log_entry.c.transfer).limit(1)))
+    finally:
+        engine.dispose()
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = load(tmp_path_factory.mktemp("users") / "data", environment={})
     endpoints = dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1")
     make_instance(settings, endpoints, time.time(), province=True)
-    for words in READING:  # what they import cannot be imported by everybody
+    sequenced(settings)
+    for words in (*READING, ("audit", "verify")):  # what they import cannot be imported by everybody
         commandline.lgsp(*words, "--data", str(settings.data), "--json")
     return settings
 
@@ -66,7 +114,7 @@ def for_auditors(settings: Settings) -> None:
     data = settings.data
     for path in (data, data / "log"):
         path.chmod(0o2750)
-    for path in (data / "settings.yaml", data / "lgsp.db", *data.glob("lgsp.db-*"), data / "log" / "log.vkey"):
+    for path in (data / "settings.yaml", data / "lgsp.db", *data.glob("lgsp.db-*"), *(data / "log").glob("*[!k]")):
         path.chmod(0o640)
 
 
@@ -128,6 +176,7 @@ def test_files_of_a_foreign_owner_are_named_and_stop_the_start_in_words(place: S
 @pytest.mark.parametrize("live", [False, True], ids=["stopped", "running"])
 @pytest.mark.attack("reading turned into changing")
 def test_a_group_of_auditors_reads_and_cannot_change(place: Settings, live: bool) -> None:
+    entry = first_entry(place)
     give(place.data, OWNER, GROUP)
     for_auditors(place)
     base = sqlite3.connect(place.data / "lgsp.db") if live else None
@@ -135,7 +184,13 @@ def test_a_group_of_auditors_reads_and_cannot_change(place: Settings, live: bool
         base.execute("delete from replay").connection.commit()
         give(place.data, OWNER, GROUP)
     before = written(place)
-    for words in READING:
+    own_key = str(place.data / "log" / "log.vkey")
+    for words in (
+        ("audit", "verify", "--vkey", own_key),
+        ("audit", "show", entry),
+        ("audit", "journey", entry),
+        *READING,
+    ):
         code, told, err = as_user(OTHER, at(place, *words), groups=[GROUP])
         assert code == 0, (words, told, err)
     findings = {each["code"] for each in told["findings"]}
@@ -149,6 +204,43 @@ def test_a_group_of_auditors_reads_and_cannot_change(place: Settings, live: bool
     if base is not None:
         base.close()
     assert not {"files.open"} & {each.kind.code for each in examine(place, time.time)}
+
+
+def test_a_newer_checkpoint_can_be_read_by_whom_the_older_one_could(place: Settings) -> None:
+    place.checkpoint_file.chmod(0o640)
+    with writing(open_engine(place.database_url)) as connection:
+        append(connection, [entries.note("export", {}, time.time())])
+    before = place.checkpoint_file.read_text()
+    with writing(open_engine(place.database_url)) as connection:
+        connection.execute(delete(tables.lease))
+    sequenced(place)
+    assert place.checkpoint_file.read_text() != before and place.checkpoint_file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.attack("reading turned into changing")
+def test_a_role_of_postgresql_that_only_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = instances.copy("postgresql", tmp_path, tmp_path / "data")
+    sequenced(made.settings)
+    owner, name = make_url(made.settings.database_url), f"lgsp_auditor_{os.getpid()}"
+    with made.engine.begin() as connection:
+        for line in SELECT_ONLY.format(role=name, database=owner.database).split(";"):
+            connection.execute(text(line))
+    role = owner.set(username=name, password="x").render_as_string(hide_password=False)
+    monkeypatch.setenv("LGSP_DATABASE", role)
+    entry = first_entry(made.settings)
+    reading = (("audit", "verify"), ("audit", "show", entry), *READING[:4], *READING[7:9], ("queue", "list"))
+    for words in reading:
+        ended = commandline.lgsp(*at(made.settings, *words))
+        assert ended.code == 0, (words, ended.out)
+    engine = open_engine(role)
+    with engine.connect() as connection, pytest.raises(ProgrammingError, match="permission denied"):
+        connection.execute(delete(tables.agency))
+    with read_only():
+        reader = open_engine(owner.render_as_string(hide_password=False))
+    with reader.connect() as connection, pytest.raises(InternalError, match="read-only transaction"):
+        connection.execute(delete(tables.agency))
+    engine.dispose()
+    reader.dispose()
 
 
 @pytest.mark.attack("reading turned into changing")
