@@ -92,7 +92,8 @@ def registry_accept(
 def registry_show(data: Data = None, as_json: AsJson = False) -> None:
     """Agencies and systems with their state."""
     settings = load_instance(data, as_json)
-    snapshot = current(settings)
+    snapshot, now = current(settings), time.time()
+    ready = snapshot.readiness(now)
     agencies = [
         {"code": each.code, "name": each.name.vi, "level": each.level, "roles": list(each.roles), "state": each.state}
         for each in snapshot.agencies.values()
@@ -106,6 +107,7 @@ def registry_show(data: Data = None, as_json: AsJson = False) -> None:
             "versions": dict(each.versions),
             "endpoint": each.endpoint.url if each.endpoint is not None else None,
             "state": each.state,
+            "ready": ready[each.id],
             "contact": dict(each.contact or snapshot.agencies[each.agency].contact),
             "keys": sorted(key.key_id for key in snapshot.keys.values() if key.system == each.id),
         }
@@ -115,7 +117,7 @@ def registry_show(data: Data = None, as_json: AsJson = False) -> None:
     lines += [
         (
             f"{each['id']:<12} {each['agency']:<10} {each['state']:<10} {each['title']} "
-            f" {each['endpoint'] or ''}{_spoken(each)}"
+            f" {each['endpoint'] or ''}{_spoken(each)}{_unable(ready[str(each['id'])])}"
         ).rstrip()
         for each in systems
     ]
@@ -158,6 +160,14 @@ def current(settings: Settings) -> Snapshot:
 def listed(changes: list[Change]) -> list[Any]:
     """Changes as the log and programs get them."""
     return [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
+
+
+def _unable(ready: str) -> str:
+    """Why an active system cannot call."""
+    from gateway.console.words import WORDS
+
+    words = f"ready.{ready}"
+    return "" if ready in ("ready", "suspended") else f"  !! {WORDS['en'][words]} / {WORDS['vi'][words]}"
 
 
 def _spoken(system: dict[str, Any]) -> str:
