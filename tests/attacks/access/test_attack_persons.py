@@ -205,6 +205,26 @@ def test_a_person_written_into_the_database_proves_nothing(production: Settings)
         assert refused(production, *SUSPEND, "--as", row["id"], "--key", str(mine)) == "registry.altered"
 
 
+@pytest.mark.attack("acting as another")
+@pytest.mark.parametrize("number", ["kept", "raised"])
+def test_who_was_retired_does_not_come_back_with_older_rows(production: Settings, number: str) -> None:
+    base = production.data / "lgsp.db"
+    before = production.data.parent / "before.db"
+    with sqlite3.connect(base) as old:
+        old.execute("vacuum into ?", (str(before),))
+    with changing(open_engine(production.database_url), Seal.of(production)) as act:
+        set_officer(act.connection, people.OPERATOR, "revoked", time.time(), PERSONS)
+        act.note("registry", {}, time.time())
+    for file in production.data.glob("lgsp.db*"):
+        file.unlink()
+    shutil.copy(before, base)
+    if number == "raised":
+        with sqlite3.connect(base) as rolled:
+            rolled.execute("update instance set value = value + 9 where key = 'registry.revision'")
+    who = ("--as", people.OPERATOR, "--key", key(production, people.OPERATOR))
+    assert refused(production, *SUSPEND, *who) == "registry.altered"
+
+
 # --- statements -------------------------------------------------------------------------------------------------------
 
 
