@@ -17,6 +17,7 @@ import typer
 from contracts.base.words import Words
 from gateway.cli.common.options import AsJson, Data, load_instance, load_settings
 from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed
+from gateway.cli.common.persons import check_files
 
 if TYPE_CHECKING:
     from gateway.doctor.findings import Finding
@@ -103,6 +104,7 @@ def up(
             " / Chỉ một thư mục mà bạn được ghi bằng --data, hoặc bằng LGSP_DATA.",
             as_json,
         )
+    check_files(settings, as_json)
     try:
         witnesses_of(settings), anchors_of(settings)
     except BadSetting as trouble:

@@ -11,6 +11,7 @@ import asyncio
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -121,7 +122,9 @@ def count(connection: Connection, now: float) -> Counts:
     )
 
 
-def metrics(counts: Counts, revision: int, refused: Path | None = None) -> str:
+def metrics(
+    counts: Counts, revision: int, refused: Path | None = None, systems: Mapping[str, int] | None = None
+) -> str:
     lines: list[str] = []
 
     def gauge(name: str, words: str, values: Mapping[str, float], label: str = "", kind: str = "gauge") -> None:
@@ -151,6 +154,7 @@ def metrics(counts: Counts, revision: int, refused: Path | None = None) -> str:
         "counter",
     )
     gauge("lgsp_registry_revision", "Revision of the registry that this process works with.", {"": revision})
+    gauge("lgsp_systems", "Systems, by whether they can call, or why not.", systems or {}, "state")
     return "\n".join(lines) + "\n"
 
 
@@ -174,5 +178,7 @@ class Health:
             return Reply(200 if ready else 503, {"content-type": "application/json", "cache-control": "no-store"}, body)
         if not (checks["database"] and checks["registry"]):
             return Reply(503, dict(_TEXT), b"")
-        text = metrics(await self.vitals.counts(), int(checks["revision"]), self.vitals.refused)
+        vitals = self.vitals
+        systems: Mapping[str, int] = Counter[str](vitals.registry.snapshot.readiness(vitals.clock()).values())
+        text = metrics(await vitals.counts(), int(checks["revision"]), vitals.refused, systems)
         return Reply(200, dict(_TEXT), text.encode())

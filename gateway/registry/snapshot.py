@@ -32,7 +32,7 @@ from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, Out
 from gateway.registry.restore_lock import held_until
 from gateway.registry.routing import FEED, RouteTable
 from gateway.registry.seals.revisions import revision
-from gateway.registry.standing import key_of, standing, standings
+from gateway.registry.standing import Readiness, key_of, readiness, standing, standings
 from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.encryption_keys import EncryptKey
@@ -94,6 +94,10 @@ class Snapshot:
         """The registration of a client certificate in any state: check `Key.in_force`."""
         key = self._keys_by_thumbprint.get(thumbprint)
         return key if key is not None and key.use == "tls" else None
+
+    def readiness(self, now: float) -> dict[str, Readiness]:
+        """System -> whether it can call, or why not."""
+        return readiness(self.systems.values(), self.keys.values(), now)
 
     def encrypt_keys(self, system: str) -> tuple[EncryptKey, ...]:
         """The encryption keys of a system that are not revoked, newest first.

@@ -35,7 +35,7 @@ from gateway.registry.changes.adopting import GRANTED
 from gateway.registry.changes.document import Document, parse
 from gateway.registry.records import Change, System
 from gateway.registry.seals.sealing import Seal
-from gateway.sandbox import agents, live
+from gateway.sandbox import agents, live, people
 from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings, save
 from security import algorithms
 from security.algorithms import PrivateKey
@@ -134,8 +134,9 @@ def _fill(
         changes += store.publish_bundle(connection, bundle, compiled)
     if not province:
         return changes
-    officers = _officer_keys(settings)
-    fill = {**endpoints, **{name: public for name, (public, _) in officers.items()}}
+    officers = {name: _key_pair(settings, name, "officer") for name in OFFICERS}
+    persons = {name: _key_pair(settings, name, "person") for name in (people.OPERATOR, people.AUDITOR)}
+    fill = {**endpoints, **{name: public for name, (public, _) in (officers | persons).items()}}
     document = parse(resources.files("gateway.sandbox").joinpath(PROVINCE).read_bytes(), contracts, fill)
     changes += store.apply(document, connection, now)
     changes += _approve(connection, document, officers, now)
@@ -143,18 +144,15 @@ def _fill(
     return changes
 
 
-def _officer_keys(settings: Settings) -> dict[str, tuple[str, bytes]]:
-    """A key pair for each of the sandbox's officers, in a folder of its own: public and private, in PEM."""
-    keys: dict[str, tuple[str, bytes]] = {}
-    for name in OFFICERS:
-        folder = settings.identities / name
-        folder.mkdir(parents=True, mode=0o700)
-        private = ec.generate_private_key(ec.SECP256R1())
-        public, secret = approvals.public_pem(private.public_key()), authority.private_pem(private)
-        (folder / "officer.pub").write_text(public, "ascii")
-        write_secret(folder / "officer.key", secret)
-        keys[name] = public, secret
-    return keys
+def _key_pair(settings: Settings, name: str, what: str) -> tuple[str, bytes]:
+    """Make a key pair for an officer or person, in a folder of its own: public and private, in PEM."""
+    folder = settings.identities / name
+    folder.mkdir(parents=True, mode=0o700)
+    private = ec.generate_private_key(ec.SECP256R1())
+    public, secret = approvals.public_pem(private.public_key()), authority.private_pem(private)
+    (folder / f"{what}.pub").write_text(public, "ascii")
+    write_secret(folder / f"{what}.key", secret)
+    return public, secret
 
 
 def _approve(

@@ -25,7 +25,9 @@ ALL_CORES: Final = 0
 CREDENTIAL: Final = "credential:"
 # Variables with the prefix that are not settings.
 NOT_SETTINGS: Final[Mapping[str, str]] = {
+    "LGSP_AS": "the person who acts, where `--as` does not name one",
     "LGSP_DATA": "the data folder, where `--data` does not name one",
+    "LGSP_KEY": "the file of that person's private key, where `--key` does not name one",
     "LGSP_LANG": "language of the command line: `vi` or `en`",
     "LGSP_PYTHON": "the Python that `./lgsp` makes its environment with",
     "LGSP_VENV": "where `./lgsp` keeps its environment",
@@ -230,6 +232,21 @@ class Settings:
         if not (self.data / FILE).exists() or (self.data / WHOLE).exists():
             return False
         return any(each.name not in NO_INSTANCE for each in self.data.iterdir())
+
+    @property
+    def owner(self) -> int:
+        """The user whose files the instance consists of. A volume's own folder may be another's."""
+        return (self.keys if self.keys.is_dir() else self.data).stat().st_uid
+
+    @property
+    def owner_name(self) -> str:
+        """The owner's name, or `#` and the number of one without a name."""
+        import pwd
+
+        try:
+            return pwd.getpwuid(self.owner).pw_name
+        except KeyError:
+            return f"#{self.owner}"
 
     @property
     def vault_keys(self) -> Path:

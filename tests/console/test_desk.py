@@ -134,6 +134,22 @@ async def test_status_for_programs(world: World, desk: Desk) -> None:
     assert {"do-thi", "kinh-te"} <= {system["id"] for system in status["systems"]}
 
 
+async def test_a_system_whose_keys_are_revoked_is_not_green(world: World, desk: Desk) -> None:
+    with writing(world.engine) as connection:
+        key = tables.system_key
+        connection.execute(key.update().where(key.c.system == "canh-bao").values(state="revoked"))
+        connection.execute(
+            tables.instance.update().where(tables.instance.c.key == "registry.revision").values(value="999")
+        )
+    with world.engine.connect() as connection:
+        world.services.registry.refresh(connection)
+    systems = {each["id"]: each for each in (await desk.get("/api/status")).json["systems"]}
+    assert systems["canh-bao"]["ready"] == "revoked" and systems["canh-bao"]["active"]
+    text = (await desk.get("/console?lang=en")).body.decode()
+    assert '<td class="bad">cannot call: keys revoked</td>' in text
+    assert 'lgsp_systems{state="revoked"} 1' in (await desk.get("/metrics")).body.decode()
+
+
 @pytest.mark.parametrize(
     "path",
     ["/transfers/x", "/feeds/incident-alert/v1", "/oauth/token", "/nothing", "/audit/proof/x", "/console/nothing"],
