@@ -40,6 +40,7 @@ from gateway.registry.seals.revisions import remember
 from gateway.registry.seals.rows import HOLD
 from gateway.registry.seals.sealing import AT_ONCE, Seal
 from gateway.settings import Settings
+from gateway.settings.running import is_running
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
 
@@ -297,7 +298,11 @@ class _Build:
         frozen = form.freeze(form.Note(new_id(int(self.now * 1000)), self.now, origins.NEW_LOG, "command line", facts))
         origins.end(connection, backup.origin, backup.vkey, self.now)
         checkpoint = origins.begin(connection, key, frozen, self.now, old)
-        for table in (tables.log_index, tables.log_indexed):  # of the ended log: the keeper rebuilds them
+        for table in (
+            tables.log_index,
+            tables.log_party,
+            tables.log_indexed,
+        ):  # of the ended log: the keeper rebuilds them
             connection.execute(delete(table))
         keyring.log_vkey.unlink(missing_ok=True)
         manifest.put(keyring.log_vkey, f"{key.vkey}\n".encode("ascii"))
@@ -315,21 +320,8 @@ def _beside(data: Path) -> Sequence[Known]:
 
 def runs_beside(old: str, data: Path) -> bool:
     """Whether the instance that was backed up runs on this machine, beside the restored one."""
-    import fcntl
-
-    if not old or Path(old).resolve() == data.resolve():
-        return False  # restored in place
-    try:
-        handle = os.open(Path(old) / "run", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
+    restored_in_place = bool(old) and Path(old).resolve() == data.resolve()
+    return bool(old) and not restored_in_place and is_running(Path(old))
 
 
 def _missing_vault_keys(connection: Connection, settings: Settings) -> list[str]:

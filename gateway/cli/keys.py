@@ -232,19 +232,9 @@ def _described(settings: Settings, each: keys.Generation, current: bool) -> dict
 
 def is_running(settings: Settings) -> bool:
     """Whether an `up` holds the folder's lock."""
-    import fcntl
+    from gateway.settings import running
 
-    if not settings.run.exists():
-        return False
-    folder = os.open(settings.run, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(folder)
+    return running.is_running(settings.data)
 
 
 def _reload(settings: Settings, as_json: bool) -> None:

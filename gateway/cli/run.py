@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 top = typer.Typer()
+_UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT})  # a data folder
 _RESTORED = (
     "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận."
     " / Restored from a backup: the doors stay closed until somebody confirms.\n"
@@ -50,6 +52,7 @@ def up(
     from gateway.hardening import private_files
     from gateway.journal.database import migrate, open_engine, snapshot
     from gateway.journal.schema import comparison
+    from gateway.processes.sockets import check_ports
     from gateway.processes.supervised import NotStarted, sandbox_children
     from gateway.processes.supervisor import Supervisor
     from gateway.registry.changes.adopting import adopt_content, adopt_receiving
@@ -73,7 +76,11 @@ def up(
             as_json,
         )
     try:
+        if not settings.is_made:
+            check_ports(settings)
         ensure_instance(settings)
+    except NotStarted as trouble:
+        failed(Exit.OURS, trouble, as_json)
     except FolderTaken as trouble:
         fail(
             Exit.USAGE,
@@ -82,6 +89,18 @@ def up(
             f" / không tạo được phiên bản cạnh những gì đang có tại {trouble}",
             "Name an empty folder with --data (settings.yaml may lie in it)."
             " / Chỉ một thư mục trống bằng --data (có thể có sẵn settings.yaml).",
+            as_json,
+        )
+    except OSError as trouble:
+        if trouble.errno not in _UNWRITABLE:
+            raise
+        fail(
+            Exit.USAGE,
+            "folder-unwritable",
+            f"no instance can be made in {settings.data}: {trouble.strerror}"
+            f" / không tạo được phiên bản tại {settings.data}",
+            "Name a folder that you may write to with --data, or by LGSP_DATA."
+            " / Chỉ một thư mục mà bạn được ghi bằng --data, hoặc bằng LGSP_DATA.",
             as_json,
         )
     try:

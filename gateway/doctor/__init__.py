@@ -18,6 +18,7 @@ from gateway.doctor.vault import key_copies, vault
 from gateway.doctor.witnessing import settings_of_vouchers, vouching
 from gateway.journal.database import open_engine, snapshot
 from gateway.settings import Settings
+from gateway.settings.running import is_running
 
 
 def examine(settings: Settings, clock: Callable[[], float]) -> list[Finding]:
@@ -32,6 +33,8 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Finding
     lying = list(files(settings))
     yield from lying
     yield from modes(settings)
+    if not is_running(settings.data):
+        yield finding("instance.not-running")
     yield from store.weak_settings(settings)
     yield from store.disk(settings)
     yield from store.checkpoints(settings)

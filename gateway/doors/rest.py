@@ -18,6 +18,7 @@ from contracts.base.errors import Failure, Theirs
 from contracts.canonical.model import Pattern
 from contracts.wire import problems
 from contracts.wire.headers import media_type
+from gateway.doors import other_format
 from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
@@ -29,6 +30,7 @@ from gateway.doors.errors import (
 )
 from gateway.doors.http.reader import Job
 from gateway.doors.reply import Reply
+from gateway.doors.signature_hints import explained
 from gateway.journal.write import ReplayKey
 from gateway.transfer.stages import (
     Addressed,
@@ -46,6 +48,7 @@ from security import http_signatures, jose, tokens
 from security.encryption_keys import EncryptKey
 from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED, TOKEN_UNKNOWN_KEY
 from security.keys import SigningKey, VerifyKey
+from security.signature_hints import http_hints
 
 JSON: Final = "application/json"
 _ID_MAX: Final = 128
@@ -96,6 +99,7 @@ class RestDoor:
     token_endpoint: str
     checkpoint: Callable[[], str]  # base64 of the newest signed note
     clock: Callable[[], float]
+    explains: bool = False  # a sandbox tells why a signature is wrong
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
@@ -105,7 +109,14 @@ class RestDoor:
         if token.system != channel.system.id:
             raise CHANNEL_MISMATCH(channel=channel.system.id, other=token.system, other_kind="token")
         request = http_signatures.HttpRequest(received.method, received.target_uri, received.headers, received.body)
-        signature = http_signatures.verify_request(request, received.snapshot.key, received.at)
+        try:
+            signature = http_signatures.verify_request(request, received.snapshot.key, received.at)
+        except Theirs as failure:
+            if not self.explains:
+                raise
+            raise explained(
+                failure, received.snapshot, channel.system.id, lambda wrong, keys: http_hints(wrong, request, keys)
+            ) from None
         if signature.key.system != channel.system.id:
             raise CHANNEL_MISMATCH(channel=channel.system.id, other=signature.key.system, other_kind="signature")
         return signature
@@ -184,7 +195,13 @@ class RestDoor:
         if requested.operation.method == "GET":
             return requested.codec.read_query(requested.request, requested.received.query, requested.received.at)
         self._check_media(requested)
-        return requested.codec.read_json(requested.request, requested.content, requested.received.at)
+        message, content, at = requested.request, requested.content, requested.received.at
+        try:
+            return requested.codec.read_json(message, content, at)
+        except Failure as failure:
+            raise other_format.explained(
+                requested, failure, lambda codec: codec.read_json(message, content, at)
+            ) from None
 
     def _check_media(self, requested: Requested) -> None:
         received = requested.received

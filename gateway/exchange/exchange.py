@@ -46,7 +46,7 @@ from gateway.exchange.repeat_check import ANSWERED, RecordedEnd, message_id, rec
 from gateway.feeds.keys import Settled
 from gateway.journal.database import snapshot
 from gateway.journal.errors import JOURNAL_BUSY, JOURNAL_FENCED
-from gateway.journal.write import FeedRow, QueueRow, VaultRow, Verdict, Write
+from gateway.journal.write import FeedRow, LogRow, QueueRow, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.receiving import receive
 from gateway.registry.records import System
@@ -299,20 +299,25 @@ class Exchange:
         waits = requested.operation.pattern is Pattern.DISPATCH and not refused
         if waits and (requested.operation.idempotent or not may_have_acted):
             queue = self.forwarder.queue_row(transfer, failure, now)
-            await self._record(outcome.put_aside(transfer, queue, entries.put_aside(transfer, failure, now)))
+            note = entries.put_aside(transfer, failure, now, committed.contract)
+            await self._record(outcome.put_aside(transfer, queue, note))
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), queued=True)
+        # The other entries hold the code, but no findings.
+        notes = (entries.try_failed(transfer, failure, now, committed.contract),) if failure.findings else ()
         if waits:
-            await self._record(outcome.unknown(transfer, Doubt(now, self.process, failure.code), failure))
+            await self._record(
+                outcome.with_notes(outcome.unknown(transfer, Doubt(now, self.process, failure.code), failure), notes)
+            )
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), failure=failure)
         event = Event.PROVIDER_REFUSED if refused else Event.PROVIDER_DOWN
         receipt = await self._end(
-            transfer, Ending(event=event, at=now, status=failure.status, failure=failure.code, call=failure)
+            transfer, Ending(event=event, at=now, status=failure.status, failure=failure.code, call=failure), notes
         )
         return Answered(requested, receipt, failure=failure)
 
-    async def _end(self, transfer: OpenTransfer, how: Ending) -> Receipt:
+    async def _end(self, transfer: OpenTransfer, how: Ending, notes: tuple[LogRow, ...] = ()) -> Receipt:
         write, receipt = outcome.end(transfer, how, self.vault)
-        await self._record(write)
+        await self._record(outcome.with_notes(write, notes))
         return receipt
 
     async def _record(self, write: Write) -> None:

@@ -157,7 +157,10 @@ class Snapshot:
         return owner.reached if owner is not None else Words(contract.owner_role, contract.owner_role)
 
     def owner(self, contract: Contract) -> Agency | None:
-        """The agency with the owner's role if there is exactly one, else the provider's, else the centre."""
+        """The agency with the owner's role if there is exactly one, else the only provider's, else the centre.
+
+        Of several agencies none is taken by its order: it would be asked, and named as publisher, for others' data.
+        """
         owners = [agency for agency in self.agencies.values() if contract.owner_role in agency.roles]
         if len(owners) != 1:
             provided = {
@@ -167,10 +170,8 @@ class Snapshot:
                 for system in table.systems
                 if system != FEED
             }
-            owners = [agency for agency in owners if agency.code in provided] or owners
-        if not owners:
-            return self.centre()
-        return owners[0]
+            owners = [agency for agency in owners if agency.code in provided]
+        return owners[0] if len(owners) == 1 else self.centre()
 
     def centre(self) -> Agency | None:
         return next((agency for agency in self.agencies.values() if CENTRE in agency.roles), None)

@@ -171,8 +171,8 @@ def _approve(
     ]
 
 
-def encrypt_keys(count: int) -> list[PrivateKey]:
-    """New RSA-3072 keys for encryption, which serve both protocols."""
+def rsa_keys(count: int) -> list[PrivateKey]:
+    """New RSA-3072 keys: for encryption, which serve both protocols, and for stacks that cannot sign on P-256."""
     with ThreadPoolExecutor() as several:  # generating is slow, and OpenSSL releases the interpreter's lock
         return list(several.map(lambda _: algorithms.new_private("RSA-3072"), range(count)))
 
@@ -185,9 +185,11 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
     title = Words("Hệ thống chưa đăng ký", "A system that is not registered")
     unregistered = System(UNREGISTERED, "H14.99", title, {}, None)
     everyone = (*document.systems, unregistered)
-    for system, encrypt_key in zip(everyone, encrypt_keys(len(everyone)), strict=True):
+    rsa = iter(rsa_keys(2 * len(everyone)))
+    for system in everyone:
         folder = settings.identities / system.id
         folder.mkdir(parents=True, mode=0o700)
+        encrypt_key, rsa_key = next(rsa), next(rsa)
         tls_key, sign_key = algorithms.new_private(), algorithms.new_private()
         hosts = ("localhost", "127.0.0.1") if system.endpoint is not None else ()
         tls_certificate = authority.issue_tls(
@@ -197,11 +199,14 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
         encrypt_certificate = authority.issue_encryption(
             sign, system.id, encrypt_key.public_key(), now, agency=system.agency
         )
+        rsa_certificate = authority.issue_signing(sign, system.id, rsa_key.public_key(), now, agency=system.agency)
         write_secret(folder / "tls.key", authority.private_pem(tls_key))
         write_secret(folder / "sign.key", authority.private_pem(sign_key))
+        write_secret(folder / "sign-rsa.key", authority.private_pem(rsa_key))
         write_secret(folder / "encrypt.key", authority.private_pem(encrypt_key))
         (folder / "tls.crt").write_bytes(tls_certificate + tls.pem)
         (folder / "sign.crt").write_bytes(sign_certificate)
+        (folder / "sign-rsa.crt").write_bytes(rsa_certificate)
         (folder / "encrypt.crt").write_bytes(encrypt_certificate)
         shutil.copyfile(keyring.trust_anchors, folder / "ca.crt")
         shutil.copyfile(keyring.sign_certificate, folder / "gateway-sign.crt")
@@ -211,6 +216,7 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
             "system": system.id,
             "agency": system.agency,
             "sign_key_id": f"{system.id}.sign-1",
+            "sign_rsa_key_id": f"{system.id}.sign-rsa-1",
             "tls_key_id": f"{system.id}.tls-1",
             "encrypt_key_id": f"{system.id}.encrypt-1",
             "gateway": base,
@@ -224,6 +230,7 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
             continue
         changes += store.add_key(connection, about["tls_key_id"], system.id, "tls", tls_certificate)
         changes += store.add_key(connection, about["sign_key_id"], system.id, "sign", sign_certificate)
+        changes += store.add_key(connection, about["sign_rsa_key_id"], system.id, "sign", rsa_certificate)
         changes += store.add_key(connection, about["encrypt_key_id"], system.id, "encrypt", encrypt_certificate)
     return changes
 

@@ -22,7 +22,7 @@ DRAFT, WHOLE = ".new", ".made"  # in the data folder: an unfinished instance; a 
 NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, "lost+found"})  # what an empty data folder may have
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
-_CREDENTIAL: Final = "credential:"
+CREDENTIAL: Final = "credential:"
 # Variables with the prefix that are not settings.
 NOT_SETTINGS: Final[Mapping[str, str]] = {
     "LGSP_DATA": "the data folder, where `--data` does not name one",
@@ -53,9 +53,16 @@ class Settings:
     data: Path
     kind: Literal["sandbox", "production"] = _setting("sandbox", "what the instance is: `sandbox` or `production`")
     name: str = _setting("LGSP sandbox", "name of the instance, shown on its pages")
-    host: str = _setting("127.0.0.1", "address that the listeners bind")
+    host: str = _setting("127.0.0.1", "address that the exchange listener and the one of `edge_port` bind")
+    desk_host: str = _setting("127.0.0.1", "address that the people's listener binds; it has no TLS")
     exchange_port: int = _setting(8443, "port of the exchange listener (component systems, TLS)", _PORT)
     desk_port: int = _setting(8080, "port of the people's listener (status page, documentation)", _PORT)
+    metrics_host: str = _setting("127.0.0.1", "address that the listener of `metrics_port` binds")
+    metrics_port: int = _setting(
+        0,
+        "port of a listener for `/metrics` alone, without TLS; 0: the people's listener serves it",
+        {"ge": 0, "le": 65_535},
+    )
     public_base: str = _setting(
         "",
         "public base address of the exchange listener, as signatures cover it; empty: "
@@ -194,7 +201,7 @@ class Settings:
 
     @property
     def desk(self) -> str:
-        return f"http://{self.host}:{self.desk_port}"
+        return f"http://{self.desk_host}:{self.desk_port}"
 
     @property
     def database_url(self) -> str:
@@ -204,9 +211,9 @@ class Settings:
     def secret_path(self) -> Path | None:
         if not self.secret_file:
             return None
-        if self.secret_file.startswith(_CREDENTIAL):
+        if self.secret_file.startswith(CREDENTIAL):
             folder = os.environ.get("CREDENTIALS_DIRECTORY")  # set by systemd; else a path that does not exist
-            return Path(folder, self.secret_file.removeprefix(_CREDENTIAL)) if folder else Path("/", self.secret_file)
+            return Path(folder, self.secret_file.removeprefix(CREDENTIAL)) if folder else Path("/", self.secret_file)
         return Path(self.secret_file)
 
     @property

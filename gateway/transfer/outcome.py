@@ -93,6 +93,11 @@ def put_aside(transfer: OpenTransfer, queue: QueueRow, note: LogRow | None = Non
     return Write(change=change, log=() if note is None else (note,), queue=queue)
 
 
+def with_notes(write: Write, notes: tuple[LogRow, ...]) -> Write:
+    """The unit with further notes of the log, which precede its own entry."""
+    return write._replace(log=(*notes, *write.log)) if notes else write
+
+
 def unknown(transfer: OpenTransfer, why: Doubt, failure: Failure, vault: Vault | None = None) -> Write:
     """The call of the provider failed, and it is unknown whether the provider acted. With a `vault`, evidence of the
     call is kept under names of this phase: another try may follow.

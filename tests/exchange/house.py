@@ -15,6 +15,7 @@ from typing import Any, cast
 from sqlalchemy import Engine, select
 
 from adapters.model import Incoming
+from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.canonical.model import Contract, Evidence
 from contracts.compiled.contract import CompiledContract
@@ -22,7 +23,7 @@ from contracts.wire.jsontext import read_json
 from gateway.exchange.exchange import Exchange
 from gateway.journal.database import lock_of
 from gateway.journal.schema import tables
-from gateway.journal.write import ReplayKey
+from gateway.journal.write import QueueRow, ReplayKey
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
@@ -34,6 +35,7 @@ from gateway.transfer.stages import (
     Channel,
     Face,
     Message,
+    OpenTransfer,
     Received,
     Refused,
     Requested,
@@ -75,11 +77,17 @@ class Provider:
 
     answer: Message
     resting: bool = False
+    failure: Failure | None = None
 
     def is_open(self, system: str) -> bool:
         return self.resting
 
+    def queue_row(self, transfer: OpenTransfer, failure: Failure, now: float) -> QueueRow:
+        return QueueRow(transfer.id, transfer.provider or "", f"{transfer.id}/canonical", now + 1, last_failure="x")
+
     async def forward(self, *given: Any, **named: Any) -> Incoming:
+        if self.failure is not None:
+            raise self.failure
         return Incoming(self.answer, b"what went out", b"what came back", "key-1", 200, 0.1)
 
 
@@ -105,19 +113,28 @@ class Gateway:
     forwarder: Any = None  # else one whose provider always answers
 
     def call(
-        self, evidence: Evidence, contract: str, operation: str, message_id: str = "m-1", *, resting: bool = False
+        self,
+        evidence: Evidence,
+        contract: str,
+        operation: str,
+        message_id: str = "m-1",
+        *,
+        resting: bool = False,
+        failure: Failure | None = None,
     ) -> Answered | Refused:
         """Carries the first sample of the request."""
-        return asyncio.run(self.carry(Call(contract, operation, message_id), evidence, resting))
+        return asyncio.run(self.carry(Call(contract, operation, message_id), evidence, resting, failure))
 
-    async def carry(self, call: Call, evidence: Evidence = "full", resting: bool = False) -> Answered | Refused:
+    async def carry(
+        self, call: Call, evidence: Evidence = "full", resting: bool = False, failure: Failure | None = None
+    ) -> Answered | Refused:
         contract, operation = call.contract, call.operation
         compiled = copy.copy(self.snapshot.contracts[contract])
         compiled.contract = replace(compiled.contract, evidence=evidence)
         if call.bare:
             compiled.contract = undeclared(compiled.contract)
         op = compiled.contract.operations[operation]
-        forwarder = self.forwarder or cast(Any, Provider(sample(compiled, op.answer), resting))
+        forwarder = self.forwarder or cast(Any, Provider(sample(compiled, op.answer), resting, failure))
         exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
         received = Received(
             new_id(int(self.now * 1000)),

@@ -255,6 +255,13 @@ log_index = Table(
 LOG_INDEXED = tuple(column.name for column in log_index.columns if column.name != "idx")
 for _name in LOG_INDEXED:
     Index(f"log_index_{_name}", log_index.c[_name], log_index.c.idx)
+log_party = Table(  # the agencies that an entry concerns, in any role
+    "log_party",
+    metadata,
+    Column("party", Integer, primary_key=True, autoincrement=False),  # a digest, as `log_index.agency`
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+)
+Index("log_party_idx", log_party.c.idx)
 log_indexed = Table(
     "log_indexed",
     metadata,

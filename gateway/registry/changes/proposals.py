@@ -148,7 +148,12 @@ def _needing(contents: Mapping[Subject, Content]) -> dict[Subject, Content]:
 
 def apply_contents(connection: Connection, wanted: Wanted, now: float) -> list[Change]:
     """Propose what differs from the content in force, withdraw what is no longer proposed, remove routes."""
-    before, waiting = in_force(connection), proposals(connection, "waiting")
+    waiting, recorded = proposals(connection, "waiting"), proposals(connection, "in-force")
+    approved: dict[Subject, Content] = {subject: each.content for subject, each in recorded.items()}
+    before = {  # rows that were edited count as nothing: nobody approved them
+        subject: content if approved.get(subject, {**content, "roles": []}) == content else {}
+        for subject, content in in_force(connection).items()
+    }
     routes = [each for each in wanted.contents if each.what == "route"]
     changes: list[Change] = []
     for subject, content in wanted.contents.items():

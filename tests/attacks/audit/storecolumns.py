@@ -184,6 +184,8 @@ def _journal() -> Iterator[Column]:
     yield Column("log_index", "idx", "tables", index, plus(1000), named)
     for name in tables.LOG_INDEXED:
         yield Column("log_index", name, "tables", index, another, named)
+    for name in ("party", "idx"):
+        yield Column("log_party", name, "tables", nth(40), plus(1000), "its agencies are others")
     yield Column("log_indexed", "name", "tables", nth(), to("found"), "watermark")
     yield Column("log_indexed", "upto", "tables", nth(), plus(-1), "watermark")
     yield Column(
