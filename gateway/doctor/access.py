@@ -9,16 +9,20 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
 from gateway.audit.verify.rows.noted import read_notes
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
 from gateway.registry.acting import BREAK_GLASS, being_founded
 from gateway.registry.changes.disclosing import disclosed_since
-from gateway.registry.changes.granting import grants
 from gateway.registry.changes.officers import officers
 from gateway.registry.changes.proposals import proposals
 from gateway.registry.changes.unapproved import unapproved
+from gateway.registry.errors import ROUTE_MASK_UNSHOWN
+from gateway.registry.parts.grants import received
+from gateway.registry.receiving import receive
+from gateway.registry.snapshot import all_grants, load_snapshot
 from gateway.settings import Settings
 from security.grants.grants import OFFICERS, Grant, Request, decide
 from security.grants.windows import civil
@@ -45,18 +49,18 @@ def _persons(connection: Connection, now: float) -> Iterator[Finding]:
 
 def access(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
     known = officers(connection)
-    all_grants = grants(connection, known)
+    every = all_grants(connection)
     in_office = sum(officer.state == "active" for officer in known.values())
-    if all_grants and in_office < OFFICERS:
+    if every and in_office < OFFICERS:
         yield finding("officers.few", count=in_office)
     unsigned = [
         grant.id
-        for grant in all_grants
+        for grant in every
         if not (grant.denies or grant.adopted or grant.confirmed) and now < grant.valid_until
     ]
     if unsigned:
         yield finding("grants.unsigned", grants=", ".join(unsigned))
-    adopted = [each for each in all_grants if each.adopted and not each.confirmed and now < each.valid_until]
+    adopted = [each for each in every if each.adopted and not each.confirmed and now < each.valid_until]
     late = [each.id for each in adopted if each.overdue(now)]
     if late:
         yield finding("receiving.overdue", grants=", ".join(late))
@@ -64,7 +68,7 @@ def access(settings: Settings, connection: Connection, now: float) -> Iterator[F
     if waiting:
         until = civil(min(each.confirm_until for each in waiting))
         yield finding("receiving.unconfirmed", grants=", ".join(each.id for each in waiting), until=until)
-    refused = list(_refused(connection, all_grants, now))
+    refused = list(_refused(connection, every, now))
     if refused:
         yield finding("route.not-granted", routes=", ".join(refused[:_NAMED]), count=len(refused))
     disclosed = disclosed_since(connection, now)
@@ -72,6 +76,9 @@ def access(settings: Settings, connection: Connection, now: float) -> Iterator[F
         fields = "; ".join(f"{each.field} ({each.seen_by})" for each in disclosed[:_NAMED])
         yield finding("grants.disclose", fields=fields, count=len(disclosed))
     yield from _content(connection)
+    unshown = sorted(set(_unshown(connection, every, now)))
+    if unshown:
+        yield finding("route.mask-unshown", routes=", ".join(unshown[:_NAMED]), count=len(unshown))
     yield from _persons(connection, now)
     keys = sorted(path.parent.name for path in settings.identities.glob("*/*.key") if path.name in _OWN_KEYS)
     if keys:
@@ -88,7 +95,22 @@ def _content(connection: Connection) -> Iterator[Finding]:
         yield finding("content.waiting", content=", ".join(waiting[:_NAMED]), count=len(waiting))
 
 
-def _refused(connection: Connection, all_grants: Sequence[Grant], now: float) -> Iterator[str]:
+def _unshown(connection: Connection, every: Sequence[Grant], now: float) -> Iterator[str]:
+    """The routes that lead to a system whose format cannot show what its grants hide."""
+    if all(grant.fields == ("*",) for grant in every if grant.receives):
+        return  # contracts are compiled only where something is hidden
+    snapshot = load_snapshot(connection)
+    for contract in snapshot.contracts.values():
+        for operation in received(contract):
+            for system in snapshot.routed(contract.contract.name, operation.name):
+                try:
+                    receive(snapshot, system, contract, operation, now)
+                except Ours as failure:
+                    if failure.code == ROUTE_MASK_UNSHOWN.code:
+                        yield f"{contract.contract.name} {operation.name} → {system.id} ({failure.facts['format']})"
+
+
+def _refused(connection: Connection, every: Sequence[Grant], now: float) -> Iterator[str]:
     """The routes that lead to a system that may not receive."""
     route, system, agency = tables.route.c, tables.system.c, tables.agency.c
     joined = tables.route.join(tables.system, system.id == route.system).join(
@@ -99,7 +121,7 @@ def _refused(connection: Connection, all_grants: Sequence[Grant], now: float) ->
         select(*columns).select_from(joined).order_by(route.contract, route.operation, route.position)
     ):
         request = Request(code, frozenset(json.loads(roles)), contract, operation, receives=True)
-        decision = decide(all_grants, request, now)
+        decision = decide(every, request, now)
         if not decision.allowed:
             nearest = f", {decision.nearest.id}" if decision.nearest is not None else ""
             yield f"{contract} {operation} → {name} ({code}: {decision.reason}{nearest})"

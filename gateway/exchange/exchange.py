@@ -169,14 +169,8 @@ class Exchange:
             return done
         if put_aside:
             return Answered(requested, Receipt(row.id, intent=intent.leaf), queued=True)
-        transfer = OpenTransfer(
-            id=row.id,
-            process=self.process,
-            provider=provider.id,
-            keep=keep_of(requested),
-            salt=salt,
-            intent=intent.leaf,
-        )
+        keep = keep_of(requested)
+        transfer = OpenTransfer(row.id, self.process, provider.id, keep=keep, salt=salt, intent=intent.leaf)
         return await self._forward(Committed(decoded, provider, receiving, transfer))
 
     def _provider(self, decoded: Decoded) -> System:

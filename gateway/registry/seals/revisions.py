@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from gateway.journal.schema import tables
+from gateway.registry.seals.rows import TABLES
 
 REVISION: Final = "registry.revision"
 
@@ -20,6 +21,13 @@ def revision(connection: Connection) -> int:
 def alone(connection: Connection) -> None:
     """Lock the registry against other changes until this transaction ends, so no two changes get the same number."""
     connection.execute(select(tables.instance.c.value).where(tables.instance.c.key == REVISION).with_for_update())
+
+
+def settle(connection: Connection) -> None:
+    """Lock the registry's rows until this transaction ends, so that the compared rows are the sealed ones."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"LOCK TABLE {', '.join(table.name for table in TABLES)} IN SHARE ROW EXCLUSIVE MODE"))
+    alone(connection)
 
 
 def raise_revision(connection: Connection) -> None:

@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, select
 
 from contracts.base import jcs
 from contracts.base.errors import Ours
@@ -41,9 +41,8 @@ from gateway.keys.keyring import Keyring
 from gateway.registry.errors import REGISTRY_ALTERED
 from gateway.registry.seals import history
 from gateway.registry.seals.mark import Mark, Seen
-from gateway.registry.seals.revisions import REVISION, alone, raise_revision, remember, revision
+from gateway.registry.seals.revisions import REVISION, raise_revision, remember, revision, settle
 from gateway.registry.seals.rows import (
-    TABLES,
     Misfit,
     Rows,
     basis,
@@ -333,13 +332,6 @@ def changing(engine: Engine, seal: Seal | None, lock: FileLock | None = None) ->
             )
     if seal is not None and seen is not None:
         seal.mark.lift(seen)
-
-
-def settle(connection: Connection) -> None:
-    """Lock the registry's rows until this transaction ends, so that the compared rows are the sealed ones."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"LOCK TABLE {', '.join(table.name for table in TABLES)} IN SHARE ROW EXCLUSIVE MODE"))
-    alone(connection)
 
 
 def adopt(engine: Engine, seal: Seal, now: float) -> bool:

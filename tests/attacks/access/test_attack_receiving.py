@@ -14,12 +14,14 @@ from sqlalchemy import Engine, func, insert, select
 from contracts.base.errors import Failure
 from contracts.codecs.mask import PERSONAL
 from gateway.cli.access.past import judged
+from gateway.doctor.access import access
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import store
 from gateway.registry.changes import granting
 from gateway.registry.changes.document import parse_grants
 from gateway.registry.snapshot import Snapshot
+from gateway.settings import Settings
 from gateway.transfer.stages import Answered, Refused
 from security.grants.grants import Grant, Reason
 from tests.attacks.access.receiving import COMMUNE, COMMUNE_SYSTEM, CREATE, REPORT, Place, place
@@ -189,7 +191,7 @@ def unmarked() -> Any:
 
 
 @pytest.mark.attack("receiving what a grant hides")
-def test_a_format_that_cannot_show_the_mask_gets_nothing(at: Place) -> None:
+def test_a_format_that_cannot_show_the_mask_gets_nothing(at: Place, tmp_path: Path) -> None:
     """The grant was signed under an earlier version. The later one is refused at the door, by the document, and by the
     officers' command."""
     at.route("do-thi")
@@ -201,6 +203,9 @@ def test_a_format_that_cannot_show_the_mask_gets_nothing(at: Place) -> None:
     at.reload()
     entry = at.refused("route.mask-unshown", message_id="m-2")
     assert entry["provider"] == "do-thi"
+    with at.engine.connect() as connection:
+        found = {each.kind.code: each.facts for each in access(Settings(tmp_path), connection, at.gateway.now)}
+    assert found["route.mask-unshown"]["routes"] == f"{REPORT} {CREATE} → do-thi (do-thi-xml)"
     snapshot = at.gateway.snapshot
     with pytest.raises(Failure, match=r"registry\.invalid") as refused:
         text = granting_file(at.grant(RECEIVING))
