@@ -53,6 +53,8 @@ def test_decisions_are_judged_as_they_were_made(tmp_path: Path) -> None:
         assert status == 403
         granted(world, settings)
         accepted = world.wait("the grant at the door", lambda: (told := call(world))[0] == 200 and told[1])
+        status, second = call(world)
+        assert status == 200
     with running(settings, without):
         assert world.lgsp("access", "revoke", GRANT, *place)["ok"]
         last = world.wait("the revocation at the door", lambda: (told := call(world))[0] == 403 and told[1])
@@ -62,6 +64,7 @@ def test_decisions_are_judged_as_they_were_made(tmp_path: Path) -> None:
 
     then = explained("--transfer", accepted)
     assert then["allowed"] and then["agrees"] and then["grant"] == GRANT and then["quotas"][GRANT]["used"] == 0
+    assert explained("--transfer", second)["quotas"][GRANT]["used"] == 1, "counted from the log, up to then"
     assert then["logged"] == {"accepted": True, "grant": GRANT}
     for transfer in (refused, last):
         why = explained("--transfer", transfer)

@@ -22,6 +22,7 @@ from gateway.journal.schema import tables
 TROUBLE: Final = 10  # outcomes with a higher code are troubles
 _AT_ONCE: Final = 400
 _SHOWN: Final = 3
+_CHANGES: Final = 12
 _PARTY: Final = re.compile(r"(?P<agency>[^/\s]+)/(?P<system>[^/\s]+)")
 
 
@@ -126,12 +127,36 @@ def _counted(facts: Mapping[str, Any], what: str, named: Sequence[str]) -> str:
     return f"{facts.get('count')} {what}, {', '.join(named[:_SHOWN])}{more}"
 
 
+def _changes(facts: Mapping[str, Any]) -> str | None:
+    """What a change of the registry changed: each object, and each field with its old and new value."""
+    listed = facts.get("changes")
+    parts = [
+        f"{text_in(each, 'what')} {text_in(each, 'id')}: {text_in(each, 'how')}"
+        for each in (listed if isinstance(listed, list) else [])
+        if isinstance(each, dict)
+    ]
+    parts += [
+        f"{name} {_value(pair[0])} → {_value(pair[1])}"
+        for of_table in _part(_part(facts, "registry"), "changed").values()
+        for fields in (of_table.values() if isinstance(of_table, dict) else ())
+        for name, pair in (fields.items() if isinstance(fields, dict) else ())
+        if isinstance(pair, list) and len(pair) == 2 and None not in pair  # of a row that was there before
+    ]
+    return "; ".join(parts[:_CHANGES]) + ("; …" if len(parts) > _CHANGES else "") if parts else None
+
+
+def _value(value: Any) -> str:
+    """A value as the entry has it; of a long or personal one there is only a digest."""
+    return "(…)" if isinstance(value, dict) else str(value)
+
+
 def _list(facts: Mapping[str, Any], name: str) -> list[str]:
     values = facts.get(name)
     return [str(each) for each in values] if isinstance(values, list) else []
 
 
-_DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+_DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
+    **dict.fromkeys(("access", "registry", "suspended", "resumed"), _changes),
     "taken-up": _call,
     "altered": _altered,
     "quarantine": _quarantined,
