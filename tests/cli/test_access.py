@@ -234,6 +234,10 @@ def test_what_was_revoked_is_answered_as_it_held_then(sandbox: Settings, tmp_pat
     assert told(sandbox, "access", "show", "G-300", "--at", held)["standing"] == "in force"
     assert told(sandbox, "access", "show", "G-300", "--at", proposed, "--json")["approvals"] == []
     assert told(sandbox, "registry", "show", "--at", held)["revision"] < told(sandbox, "registry", "show")["revision"]
+    told(sandbox, "registry", "revoke", "phan-anh.sign-1", "--reason", "superseded")
+    keys = [told(sandbox, "registry", "keys", "phan-anh", *at)["keys"] for at in ((), ("--at", held))]
+    states = [{each["key"]: each["state"] for each in some}["phan-anh.sign-1"] for some in keys]
+    assert states == ["revoked", "active"]
     early = told(sandbox, "access", "explain", *ASKED, "--at", "2026-01-01", ends=2)["error"]
     assert early["code"] == "registry.no-history"
 

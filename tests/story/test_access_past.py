@@ -17,6 +17,7 @@ from gateway.cli import run
 from gateway.sandbox import agents, live
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from tests import commandline
 
 pytestmark = pytest.mark.server
 
@@ -53,22 +54,30 @@ def test_decisions_are_judged_as_they_were_made(tmp_path: Path) -> None:
         assert status == 403
         granted(world, settings)
         accepted = world.wait("the grant at the door", lambda: (told := call(world))[0] == 200 and told[1])
+        status, second = call(world)
+        assert status == 200
     with running(settings, without):
         assert world.lgsp("access", "revoke", GRANT, *place)["ok"]
         last = world.wait("the revocation at the door", lambda: (told := call(world))[0] == 403 and told[1])
 
+    def told(*words: str) -> dict[str, Any]:
+        """In this process: the gateway has ended."""
+        found: dict[str, Any] = json.loads(commandline.lgsp(*words, *place, "--json").out)
+        return found
+
     def explained(*words: str) -> dict[str, Any]:
-        return world.lgsp("access", "explain", *words, *place)
+        return told("access", "explain", *words)
 
     then = explained("--transfer", accepted)
     assert then["allowed"] and then["agrees"] and then["grant"] == GRANT and then["quotas"][GRANT]["used"] == 0
+    assert explained("--transfer", second)["quotas"][GRANT]["used"] == 1, "counted from the log, up to then"
     assert then["logged"] == {"accepted": True, "grant": GRANT}
     for transfer in (refused, last):
         why = explained("--transfer", transfer)
         assert not why["allowed"] and why["agrees"] and why["logged"]["failure"] == f"access.{why['reason']}"
     asked = (AGENCY, INDICATOR, "getValue")
     assert explained(*asked, "--at", then["at"])["grant"] == GRANT and not explained(*asked)["allowed"]
-    shown = world.lgsp("audit", "show", refused, accepted, last, *place)
+    shown = told("audit", "show", refused, accepted, last)
     assert [(each["allowed"], each["agrees"]) for each in shown["judged"]] == [
         (False, True),
         (True, True),
@@ -77,4 +86,4 @@ def test_decisions_are_judged_as_they_were_made(tmp_path: Path) -> None:
     by = {each["transfer"]: each["registry"] for each in shown["entries"] if each["kind"] in ("intent", "refusal")}
     assert by == {each["transfer"]: each["registry"] for each in shown["judged"]}
     assert by[refused] < by[accepted] < by[last]
-    assert world.lgsp("audit", "verify", *place)["registry"]["wrong"] == []
+    assert told("audit", "verify")["registry"]["wrong"] == []

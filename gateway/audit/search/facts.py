@@ -25,6 +25,7 @@ READINGS: Final = frozenset({"feed-read", "log-read"})
 OLD_AGENCIES: Final = "audit.old-agencies"
 _AT_ONCE: Final = 400
 _SHOWN: Final = 3
+_CHANGES: Final = 12
 _PARTY: Final = re.compile(r"(?P<agency>[^/\s]+)/(?P<system>[^/\s]+)")
 
 
@@ -178,6 +179,29 @@ def _counted(facts: Mapping[str, Any], what: str, named: Sequence[str]) -> str:
     return f"{facts.get('count')} {what}, {', '.join(named[:_SHOWN])}{more}"
 
 
+def _changes(facts: Mapping[str, Any]) -> str | None:
+    """What a change of the registry changed: each object, and each field with its old and new value."""
+    listed = facts.get("changes")
+    parts = [
+        f"{text_in(each, 'what')} {text_in(each, 'id')}: {text_in(each, 'how')}"
+        for each in (listed if isinstance(listed, list) else [])
+        if isinstance(each, dict)
+    ]
+    parts += [
+        f"{name} {_value(pair[0])} → {_value(pair[1])}"
+        for of_table in _part(_part(facts, "registry"), "changed").values()
+        for fields in (of_table.values() if isinstance(of_table, dict) else ())
+        for name, pair in (fields.items() if isinstance(fields, dict) else ())
+        if isinstance(pair, list) and len(pair) == 2 and None not in pair  # of a row that was there before
+    ]
+    return "; ".join(parts[:_CHANGES]) + ("; …" if len(parts) > _CHANGES else "") if parts else None
+
+
+def _value(value: Any) -> str:
+    """A value as the entry has it; of a long or personal one there is only a digest."""
+    return "(…)" if isinstance(value, dict) else str(value)
+
+
 def _list(facts: Mapping[str, Any], name: str) -> list[str]:
     values = facts.get(name)
     return [str(each) for each in values] if isinstance(values, list) else []
@@ -195,6 +219,7 @@ def _feed_read(facts: Mapping[str, Any]) -> str:
 
 _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
     "intent": _received,
+    **dict.fromkeys(("access", "registry", "suspended", "resumed"), _changes),
     "taken-up": _call,
     "altered": _altered,
     "feed-read": _feed_read,

@@ -13,7 +13,7 @@ from contracts.base.times import rfc3339
 from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
-from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
@@ -140,17 +140,17 @@ def registry_revoke(
 
 @commands.command("keys")
 def registry_keys(
-    system: Annotated[str | None, typer.Argument()] = None, data: Data = None, as_json: AsJson = False
+    system: Annotated[str | None, typer.Argument()] = None, at: At = None, data: Data = None, as_json: AsJson = False
 ) -> None:
     """The keys of all systems, or of one: what for, in force or not, how long."""
+    from gateway.cli.access import past
     from gateway.journal.database import open_engine
     from gateway.registry.snapshot import load_snapshot
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    now = time.time()
-    with open_engine(settings.database_url).connect() as connection:
-        snapshot = load_snapshot(connection)
+    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+        now, snapshot = stands.at, load_snapshot(stands.registry)
     if system is not None and system not in snapshot.systems:
         name_checks.refuse("system", system, snapshot.systems, as_json)
     rows: list[dict[str, Any]] = [

@@ -59,3 +59,13 @@ def test_details_of_what_has_no_transfer() -> None:
         "5 rows, agency H0: altered, agency H1: altered, agency H2: altered, …: đã đối chiếu"
     )
     assert detail("altered") is not None and detail("export", entries=3) is None
+    fields = {
+        "body.fields": [["*"], ["*", "!phone"]],
+        "contact.phone": [{"digest": "0"}, {"digest": "1"}],
+        "id": [None, 1],
+    }
+    grant = {"what": "grant", "id": "G-1", "how": "changed", "fields": ["fields"]}
+    assert detail("access", changes=[grant], registry={"changed": {"access_grant": {"G-1": fields}}}) == (
+        "grant G-1: changed; body.fields ['*'] → ['*', '!phone']; contact.phone (…) → (…)"
+    )
+    assert detail("registry", changes=3) is None and detail("access", changes=["x"], registry="y") is None
