@@ -78,7 +78,7 @@ def _rate(engine: Engine, number: int, limit: int, chance: Random, pages: list[f
         Query(agency=chance.choice(_AGENCIES)),
         Query(system=chance.choice(_SYSTEMS), oldest_first=True),
         Query(contract=chance.choice(_CONTRACTS), outcome="ok"),
-        Query(agency=chance.choice(_AGENCIES), trouble_first=True),
+        Query(agency=chance.choice(_AGENCIES), role="provider"),
         Query(outcome="refused", failure=chance.choice(_CODES)),
         Query(grant=f"G-{(grant := chance.randrange(300)):04}", contract=_CONTRACTS[grant % 60]),
         Query(message=form.keyed(b"k", str(chance.randrange(number)))),

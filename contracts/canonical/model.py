@@ -29,6 +29,55 @@ class Pattern(StrEnum):
     DISPATCH = "dispatch"
 
 
+class Kind(StrEnum):
+    """What a submitted message does: it states something, corrects or recalls it, or answers an earlier message."""
+
+    SUBMITTED = "submitted"
+    CORRECTED = "corrected"
+    RECALLED = "recalled"
+    RESPONDED = "responded"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Messages of one kind: their fields have these values.
+
+    `refers` is the field that names earlier messages. None: the message concerns the earlier one of its own key.
+    """
+
+    when: Mapping[str, tuple[str, ...]]
+    refers: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The business key of a submission. A path that ends in `?` in contract.yaml is in `optional`.
+
+    `items` is the list whose items have keys of their own, as `values[]`; empty if the whole message has one key.
+    `reference` are the fields that a reference lists, separated by commas. `corrects`: other content under the same key
+    corrects the earlier one; otherwise it is refused.
+    """
+
+    key: tuple[str, ...]
+    optional: frozenset[str]
+    items: str
+    subject: tuple[str, ...]
+    scope: Literal["all", "agency", "system"]
+    corrects: bool
+    relations: Mapping[Kind, Relation]
+    reference: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedAnswer:
+    """A query that the gateway can answer from the feed: `key` are the fields of the request, in the order of the key
+    of the submission `operation`. The answer is the message with that key, or the item of its list.
+    """
+
+    operation: str
+    key: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     name: str
@@ -41,6 +90,13 @@ class Operation:
     key: str | None
     title: Words
     partial: bool = False  # whether valid lines of a file are accepted when others are not
+    identity: Identity | None = None
+    feed: FeedAnswer | None = None
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """The fields whose values are the `subject` of its events."""
+        return self.identity.subject if self.identity is not None else () if self.key is None else (self.key,)
 
 
 @dataclass(frozen=True, slots=True)

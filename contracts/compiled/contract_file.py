@@ -8,6 +8,7 @@ from typing import Final
 
 from contracts.canonical.model import Contract, Evidence, Operation, Pattern, Protection, Scalar
 from contracts.canonical.places import places, scalar_at
+from contracts.compiled.identity_file import read_feed, read_identity
 from contracts.compiled.source import IDENTIFIER, FieldReader, Source
 from contracts.folder.bundle import Bundle
 from contracts.folder.source_locations import Path, read_yaml
@@ -19,6 +20,9 @@ RESERVED: Final = frozenset(
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,3}\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")
 _OPERATION: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")
 _PATH: Final = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*)+")
+_OPERATION_WORDS: Final = {
+    "pattern", "method", "path", "request", "answer", "idempotent", "key", "identity", "feed", "partial", "title",
+}  # fmt: skip
 _WORDS: Final = {
     "id", "version", "title", "description", "owner_role", "legal_basis", "operations", "protection",
     "retention_months", "evidence", "shared_codes", "codes_at",
@@ -56,6 +60,7 @@ def read_contract(source: Source, bundle: Bundle) -> None:
         read.bad(("operations",), "none", "at least one operation")
         declared = {}
     operations = {each: _operation(read, each, source) for each in declared}
+    read_feed(read, source, operations)
     addresses: set[tuple[str, str]] = set()
     for each, op in operations.items():
         if (op.method, op.path) in addresses:
@@ -113,7 +118,7 @@ def _codes_at(read: FieldReader, source: Source) -> str | None:
 
 def _operation(read: FieldReader, name: str, source: Source) -> Operation:
     at = ("operations", name)
-    read.only(at, {"pattern", "method", "path", "request", "answer", "idempotent", "key", "partial", "title"})
+    read.only(at, _OPERATION_WORDS)
     if _OPERATION.fullmatch(name) is None or name in source.messages or name.endswith("Response"):
         read.bad(
             at, f"the operation name {name!r}", "a name like getValue, not that of a message, not ending in Response"
@@ -148,6 +153,9 @@ def _operation(read: FieldReader, name: str, source: Source) -> Operation:
             or place.field.absentable
         ):
             read.bad((*at, "key"), repr(key), "a required single value that cannot be absent")
+    identity = read_identity(read, (*at, "identity"), Pattern(pattern), request)
+    if key is not None and identity is not None:
+        read.bad((*at, "key"), "a key beside the identity", "the identity alone, with its subject")
     idempotent = read.get((*at, "idempotent"))
     if idempotent not in (None, True, False):
         read.bad((*at, "idempotent"), repr(idempotent), "true or false")
@@ -162,6 +170,7 @@ def _operation(read: FieldReader, name: str, source: Source) -> Operation:
         key=None if key is None else str(key),
         title=read.words((*at, "title")),
         partial=_partial(read, (*at, "partial"), pattern),
+        identity=identity,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from contracts.canonical.model import Operation
+from contracts.canonical.model import FeedAnswer, Identity, Operation
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Version
 
@@ -52,20 +52,32 @@ def compare_terms(old: Version, new: Version, changes: Changes) -> list[tuple[Op
     return pairs
 
 
+def _shown(value: object) -> str:
+    if isinstance(value, Identity):
+        return ", ".join((*value.key, *value.relations))
+    if isinstance(value, FeedAnswer):
+        return ", ".join((value.operation, *value.key))
+    return ", ".join(value) if isinstance(value, tuple) and value else str(value or "–")
+
+
 def _operation(new: Version, old: Operation, other: Operation, changes: Changes) -> None:
     def say(what: str, level: Level) -> None:
         before, after = (
-            str(getattr(each, what)).lower() if what in ("idempotent", "partial") else getattr(each, what) or "–"
+            str(getattr(each, what)).lower() if what in ("idempotent", "partial") else _shown(getattr(each, what))
             for each in (old, other)
         )
-        at = new.at(FILE, ("operations", old.name, what))
+        at = new.at(FILE, ("operations", old.name, "identity" if what == "subject" else what))
         changes.add("operation.changed", level, old.name, at, what=what, before=before, after=after)
 
     for what in _BREAKING:
         if getattr(old, what) != getattr(other, what):
             say(what, Level.MAJOR)
-    if old.key != other.key:
-        say("key", Level.MINOR if old.key is None else Level.MAJOR)  # readers of the feed find a case by it
+    if old.subject != other.subject:  # readers of the feed find a case by it
+        say("subject", Level.MINOR if not old.subject else Level.MAJOR)
+    if old.identity != other.identity:  # what was one message for all who keep the feed would become two, or none
+        say("identity", Level.MINOR if old.identity is None else Level.MAJOR)
+    if old.feed != other.feed:  # the answer has the same form, whoever gives it
+        say("feed", Level.MINOR)
     if old.idempotent != other.idempotent:
         say(
             "idempotent", Level.MAJOR if other.idempotent else Level.MINOR

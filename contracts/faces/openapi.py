@@ -15,6 +15,7 @@ from typing import Any, Final
 from contracts.canonical.model import Operation, Pattern, Sample
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.foreign.jsonschema import foreign_definitions
+from contracts.faces.identities import declared
 from contracts.faces.schema import definitions
 from contracts.wire.jsontext import read_json
 
@@ -97,6 +98,7 @@ class _Face:
             "operationId": op.name,
             "summary": f"{op.title.vi} / {op.title.en}",
             "tags": [self._compiled.contract.name],
+            **declared(op),
             "security": [{"boundToken": []}],
             "parameters": [*_signature_parameters(op), *(self._query(op) if op.method == "GET" else [])],
         }

@@ -18,7 +18,7 @@ from typing import TypeVar
 from lxml import etree
 
 from contracts.base.errors import Failure, Finding
-from contracts.canonical.model import Sample
+from contracts.canonical.model import Pattern, Sample
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract, compile_bundle
@@ -75,6 +75,17 @@ def check(folder: Path) -> Report:
         f"{len(bundle.files)} files, {len(compiled.exchanged)} messages, {len(compiled.tables)} code "
         f"tables, {len(compiled.formats)} formats"
     )
+    report.warnings += [
+        Finding(
+            "contract.yaml",
+            f"operations.{each.name}",
+            "no identity: the same message twice is two events",
+            "identity",
+            "an identity",
+        )
+        for each in compiled.contract.operations.values()
+        if each.pattern is Pattern.SUBMIT and each.identity is None
+    ]
     if folder.name != f"v{compiled.contract.major}":
         report.findings.append(
             Finding(

@@ -297,7 +297,11 @@ class _Build:
         frozen = form.freeze(form.Note(new_id(int(self.now * 1000)), self.now, origins.NEW_LOG, "command line", facts))
         origins.end(connection, backup.origin, backup.vkey, self.now)
         checkpoint = origins.begin(connection, key, frozen, self.now, old)
-        for table in (tables.log_index, tables.log_indexed):  # of the ended log: the keeper rebuilds them
+        for table in (
+            tables.log_index,
+            tables.log_party,
+            tables.log_indexed,
+        ):  # of the ended log: the keeper rebuilds them
             connection.execute(delete(table))
         keyring.log_vkey.unlink(missing_ok=True)
         manifest.put(keyring.log_vkey, f"{key.vkey}\n".encode("ascii"))

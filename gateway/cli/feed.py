@@ -27,7 +27,6 @@ def feed_read(
     """Events of a feed, oldest first. Reading bodies is logged."""
     from contracts.canonical.model import Pattern
     from gateway.feeds import read
-    from gateway.feeds.cursor import decode
     from gateway.feeds.sessions import NOTE
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
@@ -36,7 +35,7 @@ def feed_read(
     from gateway.transfer import entries
     from gateway.vault.vault import Vault
 
-    # Reading bodies at the command line is logged like any other reading.
+    # Reading bodies at the command line is logged like any other reading, before anything is printed.
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
@@ -45,12 +44,13 @@ def feed_read(
         from gateway.doors.api.errors import FEED_UNKNOWN
 
         raise FEED_UNKNOWN(contract=contract)
-    first = (decode(after, contract) if after else 0) + 1
-    facts: dict[str, Any] = {"contract": contract, "from": first, "to": first + limit - 1}
-    with writing(engine) as connection:
-        append(connection, [entries.note(NOTE, facts, time.time(), actor=actor())])
     with engine.connect() as connection:
         page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys, at_rest=AtRest.of(settings)))
+    facts: dict[str, Any] = {"contract": contract, "events": len(page.events)}
+    if page.span is not None:
+        facts |= {"read": [[page.span.first, page.span.last]], "owners": sorted(page.span.owners)}
+    with writing(engine) as connection:
+        append(connection, [entries.note(NOTE, facts, time.time(), actor=actor())])
     text = "\n".join(map(text_of, page.events))
     if not as_json and page.events:
         print(f"next: --after {page.next}", file=sys.stderr)

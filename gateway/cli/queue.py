@@ -6,18 +6,19 @@ import typer
 
 from contracts.base.times import rfc3339
 from gateway.cli.common.options import AsJson, Data, load_instance
-from gateway.cli.common.output import emit
+from gateway.cli.common.output import Exit, emit, fail
 
-commands = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider.")
 commands = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider.")
 
 
 @commands.command("list")
 def queue_list(data: Data = None, as_json: AsJson = False) -> None:
-    """Messages that wait, with their last failure; and transfers in doubt."""
+    """Messages that wait, with their last failure and its findings; and transfers in doubt."""
     from sqlalchemy import select
 
+    from gateway.cli.audit.steps import findings
     from gateway.journal.database import open_engine
+    from gateway.journal.logged import failed_tries
     from gateway.journal.schema import tables
     from gateway.transfer.states import State
     from security.grants.windows import civil
@@ -34,6 +35,7 @@ def queue_list(data: Data = None, as_json: AsJson = False) -> None:
                 "tries": row.tries,
                 "next": rfc3339(row.next_at),
                 "last_failure": row.last_failure,
+                "last_try": next(reversed(failed_tries(connection, row.transfer).tries), None),
             }
             for row in connection.execute(select(waiting).where(waiting.c.state != "done").order_by(waiting.c.next_at))
         ]
@@ -50,13 +52,12 @@ def queue_list(data: Data = None, as_json: AsJson = False) -> None:
             )
         ]
     lines = [f"{len(rows)} in the queue, {len(doubts)} in doubt"]
-    lines += [
-        (
+    for row in rows:
+        lines.append(
             f"  {row['transfer']}  {row['state']:<8} → {row['provider']}, try {row['tries']}, next"
             f" {civil(row['next'])}, {row['last_failure'] or '—'}"
         )
-        for row in rows
-    ]
+        lines += findings(row["last_try"] or {})
     lines += [
         (
             f"  {row['transfer']}  in doubt → {row['provider']} ({row['contract']}"
@@ -65,3 +66,37 @@ def queue_list(data: Data = None, as_json: AsJson = False) -> None:
         for row in doubts
     ]
     emit({"ok": True, "queue": rows, "in_doubt": doubts}, as_json, "\n".join(lines))
+
+
+@commands.command("show")
+def queue_show(transfer: str, data: Data = None, as_json: AsJson = False) -> None:
+    """Each failed try of a delivery: when, why, and what was wrong with the provider's answer."""
+    from sqlalchemy import select
+
+    from gateway.cli.audit.journey import queue_words
+    from gateway.cli.audit.steps import failure, findings, words
+    from gateway.cli.common import arguments
+    from gateway.cli.common.language import spoken
+    from gateway.journal.database import open_engine
+    from gateway.journal.logged import failed_tries
+    from gateway.journal.schema import tables
+    from security.grants.windows import civil
+
+    settings = load_instance(data, as_json)
+    transfer = arguments.transfer_id(transfer, as_json)
+    queue = tables.queue
+    with open_engine(settings.database_url).connect() as connection:
+        row = connection.execute(select(queue).where(queue.c.transfer == transfer)).mappings().first()
+        failed = failed_tries(connection, transfer)
+    if row is None and not failed.tries:
+        what = f"no delivery of {transfer} failed or waits / không có lần gửi nào bị lỗi hoặc đang chờ"
+        then = "`lgsp audit journey` shows any transfer. / Dùng `lgsp audit journey` để xem một giao dịch bất kỳ."
+        fail(Exit.NO, "not-queued", what, then, as_json)
+    lines = spoken(words("transfer", id=transfer)) + ([] if row is None else spoken(queue_words(dict(row))))
+    lines += spoken(words("tries.earlier", earlier=failed.earlier)) if failed.earlier else []
+    for each in failed.tries:
+        lines += [f"{civil(str(each['at']), seconds=True)}  {each['try']}", *spoken(failure(each["failure"]), "  ")]
+        lines += findings(each)
+    state = None if row is None else {name: row[name] for name in ("state", "provider", "tries", "last_failure")}
+    result = {"ok": True, "transfer": transfer, "queue": state, "failed": failed.tries, "earlier": failed.earlier}
+    emit(result, as_json, "\n".join(lines))

@@ -52,7 +52,7 @@ def up(
     from gateway.journal.schema import comparison
     from gateway.processes.supervised import NotStarted, sandbox_children
     from gateway.processes.supervisor import Supervisor
-    from gateway.registry.changes.adopting import adopt_receiving
+    from gateway.registry.changes.adopting import adopt_content, adopt_receiving
     from gateway.registry.restore_lock import held_until
     from gateway.registry.seals.sealing import Seal, adopt
     from gateway.sandbox import live
@@ -109,6 +109,7 @@ def up(
             seal = Seal.of(settings)
             adopt(engine, seal, time.time())  # an instance of an older release
             adopted = adopt_receiving(engine, seal, time.time())  # the same
+            adopt_content(engine, seal, time.time())  # the same
             if adopted:
                 _say(_ADOPTED.format(grants=", ".join(adopted), data=settings.data))
             with snapshot(engine) as connection:

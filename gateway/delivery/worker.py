@@ -130,19 +130,19 @@ class Deliverer:
             self._out[job.provider] -= 1
 
     async def _carry(self, job: Job) -> None:
-        transfer = job.open
+        transfer, contract = job.open, None
         try:
             contents = await asyncio.to_thread(read_contents, self.engine, self.vault, job)
             transfer = transfer._replace(salt=contents.salt, intent=contents.intent_leaf)
             delivery = await self._prepared(job, transfer, contents.body)
-            transfer = delivery.open
+            transfer, contract = delivery.open, delivery.contract
             write = self._answered(job, delivery, await self.forwarder.forward(delivery, self.timeout))
         except Failure as failure:
-            write = await self._failed(job, transfer, failure)
+            write = await self._failed(job, transfer, failure, contract)
         except Exception:
             _logger.exception("transfer %s: unexpected fault", job.transfer)
             acted = Acted.NO if transfer.intent is None else Acted.MAYBE
-            write = await self._failed(job, transfer, DELIVERY_FAULT(acted=acted, system=job.provider))
+            write = await self._failed(job, transfer, DELIVERY_FAULT(acted=acted, system=job.provider), contract)
         await self._commit(job, write)
 
     async def _prepared(self, job: Job, transfer: OpenTransfer, body: bytes) -> Delivery:
@@ -175,10 +175,21 @@ class Deliverer:
         how = Ending(event=Event.ANSWER_CAME, at=self.clock(), status=200, call=incoming, answer=answer)
         return self._ended(job, delivery.open, how, None)
 
-    async def _failed(self, job: Job, transfer: OpenTransfer, failure: Failure) -> Write:
-        now, tries, code = self.clock(), job.tries + 1, failure.code
-        if code == TRANSFER_TAMPERED.code:
+    async def _failed(
+        self, job: Job, transfer: OpenTransfer, failure: Failure, contract: CompiledContract | None
+    ) -> Write:
+        """The unit of a failed try. A note keeps its code and findings: the queue's row has the last code only."""
+        if failure.code == TRANSFER_TAMPERED.code:
             return await self._tampered(job, transfer, failure)
+        write = await self._after_failure(job, transfer, failure)
+        if failure.code == PROVIDER_RESTING.code:
+            return write
+        phase = await asyncio.to_thread(self._free_phase, job.transfer, entries.TRY_FAILED)
+        note = entries.try_failed(transfer, failure, self.clock(), contract, job.tries + 1)
+        return outcome.with_notes(write, (note._replace(phase=phase),))
+
+    async def _after_failure(self, job: Job, transfer: OpenTransfer, failure: Failure) -> Write:
+        now, tries, code = self.clock(), job.tries + 1, failure.code
         acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
         if isinstance(failure, Theirs) or isinstance(failure, ProviderFailure) and failure.final:
             how = Ending(event=Event.PROVIDER_REFUSED, at=now, status=failure.status, failure=code, call=failure)

@@ -1,5 +1,5 @@
-"""Finds grants that wait for signatures or show more than was signed, routes whose systems may not receive, too few
-officers, and officers' private keys on this machine."""
+"""Finds grants and content that lack signatures, grants that show more than was signed, routes whose systems may not
+receive, too few officers, and officers' private keys on this machine."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from gateway.journal.schema import tables
 from gateway.registry.changes.disclosing import disclosed_since
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.officers import officers
+from gateway.registry.changes.proposals import proposals
+from gateway.registry.changes.unapproved import unapproved
 from gateway.settings import Settings
 from security.grants.grants import OFFICERS, Grant, Request, decide
 from security.grants.windows import civil
@@ -49,9 +51,20 @@ def access(settings: Settings, connection: Connection, now: float) -> Iterator[F
     if disclosed:
         fields = "; ".join(f"{each.field} ({each.seen_by})" for each in disclosed[:_NAMED])
         yield finding("grants.disclose", fields=fields, count=len(disclosed))
+    yield from _content(connection)
     keys = sorted(path.parent.name for path in settings.identities.glob("*/officer.key"))
     if keys:
         yield finding("officers.key-here", officers=", ".join(keys))
+
+
+def _content(connection: Connection) -> Iterator[Finding]:
+    """Content of the registry that nobody approved, and proposals that wait."""
+    unsigned = unapproved(connection)
+    if unsigned:
+        yield finding("content.unapproved", content=", ".join(unsigned[:_NAMED]), count=len(unsigned))
+    waiting = [subject.path for subject in proposals(connection, "waiting")]
+    if waiting:
+        yield finding("content.waiting", content=", ".join(waiting[:_NAMED]), count=len(waiting))
 
 
 def _refused(connection: Connection, all_grants: Sequence[Grant], now: float) -> Iterator[str]:

@@ -18,6 +18,7 @@ from contracts.base.errors import Failure, Theirs
 from contracts.canonical.model import Pattern
 from contracts.wire import problems
 from contracts.wire.headers import media_type
+from gateway.doors import other_format
 from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
@@ -184,7 +185,13 @@ class RestDoor:
         if requested.operation.method == "GET":
             return requested.codec.read_query(requested.request, requested.received.query, requested.received.at)
         self._check_media(requested)
-        return requested.codec.read_json(requested.request, requested.content, requested.received.at)
+        message, content, at = requested.request, requested.content, requested.received.at
+        try:
+            return requested.codec.read_json(message, content, at)
+        except Failure as failure:
+            raise other_format.explained(
+                requested, failure, lambda codec: codec.read_json(message, content, at)
+            ) from None
 
     def _check_media(self, requested: Requested) -> None:
         received = requested.received
@@ -211,6 +218,8 @@ class RestDoor:
             return self.signed(reply, received, ended.receipt, proof, receiver)
         assert ended.answer is not None
         reply = Reply(200, {"content-type": JSON}, requested.codec.write_json(requested.operation.answer, ended.answer))
+        if ended.as_of is not None:
+            reply.headers["lgsp-as-of"] = ended.as_of
         return self.signed(reply, received, ended.receipt, proof, receiver)
 
     def _failure(

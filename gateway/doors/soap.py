@@ -2,6 +2,7 @@
 
 If the contract demands it, bodies are encrypted both ways: a request is decrypted, then verified as it was signed.
 Invariant: only the verified Body names the operation, never SOAPAction, `action`, or a node outside the signature.
+  Where these name another one, the request is refused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contracts.errors import SOAP_NOT_UNDERSTOOD
 from contracts.wire import faults
 from contracts.wire import soap as wire
 from contracts.wire.headers import media_type
+from gateway.doors import other_format
 from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
@@ -95,27 +97,30 @@ class SoapDoor:
         _check_reply(envelope)
         if envelope.to is not None and envelope.to != received.target_uri:
             raise SOAP_NOT_FOR_US(got=envelope.to, expected=received.target_uri)
-        action = _action(received.headers, envelope.version)
-        if action and action != envelope.action:
-            raise SOAP_ACTION(got=action, signed=envelope.action)
         operation, request, content = self._operation(authenticated, envelope)
+        _check_action(authenticated, envelope, operation, content.tag)
         if len(envelope.message_id) > ID_MAX:
             raise REQUEST_NO_MESSAGE_ID(operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")
         return Requested(authenticated, envelope.message_id, contract.operations[operation], request, content)
 
-    def _operation(self, authenticated: Authenticated, envelope: verify.VerifiedEnvelope) -> tuple[str, str, object]:
+    def _operation(
+        self, authenticated: Authenticated, envelope: verify.VerifiedEnvelope
+    ) -> tuple[str, str, etree._Element]:
         addressed = authenticated.addressed
         codec = addressed.snapshot.codec(authenticated.caller, addressed.contract)
         children = [child for child in envelope.body if isinstance(child.tag, str)]
         tag = children[0].tag if len(children) == 1 else f"{len(children)} elements"
         root = codec.soap_roots.get(tag)
         if root is None:
+            other = other_format.of_root(addressed.contract, codec.name, str(tag), addressed.received)
+            if other is not None:
+                raise other
             raise SOAP_UNKNOWN_BODY(
                 element=tag,
                 format=codec.name,
                 contract=addressed.contract.contract.name,
                 expected=", ".join(sorted(codec.soap_roots)) or "—",
-                wsdl=addressed.received.target_uri + "?wsdl",
+                document=other_format.document(addressed.contract, codec.name, addressed.received),
             )
         return root[0], root[1], children[0]
 
@@ -124,7 +129,13 @@ class SoapDoor:
 
     def decode(self, authorised: Authorised) -> Message:
         requested = authorised.requested
-        return requested.codec.read_xml(requested.request, requested.content, requested.received.at)
+        message, content, at = requested.request, requested.content, requested.received.at
+        try:
+            return requested.codec.read_xml(message, content, at)
+        except Failure as failure:
+            raise other_format.explained(
+                requested, failure, lambda codec: codec.read_xml(message, content, at)
+            ) from None
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
@@ -189,6 +200,26 @@ def _action(headers: Mapping[str, str], version: wire.Version) -> str:
         return headers.get("soapaction", "").strip().strip('"')
     match = _ACTION.search(headers.get("content-type", ""))
     return "" if match is None else match[1] or match[2] or ""
+
+
+def _check_action(
+    authenticated: Authenticated, envelope: verify.VerifiedEnvelope, operation: str, root: str | bytes
+) -> None:
+    """Refuses actions that do not name the operation of the Body: as the WSDL of the caller's format, or the canonical
+    one, names it, or by the Body's own element (`root`), as clients without a WSDL do.
+
+    An empty or missing SOAPAction states nothing (SOAP 1.1 §6.1.1). The signed wsa:Action always states one.
+    """
+    addressed = authenticated.addressed
+    codecs = (addressed.snapshot.codec(authenticated.caller, addressed.contract), addressed.contract.codec("canonical"))
+    known = list(dict.fromkeys(each.soap_action(operation) for each in codecs if each.supports(operation)))
+    space, _, local = str(root).lstrip("{").rpartition("}")
+    accepted = {*known, f"{space}:{local}", f"{addressed.contract.namespace}:{local}"}
+    stated = _action(authenticated.received.headers, envelope.version)
+    if envelope.action not in accepted or stated not in ("", envelope.action):
+        raise SOAP_ACTION(
+            got=stated or "—", signed=envelope.action, operation=operation, expected=" / ".join(known) or "—"
+        )
 
 
 def _check_understood(envelope: verify.VerifiedEnvelope) -> None:

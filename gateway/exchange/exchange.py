@@ -28,6 +28,7 @@ from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.errors import GATEWAY_FAULT
+from gateway.exchange.business_keys import TRIES, BusinessKeys, KeysChanged
 from gateway.exchange.doors import Door, Reading
 from gateway.exchange.errors import (
     MESSAGE_ANSWER_GONE,
@@ -38,15 +39,18 @@ from gateway.exchange.errors import (
     ROUTE_NONE,
     ROUTE_SUSPENDED,
 )
+from gateway.exchange.feed_answer import Here, route_of, unit, value_or_failure
 from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, refused, uses_of
 from gateway.exchange.refusal_log import BUSY_SECONDS, RefusalLog
-from gateway.exchange.repeat_check import ANSWERED, RecordedEnd, recorded_end, repeat_answer
+from gateway.exchange.repeat_check import ANSWERED, RecordedEnd, message_id, recorded_end, repeat_answer
+from gateway.feeds.keys import Settled
 from gateway.journal.database import snapshot
-from gateway.journal.errors import JOURNAL_FENCED
-from gateway.journal.write import FeedRow, QueueRow, VaultRow, Verdict, Write
+from gateway.journal.errors import JOURNAL_BUSY, JOURNAL_FENCED
+from gateway.journal.write import FeedRow, LogRow, QueueRow, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.receiving import receive
 from gateway.registry.records import System
+from gateway.registry.routing import FEED
 from gateway.transfer import entries, outcome
 from gateway.transfer.evidence_parts import request_parts
 from gateway.transfer.stages import (
@@ -90,10 +94,12 @@ class Exchange:
     admit: Callable[[], None] = lambda: None  # raises while new transfers must wait
     quotas: Quotas = field(init=False)
     refusals: RefusalLog = field(init=False)
+    keys: BusinessKeys = field(init=False)
 
     def __post_init__(self) -> None:
         self.quotas = Quotas(self.engine)
         self.refusals = RefusalLog(self.journal, self.hash_id, self.clock)
+        self.keys = BusinessKeys(self.engine, self.hash_id)
 
     async def carry(self, addressed: Addressed, door: Door, reading: Reading | None = None) -> Answered | Refused:
         """Carries one call. `reading` reads a costly body; without it the body is read on the event loop."""
@@ -134,6 +140,8 @@ class Exchange:
         requested = decoded.requested
         if requested.operation.pattern is Pattern.SUBMIT:
             return await self._submit(decoded)
+        if route_of(decoded) == FEED:
+            return await self._from_feed(decoded)
         provider = self._provider(decoded)
         dispatch = requested.operation.pattern is Pattern.DISPATCH
         put_aside = dispatch and self.forwarder.is_open(provider.id)
@@ -174,7 +182,7 @@ class Exchange:
     def _provider(self, decoded: Decoded) -> System:
         requested = decoded.requested
         snapshot = requested.snapshot
-        name = snapshot.route(requested.contract.contract.name, requested.operation.name, decoded.message)
+        name = route_of(decoded)
         if name is None:
             raise ROUTE_NONE(contract=requested.contract.contract.name, operation=requested.operation.name)
         provider = snapshot.systems[name]
@@ -183,7 +191,24 @@ class Exchange:
         return provider
 
     async def _submit(self, decoded: Decoded) -> Answered | Refused:
-        """Writes intent, feed event and outcome in one transaction: no provider is called."""
+        """Compares the business keys with the feed, and writes. Another door may change them meanwhile: then again."""
+        requested, keys = decoded.requested, self.keys
+        claimed = await keys.claim(decoded)
+        known = await keys.read(claimed) if claimed is not None and claimed.refers is not None else {}
+        for _try in range(TRIES):
+            settled = keys.settle(claimed, known, requested.received.transfer)
+            if settled.repeats is not None:
+                return await self._repeat_of_content(requested, settled.repeats)
+            done = await self._hand_in(decoded, settled)
+            if done is not None:
+                return done
+            known = await keys.read(claimed)
+        raise JOURNAL_BUSY(retry_after=BUSY_SECONDS)
+
+    async def _hand_in(self, decoded: Decoded, settled: Settled) -> Answered | Refused | None:
+        """Writes intent, feed event, business keys and outcome in one transaction: no provider is called. None if a key
+        was changed meanwhile.
+        """
         requested = decoded.requested
         transfer, now = requested.received.transfer, self.clock()
         answer: Message = {"transfer": transfer, "messageId": requested.message_id, "acceptedAt": rfc3339(now)}
@@ -193,7 +218,7 @@ class Exchange:
         new = OpenTransfer(transfer, self.process, None, salt=salt, intent=intent.leaf)
         how = Ending(event=Event.HANDED_IN, at=now, status=200, answer=answer_json)
         row, accepted, receipt = outcome.end_new(row_of(decoded, None, now, self.process, how.event), new, how)
-        feed = FeedRow(row.contract, transfer, event(decoded, now), f"{transfer}/canonical")
+        feed = FeedRow(row.contract, transfer, event(decoded, now, settled.kind), f"{transfer}/canonical")
         bound = {
             "request": binding.of_transfer(intent.leaf, row),
             "canonical": binding.of_event(feed.contract, feed.event),
@@ -211,9 +236,25 @@ class Exchange:
             vault=self._sealed(requested, parts, now, bound),
             feed=feed,
             quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
+            keys=settled.rows,
         )
-        done = await self._write_new(decoded, write)
+        try:
+            done = await self._write_new(decoded, write)
+        except KeysChanged:
+            return None
         return done if done is not None else Answered(requested, receipt, answer=answer)
+
+    async def _from_feed(self, decoded: Decoded) -> Answered | Refused:
+        requested = decoded.requested
+        here = Here(self.vault, self.process, keep_of(requested), self.hash_id, self.clock())
+        value = await asyncio.to_thread(value_or_failure, decoded, self.engine, here)
+        write, receipt = unit(decoded, value, here)
+        done = await self._write_new(decoded, write)
+        if done is not None:
+            return done
+        if isinstance(value, Failure):
+            return Answered(requested, receipt, failure=value)
+        return Answered(requested, receipt, answer=masked(decoded.authorised, value.answer), as_of=value.at)
 
     async def _write_new(self, decoded: Decoded, write: Write) -> Answered | Refused | None:
         """Commits a new transfer. None if it was new, else the answer to the repeat."""
@@ -225,6 +266,8 @@ class Exchange:
             raise MESSAGE_REPLAYED()
         if written.verdict is Verdict.FULL:
             raise UsedUp(written.full)
+        if written.verdict is Verdict.TAKEN:
+            raise KeysChanged
         if written.verdict is Verdict.FENCED:
             raise JOURNAL_FENCED(retry_after=BUSY_SECONDS)
         assert written.existing is not None
@@ -256,20 +299,25 @@ class Exchange:
         waits = requested.operation.pattern is Pattern.DISPATCH and not refused
         if waits and (requested.operation.idempotent or not may_have_acted):
             queue = self.forwarder.queue_row(transfer, failure, now)
-            await self._record(outcome.put_aside(transfer, queue, entries.put_aside(transfer, failure, now)))
+            note = entries.put_aside(transfer, failure, now, committed.contract)
+            await self._record(outcome.put_aside(transfer, queue, note))
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), queued=True)
+        # The other entries hold the code, but no findings.
+        notes = (entries.try_failed(transfer, failure, now, committed.contract),) if failure.findings else ()
         if waits:
-            await self._record(outcome.unknown(transfer, Doubt(now, self.process, failure.code), failure))
+            await self._record(
+                outcome.with_notes(outcome.unknown(transfer, Doubt(now, self.process, failure.code), failure), notes)
+            )
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), failure=failure)
         event = Event.PROVIDER_REFUSED if refused else Event.PROVIDER_DOWN
         receipt = await self._end(
-            transfer, Ending(event=event, at=now, status=failure.status, failure=failure.code, call=failure)
+            transfer, Ending(event=event, at=now, status=failure.status, failure=failure.code, call=failure), notes
         )
         return Answered(requested, receipt, failure=failure)
 
-    async def _end(self, transfer: OpenTransfer, how: Ending) -> Receipt:
+    async def _end(self, transfer: OpenTransfer, how: Ending, notes: tuple[LogRow, ...] = ()) -> Receipt:
         write, receipt = outcome.end(transfer, how, self.vault)
-        await self._record(write)
+        await self._record(outcome.with_notes(write, notes))
         return receipt
 
     async def _record(self, write: Write) -> None:
@@ -302,11 +350,28 @@ class Exchange:
             return Answered(requested, receipt, answer=masked(authorised, read_json(end.answer)))
         return Answered(requested, receipt, failure=repeat_answer(end.failure or outcome.UNKNOWN, first))
 
-    def _recorded(self, requested: Requested, first: str) -> RecordedEnd:
-        """The recorded end of the transfer, checked against log and vault in one snapshot. Runs in a thread."""
+    async def _repeat_of_content(self, requested: Requested, first: str) -> Answered:
+        """Answers a message whose business keys and content are those of the transfer `first`, as `first` was."""
+        end = await asyncio.to_thread(self._recorded, requested, first, by_key=True)
+        entry = entries.repeat(requested, first, end.status or 200, self.clock())
+        written = await self.journal.commit(Write(replay=requested.authenticated.replay, log=(entry,)))
+        if written.verdict is Verdict.REPLAYED:
+            raise MESSAGE_REPLAYED()
+        if written.verdict is not Verdict.COMMITTED:
+            raise JOURNAL_FENCED(retry_after=BUSY_SECONDS)
+        if end.answer is None:
+            raise MESSAGE_ANSWER_GONE(transfer=first)
+        return Answered(requested, receipt_of(first, end.receipt), answer=read_json(end.answer))
+
+    def _recorded(self, requested: Requested, first: str, *, by_key: bool = False) -> RecordedEnd:
+        """The recorded end of the transfer, checked against log and vault in one snapshot. Runs in a thread.
+
+        `by_key`: the transfer has the content of this message, and a message id of its own.
+        """
         try:
             with snapshot(self.engine) as connection:
-                return recorded_end(connection, self.vault, first, self.hash_id(requested.message_id))
+                message = message_id(connection, first) if by_key else requested.message_id
+                return recorded_end(connection, self.vault, first, self.hash_id(message))
         except Ours as failure:
             if failure.code == TRANSFER_TAMPERED.code:
                 log.critical(

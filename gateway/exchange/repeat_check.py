@@ -37,6 +37,11 @@ class RecordedEnd(NamedTuple):
     answer: bytes | None
 
 
+def message_id(connection: Connection, transfer: str) -> str:
+    """The message id of a transfer; empty for an unknown one, which `recorded_end` refuses."""
+    return connection.scalar(select(tables.transfer.c.message_id).where(tables.transfer.c.id == transfer)) or ""
+
+
 def recorded_end(connection: Connection, vault: Vault, transfer: str, message: str) -> RecordedEnd:
     """`message` is the keyed hash of the message's id. Raises `transfer.tampered` on any contradiction."""
     row = connection.execute(select(tables.transfer).where(tables.transfer.c.id == transfer)).first()

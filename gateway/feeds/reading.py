@@ -33,6 +33,7 @@ from gateway.vault import binding
 from gateway.vault.vault import Opened, Vault
 
 MOST: Final = 1000
+# As `transfer_records.event` writes it; quotation marks within other values are escaped.
 _logger: Final = logging.getLogger("lgsp.feeds")
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 CloudEvent = dict[str, Any]

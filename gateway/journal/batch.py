@@ -5,8 +5,9 @@ The result is that of the units one after the other:
 2. a replay key that exists already: REPLAYED, nothing is written;
 3. a message id or transfer id that exists already: DUPLICATE, only the replay key is written;
 4. a change whose guard fails: FENCED, nothing is written;
-5. a quota that is used up: FULL, nothing is written, and the result names the quota;
-6. else COMMITTED: all rows of the unit are written, and it counts against each of its quotas.
+5. a business key that another transfer changed meanwhile: TAKEN, nothing is written;
+6. a quota that is used up: FULL, nothing is written, and the result names the quota;
+7. else COMMITTED: all rows of the unit are written, and it counts against each of its quotas.
 
 `together` takes a few statements for all units. If units of one batch depend on each other it raises `DependentWrites`,
 and `one_by_one` takes the batch again with a savepoint for each unit. Both record in `Promised` which rows must exist
@@ -22,6 +23,7 @@ from gateway.journal.readback import Promised
 from gateway.journal.statements import QUEUE_TAIL, TRANSFER_COLUMNS, Cursor, Statements
 from gateway.journal.write import (
     FeedRow,
+    KeyRow,
     LogRow,
     QueueRow,
     QuotaUse,
@@ -36,6 +38,7 @@ from gateway.journal.write import (
 
 COMMITTED: Final = Written(Verdict.COMMITTED)
 REPLAYED: Final = Written(Verdict.REPLAYED)
+TAKEN: Final = Written(Verdict.TAKEN)
 FENCED: Final = Written(Verdict.FENCED)
 
 # The rows of `gateway.journal.write` are tuples in the order of their columns, and go to the driver as they are.
@@ -44,11 +47,16 @@ _LOG: Final = LogRow._fields
 _VAULT: Final = VaultRow._fields
 _FEED: Final = FeedRow._fields
 _QUEUE: Final = QueueRow._fields
+_KEY: Final = KeyRow._fields
 assert TransferRow._fields == TRANSFER_COLUMNS
 
 
 class DependentWrites(Exception):
     """Units of this batch depend on each other; they must be written one by one."""
+
+
+class _Taken(DependentWrites):
+    """A business key of this batch is not as it was read; `one_by_one` finds the unit."""
 
 
 class _Full(DependentWrites):
@@ -67,6 +75,7 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: 
     _replays(sql, cursor, units, results, promised)
     _transfers(sql, cursor, units, results, promised)
     _changes(sql, cursor, units, results, promised)
+    _keys(sql, cursor, units, results, promised)
     _quotas(cursor, sql, units, results)
     log: list[LogRow] = []
     vault: list[VaultRow] = []
@@ -115,6 +124,9 @@ def one_by_one(
             own = Promised()
             results[number] = together(sql, cursor, [unit], own)[0]
             promised.take(own)
+        except _Taken:
+            cursor.execute("ROLLBACK TO SAVEPOINT unit")
+            results[number] = TAKEN
         except _Full as full:
             cursor.execute("ROLLBACK TO SAVEPOINT unit")
             results[number] = Written(Verdict.FULL, full=full.use)
@@ -133,12 +145,17 @@ def _check_independent(units: Sequence[Write]) -> None:
     queued: set[str] = set()
     keys: set[bytes] = set()
     guarded: set[bytes] = set()
+    named: set[str] = set()
     for unit in units:
         touched = unit.transfer.id if unit.transfer is not None else unit.change.id if unit.change is not None else None
         if touched is not None:
             if touched in transfers:
                 raise DependentWrites
             transfers.add(touched)
+        for row in unit.keys:
+            if row.key in named:
+                raise DependentWrites  # an upsert takes a row once
+            named.add(row.key)
         if unit.queue is not None:
             if unit.queue.transfer in queued:
                 raise DependentWrites  # an upsert takes a row once
@@ -223,6 +240,18 @@ def _changes(
                 if unit.replay is not None:
                     cursor.execute(sql.forget_replay, (unit.replay.key,))
                     promised.replay.pop(unit.replay.key, None)
+
+
+def _keys(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised) -> None:
+    """Writes the business keys of this batch; raises `_Taken` if one of them is not as it was read."""
+    rows = [row for unit, result in zip(units, results, strict=True) if result is COMMITTED for row in unit.keys]
+    if not rows:
+        return
+    if len(rows) > 1:
+        rows.sort()  # one order for all processes
+    if len(sql.put_keys(cursor, _KEY, rows)) < len(rows):
+        raise _Taken
+    promised.keys.update({row.key: row for row in rows})
 
 
 def _quotas(cursor: Cursor, sql: Statements, units: Sequence[Write], results: list[Written]) -> None:

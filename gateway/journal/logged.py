@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from gateway.journal.schema import tables
 from security.transparency.merkle import leaf_hash
+
+TRIES_SHOWN: Final = 20
 
 
 class Logged(NamedTuple):
@@ -36,6 +38,35 @@ def entry_of(connection: Connection, transfer: str, phase: str) -> Logged | None
             leaf = leaf_hash(raw)
             return Logged(parse(raw), leaf, leaf == bytes(row[1]))
     return None
+
+
+class FailedTries(NamedTuple):
+    """The newest failed tries of a delivery, oldest first; `earlier` counts those left out."""
+
+    tries: tuple[Mapping[str, Any], ...]
+    earlier: int
+
+
+def failed_tries(connection: Connection, transfer: str) -> FailedTries:
+    """When each try failed, with which code and findings, as the log's notes say (`transfer.entries`)."""
+    tries: list[Mapping[str, Any]] = []
+    raws: dict[str, bytes] = {}  # by phase: an entry may move to the next table while it is read
+    for table in tables.LOGS:
+        phase = table.c.phase
+        rows = connection.execute(
+            select(phase, table.c.entry).where(
+                table.c.transfer == transfer, or_(phase.like("queued%"), phase.like("try-failed%"))
+            )
+        )
+        raws |= {name: bytes(raw) for name, raw in rows}
+    for raw in raws.values():
+        value = parse(raw)
+        facts = value.get("facts")
+        if isinstance(facts, dict):
+            known = {name: facts[name] for name in ("failure", "findings", "more") if name in facts}
+            tries.append({"at": value.get("at"), "try": facts.get("try", 1), **known})
+    tries.sort(key=lambda each: str(each["at"]))
+    return FailedTries(tuple(tries[-TRIES_SHOWN:]), max(0, len(tries) - TRIES_SHOWN))
 
 
 def free_phase(connection: Connection, transfer: str, phase: str) -> str:

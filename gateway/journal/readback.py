@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.journal.statements import TRANSFER_COLUMNS, Cursor, Row, Statements
-from gateway.journal.write import FeedRow, LogRow, QueueRow, ReplayKey, TransferChange, TransferRow, VaultRow
+from gateway.journal.write import FeedRow, KeyRow, LogRow, QueueRow, ReplayKey, TransferChange, TransferRow, VaultRow
 
 WHOLE: Final = 65_536  # bytes of a sealed body that are compared
 TAIL: Final = 64
@@ -44,7 +44,7 @@ class Altered(Exception):
 class Promised:
     """The rows of one transaction by table and key, as they must be at its end."""
 
-    __slots__ = ("changes", "feed", "log", "queue", "replay", "transfers", "vault")
+    __slots__ = ("changes", "feed", "keys", "log", "queue", "replay", "transfers", "vault")
 
     def __init__(self) -> None:
         self.replay: dict[bytes, ReplayKey] = {}
@@ -53,6 +53,7 @@ class Promised:
         self.log: dict[tuple[str, str], LogRow] = {}
         self.vault: dict[str, VaultRow] = {}
         self.feed: dict[str, FeedRow] = {}
+        self.keys: dict[str, KeyRow] = {}
         self.queue: dict[str, QueueRow] = {}
 
     def take(self, later: Promised) -> None:
@@ -70,6 +71,7 @@ class Promised:
             ("replay", ReplayKey._fields, "key", self.replay.values()),
             ("transfer", TRANSFER_COLUMNS, "id", self.transfers.values()),
             ("feed_pending", FeedRow._fields, "transfer", self.feed.values()),
+            ("feed_key", KeyRow._fields, "key", self.keys.values()),
             ("queue", QueueRow._fields, "transfer", self.queue.values()),
             ("log_pending", LogRow._fields, "transfer", self.log.values()),
             ("vault", _SEALED, "id", [_sealed(row) for row in self.vault.values()]),

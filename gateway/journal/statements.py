@@ -95,6 +95,13 @@ class Statements:
         head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
         return self._run(cursor, head, columns, None, rows, f" ON CONFLICT DO NOTHING RETURNING {key}")
 
+    def put_keys(self, cursor: Cursor, columns: tuple[str, ...], rows: Sequence[Row]) -> set[Any]:
+        """Writes rows of business keys; returns the keys whose row was new, or was as `previous` says."""
+        sets = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "key")
+        head = f"INSERT INTO feed_key ({', '.join(columns)}) VALUES "
+        tail = f" ON CONFLICT (key) DO UPDATE SET {sets} WHERE feed_key.changed = excluded.previous RETURNING key"
+        return self._run(cursor, head, columns, None, rows, tail)
+
     def change(self, cursor: Cursor, rows: Sequence[Row]) -> set[Any]:
         """Applies guarded changes; returns the ids of the transfers whose guard held.
 

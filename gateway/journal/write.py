@@ -45,6 +45,25 @@ class FeedRow(NamedTuple):
     body_ref: str
 
 
+class KeyRow(NamedTuple):
+    """What stands under a business key of a feed now. All but ids and state are keyed hashes (`gateway.feeds.keys`).
+
+    A row that exists is changed only if `previous` is the transfer that changed it last. Without `previous` the row is
+    new.
+    """
+
+    key: str
+    contract: str
+    content: str
+    reference: str
+    transfer: str
+    agency: str
+    state: str
+    changed: str
+    previous: str | None
+    seal: str
+
+
 class QueueRow(NamedTuple):
     """A transfer in the queue. An existing row gets these values, and its lease ends."""
 
@@ -123,6 +142,7 @@ class Write(NamedTuple):
     feed: FeedRow | None = None
     queue: QueueRow | None = None
     quota: tuple[QuotaUse, ...] = ()  # all of them count, or none
+    keys: tuple[KeyRow, ...] = ()  # different ones; all of them are written, or nothing
 
 
 class Verdict(StrEnum):
@@ -130,6 +150,7 @@ class Verdict(StrEnum):
     REPLAYED = "replayed"  # the replay key exists: the same signed bytes came before
     DUPLICATE = "duplicate"  # the message id exists: `existing` is its row; only the replay key was written
     FULL = "full"  # the quota `full` of one of its grants is used up: nothing was written
+    TAKEN = "taken"  # a business key is no longer as it was read: nothing was written
     FENCED = "fenced"  # the keeper took the transfer, or declared this process dead
 
 

@@ -52,6 +52,7 @@ class KeeperServices:
     tls: ssl.SSLContext  # of calls to component systems
     web: aiohttp.ClientSession
     clock: Callable[[], float]
+    hash_id: Callable[[str], str]  # keyed hash, as in the log
     closing: AsyncExitStack  # what a task pushes here is closed when the keeper ends, last first
 
 

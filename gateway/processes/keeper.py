@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
 import uvloop
@@ -34,6 +35,7 @@ from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
+from security.transparency.entry import keyed
 
 _TASKS: Final = declared_tasks()
 
@@ -93,6 +95,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         tls=outgoing,
         web=web,
         clock=clock,
+        hash_id=partial(keyed, keyring.hash_key()),
         closing=closing,
     )
     keeper = Keeper(engine, process_id, sequencer, schedule(_TASKS, services), in_hand=settings.run / FOLDER)

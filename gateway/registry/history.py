@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, create_engine, func, insert, select
 
+from contracts.base.times import rfc3339
+from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 from gateway.registry.changes import granting
 from gateway.registry.errors import REGISTRY_NO_HISTORY, REGISTRY_PAST_LOST, words
@@ -108,16 +110,26 @@ def _bundle(connection: Connection, digest: str) -> bytes:
 
 
 def _check(connection: Connection, revision: int, digest: str) -> None:
-    """Compares with the log entry of the newest change up to that revision."""
-    query = select(_table.c.revision, _table.c.entry).where(_table.c.revision <= revision)
-    last = connection.execute(query.order_by(_table.c.revision.desc()).limit(1)).first()
-    if last is not None:
-        for log in tables.LOGS:
-            for entry in connection.execute(select(log.c.entry).where(log.c.transfer == last.entry)).scalars():
-                facts = borne(bytes(entry)) or {}
-                if (facts.get("revision"), facts.get("digest")) == (last.revision, digest):
-                    return
-    raise altered([Misfit(HISTORY, f"revision {revision}", "altered")])
+    """Compares with the log: the digest of the rows, and the times of the newest change and of the one after it."""
+    c = _table.c
+    last = connection.scalar(select(func.max(c.revision)).where(c.revision <= revision))
+    after = connection.scalar(select(func.min(c.revision)).where(c.revision > revision))
+    query = select(c.revision, c.since, c.entry).where(c.revision.in_([last, after])).distinct()
+    for row in connection.execute(query):
+        entry = _logged(connection, row.entry)
+        facts = entry.get("facts", {}).get("registry", {})
+        told = (facts.get("revision"), entry.get("at")) == (row.revision, rfc3339(row.since))
+        if not told or row.revision == last and facts.get("digest") != digest:
+            raise altered([Misfit(HISTORY, f"revision {row.revision}", "altered")])
+
+
+def _logged(connection: Connection, id: str) -> dict[str, Any]:
+    """The entry of a change; empty for one that is not in the log."""
+    for log in tables.LOGS:
+        for entry in connection.execute(select(log.c.entry).where(log.c.transfer == id)).scalars():
+            if borne(bytes(entry)) is not None:
+                return dict(parse(bytes(entry)))
+    return {}
 
 
 class _Row(NamedTuple):

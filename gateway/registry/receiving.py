@@ -36,12 +36,28 @@ def receive(
     snapshot: Snapshot, system: System, contract: CompiledContract, operation: Operation, now: float
 ) -> Receiving:
     """What the system may receive of the operation's request. Raises `route.not-granted`, `route.mask-unshown`."""
+    decision = snapshot.decide_receiving(system.agency, contract.contract.name, operation.name, now)
+    key = (system.id, contract.digest, operation.name)
+    known = snapshot.received.get(key)
+    if known is None or known[0] is not decision:
+        known = snapshot.received[key] = (decision, _receiving(snapshot, system, contract, operation, decision, now))
+    receiving: Receiving = known[1]
+    return receiving
+
+
+def _receiving(
+    snapshot: Snapshot,
+    system: System,
+    contract: CompiledContract,
+    operation: Operation,
+    decision: Decision,
+    now: float,
+) -> Receiving:
     name = contract.contract.name
-    decision = snapshot.decide_receiving(system.agency, name, operation.name, now)
     if not decision.allowed:
         raise _refusal(snapshot, system, contract, operation, decision)
     mask = snapshot.mask(contract, operation.request, decision.views)
-    if mask is not None and (unseen := snapshot.unshown(system, contract, operation, decision.views)):
+    if mask is not None and (unseen := _unshown(snapshot, system, contract, operation, decision)):
         findings = [Finding(here, path, "", "mask", "a word for `not-permitted`") for path, here in unseen]
         raise ROUTE_MASK_UNSHOWN(
             findings=findings, provider=system.id, format=system.format(name), contract=name, count=len(findings)
@@ -51,6 +67,16 @@ def receive(
         mask,
         tuple(grant.id for grant in decision.through if grant.overdue(now)),
     )
+
+
+def _unshown(
+    snapshot: Snapshot, system: System, contract: CompiledContract, operation: Operation, decision: Decision
+) -> list[tuple[str, str]]:
+    try:
+        codec = snapshot.codec(system, contract)
+    except LookupError:  # nothing is sent in a format that the contract does not have
+        return []
+    return contract.unshown_request(operation, codec, *decision.views, rest=system.by_rest)
 
 
 def _refusal(

@@ -7,10 +7,13 @@ Invariant: routes with one condition (such as a commune's code) cost one diction
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from gateway.registry.records import Route
+from contracts.base.words import Words
+from gateway.registry.records import Route, System
 
+FEED: Final = "@feed"  # in place of a system: the gateway answers from the feed of the contract itself
+FROM_FEED: Final = System(id=FEED, agency="", title=Words("Nguồn tin", "The feed"), formats={}, endpoint=None)
 Path = tuple[str, ...]
 
 

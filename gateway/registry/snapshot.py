@@ -30,7 +30,7 @@ from gateway.registry.errors import CHANNEL_SUSPENDED, words
 from gateway.registry.parts.grants import judged
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
 from gateway.registry.restore_lock import held_until
-from gateway.registry.routing import RouteTable
+from gateway.registry.routing import FEED, RouteTable
 from gateway.registry.seals.revisions import revision
 from gateway.registry.standing import key_of, standing, standings
 from gateway.registry.store import drop_of
@@ -46,7 +46,6 @@ __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snaps
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 Views = tuple[tuple[str, ...], ...]
-Unshown = tuple[tuple[str, str], ...]  # canonical path, place in the format
 CENTRE: Final = "centre"
 _NOTHING: Final = AgencyGrants.of(())
 
@@ -74,7 +73,8 @@ class Snapshot:
     _pinned: Mapping[tuple[str, str], PinnedCodec]  # (system, contract), pinned to an older minor version
     held_until: float = 0.0  # of a restored instance: nothing is accepted or sent before
     _masks: dict[tuple[str, str, Views], Mask | None] = field(default_factory=dict, compare=False, repr=False)
-    _unshown: dict[tuple[str, str, str, Views], Unshown] = field(default_factory=dict, compare=False, repr=False)
+    # What a system may receive, with the decision: of `gateway.registry.receiving`.
+    received: dict[tuple[str, str, str], tuple[Decision, Any]] = field(default_factory=dict, compare=False, repr=False)
 
     def system(self, name: str) -> System | None:
         return self.systems.get(name)
@@ -121,17 +121,6 @@ class Snapshot:
             self._masks[key] = contract.mask(message, *views)
         return self._masks[key]
 
-    def unshown(self, system: System, contract: CompiledContract, operation: Operation, views: Views) -> Unshown:
-        """Hidden fields of the request that the system's format cannot show as not permitted, cached."""
-        key = (system.id, contract.digest, operation.name, views)
-        if key not in self._unshown:
-            try:
-                codec = self.codec(system, contract)
-            except LookupError:  # nothing is sent in a format that the contract does not have
-                return ()
-            self._unshown[key] = tuple(contract.unshown_request(operation, codec, *views, rest=system.by_rest))
-        return self._unshown[key]
-
     def decide(self, agency: str, contract: str, operation: str, now: float) -> Decision:
         """Whether the agency may call the operation, and which fields of the answer it sees."""
         return self._grants.get(agency, _NOTHING).decide(contract, operation, now)
@@ -176,6 +165,7 @@ class Snapshot:
                 for (name, _), table in self._routes.items()
                 if name == contract.name
                 for system in table.systems
+                if system != FEED
             }
             owners = [agency for agency in owners if agency.code in provided] or owners
         if not owners:
@@ -389,3 +379,12 @@ def _routes(connection: Connection) -> dict[tuple[str, str], RouteTable]:
         route = Route(row["contract"], row["operation"], when, row["system"])
         by_operation.setdefault((route.contract, route.operation), []).append(route)
     return {key: RouteTable(routes) for key, routes in by_operation.items()}
+
+
+def all_grants(connection: Connection) -> list[Grant]:
+    """All grants that are not revoked, as the doors judge them. Compiles contracts only if an adopted one waits."""
+    every = grants(connection, officers(connection))
+    if not any(grant.adopted and not grant.confirmed for grant in every):
+        return every
+    contracts = load_snapshot(connection).contracts
+    return [judged(grant, contracts) for grant in every]

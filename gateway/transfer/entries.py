@@ -6,12 +6,15 @@ Digests are salted. The salt is stored with the request's evidence in the vault 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
+from contracts.compiled.contract import CompiledContract
 from gateway.journal.write import LogRow
 from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
+from gateway.transfer.kept_findings import keep_findings
 from gateway.transfer.stages import (
     Addressed,
     Authenticated,
@@ -29,6 +32,7 @@ from security.keys import thumbprint
 from security.transparency import entry as form
 
 HashId = Callable[[str], str]
+TRY_FAILED: Final = "try-failed"
 
 
 def intent(
@@ -56,6 +60,7 @@ def intent(
             receiving=receiving.grants if receiving is not None else (),
             overdue=receiving.overdue if receiving is not None else (),
             registry=received.snapshot.revision,
+            provider_agency=receiver.agency if receiver is not None else None,
         )
     )
 
@@ -80,10 +85,27 @@ def outcome(transfer: OpenTransfer, how: Ending) -> LogRow:
     )
 
 
-def put_aside(transfer: OpenTransfer, failure: Failure, now: float) -> LogRow:
-    """Not an outcome: the transfer continues in the queue."""
-    facts = {"failure": failure.code, "provider": transfer.provider}
-    return _row(form.Note(transfer.id, now, "queued", "gateway", facts))
+def put_aside(transfer: OpenTransfer, failure: Failure, now: float, contract: CompiledContract) -> LogRow:
+    """Not an outcome: the first try failed, and the transfer continues in the queue."""
+    return _row(form.Note(transfer.id, now, "queued", "gateway", _try(transfer, failure, contract)))
+
+
+def try_failed(
+    transfer: OpenTransfer, failure: Failure, now: float, contract: CompiledContract | None, number: int = 1
+) -> LogRow:
+    """A try of the delivery failed. Not an outcome. The caller makes its phase free (`logged.free_phase`)."""
+    facts = _try(transfer, failure, contract) | {"try": number}
+    return _row(form.Note(transfer.id, now, TRY_FAILED, "gateway", facts))
+
+
+def _try(transfer: OpenTransfer, failure: Failure, contract: CompiledContract | None) -> dict[str, form.Json]:
+    facts: dict[str, form.Json] = {"failure": failure.code, "provider": transfer.provider}
+    kept = keep_findings(failure.findings, contract)
+    if kept.findings:
+        facts["findings"] = kept.findings
+    if kept.more:
+        facts["more"] = kept.more
+    return facts
 
 
 def in_doubt(transfer: OpenTransfer, why: Doubt) -> LogRow:
@@ -100,7 +122,7 @@ def repeat(requested: Requested, first: str, status: int, now: float) -> LogRow:
 
 
 def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, count: int = 1) -> LogRow:
-    """Names the caller as far as it was proven, else the source address."""
+    """Names the caller as far as it was proven, else the source address. Only a named caller's findings are kept."""
     requested = reached if isinstance(reached, Requested) else None
     authenticated = authenticated_of(reached)
     addressed = (
@@ -110,6 +132,9 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
     caller = _caller(authenticated) if authenticated is not None else by_channel(received)
     operation = requested.operation if requested is not None else addressed.operation if addressed is not None else None
     nearest, provider = failure.facts.get("grant"), failure.facts.get("provider")
+    kept = keep_findings(
+        failure.findings if caller is not None else (), addressed.contract if addressed is not None else None
+    )
     return _row(
         form.Refusal(
             transfer=received.transfer,
@@ -126,6 +151,8 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
             count=count,
             provider=str(provider) if provider else None,
             registry=received.snapshot.revision,
+            findings=kept.findings,
+            more=kept.more,
         )
     )
 

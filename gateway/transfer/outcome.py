@@ -61,7 +61,11 @@ def end_new(row: TransferRow, transfer: OpenTransfer, how: Ending) -> EndedNew:
     entry = entries.outcome(transfer, how)
     receipt = Receipt(transfer.id, intent=transfer.intent, outcome=entry.leaf)
     ended = row._replace(
-        finished=how.at, status=how.status, answer_ref=f"{row.id}/answer", receipt=receipt_text(receipt)
+        finished=how.at,
+        status=how.status,
+        failure=how.failure,
+        answer_ref=f"{row.id}/answer" if how.answer is not None else None,
+        receipt=receipt_text(receipt),
     )
     return EndedNew(ended, entry, receipt)
 
@@ -87,6 +91,11 @@ def put_aside(transfer: OpenTransfer, queue: QueueRow, note: LogRow | None = Non
         transfer.id, transfer.state.value, transfer.process, after(transfer.state, Event.PUT_ASIDE).value
     )
     return Write(change=change, log=() if note is None else (note,), queue=queue)
+
+
+def with_notes(write: Write, notes: tuple[LogRow, ...]) -> Write:
+    """The unit with further notes of the log, which precede its own entry."""
+    return write._replace(log=(*notes, *write.log)) if notes else write
 
 
 def unknown(transfer: OpenTransfer, why: Doubt, failure: Failure, vault: Vault | None = None) -> Write:

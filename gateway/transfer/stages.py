@@ -247,6 +247,7 @@ class Answered(NamedTuple):
     answer: Message | None = None
     queued: bool = False
     failure: Failure | None = None
+    as_of: str | None = None  # of an answer from the feed: when its event was accepted
 
 
 class Refused(NamedTuple):

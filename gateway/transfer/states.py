@@ -27,6 +27,8 @@ class State(StrEnum):
 
 class Event(StrEnum):
     HANDED_IN = "handed in"
+    ANSWERED_HERE = "answered from the feed"
+    NOTHING_HERE = "nothing in the feed"
     SENT_NOW = "sent now"
     PUT_ASIDE = "put aside"
     ANSWER_CAME = "answer came"
@@ -44,6 +46,8 @@ class Event(StrEnum):
 # (state or None before the intent, event) -> state after. Other steps are refused.
 TRANSITIONS: Final[Mapping[tuple[State | None, Event], State]] = {
     (None, Event.HANDED_IN): State.ACCEPTED,
+    (None, Event.ANSWERED_HERE): State.ANSWERED,
+    (None, Event.NOTHING_HERE): State.FAILED,
     (None, Event.SENT_NOW): State.FORWARDING,
     (None, Event.PUT_ASIDE): State.QUEUED,
     (State.FORWARDING, Event.ANSWER_CAME): State.ANSWERED,

@@ -6,7 +6,8 @@ import base64
 import json
 
 from contracts.base.times import rfc3339
-from contracts.canonical.model import Pattern
+from contracts.canonical.model import Kind, Pattern
+from contracts.compiled.identity import subject_of
 from gateway.journal.write import TransferRow
 from gateway.registry.records import System
 from gateway.transfer.stages import Decoded, Message, Receipt, Requested
@@ -47,22 +48,35 @@ def canonical_answer(requested: Requested, answer: Message) -> bytes:
     return requested.contract.codec("canonical").write_json(requested.operation.answer, answer)
 
 
-def event(decoded: Decoded, now: float) -> str:
+def event_type(namespace: str, operation: str, kind: Kind) -> str:
+    """The type of an event. A message that only states something keeps the type that names its operation alone."""
+    return f"{namespace}:{operation}" if kind is Kind.SUBMITTED else f"{namespace}:{operation}:{kind.value}"
+
+
+def operation_of(namespace: str, type: str) -> str:
+    """The operation that the type of an event names; empty for a type of another contract."""
+    return type.removeprefix(f"{namespace}:").partition(":")[0] if type.startswith(f"{namespace}:") else ""
+
+
+def event(decoded: Decoded, now: float, kind: Kind) -> str:
     """The CloudEvents 1.0 attributes of a submitted message. Readers add its data from the vault."""
     requested = decoded.requested
     event = {
         "specversion": "1.0",
         "id": requested.received.transfer,
         "source": f"urn:lgsp:system:{requested.caller.id}",
-        "type": f"{requested.contract.namespace}:{requested.operation.name}",
+        "type": event_type(requested.contract.namespace, requested.operation.name, kind),
         "time": rfc3339(now),
         "datacontenttype": "application/json",
         "lgspagency": requested.caller.agency,
         "lgspformat": requested.format,
         "lgspbundle": requested.contract.digest,
     }
-    key = decoded.message.get(requested.operation.key) if requested.operation.key else None
-    if isinstance(key, str):
+    operation = requested.operation
+    key = decoded.message.get(operation.key) if operation.key else None
+    if operation.identity is not None:
+        event["subject"] = subject_of(operation.identity, decoded.message)
+    elif isinstance(key, str):
         event["subject"] = key
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
 

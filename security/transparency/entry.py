@@ -81,6 +81,7 @@ class Intent(NamedTuple):
     receiving: tuple[str, ...] = ()
     overdue: tuple[str, ...] = ()
     registry: int | None = None
+    provider_agency: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -101,6 +102,7 @@ class Refusal:
     """A refused request. `source` is the address of an unproved caller; `count` aggregates many refusals.
 
     `registry` is the revision of the registry that decided.
+    `findings` say what was wrong with the message, without its values. `more` counts those that were left out.
     """
 
     transfer: str
@@ -118,6 +120,8 @@ class Refusal:
     count: int = 1
     provider: str | None = None  # that lacks the right to receive
     registry: int | None = None
+    findings: Sequence[Mapping[str, str]] = ()
+    more: int = 0
 
 
 class Repeat(NamedTuple):
@@ -209,6 +213,8 @@ def _intent(entry: Intent) -> str:
     receiving = f'"receiving":{_encode(entry.receiving)},' if entry.receiving else ""
     overdue = f'"overdue":{_encode(entry.overdue)},' if entry.overdue else ""
     registry = "" if entry.registry is None else f'"registry":{entry.registry},'
+    if entry.provider_agency is not None:
+        provider += f'"provider_agency":{_text(entry.provider_agency)},'
     return (
         f'{{{also}"at":"{rfc3339(entry.at)}","bundle":{_text(entry.bundle)},'
         f'"caller":{_caller_text(entry.caller)},"contract":{_text(entry.contract)},'
@@ -252,6 +258,8 @@ def _refusal(entry: Refusal) -> dict[str, Json]:
         "count": entry.count if entry.count > 1 else None,
         "provider": entry.provider,
         "registry": entry.registry,
+        "findings": entry.findings or None,
+        "more": entry.more or None,
     }
 
 

@@ -116,13 +116,13 @@ def test_what_is_published_is_what_was_proved(folder: Path, monkeypatch: pytest.
         return report
 
     monkeypatch.setattr(check_module, "check", changing)
-    monkeypatch.setattr(command, "_change", lambda settings, act, as_json: act(None))
+    monkeypatch.setattr(command, "_change", lambda settings, act, *_: act(None))
     monkeypatch.setattr(
         publishing,
         "publish",
-        lambda connection, bundle, compiled: sent.append((bundle.digest, compiled.digest)),
+        lambda connection, bundle, compiled, accepted: sent.append((bundle.digest, compiled.digest)),
     )
-    command._publish(Any, folder, True)  # type: ignore[arg-type]
+    command._publish(Any, folder, publishing.Accepted(), True)  # type: ignore[arg-type]
     assert sent == [(proved, proved)]
 
 

@@ -153,6 +153,10 @@ def test_spoiled_envelopes(world: World, judge: Judge, plain: float, name: str) 
         ({"created": 6.0}, "signature.from-future"),
         ({"headers": {"soapaction": '"urn:other"'}}, "soap.action"),
         ({"headers": {"soapaction": '"\x85\xff"'}}, "soap.action"),
+        ({"action": "urn:other"}, "soap.action"),  # both alike, and both wrong
+        ({"action": "urn:other", "headers": {"soapaction": '""'}}, "soap.action"),
+        ({"action": "urn:lgsp:contract:incident-alert:v1:other"}, "soap.action"),
+        ({"headers": {"soapaction": '"urn:lgsp:contract:incident-alert:v1:submitAlert "'}}, "soap.action"),
         ({"headers": {"content-type": "application/soap+xml"}}, "soap.version"),
         ({"headers": {"content-type": "application/json"}}, "body.media-type"),
         ({"path": "/soap/field-report/v1", "to": None}, "soap.unknown-body"),
@@ -160,6 +164,29 @@ def test_spoiled_envelopes(world: World, judge: Judge, plain: float, name: str) 
 )
 def test_signed_but_not_acceptable(world: World, judge: Judge, how: dict[str, Any], code: str) -> None:
     judge.refused(send(world, **how), code, 500)
+
+
+@pytest.mark.parametrize("stated", ['""', "", None, "urn:lgsp:contract:incident-alert:v1:submitAlert"])
+def test_an_action_that_is_not_stated_or_not_quoted_is_taken(world: World, stated: str | None) -> None:
+    """SOAP 1.1 §6.1.1: "" states nothing. Axis and some .NET clients send it so, zeep the WSDL's, curl none."""
+    prepared = world.soap("canh-bao").prepare(CONTRACT, "submitAlert", messages.cap_alert()).request
+    headers = {name: value for name, value in prepared.headers.items() if name != "soapaction"}
+    headers |= {} if stated is None else {"soapaction": stated}
+    told = ask(world.identity("canh-bao"), of(Prepared("POST", prepared.path, prepared.target, headers, prepared.body)))
+    assert told is not None and told.status == 200, told
+
+
+def test_a_body_of_another_format_is_pointed_to_the_wsdl_of_its_own(world: World) -> None:
+    told = send(world, body=b'<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"/>')
+    assert told is not None and told.code == "message.other-format", told
+    assert b"/contracts/incident-alert/v1/formats/cap12/service.wsdl" in told.body and b"canonical" in told.body
+    unknown = send(world, body=b"<x/>")
+    assert unknown is not None and b"/formats/cap12/service.wsdl" in unknown.body
+
+
+def test_a_wrong_action_names_the_expected_one(world: World) -> None:
+    told = send(world, action="urn:other")
+    assert told is not None and b"urn:lgsp:contract:incident-alert:v1:submitAlert" in told.body
 
 
 def test_what_changes_nothing_of_the_meaning_is_taken(world: World) -> None:

@@ -53,7 +53,18 @@ def _some(chance: Random, now: float, open_: list[tuple[str, str]]) -> list[form
         contract, operation, grant = chance.choice(CONTRACTS), chance.choice(OPERATIONS), chance.choice(GRANTS)
         return [
             form.Intent(
-                id, now, "rest", caller, contract, operation, "sha256:" + "0" * 64, message, grant, provider, digest
+                id,
+                now,
+                "rest",
+                caller,
+                contract,
+                operation,
+                "sha256:" + "0" * 64,
+                message,
+                grant,
+                provider,
+                digest,
+                provider_agency=chance.choice((*AGENCIES, None)),
             )
         ]
     of = chance.choice(open_)
@@ -85,7 +96,7 @@ def _some(chance: Random, now: float, open_: list[tuple[str, str]]) -> list[form
             now,
             chance.choice(("registry", "export", "feed-read")),
             chance.choice(ACTORS),
-            {"grant": chance.choice(GRANTS)},
+            {"grant": chance.choice(GRANTS), "owners": chance.sample(AGENCIES, chance.randrange(3))},
         )
     ]
 
@@ -105,14 +116,14 @@ def write(connection: Connection, rows: Sequence[tuple[float, form.FrozenEntry]]
 
 
 def clear(connection: Connection) -> None:
-    for table in (tables.log_entry, tables.log_index, tables.log_indexed, tables.queue, tables.lease):
+    for table in (tables.log_entry, tables.log_index, tables.log_party, tables.log_indexed, tables.queue, tables.lease):
         connection.execute(delete(table))
 
 
 def brute(rows: Sequence[tuple[float, form.FrozenEntry]], query: Query) -> list[int]:
     """The indexes that a query finds, by looking at each entry alone, from its text."""
     intents: dict[str, dict[str, Any]] = {}
-    found: list[tuple[bool, int]] = []
+    found: list[int] = []
     for idx, (sequenced, (transfer, phase, raw, _)) in enumerate(rows):
         value = json.loads(raw)
         if phase == "intent":
@@ -122,9 +133,5 @@ def brute(rows: Sequence[tuple[float, form.FrozenEntry]], query: Query) -> list[
         told = facts.facts_of(value, transfer, phase, party)
         in_time = (query.since is None or sequenced >= query.since) and (query.until is None or sequenced < query.until)
         if in_time and query.fits(told):
-            found.append((told.trouble, idx))
-    if query.trouble_first and query.trouble is None:
-        first, rest = ([idx for trouble, idx in found if trouble is wanted] for wanted in (True, False))
-    else:
-        first, rest = [idx for _, idx in found], []
-    return first + rest if query.oldest_first else first[::-1] + rest[::-1]
+            found.append(idx)
+    return found if query.oldest_first else found[::-1]

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,9 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
     assert noon["allowed"] and noon["grant"] == "G-0006"
     assert noon["hidden"] == ["IndicatorValue: responsible.name", "IndicatorValue: responsible.phone"]
     assert "IndicatorValue: value" in noon["visible"]
+    assert noon["receivers"] == [{"system": "kinh-te", "agency": "H14.4", "allowed": True, "grants": ["G-0014"]}]
     listed = told(sandbox, "access", "list")
+    assert {each["id"]: each["receives"] for each in listed["grants"]}["G-0014"] is True
     assert {each["id"]: each["standing"] for each in listed["grants"]}["G-100"] == "not-approved" and len(
         listed["officers"]
     ) == 2
@@ -150,3 +153,95 @@ def test_a_second_suspension_says_what_becomes_of_the_first(sandbox: Settings) -
     again = told(sandbox, "registry", *words, "--until", "2030-01-01", "--shorten")
     assert again["ok"] and again["before"]["until"] is None and again["before"]["reason"]["en"] == "Stolen key"
     assert told(sandbox, "registry", "resume", "system", "y-te")["ok"]
+
+
+PAST = """
+grants:
+  - id: G-300
+    agency: H14.22
+    contract: indicator/v1
+    operations: [getValue]
+    fields: ["*"]
+    purpose: Theo dõi chỉ tiêu của xã
+    legal_basis: Quyết định 451/QĐ-UBND, Điều 11 khoản 1
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
+"""
+ASKED = ("H14.22", "indicator/v1", "getValue")
+
+
+def moment() -> str:
+    """Now, between two changes of the registry."""
+    time.sleep(0.01)
+    at = datetime.now(UTC).isoformat()
+    time.sleep(0.01)
+    return at
+
+
+def test_what_was_revoked_is_answered_as_it_held_then(sandbox: Settings, tmp_path: Path) -> None:
+    """A lawful call stays lawful: every command that takes a time answers by what held then, and nothing vanishes."""
+    file = tmp_path / "quyen.yaml"
+    file.write_text(PAST, "utf-8")
+    told(sandbox, "access", "propose", str(file))
+    proposed = moment()
+    for name in ("can-bo-an-toan-1", "can-bo-an-toan-2"):
+        key = str(sandbox.identities / name / "officer.key")
+        told(sandbox, "access", "approve", "G-300", "--officer", name, "--key", key)
+    held = moment()
+    told(sandbox, "access", "suspend", "G-300", "--reason-vi", "Soát lại", "--reason-en", "Under review")
+    suspended = moment()
+    told(sandbox, "access", "revoke", "G-300")
+
+    assert told(sandbox, "access", "explain", *ASKED, "--at", proposed, ends=1)["reason"] == "not-approved"
+    then = told(sandbox, "access", "explain", *ASKED, "--at", held)
+    assert (
+        then["allowed"]
+        and then["grant"] == "G-300"
+        and then["approved_by"]
+        == [
+            "can-bo-an-toan-1",
+            "can-bo-an-toan-2",
+        ]
+    )
+    why = told(sandbox, "access", "explain", *ASKED, "--at", suspended, ends=1)
+    assert why["reason"] == "suspended" and "Under review" in why["messages"]["en"]["detail"]
+    assert told(sandbox, "access", "explain", *ASKED, ends=1)["reason"] == "no-contract"
+
+    def granted(*words: str) -> bool:
+        cells = told(sandbox, "access", "matrix", *words)["matrix"]
+        asked = dict(zip(("agency", "contract", "operation"), ASKED, strict=True))
+        return any(each["allowed"] for each in cells if each.items() >= asked.items())
+
+    assert granted("--at", held) and not granted("--at", proposed) and not granted()
+
+    def standing(*words: str) -> str | None:
+        listed = told(sandbox, "access", "list", *words)["grants"]
+        return {each["id"]: str(each["standing"]) for each in listed}.get("G-300")
+
+    assert (standing(), standing("--all"), standing("--at", held)) == (None, "revoked", "in force")
+    shown = told(sandbox, "access", "show", "G-300")
+    assert (shown["standing"], shown["ended_by"]) == ("revoked", "command line")
+    assert [(each["state"], len(each["signed"])) for each in shown["versions"]] == [
+        ("active", 0),
+        ("active", 1),
+        ("active", 2),
+        ("suspended", 2),
+        ("revoked", 0),
+    ]
+    ends = [each["until"] for each in shown["versions"]]
+    assert ends[:-1] == [each["from"] for each in shown["versions"]][1:] and ends[-1] is None
+    assert [each["what"] for each in shown["versions"]] == ["access", "access", "access", "suspended", "access"]
+    assert told(sandbox, "access", "show", "G-300", "--at", held)["standing"] == "in force"
+    assert told(sandbox, "access", "show", "G-300", "--at", proposed, "--json")["approvals"] == []
+    assert told(sandbox, "registry", "show", "--at", held)["revision"] < told(sandbox, "registry", "show")["revision"]
+    early = told(sandbox, "access", "explain", *ASKED, "--at", "2026-01-01", ends=2)["error"]
+    assert early["code"] == "registry.no-history"
+
+
+def test_the_last_day_of_a_grant_is_shown_as_that_day(sandbox: Settings) -> None:
+    """`valid_until: 2030-12-31` is no 2031, and no moment in UTC."""
+    place = ("--data", str(sandbox.data))
+    for words in (("list",), ("show", "G-0006"), ("explain", "H14.7", "indicator/v1", "getValue")):
+        text = lgsp("access", *words, *place)
+        assert "2031-01-01" not in text and "T17:00:00.000Z" not in text
+        assert "2027-12-31" in text or "2030-12-31" in text, text

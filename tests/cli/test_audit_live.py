@@ -79,6 +79,15 @@ def test_search_and_journey(world: World, sent: dict[str, str]) -> None:
         time.sleep(0.3)
         refused = search(world, *denied)
     assert search(world, *denied, "--raw") == refused
+    assert {each["outcome"] for each in search(world, "--denied", "--limit", "1000")} == {"refused"}
+    assert lgsp("audit", "search", "--denied", "--outcome", "ok", "--data", str(world.data))["error"]["code"] == (
+        "denied-otherwise"
+    )
+    assert lgsp("audit", "search", "--role", "owner", "--data", str(world.data))["error"]["code"] == "role-alone"
+    provided = search(world, "--agency", "H14.3", "--role", "provider", "--message", sent["message"])
+    assert {each["kind"] for each in provided} == {"intent", "outcome", "repeat"}
+    assert {"agency": "H14.3", "role": "provider"} in provided[0]["parties"]
+    assert search(world, "--agency", "H14.3", "--role", "reader", "--message", sent["message"]) == []
     (journey,) = lgsp("audit", "journey", sent["message"], "--system", "phan-anh", "--data", str(world.data))[
         "journeys"
     ]

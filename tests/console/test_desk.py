@@ -4,11 +4,13 @@ listeners."""
 from __future__ import annotations
 
 import html
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from contracts.base.errors import Ours
 from contracts.folder.bundle import catalogue_folders
@@ -19,9 +21,12 @@ from gateway.doors.health import Counts, Vitals, metrics
 from gateway.journal.database import writing
 from gateway.journal.errors import JOURNAL_SCHEMA_ALTERED
 from gateway.journal.schema import tables
+from gateway.registry.changes import granting
 from gateway.registry.errors import REGISTRY_ALTERED
 from gateway.registry.restore_lock import confirm, hold
+from gateway.registry.seals.revisions import raise_revision
 from gateway.transfer.states import State
+from security.grants.grants import Grant
 from tests.doors.api.client import Answer, World, ask
 
 ONE = "01935b6e-0000-7000-8000-000000000001"
@@ -247,3 +252,24 @@ async def test_a_page_says_that_the_database_was_altered(
     assert (await desk.get("/healthz")).status == 200
     ready = await desk.get("/readyz")
     assert ready.status == 503 and ready.json["checks"]["reason"] == failure.code
+
+
+@pytest.mark.parametrize(("days", "state"), [(0, "waiting"), (30, "overdue")])
+async def test_grants_that_were_adopted_are_shown_until_two_officers_confirm_them(
+    desk: Desk, world: World, days: int, state: str
+) -> None:
+    now = world.services.clock()
+    with writing(world.services.engine) as connection:
+        body = granting.content_of(connection, "G-0014").content() | {"id": "adopted-1"}
+        row = replace(Grant.from_json(body), valid_from=float(int(now - days * 86400)))
+        values = {"id": row.id, "body": row.canonical().decode(), "state": "active", "source": granting.ADOPTED}
+        connection.execute(insert(tables.access_grant).values(values))
+        raise_revision(connection)
+        world.services.registry.refresh(connection)
+    told = json.loads((await desk.get("/api/status")).body)["unconfirmed"]
+    assert [(each["grant"], each["agency"], each["contract"], each["state"]) for each in told] == [
+        ("adopted-1", "H14.4", "indicator/v1", state)
+    ]
+    for language in ("vi", "en"):
+        page = (await desk.get(f"/console?lang={language}")).body.decode()
+        assert html.escape(WORDS[language][f"unconfirmed.{state}"]) in page and "adopted-1" in page

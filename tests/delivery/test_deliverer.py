@@ -9,15 +9,21 @@ import pytest
 from aiohttp import web
 from sqlalchemy import select, update
 
+from adapters.errors import PROVIDER_TIMEOUT, Acted
 from contracts.base.errors import Failure
 from contracts.wire.jsontext import read_json
 from gateway.delivery.queue import Taking, take_due
+from gateway.doors.api.transfers import transfer_status
 from gateway.journal.database import lock_of, writing
+from gateway.journal.logged import failed_tries
 from gateway.journal.schema import tables
+from gateway.journal.write import Write
 from gateway.registry import store
+from gateway.transfer import entries
 from gateway.transfer import lease as leases
+from gateway.transfer.stages import OpenTransfer
 from security.transparency.entry import salted
-from tests.adapters.providers import drop
+from tests.adapters.providers import Script, drop
 from tests.delivery.posting import CONTRACT, SALT, Post, answering, raw
 from tests.registry.making import bundles
 
@@ -255,3 +261,51 @@ async def test_a_queued_message_keeps_its_contract(post: Post) -> None:
     post.provider.script = answering(post.provider)
     await post.run()
     assert post.row(transfer)["state"] == "answered"
+
+
+def wrongly(post: Post) -> Script:
+    """An answer that is signed and does not fit the contract: it holds words that nobody may keep."""
+
+    async def script(request: web.Request, body: bytes) -> web.StreamResponse:
+        post.provider.verified(request, body)
+        wrong = {**json.loads(raw("ServiceRequestReceived")), "Nguyễn Văn Kín": "0912345678"}
+        return post.provider.signed(request, json.dumps(wrong).encode(), 200, {"content-type": "application/json"})
+
+    return script
+
+
+async def test_each_failed_try_keeps_its_time_code_and_findings(post: Post) -> None:
+    transfer = await post.put_aside()
+    post.provider.script = wrongly(post)
+    assert await post.run() == 1
+    post.clock[0] += 400
+    post.provider.script = answering(post.provider, 500)
+    assert await post.run() == 1
+    assert post.queued(transfer)["last_failure"] == "provider.fault"  # the row has the last code only
+    with post.engine.connect() as connection:
+        failed = failed_tries(connection, transfer)
+    assert [(each["try"], each["failure"]) for each in failed.tries] == [
+        (2, "provider.bad-answer"),
+        (3, "provider.fault"),
+    ]
+    assert failed.tries[0]["at"] < failed.tries[1]["at"] and failed.earlier == 0
+    (finding,) = failed.tries[0]["findings"]
+    assert (finding["here"], finding["rule"]) == ("…", "unknown") and "findings" not in failed.tries[1]
+    note = post.entry(transfer, "try-failed")
+    assert note["what"] == "try-failed" and note["facts"]["provider"] == "truong-ha"
+    assert "Kín" not in json.dumps(note, ensure_ascii=False) and "0912" not in json.dumps(note)
+    for party in ("phan-anh", "truong-ha"):
+        status = transfer_status(post.engine, transfer, party)
+        assert status is not None and status["failedTries"] == failed.tries
+    assert transfer_status(post.engine, transfer, "do-thi") is None
+
+
+async def test_the_list_of_failed_tries_is_bounded(post: Post) -> None:
+    transfer, failure = await post.put_aside(), PROVIDER_TIMEOUT(acted=Acted.MAYBE, system="truong-ha")
+    open_ = OpenTransfer(transfer, None, "truong-ha")
+    for number in range(1, 26):
+        note = entries.try_failed(open_, failure, post.clock[0] + number, None, number)
+        await post.journal.commit(Write(log=(note._replace(phase=f"try-failed#{number}"),)))
+    with post.engine.connect() as connection:
+        failed = failed_tries(connection, transfer)
+    assert [each["try"] for each in failed.tries] == list(range(6, 26)) and failed.earlier == 5

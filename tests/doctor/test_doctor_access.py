@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from gateway.doctor.access import access
+from gateway.doctor.findings import Finding
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.registry import store
 from gateway.registry.changes import granting
 from gateway.registry.changes.officers import set_officer
 from gateway.settings import Settings
+from security.grants.grants import Grant
 from tests.registry.making import NOW, OFFICERS, filled, new_database, province
 
 
@@ -46,3 +51,40 @@ def test_who_left_is_not_in_office(tmp_path: Path, state: str) -> None:
     with engine.connect() as connection:
         found = {each.kind.code for each in access(Settings(tmp_path), connection, NOW)}
     assert "officers.few" in found and ("grants.unsigned" in found) is (state == "revoked")
+
+
+def receiving(folder: Path, connection: Connection, now: float) -> dict[str, Finding]:
+    """What it says of routes and of grants to receive."""
+    found = {each.kind.code: each for each in access(Settings(folder), connection, now)}
+    return {code: each for code, each in found.items() if code.partition(".")[0] in ("receiving", "route")}
+
+
+def test_a_route_whose_system_may_not_receive(tmp_path: Path) -> None:
+    engine = new_database(tmp_path)
+    filled(engine, province(), [])
+    with writing(engine) as connection:
+        granting.revoke(connection, "G-0014", NOW)
+    with engine.connect() as connection:
+        found = receiving(tmp_path, connection, NOW)["route.not-granted"]
+    assert found.kind.code == "route.not-granted" and found.kind.grave
+    assert found.facts["routes"] == "indicator/v1 getValue → kinh-te (H14.4: no-grant)"
+
+
+@pytest.mark.parametrize(("days", "codes"), [(0, {"receiving.unconfirmed"}), (30, {"receiving.overdue"})])
+def test_what_was_adopted_and_not_confirmed(tmp_path: Path, days: int, codes: set[str]) -> None:
+    engine = new_database(tmp_path)
+    filled(engine, province(), [])
+    now = NOW + days * 86400
+    with writing(engine) as connection:
+        row = Grant.from_json(granting.content_of(connection, "G-0014").content() | {"id": "adopted-1"})
+        body = replace(row, valid_from=NOW).canonical().decode()
+        table = tables.access_grant
+        connection.execute(table.insert().values(id="adopted-1", body=body, state="active", source="adopted"))
+        granting.revoke(connection, "G-0014", NOW)
+    with engine.connect() as connection:
+        found = receiving(tmp_path, connection, now)
+    assert set(found) == codes, "the route is served: it shows nothing personal"
+    ((code, finding),) = found.items()
+    assert finding.facts["grants"] == "adopted-1" and finding.kind.grave is (code == "receiving.overdue")
+    for words in (finding.kind.next.vi, finding.kind.next.en):
+        assert "lgsp access show" in words and "lgsp access approve" in words and "lgsp access revoke" in words

@@ -101,7 +101,7 @@ class Case:
 
     def told(self, who: Authenticated) -> bytes:
         """A refusal that comes later, as it leaves the door."""
-        failure = SOAP_ACTION(got="urn:x", signed="urn:y")
+        failure = SOAP_ACTION(got="urn:x", signed="urn:y", operation="submitStatus", expected="urn:z")
         return self.door.render(Refused(who.received, failure, Receipt("t-1", refusal=bytes(32)), who)).body
 
 

@@ -15,14 +15,15 @@ from typing import Any, cast
 from sqlalchemy import Engine, select
 
 from adapters.model import Incoming
+from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from contracts.canonical.model import Evidence
+from contracts.canonical.model import Contract, Evidence
 from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import read_json
 from gateway.exchange.exchange import Exchange
 from gateway.journal.database import lock_of
 from gateway.journal.schema import tables
-from gateway.journal.write import ReplayKey
+from gateway.journal.write import QueueRow, ReplayKey
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
@@ -34,6 +35,7 @@ from gateway.transfer.stages import (
     Channel,
     Face,
     Message,
+    OpenTransfer,
     Received,
     Refused,
     Requested,
@@ -45,8 +47,8 @@ from tests.registry.making import NOW, contracts, filled, province
 class PlainDoor:
     """A door after its proofs: who calls, and what with."""
 
-    def __init__(self, message_id: str, message: Message) -> None:
-        self.id, self.message = message_id, message
+    def __init__(self, message_id: str, message: Message, system: str | None = None) -> None:
+        self.id, self.message, self.wanted = message_id, message, system
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
         name, operation = addressed.contract.contract.name, addressed.operation
@@ -54,7 +56,8 @@ class PlainDoor:
         caller = next(
             each
             for each in addressed.snapshot.systems.values()
-            if addressed.snapshot.decide(each.agency, name, operation.name, addressed.received.at).allowed
+            if self.wanted in (None, each.id)
+            and addressed.snapshot.decide(each.agency, name, operation.name, addressed.received.at).allowed
         )
         proven = addressed._replace(channel=Channel(caller, None))
         return Authenticated(proven, None, ReplayKey(addressed.received.transfer.encode(), NOW + 300), b"d" * 32, None)
@@ -74,12 +77,30 @@ class Provider:
 
     answer: Message
     resting: bool = False
+    failure: Failure | None = None
 
     def is_open(self, system: str) -> bool:
         return self.resting
 
+    def queue_row(self, transfer: OpenTransfer, failure: Failure, now: float) -> QueueRow:
+        return QueueRow(transfer.id, transfer.provider or "", f"{transfer.id}/canonical", now + 1, last_failure="x")
+
     async def forward(self, *given: Any, **named: Any) -> Incoming:
+        if self.failure is not None:
+            raise self.failure
         return Incoming(self.answer, b"what went out", b"what came back", "key-1", 200, 0.1)
+
+
+@dataclass(frozen=True)
+class Call:
+    """`message` is a sample if it is None, `system` the first one that may call."""
+
+    contract: str
+    operation: str
+    message_id: str = "m-1"
+    message: Message | None = None
+    system: str | None = None
+    bare: bool = False  # by a contract that declares no business key yet
 
 
 @dataclass
@@ -92,12 +113,28 @@ class Gateway:
     forwarder: Any = None  # else one whose provider always answers
 
     def call(
-        self, evidence: Evidence, contract: str, operation: str, message_id: str = "m-1", *, resting: bool = False
+        self,
+        evidence: Evidence,
+        contract: str,
+        operation: str,
+        message_id: str = "m-1",
+        *,
+        resting: bool = False,
+        failure: Failure | None = None,
     ) -> Answered | Refused:
-        compiled = copy.copy(contracts()[contract])
+        """Carries the first sample of the request."""
+        return asyncio.run(self.carry(Call(contract, operation, message_id), evidence, resting, failure))
+
+    async def carry(
+        self, call: Call, evidence: Evidence = "full", resting: bool = False, failure: Failure | None = None
+    ) -> Answered | Refused:
+        contract, operation = call.contract, call.operation
+        compiled = copy.copy(self.snapshot.contracts[contract])
         compiled.contract = replace(compiled.contract, evidence=evidence)
+        if call.bare:
+            compiled.contract = undeclared(compiled.contract)
         op = compiled.contract.operations[operation]
-        forwarder = self.forwarder or cast(Any, Provider(sample(compiled, op.answer), resting))
+        forwarder = self.forwarder or cast(Any, Provider(sample(compiled, op.answer), resting, failure))
         exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
         received = Received(
             new_id(int(self.now * 1000)),
@@ -114,7 +151,10 @@ class Gateway:
             self.snapshot,
         )
         addressed = Addressed(received, cast(Any, None), compiled, op)
-        return asyncio.run(exchange.carry(addressed, PlainDoor(message_id, sample(compiled, op.request))))
+        message = sample(compiled, op.request) if call.message is None else call.message
+        if call.message is None and "identifier" in message:  # each alert is another one
+            message = {**message, "identifier": call.message_id}
+        return await exchange.carry(addressed, PlainDoor(call.message_id, message, call.system))
 
     def classes(self, transfer: str) -> dict[str, str]:
         with self.engine.connect() as connection:
@@ -129,6 +169,12 @@ class Gateway:
         with self.engine.connect() as connection:
             found = connection.execute(select(table.phase, table.entry).where(table.transfer == transfer))
             return {phase: set(json.loads(entry)) for phase, entry in found}
+
+
+def undeclared(contract: Contract) -> Contract:
+    """The contract before it declared its business keys."""
+    operations = {name: replace(each, identity=None) for name, each in contract.operations.items()}
+    return replace(contract, operations=operations)
 
 
 def sample(compiled: CompiledContract, message: str) -> Message:
@@ -150,5 +196,7 @@ def house(engine: Engine, folder: Path) -> Iterator[Gateway]:
     filled(engine, province(), [])
     journal = Journal(engine, lock_of(engine), "door-1")
     journal.start()
-    yield Gateway(engine, journal, Vault(folder / "keys"), Registry(engine).snapshot)
-    journal.stop()
+    try:
+        yield Gateway(engine, journal, Vault(folder / "keys"), Registry(engine).snapshot)
+    finally:
+        journal.stop()

@@ -3,6 +3,7 @@ can be told."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,8 @@ from gateway.keeper.retention.destruction import Retention
 from gateway.transfer import lease as leases
 from gateway.transfer.stages import Answered, Refused
 from gateway.vault.classes import key_id
-from tests.exchange.house import Gateway, house, operation_of
-from tests.registry.making import NOW
+from tests.exchange.house import Call, Gateway, house, operation_of, sample
+from tests.registry.making import NOW, contracts
 
 DAY = 86_400.0
 
@@ -35,7 +36,9 @@ def answered(found: Answered | Refused) -> Answered:
 def test_of_what_was_handed_in_the_feed_keeps_its_message(gateway: Gateway) -> None:
     contract, operation = "incident-alert/v1", operation_of("incident-alert/v1", "submit")
     full = answered(gateway.call("full", contract, operation, "m-full")).receipt.transfer
-    less = answered(gateway.call("metadata", contract, operation, "m-less")).receipt.transfer
+    other = {**sample(contracts()[contract], "Alert"), "identifier": "other"}
+    call = Call(contract, operation, "m-less", other)
+    less = answered(asyncio.run(gateway.carry(call, "metadata"))).receipt.transfer
     assert gateway.classes(full) == {"request": "m24", "canonical": "m24", "answer": "m24"}
     assert gateway.classes(less) == {"request": "short", "canonical": "m24", "answer": "short", "salt": "m24"}
     assert gateway.entries(full) == gateway.entries(less)

@@ -196,6 +196,12 @@ def test_killed_in_the_middle(place: Path) -> None:
         }
         assert doubts | set(dispatched) | set(acknowledged.values()) <= finished
 
+        # The business key of each alert was written with it: none without its event, none lost, none used twice.
+        keyed = rows(settings, "select transfer, state, changed from feed_key where contract = 'incident-alert/v1'")
+        fed = rows(settings, "select transfer from feed_event where contract = 'incident-alert/v1'")
+        assert Counter(transfer for transfer, _, _ in keyed) == Counter(transfer for (transfer,) in fed)
+        assert {(state, changed == transfer) for transfer, state, changed in keyed} == {("live", True)}
+
         verified = world.lgsp(
             "audit",
             "verify",

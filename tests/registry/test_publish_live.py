@@ -190,7 +190,7 @@ def test_who_is_pinned_over_the_wire(world: World, tmp_path: Path) -> None:
     """A sender held to the version it was built to, and a reader of the feed who is spared what came later."""
     settings: Settings = world.remembered["settings"]
     more = edition(
-        "1.1.0",
+        "1.2.0",
         unplaced("Alert", "confirmedBy"),
         operation("withdrawAlert", "submitAlert", "/withdrawals"),
         contract="incident-alert",
@@ -210,7 +210,7 @@ def test_who_is_pinned_over_the_wire(world: World, tmp_path: Path) -> None:
     for name in ("quan-trac", "dieu-hanh"):
         mark = f"  - id: {name}\n"
         document = document.replace(
-            mark, f'{mark}    formats: {{incident-alert/v1: {{format: canonical, version: "1.0"}}}}\n'
+            mark, f'{mark}    formats: {{incident-alert/v1: {{format: canonical, version: "1.1"}}}}\n'
         )
     (tmp_path / "province.yaml").write_text(document, "utf-8")
     assert world.lgsp("registry", "apply", str(tmp_path / "province.yaml"), "--data", str(settings.data))["ok"]

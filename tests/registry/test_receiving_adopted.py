@@ -195,3 +195,11 @@ def test_an_instance_of_this_release_adopts_nothing(tmp_path: Path) -> None:
         inside.execute(insert(tables.instance).values(key=KEY, value="due"))
     assert new.start() == [] and not new.decide(UPGRADED).allowed
     new.engine.dispose()
+
+
+def test_the_migration_marks_no_database_without_routes(sqlite: Engine) -> None:
+    with writing(sqlite) as connection:
+        databases.downgrade(connection, "0008")
+    migrate(sqlite)
+    with sqlite.connect() as connection:
+        assert connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == KEY)) is None

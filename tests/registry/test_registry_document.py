@@ -109,6 +109,42 @@ def test_a_field_that_cannot_be_shown_as_absent_cannot_be_hidden() -> None:
     assert findings(changed(grants__5__fields=["*", "!indicator"]))["grants[5].fields"] == "reference"
 
 
+def receiving(**change: object) -> dict[str, str]:
+    """What is wrong with a grant to receive that is changed so."""
+    return findings(changed(**{f"grants__11__{name}": value for name, value in change.items()}))
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"operations": ["feed"]}, {"grants[11].operations[0]": "reference"}),
+        ({"contract": "indicator/v1", "operations": ["submitValues"]}, {"grants[11].operations[0]": "reference"}),
+        ({"contract": "incident-alert/v1", "operations": ["*"]}, {"grants[11].operations[0]": "reference"}),
+        ({"hours": {"days": ["mon"], "from": "07:00", "until": "17:30"}}, {"grants[11].hours": "unknown"}),
+        ({"quota": {"calls": 1, "per": "day"}}, {"grants[11].quota": "unknown"}),
+        ({"receives": "yes"}, {"grants[11].receives": "type"}),
+        ({"adopted": True}, {"grants[11].adopted": "unknown"}),
+        ({"fields": ["*", "!status"]}, {"grants[11].fields": "reference"}),
+        ({"fields": ["*", "!description"]}, {"grants[11].fields": "reference"}),
+    ],
+)
+def test_a_grant_to_receive_names_requests_and_has_no_hours(change: dict[str, object], wrong: dict[str, str]) -> None:
+    """`status` is of the answer; `description` cannot be absent."""
+    assert receiving(**change) == wrong
+
+
+@pytest.mark.parametrize("change", [{"fields": ["*", "!email"]}, {"operations": ["*"]}])
+def test_a_grant_to_receive_may_hide_what_can_be_absent(change: dict[str, object]) -> None:
+    document = province(changed(**{f"grants__11__{name}": value for name, value in change.items()}))
+    assert document.grants[11].grant.receives
+
+
+def test_a_query_cannot_show_that_a_field_is_hidden() -> None:
+    """The question about a dossier has nothing that can be absent, so nothing of it can be hidden."""
+    text = changed(grants__14__fields=["*", "!dossier_id"])
+    assert findings(text)["grants[14].fields"] == "reference"
+
+
 @pytest.mark.parametrize(
     "url", ["http://localhost:1", "https://", "https://host/x?y=1", "ftp://host", "https://host/#x"]
 )

@@ -16,7 +16,17 @@ from gateway.registry.registry import POLL_SECONDS, Registry
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from security.algorithms import new_private
 from security.pki.authority import issue_encryption
-from tests.registry.making import NOW, PROVINCE, House, bundles, contracts, filled, new_database, province
+from tests.registry.making import (
+    NOW,
+    PROVINCE,
+    House,
+    bundles,
+    contracts,
+    filled,
+    new_database,
+    province,
+    sign_proposals,
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +120,15 @@ def test_a_change_is_named_and_raises_the_revision(engine: Engine) -> None:
     assert changes == [
         Change("agency", "H14.2", "changed", ("contact",)),
         Change("grant", "G-0006", "changed", ("fields",)),
-        Change("route", "field-report/v1 createRequest", "changed"),
+        Change("route", "field-report/v1 createRequest", "proposed", ("table",)),
     ]
     after = snapshot_of(engine, before)
     assert after.revision == before.revision + 1
+    assert after.route("field-report/v1", "createRequest", {"area": "01414"}) == "do-thi"
+    with writing(engine) as connection:
+        (effect,) = sign_proposals(connection)
+    assert effect.change == Change("route", "field-report/v1 createRequest", "changed", ("table",))
+    after = snapshot_of(engine, before)
     assert after.route("field-report/v1", "createRequest", {"area": "01414"}) == "truong-ha"
     assert after.contracts["indicator/v1"] is before.contracts["indicator/v1"]  # not compiled anew
 

@@ -16,9 +16,10 @@ from contracts.canonical.model import Array, Choice, Scalar, Struct, Type, group
 from contracts.canonical.personal import NONE
 from contracts.canonical.validate import describe
 from contracts.compiled.contract import CompiledContract
+from contracts.faces.identities import sentences
 from contracts.faces.pages.calls import calls
 from contracts.faces.pages.rules import enforced, samples
-from contracts.faces.pages.words import head, say, table
+from contracts.faces.pages.words import fill, head, say, table
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 "
@@ -56,6 +57,7 @@ def page(compiled: CompiledContract, language: Language, base: str) -> str:
         f"<h2>{say('legal', language)}</h2><ul>{legal}</ul>",
         f"<h2>{say('protection', language)}</h2><p>{say(contract.protection, language)}</p>",
         *_operations(compiled, language, root),
+        *_identities(compiled, language),
         *calls(compiled, language, root),
     ]
     seen: set[str] = set()
@@ -85,6 +87,16 @@ def _operations(compiled: CompiledContract, language: Language, root: str) -> li
         f"<h2>{say('operations', language)}</h2>",
         table(head(("name", "pattern", "address", "request", "answer"), language), rows),
     ]
+
+
+def _identities(compiled: CompiledContract, language: Language) -> list[str]:
+    """Business keys: what a repeat, a correction and a recall are."""
+    parts = []
+    for op in compiled.contract.operations.values():
+        rules = "".join(f"<li>{escape(fill(name, language, facts))}</li>" for name, facts in sentences(op))
+        if rules:
+            parts.append(f"<h3><code>{escape(op.name)}</code></h3><ul>{rules}</ul>")
+    return [f"<h2>{say('identity', language)}</h2>", *parts] if parts else []
 
 
 def _struct(struct: Struct, language: Language, seen: set[str], parts: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from contracts.base.words import Language, WordsFile
 
@@ -11,6 +11,10 @@ _words = WordsFile(__file__)
 
 def say(word: str, language: Language) -> str:
     return _words(word).of(language)
+
+
+def fill(word: str, language: Language, facts: Mapping[str, str]) -> str:
+    return _words(word, **facts).of(language)
 
 
 def head(words: Iterable[str], language: Language) -> list[str]:

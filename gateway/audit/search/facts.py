@@ -8,21 +8,31 @@ Invariant: the facts of an entry follow from it and from the entries before it a
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from gateway.audit.search.fields import FIELDS, OUTCOMES, Conditions, Parts, text_in
+from gateway.audit.search.fields import FIELDS, OUTCOMES, Conditions, Parts, Role, text_in
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 
 TROUBLE: Final = 10  # outcomes with a higher code are troubles
+READINGS: Final = frozenset({"feed-read", "log-read"})
+OLD_AGENCIES: Final = "audit.old-agencies"
 _AT_ONCE: Final = 400
 _SHOWN: Final = 3
 _PARTY: Final = re.compile(r"(?P<agency>[^/\s]+)/(?P<system>[^/\s]+)")
+
+
+class Party(NamedTuple):
+    """An agency that an entry concerns, and how."""
+
+    agency: str
+    role: Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +48,7 @@ class Facts(Conditions):
     door: str | None = None
     times: int = 1  # how many refusals it sums up
     detail: str | None = None  # further content of the entry, in one line
+    parties: tuple[Party, ...] = ()  # the agencies concerned
 
     @property
     def trouble(self) -> bool:
@@ -62,6 +73,7 @@ COLUMNS: Final = tuple(tables.log_entry.c[name] for name in ("idx", "transfer", 
 
 def read(connection: Connection, rows: Iterable[Row]) -> list[Logged]:
     """The facts of entries, in the given order; intents that are not among them are read too."""
+    agencies = old_agencies(connection)
     parsed = [(int(row[0]), str(row[1]), str(row[2]), bytes(row[3]), float(row[4])) for row in rows]
     values = [parse(raw) for _, _, _, raw, _ in parsed]
     intents = {
@@ -75,11 +87,18 @@ def read(connection: Connection, rows: Iterable[Row]) -> list[Logged]:
     for (idx, transfer, phase, raw, sequenced), value in zip(parsed, values, strict=True):
         begun = intents.get(_about(value, transfer)) if _looks_back(value) else None
         intent = begun[1] if begun is not None and begun[0] < idx else {}
-        logged.append(Logged(idx, sequenced, facts_of(value, transfer, phase, intent), raw))
+        logged.append(Logged(idx, sequenced, facts_of(value, transfer, phase, intent, agencies), raw))
     return logged
 
 
-def facts_of(value: Mapping[str, Any], transfer: str, phase: str, intent: Mapping[str, Any]) -> Facts:
+def facts_of(
+    value: Mapping[str, Any],
+    transfer: str,
+    phase: str,
+    intent: Mapping[str, Any],
+    agencies: Mapping[str, str] | None = None,
+) -> Facts:
+    """`agencies` are those of providers, by system, for intents that do not name them (`old_agencies`)."""
     actor = text_in(value, "actor")
     acting = _PARTY.fullmatch(actor) if actor is not None and not value.get("caller") else None
     facts, caller = _part(value, "facts"), _part(value, "caller") or _part(intent, "caller")
@@ -95,8 +114,34 @@ def facts_of(value: Mapping[str, Any], transfer: str, phase: str, intent: Mappin
         source=text_in(value, "source") or text_in(facts, "source"),
         door=text_in(value, "door"),
         times=count if isinstance(count, int) else 1,
-        detail=detail(facts) if detail is not None else None,
+        detail=detail(value if parts.kind == "intent" else facts) if detail is not None else None,
+        parties=tuple(dict.fromkeys(_parties(parts, searched, agencies or {}))),
     )
+
+
+def _parties(parts: Parts, searched: Mapping[str, Any], agencies: Mapping[str, str]) -> Iterator[Party]:
+    if searched["agency"] is not None:
+        yield Party(searched["agency"], "caller")
+    provider = searched["provider"]
+    if provider is not None:
+        called = parts.value if parts.kind == "intent" else parts.intent
+        named = text_in(called, "provider_agency") if called.get("provider") == provider else None
+        agency = named or agencies.get(provider)
+        if agency is not None:
+            yield Party(agency, "provider")
+    if parts.kind in READINGS and parts.acting is not None:
+        yield Party(parts.acting["agency"], "reader")
+    if parts.kind == "body-view" and (owner := text_in(parts.caller, "agency")) is not None:
+        yield Party(owner, "owner")
+    for owner in _list(parts.facts, "owners"):
+        yield Party(owner, "owner")
+
+
+def old_agencies(connection: Connection) -> Mapping[str, str]:
+    """The agency of each system when intents began to name the provider's. It never changes afterwards."""
+    table = tables.instance.c
+    text = connection.scalar(select(table.value).where(table.key == OLD_AGENCIES))
+    return json.loads(text) if text else {}
 
 
 def _call(facts: Mapping[str, Any]) -> str:
@@ -121,6 +166,13 @@ def _accepted(facts: Mapping[str, Any]) -> str:
     return f"{_counted(facts, 'rows', _list(facts, 'differed'))}: {text_in(facts, 'reason') or '–'}"
 
 
+def _received(intent: Mapping[str, Any]) -> str | None:
+    """By which grants the provider receives it; those not confirmed in time are named so."""
+    overdue = _list(intent, "overdue")
+    grants = [f"{name} (not confirmed in time)" if name in overdue else name for name in _list(intent, "receiving")]
+    return f"received by {', '.join(grants)}" if grants else None
+
+
 def _counted(facts: Mapping[str, Any], what: str, named: Sequence[str]) -> str:
     more = ", …" if len(named) > _SHOWN else ""
     return f"{facts.get('count')} {what}, {', '.join(named[:_SHOWN])}{more}"
@@ -141,7 +193,8 @@ def _feed_read(facts: Mapping[str, Any]) -> str:
     return "; ".join(each for each in [*parts, f"of {', '.join(owners)}" if owners else ""] if each)
 
 
-_DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+_DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
+    "intent": _received,
     "taken-up": _call,
     "altered": _altered,
     "feed-read": _feed_read,

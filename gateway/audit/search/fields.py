@@ -24,13 +24,15 @@ KINDS: Final = frozenset(
         *("intent", "outcome", "refusal", "repeat", "in-doubt"),
         # kinds of notes
         *("access", "altered", "altered-ended", "backup", "body-view", "certificate-status", "contract", "export"),
-        *("feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended", "quarantine"),
-        *("queued", "reconciliation", "registry", "registry-accepted", "registry-adopted", "restore"),
+        *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
+        *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "registry-accepted"),
+        *("registry-adopted", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),
         *("resumed", "retention", "retention-clock", "retention-held", "settings", "stamp", "suspended", "taken-up"),
-        *("unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
+        *("try-failed", "unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
     }
 )
+Role = Literal["caller", "owner", "provider", "reader"]  # of an agency in an entry
 _CODE: Final = re.compile(r"[a-z][a-z-]*\.[a-z][a-z-]*")
 _ENDS: Final = {
     "taken-up": "failed",
@@ -150,7 +152,12 @@ class Conditions:
 
     agency: Annotated[
         str | None,
-        Field("Code of the agency that called, or whose doing it was.", _party("agency"), word, known="agency.code"),
+        Field(
+            "Code of an agency that called, owns the data, provides, or reads (--role).",
+            _party("agency"),
+            word,
+            known="agency.code",
+        ),
     ] = None
     system: Annotated[str | None, Field("Id of its system.", _party("system"), word, known="system.id")] = None
     provider: Annotated[

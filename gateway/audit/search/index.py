@@ -10,7 +10,9 @@ Theory of operation:
    of the last entry. A log that was replaced (restored, begun anew) has another leaf there, and is indexed again.
 4. Digests of transfers grow with their time, so that the newest rows are close together.
 
-Invariant: every entry before the watermark has exactly the row that follows from it.
+5. An entry may concern several agencies (caller, owner, provider, reader). `log_party` has a row for each.
+
+Invariant: every entry before the watermark has exactly the rows that follow from it.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from gateway.transfer.lease import Lease
 LIMIT: Final = 400  # entries per transaction: delays other writers by some ten milliseconds
 NAME: Final = "search"
 _ALL: Final = ("idx", *tables.LOG_INDEXED)
+_PARTY: Final = ("party", "idx")
 
 
 class Watermark(NamedTuple):
@@ -49,6 +52,12 @@ def keys_of(entry: Facts) -> dict[str, int | None]:
         value = getattr(entry, field.fact or name)
         keys[field.column or name] = None if value is None else field.digest(value)
     return {column: keys[column] for column in tables.LOG_INDEXED}
+
+
+def parties_of(entry: Facts) -> frozenset[int]:
+    """The digests of the agencies that an entry concerns: its rows of `log_party`."""
+    digest = FIELDS["agency"].digest
+    return frozenset(digest(each.agency) for each in entry.parties)
 
 
 def watermark(connection: Connection) -> Watermark:
@@ -97,6 +106,7 @@ class Indexer:
         if not logged:
             return 0
         values = [(each.idx, *keys_of(each.facts).values()) for each in logged]
+        parties = [(party, each.idx) for each in logged for party in sorted(parties_of(each.facts))]
         with writing(self._engine, self._lock) as connection:
             moved = connection.execute(
                 update(state)
@@ -105,7 +115,9 @@ class Indexer:
             )
             if moved.rowcount != 1:  # another indexer was faster
                 return 0
-            self._sql.insert(cast(Cursor, connection.connection.cursor()), "log_index", _ALL, values)
+            cursor = cast(Cursor, connection.connection.cursor())
+            self._sql.insert(cursor, "log_index", _ALL, values)
+            self._sql.insert(cursor, "log_party", _PARTY, parties)
             if keeper_lease is not None:
                 lease.check(connection, keeper_lease)
         return len(values)
@@ -120,6 +132,7 @@ class Indexer:
                 put(state).values(name=NAME, **start).on_conflict_do_update(index_elements=[state.c.name], set_=start)
             )
             connection.execute(delete(tables.log_index))
+            connection.execute(delete(tables.log_party))
             if keeper_lease is not None:
                 lease.check(connection, keeper_lease)
 

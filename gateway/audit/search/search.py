@@ -22,7 +22,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, tuple_
@@ -31,8 +31,8 @@ from contracts.base.words import WordsFile
 from gateway.audit.search import facts
 from gateway.audit.search.errors import AUDIT_BAD_CURSOR
 from gateway.audit.search.facts import Facts, Logged
-from gateway.audit.search.fields import FIELDS, Conditions, wide
-from gateway.audit.search.index import keys_of, watermark
+from gateway.audit.search.fields import FIELDS, Conditions, Role, wide
+from gateway.audit.search.index import keys_of, parties_of, watermark
 from gateway.journal.schema import tables
 
 _words = WordsFile(__file__)
@@ -42,7 +42,9 @@ RAW_LOOKS: Final = 4_000  # entries that are read in full per page, at most
 _RAW: Final = 500
 _PROBE: Final = 1_000
 _WIDEST: Final = 4_000
+PARTY: Final = "party"  # stands for the column of `log_party`
 _index: Final = tables.log_index.c
+_party: Final = tables.log_party.c
 # PostgreSQL misjudges how many rows a range over two columns has, and might sort them all: force it to walk an index.
 _IN_ORDER: Final = select(
     *[func.set_config(f"enable_{name}", "off", True) for name in ("sort", "bitmapscan", "seqscan")]
@@ -51,16 +53,23 @@ _IN_ORDER: Final = select(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query(Conditions):
-    """The conditions of a search. `message` is the keyed hash; times are those of sequencing, `until` excluded."""
+    """The conditions of a search. `message` is the keyed hash; times are those of sequencing, `until` excluded.
 
+    `role` is that of `agency` in an entry; None: any.
+    """
+
+    role: Role | None = None
     trouble: bool | None = None
     since: float | None = None
     until: float | None = None
     oldest_first: bool = False
-    trouble_first: bool = False
 
     def fits(self, entry: Facts) -> bool:
         """Whether an entry matches; times are not compared."""
+        if self.agency is not None and not any(
+            each.agency == self.agency and self.role in (None, each.role) for each in entry.parties
+        ):
+            return False
         if self.transfer is not None and self.transfer not in (entry.about, entry.transfer):
             return False
         if self.trouble is not None and entry.trouble is not self.trouble:
@@ -74,6 +83,8 @@ class Query(Conditions):
             for name, field in FIELDS.items()
             if (sought := getattr(self, name)) is not None
         }
+        if self.agency is not None and self.role != "caller":
+            keys[PARTY] = keys.pop("agency")
         if self.trouble is not None:
             keys["trouble"] = int(self.trouble)
         return keys
@@ -84,7 +95,8 @@ class Query(Conditions):
         return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
 
 
-WORDS: Final = tuple(name for name in FIELDS if name != "transfer")  # a transfer matches two facts
+# A transfer matches two facts, an agency has several.
+WORDS: Final = tuple(name for name in FIELDS if name not in ("transfer", "agency"))
 
 
 class Page(NamedTuple):
@@ -98,12 +110,11 @@ class Page(NamedTuple):
 
 
 class _At(NamedTuple):
-    """A place in a search: the pass, the bound of the next entry, and the size of the log at the first page.
+    """A place in a search: the bound of the next entry, and the size of the log at the first page.
 
     The bound is excluded if the newest entries come first.
     """
 
-    turn: int
     place: int
     top: int
 
@@ -135,21 +146,18 @@ def search(
     size = at.top if at is not None else 0 if top is None else int(top) + 1
     low = first_at(connection, query.since, 0, size) if query.since is not None else 0
     high = first_at(connection, query.until, low, size) if query.until is not None else size
-    turns = _turns(query)
     walk = _Walk(connection, query.oldest_first, watermark(connection).upto if indexed else 0)
-    at = at or _At(0, low if query.oldest_first else high, size)
+    at = at or _At(low if query.oldest_first else high, size)
     hits: list[Logged] = []
-    while at.turn < len(turns):
+    while True:
         left = (at.place, high) if query.oldest_first else (low, at.place)
         if left[0] >= left[1]:
-            at = _At(at.turn + 1, low if query.oldest_first else high, size)
-            continue
+            return Page(tuple(hits), None, walk.looked, walk.reached, tuple(walk.disagree))
         if len(hits) >= limit or walk.exhausted:
             return Page(tuple(hits), _cursor(query, at), walk.looked, walk.reached, tuple(walk.disagree))
-        rows, place = walk.on(turns[at.turn], *left, limit - len(hits))
+        rows, place = walk.on(query, *left, limit - len(hits))
         hits += rows
         at = at._replace(place=place)
-    return Page(tuple(hits), None, walk.looked, walk.reached, tuple(walk.disagree))
 
 
 def first_at(connection: Connection, moment: float, low: int, high: int) -> int:
@@ -166,14 +174,6 @@ def first_at(connection: Connection, moment: float, low: int, high: int) -> int:
         else:
             low = int(entry[0]) + 1
     return low
-
-
-def _turns(query: Query) -> list[Query]:
-    """The passes over the log, in order: troubles first, if asked for, then the rest."""
-    if not query.trouble_first or query.trouble is not None:
-        return [query]
-    conditions = {each.name: getattr(query, each.name) for each in fields(query)}
-    return [Query(**conditions | {"trouble": first}) for first in (True, False)]
 
 
 class _Walk:
@@ -230,8 +230,7 @@ class _Walk:
             reach = {name: self._reach(name, key, low, high) for name, key in keys.items()}
             leader, place = (max if self._up else min)(reach.items(), key=lambda each: each[1])
         span = (low, place) if self._up else (place, high)
-        # `+ 0` keeps the database from choosing another index.
-        others = [_index[name] + 0 == key for name, key in keys.items() if name != leader]
+        others = _others(leader, keys)
         rows = (
             self._connection.execute(self._walked(leader, keys[leader], *span).where(*others).limit(need))
             .scalars()
@@ -255,7 +254,7 @@ class _Walk:
 
         It is a range over both columns: with `name = key` a database may walk all entries in order of index instead.
         """
-        column, idx = _index[name], _index.idx
+        column, idx = _columns(name)
         pair = tuple_(column, idx)
         order: tuple[ColumnElement[Any], ...] = (column, idx) if self._up else (column.desc(), idx.desc())
         return select(idx).where(pair >= (key, low), pair < (key, high)).order_by(*order)
@@ -294,14 +293,39 @@ class _Walk:
         return hits
 
 
+def _columns(name: str) -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """The column of a condition, and the index of its entries."""
+    return (_party.party, _party.idx) if name == PARTY else (_index[name], _index.idx)
+
+
+def _others(leader: str, keys: dict[str, int]) -> list[ColumnElement[bool]]:
+    """The conditions beside the leader's. `+ 0` keeps the database from choosing another index.
+
+    A value of the other table is fetched for each row: a join might be turned round, and sorted.
+    """
+    idx = _columns(leader)[1]
+    others: list[ColumnElement[bool]] = []
+    for name, key in keys.items():
+        column, own = _columns(name)
+        if name == leader:
+            continue
+        if name == PARTY or leader == PARTY:
+            found = select(column).where(own == idx, *([column == key] if name == PARTY else []))
+            others.append(found.correlate(idx.table).scalar_subquery() == key)
+        else:
+            others.append(column + 0 == key)
+    return others
+
+
 def _same_digests(query: Query, entry: Facts) -> bool:
     """Whether the entry has the requested digests although its values differ."""
-    keys = keys_of(entry)
-    return all(keys[name] == key for name, key in query.keys().items())
+    keys, wanted = keys_of(entry), query.keys()
+    party = wanted.pop(PARTY, None)
+    return all(keys[name] == key for name, key in wanted.items()) and (party is None or party in parties_of(entry))
 
 
 def _cursor(query: Query, at: _At) -> str:
-    return base64.urlsafe_b64encode(json.dumps([1, query.mark, *at]).encode()).decode("ascii").rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps([2, query.mark, *at]).encode()).decode("ascii").rstrip("=")
 
 
 def _from_cursor(query: Query, text: str) -> _At:
@@ -310,6 +334,6 @@ def _from_cursor(query: Query, text: str) -> _At:
         place = _At(*at)
     except (ValueError, TypeError):
         raise AUDIT_BAD_CURSOR(reason="—") from None
-    if version != 1 or mark != query.mark or not all(type(each) is int and each >= 0 for each in place):
+    if version != 2 or mark != query.mark or not all(type(each) is int and each >= 0 for each in place):
         raise AUDIT_BAD_CURSOR(reason=_words("cursor.other-search"))
     return place

@@ -31,6 +31,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fun
 
 from gateway.audit.verify import transfer_checks
 from gateway.audit.verify.findings import MOST, Findings, Progress
+from gateway.audit.verify.rows.keys import check_keys
 from gateway.journal import epochs
 from gateway.journal.schema import tables
 
@@ -74,6 +75,7 @@ def check_complete(
     wrong.count("entries", _judge_entries(connection, wrong, on_progress, done))
     wrong.count("feed events", _judge_feeds(connection, wrong))
     wrong.count("queued messages", _judge_queue(connection, wrong))
+    check_keys(connection, wrong, hash_id)
     return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))
 
 

@@ -4,6 +4,7 @@ Each entry holds the digests of the rows that it changed (`gateway.registry.seal
 revision they give the digest of every row, so that each added, missing or altered row is found. So are the versions of
 rows in the history (`gateway.audit.verify.history`).
 
+Content that two officers approve is compared with their signatures too (`gateway.registry.changes.unapproved`).
 Invariant: statements of `instance` about itself are not trusted.
 """
 
@@ -20,6 +21,7 @@ from contracts.base.errors import Failure
 from contracts.folder.bundle import Bundle
 from gateway.audit.verify.history import check_history
 from gateway.journal.schema import tables
+from gateway.registry.changes.unapproved import unapproved
 from gateway.registry.seals.revisions import revision
 from gateway.registry.seals.rows import apply, digest_of, misfits, rows
 from gateway.registry.seals.sealing import PART, PHASES, Seal, Sealed, borne
@@ -54,11 +56,15 @@ def check_registered(connection: Connection, seal: Seal | None) -> Registered:
     if changes:
         newest = _replay(connection, changes, parts, stored, wrong)
         _judge_newest(connection, newest, wrong)
+        wrong += _bases(changes)
     elif seal is not None and seal.mark.read() is not None:
         wrong.append("the registry: no entry of this log says what its rows are")
     for digest, content in connection.execute(select(tables.bundle.c.digest, tables.bundle.c.content)):
         if _digest(bytes(content)) != digest:
             wrong.append(f"the registry, bundle {digest}: its content is not what its digest says")
+    wrong += [
+        f"{path}: in force, and neither two officers signed it nor was it founded" for path in unapproved(connection)
+    ]
     versions = check_history(connection, wrong)
     checked = {"registry entries": len(changes), "registry rows": count, "versions of registry rows": versions}
     return Registered(checked, tuple(wrong[:MOST]))
@@ -127,6 +133,19 @@ def _replay(
         for each in misfits(expected, stored)
     ]
     return last
+
+
+def _bases(changes: list[_Change]) -> list[str]:
+    """The entries that state another basis of approved content than the first one that states any."""
+    stated = [(each.name, each.facts.get("basis")) for each in changes]
+    known = next((basis for _, basis in stated if basis is not None), None)
+    begun = False
+    wrong: list[str] = []
+    for name, basis in stated:
+        begun = begun or basis is not None
+        if begun and basis != known:
+            wrong.append(f"{name}: founds content of the registry that was founded otherwise before")
+    return wrong
 
 
 def _judge_newest(connection: Connection, last: _Change, wrong: list[str]) -> None:

@@ -22,10 +22,11 @@ from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
-from contracts.canonical.model import Pattern
+from contracts.canonical.model import Kind, Pattern
 from contracts.compiled.loader import load
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
+from gateway.transfer.transfer_records import event_type
 from gateway.vault import binding
 from gateway.vault.classes import BEFORE, OPEN, SALT_PART, SHORT, Keeping, KeyName, keeping
 from security.seal import plain_size
@@ -256,10 +257,16 @@ def _event(id: str, stored: tuple[Any, ...], body: str, intent: Entry, term: Ter
         ("time", intent.get("at")),
         ("lgspagency", caller.get("agency")),
         ("lgspbundle", intent.get("bundle")),
-        ("type", event.get("type") if term is None else f"{term.namespace}:{intent.get('operation')}"),
     ):
         if event.get(what) != expected:
             yield f"its event in the feed says {what} {event.get(what)}, which is {expected}"
+    if term is not None and event.get("type") not in (types := _types(term, str(intent.get("operation")))):
+        yield f"its event in the feed says type {event.get('type')}, which is {types[0]}"
+
+
+def _types(term: Term, operation: str) -> list[str]:
+    """The types that an event of this operation may have; its body is sealed with the one that it has."""
+    return [event_type(term.namespace, operation, kind) for kind in Kind]
 
 
 def _sealed(row: Row[Any], event: tuple[Any, ...]) -> Iterator[str]:

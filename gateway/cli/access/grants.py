@@ -12,10 +12,11 @@ import typer
 from contracts.base.errors import Finding
 from contracts.base.times import rfc3339
 from gateway.cli.access import contents, past
-from gateway.cli.common import arguments, waiting
+from gateway.cli.access.signing import read, signature_of
+from gateway.cli.common import waiting
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, At, Data, load_instance
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit
 from gateway.cli.registry.registry import listed
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def access_propose(file: Path, data: Data = None, as_json: AsJson = False) -> No
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
-    text, now = _read(file, "a file of grants", as_json), time.time()
+    text, now = read(file, "a file of grants", as_json), time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         snapshot = load_snapshot(connection)
@@ -90,11 +91,11 @@ def access_approve(
     if (subject := Subject.at(grant)) is not None:
         with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
             content = contents.content_of(act.connection, subject)
-            mark = signature or _signed(content, officer, key, as_json)
-            changes, signed, text = contents.approve(act.connection, subject, officer, mark, now)
+            mark = signature or signature_of(content, officer, key, as_json)
+            changes, told, text = contents.approve(act.connection, subject, officer, mark, now)
             facts = {"subject": str(subject), "officer": officer, "digest": digest(content), "signature": mark}
-            _done(act, changes, now, **({"approval": facts, "in_force": signed["in_force"]} if changes else {}))
-        emit({"ok": True, "changes": listed(changes), **signed}, as_json, text)
+            _done(act, changes, now, **({"approval": facts, "in_force": told["in_force"]} if changes else {}))
+        emit({"ok": True, "changes": listed(changes), **told}, as_json, text)
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         if grant.startswith(OFFICER_PREFIX):
@@ -104,7 +105,7 @@ def access_approve(
             proposed = granting.content_of(connection, grant)
             _check_shown(load_snapshot(connection), proposed)
             content = proposed.canonical()
-        mark = signature or _signed(content, officer, key, as_json)
+        mark = signature or signature_of(content, officer, key, as_json)
         if grant.startswith(OFFICER_PREFIX):
             changes = granting.approve_officer(connection, grant.removeprefix(OFFICER_PREFIX), officer, mark, now)
             result: dict[str, Any] = {"officer": grant.removeprefix(OFFICER_PREFIX)}
@@ -133,8 +134,8 @@ def access_sign(
     from security.grants.grants import digest
 
     # Away from the gateway: the officer's own machine sees the content, makes the signature, keeps the key.
-    raw = _read(content, "a content, as `lgsp access show --canonical` gives it", as_json).strip()
-    mark = _signed(raw, officer, key, as_json)
+    raw = read(content, "a content, as `lgsp access show --canonical` gives it", as_json).strip()
+    mark = signature_of(raw, officer, key, as_json)
     emit({"ok": True, "officer": officer, "digest": digest(raw), "signature": mark}, as_json, mark)
 
 
@@ -149,20 +150,21 @@ def access_list(
     from gateway.journal.database import open_engine
     from gateway.registry.changes.officers import officers
     from gateway.registry.history import grant_names
+    from gateway.registry.snapshot import all_grants
     from security.grants.grants import OFFICERS
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     with past.moment(open_engine(settings.database_url), at, as_json) as stands:
         known = officers(stands.registry)
-        rows = [_row(grant, stands.at) for grant in _every(stands.registry)]
+        rows = [_row(grant, stands.at) for grant in all_grants(stands.registry)]
         gone = sorted(grant_names(stands.here) - {row["id"] for row in rows}) if every else []
         rows += [_ended(last, stands.at) for name in gone if (last := past.ended(stands, name)) is not None]
         waits = waiting.rows(stands.registry)
     lines = [
-        f"{row['id']:<10} {row['holder']:<14} {_way(row):<15} {row['contract']:<20} {' '.join(row['operations']):<24}"
-        f" {both(row['standing']):<30} "
-        f"{len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {row['last_day']}"
+        f"{row['id']:<10} {row['holder']:<14} {'receives / nhận' if row['receives'] else 'asks / gọi':<15}"
+        f" {row['contract']:<20} {' '.join(row['operations']):<24} {both(row['standing']):<30}"
+        f" {len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {row['last_day']}"
         f"{', ended / kết thúc ' + civil(row['ended']) if 'ended' in row else ''}"
         for row in rows
     ]
@@ -187,8 +189,8 @@ def access_show(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """One grant: its content, its digest, every signature, those that were voided too, and all that ever held of it. Of
-    route/CONTRACT/OPERATION, system/ID or agency/CODE: who will receive what, and what that changes."""
+    """One grant: its content, its digest, every signature, those that were voided too, and all that ever held of it.
+    Of route/CONTRACT/OPERATION, system/ID or agency/CODE: who will receive what, and what that changes."""
     from sqlalchemy import select
 
     from gateway.journal.database import open_engine
@@ -199,14 +201,13 @@ def access_show(
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    if (subject := Subject.at(grant)) is not None:
-        with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+        if (subject := Subject.at(grant)) is not None:
             if canonical and not as_json:
                 print(contents.content_of(stands.registry, subject).decode(), end="")
                 raise SystemExit(Exit.WELL)
             told, text = contents.show(stands.registry, subject, stands.at)
-        emit({"ok": True, **told}, as_json, text)
-    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+            emit({"ok": True, **told}, as_json, text)
         connection, versions = stands.registry, past.held(stands, grant)
         last = past.ended(stands, grant)
         shown = _standing(connection, grant) if last is None else Grant.from_json(last.content)
@@ -310,24 +311,12 @@ def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
 
 def _standing(connection: Connection, name: str) -> Grant:
     from gateway.registry.errors import unknown
+    from gateway.registry.snapshot import all_grants
 
-    grant = next((each for each in _every(connection) if each.id == name), None)
+    grant = next((each for each in all_grants(connection) if each.id == name), None)
     if grant is None:
         raise unknown("grant", name)
     return grant
-
-
-def _every(connection: Connection) -> list[Grant]:
-    from gateway.registry.changes import granting
-    from gateway.registry.changes.officers import officers
-    from gateway.registry.parts.grants import judged
-    from gateway.registry.snapshot import load_snapshot
-
-    every = granting.grants(connection, officers(connection))
-    if not any(grant.adopted and not grant.confirmed for grant in every):
-        return every
-    contracts = load_snapshot(connection).contracts
-    return [judged(grant, contracts) for grant in every]
 
 
 def _signatures(grant: Grant) -> str:
@@ -335,10 +324,6 @@ def _signatures(grant: Grant) -> str:
 
     count = len(grant.approved_by)
     return f"{count} of {OFFICERS} signatures / {count} trên {OFFICERS} chữ ký"
-
-
-def _way(row: dict[str, Any]) -> str:
-    return "receives / nhận" if row["receives"] else "asks / gọi"
 
 
 def _lacks(grant: Grant) -> bool:
@@ -388,27 +373,3 @@ def _ended(last: GrantVersion, now: float) -> dict[str, Any]:
 
     row = _row(Grant.from_json(last.content), now)
     return row | {"standing": last.state, "state": last.state, "ended": rfc3339(last.since), "ended_by": last.actor}
-
-
-def _signed(content: bytes, officer: str, key: Path | None, as_json: bool) -> str:
-    from getpass import getpass
-
-    from security.grants import approvals
-
-    if key is None:
-        fail(
-            Exit.USAGE,
-            "no-key",
-            "neither --key nor --signature is given / chưa có --key hoặc --signature",
-            "Sign with --key FILE, or bring a signature made elsewhere."
-            " / Ký bằng --key TỆP, hoặc đưa chữ ký đã ký ở nơi khác.",
-            as_json,
-        )
-    private = _read(key, "an officer's key", as_json)
-    password = getpass(f"Mật khẩu của / password of {key}: ").encode() if b"ENCRYPTED" in private else None
-    return approvals.approve(content, officer, private, password)
-
-
-def _read(file: Path, what: str, as_json: bool) -> bytes:
-    then = f"Name {what}; docs/access.md tells how it is made. / Chỉ đúng tệp; docs/vi/access.md hướng dẫn cách tạo."
-    return arguments.content(file, then, as_json)

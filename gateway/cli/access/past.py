@@ -89,18 +89,36 @@ class Judged(NamedTuple):
     def said(self) -> dict[str, Any]:
         """How the log says that it ended at the door."""
         accepted = self.entry["kind"] == "intent"
-        names = ("grant", "also") if accepted else ("failure", "status", "nearest")
+        names = ("grant", "also", "receiving", "overdue") if accepted else ("failure", "status", "nearest")
+        names = (*names, "provider")
         return {"accepted": accepted} | {name: self.entry[name] for name in names if name in self.entry}
 
-    def agrees(self, decision: Decision) -> bool | None:
+    def agrees(self, decision: Decision, snapshot: Snapshot) -> bool | None:
         """Whether the grants decide as the log says; None if the transfer was refused for another reason."""
+        received = self._received(snapshot)
         if self.entry["kind"] == "intent":
-            named = {self.entry["grant"], *self.entry.get("also", ())}
+            named, receiving = {self.entry["grant"], *self.entry.get("also", ())}, self.entry.get("receiving")
+            if receiving is not None and (received is None or set(receiving) != {each.id for each in received.through}):
+                return False
             return decision.allowed and named <= {each.id for each in decision.through}
         code = str(self.entry["failure"])
+        if code == "route.not-granted":
+            nearest = received.nearest if received is not None else None
+            as_logged = self.entry.get("nearest") == (nearest.id if nearest is not None else None)
+            return received is not None and not received.allowed and as_logged
         if code == "access.quota":
             return decision.allowed and len(decision.limited) == len(decision.through)
         return not decision.allowed and code == f"access.{decision.reason}" if code.startswith("access.") else None
+
+    def _received(self, snapshot: Snapshot) -> Decision | None:
+        """Whether the system that the entry names may receive it; None without one. Decided at its time."""
+        from datetime import datetime
+
+        system = snapshot.system(str(self.entry.get("provider")))
+        if system is None:
+            return None
+        at = datetime.fromisoformat(self.entry["at"]).timestamp()
+        return snapshot.decide_receiving(system.agency, self.contract, self.operation, at)
 
 
 def judged(entry: Mapping[str, Any]) -> Judged | None:
@@ -158,11 +176,12 @@ def judgements(engine: Engine, entries: list[dict[str, Any]]) -> list[dict[str, 
         except Failure as unknown:
             told.append(about | {"unknown": unknown.code})
             continue
-        decision = snapshots[asked.revision].decide(asked.agency, asked.contract, asked.operation, asked.at)
+        snapshot = snapshots[asked.revision]
+        decision = snapshot.decide(asked.agency, asked.contract, asked.operation, asked.at)
         names = {"grant": decision.grant, "nearest": decision.nearest}
         told.append(
             about
-            | {"allowed": decision.allowed, "reason": str(decision.reason), "agrees": asked.agrees(decision)}
+            | {"allowed": decision.allowed, "reason": str(decision.reason), "agrees": asked.agrees(decision, snapshot)}
             | {name: each.id for name, each in names.items() if each is not None}
         )
     return told

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from contracts.base.times import rfc3339
+from contracts.base.words import Words, WordsFile
 from gateway.cli.access import past
 from gateway.cli.common import arguments, name_checks
+from gateway.cli.common.language import spoken
 from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from contracts.base.errors import Failure
+    from contracts.compiled.contract import CompiledContract
     from gateway.registry.changes.matrix import Cell
     from gateway.registry.snapshot import Snapshot
     from security.grants.grants import Grant
@@ -24,6 +28,7 @@ commands = typer.Typer()
 
 Personal = Annotated[bool, typer.Option("--personal", help="Of personal fields alone.")]
 PERSONAL: Final = {"basic": "personal / cá nhân", "sensitive": "sensitive / nhạy cảm"}
+words: Final = WordsFile(__file__)
 
 
 @commands.command("explain")
@@ -93,9 +98,10 @@ def access_explain(
         "ask": {"vi": ask.vi, "en": ask.en},
         "registry": snapshot.revision,
     }
-    lines = [f"{'yes / được' if allowed else 'no / không'}: {agency} {contract} {operation} at / lúc {civil(now)}"]
+    facts = {"agency": agency, "contract": contract, "operation": operation, "at": civil(now)}
+    lines = spoken(words("allowed" if allowed else "denied", **facts))
     if judged is not None:
-        agrees = judged.agrees(whole)
+        agrees = judged.agrees(whole, snapshot)
         result |= {"transfer": judged.transfer, "logged": judged.said, "agrees": agrees}
         lines += [
             past.judgement_line(result | {"reason": str(whole.reason)}),
@@ -103,13 +109,8 @@ def access_explain(
         ]
     if allowed:
         suspended = [each for each in snapshot.systems.values() if each.agency == agency and not each.active]
-        lines += [
-            (
-                f"      but / nhưng {each.name}: {snapshot.suspension(each).what('en')}"
-                f" / {snapshot.suspension(each).what('vi')}"
-            )
-            for each in suspended
-        ]
+        for each in suspended:
+            lines += spoken(words("but", system=each.name, why=_said(snapshot.suspension(each))))
         result["suspended"] = [each.id for each in suspended]
     else:
         asked = GrantQuery(snapshot, agency, compiled.contract, operation, now)
@@ -118,7 +119,8 @@ def access_explain(
         result["messages"] = {
             each: {"title": why.title(each), "detail": why.what(each), "next": why.next(each)} for each in ("vi", "en")
         }
-        lines += [f"why / vì sao: {why.what('en')}", f"      {why.what('vi')}"]
+        title, steps = (Words(of("vi"), of("en")) for of in (why.title, why.next))
+        lines += [*spoken(words("why", title=title, what=_said(why))), *spoken(words("next", next=steps))]
     if grant is not None:
         limits, limit_lines = _limits(grant, now)
         result |= limits
@@ -127,25 +129,23 @@ def access_explain(
         quotas = {each.id: _quota(quota, count, now) for each, quota, count in counts}
         result |= {"quotas": quotas, "quota": quotas.get(grant.id if grant is not None else "")}
         for each, quota, _ in counts:
+            known = {"quota": quota, "grant": each.id, "until": civil(quotas[each.id]["until"])}
             left = quotas[each.id]["left"]
-            state = (
-                "used up, as if the grant were not there / đã hết, coi như không có quyền"
-                if each.id in used_up
-                else f"{left} left / còn {left}"
-            )
-            lines.append(
-                f"quota / hạn mức {quota} of {each.id}: {state}, until / đến {civil(quotas[each.id]['until'])}"
+            lines += spoken(
+                words("quota.none", **known) if each.id in used_up else words("quota.left", left=left, **known)
             )
     if unknown:
         result["quota_unknown"] = unknown
-        lines.append(f"quota / hạn mức: {', '.join(unknown)}: not known of then / không rõ số lượt lúc đó")
-    lines += [
-        f"{'sees / xem' if leaf.shown else 'hides / che'} {message}: {leaf.path}"
-        + (f" ({PERSONAL[leaf.personal]})" if leaf.personal is not None else "")
-        for message, fields in decided.seen
-        for leaf in fields
-    ]
-    lines += [f"ask / hỏi: {ask.en}", f"      {ask.vi}"]
+        lines += spoken(words("quota.unknown", grants=", ".join(unknown)))
+    if result["also"]:
+        lines += spoken(words("also", grants=", ".join(result["also"])))
+    for message, fields in decided.seen:
+        for leaf in fields:
+            mark = f" ({PERSONAL[leaf.personal]})" if leaf.personal is not None else ""
+            lines += spoken(words("sees" if leaf.shown else "hides", message=message, path=leaf.path + mark))
+    receivers, receiver_lines = _receivers(snapshot, compiled, operation, now)
+    result |= {"receivers": receivers}
+    lines += [*receiver_lines, *spoken(words("ask", who=ask))]
     emit(result, as_json, "\n".join(lines))
 
 
@@ -190,6 +190,10 @@ def registry_at(data: Path | None, at: str | None, as_json: bool) -> tuple[Snaps
         return load_snapshot(stands.registry), stands.at
 
 
+def _said(failure: Failure) -> Words:
+    return Words(failure.what("vi"), failure.what("en"))
+
+
 def _row(shown_cell: Cell) -> dict[str, Any]:
     decision = shown_cell.decision
     fields = [(f"{message}: {leaf.path}", leaf) for message, leaves in shown_cell.seen for leaf in leaves]
@@ -215,6 +219,7 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
     from security.grants.windows import civil, first_day, last_day
 
     holder = grant.agency or f"role {grant.role}"
+    named = Words(grant.agency, grant.agency) if grant.agency else words("role", role=grant.role)
     limits: dict[str, Any] = {
         "purpose": grant.purpose,
         "legal_basis": grant.legal_basis,
@@ -223,24 +228,44 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
         "valid_from": rfc3339(grant.valid_from),
         "valid_until": rfc3339(grant.valid_until),
     }
-    lines = [
-        f"grant / quyền {grant.id} for / cho {holder}: {grant.purpose}; {grant.legal_basis}",
-        f"      {first_day(grant.valid_from)} – {last_day(grant.valid_until)}, signed by"
-        f" / người ký: {', '.join(grant.approved_by) or '–'}",
-    ]
+    by = words("by.grant", grant=grant.id, holder=named, purpose=grant.purpose, basis=grant.legal_basis)
+    since, until = first_day(grant.valid_from), last_day(grant.valid_until)
+    signers = ", ".join(grant.approved_by) or "–"
+    lines = [*spoken(by), *spoken(words("valid", since=since, until=until, signers=signers))]
     if grant.hours is not None:
         limits["hours"] = {
             "window": str(grant.hours),
             "open": grant.hours.holds(now),
             "opens": rfc3339(grant.hours.next_open(now)),
         }
-        state = (
-            "open now / đang mở"
+        opens = civil(grant.hours.next_open(now))
+        lines += spoken(
+            words("hours.open", hours=grant.hours)
             if grant.hours.holds(now)
-            else f"closed, opens / đang đóng, mở lúc {civil(grant.hours.next_open(now))}"
+            else words("hours.closed", hours=grant.hours, opens=opens)
         )
-        lines.append(f"hours / giờ {grant.hours}: {state}")
     return limits, lines
+
+
+def _receivers(
+    snapshot: Snapshot, contract: CompiledContract, operation: str, now: float
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The systems that a route of the operation leads to, and whether they may receive it."""
+    from contracts.base.errors import Ours
+    from gateway.registry.receiving import receive
+
+    rows, lines = list[dict[str, Any]](), list[str]()
+    for system in snapshot.routed(contract.contract.name, operation):
+        to = f"goes to / đi tới {system.name}"
+        try:
+            grants = receive(snapshot, system, contract, contract.contract.operations[operation], now).grants
+        except Ours as why:
+            rows.append({"system": system.id, "agency": system.agency, "allowed": False, "reason": why.code})
+            lines += [f"{to}: no / không: {why.what('en')}", f"      {why.what('vi')}"]
+        else:
+            rows.append({"system": system.id, "agency": system.agency, "allowed": True, "grants": list(grants)})
+            lines.append(f"{to}, received by / nhận theo {', '.join(grants)}")
+    return rows, lines
 
 
 def _quota(quota: Quota, counted: int, now: float) -> dict[str, Any]:

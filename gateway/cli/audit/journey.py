@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contracts.base.times import rfc3339
+from contracts.base.words import Words
 from gateway.cli.audit.lines import as_json_object, line
+from gateway.cli.audit.steps import failure, sentences, words
+from gateway.cli.common.language import spoken
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
@@ -104,20 +107,31 @@ def _queue(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _journey_text(of: Journey) -> str:
-    lines = [f"transfer / giao dịch {of.transfer}", *(line(step.index, step.facts) for step in of.steps)]
-    if of.row is not None:
-        ended = f", status / mã trả lời {of.row['status']}" if of.row["status"] else ""
-        lines.append(
-            f"state / trạng thái: {of.row['state']}{ended}{': ' + of.row['failure'] if of.row['failure'] else ''};"
-            f" message / thông điệp {of.row['message_id']}"
-        )
+    lines = spoken(words("transfer", id=of.transfer))
+    for step in of.steps:
+        lines += [line(step.index, step.facts), *sentences(step)]
+    if of.row is None:
+        lines += spoken(words("state.none"))
+    else:
+        lines += spoken(words(f"state.{of.row['state']}"))
+        if of.row["failure"]:
+            lines += spoken(failure(of.row["failure"]))
+        lines += spoken(words("message", id=of.row["message_id"]))
         receipt = json.loads(of.row["receipt"]) if of.row["receipt"] else {}
-        lines += [f"receipt / biên nhận: {name} {leaf}" for name, leaf in receipt.items()]
+        for name, leaf in receipt.items():
+            lines += spoken(words("receipt", name=name, leaf=leaf))
     if of.queue is not None:
-        last = f", last / lỗi gần nhất {of.queue['last_failure']}" if of.queue["last_failure"] else ""
-        lines.append(f"queue / hàng đợi: {of.queue['state']}, {of.queue['tries']} tries / lần thử{last}")
-    lines += [f"feed / luồng tin: {each['contract']}, offset / vị trí {each['offset']}" for each in of.feed]
-    lines += [
-        f"vault / kho nội dung: {each['part']}, {each['size']} bytes, key / khóa {each['key']}" for each in of.vault
-    ]
+        lines += spoken(queue_words(of.queue))
+    for each in of.feed:
+        lines += spoken(words("feed", contract=each["contract"], offset=each["offset"]))
+    for each in of.vault:
+        lines += spoken(words("vault", part=each["part"], size=each["size"], key=each["key"]))
     return "\n".join(lines)
+
+
+def queue_words(row: Mapping[str, Any]) -> Words:
+    """Where a message stands in the queue."""
+    from security.grants.windows import civil
+
+    name, last = f"queue.{row['state']}", row["last_failure"] or "–"
+    return words(name, tries=row["tries"], next=civil(row["next_at"]), last=last)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from gateway.audit.search.facts import Facts
 
 
-def line(idx: int | None, facts: Facts) -> str:
-    """When (in Vietnam), who, what, how it ended."""
+def line(idx: int | None, facts: Facts, agency: str | None = None) -> str:
+    """When (in Vietnam), who, what, how it ended; and the roles of the agency that was searched for."""
     from security.grants.windows import civil
 
     party = f"{facts.agency}/{facts.system}" if facts.system else facts.actor or facts.source or "–"
@@ -24,11 +24,16 @@ def line(idx: int | None, facts: Facts) -> str:
         f" by {facts.actor}" if facts.actor and facts.system and facts.actor != f"{facts.agency}/{facts.system}" else ""
     )
     detail = f"  ({facts.detail})" if facts.detail else ""
+    roles = ", ".join(each.role for each in facts.parties if each.agency == agency)
+    as_ = f"  [{agency}: {roles}]" if roles else ""
     return visible(
         f"{'–' if idx is None else f'#{idx}':>9}  {civil(facts.at, seconds=True)}  {party}{to} "
-        f" {what or facts.kind}  {ended}{code}{times}{by}  {facts.about}{detail}"
+        f" {what or facts.kind}  {ended}{code}{times}{by}  {facts.about}{detail}{as_}"
     )
 
 
 def as_json_object(facts: Facts) -> dict[str, Any]:
-    return {name: value for name, value in facts.named().items() if value is not None and (name, value) != ("times", 1)}
+    known = {
+        name: value for name, value in facts.named().items() if value is not None and (name, value) != ("times", 1)
+    }
+    return known | {"parties": [each._asdict() for each in facts.parties]}

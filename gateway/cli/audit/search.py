@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from contracts.base.times import rfc3339
-from gateway.audit.search.fields import FIELDS, Conditions
+from gateway.audit.search.fields import FIELDS, Conditions, Role
 from gateway.cli.audit.lines import as_json_object, line
 from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
@@ -39,12 +39,8 @@ class Order(StrEnum):
 
 _PAGE: Final = 500
 _ACTOR_PAGES: Final = 4  # of the newest entries, in which whole names of actors are looked for
-_PARTS: Final = {
-    True: "--- refused, failed or in doubt / bị từ chối, lỗi hoặc chờ xác minh",
-    False: "--- the rest / các mục còn lại",
-}
 _FIRST: Final = ("index", "at", "kind", "outcome", "failure", "status")
-_LAST: Final = ("transfer", "about", "actor", "source", "door", "times", "detail")
+_LAST: Final = ("transfer", "about", "actor", "source", "door", "times", "detail", "parties")
 _COLUMNS: Final = (*_FIRST, *(name for name in FIELDS if name not in (*_FIRST, *_LAST)), *_LAST)
 
 
@@ -62,9 +58,10 @@ class Part:
         str | None, typer.Option("--cursor", help="Cursor `next` of the page before, with the same conditions.")
     ] = None
     order: Annotated[Order, typer.Option("--order", help="Which come first.")] = Order.NEWEST
-    denied: Annotated[
-        bool, typer.Option("--denied", help="First all that was refused, failed or is in doubt, then the rest.")
-    ] = False
+    denied: Annotated[bool, typer.Option("--denied", help="Only what was refused.")] = False
+    role: Annotated[
+        Role | None, typer.Option("--role", help="Only entries in which --agency has this role; without it any.")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -152,6 +149,12 @@ class Results:
 def _checked(conditions: Conditions, part: Part, as_json: bool) -> tuple[dict[str, str], float | None, float | None]:
     """The conditions that were given, and the span of time."""
     wanted = {name: str(value) for name, value in asdict(conditions).items() if value is not None}
+    if part.role is not None and "agency" not in wanted:
+        what = "--role is that of an --agency / --role là vai trò của --agency"
+        fail(Exit.USAGE, "role-alone", what, "Name the agency. / Ghi thêm --agency.", as_json)
+    if part.denied and wanted.setdefault("outcome", "refused") != "refused":
+        what = f"--denied finds what was refused, not --outcome {wanted['outcome']} / --denied chỉ tìm mục bị từ chối"
+        fail(Exit.USAGE, "denied-otherwise", what, "Leave one of them out. / Bỏ một trong hai.", as_json)
     if "transfer" in wanted:
         wanted["transfer"] = arguments.transfer_id(wanted["transfer"], as_json)
     since = None if part.since is None else arguments.moment(part.since, as_json)
@@ -184,9 +187,8 @@ def _query(
     for name in wanted:
         if FIELDS[name].hashed:
             wanted[name] = keyed(Keyring(settings).hash_key(), wanted[name])
-    oldest_first = part.order is Order.OLDEST
-    conditions: dict[str, Any] = {**wanted}
-    return Query(**conditions, since=span[0], until=span[1], oldest_first=oldest_first, trouble_first=part.denied)
+    conditions: dict[str, Any] = {**wanted, "role": part.role, "oldest_first": part.order is Order.OLDEST}
+    return Query(**conditions, since=span[0], until=span[1])
 
 
 def _search(engine: Engine, query: Query, part: Part, form: Form) -> Results:
@@ -194,7 +196,6 @@ def _search(engine: Engine, query: Query, part: Part, form: Form) -> Results:
     from gateway.audit.search import search as searching
 
     results, looked = Results(cursor=part.cursor), 0
-    trouble: bool | None = None
     with drawn(form.as_json, None) as progress:
         task = progress.add_task("", total=None)
         try:
@@ -203,10 +204,7 @@ def _search(engine: Engine, query: Query, part: Part, form: Form) -> Results:
                 with searching.reading(engine) as connection:
                     page = searching.search(connection, query, limit=limit, cursor=results.cursor, indexed=not form.raw)
                 for each in page.hits if form.live else ():
-                    if query.trouble_first and each.facts.trouble is not trouble:
-                        trouble = each.facts.trouble
-                        print(_PARTS[trouble], flush=True)
-                    print(line(each.idx, each.facts), flush=True)
+                    print(line(each.idx, each.facts, query.agency), flush=True)
                 results.hits += page.hits
                 results.disagree += page.disagree
                 results.cursor = page.next
@@ -306,6 +304,7 @@ def _local(at: str) -> str:
 
 def _asked(query: Query) -> dict[str, Any]:
     return {name: getattr(query, name) for name in FIELDS} | {
+        "role": query.role,
         "from": None if query.since is None else rfc3339(query.since),
         "to": None if query.until is None else rfc3339(query.until),
     }
@@ -319,6 +318,7 @@ def _print_csv(hits: Sequence[Logged]) -> None:
     writer.writeheader()
     for each in hits:
         row = each.facts.named() | {"index": each.idx, "at": _local(each.facts.at)}
+        row["parties"] = "; ".join(f"{party.role} {party.agency}" for party in each.facts.parties)
         writer.writerow({name: _cell(value) for name, value in row.items()})
     sys.stdout.write(out.getvalue())
 

@@ -13,9 +13,12 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from typer.exceptions import TyperException
+
+if TYPE_CHECKING:
+    from contracts.base.words import Words
 
 DOMAIN: Final = "lgsp"
 LOCALE: Final = Path(__file__).parents[2] / "locale"
@@ -49,6 +52,13 @@ def language(environment: Mapping[str, str] | None = None) -> str:
         if value := variables.get(name):
             return "vi" if value.lower().startswith("vi") else "en"
     return "en"
+
+
+def spoken(words: Words, indent: str = "") -> list[str]:
+    """The words in the language that `LGSP_LANG` names; in both, a line each, if it names none."""
+    if os.environ.get(VARIABLE):
+        return [indent + words.of("vi" if language() == "vi" else "en")]
+    return [indent + words.en, indent + words.vi] if words.en != words.vi else [indent + words.en]
 
 
 def take_up() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from contracts.canonical.model import Operation, Pattern
@@ -28,10 +28,12 @@ from gateway.journal.write import Verdict, Write
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Mask
 from gateway.transfer import entries
+from gateway.transfer.transfer_records import operation_of
 from security import jose
 from security.grants.grants import Decision
 
 _logger: Final = logging.getLogger("lgsp.feeds")
+_PROBE: Final = "x"
 
 
 async def read_feed(services: Services, request: ApiRequest) -> Reply:
@@ -135,14 +137,13 @@ def _page(
             raw: RawPage = read_raw(connection, name, after, limit, vault=services.vault)
             return list(raw.events), raw.next, raw.more, raw.span
         page: Page = read(connection, name, after, limit, vault=services.vault)
-    operations = contract.contract.operations
+    operations, namespace = contract.contract.operations, contract.namespace
     for event in page.events:
         # The event's type names its operation, and so the message of its data.
-        operation = event["type"].rpartition(":")[2]
+        operation = operation_of(namespace, event["type"])
         mask = masks.get(operation, _nothing)
         if mask is not None and "subject" in event:  # it is the value of a field that may be masked
-            key = operations[operation].key if operation in operations else None
-            if key is None or mask({key: event["subject"]}).get(key) != event["subject"]:
+            if operation not in operations or not _shows(mask, operations[operation].subject):
                 del event["subject"]
         if mask is not None and "data" in event:
             event["data"] = mask(event["data"])
@@ -157,6 +158,23 @@ def _brought_down(codec: PinnedCodec, operation: Operation, mask: Mask | None) -
         return _nothing
     project = codec.projection(operation.request)
     return project if mask is None else lambda data: project(mask(data))
+
+
+def _shows(mask: Mask, paths: Sequence[str]) -> bool:
+    """Whether the reader sees all fields that an event's subject is made of."""
+    return bool(paths) and all(_seen(mask, path) for path in paths)
+
+
+def _seen(mask: Mask, path: str) -> bool:
+    value: Any = _PROBE
+    for step in reversed(path.split(".")):
+        value = {step.removesuffix("[]"): [value] if step.endswith("[]") else value}
+    shown: Any = mask(value)
+    for step in path.split("."):
+        shown = shown.get(step.removesuffix("[]")) if isinstance(shown, Mapping) else None
+        if step.endswith("[]"):
+            shown = shown[0] if isinstance(shown, list) and shown else None
+    return bool(shown == _PROBE)
 
 
 def _nothing(data: dict[str, Any]) -> dict[str, Any]:

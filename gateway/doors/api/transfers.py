@@ -1,31 +1,43 @@
 """Serves `/transfers/{id}`: the state of a transfer, for its sender and its receiver.
 
+A refused request has no transfer. Its sender gets what the log keeps of the refusal (`gateway.transfer.entries`).
+
 Invariant: a transfer of others is answered exactly as one that does not exist. The log decides who is a party; a row
   that contradicts the intent is not shown (`transfer.tampered`).
 """
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Engine, select
 
+from contracts.base.errors import TYPES, Branch
 from contracts.base.times import rfc3339
+from contracts.base.words import Words
+from contracts.compiled.contract import CompiledContract
+from contracts.wire.problems import LANGUAGES
 from gateway.doors.api.errors import TRANSFER_UNKNOWN
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
+from gateway.journal.logged import entry_of, failed_tries
 from gateway.journal.schema import tables
+from gateway.registry.snapshot import Snapshot
 from gateway.transfer.states import FINAL, State
 from gateway.vault.integrity import intent_of
 
 
 async def read_transfer(services: Services, request: ApiRequest) -> Reply:
-    transfer = request.params["transfer"]
-    status = await services.readers.run(
-        request.owner, transfer_status, services.engine, transfer, request.proven.system.id
-    )
+    transfer, system = request.params["transfer"], request.proven.system.id
+    status = await services.readers.run(request.owner, transfer_status, services.engine, transfer, system)
+    if status is None:
+        status = await services.readers.run(
+            request.owner, refusal_status, services.engine, request.snapshot, transfer, system
+        )
     if status is None:
         raise TRANSFER_UNKNOWN(transfer=transfer)
     return Reply(200, {"content-type": "application/json"}, json.dumps(status, ensure_ascii=False).encode())
@@ -50,6 +62,7 @@ def transfer_status(engine: Engine, transfer: str, system: str) -> dict[str, Any
             return None
         intent_of(connection, SimpleNamespace(**row))
         waiting = connection.execute(select(queue).where(queue.c.transfer == transfer)).mappings().first()
+        failed = failed_tries(connection, transfer)
     status: dict[str, Any] = {
         "transfer": row["id"],
         "state": row["state"],
@@ -71,4 +84,59 @@ def transfer_status(engine: Engine, transfer: str, system: str) -> dict[str, Any
         if waiting["state"] == "waiting":
             status["nextTry"] = rfc3339(waiting["next_at"])
             status["failure"] = status["failure"] or waiting["last_failure"]
+    if failed.tries:
+        status["failedTries"] = failed.tries
+        status["earlierTries"] = failed.earlier or None
     return {name: value for name, value in status.items() if value is not None}
+
+
+def refusal_status(engine: Engine, snapshot: Snapshot, transfer: str, system: str) -> dict[str, Any] | None:
+    """What the log keeps of a refused request, for the system that sent it; None for anyone else. Runs in a thread."""
+    with engine.connect() as connection:
+        logged = entry_of(connection, transfer, "refusal")
+    entry = logged.value if logged is not None and logged.sound else {}
+    caller = entry.get("caller")
+    if not isinstance(caller, dict) or caller.get("system") != system:
+        return None
+    code, contract = str(entry.get("failure")), snapshot.contract(str(entry.get("contract")))
+    findings = entry.get("findings", [])
+    known: dict[str, object] = {"transfer": transfer, "agency": caller.get("agency"), "system": system}
+    known |= {name: entry[name] for name in ("contract", "operation") if name in entry}
+    if findings:
+        known["count"] = len(findings) + int(entry.get("more", 0))
+    ask = _whom_to_ask(snapshot, code, contract)
+    status: dict[str, Any] = {
+        "transfer": transfer,
+        "state": "refused",
+        "final": True,
+        "contract": entry.get("contract"),
+        "operation": entry.get("operation"),
+        "sender": f"{caller.get('agency')}/{system}",
+        "received": entry.get("at"),
+        "status": entry.get("status"),
+        "failure": code,
+        "messages": messages_of(code, known),
+        "findings": findings or None,
+        "moreFindings": entry.get("more"),
+        "ask": {"vi": ask.vi, "en": ask.en} if ask is not None else None,
+        "receipt": {"refusal": base64.b64encode(logged.leaf).decode("ascii")} if logged is not None else None,
+    }
+    return {name: value for name, value in status.items() if value is not None}
+
+
+def _whom_to_ask(snapshot: Snapshot, code: str, contract: CompiledContract | None) -> Words | None:
+    """The contract's owner for a question of access, else the centre."""
+    error = TYPES.get(code)
+    if contract is not None and error is not None and error.branch is Branch.POLICY:
+        return snapshot.owner_of(contract.contract)
+    centre = snapshot.centre()
+    return centre.reached if centre is not None else None
+
+
+def messages_of(code: str, known: Mapping[str, object]) -> dict[str, dict[str, str]] | None:
+    """The words of a code in both languages. Facts that the log does not keep are shown as "…"."""
+    error = TYPES.get(code)
+    if error is None:  # of a later version
+        return None
+    parts = {"title": error.title, "detail": error.what, "next": error.next}
+    return {each: {name: words.say(each, known) for name, words in parts.items()} for each in LANGUAGES}

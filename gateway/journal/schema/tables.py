@@ -188,6 +188,27 @@ feed_event = Table(
     Column("body_ref", Text, nullable=False),
     Column("sequenced", Float, nullable=False),
 )
+feed_key = Table(  # what stands under each business key of a feed (`gateway.feeds.keys`)
+    "feed_key",
+    metadata,
+    Column("key", Text, primary_key=True),  # keyed hash of contract, operation, scope and business key
+    Column("contract", Text, nullable=False),
+    Column("content", Text, nullable=False),  # keyed hash of the content under the key
+    Column("reference", Text, nullable=False),  # keyed hash of what later messages name it by
+    Column("transfer", Text, nullable=False),  # that handed the content in
+    Column("agency", Text, nullable=False),  # of its caller
+    Column("state", Text, nullable=False),  # live | superseded | recalled | notice
+    Column("changed", Text, nullable=False),  # the transfer that changed the row last
+    Column("previous", Text),  # the transfer that changed it before; NULL: it was new
+    Column("seal", Text, nullable=False),  # keyed hash of the other columns
+)
+feed_keyed = Table(  # how far older events were taken up into `feed_key`
+    "feed_keyed",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("upto", BigInteger, nullable=False),  # the offset of the last event that was looked at
+    Column("rules", Text, nullable=False),  # digest of the contract's identities
+)
 queue = Table(
     "queue",
     metadata,
@@ -234,6 +255,13 @@ log_index = Table(
 LOG_INDEXED = tuple(column.name for column in log_index.columns if column.name != "idx")
 for _name in LOG_INDEXED:
     Index(f"log_index_{_name}", log_index.c[_name], log_index.c.idx)
+log_party = Table(  # the agencies that an entry concerns, in any role
+    "log_party",
+    metadata,
+    Column("party", Integer, primary_key=True, autoincrement=False),  # a digest, as `log_index.agency`
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+)
+Index("log_party_idx", log_party.c.idx)
 log_indexed = Table(
     "log_indexed",
     metadata,

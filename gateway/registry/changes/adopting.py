@@ -19,6 +19,7 @@ from contracts.base.times import rfc3339
 from contracts.compiled.contract import catalogue, compile_bundle
 from gateway.journal.schema import tables
 from gateway.registry.changes.granting import ADOPTED, ADOPTED_PERSONAL
+from gateway.registry.changes.proposals import adopt, adoptable
 from gateway.registry.parts.grants import requests
 from gateway.registry.records import ACTIVE
 from gateway.registry.seals.sealing import RECEIVING_ADOPTED, Seal, changing
@@ -52,6 +53,18 @@ def adopt_receiving(engine: Engine, seal: Seal, now: float) -> list[str]:
         facts = {"grants": names, "confirm_until": rfc3339(now + TO_CONFIRM)}
         act.note(RECEIVING_ADOPTED, facts, now, actor="gateway")
     return names
+
+
+def adopt_content(engine: Engine, seal: Seal, now: float) -> int:
+    """Adopt roles, systems and routes in force since before they needed approval; how many. Once recorded, none."""
+    with engine.connect() as connection:
+        if not adoptable(connection):
+            return 0
+    with changing(engine, seal) as act:
+        count = adopt(act.connection, now)
+        if count:
+            act.note("registry", {"adopted": count}, now, actor="gateway")
+    return count
 
 
 def _due(connection: Connection) -> bool:

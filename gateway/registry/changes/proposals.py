@@ -123,23 +123,37 @@ def found(connection: Connection, contents: Mapping[Subject, Content], now: floa
     return [Change("route", subject.id, "added") for subject in contents if subject.what == "route"]
 
 
+def adoptable(connection: Connection) -> bool:
+    """Whether content is in force, and none of it was ever recorded."""
+    recorded = connection.scalar(select(func.count()).select_from(tables.registry_proposal))
+    return not recorded and bool(_needing(in_force(connection)))
+
+
 def adopt(connection: Connection, now: float) -> int:
-    """Record what is in force since before content needed approval; how much. Once something is recorded, nothing."""
-    if connection.scalar(select(func.count()).select_from(tables.registry_proposal)):
-        return 0
-    return _record(connection, in_force(connection), ADOPTED, now)
+    """Record what is in force since before content needed approval; how much."""
+    return _record(connection, in_force(connection), ADOPTED, now) if adoptable(connection) else 0
 
 
 def _record(connection: Connection, contents: Mapping[Subject, Content], basis: Basis, now: float) -> int:
-    needing = {subject: content for subject, content in contents.items() if content.get("roles") != []}
+    needing = _needing(contents)
     for subject, content in needing.items():
         _insert(connection, Proposal(subject, 1, _body(content, 1, None), "in-force", basis, ACTIVE, now))
     return len(needing)
 
 
+def _needing(contents: Mapping[Subject, Content]) -> dict[Subject, Content]:
+    """An agency without roles needs no approval."""
+    return {subject: content for subject, content in contents.items() if content.get("roles") != []}
+
+
 def apply_contents(connection: Connection, wanted: Wanted, now: float) -> list[Change]:
     """Propose what differs from the content in force, withdraw what is no longer proposed, remove routes."""
-    before, waiting = in_force(connection), proposals(connection, "waiting")
+    waiting, recorded = proposals(connection, "waiting"), proposals(connection, "in-force")
+    approved: dict[Subject, Content] = {subject: each.content for subject, each in recorded.items()}
+    before = {  # rows that were edited count as nothing: nobody approved them
+        subject: content if approved.get(subject, {**content, "roles": []}) == content else {}
+        for subject, content in in_force(connection).items()
+    }
     routes = [each for each in wanted.contents if each.what == "route"]
     changes: list[Change] = []
     for subject, content in wanted.contents.items():

@@ -45,14 +45,11 @@ def unapproved(connection: Connection) -> list[str]:
 
 def first_basis(connection: Connection) -> str | None:
     """The basis that the log stated first; None if it states none."""
-    entries = tables.log_entry.c.idx, tables.past_entry.c.idx, tables.log_pending.c.id
-    first: list[tuple[int, str]] = []
-    for order in entries:
+    for order in (tables.past_entry.c.sequenced, tables.log_entry.c.idx, tables.log_pending.c.id):
         table = order.table
         query = select(table.c.entry).where(table.c.phase.in_(PHASES)).order_by(order)
         for entry in connection.execute(query).scalars():
-            facts = borne(bytes(entry)) or {}
-            if facts.get("basis") is not None:
-                first.append((int(facts["revision"]), str(facts["basis"])))
-                break
-    return min(first)[1] if first else None
+            stated = (borne(bytes(entry)) or {}).get("basis")
+            if stated is not None:
+                return str(stated)
+    return None

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.registry.parts.parties import Parties
 from gateway.registry.records import Route
+from gateway.registry.routing import FEED
 
 
 class Routes(Parties):
@@ -35,7 +36,10 @@ class Routes(Parties):
                 message, ["*", *when]
             ):  # everything is seen; only the paths are asked about
                 self._wrong(f"{path}.when", "reference", f"paths of {message}", problem)
-        if system and system not in self._systems:
+        if system == FEED:
+            if compiled and compiled.contract.operations[operation].feed is None:
+                self._wrong(f"{path}.system", "reference", "a system; the contract has no answer from the feed", system)
+        elif system and system not in self._systems:
             self._wrong(f"{path}.system", "reference", "the id of a system of this document", system)
         elif system and self._systems[system].endpoint is None:
             self._wrong(f"{path}.system", "reference", "a system that has an endpoint", system)

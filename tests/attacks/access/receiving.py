@@ -18,17 +18,28 @@ from gateway.delivery.forwarder import Forwarder
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.journal.writer import Journal
-from gateway.registry import store
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Answered, Refused
 from gateway.vault.vault import Vault
 from tests.exchange.house import Gateway, sample
-from tests.registry.making import ENDPOINTS, NOW, PROVINCE, House, approve_all, contracts, filled, province
+from tests.registry.making import (
+    ENDPOINTS,
+    NOW,
+    PROVINCE,
+    House,
+    Identity,
+    applied,
+    approve_all,
+    contracts,
+    filled,
+    province,
+)
 
 REPORT, CREATE = "field-report/v1", "createRequest"
 COMMUNE, COMMUNE_SYSTEM = "H14.21", "thuc-phan"  # holds no right to receive
-PHONE = "phone"
+CALLED = ("do-thi", "truong-ha", "kinh-te", "mot-cua", "thuc-phan", "phan-anh")
+_identities: dict[str, Identity] = {}
 
 
 @dataclass
@@ -55,7 +66,7 @@ class Wire:
 
 @dataclass
 class Place:
-    """`document` is what `lgsp registry apply` gets; `sign` lets the officers sign what it proposes."""
+    """`document` is what `lgsp registry apply` gets. The officers sign its routes, and with `sign` its grants."""
 
     engine: Engine
     gateway: Gateway
@@ -64,8 +75,9 @@ class Place:
     document: dict[str, Any]
 
     def apply(self, *, sign: bool = False) -> None:
+        document = province(yaml.safe_dump(self.document, allow_unicode=True))
         with writing(self.engine) as connection:
-            store.apply(province(yaml.safe_dump(self.document, allow_unicode=True)), connection, self.gateway.now)
+            applied(document, connection, self.gateway.now)
             if sign:
                 approve_all(connection, self.gateway.now)
         self.reload()
@@ -91,10 +103,12 @@ class Place:
         evidence = contracts()[contract].contract.evidence
         return self.gateway.call(evidence, contract, operation, message_id)
 
-    def refused(self, code: str, contract: str = REPORT, operation: str = CREATE) -> dict[str, Any]:
+    def refused(
+        self, code: str, contract: str = REPORT, operation: str = CREATE, message_id: str = "m-1"
+    ) -> dict[str, Any]:
         """The log's entry of the refused call. Nothing was sent, and no intent was written."""
         before = len(self.wire.sent)
-        told = self.call(contract, operation)
+        told = self.call(contract, operation, message_id)
         assert isinstance(told, Refused), self.wire.sent
         assert told.failure.code == code, told.failure
         assert len(self.wire.sent) == before, "nothing was sent"
@@ -109,15 +123,22 @@ class Place:
             return {phase: json.loads(bytes(entry)) for phase, entry in found}
 
 
+def identity(keys: House, system: str) -> Identity:
+    """Made once for all tests."""
+    if system not in _identities:
+        _identities[system] = keys.identity(system, NOW)
+    return _identities[system]
+
+
 @contextmanager
 def place(engine: Engine, folder: Path, keys: House) -> Iterator[Place]:
-    """Over a migrated database. Every system of the province has an address and a key."""
+    """Over a migrated database. Every system of the province has an address, and those of CALLED a key."""
     document = yaml.safe_load(PROVINCE)
     for each in document["systems"]:
         if "endpoint" not in each:
             each["endpoint"] = {"kind": "rest", "url": ENDPOINTS["truong-ha"]}
     text = yaml.safe_dump(document, allow_unicode=True)
-    filled(engine, province(text), [keys.identity(each["id"], NOW) for each in document["systems"]])
+    filled(engine, province(text), [identity(keys, name) for name in CALLED])
     journal = Journal(engine, lock_of(engine), "door-1")
     journal.start()
     wire, registry = Wire(contracts()), Registry(engine)

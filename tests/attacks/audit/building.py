@@ -80,6 +80,15 @@ GRANT = """grants:
     legal_basis: Quyết định 28/2018/QĐ-TTg
     valid_from: 2026-01-01
     valid_until: 2030-12-31
+  - id: G-0906
+    agency: H14.3
+    contract: official-document/v1
+    operations: [sendDocument]
+    receives: true
+    purpose: Nhận văn bản điện tử
+    legal_basis: Quyết định 28/2018/QĐ-TTg
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
   - id: G-0902
     agency: H14.22
     contract: indicator/v1
@@ -163,6 +172,15 @@ def _keeping_little(files: dict[str, str]) -> None:
     )
 
 
+def _sign(whole: Whole, *subjects: str) -> None:
+    for officer in ("can-bo-an-toan-1", "can-bo-an-toan-2"):
+        key = whole.settings.data / "identities" / officer / "officer.key"
+        if not key.exists():
+            key = whole.settings.data.parent / "lost" / "identities" / officer / "officer.key"
+        for subject in subjects:
+            whole.command("access", "approve", subject, "--officer", officer, "--key", str(key))
+
+
 def _registry(whole: Whole) -> None:
     """Changes by the commands: a contract that keeps little, a grant with a quota, one that is suspended, a key
     revoked, a system suspended."""
@@ -175,12 +193,7 @@ def _registry(whole: Whole) -> None:
     file = whole.settings.data.parent / "grants.yaml"
     file.write_text(GRANT, "utf-8")
     whole.command("access", "propose", str(file))
-    for officer in ("can-bo-an-toan-1", "can-bo-an-toan-2"):
-        key = whole.settings.data / "identities" / officer / "officer.key"
-        if not key.exists():
-            key = whole.settings.data.parent / "lost" / "identities" / officer / "officer.key"
-        for grant in ("G-0901", "G-0902", "G-0903", "G-0904"):
-            whole.command("access", "approve", grant, "--officer", officer, "--key", str(key))
+    _sign(whole, "G-0901", "G-0902", "G-0903", "G-0904", "G-0906")
     told = ("--reason-vi", "Đang thay chứng thư", "--reason-en", "Its certificate is being replaced")
     whole.command("access", "suspend", "G-0902", *told, "--until", "2030-01-01")
     whole.command("registry", "suspend", "system", "y-te", *told)
@@ -213,6 +226,7 @@ def _outside(whole: Whole) -> None:
     file = folder / "registry.yaml"
     file.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
     whole.command("registry", "apply", str(file))
+    _sign(whole, "route/official-document/v1/sendDocument")
 
     async def ask() -> list[str]:
         async with open_session() as session:

@@ -126,6 +126,19 @@ def registry() -> Iterator[Column]:
         until=now,
     )
     yield from of_table(
+        "registry_proposal",
+        where(subject="system do-thi"),
+        '["{subject}",{edition}]',
+        subject=to("system do-thi-2"),
+        edition=plus(10),
+        body=other,
+        state=to("waiting"),
+        basis=to("officers"),
+        standing=to("suspended"),
+        proposed=plus(-86_400),
+        decided=now,
+    )
+    yield from of_table(
         "route",
         nth(),
         "{id}",

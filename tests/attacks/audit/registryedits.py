@@ -106,6 +106,14 @@ def system_edited(inside: Connection) -> str:
     return "system do-thi: altered"
 
 
+def proposal_edited(inside: Connection) -> str:
+    """Content that was replaced or withdrawn is to be signed again."""
+    table = tables.registry_proposal
+    where = (table.c.subject == "system do-thi") & (table.c.edition == 1)
+    inside.execute(update(table).where(where).values(state="waiting"))
+    return 'registry_proposal ["system do-thi",1]: altered'
+
+
 def opened_edited(inside: Connection) -> str:
     remember(inside, "restored", json.dumps({"at": NOW, "confirmed": True}))
     return "instance restored: added"
@@ -121,6 +129,7 @@ EDITS: dict[str, Callable[[Connection], str]] = {
     "notice": notice_edited,
     "officer": officer_edited,
     "outside_authority": authority_edited,
+    "registry_proposal": proposal_edited,
     "route": route_edited,
     "system": system_edited,
     "system_key": stranger_edited,

@@ -55,6 +55,28 @@ def _feeds() -> Iterator[Column]:
         },
     )
     yield Column("feed_pending", "id", "tables", of("pending 1"), plus(1000), named)
+    key = of("alert 4")
+    yield from same(
+        "feed_key",
+        "rows",
+        "the business key of transfer",
+        {
+            **{name: (key, made(lambda text: f"{text}0")) for name in ("key", "content", "reference", "agency")},
+            "contract": (key, to("observation/v1")),
+            "transfer": (key, lambda look, *_: look.whole.made["answered 1"]),
+            "state": (key, to("recalled")),
+            "changed": (key, like(of("alert 5"))),
+            "previous": (key, like(of("alert 5"))),
+            "seal": (key, like(of("alert 5"))),
+        },
+    )
+    yield from exempt(
+        "feed_keyed",
+        "how far older events were taken up; to take one up again changes nothing",
+        "contract",
+        "upto",
+        "rules",
+    )
     queued = of("queued 1")
     yield from same(
         "queue",
@@ -162,6 +184,8 @@ def _journal() -> Iterator[Column]:
     yield Column("log_index", "idx", "tables", index, plus(1000), named)
     for name in tables.LOG_INDEXED:
         yield Column("log_index", name, "tables", index, another, named)
+    for name in ("party", "idx"):
+        yield Column("log_party", name, "tables", nth(40), plus(1000), "its agencies are others")
     yield Column("log_indexed", "name", "tables", nth(), to("found"), "watermark")
     yield Column("log_indexed", "upto", "tables", nth(), plus(-1), "watermark")
     yield Column(

@@ -204,6 +204,7 @@ GONE = [
     ("vault_destroyed", nth(), "tables", "the vault's key {key_id}: entry"),
     ("quota_use", nth(), "tables", "the quota of the grant {grant_id} for {agency}: 0 uses are counted"),
     ("log_index", nth(20), "tables", "entry {idx} "),
+    ("log_party", nth(20), "tables", "entry {idx} "),
     ("log_indexed", nth(), "tables", "lie beyond its watermark of 0 entries"),
     ("log_origin", nth(), "ended", "the log {origin}, which ended: its row is missing"),
     ("past_checkpoint", nth(), "ended", "no signed checkpoint"),

@@ -33,7 +33,7 @@ from tests.attacks.audit import instances, registryedits
 from tests.attacks.audit.insider import BEGAN
 from tests.attacks.audit.instances import Instance
 from tests.journal import databases
-from tests.registry.making import NOW, House
+from tests.registry.making import NOW, House, applied, province
 
 KINDS = databases.KINDS
 
@@ -255,6 +255,7 @@ def test_an_instance_of_an_older_release_is_adopted_at_its_first_start(instance:
     with writing(instance.engine) as connection:  # as it was before anything was sealed
         connection.execute(delete(tables.instance).where(tables.instance.c.key == KEY))
         connection.execute(delete(tables.log_pending))
+        connection.execute(delete(tables.registry_proposal))  # nor had content been recorded
         connection.execute(delete(tables.registry_history))
     instance.seal.mark.path.unlink()
     assert adopt(instance.engine, instance.seal, BEGAN) and not adopt(instance.engine, instance.seal, BEGAN)
@@ -269,6 +270,7 @@ def test_an_instance_of_an_older_release_is_no_altered_one(instance: Instance) -
     with writing(instance.engine) as connection:
         connection.execute(delete(tables.instance).where(tables.instance.c.key == KEY))
         connection.execute(delete(tables.log_pending))
+        connection.execute(delete(tables.registry_proposal))  # nor had content been recorded
         connection.execute(delete(tables.registry_history))
     instance.seal.mark.path.unlink()
     with snapshot(instance.engine) as connection:
@@ -294,7 +296,8 @@ def test_rows_are_accepted_by_somebody_who_says_why(instance: Instance) -> None:
     done = commandline.lgsp("registry", "accept", "--reason", "checked with the agency", *place)
     assert done.code == 0 and json.loads(done.out)["accepted"], done
     with snapshot(instance.engine) as connection:
-        assert told_by(connection, instance) == ([], "")
+        (unsigned,), doctors = told_by(connection, instance)
+        assert "neither two officers signed it" in unsigned and not doctors  # he is no two officers
         last = connection.execute(
             select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "registry-accepted")
         ).scalar_one()
@@ -302,6 +305,11 @@ def test_rows_are_accepted_by_somebody_who_says_why(instance: Instance) -> None:
     assert facts["reason"] == "checked with the agency" and row in facts["differed"]
     assert Registry(instance.engine, instance.seal).snapshot.systems
     assert accept(instance.engine, instance.seal, "again", "x", NOW) == []
+    with changing(instance.engine, instance.seal) as act:
+        applied(province(), act.connection, NOW)
+        act.note("registry", {}, NOW)
+    with snapshot(instance.engine) as connection:
+        assert told_by(connection, instance) == ([], "")
 
 
 # --- what is no attack ------------------------------------------------------------------------------------------------

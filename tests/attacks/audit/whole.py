@@ -215,6 +215,8 @@ class Door:
         addressed = Addressed(received, cast(Any, None), compiled, op)
         self.whole.made[name] = received.transfer
         body = sample(compiled, op.request) | ({"area": area} if area else {})
+        if "identifier" in body:  # each alert is another one
+            body["identifier"] = name.replace(" ", "-")
 
         async def carried() -> Answered | Refused | None:
             try:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, delete, insert, select, update
 
 from gateway.audit.search import facts
-from gateway.audit.search.index import Indexer, keys_of
+from gateway.audit.search.index import Indexer, keys_of, parties_of
 from gateway.audit.verify.findings import MOST, Findings
 from gateway.audit.verify.rows.index import Quick, check_index
 from gateway.audit.verify.rows.quotas import check_quotas
@@ -45,13 +45,14 @@ def looked(engine: Engine) -> Findings:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_quick_way_gives_the_rows_of_the_index(sqlite: Engine, seed: int) -> None:
     filled(sqlite, 3000, seed)
-    quick, known = Quick(), 0
+    quick, known = Quick({}), 0
     with sqlite.connect() as connection:
         rows = connection.execute(select(*facts.COLUMNS).order_by(tables.log_entry.c.idx)).all()
         for row, logged in zip(rows, facts.read(connection, rows), strict=True):
-            values = quick.values(row)
+            values = quick.rows(row)
             known += values is not None
-            assert values is None or values == tuple(keys_of(logged.facts).values()), logged.facts
+            expected = (tuple(keys_of(logged.facts).values()), parties_of(logged.facts))
+            assert values is None or values == expected, logged.facts
     assert known > 1000, "most intents and outcomes are known by their shape"
     assert looked(sqlite).wrong == []
 
@@ -59,7 +60,19 @@ def test_the_quick_way_gives_the_rows_of_the_index(sqlite: Engine, seed: int) ->
 def test_rows_of_the_index_that_are_missing_or_too_many(database: Engine) -> None:
     filled(database, 300, 7)
     assert looked(database).wrong == [] and looked(database).checked == {"rows of the index": 300}
-    index, state = tables.log_index, tables.log_indexed
+    index, party, state = tables.log_index, tables.log_party, tables.log_indexed
+    with database.connect() as connection:
+        lost = connection.execute(select(party.c.party, party.c.idx).where(party.c.idx > 100).limit(1)).one()
+    row = (party.c.party == lost.party, party.c.idx == lost.idx)
+    for change in (delete(party).where(*row), insert(party).values(party=5, idx=lost.idx)):
+        with writing(database) as connection:
+            connection.execute(change)
+        (said,) = looked(database).wrong
+        assert f"entry {lost.idx} " in said and "its agencies are others" in said
+    with writing(database) as connection:
+        connection.execute(delete(party).where(party.c.party == 5))
+        connection.execute(insert(party).values(party=lost.party, idx=lost.idx))
+    assert looked(database).wrong == []
     with writing(database) as connection:
         connection.execute(delete(index).where(index.c.idx == 77))
     assert [each.partition(")")[2] for each in looked(database).wrong] == [": it has no row"]
@@ -68,6 +81,9 @@ def test_rows_of_the_index_that_are_missing_or_too_many(database: Engine) -> Non
     assert len(looked(database).wrong) == MOST
     with writing(database) as connection:
         connection.execute(update(state).values(upto=0, leaf=None))
+    assert ["beyond its watermark" in each for each in looked(database).wrong] == [True]
+    with writing(database) as connection:
+        connection.execute(delete(party))
     assert looked(database).wrong == [], "an index that lags is none that lies"
 
 

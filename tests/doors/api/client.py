@@ -197,8 +197,8 @@ class World:
             "type": "urn:lgsp:contract:incident-alert:v1:submitAlert",
             "time": rfc3339(now),
             "datacontenttype": "application/json",
-            "lgspagency": "H14.2",
             "subject": message.get("identifier", "—"),
+            "lgspagency": row.caller_agency,
         }
         body = self.vault.seal(transfer, "canonical", json.dumps(message).encode(), now)
         caller = Caller(row.caller_agency, row.caller_system)

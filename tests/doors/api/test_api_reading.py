@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from typing import Literal
 
 import pytest
 from sqlalchemy import insert, select, update
 
+from gateway.audit.search.search import Query, reading, search
 from gateway.doors.api.feeds import close_sessions
 from gateway.journal import processes
 from gateway.journal.database import writing
@@ -61,6 +63,24 @@ async def test_no_event_leaves_when_its_entry_cannot_be_written(world: World) ->
     answer = await world.signed("dieu-hanh", FEED)
     assert answer.status == 503 and b"private" not in answer.body
     assert world.logged("feed-read") == []
+
+
+@pytest.mark.parametrize("masked", [False, True])
+async def test_a_reading_names_the_owners_of_the_events(world: World, masked: bool) -> None:
+    if masked:
+        regrant(world, fields=["*", "!note"])
+    hostile = '","lgspagency":"H99","x":"'
+    await world.hand_in(ONE, {"identifier": hostile, "note": "x"})
+    await world.hand_in(TWO, {"identifier": TWO, "note": "x"})
+    world.sequence()
+    await world.signed("dieu-hanh", FEED)
+    assert [entry["facts"]["owners"] for entry in world.logged("feed-read")] == [["H14.2"]]
+    world.sequence()
+    with reading(world.engine) as connection:
+        parties: list[tuple[str, Literal["owner", "reader"]]] = [("H14.2", "owner"), ("H14.0", "reader")]
+        for agency, role in parties:
+            (kind,) = {each.facts.kind for each in search(connection, Query(agency=agency, role=role)).hits}
+            assert kind == "feed-read"
 
 
 async def test_a_feed_needs_a_grant(world: World) -> None:

@@ -66,6 +66,13 @@ def test_an_intent_names_every_grant_that_let_it_through_and_keeps_its_bytes_whe
     assert several.entry == jcs.encode(json.loads(several.entry))
 
 
+def test_an_intent_names_the_grants_to_receive_and_keeps_its_bytes_where_there_are_none() -> None:
+    assert freeze(INTENT._replace(receiving=(), overdue=())) == freeze(INTENT)
+    named = freeze(INTENT._replace(provider="do-thi", receiving=("g-8", "g-9"), overdue=("g-9",), also=("g-3",)))
+    value = json.loads(named.entry)
+    assert (value["receiving"], value["overdue"]) == (["g-8", "g-9"], ["g-9"]) and named.entry == jcs.encode(value)
+
+
 def test_intent_and_refusal_name_the_revision_that_decided_and_older_entries_keep_their_bytes() -> None:
     decided = freeze(INTENT._replace(registry=17))
     assert decided.entry == freeze(INTENT).entry.replace(b'"transfer":', b'"registry":17,"transfer":', 1)

@@ -1,0 +1,23 @@
+"""Seals the rows of business keys: a row that was changed in the database is not believed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from gateway.journal.write import KeyRow
+
+HashId = Callable[[str], str]
+
+
+def sealed(row: KeyRow, hash_id: HashId) -> KeyRow:
+    return row._replace(seal=_seal(row, hash_id))
+
+
+def is_sound(row: KeyRow, hash_id: HashId) -> bool:
+    """Whether the row is as a process of the gateway wrote it."""
+    return row.seal == _seal(row, hash_id)
+
+
+def _seal(row: KeyRow, hash_id: HashId) -> str:
+    return hash_id("feed row\n" + json.dumps(row._replace(seal="")))

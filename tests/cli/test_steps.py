@@ -1,0 +1,139 @@
+"""`audit journey`, `queue show` and `access explain`: every step and reason in full, in one language or in both."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import pytest
+from sqlalchemy import insert
+
+from gateway.audit.search.facts import facts_of
+from gateway.audit.search.fields import KINDS
+from gateway.audit.search.journey import Step
+from gateway.cli.audit.steps import sentences
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
+from gateway.journal.logged import parse
+from gateway.journal.schema import tables
+from gateway.journal.write import LogRow
+from gateway.sandbox.instance import make_instance
+from gateway.settings import Settings, load
+from security.transparency import entry as form
+from tests import commandline
+from tests.journal.databases import transfer_row
+
+VIETNAMESE = re.compile("[àáảãạăằắẳẵặâầấẩẫậđèéẻẽẹêềếểễệìíỉĩịòóỏõọôồốổỗộơờớởỡợùúủũụưừứửữựỳýỷỹỵ]", re.IGNORECASE)
+ONE, REFUSED = "01935b6e-0000-7000-8000-000000000201", "01935b6e-0000-7000-8000-000000000202"
+FINDING: dict[str, str] = {
+    "here": "info[0].urgency",
+    "got": "text of 3 characters",
+    "rule": "code",
+    "expected": "one of Past",
+}
+CALLER = form.Caller("H14.5", "phan-anh")
+DIGEST = form.Digest(bytes(32), 9)
+CODE = "provider.bad-answer"
+AT = 1_795_500_000.0
+
+
+def story() -> list[form.Entry]:
+    alert = ("incident-alert/v1", "submitAlert")
+    failed: dict[str, form.Json] = {
+        "failure": "provider.bad-answer",
+        "provider": "do-thi",
+        "findings": [FINDING],
+        "more": 3,
+    }
+    return [
+        form.Intent(ONE, AT, "rest", CALLER, *alert, "sha256:0", "m" * 64, "G-1", "do-thi", DIGEST),
+        form.Note(ONE, AT + 1, "queued", "gateway", failed),
+        form.Note(ONE, AT + 2, "try-failed", "gateway", failed | {"try": 2}),
+        form.InDoubt(ONE, AT + 3, "keeper-1", "provider.timeout"),
+        form.Outcome(ONE, AT + 4, 502, "do-thi", "provider.bad-answer"),
+        form.Repeat("01935b6e-0000-7000-8000-000000000203", AT + 5, "rest", CALLER, ONE, 502),
+        form.Refusal(
+            REFUSED, AT + 6, "rest", "message.invalid", 422, CALLER, None, *alert, None, findings=(FINDING,), more=2
+        ),
+    ]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = load(tmp_path_factory.mktemp("steps") / "data", environment={})
+    providers = dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1")
+    make_instance(settings, providers, time.time(), province=True)
+    frozen = [form.freeze(each) for each in story()]
+    engine = open_engine(settings.database_url)
+    with writing(engine) as connection:
+        append(connection, [LogRow(*each) for each in frozen])
+        row = transfer_row("door-1", id=ONE, message="PA-1", state="failed")._asdict() | {
+            "failure": "provider.bad-answer", "receipt": '{"intent": "AA=="}'
+        }  # fmt: skip
+        connection.execute(insert(tables.transfer).values(row))
+        queue = {"body_ref": "b", "state": "dead", "tries": 2, "next_at": AT, "last_failure": "provider.bad-answer"}
+        connection.execute(insert(tables.queue).values(transfer=ONE, provider="do-thi", **queue))
+    return settings
+
+
+def lgsp(monkeypatch: pytest.MonkeyPatch, sandbox: Settings, language: str | None, *words: str) -> str:
+    monkeypatch.delenv("LGSP_LANG", raising=False)
+    if language is not None:
+        monkeypatch.setenv("LGSP_LANG", language)
+    code, out, err = commandline.lgsp(*words, "--data", str(sandbox.data))
+    assert code in (0, 1) and not err, err
+    return out
+
+
+EXPLAIN = ("access", "explain", "H14.21", "indicator/v1", "getValue")
+JOURNEY = ("audit", "journey", ONE)
+COMMANDS = [EXPLAIN, ("access", "explain", "H14.7", "indicator/v1", "getValue"), JOURNEY]
+COMMANDS += [("audit", "journey", REFUSED), ("queue", "show", ONE)]
+# English words that no Vietnamese sentence has, beside codes, names and paths.
+ENGLISH = re.compile(r"\b(the|was|were|of|with|why|is|for|may|until|next|last|state|wrong|expected)\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_one_language_alone_or_both(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Settings, command: tuple[str, ...]
+) -> None:
+    vietnamese = lgsp(monkeypatch, sandbox, "vi", *command)
+    english = lgsp(monkeypatch, sandbox, "en", *command)
+    both = lgsp(monkeypatch, sandbox, None, *command)
+    for text in vietnamese.splitlines():
+        assert not ENGLISH.search(re.sub(r"\[\S+\]|[\w.-]+/[\w./-]+", "", text)), text
+    assert VIETNAMESE.search(vietnamese) and ENGLISH.search(english) and vietnamese != english
+    kept = {line.strip() for line in both.splitlines()}
+    assert {line.strip() for line in (vietnamese + english).splitlines()} <= kept
+
+
+def test_each_step_says_what_why_and_what_was_wrong(monkeypatch: pytest.MonkeyPatch, sandbox: Settings) -> None:
+    told = lgsp(monkeypatch, sandbox, "vi", *JOURNEY)
+    for part in (
+        "theo quyền G-1", "Lần gửi đầu tới do-thi không thành", "Lần gửi thứ 2", "Chưa rõ bên cung cấp",
+        "[provider.bad-answer]",
+        "Sai ở info[0].urgency", "văn bản 3 ký tự", "Còn 3 lỗi khác", "gửi lại", "Trạng thái: kết thúc do lỗi",
+    ):  # fmt: skip
+        assert part in told, part
+    refused = lgsp(monkeypatch, sandbox, "en", "audit", "journey", REFUSED)
+    for part in ("refused with status 422", "[message.invalid]", "Wrong at info[0].urgency", "2 more findings"):
+        assert part in refused, part
+    shown = json.loads(lgsp(monkeypatch, sandbox, "en", "audit", "show", REFUSED, "--json"))
+    assert shown["entries"][0]["findings"] == [FINDING] and shown["entries"][0]["more"] == 2
+
+
+def test_the_queue_names_the_last_findings(monkeypatch: pytest.MonkeyPatch, sandbox: Settings) -> None:
+    told = json.loads(lgsp(monkeypatch, sandbox, "en", "queue", "show", ONE, "--json"))
+    assert [(each["try"], each["failure"]) for each in told["failed"]] == [(1, CODE), (2, CODE)]
+    assert told["failed"][1]["findings"] == [FINDING]
+    listed = lgsp(monkeypatch, sandbox, "en", "queue", "list")
+    assert "Wrong at info[0].urgency" in listed
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS - {"intent", "outcome", "refusal", "repeat", "in-doubt"}))
+def test_every_kind_of_note_has_a_sentence_in_both_languages(kind: str) -> None:
+    note = form.freeze(form.Note(ONE, AT, kind, "gateway", {"transfer": ONE, "what": "x", "reason": "r", "part": "p"}))
+    value = parse(note.entry)
+    told = list(sentences(Step(1, facts_of(value, ONE, kind, {}), value)))
+    assert len(told) == 2 and VIETNAMESE.search(told[1]) and not any("{" in each[:20] for each in told)

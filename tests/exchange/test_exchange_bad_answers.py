@@ -1,0 +1,67 @@
+"""A provider's bad answer at the first call: its code and findings stay in the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from adapters.errors import PROVIDER_BAD_ANSWER, Acted, ProviderFailure
+from contracts.base.errors import Finding
+from gateway.doors.api.transfers import transfer_status
+from gateway.journal.logged import failed_tries
+from gateway.transfer.stages import Answered
+from tests.exchange.house import Gateway, house
+
+FINDINGS = [
+    Finding("status", "status", "text of 3 characters", "code", "one of received"),
+    Finding("Nguyễn Văn Kín", "", "0912345678", "unknown", "one of status"),
+]
+KEPT = [
+    {
+        "here": "status",
+        "canonical": "status",
+        "got": "text of 3 characters",
+        "rule": "code",
+        "expected": "one of received",
+    },
+    {"here": "…", "rule": "unknown", "expected": "one of status"},
+]
+
+
+@pytest.fixture
+def gateway(sqlite: Engine, tmp_path: Path) -> Iterator[Gateway]:
+    with house(sqlite, tmp_path) as made:
+        yield made
+
+
+def bad(acted: Acted) -> ProviderFailure:
+    return PROVIDER_BAD_ANSWER(acted=acted, system="x", reason="message.invalid", findings=FINDINGS)
+
+
+@pytest.mark.parametrize(
+    ("contract", "operation", "acted", "state"),
+    [
+        ("field-report/v1", "createRequest", Acted.NO, "queued"),
+        ("indicator/v1", "getValue", Acted.MAYBE, "failed"),
+    ],
+)
+def test_findings_of_a_bad_answer_are_kept(
+    gateway: Gateway, contract: str, operation: str, acted: Acted, state: str
+) -> None:
+    told = gateway.call("full", contract, operation, failure=bad(acted))
+    assert isinstance(told, Answered)
+    transfer = told.receipt.transfer
+    with gateway.engine.connect() as connection:
+        failed = failed_tries(connection, transfer)
+    (first,) = failed.tries
+    assert (first["failure"], first["try"], first["findings"]) == ("provider.bad-answer", 1, KEPT)
+    assert "Kín" not in json.dumps(failed, ensure_ascii=False)
+    caller = told.requested.caller.id
+    status = transfer_status(gateway.engine, transfer, caller)
+    assert status is not None and status["state"] == state and status["failedTries"] == (first,)
+    provider = transfer_status(gateway.engine, transfer, status["receiver"])
+    assert provider is not None and provider["failedTries"] == (first,)
