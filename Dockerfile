@@ -8,7 +8,7 @@ COPY . .
 RUN ./lgsp --help >/dev/null && .venv/bin/python -m compileall -q contracts security adapters gateway examples bench
 
 USER lgsp
-ENV LGSP_DATA=/data LGSP_HOST=0.0.0.0
+ENV LGSP_DATA=/data LGSP_HOST=0.0.0.0 LGSP_DESK_HOST=0.0.0.0
 VOLUME /data
 EXPOSE 8443 8080
 STOPSIGNAL SIGINT

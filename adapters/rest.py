@@ -142,7 +142,8 @@ class RestAdapter:
                 try:
                     verify_response(answer.status, answer.headers, answer.body, sent_headers, key, now)
                 except Failure as trouble:
-                    return None, trouble.code
+                    place = trouble.facts.get("where") or trouble.facts.get("missing")
+                    return None, f"{trouble.code}: {place}" if place else trouble.code
                 return key_id, ""
         return None, "unknown key"
 

@@ -26,7 +26,7 @@ from security.errors import (
 from security.freshness import check_times
 from security.keys import SigningKey, VerifyKey
 from security.signature_fields import FoundSignature, check_params, dictionary, find_signature, integer, plain_names
-from security.structured_fields import Bare, Item, serialise_bytes, serialise_string
+from security.structured_fields import Bare, InnerList, Item, serialise_bytes, serialise_string
 
 REQUEST_TAG: Final = "lgsp-request"
 ANSWER_TAG: Final = "lgsp-answer"
@@ -122,6 +122,17 @@ def verify_request(
         raise SIGNATURE_NOT_COVERING(missing=", ".join(missing))
     key = _known_key(find_key, params, now)
     times = _check_times(params, now)
+    lines = _request_lines(request, inner)
+    payload_digest = _check_body(headers, request.body)
+    return _finish(key, signed, lines, headers, times, payload_digest)
+
+
+def signature_base(request: HttpRequest, inner: InnerList) -> bytes:
+    """The octets that a signature with this Signature-Input has to cover."""
+    return _base(_request_lines(request, inner), inner.text)
+
+
+def _request_lines(request: HttpRequest, inner: InnerList) -> list[str]:
     lines = []
     for item in inner.items:
         name = item.value
@@ -130,12 +141,11 @@ def verify_request(
         elif name == "@target-uri":
             value = request.target_uri
         else:
-            value = headers.get(str(name))
+            value = request.headers.get(str(name))
         if value is None:
             raise SIGNATURE_COMPONENT_ABSENT(component=name)
         lines.append(_line(item.text, value))
-    payload_digest = _check_body(headers, request.body)
-    return _finish(key, signed, lines, headers, times, payload_digest)
+    return lines
 
 
 def sign_request(

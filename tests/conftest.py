@@ -45,11 +45,11 @@ def catalogue() -> list[CompiledContract]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def encrypt_keys() -> Iterator[None]:
+def rsa_keys() -> Iterator[None]:
     """Each run of tests makes its keys, but not each of its fifty instances new RSA keys: those of the first do for
     all."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sandbox, "encrypt_keys", cache(sandbox.encrypt_keys))
+        patch.setattr(sandbox, "rsa_keys", cache(sandbox.rsa_keys))
         yield
 
 

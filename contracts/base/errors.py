@@ -94,6 +94,7 @@ class Failure(Exception):
     """The base class of failures. An `ErrorType` makes them."""
 
     branch: ClassVar[Branch]
+    signature_base = ""  # sandbox only: what the caller's signature had to cover
 
     def __init__(
         self,

@@ -100,6 +100,17 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogueFacts:
+    """What a catalogue says of a data set besides (DCAT-AP 3). `frequency` and `themes` are codes of EU tables."""
+
+    frequency: str = ""
+    themes: tuple[str, ...] = ()
+    spatial: Words | None = None
+    licence: Words | None = None
+    modified: str = ""  # a date
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     id: str
     version: str
@@ -113,6 +124,7 @@ class Contract:
     digest: str
     codes_at: str | None = None
     evidence: Evidence = "full"
+    catalogue: CatalogueFacts = CatalogueFacts()
 
     @property
     def major(self) -> int:

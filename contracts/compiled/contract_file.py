@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from contracts.canonical.model import Contract, Evidence, Operation, Pattern, Protection, Scalar
+from contracts.canonical.model import CatalogueFacts, Contract, Evidence, Operation, Pattern, Protection, Scalar
 from contracts.canonical.places import places, scalar_at
 from contracts.compiled.identity_file import read_feed, read_identity
 from contracts.compiled.source import IDENTIFIER, FieldReader, Source
@@ -23,9 +23,15 @@ _PATH: Final = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*)+")
 _OPERATION_WORDS: Final = {
     "pattern", "method", "path", "request", "answer", "idempotent", "key", "identity", "feed", "partial", "title",
 }  # fmt: skip
+_DATE: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
+# The codes that DCAT-AP 3 asks for: the EU's tables "frequency" and "data-theme".
+FREQUENCIES: Final = frozenset(
+    "UPDATE_CONT HOURLY DAILY WEEKLY MONTHLY QUARTERLY ANNUAL_2 ANNUAL BIENNIAL IRREG UNKNOWN".split()
+)
+THEMES: Final = frozenset("AGRI ECON EDUC ENER ENVI GOVE HEAL INTR JUST REGI SOCI TECH TRAN".split())
 _WORDS: Final = {
     "id", "version", "title", "description", "owner_role", "legal_basis", "operations", "protection",
-    "retention_months", "evidence", "shared_codes", "codes_at",
+    "retention_months", "evidence", "shared_codes", "codes_at", "catalogue",
 }  # fmt: skip
 
 
@@ -79,6 +85,7 @@ def read_contract(source: Source, bundle: Bundle) -> None:
         digest=bundle.digest,
         codes_at=_codes_at(read, source),
         evidence=_evidence(read, operations),
+        catalogue=_catalogue(read),
     )
 
 
@@ -105,6 +112,31 @@ def _evidence(read: FieldReader, operations: Mapping[str, Operation]) -> Evidenc
             ("evidence",), "none, with an operation that submits", "full or metadata: the feed keeps what was handed in"
         )
     return "metadata" if value == "metadata" else "none" if value == "none" else "full"
+
+
+def _catalogue(read: FieldReader) -> CatalogueFacts:
+    """The optional facts for the catalogue."""
+    at = "catalogue"
+    if read.get((at,)) is None:
+        return CatalogueFacts()
+    read.only((at,), {"frequency", "themes", "spatial", "licence", "modified"})
+    frequency = read.text((at, "frequency"), default="")
+    if frequency and frequency not in FREQUENCIES:
+        read.bad((at, "frequency"), repr(frequency), "one of " + ", ".join(sorted(FREQUENCIES)))
+    themes = read.get((at, "themes")) or []
+    if not isinstance(themes, list) or not all(each in THEMES for each in themes):
+        read.bad((at, "themes"), repr(themes)[:60], "a list of " + ", ".join(sorted(THEMES)))
+        themes = []
+    modified = read.get((at, "modified"))
+    if modified is not None and _DATE.fullmatch(str(modified)) is None:
+        read.bad((at, "modified"), repr(modified)[:60], "a date, as 2026-11-27")
+    return CatalogueFacts(
+        frequency=frequency,
+        themes=tuple(themes),
+        spatial=read.words((at, "spatial")) if read.get((at, "spatial")) is not None else None,
+        licence=read.words((at, "licence")) if read.get((at, "licence")) is not None else None,
+        modified="" if modified is None else str(modified),
+    )
 
 
 def _codes_at(read: FieldReader, source: Source) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from contracts.base.words import Words, WordsFile
-from contracts.canonical.model import Pattern
+from contracts.canonical.model import Contract, Pattern
 from contracts.compiled.contract import CompiledContract
 from contracts.mapping.grid import MEDIA_TYPES
 
@@ -25,8 +25,11 @@ PREFIXES: Final[Mapping[str, str]] = {
     "eli": "http://data.europa.eu/eli/ontology#",
     "foaf": "http://xmlns.com/foaf/0.1/",
     "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "skos": "http://www.w3.org/2004/02/skos/core#",
+    "vcard": "http://www.w3.org/2006/vcard/ns#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
+_EU: Final = "http://publications.europa.eu/resource/authority/"
 _IANA: Final = "https://www.iana.org/assignments/media-types/"
 _LANGUAGES: Final = ("http://id.loc.gov/vocabulary/iso639-1/vi", "http://id.loc.gov/vocabulary/iso639-1/en")
 _MEDIA: Final[Mapping[str, str]] = {"json": "application/json", "xml": "application/xml", **MEDIA_TYPES}
@@ -41,6 +44,9 @@ class Publisher:
 
     code: str
     name: Words
+    office: str = ""
+    phone: str = ""
+    email: str = ""
 
     def node(self) -> Node:
         return {
@@ -50,12 +56,25 @@ class Publisher:
             "dct:identifier": self.code,
         }
 
+    def contact(self) -> Node:
+        """Where to ask (`dcat:contactPoint`): an office, not a person."""
+        digits = "".join(each for each in self.phone if each.isdigit())
+        number = f"+84{digits[1:]}" if digits.startswith("0") else f"+{digits}"
+        return {
+            "@type": "vcard:Organization",
+            "vcard:fn": self.office or self.name.vi,
+            "vcard:organization-name": _said(self.name),
+            **({"vcard:hasTelephone": {"@id": f"tel:{number}"}} if digits else {}),
+            **({"vcard:hasEmail": {"@id": f"mailto:{quote(self.email, safe='@')}"}} if self.email else {}),
+        }
+
 
 def catalogue(contracts: Sequence[tuple[CompiledContract, Publisher]], publisher: Publisher, base: str) -> Node:
     """The catalogue with every data set and service. `base` is the public base address."""
     at = f"{base.rstrip('/')}/contracts"
     sets = [dataset(each, owner, base) for each, owner in contracts]
-    services = [service for each, _ in contracts for service in _services(each, base)]
+    services = [service for each, owner in contracts for service in _services(each, owner, base)]
+    changed = max((each.contract.catalogue.modified for each, _ in contracts), default="")
     return {
         "@id": at,
         "@type": "dcat:Catalog",
@@ -63,6 +82,8 @@ def catalogue(contracts: Sequence[tuple[CompiledContract, Publisher]], publisher
         "dct:description": _said(_words("catalogue.about")),
         "dct:publisher": publisher.node(),
         "dct:language": [{"@id": each} for each in _LANGUAGES],
+        **_modified(changed),
+        "dcat:contactPoint": publisher.contact(),
         "dcat:dataset": sets,
         "dcat:service": services,
     }
@@ -72,7 +93,8 @@ def dataset(compiled: CompiledContract, publisher: Publisher, base: str) -> Node
     """The data set of one contract, with its distributions."""
     contract = compiled.contract
     at = f"{base.rstrip('/')}/contracts/{contract.name}"
-    services = _services(compiled, base)
+    facts = contract.catalogue
+    services = _services(compiled, publisher, base)
     return {
         "@id": at,
         "@type": "dcat:Dataset",
@@ -85,6 +107,19 @@ def dataset(compiled: CompiledContract, publisher: Publisher, base: str) -> Node
         "dcatap:applicableLegislation": [
             {"@type": "eli:LegalResource", "dct:title": _text(each, "vi")} for each in contract.legal_basis
         ],
+        "dcat:contactPoint": publisher.contact(),
+        **(
+            {"dct:accrualPeriodicity": {"@id": f"{_EU}frequency/{facts.frequency}", "@type": "dct:Frequency"}}
+            if facts.frequency
+            else {}
+        ),
+        **_themes(contract),
+        **(
+            {"dct:spatial": {"@type": "dct:Location", "skos:prefLabel": _said(facts.spatial)}}
+            if facts.spatial is not None
+            else {}
+        ),
+        **_modified(facts.modified),
         "dcat:version": contract.version,
         "dcat:landingPage": {"@id": f"{at}?lang=vi", "@type": "foaf:Document"},
         "dcat:distribution": _distributions(compiled, at, services),
@@ -93,15 +128,36 @@ def dataset(compiled: CompiledContract, publisher: Publisher, base: str) -> Node
 
 def entry(compiled: CompiledContract, publisher: Publisher, base: str) -> list[Node]:
     """The data set of one contract and its services."""
-    return [dataset(compiled, publisher, base), *_services(compiled, base)]
+    return [dataset(compiled, publisher, base), *_services(compiled, publisher, base)]
+
+
+def _themes(contract: Contract) -> Node:
+    if not contract.catalogue.themes:
+        return {}
+    return {
+        "dcat:theme": [
+            {"@id": f"{_EU}data-theme/{each}", "@type": "skos:Concept"} for each in contract.catalogue.themes
+        ]
+    }
+
+
+def _modified(date: str) -> Node:
+    return {"dct:modified": {"@value": date, "@type": "xsd:date"}} if date else {}
+
+
+def _licence(contract: Contract) -> Node:
+    """The terms of use, of what is delivered (`dct:license` is a property of distributions and services)."""
+    terms = contract.catalogue.licence
+    return {} if terms is None else {"dct:license": {"@type": "dct:LicenseDocument", "dct:title": _said(terms)}}
 
 
 def _distributions(compiled: CompiledContract, at: str, services: Sequence[Node]) -> list[Node]:
     """The data in each format of the doors."""
     rest, soap = ({"@id": service["@id"]} for service in services[:2])
+    title = compiled.contract.title
     distributions = [
-        _distribution(f"{at}#json", compiled.contract.title, rest, "json", f"{at}/schema.json"),
-        _distribution(f"{at}#xml", compiled.contract.title, soap, "xml", f"{soap['@id']}?xsd"),
+        _distribution(f"{at}#json", title, rest, "json", f"{at}/schema.json"),
+        _distribution(f"{at}#xml", title, soap, "xml", f"{soap['@id']}?xsd"),
     ]
     for name, codec in compiled.formats.items():
         if name != "canonical":
@@ -113,7 +169,7 @@ def _distributions(compiled: CompiledContract, at: str, services: Sequence[Node]
                     f"{at}/formats/{name}", title, soap if codec.media == "xml" else rest, codec.media, schema
                 )
             )
-    return distributions
+    return [{**each, **_licence(compiled.contract)} for each in distributions]
 
 
 def _distribution(at: str, title: Words, service: Node, media: str, schema: str | None) -> Node:
@@ -128,7 +184,7 @@ def _distribution(at: str, title: Words, service: Node, media: str, schema: str 
     }
 
 
-def _services(compiled: CompiledContract, base: str) -> list[Node]:
+def _services(compiled: CompiledContract, publisher: Publisher, base: str) -> list[Node]:
     """REST first, SOAP second, then the feed where there is one."""
     contract, root = compiled.contract, base.rstrip("/")
     served = {"@id": f"{root}/contracts/{contract.name}"}
@@ -141,6 +197,10 @@ def _services(compiled: CompiledContract, base: str) -> list[Node]:
             "dcat:endpointURL": {"@id": address},
             "dcat:endpointDescription": {"@id": description},
             "dcat:servesDataset": served,
+            "dct:publisher": {"@id": publisher.node()["@id"]},
+            "dcat:contactPoint": publisher.contact(),
+            **_themes(contract),
+            **_licence(contract),
         }
 
     soap = f"{root}/soap/{contract.name}"
@@ -180,7 +240,8 @@ def turtle(nodes: Node | Sequence[Node]) -> bytes:
 def _write(node: Node, lines: list[str]) -> str:
     """Appends the statements of a node, after those of the nodes inside it, and returns the term that names it."""
     if "@value" in node:
-        return f"{json.dumps(node['@value'], ensure_ascii=False)}@{node['@language']}"
+        text = json.dumps(node["@value"], ensure_ascii=False)
+        return f"{text}@{node['@language']}" if "@language" in node else f"{text}^^{node['@type']}"
     stated = [f"a {node['@type']}"] if "@type" in node else []
     for word, value in node.items():
         if not word.startswith("@"):

@@ -66,7 +66,7 @@ def wsdl(compiled: CompiledContract, address: str, format_name: str = "canonical
     if format_name != "canonical":
         lines += [f"    {line}" for schema in xsd.schemas(compiled, format_name) for line in schema.lines()]
     lines += [
-        *(f"    {line}" for line in _PROBLEM_SCHEMA),
+        *(f"    {line}" for line in PROBLEM_SCHEMA),
         "  </wsdl:types>",
         '  <wsdl:message name="ProblemMessage">',
         '    <wsdl:part name="problem" element="lgsp:Problem"/>',
@@ -123,13 +123,14 @@ def _root_of_answer(compiled: CompiledContract, format_name: str, operation: str
     return plan.root.name
 
 
-_PROBLEM_SCHEMA: Final = (
+PROBLEM_SCHEMA: Final = (
     f'<xs:schema xmlns:xs="{XS}" xmlns:lgsp="{LGSP}" targetNamespace="{LGSP}" elementFormDefault="qualified">',
     '  <xs:complexType name="Words"><xs:simpleContent><xs:extension base="xs:string">',
     '    <xs:anyAttribute namespace="http://www.w3.org/XML/1998/namespace" processContents="lax"/>',
     "  </xs:extension></xs:simpleContent></xs:complexType>",
     '  <xs:element name="Problem"><xs:complexType><xs:sequence>',
     '    <xs:element name="Code" type="xs:string"/>',
+    '    <xs:element name="Branch" type="xs:string" minOccurs="0"/>',
     '    <xs:element name="Title" type="lgsp:Words" maxOccurs="2"/>',
     '    <xs:element name="Detail" type="lgsp:Words" maxOccurs="2"/>',
     '    <xs:element name="Next" type="lgsp:Words" maxOccurs="2"/>',
@@ -141,6 +142,7 @@ _PROBLEM_SCHEMA: Final = (
         for name in ("here", "canonical", "got", "rule", "expected")
     ),
     "    </xs:complexType></xs:element>",
+    '    <xs:element name="SignatureBase" type="xs:string" minOccurs="0"/>',
     "  </xs:sequence></xs:complexType></xs:element>",
     "</xs:schema>",
 )

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from contracts.compiled.contract_file import RESERVED
 from contracts.folder.todo_markers import MARK
 from contracts.importers import samples
+from contracts.importers.errors import IMPORT_NOTHING
 from contracts.importers.names import Taken, dashed, field_name, operation_name, type_name
 from contracts.importers.shape import Call, Group, Interface, Items, Message, Note, Part, Value, note_lines, words
 from contracts.wire.jsontext import pretty
@@ -231,6 +232,31 @@ class _Writer:
         return name
 
 
+def submitted(interface: Interface, names: Sequence[str]) -> Interface:
+    """The interface in which the named operations hand in: the gateway answers these with its receipt."""
+    known = [call.name for call in interface.calls]
+    if unknown := [each for each in names if each not in known]:
+        raise IMPORT_NOTHING(file=interface.documents[0], why=f"{', '.join(unknown)} ∉ {', '.join(known)}"[:400])
+    return replace(
+        interface, calls=[replace(call, answer=None) if call.name in names else call for call in interface.calls]
+    )
+
+
+def two_way(interface: Interface, submits: Sequence[str]) -> list[tuple[str, str]]:
+    """The operations with an answer of their own that may as well be submissions, and the pattern of each."""
+    return [
+        (call.name, _pattern(call))
+        for call in interface.calls
+        if call.answer is not None and call.name not in submits and call.method != "GET"
+    ]
+
+
+def _pattern(call: Call) -> str:
+    if call.answer is None:
+        return "submit"
+    return "query" if dashed(call.name).split("-")[0] in _READS else "dispatch"
+
+
 def write(interface: Interface, name: str | None = None) -> Draft:
     """The draft of an interface. `name` is the contract's id, by default derived from the interface's name."""
     contract_id = dashed(name or interface.name)
@@ -281,12 +307,9 @@ def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], 
     ]
     paths = Taken()
     for call in interface.calls:
-        pattern = (
-            "submit" if call.answer is None else "query" if dashed(call.name).split("-")[0] in _READS else "dispatch"
-        )
         lines += [
             f"  {names[call.name]}:",
-            f"    pattern: {pattern}  # {mark('pattern')}",
+            f"    pattern: {_pattern(call)}  # {mark('pattern')}",
             "    method: POST",
             f"    path: /{paths.name(dashed(call.name), '-')}",
             f"    request: {messages[call.name + ' request']}",

@@ -41,7 +41,7 @@ def fault(failure: Failure, transfer: str, version: Version = V11) -> bytes:
         "<lgsp:Problem "
         f'xmlns:lgsp="{LGSP}"><lgsp:Code>{escape_text(failure.code)}</lgsp:Code><lgsp:Branch>{failure.branch.value}</lgsp:Branch>'
         f"{''.join(words)}<lgsp:Transfer>{escape_text(transfer)}</lgsp:Transfer>"
-        f"{_retry(failure)}{findings}</lgsp:Problem>"
+        f"{_retry(failure)}{findings}{_base(failure)}</lgsp:Problem>"
     )
     reasons = {each: _text(f"{failure.title(each)}. {failure.what(each)}") for each in LANGUAGES}
     server = failure.branch is Branch.OURS
@@ -76,6 +76,11 @@ def queued(transfer: str) -> bytes:
 
 def _retry(failure: Failure) -> str:
     return f"<lgsp:RetryAfter>{failure.retry_after}</lgsp:RetryAfter>" if failure.retry_after is not None else ""
+
+
+def _base(failure: Failure) -> str:
+    text = failure.signature_base
+    return f"<lgsp:SignatureBase>{_text(text)}</lgsp:SignatureBase>" if text else ""
 
 
 def _text(value: str) -> str:

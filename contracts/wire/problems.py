@@ -40,6 +40,8 @@ def problem(failure: Failure, *, transfer: str | None, language: Language) -> di
     }
     if transfer is not None:
         document["transfer"] = transfer
+    if failure.signature_base:
+        document["signatureBase"] = failure.signature_base
     if failure.findings:
         document["findings"] = [
             {

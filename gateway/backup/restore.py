@@ -40,6 +40,7 @@ from gateway.registry.seals.revisions import remember
 from gateway.registry.seals.rows import HOLD
 from gateway.registry.seals.sealing import AT_ONCE, Seal
 from gateway.settings import Settings
+from gateway.settings.running import is_running
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
 
@@ -319,21 +320,8 @@ def _beside(data: Path) -> Sequence[Known]:
 
 def runs_beside(old: str, data: Path) -> bool:
     """Whether the instance that was backed up runs on this machine, beside the restored one."""
-    import fcntl
-
-    if not old or Path(old).resolve() == data.resolve():
-        return False  # restored in place
-    try:
-        handle = os.open(Path(old) / "run", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
+    restored_in_place = bool(old) and Path(old).resolve() == data.resolve()
+    return bool(old) and not restored_in_place and is_running(Path(old))
 
 
 def _missing_vault_keys(connection: Connection, settings: Settings) -> list[str]:

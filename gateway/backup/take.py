@@ -52,11 +52,12 @@ _MIB: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to include besides the database."""
+    """What to include besides the database, and who asked for it."""
 
     keys: bool = True
     plain_keys: bool = False
     vault_keys: bool = False
+    actor: str = "command line"
 
 
 def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tick) -> tuple[Manifest, str, Report]:
@@ -92,7 +93,7 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
             "vault_keys": backup.vault_keys_until is not None,
         }
         with writing(engine) as connection:
-            append(connection, [note("backup", facts, now)])
+            append(connection, [note("backup", facts, now, wanted.actor)])
             last = {"at": now, "folder": str(folder), "keys": backup.keys, "vault_keys_until": backup.vault_keys_until}
             remember(connection, LAST, json.dumps(last, ensure_ascii=False))
     engine.dispose()

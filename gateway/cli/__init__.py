@@ -36,7 +36,7 @@ from gateway.cli import (
     witness,
 )
 from gateway.cli.checkout import Checkout
-from gateway.cli.common import language, stopping
+from gateway.cli.common import language, persons, stopping
 from gateway.cli.common.output import FULL, Exit, fail, failures_as_exits
 
 __all__ = ["Checkout", "app", "main"]
@@ -63,6 +63,7 @@ for _name, _commands in {
     "witness": witness.commands,
 }.items():
     app.add_typer(_commands, name=_name)
+persons.guard(app)
 
 
 def _version(asked: bool) -> None:

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from contracts.base.times import rfc3339
 from gateway.cli.common import arguments
+from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
@@ -96,7 +97,7 @@ def backup_make(
         fail(Exit.USAGE, "inside", what, "Name a folder elsewhere. / Chọn thư mục ở nơi khác.", as_json)
     with _progress(as_json) as tick:
         manifest, digest, report = take.take(
-            settings, folder, take.Wanted(keys, plain_keys, vault_keys), time.time(), tick
+            settings, folder, take.Wanted(keys, plain_keys, vault_keys, actor()), time.time(), tick
         )
     result = {
         "ok": report.ok,
@@ -276,7 +277,7 @@ def restore_confirm(
     facts: dict[str, Any] = {"backup": restored["backup"], **({"although": "the old instance runs"} if runs else {})}
     with changing(engine, Seal.of(settings)) as act:
         opens = restore_lock.confirm(act.connection)
-        act.note("restore-confirmed", facts, time.time(), actor=by)
+        act.note("restore-confirmed", {**facts, "by": by}, time.time(), actor=actor())
     assert opens is not None
     lines.append(f"confirmed by / người xác nhận: {by}; the doors open at / cửa mở lúc {civil(opens)}")
     emit({"ok": True, "confirmed": True, "opens": rfc3339(opens), **restored}, as_json, "\n".join(lines))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contracts.base.times import rfc3339
+from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
@@ -68,7 +69,7 @@ def ca_renew(issuer: IssuerName, data: Data = None, as_json: AsJson = False) -> 
         facts = {
             "changes": [{"what": "authority", "id": issuer.value, "how": "changed", "fields": [about["thumbprint"]]}]
         }
-        act.note("registry", facts, now)
+        act.note("registry", facts, now, actor=actor())
     text = (
         f"{issuer.value}: made anew, valid until {civil(about['valid_until'])}; the one before"
         f" goes on as {before}. Take root.key away again."

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from contracts.base.times import rfc3339
+from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.persons import check_files
 
 if TYPE_CHECKING:
     from gateway.keys import keyring as keys
@@ -202,6 +204,7 @@ def reload(data: Data = None, as_json: AsJson = False) -> None:
             "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.",
             as_json,
         )
+    check_files(settings, as_json)
     began = time.monotonic()
     _reload(settings, as_json)
     seconds = time.monotonic() - began
@@ -232,19 +235,9 @@ def _described(settings: Settings, each: keys.Generation, current: bool) -> dict
 
 def is_running(settings: Settings) -> bool:
     """Whether an `up` holds the folder's lock."""
-    import fcntl
+    from gateway.settings import running
 
-    if not settings.run.exists():
-        return False
-    folder = os.open(settings.run, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(folder)
+    return running.is_running(settings.data)
 
 
 def _reload(settings: Settings, as_json: bool) -> None:
@@ -312,7 +305,7 @@ def _log(settings: Settings, facts: dict[str, Any], now: float) -> None:
     engine = open_engine(settings.database_url)
     try:
         with writing(engine) as connection:
-            append(connection, [entries.note("keys", facts, now, actor="command line")])
+            append(connection, [entries.note("keys", facts, now, actor=actor())])
     finally:
         engine.dispose()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -16,12 +17,14 @@ import typer
 from contracts.base.words import Words
 from gateway.cli.common.options import AsJson, Data, load_instance, load_settings
 from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed
+from gateway.cli.common.persons import check_files
 
 if TYPE_CHECKING:
     from gateway.doctor.findings import Finding
     from gateway.settings import Settings
 
 top = typer.Typer()
+_UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT})  # a data folder
 _RESTORED = (
     "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận."
     " / Restored from a backup: the doors stay closed until somebody confirms.\n"
@@ -50,6 +53,7 @@ def up(
     from gateway.hardening import private_files
     from gateway.journal.database import migrate, open_engine, snapshot
     from gateway.journal.schema import comparison
+    from gateway.processes.sockets import check_ports
     from gateway.processes.supervised import NotStarted, sandbox_children
     from gateway.processes.supervisor import Supervisor
     from gateway.registry.changes.adopting import adopt_content, adopt_receiving
@@ -73,7 +77,11 @@ def up(
             as_json,
         )
     try:
+        if not settings.is_made:
+            check_ports(settings)
         ensure_instance(settings)
+    except NotStarted as trouble:
+        failed(Exit.OURS, trouble, as_json)
     except FolderTaken as trouble:
         fail(
             Exit.USAGE,
@@ -84,6 +92,19 @@ def up(
             " / Chỉ một thư mục trống bằng --data (có thể có sẵn settings.yaml).",
             as_json,
         )
+    except OSError as trouble:
+        if trouble.errno not in _UNWRITABLE:
+            raise
+        fail(
+            Exit.USAGE,
+            "folder-unwritable",
+            f"no instance can be made in {settings.data}: {trouble.strerror}"
+            f" / không tạo được phiên bản tại {settings.data}",
+            "Name a folder that you may write to with --data, or by LGSP_DATA."
+            " / Chỉ một thư mục mà bạn được ghi bằng --data, hoặc bằng LGSP_DATA.",
+            as_json,
+        )
+    check_files(settings, as_json)
     try:
         witnesses_of(settings), anchors_of(settings)
     except BadSetting as trouble:

@@ -24,9 +24,12 @@ from gateway.doors.api import audit
 from gateway.doors.api import status as api_status
 from gateway.doors.api.apis import DOCUMENTS, PEOPLE, build, merge
 from gateway.doors.api.services import DeskServices
-from gateway.doors.health import Health, Vitals
+from gateway.doors.exchange_app import SOAP_PREFIX
+from gateway.doors.health import METRICS, PROBES, Health, Vitals
+from gateway.doors.http import refusals
 from gateway.doors.http.body import Receive, Scope, Send
 from gateway.doors.http.shell import Shell, send_reply
+from gateway.doors.reply import Reply
 from security.grants.windows import civil
 
 POLICY: Final = (
@@ -42,7 +45,7 @@ _HEADERS: Final = {
 
 def build_desk(services: DeskServices) -> Any:
     """The ASGI application of the listener for people."""
-    vitals = Vitals(services.engine, services.registry, services.clock, services.settings.drop_root)
+    vitals = _vitals(services)
     document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
     settings = services.settings
     apis = Shell(
@@ -51,7 +54,7 @@ def build_desk(services: DeskServices) -> Any:
         base=settings.base,
         body_seconds=settings.body_seconds,
         clock=services.clock,
-        health=Health(vitals),
+        health=Health(vitals, PROBES if settings.metrics_port else PROBES | {METRICS}),
     )
     pages = _pages(services, vitals)
 
@@ -68,11 +71,41 @@ def build_desk(services: DeskServices) -> Any:
         if path == "/" or path == "/console" or path.startswith("/console/"):
             await pages(scope, receive, send)
         elif documents.is_document(path):
-            await send_reply(documents.document(services.registry.snapshot, scope, settings.base), scope, send)
+            reply = documents.document(services.registry.snapshot, scope, settings.base, "")
+            await send_reply(reply, scope, send)
+        elif path.startswith(SOAP_PREFIX) and (soap := _soap_document(services, scope)) is not None:
+            await send_reply(soap, scope, send)
         else:
             await apis(scope, receive, send)
 
     return app
+
+
+def build_metrics(services: DeskServices) -> Any:
+    """The ASGI application of the listener of `metrics_port`."""
+    health = Health(_vitals(services), PROBES | {METRICS})
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await send_reply(await health.reply(scope) or Reply(404, {}, b""), scope, send)
+
+    return app
+
+
+def _soap_document(services: DeskServices, scope: Scope) -> Reply | None:
+    """`?wsdl` and `?xsd`, which stand at the address of the SOAP door."""
+    path: str = scope["path"]
+    if scope["method"] not in ("GET", "HEAD"):
+        return None
+    contract = services.registry.snapshot.contract(path.removeprefix(SOAP_PREFIX))
+    return documents.soap_document(contract, scope["query_string"], services.settings.base + path)
+
+
+def _vitals(services: DeskServices) -> Vitals:
+    settings = services.settings
+    return Vitals(
+        services.engine, services.registry, services.clock, settings.drop_root, settings.run / refusals.FOLDER
+    )
 
 
 def _failure_page(request: Request, failure: Failure) -> Response:

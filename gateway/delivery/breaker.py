@@ -30,6 +30,12 @@ class Rules:
 
 
 STANDARD: Final = Rules()
+SANDBOX: Final = Rules(rest=1.0, longest=3.0)  # who breaks a system on purpose sees it recover while he looks
+
+
+def rules_for(kind: str) -> Rules:
+    """The rules of an instance of this kind: `sandbox` or `production`."""
+    return SANDBOX if kind == "sandbox" else STANDARD
 
 
 @dataclass(slots=True)

@@ -21,7 +21,8 @@ from adapters.model import Adapter, AdapterServices, Incoming, Message, Outgoing
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
-from gateway.delivery.breaker import Breakers, Position
+from gateway.delivery.breaker import STANDARD as STANDARD_BREAKER
+from gateway.delivery.breaker import Breakers, Position, Rules
 from gateway.delivery.errors import PROVIDER_NO_ENDPOINT, PROVIDER_NO_FORMAT, PROVIDER_NO_OPERATION, PROVIDER_RESTING
 from gateway.delivery.policy import STANDARD, RetryPolicy
 from gateway.journal.write import QueueRow
@@ -161,8 +162,12 @@ class Forwarder:
 
 
 def forwarder_over(
-    session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]
+    session: aiohttp.ClientSession,
+    key: SigningKey,
+    decrypt: Sequence[DecryptKey],
+    clock: Callable[[], float],
+    rules: Rules = STANDARD_BREAKER,
 ) -> Forwarder:
     """A forwarder with one adapter of each kind over one session and the gateway's keys."""
     services = AdapterServices(session, key, decrypt, clock)
-    return Forwarder({name: kind.make(services) for name, kind in KINDS.items()}, clock)
+    return Forwarder({name: kind.make(services) for name, kind in KINDS.items()}, clock, breakers=Breakers(rules))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
@@ -12,36 +13,59 @@ from gateway.doctor.access import access
 from gateway.doctor.backups import backups
 from gateway.doctor.files import files, short_keys
 from gateway.doctor.findings import Finding, finding
-from gateway.doctor.modes import modes
+from gateway.doctor.modes import modes, owners
 from gateway.doctor.rows import rows
 from gateway.doctor.vault import key_copies, vault
 from gateway.doctor.witnessing import settings_of_vouchers, vouching
 from gateway.journal.database import open_engine, snapshot
 from gateway.settings import Settings
+from gateway.settings.running import is_running
 
 
 def examine(settings: Settings, clock: Callable[[], float]) -> list[Finding]:
     """All findings, grave ones first. What cannot be examined is a finding too."""
-    sandbox = settings.kind == "sandbox"
-    every = [each for each in _examine(settings, clock) if each.kind.sandbox_too or not sandbox]
+    sandbox, unread = settings.kind == "sandbox", set[str]()
+    every = list(_examine(settings, clock, partial(_permitted, unread)))
+    if unread:
+        every.append(finding("files.unread", paths=", ".join(sorted(unread))))
+    every = [each for each in every if each.kind.sandbox_too or not sandbox]
     return sorted(every, key=lambda each: not each.kind.grave)
 
 
-def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Finding]:
-    now = clock()
-    lying = list(files(settings))
-    yield from lying
-    yield from modes(settings)
-    yield from store.weak_settings(settings)
-    yield from store.disk(settings)
-    yield from store.checkpoints(settings)
-    yield from key_copies(settings)
-    yield from settings_of_vouchers(settings)
-    yield from network.addresses(settings)
-    yield from network.edges(settings)
-    yield from network.old_tls(settings)
+def _permitted(unread: set[str], found: Iterable[Finding]) -> Iterator[Finding]:
+    """What an examination finds, as far as this account may read: an auditor's may not read keys."""
     try:
-        yield from certificates.own_certificates(settings, now)
+        yield from found
+    except PermissionError as refused:
+        unread.add(str(refused.filename or refused))
+
+
+def _with_keys(settings: Settings, found: Iterable[Finding]) -> Iterator[Finding]:
+    if settings.keys.exists():
+        next(settings.keys.iterdir(), None)  # PermissionError for whoever may not read keys
+    yield from found
+
+
+def _examine(
+    settings: Settings, clock: Callable[[], float], permitted: Callable[[Iterable[Finding]], Iterator[Finding]]
+) -> Iterator[Finding]:
+    now = clock()
+    lying = list(permitted(_with_keys(settings, files(settings))))
+    yield from lying
+    yield from permitted(modes(settings))
+    yield from permitted(owners(settings))
+    if not is_running(settings.data):
+        yield finding("instance.not-running")
+    yield from permitted(store.weak_settings(settings))
+    yield from permitted(store.disk(settings))
+    yield from permitted(store.checkpoints(settings))
+    yield from permitted(_with_keys(settings, key_copies(settings)))
+    yield from permitted(settings_of_vouchers(settings))
+    yield from permitted(network.addresses(settings))
+    yield from permitted(network.edges(settings))
+    yield from permitted(network.old_tls(settings))
+    try:
+        yield from permitted(_with_keys(settings, certificates.own_certificates(settings, now)))
     except Failure as failure:
         if not any(each.kind.code == "keys.locked" for each in lying):  # else reported already
             yield finding("keys.locked", name=str(settings.keys), reason=failure.what("en").rstrip("."))
@@ -52,17 +76,17 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Finding
             yield from strange
             if strange:
                 return
-            yield from store.altered(connection)
-            yield from store.database(connection, clock)
-            yield from certificates.systems_certificates(connection, now)
-            yield from short_keys(settings, connection)
-            yield from access(settings, connection, now)
-            yield from vault(settings, connection, now)
-            yield from rows(connection)
-            yield from vouching(settings, connection, now)
-            yield from backups(settings, connection, now)
+            yield from permitted(store.altered(connection))
+            yield from permitted(store.database(connection, clock))
+            yield from permitted(certificates.systems_certificates(connection, now))
+            yield from permitted(_with_keys(settings, short_keys(settings, connection)))
+            yield from permitted(access(settings, connection, now))
+            yield from permitted(_with_keys(settings, vault(settings, connection, now)))
+            yield from permitted(rows(connection))
+            yield from permitted(vouching(settings, connection, now))
+            yield from permitted(backups(settings, connection, now))
         with snapshot(engine) as connection:
-            yield from store.registry(settings, connection)
+            yield from permitted(store.registry(settings, connection))
     except SQLAlchemyError as trouble:
         damaged = isinstance(trouble, DatabaseError) and not isinstance(
             trouble, OperationalError

@@ -1,5 +1,5 @@
 """Finds grants and content that lack signatures, grants that show more than was signed, routes whose systems may not
-receive, too few officers, and officers' private keys on this machine."""
+receive, too few officers, acts without a proved person, and private keys of officers and persons on this machine."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from contracts.base.times import rfc3339
+from gateway.audit.verify.rows.noted import read_notes
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
+from gateway.registry.acting import BREAK_GLASS, being_founded
 from gateway.registry.changes.disclosing import disclosed_since
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.officers import officers
@@ -21,6 +24,23 @@ from security.grants.grants import OFFICERS, Grant, Request, decide
 from security.grants.windows import civil
 
 _NAMED: Final = 5
+
+_OWN_KEYS: Final = ("officer.key", "person.key")
+_SHOWN: Final = 5
+_LISTED: Final = 30 * 86_400.0  # seconds that an act without a person stays listed
+
+
+def _persons(connection: Connection, now: float) -> Iterator[Finding]:
+    if being_founded(connection):
+        yield finding("persons.none")
+    since = rfc3339(now - _LISTED)
+    broken = [note for note in read_notes(connection, {BREAK_GLASS}) if note.at > since]
+    if broken:
+        shown = "; ".join(
+            f"{note.at} lgsp {note.facts.get('command')} ({note.actor}): {note.facts.get('reason')}"
+            for note in broken[-_SHOWN:]
+        )
+        yield finding("persons.break-glass", count=len(broken), acts=shown)
 
 
 def access(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
@@ -52,7 +72,8 @@ def access(settings: Settings, connection: Connection, now: float) -> Iterator[F
         fields = "; ".join(f"{each.field} ({each.seen_by})" for each in disclosed[:_NAMED])
         yield finding("grants.disclose", fields=fields, count=len(disclosed))
     yield from _content(connection)
-    keys = sorted(path.parent.name for path in settings.identities.glob("*/officer.key"))
+    yield from _persons(connection, now)
+    keys = sorted(path.parent.name for path in settings.identities.glob("*/*.key") if path.name in _OWN_KEYS)
     if keys:
         yield finding("officers.key-here", officers=", ".join(keys))
 

@@ -58,6 +58,13 @@ def systems_certificates(connection: Connection, now: float) -> Iterator[Finding
     if ending:
         yield finding("certificate.systems-ending", keys=", ".join(ending))
     statuses = standings(connection)
+    standing: dict[tuple[str, str], bool] = {}  # (system, use) -> whether one of its keys is not revoked
+    for row in connection.execute(select(key.c.system, key.c.use, key.c.state, key.c.thumbprint)):
+        good = row.state == "active" and all(each.good for each in statuses.get(row.thumbprint, ()))
+        standing[row.system, row.use] = standing.get((row.system, row.use), False) or good
+    revoked = sorted({system for (system, use), good in standing.items() if use != "encrypt" and not good})
+    if revoked:
+        yield finding("systems.revoked", systems=", ".join(revoked))
     active = select(key.c.key_id, key.c.thumbprint).where(
         key.c.authority.is_not(None), key.c.state == "active", key.c.valid_until > now
     )

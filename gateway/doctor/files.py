@@ -16,7 +16,7 @@ from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
 from gateway.keys.key_encryption import is_protected
 from gateway.keys.keyring import NAMES, Keyring
-from gateway.settings import FILE, Settings
+from gateway.settings import CREDENTIAL, FILE, Settings
 from security.keys import load_certificate
 
 ISSUED_RSA_BITS: Final = 3072
@@ -31,7 +31,8 @@ def files(settings: Settings) -> Iterator[Finding]:
         settings.authority,
         settings.vault_keys,
         *keys,
-        *([secret] if secret is not None else []),
+        # systemd keeps its credentials in a folder for the service alone, and shows mode 0440 for their access list
+        *([secret] if secret is not None and not settings.secret_file.startswith(CREDENTIAL) else []),
         *pin,
     ]
     loose = [str(path) for path in private if path.exists() and _open_to_others(path)]

@@ -1,11 +1,13 @@
 """Finds data that other users can access, by the modes of folders, database, checkpoint, sockets and drop folders.
 
 Exceptions: a data folder with drop folders may be passable, not readable; a group may share drop folders; the group of
-`edge_socket_group` may open the socket for proxies. `files` examines keys and secrets.
+`edge_socket_group` may open the socket for proxies. In a data folder with the set-group-ID bit a group may read the
+log: the auditors (docs/operating.md). `files` examines keys and secrets.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 import stat
 from collections.abc import Iterator
@@ -20,6 +22,8 @@ from gateway.settings import Settings
 
 _NOT_OURS: Final = stat.S_IRWXG | stat.S_IRWXO
 _READ_OR_WRITE: Final = _NOT_OURS & ~(stat.S_IXGRP | stat.S_IXOTH)
+_WRITERS: Final = "journal.lock"
+_FOR_AUDITORS: Final = stat.S_IRGRP | stat.S_IXGRP
 _SHOWN: Final = 20
 
 
@@ -27,19 +31,59 @@ def modes(settings: Settings) -> Iterator[Finding]:
     """At most one finding, with the commands that fix it."""
     drops = _folders(settings.drop_root)
     inside = bool(drops) and settings.drop_root.is_relative_to(settings.data)
-    folder = [settings.data] if _mode(settings.data) & (_READ_OR_WRITE if inside else _NOT_OURS) else []
-    private = [path for path in _private(settings) if _mode(path) & _NOT_OURS]
+    audited = _mode(settings.data) & stat.S_ISGID != 0
+    readable = set(_readable(settings)) if audited else set()
+    open_folder = (_READ_OR_WRITE if inside else _NOT_OURS) & ~(_FOR_AUDITORS if audited else 0)
+    folder = [settings.data] if _mode(settings.data) & open_folder else []
+    lent = [path for path in readable if _mode(path) & _NOT_OURS & ~_FOR_AUDITORS]
+    private = [path for path in _private(settings) if path not in readable and _mode(path) & _NOT_OURS]
     shared = [path for path in [*drops, *_shared_socket(settings)] if _mode(path) & stat.S_IRWXO]
-    loose = [*folder, *private, *shared]
+    loose = [*folder, *lent, *private, *shared]
     if not loose:
         return
     database = [path for path in _database(settings) if path.exists()]
-    if not set(private).isdisjoint(database):  # SQLite gives them the database's mode
+    if not audited and not set(private).isdisjoint(database):  # SQLite gives them the database's mode
         private = list(dict.fromkeys([*database, *private]))
-    parts = [("711" if inside else "700", folder), ("go-rwx", private), ("o-rwx", shared)]
+    passable = "711" if inside else "700"
+    parts = [("2751" if audited and inside else "2750" if audited else passable, folder), ("g-w,o-rwx", sorted(lent))]
+    parts += [("go-rwx", private), ("o-rwx", shared)]
     commands = [f"chmod {how} {' '.join(shlex.quote(str(path)) for path in paths)}" for how, paths in parts if paths]
     named = ", ".join(str(path) for path in loose[:_SHOWN]) + (", …" if len(loose) > _SHOWN else "")
     yield finding("files.open", paths=named, commands=" && ".join(commands))
+
+
+def owners(settings: Settings) -> Iterator[Finding]:
+    """At most one finding, with the command that fixes it."""
+    strange = foreign(settings)
+    if strange:
+        named = ", ".join(map(str, strange[:_SHOWN])) + (", …" if len(strange) > _SHOWN else "")
+        yield finding("files.owner", paths=named, owner=settings.owner_name, command=mend(settings))
+
+
+def foreign(settings: Settings) -> list[Path]:
+    """The files and folders of the instance that belong to another user than it does; drop folders are left out."""
+    owner, drops = settings.owner, str(settings.drop_root)
+    strange: list[Path] = []
+    for folder, folders, files in os.walk(settings.data):
+        folders[:] = [name for name in folders if os.path.join(folder, name) != drops]
+        strange += [
+            path for path in (Path(folder, name) for name in (*folders, *files)) if _owner(path) not in (owner, None)
+        ]
+    return sorted(strange)
+
+
+def mend(settings: Settings) -> str:
+    """The command that gives all of them to the instance's owner."""
+    data, drops = shlex.quote(str(settings.data)), shlex.quote(str(settings.drop_root))
+    owner = settings.owner_name.removeprefix("#")
+    return f"find {data} -mindepth 1 -path {drops} -prune -o ! -user {owner} -exec chown -h {owner} {{}} +"
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.lstat().st_uid
+    except OSError:  # deleted meanwhile
+        return None
 
 
 def _private(settings: Settings) -> list[Path]:
@@ -52,6 +96,13 @@ def _private(settings: Settings) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
+def _readable(settings: Settings) -> list[Path]:
+    """What a group of auditors may read: the log and the database, and no key."""
+    log = settings.checkpoint_file.parent
+    paths = [*_database(settings), log, settings.checkpoint_file, settings.cosigned_file]
+    return [path for path in paths if path.exists() and path.name != _WRITERS]
+
+
 def _database(settings: Settings) -> list[Path]:
     """The files of SQLite, and the lock file of writers."""
     url = make_url(settings.database_url)
@@ -61,7 +112,7 @@ def _database(settings: Settings) -> list[Path]:
     return [
         file,
         *(file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal")),
-        file.with_name("journal.lock"),
+        file.with_name(_WRITERS),
     ]
 
 

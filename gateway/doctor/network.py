@@ -26,8 +26,13 @@ def addresses(settings: Settings) -> Iterator[Finding]:
         yield finding("base.not-https", base=settings.base)
     elif is_local(base.hostname):
         yield finding("base.local", base=settings.base)
-    if not is_local(settings.host):
-        yield finding("listen.sandbox-open" if settings.kind == "sandbox" else "listen.desk-open", host=settings.host)
+    elif is_local(settings.host) and not (settings.edge_port or settings.edge_socket):
+        yield finding("listen.loopback", host=settings.host, base=settings.base)
+    sandbox = settings.kind == "sandbox"
+    plain = {settings.desk_host, settings.metrics_host if settings.metrics_port else settings.desk_host}
+    for host in sorted(plain | ({settings.host} if sandbox else set())):
+        if not is_local(host):
+            yield finding("listen.sandbox-open" if sandbox else "listen.desk-open", host=host)
 
 
 def edges(settings: Settings) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from contracts.faces.xsd import xsd
 from contracts.wire import problems
 from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
 from gateway.doors.reply import Reply
+from gateway.registry.records import Agency
 from gateway.registry.snapshot import Snapshot
 
 _words = WordsFile(__file__)
@@ -52,8 +53,13 @@ def soap_document(contract: CompiledContract | None, query: bytes, address: str)
     return Reply(200, {"content-type": _XML, **_SAFE}, body)
 
 
-def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
-    """A page or a JSON document under `/contracts`, by what the caller accepts."""
+def document(snapshot: Snapshot, scope: Any, base: str, here: str | None = None) -> Reply:
+    """A page or a JSON document under `/contracts`, by what the caller accepts.
+
+    `base` is the public base address, where operations are called. `here` is what links to documents begin with, where
+    that is another; empty: they are paths alone.
+    """
+    links = base if here is None else here
     path: str = scope["path"].removeprefix(ROOT).strip("/")
     accept = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"), "")
     languages = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept-language"), "")
@@ -67,9 +73,9 @@ def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
         return (
             _page(_list_page(snapshot, language))
             if as_page
-            else _json([_summary(each, base) for each in snapshot.contracts.values()])
+            else _json([_summary(each, base, links) for each in snapshot.contracts.values()])
         )
-    reply = _catalogue(snapshot, path, base) or _of_contract(snapshot, path, base, language, as_page)
+    reply = _catalogue(snapshot, path, base) or _of_contract(snapshot, path, (base, links), language, as_page)
     if reply is not None:
         return reply
     failure = ADDRESS_UNKNOWN(method=scope["method"], path=scope["path"], catalogue=base + ROOT)
@@ -81,15 +87,18 @@ def _catalogue(snapshot: Snapshot, path: str, base: str) -> Reply | None:
         return None
     named = [(contract, _publisher(snapshot, contract)) for _, contract in sorted(snapshot.contracts.items())]
     centre = snapshot.centre()
-    publisher = (
-        dcat.Publisher("centre", _words("centre")) if centre is None else dcat.Publisher(centre.code, centre.name)
-    )
+    publisher = dcat.Publisher("centre", _words("centre")) if centre is None else _as_publisher(centre)
     return _rdf(tuple(named), publisher, base, path)
 
 
 def _publisher(snapshot: Snapshot, contract: CompiledContract) -> dcat.Publisher:
     role, owner = contract.contract.owner_role, snapshot.owner(contract.contract)
-    return dcat.Publisher(role, Words(role, role)) if owner is None else dcat.Publisher(owner.code, owner.name)
+    return dcat.Publisher(role, Words(role, role)) if owner is None else _as_publisher(owner)
+
+
+def _as_publisher(agency: Agency) -> dcat.Publisher:
+    at = agency.contact
+    return dcat.Publisher(agency.code, agency.name, at.get("office", ""), at.get("phone", ""), at.get("email", ""))
 
 
 _Named = tuple[tuple[CompiledContract, dcat.Publisher], ...]
@@ -108,14 +117,17 @@ def _rdf_body(named: _Named, publisher: dcat.Publisher | None, base: str, as_tur
     return dcat.turtle(nodes) if as_turtle else dcat.json_ld(nodes)
 
 
-def _of_contract(snapshot: Snapshot, path: str, base: str, language: Language, as_page: bool) -> Reply | None:
+def _of_contract(
+    snapshot: Snapshot, path: str, bases: tuple[str, str], language: Language, as_page: bool
+) -> Reply | None:
+    base, links = bases
     name, _, leaf = path.partition("/")
     version, _, leaf = leaf.partition("/")
     contract = snapshot.contract(f"{name}/{version}")
     if contract is None:
         return None
     if leaf == "":
-        return _page(_contract_page(contract, language, base)) if as_page else _json(_summary(contract, base))
+        return _page(_contract_page(contract, language, base)) if as_page else _json(_summary(contract, base, links))
     if leaf == "openapi.json":
         return Reply(200, {"content-type": _JSON, **_SAFE}, _openapi(contract, base))
     if leaf == "schema.json":
@@ -169,9 +181,9 @@ def _openapi(contract: CompiledContract, base: str, format_name: str = "canonica
     return json.dumps(openapi(contract, base, format_name), ensure_ascii=False).encode()
 
 
-def _summary(each: CompiledContract, base: str) -> dict[str, Any]:
+def _summary(each: CompiledContract, base: str, links: str) -> dict[str, Any]:
     contract = each.contract
-    at = f"{base}{ROOT}/{contract.name}"
+    at = f"{links}{ROOT}/{contract.name}"
     return {
         "id": contract.id,
         "version": contract.version,
@@ -195,7 +207,7 @@ def _summary(each: CompiledContract, base: str) -> dict[str, Any]:
         "samples": f"{at}/samples",
         "dcat": f"{at}/dcat.jsonld",
         "soap": f"{base}/soap/{contract.name}",
-        "wsdl": f"{base}/soap/{contract.name}?wsdl",
+        "wsdl": f"{links}/soap/{contract.name}?wsdl",
     }
 
 

@@ -1,6 +1,7 @@
-"""Serves `/healthz`, `/readyz` and `/metrics` on both listeners (Prometheus text exposition format 0.0.4).
+"""Serves `/healthz` and `/readyz` on all listeners, and `/metrics` (Prometheus text exposition format 0.0.4).
 
-Invariant: counts only, since the addresses are public. Database queries run at most every two seconds a process, in a
+Invariant: the exchange listener, which is public, serves no `/metrics`.
+Invariant: counts only. Database queries run at most every two seconds a process, in a
   thread.
 """
 
@@ -10,6 +11,7 @@ import asyncio
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +31,8 @@ from gateway.transfer.states import State
 
 KEPT_SECONDS: Final = 2.0
 _SILENT_SECONDS: Final = 15.0
-PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+PROBES: Final = frozenset({"/healthz", "/readyz"})
+METRICS: Final = "/metrics"
 _TEXT: Final = {"content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store"}
 _QUEUE: Final = ("waiting", "leased", "done", "dead")
 
@@ -55,6 +58,7 @@ class Vitals:
     registry: Registry
     clock: Callable[[], float] = time.time
     drops: Path | None = None  # the root of the drop folders
+    refused: Path | None = None  # where the doors count refusals by limit
     _kept: Counts | None = None
     _at: float = float("-inf")
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -118,7 +122,9 @@ def count(connection: Connection, now: float) -> Counts:
     )
 
 
-def metrics(counts: Counts, revision: int) -> str:
+def metrics(
+    counts: Counts, revision: int, refused: Path | None = None, systems: Mapping[str, int] | None = None
+) -> str:
     lines: list[str] = []
 
     def gauge(name: str, words: str, values: Mapping[str, float], label: str = "", kind: str = "gauge") -> None:
@@ -142,25 +148,27 @@ def metrics(counts: Counts, revision: int) -> str:
     )
     gauge(
         "lgsp_limit_refusals_total",
-        "Calls and connections that this process refused, by limit.",
-        refusals.counts(),
+        "Calls and connections that the doors of this machine refused, by limit.",
+        refusals.counts(refused),
         "limit",
         "counter",
     )
     gauge("lgsp_registry_revision", "Revision of the registry that this process works with.", {"": revision})
+    gauge("lgsp_systems", "Systems, by whether they can call, or why not.", systems or {}, "state")
     return "\n".join(lines) + "\n"
 
 
 @dataclass(slots=True)
 class Health:
-    """Answers the three addresses."""
+    """Answers the addresses in `paths`."""
 
     vitals: Vitals
+    paths: frozenset[str] = PROBES
 
     async def reply(self, scope: Scope) -> Reply | None:
         """None for any other address."""
         path = scope["path"]
-        if path not in PATHS or scope["method"] not in ("GET", "HEAD"):
+        if path not in self.paths or scope["method"] not in ("GET", "HEAD"):
             return None
         if path == "/healthz":
             return Reply(200, dict(_TEXT), b"ok\n")
@@ -170,4 +178,7 @@ class Health:
             return Reply(200 if ready else 503, {"content-type": "application/json", "cache-control": "no-store"}, body)
         if not (checks["database"] and checks["registry"]):
             return Reply(503, dict(_TEXT), b"")
-        return Reply(200, dict(_TEXT), metrics(await self.vitals.counts(), int(checks["revision"])).encode())
+        vitals = self.vitals
+        systems: Mapping[str, int] = Counter[str](vitals.registry.snapshot.readiness(vitals.clock()).values())
+        text = metrics(await vitals.counts(), int(checks["revision"]), vitals.refused, systems)
+        return Reply(200, dict(_TEXT), text.encode())

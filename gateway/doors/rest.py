@@ -30,6 +30,7 @@ from gateway.doors.errors import (
 )
 from gateway.doors.http.reader import Job
 from gateway.doors.reply import Reply
+from gateway.doors.signature_hints import explained
 from gateway.journal.write import ReplayKey
 from gateway.transfer.stages import (
     Addressed,
@@ -47,6 +48,7 @@ from security import http_signatures, jose, tokens
 from security.encryption_keys import EncryptKey
 from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED, TOKEN_UNKNOWN_KEY
 from security.keys import SigningKey, VerifyKey
+from security.signature_hints import http_hints
 
 JSON: Final = "application/json"
 _ID_MAX: Final = 128
@@ -97,6 +99,7 @@ class RestDoor:
     token_endpoint: str
     checkpoint: Callable[[], str]  # base64 of the newest signed note
     clock: Callable[[], float]
+    explains: bool = False  # a sandbox tells why a signature is wrong
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
@@ -106,7 +109,14 @@ class RestDoor:
         if token.system != channel.system.id:
             raise CHANNEL_MISMATCH(channel=channel.system.id, other=token.system, other_kind="token")
         request = http_signatures.HttpRequest(received.method, received.target_uri, received.headers, received.body)
-        signature = http_signatures.verify_request(request, received.snapshot.key, received.at)
+        try:
+            signature = http_signatures.verify_request(request, received.snapshot.key, received.at)
+        except Theirs as failure:
+            if not self.explains:
+                raise
+            raise explained(
+                failure, received.snapshot, channel.system.id, lambda wrong, keys: http_hints(wrong, request, keys)
+            ) from None
         if signature.key.system != channel.system.id:
             raise CHANNEL_MISMATCH(channel=channel.system.id, other=signature.key.system, other_kind="signature")
         return signature

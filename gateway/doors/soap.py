@@ -14,7 +14,7 @@ from typing import Final
 
 from lxml import etree
 
-from contracts.base.errors import Failure
+from contracts.base.errors import Failure, Theirs
 from contracts.base.ids import new_id
 from contracts.canonical.model import Contract
 from contracts.errors import SOAP_NOT_UNDERSTOOD
@@ -33,10 +33,12 @@ from gateway.doors.errors import (
     SOAP_UNKNOWN_BODY,
 )
 from gateway.doors.reply import Reply
+from gateway.doors.signature_hints import explained
 from gateway.journal.write import ReplayKey
 from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED
 from security.keys import SigningKey
+from security.signature_hints import soap_hints
 from security.wssec import verify
 from security.wssec.decrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import blinded, encrypt_envelope
@@ -54,6 +56,7 @@ class SoapDoor:
     body_keys: BodyKeys
     checkpoint: Callable[[], str]
     clock: Callable[[], float]
+    explains: bool = False  # a sandbox tells why a signature is wrong
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
@@ -64,7 +67,14 @@ class SoapDoor:
         if version is None:
             raise BODY_MEDIA_TYPE(got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8")
         opened = self._opened(addressed.contract.contract, wire.parse_envelope(received.body, version))
-        envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.at)
+        try:
+            envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.at)
+        except Theirs as failure:
+            if not self.explains:
+                raise
+            raise explained(
+                failure, received.snapshot, system.id, lambda wrong, keys: soap_hints(wrong, opened.root, keys)
+            ) from None
         if envelope.key.system != system.id:
             raise CHANNEL_MISMATCH(channel=system.id, other=envelope.key.system, other_kind="signature")
         return Authenticated(

@@ -18,12 +18,15 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from gateway.journal.errors import JOURNAL_SCHEMA
 from gateway.journal.filelock import FileLock
+from gateway.journal.read_only import is_read_only
 
 _MIGRATION_LOCK: Final = 0x4C475350  # a number of our own for PostgreSQL's advisory lock
 _IMMEDIATE: Final = "lgsp_immediate"
@@ -31,9 +34,15 @@ _FOLD_PAGES: Final = 1000
 
 
 def open_engine(url: str) -> Engine:
-    """Returns an engine for `sqlite:///path` or `postgresql+psycopg://…` (plain `postgresql://` means psycopg too)."""
+    """Returns an engine for `sqlite:///path` or `postgresql+psycopg://…` (plain `postgresql://` means psycopg too).
+
+    Within `gateway.journal.read_only.read_only` it cannot write.
+    """
     parsed = make_url(url)
+    reading = is_read_only()
     if parsed.get_backend_name() == "sqlite":
+        if reading and parsed.database not in (None, "", ":memory:"):
+            return _reading_sqlite(Path(str(parsed.database)).absolute())
         engine = create_engine(
             parsed,
             hide_parameters=True,
@@ -47,6 +56,30 @@ def open_engine(url: str) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_recycle=1800)
     event.listen(engine, "connect", _on_connect_postgresql)
+    if reading:
+        event.listen(engine, "connect", _on_connect_reading_postgresql)
+    return engine
+
+
+def _reading_sqlite(file: Path) -> Engine:
+    """An engine for whoever may read the file, and perhaps neither write it nor make files beside it.
+
+    Whoever has the database open keeps its write-ahead log beside it, which a reader then needs. Without one, nobody
+    has it open, and SQLite is told that the file does not change.
+    """
+    log = file.with_name(file.name + "-wal")
+
+    def connect() -> sqlite3.Connection:
+        mode = "mode=ro" if log.exists() or os.access(file.parent, os.W_OK) else "mode=ro&immutable=1"
+        address = f"file:{quote(str(file))}?{mode}"
+        connection = sqlite3.connect(address, timeout=10.0, cached_statements=512, check_same_thread=False, uri=True)
+        connection.isolation_level = None
+        for pragma in ("busy_timeout = 10000", "query_only = ON", "cache_size = -8000", "temp_store = MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, hide_parameters=True, poolclass=NullPool)
+    event.listen(engine, "begin", _on_begin_sqlite)
     return engine
 
 
@@ -197,6 +230,13 @@ def _on_connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 def _on_begin_sqlite(connection: Connection) -> None:
     immediate = connection.get_execution_options().get(_IMMEDIATE, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _on_connect_reading_postgresql(connection: Any, _record: object) -> None:
+    before = connection.autocommit
+    connection.autocommit = True
+    connection.execute("SET default_transaction_read_only = on")
+    connection.autocommit = before
 
 
 def _on_connect_postgresql(connection: Any, _record: object) -> None:

@@ -15,7 +15,7 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -91,12 +91,16 @@ class Keyring:
         self.settings: Final = settings
         self._keys = settings.keys
         self._ca = settings.authority
-        self.at_rest: Final = AtRest.of(settings)
         self.trust_anchors: Final = self._ca / "anchors.pem"
         self.client_anchors: Final = self._ca / "anchors.pem"
         self.log_key: Final = self._keys / "log.key"
         self.log_vkey: Final = settings.data / "log" / "log.vkey"
         self._published: tuple[int, tuple[Published, ...]] = (-1, ())
+
+    @cached_property
+    def at_rest(self) -> AtRest:
+        """Read when a secret is needed: whoever only looks at certificates may not be able to read it."""
+        return AtRest.of(self.settings)
 
     # --- generations --------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from contracts.base.ids import new_id
 from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.config import public_checkpoint
-from gateway.console.app import build_desk
+from gateway.console.app import build_desk, build_metrics
 from gateway.doors.api.services import DeskServices
 from gateway.doors.http.acceptor import allow_descriptors
 from gateway.doors.http.server import make_server
@@ -45,12 +45,23 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     registry.start()
     newest = public_checkpoint(settings, NewestCheckpoint(settings.checkpoint_file), time.time)
     services = DeskServices(engine, registry, newest, settings, time.time)
-    server = make_server(build_desk(services), context=None, drain_seconds=0.0, on_drain=lambda: None)
-    child.stop_when_told(server.stop, inherited.lifeline)
+    served = {"desk": build_desk(services), "metrics": build_metrics(services)}
+    servers = {
+        name: make_server(served[name], context=None, drain_seconds=0.0, on_drain=lambda: None)
+        for name in inherited.sockets
+    }
+
+    def stop() -> None:
+        for server in servers.values():
+            server.stop()
+
+    child.stop_when_told(stop, inherited.lifeline)
     child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
-        await server.serve_on(socket.socket(fileno=inherited.sockets["desk"]))
+        await asyncio.gather(
+            *(server.serve_on(socket.socket(fileno=inherited.sockets[name])) for name, server in servers.items())
+        )
     finally:
         registry.stop()
         engine.dispose()

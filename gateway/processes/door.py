@@ -28,12 +28,14 @@ from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.admission import admission_check
 from gateway.audit.witnessing.config import public_checkpoint
+from gateway.delivery.breaker import rules_for
 from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.api.apis import build_apis
 from gateway.doors.api.feeds import close_sessions
 from gateway.doors.api.services import Services
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.health import Health, Vitals
+from gateway.doors.http import refusals
 from gateway.doors.http.acceptor import allow_descriptors
 from gateway.doors.http.anchors import Anchors
 from gateway.doors.http.channel import mark_of
@@ -97,7 +99,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     )
     registry.follow(Anchors(outgoing, keyring.trust_anchors).take)
     session = open_session(outgoing)
-    forwarder = forwarder_over(session, signing, decrypt, clock)
+    forwarder = forwarder_over(session, signing, decrypt, clock, rules_for(settings.kind))
     exchange = Exchange(
         journal=journal,
         vault=vault,
@@ -116,8 +118,9 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         settings.token_endpoint,
         newest.base64,
         clock,
+        settings.kind == "sandbox",
     )
-    soap = SoapDoor(signing, BodyKeys(decrypt), newest.note, clock)
+    soap = SoapDoor(signing, BodyKeys(decrypt), newest.note, clock, settings.kind == "sandbox")
     services = Services(
         engine=engine,
         registry=registry,
@@ -194,6 +197,8 @@ def run_door(settings: Settings, inherited: Inherited) -> None:
 async def _serve(settings: Settings, inherited: Inherited) -> None:
     process_id, sockets = f"door-{new_id()}", inherited.sockets
     register = Register(settings.run / FOLDER, process_id, "door")
+    if inherited.name:
+        refusals.keep_in(settings.run / refusals.FOLDER, inherited.name)
     parts = await assemble(settings, process_id)
     parts.app.taken = TakenUp(register, parts.journal)
     keyring = Keyring(settings)

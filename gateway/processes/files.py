@@ -34,6 +34,7 @@ from contracts.base.ids import new_id
 from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.admission import admission_check
+from gateway.delivery.breaker import rules_for
 from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.files.dropped import NotNow, OneFile, Recorded, look_up
 from gateway.doors.files.errors import FILE_TOO_LARGE, FILE_UNREADABLE
@@ -217,7 +218,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     session = open_session(
         client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password)
     )
-    forwarder = forwarder_over(session, keyring.signing_key(), keyring.decrypt_keys(), clock)
+    forwarder = forwarder_over(session, keyring.signing_key(), keyring.decrypt_keys(), clock, rules_for(settings.kind))
     vault, hash_id = Vault(settings.vault_keys, at_rest=keyring.at_rest), partial(keyed, keyring.hash_key())
     exchange = Exchange(
         journal=journal,

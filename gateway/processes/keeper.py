@@ -19,6 +19,7 @@ from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.witnessing import admission
 from gateway.audit.witnessing.admission import AdmissionDeadline
+from gateway.delivery.breaker import rules_for
 from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.http.anchors import Anchors
 from gateway.journal import processes
@@ -69,7 +70,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     )
     registry.follow(Anchors(outgoing, keyring.trust_anchors).take)
     session = open_session(outgoing)
-    forwarder = forwarder_over(session, signing, keyring.decrypt_keys(), clock)
+    forwarder = forwarder_over(session, signing, keyring.decrypt_keys(), clock, rules_for(settings.kind))
     sequencer = Sequencer(
         engine,
         lock,

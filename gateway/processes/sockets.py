@@ -15,12 +15,30 @@ from gateway.settings import Settings
 
 
 def open_listeners(settings: Settings) -> dict[str, socket.socket]:
-    """By name: `exchange`, `desk`, and if configured `edge` and `edge_socket`."""
+    """By name: `exchange`, `desk`, and if configured `metrics`, `edge` and `edge_socket`."""
     listeners = {
         "exchange": _bind(settings.host, settings.exchange_port),
-        "desk": _bind(settings.host, settings.desk_port),
+        "desk": _bind(settings.desk_host, settings.desk_port),
     }
+    if settings.metrics_port:
+        listeners["metrics"] = _bind(settings.metrics_host, settings.metrics_port)
     return listeners | _edges(settings)
+
+
+def check_ports(settings: Settings) -> None:
+    """Raises `NotStarted` if a port is taken. An instance is made only after that."""
+    ports = [
+        (settings.host, settings.exchange_port),
+        (settings.desk_host, settings.desk_port),
+        *([(settings.metrics_host, settings.metrics_port)] if settings.metrics_port else []),
+        *([(settings.host, settings.edge_port)] if settings.edge_port else []),
+    ]
+    opened: list[socket.socket] = []
+    try:
+        opened += (_bind(host, port) for host, port in ports)
+    finally:
+        for listener in opened:
+            listener.close()
 
 
 def _bind(host: str, port: int) -> socket.socket:

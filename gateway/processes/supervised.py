@@ -65,7 +65,16 @@ def gateway_children(settings: Settings, sockets: Mapping[str, int]) -> list[Chi
         options = [word for name, number in descriptors.items() for word in ("--socket", f"{name}={number}")]
         arguments = [row.name, "--data", str(settings.data), *options]
         names = [f"{row.name}-{number}" for number in range(settings.door_count)] if row is DOOR else [row.name]
-        children += [Child(name, arguments, row.load, tuple(descriptors.values()), alone=row.alone) for name in names]
+        children += [
+            Child(
+                name,
+                [*arguments, name] if row is DOOR else arguments,
+                row.load,
+                tuple(descriptors.values()),
+                alone=row.alone,
+            )
+            for name in names
+        ]
     return children
 
 

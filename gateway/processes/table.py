@@ -92,7 +92,7 @@ class ProcessKind:
 KEEPER: Final = ProcessKind("keeper", "The keeper: sequencer, delivery, recovery.", keeper)
 FILES: Final = ProcessKind("files", "Takes up what systems drop into their folders.", files, alone=True)
 DOOR: Final = ProcessKind("door", "One exchange process.", door, sockets=("exchange", "edge", "edge_socket"))
-DESK: Final = ProcessKind("desk", "The people's listener.", desk, sockets=("desk",))
+DESK: Final = ProcessKind("desk", "The people's listener.", desk, sockets=("desk", "metrics"))
 STANDIN: Final = ProcessKind("standin", "One stand-in system of the sandbox.", standin)
 TRAFFIC: Final = ProcessKind("traffic", "A little traffic of the sandbox's systems.", traffic)
 GATEWAY: Final = (KEEPER, FILES, DOOR, DESK)  # in the order in which they start

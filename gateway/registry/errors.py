@@ -7,6 +7,9 @@ from contracts.base.words import WordsFile
 
 _errors = Errors(__file__)
 
+ACT_NO_PERSON = _errors.policy("act.no-person", 403)
+ACT_NO_ROLE = _errors.policy("act.no-role", 403)
+ACT_NOT_IN_OFFICE = _errors.policy("act.not-in-office", 403)
 APPROVAL_GIVEN_UP = _errors.theirs("approval.given-up", 409)
 CHANNEL_SUSPENDED = _errors.policy("channel.suspended", 403)
 CONTRACT_BREAKING = _errors.theirs("contract.breaking", 409)

@@ -139,7 +139,7 @@ class Route:
 class Change:
     """One change of the registry, for an entry of the audit log."""
 
-    what: Literal["agency", "system", "authority", "grant", "officer", "route", "key", "bundle", "contract"]
+    what: Literal["agency", "system", "authority", "grant", "officer", "person", "route", "key", "bundle", "contract"]
     id: str
     how: Literal[
         "added",

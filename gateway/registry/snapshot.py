@@ -32,7 +32,7 @@ from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, Out
 from gateway.registry.restore_lock import held_until
 from gateway.registry.routing import FEED, RouteTable
 from gateway.registry.seals.revisions import revision
-from gateway.registry.standing import key_of, standing, standings
+from gateway.registry.standing import Readiness, key_of, readiness, standing, standings
 from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.encryption_keys import EncryptKey
@@ -94,6 +94,10 @@ class Snapshot:
         """The registration of a client certificate in any state: check `Key.in_force`."""
         key = self._keys_by_thumbprint.get(thumbprint)
         return key if key is not None and key.use == "tls" else None
+
+    def readiness(self, now: float) -> dict[str, Readiness]:
+        """System -> whether it can call, or why not."""
+        return readiness(self.systems.values(), self.keys.values(), now)
 
     def encrypt_keys(self, system: str) -> tuple[EncryptKey, ...]:
         """The encryption keys of a system that are not revoked, newest first.
@@ -157,7 +161,10 @@ class Snapshot:
         return owner.reached if owner is not None else Words(contract.owner_role, contract.owner_role)
 
     def owner(self, contract: Contract) -> Agency | None:
-        """The agency with the owner's role if there is exactly one, else the provider's, else the centre."""
+        """The agency with the owner's role if there is exactly one, else the only provider's, else the centre.
+
+        Of several agencies none is taken by its order: it would be asked, and named as publisher, for others' data.
+        """
         owners = [agency for agency in self.agencies.values() if contract.owner_role in agency.roles]
         if len(owners) != 1:
             provided = {
@@ -167,10 +174,8 @@ class Snapshot:
                 for system in table.systems
                 if system != FEED
             }
-            owners = [agency for agency in owners if agency.code in provided] or owners
-        if not owners:
-            return self.centre()
-        return owners[0]
+            owners = [agency for agency in owners if agency.code in provided]
+        return owners[0] if len(owners) == 1 else self.centre()
 
     def centre(self) -> Agency | None:
         return next((agency for agency in self.agencies.values() if CENTRE in agency.roles), None)

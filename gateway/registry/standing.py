@@ -11,18 +11,45 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from sqlalchemy import Connection, insert, select, update
 
 from contracts.base.times import rfc3339
 from gateway.journal.schema import tables
 from gateway.registry.changes.keys import UNSPECIFIED
-from gateway.registry.records import REVOKED, Key, OutsideAuthority, Use
+from gateway.registry.records import ACTIVE, REVOKED, Key, OutsideAuthority, System, Use
 from security.encryption_keys import EncryptKey
 from security.grants.windows import civil
 from security.keys import VerifyKey
 from security.pki.revocation import Status
+
+Readiness = Literal["ready", "suspended", "no-keys", "revoked", "ended", "unknown"]
+
+
+def readiness(systems: Iterable[System], keys: Iterable[Key], now: float) -> dict[str, Readiness]:
+    """System -> whether it can call, or why not: it needs a key in force for TLS, and one for signatures."""
+    by_system: dict[str, list[Key]] = {}
+    for key in keys:
+        by_system.setdefault(key.system, []).append(key)
+    return {system.id: _ready(system, by_system.get(system.id, []), now) for system in systems}
+
+
+def _ready(system: System, keys: Sequence[Key], now: float) -> Readiness:
+    if not system.active:
+        return "suspended"
+    if system.drop is not None and not keys:  # its folder is its identity
+        return "ready"
+    for use in ("tls", "sign"):
+        of_use = [key for key in keys if key.use == use]
+        if any(key.in_force(now) for key in of_use):
+            continue
+        if not of_use:
+            return "no-keys"
+        if all(key.state != ACTIVE for key in of_use):
+            return "revoked"
+        return "ended" if all(key.state != ACTIVE or now >= key.valid_until for key in of_use) else "unknown"
+    return "ready"
 
 
 class Standing(NamedTuple):

@@ -62,7 +62,7 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
     changes += _merge(connection, _Kind(tables.system, "id", "system", founding), systems, document.stated)
     changes += apply_authorities(connection, document.authorities)
     changes += apply_keys(connection, document.keys, now, embedded)
-    changes += apply_officers(connection, document.officers, now)
+    changes += apply_officers(connection, document.officers, document.persons, now)
     changes += apply_grants(connection, document.grants, now)
     if founding:
         changes += proposals.found(connection, contents, now)

@@ -35,7 +35,7 @@ from gateway.registry.changes.adopting import GRANTED
 from gateway.registry.changes.document import Document, parse
 from gateway.registry.records import Change, System
 from gateway.registry.seals.sealing import Seal
-from gateway.sandbox import agents, live
+from gateway.sandbox import agents, live, people
 from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings, save
 from security import algorithms
 from security.algorithms import PrivateKey
@@ -134,8 +134,9 @@ def _fill(
         changes += store.publish_bundle(connection, bundle, compiled)
     if not province:
         return changes
-    officers = _officer_keys(settings)
-    fill = {**endpoints, **{name: public for name, (public, _) in officers.items()}}
+    officers = {name: _key_pair(settings, name, "officer") for name in OFFICERS}
+    persons = {name: _key_pair(settings, name, "person") for name in (people.OPERATOR, people.AUDITOR)}
+    fill = {**endpoints, **{name: public for name, (public, _) in (officers | persons).items()}}
     document = parse(resources.files("gateway.sandbox").joinpath(PROVINCE).read_bytes(), contracts, fill)
     changes += store.apply(document, connection, now)
     changes += _approve(connection, document, officers, now)
@@ -143,18 +144,15 @@ def _fill(
     return changes
 
 
-def _officer_keys(settings: Settings) -> dict[str, tuple[str, bytes]]:
-    """A key pair for each of the sandbox's officers, in a folder of its own: public and private, in PEM."""
-    keys: dict[str, tuple[str, bytes]] = {}
-    for name in OFFICERS:
-        folder = settings.identities / name
-        folder.mkdir(parents=True, mode=0o700)
-        private = ec.generate_private_key(ec.SECP256R1())
-        public, secret = approvals.public_pem(private.public_key()), authority.private_pem(private)
-        (folder / "officer.pub").write_text(public, "ascii")
-        write_secret(folder / "officer.key", secret)
-        keys[name] = public, secret
-    return keys
+def _key_pair(settings: Settings, name: str, what: str) -> tuple[str, bytes]:
+    """Make a key pair for an officer or person, in a folder of its own: public and private, in PEM."""
+    folder = settings.identities / name
+    folder.mkdir(parents=True, mode=0o700)
+    private = ec.generate_private_key(ec.SECP256R1())
+    public, secret = approvals.public_pem(private.public_key()), authority.private_pem(private)
+    (folder / f"{what}.pub").write_text(public, "ascii")
+    write_secret(folder / f"{what}.key", secret)
+    return public, secret
 
 
 def _approve(
@@ -171,8 +169,8 @@ def _approve(
     ]
 
 
-def encrypt_keys(count: int) -> list[PrivateKey]:
-    """New RSA-3072 keys for encryption, which serve both protocols."""
+def rsa_keys(count: int) -> list[PrivateKey]:
+    """New RSA-3072 keys: for encryption, which serve both protocols, and for stacks that cannot sign on P-256."""
     with ThreadPoolExecutor() as several:  # generating is slow, and OpenSSL releases the interpreter's lock
         return list(several.map(lambda _: algorithms.new_private("RSA-3072"), range(count)))
 
@@ -185,9 +183,11 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
     title = Words("Hệ thống chưa đăng ký", "A system that is not registered")
     unregistered = System(UNREGISTERED, "H14.99", title, {}, None)
     everyone = (*document.systems, unregistered)
-    for system, encrypt_key in zip(everyone, encrypt_keys(len(everyone)), strict=True):
+    rsa = iter(rsa_keys(2 * len(everyone)))
+    for system in everyone:
         folder = settings.identities / system.id
         folder.mkdir(parents=True, mode=0o700)
+        encrypt_key, rsa_key = next(rsa), next(rsa)
         tls_key, sign_key = algorithms.new_private(), algorithms.new_private()
         hosts = ("localhost", "127.0.0.1") if system.endpoint is not None else ()
         tls_certificate = authority.issue_tls(
@@ -197,11 +197,14 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
         encrypt_certificate = authority.issue_encryption(
             sign, system.id, encrypt_key.public_key(), now, agency=system.agency
         )
+        rsa_certificate = authority.issue_signing(sign, system.id, rsa_key.public_key(), now, agency=system.agency)
         write_secret(folder / "tls.key", authority.private_pem(tls_key))
         write_secret(folder / "sign.key", authority.private_pem(sign_key))
+        write_secret(folder / "sign-rsa.key", authority.private_pem(rsa_key))
         write_secret(folder / "encrypt.key", authority.private_pem(encrypt_key))
         (folder / "tls.crt").write_bytes(tls_certificate + tls.pem)
         (folder / "sign.crt").write_bytes(sign_certificate)
+        (folder / "sign-rsa.crt").write_bytes(rsa_certificate)
         (folder / "encrypt.crt").write_bytes(encrypt_certificate)
         shutil.copyfile(keyring.trust_anchors, folder / "ca.crt")
         shutil.copyfile(keyring.sign_certificate, folder / "gateway-sign.crt")
@@ -211,6 +214,7 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
             "system": system.id,
             "agency": system.agency,
             "sign_key_id": f"{system.id}.sign-1",
+            "sign_rsa_key_id": f"{system.id}.sign-rsa-1",
             "tls_key_id": f"{system.id}.tls-1",
             "encrypt_key_id": f"{system.id}.encrypt-1",
             "gateway": base,
@@ -224,6 +228,7 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
             continue
         changes += store.add_key(connection, about["tls_key_id"], system.id, "tls", tls_certificate)
         changes += store.add_key(connection, about["sign_key_id"], system.id, "sign", sign_certificate)
+        changes += store.add_key(connection, about["sign_rsa_key_id"], system.id, "sign", rsa_certificate)
         changes += store.add_key(connection, about["encrypt_key_id"], system.id, "encrypt", encrypt_certificate)
     return changes
 

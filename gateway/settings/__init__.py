@@ -22,10 +22,12 @@ DRAFT, WHOLE = ".new", ".made"  # in the data folder: an unfinished instance; a 
 NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, "lost+found"})  # what an empty data folder may have
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
-_CREDENTIAL: Final = "credential:"
+CREDENTIAL: Final = "credential:"
 # Variables with the prefix that are not settings.
 NOT_SETTINGS: Final[Mapping[str, str]] = {
+    "LGSP_AS": "the person who acts, where `--as` does not name one",
     "LGSP_DATA": "the data folder, where `--data` does not name one",
+    "LGSP_KEY": "the file of that person's private key, where `--key` does not name one",
     "LGSP_LANG": "language of the command line: `vi` or `en`",
     "LGSP_PYTHON": "the Python that `./lgsp` makes its environment with",
     "LGSP_VENV": "where `./lgsp` keeps its environment",
@@ -53,9 +55,16 @@ class Settings:
     data: Path
     kind: Literal["sandbox", "production"] = _setting("sandbox", "what the instance is: `sandbox` or `production`")
     name: str = _setting("LGSP sandbox", "name of the instance, shown on its pages")
-    host: str = _setting("127.0.0.1", "address that the listeners bind")
+    host: str = _setting("127.0.0.1", "address that the exchange listener and the one of `edge_port` bind")
+    desk_host: str = _setting("127.0.0.1", "address that the people's listener binds; it has no TLS")
     exchange_port: int = _setting(8443, "port of the exchange listener (component systems, TLS)", _PORT)
     desk_port: int = _setting(8080, "port of the people's listener (status page, documentation)", _PORT)
+    metrics_host: str = _setting("127.0.0.1", "address that the listener of `metrics_port` binds")
+    metrics_port: int = _setting(
+        0,
+        "port of a listener for `/metrics` alone, without TLS; 0: the people's listener serves it",
+        {"ge": 0, "le": 65_535},
+    )
     public_base: str = _setting(
         "",
         "public base address of the exchange listener, as signatures cover it; empty: "
@@ -194,7 +203,7 @@ class Settings:
 
     @property
     def desk(self) -> str:
-        return f"http://{self.host}:{self.desk_port}"
+        return f"http://{self.desk_host}:{self.desk_port}"
 
     @property
     def database_url(self) -> str:
@@ -204,9 +213,9 @@ class Settings:
     def secret_path(self) -> Path | None:
         if not self.secret_file:
             return None
-        if self.secret_file.startswith(_CREDENTIAL):
+        if self.secret_file.startswith(CREDENTIAL):
             folder = os.environ.get("CREDENTIALS_DIRECTORY")  # set by systemd; else a path that does not exist
-            return Path(folder, self.secret_file.removeprefix(_CREDENTIAL)) if folder else Path("/", self.secret_file)
+            return Path(folder, self.secret_file.removeprefix(CREDENTIAL)) if folder else Path("/", self.secret_file)
         return Path(self.secret_file)
 
     @property
@@ -223,6 +232,21 @@ class Settings:
         if not (self.data / FILE).exists() or (self.data / WHOLE).exists():
             return False
         return any(each.name not in NO_INSTANCE for each in self.data.iterdir())
+
+    @property
+    def owner(self) -> int:
+        """The user whose files the instance consists of. A volume's own folder may be another's."""
+        return (self.keys if self.keys.is_dir() else self.data).stat().st_uid
+
+    @property
+    def owner_name(self) -> str:
+        """The owner's name, or `#` and the number of one without a name."""
+        import pwd
+
+        try:
+            return pwd.getpwuid(self.owner).pw_name
+        except KeyError:
+            return f"#{self.owner}"
 
     @property
     def vault_keys(self) -> Path:

@@ -29,11 +29,12 @@ from security.keys import SigningKey, VerifyKey
 
 TYPE: Final = "lgsp-approval"
 OfficerState = Literal["proposed", "active", "retired", "revoked"]
+Role = Literal["officer", "operator", "auditor"]
 
 
 @dataclass(frozen=True, slots=True)
 class Officer:
-    """An office that may approve, never a person. `since` is the start of the state."""
+    """An office that may approve, or with another role a person who may act. `since` is the start of the state."""
 
     id: str
     agency: str
@@ -42,15 +43,17 @@ class Officer:
     state: OfficerState
     since: float
     public: PublicKey = field(repr=False, compare=False)
+    role: Role = "officer"
 
     @property
     def thumbprint(self) -> str:
         return thumbprint(self.public)
 
     def content(self) -> bytes:
-        """The content that officers approve to admit a new officer."""
-        name = {"vi": self.name.vi, "en": self.name.en}
-        return jcs.encode({"officer": self.id, "agency": self.agency, "name": name, "key": self.thumbprint})
+        """The content that officers approve to admit a new officer or person."""
+        content = {"agency": self.agency, "name": {"vi": self.name.vi, "en": self.name.en}, "key": self.thumbprint}
+        whom = {"officer": self.id} if self.role == "officer" else {"person": self.id, "role": self.role}
+        return jcs.encode({**content, **whom})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def thumbprint(public: PublicKey) -> str:
     return jws.encoded(hashlib.sha256(der).digest()).decode("ascii")
 
 
-def approve(content: bytes, officer: str, private_pem: bytes, password: bytes | None = None) -> str:
+def approve(content: bytes, officer: str, private_pem: bytes, password: bytes | None = None, *, typ: str = TYPE) -> str:
     """The detached JWS over a canonical content, made where the key is; the gateway sees only the signature."""
     try:
         private = serialization.load_pem_private_key(private_pem, password)
@@ -106,12 +109,12 @@ def approve(content: bytes, officer: str, private_pem: bytes, password: bytes | 
     if not is_private(private):
         raise KEY_UNACCEPTABLE(rule=OFFICER_KEYS)
     key = SigningKey(officer, _algorithm(private.public_key()).name, b"", private)
-    head, _, signature = jws.sign(content, key, typ=TYPE).decode("ascii").split(".")
+    head, _, signature = jws.sign(content, key, typ=typ).decode("ascii").split(".")
     return f"{head}..{signature}"
 
 
 @lru_cache(maxsize=16_384)  # a change of one row must not verify all others again
-def holds(content: bytes, signature: str, officer: Officer) -> bool:
+def holds(content: bytes, signature: str, officer: Officer, typ: str = TYPE) -> bool:
     """Whether `signature` is this officer's over this content."""
     try:
         head, payload, signature_part = jws.split(signature.encode("ascii"))
@@ -126,7 +129,7 @@ def holds(content: bytes, signature: str, officer: Officer) -> bool:
             valid_until=math.inf,
             public=officer.public,
         )
-        if payload or jws.read_header(head) != {"alg": key.jose, "kid": officer.id, "typ": TYPE}:
+        if payload or jws.read_header(head) != {"alg": key.jose, "kid": officer.id, "typ": typ}:
             return False
         jws.verify((head, jws.encoded(content), signature_part), key)
     except (Theirs, ValueError, RecursionError):

@@ -144,6 +144,18 @@ class InDoubt(NamedTuple):
     reason: str
 
 
+class Actor(str):
+    """Who acts, as text, with the signed statement by which a person proved it (`security.grants.statements`)."""
+
+    proof: Mapping[str, Json]
+
+    @classmethod
+    def proved(cls, text: str, person: str, statement: str, signature: str) -> Actor:
+        actor = cls(text)
+        actor.proof = {"person": person, "statement": statement, "signature": signature}
+        return actor
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Other accountable events: registry changes, start and stop, readings of bodies, a new log.
@@ -189,7 +201,8 @@ def freeze(entry: Entry) -> FrozenEntry:
             value |= {"process": entry.process, "reason": entry.reason}
         case Note():
             phase = entry.what
-            value |= {"actor": entry.actor, "facts": dict(entry.facts)}
+            value |= {"actor": str(entry.actor), "facts": dict(entry.facts)}
+            value["proof"] = entry.actor.proof if isinstance(entry.actor, Actor) else None
     value["kind"] = "note" if isinstance(entry, Note) else phase
     if isinstance(entry, Note):
         value["what"] = entry.what

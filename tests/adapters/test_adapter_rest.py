@@ -152,6 +152,20 @@ async def test_an_unsigned_answer_is_not_believed(provider: Provider, session: a
     )
 
 
+async def test_an_answer_whose_signature_lacks_our_tag_is_told_so(
+    provider: Provider, session: aiohttp.ClientSession
+) -> None:
+    async def script(request: web.Request, body: bytes) -> web.StreamResponse:
+        honest = provider.json(request, sample())
+        headers = {name: value.replace('tag="lgsp-answer"', 'tag="mine"') for name, value in honest.headers.items()}
+        return web.Response(body=honest.body, headers=headers)
+
+    failure = await failing(provider, session, script)
+    assert failure.code == "provider.bad-signature"
+    assert 'signature.missing: Signature-Input, tag="lgsp-answer"' in failure.what("en")
+    assert 'tag="lgsp-answer"' in failure.what("vi")
+
+
 async def test_another_systems_signature_is_not_believed(
     provider: Provider, session: aiohttp.ClientSession, stranger: Identity
 ) -> None:

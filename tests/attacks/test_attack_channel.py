@@ -252,6 +252,7 @@ UNKNOWN = [
     "/feeds/incident-alert/v1/x",
     "/keys/sign.key",
     "/management",
+    "/metrics",
     "/metrics/",
     "/oauth",
     "/oauth/",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.contracts.conftest import catalogue  # noqa: F401  a fixture
 
 FIELD_REPORT = next(folder for folder in catalogue_folders() if folder.parent.name == "field-report")
 SAMPLES = FIELD_REPORT / "samples" / "do-thi-xml"
+ONE_WAY = Path(__file__).parents[2] / "examples" / "onboarding" / "muc-nuoc.wsdl"
 POT_HOLE = SAMPLES / "ServiceRequest.o-ga-kim-dong.xml"
 
 WSDL = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/"
@@ -234,3 +236,60 @@ def test_check_of_several_puts_like_things_in_one_line_and_ends_with_the_sum() -
         if line.startswith("       ") and line.strip().partition(" / ")[0] == line.strip().partition(" / ")[2]
     ]
     assert untold == []
+
+
+@pytest.mark.parametrize("two_way", [True, False])
+def test_import_and_check_count_and_name_the_same_marks(tmp_path: Path, two_way: bool) -> None:
+    file = tmp_path / "dich-vu.wsdl"
+    file.write_text(WSDL.replace("LINK", "") if two_way else ONE_WAY.read_text("utf-8"), "utf-8")
+    code, made = answer("import-wsdl", file, "--out", tmp_path / "hoi")
+    assert code == 0
+    code, report = answer("check", made["folder"])
+    left = [each["here"] for each in report["contracts"][0]["findings"] if each["rule"] == "left-open"]
+    assert code == 1 and left and len(left) == made["left_open"]
+    assert [each["place"] for each in made["marks"]] == left
+    _, text = run("import-wsdl", file, "--out", tmp_path / "again")
+    assert f"{len(left)} places are marked {MARK}" in text
+
+
+def test_a_two_way_operation_says_how_it_was_drafted_and_how_to_choose(tmp_path: Path) -> None:
+    file = tmp_path / "dich-vu.wsdl"
+    file.write_text(WSDL.replace("LINK", "").replace('operation name="Hoi"', 'operation name="NopSoLieu"'), "utf-8")
+    code, made = answer("import-wsdl", file, "--out", tmp_path / "goi")
+    assert code == 0 and made["two_way"] == [{"operation": "NopSoLieu", "pattern": "dispatch"}]
+    assert "pattern: dispatch" in Path(made["folder"], "contract.yaml").read_text("utf-8")
+    _, text = run("import-wsdl", file, "--out", tmp_path / "text")
+    assert "--submit NopSoLieu" in text and "Lập lại" in text
+    code, made = answer("import-wsdl", file, "--out", tmp_path / "nop", "--submit", "NopSoLieu")
+    contract = Path(made["folder"], "contract.yaml").read_text("utf-8")
+    assert code == 0 and made["two_way"] == [] and "pattern: submit" in contract and "answer: Accepted" in contract
+    filled(Path(made["folder"]))
+    assert not [
+        each for each in answer("check", made["folder"])[1]["contracts"][0]["findings"] if "yaml" in each["here"]
+    ]
+    code, error = answer("import-wsdl", file, "--out", tmp_path / "la", "--submit", "KhongCo")
+    assert code in (1, 2) and "KhongCo" in json.dumps(error) and not (tmp_path / "la" / "v1" / "contract.yaml").exists()
+    one_way = answer("import-wsdl", ONE_WAY, "--out", tmp_path / "mot-chieu")[1]
+    assert one_way["two_way"] == []
+
+
+def test_try_writes_the_missing_twin_of_a_sample_and_no_other(tmp_path: Path) -> None:
+    folder = tmp_path / "v1"
+    shutil.copytree(FIELD_REPORT, folder)
+    sample = folder / "samples" / "do-thi-xml" / POT_HOLE.name
+    twin = sample.with_name("ServiceRequest.o-ga-kim-dong.canonical.json")
+    before = twin.read_text("utf-8")
+    words = ("try", folder, sample, "--format", "do-thi-xml", "--write")
+    code, told = answer(*words)
+    assert code == 0 and "twin" not in told and twin.read_text("utf-8") == before  # what is there stays
+    twin.unlink()
+    code, told = answer(*words)
+    assert code == 0 and told["twin"] == str(twin) and json.loads(twin.read_text("utf-8")) == json.loads(before)
+    assert answer("check", folder)[1]["contracts"][0]["ok"]
+    twin.unlink()
+    sample.write_text("<x/>", "utf-8")
+    assert answer(*words)[0] != 0 and not twin.exists()  # refused: what it means is not known
+    elsewhere = tmp_path / "ServiceRequest.khac.xml"
+    shutil.copy(POT_HOLE, elsewhere)
+    code, error = answer("try", folder, elsewhere, "--format", "do-thi-xml", "--write")
+    assert (code, error["error"]["code"]) == (2, "no-sample") and "samples/do-thi-xml" in error["error"]["next"]

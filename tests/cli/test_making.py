@@ -4,6 +4,7 @@ others."""
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from gateway.sandbox.instance import FolderTaken, make_instance
+from gateway.sandbox.ports import free_ports
 from gateway.settings import DRAFT, WHOLE, load
+from tests import commandline
 
 
 def test_settings_may_lie_where_an_instance_is_to_be_made(tmp_path: Path) -> None:
@@ -75,3 +78,30 @@ def test_no_instance_is_made_beside_what_is_somebodys(tmp_path: Path) -> None:
     told = json.loads(ended.stdout)
     assert (ended.returncode, told["error"]["code"]) == (2, "folder-taken") and "thư riêng.txt" in told["error"]["what"]
     assert [each.name for each in tmp_path.iterdir()] == ["thư riêng.txt"]
+
+
+def test_a_port_that_is_taken_at_the_first_start_leaves_no_instance_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange, desk = free_ports(2)
+    for name, port in (("EXCHANGE", exchange), ("DESK", desk)):
+        monkeypatch.setenv(f"LGSP_{name}_PORT", str(port))
+    for port in (exchange, desk):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+            ended = commandline.lgsp("up", "--data", str(tmp_path / "data"), "--json")
+        error = json.loads(ended.out)["error"]
+        assert (ended.code, error["code"]) == (3, "not-started") and f"127.0.0.1:{port}" in error["what"]
+        assert "LGSP_EXCHANGE_PORT" in error["next"] and not any(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_names_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, port in zip(("EXCHANGE", "DESK"), free_ports(2), strict=True):
+        monkeypatch.setenv(f"LGSP_{name}_PORT", str(port))
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "data", Path("/proc/lgsp-data")):
+        ended = commandline.lgsp("up", "--data", str(place), "--json")
+        error = json.loads(ended.out)["error"]
+        assert (ended.code, error["code"]) == (2, "folder-unwritable")
+        assert str(place) in error["what"] and "--data" in error["next"] and "LGSP_DATA" in error["next"]

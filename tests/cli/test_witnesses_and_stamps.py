@@ -119,7 +119,7 @@ def test_stamping_by_hand(instance: Instance, authority: Authority, lgsp: Lgsp, 
     instance.grow()
     with instance.engine.connect() as connection:
         noted = list(connection.scalars(select(tables.log_entry.c.entry).where(tables.log_entry.c.phase == "stamp")))
-    assert [json.loads(each)["actor"] for each in noted] == ["command line"] * 2
+    assert len(noted) == 2 and all(json.loads(each)["actor"].endswith(", command line") for each in noted)
     authority.reply = lambda asked: b"no"
     try:
         assert lgsp(data, "audit", "stamp", "--now", code=1)["error"]["code"] == "unstamped"

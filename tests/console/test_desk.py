@@ -6,18 +6,23 @@ from __future__ import annotations
 import html
 import json
 import re
+import struct
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
 
 from contracts.base.errors import Ours
 from contracts.folder.bundle import catalogue_folders
-from gateway.console.app import POLICY, build_desk
+from gateway.console.app import POLICY, build_desk, build_metrics
 from gateway.console.words import WORDS
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Counts, Vitals, metrics
+from gateway.doors.http import refusals
 from gateway.journal.database import writing
 from gateway.journal.errors import JOURNAL_SCHEMA_ALTERED
 from gateway.journal.schema import tables
@@ -129,6 +134,22 @@ async def test_status_for_programs(world: World, desk: Desk) -> None:
     assert {"do-thi", "kinh-te"} <= {system["id"] for system in status["systems"]}
 
 
+async def test_a_system_whose_keys_are_revoked_is_not_green(world: World, desk: Desk) -> None:
+    with writing(world.engine) as connection:
+        key = tables.system_key
+        connection.execute(key.update().where(key.c.system == "canh-bao").values(state="revoked"))
+        connection.execute(
+            tables.instance.update().where(tables.instance.c.key == "registry.revision").values(value="999")
+        )
+    with world.engine.connect() as connection:
+        world.services.registry.refresh(connection)
+    systems = {each["id"]: each for each in (await desk.get("/api/status")).json["systems"]}
+    assert systems["canh-bao"]["ready"] == "revoked" and systems["canh-bao"]["active"]
+    text = (await desk.get("/console?lang=en")).body.decode()
+    assert '<td class="bad">cannot call: keys revoked</td>' in text
+    assert 'lgsp_systems{state="revoked"} 1' in (await desk.get("/metrics")).body.decode()
+
+
 @pytest.mark.parametrize(
     "path",
     ["/transfers/x", "/feeds/incident-alert/v1", "/oauth/token", "/nothing", "/audit/proof/x", "/console/nothing"],
@@ -166,6 +187,25 @@ async def test_the_catalogue_in_a_browser_is_in_one_language(
     )
 
 
+async def test_every_document_that_the_desk_lists_is_on_the_desk(desk: Desk) -> None:
+    """By path alone: the exchange listener's certificate is of an authority that no browser knows."""
+    listed = (await desk.get("/contracts", accept="application/json")).json
+    documents = [each[word] for each in listed for word in ("openapi", "schema", "samples", "dcat", "wsdl")]
+    documents += [address for each in listed for address in each["foreign"].values()]
+    page = (await desk.get("/contracts/indicator/v1?lang=en", accept="text/html")).body.decode()
+    links = [html.unescape(each) for each in re.findall(r'href="([^"#]+)"', page)]
+    assert len(documents) > 40 and any(each.endswith("?wsdl") for each in links)
+    for address in [*documents, *links]:
+        assert address.startswith("/"), address
+        answer = await desk.get(address)
+        assert answer.status == 200 and answer.body, address
+    # calls go to the exchange listener all the same
+    assert all(each["soap"].startswith("https://") for each in listed)
+    wsdl = (await desk.get(listed[0]["wsdl"])).body.decode()
+    assert f'location="{listed[0]["soap"]}"' in wsdl
+    assert (await desk.get(listed[0]["wsdl"].partition("?")[0], method="POST")).status == 404
+
+
 async def test_machines_on_both_listeners(world: World, desk: Desk) -> None:
     await world.hand_in(ONE, {})
     world.sequence()
@@ -173,26 +213,70 @@ async def test_machines_on_both_listeners(world: World, desk: Desk) -> None:
         assert (await ask(app, "GET", "/healthz")).body == b"ok\n"
         ready = await ask(app, "GET", "/readyz")
         assert ready.status == 200 and ready.json["ok"] is True and ready.json["checks"]["keeper"] is False
-        answer = await ask(app, "GET", "/metrics")
-        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-        text = answer.body.decode()
-        assert (
-            'lgsp_transfers{state="accepted"} 1' in text
-            and "lgsp_log_entries 1" in text
-            and 'lgsp_queue{state="waiting"} 0' in text
-        )
-        for line in text.splitlines():
-            assert re.fullmatch(r'# (HELP|TYPE) lgsp_\w+ .+|lgsp_\w+(\{\w+="[\w-]+"\})? [0-9.e+-]+', line), line
 
 
-async def test_not_ready_without_a_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_metrics_are_never_on_the_exchange_listener(world: World, desk: Desk) -> None:
+    await world.hand_in(ONE, {})
+    world.sequence()
+    settings = world.services.settings
+    folder = settings.run / refusals.FOLDER
+    folder.mkdir(parents=True)
+    for door in ("door-0", "door-1"):
+        (folder / door).write_bytes(struct.pack("=6Q", 2, 0, 0, 0, 0, 1))
+    (folder / "door-2").write_bytes(b"")  # a door that has just begun
+    answer = await ask(desk.app, "GET", "/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    text = answer.body.decode()
+    for part in (
+        'lgsp_transfers{state="accepted"} 1',
+        "lgsp_log_entries 1",
+        'lgsp_queue{state="waiting"} 0',
+        'lgsp_limit_refusals_total{limit="agency"} 4',
+        'lgsp_limit_refusals_total{limit="cost"} 2',
+    ):
+        assert part in text
+    for line in text.splitlines():
+        assert re.fullmatch(r'# (HELP|TYPE) lgsp_\w+ .+|lgsp_\w+(\{\w+="[\w-]+"\})? [0-9.e+-]+', line), line
+    refused = await ask(world.app, "GET", "/metrics")
+    assert refused.status == 404 and b"lgsp_" not in refused.body
+
+
+async def test_metrics_of_an_address_of_their_own_are_there_alone(world: World) -> None:
+    """A listener of `metrics_port` serves these and the probes, and no page."""
+    services = DeskServices(
+        world.services.engine,
+        world.services.registry,
+        world.services.newest_checkpoint,
+        replace(world.services.settings, metrics_port=9464),
+        world.services.clock,
+    )
+    alone = build_metrics(services)
+    assert (await ask(alone, "GET", "/metrics")).status == 200
+    assert (await ask(alone, "GET", "/healthz")).body == b"ok\n"
+    assert (await ask(alone, "GET", "/console")).status == 404
+    assert (await ask(build_desk(services), "GET", "/metrics")).status == 404
+
+
+def test_a_door_goes_on_counting_where_its_predecessor_ended(tmp_path: Path) -> None:
+    before = dict(refusals.counts(None))
+    script = (
+        "import sys; from pathlib import Path; from gateway.doors.http import refusals; "
+        "refusals.keep_in(Path(sys.argv[1]), 'door-0'); refusals.count('cost')"
+    )
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", script, str(tmp_path / "refused")], check=True)
+    assert refusals.counts(tmp_path / "refused") == dict.fromkeys(refusals.LIMITS, 0) | {"cost": 2}
+    assert refusals.counts(None) == before
+
+
+async def test_not_ready_without_a_database(world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Vitals) -> Counts:
         raise OSError("away")
 
     monkeypatch.setattr(Vitals, "_count", broken)
     ready = await ask(world.app, "GET", "/readyz")
     assert ready.status == 503 and ready.json["checks"]["database"] is False
-    assert (await ask(world.app, "GET", "/metrics")).status == 503
+    assert (await ask(desk.app, "GET", "/metrics")).status == 503
 
 
 async def test_not_ready_while_a_restored_instance_is_held(world: World, desk: Desk) -> None:
@@ -209,7 +293,7 @@ async def test_not_ready_while_a_restored_instance_is_held(world: World, desk: D
             assert ready.status == 503 and ready.json["ok"] is False and ready.json["checks"]["database"]
             told = ready.json["checks"]["restored"]
             assert isinstance(told["until"], until) and told["next"] == then
-            assert (await ask(app, "GET", "/metrics")).status == 200
+        assert (await ask(desk.app, "GET", "/metrics")).status == 200
 
 
 def test_metrics_before_the_first_checkpoint() -> None:

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.delivery.breaker import Breaker, Breakers, Position, Rules
+from gateway.delivery.breaker import Breaker, Breakers, Position, Rules, rules_for
 from gateway.delivery.policy import RetryPolicy
 
 WHAT = ["call-ok", "call-fail", "call-lost", "late-fail", "call-away", "listens"]
@@ -138,3 +138,15 @@ def test_a_providers_retry_after_is_heeded_within_the_cap() -> None:
     policy = RetryPolicy(first=2.0, longest=300.0)
     assert (policy.next_try(1, 0.0, 0.0, Random(1), retry_after=60) or 0) >= 60
     assert (policy.next_try(1, 0.0, 0.0, Random(1), retry_after=86400) or 0) == 300
+
+
+def test_in_a_sandbox_a_failing_system_is_tried_again_within_seconds() -> None:
+    rests = {}
+    for kind in ("sandbox", "production"):
+        breaker, now = Breaker(rules_for(kind)), 0.0
+        for _ in range(20):
+            while breaker.admit(now):
+                now += 0.5
+            breaker.failed(now)
+        rests[kind] = breaker.wait(now)
+    assert rests == {"sandbox": 3.0, "production": 60.0}

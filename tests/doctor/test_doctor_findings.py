@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import secrets
 import shutil
@@ -21,7 +23,7 @@ import pytest
 from sqlalchemy import Engine, insert, text
 
 from gateway.backup.manifest import FORMAT, LAST
-from gateway.doctor import examine, store
+from gateway.doctor import examine, network, store
 from gateway.doctor.findings import kinds
 from gateway.doctor.network import accepts_old_tls
 from gateway.journal.database import knows, open_engine, writing
@@ -50,6 +52,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         kind="production",
         secret_file=str(folder / "secret"),
         public_base="https://trao-doi.invalid",
+        host="0.0.0.0",
         origin="tinh.example/lgsp",
         vault_backup=str(folder / "copies"),
         backup_days=0,
@@ -72,7 +75,20 @@ def codes(settings: Settings, later: float = 0.0) -> set[str]:
 
 
 def test_a_sound_instance_has_nothing_to_mend(sound: Settings) -> None:
-    assert codes(sound) <= {"disk.low", "disk.full"}
+    with running(sound):
+        assert codes(sound) <= {"disk.low", "disk.full"}
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[None]:
+    """Holds the lock of `lgsp up`."""
+    settings.run.mkdir(exist_ok=True, mode=0o700)
+    folder = os.open(settings.run, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(folder)
 
 
 def key(settings: Settings, until: float, kind: Any = "P-256", outside: str | None = None) -> None:
@@ -181,7 +197,9 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "base.not-https": lambda s: replace(s, public_base="http://trao-doi.invalid"),
     "base.local": lambda s: replace(s, public_base="https://localhost:8443"),
     "listen.sandbox-open": lambda s: replace(s, kind="sandbox", host="0.0.0.0"),
-    "listen.desk-open": lambda s: replace(s, host="0.0.0.0"),
+    "listen.desk-open": lambda s: replace(s, desk_host="0.0.0.0"),
+    "listen.loopback": lambda s: replace(s, host="127.0.0.1"),
+    "instance.not-running": lambda s: None,
     "edge.nobody": lambda s: replace(s, edge_port=8444),
     "edge.unused": lambda s: replace(s, edge_proxies="ab" * 32),
     "edge.folder": lambda s: replace(s, edge_socket=str(s.data / "none" / "edge.sock")),
@@ -228,6 +246,18 @@ def test_what_is_weak_is_named(code: str, settings: Settings) -> None:
     spoiled = CASES[code](settings) or settings
     told = codes(spoiled)
     assert code in told and (code == "database.unreachable" or "database.unreachable" not in told)
+
+
+@pytest.mark.parametrize("other", [{}, {"edge_socket": "/run/lgsp/edge.sock"}, {"edge_port": 8444}])
+def test_an_exchange_listener_that_others_or_an_edge_reach_is_no_trouble(sound: Settings, other: Any) -> None:
+    settings = replace(sound, host="127.0.0.1" if other else "10.20.0.5", **other)
+    assert not {"listen.loopback", "listen.desk-open"} & {each.kind.code for each in network.addresses(settings)}
+
+
+def test_the_address_of_the_metrics_is_looked_at(sound: Settings) -> None:
+    open_ones = replace(sound, metrics_host="10.20.0.5", metrics_port=9464)
+    assert [each.facts["host"] for each in network.addresses(open_ones)] == ["10.20.0.5"]
+    assert not list(network.addresses(replace(open_ones, metrics_port=0)))
 
 
 def test_every_finding_is_tried_and_says_everything_in_both_languages() -> None:
@@ -308,7 +338,7 @@ def test_an_old_tls_is_found_where_it_is_accepted(settings: Settings) -> None:
 
 
 def test_a_sandbox_may_be_what_it_is(settings: Settings) -> None:
-    weak = replace(settings, kind="sandbox", public_base="", origin=Settings(settings.data).origin)
+    weak = replace(settings, kind="sandbox", host="127.0.0.1", public_base="", origin=Settings(settings.data).origin)
     write(weak.authority / "root.key", b"LGSP sealed 1\n")
     accept(open_engine(weak.database_url), Seal.of(weak), "the log has another origin", "test", time.time())
     assert codes(weak) <= {"disk.low", "disk.full"}
@@ -321,7 +351,8 @@ def test_the_command_ends_with_one_where_something_is_grave(settings: Settings) 
         ended = commandline.lgsp("doctor", "--data", str(settings.data), "--json")
         return ended.code, json.loads(ended.out)
 
-    code, before = told()
+    with running(settings):
+        code, before = told()
     assert (code, before["ok"]) == (0, True) or any(each["code"].startswith("disk.") for each in before["findings"])
     (settings.keys / "sign.key").chmod(0o644)
     code, after = told()

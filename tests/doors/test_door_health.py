@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.doors.exchange_app import ExchangeApp
-from gateway.doors.health import PATHS
+from gateway.doors.health import PROBES
 from gateway.doors.http.limits import Limits
 from gateway.doors.http.shell import Shell
 from gateway.doors.reply import Reply
@@ -26,7 +26,7 @@ class Refused:
 async def ask(path: str) -> tuple[int, bytes]:
     class Told:
         async def reply(self, scope: Any) -> Reply | None:
-            return Reply(200, {}, b"by the health addresses") if scope["path"] in PATHS else None
+            return Reply(200, {}, b"by the health addresses") if scope["path"] in PROBES else None
 
     nothing = cast(Any, None)
     exchange = ExchangeApp(nothing, nothing, nothing, nothing, "https://x", 1_000, lambda: 0.0)
@@ -41,7 +41,7 @@ async def ask(path: str) -> tuple[int, bytes]:
     return sent[0]["status"], sent[1]["body"]
 
 
-@pytest.mark.parametrize("path", sorted(PATHS))
+@pytest.mark.parametrize("path", sorted(PROBES))
 async def test_health_is_no_matter_of_the_registry(path: str) -> None:
     assert await ask(path) == (200, b"by the health addresses")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from contracts.base.errors import Failure
 from contracts.wire.soap import V11, V12, Version, parse_envelope
@@ -24,11 +26,13 @@ from security.encryption_keys import DecryptKey
 from security.pki.authority import issue_encryption, private_pem
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import encrypt_envelope
+from security.wssec.names import DS
 from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 from tests.registry.making import House, Identity, filled, new_database, province
 
 CONTRACT, CALLER = "dossier-status/v1", "mot-cua-xa"
+UNUSED = b'<soap:Envelope xmlns:unused="urn:u" '
 URI = f"https://cong.example/soap/{CONTRACT}"
 
 
@@ -168,3 +172,28 @@ def test_another_systems_envelope_encrypted_over_ones_own_channel(case: Case) ->
     with pytest.raises(Failure) as caught:
         case.door.authenticate(Addressed(received, channel, who.addressed.contract, None))
     assert caught.value.code == "channel.mismatch"
+
+
+@pytest.mark.parametrize("explains", [True, False])
+def test_a_wrong_signature_value_is_explained_in_a_sandbox_alone(
+    case: Case, monkeypatch: pytest.MonkeyPatch, explains: bool
+) -> None:
+    """The caller signed an inclusive C14N of SignedInfo, under a namespace that nothing uses."""
+
+    def signed(*given: Any, **how: Any) -> bytes:
+        root = etree.fromstring(original(*given, **how).replace(b"<soap:Envelope ", UNUSED, 1))
+        (info,) = root.iter(f"{{{DS}}}SignedInfo")
+        (value,) = root.iter(f"{{{DS}}}SignatureValue")
+        made = etree.tostring(info, method="c14n", exclusive=False, with_tail=False)
+        value.text = base64.b64encode(case.caller.sign.sign_xml(made)).decode()
+        return etree.tostring(root)
+
+    original = sign_envelope
+    monkeypatch.setitem(globals(), "sign_envelope", signed)
+    monkeypatch.setattr(case.door, "explains", explains)
+    with pytest.raises(Failure) as caught:
+        case.authenticated(V11)
+    failure = caught.value
+    assert failure.code == "signature.wrong"
+    assert failure.signature_base.startswith("<ds:SignedInfo") is explains
+    assert [each.got.partition(" C14N")[0] for each in failure.findings] == ["inclusive"] * explains

@@ -174,6 +174,34 @@ def test_the_place_can_be_chosen(checkout: Checkout) -> None:
     assert (checkout.home / "my env" / "requirements.lock").exists() and not (checkout.folder / ".venv").exists()
 
 
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("/nowhere/python3", ("không có chương trình /nowhere/python3", "there is no program /nowhere/python3")),
+        ("old python", ("không phải Python 3.11", "is not Python 3.11 or newer")),
+        ("bare python", ("thiếu mô-đun venv", "lacks the venv module")),
+    ],
+)
+def test_a_named_python_that_does_not_fit_is_refused_and_no_other_is_taken(
+    checkout: Checkout, named: str, words: tuple[str, ...]
+) -> None:
+    for name, refused in (("old python", "version_info"), ("bare python", "ensurepip")):
+        (checkout.bin / name).write_text(f'#!/bin/sh\ncase "$*" in *{refused}*) exit 1 ;; esac\n', "utf-8")
+        (checkout.bin / name).chmod(0o755)
+    got = checkout.run("up", LGSP_PYTHON=named)
+    assert got.returncode == 3 and all(word in got.stderr for word in words), got.stderr
+    assert checkout.noted("made ") == 0
+    (checkout.bin / "my python").symlink_to(checkout.bin / "python3")
+    assert checkout.run("up", LGSP_PYTHON="my python").returncode == 0
+
+
+def test_a_named_place_that_cannot_be_made_is_refused_in_words(checkout: Checkout) -> None:
+    (checkout.home / "file").touch()
+    got = checkout.run("up", LGSP_VENV=str(checkout.home / "file" / "venv"))
+    assert got.returncode == 3 and "Name a place that can be written to with LGSP_VENV" in got.stderr
+    assert "Không tạo được gì tại" in got.stderr and len(got.stderr.splitlines()) == 2, got.stderr
+
+
 @pytest.mark.parametrize("held", ["thesis.odt", ".profile", "pyvenv.cfg"])
 def test_a_folder_that_it_did_not_make_is_never_removed(checkout: Checkout, held: str) -> None:
     (checkout.home / "mine").mkdir()

@@ -19,6 +19,7 @@ from gateway.registry import store
 from gateway.registry.changes import granting, officers, proposals
 from gateway.registry.changes.document import Document, parse
 from gateway.registry.changes.proposals import Effect
+from gateway.sandbox import people
 from security.algorithms import new_private
 from security.grants.approvals import approve, public_pem
 from security.keys import SigningKey, load_certificate, thumbprint
@@ -27,9 +28,10 @@ from security.pki.authority import Authority, issue_signing, issue_tls, make_iss
 NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
 NOWHERE = "https://localhost:1"
 OFFICERS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("can-bo-an-toan-1", "can-bo-an-toan-2")}
-# What stands in braces in the province: the addresses of the systems, the keys of the officers.
+PERSONS = {name: ec.generate_private_key(ec.SECP256R1()) for name in (people.OPERATOR, people.AUDITOR)}
+# What stands in braces in the province: the addresses of the systems, the keys of officers and persons.
 ENDPOINTS = dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), NOWHERE) | {
-    name: public_pem(key.public_key()) for name, key in OFFICERS.items()
+    name: public_pem(key.public_key()) for name, key in (OFFICERS | PERSONS).items()
 }
 PROVINCE = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")
 

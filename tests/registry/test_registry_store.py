@@ -262,6 +262,16 @@ def test_whom_to_ask(engine: Engine) -> None:
     )  # of many departments, its provider
 
 
+def test_of_several_agencies_none_is_taken_for_the_owner(engine: Engine) -> None:
+    """No department provides it: the centre is asked, and named as its publisher, and not whoever comes first."""
+    filled(engine, province(), [])
+    snapshot = snapshot_of(engine)
+    for name in ("observation/v1", "official-document/v1", "reference-query/v1"):
+        contract = contracts()[name].contract
+        assert contract.owner_role == "department" and (owner := snapshot.owner(contract)) is not None
+        assert owner.code == "H14.0"
+
+
 def test_masks_are_compiled_once(engine: Engine) -> None:
     filled(engine, province(), [])
     snapshot = snapshot_of(engine)

@@ -31,10 +31,13 @@ _STYLE: Final = (
 
 
 def page(compiled: CompiledContract, language: Language, base: str) -> str:
-    """The page as HTML. `base` is the public base address."""
+    """The page as HTML. `base` is the public base address.
+
+    The documents are linked by path alone: each listener that serves the page serves them too.
+    """
     contract, root = compiled.contract, base.rstrip("/")
     other: Language = "en" if language == "vi" else "vi"
-    here, soap = f"{root}/contracts/{contract.name}", f"{root}/soap/{contract.name}"
+    here, soap = f"/contracts/{contract.name}", f"/soap/{contract.name}"
     faces = (
         ("OpenAPI", f"{here}/openapi.json"),
         ("WSDL", f"{soap}?wsdl"),

@@ -23,7 +23,8 @@ KINDS: Final = frozenset(
     {
         *("intent", "outcome", "refusal", "repeat", "in-doubt"),
         # kinds of notes
-        *("access", "altered", "altered-ended", "backup", "body-view", "certificate-status", "contract", "export"),
+        *("access", "altered", "altered-ended", "backup", "body-view", "break-glass", "certificate-status"),
+        *("contract", "export"),
         *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "registry-accepted"),
         *("registry-adopted", "restore"),

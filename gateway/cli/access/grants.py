@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -14,6 +15,7 @@ from contracts.base.times import rfc3339
 from gateway.cli.access import contents, past
 from gateway.cli.access.signing import read, signature_of
 from gateway.cli.common import waiting
+from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 Officer = Annotated[str, typer.Option("--officer", help="Id of the officer who signs.")]
-OFFICER_PREFIX: Final = "officer/"
-ACTOR: Final = "command line"
+_CANDIDATE: Final = re.compile(r"(officer|person)/(.+)")
 
 
 @commands.command("propose")
@@ -76,12 +77,13 @@ def access_approve(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign a grant as it stands, as an officer; or, by officer/ID, somebody who is to become one; or what a registry
-    document proposes: route/CONTRACT/OPERATION, system/ID, agency/CODE."""
+    """Sign a grant as it stands, as an officer; or, by officer/ID or person/ID, somebody who is to be admitted; or
+    what a registry document proposes: route/CONTRACT/OPERATION, system/ID, agency/CODE."""
     from gateway.journal.database import open_engine
     from gateway.registry.changes import granting
     from gateway.registry.changes.content import Subject
-    from gateway.registry.changes.officers import officers
+    from gateway.registry.changes.officers import OFFICERS, PERSONS
+    from gateway.registry.changes.officers import listed as registered
     from gateway.registry.seals.sealing import Seal, changing
     from gateway.registry.snapshot import load_snapshot
     from security.grants.grants import digest
@@ -98,17 +100,19 @@ def access_approve(
         emit({"ok": True, "changes": listed(changes), **told}, as_json, text)
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
-        if grant.startswith(OFFICER_PREFIX):
-            candidate = officers(connection).get(grant.removeprefix(OFFICER_PREFIX))
+        named = _CANDIDATE.fullmatch(grant)
+        roll = PERSONS if named is not None and named[1] == PERSONS.what else OFFICERS
+        if named is not None:
+            candidate = registered(connection, roll).get(named[2])
             content = candidate.content() if candidate is not None else b""
         else:
             proposed = granting.content_of(connection, grant)
             _check_shown(load_snapshot(connection), proposed)
             content = proposed.canonical()
         mark = signature or signature_of(content, officer, key, as_json)
-        if grant.startswith(OFFICER_PREFIX):
-            changes = granting.approve_officer(connection, grant.removeprefix(OFFICER_PREFIX), officer, mark, now)
-            result: dict[str, Any] = {"officer": grant.removeprefix(OFFICER_PREFIX)}
+        if named is not None:
+            changes = granting.approve_officer(connection, named[2], officer, mark, now, roll=roll)
+            result: dict[str, Any] = {roll.what: named[2]}
             text = (
                 ", ".join(f"{each.what} {each.id}: {each.how}" for each in changes) or "signed before / đã ký từ trước"
             )
@@ -146,9 +150,10 @@ def access_list(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """All grants with what holds of them, the officers, and what else waits for their signatures."""
+    """All grants with what holds of them, the officers, the persons who operate or audit, and what else waits for
+    signatures."""
     from gateway.journal.database import open_engine
-    from gateway.registry.changes.officers import officers
+    from gateway.registry.changes.officers import officers, persons
     from gateway.registry.history import grant_names
     from gateway.registry.snapshot import all_grants
     from security.grants.grants import OFFICERS
@@ -161,6 +166,7 @@ def access_list(
         gone = sorted(grant_names(stands.here) - {row["id"] for row in rows}) if every else []
         rows += [_ended(last, stands.at) for name in gone if (last := past.ended(stands, name)) is not None]
         waits = waiting.rows(stands.registry)
+        acting = persons(stands.registry)
     lines = [
         f"{row['id']:<10} {row['holder']:<14} {'receives / nhận' if row['receives'] else 'asks / gọi':<15}"
         f" {row['contract']:<20} {' '.join(row['operations']):<24} {both(row['standing']):<30}"
@@ -176,8 +182,20 @@ def access_list(
         f"officer / cán bộ {each['id']:<20} {each['agency']:<8} {both(each['state']):<24} {each['key']}  {each['name']}"
         for each in people
     ]
+    named = [
+        {
+            "id": each.id, "agency": each.agency, "role": each.role,
+            "name": each.name.vi, "state": each.state, "key": each.thumbprint,
+        }
+        for each in acting.values()
+    ]  # fmt: skip
+    lines += [
+        f"{both(each['role'])} {each['id']:<20} {each['agency']:<8} {both(each['state']):<24} {each['key']}"
+        f"  {each['name']}"
+        for each in named
+    ]
     lines += waiting.lines(waits)
-    result = {"ok": True, "grants": rows, "officers": people, "waiting": waits}
+    result = {"ok": True, "grants": rows, "officers": people, "people": named, "waiting": waits}
     emit(result, as_json, "\n".join(lines) or "no grants / chưa có quyền nào")
 
 
@@ -283,7 +301,7 @@ def _done(act: Act, changes: list[Change], now: float, **facts: Any) -> None:
 
     if changes:
         raise_revision(act.connection)
-        act.note("access", {"changes": listed(changes), **facts}, now, actor=ACTOR)
+        act.note("access", {"changes": listed(changes), **facts}, now, actor=actor())
 
 
 def _check_shown(snapshot: Snapshot, grant: Grant) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from gateway.cli.audit.entries import Origin, past_log
 from gateway.cli.common import arguments
+from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail, not_written
 from gateway.cli.common.progress import progress as shown
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from security.transparency.entry import Json
 
 commands = typer.Typer()
-ACTOR = "command line"
 
 
 @commands.command("export")
@@ -92,7 +92,7 @@ def audit_export(
                 written,
                 [
                     entries.note(
-                        "export", {name: each for name, each in facts.items() if each}, time.time(), actor=ACTOR
+                        "export", {name: each for name, each in facts.items() if each}, time.time(), actor=actor()
                     )
                 ],
             )

@@ -40,14 +40,14 @@ def audit_journey(
 
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)
-    hashed = keyed(Keyring(settings).hash_key(), id)
     with searching.reading(engine) as connection:
         results = (
             []
             if system is not None
             else [each for each in [journeys.of_transfer(connection, id.lower())] if each.steps or each.row]
         )
-        results = results or journeys.of_message(connection, hashed, system)
+        if not results:  # ids of messages are hashed in the log, by a key that not everybody may read
+            results = journeys.of_message(connection, keyed(Keyring(settings).hash_key(), id), system)
         notes = [text for each in results for text in origins.elsewhere(connection, each.transfer)]
     if not results:
         of = f" of {system}" if system is not None else ""

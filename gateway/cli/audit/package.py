@@ -41,6 +41,8 @@ def audit_package(
     from gateway.audit.log import origins
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
+    from gateway.keeper.tasks.revocation_lists import renew
+    from gateway.keys.authority import EmbeddedAuthority
     from gateway.keys.keyring import Keyring
     from gateway.transfer import entries
     from gateway.vault.vault import Vault
@@ -61,6 +63,8 @@ def audit_package(
     # Before a body is opened: whatever becomes of the package, it is known that it was asked for.
     with writing(engine) as connection:
         append(connection, [entries.note("package", facts, asked.at, actor=asked.actor)])
+        # A stored list may be older than the transfer, and then tells nothing about its signers.
+        renew(connection, EmbeddedAuthority(settings), time.time(), all_of_them=True)
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
     with origins.within(engine, past.origin if past is not None else None) as connection:
         vkey = past.vkey if past is not None else keyring.log_vkey.read_text("ascii")

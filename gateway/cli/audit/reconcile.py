@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.common import name_checks, statement_file
+from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
@@ -63,6 +64,6 @@ def audit_reconcile(
             raise RECONCILIATION_NOT_YOURS(agency=agency, named=foreign)
         comparison = compare(connection, agency, own, statement, partial(keyed, Keyring(settings).hash_key()), now)
     with writing(engine) as connection:
-        append(connection, [entries.note("reconciliation", comparison.noted(), now, actor="command line")])
+        append(connection, [entries.note("reconciliation", comparison.noted(), now, actor=actor())])
     result = comparison.to_json()
     emit({"ok": not comparison.differences, **result}, as_json, statement_file.text_of(result))

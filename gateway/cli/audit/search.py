@@ -17,6 +17,7 @@ from contracts.base.times import rfc3339
 from gateway.audit.search.fields import FIELDS, Conditions, Role
 from gateway.cli.audit.lines import as_json_object, line
 from gateway.cli.common import arguments, name_checks
+from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as drawn
@@ -226,7 +227,7 @@ def _note_export(engine: Engine, query: Query, count: int) -> None:
     asked = {name: value for name, value in _asked(query).items() if value is not None}
     facts: dict[str, Any] = {"search": asked, "entries": count}
     with writing(engine) as connection:
-        append(connection, [entries.note("export", facts, time.time(), actor="command line")])
+        append(connection, [entries.note("export", facts, time.time(), actor=actor())])
 
 
 def _print_remarks(results: Results, notes: Sequence[str]) -> None:

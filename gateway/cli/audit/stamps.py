@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.common import arguments
+from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, bad_setting, emit, fail
 
@@ -191,7 +192,7 @@ def _keep(engine: Engine, stamped: Stamped) -> None:
         held = standing(connection, STAMPS)
         store(connection, stamped)
         facts: dict[str, Json] = {"size": stamped.size, "digest": stamped.digest.hex()}
-        append(connection, [entries.note("stamp", facts, time.time(), actor="command line")])
+        append(connection, [entries.note("stamp", facts, time.time(), actor=actor())])
         if stamped.counts and stamped.size >= held.size:
             keep(
                 connection,

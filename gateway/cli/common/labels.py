@@ -26,6 +26,8 @@ _VIETNAMESE: Final = {
     "in use": "đang dùng",
     "replaced": "đã thay",
     "founding": "theo tài liệu đầu tiên, chưa có chữ ký",
+    "operator": "người vận hành",
+    "auditor": "kiểm toán viên",
 }
 
 

@@ -11,6 +11,7 @@ import typer
 from contracts.base.times import rfc3339
 from contracts.base.words import Words
 from gateway.cli.common import arguments
+from gateway.cli.common.actor import actor
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.registry.registry import listed
 
@@ -60,7 +61,7 @@ def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, 
         facts: dict[str, Any] = {"changes": listed(changes), "reason": {"vi": reason.vi, "en": reason.en}}
         if ends is not None:
             facts["until"] = rfc3339(ends)
-        act.note("suspended", facts, now)
+        act.note("suspended", facts, now, actor=actor())
     if changes[0].how != "changed":  # it was in force: a notice that still lay there is of no suspension
         earlier = None
     expected = (
@@ -97,6 +98,6 @@ def resume(settings: Settings, whom: tuple[notices.What, str], as_json: bool) ->
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         changes = notices.resume(act.connection, what, name)
         if changes:
-            act.note("resumed", {"changes": listed(changes)}, now)
+            act.note("resumed", {"changes": listed(changes)}, now, actor=actor())
     text = "in force / có hiệu lực trở lại" if changes else "was in force / vốn đang có hiệu lực"
     emit({"ok": True, "changes": listed(changes)}, as_json, f"{what} {name}: {text}")

@@ -39,6 +39,13 @@ class Wanted:
     name: Annotated[
         str | None, typer.Option("--id", help="Id of the contract (default: made of the service's name).")
     ] = None
+    submit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--submit",
+            help="This operation hands in to the centre, whatever answer the file names; may be given several times.",
+        ),
+    ] = None
 
 
 @commands.command("import-wsdl")
@@ -86,7 +93,8 @@ def _import(reads: Callable[[Files, Sequence[str]], Interface], file: Path, want
 
     folder = _folder(wanted.out, as_json)
     interface = reads(_files(file, wanted.beside), wanted.operation or ())
-    _write(folder, draft.write(interface, wanted.name), as_json)
+    drafted = draft.write(draft.submitted(interface, wanted.submit or ()), wanted.name)
+    _write(folder, drafted, as_json, draft.two_way(interface, wanted.submit or ()))
 
 
 def _files(file: Path, extra: Path | None) -> Files:
@@ -133,21 +141,25 @@ def _folder(out: Path, as_json: bool) -> Path:
     return arguments.empty_folder(folder, as_json)
 
 
-def _write(folder: Path, drafted: draft.Draft, as_json: bool) -> None:
-    from contracts.folder.todo_markers import MARK
+def _write(folder: Path, drafted: draft.Draft, as_json: bool, two_way: Sequence[tuple[str, str]] = ()) -> None:
+    """`two_way`: operations with an answer and the pattern that each was drafted as; the file does not say whose."""
+    from contracts.folder.bundle import Bundle
+    from contracts.folder.todo_markers import MARK, marks
     from contracts.importers.shape import note_lines
 
     for path, raw in drafted.files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(raw)
-    left = sum(raw.count(MARK.encode()) for raw in drafted.files.values())
+    left = marks(Bundle.of(drafted.files))  # as `check` finds them
     result: dict[str, Any] = {
         "ok": True,
         "folder": str(folder),
         "contract": f"{drafted.id}/v1",
         "files": sorted(drafted.files),
-        "left_open": left,
+        "left_open": len(left),
+        "marks": [{"place": each.here, "hint": each.expected} for each in left],
+        "two_way": [{"operation": name, "pattern": pattern} for name, pattern in two_way],
         "notes": [
             {"code": each.code, "place": each.place, "vi": each.say("vi"), "en": each.say("en")}
             for each in drafted.notes
@@ -156,7 +168,12 @@ def _write(folder: Path, drafted: draft.Draft, as_json: bool) -> None:
     lines = [f"{drafted.id}/v1 → {folder}", *(f"  {path}" for path in sorted(drafted.files))]
     lines += [f"  note: {line}" for line in note_lines(drafted.notes)]
     lines += [
-        f"{left} places are marked {MARK}; `lgsp contract check {folder}` names each.",
-        f"Có {left} chỗ đánh dấu {MARK}; `lgsp contract check {folder}` chỉ từng chỗ.",
+        f"  {name}: {pattern}. Does the system hand it in to the centre instead? Draft again with --submit {name}."
+        f" / Hệ thống nộp về trung tâm thay vì được gọi? Lập lại với --submit {name}."
+        for name, pattern in two_way
+    ]
+    lines += [
+        f"{len(left)} places are marked {MARK}; `lgsp contract check {folder}` names each.",
+        f"Có {len(left)} chỗ đánh dấu {MARK}; `lgsp contract check {folder}` chỉ từng chỗ.",
     ]
     emit(result, as_json, "\n".join(lines))

@@ -39,6 +39,9 @@ def contract_try(
     message: Annotated[
         str | None, typer.Option("--message", help="Which message it is, where neither root nor file name says so.")
     ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="The file is a sample of the folder: write its canonical twin, if missing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Take one message through a contract's folder and print each stage: parsed, canonical, each other format, back."""
@@ -46,7 +49,9 @@ def contract_try(
     from contracts.folder.bundle import Bundle
     from contracts.proof.tryout import try_out
 
-    compiled = compile_bundle(Bundle.from_folder(folder))
+    files = Bundle.from_folder(folder).files
+    # Without its samples: one whose twin is missing, as a new one, would refuse the folder.
+    compiled = compile_bundle(Bundle.of({path: raw for path, raw in files.items() if not path.startswith("samples/")}))
     if format_name not in compiled.formats:
         shown = ", ".join(compiled.formats)
         fail(
@@ -57,8 +62,45 @@ def contract_try(
             as_json,
         )
     named = _message(compiled, format_name, file, message, as_json)
+    twin = _twin(folder, file, format_name, as_json) if write else None
     tryout = try_out(compiled, format_name, _raw(file, as_json), named, time.time())
-    emit(_result(tryout), as_json, "\n".join(_lines(tryout)))
+    written = twin is not None and tryout.ok and _write_twin(twin, tryout)
+    result, lines = _result(tryout), _lines(tryout)
+    if written:
+        result["twin"] = str(twin)
+        lines.append(
+            f"{twin}: written; see that it is what the message means"
+            " / đã ghi; hãy xem đó có đúng là ý nghĩa của bản tin không"
+        )
+    elif twin is not None:
+        lines.append(f"{twin}: is there already, or is not known / đã có sẵn, hoặc chưa biết")
+    emit(result, as_json, "\n".join(lines))
+
+
+def _twin(folder: Path, file: Path, format_name: str, as_json: bool) -> Path:
+    """Where the canonical twin of a sample lies."""
+    place = folder / "samples" / format_name
+    parts = file.name.split(".")
+    if len(parts) != 3 or file.resolve().parent != place.resolve():
+        fail(
+            Exit.USAGE,
+            "no-sample",
+            f"{file} is no sample of {folder} / không phải bản tin mẫu của thư mục này",
+            f"Put it to / Đặt nó tại: {place}/MESSAGE.NAME.{'json' if len(parts) < 2 else parts[-1]}",
+            as_json,
+        )
+    return file.with_name(f"{parts[0]}.{parts[1]}.canonical.json")
+
+
+def _write_twin(twin: Path, tryout: Tryout) -> bool:
+    """Whether it was written. One that is there stays: it may say what the mapping should do and does not."""
+    assert tryout.canonical is not None
+    try:
+        with twin.open("x", encoding="utf-8") as out:
+            out.write(pretty(tryout.canonical) + "\n")
+    except FileExistsError:
+        return False
+    return True
 
 
 def _raw(file: Path, as_json: bool) -> bytes:

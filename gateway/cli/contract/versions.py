@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
+from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail, finding_json, finding_line
 
@@ -324,7 +325,7 @@ def _change(
     with changing(open_engine(settings.database_url), Seal.of(settings)) as change:
         done = act(change.connection)
         if done.moved:
-            change.note("contract", done.facts(), time.time())
+            change.note("contract", done.facts(), time.time(), actor=actor())
         pins = publishing.pins(change.connection, done.now.contract)
     now, before = done.now, done.before
     behind = {system: pin for system, pin in pins.items() if pin != minor_of(now.version)}

@@ -11,6 +11,7 @@ import typer
 
 from contracts.base.times import rfc3339
 from gateway.cli.common import arguments, name_checks
+from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
@@ -102,8 +103,9 @@ def registry_enrol(
 
 @commands.command("revoke")
 def registry_revoke(
-    key: str,
+    name: Annotated[str, typer.Argument(help="Id of a key, or with --all of a system.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, as RFC 5280 names it: keyCompromise, superseded, …")],
+    all_: Annotated[bool, typer.Option("--all", help="Withdraw all keys of the system.")] = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -124,10 +126,16 @@ def registry_revoke(
         )
     now = time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
-        changes = keys.revoke_key(act.connection, key, now, reason)
+        revoke = keys.revoke_system if all_ else keys.revoke_key
+        changes = revoke(act.connection, name, now, reason)
         _note(act, changes, now)
-    text = f"{key}: revoked ({reason}) / đã thu hồi" if changes else f"{key}: was revoked before / đã thu hồi từ trước"
-    emit({"ok": True, "key": key, "revoked": bool(changes), "reason": reason}, as_json, text)
+    revoked = ", ".join(each.id for each in changes)
+    text = f"{revoked}: revoked ({reason}) / đã thu hồi"
+    if not changes:
+        text = f"{name}: was revoked before / đã thu hồi từ trước"
+    if all_:
+        emit({"ok": True, "system": name, "revoked": [each.id for each in changes], "reason": reason}, as_json, text)
+    emit({"ok": True, "key": name, "revoked": bool(changes), "reason": reason}, as_json, text)
 
 
 @commands.command("keys")
@@ -211,4 +219,4 @@ def _note(act: Act, changes: list[Change], now: float) -> None:
         {"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes
     ]
     if changes:
-        act.note("registry", {"changes": listed}, now)
+        act.note("registry", {"changes": listed}, now, actor=actor())

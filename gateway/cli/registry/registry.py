@@ -39,6 +39,7 @@ def registry_apply(
     from gateway.keys.authority import EmbeddedAuthority
     from gateway.registry import store, versions
     from gateway.registry.changes.document import parse
+    from gateway.registry.changes.officers import acting
     from gateway.registry.changes.proposals import founds
     from gateway.registry.seals.revisions import raise_revision, revision
     from gateway.registry.seals.sealing import Seal, changing
@@ -52,10 +53,10 @@ def registry_apply(
     text = arguments.content(file, advice, as_json)
     snapshot = current(settings)
     fill = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
-    fill |= {each.id: each.public_pem for each in snapshot.officers.values()}
     now = time.time()
     engine = open_engine(settings.database_url)
     with changing(engine, Seal.of(settings)) as act:
+        fill |= {each.id: each.public_pem for each in acting(act.connection).values()}
         document = parse(text, snapshot.contracts, fill, partial(versions.compiled, act.connection))
         before, founding = revision(act.connection), founds(act.connection)
         changes = store.apply(document, act.connection, now, EmbeddedAuthority(settings).trust())
@@ -69,7 +70,7 @@ def registry_apply(
             "waiting": rows(act.connection),
         }
         if revision(act.connection) != before:
-            act.note("registry", {**result, "stand_ins": bool(effects)}, now)
+            act.note("registry", {**result, "stand_ins": bool(effects)}, now, actor=actor())
     text_lines = [f"{each.what} {each.id}: {each.how} {', '.join(each.fields)}".rstrip() for each in changes]
     if result["founding"]:
         text_lines.append(
@@ -125,6 +126,7 @@ def registry_show(at: At = None, data: Data = None, as_json: AsJson = False) -> 
     settings = load_instance(data, as_json)
     with past.moment(open_engine(settings.database_url), at, as_json) as stands:
         snapshot = load_snapshot(stands.registry)
+        ready = snapshot.readiness(stands.at)
     agencies = [
         {"code": each.code, "name": each.name.vi, "level": each.level, "roles": list(each.roles), "state": each.state}
         for each in snapshot.agencies.values()
@@ -138,6 +140,7 @@ def registry_show(at: At = None, data: Data = None, as_json: AsJson = False) -> 
             "versions": dict(each.versions),
             "endpoint": each.endpoint.url if each.endpoint is not None else None,
             "state": each.state,
+            "ready": ready[each.id],
             "contact": dict(each.contact or snapshot.agencies[each.agency].contact),
             "keys": sorted(key.key_id for key in snapshot.keys.values() if key.system == each.id),
         }
@@ -147,7 +150,7 @@ def registry_show(at: At = None, data: Data = None, as_json: AsJson = False) -> 
     lines += [
         (
             f"{each['id']:<12} {each['agency']:<10} {each['state']:<10} {each['title']} "
-            f" {each['endpoint'] or ''}{_spoken(each)}"
+            f" {each['endpoint'] or ''}{_spoken(each)}{_unable(ready[str(each['id'])])}"
         ).rstrip()
         for each in systems
     ]
@@ -190,6 +193,14 @@ def current(settings: Settings) -> Snapshot:
 def listed(changes: list[Change]) -> list[Any]:
     """Changes as the log and programs get them."""
     return [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
+
+
+def _unable(ready: str) -> str:
+    """Why an active system cannot call."""
+    from gateway.console.words import WORDS
+
+    words = f"ready.{ready}"
+    return "" if ready in ("ready", "suspended") else f"  !! {WORDS['en'][words]} / {WORDS['vi'][words]}"
 
 
 def _spoken(system: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ def handlers(vitals: Vitals) -> dict[str, Handler]:
 
 async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> dict[str, Any]:
     counts = await vitals.counts()
-    settings = services.settings
+    settings, ready = services.settings, snapshot.readiness(services.clock())
     return {
         "ok": counts.keepers > 0,
         "name": settings.name,
@@ -50,6 +50,7 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
                 "agencyName": {"vi": agency.name.vi, "en": agency.name.en} if agency is not None else None,
                 "title": {"vi": system.title.vi, "en": system.title.en},
                 "active": system.active,
+                "ready": ready[system.id],
                 "endpoint": system.endpoint.kind
                 if system.endpoint is not None
                 else FILES

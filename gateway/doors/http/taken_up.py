@@ -18,7 +18,7 @@ from gateway.journal.writer import Journal
 
 TRANSFER: Final = "lgsp.transfer"  # in the scope: the id of the request, in register and log
 TAKEN_AT: Final = "lgsp.taken-at"  # in the scope: arrival in Unix seconds, also in the id
-_UNLOGGED: Final = ("/healthz", "/readyz", "/metrics")
+_UNLOGGED: Final = ("/healthz", "/readyz")
 
 
 @dataclass(slots=True)

@@ -112,6 +112,19 @@ officer = Table(
     Column("state", Text, nullable=False),  # proposed | active | retired | revoked
     Column("since", Float, nullable=False),
 )
+person = Table(
+    "person",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("agency", Text, nullable=False),
+    Column("role", Text, nullable=False),  # operator | auditor
+    Column("name_vi", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("public_key", Text, nullable=False),  # PEM, SubjectPublicKeyInfo
+    Column("thumbprint", Text, nullable=False, unique=True),  # base64url SHA-256 of it
+    Column("state", Text, nullable=False),  # proposed | active | retired | revoked
+    Column("since", Float, nullable=False),
+)
 approval = Table(
     "approval",
     metadata,

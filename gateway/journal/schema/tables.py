@@ -56,6 +56,9 @@ from gateway.journal.schema.registry_tables import (
     outside_authority as outside_authority,
 )
 from gateway.journal.schema.registry_tables import (
+    person as person,
+)
+from gateway.journal.schema.registry_tables import (
     quota_use as quota_use,
 )
 from gateway.journal.schema.registry_tables import (

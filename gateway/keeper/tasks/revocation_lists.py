@@ -57,8 +57,11 @@ class OwnLists:
         self._revision, self._until = number, now + LASTS / 3
 
 
-def renew(connection: Connection, authority: EmbeddedAuthority, now: float) -> None:
-    """Signs the lists again that are not exact, have lived a third of their time, or are dated in the future."""
+def renew(connection: Connection, authority: EmbeddedAuthority, now: float, *, all_of_them: bool = False) -> None:
+    """Signs the lists again that are not exact, have lived a third of their time, or are dated in the future.
+
+    `all_of_them`: for who needs to know the state of this very moment.
+    """
     table = tables.revocation_list
     stored = {row.issuer: row for row in connection.execute(select(table))}
     keys = tables.system_key.c
@@ -79,7 +82,8 @@ def renew(connection: Connection, authority: EmbeddedAuthority, now: float) -> N
         ]
         before = stored.get(name)
         if (
-            before is not None
+            not all_of_them
+            and before is not None
             and before.this_update <= now < before.this_update + LASTS / 3
             and _lists_exactly(before.crl, own, mine)
         ):

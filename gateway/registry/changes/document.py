@@ -1,7 +1,7 @@
 """Reads and checks the registry document: YAML that officers can review.
 
-It has the agencies, officers, systems with their keys, outside authorities, routes and grants of an instance. It
-follows articles 12.3 (a contact for each agency) and 12.2 (routing) of the regulation.
+It has the agencies, officers, people, systems with their keys, outside authorities, routes and grants of an instance.
+It follows articles 12.3 (a contact for each agency) and 12.2 (routing) of the regulation.
 Invariant: a document is accepted whole or not at all, and all its faults are reported at once, each with its path.
 Invariant: nothing here uses a database.
 """
@@ -41,6 +41,7 @@ class Document:
     keys: tuple[StatedKey, ...] = ()
     officers: tuple[Officer, ...] | None = None  # None: not mentioned
     proposed_by: str | None = None  # an officer, who then cannot approve what is proposed
+    persons: tuple[Officer, ...] | None = None  # None: not mentioned
 
 
 def parse(
@@ -100,13 +101,14 @@ class _Reader(Routes, Officers, Grants):
 
     def document(self, raw: Any) -> Document:
         top = self._mapping(
-            "", raw, {"agencies", "authorities", "officers", "proposed_by", "systems", "routes", "grants"}
+            "", raw, {"agencies", "authorities", "officers", "people", "proposed_by", "systems", "routes", "grants"}
         )
         for path, item in self._list("authorities", top.get("authorities", [])):
             self._authority(path, item)
         for path, item in self._list("agencies", top.get("agencies", [])):
             self._agency(path, item)
         officers = self._officers(top.get("officers"))
+        persons = self._persons(top.get("people"), officers or ())
         for path, item in self._list("systems", top.get("systems", [])):
             self._system(path, item)
         routes = [self._route(path, item) for path, item in self._list("routes", top.get("routes", []))]
@@ -123,6 +125,7 @@ class _Reader(Routes, Officers, Grants):
             keys=tuple(self._keys.values()),
             officers=officers,
             proposed_by=proposer,
+            persons=persons,
         )
 
     def grants(self, raw: Any, agencies: Mapping[str, Agency], systems: Mapping[str, System]) -> tuple[Proposal, ...]:

@@ -17,7 +17,8 @@ from typing import Final, Literal, NamedTuple
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.journal.schema import tables
-from gateway.registry.changes.officers import officers, set_officer
+from gateway.registry.changes.officers import OFFICERS as OFFICER_ROLL
+from gateway.registry.changes.officers import Roll, listed, officers, set_officer
 from gateway.registry.errors import APPROVAL_GIVEN_UP, unknown
 from gateway.registry.records import ACTIVE, REVOKED, Change
 from gateway.registry.seals.revisions import alone
@@ -120,19 +121,20 @@ def approve_grant(connection: Connection, name: str, officer: str, signature: st
     return take(connection, Approved(GRANT, name, grant.canonical(), grant.proposed_by), officer, signature, now)
 
 
-def approve_officer(connection: Connection, name: str, officer: str, signature: str, now: float) -> list[Change]:
-    """Add a signature for a proposed officer; the second one activates the officer."""
+def approve_officer(
+    connection: Connection, name: str, officer: str, signature: str, now: float, *, roll: Roll = OFFICER_ROLL
+) -> list[Change]:
+    """Add a signature for a proposed officer, or of `roll`; the second one activates the officer or person."""
     alone(connection)
-    known = officers(connection)
-    candidate = known.get(name)
+    candidate = listed(connection, roll).get(name)
     if candidate is None or candidate.state != "proposed":
-        raise unknown("proposed officer", name)
+        raise unknown(f"proposed {roll.what}", name)
     content = candidate.content()
-    changes = take(connection, Approved(OFFICER, name, content, name), officer, signature, now)
-    signatures = approvals(connection).get((f"{OFFICER} {name}", digest(content)), ())
-    if len(counted(content, name, signatures, known)) >= OFFICERS:
-        set_officer(connection, name, "active", now)
-        changes.append(Change("officer", name, "approved", ("state",)))
+    changes = take(connection, Approved(roll.what, name, content, name), officer, signature, now)
+    signatures = approvals(connection).get((f"{roll.what} {name}", digest(content)), ())
+    if len(counted(content, name, signatures, officers(connection))) >= OFFICERS:
+        set_officer(connection, name, "active", now, roll)
+        changes.append(Change(roll.what, name, "approved", ("state",)))
     return changes
 
 
@@ -148,7 +150,7 @@ def revoke(connection: Connection, name: str, now: float) -> list[Change]:
 class Approved(NamedTuple):
     """What an officer signs. `proposer` is the officer who proposed it and must not sign."""
 
-    what: Literal["grant", "officer", "agency", "system", "route"]
+    what: Literal["grant", "officer", "person", "agency", "system", "route"]
     name: str
     content: bytes
     proposer: str | None

@@ -93,6 +93,15 @@ def revoke_key(connection: Connection, key_id: str, now: float, reason: str = UN
     return [Change("key", key_id, "revoked", (reason,))]
 
 
+def revoke_system(connection: Connection, system: str, now: float, reason: str = UNSPECIFIED) -> list[Change]:
+    """Revoke all keys of a system."""
+    if connection.scalar(select(tables.system.c.id).where(tables.system.c.id == system)) is None:
+        raise unknown("system", system)
+    table = tables.system_key.c
+    ids = connection.scalars(select(table.key_id).where(table.system == system).order_by(table.key_id)).all()
+    return [change for key_id in ids for change in revoke_key(connection, key_id, now, reason)]
+
+
 def apply_keys(connection: Connection, stated: Sequence[StatedKey], now: float, embedded: Trust | None) -> list[Change]:
     """Change the keys to those that a document states. Raises `REGISTRY_INVALID` with the invalid ones."""
     table = tables.system_key

@@ -31,6 +31,7 @@ TABLES: Final[tuple[Table, ...]] = (
     tables.notice,
     tables.officer,
     tables.outside_authority,
+    tables.person,
     tables.registry_proposal,
     tables.route,
     tables.system,

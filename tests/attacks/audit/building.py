@@ -130,12 +130,12 @@ def _first(kind: str, folder: Path, now: float) -> Settings:
     url = "" if kind == "sqlite" else databases.fresh_url(kind, folder)
     settings = replace(Settings(folder / "old"), origin=ORIGIN, database=url)
     one = new_private("RSA-3072")
-    before = sandbox.encrypt_keys
-    sandbox.encrypt_keys = lambda count: [one] * count  # finding a dozen takes longer than all else here
+    before = sandbox.rsa_keys
+    sandbox.rsa_keys = lambda count: [one] * count  # finding a dozen takes longer than all else here
     try:
         sandbox.make_instance(settings, dict.fromkeys(PROVIDERS, "https://localhost:1"), now, province=True)
     finally:
-        sandbox.encrypt_keys = before
+        sandbox.rsa_keys = before
     return settings
 
 

@@ -15,10 +15,12 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from gateway.journal.database import open_engine
 from gateway.registry import store
 from gateway.registry.seals.sealing import Seal, changing
+from gateway.sandbox import people
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, save
+from security.pki.authority import private_pem
 from tests.journal import databases
-from tests.registry.making import NOW, House, approve_all, province
+from tests.registry.making import NOW, PERSONS, House, approve_all, province
 
 _numbers = itertools.count()
 
@@ -28,6 +30,13 @@ class Instance:
     settings: Settings
     engine: Engine
     house: House
+
+    @property
+    def operator(self) -> tuple[str, ...]:
+        """The options by which the province's operator acts."""
+        file = self.settings.data.with_name(f"{self.settings.data.name}-operator.key")
+        file.write_bytes(private_pem(PERSONS[people.OPERATOR]))
+        return "--as", people.OPERATOR, "--key", str(file)
 
     @property
     def seal(self) -> Seal:

@@ -104,6 +104,20 @@ def registry() -> Iterator[Column]:
         since=plus(-86_400),
     )
     yield from of_table(
+        "person",
+        nth(),
+        "{id}",
+        id=to("nguoi-moi"),
+        agency=other,
+        role=to("operator"),
+        name_vi=other,
+        name_en=other,
+        public_key=other,
+        thumbprint=made(lambda text: text[::-1]),
+        state=to("retired"),
+        since=plus(-86_400),
+    )
+    yield from of_table(
         "approval",
         where(subject="grant G-0902", officer="can-bo-an-toan-1"),
         '["{subject}","{digest}","{officer}"]',

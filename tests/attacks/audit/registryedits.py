@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.journal.schema import tables
 from gateway.registry.seals.revisions import remember
+from gateway.sandbox import people
 from tests.registry.making import NOW
 
 
@@ -119,6 +120,12 @@ def opened_edited(inside: Connection) -> str:
     return "instance restored: added"
 
 
+def person_edited(inside: Connection) -> str:
+    """An auditor who makes an operator of themselves."""
+    inside.execute(update(tables.person).where(tables.person.c.id == people.AUDITOR).values(role="operator"))
+    return f"person {people.AUDITOR}: altered"
+
+
 EDITS: dict[str, Callable[[Connection], str]] = {
     "access_grant": grant_edited,
     "agency": role_edited,
@@ -129,6 +136,7 @@ EDITS: dict[str, Callable[[Connection], str]] = {
     "notice": notice_edited,
     "officer": officer_edited,
     "outside_authority": authority_edited,
+    "person": person_edited,
     "registry_proposal": proposal_edited,
     "route": route_edited,
     "system": system_edited,

@@ -142,7 +142,17 @@ def test_what_was_edited_is_not_blessed_by_the_next_change(instance: Instance) -
     with writing(instance.engine) as inside:
         registryedits.stranger_edited(inside)
     done = commandline.lgsp(
-        "registry", "revoke", "y-te.tls-1", "--reason", "superseded", "--data", str(instance.settings.data), "--json"
+        *(
+            "registry",
+            "revoke",
+            "y-te.tls-1",
+            "--reason",
+            "superseded",
+            "--data",
+            str(instance.settings.data),
+            "--json",
+        ),
+        *instance.operator,
     )
     assert done.code != 0 and "registry.altered" in done.out and "system_key y-te.sign-9: added" in done.out, done
     with instance.engine.connect() as connection:
@@ -292,8 +302,8 @@ def test_rows_are_accepted_by_somebody_who_says_why(instance: Instance) -> None:
         row = registryedits.route_edited(inside)
         raise_revision(inside)
     place = ("--data", str(instance.settings.data), "--json")
-    assert commandline.lgsp("registry", "accept", "--reason", " ", *place).code == 2
-    done = commandline.lgsp("registry", "accept", "--reason", "checked with the agency", *place)
+    assert commandline.lgsp("registry", "accept", "--reason", " ", *place, *instance.operator).code == 2
+    done = commandline.lgsp("registry", "accept", "--reason", "checked with the agency", *place, *instance.operator)
     assert done.code == 0 and json.loads(done.out)["accepted"], done
     with snapshot(instance.engine) as connection:
         (unsigned,), doctors = told_by(connection, instance)

@@ -3,18 +3,67 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import rdflib
-from rdflib import DCAT, DCTERMS, FOAF, RDF, Graph, Literal, URIRef
+from rdflib import DCAT, DCTERMS, FOAF, RDF, SKOS, XSD, Graph, Literal, URIRef
 from rdflib.compare import isomorphic
+from rdflib.namespace import Namespace
 
 from contracts.base.words import Words
+from contracts.canonical.model import CatalogueFacts
 from contracts.faces import dcat
 
 BASE = "https://cong.example"
-PUBLISHER = dcat.Publisher("H14.0", Words("Trung tâm Giám sát, điều hành thông minh", "Intelligent Operations Centre"))
+VCARD = Namespace(dcat.PREFIXES["vcard"])
+PUBLISHER = dcat.Publisher(
+    "H14.0",
+    Words("Trung tâm Giám sát, điều hành thông minh", "Intelligent Operations Centre"),
+    "Tổ vận hành",
+    "0206 000 0000",
+    "van-hanh@trung-tam.example",
+)
+# DCAT-AP 3: how often a resource of each class has a property. What the gateway always says beside the mandatory
+# properties is held here too, so that none is lost.
+MANY = 10_000
+CARDINALITIES: dict[URIRef, dict[URIRef, tuple[int, int]]] = {
+    DCAT.Catalog: {
+        DCTERMS.title: (1, MANY),
+        DCTERMS.description: (1, MANY),
+        DCTERMS.publisher: (1, 1),
+        DCTERMS.modified: (1, 1),
+        DCTERMS.license: (0, 1),
+        DCAT.contactPoint: (1, MANY),
+        DCAT.dataset: (1, MANY),
+    },
+    DCAT.Dataset: {
+        DCTERMS.title: (1, MANY),
+        DCTERMS.description: (1, MANY),
+        DCTERMS.publisher: (1, 1),
+        DCTERMS.accrualPeriodicity: (1, 1),
+        DCTERMS.modified: (1, 1),
+        DCTERMS.accessRights: (1, 1),
+        DCTERMS.spatial: (1, MANY),
+        DCAT.theme: (1, MANY),
+        DCAT.contactPoint: (1, MANY),
+        DCAT.distribution: (1, MANY),
+        URIRef(str(DCAT) + "version"): (1, 1),
+    },
+    DCAT.Distribution: {DCAT.accessURL: (1, MANY), DCTERMS.license: (1, 1), DCAT.mediaType: (1, 1)},
+    DCAT.DataService: {
+        DCTERMS.title: (1, MANY),
+        DCAT.endpointURL: (1, MANY),
+        DCAT.servesDataset: (1, MANY),
+        DCTERMS.publisher: (1, 1),
+        DCTERMS.license: (1, 1),
+        DCAT.contactPoint: (1, MANY),
+    },
+    FOAF.Agent: {FOAF.name: (1, MANY)},
+    VCARD.Organization: {VCARD.fn: (1, MANY), VCARD.hasEmail: (0, MANY)},
+}
 SERVICE, RESOURCE = {DCAT.DataService}, {DCAT.Dataset, DCAT.DataService, DCAT.Distribution, DCAT.Catalog}
 # Property: classes that it may be said of, classes of what it names (None: a text; empty: any resource). DCAT 3,
 # sections 6.3 to 6.8.
@@ -30,11 +79,22 @@ RULES: dict[URIRef, tuple[set[URIRef], set[URIRef] | None]] = {
     DCAT.servesDataset: (SERVICE, {DCAT.Dataset}),
     DCAT.landingPage: ({DCAT.Dataset}, {FOAF.Document}),
     URIRef(str(DCAT) + "version"): ({DCAT.Dataset}, None),
-    DCTERMS.title: (RESOURCE | {URIRef(dcat.PREFIXES["eli"] + "LegalResource")}, None),
+    DCTERMS.title: (RESOURCE | {DCTERMS.LicenseDocument, URIRef(dcat.PREFIXES["eli"] + "LegalResource")}, None),
     DCTERMS.description: (RESOURCE, None),
     DCTERMS.identifier: (RESOURCE | {FOAF.Agent}, None),
     DCTERMS.publisher: (RESOURCE, {FOAF.Agent}),
     DCTERMS.language: (RESOURCE, set()),
+    DCTERMS.accrualPeriodicity: ({DCAT.Dataset}, {DCTERMS.Frequency}),
+    DCTERMS.spatial: ({DCAT.Dataset, DCAT.Catalog}, {DCTERMS.Location}),
+    DCTERMS.license: ({DCAT.Distribution, *SERVICE, DCAT.Catalog}, {DCTERMS.LicenseDocument}),
+    DCTERMS.modified: (RESOURCE, None),
+    DCAT.theme: ({DCAT.Dataset, *SERVICE}, {SKOS.Concept}),
+    DCAT.contactPoint: ({DCAT.Dataset, *SERVICE, DCAT.Catalog}, {VCARD.Organization}),
+    SKOS.prefLabel: ({DCTERMS.Location}, None),
+    VCARD.fn: ({VCARD.Organization}, None),
+    VCARD["organization-name"]: ({VCARD.Organization}, None),
+    VCARD.hasTelephone: ({VCARD.Organization}, set()),
+    VCARD.hasEmail: ({VCARD.Organization}, set()),
     DCTERMS.accessRights: (RESOURCE, {DCTERMS.RightsStatement}),
     DCTERMS.conformsTo: (RESOURCE, {DCTERMS.Standard}),
     FOAF.name: ({FOAF.Agent}, None),
@@ -79,6 +139,30 @@ def test_the_catalogue_keeps_to_dcat(catalogue: Any) -> None:
         "Danh mục hợp đồng dữ liệu",
         "Catalogue of data contracts",
     }
+
+
+def test_the_catalogue_keeps_to_the_cardinalities_of_dcat_ap(catalogue: Any) -> None:
+    graph = graph_of(dcat.catalogue([(each, PUBLISHER) for each in catalogue.values()], PUBLISHER, BASE))
+    for kind, properties in CARDINALITIES.items():
+        nodes = set(graph.subjects(RDF.type, kind))
+        assert nodes, kind
+        for node in nodes:
+            for word, (least, most) in properties.items():
+                assert least <= len(set(graph.objects(node, word))) <= most, (kind, node, word)
+    for date in graph.objects(None, DCTERMS.modified):
+        assert isinstance(date, Literal) and date.datatype == XSD.date
+    (contact,) = set(graph.objects(URIRef(f"{BASE}/contracts/indicator/v1"), DCAT.contactPoint))
+    assert graph.value(contact, VCARD.hasTelephone) == URIRef("tel:+842060000000")
+    assert graph.value(contact, VCARD.hasEmail) == URIRef("mailto:van-hanh@trung-tam.example")
+
+
+def test_what_a_contract_does_not_declare_is_not_said(catalogue: Any) -> None:
+    bare = copy(catalogue["indicator/v1"])
+    bare.contract = replace(bare.contract, catalogue=CatalogueFacts())
+    graph = graph_of(dcat.catalogue([(bare, dcat.Publisher("x", Words("x", "x")))], PUBLISHER, BASE))
+    keeps_to_the_vocabulary(graph)
+    said = set(graph.predicates())
+    assert not said & {DCTERMS.accrualPeriodicity, DCTERMS.spatial, DCTERMS.modified, DCTERMS.license, DCAT.theme}
 
 
 def test_an_entry_says_who_what_where_and_by_what_law(catalogue: Any) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from gateway.audit.verify.complete import Completeness
 from gateway.audit.verify.findings import Findings, Progress
+from gateway.audit.verify.rows.acts import check_acts
 from gateway.audit.verify.rows.index import check_index
 from gateway.audit.verify.rows.kept import check_kept
 from gateway.audit.verify.rows.lists import Issuers, check_lists
@@ -36,6 +37,7 @@ def check_tables(
     wrong = Findings()
     key = NoteKey.from_text(vkey) if isinstance(vkey, str) else vkey
     check_pending(connection, wrong)
+    check_acts(connection, wrong)
     check_signed(connection, key, wrong)
     check_kept(connection, wrong)
     check_lists(connection, issuers, wrong)

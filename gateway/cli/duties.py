@@ -1,0 +1,84 @@
+"""Says of each command what it does to an instance, and so who may give it.
+
+A new command needs a line here; a test compares the table with the commands. A line `COMMAND --OPTION` is for a command
+that does something else with that option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from security.grants.approvals import Role
+
+
+class Duty(Enum):
+    """`NONE` and `RUNS` take no person. `READS` takes none either: the database is opened read-only, and the modes of
+    the files decide. `ROUTINE` may run unattended, by a timer: a person is optional."""
+
+    NONE = "touches no instance, or makes one"
+    RUNS = "runs the instance's own processes, which act as `gateway`"
+    READS = "only reads"
+    ROUTINE = "repeats what the instance does by itself"
+    DISCLOSES = "reads bodies, or takes entries out of the log; logged"
+    CHANGES = "changes the instance; logged"
+
+
+ROLES: Final[Mapping[Duty, frozenset[Role]]] = {
+    Duty.ROUTINE: frozenset({"officer", "operator"}),
+    Duty.DISCLOSES: frozenset({"officer", "operator", "auditor"}),
+    Duty.CHANGES: frozenset({"officer", "operator"}),
+}
+
+_OF: Final[Mapping[Duty, str]] = {
+    Duty.NONE: """
+        demo, bench
+        access sign
+        agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
+        backup check, restore from
+        client call, client soap, client token, client feed, client reconcile, client prove, client checkpoints
+        client accept-log, client keygen, client install
+        contract import-wsdl, contract import-openapi, contract new, contract try, contract check
+        witness key, witness add-log, witness status, witness run
+    """,
+    Duty.RUNS: "up, keeper, files, door, desk, standin, traffic",
+    Duty.READS: """
+        doctor, queue list
+        access list, access show, access explain, access matrix
+        audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
+        ca show, contract diff, contract show, keys show
+        registry show, registry keys, registry handout
+        restore confirm, vault status, vault hold list, vault expire --dry-run
+    """,
+    Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, registry refresh",
+    Duty.DISCLOSES: "audit body, audit export, audit package, audit reconcile, audit search --csv, feed read",
+    Duty.CHANGES: """
+        access propose, access approve, access revoke, access suspend, access resume
+        audit reindex, ca renew, contract publish, keys rotate, keys protect, restore confirm --by
+        registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
+        vault expire, vault hold add, vault hold release
+    """,
+}
+DUTIES: Final[Mapping[str, Duty]] = {
+    name: duty
+    for duty, names in _OF.items()
+    for name in (each.strip() for each in names.replace("\n", ",").split(","))
+    if name
+}
+
+
+def duty_of(command: str, given: Mapping[str, object]) -> Duty:
+    """What the command does with these options. One that the table does not have counts as a change."""
+    for name, duty in DUTIES.items():
+        of, _, option = name.partition(" --")
+        if option and of == command and given.get(option.replace("-", "_")):
+            return duty
+    return DUTIES.get(command, Duty.CHANGES)
+
+
+def takes_person(command: str) -> bool:
+    """Whether the command does, with some option, what somebody has to answer for."""
+    duties = [duty for name, duty in DUTIES.items() if name.partition(" --")[0] == command]
+    return not duties or any(duty in ROLES for duty in duties)

@@ -1,0 +1,22 @@
+"""Tells whether an instance runs on this machine: `lgsp up` holds a lock on the folder `run` until it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+def is_running(data: Path) -> bool:
+    """Whether an `up` of the data folder `data` runs. False if the folder cannot be opened."""
+    try:
+        folder = os.open(data / "run", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(folder)
+    return False

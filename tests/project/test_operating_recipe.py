@@ -1,0 +1,249 @@
+"""The production recipe of `docs/operating.md` as printed, the units by systemd's own check, compose by its schema.
+
+Every absolute path of the recipe stands below a folder of the test. Nothing is fetched: the fresh environment sees the
+packages of this run's environment by a `.pth` file, so pip finds each pin of the lock installed and builds the wheel
+without isolation. `useradd`, `systemctl` and `systemd-run` are stand-ins, and `install` makes no other owner.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.sandbox.ports import free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("operating.md", "vi/operating.md")
+STANDINS = {
+    "useradd": 'echo "useradd $*" >>"$NOTES"',
+    "systemctl": 'echo "systemctl $*" >>"$NOTES"',
+    # the environment of this run's packages, for a fresh one
+    "python3": f"""{sys.executable} "$@" && case "$*" in "-m venv "*) echo "{sysconfig.get_path("purelib")}" \
+>"$(echo "$3"/lib/python3*/site-packages)/of_the_tests.pth" ;; esac""",
+    "install": """keep=; skip=; for word; do shift; if [ "$skip" ]; then skip=; elif [ "$word" = -o ] || \
+[ "$word" = -g ]; then skip=yes; else set -- "$@" "$word"; fi; done; exec {real} "$@" """,
+    # takes options up to the command, and hands over the credential as the service manager does
+    "systemd-run": """while case $1 in --*) true ;; *) false ;; esac; do
+  case $1 in
+    --property=LoadCredential=lgsp:*) install -m 0440 "${1#*=lgsp:}" "$CREDENTIALS_DIRECTORY/lgsp" ;;
+    --setenv=*) export "${1#--setenv=}" ;;
+    --quiet|--pipe|--wait|--same-dir|--uid=lgsp) ;;
+    *) echo "no option of systemd-run: $1" >&2; exit 1 ;;
+  esac; shift; done; exec "$@" """,
+}
+
+
+def _blocks(page: str, language: str) -> list[str]:
+    """The code of the page's recipe, in order."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def _below(text: str, root: Path) -> str:
+    return re.sub(r"(?<![\w/.])/(opt|etc|var)/", rf"{root}/\1/", text)
+
+
+def test_both_pages_print_the_same_commands() -> None:
+    first, second = (_blocks(page, "sh")[:2] for page in PAGES)
+    assert first == second and "pip install" in first[0] and "systemd-run" in first[1]
+    keys = [[line.partition(":")[0] for line in _blocks(page, "yaml")[0].splitlines()] for page in PAGES]
+    assert keys[0] == keys[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    root: Path
+    environment: dict[str, str]
+
+    def run(self, script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-euc", _below(script, self.root)],
+            cwd=cwd,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    for name in ("opt", "etc/systemd/system", "var/lib", "bin", "credentials"):
+        (tmp_path / name).mkdir(parents=True)
+    for name, script in STANDINS.items():
+        file = tmp_path / "bin" / name
+        file.write_text("#!/bin/sh\n" + script.replace("{real}", shutil.which(name) or name) + "\n", "utf-8")
+        file.chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LGSP_", "PYTHON", "PIP_"))}
+    exchange, desk, metrics = free_ports(3)
+    yield Machine(
+        tmp_path,
+        kept
+        | {
+            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            "NOTES": str(tmp_path / "notes"),
+            "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"),
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            # the test's own ports, on the loopback
+            "LGSP_HOST": "127.0.0.1",
+            "LGSP_EXCHANGE_PORT": str(exchange),
+            "LGSP_DESK_PORT": str(desk),
+            "LGSP_METRICS_PORT": str(metrics),
+            "LGSP_DOORS": "1",
+        },
+    )
+
+
+def _status(port: str, path: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def _unit(file: Path) -> dict[str, list[str]]:
+    lines: dict[str, list[str]] = {}
+    for line in file.read_text("utf-8").splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            lines.setdefault(name, []).append(value)
+    return lines
+
+
+@pytest.mark.server
+def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> None:
+    checkout = machine.root / "checkout"
+    kept = ("contracts", "security", "adapters", "gateway", "openapi", "deploy")
+    for name in kept:
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "requirements.lock", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, checkout)
+    (checkout / "settings.yaml").write_text(_below(_blocks(PAGES[0], "yaml")[0], machine.root), "utf-8")
+    installed, command = _blocks(PAGES[0], "sh")[:2]
+    ran = machine.run(installed, checkout)
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+    notes = (machine.root / "notes").read_text("utf-8")
+    assert "useradd --system" in notes and "systemctl enable --now lgsp" in notes
+    unit = _unit(machine.root / "etc/systemd/system/lgsp.service")
+    assert unit["User"] == ["lgsp"]
+    shutil.copy(machine.root / "etc/lgsp/secret", machine.root / "credentials" / "lgsp")
+    environment = machine.environment | dict(each.split("=", 1) for each in unit["Environment"])
+    start = _below(unit["ExecStart"][0], machine.root).split()
+    with subprocess.Popen(start, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as up:
+        try:
+            desk, metrics = environment["LGSP_DESK_PORT"], environment["LGSP_METRICS_PORT"]
+            until = time.monotonic() + 60
+            while _status(desk, "/readyz") != 200 and up.poll() is None and time.monotonic() < until:
+                time.sleep(0.1)
+            assert _status(desk, "/readyz") == 200, up.poll()
+            assert (_status(metrics, "/metrics"), _status(metrics, "/console"), _status(desk, "/metrics")) == (
+                200,
+                404,
+                404,
+            )
+            # the printed function, then the printed command: without PATH of the environment
+            told = machine.run(command, checkout)
+            assert "keys.root-online" in told.stdout and "keys.unprotected" not in told.stdout, told
+            for code in ("instance.not-running", "keys.locked", "files.modes", "listen.desk-open"):
+                assert code not in told.stdout, told.stdout
+        finally:
+            up.send_signal(signal.SIGTERM)
+            output = up.communicate(timeout=60)[0]
+    assert up.returncode == 0, output
+
+
+@pytest.mark.parametrize("name", ["lgsp.service", "lgsp-witness.service"])
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing (package systemd)")
+def test_a_unit_is_sound_for_systemd(name: str, tmp_path: Path) -> None:
+    text = (ROOT / "deploy" / name).read_text("utf-8")
+    program = tmp_path / "lgsp"
+    program.write_text("#!/bin/sh\n", "utf-8")
+    program.chmod(0o755)
+    (tmp_path / name).write_text(text.replace("/opt/lgsp/bin/lgsp", str(program)), "utf-8")
+    told = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / name)], capture_output=True, text=True
+    )
+    ours = [line for line in told.stderr.splitlines() if name in line]
+    assert told.returncode == 0 and not ours, told.stderr
+
+
+def test_compose_fits_its_schema_and_shows_the_people_listener_to_this_machine_alone() -> None:
+    check = Path(sys.executable).with_name("check-jsonschema")
+    told = subprocess.run(
+        [str(check), "--builtin-schema", "vendor.compose-spec", str(ROOT / "docker-compose.yml")],
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    assert '"127.0.0.1:8080:8080"' in text and "LGSP_DESK_HOST" in text
+
+
+def _without_the_secret() -> list[list[str]]:
+    """The commands that the unit's comment names as working without the secret."""
+    comment = re.findall(r"^#     (.+)$", (ROOT / "deploy/lgsp.service").read_text("utf-8"), re.MULTILINE)
+    return [each.split() for line in comment for each in line.strip().rstrip(",").split(", ")]
+
+
+ARGUMENTS = {
+    "access show": ["không-có"],
+    "access explain": ["H14.5", "indicator/v1", "getValue"],
+    "contract show": ["indicator/v1"],
+    "contract diff": ["indicator/v1", str(ROOT / "contracts/catalogue/indicator/v1")],
+    "backup check": ["/nonexistent"],
+}
+NEED_IT = [
+    ["ca", "show"],
+    ["keys", "show"],
+    ["audit", "verify"],
+    ["audit", "journey", "x"],
+    ["vault", "status"],
+    ["vault", "hold", "add", "x", "--reason", "y"],
+    ["registry", "accept", "--reason", "y"],
+    ["contract", "publish", str(ROOT / "contracts/catalogue/indicator/v1")],
+    ["up"],
+]
+
+
+def test_the_comment_of_the_unit_names_all_commands_that_work_without_the_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gateway.sandbox.instance import make_instance
+    from gateway.settings import Settings
+    from tests import commandline
+
+    secret = tmp_path / "secret"
+    secret.write_bytes(os.urandom(32))
+    secret.chmod(0o600)
+    settings = Settings(
+        tmp_path / "data", kind="production", public_base="https://t.invalid", secret_file=str(secret), origin="t/l"
+    )
+    make_instance(settings, {}, time.time(), province=False)
+    secret.unlink()
+    monkeypatch.setenv("LGSP_DATA", str(settings.data))
+    free = _without_the_secret()
+    assert len(free) == 11
+    for words in free:
+        told = commandline.lgsp(*words, *ARGUMENTS.get(" ".join(words), []))
+        assert "secret" not in told.err and told.code != 3, (words, told)
+    for words in NEED_IT:
+        told = commandline.lgsp(*words)
+        assert told.code == 3 and "secret_file" in told.err, (words, told)
