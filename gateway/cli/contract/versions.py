@@ -311,10 +311,7 @@ def _roll_back(settings: Settings, name: str, accepted: Accepted, as_json: bool)
 
 
 def _change(
-    settings: Settings,
-    act: Callable[[Connection], Publication],
-    as_json: bool,
-    warnings: Sequence[Finding] = (),
+    settings: Settings, act: Callable[[Connection], Publication], as_json: bool, warnings: Sequence[Finding] = ()
 ) -> None:
     """Move the pointer and log it in one transaction; once that is on disk, tell what was done."""
     from gateway.journal.database import open_engine
