@@ -209,7 +209,8 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
 APART = {"certificate.ended", "certificate.ending", "tls.old", "clock.skew", "disk.low", "disk.full"}  # below
 APART |= {"officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor_access.py
 APART |= {"grants.disclose"}  # tests/attacks/access/test_attack_version.py
-APART |= {"receiving.unconfirmed", "receiving.overdue", "route.not-granted"}  # the same
+APART |= {"receiving.unconfirmed", "receiving.overdue", "route.not-granted", "content.waiting"}  # the same
+APART |= {"content.unapproved"}  # tests/attacks/access/test_attack_unsigned_rows.py
 APART |= {
     f"vault.{each}"
     for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue", "clock", "odd-files")
