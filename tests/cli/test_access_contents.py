@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from gateway.audit.search.facts import facts_of
 from gateway.journal.schema import tables
 from gateway.registry.snapshot import load_snapshot
 from gateway.settings import save
@@ -111,6 +112,9 @@ def test_a_document_waits_for_officers_who_read_and_sign(instance: Instance, tmp
     entry = entries(instance, "access")[-1]
     assert entry["in_force"] == [effect] and entry["approval"]["officer"] == SECOND
     assert entry["changes"][-1]["how"] == "changed"
+    value = {"kind": "note", "what": "access", "actor": "truc-ban", "facts": entry}
+    detail = facts_of(value, "", "access", {}).detail
+    assert detail == f"{ROUTE} in force, signed by {FIRST} and {SECOND}"
     shown = told(instance, "access", "show", ROUTE)
     assert shown["standing"] == "in force" and [each["holds"] for each in shown["approvals"]] == [True, True]
     found = json.loads(commandline.lgsp("audit", "verify", "--data", str(instance.settings.data), "--json").out or "{}")

@@ -17,7 +17,7 @@ from gateway.registry.changes import granting
 from gateway.registry.changes.officers import set_officer
 from gateway.settings import Settings
 from security.grants.grants import Grant
-from tests.registry.making import NOW, OFFICERS, filled, new_database, province
+from tests.registry.making import NOW, OFFICERS, PROVINCE, filled, new_database, province
 
 
 def test_officers_and_grants(tmp_path: Path) -> None:
@@ -51,6 +51,19 @@ def test_who_left_is_not_in_office(tmp_path: Path, state: str) -> None:
     with engine.connect() as connection:
         found = {each.kind.code for each in access(Settings(tmp_path), connection, NOW)}
     assert "officers.few" in found and ("grants.unsigned" in found) is (state == "revoked")
+
+
+def test_what_a_document_proposes_waits(tmp_path: Path) -> None:
+    engine = new_database(tmp_path)
+    filled(engine, province(), [])
+    with writing(engine) as connection:
+        store.apply(
+            province(PROVINCE.replace("formats: {field-report/v1: do-thi-xml}", "formats: {}")), connection, NOW
+        )
+    with engine.connect() as connection:
+        (found,) = access(Settings(tmp_path), connection, NOW)
+    assert found.kind.code == "content.waiting" and not found.kind.grave
+    assert found.facts == {"content": "system/do-thi", "count": 1}
 
 
 def receiving(folder: Path, connection: Connection, now: float) -> dict[str, Finding]:

@@ -194,6 +194,18 @@ def test_a_system_keeps_its_address_until_no_route_needs_it(sqlite: Engine) -> N
         assert load_snapshot(connection).systems["do-thi"].endpoint is None
 
 
+def test_a_route_to_the_feed_waits_for_no_system(sqlite: Engine) -> None:
+    def by_feed(raw: dict[str, Any]) -> None:
+        for each in raw["routes"]:
+            each["system"] = "@feed" if each["contract"] == "indicator/v1" else each["system"]
+
+    route = Subject("route", "indicator/v1 getValue")
+    filled(sqlite, province(), [])
+    with writing(sqlite) as connection:
+        store.apply(document(by_feed), connection, NOW)
+        assert sign(connection, route) == [route.path]
+
+
 def test_what_only_restricts_is_at_once_and_its_return_is_not(sqlite: Engine) -> None:
     def without(raw: dict[str, Any]) -> None:
         raw["routes"] = [each for each in raw["routes"] if each["contract"] != "field-report/v1"]

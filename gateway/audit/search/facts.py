@@ -174,6 +174,27 @@ def _received(intent: Mapping[str, Any]) -> str | None:
     return f"received by {', '.join(grants)}" if grants else None
 
 
+def _content(facts: Mapping[str, Any]) -> str | None:
+    """What came into force and what waits, who proposed and who signed it."""
+    parts = [
+        f"{each.get('subject')} {what}{_by(each, 'proposed_by', 'proposed by')}{_by(each, 'signed_by', 'signed by')}"
+        for name, what in (("in_force", "in force"), ("waiting", "waits"))
+        for each in (facts[name] if isinstance(facts.get(name), list) else ())
+        if isinstance(each, dict)
+    ]
+    return "; ".join([*parts[:_SHOWN], *(["…"] if len(parts) > _SHOWN else [])]) or None
+
+
+def _registered(facts: Mapping[str, Any]) -> str | None:
+    return "; ".join(filter(None, (_content(facts), _changes(facts)))) or None
+
+
+def _by(facts: Mapping[str, Any], name: str, words: str) -> str:
+    value = facts.get(name)
+    names = [value] if isinstance(value, str) else _list(facts, name)
+    return f", {words} {' and '.join(names)}" if names else ""
+
+
 def _counted(facts: Mapping[str, Any], what: str, named: Sequence[str]) -> str:
     more = ", …" if len(named) > _SHOWN else ""
     return f"{facts.get('count')} {what}, {', '.join(named[:_SHOWN])}{more}"
@@ -219,7 +240,8 @@ def _feed_read(facts: Mapping[str, Any]) -> str:
 
 _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
     "intent": _received,
-    **dict.fromkeys(("access", "registry", "suspended", "resumed"), _changes),
+    **dict.fromkeys(("access", "registry"), _registered),
+    **dict.fromkeys(("suspended", "resumed"), _changes),
     "taken-up": _call,
     "altered": _altered,
     "feed-read": _feed_read,

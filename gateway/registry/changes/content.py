@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from adapters.files import FILES
 from gateway.journal.schema import tables
 from gateway.registry.records import Agency, Route, System
+from gateway.registry.routing import FEED
 
 What = Literal["agency", "system", "route"]
 Content = Mapping[str, Any]
@@ -143,8 +144,8 @@ def clear_route(connection: Connection, subject: Subject) -> None:
 
 
 def named_systems(content: Content) -> set[str]:
-    """The systems that a route table names."""
-    return {each["system"] for each in content["table"]}
+    """The systems that a route table names; the feed is none."""
+    return {each["system"] for each in content["table"]} - {FEED}
 
 
 def _agency(code: str, roles: list[str]) -> Content:
