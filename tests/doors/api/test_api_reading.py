@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import Literal
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -77,10 +76,8 @@ async def test_a_reading_names_the_owners_of_the_events(world: World, masked: bo
     assert [entry["facts"]["owners"] for entry in world.logged("feed-read")] == [["H14.2"]]
     world.sequence()
     with reading(world.engine) as connection:
-        parties: list[tuple[str, Literal["owner", "reader"]]] = [("H14.2", "owner"), ("H14.0", "reader")]
-        for agency, role in parties:
-            (kind,) = {each.facts.kind for each in search(connection, Query(agency=agency, role=role)).hits}
-            assert kind == "feed-read"
+        for query in (Query(agency="H14.2", role="owner"), Query(agency="H14.0", role="reader")):
+            assert {each.facts.kind for each in search(connection, query).hits} == {"feed-read"}
 
 
 async def test_a_feed_needs_a_grant(world: World) -> None:
