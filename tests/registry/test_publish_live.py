@@ -215,7 +215,7 @@ def test_who_is_pinned_over_the_wire(world: World, tmp_path: Path) -> None:
     (tmp_path / "province.yaml").write_text(document, "utf-8")
     assert world.lgsp("registry", "apply", str(tmp_path / "province.yaml"), "--data", str(settings.data))["ok"]
     shown = world.lgsp("registry", "show", "--data", str(settings.data))
-    assert {each["id"]: each["versions"] for each in shown["systems"]}["quan-trac"] == {"incident-alert/v1": "1.0"}
+    assert {each["id"]: each["versions"] for each in shown["systems"]}["quan-trac"] == {"incident-alert/v1": "1.1"}
     everywhere(settings)
     refused = sender.call("POST", "/incident-alert/v1/alerts", {**told, "identifier": "QT-2"})
     assert refused.problem is not None and refused.problem["code"] == "message.invalid"

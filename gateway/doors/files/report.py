@@ -144,8 +144,8 @@ def _summary(outcome: FileOutcome) -> tuple[str, ...]:
             after = _words("mend.places")
         return ("", "", outcome.failure.what("vi"), after.vi, "", outcome.failure.what("en"), after.en, "")
     result = _words(f"result.{outcome.result}")
-    if outcome.first is not None:
-        return ("", "", result.vi, "", "", result.en, "", "")
     after = _words("mend.lines") if outcome.bad else Words("", "")
+    if outcome.first is not None:
+        return ("", "", result.vi, after.vi, "", result.en, after.en, "")
     counted = _words("result.counted", result=result, taken=outcome.taken, refused=len(outcome.bad))
     return ("", "", counted.vi, after.vi, "", counted.en, after.en, "")
