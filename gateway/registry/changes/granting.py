@@ -28,6 +28,7 @@ Source = Literal["document", "proposal"]
 Signed = tuple[str, str]  # an officer's id and signature
 GRANT: Final = "grant"
 OFFICER: Final = "officer"
+_PROPOSED: Final = {"officer": "proposed officer", "person": "proposed person"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def approve_officer(
     alone(connection)
     candidate = listed(connection, roll).get(name)
     if candidate is None or candidate.state != "proposed":
-        raise unknown(f"proposed {roll.what}", name)
+        raise unknown(_PROPOSED[roll.what], name)
     content = candidate.content()
     changes = _take(connection, _Approved(roll.what, name, content, name), officer, signature, now)
     signatures = approvals(connection).get((f"{roll.what} {name}", digest(content)), ())
