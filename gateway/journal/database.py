@@ -74,7 +74,7 @@ def _reading_sqlite(file: Path) -> Engine:
         address = f"file:{quote(str(file))}?{mode}"
         connection = sqlite3.connect(address, timeout=10.0, cached_statements=512, check_same_thread=False, uri=True)
         connection.isolation_level = None
-        for pragma in ("busy_timeout = 10000", "query_only = ON", "cache_size = -8000", "temp_store = MEMORY"):
+        for pragma in ("busy_timeout = 10000", "cache_size = -8000", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
         return connection
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, delete, func, make_url, select, text
-from sqlalchemy.exc import InternalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, InternalError, ProgrammingError
 
+from gateway.audit.log import origins
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
@@ -32,6 +33,7 @@ from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from tests import commandline
 from tests.attacks.audit import instances
+from tests.journal import databases
 from tests.otheruser import GROUP, OTHER, OWNER, as_user, give
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
@@ -239,6 +241,23 @@ def test_a_role_of_postgresql_that_only_reads(tmp_path: Path, monkeypatch: pytes
         reader = open_engine(owner.render_as_string(hide_password=False))
     with reader.connect() as connection, pytest.raises(InternalError, match="read-only transaction"):
         connection.execute(delete(tables.agency))
+    engine.dispose()
+    reader.dispose()
+
+
+@pytest.mark.parametrize("kind", databases.KINDS)
+def test_an_ended_log_is_read_too(tmp_path: Path, kind: str) -> None:
+    engine = databases.migrated(kind, tmp_path)
+    row = {"origin": "old.example/log", "number": 1, "vkey": "x", "size": 0, "ended": 0.0}
+    with writing(engine) as connection:
+        connection.execute(tables.log_origin.insert().values(row))
+    with read_only():
+        reader = open_engine(engine.url.render_as_string(hide_password=False))
+    with origins.within(reader, "old.example/log") as connection:
+        assert connection.scalar(select(func.count()).select_from(tables.log_entry)) == 0
+        connection.rollback()
+        with pytest.raises(DBAPIError):
+            connection.execute(delete(tables.agency))
     engine.dispose()
     reader.dispose()
 

@@ -154,16 +154,25 @@ def within(engine: Engine, origin: str | None) -> Iterator[Connection]:
             ("log_pending", f"SELECT {', '.join(('0 AS id', *_COLUMNS['log_entry'][1:5]))} FROM past_entry WHERE 1 = 0")
         )
         schema = "temp" if connection.dialect.name == "sqlite" else "pg_temp"
+        connection.rollback()
         try:
+            _allow_views(connection)
             for name, query in hidden:
                 connection.exec_driver_sql(f"CREATE TEMPORARY VIEW {name} AS {query}")
             connection.commit()
             yield connection
         finally:
             connection.rollback()
+            _allow_views(connection)
             for name, _query in hidden:
                 connection.exec_driver_sql(f"DROP VIEW IF EXISTS {schema}.{name}")
             connection.commit()
+
+
+def _allow_views(connection: Connection) -> None:
+    """Temporary views write nothing, but PostgreSQL counts them as changes."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET TRANSACTION READ WRITE")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ GRANT: Final = "grant"
 OFFICER: Final = "officer"
 ADOPTED: Final[Source] = "adopted"  # from a route of an older release (`adopting`)
 ADOPTED_PERSONAL: Final[Source] = "adopted-personal"  # such a one that shows personal fields
+_PROPOSED: Final = {"officer": "proposed officer", "person": "proposed person"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def approve_officer(
     alone(connection)
     candidate = listed(connection, roll).get(name)
     if candidate is None or candidate.state != "proposed":
-        raise unknown(f"proposed {roll.what}", name)
+        raise unknown(_PROPOSED[roll.what], name)
     content = candidate.content()
     changes = take(connection, Approved(roll.what, name, content, name), officer, signature, now)
     signatures = approvals(connection).get((f"{roll.what} {name}", digest(content)), ())
