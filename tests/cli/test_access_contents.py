@@ -115,7 +115,10 @@ def test_a_document_waits_for_officers_who_read_and_sign(instance: Instance, tmp
     assert entry["changes"][-1]["how"] == "changed"
     value = {"kind": "note", "what": "access", "actor": "truc-ban", "facts": entry}
     detail = facts_of(value, "", "access", {}).detail
-    assert detail == f"{ROUTE} in force, signed by {FIRST} and {SECOND}"
+    of = "route field-report/v1 createRequest"
+    assert detail and detail.startswith(
+        f"{ROUTE} in force, signed by {FIRST} and {SECOND}; {of}: approved; {of}: changed; "
+    )
     shown = told(instance, "access", "show", ROUTE)
     assert shown["standing"] == "in force" and [each["holds"] for each in shown["approvals"]] == [True, True]
     found = json.loads(commandline.lgsp("audit", "verify", "--data", str(instance.settings.data), "--json").out or "{}")
