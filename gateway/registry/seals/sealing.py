@@ -40,20 +40,10 @@ from gateway.journal.write import LogRow
 from gateway.keys.keyring import Keyring
 from gateway.registry.errors import REGISTRY_ALTERED
 from gateway.registry.seals import history
+from gateway.registry.seals.basis import basis
 from gateway.registry.seals.mark import Mark, Seen
 from gateway.registry.seals.revisions import REVISION, alone, raise_revision, remember, revision
-from gateway.registry.seals.rows import (
-    TABLES,
-    Misfit,
-    Rows,
-    basis,
-    changed,
-    contents,
-    digest_of,
-    digests,
-    misfits,
-    rows,
-)
+from gateway.registry.seals.rows import TABLES, Misfit, Rows, changed, contents, digest_of, digests, misfits, rows
 from gateway.settings import Settings
 from security.transparency import entry as form
 
