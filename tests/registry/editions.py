@@ -15,7 +15,7 @@ from contracts.base import jcs
 from contracts.compiled.contract import compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.journal.schema import tables
-from gateway.registry.changes.content import text
+from gateway.registry.changes.content import text as written_text
 from gateway.registry.changes.publish import Publication, publish
 from gateway.registry.seals.sealing import Seal, changing
 
@@ -138,7 +138,7 @@ def begin_at_first(engine: Engine, seal: Seal | None = None) -> None:
             if NAME in pins:
                 pinned = {**pins, NAME: "1.0"}
                 own = tables.system.c.id == row.id
-                connection.execute(update(tables.system).where(own).values(versions=text(pinned)))
+                connection.execute(update(tables.system).where(own).values(versions=written_text(pinned)))
                 _founded_with(connection, row.id, pinned)
 
 
