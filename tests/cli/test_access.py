@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from gateway.sandbox.instance import make_instance
 from gateway.sandbox import people
+from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
 from tests import commandline
 
