@@ -221,9 +221,7 @@ class Month:
     def _received(self, method: str) -> Received:
         target, id = "https://localhost/x", new_id(int(self.now * 1000))
         registered = self._registry.snapshot
-        return Received(
-            id, self.now, Face.REST, method, "/x", target, "", {}, b"{}", None, "127.0.0.1", registered
-        )
+        return Received(id, self.now, Face.REST, method, "/x", target, "", {}, b"{}", None, "127.0.0.1", registered)
 
     # --- the keeper -----------------------------------------------------------------------------------------------
     def sequence(self) -> None:
