@@ -21,6 +21,7 @@ from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 
 TROUBLE: Final = 10  # outcomes with a higher code are troubles
+PASSED_ON: Final = frozenset({"outcome", "in-doubt", "queued", "try-failed"})  # after a message was sent, or tried
 READINGS: Final = frozenset({"feed-read", "log-read"})
 OLD_AGENCIES: Final = "audit.old-agencies"
 _AT_ONCE: Final = 400
@@ -130,12 +131,22 @@ def _parties(parts: Parts, searched: Mapping[str, Any], agencies: Mapping[str, s
         agency = named or agencies.get(provider)
         if agency is not None:
             yield Party(agency, "provider")
+            yield from _senders(parts, searched["agency"], agency)
     if parts.kind in READINGS and parts.acting is not None:
         yield Party(parts.acting["agency"], "reader")
     if parts.kind == "body-view" and (owner := text_in(parts.caller, "agency")) is not None:
         yield Party(owner, "owner")
     for owner in _list(parts.facts, "owners"):
         yield Party(owner, "owner")
+
+
+def _senders(parts: Parts, caller: str | None, provider: str) -> Iterator[Party]:
+    """Whose data another agency got, or may have got: the caller's message went out, the provider's answer came."""
+    if caller is None or parts.kind not in PASSED_ON:
+        return
+    yield Party(caller, "owner")
+    if parts.kind == "outcome" and text_in(parts.value, "failure") is None:
+        yield Party(provider, "owner")
 
 
 def old_agencies(connection: Connection) -> Mapping[str, str]:
