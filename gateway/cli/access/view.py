@@ -101,10 +101,10 @@ def access_explain(
     facts = {"agency": agency, "contract": contract, "operation": operation, "at": civil(now)}
     lines = spoken(words("allowed" if allowed else "denied", **facts))
     if judged is not None:
-        agrees = judged.agrees(whole, snapshot)
-        result |= {"transfer": judged.transfer, "logged": judged.said, "agrees": agrees}
+        agrees, verdict = judged.agrees(whole, snapshot), judged.verdict(whole, snapshot)
+        result |= {"transfer": judged.transfer, "logged": judged.said, "agrees": agrees, "judged": verdict}
         lines += [
-            past.judgement_line(result | {"reason": str(whole.reason)}),
+            past.judgement_line(result | verdict),
             f"logged / nhật ký ghi: {' '.join(f'{name}={value}' for name, value in judged.said.items())}",
         ]
     if allowed:
