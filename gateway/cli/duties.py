@@ -45,8 +45,8 @@ _OF: Final[Mapping[Duty, str]] = {
     """,
     Duty.RUNS: "up, keeper, files, door, desk, standin, traffic",
     Duty.READS: """
-        doctor, queue list
-        access list, access show, access explain, access matrix
+        doctor, queue list, queue show
+        access list, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, contract diff, contract show, keys show
         registry show, registry keys, registry handout

@@ -68,7 +68,8 @@ def unit(decoded: Decoded, value: FeedValue | Failure, here: Here) -> tuple[Writ
     row, ended, receipt = outcome.end_new(row_of(decoded, FROM_FEED, now, here.process, how.event), new, how)
     log, parts = [intent, ended], request_parts(requested, salt)
     if isinstance(value, FeedValue) and how.answer is not None:
-        log.append(entries.note("feed-answer", {"event": value.transfer, "at": value.at}, now, about=transfer))
+        facts = {"event": value.transfer, "at": value.at, "owners": [value.owner] if value.owner else []}
+        log.append(entries.note("feed-answer", facts, now, about=transfer))
         parts.append(("answer", how.answer))
     bound = {"request": binding.of_transfer(intent.leaf, row), "answer": ended.leaf}
     write = Write(

@@ -26,11 +26,12 @@ from gateway.vault.vault import GONE, Vault
 
 
 class FeedValue(NamedTuple):
-    """`transfer` handed the answer in, at the time `at`."""
+    """`transfer` of the agency `owner` handed the answer in, at the time `at`."""
 
     answer: dict[str, Any]
     transfer: str
     at: str
+    owner: str
 
 
 def value_of(
@@ -66,7 +67,8 @@ def value_of(
     answer = item_of(identity, read_json(opened.plain), key_from(question, feed.key))
     if answer is None:
         raise tampered(row.transfer, "feed_key")
-    return FeedValue(dict(answer), row.transfer, str(read_json(event.encode())["time"]))
+    attributes = read_json(event.encode())
+    return FeedValue(dict(answer), row.transfer, str(attributes["time"]), str(attributes.get("lgspagency", "")))
 
 
 def _event(connection: Connection, transfer: str) -> str | None:

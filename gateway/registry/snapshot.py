@@ -206,6 +206,11 @@ class Snapshot:
         table = self._routes.get((contract, operation))
         return [] if table is None else [self.systems[each] for each in sorted({*table.systems} & self.systems.keys())]
 
+    def answers_from_feed(self, contract: str, operation: str) -> bool:
+        """Whether a route of the operation leads to the contract's feed instead of a system."""
+        table = self._routes.get((contract, operation))
+        return table is not None and FEED in table.systems
+
     def provider(self, contract: str, operation: str, message: Mapping[str, Any]) -> System | None:
         name = self.route(contract, operation, message)
         return None if name is None else self.systems.get(name)

@@ -21,12 +21,16 @@ from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 
 TROUBLE: Final = 10  # outcomes with a higher code are troubles
+PASSED_ON: Final = frozenset({"outcome", "in-doubt", "queued", "try-failed"})  # after a message was sent, or tried
 READINGS: Final = frozenset({"feed-read", "log-read"})
 OLD_AGENCIES: Final = "audit.old-agencies"
 _AT_ONCE: Final = 400
 _SHOWN: Final = 3
+# Tables whose rows are told of in other words: by what came into force, who signed, and where routes lead.
+_TOLD_OTHERWISE: Final = frozenset({"registry_proposal", "approval", "route", "notice", "bundle"})
 _CHANGES: Final = 12
 _PARTY: Final = re.compile(r"(?P<agency>[^/\s]+)/(?P<system>[^/\s]+)")
+_PERSON: Final = re.compile(r"(?P<agency>[^/\s]+)/[^/\s:]+: ")  # proved at the command line
 
 
 class Party(NamedTuple):
@@ -130,12 +134,24 @@ def _parties(parts: Parts, searched: Mapping[str, Any], agencies: Mapping[str, s
         agency = named or agencies.get(provider)
         if agency is not None:
             yield Party(agency, "provider")
-    if parts.kind in READINGS and parts.acting is not None:
-        yield Party(parts.acting["agency"], "reader")
+            yield from _senders(parts, searched["agency"], agency)
+    if parts.kind in READINGS | {"body-view"}:
+        person = _PERSON.match(text_in(parts.value, "actor") or "")
+        if (reader := parts.acting or person) is not None:
+            yield Party(reader["agency"], "reader")
     if parts.kind == "body-view" and (owner := text_in(parts.caller, "agency")) is not None:
         yield Party(owner, "owner")
     for owner in _list(parts.facts, "owners"):
         yield Party(owner, "owner")
+
+
+def _senders(parts: Parts, caller: str | None, provider: str) -> Iterator[Party]:
+    """Whose data another agency got, or may have got: the caller's message went out, the provider's answer came."""
+    if caller is None or parts.kind not in PASSED_ON:
+        return
+    yield Party(caller, "owner")
+    if parts.kind == "outcome" and text_in(parts.value, "failure") is None:
+        yield Party(provider, "owner")
 
 
 def old_agencies(connection: Connection) -> Mapping[str, str]:
@@ -208,19 +224,56 @@ def _changes(facts: Mapping[str, Any]) -> str | None:
         for each in (listed if isinstance(listed, list) else [])
         if isinstance(each, dict)
     ]
+    changed = _part(_part(facts, "registry"), "changed")
     parts += [
         f"{name} {_value(pair[0])} → {_value(pair[1])}"
-        for of_table in _part(_part(facts, "registry"), "changed").values()
-        for fields in (of_table.values() if isinstance(of_table, dict) else ())
+        for table in changed
+        if table not in _TOLD_OTHERWISE
+        for key, fields in _part(changed, table).items()
         for name, pair in (fields.items() if isinstance(fields, dict) else ())
-        if isinstance(pair, list) and len(pair) == 2 and None not in pair  # of a row that was there before
+        if isinstance(pair, list) and len(pair) == 2 and not (None in pair and key in map(str, _ids(fields)))
     ]
+    parts += _routes(_part(changed, "route"))
     return "; ".join(parts[:_CHANGES]) + ("; …" if len(parts) > _CHANGES else "") if parts else None
+
+
+def _ids(fields: Mapping[str, Any]) -> Iterator[Any]:
+    """The values that a row got or lost: its id is among them if the row is new or gone."""
+    return (each for pair in fields.values() if isinstance(pair, list) and None in pair for each in pair)
+
+
+def _routes(rows: Mapping[str, Any]) -> Iterator[str]:
+    """Where messages of each operation went, and go. A table of routes is replaced as a whole."""
+    tables: dict[str, tuple[list[tuple[Any, str]], list[tuple[Any, str]]]] = {}
+    for row in rows.values():
+        for side in (0, 1):
+            value = {name: pair[side] for name, pair in row.items()} if isinstance(row, dict) else {}
+            if value.get("system") is not None:
+                table = tables.setdefault(f"{value.get('contract')} {value.get('operation')}", ([], []))
+                table[side].append((value.get("position") or 0, str(value["system"])))
+    for name, (old, new) in sorted(tables.items()):
+        yield f"{name} to {_systems(old)} → {_systems(new)}"
+
+
+def _systems(routes: list[tuple[Any, str]]) -> str:
+    return ", ".join(system for _, system in sorted(routes)) or "–"
+
+
+def _contract(facts: Mapping[str, Any]) -> str:
+    """The version and the one before; the personal fields that grants show newly."""
+    old, disclosed = _part(facts, "before").get("version") or "–", facts.get("discloses")
+    parts = [f"{facts.get('how')}: version {old} → {facts.get('version')}"]
+    parts += [
+        f"{each.get('field')} newly shown by {', '.join(_list(each, 'grants'))} to {', '.join(_list(each, 'agencies'))}"
+        for each in disclosed or ()
+        if isinstance(each, dict)
+    ]
+    return "; ".join(parts[:_CHANGES])
 
 
 def _value(value: Any) -> str:
     """A value as the entry has it; of a long or personal one there is only a digest."""
-    return "(…)" if isinstance(value, dict) else str(value)
+    return "(…)" if isinstance(value, dict) else "–" if value is None else str(value)
 
 
 def _list(facts: Mapping[str, Any], name: str) -> list[str]:
@@ -244,6 +297,7 @@ _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
     **dict.fromkeys(("suspended", "resumed"), _changes),
     "taken-up": _call,
     "altered": _altered,
+    "contract": _contract,
     "feed-read": _feed_read,
     "quarantine": _quarantined,
     "registry-accepted": _accepted,

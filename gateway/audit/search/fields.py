@@ -30,9 +30,15 @@ KINDS: Final = frozenset(
         *("registry-adopted", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),
         *("resumed", "retention", "retention-clock", "retention-held", "settings", "stamp", "suspended", "taken-up"),
-        *("try-failed", "unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
+        *("registry-rows", "try-failed", "unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
     }
 )
+# What may change the registry: `--kind change` stands for all of them.
+CHANGES: Final = (
+    "access", "certificate-status", "contract", "receiving-adopted", "registry", "registry-accepted",
+    "registry-adopted", "registry-rows", "restore", "restore-confirmed", "resumed", "suspended",
+)  # fmt: skip
+CHANGE: Final = "change"
 Role = Literal["caller", "owner", "provider", "reader"]  # of an agency in an entry
 _CODE: Final = re.compile(r"[a-z][a-z-]*\.[a-z][a-z-]*")
 _ENDS: Final = {
@@ -194,12 +200,19 @@ class Conditions:
     kind: Annotated[
         str | None,
         Field(
-            "intent, outcome, refusal, repeat, in-doubt, or what a note is: export, …",
+            "intent, outcome, refusal, repeat, in-doubt, or what a note is: export, …; several with commas;"
+            " change: whatever changed the registry, access or contracts.",
             _kind,
             word,
             known="kinds",
         ),
     ] = None
+
+
+def kinds_in(text: str) -> tuple[str, ...]:
+    """The kinds that a condition names."""
+    named = (CHANGES if each == CHANGE else (each,) for each in text.split(","))
+    return tuple(dict.fromkeys(kind for kinds in named for kind in kinds))
 
 
 def _fields() -> dict[str, Field]:

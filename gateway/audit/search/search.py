@@ -22,7 +22,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, tuple_
@@ -31,7 +31,7 @@ from contracts.base.words import WordsFile
 from gateway.audit.search import facts
 from gateway.audit.search.errors import AUDIT_BAD_CURSOR
 from gateway.audit.search.facts import Facts, Logged
-from gateway.audit.search.fields import FIELDS, Conditions, Role, wide
+from gateway.audit.search.fields import FIELDS, Conditions, Role, kinds_in, wide
 from gateway.audit.search.index import keys_of, parties_of, watermark
 from gateway.journal.schema import tables
 
@@ -66,6 +66,8 @@ class Query(Conditions):
 
     def fits(self, entry: Facts) -> bool:
         """Whether an entry matches; times are not compared."""
+        if self.kind is not None and entry.kind not in kinds_in(self.kind):
+            return False
         if self.agency is not None and not any(
             each.agency == self.agency and self.role in (None, each.role) for each in entry.parties
         ):
@@ -95,8 +97,8 @@ class Query(Conditions):
         return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
 
 
-# A transfer matches two facts, an agency has several.
-WORDS: Final = tuple(name for name in FIELDS if name not in ("transfer", "agency"))
+# A transfer matches two facts, an agency has several, and a kind may be any of several.
+WORDS: Final = tuple(name for name in FIELDS if name not in ("transfer", "agency", "kind"))
 
 
 class Page(NamedTuple):
@@ -199,7 +201,7 @@ class _Walk:
         if not keys or (low >= self._upto if self._up else high > self._upto):
             hits, place = self._entries(query, low if self._up else max(low, self._upto if keys else low), high, need)
         else:
-            hits, place = self._rows(query, keys, low, min(high, self._upto), need)
+            hits, place = self._any_kind(query, low, min(high, self._upto), need)
         self.reached = max(place - 1, low) if self._up else place
         return hits, place
 
@@ -221,6 +223,17 @@ class _Walk:
         if len(rows) == number:
             return hits, int(rows[-1][0]) + self._up
         return hits, high if self._up else low
+
+    def _any_kind(self, query: Query, low: int, high: int, need: int) -> tuple[list[Logged], int]:
+        """One walk for each kind that the query names, as far as the shortest of them came."""
+        alone = [replace(query, kind=each) for each in kinds_in(query.kind)] if query.kind is not None else [query]
+        walks = [self._rows(each, each.keys(), low, high, need) for each in alone]
+        place = (min if self._up else max)(place for _, place in walks)
+        hits = sorted((hit for found, _ in walks for hit in found), key=lambda hit: hit.idx, reverse=not self._up)
+        hits = [hit for hit in hits if (hit.idx < place if self._up else hit.idx >= place)][:need]
+        if len(hits) == need:
+            place = hits[-1].idx + self._up
+        return hits, place
 
     def _rows(self, query: Query, keys: dict[str, int], low: int, high: int, need: int) -> tuple[list[Logged], int]:
         if query.transfer is not None:  # entries of this id itself are found by the log's own index

@@ -110,6 +110,13 @@ class Judged(NamedTuple):
             return decision.allowed and len(decision.limited) == len(decision.through)
         return not decision.allowed and code == f"access.{decision.reason}" if code.startswith("access.") else None
 
+    def verdict(self, decision: Decision, snapshot: Snapshot) -> dict[str, Any]:
+        """Whether the caller might ask, and the system that the entry names might receive it; and why."""
+        received = self._received(snapshot)
+        if decision.allowed and received is not None and not received.allowed:
+            return {"allowed": False, "reason": "route.not-granted"}
+        return {"allowed": decision.allowed, "reason": str(decision.reason)}
+
     def _received(self, snapshot: Snapshot) -> Decision | None:
         """Whether the system that the entry names may receive it; None without one. Decided at its time."""
         from datetime import datetime
@@ -181,7 +188,8 @@ def judgements(engine: Engine, entries: list[dict[str, Any]]) -> list[dict[str, 
         names = {"grant": decision.grant, "nearest": decision.nearest}
         told.append(
             about
-            | {"allowed": decision.allowed, "reason": str(decision.reason), "agrees": asked.agrees(decision, snapshot)}
+            | asked.verdict(decision, snapshot)
+            | {"agrees": asked.agrees(decision, snapshot)}
             | {name: each.id for name, each in names.items() if each is not None}
         )
     return told

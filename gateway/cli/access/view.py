@@ -101,10 +101,10 @@ def access_explain(
     facts = {"agency": agency, "contract": contract, "operation": operation, "at": civil(now)}
     lines = spoken(words("allowed" if allowed else "denied", **facts))
     if judged is not None:
-        agrees = judged.agrees(whole, snapshot)
-        result |= {"transfer": judged.transfer, "logged": judged.said, "agrees": agrees}
+        agrees, verdict = judged.agrees(whole, snapshot), judged.verdict(whole, snapshot)
+        result |= {"transfer": judged.transfer, "logged": judged.said, "agrees": agrees, "judged": verdict}
         lines += [
-            past.judgement_line(result | {"reason": str(whole.reason)}),
+            past.judgement_line(result | verdict),
             f"logged / nhật ký ghi: {' '.join(f'{name}={value}' for name, value in judged.said.items())}",
         ]
     if allowed:
@@ -253,8 +253,12 @@ def _receivers(
     """The systems that a route of the operation leads to, and whether they may receive it."""
     from contracts.base.errors import Ours
     from gateway.registry.receiving import receive
+    from gateway.registry.routing import FEED
 
     rows, lines = list[dict[str, Any]](), list[str]()
+    if snapshot.answers_from_feed(contract.contract.name, operation):
+        rows.append({"system": FEED, "agency": None, "allowed": True, "grants": []})
+        lines.append("answered by the gateway from its feed / cổng tự trả lời từ luồng sự kiện")
     for system in snapshot.routed(contract.contract.name, operation):
         to = f"goes to / đi tới {system.name}"
         try:

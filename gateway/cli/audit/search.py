@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from contracts.base.times import rfc3339
-from gateway.audit.search.fields import FIELDS, Conditions, Role
+from gateway.audit.search.fields import CHANGES, FIELDS, Conditions, Role, kinds_in
 from gateway.cli.audit.lines import as_json_object, line
 from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.actor import actor
@@ -255,6 +255,8 @@ def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> 
         for what, value in conditions.items():
             if not FIELDS[what].known or value in (names := name_checks.names(connection, what)):
                 continue
+            if what == "kind" and (value := next((each for each in kinds_in(value) if each not in names), "")) == "":
+                continue
             page = searching.search(connection, Query(**{what: value}), limit=1)
             if not page.hits and page.next is None:
                 name_checks.refuse(what, value, names, as_json)
@@ -289,8 +291,13 @@ def _actor(engine: Engine, name: str, elsewhere: bool, as_json: bool) -> str:
 
 
 def shown(hit: Logged) -> dict[str, Any]:
-    """One entry for a program."""
-    return {"index": hit.idx, "sequenced": rfc3339(hit.sequenced), **as_json_object(hit.facts)}
+    """One entry for a program. Of a change it has each row's fields, old and new."""
+    from gateway.journal.logged import parse
+
+    facts = parse(hit.entry).get("facts", {})
+    changed = facts.get("registry", facts).get("changed") if hit.facts.kind in CHANGES else None
+    told = {"changed": changed} if changed else {}
+    return {"index": hit.idx, "sequenced": rfc3339(hit.sequenced), **as_json_object(hit.facts), **told}
 
 
 def _local(at: str) -> str:

@@ -83,7 +83,9 @@ QUERIES = st.builds(
     operation=some(*making.OPERATIONS),
     agency=some(*making.AGENCIES, "H99"),
     contract=some(*making.CONTRACTS),
-    kind=some("intent", "outcome", "refusal", "repeat", "body-view", "export"),
+    kind=some(
+        "intent", "outcome", "refusal", "repeat", "body-view", "export", "export,intent", "refusal,body-view,feed-read"
+    ),
     outcome=some(*OUTCOMES),
     trouble=st.none() | st.booleans(),
     since=TIMES,

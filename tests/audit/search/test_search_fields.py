@@ -10,11 +10,12 @@ from typing import Any
 import typer
 
 from gateway.audit.search.facts import Facts, facts_of
-from gateway.audit.search.fields import FIELDS, KINDS
+from gateway.audit.search.fields import CHANGES, FIELDS, KINDS, kinds_in
 from gateway.audit.search.search import Query
 from gateway.cli import app
 from gateway.cli.audit.search import _COLUMNS
 from gateway.journal.schema import tables
+from gateway.registry.seals import sealing
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -44,6 +45,12 @@ def test_what_a_note_is_called_is_known_to_the_search() -> None:
     assert len(named) > 15 and named <= KINDS, named - KINDS
 
 
+def test_every_kind_that_may_have_a_seal_is_a_change() -> None:
+    """`--kind change` leaves nothing out that changes the registry."""
+    assert {*CHANGES} == {*sealing.PHASES, sealing.PART}
+    assert kinds_in("change") == CHANGES and kinds_in("intent,export") == ("intent", "export")
+
+
 def test_details_of_what_has_no_transfer() -> None:
     def detail(what: str, **facts: Any) -> str | None:
         return facts_of({"kind": "note", "what": what, "actor": "keeper", "facts": facts}, "-", what, {}).detail
@@ -62,10 +69,24 @@ def test_details_of_what_has_no_transfer() -> None:
     fields = {
         "body.fields": [["*"], ["*", "!phone"]],
         "contact.phone": [{"digest": "0"}, {"digest": "1"}],
-        "id": [None, 1],
     }
+    added = {"id": [None, "G-2"], "body.fields": [None, ["*"]]}
     grant = {"what": "grant", "id": "G-1", "how": "changed", "fields": ["fields"]}
-    assert detail("access", changes=[grant], registry={"changed": {"access_grant": {"G-1": fields}}}) == (
+    assert detail("access", changes=[grant], registry={"changed": {"access_grant": {"G-1": fields, "G-2": added}}}) == (
         "grant G-1: changed; body.fields ['*'] → ['*', '!phone']; contact.phone (…) → (…)"
     )
+    address = {"endpoint.url": [None, "https://a.example"]}
+    assert detail("access", registry={"changed": {"system": {"do-thi": address}}}) == (
+        "endpoint.url – → https://a.example"
+    )
+    about = {"contract": "c/v1", "operation": "send"}
+    old, new = (about | {"system": each} for each in ("do-thi", "thuc-phan"))
+    routes = {
+        "1": {name: [value, None] for name, value in old.items()},
+        "2": {name: [None, value] for name, value in new.items()},
+    }
+    assert detail("registry", registry={"changed": {"route": routes}}) == "c/v1 send to do-thi → thuc-phan"
+    shown = {"field": "A.phone", "personal": "basic", "grants": ["G-1"], "agencies": ["H1"]}
+    told = {"how": "published", "version": "1.1.0", "before": {"version": "1.0.0"}, "discloses": [shown]}
+    assert detail("contract", **told) == "published: version 1.0.0 → 1.1.0; A.phone newly shown by G-1 to H1"
     assert detail("registry", changes=3) is None and detail("access", changes=["x"], registry="y") is None

@@ -44,6 +44,11 @@ def walked(old: dict[str, str], agency: str, role: str | None) -> list[int]:
         if provider is not None:
             named = intent.get("provider_agency") if intent.get("provider") == provider else None
             has.add(("provider", named or old.get(provider)))
+            sent = phase.partition("#")[0] in ("outcome", "in-doubt", "queued", "try-failed")
+            if sent and caller and (named or old.get(provider)):
+                has.add(("owner", caller["agency"]))
+                if phase == "outcome" and "failure" not in entry:
+                    has.add(("owner", named or old.get(provider)))
         if phase == "feed-read" and acting:
             has.add(("reader", acting))
         if phase == "body-view" and caller:
