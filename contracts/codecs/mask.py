@@ -38,6 +38,7 @@ class FieldSet:
         ]
         # Only denials, or a star: everything else is visible.
         self.all = "*" in fields or not self.shown
+        self.whole = self.all and not self.hidden and PERSONAL not in fields
 
     def state(self, path: str) -> bool | None:
         """True: visible with all below; False: hidden with all below; None: it depends on what is below."""
@@ -203,9 +204,10 @@ def compile_mask(struct: Struct, *views: Sequence[str]) -> Mask | None:
     """The mask that shows what any of these lists shows; None where everything is visible.
 
     A hidden field that is missing stays missing. A hidden field that is not absentable is left out.
+    `!@personal` always has a mask: a message of a withdrawn version may have a personal field that this one lacks.
     """
     chosen = [FieldSet(struct, fields) for fields in views]
-    return None if any(each.all and not each.hidden for each in chosen) else _compile(_Group(struct, ("",)), chosen, {})
+    return None if any(each.whole for each in chosen) else _compile(_Group(struct, ("",)), chosen, {})
 
 
 def _compile(at: _Group, views: Sequence[FieldSet], compiled: dict[tuple[str, ...], Mask]) -> Mask:

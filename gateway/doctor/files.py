@@ -79,6 +79,7 @@ def _short(certificates: Iterable[tuple[str, str]]) -> Iterator[str]:
 def _opens(settings: Settings) -> Iterator[Finding]:
     try:
         keyring = Keyring(settings)
+        _ = keyring.at_rest  # without the secret nothing opens: said once
     except Failure as failure:
         yield finding("keys.locked", name="secret_file", reason=failure.what("en").rstrip("."))
         return

@@ -3,6 +3,7 @@
 Receiving is granted as asking is: to the agency of the receiving system, or to one of its roles. The exchange decides
 before the intent, the queue before each try. The forwarder takes the result and shows the system no more than that.
 Invariant: a hidden field that the system's format cannot show as not permitted refuses the message.
+Invariant: `!@personal` hides what the contract in force marks, also in a queued message of an earlier version.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import Any, NamedTuple
 
 from contracts.base.errors import Finding, Ours
 from contracts.canonical.model import Operation
+from contracts.codecs.mask import PERSONAL
 from contracts.compiled.contract import CompiledContract
 from gateway.registry.errors import ROUTE_MASK_UNSHOWN, ROUTE_NOT_GRANTED
 from gateway.registry.records import System
-from gateway.registry.snapshot import Mask, Snapshot
+from gateway.registry.snapshot import Mask, Snapshot, Views
 from security.grants.grants import Decision
 from security.grants.refusals import why_not_received
 
@@ -56,8 +58,9 @@ def _receiving(
     name = contract.contract.name
     if not decision.allowed:
         raise _refusal(snapshot, system, contract, operation, decision)
-    mask = snapshot.mask(contract, operation.request, decision.views)
-    if mask is not None and (unseen := _unshown(snapshot, system, contract, operation, decision)):
+    views = _views(snapshot, contract, operation, decision)
+    mask = snapshot.mask(contract, operation.request, views)
+    if mask is not None and (unseen := _unshown(snapshot, system, contract, operation, views)):
         findings = [Finding(here, path, "", "mask", "a word for `not-permitted`") for path, here in unseen]
         raise ROUTE_MASK_UNSHOWN(
             findings=findings, provider=system.id, format=system.format(name), contract=name, count=len(findings)
@@ -69,14 +72,23 @@ def _receiving(
     )
 
 
+def _views(snapshot: Snapshot, contract: CompiledContract, operation: Operation, decision: Decision) -> Views:
+    """The fields that the grants show. The version of a queued message may not have the marks of the one in force."""
+    present = snapshot.contract(contract.contract.name)
+    if present is None or present is contract or operation.request not in present.exchanged:
+        return decision.views
+    marked = tuple(f"!{path}" for path in present.personal(operation.request))
+    return tuple((*view, *marked) if PERSONAL in view else view for view in decision.views)
+
+
 def _unshown(
-    snapshot: Snapshot, system: System, contract: CompiledContract, operation: Operation, decision: Decision
+    snapshot: Snapshot, system: System, contract: CompiledContract, operation: Operation, views: Views
 ) -> list[tuple[str, str]]:
     try:
         codec = snapshot.codec(system, contract)
     except LookupError:  # nothing is sent in a format that the contract does not have
         return []
-    return contract.unshown_request(operation, codec, *decision.views, rest=system.by_rest)
+    return contract.unshown_request(operation, codec, *views, rest=system.by_rest)
 
 
 def _refusal(

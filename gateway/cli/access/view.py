@@ -253,8 +253,12 @@ def _receivers(
     """The systems that a route of the operation leads to, and whether they may receive it."""
     from contracts.base.errors import Ours
     from gateway.registry.receiving import receive
+    from gateway.registry.routing import FEED
 
     rows, lines = list[dict[str, Any]](), list[str]()
+    if snapshot.answers_from_feed(contract.contract.name, operation):
+        rows.append({"system": FEED, "agency": None, "allowed": True, "grants": []})
+        lines.append("answered by the gateway from its feed / cổng tự trả lời từ luồng sự kiện")
     for system in snapshot.routed(contract.contract.name, operation):
         to = f"goes to / đi tới {system.name}"
         try:

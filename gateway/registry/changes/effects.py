@@ -18,6 +18,7 @@ from contracts.base.words import Words
 from contracts.canonical.model import Pattern
 from contracts.codecs.mask import Leaf
 from contracts.compiled.contract import CompiledContract
+from gateway.registry import routing
 from gateway.registry.changes.content import Content, Subject, in_force
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.matrix import operations
@@ -34,7 +35,7 @@ class Sight:
 
     agency: str
     system: str
-    way: str  # receives | asks | reads
+    way: str  # receives | asks | reads | answers: the gateway itself, from the feed
     contract: str
     operation: str
     when: str
@@ -130,12 +131,15 @@ class _World:
         if contract is None or operation is None:
             return
         for row in content["table"]:
+            when = "; ".join(f"{path} = {', '.join(values)}" for path, values in sorted(row["when"].items()))
+            if row["system"] == routing.FEED and systems is None:
+                name = contract.contract.name
+                yield Sight("", routing.FEED, "answers", name, operation.name, when, "", "", (), (), ())
             system = self._contents.get(Subject("system", row["system"]))
             if system is None or systems is not None and row["system"] not in systems:
                 continue
             agency = system["agency"]
             decision = self._decide(agency, content["contract"], content["operation"], receives=True)
-            when = "; ".join(f"{path} = {', '.join(values)}" for path, values in sorted(row["when"].items()))
             who = (agency, row["system"], "receives")
             yield self._sight(who, contract, operation.name, decision, system, when)
 

@@ -247,7 +247,9 @@ def text(snapshot: Snapshot, cells: Sequence[Cell]) -> str:
                 for file in files.get((each.agency, each.contract), ())
             ]
         before = (each.agency, each.contract)
-        lines.append(f"    {_line(each, limits)}")
+        here = each.way is Way.ANSWER and snapshot.answers_from_feed(each.contract, each.operation)
+        fed = ", from the feed where a route says so" if here and each.gets else ""
+        lines.append(f"    {_line(each, limits)}{fed}")
         for message, fields in each.seen:
             lines.append(f"          {message}")
             lines += [

@@ -261,16 +261,29 @@ def waits_for(
 ) -> list[Subject]:
     """What else has to come into force before a proposal may.
 
-    A route needs its systems as they are proposed. A system that gives up its address needs routes without it.
+    A route needs its systems as they are proposed. A system that gives up its address needs routes without it. A drop
+    folder belongs to one system: who is to have it waits until the other one has given it up.
     """
     content, subject = proposal.content, proposal.subject
     if subject.what == "route":
         systems = [Subject("system", name) for name in sorted(named_systems(content))]
         return [each for each in systems if each in waiting or each not in force]
     if subject.what == "system" and not is_called(content):
-        routes = (each for each in sorted(force) if each.what == "route")
-        return [each for each in routes if subject.id in named_systems(force[each])]
+        folder, others = _folder(content), (each for each in sorted(force) if each != subject)
+        return [
+            each
+            for each in others
+            if each.what == "route"
+            and subject.id in named_systems(force[each])
+            or folder is not None
+            and folder == _folder(force[each])
+        ]
     return []
+
+
+def _folder(content: Content) -> str | None:
+    folder: str | None = content.get("endpoint", {}).get("folder")
+    return folder
 
 
 def is_called(content: Content) -> bool:

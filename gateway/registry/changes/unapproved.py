@@ -14,7 +14,7 @@ from gateway.registry.changes.content import Subject, in_force
 from gateway.registry.changes.granting import approvals
 from gateway.registry.changes.officers import officers
 from gateway.registry.changes.proposals import Proposal, proposals
-from gateway.registry.seals.rows import basis
+from gateway.registry.seals.basis import basis
 from gateway.registry.seals.sealing import PHASES, borne
 from security.grants.approvals import counted
 from security.grants.grants import OFFICERS

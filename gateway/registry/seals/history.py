@@ -20,7 +20,14 @@ from gateway.registry.seals.rows import Rows, changed, digest_of_text, digests
 LONGEST: Final = 200  # characters of a value in a log entry; of a longer one the entry has a keyed digest
 # Never in the log, which holds no personal data: (table, column).
 PERSONAL: Final = frozenset(
-    {("agency", "contact"), ("system", "contact"), ("officer", "name_vi"), ("officer", "name_en")}
+    {
+        ("agency", "contact"),
+        ("system", "contact"),
+        ("officer", "name_vi"),
+        ("officer", "name_en"),
+        ("person", "name_vi"),
+        ("person", "name_en"),
+    }
 )
 _table: Final = tables.registry_history
 Json = Any

@@ -83,17 +83,6 @@ def contents(connection: Connection) -> dict[str, dict[str, str]]:
     return forms
 
 
-def basis(connection: Connection) -> str | None:
-    """The digest of the content that is in force by founding or adoption, not by officers; None if there is none.
-
-    It is made once and stays, so that an entry which states another one tells of content that nobody approved.
-    """
-    table = tables.registry_proposal.c
-    query = select(table.subject, table.edition, table.body, table.basis).where(table.basis != "officers")
-    contents = sorted(list(row) for row in connection.execute(query))
-    return hashlib.sha256(jcs.encode(contents)).hexdigest() if contents else None
-
-
 def canonical(row: Mapping[Any, Any]) -> str:
     """A row's canonical form."""
     values = {

@@ -40,19 +40,10 @@ from gateway.journal.write import LogRow
 from gateway.keys.keyring import Keyring
 from gateway.registry.errors import REGISTRY_ALTERED
 from gateway.registry.seals import history
+from gateway.registry.seals.basis import basis
 from gateway.registry.seals.mark import Mark, Seen
 from gateway.registry.seals.revisions import REVISION, raise_revision, remember, revision, settle
-from gateway.registry.seals.rows import (
-    Misfit,
-    Rows,
-    basis,
-    changed,
-    contents,
-    digest_of,
-    digests,
-    misfits,
-    rows,
-)
+from gateway.registry.seals.rows import Misfit, Rows, changed, contents, digest_of, digests, misfits, rows
 from gateway.settings import Settings
 from security.transparency import entry as form
 

@@ -56,9 +56,9 @@ def test_personal_values_are_hidden_wherever_they_stand() -> None:
 def test_a_later_version_that_marks_more_hides_more() -> None:
     before = compiled(File=object_({"code": TEXT}))
     after = compiled(File=object_({"code": TEXT, "cccd": {**TEXT, "personal": "basic"}}))
-    assert before.mask("File", ALL) is None
-    mask = after.mask("File", ALL)
-    assert mask is not None and mask({"code": "1", "cccd": "012345678901"}) == {"code": "1"}
+    for contract in (after, before):  # before: once the later version was taken back
+        mask = contract.mask("File", ALL)
+        assert mask is not None and mask({"code": "1", "cccd": "012345678901"}) == {"code": "1"}
 
 
 def test_what_has_to_stand_and_cannot_be_absent_is_refused() -> None:
