@@ -254,6 +254,11 @@ class Story:
         got.append(Got(self.day, asked.agency, provider, asked.contract, asked.transfer))
         got.append(Got(self.day, provider, asked.agency, asked.contract, asked.transfer))
 
+    def reads(self, receiver: str, owner: str, asked: Asked) -> None:
+        """What of a transfer was shown to somebody else than its parties."""
+        self.record.got.append(Got(self.day, owner, receiver, asked.contract, asked.transfer))
+        self.month.now += 60
+
     def read(self, system: str, contract: str, owners: set[str], events: int) -> None:
         assert self.month.read(system, contract) == events
         self.record.got += [Got(self.day, owner, AGENCY_OF[system], contract, None) for owner in owners]

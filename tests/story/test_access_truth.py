@@ -26,6 +26,7 @@ from tests.story.recorded import (
     TODAY,
     TWO,
     Changed,
+    Got,
     Grant,
     Story,
 )  # fmt: skip
@@ -129,12 +130,26 @@ def play(story: Story) -> None:
     assert month.deliver() == 1
     story.passed(waits, "H14.22")
     story.call("dieu-hanh", INDICATOR, "getValue", "kinh-te")
-    story.call("mot-cua-xa", DOSSIER, "getStatus", "mot-cua")
+    answered = story.call("mot-cua-xa", DOSSIER, "getStatus", "mot-cua")
     story.call("phan-anh", REPORT, "createRequest", "thuc-phan", area="01273")
     story.call("thuc-phan", INDICATOR, "getValue", "access.no-contract")
-    story.call("kinh-te", INDICATOR, "submitValues", None)
+    handed_in = story.call("kinh-te", INDICATOR, "submitValues", None)
     story.read("dieu-hanh", INDICATOR, {"H14.4"}, 1)
     story.read("dieu-hanh", ALERT, {"H14.2"}, 1)
+    # A value that the feed holds is the answer; people read bodies, and feeds.
+    key = {"indicator": "KT-02", "area": "04", "period": "2026-10"}
+    values = [
+        key | {"frequency": "M", "unit": "%", "value": 1, "status": "final", "updated": "2026-11-05T09:20:00+07:00"}
+    ]
+    story.call("kinh-te", INDICATOR, "submitValues", None, values=values)
+    asked = story.call("dieu-hanh", INDICATOR, "getValue", None, **key)
+    story.reads("H14.0", "H14.4", asked)
+    for body, part, owner in ((handed_in, "request", "H14.4"), (answered, "provider-answer", "H14.5")):
+        words = ("--part", part, "--reason", "Đối chiếu theo đề nghị")
+        month.lgsp("audit", "body", body.transfer, *words)
+        story.reads("H14.0", owner, body)
+    story.month.lgsp("feed", "read", ALERT)
+    story.record.got.append(Got(story.day, "H14.2", "H14.0", ALERT, None))
     story.on(DAYS, 0)
 
 
@@ -164,7 +179,8 @@ def test_who_got_an_agencys_data_yesterday(story: Story) -> None:
         told = set()
         for entry in found["entries"]:
             roles = {(each["role"], each["agency"]) for each in entry["parties"]}
-            others = {whose for role, whose in roles if role in ("caller", "provider", "reader")} - {agency}
+            readers = {whose for role, whose in roles if role == "reader"}
+            others = (readers or {whose for role, whose in roles if role in ("caller", "provider")}) - {agency}
             transfer = None if entry["kind"] == "feed-read" else entry["about"]
             told |= {(receiver, entry["contract"], transfer) for receiver in others}
         wanted = {

@@ -127,7 +127,7 @@ def facts_of(
 def _parties(parts: Parts, searched: Mapping[str, Any], agencies: Mapping[str, str]) -> Iterator[Party]:
     if searched["agency"] is not None:
         yield Party(searched["agency"], "caller")
-    provider = searched["provider"]
+    provider, agency = searched["provider"], None
     if provider is not None:
         called = parts.value if parts.kind == "intent" else parts.intent
         named = text_in(called, "provider_agency") if called.get("provider") == provider else None
@@ -139,8 +139,11 @@ def _parties(parts: Parts, searched: Mapping[str, Any], agencies: Mapping[str, s
         person = _PERSON.match(text_in(parts.value, "actor") or "")
         if (reader := parts.acting or person) is not None:
             yield Party(reader["agency"], "reader")
-    if parts.kind == "body-view" and (owner := text_in(parts.caller, "agency")) is not None:
-        yield Party(owner, "owner")
+    if parts.kind == "body-view":
+        answer = "answer" in (text_in(parts.facts, "part") or "")
+        owner = agency if answer and agency is not None else text_in(parts.caller, "agency")
+        if owner is not None:
+            yield Party(owner, "owner")
     for owner in _list(parts.facts, "owners"):
         yield Party(owner, "owner")
 
