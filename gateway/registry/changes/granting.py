@@ -2,7 +2,8 @@
 
 Invariant: a grant starts as a proposal and is in force once two officers signed its content
     (`security.grants.approvals`). The row has the exact signed text.
-Invariant: a change of content or a revocation voids the approvals for good; a voided signature is not accepted again.
+Invariant: a change of content or a revocation voids the approvals for good; a voided signature is not accepted again,
+    nor one that was given then and held back.
 Invariant: a grant from a document is removed by a document; one proposed by command, or adopted, stays until it is
     revoked.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -22,6 +24,7 @@ from gateway.registry.changes.officers import Roll, listed, officers, set_office
 from gateway.registry.errors import APPROVAL_GIVEN_UP, unknown
 from gateway.registry.records import ACTIVE, REVOKED, Change
 from gateway.registry.seals.revisions import alone
+from gateway.registry.seals.rows import key_of
 from security.grants.approvals import Approval, Officer, check, counted
 from security.grants.grants import OFFICERS, Grant, digest
 
@@ -180,10 +183,20 @@ def take(connection: Connection, approved: Approved, officer: str, mark: str, no
         .where(table.c.subject == subject, table.c.digest == bound, table.c.voided.is_not(None))
         .limit(1)
     )
-    if connection.scalar(voided) is not None:
+    if connection.scalar(voided) is not None or what == GRANT and _replaced(connection, name, content.decode()):
         raise APPROVAL_GIVEN_UP(subject=subject)
     connection.execute(insert(table).values(subject=subject, digest=bound, officer=officer, signature=mark, given=now))
     return [Change(what, name, "approved", (officer, bound))]
+
+
+def _replaced(connection: Connection, name: str, body: str) -> bool:
+    """Whether the grant had this content, and then another or none: signatures of then may have been held back."""
+    table = tables.registry_history.c
+    of_grant = (table.of_table == tables.access_grant.name, table.key == key_of([name]))
+    versions = connection.scalars(select(table.content).where(*of_grant).order_by(table.revision))
+    rows = [json.loads(each) if each is not None else {"state": REVOKED} for each in versions]
+    stood = [row["state"] != REVOKED and row["body"] == body for row in rows]
+    return any(held and not still for held, still in pairwise(stood))
 
 
 def void(connection: Connection, subject: str, now: float, content: str | None = None) -> None:

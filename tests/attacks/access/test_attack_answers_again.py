@@ -23,7 +23,7 @@ from gateway.registry.changes import granting
 from gateway.registry.registry import Registry
 from gateway.transfer.stages import Answered, Refused
 from tests.exchange.house import Call, Gateway, Provider, house, sample
-from tests.registry.making import NOW, approve_all, contracts
+from tests.registry.making import NOW, applied, approve_all, contracts, province
 
 ATTACK = pytest.mark.attack("access: answers by another way")
 NAME, ASKS = "indicator/v1", ("indicator/v1", "getValue")
@@ -77,6 +77,18 @@ def test_a_repeat_shows_what_is_granted_now_and_nothing_once_that_is_revoked(
     other = ask(gateway, HEALTH, question)  # the same message id, of another system: a call of its own
     assert isinstance(other, Answered) and other.receipt.transfer != first.receipt.transfer
     assert other.answer is not None and "name" not in other.answer["responsible"]
+
+
+@ATTACK
+def test_a_system_that_was_moved_gets_no_stored_answer_of_its_former_agency(gateway: Gateway) -> None:
+    assert isinstance(ask(gateway, HEALTH, None), Answered)
+    wanted = province()
+    systems = tuple(replace(each, agency="H14.21") if each.id == HEALTH else each for each in wanted.systems)
+    with writing(gateway.engine) as connection:
+        applied(replace(wanted, systems=systems), connection)
+    gateway.snapshot = Registry(gateway.engine).snapshot
+    again = ask(gateway, HEALTH, None)
+    assert isinstance(again, Refused) and again.failure.code.startswith("access."), again
 
 
 FINDINGS = [

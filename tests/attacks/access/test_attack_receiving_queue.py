@@ -52,8 +52,13 @@ def without_role(connection: Connection) -> None:
     connection.execute(update(tables.agency).where(tables.agency.c.code == "H14.22").values(roles="[]"))
 
 
+def of_another_agency(connection: Connection) -> None:
+    """The system that waits for the message is a ward's now."""
+    connection.execute(update(tables.system).where(tables.system.c.id == "truong-ha").values(agency="H14.21"))
+
+
 @pytest.mark.attack("receiving without a grant")
-@pytest.mark.parametrize("how", [revoked, suspended, without_role], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("how", [revoked, suspended, without_role, of_another_agency], ids=lambda each: each.__name__)
 async def test_what_was_revoked_since_intake_is_not_sent(post: Post, how: Callable[[Connection], object]) -> None:
     if how is without_role:
         propose(post, agency=None, role="commune")
