@@ -134,10 +134,25 @@ def _entries(chance: Random, number: int) -> Iterator[tuple[float, form.Entry]]:
                 ),
             )
             continue
-        provider = _SYSTEMS[(party * 7) % 400]
+        giving = (party * 7) % 400
+        provider = _SYSTEMS[giving]
+        agency = _AGENCIES[giving % 120]
         yield (
             now,
-            form.Intent(id, now, "rest", caller, contract, "createRequest", bundle, message, grant, provider, digest),
+            form.Intent(
+                id,
+                now,
+                "rest",
+                caller,
+                contract,
+                "createRequest",
+                bundle,
+                message,
+                grant,
+                provider,
+                digest,
+                provider_agency=agency,
+            ),
         )
         if chance.random() < 0.02:
             yield now, form.Outcome(id, now, 502, provider, "provider.timeout")

@@ -13,12 +13,14 @@ from gateway.audit.log.checkpoints import read_note
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.database import knows, newest_revision, revision
 from gateway.journal.schema.comparison import differences
+from gateway.keeper.retention.clock import newest
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 
 _MIB: Final = 1 << 20
 _LOW, _FULL = 1024, 100
 _SKEW: Final = 2.0  # seconds; signatures tolerate five
+_BEHIND: Final = 300.0  # seconds that the clock may be before the newest entry of the log
 _WAITING: Final = 10_000
 _TOKEN_SECONDS: Final = 3600
 _NAMED: Final = 20
@@ -80,6 +82,9 @@ def database(connection: Connection, clock: Callable[[], float]) -> Iterator[Fin
         skew = max(before - theirs, theirs - clock(), 0.0)  # the time between the two readings does not count
         if skew > _SKEW:
             yield finding("clock.skew", seconds=round(skew, 1))
+    logged = newest(connection)
+    if logged is not None and (behind := logged - clock()) > _BEHIND:
+        yield finding("clock.behind", seconds=round(behind))
     waiting = int(connection.scalar(text("SELECT COUNT(*) FROM log_pending")) or 0)
     if waiting > _WAITING:
         yield finding("log.waiting", count=waiting)

@@ -53,6 +53,7 @@ from gateway.registry.records import System
 from gateway.registry.routing import FEED
 from gateway.transfer import entries, outcome
 from gateway.transfer.evidence_parts import request_parts
+from gateway.transfer.shown_findings import shown, told
 from gateway.transfer.stages import (
     Addressed,
     Answered,
@@ -298,16 +299,17 @@ class Exchange:
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), queued=True)
         # The other entries hold the code, but no findings.
         notes = (entries.try_failed(transfer, failure, now, committed.contract),) if failure.findings else ()
+        sees = shown(committed.contract, requested.operation.name, committed.decoded.authorised.decision.views)
         if waits:
             await self._record(
                 outcome.with_notes(outcome.unknown(transfer, Doubt(now, self.process, failure.code), failure), notes)
             )
-            return Answered(requested, Receipt(transfer.id, intent=transfer.intent), failure=failure)
+            return Answered(requested, Receipt(transfer.id, intent=transfer.intent), failure=told(failure, sees))
         event = Event.PROVIDER_REFUSED if refused else Event.PROVIDER_DOWN
         receipt = await self._end(
             transfer, Ending(event=event, at=now, status=failure.status, failure=failure.code, call=failure), notes
         )
-        return Answered(requested, receipt, failure=failure)
+        return Answered(requested, receipt, failure=told(failure, sees))
 
     async def _end(self, transfer: OpenTransfer, how: Ending, notes: tuple[LogRow, ...] = ()) -> Receipt:
         write, receipt = outcome.end(transfer, how, self.vault)

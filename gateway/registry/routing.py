@@ -6,10 +6,14 @@ Invariant: routes with one condition (such as a commune's code) cost one diction
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from sqlalchemy import Connection, select
+
 from contracts.base.words import Words
+from gateway.journal.schema import tables
 from gateway.registry.records import Route, System
 
 FEED: Final = "@feed"  # in place of a system: the gateway answers from the feed of the contract itself
@@ -67,3 +71,16 @@ def _values(value: Any, path: Path) -> Iterator[str]:
         yield "true" if value else "false"
     elif value is not None and not isinstance(value, Mapping):
         yield str(value)
+
+
+def tables_of(connection: Connection) -> dict[tuple[str, str], RouteTable]:
+    """The routes of each (contract, operation)."""
+    by_operation: dict[tuple[str, str], list[Route]] = {}
+    table = tables.route
+    for row in connection.execute(
+        select(table).order_by(table.c.contract, table.c.operation, table.c.position)
+    ).mappings():
+        when = {path: tuple(values) for path, values in json.loads(row["when"]).items()}
+        route = Route(row["contract"], row["operation"], when, row["system"])
+        by_operation.setdefault((route.contract, route.operation), []).append(route)
+    return {key: RouteTable(routes) for key, routes in by_operation.items()}

@@ -31,7 +31,7 @@ from gateway.registry.errors import CHANNEL_SUSPENDED, words
 from gateway.registry.parts.grants import judged
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
 from gateway.registry.restore_lock import held_until
-from gateway.registry.routing import FEED, RouteTable
+from gateway.registry.routing import FEED, RouteTable, tables_of
 from gateway.registry.seals.revisions import revision
 from gateway.registry.standing import Readiness, key_of, readiness, standing, standings
 from gateway.registry.store import drop_of
@@ -278,7 +278,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         officers=known_officers,
         notices=notices(connection),
         _grants=_grants(connection, agencies, known_officers, in_force),
-        _routes=_routes(connection),
+        _routes=tables_of(connection),
         _rest=rest,
         _methods=methods,
         _ids=frozenset(contract.contract.id for contract in in_force.values()),
@@ -380,18 +380,6 @@ def _grants(
         )
         for code, agency in agencies.items()
     }
-
-
-def _routes(connection: Connection) -> dict[tuple[str, str], RouteTable]:
-    by_operation: dict[tuple[str, str], list[Route]] = {}
-    table = tables.route
-    for row in connection.execute(
-        select(table).order_by(table.c.contract, table.c.operation, table.c.position)
-    ).mappings():
-        when = {path: tuple(values) for path, values in json.loads(row["when"]).items()}
-        route = Route(row["contract"], row["operation"], when, row["system"])
-        by_operation.setdefault((route.contract, route.operation), []).append(route)
-    return {key: RouteTable(routes) for key, routes in by_operation.items()}
 
 
 def all_grants(connection: Connection) -> list[Grant]:

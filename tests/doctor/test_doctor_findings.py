@@ -248,6 +248,7 @@ APART |= {"grants.disclose"}  # tests/attacks/access/test_attack_version.py
 APART |= {"receiving.unconfirmed", "receiving.overdue", "route.not-granted", "route.mask-unshown"}  # the same
 APART |= {"content.waiting"}  # the same
 APART |= {"content.unapproved"}  # tests/attacks/access/test_attack_unsigned_rows.py
+APART |= {"clock.behind"}  # tests/attacks/access/test_attack_clock.py
 APART |= {
     f"vault.{each}"
     for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue", "clock", "odd-files")

@@ -56,7 +56,8 @@ class PlainDoor:
         caller = next(
             each
             for each in addressed.snapshot.systems.values()
-            if self.wanted in (None, each.id)
+            if each.id == self.wanted
+            or self.wanted is None
             and addressed.snapshot.decide(each.agency, name, operation.name, addressed.received.at).allowed
         )
         proven = addressed._replace(channel=Channel(caller, None))

@@ -71,7 +71,7 @@ def test_decisions_are_judged_as_they_were_made(tmp_path: Path) -> None:
     then = explained("--transfer", accepted)
     assert then["allowed"] and then["agrees"] and then["grant"] == GRANT and then["quotas"][GRANT]["used"] == 0
     assert explained("--transfer", second)["quotas"][GRANT]["used"] == 1, "counted from the log, up to then"
-    assert then["logged"] == {"accepted": True, "grant": GRANT}
+    assert then["logged"] == {"accepted": True, "grant": GRANT, "receiving": ["G-0014"], "provider": "kinh-te"}
     for transfer in (refused, last):
         why = explained("--transfer", transfer)
         assert not why["allowed"] and why["agrees"] and why["logged"]["failure"] == f"access.{why['reason']}"

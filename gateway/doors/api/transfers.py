@@ -27,6 +27,7 @@ from gateway.doors.reply import Reply
 from gateway.journal.logged import entry_of, failed_tries
 from gateway.journal.schema import tables
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.shown_findings import shown, without_hidden
 from gateway.transfer.states import FINAL, State
 from gateway.vault.integrity import intent_of
 
@@ -38,9 +39,22 @@ async def read_transfer(services: Services, request: ApiRequest) -> Reply:
         status = await services.readers.run(
             request.owner, refusal_status, services.engine, request.snapshot, transfer, system
         )
+    elif status.get("receiver") != system:
+        status |= _tries_as_seen(status, request)
     if status is None:
         raise TRANSFER_UNKNOWN(transfer=transfer)
     return Reply(200, {"content-type": "application/json"}, json.dumps(status, ensure_ascii=False).encode())
+
+
+def _tries_as_seen(status: Mapping[str, Any], request: ApiRequest) -> dict[str, Any]:
+    """The failed tries without findings of the provider's answer at fields that the caller's grants hide."""
+    if "failedTries" not in status:
+        return {}
+    snapshot, name, operation = request.snapshot, status["contract"], status["operation"]
+    contract, agency = snapshot.contract(name), request.proven.system.agency
+    decision = snapshot.decide(agency, name, operation, request.received.at)
+    sees = shown(contract, operation, decision.views)
+    return {"failedTries": [without_hidden(each, sees) for each in status["failedTries"]]}
 
 
 def is_party(engine: Engine, transfer: str, system: str) -> bool:

@@ -122,6 +122,7 @@ def build(kind: str, folder: Path) -> Whole:
             whole.sequence(2)
             _vouched(whole, folder, authority)
         whole.index()
+        whole.take_up_keys()
         _pending(used)
     return whole
 

@@ -66,7 +66,7 @@ def _feeds() -> Iterator[Column]:
             "transfer": (key, lambda look, *_: look.whole.made["answered 1"]),
             "state": (key, to("recalled")),
             "changed": (key, like(of("alert 5"))),
-            "previous": (key, like(of("alert 5"))),
+            "previous": (key, lambda look, *_: look.whole.made["alert 5"]),
             "seal": (key, like(of("alert 5"))),
         },
     )

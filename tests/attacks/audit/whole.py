@@ -29,10 +29,12 @@ from gateway.delivery.forwarder import Forwardable, Forwarder
 from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.worker import Deliverer
 from gateway.exchange.exchange import Exchange
+from gateway.feeds.rekeying import Rekeying
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
+from gateway.keeper.tasks.feed_keys import FeedKeys
 from gateway.keys.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
@@ -162,6 +164,12 @@ class Whole:
         indexer = Indexer(self.engine, None, limit=50)
         while indexer.waiting():
             indexer.step(self.lease)
+
+    def take_up_keys(self) -> None:
+        registry = Registry(self.engine)
+        task = FeedKeys(registry, Rekeying(self.engine, None, self.vault, self.hash_id))
+        while asyncio.run(task.run_once(self.lease)):
+            pass
 
     def command(self, *words: str) -> None:
         """A command, at the time that the instance is at."""
