@@ -68,9 +68,9 @@ def _operation(new: Version, old: Operation, other: Operation, changes: Changes)
             else _shown(getattr(each, what))
             for each in (old, other)
         )
-        word = {"subject": "identity", "in_feed": "feed"}.get(what, what)
-        at = new.at(FILE, ("operations", old.name, word))
-        changes.add("operation.changed", level, old.name, at, what=what, before=before, after=after)
+        named = "feed" if what == "in_feed" else what
+        at = new.at(FILE, ("operations", old.name, "identity" if what == "subject" else named))
+        changes.add("operation.changed", level, old.name, at, what=named, before=before, after=after)
 
     for what in _BREAKING:
         if getattr(old, what) != getattr(other, what):
