@@ -92,6 +92,14 @@ class Operation:
     partial: bool = False  # whether valid lines of a file are accepted when others are not
     identity: Identity | None = None
     feed: FeedAnswer | None = None
+    in_feed: bool = False  # of a dispatch: whether its end, with both messages, is an event of the feed
+
+    @property
+    def fed(self) -> tuple[str, ...]:
+        """The messages that its events in the feed show; empty for an operation without events."""
+        if self.pattern is Pattern.SUBMIT:
+            return (self.request,)
+        return (self.request, self.answer) if self.in_feed else ()
 
     @property
     def subject(self) -> tuple[str, ...]:
@@ -133,6 +141,11 @@ class Contract:
     @property
     def name(self) -> str:
         return f"{self.id}/v{self.major}"
+
+    @property
+    def fed(self) -> tuple[Operation, ...]:
+        """The operations that its feed has events of; empty for a contract without a feed."""
+        return tuple(each for each in self.operations.values() if each.fed)
 
     @property
     def namespace(self) -> str:

@@ -107,13 +107,17 @@ class _Group:
         )
 
 
-def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
-    """Faults of a list of fields: paths that do not exist, hidden fields that are not absentable."""
+def check_fields(struct: Struct, fields: Sequence[str], beside: Sequence[Struct] = ()) -> list[str]:
+    """Faults of a list of fields: paths that do not exist, hidden fields that are not absentable. A path may be one of
+    the messages `beside`, which are shown with this one.
+    """
     problems: list[str] = []
     named = [each for each in fields if each != PERSONAL]
     for each in named:
         path = _plain(each.removeprefix("!"))
         if each != "*" and not _exists(struct, path):
+            if any(_exists(other, path) for other in beside):
+                continue
             problems.append(f"{each}: a path that {struct.name} does not have")
         elif each != "*" and (first := _first(struct, path)) != path:
             problems.append(f"{each}: it leads back to itself: {first} means it at every depth")

@@ -5,7 +5,7 @@ Invariant: `compile_bundle` returns only valid contracts; any finding raises CON
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -87,9 +87,10 @@ class CompiledContract:
         in_query = rest and codec.rest[operation.name].method == "GET"
         return found + [(path, f"?{path}") for path in hidden] if in_query else found  # a query has single values only
 
-    def check_fields(self, message: str, fields: Sequence[str]) -> list[str]:
+    def check_fields(self, message: str, fields: Sequence[str], beside: Iterable[str] = ()) -> list[str]:
         struct = self.messages.get(message)
-        return [f"no message {message}"] if struct is None else check_fields(struct, fields)
+        shown = [self.messages[each] for each in beside if each in self.messages]
+        return [f"no message {message}"] if struct is None else check_fields(struct, fields, shown)
 
     def validate(self, message: str, value: Value) -> list[Finding]:
         """Findings of a canonical value; empty if it is valid."""

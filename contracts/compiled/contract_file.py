@@ -103,7 +103,9 @@ def _protection(read: FieldReader, operations: Mapping[str, Operation]) -> Prote
 
 
 def _evidence(read: FieldReader, operations: Mapping[str, Operation]) -> Evidence:
-    """What is kept of bodies. A feed serves submitted bodies, so `none` requires a contract without submit."""
+    """What is kept of bodies. A feed serves submitted bodies, so `none` requires a contract without submit. Of what is
+    dispatched it serves both bodies, which only `full` keeps.
+    """
     value = read.text(("evidence",), default="full")
     if value not in ("full", "metadata", "none"):
         read.bad(("evidence",), repr(value), "full, metadata or none")
@@ -111,6 +113,8 @@ def _evidence(read: FieldReader, operations: Mapping[str, Operation]) -> Evidenc
         read.bad(
             ("evidence",), "none, with an operation that submits", "full or metadata: the feed keeps what was handed in"
         )
+    if value != "full" and any(each.in_feed for each in operations.values()):
+        read.bad(("evidence",), f"{value}, with a dispatch in the feed", "full: the feed keeps request and answer")
     return "metadata" if value == "metadata" else "none" if value == "none" else "full"
 
 

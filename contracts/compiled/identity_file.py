@@ -79,10 +79,17 @@ def read_identity(read: FieldReader, at: Path, pattern: Pattern, struct: Struct 
 
 
 def read_feed(read: FieldReader, source: Source, operations: dict[str, Operation]) -> None:
-    """Adds to the queries of `operations` how the feed answers them. Needs the identities of all submissions."""
+    """Adds what `feed` of an operation says: how the feed answers a query, or that a dispatch has events in it. Needs
+    the identities of all submissions.
+    """
     for name, operation in operations.items():
         at = ("operations", name, "feed")
         if read.get(at) is None:
+            continue
+        if operation.pattern is Pattern.DISPATCH:
+            if read.get(at) is not True:
+                read.bad(at, repr(read.get(at))[:60], "true, or no feed")
+            operations[name] = replace(operation, in_feed=True)
             continue
         if operation.pattern is not Pattern.QUERY:
             read.bad(at, f"an answer from the feed to a {operation.pattern}", "an operation that queries")

@@ -63,11 +63,14 @@ def _shown(value: object) -> str:
 def _operation(new: Version, old: Operation, other: Operation, changes: Changes) -> None:
     def say(what: str, level: Level) -> None:
         before, after = (
-            str(getattr(each, what)).lower() if what in ("idempotent", "partial") else _shown(getattr(each, what))
+            str(getattr(each, what)).lower()
+            if what in ("idempotent", "partial", "in_feed")
+            else _shown(getattr(each, what))
             for each in (old, other)
         )
-        at = new.at(FILE, ("operations", old.name, "identity" if what == "subject" else what))
-        changes.add("operation.changed", level, old.name, at, what=what, before=before, after=after)
+        named = "feed" if what == "in_feed" else what
+        at = new.at(FILE, ("operations", old.name, "identity" if what == "subject" else named))
+        changes.add("operation.changed", level, old.name, at, what=named, before=before, after=after)
 
     for what in _BREAKING:
         if getattr(old, what) != getattr(other, what):
@@ -78,6 +81,8 @@ def _operation(new: Version, old: Operation, other: Operation, changes: Changes)
         say("identity", Level.MINOR if old.identity is None else Level.MAJOR)
     if old.feed != other.feed:  # the answer has the same form, whoever gives it
         say("feed", Level.MINOR)
+    if old.in_feed != other.in_feed:  # readers of the feed count on its events
+        say("in_feed", Level.MINOR if other.in_feed else Level.MAJOR)
     if old.idempotent != other.idempotent:
         say(
             "idempotent", Level.MAJOR if other.idempotent else Level.MINOR

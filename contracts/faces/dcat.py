@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from contracts.base.words import Words, WordsFile
-from contracts.canonical.model import Contract, Pattern
+from contracts.canonical.model import Contract
 from contracts.compiled.contract import CompiledContract
 from contracts.mapping.grid import MEDIA_TYPES
 
@@ -208,7 +208,7 @@ def _services(compiled: CompiledContract, publisher: Publisher, base: str) -> li
         service(f"{root}/{contract.name}", "REST", f"{root}/contracts/{contract.name}/openapi.json"),
         service(soap, "SOAP", f"{soap}?wsdl"),
     ]
-    if any(op.pattern is Pattern.SUBMIT for op in contract.operations.values()):
+    if contract.fed:
         services.append(
             service(f"{root}/feeds/{contract.name}", "CloudEvents", f"{root}/contracts/{contract.name}/schema.json")
         )

@@ -15,6 +15,8 @@ def declared(operation: Operation) -> dict[str, Any]:
         extensions["x-lgsp-identity"] = _identity(operation.identity)
     if operation.feed is not None:
         extensions["x-lgsp-feed"] = {"operation": operation.feed.operation, "key": list(operation.feed.key)}
+    if operation.in_feed:
+        extensions["x-lgsp-feed"] = True
     return extensions
 
 
@@ -23,6 +25,8 @@ def sentences(operation: Operation) -> list[tuple[str, Mapping[str, str]]]:
     rules: list[tuple[str, Mapping[str, str]]] = []
     if isinstance(feed := operation.feed, FeedAnswer):
         rules.append(("identity.feed", {"operation": feed.operation, "key": ", ".join(feed.key)}))
+    if operation.in_feed:
+        rules.append(("identity.in-feed", {}))
     if (identity := operation.identity) is None:
         return rules
     rules.append((f"identity.key.{identity.scope}", {"key": ", ".join(identity.key)}))

@@ -25,7 +25,6 @@ def feed_read(
     as_json: AsJson = False,
 ) -> None:
     """Events of a feed, oldest first. Reading bodies is logged."""
-    from contracts.canonical.model import Pattern
     from gateway.feeds import read
     from gateway.feeds.sessions import NOTE
     from gateway.journal.append import append
@@ -40,7 +39,7 @@ def feed_read(
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
         known = load_snapshot(connection).contract(contract)
-    if known is None or all(each.pattern is not Pattern.SUBMIT for each in known.contract.operations.values()):
+    if known is None or not known.contract.fed:
         from gateway.doors.api.errors import FEED_UNKNOWN
 
         raise FEED_UNKNOWN(contract=contract)

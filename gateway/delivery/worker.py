@@ -31,7 +31,7 @@ from sqlalchemy import Engine
 from adapters.errors import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Incoming, Message
 from contracts.base.errors import Failure, Ours, Theirs
-from contracts.canonical.model import Operation, Pattern
+from contracts.canonical.model import Contract, Operation, Pattern
 from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import Position
 from gateway.delivery.errors import DELIVERY_FAULT, DELIVERY_GIVEN_UP, PROVIDER_NO_ENDPOINT, PROVIDER_RESTING
@@ -50,6 +50,7 @@ from gateway.transfer import entries, outcome
 from gateway.transfer.lease import Lease
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer
 from gateway.transfer.states import Event
+from gateway.transfer.transfer_records import fed
 from gateway.vault.classes import keeping
 from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.vault.integrity import tampered
@@ -138,11 +139,12 @@ class Deliverer:
             transfer, contract = delivery.open, delivery.contract
             write = self._answered(job, delivery, await self.forwarder.forward(delivery, self.timeout))
         except Failure as failure:
-            write = await self._failed(job, transfer, failure, contract)
+            write = await self._failed(job, await self._told(job, transfer), failure, contract)
         except Exception:
             _logger.exception("transfer %s: unexpected fault", job.transfer)
             acted = Acted.NO if transfer.intent is None else Acted.MAYBE
-            write = await self._failed(job, transfer, DELIVERY_FAULT(acted=acted, system=job.provider), contract)
+            fault = DELIVERY_FAULT(acted=acted, system=job.provider)
+            write = await self._failed(job, await self._told(job, transfer), fault, contract)
         await self._commit(job, write)
 
     async def _prepared(self, job: Job, transfer: OpenTransfer, body: bytes) -> Delivery:
@@ -156,9 +158,8 @@ class Deliverer:
         operation = contract.contract.operations[str(job.row.operation)]
         if job.idempotent and not operation.idempotent:
             raise tampered(job.transfer, "transfer.idempotent")
-        keep = keeping(contract.contract.evidence, contract.contract.retention_months, Pattern.DISPATCH)
         return Delivery(
-            open=transfer._replace(keep=keep),
+            open=_with_terms(transfer, contract.contract, operation, job),
             snapshot=snapshot,
             provider=provider,
             receiving=receive(snapshot, provider, contract, operation, self.clock()),
@@ -167,6 +168,16 @@ class Deliverer:
             message=contract.codec("canonical").read_json(operation.request, body),
             caller=f"{job.row.caller_agency}/{job.row.caller_system}",
         )
+
+    async def _told(self, job: Job, transfer: OpenTransfer) -> OpenTransfer:
+        """With what its event tells if it ends. Its contract may not have been read before it failed."""
+        if transfer.keep is not None:
+            return transfer
+        try:
+            contract = (await asyncio.to_thread(self.registry.compiled, job.bundle)).contract
+            return _with_terms(transfer, contract, contract.operations[str(job.row.operation)], job)
+        except (Failure, LookupError):  # no such contract: it has no feed either
+            return transfer
 
     # --- units of the journal ---
 
@@ -262,3 +273,9 @@ class Deliverer:
             if written.verdict is not Verdict.COMMITTED:
                 _logger.warning("transfer %s was taken from this keeper; what it did counts no more", job.transfer)
             return
+
+
+def _with_terms(transfer: OpenTransfer, contract: Contract, operation: Operation, job: Job) -> OpenTransfer:
+    """With what its contract keeps of its bodies, and shows in the feed."""
+    keep = keeping(contract.evidence, contract.retention_months, Pattern.DISPATCH)
+    return transfer._replace(keep=keep, fed=fed(operation, job.row))

@@ -70,7 +70,7 @@ from gateway.transfer.stages import (
     Requested,
 )
 from gateway.transfer.states import Event, State
-from gateway.transfer.transfer_records import canonical, canonical_answer, event, receipt_of, row_of
+from gateway.transfer.transfer_records import canonical, canonical_answer, event, fed, receipt_of, row_of
 from gateway.vault import binding
 from gateway.vault.classes import Keeping, Parts, keeping
 from gateway.vault.errors import TRANSFER_TAMPERED
@@ -171,7 +171,8 @@ class Exchange:
         if put_aside:
             return Answered(requested, Receipt(row.id, intent=intent.leaf), queued=True)
         keep = keep_of(requested)
-        transfer = OpenTransfer(row.id, self.process, provider.id, keep=keep, salt=salt, intent=intent.leaf)
+        told = fed(requested.operation, row)
+        transfer = OpenTransfer(row.id, self.process, provider.id, keep=keep, salt=salt, intent=intent.leaf, fed=told)
         return await self._forward(Committed(decoded, provider, receiving, transfer))
 
     def _provider(self, decoded: Decoded) -> System:

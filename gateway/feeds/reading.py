@@ -9,6 +9,8 @@ Invariant: an event whose body is past its retention stays as a tombstone with r
 Invariant: an event's body is its transfer's, sealed with the contract and the event's attributes. If the row differs,
   or the body does not open, the event becomes a tombstone without unsealed attributes. The page names it, and it is
   logged as critical.
+Invariant: the event of a dispatched message is sealed itself, with its contract. Its data are the request, and the
+  answer if there was one. They too open only as bodies of its transfer.
 """
 
 from __future__ import annotations
@@ -29,10 +31,13 @@ from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_RESTORED
 from gateway.feeds.sessions import Span
 from gateway.journal import epochs
 from gateway.journal.schema import tables
+from gateway.transfer.states import State
+from gateway.transfer.transfer_records import ENDS, end_of
 from gateway.vault import binding
 from gateway.vault.vault import Opened, Vault
 
 MOST: Final = 1000
+HANDLED: Final = ENDS[State.ANSWERED.value]
 # As `transfer_records.event` writes it; quotation marks within other values are escaped.
 _logger: Final = logging.getLogger("lgsp.feeds")
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
@@ -66,11 +71,25 @@ class _Row:
     event: str
     body_ref: str
     sequenced: float
+    end: str | None  # how the dispatched message ended that it tells of
 
     @property
     def body(self) -> str:
         """The id of its body, independent of the row's reference."""
         return f"{self.transfer}/canonical"
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """The ids of the bodies of its data, by their name there; of a submission there is one without a name."""
+        if self.end is None:
+            return {"": self.body}
+        request = {"request": self.body}
+        return request | {"answer": f"{self.transfer}/answer"} if self.end == HANDLED else request
+
+    @property
+    def sealed(self) -> str:
+        """The id of the body that is sealed with this event."""
+        return self.body if self.end is None else f"{self.transfer}/{binding.EVENT_PART}"
 
 
 def read(
@@ -131,22 +150,25 @@ class _Bodies:
     def tombstone(self, row: _Row) -> dict[str, Any]:
         if row.offset in self.tampered:
             return {"tombstone": True, "tombstonereason": "tampered"}
-        if row.body in self.ended:
-            return {"tombstone": True, "tombstonereason": "retention", "tombstonetime": self.ended[row.body]}
+        for id in (*row.parts.values(), row.sealed):
+            if id in self.ended:
+                return {"tombstone": True, "tombstonereason": "retention", "tombstonetime": self.ended[id]}
         return {"tombstone": True, "tombstonereason": "lost"}
 
 
 def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: Vault) -> _Bodies:
-    opened = vault.open_many(connection, [row.body for row in rows])
+    ids = {row.offset: (*row.parts.values(), row.sealed) for row in rows}
+    opened = vault.open_many(connection, [*{id for each in ids.values() for id in each}])
     plain: dict[int, bytes | None] = {}
     tampered: list[int] = []
     for row in rows:
-        body = opened.get(row.body)
-        plain[row.offset] = body.plain if isinstance(body, Opened) else None
-        bound = body.binding if isinstance(body, Opened) else None
+        bodies = {id: opened.get(id) for id in ids[row.offset]}
+        plain[row.offset] = _data(row, bodies)
+        sealed = bodies[row.sealed]
+        bound = sealed.binding if isinstance(sealed, Opened) else None
         if (
             row.body_ref != row.body
-            or isinstance(body, Ours)
+            or any(isinstance(body, Ours) for body in bodies.values())
             or bound is not None
             and bound != binding.of_event(contract, row.event)
         ):
@@ -158,8 +180,18 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: 
                 row.offset,
                 row.transfer,
             )
-    gone = [row.body for row in rows if plain[row.offset] is None and row.offset not in tampered]
+    gone = [id for row in rows if plain[row.offset] is None and row.offset not in tampered for id in ids[row.offset]]
     return _Bodies(plain, vault.ended(connection, gone) if gone else {}, tuple(tampered))
+
+
+def _data(row: _Row, bodies: Mapping[str, Opened | Ours | None]) -> bytes | None:
+    """The event's data as JSON text; None if one of its bodies is gone."""
+    texts = {id: body.plain for id, body in bodies.items() if isinstance(body, Opened)}
+    if len(texts) < len(bodies):
+        return None
+    if row.end is None:
+        return texts[row.body]
+    return b"{" + b",".join(f'"{name}":'.encode() + texts[id] for name, id in row.parts.items()) + b"}"
 
 
 def _bare(row: _Row) -> str:
@@ -180,8 +212,14 @@ def _rows(connection: Connection, contract: str, after: str | None, limit: int) 
     ).all()
     if offset and (not events or events[0][0] != offset + 1):
         _check_place(connection, contract, offset)
-    rows = [_Row(*row) for row in events[:limit]]
+    rows = [_Row(*row, _end(row.event)) for row in events[:limit]]
     return rows, cursors.encode(contract, rows[-1].offset if rows else offset), len(events) > limit
+
+
+def _end(event: str) -> str | None:
+    if not any(f':{end}"' in event for end in ENDS.values()):  # most events need not be parsed
+        return None
+    return end_of(str(json.loads(event).get("type")))
 
 
 def _check_place(connection: Connection, contract: str, offset: int) -> None:

@@ -6,6 +6,7 @@ Invariant: a step that is not in the table of states cannot be written.
 Invariant: columns, entry and receipt of an end are built from one value (`Ending`).
 Invariant: a unit applies only in the state that it was built for and, if a process is named, only to that process's
   transfer.
+Invariant: a dispatched transfer of a feed gets its one event in the unit that ends it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from gateway.journal.write import LogRow, QueueRow, TransferChange, TransferRow,
 from gateway.transfer import entries
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer, Receipt
 from gateway.transfer.states import Event, State, after, through
-from gateway.transfer.transfer_records import receipt_text
+from gateway.transfer.transfer_records import end_event, receipt_text
 from gateway.vault import binding
+from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.vault.vault import Vault
 
 UNKNOWN: Final = "transfer.in-doubt"  # the failure of a transfer whose process died
@@ -37,23 +39,28 @@ class EndedNew(NamedTuple):
 
 
 def end(transfer: OpenTransfer, how: Ending, vault: Vault) -> Ended:
-    """Ends a transfer. A caller that took it from the queue adds the queue's row."""
+    """Ends a transfer, with its event if it has one. A caller that took it from the queue adds the queue's row."""
     entry = entries.outcome(transfer, how)
     receipt = Receipt(transfer.id, intent=transfer.intent, outcome=entry.leaf)
     parts = evidence_of(how.call)
-    bound = binding.NONE
+    bound: dict[str, bytes] = {}
     if how.answer is not None:
         parts.append(("answer", how.answer))
-        bound = {"answer": entry.leaf}
+        bound["answer"] = entry.leaf
     change = _changed(transfer, how)._replace(
         finished=how.at,
         answer_ref=f"{transfer.id}/answer" if how.answer is not None else None,
         receipt=receipt_text(receipt),
     )
+    feed = None
+    if transfer.fed is not None and how.failure != TRANSFER_TAMPERED.code:  # nothing sure can be told of that one
+        feed = end_event(transfer.id, transfer.fed, change.state, how.failure, how.at)
+        parts.append((binding.EVENT_PART, feed.event.encode()))
+        bound[binding.EVENT_PART] = binding.of_event(feed.contract, feed.event)
     kept = (
         () if not parts or transfer.keep is None else vault.seal_kept(transfer.keep, transfer.id, parts, how.at, bound)
     )
-    return Ended(Write(change=change, log=(entry,), vault=kept), receipt)
+    return Ended(Write(change=change, log=(entry,), vault=kept, feed=feed), receipt)
 
 
 def end_new(row: TransferRow, transfer: OpenTransfer, how: Ending) -> EndedNew:

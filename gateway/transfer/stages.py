@@ -164,6 +164,17 @@ class Decoded(NamedTuple):
         return self.authorised.requested
 
 
+class Fed(NamedTuple):
+    """The columns of a dispatched transfer that its event in the feed tells, beside how it ended."""
+
+    contract: str
+    operation: str
+    bundle: str
+    caller_system: str
+    caller_agency: str
+    provider: str | None
+
+
 class OpenTransfer(NamedTuple):
     """A transfer whose intent is on disk and whose outcome is not."""
 
@@ -174,6 +185,7 @@ class OpenTransfer(NamedTuple):
     keep: Keeping | None = None  # what is kept of its bodies; None: unknown, nothing was sent
     salt: bytes | None = None  # of the log's digests; None: its request was not opened
     intent: bytes | None = None  # the leaf of its entry; None: its request was not opened
+    fed: Fed | None = None  # None: its end is no event of a feed
 
 
 class Committed(NamedTuple):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Final
 
 from contracts.base.times import rfc3339
-from contracts.canonical.model import Kind, Pattern
+from contracts.canonical.model import Kind, Operation, Pattern
 from contracts.compiled.identity import subject_of
-from gateway.journal.write import TransferRow
+from gateway.journal.write import FeedRow, TransferRow
 from gateway.registry.records import System
-from gateway.transfer.stages import Decoded, Message, Receipt, Requested
-from gateway.transfer.states import Event, after
+from gateway.transfer.stages import Decoded, Fed, Message, Receipt, Requested
+from gateway.transfer.states import Event, State, after
+
+# How a dispatched transfer ended, as the type of its event says.
+ENDS: Final = {State.ANSWERED.value: "handled", State.FAILED.value: "refused", State.DEAD.value: "undelivered"}
 
 
 def row_of(decoded: Decoded, provider: System | None, now: float, process: str, event: Event) -> TransferRow:
@@ -58,6 +62,12 @@ def operation_of(namespace: str, type: str) -> str:
     return type.removeprefix(f"{namespace}:").partition(":")[0] if type.startswith(f"{namespace}:") else ""
 
 
+def end_of(type: str) -> str | None:
+    """How the dispatched transfer ended that an event of this type tells of; None for a submission's event."""
+    end = type.rpartition(":")[2]
+    return end if end in ENDS.values() else None
+
+
 def event(decoded: Decoded, now: float, kind: Kind) -> str:
     """The CloudEvents 1.0 attributes of a submitted message. Readers add its data from the vault."""
     requested = decoded.requested
@@ -79,6 +89,33 @@ def event(decoded: Decoded, now: float, kind: Kind) -> str:
     elif isinstance(key, str):
         event["subject"] = key
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def fed(operation: Operation, row: object) -> Fed | None:
+    """`row` has the columns of `transfer` as attributes. None if the operation has no events of this kind."""
+    return Fed(*(getattr(row, name) for name in Fed._fields)) if operation.in_feed else None
+
+
+def end_event(transfer: str, of: Fed, state: str, failure: str | None, at: float) -> FeedRow:
+    """The event of a dispatched transfer that has ended. It says nothing that its row does not: `audit verify` makes it
+    anew and compares.
+    """
+    event = {
+        "specversion": "1.0",
+        "id": transfer,
+        "source": f"urn:lgsp:system:{of.caller_system}",
+        "type": f"urn:lgsp:contract:{of.contract.replace('/', ':')}:{of.operation}:{ENDS[state]}",
+        "time": rfc3339(at),
+        "datacontenttype": "application/json",
+        "lgspagency": of.caller_agency,
+        "lgspbundle": of.bundle,
+        "lgspprovider": of.provider,
+        "lgspfailure": failure,
+    }
+    known = {name: value for name, value in event.items() if value is not None}
+    return FeedRow(
+        of.contract, transfer, json.dumps(known, ensure_ascii=False, separators=(",", ":")), f"{transfer}/canonical"
+    )
 
 
 def receipt_text(receipt: Receipt) -> str:

@@ -3,6 +3,7 @@
     request, canonical of what is dispatched    the leaf of the intent's entry, and the transfer's fixed columns
     canonical of what is handed in              the contract and the event's attributes that the feed shows
     answer                                      the leaf of the outcome's entry
+    event, of what was dispatched and has ended the contract and the event's attributes; the body is the event itself
 
 Form: one byte, the binding (32 bytes), then the sealed body (`security.seal`) whose context holds the binding. The
 binding is in clear there, and opening authenticates it: a record whose binding was changed or removed does not open.
@@ -21,6 +22,7 @@ from typing import Final
 
 MARK: Final = b"\x10"  # not a version of `security.seal`
 SIZE: Final = 32
+EVENT_PART: Final = "event"
 NONE: Final[Mapping[str, bytes]] = MappingProxyType({})  # no part has a binding
 HEAD: Final = len(MARK) + SIZE
 FIXED: Final = (

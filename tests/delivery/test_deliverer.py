@@ -7,7 +7,7 @@ import json
 
 import pytest
 from aiohttp import web
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from adapters.errors import PROVIDER_TIMEOUT, Acted
 from contracts.base.errors import Failure
@@ -309,3 +309,39 @@ async def test_the_list_of_failed_tries_is_bounded(post: Post) -> None:
     with post.engine.connect() as connection:
         failed = failed_tries(connection, transfer)
     assert [each["try"] for each in failed.tries] == list(range(6, 26)) and failed.earlier == 5
+
+
+def told(post: Post) -> dict[str, tuple[str, str | None]]:
+    """How each transfer ended, as the events say."""
+    with post.engine.connect() as connection:
+        events = [json.loads(each) for each in connection.scalars(select(tables.feed_pending.c.event))]
+    return {each["id"]: (each["type"].rpartition(":")[2], each.get("lgspfailure")) for each in events}
+
+
+async def test_each_end_is_told_in_the_feed_once(post: Post) -> None:
+    post.provider.script = answering(post.provider)
+    handled = await post.put_aside()
+    await post.run()
+    post.provider.script = answering(post.provider, 422)
+    refused = await post.put_aside()
+    await post.run()
+    post.provider.script = answering(post.provider, 503)
+    waiting = await post.put_aside()
+    await post.run()
+    assert waiting not in told(post)
+    for _ in range(4):
+        post.clock[0] += 400
+        await post.run()
+    lost, changed = await post.put_aside(), await post.put_aside()
+    with writing(post.engine) as connection:
+        connection.execute(delete(tables.vault).where(tables.vault.c.id == f"{lost}/canonical"))
+        connection.execute(update(tables.transfer).where(tables.transfer.c.id == changed).values(message_id="other"))
+    await post.run()
+    assert post.row(changed)["failure"] == "transfer.tampered" and post.row(lost)["failure"] == "vault.not-found"
+    assert told(post) == {
+        handled: ("handled", None),
+        refused: ("refused", "provider.refused"),
+        waiting: ("undelivered", "delivery.given-up"),
+        lost: ("undelivered", "vault.not-found"),
+    }
+    assert all(post.body(transfer, "event") for transfer in told(post))

@@ -41,7 +41,7 @@ from gateway.transfer.stages import (
     Requested,
 )
 from gateway.vault.vault import Vault
-from tests.registry.making import NOW, contracts, filled, province
+from tests.registry.making import NOW, PROVINCE, contracts, filled, province
 
 
 class PlainDoor:
@@ -192,9 +192,9 @@ def operation_of(contract: str, pattern: str) -> str:
 
 
 @contextmanager
-def house(engine: Engine, folder: Path) -> Iterator[Gateway]:
+def house(engine: Engine, folder: Path, text: str = PROVINCE) -> Iterator[Gateway]:
     """Over a migrated database."""
-    filled(engine, province(), [])
+    filled(engine, province(text), [])
     journal = Journal(engine, lock_of(engine), "door-1")
     journal.start()
     try:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from bench.demo import demo_settings, running, world_of
-from examples.story.exchange import ALERTS, read_feed
+from examples.story.exchange import ALERTS, REPORTS, read_feed
 from gateway.cli.run import ensure_instance
 from gateway.sample_client.async_rest import AsyncRestClient
 from gateway.sample_client.errors import ClientError
@@ -181,7 +181,8 @@ def test_killed_in_the_middle(place: Path) -> None:
         )
         # An outcome is on disk before it has its index: the log is read once the keeper has sequenced all of it.
         world.wait(
-            "everything written has its place in the log", lambda: not rows(settings, "select id from log_pending")
+            "everything written has its place in log and feed",
+            lambda: not rows(settings, "select id from log_pending union all select id from feed_pending"),
         )
         seen = world.seen("do-thi")
         intents = {transfer for (transfer,) in rows(settings, "select transfer from log_entry where phase = 'intent'")}
@@ -201,6 +202,16 @@ def test_killed_in_the_middle(place: Path) -> None:
         fed = rows(settings, "select transfer from feed_event where contract = 'incident-alert/v1'")
         assert Counter(transfer for transfer, _, _ in keyed) == Counter(transfer for (transfer,) in fed)
         assert {(state, changed == transfer) for transfer, state, changed in keyed} == {("live", True)}
+
+        # Each report that was handled, before the kill or after, is told in the feed of reports once.
+        answered = rows(settings, "select id from transfer where pattern = 'dispatch' and state = 'answered'")
+        told = read_feed(world, REPORTS)
+        assert {event["type"].rpartition(":")[2] for event in told} == {"handled"}
+        assert Counter(event["id"] for event in told) == Counter(transfer for (transfer,) in answered)
+        assert {transfer for transfer, status in dispatched.items() if status == "200"} <= {each["id"] for each in told}
+        assert doubts <= {each["id"] for each in told} and all(
+            set(each["data"]) == {"request", "answer"} for each in told
+        )
 
         verified = world.lgsp(
             "audit",

@@ -19,6 +19,7 @@ from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
+from gateway.vault.binding import EVENT_PART
 from gateway.vault.errors import VAULT_NO_PART, VAULT_NO_REASON, VAULT_NOT_FOUND
 from gateway.vault.vault import Meta, Vault
 from security.transparency.entry import Json, Note, freeze
@@ -110,5 +111,6 @@ PARTS: Final = (
     *_SENT,
     "answer",
     "salt",
+    EVENT_PART,
     *(f"in-doubt-{each}" for each in _SENT),
 )

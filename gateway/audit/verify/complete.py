@@ -8,7 +8,8 @@ every transfer is compared with its entries, and every entry with its transfer:
 2. Each entry of a transfer has that transfer. Its row has the id and phase of its bytes. Times never go back.
 3. The state of a transfer, and whether it is in a feed, follow from its entries: the intent of a submission names no
    provider.
-4. Each event of a feed is that of an accepted transfer. Offsets have no gap, and events are in the order of sequencing.
+4. Each event of a feed is that of an accepted transfer, or of a dispatched one that has ended. Offsets have no gap, and
+   events are in the order of sequencing.
 5. Each message of the queue belongs to a transfer. Each transfer that was queued according to the log is in the queue.
 6. A receipt names the leaves of the log. The message id has the keyed hash in the intent, if the key is available.
 7. Times, references, events, queue and vault agree with the entries, the contract and the bindings of the sealed bodies
@@ -27,13 +28,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, func, or_, select
 
 from gateway.audit.verify import transfer_checks
 from gateway.audit.verify.findings import MOST, Findings, Progress
 from gateway.audit.verify.rows.keys import check_keys
 from gateway.journal import epochs
 from gateway.journal.schema import tables
+from gateway.transfer import transfer_records
 
 _BATCH: Final = 1000
 _ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
@@ -236,7 +238,10 @@ def _judge_feeds(connection: Connection, wrong: Findings) -> int:
             select(table.c.contract, table.c.transfer, transfer.c.state)
             .select_from(table.outerjoin(transfer, transfer.c.id == table.c.transfer))
             .where(
-                transfer.c.id.is_(None) | (transfer.c.state != "accepted") | (transfer.c.contract != table.c.contract)
+                transfer.c.id.is_(None)
+                | (transfer.c.state != "accepted")
+                & ((transfer.c.pattern != "dispatch") | transfer.c.state.not_in(transfer_records.ENDS))
+                | (transfer.c.contract != table.c.contract)
             )
         )
         for row in connection.execute(astray.limit(MOST)):
@@ -260,17 +265,23 @@ def _judge_feeds(connection: Connection, wrong: Findings) -> int:
 def _judge_order(connection: Connection, contract: str, wrong: Findings) -> None:
     """Events of one process are in the order of its intents: both tables are moved in order of their ids.
 
-    Ids of different processes are no order on PostgreSQL; of these only the times are compared.
+    Ids of different processes are no order on PostgreSQL; of these only the times are compared. The event of a
+    dispatched transfer is written with its outcome, by any process.
     """
     event, transfer, entry = tables.feed_event, tables.transfer, tables.log_entry
     intents = event.outerjoin(transfer, transfer.c.id == event.c.transfer).outerjoin(
-        entry, and_(entry.c.transfer == event.c.transfer, entry.c.phase == "intent")
+        entry,
+        and_(
+            entry.c.transfer == event.c.transfer,
+            entry.c.phase == case((transfer.c.pattern == "dispatch", "outcome"), else_="intent"),
+        ),
     )
     rows = select(
         event.c.offset,
         event.c.transfer,
         event.c.sequenced,
         transfer.c.process,
+        transfer.c.pattern,
         entry.c.idx,
         entry.c.sequenced.label("logged"),
     ).select_from(intents)
@@ -282,9 +293,10 @@ def _judge_order(connection: Connection, contract: str, wrong: Findings) -> None
         time = max(time, row.sequenced)
         if row.idx is None:  # pending, or in a log that ended
             continue
+        phase = "outcome" if row.pattern == "dispatch" else "intent"
         if abs(row.sequenced - row.logged) > _APART:
-            wrong.add(f"{name}: its time of sequencing is {row.sequenced - row.logged:+.0f} s from that of its intent")
-        if row.process is None:
+            wrong.add(f"{name}: its time of sequencing is {row.sequenced - row.logged:+.0f} s from that of its {phase}")
+        if row.process is None or phase == "outcome":
             continue
         if row.idx < newest.get(row.process, -1):
             wrong.add(f"{name}: its intent stands in the log before that of an earlier event of the same process")

@@ -26,9 +26,11 @@ from contracts.canonical.model import Kind, Pattern
 from contracts.compiled.loader import load
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
-from gateway.transfer.transfer_records import event_type
+from gateway.transfer.stages import Fed
+from gateway.transfer.transfer_records import ENDS, end_event, event_type
 from gateway.vault import binding
 from gateway.vault.classes import BEFORE, OPEN, SALT_PART, SHORT, Keeping, KeyName, keeping
+from gateway.vault.errors import TRANSFER_TAMPERED
 from security.seal import plain_size
 
 ANSWERED: Final = frozenset({"accepted", "answered"})
@@ -39,8 +41,8 @@ _EPOCH: Final = date(1970, 1, 1).toordinal()
 _AT_FIRST: Final = frozenset({"request", "canonical", SALT_PART})
 _CLOCKS: Final = 3600.0  # by which clocks of different machines may differ
 LONGEST: Final = 300.0 + _CLOCKS  # no message waits longer for its next try (`delivery.policy`)
-_PARTS: Final = ("request", "canonical", "answer", SALT_PART, "forwarded", "provider-answer")
-_BOUND: Final = ("request", "canonical", "answer")
+_PARTS: Final = ("request", "canonical", "answer", SALT_PART, "forwarded", "provider-answer", binding.EVENT_PART)
+_BOUND: Final = ("request", "canonical", "answer", binding.EVENT_PART)
 _DIGESTS: Final = (("answer", "out"), ("forwarded", "sent"), ("provider-answer", "back"))
 Entry = Mapping[str, Any]
 Find = Callable[[str], object]
@@ -55,6 +57,7 @@ class Term:
     pattern: str
     idempotent: bool
     keep: Keeping
+    in_feed: bool = False  # its end is an event of the feed
 
     def kept(self, outcome: Entry) -> Iterator[str]:
         """The parts that are kept after the end of a transfer with that outcome (empty: none yet)."""
@@ -62,6 +65,8 @@ class Term:
         if SALT_PART in self.keep.named:
             parts.append(SALT_PART)
         parts += [part for part, digest in _DIGESTS if digest in outcome]
+        if self.in_feed and outcome and outcome.get("failure") != TRANSFER_TAMPERED.code:
+            parts.append(binding.EVENT_PART)
         return (part for part in parts if self.keep.of(part) not in (None, OPEN))
 
 
@@ -122,6 +127,7 @@ def _terms(content: bytes, digest: str) -> Mapping[str, Term]:
             each.pattern.value,
             each.idempotent and each.pattern is Pattern.DISPATCH,
             keeping(contract.evidence, contract.retention_months, each.pattern),
+            each.in_feed,
         )
         for each in contract.operations.values()
     }
@@ -167,7 +173,11 @@ def judge(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, terms:
         _times(id, _timed(row), intent, outcome),
         _open(row, terms) if row.state not in ENDED else (),
         _queue(row, body, terms.now) if row.queue_provider is not None else (),
-        _event(id, event, body, intent, term) if event[0] is not None else (),
+        _end_event(row, event, term)
+        if row.pattern == Pattern.DISPATCH
+        else _event(id, event, body, intent, term)
+        if event[0] is not None
+        else (),
         _sealed(row, event),
         _kept(name, row, outcome or {}, term, terms) if term is not None else (),
     ):
@@ -264,6 +274,26 @@ def _event(id: str, stored: tuple[Any, ...], body: str, intent: Entry, term: Ter
         yield f"its event in the feed says type {event.get('type')}, which is {types[0]}"
 
 
+def _end_event(row: Row[Any], stored: tuple[Any, ...], term: Term | None) -> Iterator[str]:
+    """A dispatched transfer has its event once it has ended, if its contract says so, and was not altered."""
+    wanted = term is not None and term.in_feed and row.state in ENDS and row.failure != TRANSFER_TAMPERED.code
+    text, body_ref, contract = stored
+    if text is None:
+        if wanted:
+            yield "it has ended, and its event stands in no feed"
+        return
+    if not wanted:
+        if term is not None:
+            yield "it has an event in a feed, which its contract does not give it"
+        return
+    of = Fed(*(getattr(row, name) for name in Fed._fields))
+    made = end_event(row.id, of, row.state, row.failure, row.finished or 0.0)
+    if body_ref != made.body_ref:
+        yield f"its event in the feed refers to {body_ref} for its body"
+    if (contract, text) != (made.contract, made.event):
+        yield f"its event in the feed is not the one of its end, which is {made.event}"
+
+
 def _types(term: Term, operation: str) -> list[str]:
     """The types that an event of this operation may have; its body is sealed with the one that it has."""
     return [event_type(term.namespace, operation, kind) for kind in Kind]
@@ -271,6 +301,7 @@ def _types(term: Term, operation: str) -> list[str]:
 
 def _sealed(row: Row[Any], event: tuple[Any, ...]) -> Iterator[str]:
     """Compares the binding and the length of each part."""
+    dispatched = row.pattern == Pattern.DISPATCH
     for part, length in zip(_PARTS, _lengths(row), strict=True):
         if not length:
             continue
@@ -283,8 +314,8 @@ def _sealed(row: Row[Any], event: tuple[Any, ...]) -> Iterator[str]:
         if part == "answer":
             if row.outcome_leaf is not None and bound != bytes(row.outcome_leaf):
                 yield "its answer was sealed with another outcome than the log has"
-        elif part == "canonical" and event[0] is not None:
-            if bound != binding.of_event(event[2], event[0]):
+        elif part == binding.EVENT_PART or part == "canonical" and event[0] is not None and not dispatched:
+            if event[0] is not None and bound != binding.of_event(event[2], event[0]):
                 yield "its event in the feed is not the one that its message was sealed with"
         elif bound != binding.of_transfer(bytes(row.intent_leaf), row):
             yield (

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from contracts.canonical.model import Operation, Pattern
+from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.pinned import PinnedCodec
 from contracts.wire import jsontext
@@ -40,12 +40,7 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
     received, caller, snapshot = request.received, request.proven, request.snapshot
     name = f"{request.params['contract']}/v{request.params['major']}"
     contract = snapshot.contract(name)
-    submitted = (
-        []
-        if contract is None
-        else [each for each in contract.contract.operations.values() if each.pattern is Pattern.SUBMIT]
-    )
-    if contract is None or not submitted:
+    if contract is None or not contract.contract.fed:
         raise FEED_UNKNOWN(contract=name)
     agency = caller.system.agency
     query, quotas = GrantQuery(snapshot, agency, contract.contract, FEED, received.at), services.exchange.quotas
@@ -55,7 +50,7 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
     receiver = demand_key(contract.contract, snapshot, caller.system, received.at)
     while True:
         try:
-            events, cursor, more = await _counted(services, request, contract, submitted, decision)
+            events, cursor, more = await _counted(services, request, contract, decision)
             break
         except UsedUp as full:  # at most once for each grant: the page is written again without it
             decision = quotas.without(query, decision, full)
@@ -70,15 +65,18 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
 
 
 async def _counted(
-    services: Services, request: ApiRequest, contract: CompiledContract, submitted: list[Operation], decision: Decision
+    services: Services, request: ApiRequest, contract: CompiledContract, decision: Decision
 ) -> tuple[list[bytes], str, bool]:
     """The page's events under this decision, logged and counted."""
     caller, snapshot, name = request.proven, request.snapshot, contract.contract.name
     assert decision.grant is not None
-    masks = {each.name: snapshot.mask(contract, each.request, decision.views) for each in submitted}
     codec = snapshot.codec(caller.system, contract)
-    if isinstance(codec, PinnedCodec):
-        masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}
+
+    def mask_of(operation: Operation, message: str) -> Mask | None:
+        mask = snapshot.mask(contract, message, decision.views)
+        return _brought_down(codec, operation, message, mask) if isinstance(codec, PinnedCodec) else mask
+
+    masks = {each.name: of_data([mask_of(each, message) for message in each.fed]) for each in contract.contract.fed}
     events, cursor, more, span = await services.readers.run(
         request.owner, _page, services, contract, name, request.params, masks
     )
@@ -150,13 +148,22 @@ def _page(
     return [jsontext.write_json(event) for event in page.events], page.next, page.more, page.span
 
 
-def _brought_down(codec: PinnedCodec, operation: Operation, mask: Mask | None) -> Mask:
+def of_data(masks: Sequence[Mask | None]) -> Mask | None:
+    """The mask of an event's data, which is one message, or an object of two: `request` and `answer`."""
+    if len(masks) == 1 or not any(masks):
+        return masks[0]
+    request, answer = (each or _all for each in masks)
+    own = {"request": request, "answer": answer}
+    return lambda data: {name: own.get(name, _nothing)(message) for name, message in data.items()}
+
+
+def _brought_down(codec: PinnedCodec, operation: Operation, message: str, mask: Mask | None) -> Mask:
     """The mask, then only the fields of the reader's older version. An operation unknown to it becomes an event without
     data.
     """
     if not codec.supports(operation.name):
         return _nothing
-    project = codec.projection(operation.request)
+    project = codec.projection(message)
     return project if mask is None else lambda data: project(mask(data))
 
 
@@ -175,6 +182,10 @@ def _seen(mask: Mask, path: str) -> bool:
         if step.endswith("[]"):
             shown = shown[0] if isinstance(shown, list) and shown else None
     return bool(shown == _PROBE)
+
+
+def _all(data: dict[str, Any]) -> dict[str, Any]:
+    return data
 
 
 def _nothing(data: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from contracts.compiled.contract import CompiledContract, compile_bundle
 from gateway.journal.schema import tables
 from gateway.registry.changes.granting import GRANT, grants
 from gateway.registry.changes.officers import officers
-from gateway.registry.parts.grants import answers, fed, requests
+from gateway.registry.parts.grants import answers, fed, field_faults, requests
 from gateway.registry.seals.rows import key_of
 from gateway.registry.versions import load
 from security.grants.grants import OFFICERS, Grant, digest
@@ -82,8 +82,7 @@ def unhidable(held: Iterable[Grant], new: CompiledContract) -> list[tuple[str, s
         (grant.id, fault)
         for grant in held
         if PERSONAL in grant.fields
-        for message in sorted(_messages(new, grant))
-        for fault in new.check_fields(message, grant.fields)
+        for _, fault in field_faults(new, grant.operations, grant.fields, grant.receives)
     ]
 
 

@@ -183,7 +183,7 @@ def _messages(contract: CompiledContract, operation: str, way: str) -> list[str]
     """The messages that are seen: of a submission its sender gets only the gateway's own answer."""
     known = contract.contract.operations
     if way == "reads":
-        return sorted({each.request for each in known.values() if each.pattern is Pattern.SUBMIT})
+        return sorted({message for each in contract.contract.fed for message in each.fed})
     if way == "receives":
         return [known[operation].request]
     return [] if known[operation].pattern is Pattern.SUBMIT else [known[operation].answer]

@@ -168,9 +168,9 @@ def dropped(snapshot: Snapshot) -> list[Dropped]:
 
 
 def operations(contract: CompiledContract) -> tuple[str, ...]:
-    """The operations that a grant can name: the contract's, and `feed` if it has submissions."""
-    known = contract.contract.operations
-    return (*known, FEED) if any(each.pattern is Pattern.SUBMIT for each in known.values()) else tuple(known)
+    """The operations that a grant can name: the contract's, and `feed` if it has one."""
+    known = tuple(contract.contract.operations)
+    return (*known, FEED) if contract.contract.fed else known
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class Review:
         name, known = contract.contract.name, contract.contract.operations
         seen: Seen = ()
         if decision.allowed and operation == FEED:
-            messages = dict.fromkeys(each.request for each in known.values() if each.pattern is Pattern.SUBMIT)
+            messages = dict.fromkeys(message for each in contract.contract.fed for message in each.fed)
             seen = tuple((message, self.leaves(contract, message, decision.views)) for message in messages)
         elif decision.allowed:  # the gateway's own answer to a submission is not masked
             views = _ALL if known[operation].pattern is Pattern.SUBMIT else decision.views

@@ -8,7 +8,7 @@ Invariant: an accepted grant hides only fields that its readers' formats can mar
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -142,12 +142,19 @@ class Grants(Parties):
         for number, name in enumerate(operations):
             if name and name not in (*known, ALL) or not known:
                 self._wrong(f"{path}.operations[{number}]", "reference", f"one of {', '.join([*known, ALL])}", name)
-        messages = (
-            requests(compiled, operations) if receives else answers(compiled, operations) | fed(compiled, operations)
-        )
-        for message in sorted(messages):
-            for problem in compiled.check_fields(message, fields):
-                self._wrong(f"{path}.fields", "reference", f"fields of {message} that can be shown or masked", problem)
+        for message, problem in field_faults(compiled, operations, fields, receives):
+            self._wrong(f"{path}.fields", "reference", f"fields of {message} that can be shown or masked", problem)
+
+
+def field_faults(
+    compiled: CompiledContract, operations: Iterable[str], fields: Sequence[str], receives: bool
+) -> Iterator[tuple[str, str]]:
+    """Message and fault, for each fault of a grant's fields. Request and answer in a feed need not both have a path."""
+    together = set() if receives else fed(compiled, operations)
+    shown = requests(compiled, operations) if receives else answers(compiled, operations) | together
+    for message in sorted(shown):
+        for fault in compiled.check_fields(message, fields, together if message in together else ()):
+            yield message, fault
 
 
 def answers(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
@@ -157,11 +164,10 @@ def answers(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
 
 
 def fed(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
-    """The messages in a feed: the submissions."""
-    known = compiled.contract.operations.values()
-    return (
-        {each.request for each in known if each.pattern is Pattern.SUBMIT} if {FEED, ALL} & set(operations) else set()
-    )
+    """The messages in a feed: the submissions, and both of a dispatch that has events."""
+    if not {FEED, ALL} & set(operations):
+        return set()
+    return {message for each in compiled.contract.fed for message in each.fed}
 
 
 def received(compiled: CompiledContract) -> tuple[Operation, ...]:

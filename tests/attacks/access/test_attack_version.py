@@ -25,7 +25,7 @@ from gateway.registry.seals.sealing import Seal, changing
 from gateway.settings import Settings
 from security.grants.grants import Grant
 from tests.registry.editions import NAME, answer_field, edition, swap
-from tests.registry.making import NOW, approve_all, filled, province
+from tests.registry.making import NOW, PROVINCE, approve_all, filled, province
 
 ATTACK = pytest.mark.attack("by a version that adds a field")
 FIELD, OF_FEED = "IndicatorValue.cccd", "IndicatorValues.values[].cccd"  # of the answer, and of the feed
@@ -178,3 +178,31 @@ def test_a_field_that_has_to_stand_cannot_be_marked_past_a_grant(engine: Engine)
     with writing(engine) as connection, pytest.raises(Theirs) as caught:
         put(connection, edition("1.20.0", swap("schema.json", unit, f'"personal": "basic", {unit}')))
     assert caught.value.code == "contract.not-hidden" and caught.value.findings[0].got == "G-0005"
+
+
+ANSWER = "    answer: DocumentStatus\n"
+FED = edition("1.20.0", swap("contract.yaml", ANSWER, f"{ANSWER}    feed: true\n"), contract="official-document")
+BOTH = """
+  - id: G-0901
+    role: centre
+    contract: official-document/v1
+    operations: ["*"]
+    fields: ["*"]
+    purpose: Gửi văn bản điện tử
+    legal_basis: Quyết định 28/2018/QĐ-TTg
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
+"""
+
+
+@ATTACK
+def test_a_feed_that_a_version_begins_shows_no_signed_grant_the_requests(sqlite: Engine) -> None:
+    filled(sqlite, province(PROVINCE + BOTH), [])
+    with writing(sqlite) as connection, pytest.raises(Theirs) as caught:
+        put(connection, FED)
+    assert caught.value.code == "contract.discloses"
+    named = {each.canonical.partition(".")[0] for each in caught.value.findings}
+    assert named == {"Document"} and {each.got for each in caught.value.findings} == {"G-0901: H14.0"}
+    accepted = [each.canonical for each in caught.value.findings]
+    with writing(sqlite) as connection:
+        assert {each.field for each in put(connection, FED, *accepted).disclosed} == set(accepted)

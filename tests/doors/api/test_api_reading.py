@@ -92,7 +92,7 @@ async def test_a_feed_needs_a_grant(world: World) -> None:
     assert answer.status == 403 and answer.json["code"] == "access.no-grant"
 
 
-@pytest.mark.parametrize("feed", ["/feeds/no-such/v1", "/feeds/incident-alert/v2", "/feeds/field-report/v1"])
+@pytest.mark.parametrize("feed", ["/feeds/no-such/v1", "/feeds/incident-alert/v2", "/feeds/official-document/v1"])
 async def test_a_feed_that_is_none(feed: str, world: World) -> None:
     answer = await world.signed("dieu-hanh", feed)
     assert answer.status == 404 and answer.json["code"] == "feed.unknown"
