@@ -6,6 +6,7 @@ from typing import Final
 
 OWN: Final[dict[str, tuple[str, ...]]] = {
     "it makes bytes, of our own values or of bytes that were read already": (
+        "contracts.compiled.identity:joined",
         "contracts.importers.samples:skeletons",
         "contracts.mapping.rows.kinds.split:split",
         "contracts.mapping.rows.kinds.split:split_list",
@@ -41,6 +42,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "gateway.sample_client.httpsig:digest_header",
         "gateway.sample_client.signing:Verifier.verify",
         "security.grants.approvals:approve",
+        "security.grants.statements:state",
         "security.grants.approvals:check",
         "security.grants.approvals:counted",
         "security.grants.approvals:holds",
@@ -63,6 +65,8 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "contracts.base.safeyaml:load",
         "contracts.base.words:read",
         "contracts.folder.bundle:Bundle.from_folder",
+        "contracts.compiled.identity_file:read_feed",
+        "contracts.compiled.identity_file:read_identity",
         "contracts.compiled.contract_file:read_contract",
         "contracts.compiled.format_file:read_format",
         "contracts.compiled.loader:load",

@@ -79,7 +79,7 @@ MISTAKES: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {  # the rows of 
             ("registry revoke ai-do.sign-1 --reason superseded", "registry.unknown"),
             ("contract show nothing/v1", "unknown-contract"),
             ("feed read nothing/v1", "feed.unknown"),
-            ("feed read field-report/v1", "feed.unknown"),
+            ("feed read official-document/v1", "feed.unknown"),
             ("ca crl nobody", "unknown-issuer"),
             ("keys rotate nothing", "unknown-key"),
         ),

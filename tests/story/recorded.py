@@ -156,6 +156,7 @@ class Story:
             "G-0013": founded("H14.22", REPORT, "createRequest", receives=True),
             "G-0014": founded("H14.4", INDICATOR, "getValue", receives=True),
             "G-0015": founded("H14.5", DOSSIER, "getStatus", receives=True),
+            "G-0016": founded("role centre", REPORT, "feed", fields="* !@personal"),
         }
 
     def at(self, day: int, hour: int) -> float:

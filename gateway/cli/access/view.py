@@ -258,17 +258,16 @@ def _receivers(
     rows, lines = list[dict[str, Any]](), list[str]()
     if snapshot.answers_from_feed(contract.contract.name, operation):
         rows.append({"system": FEED, "agency": None, "allowed": True, "grants": []})
-        lines.append("answered by the gateway from its feed / cổng tự trả lời từ luồng sự kiện")
+        lines += spoken(words("from-feed"))
     for system in snapshot.routed(contract.contract.name, operation):
-        to = f"goes to / đi tới {system.name}"
         try:
             grants = receive(snapshot, system, contract, contract.contract.operations[operation], now).grants
         except Ours as why:
             rows.append({"system": system.id, "agency": system.agency, "allowed": False, "reason": why.code})
-            lines += [f"{to}: no / không: {why.what('en')}", f"      {why.what('vi')}"]
+            lines += spoken(words("received.not", system=system.name, why=_said(why)))
         else:
             rows.append({"system": system.id, "agency": system.agency, "allowed": True, "grants": list(grants)})
-            lines.append(f"{to}, received by / nhận theo {', '.join(grants)}")
+            lines += spoken(words("received", system=system.name, grants=", ".join(grants)))
     return rows, lines
 
 
