@@ -98,7 +98,7 @@ def test_by_another_grant_a_repeat_or_another_connection(world: World, grants: N
         told["ok"]
         and told["grant"] == NARROW
         and told["quotas"][WIDE]["left"] == 0
-        and "IndicatorValue: responsible" in told["hidden"]
+        and "IndicatorValue: responsible.phone" in told["hidden"]
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from gateway.journal.database import open_engine
 from gateway.registry.seals.sealing import Seal
 from gateway.sandbox.instance import make_instance
+from gateway.sandbox.officers import sign_waiting
 from gateway.settings import Settings, load
 from tests import commandline
 from tests.registry.editions import NAME, Edit, answer_field, begin_at_first, edition, swap, written
@@ -26,7 +28,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         time.time(),
         province=True,
     )
-    begin_at_first(open_engine(settings.database_url), Seal.of(settings))
+    sign = partial(sign_waiting, settings=settings, now=time.time())
+    begin_at_first(open_engine(settings.database_url), sign, Seal.of(settings))
     return settings
 
 

@@ -83,9 +83,10 @@ def kill_all(process: subprocess.Popen[str]) -> None:
 
 
 async def submit(
-    identities: Path, acknowledged: dict[str, str], dispatched: dict[str, str], kill_at: asyncio.Event
+    identities: Path, acknowledged: dict[str, str], dispatched: dict[str, str], read: set[int], kill_at: asyncio.Event
 ) -> None:
-    """Alerts and reports from many connections; what was acknowledged is remembered by transfer."""
+    """Alerts and reports from many connections, once the centre has read a first one; what was acknowledged is
+    remembered by transfer."""
     fire, reports = (RestClient(Identity.load(identities / name)) for name in ("bao-chay", "phan-anh"))
     async with AsyncRestClient(fire, connections=8) as alerts, AsyncRestClient(reports, connections=8) as dispatch:
         await asyncio.gather(alerts.token(), dispatch.token())
@@ -110,6 +111,9 @@ async def submit(
             if len(acknowledged) + len(dispatched) >= CALLS // 4:
                 kill_at.set()
 
+        await one(1)
+        while not read:
+            await asyncio.sleep(0.02)
         await asyncio.gather(*(one(number) for number in range(CALLS)))
 
 
@@ -135,7 +139,7 @@ async def submit_and_kill(
     dispatched: dict[str, str] = {}
     read: set[int] = set()
     kill_at = asyncio.Event()
-    calls = asyncio.create_task(submit(settings.identities, acknowledged, dispatched, kill_at))
+    calls = asyncio.create_task(submit(settings.identities, acknowledged, dispatched, read, kill_at))
     reading = asyncio.create_task(read_on(settings.identities, read))
     async with asyncio.timeout(60):
         await kill_at.wait()

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete
 
-from contracts.base import jcs
 from contracts.compiled.contract import compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.journal.schema import tables
-from gateway.registry.changes.content import text as written_text
+from gateway.registry.changes.content import in_force
+from gateway.registry.changes.proposals import Wanted, apply_contents
 from gateway.registry.changes.publish import Publication, publish
 from gateway.registry.seals.sealing import Seal, changing
 
@@ -125,29 +125,26 @@ def _dropped(files: dict[str, str], name: str) -> None:
         files[path] = yaml.safe_dump(table, allow_unicode=True, sort_keys=False)
 
 
-def begin_at_first(engine: Engine, seal: Seal | None = None) -> None:
-    """The instance as if indicator/v1 had just been published as 1.0.0, whatever version the catalogue has come to."""
+def begin_at_first(engine: Engine, sign: Callable[[Connection], object], seal: Seal | None = None) -> None:
+    """The instance as if indicator/v1 had just been published as 1.0.0, whatever version the catalogue has come to.
+
+    `sign` lets two officers sign what waits: the systems pinned to it.
+    """
+    now = time.time()
     with changing(engine, seal) as act:
         connection = act.connection
-        act.note("registry", {}, time.time())
+        act.note("registry", {}, now)
         connection.execute(delete(tables.bundle).where(tables.bundle.c.contract == NAME))
         connection.execute(delete(tables.contract_in_force).where(tables.contract_in_force.c.contract == NAME))
         put(connection, edition("1.0.0"))
-        for row in connection.execute(select(tables.system.c.id, tables.system.c.versions)).all():
-            pins = json.loads(row.versions or "{}")
-            if NAME in pins:
-                pinned = {**pins, NAME: "1.0"}
-                own = tables.system.c.id == row.id
-                connection.execute(update(tables.system).where(own).values(versions=written_text(pinned)))
-                _founded_with(connection, row.id, pinned)
-
-
-def _founded_with(connection: Connection, system: str, pinned: dict[str, str]) -> None:
-    """As if the system had been registered with these versions, so that nobody has to approve them."""
-    table = tables.registry_proposal
-    own = (table.c.subject == f"system {system}") & (table.c.state == "in-force")
-    body = {**json.loads(connection.execute(select(table.c.body).where(own)).scalar_one()), "versions": pinned}
-    connection.execute(update(table).where(own).values(body=jcs.encode(body).decode()))
+        contents = {
+            subject: {**content, "versions": {**content["versions"], NAME: "1.0"}}
+            if NAME in content.get("versions", {})
+            else content
+            for subject, content in in_force(connection).items()
+        }
+        apply_contents(connection, Wanted(contents, {}, None), now)
+        sign(connection)
 
 
 def put(connection: Connection, bundle: Bundle) -> Publication:

@@ -51,7 +51,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     made = new_database(folder)
     filled(made, province(), [])
-    begin_at_first(made)
+    begin_at_first(made, sign_proposals)
     made.dispose()
     return folder / "lgsp.db"
 

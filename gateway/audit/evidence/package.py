@@ -35,6 +35,7 @@ from gateway.audit.log import origins
 from gateway.audit.log.proofs import Inclusion, inclusions
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
+from gateway.vault.binding import EVENT_PART
 from gateway.vault.classes import SALT_PART
 from gateway.vault.salting import unpack
 from gateway.vault.vault import GONE, Vault
@@ -184,6 +185,8 @@ def _messages(connection: Connection, vault: Vault, transfer: str) -> tuple[dict
     missing: dict[str, str] = {}
     for id in ids:
         part = id.removeprefix(prefix)
+        if part == EVENT_PART:  # what the feed tells of the transfer is no evidence of it
+            continue
         try:
             data = vault.open(connection, id)
         except Ours as failure:
