@@ -1,9 +1,10 @@
 """Imports the parts of connexion 3.3 that serve the gateway's own APIs, without its warning and what we do not use.
 
-`import connexion` loads Starlette's test client (which warns about httpx), httpx's command line with rich and pygments,
-and requests, with which it would fetch schemas from the web. Placeholders stand in their place during the import; they
-save about 6 MiB in each door.
-Invariant: no document of `openapi/` refers to the web (a test), so the placeholder of requests is never called.
+`import connexion` loads Starlette's test client with httpx, rich and pygments; requests, with which it would fetch
+schemas from the web; and Jinja for templates of documents and pages. Placeholders stand in their place during the
+import; they save about 10 MiB in each door.
+Invariant: no document of `openapi/` refers to the web (a test), documents are handed over as values, and no server is
+    asked about a token. So no placeholder is ever called.
 """
 
 from __future__ import annotations
@@ -13,9 +14,17 @@ import warnings
 from types import ModuleType
 from typing import Final
 
-_PLACEHOLDERS: Final = {name: ModuleType(name) for name in ("httpx._main", "requests") if name not in sys.modules}
-for _module in _PLACEHOLDERS.values():
-    _module.main = lambda: None  # type: ignore[attr-defined]  # httpx exports it
+# Module -> the name that is imported from it.
+_UNUSED: Final = {
+    "httpx": "AsyncClient",
+    "jinja2": "Template",
+    "requests": "get",
+    "starlette.templating": "Jinja2Templates",
+    "starlette.testclient": "TestClient",
+}
+_PLACEHOLDERS: Final = {name: ModuleType(name) for name in _UNUSED if name not in sys.modules}
+for _name, _module in _PLACEHOLDERS.items():
+    setattr(_module, _UNUSED[_name], lambda: None)
 sys.modules.update(_PLACEHOLDERS)
 
 with warnings.catch_warnings():

@@ -14,9 +14,11 @@ LOADED = """
 import sys
 from pathlib import Path
 import gateway.doors.api.connexion_parts
-assert not {"requests", "rich", "pygments", "httpx._main"} & set(sys.modules), sorted(sys.modules)
-import httpx, requests
+unused = {"httpx", "jinja2", "pygments", "requests", "rich", "starlette.templating", "starlette.testclient"}
+assert not unused & set(sys.modules), sorted(sys.modules)
+import httpx, jinja2, requests, starlette.templating
 assert callable(requests.get) and callable(httpx.get)
+assert jinja2.Template("{{ 1 }}").render() == "1" and starlette.templating.Jinja2Templates.__module__
 """
 
 
