@@ -7,6 +7,7 @@ of a process of its own. Invariant: each side returns the message that it got, o
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -100,10 +101,15 @@ def measure(quick: bool, say: Callable[[str], None]) -> list[Row]:
         if json.loads(translate()) != json.loads(_MESSAGE):
             raise RuntimeError(f"{name}: not the message that went in: {translate()[:300]!r}")
     factor = 1 if quick else 5
-    rates = [
-        {name: per_second(translate, count * factor) for name, (translate, count) in sides.items()}
-        for _ in range(ROUNDS)
-    ]
+    gc.collect()
+    gc.freeze()  # else each collection goes through what other measures left in this process
+    try:
+        rates = [
+            {name: per_second(translate, count * factor) for name, (translate, count) in sides.items()}
+            for _ in range(ROUNDS)
+        ]
+    finally:
+        gc.unfreeze()
     say(f"translation: {rates[-1]['ours']:,.0f}/s, zeep {rates[-1]['zeep']:,.0f}/s")
     readings = row(
         "translation-20-readings", "messages/s", [each["ours"] for each in rates],
