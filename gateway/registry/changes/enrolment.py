@@ -74,10 +74,10 @@ def by_certificate(
     named = system_of(parsed)
     if named not in (None, system):
         raise REGISTRY_REQUEST_SYSTEM(named=named, system=system)
-    vouched = authority_of(parsed, trusts, use, now)
+    issued_by = authority_of(parsed, trusts, use, now)
     key_id = _id(connection, system, use, key_id)
-    changes = add_key(connection, key_id, system, use, certificate, authority=vouched)
-    return Enrolled(key_id, authority.certificate_pem(parsed), vouched, changes)
+    changes = add_key(connection, key_id, system, use, certificate, authority=issued_by)
+    return Enrolled(key_id, authority.certificate_pem(parsed), issued_by, changes)
 
 
 def _id(connection: Connection, system: str, use: str, wanted: str | None) -> str:
