@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
+import selectors
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -100,6 +100,12 @@ def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[Gate
         )
 
 
+def _readable(descriptor: int, seconds: float) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        return bool(selector.select(seconds))
+
+
 @contextlib.contextmanager
 def _child(arguments: list[str], log: Path, core: int | None, *inherited: int) -> Iterator[int]:
     """A process of the gateway, started as the supervisor does, once it is ready."""
@@ -110,7 +116,7 @@ def _child(arguments: list[str], log: Path, core: int | None, *inherited: int) -
         ) as process:
             os.close(write)
             write = -1
-            if not select.select([read], [], [], READY_SECONDS)[0] or not os.read(read, 16):
+            if not _readable(read, READY_SECONDS) or not os.read(read, 16):
                 raise NotUp(f"{arguments[0]} was not ready in {READY_SECONDS:.0f} s:\n{last_lines(log)}")
             yield process.pid
     finally:

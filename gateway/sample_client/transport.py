@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import select
+import selectors
+import socket
 import ssl
 import threading
 from collections.abc import Mapping
@@ -78,7 +79,7 @@ class Transport:
     def _connection(self) -> http.client.HTTPSConnection:
         connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
         # readable before a request: the server closed it
-        if connection is not None and connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
+        if connection is not None and connection.sock is not None and readable(connection.sock):
             self.close()
             connection = None
         if connection is None:
@@ -87,3 +88,10 @@ class Transport:
             )
             self._local.connection = connection
         return connection
+
+
+def readable(sock: socket.socket) -> bool:
+    """Not by `select()`, which refuses descriptors above 1023: a client within a larger program may have more."""
+    with (selectors.PollSelector if hasattr(selectors, "PollSelector") else selectors.SelectSelector)() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import select
+import selectors
 import socket
 import ssl
 import subprocess
@@ -191,10 +191,14 @@ def _answered(socks: list[socket.socket]) -> list[socket.socket]:
     """Those that get an answer, as soon as no more come; one that is reset or closed fails, and so does it if there is
     none at all."""
     found: list[socket.socket] = []
-    while ready := select.select([sock for sock in socks if sock not in found], [], [], 0.4 if found else 60)[0]:
-        for sock in ready:
-            assert sock.recv(4_000).startswith(b"HTTP/1.1 200")
-            found.append(sock)
+    with selectors.DefaultSelector() as selector:
+        for sock in socks:
+            selector.register(sock, selectors.EVENT_READ, sock)
+        while selector.get_map() and (ready := selector.select(0.4 if found else 60)):
+            for key, _ in ready:
+                assert key.data.recv(4_000).startswith(b"HTTP/1.1 200")
+                selector.unregister(key.data)
+                found.append(key.data)
     assert found, "nobody is served"
     return found
 

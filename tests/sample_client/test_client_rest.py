@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import resource
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -22,6 +25,7 @@ from gateway.sample_client.errors import BadIdentity, LogError, NoAnswer, NoProo
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient, TokenRefused
 from gateway.sample_client.soap import SoapClient, ZeepSigner, zeep_transport
+from gateway.sample_client.transport import readable
 from gateway.sample_client.wssec import SOAP12
 from gateway.sandbox.standins import traffic
 from tests.sample_client.small_door import LEAF, Door
@@ -351,3 +355,16 @@ def test_a_log_key_is_needed_to_prove(door: Door) -> None:
     assert without.keeper is None and without.witness() is None
     with pytest.raises(LogError, match="log.vkey"):
         without.prove(Receipt("t"))
+
+
+def test_a_client_in_a_program_with_many_open_files_sees_a_closed_connection() -> None:
+    """`select()` refuses descriptors above 1023; the connection's may be above."""
+    own, other = socket.socketpair()
+    with own, other:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 2_048)), hard))
+        with socket.socket(fileno=fcntl.fcntl(own, fcntl.F_DUPFD_CLOEXEC, 1_100)) as high:
+            assert high.fileno() >= 1_100
+            assert not readable(high)
+            other.close()
+            assert readable(high)
