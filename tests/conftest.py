@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import time
@@ -21,6 +22,8 @@ from gateway.settings import Settings
 from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every folder
 from tests.registry.making import House
 
+_MOST_FILES = 256
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of few tests first: with servers those are the long ones, and what comes last should be short where two
@@ -32,6 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         files = sorted({item.path for item in items})
         random.Random(int(seed)).shuffle(files)
         items.sort(key=lambda item: files.index(item.path))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Engines that commands leave to the end of their process wait here for a full collection, which is rare in a
+    process as large as this one. Their files are closed before there are too many."""
+    if Path("/proc/self/fd").exists() and len(os.listdir("/proc/self/fd")) > _MOST_FILES:
+        gc.collect()
 
 
 def pytest_unconfigure() -> None:
