@@ -8,6 +8,7 @@
 | feeds | a new epoch of offsets: none is used twice |
 | replay keys | the instance stays locked while a message from before the restore would be accepted |
 | revocation lists | their numbers continue, as if one list had been made each second |
+| sessions, links and tokens of the console | end: people sign in again |
 | registry, revocations, quotas | listed for an officer, and locked until one confirms |
 Invariant: nothing is accepted or sent before the confirmation.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from gateway.journal import epochs
 from gateway.journal.append import apply
@@ -38,6 +39,8 @@ def bring_back(connection: Connection, now: float) -> dict[str, Any]:
     connection.execute(update(process).where(process.c.state == "alive").values(state="dead"))
     connection.execute(update(lease).values(until=0.0))
     doubtful = _doubt(connection, now)
+    for ended in (tables.console_session, tables.console_link, tables.console_token):
+        connection.execute(delete(ended))
     lists = tables.revocation_list
     for row in connection.execute(select(lists.c.issuer, lists.c.number, lists.c.this_update)).all():
         passed = max(1, math.ceil(now - row.this_update))

@@ -1,14 +1,16 @@
-"""The catalogue of the command line's words: `python -m gateway.cli.catalogue` brings it up to date.
+"""The catalogues of words: `python -m gateway.cli.catalogue` brings them up to date.
 
-It takes every help text and every word of the parser into `lgsp.po`, keeps the translations, drops what the code no
-longer says, and writes `lgsp.mo`. A test fails if a translation is missing or one of the two files is stale.
+It takes every help text and every word of the parser into `lgsp.po`, every text of the console into `console.po`, keeps
+the translations, drops what the code no longer says, and writes the `.mo` files. A test fails if a translation is
+missing or a file is stale.
 """
 
 from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +23,36 @@ from babel.messages.pofile import read_po, write_po
 
 from gateway.cli import app
 from gateway.cli.common.language import COMMAND, DOMAIN, HELP, LOCALE, OPTIONS, PARSER, USAGE, one_line
+from gateway.console.site import render
 
-PO: Final = LOCALE / "vi" / "LC_MESSAGES" / f"{DOMAIN}.po"
-MO: Final = PO.with_suffix(".mo")
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One catalogue. `words` are its texts, and where each stands first."""
+
+    name: str
+    words: Callable[[], dict[str, str]]
+
+    @property
+    def po(self) -> Path:
+        return LOCALE / "vi" / "LC_MESSAGES" / f"{self.name}.po"
+
+    @property
+    def mo(self) -> Path:
+        return self.po.with_suffix(".mo")
+
+    def stored(self) -> Catalog:
+        with self.po.open("rb") as file:
+            return read_po(file, locale="vi", domain=self.name)
+
+    def current(self) -> Catalog:
+        """What ought to stand in the file: all words, with the translations that there are."""
+        before = self.stored()
+        catalogue = Catalog(locale="vi", domain=self.name, fuzzy=False)
+        for text, place in self.words().items():
+            known = before.get(text)
+            catalogue.add(text, known.string if known is not None else "", auto_comments=[place])
+        return catalogue
 
 
 def words() -> dict[str, str]:
@@ -51,19 +80,18 @@ def _help(command: Any, path: str) -> Iterator[tuple[str, str]]:
         yield from _help(below, f"{path} {name}")
 
 
-def stored() -> Catalog:
-    with PO.open("rb") as file:
-        return read_po(file, locale="vi", domain=DOMAIN)
-
-
-def current() -> Catalog:
-    """What ought to stand in `lgsp.po`: all words, with the translations that there are."""
-    before = stored()
-    catalogue = Catalog(locale="vi", domain=DOMAIN, fuzzy=False)
-    for text, command in words().items():
-        known = before.get(text)
-        catalogue.add(text, known.string if known is not None else "", auto_comments=[command])
-    return catalogue
+def page_words() -> dict[str, str]:
+    """The texts of the console: `_()` and `{% trans %}` in templates, `N_()` in its modules."""
+    texts: dict[str, str] = {}
+    folder = LOCALE.parent / "console"
+    kinds = [("templates/**.html", "jinja2"), ("**.py", "python")]
+    options = {"templates/**.html": {"newstyle_gettext": "true", "trimmed": "true", "silent": "false"}}
+    found = extract_from_dir(
+        folder, method_map=kinds, options_map=options, keywords={"_": None, "N_": None, "gettext": None}
+    )
+    for file, _line, message, _comments, _context in found:
+        texts.setdefault(str(message), Path(file).stem)
+    return texts
 
 
 def po_file(catalogue: Catalog) -> bytes:
@@ -91,11 +119,16 @@ msgstr ""
 """
 
 
+COMMANDS: Final = Domain(DOMAIN, words)
+PAGES: Final = Domain(render.DOMAIN, page_words)
+
+
 def main() -> None:
-    PO.write_bytes(po_file(current()))
-    MO.write_bytes(mo_file(stored()))
-    missing = [each.id for each in stored() if each.id and not each.string]
-    sys.stdout.write(f"{PO.name}: {len(stored())} texts, {len(missing)} without a translation\n")
+    for domain in (COMMANDS, PAGES):
+        domain.po.write_bytes(po_file(domain.current()))
+        domain.mo.write_bytes(mo_file(domain.stored()))
+        missing = [each.id for each in domain.stored() if each.id and not each.string]
+        sys.stdout.write(f"{domain.po.name}: {len(domain.stored())} texts, {len(missing)} without a translation\n")
 
 
 if __name__ == "__main__":

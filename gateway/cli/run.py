@@ -236,7 +236,7 @@ def _welcome(settings: Settings, seconds: float) -> None:
         f"""
   {settings.name} · {seconds:.1f} s
 
-  Trang trạng thái / status page        {settings.desk}
+  Trang quản trị / console              {_console(settings)}
   Danh mục hợp đồng / contracts         {settings.desk}/contracts   ({settings.base}/contracts)
   REST, SOAP (TLS, chứng thư/certificate) {settings.base}
   Dữ liệu / data                        {_short(settings.data)}/
@@ -245,6 +245,15 @@ def _welcome(settings: Settings, seconds: float) -> None:
 """,
         flush=True,
     )
+
+
+def _console(settings: Settings) -> str:
+    """In a sandbox a link that signs in once."""
+    if settings.kind != "sandbox":
+        return settings.desk
+    from gateway.sandbox import people
+
+    return people.console_link(settings, time.time())
 
 
 def _to_try(settings: Settings) -> str:

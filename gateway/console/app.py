@@ -1,23 +1,23 @@
-"""Serves the listener for people: the status page, the contracts' documents, and the read-only operations.
+"""Serves the listener for people: the console, the public status page, the contracts' documents, and the operations of
+the management API.
 
 Pages are rendered on the server (Starlette, Jinja2), work without JavaScript, and have a strict content policy.
-Invariant: this process only reads. Nothing that it serves changes anything, shows a body, or needs a key.
+Invariant: without a session nothing that it serves changes anything, or shows more than counts, names and public keys.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from importlib import resources
-from typing import Any, Final
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from contracts.base.errors import Failure
-from contracts.wire import problems
+from gateway.console.site import entrance, site
+from gateway.console.site.desk import Desk
+from gateway.console.site.page import Shown
+from gateway.console.site.render import HEADERS
 from gateway.console.words import WORDS
 from gateway.doors import documents
 from gateway.doors.api import audit
@@ -30,17 +30,6 @@ from gateway.doors.http import refusals
 from gateway.doors.http.body import Receive, Scope, Send
 from gateway.doors.http.shell import Shell, send_reply
 from gateway.doors.reply import Reply
-from security.grants.windows import civil
-
-POLICY: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_HEADERS: Final = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-}
 
 
 def build_desk(services: DeskServices) -> Any:
@@ -56,7 +45,8 @@ def build_desk(services: DeskServices) -> Any:
         clock=services.clock,
         health=Health(vitals, PROBES if settings.metrics_port else PROBES | {METRICS}),
     )
-    pages = _pages(services, vitals)
+    desk = Desk(services, vitals)
+    pages = site.build_site(desk, [Route("/", _home), _status_page(desk), *entrance.routes(desk)])
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,7 +54,7 @@ def build_desk(services: DeskServices) -> Any:
         try:
             await served(scope, receive, send)
         except Failure as failure:  # the registry or the schema was altered
-            await _failure_page(Request(scope), failure)(scope, receive, send)
+            await site.failed(desk, Request(scope), failure)(scope, receive, send)
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -108,62 +98,18 @@ def _vitals(services: DeskServices) -> Vitals:
     )
 
 
-def _failure_page(request: Request, failure: Failure) -> Response:
-    """A page with the failure and the next step."""
-    language = problems.language_of(request.headers.get("accept-language"))
-    page = _templates().get_template("trouble.html")
-    text = page.render(
-        language=language,
-        code=failure.code,
-        title=failure.title(language),
-        what=failure.what(language),
-        next=failure.next(language),
-    )
-    return HTMLResponse(
-        text, failure.status, headers={**_HEADERS, "content-language": language, "vary": "accept-language"}
-    )
-
-
-def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("gateway.console"),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["local"] = partial(civil, seconds=True)
-    return environment
-
-
-def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
-    page = _templates().get_template("status.html")
-    style = resources.files("gateway.console").joinpath("style.css").read_bytes()
+def _status_page(desk: Desk) -> Route:
+    """The state of the gateway for whoever reaches the desk: counts and names."""
 
     async def status(request: Request) -> Response:
-        requested = request.query_params.get("lang")
-        language = requested if requested in WORDS else problems.language_of(request.headers.get("accept-language"))
-        gathered = await api_status.gather(services, vitals, services.registry.snapshot)
-        text = page.render(
-            status=gathered,
-            word=WORDS[language],
-            language=language,
-            other="en" if language == "vi" else "vi",
-            now=services.clock(),
-        )
-        return HTMLResponse(text, headers={**_HEADERS, "content-language": language, "vary": "accept-language"})
+        language = site.language_of(request)
+        services = desk.services
+        gathered = await api_status.gather(services, desk.vitals, services.registry.snapshot)
+        values = {"status": gathered, "word": WORDS[language], "now": services.clock()}
+        return site.shown(Shown("status.html", values), desk, None, language, here=request.url.path)
 
-    async def sheet(request: Request) -> Response:
-        return Response(style, media_type="text/css", headers={**_HEADERS, "cache-control": "max-age=3600"})
+    return Route(f"{site.HOME}/status", status)
 
-    async def home(request: Request) -> Response:
-        return RedirectResponse("/console", status_code=303, headers=_HEADERS)
 
-    def trouble(request: Request, failure: Exception) -> Response:
-        assert isinstance(failure, Failure)
-        return _failure_page(request, failure)
-
-    return Starlette(
-        exception_handlers={Failure: trouble},
-        routes=[Route("/", home), Route("/console", status), Route("/console/style.css", sheet)],
-    )
+async def _home(request: Request) -> Response:
+    return RedirectResponse(site.HOME, status_code=303, headers=HEADERS)

@@ -15,3 +15,22 @@ KEY: Final = "person.key"
 def key_of(settings: Settings, person: str) -> Path:
     """The private key of a stand-in person; of an older sandbox there is none."""
     return settings.identities / person / KEY
+
+
+def console_link(settings: Settings, now: float) -> str:
+    """An address of the console that signs the sandbox's operator in once; the account is made if there is none."""
+    from gateway.console.accounts import store
+    from gateway.console.accounts.records import Account
+    from gateway.console.roles import Role
+    from gateway.journal.database import open_engine, writing
+
+    engine, actor = open_engine(settings.database_url), "sandbox"
+    roles = (Role.AUDITOR, Role.OFFICER, Role.OPERATOR, Role.STEWARD)
+    try:
+        with writing(engine) as connection:
+            if store.row_of(connection, OPERATOR) is None:
+                account = Account(OPERATOR, "H14.0", "Người vận hành thử nghiệm", roles, True)
+                store.add(connection, account, now, actor)
+            return f"{settings.desk}/console/link/{store.make_link(connection, OPERATOR, now, actor)}"
+    finally:
+        engine.dispose()

@@ -138,7 +138,7 @@ def _closes_and_opens(
     assert int(refused.headers["retry-after"]) > 0 and taken > 0, "it goes on for a while, and then it does not"
     wait(lambda: not status()["witnesses"]["ok"])
     assert "witness.lacking" in {each.kind.code for each in examine(settings, time.time)}
-    with urllib.request.urlopen(f"{settings.desk}/console?lang=vi") as page:
+    with urllib.request.urlopen(f"{settings.desk}/console/status?lang=vi") as page:
         assert "thiếu quá lâu" in page.read().decode()
     again = witness(folder.path, port)
     try:

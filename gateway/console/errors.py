@@ -1,0 +1,22 @@
+"""Errors of the console: signing in, roles, forms."""
+
+from __future__ import annotations
+
+from contracts.base.errors import Errors
+
+_errors = Errors(__file__)
+
+ACCOUNT_DISABLED = _errors.policy("account.disabled", 403)
+ACCOUNT_LOCKED = _errors.policy("account.locked", 429)
+ACCOUNT_PASSWORD_WEAK = _errors.theirs("account.password-weak", 400)
+ACCOUNT_ROLE_UNKNOWN = _errors.theirs("account.role-unknown", 400)
+ACCOUNT_TAKEN = _errors.theirs("account.taken", 409)
+ACCOUNT_UNKNOWN = _errors.theirs("account.unknown", 404)
+CONSOLE_FORBIDDEN = _errors.policy("console.forbidden", 403)
+CONSOLE_FORM = _errors.theirs("console.form", 400)
+CONSOLE_NO_PAGE = _errors.theirs("console.no-page", 404)
+CONSOLE_ORIGIN = _errors.policy("console.origin", 403)
+CONSOLE_REASON = _errors.theirs("console.reason", 400)
+SIGN_IN_FAILED = _errors.policy("sign-in.failed", 401)
+SIGN_IN_LINK = _errors.policy("sign-in.link", 401)
+SIGN_IN_NEEDED = _errors.policy("sign-in.needed", 401)

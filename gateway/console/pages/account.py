@@ -1,0 +1,67 @@
+"""Everybody's own account: password, codes of an authenticator, sessions."""
+
+from __future__ import annotations
+
+import segno
+from markupsafe import Markup
+from sqlalchemy import select
+
+from gateway.console.accounts import secrets, store
+from gateway.console.errors import CONSOLE_FORM
+from gateway.console.roles import May
+from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Shown
+from gateway.journal.schema import tables
+
+_HERE = "/console/account"
+
+
+def account(ask: Ask) -> Shown:
+    id, session = ask.viewer.account.id, tables.console_session
+    with ask.desk.reading() as connection:
+        row = store.row_of(connection, id)
+        open_ones = connection.execute(
+            select(session.c.how, session.c.source, session.c.opened, session.c.seen)
+            .where(session.c.account == id)
+            .order_by(session.c.opened.desc())
+            .limit(20)
+        ).all()
+    return Shown("account.html", {"row": row, "sessions": open_ones})
+
+
+def factors(ask: Ask) -> Shown:
+    """The form for a password and an authenticator. The secret goes back and forth sealed by the page's own form."""
+    secret = secrets.new_secret()
+    sealed = ask.desk.sealer.seal(ask.viewer.account.id, secret).hex()
+    return _factors(ask, secret, sealed)
+
+
+def _factors(ask: Ask, secret: str, sealed: str) -> Shown:
+    address = secrets.provisioning(secret, ask.viewer.account.id, ask.desk.services.settings.name)
+    picture = segno.make(address, error="m").svg_inline(scale=4, border=2, svgclass="qr", lineclass=None)
+    return Shown("factors.html", {"secret": secret, "sealed": sealed, "picture": Markup(picture)})  # noqa: S704  ours
+
+
+def set_factors(ask: Ask) -> Moved:
+    id = ask.viewer.account.id
+    try:
+        sealed = bytes.fromhex(ask.field("sealed", 400))
+    except ValueError:
+        raise CONSOLE_FORM(field="sealed", why="altered") from None
+    secret = ask.desk.sealer.open(id, sealed)
+    if secret is None:
+        raise CONSOLE_FORM(field="sealed", why="altered")
+    hashed = secrets.hash_password(id, ask.form.get("password", ""))
+    if ask.form.get("password") != ask.form.get("again"):
+        raise CONSOLE_FORM(field="again", why="not the same password")
+    if secrets.step_of(secret, ask.form.get("code", "").strip(), ask.now) is None:
+        raise CONSOLE_FORM(field="code", why="not the code of this secret now")
+    with ask.desk.writing() as connection:
+        store.set_factors(connection, id, hashed, sealed, ask.now, ask.viewer.actor)
+    return Moved(_HERE, "factors-set")
+
+
+PAGES = (
+    Page("/account", account, May.ENTER, N_("My account"), Menu.MINE),
+    Page("/account/factors", factors, May.ENTER, N_("Password and codes")),
+    Page("/account/factors", set_factors, May.ENTER, method="POST"),
+)

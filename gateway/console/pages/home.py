@@ -1,0 +1,52 @@
+"""The first page: what needs attention."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import func, select
+
+from contracts.base.errors import Failure
+from gateway.audit.search.search import Query, reading, search
+from gateway.console.roles import May
+from gateway.console.site.page import N_, Ask, Menu, Page, Shown
+from gateway.doors.api import status
+from gateway.journal.schema import tables
+from gateway.registry.changes import proposals
+from gateway.transfer.states import State
+
+_REFUSALS = 8
+_DAY = 86_400.0
+
+
+def home(ask: Ask) -> Shown:
+    desk, may, scope = ask.desk, ask.viewer.account.may, ask.viewer.account.scope
+    services = desk.services
+    values: dict[str, Any] = {"status": None, "refusals": (), "doubts": 0, "waiting": 0, "dead": 0, "proposals": 0}
+    values["trouble"] = None
+    try:
+        values["status"] = asyncio.run(status.gather(services, desk.vitals, services.registry.snapshot))
+    except Failure as failure:  # a registry that was altered is what the page has to say
+        values["trouble"] = failure
+    with desk.reading() as connection:
+        if May.QUEUE in may:
+            transfer, queue = tables.transfer.c, tables.queue.c
+            values["doubts"] = connection.scalar(
+                select(func.count()).select_from(tables.transfer).where(transfer.state == State.IN_DOUBT)
+            )
+            counts = {
+                row.state: row.count
+                for row in connection.execute(select(queue.state, func.count().label("count")).group_by(queue.state))
+            }
+            values["waiting"], values["dead"] = counts.get("waiting", 0), counts.get("dead", 0)
+        if May.ACCESS in may:
+            values["proposals"] = len(proposals.proposals(connection, "waiting"))
+    if May.SEARCH in may:
+        with reading(services.engine) as connection:
+            query = Query(outcome="refused", agency=scope, since=ask.now - 7 * _DAY)
+            values["refusals"] = search(connection, query, limit=_REFUSALS).hits
+    return Shown("home.html", values)
+
+
+PAGES = (Page("", home, May.ENTER, N_("Home"), Menu.HOME),)

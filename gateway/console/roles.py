@@ -1,0 +1,63 @@
+"""The roles of people at the console, and what each may do.
+
+Invariant: whatever a page or an operation does needs one `May`; nothing is allowed by being signed in.
+Invariant: no role approves. An approval needs the officer's own key or passkey, whatever his roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Role(StrEnum):
+    OFFICER = "officer"
+    OPERATOR = "operator"
+    STEWARD = "steward"
+    AUDITOR = "auditor"
+    VENDOR = "vendor"
+    CENTRE = "centre"
+    AGENCY = "agency"
+
+
+class May(StrEnum):
+    """What somebody may do. Each page and each operation of the API names one."""
+
+    ENTER = "enter"  # pages that every signed-in person has
+    SEARCH = "search"  # entries of the log, journeys, proofs
+    EXPORT = "export"  # tables and packages of entries
+    BODIES = "bodies"  # open the body of a message, with a reason
+    LOG = "log"  # checkpoints, witnesses, verification
+    ACCESS = "access"  # grants, the matrix, who receives what
+    PROPOSE = "propose"  # proposals for two officers
+    SYSTEMS = "systems"  # the board of systems
+    QUEUE = "queue"  # what waits or is in doubt
+    SETTLE = "settle"  # settle, retry, discard
+    OPERATE = "operate"  # suspend, resume, revoke, maintenance, backups
+    CONTRACTS = "contracts"  # contracts, mapping tables, routes
+    PUBLISH = "publish"  # publish versions of contracts
+    ACCOUNTS = "accounts"  # people and their roles
+
+
+_READS: Final = {May.ENTER, May.SEARCH, May.LOG, May.ACCESS, May.SYSTEMS, May.QUEUE, May.CONTRACTS}
+ROLES: Final[Mapping[Role, frozenset[May]]] = {
+    Role.OFFICER: frozenset(_READS | {May.EXPORT, May.BODIES, May.PROPOSE, May.OPERATE}),
+    Role.OPERATOR: frozenset(_READS | {May.BODIES, May.SETTLE, May.OPERATE, May.ACCOUNTS}),
+    Role.STEWARD: frozenset({May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE}),
+    Role.AUDITOR: frozenset(_READS | {May.EXPORT, May.BODIES}),
+    Role.VENDOR: frozenset({May.ENTER, May.CONTRACTS}),
+    Role.CENTRE: frozenset({May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS}),
+    Role.AGENCY: frozenset({May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE}),
+}
+_EVERYWHERE: Final = frozenset({Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR})
+
+
+def allowed(roles: Iterable[Role]) -> frozenset[May]:
+    """What these roles may do together."""
+    return frozenset().union(*(ROLES[role] for role in roles))
+
+
+def sees_all(roles: Iterable[Role]) -> bool:
+    """Whether somebody sees more than his own agency."""
+    return not _EVERYWHERE.isdisjoint(roles)

@@ -1,0 +1,59 @@
+"""What pages and operations of the desk share: services, accounts, and who signs in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from sqlalchemy import Connection
+
+from gateway.console.accounts import secrets, sessions
+from gateway.console.accounts.records import Viewer
+from gateway.doors.api.services import DeskServices
+from gateway.doors.health import Vitals
+from gateway.journal.database import snapshot, writing
+from gateway.keys.keyring import Keyring
+
+
+@dataclass(frozen=True)
+class Desk:
+    services: DeskServices
+    vitals: Vitals
+
+    @cached_property
+    def hash_key(self) -> bytes:
+        """Of message ids in the log. It is read when it is first needed."""
+        return Keyring(self.services.settings).hash_key()
+
+    @cached_property
+    def sealer(self) -> secrets.Sealer:
+        return secrets.Sealer(self.hash_key)
+
+    def now(self) -> float:
+        return self.services.clock()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One moment of the database."""
+        with snapshot(self.services.engine) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction for accounts and notes. Changes of the registry are made by `changing`."""
+        with writing(self.services.engine) as connection:
+            yield connection
+
+    def viewer(self, token: str) -> Viewer | None:
+        """Who has this session."""
+        with self.reading() as connection:
+            found = sessions.viewer_of(connection, token, self.now())
+        if found is None:
+            return None
+        viewer, stale = found
+        if stale:
+            with self.writing() as connection:
+                sessions.touch(connection, token, self.now())
+        return viewer

@@ -1,0 +1,121 @@
+"""The pages that need no session: signing in and out, and links that sign in once.
+
+Invariant: a link signs in by a POST of its own page, so that no preview of the address uses it up.
+Invariant: after signing in nobody is sent to another site.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from contracts.base.errors import Failure
+from gateway.console.accounts import sessions, signing_in, store
+from gateway.console.site import guard
+from gateway.console.site.desk import Desk
+from gateway.console.site.page import Shown
+from gateway.console.site.render import HEADERS, failure_values
+from gateway.console.site.site import HOME, language_of, shown
+
+
+def routes(desk: Desk) -> list[Route]:
+    each: list[tuple[str, Any, str]] = [
+        ("/sign-in", _sign_in_page, "GET"),
+        ("/sign-in", _sign_in, "POST"),
+        ("/link/{token}", _link_page, "GET"),
+        ("/link/{token}", _link, "POST"),
+        ("/sign-out", _sign_out, "POST"),
+        ("/language", _language, "GET"),
+    ]
+    return [Route(HOME + path, partial(function, desk), methods=[method]) for path, function, method in each]
+
+
+def local(address: str) -> str:
+    """The address if it is a page of the console, else the home page."""
+    fits = address == HOME or address.startswith((f"{HOME}/", f"{HOME}?"))
+    return address if fits and address.isprintable() and "\\" not in address and "//" not in address else HOME
+
+
+async def _sign_in_page(desk: Desk, request: Request) -> Response:
+    values = {"next": local(request.query_params.get("next", HOME)), "failure": None, "name": ""}
+    return _page(desk, request, Shown("sign-in.html", values))
+
+
+async def _sign_in(desk: Desk, request: Request) -> Response:
+    guard.check_origin(request)
+    form = await guard.read_form(request)
+    given = form.get("name", "").strip()[:63], form.get("password", ""), form.get("code", "").strip()
+
+    def attempt() -> signing_in.Attempt:
+        with desk.writing() as connection:
+            return signing_in.by_password(connection, desk.sealer, given, _source(request), desk.now())
+
+    return await _entered(desk, request, attempt, form)
+
+
+async def _link_page(desk: Desk, request: Request) -> Response:
+    return _page(desk, request, Shown("link.html", {"failure": None}))
+
+
+async def _link(desk: Desk, request: Request) -> Response:
+    guard.check_origin(request)
+
+    def attempt() -> signing_in.Attempt:
+        with desk.writing() as connection:
+            return signing_in.by_link(connection, request.path_params["token"], _source(request), desk.now())
+
+    return await _entered(desk, request, attempt, {})
+
+
+async def _entered(desk: Desk, request: Request, attempt: Any, form: dict[str, str]) -> Response:
+    outcome = await to_thread.run_sync(attempt)
+    if isinstance(outcome, Failure):
+        values = {
+            "failure": failure_values(outcome, language_of(request)),
+            "next": local(form.get("next", HOME)),
+            "name": form.get("name", ""),
+        }
+        return _page(desk, request, Shown("sign-in.html", values, outcome.status))
+    answer = RedirectResponse(local(form.get("next", HOME)), status_code=303, headers=HEADERS)
+    answer.headers.append("set-cookie", guard.set_cookie(outcome, guard.is_secure(request)))
+    return answer
+
+
+async def _sign_out(desk: Desk, request: Request) -> Response:
+    guard.check_origin(request)
+    form, token = await guard.read_form(request), guard.token_of(request)
+    viewer = await to_thread.run_sync(desk.viewer, token)
+    if viewer is not None:
+        guard.check_token(form, viewer.csrf)
+
+        def end() -> None:
+            with desk.writing() as connection:
+                sessions.close(connection, token)
+                facts = {"account": viewer.account.id}
+                store.note(connection, signing_in.SIGNED_OUT, facts, desk.now(), viewer.actor)
+
+        await to_thread.run_sync(end)
+    answer = RedirectResponse(f"{HOME}/sign-in", status_code=303, headers=HEADERS)
+    answer.headers.append("set-cookie", guard.set_cookie("", guard.is_secure(request)))
+    return answer
+
+
+async def _language(desk: Desk, request: Request) -> Response:
+    """Keeps the chosen language, and goes back."""
+    language = "en" if request.query_params.get("to") == "en" else "vi"
+    answer = RedirectResponse(local(request.query_params.get("next", HOME)), status_code=303, headers=HEADERS)
+    answer.headers.append("set-cookie", f"lgsp-language={language}; Path=/; Max-Age=31536000; SameSite=Lax")
+    return answer
+
+
+def _page(desk: Desk, request: Request, answer: Shown) -> Response:
+    return shown(answer, desk, None, language_of(request), here=request.url.path)
+
+
+def _source(request: Request) -> str:
+    return request.client.host if request.client is not None else ""

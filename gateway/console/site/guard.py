@@ -1,0 +1,74 @@
+"""Checks of a request before a page sees it: origin, form token, bounds of a form, the session's cookie.
+
+Invariant: a request that changes something comes from a page of this site: its `Origin` names this host (RFC 6454),
+  `Sec-Fetch-Site` does not contradict, and the form has the token of the session.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from gateway.console.errors import CONSOLE_FORM, CONSOLE_ORIGIN
+
+MOST_FORM: Final = 1 << 18
+MOST_FIELDS: Final = 2_000
+_FORM: Final = "application/x-www-form-urlencoded"
+
+
+def cookie_name(secure: bool) -> str:
+    """`__Host-` binds the cookie to this host and to TLS (RFC 6265bis, 4.1.3.2)."""
+    return "__Host-lgsp" if secure else "lgsp-session"
+
+
+def is_secure(request: Request) -> bool:
+    return request.url.scheme == "https"
+
+
+def token_of(request: Request) -> str:
+    """The session's token; empty if there is none."""
+    token = request.cookies.get(cookie_name(is_secure(request)), "")
+    return token if len(token) <= 128 else ""
+
+
+def set_cookie(token: str, secure: bool) -> str:
+    """The value of `set-cookie`; an empty token ends it."""
+    ends = "; Max-Age=0" if not token else ""
+    return f"{cookie_name(secure)}={token}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}{ends}"
+
+
+def check_origin(request: Request) -> None:
+    """Raises `console.origin`."""
+    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if request.headers.get("origin") != own or site != "same-origin":
+        raise CONSOLE_ORIGIN()
+
+
+def check_token(form: Mapping[str, str], csrf: str) -> None:
+    """Raises `console.origin`."""
+    if not csrf or not hmac.compare_digest(form.get("csrf", "").encode(), csrf.encode()):
+        raise CONSOLE_ORIGIN()
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form; of a repeated field the values with line feeds between. Raises `console.form`."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
+        raise CONSOLE_FORM(field="content-type", why=_FORM)
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_FORM:
+            raise CONSOLE_FORM(field="-", why=f"more than {MOST_FORM} bytes")
+    try:
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise CONSOLE_FORM(field="-", why="not a form in UTF-8") from None
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        fields[name] = f"{fields[name]}\n{value}" if name in fields else value
+    return fields

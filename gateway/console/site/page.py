@@ -1,0 +1,111 @@
+"""What a page is: an address, what one must be allowed to do, and a function from a request to an answer.
+
+A page is one module in `gateway.console.pages` with `PAGES`, and a template. Its function runs in a thread, so it may
+read the database and wait. What it needs of the gateway it takes from `gateway.console.work` modules, which the API
+uses too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from contracts.base.words import Language
+from gateway.console.accounts.records import Viewer
+from gateway.console.errors import CONSOLE_FORM, CONSOLE_REASON
+from gateway.console.roles import May
+
+if TYPE_CHECKING:
+    from gateway.console.site.desk import Desk
+
+LEAST_REASON: Final = 10
+MOST_REASON: Final = 500
+
+
+def N_(text: str) -> str:
+    """Marks a text for the catalogue; the template translates it."""
+    return text
+
+
+class Menu(StrEnum):
+    """The groups of the menu, in order."""
+
+    HOME = N_("Home")
+    AUDIT = N_("Audit")
+    ACCESS = N_("Access")
+    OPERATION = N_("Operating")
+    CONTRACTS = N_("Contracts")
+    MINE = N_("My account")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A checked request. `form` is that of a POST whose origin and token were checked."""
+
+    desk: Desk
+    viewer: Viewer
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    language: Language
+    source: str
+    now: float
+    address: str = ""  # path and query, as they were asked for
+
+    def field(self, name: str, most: int = 200) -> str:
+        """A field of the form. Raises `console.form` if it is missing, empty or too long."""
+        text = self.form.get(name, "").strip()
+        if not text or len(text) > most:
+            raise CONSOLE_FORM(field=name, why="missing" if not text else f"more than {most} characters")
+        return text
+
+    def reason(self) -> str:
+        """The reason of an act. Raises `console.reason`."""
+        text = self.form.get("reason", "").strip()
+        if not LEAST_REASON <= len(text) <= MOST_REASON:
+            raise CONSOLE_REASON(least=LEAST_REASON)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page of a template."""
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """To another page, after an act. `done` names a text of the catalogue that it shows once."""
+
+    to: str
+    done: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A file."""
+
+    content: bytes | Iterator[bytes]
+    media_type: str
+    name: str = ""
+
+
+Answer = Shown | Moved | Sent
+View = Callable[[Ask], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`path` begins below `/console` and may have `{name}` parts. A page with a `menu` stands in the menu."""
+
+    path: str
+    view: View
+    may: May
+    title: str = ""
+    menu: Menu | None = None
+    method: str = "GET"

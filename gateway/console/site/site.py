@@ -1,0 +1,159 @@
+"""The Starlette application of `/console`: guards each page, runs it in a thread, renders what it returns.
+
+Invariant: every page but those of signing in needs a session, and the permission that it names.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from contracts.base.errors import Failure
+from contracts.base.words import Language
+from contracts.wire import problems
+from gateway.console.accounts.records import Viewer
+from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_NO_PAGE, SIGN_IN_NEEDED
+from gateway.console.pages import pages
+from gateway.console.site import guard
+from gateway.console.site.desk import Desk
+from gateway.console.site.page import Answer, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.site.render import HEADERS, STATIC, asset, failure_values, render
+
+HOME = "/console"
+_LANGUAGE = "lgsp-language"
+
+
+def build_site(desk: Desk, public: list[Route]) -> Starlette:
+    """`public` are the routes that need no session."""
+
+    def endpoint(page: Page) -> Callable[[Request], Awaitable[Response]]:
+        return functools.partial(_serve, desk, page)
+
+    own = [Route(HOME + page.path, endpoint(page), methods=[page.method]) for page in pages()]
+    return Starlette(
+        exception_handlers={
+            Failure: functools.partial(failed, desk),
+            HTTPException: functools.partial(_unknown, desk),
+        },
+        routes=[*public, *own, *(Route(f"{HOME}/{name}", _asset, name=name) for name in STATIC)],
+    )
+
+
+async def _serve(desk: Desk, page: Page, request: Request) -> Response:
+    viewer = await to_thread.run_sync(desk.viewer, guard.token_of(request))
+    if viewer is None:
+        if page.method == "GET":
+            back = urlencode({"next": request.url.path + (f"?{request.url.query}" if request.url.query else "")})
+            return RedirectResponse(f"{HOME}/sign-in?{back}", status_code=303, headers=HEADERS)
+        raise SIGN_IN_NEEDED()
+    request.state.viewer = viewer
+    if page.may not in viewer.account.may:
+        raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=page.may)
+    form: dict[str, str] = {}
+    if page.method == "POST":
+        guard.check_origin(request)
+        form = await guard.read_form(request)
+        guard.check_token(form, viewer.csrf)
+    ask = Ask(
+        desk=desk,
+        viewer=viewer,
+        path=request.path_params,
+        query=dict(request.query_params),
+        form=form,
+        language=language_of(request),
+        source=request.client.host if request.client is not None else "",
+        now=desk.now(),
+        address=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+    )
+    answer = await to_thread.run_sync(page.view, ask)
+    return await to_thread.run_sync(_response, answer, ask, page)
+
+
+def _response(answer: Answer, ask: Ask, page: Page) -> Response:
+    if isinstance(answer, Moved):
+        done = f"{'&' if '?' in answer.to else '?'}{urlencode({'done': answer.done})}" if answer.done else ""
+        return RedirectResponse(answer.to + done, status_code=303, headers=HEADERS)
+    if isinstance(answer, Sent):
+        named = f"attachment; filename*=UTF-8''{quote(answer.name)}" if answer.name else "inline"
+        headers = {**HEADERS, "content-disposition": named}
+        if isinstance(answer.content, bytes):
+            return Response(answer.content, media_type=answer.media_type, headers=headers)
+        return StreamingResponse(answer.content, media_type=answer.media_type, headers=headers)
+    return shown(
+        answer, ask.desk, ask.viewer, ask.language, here=ask.address, page=page, done=ask.query.get("done", "")
+    )
+
+
+def shown(
+    answer: Shown,
+    desk: Desk,
+    viewer: Viewer | None,
+    language: Language,
+    *,
+    here: str,
+    page: Page | None = None,
+    done: str = "",
+) -> Response:
+    """A page in its frame."""
+    values = {
+        **frame(desk, viewer),
+        "here": here,
+        "page": page,
+        "done": done,
+        **answer.values,
+    }
+    return HTMLResponse(
+        render(answer.template, language, values),
+        answer.status,
+        headers={**HEADERS, "content-language": language, "vary": "accept-language, cookie"},
+    )
+
+
+def frame(desk: Desk, viewer: Viewer | None) -> dict[str, Any]:
+    """What the base template needs."""
+    may = frozenset() if viewer is None else viewer.account.may
+    menu = [
+        (group, [page for page in pages() if page.menu is group and page.may in may])
+        for group in Menu
+        if any(page.menu is group and page.may in may for page in pages())
+    ]
+    settings = desk.services.settings
+    return {"viewer": viewer, "may": may, "menu": menu, "instance": settings.name, "kind": settings.kind, "home": HOME}
+
+
+def language_of(request: Request) -> Language:
+    asked = request.query_params.get("lang") or request.cookies.get(_LANGUAGE, "")
+    if asked == "vi" or asked == "en":
+        return "vi" if asked == "vi" else "en"
+    return problems.language_of(request.headers.get("accept-language"))
+
+
+async def _asset(request: Request) -> Response:
+    name = request.url.path.rpartition("/")[2]
+    return Response(asset(name), media_type=STATIC[name], headers={**HEADERS, "cache-control": "max-age=3600"})
+
+
+def failed(desk: Desk, request: Request, failure: Exception) -> Response:
+    assert isinstance(failure, Failure)
+    language, viewer = language_of(request), getattr(request.state, "viewer", None)
+    answer = Shown("trouble.html", failure_values(failure, language), failure.status)
+    try:
+        return shown(answer, desk, viewer, language, here=request.url.path)
+    except Failure:  # the registry cannot be read: without the frame
+        text = f"{failure.title(language)}: {failure.what(language)} {failure.next(language)}"
+        return HTMLResponse(html.escape(text), failure.status, headers=HEADERS)
+
+
+def _unknown(desk: Desk, request: Request, failure: Exception) -> Response:
+    assert isinstance(failure, HTTPException)
+    return failed(desk, request, CONSOLE_NO_PAGE(path=request.url.path[:200]))

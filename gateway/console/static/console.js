@@ -1,0 +1,15 @@
+// Additions for browsers with scripts. Every page works without them.
+"use strict";
+
+// A part with data-live="/console/…" is replaced by the same part of that page when the server says that it changed.
+for (const part of document.querySelectorAll("[data-live]")) {
+  const source = new EventSource(part.dataset.live);
+  source.addEventListener("changed", async () => {
+    const answer = await fetch(location.href, { credentials: "same-origin", headers: { accept: "text/html" } });
+    if (!answer.ok) return source.close();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById(part.id);
+    if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
+  });
+  addEventListener("pagehide", () => source.close());
+}

@@ -1,0 +1,77 @@
+"""Searches the log for somebody: filters as in `lgsp audit search`, within what he may see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from gateway.audit.search.fields import FIELDS
+from gateway.audit.search.search import Page, Query, reading, search
+from gateway.console.accounts.records import Viewer
+from gateway.console.errors import CONSOLE_FORM
+from gateway.console.site.desk import Desk
+from security.grants.windows import VIETNAM
+from security.transparency.entry import keyed
+
+ROLES: Final = ("caller", "owner", "provider", "reader")
+PAGE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """The conditions as somebody wrote them: names of `FIELDS`, `role`, `from`, `to`, `order`."""
+
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    NAMES = (*FIELDS, "role", "from", "to", "order")
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> Filter:
+        """Only what is filled in. Raises `console.form` for what is too long."""
+        given = {name: text for name in cls.NAMES if (text := query.get(name, "").strip())}
+        for name, text in given.items():
+            if len(text) > 200:
+                raise CONSOLE_FORM(field=name, why="more than 200 characters")
+        return cls(given)
+
+    def query(self, desk: Desk, viewer: Viewer) -> Query:
+        """Raises `console.form`. Somebody who sees his own agency only searches that one."""
+        wanted: dict[str, Any] = {name: text for name, text in self.given.items() if name in FIELDS}
+        role = self.given.get("role")
+        if role is not None and role not in ROLES:
+            raise CONSOLE_FORM(field="role", why=" | ".join(ROLES))
+        if "message" in wanted:
+            wanted["message"] = keyed(desk.hash_key, wanted["message"])
+        if (scope := viewer.account.scope) is not None:
+            wanted["agency"] = scope
+        query = Query(
+            **wanted,
+            role=role if "agency" in wanted else None,  # type: ignore[arg-type]
+            since=moment(self.given.get("from"), "from"),
+            until=moment(self.given.get("to"), "to", whole=True),
+            oldest_first=self.given.get("order") == "oldest",
+        )
+        if query.since is not None and query.until is not None and query.since >= query.until:
+            raise CONSOLE_FORM(field="to", why="not after `from`")
+        return query
+
+
+def moment(text: str | None, name: str, *, whole: bool = False) -> float | None:
+    """A day, or a day with a time, in Vietnam. `whole`: a day counts to its end. Raises `console.form`."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise CONSOLE_FORM(field=name, why="2026-11-24 / 2026-11-24T17:30") from None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=VIETNAM)
+    return (at + timedelta(days=1) if whole and len(text) == 10 else at).timestamp()
+
+
+def page(desk: Desk, query: Query, cursor: str | None, limit: int = PAGE) -> Page:
+    """Raises `audit.bad-cursor`."""
+    with reading(desk.services.engine) as connection:
+        return search(connection, query, limit=limit, cursor=cursor)
