@@ -6,7 +6,6 @@ from contracts.base.errors import Errors
 
 _errors = Errors(__file__)
 
-ACCOUNT_DISABLED = _errors.policy("account.disabled", 403)
 ACCOUNT_LOCKED = _errors.policy("account.locked", 429)
 ACCOUNT_PASSWORD_WEAK = _errors.theirs("account.password-weak", 400)
 ACCOUNT_ROLE_UNKNOWN = _errors.theirs("account.role-unknown", 400)
@@ -17,6 +16,6 @@ CONSOLE_FORM = _errors.theirs("console.form", 400)
 CONSOLE_NO_PAGE = _errors.theirs("console.no-page", 404)
 CONSOLE_ORIGIN = _errors.policy("console.origin", 403)
 CONSOLE_REASON = _errors.theirs("console.reason", 400)
-SIGN_IN_FAILED = _errors.policy("sign-in.failed", 401)
-SIGN_IN_LINK = _errors.policy("sign-in.link", 401)
-SIGN_IN_NEEDED = _errors.policy("sign-in.needed", 401)
+LOGIN_FAILED = _errors.policy("login.failed", 401)
+LOGIN_LINK = _errors.policy("login.link", 401)
+LOGIN_NEEDED = _errors.policy("login.needed", 401)

@@ -41,9 +41,9 @@ async def test_a_failed_attempt_says_nothing_of_what_was_wrong(people: Desk, wro
     given = {"name": "lan", "password": PASSWORD, "code": people.code("lan"), **wrong}
     answer = await Person(people, "lan").send("/console/sign-in", given)
     assert answer.status == 401 and "set-cookie" not in answer.headers
-    assert "sign-in.failed" in Reader(answer.body).text
+    assert "login.failed" in Reader(answer.body).text
     (note,) = notes(people, signing_in.SIGNED_IN)
-    assert note["facts"] == {"account": given["name"], "failure": "sign-in.failed", "source": "192.0.2.7"}
+    assert note["facts"] == {"account": given["name"], "failure": "login.failed", "source": "192.0.2.7"}
 
 
 async def test_a_code_works_once(people: Desk) -> None:

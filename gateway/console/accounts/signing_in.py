@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, select, update
 from contracts.base.errors import Failure
 from gateway.console.accounts import secrets, sessions, store
 from gateway.console.accounts.records import How
-from gateway.console.errors import ACCOUNT_LOCKED, SIGN_IN_FAILED, SIGN_IN_LINK
+from gateway.console.errors import ACCOUNT_LOCKED, LOGIN_FAILED, LOGIN_LINK
 from gateway.journal.schema import tables
 
 SIGNED_IN: Final = "console-sign-in"
@@ -37,14 +37,14 @@ def by_password(
         return _failed(connection, name, source, now, ACCOUNT_LOCKED(seconds=math.ceil(row.locked - now)))
     fits = secrets.password_fits(None if row is None else row.password, password)
     if row is None or row.state != "active":
-        return _failed(connection, name, source, now, SIGN_IN_FAILED())
+        return _failed(connection, name, source, now, LOGIN_FAILED())
     secret = None if row.totp is None else sealer.open(name, row.totp)
     step = None if secret is None else secrets.step_of(secret, code, now)
     if not fits or step is None or (row.step is not None and step <= row.step):
         failed = row.failed + 1
         locked = None if failed < FREE else now + min(_MOST, _FIRST * 2.0 ** min(failed - FREE, 10))
         connection.execute(update(_account).where(_account.c.id == name).values(failed=failed, locked=locked))
-        return _failed(connection, name, source, now, SIGN_IN_FAILED())
+        return _failed(connection, name, source, now, LOGIN_FAILED())
     connection.execute(update(_account).where(_account.c.id == name).values(step=step))
     return succeed(connection, name, "totp", source, now)
 
@@ -58,7 +58,7 @@ def by_link(connection: Connection, token: str, source: str, now: float) -> Atte
     ).first()
     used = connection.execute(delete(_link).where(_link.c.digest == mark)).rowcount
     if row is None or used != 1 or row.state != "active" or now >= row.expires:
-        return _failed(connection, "" if row is None else row.account, source, now, SIGN_IN_LINK())
+        return _failed(connection, "" if row is None else row.account, source, now, LOGIN_LINK())
     return succeed(connection, row.account, "link", source, now)
 
 

@@ -6,10 +6,10 @@ Invariant: after signing in nobody is sent to another site.
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 
-from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -43,7 +43,7 @@ def local(address: str) -> str:
 
 async def _sign_in_page(desk: Desk, request: Request) -> Response:
     values = {"next": local(request.query_params.get("next", HOME)), "failure": None, "name": ""}
-    return _page(desk, request, Shown("sign-in.html", values))
+    return _page(desk, request, Shown("login.html", values))
 
 
 async def _sign_in(desk: Desk, request: Request) -> Response:
@@ -73,14 +73,14 @@ async def _link(desk: Desk, request: Request) -> Response:
 
 
 async def _entered(desk: Desk, request: Request, attempt: Any, form: dict[str, str]) -> Response:
-    outcome = await to_thread.run_sync(attempt)
+    outcome = await asyncio.to_thread(attempt)
     if isinstance(outcome, Failure):
         values = {
             "failure": failure_values(outcome, language_of(request)),
             "next": local(form.get("next", HOME)),
             "name": form.get("name", ""),
         }
-        return _page(desk, request, Shown("sign-in.html", values, outcome.status))
+        return _page(desk, request, Shown("login.html", values, outcome.status))
     answer = RedirectResponse(local(form.get("next", HOME)), status_code=303, headers=HEADERS)
     answer.headers.append("set-cookie", guard.set_cookie(outcome, guard.is_secure(request)))
     return answer
@@ -89,7 +89,7 @@ async def _entered(desk: Desk, request: Request, attempt: Any, form: dict[str, s
 async def _sign_out(desk: Desk, request: Request) -> Response:
     guard.check_origin(request)
     form, token = await guard.read_form(request), guard.token_of(request)
-    viewer = await to_thread.run_sync(desk.viewer, token)
+    viewer = await asyncio.to_thread(desk.viewer, token)
     if viewer is not None:
         guard.check_token(form, viewer.csrf)
 
@@ -99,7 +99,7 @@ async def _sign_out(desk: Desk, request: Request) -> Response:
                 facts = {"account": viewer.account.id}
                 store.note(connection, signing_in.SIGNED_OUT, facts, desk.now(), viewer.actor)
 
-        await to_thread.run_sync(end)
+        await asyncio.to_thread(end)
     answer = RedirectResponse(f"{HOME}/sign-in", status_code=303, headers=HEADERS)
     answer.headers.append("set-cookie", guard.set_cookie("", guard.is_secure(request)))
     return answer

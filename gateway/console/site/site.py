@@ -5,13 +5,13 @@ Invariant: every page but those of signing in needs a session, and the permissio
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import html
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,7 +22,7 @@ from contracts.base.errors import Failure
 from contracts.base.words import Language
 from contracts.wire import problems
 from gateway.console.accounts.records import Viewer
-from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_NO_PAGE, SIGN_IN_NEEDED
+from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_NO_PAGE, LOGIN_NEEDED
 from gateway.console.pages import pages
 from gateway.console.site import guard
 from gateway.console.site.desk import Desk
@@ -50,12 +50,12 @@ def build_site(desk: Desk, public: list[Route]) -> Starlette:
 
 
 async def _serve(desk: Desk, page: Page, request: Request) -> Response:
-    viewer = await to_thread.run_sync(desk.viewer, guard.token_of(request))
+    viewer = await asyncio.to_thread(desk.viewer, guard.token_of(request))
     if viewer is None:
         if page.method == "GET":
             back = urlencode({"next": request.url.path + (f"?{request.url.query}" if request.url.query else "")})
             return RedirectResponse(f"{HOME}/sign-in?{back}", status_code=303, headers=HEADERS)
-        raise SIGN_IN_NEEDED()
+        raise LOGIN_NEEDED()
     request.state.viewer = viewer
     if page.may not in viewer.account.may:
         raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=page.may)
@@ -75,8 +75,8 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         now=desk.now(),
         address=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
     )
-    answer = await to_thread.run_sync(page.view, ask)
-    return await to_thread.run_sync(_response, answer, ask, page)
+    answer = await asyncio.to_thread(page.view, ask)
+    return await asyncio.to_thread(_response, answer, ask, page)
 
 
 def _response(answer: Answer, ask: Ask, page: Page) -> Response:

@@ -26,6 +26,24 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from gateway.journal.schema.console_tables import (
+    console_account as console_account,
+)
+from gateway.journal.schema.console_tables import (
+    console_filter as console_filter,
+)
+from gateway.journal.schema.console_tables import (
+    console_link as console_link,
+)
+from gateway.journal.schema.console_tables import (
+    console_passkey as console_passkey,
+)
+from gateway.journal.schema.console_tables import (
+    console_session as console_session,
+)
+from gateway.journal.schema.console_tables import (
+    console_token as console_token,
+)
 from gateway.journal.schema.metadata import AUTO
 from gateway.journal.schema.metadata import metadata as metadata
 from gateway.journal.schema.registry_tables import (
@@ -371,71 +389,6 @@ past_checkpoint = Table(
     Column("root", LargeBinary, nullable=False),
     Column("note", Text, nullable=False),
     Column("signed", Float, nullable=False),
-)
-
-# --- the console: who signs in to the people's listener ---------------------------------------------------------------
-console_account = Table(
-    "console_account",
-    metadata,
-    Column("id", Text, primary_key=True),  # the person's id; an officer's is that of `officer`
-    Column("agency", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("roles", Text, nullable=False),  # JSON list
-    Column("state", Text, nullable=False),  # active | disabled
-    Column("password", Text),  # Argon2id, PHC string; NULL: none yet
-    Column("totp", LargeBinary),  # sealed secret; NULL: none
-    Column("step", BigInteger),  # last used time step of the TOTP, so that no code counts twice
-    Column("failed", Integer, nullable=False),  # since the last success
-    Column("locked", Float),  # until when
-    Column("created", Float, nullable=False),
-    Column("changed", Float, nullable=False),
-)
-console_passkey = Table(
-    "console_passkey",
-    metadata,
-    Column("id", Text, primary_key=True),  # credential id, base64url
-    Column("account", Text, nullable=False, index=True),
-    Column("public_key", LargeBinary, nullable=False),  # COSE_Key
-    Column("count", BigInteger, nullable=False),
-    Column("label", Text, nullable=False),
-    Column("created", Float, nullable=False),
-)
-console_session = Table(
-    "console_session",
-    metadata,
-    Column("digest", Text, primary_key=True),  # SHA-256 of the cookie's value, hex
-    Column("account", Text, nullable=False, index=True),
-    Column("how", Text, nullable=False),  # link | totp | passkey | oidc
-    Column("source", Text, nullable=False),
-    Column("opened", Float, nullable=False),
-    Column("seen", Float, nullable=False),
-    Column("expires", Float, nullable=False),
-)
-console_link = Table(
-    "console_link",
-    metadata,
-    Column("digest", Text, primary_key=True),
-    Column("account", Text, nullable=False, index=True),
-    Column("made_by", Text, nullable=False),
-    Column("expires", Float, nullable=False),
-)
-console_token = Table(
-    "console_token",
-    metadata,
-    Column("digest", Text, primary_key=True),
-    Column("account", Text, nullable=False, index=True),
-    Column("label", Text, nullable=False),
-    Column("created", Float, nullable=False),
-    Column("expires", Float, nullable=False),
-)
-console_filter = Table(
-    "console_filter",
-    metadata,
-    Column("account", Text, primary_key=True),
-    Column("page", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("query", Text, nullable=False),
-    Column("created", Float, nullable=False),
 )
 
 # The tables that can hold an entry of a transfer. Entries move from left to right: a reader in this order misses none.
