@@ -43,7 +43,7 @@ def local(address: str) -> str:
 
 async def _sign_in_page(desk: Desk, request: Request) -> Response:
     values = {"next": local(request.query_params.get("next", HOME)), "failure": None, "name": ""}
-    return _page(desk, request, Shown("login.html", values))
+    return _page(desk, request, Shown("sign-in.html", values))
 
 
 async def _sign_in(desk: Desk, request: Request) -> Response:
@@ -80,7 +80,7 @@ async def _entered(desk: Desk, request: Request, attempt: Any, form: dict[str, s
             "next": local(form.get("next", HOME)),
             "name": form.get("name", ""),
         }
-        return _page(desk, request, Shown("login.html", values, outcome.status))
+        return _page(desk, request, Shown("sign-in.html", values, outcome.status))
     answer = RedirectResponse(local(form.get("next", HOME)), status_code=303, headers=HEADERS)
     answer.headers.append("set-cookie", guard.set_cookie(outcome, guard.is_secure(request)))
     return answer
