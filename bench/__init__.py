@@ -11,7 +11,7 @@ from typing import Any
 
 def run(quick: bool, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """`{"ok": true, "rows": […]}`. A wrong answer in a measure raises."""
-    from bench import audit, encryption, search, secured, translation  # loaded only when something is measured
+    from bench import audit, console, encryption, search, secured, translation  # loaded only when something is measured
 
     measured = (
         secured.measure(quick, say),
@@ -19,5 +19,6 @@ def run(quick: bool, say: Callable[[str], None] = lambda text: None) -> dict[str
         *translation.measure(quick, say),
         *audit.measure(quick, say),
         search.measure(quick, say),
+        console.measure(quick, say),
     )
     return {"ok": True, "rows": [row.to_json() for row in measured]}

@@ -96,9 +96,14 @@ def _rate(engine: Engine, number: int, limit: int, chance: Random, pages: list[f
 
 
 def _filled(folder: Path, number: int, say: Callable[[str], None]) -> Engine:
-    """A log of `number` entries, and its index."""
     engine = open_engine(f"sqlite:///{folder / f'{number}.db'}")
     migrate(engine)
+    fill(engine, number, say)
+    return engine
+
+
+def fill(engine: Engine, number: int, say: Callable[[str], None]) -> None:
+    """Writes a log of `number` entries, and its index."""
     chance = Random(number)
     entries = _entries(chance, number)
     for start in range(0, number, _CHUNK):
@@ -113,7 +118,6 @@ def _filled(folder: Path, number: int, say: Callable[[str], None]) -> Engine:
     indexer = Indexer(engine, None, limit=_CHUNK)
     for done in indexer.remake():
         say(f"audit-search: {done:,} of {number:,} indexed")
-    return engine
 
 
 def _entries(chance: Random, number: int) -> Iterator[tuple[float, form.Entry]]:

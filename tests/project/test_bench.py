@@ -96,3 +96,9 @@ def test_page_one_of_a_long_log_costs_what_it_does_of_a_short_one(measured_rows:
     """Pages a second of ten times as many entries; were a page to walk the log, a tenth would be left."""
     (ratio,) = measured_rows["audit-search-million"]["against"].values()
     assert ratio >= 0.5
+
+
+@pytest.mark.server
+def test_page_one_of_the_console_costs_what_it_does_over_a_short_log(measured_rows: dict[str, Any]) -> None:
+    (ratio,) = measured_rows["console-pages-million"]["against"].values()
+    assert ratio >= 1 / 1.5
