@@ -31,6 +31,7 @@ from gateway.backup.manifest import Manifest, Tick
 from gateway.backup.restore_fixups import bring_back
 from gateway.backup.succession import Decision, Known
 from gateway.backup.take import DESTROYED, SANDBOX, VAULT_KEYS, check_free, full_told, note
+from gateway.durable import sync_folder
 from gateway.journal.append import append
 from gateway.journal.database import fold_back, knows, open_engine, upgrade, writing
 from gateway.journal.schema import tables
@@ -110,7 +111,7 @@ def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
             place.rmdir()
         draft.rename(place)
         (place / MARK).unlink()  # last: until then it identifies the database
-        manifest.sync_folder(place.parent)
+        sync_folder(place.parent)
     return done
 
 

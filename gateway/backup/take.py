@@ -28,6 +28,7 @@ from gateway.audit.verify.verify import Report, verify_log
 from gateway.backup import database, manifest
 from gateway.backup.errors import BACKUP_DISK_FULL, BACKUP_PLAIN_KEYS, BACKUP_TAKEN, BACKUP_UNWRITABLE
 from gateway.backup.manifest import LAST, Manifest, Tick
+from gateway.durable import sync_folder
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, revision, writing
 from gateway.journal.schema import tables
@@ -81,7 +82,7 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
             if folder.exists():
                 folder.rmdir()
             draft.rename(folder)
-            manifest.sync_folder(folder.parent)
+            sync_folder(folder.parent)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise

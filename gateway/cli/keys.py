@@ -137,7 +137,8 @@ def keys_protect(
     import secrets
 
     from gateway.doctor.files import key_files
-    from gateway.keys.key_encryption import AtRest, write_secret
+    from gateway.durable import write_new
+    from gateway.keys.key_encryption import AtRest
     from gateway.settings import save
 
     # Encrypt every private key and raw secret of the instance. What was cut short goes on when it is called again.
@@ -168,7 +169,7 @@ def keys_protect(
                 as_json,
             )
         if not place.exists():
-            write_secret(place, secrets.token_urlsafe(48).encode("ascii") + b"\n")
+            write_new(place, secrets.token_urlsafe(48).encode("ascii") + b"\n")
         settings = replace(settings, secret_file=str(place))
         AtRest.of(settings)
         save(settings)

@@ -19,7 +19,7 @@ from gateway.client.identities.trusted import TrustedKeys
 from security import algorithms
 from security.pki import authority
 from security.pki.authority import Authority
-from security.transparency.checkpoint import vkey
+from security.transparency.checkpoint import NoteKey
 
 SYSTEM = "y-te"
 FACTS = {"gateway": "https://localhost:1", "gateway_key_id": "gateway.sign-1"}
@@ -40,7 +40,9 @@ class Operator:
         (folder / "gateway-sign.crt").write_bytes(
             authority.issue_signing(self.sign, "gateway", algorithms.new_private().public_key(), now)
         )
-        (folder / "log.vkey").write_text(vkey("localhost/log", Ed25519PrivateKey.generate().public_key()), "ascii")
+        (folder / "log.vkey").write_text(
+            NoteKey.make("localhost/log", Ed25519PrivateKey.generate().public_key()).text(), "ascii"
+        )
 
     def issue(self, request: Path, *, at: float | None = None, system: str | None = None) -> Path:
         asked = authority.read_request(request.read_bytes())

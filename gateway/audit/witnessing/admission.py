@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from gateway import durable
 from gateway.audit.errors import AUDIT_UNWITNESSED
-from gateway.audit.log import durable
 from gateway.settings import Settings
 from security.freshness import SKEW
 
@@ -59,7 +59,7 @@ class AdmissionDeadline:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
         try:
-            durable.write_new(draft, f"{end:.3f}\n".encode("ascii"), 0o600)  # the doors run as the same user
+            durable.write_new(draft, f"{end:.3f}\n".encode("ascii"))  # the doors run as the same user
             os.replace(draft, self._path)
         finally:
             draft.unlink(missing_ok=True)

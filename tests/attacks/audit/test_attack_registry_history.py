@@ -28,11 +28,6 @@ TABLE = tables.registry_history
 OF = (TABLE.c.of_table == "access_grant", TABLE.c.key == GRANT)
 
 
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("histories")
-
-
 @pytest.fixture(params=databases.KINDS)
 def instance(request: pytest.FixtureRequest, base: Path, tmp_path: Path) -> Iterator[Instance]:
     """G-0006 was in force, and is revoked."""
