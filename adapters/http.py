@@ -28,6 +28,8 @@ from adapters.errors import (
     PROVIDER_DROPPED,
     PROVIDER_TIMEOUT,
     Acted,
+    ProviderErrorType,
+    ProviderFailure,
 )
 from adapters.model import Incoming
 from contracts.wire.headers import joined
@@ -54,6 +56,29 @@ class HttpAnswer(NamedTuple):
     seconds: float
     opened_out: bytes = b""  # of encrypted bodies, what was signed: set by the adapter
     opened_in: bytes = b""
+
+    def incoming(self, message: Any, key_id: str) -> Incoming:
+        """The verified answer, whose content is `message`."""
+        return Incoming(
+            answer=message,
+            evidence_out=self.evidence_out,
+            evidence_in=self.evidence_in,
+            key_id=key_id,
+            status=self.status,
+            seconds=self.seconds,
+            opened_out=self.opened_out,
+            opened_in=self.opened_in,
+        )
+
+    def failed(
+        self, error: ProviderErrorType, system: str, *, acted: Acted = Acted.MAYBE, **facts: Any
+    ) -> ProviderFailure:
+        """A failure with the evidence of this answer."""
+        failure = error(
+            acted=acted, evidence_out=self.evidence_out, evidence_in=self.evidence_in, system=system, **facts
+        )
+        failure.opened_out, failure.opened_in = self.opened_out, self.opened_in
+        return failure
 
 
 def client_context(authority: Path, certificate: Path, key: Path, password: bytes | None = None) -> ssl.SSLContext:

@@ -170,33 +170,19 @@ class Journal:
             return jobs, True
         return jobs, False
 
-    def _write(self, units: Sequence[Write]) -> _Results:
-        """Writes one batch; returns a result for each unit in every case."""
-        for _attempt in range(3):
-            try:
-                return self._transaction(units, careful=False)
-            except Exception as error:
-                self._rollback()
-                if isinstance(error, _Unsure):
-                    return self._after_lost_commit(units, error)
-                if isinstance(error, Altered):
-                    return self._altered(units, error)
-                if isinstance(error, batch.DependentWrites) or self._sql.fault_of_unit(error):
-                    return self._write_carefully(units)
-                if not self._sql.worth_repeating(error):
-                    return self._unavailable(units, error)
-        return self._unavailable(units, TimeoutError("other writers kept interfering"))
-
-    def _write_carefully(self, units: Sequence[Write]) -> _Results:
+    def _write(self, units: Sequence[Write], *, careful: bool = False) -> _Results:
+        """Writes one batch, `careful`: unit by unit; returns a result for each unit in every case."""
         for attempt in (1, 2, 3):
             try:
-                return self._transaction(units, careful=True)
+                return self._transaction(units, careful=careful)
             except Exception as error:
                 self._rollback()
                 if isinstance(error, _Unsure):
                     return self._after_lost_commit(units, error)
                 if isinstance(error, Altered):
                     return self._altered(units, error)
+                if not careful and (isinstance(error, batch.DependentWrites) or self._sql.fault_of_unit(error)):
+                    return self._write(units, careful=True)
                 if attempt == 3 or not self._sql.worth_repeating(error):
                     return self._unavailable(units, error)
         raise AssertionError("the third attempt ends it")

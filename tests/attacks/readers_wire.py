@@ -120,12 +120,14 @@ def xml_texts() -> Iterable[Try]:
     yield Try("what is in a body", soap.parse_envelope, again(b"<a/>", open_, close))
 
 
+def _lifted(lift: Callable[..., Any], raw: bytes) -> object:
+    spool = attachments.Spool(io.BytesIO())
+    return list(spool.restore(lift(io.BytesIO(raw), spool, len(raw) + 100)))
+
+
 @reader("contracts.wire.attachments:lift_json", "contracts.wire.attachments:Spool.restore")
 def lifted_json() -> Iterable[Try]:
-    def lift(raw: bytes) -> object:
-        spool = attachments.Spool(io.BytesIO())
-        return list(spool.restore(attachments.lift_json(io.BytesIO(raw), spool, len(raw) + 100)))
-
+    lift = partial(_lifted, attachments.lift_json)
     yield from [Try(name, lift, make) for name, make in JSON.items()]
     large = b'"' + b"QUJD" * 20_000 + b'",'
     yield Try("many attachments", lift, again(large, b"[", b"1]"))
@@ -136,10 +138,7 @@ def lifted_json() -> Iterable[Try]:
 
 @reader("contracts.wire.attachments:lift_xml")
 def lifted_xml() -> Iterable[Try]:
-    def lift(raw: bytes) -> object:
-        spool = attachments.Spool(io.BytesIO())
-        return list(spool.restore(attachments.lift_xml(io.BytesIO(raw), spool, len(raw) + 100)))
-
+    lift = partial(_lifted, attachments.lift_xml)
     yield from [Try(name, lift, make) for name, make in XML.items()]
     large = b"<a>" + b"QUJD" * 20_000 + b"</a>"
     yield Try("many attachments", lift, again(large, b"<r>", b"</r>"))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.base.words import Words
+from gateway.cli.common.arguments import named_key
 from gateway.cli.common.output import Exit, fail
 from gateway.cli.common.progress import Progress
 
@@ -95,12 +97,6 @@ def vouchers_of(others: Others, as_json: bool) -> Vouchers:
 def _key(text: str, as_json: bool) -> CosignerKey:
     from security.transparency.cosignature import CosignerKey
 
-    path = Path(text)
-    try:
-        return CosignerKey.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
-    except (OSError, ValueError) as trouble:
-        what = (
-            f"{text} is neither a witness's key nor a file that holds one ({trouble})"
-            " / không phải khóa của bên chứng kiến"
-        )
-        fail(Exit.USAGE, "bad-key", what, "As `lgsp witness key` shows it. / Như `lgsp witness key` hiển thị.", as_json)
+    of = Words("khóa của bên chứng kiến", "a witness's key")
+    then = "As `lgsp witness key` shows it. / Như `lgsp witness key` hiển thị."
+    return named_key(CosignerKey, text, of, then, as_json)
