@@ -15,7 +15,7 @@ from contracts.canonical.personal import personal_paths
 from contracts.canonical.validate import Validator
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec as Codec
-from contracts.codecs.codec import Value
+from contracts.codecs.codec import Shared, Value
 from contracts.codecs.mask import Leaf, Mask, check_fields, compile_mask, hidden_paths, leaves, unhidable, unshown
 from contracts.compiled.loader import load
 from contracts.compiled.source import Source
@@ -43,16 +43,13 @@ class CompiledContract:
             name: compile_in_force(source.messages[name], source.tables, self.contract.codes_at)
             for name in self.exchanged
         }
-        formats = {"canonical": Codec("canonical", "json", self.contract, self.validators, {}, {}, {}, self._in_force)}
+        shared = Shared(self.contract, self.validators, self._in_force)
+        formats = {"canonical": Codec("canonical", "json", shared)}
         for name, each in sorted(source.formats.items()):
             if each.layout is not None:
-                formats[name] = CellCodec(
-                    name, self.contract, self.validators, each.calls, each.layout, each.cells, self._in_force
-                )
+                formats[name] = CellCodec(name, shared, each.calls, each.layout, each.cells)
                 continue
-            formats[name] = Codec(
-                name, each.media, self.contract, self.validators, each.plans, each.calls, each.actions, self._in_force
-            )
+            formats[name] = Codec(name, each.media, shared, each.plans, each.calls, each.actions)
         self.formats: Mapping[str, Codec] = formats
 
     def codec(self, format_name: str) -> Codec:

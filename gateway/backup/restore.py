@@ -223,15 +223,8 @@ class _Build:
         if not report.ok or report.size != backup.size:
             raise BACKUP_WRONG_LOG(reason=report.first_wrong or f"{report.size} entries of {backup.size}")
         outside = (*self.asked.outside, *_beside(Path(backup.data)))
-        decision = succession.decide(
-            connection,
-            trusted,
-            backup.size,
-            backup.checkpoint,
-            outside,
-            complete=self.asked.complete,
-            has_key=old is not None,
-        )
+        held = succession.Held(backup.size, backup.checkpoint, self.asked.complete, has_key=old is not None)
+        decision = succession.decide(connection, trusted, held, outside)
         gone = bring_back(connection, self.now)
         digest = manifest.digest_of((self.folder / manifest.NAME).read_text("utf-8"))
         checkpoint = backup.checkpoint

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, select
 
@@ -64,10 +64,9 @@ class Wanted:
 def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tick) -> tuple[Manifest, str, Report]:
     """Make and check a backup and log it; returns the manifest, its digest and the report on its log."""
     folder = folder.absolute()
-    keys = _private(settings) if wanted.keys else []
-    clear = [path for path in keys if not is_protected(path.read_bytes())]
-    if clear and not wanted.plain_keys:
-        raise BACKUP_PLAIN_KEYS(count=len(clear))
+    keys = _Keys.of(settings, wanted)
+    if keys.plain and not wanted.plain_keys:
+        raise BACKUP_PLAIN_KEYS(count=keys.plain)
     check_free(folder)
     engine = open_engine(settings.database_url)
     draft = folder.with_name(f".{folder.name}.part")
@@ -76,7 +75,7 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
         draft.mkdir(mode=0o700, parents=True)
         try:
             _room(settings, engine, draft)
-            backup = _fill(settings, engine, draft, wanted, keys, bool(clear), now, tick)
+            backup = _Filling(settings, engine, wanted, now, tick).fill(draft, keys)
             digest = manifest.write(draft, backup, _signer(settings))
             report = _verified(draft, backup, NoteKey.from_text(backup.vkey), (), tick)
             if folder.exists():
@@ -171,67 +170,80 @@ def _room(settings: Settings, engine: Engine, place: Path) -> None:
         raise BACKUP_DISK_FULL(path=place.parent, needed=needed // _MIB, free=_free(place))
 
 
-def _fill(
-    settings: Settings,
-    engine: Engine,
-    draft: Path,
-    wanted: Wanted,
-    keys: Sequence[Path],
-    clear: bool,
-    now: float,
-    tick: Tick,
-) -> Manifest:
-    keyring = Keyring(settings)
-    save(replace(settings, data=draft, database=""))  # the settings in force; the database is an option of the restore
-    public = [
-        keyring.log_vkey,
-        *(
-            path
-            for place in (settings.authority, settings.keys)
-            for path in place.iterdir()
-            if path.is_file() and path.suffix != ".key"
-        ),
-    ]
-    for path in (*public, *keys):
-        manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
-    if wanted.keys and settings.kind == "sandbox":
-        for path in _below(settings.data, SANDBOX_PARTS):
-            manifest.put(draft / SANDBOX / path.relative_to(settings.data), path.read_bytes())
-    for path in sorted((settings.vault_keys / DESTROYED).glob("[!.]*")):  # a restore must not restore these keys
-        manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
-    until = None
-    if wanted.vault_keys:
-        until = now + VAULT_KEYS_LIVE
-        for path in sorted(settings.vault_keys.glob("[!.]*.key")):
-            manifest.put(draft / VAULT_KEYS / path.name, path.read_bytes())
-    with database.snapshot(engine) as connection:
-        newest = connection.execute(
-            select(tables.checkpoint.c.size, tables.checkpoint.c.note)
-            .order_by(tables.checkpoint.c.size.desc())
-            .limit(1)
-        ).first()
-        size, checkpoint = (int(newest[0]), str(newest[1])) if newest is not None else (0, None)
-        schema, number = str(revision(connection)), registry_revision(connection)
-        rows = database.copy_out(connection, draft / database.FOLDER, tick)
-    if checkpoint is not None:
-        manifest.put(draft / "log" / "checkpoint", checkpoint.encode())
-    return Manifest(
-        made=now,
-        version=__version__,
-        kind=settings.kind,
-        data=str(settings.data),
-        origin=settings.origin,
-        vkey=keyring.log_vkey.read_text("ascii").strip(),
-        size=size,
-        checkpoint=checkpoint,
-        database=engine.dialect.name,
-        revision=schema,
-        registry=number,
-        keys="none" if not wanted.keys else "plain" if clear else "sealed",
-        vault_keys_until=until,
-        tables=rows,
-        files=manifest.look(draft, tick),
-    )
+class _Keys(NamedTuple):
+    """The gateway's private keys to be included, and how many of them lie in plain."""
+
+    files: Sequence[Path]
+    plain: int
+
+    @classmethod
+    def of(cls, settings: Settings, wanted: Wanted) -> _Keys:
+        files = _private(settings) if wanted.keys else []
+        return cls(files, sum(not is_protected(path.read_bytes()) for path in files))
+
+
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    settings: Settings
+    engine: Engine
+    wanted: Wanted
+    now: float
+    tick: Tick
+
+    def fill(self, draft: Path, keys: _Keys) -> Manifest:
+        settings, wanted = self.settings, self.wanted
+        keyring = Keyring(settings)
+        # The settings in force; the database is an option of the restore.
+        save(replace(settings, data=draft, database=""))
+        public = [
+            keyring.log_vkey,
+            *(
+                path
+                for place in (settings.authority, settings.keys)
+                for path in place.iterdir()
+                if path.is_file() and path.suffix != ".key"
+            ),
+        ]
+        for path in (*public, *keys.files):
+            manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
+        if wanted.keys and settings.kind == "sandbox":
+            for path in _below(settings.data, SANDBOX_PARTS):
+                manifest.put(draft / SANDBOX / path.relative_to(settings.data), path.read_bytes())
+        for path in sorted((settings.vault_keys / DESTROYED).glob("[!.]*")):  # a restore must not restore these keys
+            manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
+        until = None
+        if wanted.vault_keys:
+            until = self.now + VAULT_KEYS_LIVE
+            for path in sorted(settings.vault_keys.glob("[!.]*.key")):
+                manifest.put(draft / VAULT_KEYS / path.name, path.read_bytes())
+        with database.snapshot(self.engine) as connection:
+            newest = connection.execute(
+                select(tables.checkpoint.c.size, tables.checkpoint.c.note)
+                .order_by(tables.checkpoint.c.size.desc())
+                .limit(1)
+            ).first()
+            size, checkpoint = (int(newest[0]), str(newest[1])) if newest is not None else (0, None)
+            schema, number = str(revision(connection)), registry_revision(connection)
+            rows = database.copy_out(connection, draft / database.FOLDER, self.tick)
+        if checkpoint is not None:
+            manifest.put(draft / "log" / "checkpoint", checkpoint.encode())
+        return Manifest(
+            made=self.now,
+            version=__version__,
+            kind=settings.kind,
+            data=str(settings.data),
+            origin=settings.origin,
+            vkey=keyring.log_vkey.read_text("ascii").strip(),
+            size=size,
+            checkpoint=checkpoint,
+            database=self.engine.dialect.name,
+            revision=schema,
+            registry=number,
+            keys="none" if not wanted.keys else "plain" if keys.plain else "sealed",
+            vault_keys_until=until,
+            tables=rows,
+            files=manifest.look(draft, self.tick),
+        )
 
 
 def _private(settings: Settings) -> list[Path]:

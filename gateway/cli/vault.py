@@ -210,6 +210,7 @@ def hold_add(
     from gateway.journal.schema import tables
     from gateway.keeper.retention import holds
     from gateway.keeper.retention.holds import Hold
+    from gateway.keeper.retention.rows import Bodies
 
     settings = load_instance(data, as_json)
     engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
@@ -240,10 +241,7 @@ def hold_add(
     with shown(as_json, None) as progress:
         task = progress.add_task("0 bodies")
         holds.seal_again(
-            engine,
-            lock_of(engine),
-            vault,
-            lambda connection: None,
+            Bodies(engine, lock_of(engine), vault, lambda connection: None),
             hold,
             now,
             lambda done: progress.update(task, description=f"{done} bodies"),

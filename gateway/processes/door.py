@@ -39,7 +39,7 @@ from gateway.doors.http.costs import Budgets
 from gateway.doors.http.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.http.limits import Connections, Limits
 from gateway.doors.http.peer_protocol import PeerProtocol
-from gateway.doors.http.server import DrainingServer, make_server, tls_context
+from gateway.doors.http.server import DrainingServer, Reading, make_server, tls_context
 from gateway.doors.http.shell import Shell
 from gateway.doors.http.taken_up import TakenUp
 from gateway.doors.rest import RestDoor, TokenKeeper
@@ -187,9 +187,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
             drain_seconds=settings.drain_seconds,
             on_drain=drain,
             answer_seconds=settings.provider_seconds,
-            protocol=protocol,
-            connections=connections,
-            refusing=parts.app.refusing,
+            reading=Reading(protocol, connections, parts.app.refusing),
         )
         return server, socket.socket(fileno=descriptor)
 

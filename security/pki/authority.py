@@ -103,11 +103,9 @@ def make_issuer(root: Authority, name: str, now: float, *, days: int = 1825, org
     return Authority(_sign(_as_issuer(builder, path_length=0), root.private), private, (root.certificate, *root.above))
 
 
-def issue_server(
-    issuer: Authority, public: PublicKey, hosts: Sequence[str], now: float, *, days: int = TLS_DAYS
-) -> bytes:
+def issue_server(issuer: Authority, public: PublicKey, hosts: Sequence[str], now: float) -> bytes:
     """The gateway's TLS certificate: server under `hosts`, and client of providers."""
-    return issue_tls(issuer, GATEWAY, public, now, days=days, hosts=hosts)
+    return issue_tls(issuer, GATEWAY, public, now, hosts=hosts)
 
 
 def issue_tls(
@@ -116,38 +114,30 @@ def issue_tls(
     public: PublicKey,
     now: float,
     *,
-    days: int = TLS_DAYS,
     hosts: Sequence[str] = (),
     agency: str = "",
 ) -> bytes:
     """A system's TLS certificate (PEM): for a client, and with `hosts` (names or addresses) also for a server."""
-    _within(days, TLS_DAYS)
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(URI + system), *map(_host, hosts)]
     uses = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
-    return _leaf(issuer, _subject(system, agency), public, now, days, _Use(names, uses, _usage(signs=True)))
+    return _leaf(issuer, _subject(system, agency), public, now, TLS_DAYS, _Use(names, uses, _usage(signs=True)))
 
 
-def issue_signing(
-    issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = ""
-) -> bytes:
+def issue_signing(issuer: Authority, system: str, public: PublicKey, now: float, *, agency: str = "") -> bytes:
     """A system's signing certificate (PEM); its extended key usage excludes TLS."""
-    _within(days, SIGNING_DAYS)
     names = [x509.UniformResourceIdentifier(URI + system)]
     use = _Use(names, [_DOCUMENT_SIGNING], _usage(signs=True, commits=True))
-    return _leaf(issuer, _subject(system, agency), public, now, days, use)
+    return _leaf(issuer, _subject(system, agency), public, now, SIGNING_DAYS, use)
 
 
-def issue_encryption(
-    issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = ""
-) -> bytes:
+def issue_encryption(issuer: Authority, system: str, public: PublicKey, now: float, *, agency: str = "") -> bytes:
     """A system's encryption certificate (PEM): RSA for either protocol, P-256 for JOSE only."""
-    _within(days, SIGNING_DAYS)
     is_rsa = isinstance(public, rsa.RSAPublicKey)
     if not is_rsa and not isinstance(public, ec.EllipticCurvePublicKey):
         raise KEY_UNACCEPTABLE(rule=f"{type(public).__name__}: RSA, EC P-256")
     names = [x509.UniformResourceIdentifier(URI + system)]
     use = _Use(names, [], _usage(enciphers=is_rsa, agrees=not is_rsa))
-    return _leaf(issuer, _subject(system, agency), public, now, days, use)
+    return _leaf(issuer, _subject(system, agency), public, now, SIGNING_DAYS, use)
 
 
 def make_request(system: str, private: PrivateKey, *, hosts: Sequence[str] = ()) -> bytes:
@@ -209,11 +199,6 @@ def _systems(names: x509.SubjectAlternativeName) -> list[str]:
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     # RFC 8141: the first parts are not case-sensitive.
     return [each[len(URI) :] for each in uris if each.lower().startswith(URI) and len(each) > len(URI)]
-
-
-def _within(days: int, most: int) -> None:
-    if not 0 < days <= most:
-        raise ValueError(f"{days} days, allowed are 1 to {most}")
 
 
 def _subject(name: str, organisation: str) -> x509.Name:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 
 from lxml import etree
 
@@ -14,7 +14,7 @@ from contracts.codecs.codec import Codec
 from contracts.codecs.query import parse_query
 from contracts.compiled import contract as compiled
 from contracts.compiled.contract import CompiledContract
-from contracts.compiled.streaming import read_large
+from contracts.compiled.streaming import LargeForm, read_large
 from contracts.proof import tryout
 from contracts.wire import attachments, headers, jsontext, problems, soap
 from tests.attacks.reading import Try, reader
@@ -154,14 +154,12 @@ def large_messages() -> Iterable[Try]:
     message = next(iter(made.messages))
     for form, text in (("json", JSON), ("xml", XML)):
 
-        def read(raw: bytes, form: str = form) -> object:
+        def read(raw: bytes, form: Literal["json", "xml"] = form) -> object:
             return read_large(
-                made,
-                "canonical",
+                LargeForm(made, "canonical", form),
                 message,
                 io.BytesIO(raw),
                 attachments.Spool(io.BytesIO()),
-                media=form,
                 limit=len(raw) + 100,
             )
 

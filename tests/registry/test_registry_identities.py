@@ -17,6 +17,7 @@ from gateway.journal.schema import tables
 from gateway.registry import store
 from gateway.registry.changes import enrolment, keys
 from gateway.registry.changes.document import Document
+from gateway.registry.changes.enrolment import Wanted
 from gateway.registry.records import Change
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from security.algorithms import new_private
@@ -227,16 +228,16 @@ def test_enrolment_by_request(engine: Engine, house: House) -> None:
     private = new_private()
     with writing(engine) as connection:
         first = enrolment.by_request(
-            connection, house.tls, "do-thi", "tls", make_request("do-thi", private, hosts=["localhost"]), None, NOW
+            connection, house.tls, Wanted("do-thi", "tls"), make_request("do-thi", private, hosts=["localhost"]), NOW
         )
         second = enrolment.by_request(
-            connection, house.signing, "do-thi", "sign", make_request("do-thi", private), "do-thi.of-2026", NOW
+            connection, house.signing, Wanted("do-thi", "sign", "do-thi.of-2026"), make_request("do-thi", private), NOW
         )
         third = enrolment.by_request(
-            connection, house.tls, "do-thi", "tls", make_request("do-thi", new_private()), None, NOW
+            connection, house.tls, Wanted("do-thi", "tls"), make_request("do-thi", new_private()), NOW
         )
         rsa = make_request("do-thi", new_private("RSA-3072"))
-        fourth = enrolment.by_request(connection, house.signing, "do-thi", "encrypt", rsa, None, NOW)
+        fourth = enrolment.by_request(connection, house.signing, Wanted("do-thi", "encrypt"), rsa, NOW)
     assert (first.key_id, second.key_id, third.key_id) == ("do-thi.tls-1", "do-thi.of-2026", "do-thi.tls-2")
     snapshot = snapshot_of(engine)
     assert all(snapshot.keys[each.key_id].in_force(NOW) for each in (first, second, third))  # two of one use at once
@@ -249,7 +250,7 @@ def test_requests_that_are_refused(engine: Engine, house: House) -> None:
         keys.add_key(connection, "do-thi.sign-1", "do-thi", "sign", house.identity("do-thi", NOW).sign_certificate)
     asked = make_request("y-te", new_private())
     with pytest.raises(Theirs) as no_rsa, writing(engine) as connection:
-        enrolment.by_request(connection, house.signing, "y-te", "encrypt", asked, None, NOW)
+        enrolment.by_request(connection, house.signing, Wanted("y-te", "encrypt"), asked, NOW)
     assert no_rsa.value.code == "key.unacceptable"
     for system, named, kind, hosts, key_id, code in (
         ("y-te", "do-thi", "P-256", (), None, "registry.request-system"),
@@ -263,7 +264,7 @@ def test_requests_that_are_refused(engine: Engine, house: House) -> None:
     ):
         asked = make_request(named, new_private(kind), hosts=hosts)  # type: ignore[arg-type]
         with pytest.raises(Failure) as refused, writing(engine) as connection:
-            enrolment.by_request(connection, house.tls, system, "tls", asked, key_id, NOW)
+            enrolment.by_request(connection, house.tls, Wanted(system, "tls", key_id), asked, NOW)
         assert refused.value.code == code
     assert list(snapshot_of(engine).keys) == ["do-thi.sign-1"]
 
@@ -274,7 +275,9 @@ def test_enrolment_of_a_certificate_made_outside(engine: Engine, house: House, o
     def enrol(system: str, use: Any, certificate: str) -> str | None:
         with writing(engine) as connection:
             trusts = keys.trusted(connection, own(house))
-            return enrolment.by_certificate(connection, trusts, system, use, certificate.encode(), None, NOW).authority
+            return enrolment.by_certificate(
+                connection, trusts, Wanted(system, use), certificate.encode(), NOW
+            ).authority
 
     assert enrol("y-te", "tls", pem(outside.issue("bất kỳ", new_key()))) == "chuyen-dung"
     assert enrol("y-te", "sign", signing(house).decode()) is None

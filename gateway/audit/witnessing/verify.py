@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography import x509
 from sqlalchemy import Connection, select
@@ -48,17 +48,23 @@ class Outside:
     notes: tuple[str, ...] = ()
 
 
+class Trusted(NamedTuple):
+    """From outside: the keys of witnesses and how many are needed, and anchors of time-stamps."""
+
+    witnesses: Sequence[CosignerKey] = ()
+    needed: int = 1
+    anchors: Sequence[x509.Certificate] = ()
+
+
 def verify_outside(
     connection: Connection,
     key: NoteKey,
-    *,
     origin: str,
-    witnesses: Sequence[CosignerKey] = (),
-    needed: int = 1,
-    anchors: Sequence[x509.Certificate] = (),
+    trusted: Trusted,
     on_progress: Progress | None = None,
 ) -> Outside:
-    """Verifies cosignatures if `witnesses` are given, stamps if `anchors` are; a kind without any row is a finding."""
+    """Verifies cosignatures if witnesses are trusted, stamps if anchors are; a kind without any row is a finding."""
+    witnesses, needed, anchors = trusted
     wrong: list[str] = []
     clock_notes: list[str] = []
     checked: dict[str, int] = {}

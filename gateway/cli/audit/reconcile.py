@@ -29,7 +29,7 @@ def audit_reconcile(
     logged."""
     from sqlalchemy import select
 
-    from gateway.audit.search.reconcile import compare
+    from gateway.audit.search.reconcile import Claimant, compare
     from gateway.audit.search.search import reading
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
@@ -59,7 +59,9 @@ def audit_reconcile(
             from gateway.audit.search.errors import RECONCILIATION_NOT_YOURS
 
             raise RECONCILIATION_NOT_YOURS(agency=agency, named=foreign)
-        comparison = compare(connection, agency, own, statement, partial(keyed, Keyring(settings).hash_key()), now)
+        comparison = compare(
+            connection, Claimant(agency, own), statement, partial(keyed, Keyring(settings).hash_key()), now
+        )
     with writing(engine) as connection:
         append(connection, [entries.note("reconciliation", comparison.noted(), now, actor=actor())])
     result = comparison.to_json()

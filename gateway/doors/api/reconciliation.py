@@ -24,7 +24,7 @@ from gateway.audit.search.errors import (
     RECONCILIATION_NOT_YOURS,
     RECONCILIATION_TOO_LONG,
 )
-from gateway.audit.search.reconcile import Comparison, compare
+from gateway.audit.search.reconcile import Claimant, Comparison, compare
 from gateway.audit.search.search import reading, renew
 from gateway.client.audit.reconciliation import BadStatement, Statement, from_json
 from gateway.doors.api.errors import API_REPLAYED
@@ -97,8 +97,8 @@ def _soon(loop: asyncio.AbstractEventLoop, agency: str) -> None:
         loop.call_soon_threadsafe(_under_way.discard, agency)
 
 
-def own_systems(snapshot: Snapshot, agency: str, statement: Statement) -> list[str]:
-    """The agency's systems. A statement about another agency, or its system, is refused as a whole."""
+def claimant_of(snapshot: Snapshot, agency: str, statement: Statement) -> Claimant:
+    """The agency with its systems. A statement about another agency, or its system, is refused as a whole."""
     own = sorted(name for name, system in snapshot.systems.items() if system.agency == agency)
     named = (
         [statement.agency]
@@ -108,7 +108,7 @@ def own_systems(snapshot: Snapshot, agency: str, statement: Statement) -> list[s
     if named:
         findings = [Finding("counts", "", str(each)[:80], "own", agency) for each in dict.fromkeys(named)]
         raise RECONCILIATION_NOT_YOURS(agency=agency, named=str(named[0])[:80], findings=findings[:20])
-    return own
+    return Claimant(agency, own)
 
 
 def _answer(services: Services, request: ApiRequest, agency: str) -> tuple[Comparison, bytes]:
@@ -117,9 +117,8 @@ def _answer(services: Services, request: ApiRequest, agency: str) -> tuple[Compa
         statement = from_json(request.json)
     except BadStatement as bad:
         raise RECONCILIATION_INVALID(count=len(bad.findings), findings=bad.findings[:20]) from None
-    own = own_systems(request.snapshot, agency, statement)
+    claimant = claimant_of(request.snapshot, agency, statement)
     with reading(services.engine) as connection:
-        comparison = compare(
-            connection, agency, own, statement, services.exchange.hash_id, services.clock(), Unhurried()
-        )
+        hash_id, now = services.exchange.hash_id, services.clock()
+        comparison = compare(connection, claimant, statement, hash_id, now, Unhurried())
     return comparison, json.dumps(comparison.to_json(), ensure_ascii=False).encode()

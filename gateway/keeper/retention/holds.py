@@ -23,7 +23,6 @@ from contracts.base.times import rfc3339
 from contracts.base.words import Words, WordsFile
 from gateway.journal.append import append
 from gateway.journal.database import writing
-from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keeper.retention import rows
@@ -36,7 +35,6 @@ from gateway.vault.errors import (
     VAULT_NO_REASON,
     VAULT_NOTHING_OF,
 )
-from gateway.vault.vault import Vault
 from security.grants.windows import civil
 from security.transparency.entry import Json, Note, freeze
 
@@ -265,20 +263,13 @@ def _unheld(engine: Engine, transfers: Sequence[str]) -> Iterator[str]:
 
 
 def seal_again(
-    engine: Engine,
-    lock: FileLock | None,
-    vault: Vault,
-    may: rows.Check,
-    hold: Hold,
-    now: float,
-    on_done: Callable[[int], object] = lambda count: None,
+    bodies: rows.Bodies, hold: Hold, now: float, on_done: Callable[[int], object] = lambda count: None
 ) -> int:
     """Seals what it covers under its keys; returns how many bodies. After a crash, call it again."""
-    done = rows.reseal(
-        engine, lock, vault, may, bodies_of(engine, hold), lambda key_id: key_of(key_id, hold.name), on_done
-    )
-    with writing(engine, lock) as connection:
-        may(connection)
+    covered = bodies_of(bodies.engine, hold)
+    done = rows.reseal(bodies, covered, lambda key_id: key_of(key_id, hold.name), on_done)
+    with writing(bodies.engine, bodies.lock) as connection:
+        bodies.check(connection)
         connection.execute(update(_hold).where(_hold.c.name == hold.name, _hold.c.sealed.is_(None)).values(sealed=now))
     return done
 

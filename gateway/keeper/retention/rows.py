@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, and_, delete, func, select, update
 
@@ -85,17 +85,21 @@ def counted(connection: Connection, key_id: str) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+class Bodies(NamedTuple):
+    """Where bodies lie; `check` is called in each transaction that writes."""
+
+    engine: Engine
+    lock: FileLock | None
+    vault: Vault
+    check: Check
+
+
 def reseal(
-    engine: Engine,
-    lock: FileLock | None,
-    vault: Vault,
-    check: Check,
-    ids: Iterable[str],
-    to: Callable[[str], str],
-    on_done: Callable[[int], object] = lambda count: None,
+    bodies: Bodies, ids: Iterable[str], to: Callable[[str], str], on_done: Callable[[int], object] = lambda count: None
 ) -> int:
     """Seals these bodies under the key that `to` gives for their present one; returns how many. A body that cannot be
     opened stays as it is."""
+    engine, lock, vault, check = bodies
     done = 0
     for chunk in _chunks(engine, ids):
         with engine.connect() as connection:

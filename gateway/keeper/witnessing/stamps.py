@@ -27,7 +27,7 @@ from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keeper.witnessing.coverage import CoverageTracker, LogSnapshot
-from gateway.keeper.witnessing.post import Unreached, post
+from gateway.keeper.witnessing.post import Question, Unreached, post
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from security.pki import timestamp
@@ -80,7 +80,11 @@ class Authority:
         nonce = secrets.randbits(62) | 1 << 62  # some authorities take at most eight bytes
         question = timestamp.question(digest, nonce)
         answer = await post(
-            self.session, self.url, question, _QUERY, limit=timestamp.ANSWER_LIMIT, seconds=ASK_SECONDS, tls=self.tls
+            self.session,
+            Question(self.url, question, _QUERY),
+            limit=timestamp.ANSWER_LIMIT,
+            seconds=ASK_SECONDS,
+            tls=self.tls,
         )
         received = self.clock()
         if answer.status != 200:

@@ -21,7 +21,7 @@ from sqlalchemy import delete, func, select, update
 
 from gateway.audit.witnessing.admission import STAMPS
 from gateway.audit.witnessing.config import vouchers
-from gateway.audit.witnessing.verify import verify_outside
+from gateway.audit.witnessing.verify import Trusted, verify_outside
 from gateway.doctor.witnessing import vouching
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -175,7 +175,7 @@ async def test_the_authoritys_clock(file_log: Log, session: Any, authority: Auth
         assert not stamping.open, "a time to come is not made younger by a start"
     key = NoteKey.from_text(file_log.key.vkey)
     with file_log.engine.connect() as connection:
-        found = verify_outside(connection, key, origin=key.name, anchors=authority.trusted)
+        found = verify_outside(connection, key, key.name, Trusted(anchors=authority.trusted))
     assert found.ok and "the authority's clock and ours differed by" in found.notes[0]
     authority.reply = authority.by_openssl
     stamping.moment = 0.0
@@ -292,7 +292,7 @@ async def test_stamps_deleted(stamping: Stamping, authority: Authority, file_log
         connection.execute(delete(STAMP).where(STAMP.c.size == 2))
     key = NoteKey.from_text(file_log.key.vkey)
     with file_log.engine.connect() as connection:
-        wrong = verify_outside(connection, key, origin=key.name, anchors=authority.trusted).wrong
+        wrong = verify_outside(connection, key, key.name, Trusted(anchors=authority.trusted)).wrong
     assert wrong == (
         "time-stamps: 2 entries were vouched for, and what is here proves 1: rows were deleted, or that "
         "one was changed",
@@ -321,5 +321,5 @@ async def test_stamps_of_a_log_that_ended_are_none_of_this_one(stamping: Stampin
         connection.execute(STAMP.insert().values(row | {"id": 9, "size": 7, "note": note}))
     key = NoteKey.from_text(stamping.log.key.vkey)
     with stamping.log.engine.connect() as connection:
-        assert verify_outside(connection, key, origin=key.name, anchors=authority.trusted).ok
+        assert verify_outside(connection, key, key.name, Trusted(anchors=authority.trusted)).ok
     assert stamping.log.verify().ok

@@ -114,7 +114,7 @@ def test_handshakes_that_must_fail(tmp_path: Path, live: Any, case: str) -> None
         other = make_issuer(make_root("Root", live.now), "TLS", live.now)
         client_pem, chain = issue_tls(other, "s", client.public_key(), live.now), other.chain_pem
     elif case == "expired":
-        client_pem = issue_tls(live.tls, "s", client.public_key(), live.now - 2 * DAY, days=1)
+        client_pem = issue_tls(live.tls, "s", client.public_key(), live.now - 91 * DAY)
     elif case == "other host":
         host = "elsewhere.vn"
     else:
@@ -181,9 +181,6 @@ def test_limits_of_life(house: House, now: float) -> None:
         certificate = x509.load_pem_x509_certificate(issue(issuer, "s", public, now))
         assert (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days == most
         assert certificate.not_valid_before_utc.timestamp() == now - 300
-        for days in (0, -1, most + 1):
-            with pytest.raises(ValueError):
-                issue(issuer, "s", public, now, days=days)
     short = make_issuer(house.root, "Short", now, days=10)
     certificate = x509.load_pem_x509_certificate(issue_tls(short, "s", public, now))
     assert certificate.not_valid_after_utc == short.certificate.not_valid_after_utc
