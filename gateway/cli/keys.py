@@ -60,9 +60,7 @@ def keys_rotate(
     as_json: AsJson = False,
     withdraw: Annotated[
         bool,
-        typer.Option(
-            "--withdraw", help="The old key is in wrong hands: nothing that it vouched for is believed any more."
-        ),
+        typer.Option("--withdraw", help="The old key is in wrong hands: nothing that it signed is believed any more."),
     ] = False,
     token: Annotated[
         str | None,

@@ -64,7 +64,7 @@ def key(name: str, certificate: str | bytes, use: str = "sign", **more: str) -> 
     return f"  - id: {name}\n    use: {use}\n{lines}    certificate: |\n" + indent(text, "      ")
 
 
-def vouching(made: Outside, **more: str) -> str:
+def trusting(made: Outside, **more: str) -> str:
     words = {"uses": "[tls, sign]", "crl": '["http://127.0.0.1:1/x.crl"]', "grace": "24"} | more
     lines = "".join(f"    {word}: {value}\n" for word, value in words.items() if value)
     return "authorities:\n  - name: chuyen-dung\n" + lines + "    certificates: |\n" + indent(made.pem, "      ")
@@ -117,7 +117,7 @@ def test_keys_of_a_document(engine: Engine, house: House) -> None:
 
 def test_keys_that_a_document_may_not_state(engine: Engine, house: House, outside: Outside, tmp_path: Path) -> None:
     foreign = outside.issue("y-te", new_key())
-    with pytest.raises(Theirs) as refused:  # nobody of the registry vouches for it
+    with pytest.raises(Theirs) as refused:  # nobody of the registry issued it
         applied(engine, stating("keys:\n", key("y-te.a", pem(foreign), "tls")), house)
     assert [each.got for each in refused.value.findings] == ["key.untrusted"]
     weak = authority.issue_signing(house.signing, "y-te", new_private("RSA-2048").public_key(), NOW)
@@ -149,7 +149,7 @@ def at() -> int:
 def test_outside_authorities(engine: Engine, house: House, outside: Outside) -> None:
     mine = new_key()
     certificate = outside.issue("H14.7", mine)
-    stated = stating("keys:\n", key("y-te.tls-9", pem(certificate), "tls"), authorities=vouching(outside))
+    stated = stating("keys:\n", key("y-te.tls-9", pem(certificate), "tls"), authorities=trusting(outside))
     assert [(each.what, each.id, each.how) for each in applied(engine, stated, house)] == [
         ("authority", "chuyen-dung", "added"),
         ("key", "y-te.tls-9", "added"),
@@ -159,7 +159,7 @@ def test_outside_authorities(engine: Engine, house: House, outside: Outside) -> 
         assert keys.outside(connection)["chuyen-dung"].grace == 86400.0
     changed = applied(
         engine,
-        stating("keys:\n", key("y-te.tls-9", pem(certificate), "tls"), authorities=vouching(outside, grace="1")),
+        stating("keys:\n", key("y-te.tls-9", pem(certificate), "tls"), authorities=trusting(outside, grace="1")),
         house,
     )
     assert changed == [Change("authority", "chuyen-dung", "changed", ("grace",))]
@@ -182,12 +182,12 @@ def test_outside_authorities(engine: Engine, house: House, outside: Outside) -> 
 )
 def test_authorities_that_are_refused(outside: Outside, words: dict[str, str], rules: dict[str, str]) -> None:
     with pytest.raises(Theirs) as wrong:
-        stating(authorities=vouching(outside, **words))
+        stating(authorities=trusting(outside, **words))
     assert findings(wrong) == rules
 
 
 def test_an_authority_is_stated_with_its_root_and_without_leaves(outside: Outside) -> None:
-    whole, leaf = vouching(outside), outside.issue("x", new_key())
+    whole, leaf = trusting(outside), outside.issue("x", new_key())
     for certificates, rule in ((pem(outside.issuer), "root"), (outside.pem + pem(leaf), "authority")):
         with pytest.raises(Theirs) as wrong:
             stating(authorities=whole.replace(indent(outside.pem, "      "), indent(certificates, "      ")))
@@ -270,7 +270,7 @@ def test_requests_that_are_refused(engine: Engine, house: House) -> None:
 
 
 def test_enrolment_of_a_certificate_made_outside(engine: Engine, house: House, outside: Outside) -> None:
-    applied(engine, stating(authorities=vouching(outside, uses="[tls]")), house)
+    applied(engine, stating(authorities=trusting(outside, uses="[tls]")), house)
 
     def enrol(system: str, use: Any, certificate: str) -> str | None:
         with writing(engine) as connection:

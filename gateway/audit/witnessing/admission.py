@@ -30,13 +30,13 @@ STAMPS: Final = "stamps"
 
 
 def closing(settings: Settings) -> frozenset[str]:
-    """The kinds of voucher (cosignatures, stamps) without which no transfer is admitted."""
+    """The kinds of witness (cosignatures, stamps) without which no transfer is admitted."""
     policies = {WITNESSES: settings.witness_policy, STAMPS: settings.stamp_policy}
     return frozenset(kind for kind, policy in policies.items() if policy == "closed")
 
 
 def patience(settings: Settings, kind: str) -> float:
-    """Seconds for which entries may lack that kind of voucher."""
+    """Seconds for which entries may lack that kind of witness."""
     return settings.witness_seconds if kind == WITNESSES else settings.stamp_seconds * _OVERDUE_ROUNDS
 
 

@@ -86,12 +86,14 @@ def verify_outside(
         if not checked[kind] and not wrong:
             wrong.append(f"there are no {kind}")
         claimed = (
-            connection.execute(select(tables.vouching.c.size).where(tables.vouching.c.kind == _ROWS[kind])).scalar()
+            connection.execute(
+                select(tables.witness_status.c.size).where(tables.witness_status.c.kind == _ROWS[kind])
+            ).scalar()
             or 0
         )
         if checked[kind] and claimed > newest[kind]:
             wrong.append(
-                f"{kind}: {claimed} entries were vouched for, and what is here proves {newest[kind]}:"
+                f"{kind}: {claimed} entries were confirmed from outside, and what is here proves {newest[kind]}:"
                 " rows were deleted, or that one was changed"
             )
 
@@ -156,7 +158,7 @@ def _rows(connection: Connection, query: Any, key: Any) -> Iterator[Any]:
 
 def _own(connection: Connection, row: Any, key: NoteKey, origin: str) -> str | None:
     """Why a row is no checkpoint of this log; None if it is."""
-    name = f"the checkpoint of {row.size} entries that outsiders vouch for"
+    name = f"the checkpoint of {row.size} entries that outsiders signed"
     try:
         point = notes.verify(row.note, key, origin=origin)
     except NoteError as trouble:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, func, select
 from adapters.files import FILES
 from contracts.base.errors import TYPES
 from contracts.base.times import rfc3339
-from gateway.audit.witnessing.config import vouchers
+from gateway.audit.witnessing.config import witness_states
 from gateway.doors.api.services import ApiRequest, DeskServices, Handler
 from gateway.doors.health import Vitals
 from gateway.doors.reply import Reply
@@ -80,7 +80,7 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
             "checkpoint": services.newest_checkpoint.note(),
             "age": round(counts.checkpoint_age, 1) if counts.checkpoint_age is not None else None,
         },
-        "vouchers": await asyncio.to_thread(_vouchers, services),
+        "vouchers": await asyncio.to_thread(_witness_states, services),
         "unconfirmed": unconfirmed(snapshot, services.clock()),
         "refusals": await asyncio.to_thread(recent_refusals, services.engine),
     }
@@ -102,9 +102,9 @@ def unconfirmed(snapshot: Snapshot, now: float) -> list[dict[str, Any]]:
     ]
 
 
-def _vouchers(services: DeskServices) -> list[dict[str, Any]]:
+def _witness_states(services: DeskServices) -> list[dict[str, Any]]:
     with services.engine.connect() as connection:
-        return vouchers(connection, services.settings, services.clock())
+        return witness_states(connection, services.settings, services.clock())
 
 
 def recent_refusals(engine: Engine) -> list[dict[str, Any]]:

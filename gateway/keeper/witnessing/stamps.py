@@ -40,7 +40,7 @@ _FIRST_WAIT: Final = 10.0  # before an authority that failed is asked again, twi
 _MOST_WAIT: Final = 300.0
 _QUERY: Final = "application/timestamp-query"
 _REPLY: Final = "application/timestamp-reply"
-_logger: Final = logging.getLogger("lgsp.vouching")
+_logger: Final = logging.getLogger("lgsp.witnessing")
 
 
 class Stamped(NamedTuple):
@@ -146,7 +146,7 @@ def clock_trouble(stamped: Stamped) -> dict[str, str]:
     if abs(stamped.clock_offset) <= CLOCK_SECONDS:
         return {}
     words = f"the authority's clock and ours differ by {stamped.clock_offset:+.0f} s"
-    return {"clock": words if stamped.counts else f"{words}: its stamps are kept, and vouch for nothing"}
+    return {"clock": words if stamped.counts else f"{words}: its stamps are kept, and prove nothing"}
 
 
 def store(connection: Connection, stamped: Stamped) -> None:

@@ -44,7 +44,7 @@ MOST_SECONDS: Final = 30.0  # at most, before a failing witness is asked again
 _ANSWER_LIMIT: Final = 20_000
 _GRACE_SECONDS: Final = 1.0  # for the others, once there are enough
 _KEEP_SECONDS: Final = 60.0  # of checkpoints cosigned within a minute, the last one is kept
-_logger: Final = logging.getLogger("lgsp.vouching")
+_logger: Final = logging.getLogger("lgsp.witnessing")
 
 
 class Objection(ValueError):

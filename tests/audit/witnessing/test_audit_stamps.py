@@ -251,7 +251,7 @@ async def test_a_row_that_claims_more_than_is_stamped(log: Any, session: Any, au
     await stamping.look()
     grow(log)
     with writing(log.engine) as connection:
-        connection.execute(update(tables.vouching).values(size=2))
+        connection.execute(update(tables.witness_status).values(size=2))
     await stamping.look(60.0)
     with log.engine.connect() as connection:
         assert standing(connection, STAMPS).size == stamping.tracker.now.size == 1 and len(stamping.rows()) == 1

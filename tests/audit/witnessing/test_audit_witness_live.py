@@ -1,4 +1,4 @@
-"""An instance that takes nothing unless outsiders vouch for its log: its witness is stopped, and started again."""
+"""An instance that takes nothing unless outsiders confirm its log: its witness is stopped, and started again."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def lgsp(capsys: pytest.CaptureFixture[str]) -> Lgsp:
     return call
 
 
-def test_nothing_new_is_taken_while_nobody_vouches(tmp_path: Path, lgsp: Lgsp) -> None:
+def test_nothing_new_is_taken_while_nobody_witnesses(tmp_path: Path, lgsp: Lgsp) -> None:
     folder, port = Folder(tmp_path / "witness"), free_port()
     key = folder.make_key("witness.example/so-noi-vu")
     with Authority(tmp_path / "tsa") as authority:

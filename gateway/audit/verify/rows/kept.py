@@ -169,17 +169,19 @@ def _backup(text: str | None, notes: Sequence[Noted]) -> Iterator[str]:
 
 # --- late cosignatures and stamps -------------------------------------------------------------------------------------
 def _late(connection: Connection, notes: Sequence[Noted], wrong: Findings) -> None:
-    """`told` is the time of the note that one kind of voucher is late; its end is noted too."""
+    """`told` is the time of the note that one kind of witness is late; its end is noted too."""
     newest = {str(note.facts.get("what")): note for note in notes}
-    rows = {row[0]: row[1] for row in connection.execute(select(tables.vouching.c.kind, tables.vouching.c.told))}
+    rows = {
+        row[0]: row[1] for row in connection.execute(select(tables.witness_status.c.kind, tables.witness_status.c.told))
+    }
     for kind, note in newest.items():
         if kind not in rows:
-            wrong.add(f"vouching {kind}: {note.name} tells of it, and there is no row of it")
+            wrong.add(f"witnessing {kind}: {note.name} tells of it, and there is no row of it")
     for kind, told in rows.items():
         late = newest.get(kind)
         logged = late.at if late is not None and late.what == "unwitnessed" else None
         if _time(told) != logged:
-            wrong.add(f"vouching {kind}: its row says that the log was told {_time(told)}, the log says {logged}")
+            wrong.add(f"witnessing {kind}: its row says that the log was told {_time(told)}, the log says {logged}")
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
