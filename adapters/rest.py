@@ -26,7 +26,7 @@ from adapters.errors import (
     ProviderMissing,
 )
 from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
-from adapters.model import AdapterKind, Endpoint, Incoming, Outgoing
+from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire.headers import media_type
 from security import jose
@@ -160,4 +160,5 @@ def _failure(system: str, answer: HttpAnswer, *, signed: bool) -> ProviderFailur
     return PROVIDER_BAD_ANSWER(acted=Acted.MAYBE, reason=f"status {answer.status}", **evidence)
 
 
-KIND = AdapterKind("rest", lambda use: RestAdapter(use.session, use.key, jose.Opener(use.decrypt_keys), use.clock))
+def make(services: AdapterServices) -> RestAdapter:
+    return RestAdapter(services.session, services.key, jose.Opener(services.decrypt_keys), services.clock)

@@ -26,7 +26,7 @@ from adapters.errors import (
     ProviderFailure,
 )
 from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
-from adapters.model import AdapterKind, Endpoint, Incoming, Option, Outgoing
+from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from contracts.wire.headers import media_type
@@ -192,8 +192,5 @@ def _plain_failure(endpoint: Endpoint, answer: HttpAnswer, reason: str) -> Provi
     return answer.failed(PROVIDER_BAD_ANSWER, endpoint.system, reason=reason)
 
 
-KIND = AdapterKind(
-    "soap",
-    lambda use: SoapAdapter(use.session, use.key, BodyKeys(use.decrypt_keys), use.clock),
-    options=(Option("version", tuple(_VERSIONS)),),
-)
+def make(services: AdapterServices) -> SoapAdapter:
+    return SoapAdapter(services.session, services.key, BodyKeys(services.decrypt_keys), services.clock)

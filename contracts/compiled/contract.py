@@ -74,14 +74,17 @@ class CompiledContract:
         return [] if plan is None else unshown(plan, hidden_paths(self.messages[message], fields))
 
     def unshown_request(
-        self, operation: Operation, codec: Codec, *views: Sequence[str], rest: bool
+        self, operation: Operation, codec: Codec, *views: Sequence[str], query: bool
     ) -> list[tuple[str, str]]:
-        """Hidden fields of a request that a called system's codec, over REST or not, cannot show as not permitted."""
+        """Hidden fields of a request that a called system's codec cannot show as not permitted.
+
+        `query`: whether that system is asked by query strings.
+        """
         struct, plan = self.messages[operation.request], codec.plans.get(operation.request)
         hidden, found = hidden_paths(struct, *views), [(path, path) for path in unhidable(struct, *views)]
         if plan is not None:
             return found + unshown(plan, hidden)
-        in_query = rest and codec.rest[operation.name].method == "GET"
+        in_query = query and codec.rest[operation.name].method == "GET"
         return found + [(path, f"?{path}") for path in hidden] if in_query else found  # a query has single values only
 
     def check_fields(self, message: str, fields: Sequence[str], beside: Iterable[str] = ()) -> list[str]:

@@ -20,7 +20,6 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future as BlockingFuture
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -42,8 +41,7 @@ GATHER_SECONDS: Final = 0.003
 _RECONNECT_SECONDS: Final = 5.0
 _log: Final = logging.getLogger(__name__)
 
-_Future = asyncio.Future[Written] | BlockingFuture[Written]
-_Job = tuple[Write, _Future, asyncio.AbstractEventLoop | None]
+_Job = tuple[Write, asyncio.Future[Written], asyncio.AbstractEventLoop]
 _Results = Sequence[Written | Exception]
 
 
@@ -119,15 +117,6 @@ class Journal:
         future: asyncio.Future[Written] = loop.create_future()
         self._put((write, future, loop))
         return future
-
-    def commit_blocking(self, write: Write, timeout: float | None = 30.0) -> Written:
-        """Does the same without an event loop; waits for `timeout` seconds."""
-        future: BlockingFuture[Written] = BlockingFuture()
-        self._put((write, future, None))
-        try:
-            return future.result(timeout)
-        except TimeoutError:
-            raise JOURNAL_UNAVAILABLE(reason="no answer in time") from None
 
     @property
     def waiting(self) -> int:
@@ -299,13 +288,7 @@ class Journal:
                 result = JOURNAL_ROW_REFUSED(
                     reason=str(result).splitlines()[0] if str(result) else type(result).__name__
                 )
-            if isinstance(future, BlockingFuture):
-                if isinstance(result, Written):
-                    future.set_result(result)
-                else:
-                    future.set_exception(result)
-            elif loop is not None:
-                loops.setdefault(loop, []).append((future, result))
+            loops.setdefault(loop, []).append((future, result))
         for loop, pairs in loops.items():
             with suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(_resolve, pairs)

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, select
 
-from adapters.files import FILES
 from contracts.base.errors import TYPES
 from contracts.base.times import rfc3339
 from gateway.audit.witnessing.config import witness_states
@@ -51,11 +50,7 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
                 "title": {"vi": system.title.vi, "en": system.title.en},
                 "active": system.active,
                 "ready": ready[system.id],
-                "endpoint": system.endpoint.kind
-                if system.endpoint is not None
-                else FILES
-                if system.drop is not None
-                else None,
+                "endpoint": None if system.kind is None else system.kind.name,
                 "formats": dict(system.formats),
             }
             for system in snapshot.systems.values()
