@@ -20,7 +20,6 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, select
 
-from contracts.base.ids import new_id
 from contracts.base.words import WordsFile
 from gateway import __version__
 from gateway.audit.log.logkey import LogKey
@@ -32,12 +31,12 @@ from gateway.durable import sync_folder
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, revision, writing
 from gateway.journal.schema import tables
-from gateway.journal.write import LogRow
 from gateway.keys.key_encryption import is_protected
 from gateway.keys.keyring import Keyring
 from gateway.registry.seals.revisions import remember
 from gateway.registry.seals.revisions import revision as registry_revision
 from gateway.settings import Settings, save
+from gateway.transfer import entries
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
 
@@ -93,7 +92,7 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
             "vault_keys": backup.vault_keys_until is not None,
         }
         with writing(engine) as connection:
-            append(connection, [note("backup", facts, now, wanted.actor)])
+            append(connection, [entries.note("backup", facts, now, actor=wanted.actor)])
             last = {"at": now, "folder": str(folder), "keys": backup.keys, "vault_keys_until": backup.vault_keys_until}
             remember(connection, LAST, json.dumps(last, ensure_ascii=False))
     engine.dispose()
@@ -119,11 +118,6 @@ def _verified(folder: Path, backup: Manifest, key: NoteKey, kept: Sequence[str],
             kept=next(iter(kept), None),
             on_progress=lambda done: tick("entries", done, backup.size),
         )
-
-
-def note(what: str, facts: dict[str, form.Json], now: float, actor: str = "command line") -> LogRow:
-    frozen = form.freeze(form.Note(new_id(int(now * 1000)), now, what, actor, facts))
-    return LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf)
 
 
 def check_free(folder: Path) -> None:

@@ -105,8 +105,9 @@ def vault_expire(
     from contracts.base.ids import new_id
     from gateway.journal.append import append
     from gateway.journal.database import lock_of, open_engine, writing
-    from gateway.keeper.retention import clock, destruction, holds
+    from gateway.keeper.retention import clock, destruction
     from gateway.keeper.retention import status as statuses
+    from gateway.transfer import entries
     from gateway.transfer import lease as leases
     from security.grants.windows import civil, moment
 
@@ -126,7 +127,7 @@ def vault_expire(
         )
     with writing(engine) as connection:
         if clock_is_right:
-            append(connection, [holds.note("retention-clock", {"now": rfc3339(now)}, now, actor())])
+            append(connection, [entries.note("retention-clock", {"now": rfc3339(now)}, now, actor=actor())])
     if clock_is_right:
         clock.confirm(settings.vault_keys, now)
     waiting, log = _doubted(engine, vault, now)

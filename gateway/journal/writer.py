@@ -64,14 +64,12 @@ class Journal:
         *,
         kind: str = "door",
         limit: int = LIMIT,
-        batch_size: int = BATCH,
     ) -> None:
         self.process_id: Final = process_id
         self.fenced = False  # True: the keeper declared this process dead; it must end
         self._engine: Final = engine
         self._kind: Final = kind
         self._limit: Final = limit
-        self._size: Final = batch_size
         self._sql: Final = Statements(engine.dialect.name)
         self._lock: Final = (
             lock if isinstance(lock, FileLock) else FileLock(lock if engine.dialect.name == "sqlite" else None)
@@ -152,7 +150,7 @@ class Journal:
                 time.sleep(GATHER_SECONDS)
             while job is not None:
                 jobs.append(job)
-                if len(jobs) >= self._size:
+                if len(jobs) >= BATCH:
                     return jobs, True
                 job = get(block=False)
         except Empty:

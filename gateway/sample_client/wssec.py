@@ -188,7 +188,6 @@ class Verified:
 
     key: Verifier
     body: Element | None
-    body_digest: bytes
     headers: dict[str, Element]
     created: float
     expires: float
@@ -311,6 +310,5 @@ def verify(root: Element, find: FindByThumbprint, now: float) -> Verified:
     content = [parse(canonical(child)) for child in parse(canonical(body))]
     if len(content) > 1:
         raise BadEnvelope("more than one element in the Body")
-    digest = hashlib.sha256(canonical(body)).digest()
     replay = key.thumbprint + hashlib.sha256(text).digest()
-    return Verified(key, content[0] if content else None, digest, headers, created, expires, replay)
+    return Verified(key, content[0] if content else None, headers, created, expires, replay)

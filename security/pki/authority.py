@@ -34,8 +34,11 @@ from security.keys import UNREADABLE
 
 URI: Final = "urn:lgsp:system:"
 GATEWAY: Final = "gateway"  # the gateway's name in its certificates; reserved
+ROOT_DAYS: Final = 7300
+ISSUER_DAYS: Final = 1825
 TLS_DAYS: Final = 90
 SIGNING_DAYS: Final = 365
+ORGANISATION: Final = "LGSP"
 ISSUED_RSA_BITS: Final = 3072  # of certified keys; other authorities may certify 2048
 # Certificates start slightly in the past, for callers whose clock is behind.
 _BACKDATE: Final = timedelta(minutes=5)
@@ -64,12 +67,6 @@ class Authority:
     def pem(self) -> bytes:
         return certificate_pem(self.certificate)
 
-    @property
-    def chain_pem(self) -> bytes:
-        """This certificate and those above, without the root: what a TLS peer sends after its own."""
-        chain = (self.certificate, *self.above)
-        return b"".join(certificate_pem(c) for c in chain if c.subject != c.issuer)
-
     def private_pem(self, password: bytes | None = None) -> bytes:
         return private_pem(self.private, password)
 
@@ -86,20 +83,20 @@ class Authority:
         return cls(own, key, tuple(x509.load_pem_x509_certificate(c) for c in above))
 
 
-def make_root(name: str, now: float, *, days: int = 7300, organisation: str = "LGSP") -> Authority:
+def make_root(name: str, now: float) -> Authority:
     """A self-signed root with a new P-256 key; `now` in Unix seconds."""
     private = new_private()
-    subject = _subject(name, organisation)
-    builder = _builder(subject, subject, private.public_key(), now, days, None)
+    subject = _subject(name, ORGANISATION)
+    builder = _builder(subject, subject, private.public_key(), now, ROOT_DAYS, None)
     builder = _as_issuer(builder, path_length=1)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
     return Authority(_sign(builder, private), private)
 
 
-def make_issuer(root: Authority, name: str, now: float, *, days: int = 1825, organisation: str = "LGSP") -> Authority:
+def make_issuer(root: Authority, name: str, now: float, *, days: int = ISSUER_DAYS) -> Authority:
     """An issuer below the root; TLS and signing have separate ones, so that neither can replace the other."""
     private = new_private()
-    builder = _below(root, _subject(name, organisation), private.public_key(), now, days)
+    builder = _below(root, _subject(name, ORGANISATION), private.public_key(), now, days)
     return Authority(_sign(_as_issuer(builder, path_length=0), root.private), private, (root.certificate, *root.above))
 
 

@@ -152,7 +152,8 @@ def lifted_xml() -> Iterable[Try]:
 def large_messages() -> Iterable[Try]:
     made = contracts_by_name()["official-document/v1"]
     message = next(iter(made.messages))
-    for form, text in (("json", JSON), ("xml", XML)):
+    forms: tuple[tuple[Literal["json", "xml"], dict[str, Bytes]], ...] = (("json", JSON), ("xml", XML))
+    for form, text in forms:
 
         def read(raw: bytes, form: Literal["json", "xml"] = form) -> object:
             return read_large(

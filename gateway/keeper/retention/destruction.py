@@ -40,6 +40,7 @@ from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock as clocks
 from gateway.keeper.retention import holds, rows
+from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from gateway.vault.classes import OPEN, SHORT, KeyName, key_id
@@ -162,7 +163,7 @@ class Retention:
             check(connection)
             log = clocks.words(clocks.newest(connection))
             facts: dict[str, Json] = {"now": clocks.words(now), "log": log, "keys": count}
-            append(connection, [holds.note("retention-held", facts, now, ACTOR)])
+            append(connection, [entries.note("retention-held", facts, now, actor=ACTOR)])
         self._wait_noted = True
         _logger.error(
             "the clock says %s, the log %s: %d keys wait until that is believed (`lgsp vault status`)",
@@ -198,7 +199,7 @@ class Retention:
                 return False
             bodies, size = rows.counted(connection, name.id)
             connection.execute(insert(_ended).values(key_id=name.id, began=now, bodies=bodies, bytes=size))
-            append(connection, [holds.note("retention", facts_of(name, "begun", bodies, size), now, ACTOR)])
+            append(connection, [entries.note("retention", facts_of(name, "begun", bodies, size), now, actor=ACTOR)])
         return True
 
     def _finish(self, name: KeyName, check: rows.Check, now: float) -> bool:
@@ -213,7 +214,7 @@ class Retention:
             step = update(_ended).where(_ended.c.key_id == name.id, _ended.c.destroyed.is_(None)).values(destroyed=now)
             if connection.execute(step).rowcount:
                 facts = facts_of(name, "done", int(row[0]), int(row[1]))
-                append(connection, [holds.note("retention", facts, now, ACTOR)])
+                append(connection, [entries.note("retention", facts, now, actor=ACTOR)])
         _logger.info("key %s is destroyed in %d files: %d bodies are past their retention", name.id, files, row[0])
         return False
 

@@ -18,14 +18,13 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
 
 from contracts.base.errors import Theirs
-from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
 from contracts.base.words import Words, WordsFile
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
-from gateway.journal.write import LogRow
 from gateway.keeper.retention import rows
+from gateway.transfer import entries
 from gateway.vault.classes import HOLD_NAME, KeyName
 from gateway.vault.errors import (
     VAULT_HOLD_STANDS,
@@ -36,7 +35,7 @@ from gateway.vault.errors import (
     VAULT_NOTHING_OF,
 )
 from security.grants.windows import civil
-from security.transparency.entry import Json, Note, freeze
+from security.transparency.entry import Json
 
 _words = WordsFile(__file__)
 
@@ -132,7 +131,7 @@ def add(connection: Connection, hold: Hold) -> int:
         )
     )
     facts: dict[str, Json] = {"hold": hold.name, "step": "added", "reason": hold.reason, "count": count, **hold.facts()}
-    append(connection, [note("hold", facts, hold.since, hold.actor)])
+    append(connection, [entries.note("hold", facts, hold.since, actor=hold.actor)])
     return count
 
 
@@ -184,7 +183,8 @@ def release(connection: Connection, name: str, reason: str, actor: str, now: flo
         said = "" if ended is None else _words("ended", at=civil(ended))
         raise VAULT_HOLD_UNKNOWN(name=name, ended=said, standing=standing or "–")
     count = held_bodies(connection, name)
-    append(connection, [note("hold", {"hold": name, "step": "released", "reason": reason, "count": count}, now, actor)])
+    facts: dict[str, Json] = {"hold": name, "step": "released", "reason": reason, "count": count}
+    append(connection, [entries.note("hold", facts, now, actor=actor)])
     return count
 
 
@@ -278,11 +278,6 @@ def key_of(key_id: str, hold: str) -> str:
     """The id of the hold's key for what that key seals."""
     day, retention = key_id.split(".")[:2]
     return f"{day}.{retention}.{hold}"
-
-
-def note(what: str, facts: dict[str, Json], now: float, actor: str) -> LogRow:
-    frozen = freeze(Note(new_id(int(now * 1000)), now, what, actor, facts))
-    return LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf)
 
 
 def _read(row: dict[str, object]) -> Hold:

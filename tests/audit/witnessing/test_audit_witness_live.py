@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bench.demo import demo_settings, running
+from bench.ports import free_port
 from gateway.cli import app
 from gateway.cli.run import ensure_instance
 from gateway.doctor import examine
@@ -21,7 +22,6 @@ from gateway.keys.keyring import Keyring
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient
 from gateway.sandbox import live
-from gateway.sandbox.ports import free_port
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings, save
 from gateway.witness.state import Folder

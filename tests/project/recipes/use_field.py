@@ -67,7 +67,8 @@ def find(settings: Settings) -> None:
     assert f"log_index_{FIELD}" in {each["name"] for each in inspect(engine).get_indexes("log_index")}
     for bundle in BUNDLES:
         with search.reading(engine) as connection:
-            query: Any = Query(**{FIELD: bundle})
+            terms: dict[str, Any] = {FIELD: bundle}
+            query = Query(**terms)
             found = [each.idx for each in search.search(connection, query, limit=100).hits]
             assert len(found) > 9 and found == walked(connection, query)
         words = ("audit", "search", f"--{FIELD}", bundle, "--limit", "100", "--data", str(settings.data))
