@@ -18,11 +18,11 @@ class XmlProblems(Problems):
 
     __slots__ = ("bare", "prefixes", "root")
 
-    def __init__(self, root: Element, prefixes: Mapping[str, str]) -> None:
+    def __init__(self, root: Element, prefixes: Mapping[str, str], bare: bool | None = None) -> None:
         super().__init__()
         self.root = root
         # No attribute anywhere: one check for a message, since one for each element costs as much as reading it.
-        self.bare = not _ATTRIBUTES(root)
+        self.bare = not _ATTRIBUTES(root) if bare is None else bare
         self.prefixes = prefixes
 
     def name(self, tag: Any) -> str:
