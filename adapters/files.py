@@ -28,7 +28,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
-FILES: Final = "files"  # the kind of such an endpoint in the registry document
 WORK: Final = "work"
 QUARANTINE: Final = "quarantine"
 Verdict = Literal["accepted", "refused"]

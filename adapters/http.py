@@ -28,6 +28,8 @@ from adapters.errors import (
     PROVIDER_DROPPED,
     PROVIDER_TIMEOUT,
     Acted,
+    ProviderErrorType,
+    ProviderFailure,
 )
 from adapters.model import Incoming
 from contracts.wire.headers import joined
@@ -55,6 +57,29 @@ class HttpAnswer(NamedTuple):
     opened_out: bytes = b""  # of encrypted bodies, what was signed: set by the adapter
     opened_in: bytes = b""
 
+    def incoming(self, message: Any, key_id: str) -> Incoming:
+        """The verified answer, whose content is `message`."""
+        return Incoming(
+            answer=message,
+            evidence_out=self.evidence_out,
+            evidence_in=self.evidence_in,
+            key_id=key_id,
+            status=self.status,
+            seconds=self.seconds,
+            opened_out=self.opened_out,
+            opened_in=self.opened_in,
+        )
+
+    def failed(
+        self, error: ProviderErrorType, system: str, *, acted: Acted = Acted.MAYBE, **facts: Any
+    ) -> ProviderFailure:
+        """A failure with the evidence of this answer."""
+        failure = error(
+            acted=acted, evidence_out=self.evidence_out, evidence_in=self.evidence_in, system=system, **facts
+        )
+        failure.opened_out, failure.opened_in = self.opened_out, self.opened_in
+        return failure
+
 
 def client_context(authority: Path, certificate: Path, key: Path, password: bytes | None = None) -> ssl.SSLContext:
     """TLS as a client with a certificate, which trusts only the given authorities."""
@@ -66,10 +91,10 @@ def client_context(authority: Path, certificate: Path, key: Path, password: byte
     return context
 
 
-def open_session(tls: ssl.SSLContext, *, limit: int = 256, limit_per_host: int = 64) -> aiohttp.ClientSession:
+def open_session(tls: ssl.SSLContext) -> aiohttp.ClientSession:
     """The session of a process; made inside its event loop."""
     connector = aiohttp.TCPConnector(
-        ssl=tls, limit=limit, limit_per_host=limit_per_host, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=30
+        ssl=tls, limit=256, limit_per_host=64, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=30
     )
     return aiohttp.ClientSession(
         connector=connector,
@@ -84,15 +109,14 @@ def open_session(tls: ssl.SSLContext, *, limit: int = 256, limit_per_host: int =
 class ConnectionProbe:
     """Says whether an address takes connections: TCP and TLS as in a call, but nothing is sent."""
 
-    def __init__(self, tls: ssl.SSLContext, seconds: float = PROBE_SECONDS) -> None:
+    def __init__(self, tls: ssl.SSLContext) -> None:
         self._tls: Final = tls
-        self._seconds: Final = seconds
 
     async def __call__(self, url: str) -> bool:
         try:
             address = URL(url, encoded=True)
             tls = self._tls if address.scheme == "https" else None
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(PROBE_SECONDS):
                 _, writer = await asyncio.open_connection(address.host, address.port, ssl=tls)
         except (OSError, ValueError):  # also a TLS refusal, and a timeout
             return False

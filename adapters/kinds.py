@@ -1,6 +1,7 @@
-"""Lists the kinds of adapter: the ways in which a component system is called.
+"""Lists the kinds of endpoint: the ways in which a component system is called, and the drop folder.
 
-A new kind is one module with an `AdapterKind`, and its entry here. Registry documents and the forwarder read this list.
+A new kind is one module with its adapter, and its declaration here. Registry documents, the forwarder, the rules for
+fields that a request must show, and the status read this list.
 """
 
 from __future__ import annotations
@@ -8,7 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from adapters import rest, soap
-from adapters.model import AdapterKind
+from adapters.model import AdapterKind, MakeAdapter, Option
+from contracts.wire import soap as envelopes
 
-KINDS: Final[Mapping[str, AdapterKind]] = {kind.name: kind for kind in (rest.KIND, soap.KIND)}
+
+def _rest() -> MakeAdapter:
+    from adapters import rest
+
+    return rest.make
+
+
+def _soap() -> MakeAdapter:
+    from adapters import soap
+
+    return soap.make
+
+
+FILES: Final = AdapterKind("files", None)  # the system drops files into its folder
+_ALL: Final = (
+    AdapterKind("rest", _rest, query=True),
+    AdapterKind(
+        "soap", _soap, options=(Option("version", tuple(each.number for each in envelopes.VERSIONS.values())),)
+    ),
+    FILES,
+)
+KINDS: Final[Mapping[str, AdapterKind]] = {kind.name: kind for kind in _ALL}

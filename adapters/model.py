@@ -125,11 +125,23 @@ class Option:
         return self.choices[0] if self.choices else ""
 
 
+MakeAdapter = Callable[[AdapterServices], Adapter]
+
+
 @dataclass(frozen=True, slots=True)
 class AdapterKind:
-    """The declaration of a kind of adapter: its name in the registry document, and how it is made."""
+    """The declaration of a kind of endpoint in the registry document.
+
+    `load` imports the adapter's module and returns its `make`; None for systems that are not called. So the declaration
+    alone loads no adapter.
+    """
 
     name: str
-    make: Callable[[AdapterServices], Adapter]
+    load: Callable[[], MakeAdapter] | None
     scheme: str = "https"  # of its addresses
     options: tuple[Option, ...] = ()
+    query: bool = False  # a request of a GET operation is a query string
+
+    @property
+    def is_called(self) -> bool:
+        return self.load is not None

@@ -9,6 +9,7 @@ signature was verified. Of an encrypted answer, the signature of its JWS is veri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
@@ -21,12 +22,11 @@ from adapters.errors import (
     PROVIDER_NOT_FOUND,
     PROVIDER_REFUSED,
     Acted,
-    ProviderErrorType,
     ProviderFailure,
     ProviderMissing,
 )
 from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
-from adapters.model import AdapterKind, Endpoint, Incoming, Outgoing
+from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire.headers import media_type
 from security import jose
@@ -37,23 +37,15 @@ from security.keys import SigningKey
 JSON: Final = "application/json"
 
 
+@dataclass(slots=True)
 class RestAdapter:
     """Stateless except for the shared session. `clock` gives Unix seconds."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        key: SigningKey,
-        opener: jose.Opener,
-        clock: Callable[[], float],
-        *,
-        answer_limit: int = ANSWER_LIMIT,
-    ) -> None:
-        self._session = session
-        self._key = key
-        self._opener = opener
-        self._clock = clock
-        self._limit = answer_limit
+    session: aiohttp.ClientSession
+    key: SigningKey
+    opener: jose.Opener
+    clock: Callable[[], float]
+    answer_limit: int = ANSWER_LIMIT
 
     async def call(self, endpoint: Endpoint, outgoing: Outgoing) -> Incoming:
         operation = outgoing.operation
@@ -74,13 +66,13 @@ class RestAdapter:
         else:
             body = outgoing.codec.write_json(operation.request, outgoing.message)
             if outgoing.encrypted:
-                body, opened = jose.seal(body, JSON, self._key, _receiver(endpoint, self._clock()))
+                body, opened = jose.seal(body, JSON, self.key, _receiver(endpoint, self.clock()))
             headers["content-type"] = media
             headers["idempotency-key"] = f'"{outgoing.transfer}"'
         request = HttpRequest(at.method, url, headers, body)
-        headers.update(sign_request(request, self._key, self._clock()))
+        headers.update(sign_request(request, self.key, self.clock()))
         try:
-            answer = await send(self._session, endpoint.system, request, outgoing.timeout, self._limit)
+            answer = await send(self.session, endpoint.system, request, outgoing.timeout, self.answer_limit)
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise
@@ -96,37 +88,28 @@ class RestAdapter:
         if not 200 <= answer.status < 300:
             raise _failure(endpoint.system, answer, signed=key_id is not None)
         if key_id is None:
-            raise _failed(PROVIDER_BAD_SIGNATURE, endpoint, answer, reason=why)
+            raise answer.failed(PROVIDER_BAD_SIGNATURE, endpoint.system, reason=why)
         if media_type(answer.headers) != media or "content-encoding" in answer.headers:
-            raise _failed(PROVIDER_BAD_ANSWER, endpoint, answer, reason=f"not {media}")
+            raise answer.failed(PROVIDER_BAD_ANSWER, endpoint.system, reason=f"not {media}")
         content = answer.body
         if outgoing.encrypted:
             answer, content = self._decrypted(endpoint, answer)
         try:
             message = outgoing.codec.read_json(operation.answer, content)
         except Failure as trouble:
-            raise _failed(
-                PROVIDER_BAD_ANSWER, endpoint, answer, reason=trouble.code, findings=trouble.findings
+            raise answer.failed(
+                PROVIDER_BAD_ANSWER, endpoint.system, reason=trouble.code, findings=trouble.findings
             ) from trouble
-        return Incoming(
-            answer=message,
-            evidence_out=answer.evidence_out,
-            evidence_in=answer.evidence_in,
-            key_id=key_id,
-            status=answer.status,
-            seconds=answer.seconds,
-            opened_out=answer.opened_out,
-            opened_in=answer.opened_in,
-        )
+        return answer.incoming(message, key_id)
 
     def _decrypted(self, endpoint: Endpoint, answer: HttpAnswer) -> tuple[HttpAnswer, bytes]:
         """Decrypts the body, and verifies the JWS in it."""
         try:
-            opened = self._opener.open(answer.body, endpoint.keys_by_id.get, self._clock())
+            opened = self.opener.open(answer.body, endpoint.keys_by_id.get, self.clock())
         except Failure as trouble:
-            raise _failed(PROVIDER_BAD_ANSWER, endpoint, answer, reason=trouble.code) from trouble
+            raise answer.failed(PROVIDER_BAD_ANSWER, endpoint.system, reason=trouble.code) from trouble
         if opened.media_type != JSON:
-            raise _failed(PROVIDER_BAD_ANSWER, endpoint, answer, reason=f"cty: not {JSON}")
+            raise answer.failed(PROVIDER_BAD_ANSWER, endpoint.system, reason=f"cty: not {JSON}")
         return answer._replace(opened_in=opened.jws), opened.payload
 
     def _verify(
@@ -136,7 +119,7 @@ class RestAdapter:
         signature_input = answer.headers.get("signature-input")
         if not signature_input:
             return None, "not signed"
-        now = self._clock()
+        now = self.clock()
         for key_id, key in endpoint.keys_by_id.items():
             if f'keyid="{key_id}"' in signature_input:
                 try:
@@ -177,16 +160,5 @@ def _failure(system: str, answer: HttpAnswer, *, signed: bool) -> ProviderFailur
     return PROVIDER_BAD_ANSWER(acted=Acted.MAYBE, reason=f"status {answer.status}", **evidence)
 
 
-def _failed(error: ProviderErrorType, endpoint: Endpoint, answer: HttpAnswer, **facts: Any) -> ProviderFailure:
-    failure = error(
-        acted=Acted.MAYBE,
-        evidence_out=answer.evidence_out,
-        evidence_in=answer.evidence_in,
-        system=endpoint.system,
-        **facts,
-    )
-    failure.opened_out, failure.opened_in = answer.opened_out, answer.opened_in
-    return failure
-
-
-KIND = AdapterKind("rest", lambda use: RestAdapter(use.session, use.key, jose.Opener(use.decrypt_keys), use.clock))
+def make(services: AdapterServices) -> RestAdapter:
+    return RestAdapter(services.session, services.key, jose.Opener(services.decrypt_keys), services.clock)

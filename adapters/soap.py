@@ -9,7 +9,8 @@ decoded.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -22,11 +23,10 @@ from adapters.errors import (
     PROVIDER_NO_ENCRYPTION_KEY,
     PROVIDER_REFUSED,
     Acted,
-    ProviderErrorType,
     ProviderFailure,
 )
 from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
-from adapters.model import AdapterKind, Endpoint, Incoming, Option, Outgoing
+from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from contracts.wire.headers import media_type
@@ -46,23 +46,15 @@ _MEDIA: Final = {soap.V11: frozenset({"text/xml", "application/xml"}), soap.V12:
 _REFUSALS: Final = frozenset({"Client", "Sender", "VersionMismatch", "MustUnderstand", "DataEncodingUnknown"})
 
 
+@dataclass(slots=True)
 class SoapAdapter:
     """Stateless except for the shared session. `clock` gives Unix seconds."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        key: SigningKey,
-        body_keys: BodyKeys,
-        clock: Callable[[], float],
-        *,
-        answer_limit: int = ANSWER_LIMIT,
-    ) -> None:
-        self._session = session
-        self._key = key
-        self._body_keys = body_keys
-        self._clock = clock
-        self._limit = answer_limit
+    session: aiohttp.ClientSession
+    key: SigningKey
+    body_keys: BodyKeys
+    clock: Callable[[], float]
+    answer_limit: int = ANSWER_LIMIT
 
     async def call(self, endpoint: Endpoint, outgoing: Outgoing) -> Incoming:
         operation, codec = outgoing.operation, outgoing.codec
@@ -70,11 +62,11 @@ class SoapAdapter:
         action = codec.soap_action(operation.name)
         content = codec.write_xml(operation.request, outgoing.message, operation.name)
         agency, _, system = outgoing.caller.partition("/")
-        now, version = self._clock(), _version(endpoint)
+        now, version = self.clock(), _version(endpoint)
         receiver = _receiver(endpoint, now) if outgoing.encrypted else None
         signed = sign_envelope(
             content if receiver is None else blinded(content),
-            self._key,
+            self.key,
             now,
             EnvelopeHeaders(action=action, message_id=message_id, to=endpoint.url),
             blocks=[caller_block(agency, system)],
@@ -88,7 +80,7 @@ class SoapAdapter:
         headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
         request = HttpRequest("POST", endpoint.url, headers, body)
         try:
-            answer = await send(self._session, endpoint.system, request, outgoing.timeout, self._limit)
+            answer = await send(self.session, endpoint.system, request, outgoing.timeout, self.answer_limit)
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise
@@ -101,28 +93,17 @@ class SoapAdapter:
         operation, codec = outgoing.operation, outgoing.codec
         fast = None if outgoing.encrypted else self._verified_fast(endpoint, answer, message_id)
         if fast is not None and (message := codec.read_canonical_xml(operation.answer, fast.content)) is not None:
-            return Incoming(
-                message, answer.evidence_out, answer.evidence_in, fast.key.key_id, answer.status, answer.seconds
-            )
+            return answer.incoming(message, fast.key.key_id)
         answer, envelope, element = self._verified(
             endpoint, answer._replace(opened_out=opened), message_id, outgoing.encrypted
         )
         try:
             message = codec.read_xml(operation.answer, element)
         except Failure as trouble:
-            raise _failed(
-                PROVIDER_BAD_ANSWER, endpoint, answer, reason=trouble.code, findings=trouble.findings
+            raise answer.failed(
+                PROVIDER_BAD_ANSWER, endpoint.system, reason=trouble.code, findings=trouble.findings
             ) from trouble
-        return Incoming(
-            answer=message,
-            evidence_out=answer.evidence_out,
-            evidence_in=answer.evidence_in,
-            key_id=envelope.key.key_id,
-            status=answer.status,
-            seconds=answer.seconds,
-            opened_out=answer.opened_out,
-            opened_in=answer.opened_in,
-        )
+        return answer.incoming(message, envelope.key.key_id)
 
     def _verified_fast(self, endpoint: Endpoint, answer: HttpAnswer, message_id: str) -> FastEnvelope | None:
         """The verified envelope of an ordinary answer; None leaves the answer to `_verified`."""
@@ -133,7 +114,7 @@ class SoapAdapter:
             or "content-encoding" in answer.headers
         ):
             return None
-        envelope = verify_fast(answer.body, version, endpoint.keys_by_thumbprint.get, self._clock())
+        envelope = verify_fast(answer.body, version, endpoint.keys_by_thumbprint.get, self.clock())
         return envelope if envelope is not None and envelope.relates_to == message_id else None
 
     def _verified(
@@ -152,9 +133,9 @@ class SoapAdapter:
             if encrypted:
                 raw, root = self._decrypted(root)
                 answer = answer._replace(opened_in=raw)
-            envelope = verify_envelope(root, endpoint.keys_by_thumbprint.get, self._clock())
+            envelope = verify_envelope(root, endpoint.keys_by_thumbprint.get, self.clock())
             if envelope.relates_to != message_id:
-                raise _failed(PROVIDER_BAD_SIGNATURE, endpoint, answer, reason="wsa:RelatesTo")
+                raise answer.failed(PROVIDER_BAD_SIGNATURE, endpoint.system, reason="wsa:RelatesTo")
         except Failure as trouble:
             if isinstance(trouble, ProviderFailure):
                 raise
@@ -163,15 +144,14 @@ class SoapAdapter:
             if fault is not None:
                 raise _faulted(endpoint, answer, fault, signed=False) from trouble
             wrong = PROVIDER_BAD_SIGNATURE if trouble.code.startswith("signature.") else PROVIDER_BAD_ANSWER
-            raise _failed(wrong, endpoint, answer, reason=trouble.code) from trouble
+            raise answer.failed(wrong, endpoint.system, reason=trouble.code) from trouble
         children = [child for child in envelope.body if isinstance(child.tag, str)]
         if len(children) == 1 and children[0].tag == version.fault:
             raise _faulted(endpoint, answer, children[0], signed=True)
         if len(children) != 1 or answer.status != 200:
-            raise _failed(
+            raise answer.failed(
                 PROVIDER_BAD_ANSWER,
-                endpoint,
-                answer,
+                endpoint.system,
                 reason=f"status {answer.status}, {len(children)} elements in the Body",
             )
         return answer, envelope, children[0]
@@ -179,7 +159,7 @@ class SoapAdapter:
     def _decrypted(self, root: etree._Element) -> tuple[bytes, etree._Element]:
         if not is_encrypted(root):
             raise BODY_NOT_ENCRYPTED(contract="–", expected="xenc:EncryptedData", got="soap:Body")
-        return decrypt_envelope(root, self._body_keys)
+        return decrypt_envelope(root, self.body_keys)
 
 
 def _version(endpoint: Endpoint) -> soap.Version:
@@ -199,35 +179,18 @@ def _faulted(endpoint: Endpoint, answer: HttpAnswer, fault: etree._Element, *, s
     code = text.strip().rpartition(":")[2].partition(".")[0]
     if code in _REFUSALS:
         acted = Acted.NO if signed else Acted.MAYBE
-        return _failed(PROVIDER_REFUSED, endpoint, answer, acted=acted, provider_status=f"soap:{code}")
-    return _failed(PROVIDER_FAULT, endpoint, answer, provider_status=f"soap:{code or 'Fault'}")
+        return answer.failed(PROVIDER_REFUSED, endpoint.system, acted=acted, provider_status=f"soap:{code}")
+    return answer.failed(PROVIDER_FAULT, endpoint.system, provider_status=f"soap:{code or 'Fault'}")
 
 
 def _plain_failure(endpoint: Endpoint, answer: HttpAnswer, reason: str) -> ProviderFailure:
     """For an answer that is no envelope, such as an error page of a proxy."""
     if answer.status >= 500:
-        return _failed(PROVIDER_FAULT, endpoint, answer, provider_status=answer.status)
+        return answer.failed(PROVIDER_FAULT, endpoint.system, provider_status=answer.status)
     if 400 <= answer.status < 500:
-        return _failed(PROVIDER_REFUSED, endpoint, answer, provider_status=answer.status)
-    return _failed(PROVIDER_BAD_ANSWER, endpoint, answer, reason=reason)
+        return answer.failed(PROVIDER_REFUSED, endpoint.system, provider_status=answer.status)
+    return answer.failed(PROVIDER_BAD_ANSWER, endpoint.system, reason=reason)
 
 
-def _failed(
-    error: ProviderErrorType, endpoint: Endpoint, answer: HttpAnswer, *, acted: Acted = Acted.MAYBE, **facts: Any
-) -> ProviderFailure:
-    failure = error(
-        acted=acted,
-        evidence_out=answer.evidence_out,
-        evidence_in=answer.evidence_in,
-        system=endpoint.system,
-        **facts,
-    )
-    failure.opened_out, failure.opened_in = answer.opened_out, answer.opened_in
-    return failure
-
-
-KIND = AdapterKind(
-    "soap",
-    lambda use: SoapAdapter(use.session, use.key, BodyKeys(use.decrypt_keys), use.clock),
-    options=(Option("version", tuple(_VERSIONS)),),
-)
+def make(services: AdapterServices) -> SoapAdapter:
+    return SoapAdapter(services.session, services.key, BodyKeys(services.decrypt_keys), services.clock)

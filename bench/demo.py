@@ -15,12 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.ports import free_ports
 from examples import story
 from gateway.cli import run
 from gateway.cli.common import arguments
 from gateway.cli.common.output import emit
 from gateway.sandbox import live
-from gateway.sandbox.ports import free_ports
 from gateway.settings import PREFIX, Settings
 
 _WITHOUT = frozenset({"truong-ha", "traffic"})  # one provider is down in the story, and only the story calls

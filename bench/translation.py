@@ -23,7 +23,7 @@ from typing import Any, Final
 from bench.process import memory_mib
 from bench.rows import Row, row
 from contracts.compiled.contract import CompiledContract, compile_bundle
-from contracts.compiled.streaming import read_large, write_large
+from contracts.compiled.streaming import LargeForm, read_large, write_large
 from contracts.faces.wsdl import wsdl
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.attachments import Spool
@@ -150,12 +150,12 @@ def memory_of(megabytes: int) -> float:
         source.write(tail)
         rest = _peak()
         one, two = Spool(first), Spool(second)
-        read = read_large(compiled, "edxml", "Document", source, one)
-        for piece in write_large(compiled, "canonical", "Document", read, one):
+        read = read_large(LargeForm(compiled, "edxml"), "Document", source, one)
+        for piece in write_large(LargeForm(compiled, "canonical"), "Document", read, one):
             onward.write(piece)
-        back = read_large(compiled, "canonical", "Document", onward, two)
+        back = read_large(LargeForm(compiled, "canonical"), "Document", onward, two)
         source.seek(0)
-        for piece in write_large(compiled, "edxml", "Document", back, two):
+        for piece in write_large(LargeForm(compiled, "edxml"), "Document", back, two):
             if source.read(len(piece)) != piece:
                 raise RuntimeError("not the document that went in")
         return _peak() - rest

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -82,13 +82,21 @@ def unseal(key: bytes, context: bytes, sealed: bytes) -> bytes:
     return b"".join([_open(cipher, sealed, number, count, context) for number in range(count)])
 
 
-def unseal_pieces(
-    key: bytes, context: bytes, size: int, read: Callable[[int, int], bytes], start: int, stop: int, *, chunks: int = 16
-) -> Iterator[bytes]:
-    """The plain bytes from `start` to before `stop`, some chunks at a time, of a record of `size` sealed bytes.
+class Record(NamedTuple):
+    """A record of `size` sealed bytes; `read(at, length)` returns a part of it."""
 
-    The record is never in memory as a whole: `read(at, length)` returns a part of it.
+    size: int
+    read: Callable[[int, int], bytes]
+
+
+def unseal_pieces(
+    key: bytes, context: bytes, record: Record, start: int, stop: int, *, chunks: int = 16
+) -> Iterator[bytes]:
+    """The plain bytes from `start` to before `stop`, some chunks at a time.
+
+    The record is never in memory as a whole.
     """
+    size, read = record
     if start < 0 or stop < start:
         raise ValueError("a part begins at 0 or later and does not end before it")
     count, stop = _count(size, context), min(stop, plain_size(size))

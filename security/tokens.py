@@ -95,7 +95,7 @@ def issue_token(
     return _encode(claims, key, ACCESS_TYPE)
 
 
-def verify_token(token: str, key: VerifyKey, now: float, audience: str, *, issuer: str = ISSUER) -> Token:
+def verify_token(token: str, key: VerifyKey, now: float, audience: str) -> Token:
     """The token's claims. A `TOKEN_…` error otherwise."""
     parts, header = _read(token)
     if header.get("typ") != ACCESS_TYPE:
@@ -103,8 +103,8 @@ def verify_token(token: str, key: VerifyKey, now: float, audience: str, *, issue
     if header.get("kid") != key.key_id:
         raise TOKEN_UNKNOWN_KEY(key=str(header.get("kid"))[:80])
     claims = _verified(token, parts, header, key)
-    if claims.get("iss") != issuer:
-        raise TOKEN_CLAIM(claim="iss", rule=issuer)
+    if claims.get("iss") != ISSUER:
+        raise TOKEN_CLAIM(claim="iss", rule=ISSUER)
     _check_audience(claims, audience)
     issued, expires = _times(claims, now)
     confirmation = claims.get("cnf")
@@ -127,7 +127,6 @@ def make_assertion(
     now: float,
     audience: str,
     *,
-    lifetime: int = ASSERTION_LIFETIME,
     jti: str | None = None,
 ) -> str:
     """A client assertion (RFC 7523) of a system; `audience` is the token endpoint's URL."""
@@ -137,7 +136,7 @@ def make_assertion(
         "sub": system,
         "aud": audience,
         "iat": issued,
-        "exp": issued + lifetime,
+        "exp": issued + ASSERTION_LIFETIME,
         "jti": jti or secrets.token_urlsafe(16),
     }
     return _encode(claims, key, "JWT")

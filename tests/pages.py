@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def reference() -> Mapping[Path, str]:
-    from gateway.reference import DOCS, pages
+    from tests.reference import DOCS, pages
 
     return {DOCS / name: text for name, text in pages().items()}
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from lxml import etree
@@ -54,6 +55,18 @@ class _Xml:
     prefixes: Mapping[str, str]
 
 
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all formats of a contract's version have in common."""
+
+    contract: Contract
+    validators: Mapping[str, Validator]
+    in_force: Mapping[str, InForce | None]
+
+
 class Codec:
     """The readers and writers of one format. Built by `contracts.compiled.contract`, immutable afterwards."""
 
@@ -61,13 +74,12 @@ class Codec:
         self,
         name: str,
         media: Literal["json", "xml", "csv", "xlsx"],
-        contract: Contract,
-        validators: Mapping[str, Validator],
-        plans: Mapping[str, Plan],
-        calls: Mapping[str, RestCall],
-        actions: Mapping[str, str],
-        in_force: Mapping[str, InForce | None],
+        shared: Shared,
+        plans: Mapping[str, Plan] = _NONE,
+        calls: Mapping[str, RestCall] = _NONE,
+        actions: Mapping[str, str] = _NONE,
     ) -> None:
+        contract, validators = shared.contract, shared.validators
         self.name = name
         self.media = media
         self.plans = dict(plans)
@@ -75,7 +87,7 @@ class Codec:
         self.speaks: frozenset[str] = frozenset({"json", "xml"}) if name == "canonical" else frozenset({media})
         self._contract = contract
         self._validators = validators
-        self._in_force = in_force
+        self._in_force = shared.in_force
         self._json: dict[str, _Json] = {}
         self._xml: dict[str, _Xml] = {}
         self.rest: Mapping[str, RestCall] = {

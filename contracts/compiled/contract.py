@@ -15,7 +15,7 @@ from contracts.canonical.personal import personal_paths
 from contracts.canonical.validate import Validator
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec as Codec
-from contracts.codecs.codec import Value
+from contracts.codecs.codec import Shared, Value
 from contracts.codecs.mask import Leaf, Mask, check_fields, compile_mask, hidden_paths, leaves, unhidable, unshown
 from contracts.compiled.loader import load
 from contracts.compiled.source import Source
@@ -43,16 +43,13 @@ class CompiledContract:
             name: compile_in_force(source.messages[name], source.tables, self.contract.codes_at)
             for name in self.exchanged
         }
-        formats = {"canonical": Codec("canonical", "json", self.contract, self.validators, {}, {}, {}, self._in_force)}
+        shared = Shared(self.contract, self.validators, self._in_force)
+        formats = {"canonical": Codec("canonical", "json", shared)}
         for name, each in sorted(source.formats.items()):
             if each.layout is not None:
-                formats[name] = CellCodec(
-                    name, self.contract, self.validators, each.calls, each.layout, each.cells, self._in_force
-                )
+                formats[name] = CellCodec(name, shared, each.calls, each.layout, each.cells)
                 continue
-            formats[name] = Codec(
-                name, each.media, self.contract, self.validators, each.plans, each.calls, each.actions, self._in_force
-            )
+            formats[name] = Codec(name, each.media, shared, each.plans, each.calls, each.actions)
         self.formats: Mapping[str, Codec] = formats
 
     def codec(self, format_name: str) -> Codec:
@@ -77,14 +74,17 @@ class CompiledContract:
         return [] if plan is None else unshown(plan, hidden_paths(self.messages[message], fields))
 
     def unshown_request(
-        self, operation: Operation, codec: Codec, *views: Sequence[str], rest: bool
+        self, operation: Operation, codec: Codec, *views: Sequence[str], query: bool
     ) -> list[tuple[str, str]]:
-        """Hidden fields of a request that a called system's codec, over REST or not, cannot show as not permitted."""
+        """Hidden fields of a request that a called system's codec cannot show as not permitted.
+
+        `query`: whether that system is asked by query strings.
+        """
         struct, plan = self.messages[operation.request], codec.plans.get(operation.request)
         hidden, found = hidden_paths(struct, *views), [(path, path) for path in unhidable(struct, *views)]
         if plan is not None:
             return found + unshown(plan, hidden)
-        in_query = rest and codec.rest[operation.name].method == "GET"
+        in_query = query and codec.rest[operation.name].method == "GET"
         return found + [(path, f"?{path}") for path in hidden] if in_query else found  # a query has single values only
 
     def check_fields(self, message: str, fields: Sequence[str], beside: Iterable[str] = ()) -> list[str]:

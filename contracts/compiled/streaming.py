@@ -9,11 +9,12 @@ the contents. A rejection has the finding that the whole message would have give
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, Final
+from dataclasses import dataclass
+from typing import BinaryIO, Final, Literal
 
 from contracts.base.errors import Finding
 from contracts.canonical.model import Array, Scalar, Struct, Type, group
-from contracts.codecs.codec import Value
+from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract
 from contracts.errors import MESSAGE_INVALID
 from contracts.wire.attachments import Attachment, Place, Spool, lift_json, lift_xml, stand_ins_in
@@ -22,23 +23,30 @@ from contracts.wire.soap import MAX_BYTES, parse_xml
 BASE64: Final = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"  # as written in schemas
 
 
-def read_large(
-    compiled: CompiledContract,
-    form: str,
-    message: str,
-    source: BinaryIO,
-    spool: Spool,
-    *,
-    media: str | None = None,
-    limit: int = MAX_BYTES,
-) -> Value:
+@dataclass(frozen=True, slots=True)
+class LargeForm:
+    """A format of a contract; `media` selects one of the canonical format's two."""
+
+    compiled: CompiledContract
+    name: str
+    media: Literal["json", "xml"] | None = None
+
+    @property
+    def codec(self) -> Codec:
+        return self.compiled.codec(self.name)
+
+    @property
+    def xml(self) -> bool:
+        return (self.media or self.codec.media) == "xml"
+
+
+def read_large(form: LargeForm, message: str, source: BinaryIO, spool: Spool, *, limit: int = MAX_BYTES) -> Value:
     """The canonical message with stand-ins for its large attachments, whose contents are in `spool`.
 
-    `form` names the format, `media` (json, xml) selects one of the canonical format's two.
     `limit` is the size in bytes without the attachments. MESSAGE_INVALID with findings.
     """
-    codec = compiled.codec(form)
-    if (media or codec.media) == "xml":
+    compiled, codec = form.compiled, form.codec
+    if form.xml:
         value = codec.read_xml(message, parse_xml(lift_xml(source, spool, limit), max_bytes=limit))
     else:
         value = codec.read_json(message, lift_json(source, spool, limit))
@@ -53,25 +61,15 @@ def read_large(
     stand_ins_in(value, spool, seen)
     if findings:
         raise MESSAGE_INVALID(
-            findings=findings, message=message, contract=compiled.contract.name, format=form, count=len(findings)
+            findings=findings, message=message, contract=compiled.contract.name, format=form.name, count=len(findings)
         )
     return value
 
 
-def write_large(
-    compiled: CompiledContract,
-    form: str,
-    message: str,
-    value: Value,
-    spool: Spool,
-    *,
-    media: str | None = None,
-    wrapper: str | None = None,
-) -> Iterator[bytes]:
+def write_large(form: LargeForm, message: str, value: Value, spool: Spool) -> Iterator[bytes]:
     """The message in this format, in pieces of at most a megabyte, attachments in canonical base64."""
-    codec = compiled.codec(form)
-    xml = (media or codec.media) == "xml"
-    return spool.restore(codec.write_xml(message, value, wrapper) if xml else codec.write_json(message, value))
+    codec = form.codec
+    return spool.restore(codec.write_xml(message, value) if form.xml else codec.write_json(message, value))
 
 
 def _scalar_at(struct: Struct, place: Place) -> Scalar | None:

@@ -23,6 +23,7 @@ from contracts.folder.source_locations import Path
 
 Direction = Literal["request", "answer"]
 _NOTHING: Final = "–"
+_BOUNDS: Final = {True: "schema.bounds-widened", False: "schema.bounds-narrowed"}  # by whether it became wider
 _SHOWN: Final = 8
 _words = WordsFile(__file__)
 
@@ -186,16 +187,9 @@ class SchemaComparison:
             before_bound, after_bound = _edge(old, low), _edge(new, low)
             if before_bound != after_bound:
                 wider = after_bound is None or before_bound is not None and (after_bound < before_bound) == low
+                code = _BOUNDS[wider]
                 shown = {"before": _shown(old, low), "after": _shown(new, low)}
-                self._say(
-                    "schema.bounds-widened" if wider else "schema.bounds-narrowed",
-                    not wider,
-                    where,
-                    at,
-                    direction,
-                    what=what,
-                    **shown,
-                )
+                self._say(code, not wider, where, at, direction, what=what, **shown)
 
     def _values(self, old: Values, new: Values, where: str, at: Path, direction: Direction) -> None:
         shown = {"before": _some(old), "after": _some(new)}
@@ -211,15 +205,7 @@ class SchemaComparison:
         before, after = (math.inf if each is None else each for each in (old, new))
         wider = after < before if what.startswith("min") else after > before
         shown = {"before": _NOTHING if old is None else str(old), "after": _NOTHING if new is None else str(new)}
-        self._say(
-            "schema.bounds-widened" if wider else "schema.bounds-narrowed",
-            not wider,
-            where,
-            at,
-            direction,
-            what=what,
-            **shown,
-        )
+        self._say(_BOUNDS[wider], not wider, where, at, direction, what=what, **shown)
 
     def _say(self, code: str, narrowed: bool, where: str, at: Path, direction: Direction, **facts: str) -> None:
         level = Level.MAJOR if narrowed or direction == "answer" else Level.MINOR

@@ -212,11 +212,9 @@ def _why(error: etree.XMLSyntaxError) -> str:
     return str(error.msg or "not well-formed").split(", line")[0].split(":")[0][:120]
 
 
-def parse_envelope(
-    raw: bytes, version: Version = V11, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
-) -> etree._Element:
+def parse_envelope(raw: bytes, version: Version = V11) -> etree._Element:
     """The root of a well-formed envelope of that version: at most one Header, then one Body."""
-    root = parse_xml(raw, max_bytes=max_bytes, max_depth=max_depth)
+    root = parse_xml(raw)
     if root.tag != version.envelope:
         name = etree.QName(root)
         if name.localname == "Envelope":

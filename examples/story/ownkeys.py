@@ -33,7 +33,7 @@ def published(world: World) -> str:
             if key["current"]:
                 lines.append(f"{use} {key['id']}")
     check({each.split()[0] for each in lines} == {"sign", "encrypt", "tls"}, f"keys of each use, found {lines}")
-    return f"{', '.join(lines)}: each vouched for by the authority that the systems trust already"
+    return f"{', '.join(lines)}: each issued by the authority that the systems trust already"
 
 
 def doctor(world: World) -> str:

@@ -12,6 +12,7 @@ import math
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
@@ -44,14 +45,15 @@ async def serve(config: Config, stop: asyncio.Event, ready: Callable[[], None]) 
     secret, identity = LocalSecret.read(config.secret), Identity.load(config.identity)
     seconds = config.caller.seconds if config.caller is not None else 20.0
     link = Link(config, identity, seconds, time.time)
+    parts = _Parts(config, secret, identity, link, store)
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False)
     listeners: list[Listener] = []
     tasks: list[asyncio.Task[None]] = []
     try:
         if config.caller is not None:
-            listeners.append(await _caller(config, config.caller, secret, identity, link, store, tasks))
+            listeners.append(await _caller(parts, config.caller, tasks))
         if config.provider is not None:
-            listeners.append(await _provider(config, config.provider, secret, identity, link, store, session))
+            listeners.append(await _provider(parts, config.provider, session))
         ready()
         while not stop.is_set():
             await asyncio.sleep(0.2)  # on Windows an idle loop does not see signals
@@ -66,18 +68,22 @@ async def serve(config: Config, stop: asyncio.Event, ready: Callable[[], None]) 
         lock.close()
 
 
-async def _caller(
-    config: Config,
-    side: CallerSide,
-    secret: LocalSecret,
-    identity: Identity,
-    link: Link,
-    store: Store,
-    tasks: list[asyncio.Task[None]],
-) -> Listener:
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What both sides of the agent need."""
+
+    config: Config
+    secret: LocalSecret
+    identity: Identity
+    link: Link
+    store: Store
+
+
+async def _caller(parts: _Parts, side: CallerSide, tasks: list[asyncio.Task[None]]) -> Listener:
+    config, identity, link = parts.config, parts.identity, parts.link
     directory = Directory(link.transport, identity.gateway, config.documents, side.contracts)
-    queue = Queue(store, link, side.queue)
-    face = Caller(side=side, secret=secret, base=identity.gateway, link=link, directory=directory, queue=queue)
+    queue = Queue(parts.store, link, side.queue)
+    face = Caller(side=side, secret=parts.secret, base=identity.gateway, link=link, directory=directory, queue=queue)
     listener = Listener(face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls)
     tasks += [asyncio.create_task(queue.run()), asyncio.create_task(_keep_fresh(directory))]
     await listener.open(side.listen)
@@ -91,15 +97,8 @@ async def _keep_fresh(directory: Directory) -> None:
         await asyncio.sleep(_REFRESH[1] if directory.complete else _REFRESH[0])
 
 
-async def _provider(
-    config: Config,
-    side: ProviderSide,
-    secret: LocalSecret,
-    identity: Identity,
-    link: Link,
-    store: Store,
-    session: aiohttp.ClientSession,
-) -> Listener:
+async def _provider(parts: _Parts, side: ProviderSide, session: aiohttp.ClientSession) -> Listener:
+    config, identity, link = parts.config, parts.identity, parts.link
     keys = TrustedKeys(identity)
     asked = -math.inf
 
@@ -114,7 +113,9 @@ async def _provider(
             return False
         return raw.status == 200 and keys.learn(raw.body, time.time())
 
-    face = Provider(side=side, identity=identity, secret=secret, keys=keys, store=store, session=session, learn=learn)
+    face = Provider(
+        side=side, identity=identity, secret=parts.secret, keys=keys, store=parts.store, session=session, learn=learn
+    )
     listener = Listener(
         face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls, tls=server_context(identity)
     )

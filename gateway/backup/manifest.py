@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from contracts.base.errors import Theirs
 from gateway.backup.errors import BACKUP_BROKEN, BACKUP_NONE
+from gateway.durable import sync_folder, write_new
 from security.transparency import checkpoint as notes
 from security.transparency.checkpoint import NoteError, NoteKey
 
@@ -115,19 +115,7 @@ def write(folder: Path, manifest: Manifest, sign: Callable[[str], str] | None) -
 def put(path: Path, data: bytes) -> None:
     """Create a file with mode 600 and sync it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    write_new(path, data)
 
 
 def read(folder: Path, vkey: NoteKey | None, tick: Tick = lambda _what, _done, _all: None) -> Manifest:

@@ -30,7 +30,8 @@ from gateway.backup.errors import BACKUP_KIND, BACKUP_NEWER, BACKUP_OLD_KEY, BAC
 from gateway.backup.manifest import Manifest, Tick
 from gateway.backup.restore_fixups import bring_back
 from gateway.backup.succession import Decision, Known
-from gateway.backup.take import DESTROYED, SANDBOX, VAULT_KEYS, check_free, full_told, note
+from gateway.backup.take import DESTROYED, SANDBOX, VAULT_KEYS, check_free, full_told
+from gateway.durable import sync_folder
 from gateway.journal.append import append
 from gateway.journal.database import fold_back, knows, open_engine, upgrade, writing
 from gateway.journal.schema import tables
@@ -41,6 +42,7 @@ from gateway.registry.seals.rows import HOLD
 from gateway.registry.seals.sealing import AT_ONCE, Seal
 from gateway.settings import Settings
 from gateway.settings.running import is_running
+from gateway.transfer import entries
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
 
@@ -110,7 +112,7 @@ def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
             place.rmdir()
         draft.rename(place)
         (place / MARK).unlink()  # last: until then it identifies the database
-        manifest.sync_folder(place.parent)
+        sync_folder(place.parent)
     return done
 
 
@@ -222,15 +224,8 @@ class _Build:
         if not report.ok or report.size != backup.size:
             raise BACKUP_WRONG_LOG(reason=report.first_wrong or f"{report.size} entries of {backup.size}")
         outside = (*self.asked.outside, *_beside(Path(backup.data)))
-        decision = succession.decide(
-            connection,
-            trusted,
-            backup.size,
-            backup.checkpoint,
-            outside,
-            complete=self.asked.complete,
-            has_key=old is not None,
-        )
+        held = succession.Held(backup.size, backup.checkpoint, self.asked.complete, has_key=old is not None)
+        decision = succession.decide(connection, trusted, held, outside)
         gone = bring_back(connection, self.now)
         digest = manifest.digest_of((self.folder / manifest.NAME).read_text("utf-8"))
         checkpoint = backup.checkpoint
@@ -272,7 +267,7 @@ class _Build:
         try:
             seal, before = Seal.of(settings), Seal.of(replace(settings, origin=self.backup.origin))
         except FileNotFoundError:  # nothing starts without the hash key; the rows are accepted once it is there
-            append(connection, [note("restore", facts, self.now)])
+            append(connection, [entries.note("restore", facts, self.now, actor="command line")])
             return
         differing = before.differing(connection, but=HOLD)
         if differing:

@@ -45,21 +45,28 @@ class Decision:
     others: tuple[str, ...]  # origins of notes that came after the old log ended
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The restored log: its size and checkpoint, whether the operator says it is complete, whether its key is here."""
+
+    size: int
+    note: str | None
+    complete: bool
+    has_key: bool
+
+
 def decide(
     connection: Connection,
     key: NoteKey,
-    size: int,
-    own: str | None,
+    held: Held,
     outside: Sequence[Known],
-    *,
-    complete: bool,
-    has_key: bool,
 ) -> Decision:
-    """Decide by the notes from `outside`; `own` is the checkpoint of the restored log.
+    """Decide by the notes from `outside`.
 
     Raises `backup.old-key` for a note not signed by the log's key, `backup.forked` for a contradiction.
     """
-    newest, newest_size, others = own, size, list[str]()
+    size = held.size
+    newest, newest_size, others = held.note, size, list[str]()
     proven = False
     for each in outside:
         checkpoint = _of(each, key, others)
@@ -75,10 +82,10 @@ def decide(
         reason: str | None = "reopened"
     elif newest_size > size:
         reason = "missing"
-    elif not has_key:
+    elif not held.has_key:
         reason = "key-lost"
     else:
-        reason = None if proven or complete else "unproven"
+        reason = None if proven or held.complete else "unproven"
     return Decision(reason, newest, newest_size, tuple(others))
 
 

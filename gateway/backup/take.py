@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, select
 
-from contracts.base.ids import new_id
 from contracts.base.words import WordsFile
 from gateway import __version__
 from gateway.audit.log.logkey import LogKey
@@ -28,15 +27,16 @@ from gateway.audit.verify.verify import Report, verify_log
 from gateway.backup import database, manifest
 from gateway.backup.errors import BACKUP_DISK_FULL, BACKUP_PLAIN_KEYS, BACKUP_TAKEN, BACKUP_UNWRITABLE
 from gateway.backup.manifest import LAST, Manifest, Tick
+from gateway.durable import sync_folder
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, revision, writing
 from gateway.journal.schema import tables
-from gateway.journal.write import LogRow
 from gateway.keys.key_encryption import is_protected
 from gateway.keys.keyring import Keyring
 from gateway.registry.seals.revisions import remember
 from gateway.registry.seals.revisions import revision as registry_revision
 from gateway.settings import Settings, save
+from gateway.transfer import entries
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
 
@@ -63,10 +63,9 @@ class Wanted:
 def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tick) -> tuple[Manifest, str, Report]:
     """Make and check a backup and log it; returns the manifest, its digest and the report on its log."""
     folder = folder.absolute()
-    keys = _private(settings) if wanted.keys else []
-    clear = [path for path in keys if not is_protected(path.read_bytes())]
-    if clear and not wanted.plain_keys:
-        raise BACKUP_PLAIN_KEYS(count=len(clear))
+    keys = _Keys.of(settings, wanted)
+    if keys.plain and not wanted.plain_keys:
+        raise BACKUP_PLAIN_KEYS(count=keys.plain)
     check_free(folder)
     engine = open_engine(settings.database_url)
     draft = folder.with_name(f".{folder.name}.part")
@@ -75,13 +74,13 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
         draft.mkdir(mode=0o700, parents=True)
         try:
             _room(settings, engine, draft)
-            backup = _fill(settings, engine, draft, wanted, keys, bool(clear), now, tick)
+            backup = _Filling(settings, engine, wanted, now, tick).fill(draft, keys)
             digest = manifest.write(draft, backup, _signer(settings))
             report = _verified(draft, backup, NoteKey.from_text(backup.vkey), (), tick)
             if folder.exists():
                 folder.rmdir()
             draft.rename(folder)
-            manifest.sync_folder(folder.parent)
+            sync_folder(folder.parent)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
@@ -93,7 +92,7 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
             "vault_keys": backup.vault_keys_until is not None,
         }
         with writing(engine) as connection:
-            append(connection, [note("backup", facts, now, wanted.actor)])
+            append(connection, [entries.note("backup", facts, now, actor=wanted.actor)])
             last = {"at": now, "folder": str(folder), "keys": backup.keys, "vault_keys_until": backup.vault_keys_until}
             remember(connection, LAST, json.dumps(last, ensure_ascii=False))
     engine.dispose()
@@ -119,11 +118,6 @@ def _verified(folder: Path, backup: Manifest, key: NoteKey, kept: Sequence[str],
             kept=next(iter(kept), None),
             on_progress=lambda done: tick("entries", done, backup.size),
         )
-
-
-def note(what: str, facts: dict[str, form.Json], now: float, actor: str = "command line") -> LogRow:
-    frozen = form.freeze(form.Note(new_id(int(now * 1000)), now, what, actor, facts))
-    return LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf)
 
 
 def check_free(folder: Path) -> None:
@@ -170,67 +164,80 @@ def _room(settings: Settings, engine: Engine, place: Path) -> None:
         raise BACKUP_DISK_FULL(path=place.parent, needed=needed // _MIB, free=_free(place))
 
 
-def _fill(
-    settings: Settings,
-    engine: Engine,
-    draft: Path,
-    wanted: Wanted,
-    keys: Sequence[Path],
-    clear: bool,
-    now: float,
-    tick: Tick,
-) -> Manifest:
-    keyring = Keyring(settings)
-    save(replace(settings, data=draft, database=""))  # the settings in force; the database is an option of the restore
-    public = [
-        keyring.log_vkey,
-        *(
-            path
-            for place in (settings.authority, settings.keys)
-            for path in place.iterdir()
-            if path.is_file() and path.suffix != ".key"
-        ),
-    ]
-    for path in (*public, *keys):
-        manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
-    if wanted.keys and settings.kind == "sandbox":
-        for path in _below(settings.data, SANDBOX_PARTS):
-            manifest.put(draft / SANDBOX / path.relative_to(settings.data), path.read_bytes())
-    for path in sorted((settings.vault_keys / DESTROYED).glob("[!.]*")):  # a restore must not restore these keys
-        manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
-    until = None
-    if wanted.vault_keys:
-        until = now + VAULT_KEYS_LIVE
-        for path in sorted(settings.vault_keys.glob("[!.]*.key")):
-            manifest.put(draft / VAULT_KEYS / path.name, path.read_bytes())
-    with database.snapshot(engine) as connection:
-        newest = connection.execute(
-            select(tables.checkpoint.c.size, tables.checkpoint.c.note)
-            .order_by(tables.checkpoint.c.size.desc())
-            .limit(1)
-        ).first()
-        size, checkpoint = (int(newest[0]), str(newest[1])) if newest is not None else (0, None)
-        schema, number = str(revision(connection)), registry_revision(connection)
-        rows = database.copy_out(connection, draft / database.FOLDER, tick)
-    if checkpoint is not None:
-        manifest.put(draft / "log" / "checkpoint", checkpoint.encode())
-    return Manifest(
-        made=now,
-        version=__version__,
-        kind=settings.kind,
-        data=str(settings.data),
-        origin=settings.origin,
-        vkey=keyring.log_vkey.read_text("ascii").strip(),
-        size=size,
-        checkpoint=checkpoint,
-        database=engine.dialect.name,
-        revision=schema,
-        registry=number,
-        keys="none" if not wanted.keys else "plain" if clear else "sealed",
-        vault_keys_until=until,
-        tables=rows,
-        files=manifest.look(draft, tick),
-    )
+class _Keys(NamedTuple):
+    """The gateway's private keys to be included, and how many of them lie in plain."""
+
+    files: Sequence[Path]
+    plain: int
+
+    @classmethod
+    def of(cls, settings: Settings, wanted: Wanted) -> _Keys:
+        files = _private(settings) if wanted.keys else []
+        return cls(files, sum(not is_protected(path.read_bytes()) for path in files))
+
+
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    settings: Settings
+    engine: Engine
+    wanted: Wanted
+    now: float
+    tick: Tick
+
+    def fill(self, draft: Path, keys: _Keys) -> Manifest:
+        settings, wanted = self.settings, self.wanted
+        keyring = Keyring(settings)
+        # The settings in force; the database is an option of the restore.
+        save(replace(settings, data=draft, database=""))
+        public = [
+            keyring.log_vkey,
+            *(
+                path
+                for place in (settings.authority, settings.keys)
+                for path in place.iterdir()
+                if path.is_file() and path.suffix != ".key"
+            ),
+        ]
+        for path in (*public, *keys.files):
+            manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
+        if wanted.keys and settings.kind == "sandbox":
+            for path in _below(settings.data, SANDBOX_PARTS):
+                manifest.put(draft / SANDBOX / path.relative_to(settings.data), path.read_bytes())
+        for path in sorted((settings.vault_keys / DESTROYED).glob("[!.]*")):  # a restore must not restore these keys
+            manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
+        until = None
+        if wanted.vault_keys:
+            until = self.now + VAULT_KEYS_LIVE
+            for path in sorted(settings.vault_keys.glob("[!.]*.key")):
+                manifest.put(draft / VAULT_KEYS / path.name, path.read_bytes())
+        with database.snapshot(self.engine) as connection:
+            newest = connection.execute(
+                select(tables.checkpoint.c.size, tables.checkpoint.c.note)
+                .order_by(tables.checkpoint.c.size.desc())
+                .limit(1)
+            ).first()
+            size, checkpoint = (int(newest[0]), str(newest[1])) if newest is not None else (0, None)
+            schema, number = str(revision(connection)), registry_revision(connection)
+            rows = database.copy_out(connection, draft / database.FOLDER, self.tick)
+        if checkpoint is not None:
+            manifest.put(draft / "log" / "checkpoint", checkpoint.encode())
+        return Manifest(
+            made=self.now,
+            version=__version__,
+            kind=settings.kind,
+            data=str(settings.data),
+            origin=settings.origin,
+            vkey=keyring.log_vkey.read_text("ascii").strip(),
+            size=size,
+            checkpoint=checkpoint,
+            database=self.engine.dialect.name,
+            revision=schema,
+            registry=number,
+            keys="none" if not wanted.keys else "plain" if keys.plain else "sealed",
+            vault_keys_until=until,
+            tables=rows,
+            files=manifest.look(draft, self.tick),
+        )
 
 
 def _private(settings: Settings) -> list[Path]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -60,9 +60,7 @@ def keys_rotate(
     as_json: AsJson = False,
     withdraw: Annotated[
         bool,
-        typer.Option(
-            "--withdraw", help="The old key is in wrong hands: nothing that it vouched for is believed any more."
-        ),
+        typer.Option("--withdraw", help="The old key is in wrong hands: nothing that it signed is believed any more."),
     ] = False,
     token: Annotated[
         str | None,
@@ -137,7 +135,8 @@ def keys_protect(
     import secrets
 
     from gateway.doctor.files import key_files
-    from gateway.keys.key_encryption import AtRest, write_secret
+    from gateway.durable import write_new
+    from gateway.keys.key_encryption import AtRest
     from gateway.settings import save
 
     # Encrypt every private key and raw secret of the instance. What was cut short goes on when it is called again.
@@ -168,7 +167,7 @@ def keys_protect(
                 as_json,
             )
         if not place.exists():
-            write_secret(place, secrets.token_urlsafe(48).encode("ascii") + b"\n")
+            write_new(place, secrets.token_urlsafe(48).encode("ascii") + b"\n")
         settings = replace(settings, secret_file=str(place))
         AtRest.of(settings)
         save(settings)
@@ -197,13 +196,7 @@ def reload(data: Data = None, as_json: AsJson = False) -> None:
     settings = load_instance(data, as_json)
     if not is_running(settings):
         what = f"no instance runs in {settings.data} / không có phiên bản nào đang chạy tại {settings.data}"
-        fail(
-            Exit.NO,
-            "not-running",
-            what,
-            "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.",
-            as_json,
-        )
+        _not_running(what, as_json)
     check_files(settings, as_json)
     began = time.monotonic()
     _reload(settings, as_json)
@@ -240,6 +233,11 @@ def is_running(settings: Settings) -> bool:
     return running.is_running(settings.data)
 
 
+def _not_running(what: str, as_json: bool) -> NoReturn:
+    then = "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận."
+    fail(Exit.NO, "not-running", what, then, as_json)
+
+
 def _reload(settings: Settings, as_json: bool) -> None:
     """Have the supervisor replace its processes, and wait until it has."""
     from gateway.processes.supervisor import PID
@@ -249,13 +247,7 @@ def _reload(settings: Settings, as_json: bool) -> None:
         supervisor = int((settings.run / PID).read_text("ascii"))
     except FileNotFoundError:
         what = "the instance is still starting, or stopping / phiên bản còn đang khởi động, hoặc đang dừng"
-        fail(
-            Exit.NO,
-            "not-running",
-            what,
-            "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.",
-            as_json,
-        )
+        _not_running(what, as_json)
     os.kill(supervisor, signal.SIGHUP)
     until = time.monotonic() + _RELOAD_SECONDS
     while (now := _reloaded(settings))["count"] == before:

@@ -105,8 +105,9 @@ def vault_expire(
     from contracts.base.ids import new_id
     from gateway.journal.append import append
     from gateway.journal.database import lock_of, open_engine, writing
-    from gateway.keeper.retention import clock, destruction, holds
+    from gateway.keeper.retention import clock, destruction
     from gateway.keeper.retention import status as statuses
+    from gateway.transfer import entries
     from gateway.transfer import lease as leases
     from security.grants.windows import civil, moment
 
@@ -126,7 +127,7 @@ def vault_expire(
         )
     with writing(engine) as connection:
         if clock_is_right:
-            append(connection, [holds.note("retention-clock", {"now": rfc3339(now)}, now, actor())])
+            append(connection, [entries.note("retention-clock", {"now": rfc3339(now)}, now, actor=actor())])
     if clock_is_right:
         clock.confirm(settings.vault_keys, now)
     waiting, log = _doubted(engine, vault, now)
@@ -210,6 +211,7 @@ def hold_add(
     from gateway.journal.schema import tables
     from gateway.keeper.retention import holds
     from gateway.keeper.retention.holds import Hold
+    from gateway.keeper.retention.rows import Bodies
 
     settings = load_instance(data, as_json)
     engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
@@ -240,10 +242,7 @@ def hold_add(
     with shown(as_json, None) as progress:
         task = progress.add_task("0 bodies")
         holds.seal_again(
-            engine,
-            lock_of(engine),
-            vault,
-            lambda connection: None,
+            Bodies(engine, lock_of(engine), vault, lambda connection: None),
             hold,
             now,
             lambda done: progress.update(task, description=f"{done} bodies"),

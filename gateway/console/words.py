@@ -96,7 +96,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "seconds": "s",
         "checkpoint": "Checkpoint",
         "no-checkpoint": "none yet",
-        "voucher": "Vouched for by",
+        "voucher": "Confirmed from outside by",
         "voucher.witnesses": "Witnesses",
         "voucher.stamps": "Time-stamps",
         "policy.flagged": "flagged when lacking",

@@ -33,6 +33,7 @@ from gateway.transfer.stages import OpenTransfer
 from security.encryption_keys import DecryptKey
 from security.keys import SigningKey
 
+_MAKES: Final = {name: kind.load() for name, kind in KINDS.items() if kind.load is not None}
 SOONEST: Final = 0.5  # seconds: the least wait before the second try
 
 
@@ -170,4 +171,4 @@ def forwarder_over(
 ) -> Forwarder:
     """A forwarder with one adapter of each kind over one session and the gateway's keys."""
     services = AdapterServices(session, key, decrypt, clock)
-    return Forwarder({name: kind.make(services) for name, kind in KINDS.items()}, clock, breakers=Breakers(rules))
+    return Forwarder({name: make(services) for name, make in _MAKES.items()}, clock, breakers=Breakers(rules))

@@ -16,7 +16,7 @@ from gateway.doctor.findings import Finding, finding
 from gateway.doctor.modes import modes, owners
 from gateway.doctor.rows import rows
 from gateway.doctor.vault import key_copies, vault
-from gateway.doctor.witnessing import settings_of_vouchers, vouching
+from gateway.doctor.witnessing import witness_findings, witness_settings
 from gateway.journal.database import open_engine, snapshot
 from gateway.settings import Settings
 from gateway.settings.running import is_running
@@ -60,7 +60,7 @@ def _examine(
     yield from permitted(store.disk(settings))
     yield from permitted(store.checkpoints(settings))
     yield from permitted(_with_keys(settings, key_copies(settings)))
-    yield from permitted(settings_of_vouchers(settings))
+    yield from permitted(witness_settings(settings))
     yield from permitted(network.addresses(settings))
     yield from permitted(network.edges(settings))
     yield from permitted(network.old_tls(settings))
@@ -83,7 +83,7 @@ def _examine(
             yield from permitted(access(settings, connection, now))
             yield from permitted(_with_keys(settings, vault(settings, connection, now)))
             yield from permitted(rows(connection))
-            yield from permitted(vouching(settings, connection, now))
+            yield from permitted(witness_findings(settings, connection, now))
             yield from permitted(backups(settings, connection, now))
         with snapshot(engine) as connection:
             yield from permitted(store.registry(settings, connection))

@@ -12,7 +12,7 @@ from gateway.doctor.findings import Finding, finding
 from gateway.settings import BadSetting, Settings
 
 
-def settings_of_vouchers(settings: Settings) -> Iterator[Finding]:
+def witness_settings(settings: Settings) -> Iterator[Finding]:
     for read in (witnesses_of, anchors_of):
         try:
             read(settings)
@@ -20,7 +20,7 @@ def settings_of_vouchers(settings: Settings) -> Iterator[Finding]:
             yield finding("witness.settings", reason=str(trouble))
 
 
-def vouching(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
+def witness_findings(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
     for kind in policies(settings):
         state = standing(connection, kind)
         late = state.late(now, patience(settings, kind))

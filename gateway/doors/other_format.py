@@ -13,11 +13,19 @@ from contracts.base.errors import Failure
 from contracts.compiled.contract import Codec, CompiledContract
 from contracts.errors import MESSAGE_INVALID, MESSAGE_OTHER_FORMAT, MESSAGE_WRONG_MEDIA, MESSAGE_WRONG_ROOT
 from gateway.doors.documents import foreign_faces
-from gateway.transfer.stages import Received, Requested
+from gateway.transfer.stages import Message, Received, Requested
 
 LIMIT: Final = 32_768  # bytes of a body
 MOST: Final = 4  # formats
 _OF_FORMAT: Final = frozenset({each.code for each in (MESSAGE_INVALID, MESSAGE_WRONG_MEDIA, MESSAGE_WRONG_ROOT)})
+
+
+def read(requested: Requested, by: Callable[[Codec], Message]) -> Message:
+    """What `by` reads with the sender's own format; its failure names another format that fits."""
+    try:
+        return by(requested.codec)
+    except Failure as failure:
+        raise explained(requested, failure, by) from None
 
 
 def explained(requested: Requested, failure: Failure, read: Callable[[Codec], object]) -> Failure:

@@ -196,12 +196,7 @@ class RestDoor:
             return requested.codec.read_query(requested.request, requested.received.query, requested.received.at)
         self._check_media(requested)
         message, content, at = requested.request, requested.content, requested.received.at
-        try:
-            return requested.codec.read_json(message, content, at)
-        except Failure as failure:
-            raise other_format.explained(
-                requested, failure, lambda codec: codec.read_json(message, content, at)
-            ) from None
+        return other_format.read(requested, lambda codec: codec.read_json(message, content, at))
 
     def _check_media(self, requested: Requested) -> None:
         received = requested.received

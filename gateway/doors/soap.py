@@ -140,12 +140,7 @@ class SoapDoor:
     def decode(self, authorised: Authorised) -> Message:
         requested = authorised.requested
         message, content, at = requested.request, requested.content, requested.received.at
-        try:
-            return requested.codec.read_xml(message, content, at)
-        except Failure as failure:
-            raise other_format.explained(
-                requested, failure, lambda codec: codec.read_xml(message, content, at)
-            ) from None
+        return other_format.read(requested, lambda codec: codec.read_xml(message, content, at))
 
     # --- out ----------------------------------------------------------------------------------------------------------
 

@@ -32,9 +32,9 @@ def host() -> str:
     return f"{platform.node()} {boot} {numbers}"
 
 
-def register(engine: Engine, process_id: str, kind: str, now: float | None = None) -> None:
+def register(engine: Engine, process_id: str, kind: str) -> None:
     """Inserts the row of this process as alive; keeps an existing row of that id."""
-    at = time.time() if now is None else now
+    at = time.time()
     insert = insert_sqlite if engine.dialect.name == "sqlite" else insert_postgresql
     row = {
         "id": process_id,

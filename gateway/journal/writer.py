@@ -20,7 +20,6 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future as BlockingFuture
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -42,8 +41,7 @@ GATHER_SECONDS: Final = 0.003
 _RECONNECT_SECONDS: Final = 5.0
 _log: Final = logging.getLogger(__name__)
 
-_Future = asyncio.Future[Written] | BlockingFuture[Written]
-_Job = tuple[Write, _Future, asyncio.AbstractEventLoop | None]
+_Job = tuple[Write, asyncio.Future[Written], asyncio.AbstractEventLoop]
 _Results = Sequence[Written | Exception]
 
 
@@ -66,14 +64,12 @@ class Journal:
         *,
         kind: str = "door",
         limit: int = LIMIT,
-        batch_size: int = BATCH,
     ) -> None:
         self.process_id: Final = process_id
         self.fenced = False  # True: the keeper declared this process dead; it must end
         self._engine: Final = engine
         self._kind: Final = kind
         self._limit: Final = limit
-        self._size: Final = batch_size
         self._sql: Final = Statements(engine.dialect.name)
         self._lock: Final = (
             lock if isinstance(lock, FileLock) else FileLock(lock if engine.dialect.name == "sqlite" else None)
@@ -120,15 +116,6 @@ class Journal:
         self._put((write, future, loop))
         return future
 
-    def commit_blocking(self, write: Write, timeout: float | None = 30.0) -> Written:
-        """Does the same without an event loop; waits for `timeout` seconds."""
-        future: BlockingFuture[Written] = BlockingFuture()
-        self._put((write, future, None))
-        try:
-            return future.result(timeout)
-        except TimeoutError:
-            raise JOURNAL_UNAVAILABLE(reason="no answer in time") from None
-
     @property
     def waiting(self) -> int:
         """Number of units in the queue."""
@@ -163,40 +150,26 @@ class Journal:
                 time.sleep(GATHER_SECONDS)
             while job is not None:
                 jobs.append(job)
-                if len(jobs) >= self._size:
+                if len(jobs) >= BATCH:
                     return jobs, True
                 job = get(block=False)
         except Empty:
             return jobs, True
         return jobs, False
 
-    def _write(self, units: Sequence[Write]) -> _Results:
-        """Writes one batch; returns a result for each unit in every case."""
-        for _attempt in range(3):
-            try:
-                return self._transaction(units, careful=False)
-            except Exception as error:
-                self._rollback()
-                if isinstance(error, _Unsure):
-                    return self._after_lost_commit(units, error)
-                if isinstance(error, Altered):
-                    return self._altered(units, error)
-                if isinstance(error, batch.DependentWrites) or self._sql.fault_of_unit(error):
-                    return self._write_carefully(units)
-                if not self._sql.worth_repeating(error):
-                    return self._unavailable(units, error)
-        return self._unavailable(units, TimeoutError("other writers kept interfering"))
-
-    def _write_carefully(self, units: Sequence[Write]) -> _Results:
+    def _write(self, units: Sequence[Write], *, careful: bool = False) -> _Results:
+        """Writes one batch, `careful`: unit by unit; returns a result for each unit in every case."""
         for attempt in (1, 2, 3):
             try:
-                return self._transaction(units, careful=True)
+                return self._transaction(units, careful=careful)
             except Exception as error:
                 self._rollback()
                 if isinstance(error, _Unsure):
                     return self._after_lost_commit(units, error)
                 if isinstance(error, Altered):
                     return self._altered(units, error)
+                if not careful and (isinstance(error, batch.DependentWrites) or self._sql.fault_of_unit(error)):
+                    return self._write(units, careful=True)
                 if attempt == 3 or not self._sql.worth_repeating(error):
                     return self._unavailable(units, error)
         raise AssertionError("the third attempt ends it")
@@ -313,13 +286,7 @@ class Journal:
                 result = JOURNAL_ROW_REFUSED(
                     reason=str(result).splitlines()[0] if str(result) else type(result).__name__
                 )
-            if isinstance(future, BlockingFuture):
-                if isinstance(result, Written):
-                    future.set_result(result)
-                else:
-                    future.set_exception(result)
-            elif loop is not None:
-                loops.setdefault(loop, []).append((future, result))
+            loops.setdefault(loop, []).append((future, result))
         for loop, pairs in loops.items():
             with suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(_resolve, pairs)

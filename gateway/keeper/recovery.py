@@ -61,9 +61,8 @@ class Dead:
 class HeartbeatMonitor:
     """Remembers when each process was last seen to beat, by this process's clock."""
 
-    def __init__(self, monotonic: Callable[[], float], seconds: float = DEAD_SECONDS) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic: Final = monotonic
-        self._seconds: Final = seconds
         self._beats: dict[str, tuple[float, float]] = {}
 
     def forget(self) -> None:
@@ -84,8 +83,8 @@ class HeartbeatMonitor:
             beats[id] = before if before is not None and before[0] == seen else (seen, now)
             if processes.gone(pid, host, started):
                 dead.append(Dead(id, None, "its process is gone"))
-            elif now - beats[id][1] >= self._seconds:
-                dead.append(Dead(id, seen, f"no sign of life for {self._seconds:.0f} s"))
+            elif now - beats[id][1] >= DEAD_SECONDS:
+                dead.append(Dead(id, seen, f"no sign of life for {DEAD_SECONDS:.0f} s"))
         self._beats = beats
         return dead
 

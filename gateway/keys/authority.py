@@ -17,8 +17,9 @@ from typing import Final, Literal
 from cryptography import x509
 
 from contracts.base.times import rfc3339
+from gateway.durable import write_new
 from gateway.keys.errors import AUTHORITY_ROOT_OFFLINE
-from gateway.keys.key_encryption import AtRest, write_secret
+from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
 from security.keys import load_certificate
 from security.pki import authority
@@ -80,7 +81,7 @@ class EmbeddedAuthority:
         for kind, content in parts.items():
             new = folder / f"{name}.{kind}.new"
             new.unlink(missing_ok=True)  # left by a crash
-            write_secret(new, content)
+            write_new(new, content)
             (folder / f"{before}.{kind}").unlink(missing_ok=True)  # also left by a crash
             os.link(folder / f"{name}.{kind}", folder / f"{before}.{kind}")
         for kind in parts:

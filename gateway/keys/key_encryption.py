@@ -10,13 +10,13 @@ still be read, so that an interrupted conversion can go on.
 from __future__ import annotations
 
 import hmac
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
 from contracts.base.errors import Failure
+from gateway.durable import sync_folder, write_new
 from gateway.keys.errors import KEYS_LOCKED, KEYS_NO_SECRET
 from gateway.settings import Settings
 from security.seal import expand, seal, unseal
@@ -85,23 +85,10 @@ def is_protected(data: bytes) -> bool:
     return data.startswith((_MAGIC, b"pkcs11:")) or _ENCRYPTED in data[:200]
 
 
-def write_secret(path: Path, data: bytes) -> None:
-    """Writes a file that only its owner can read; it must not exist."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def replace_secret(path: Path, data: bytes) -> None:
     """Replaces a secret file, whole or not at all."""
     draft = path.with_name(f".{path.name}.part")
     draft.unlink(missing_ok=True)
-    write_secret(draft, data)
+    write_new(draft, data)
     draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

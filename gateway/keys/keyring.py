@@ -22,9 +22,10 @@ from typing import Final, Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from gateway.durable import write_new
 from gateway.keys import hardware
 from gateway.keys.errors import KEYS_MISSING
-from gateway.keys.key_encryption import AtRest, write_secret
+from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
 from security import algorithms
 from security.algorithms import PublicKey
@@ -227,16 +228,16 @@ def make_keys(settings: Settings, now: float, *, hosts: Sequence[str]) -> None:
     at_rest = AtRest.of(settings)
     root = authority.make_root(f"{settings.name} root", now)
     issuers = {name: authority.make_issuer(root, f"{settings.name} {name} issuer", now) for name in ("tls", "sign")}
-    write_secret(ca / "root.key", root.private_pem(at_rest.password))
+    write_new(ca / "root.key", root.private_pem(at_rest.password))
     (ca / "root.crt").write_bytes(root.pem)
     for name, issuer in issuers.items():
-        write_secret(ca / f"{name}.key", issuer.private_pem(at_rest.password))
+        write_new(ca / f"{name}.key", issuer.private_pem(at_rest.password))
         (ca / f"{name}.crt").write_bytes(issuer.pem)
     (ca / "anchors.pem").write_bytes(root.pem + issuers["tls"].pem + issuers["sign"].pem)
     keyring = Keyring(settings)
     for name in NAMES:
         prepare(keyring, name, 1, now, hosts).put()
-    write_secret(keys / "hash.key", at_rest.form("hash.key", secrets.token_bytes(32)))
+    write_new(keys / "hash.key", at_rest.form("hash.key", secrets.token_bytes(32)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +278,7 @@ def prepare(
     else:
         certificate = authority.issue_signing(issuer, SYSTEM, public, now)
     generation = keyring.generation(name, number)
-    write_secret(generation.key, content)
+    write_new(generation.key, content)
     return Prepared(generation, certificate)
 
 

@@ -16,20 +16,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import aiohttp
 import uvloop
 from sqlalchemy import Engine
 
-from adapters.http import client_context, open_session
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.folder.bundle import Bundle
 from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
-from gateway.audit.witnessing.admission import admission_check
 from gateway.audit.witnessing.config import public_checkpoint
-from gateway.delivery.breaker import rules_for
-from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.api.apis import build_apis
 from gateway.doors.api.feeds import close_sessions
 from gateway.doors.api.services import Services
@@ -44,27 +39,24 @@ from gateway.doors.http.costs import Budgets
 from gateway.doors.http.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.http.limits import Connections, Limits
 from gateway.doors.http.peer_protocol import PeerProtocol
-from gateway.doors.http.server import DrainingServer, make_server, tls_context
+from gateway.doors.http.server import DrainingServer, Reading, make_server, tls_context
 from gateway.doors.http.shell import Shell
 from gateway.doors.http.taken_up import TakenUp
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.soap import SoapDoor
 from gateway.exchange.exchange import Exchange
 from gateway.feeds.sessions import IDLE
-from gateway.journal import processes
-from gateway.journal.database import lock_of, open_engine
+from gateway.journal.database import open_engine
 from gateway.journal.taken_up import FOLDER, Register
 from gateway.journal.writer import Journal
-from gateway.keys.keyring import Keyring
 from gateway.processes import child
+from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.registry import Registry
-from gateway.registry.seals.sealing import Seal
 from gateway.registry.versions import load
 from gateway.settings import Settings
 from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.jose import Opener
-from security.transparency.entry import keyed
 from security.wssec.decrypt import BodyKeys
 
 
@@ -72,45 +64,20 @@ from security.wssec.decrypt import BodyKeys
 class DoorParts:
     """What lives as long as the process."""
 
-    engine: Engine
-    registry: Registry
-    journal: Journal
+    runtime: Runtime
     app: Shell
     exchange: Exchange
     services: Services
     readings: Readings
-    session: aiohttp.ClientSession
 
 
 async def assemble(settings: Settings, process_id: str) -> DoorParts:
     clock = time.time
-    keyring = Keyring(settings)
-    engine = open_engine(settings.database_url)
-    registry = Registry(engine, Seal.of(settings))
-    registry.start()
-    processes.register(engine, process_id, "door")
-    journal = Journal(engine, lock_of(engine), process_id)
-    journal.start()
-    vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
+    runtime = await Runtime.start(settings, open_engine(settings.database_url), process_id, "door")
+    keyring, engine, registry = runtime.keyring, runtime.engine, runtime.registry
     newest = NewestCheckpoint(settings.checkpoint_file)
     signing, decrypt = keyring.signing_key(), keyring.decrypt_keys()
-    outgoing = client_context(
-        keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
-    )
-    registry.follow(Anchors(outgoing, keyring.trust_anchors).take)
-    session = open_session(outgoing)
-    forwarder = forwarder_over(session, signing, decrypt, clock, rules_for(settings.kind))
-    exchange = Exchange(
-        journal=journal,
-        vault=vault,
-        forwarder=forwarder,
-        engine=engine,
-        process=process_id,
-        hash_id=partial(keyed, keyring.hash_key()),
-        clock=clock,
-        provider_seconds=settings.provider_seconds,
-    )
-    exchange.admit = admission_check(settings, clock)
+    exchange = runtime.exchange()
     rest = RestDoor(
         TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key),
         signing,
@@ -124,8 +91,8 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     services = Services(
         engine=engine,
         registry=registry,
-        journal=journal,
-        vault=vault,
+        journal=runtime.journal,
+        vault=exchange.vault,
         newest_checkpoint=public_checkpoint(settings, newest, clock),
         token_key=signing,
         settings=settings,
@@ -155,16 +122,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         limits=Limits(settings.agency_calls, settings.source_calls),
         budgets=Budgets(settings.agency_processor),
     )
-    return DoorParts(
-        engine=engine,
-        registry=registry,
-        journal=journal,
-        app=shell,
-        exchange=exchange,
-        services=services,
-        readings=readings,
-        session=session,
-    )
+    return DoorParts(runtime, shell, exchange, services, readings)
 
 
 def _agency_of(registry: Registry, certificate: bytes) -> str | None:
@@ -200,8 +158,8 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     if inherited.name:
         refusals.keep_in(settings.run / refusals.FOLDER, inherited.name)
     parts = await assemble(settings, process_id)
-    parts.app.taken = TakenUp(register, parts.journal)
-    keyring = Keyring(settings)
+    parts.app.taken = TakenUp(register, parts.runtime.journal)
+    keyring = parts.runtime.keyring
 
     def drain() -> None:
         parts.app.draining = True
@@ -210,7 +168,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
         settings.source_connections,
         settings.certificate_connections,
         settings.agency_connections,
-        partial(_agency_of, parts.registry),
+        partial(_agency_of, parts.runtime.registry),
     )
 
     def served(
@@ -222,16 +180,14 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
             else tls_context(keyring.server_certificate, keyring.server_key, anchors, keyring.at_rest.password)
         )
         if context is not None and protocol is PeerProtocol:  # a proxy is authenticated by its own anchors alone
-            parts.registry.follow(Anchors(context, keyring.client_anchors).take)
+            parts.runtime.registry.follow(Anchors(context, keyring.client_anchors).take)
         server = make_server(
             parts.app,
             context=context,
             drain_seconds=settings.drain_seconds,
             on_drain=drain,
             answer_seconds=settings.provider_seconds,
-            protocol=protocol,
-            connections=connections,
-            refusing=parts.app.refusing,
+            reading=Reading(protocol, connections, parts.app.refusing),
         )
         return server, socket.socket(fileno=descriptor)
 
@@ -249,7 +205,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
             server.stop()
 
     child.stop_when_told(stop, inherited.lifeline)
-    watch = asyncio.create_task(_stop_when_fenced(parts.journal, stop))
+    watch = asyncio.create_task(_stop_when_fenced(parts.runtime.journal, stop))
     forget = asyncio.create_task(_forget_destroyed(parts.exchange.vault))
     sessions = asyncio.create_task(_close_idle_sessions(parts.services))
     gc.collect()
@@ -265,11 +221,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
         await close_sessions(parts.services, all=True)
         await parts.exchange.refusals.close()
         await parts.readings.close()
-        await parts.session.close()
-        await asyncio.to_thread(parts.journal.stop)
-        parts.registry.stop()
-        await asyncio.to_thread(processes.end, parts.engine, process_id)
-        parts.engine.dispose()
+        await parts.runtime.close()
         await child.end_watch(silence)
         register.close()
 

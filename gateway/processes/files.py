@@ -20,39 +20,30 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 import uvloop
 from sqlalchemy import Engine
 
 from adapters.files import Claimed, Folder, TooLarge
-from adapters.http import client_context, open_session
 from adapters.model import DropFolder
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
-from gateway.audit.witnessing.admission import admission_check
-from gateway.delivery.breaker import rules_for
-from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.files.dropped import NotNow, OneFile, Recorded, look_up
 from gateway.doors.files.errors import FILE_TOO_LARGE, FILE_UNREADABLE
 from gateway.doors.files.in_hand import MOST_DEATHS, InHand
 from gateway.doors.files.report import reports
 from gateway.exchange.exchange import Exchange
-from gateway.journal.database import lock_of, open_engine
-from gateway.journal.writer import Journal
-from gateway.keys.keyring import Keyring
+from gateway.journal.database import open_engine
 from gateway.processes import child
+from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.records import System
 from gateway.registry.registry import Registry
-from gateway.registry.seals.sealing import Seal
 from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
-from gateway.vault.vault import Vault
-from security.transparency.entry import keyed
 
 LOOK_SECONDS: Final = 0.5
 TROUBLE_SECONDS: Final = 5.0
@@ -209,29 +200,9 @@ def run_files(settings: Settings, inherited: Inherited) -> None:
 
 
 async def _serve(settings: Settings, inherited: Inherited) -> None:
-    clock, process_id, keyring = time.time, f"files-{new_id()}", Keyring(settings)
-    engine = open_engine(settings.database_url)
-    registry = Registry(engine, Seal.of(settings))
-    registry.start()
-    journal = Journal(engine, lock_of(engine), process_id, kind="files")
-    journal.start()
-    session = open_session(
-        client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password)
-    )
-    forwarder = forwarder_over(session, keyring.signing_key(), keyring.decrypt_keys(), clock, rules_for(settings.kind))
-    vault, hash_id = Vault(settings.vault_keys, at_rest=keyring.at_rest), partial(keyed, keyring.hash_key())
-    exchange = Exchange(
-        journal=journal,
-        vault=vault,
-        forwarder=forwarder,
-        engine=engine,
-        process=process_id,
-        hash_id=hash_id,
-        clock=clock,
-        provider_seconds=settings.provider_seconds,
-    )
-    exchange.admit = admission_check(settings, clock)
-    files = Files(engine, registry, exchange, settings, NewestCheckpoint(settings.checkpoint_file).note)
+    runtime = await Runtime.start(settings, open_engine(settings.database_url), f"files-{new_id()}", "files")
+    newest = NewestCheckpoint(settings.checkpoint_file)
+    files = Files(runtime.engine, runtime.registry, runtime.exchange(), settings, newest.note)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
 
     def stopped() -> None:
@@ -245,7 +216,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(SILENT_SECONDS, None))
     try:
-        while not stopping.is_set() and not journal.fenced:
+        while not stopping.is_set() and not runtime.journal.fenced:
             done = await files.look()
             with suppress(TimeoutError):
                 async with asyncio.timeout(0 if done else LOOK_SECONDS):
@@ -253,7 +224,4 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     finally:
         await child.end_watch(silence)
         files.close()
-        await session.close()
-        await asyncio.to_thread(journal.stop)
-        registry.stop()
-        engine.dispose()
+        await runtime.close()

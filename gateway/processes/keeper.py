@@ -10,7 +10,6 @@ from typing import Final
 
 import uvloop
 
-from adapters.http import client_context, open_session
 from contracts.base.ids import new_id
 from gateway import hardening
 from gateway.audit.log.changes import note_changes
@@ -19,20 +18,14 @@ from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.witnessing import admission
 from gateway.audit.witnessing.admission import AdmissionDeadline
-from gateway.delivery.breaker import rules_for
-from gateway.delivery.forwarder import forwarder_over
-from gateway.doors.http.anchors import Anchors
-from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.taken_up import FOLDER, Register
-from gateway.journal.writer import Journal
 from gateway.keeper import revocation_fetch
 from gateway.keeper.leader import Keeper
 from gateway.keeper.periodic import KeeperServices, declared_tasks, schedule
-from gateway.keys.keyring import Keyring
 from gateway.processes import child
+from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
-from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
@@ -53,24 +46,12 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     clock = time.time
     process_id = f"keeper-{new_id()}"
     register = Register(settings.run / FOLDER, process_id, "keeper")
-    keyring = Keyring(settings)
     engine = open_engine(settings.database_url)
     lock = lock_of(engine)
     with writing(engine, lock) as connection:
         note_changes(connection, settings, clock())
-    seal = Seal.of(settings)
-    registry = Registry(engine, seal)
-    registry.start()
-    processes.register(engine, process_id, "keeper")
-    journal = Journal(engine, lock, process_id)
-    journal.start()
-    signing = keyring.signing_key()
-    outgoing = client_context(
-        keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
-    )
-    registry.follow(Anchors(outgoing, keyring.trust_anchors).take)
-    session = open_session(outgoing)
-    forwarder = forwarder_over(session, signing, keyring.decrypt_keys(), clock, rules_for(settings.kind))
+    runtime = await Runtime.start(settings, engine, process_id, "keeper")
+    keyring = runtime.keyring
     sequencer = Sequencer(
         engine,
         lock,
@@ -80,20 +61,19 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest, copies=settings.vault_copies)
     web = revocation_fetch.open_session()
     closing = AsyncExitStack()
-    closing.push_async_callback(session.close)
     closing.push_async_callback(web.close)
     services = KeeperServices(
         settings=settings,
         process_id=process_id,
         engine=engine,
         lock=lock,
-        journal=journal,
+        journal=runtime.journal,
         vault=vault,
-        registry=registry,
-        seal=seal,
-        forwarder=forwarder,
+        registry=runtime.registry,
+        seal=Seal.of(settings),
+        forwarder=runtime.forwarder,
         admission=AdmissionDeadline(settings.deadline_file, admission.closing(settings)),
-        tls=outgoing,
+        tls=runtime.tls,
         web=web,
         clock=clock,
         hash_id=partial(keyed, keyring.hash_key()),
@@ -107,9 +87,6 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         await keeper.run()
     finally:
         await closing.aclose()
-        await asyncio.to_thread(journal.stop)
-        registry.stop()
-        await asyncio.to_thread(processes.end, engine, process_id)
-        engine.dispose()
+        await runtime.close()
         await child.end_watch(silence)
         register.close()

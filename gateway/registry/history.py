@@ -23,7 +23,6 @@ from gateway.registry.seals.history import contents_at
 from gateway.registry.seals.revisions import REVISION
 from gateway.registry.seals.rows import HOLD, TABLES, Misfit, digest_of, digest_of_text, digests, key_of
 from gateway.registry.seals.sealing import HISTORY, altered, borne
-from gateway.registry.snapshot import Snapshot, load_snapshot
 from security.grants.windows import civil
 
 _table: Final = tables.registry_history
@@ -47,12 +46,6 @@ class GrantVersion(NamedTuple):
     content: dict[str, Any]
     digest: str
     signed: tuple[str, ...]
-
-
-def snapshot_at(connection: Connection, at: float) -> Snapshot:
-    """The registry as of a time, in Unix seconds. Raises `registry.no-history` or `registry.past-lost`."""
-    with opened(connection, revision_at(connection, at)) as past:
-        return load_snapshot(past)
 
 
 def revision_at(connection: Connection, at: float) -> int:

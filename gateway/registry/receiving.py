@@ -88,7 +88,7 @@ def _unshown(
         codec = snapshot.codec(system, contract)
     except LookupError:  # nothing is sent in a format that the contract does not have
         return []
-    return contract.unshown_request(operation, codec, *views, rest=system.by_rest)
+    return contract.unshown_request(operation, codec, *views, query=system.by_query)
 
 
 def _refusal(

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from adapters.model import DropFolder, Endpoint
+from adapters.kinds import FILES, KINDS
+from adapters.model import AdapterKind, DropFolder, Endpoint
 from contracts.base.words import Words
 from security.encryption_keys import EncryptKey
 from security.keys import VerifyKey
@@ -63,9 +64,16 @@ class System:
         return f"{self.agency}/{self.id}"
 
     @property
-    def by_rest(self) -> bool:
-        """Whether it is called over REST."""
-        return self.endpoint is not None and self.endpoint.kind == "rest"
+    def kind(self) -> AdapterKind | None:
+        """How it is reached; None if it receives no calls and hands in no files."""
+        if self.drop is not None:
+            return FILES
+        return None if self.endpoint is None else KINDS[self.endpoint.kind]
+
+    @property
+    def by_query(self) -> bool:
+        """Whether it is asked by a query string."""
+        return self.kind is not None and self.kind.query
 
     def format(self, contract: str) -> str:
         return self.formats.get(contract, "canonical")

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
-from adapters.files import FILES
+from adapters.kinds import FILES
 from adapters.model import DropFolder, DropRule
 from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract, compile_bundle
@@ -145,7 +145,9 @@ def drop_of(endpoint: str | None) -> DropFolder | None:
     """The drop folder of a system, from its row's endpoint."""
     at = json.loads(endpoint) if endpoint is not None else {}
     return (
-        DropFolder(at["folder"], tuple(DropRule(**rule) for rule in at["rules"])) if at.get("kind") == FILES else None
+        DropFolder(at["folder"], tuple(DropRule(**rule) for rule in at["rules"]))
+        if at.get("kind") == FILES.name
+        else None
     )
 
 

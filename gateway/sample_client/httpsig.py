@@ -11,7 +11,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from gateway.sample_client.errors import ClientError, WrongAnswer, WrongRequest
@@ -166,9 +166,16 @@ class Proof:
 FindKeys = Callable[[str], Sequence[Verifier]]
 
 
-def _check(
-    message: Message, body: bytes, find: FindKeys, now: float, tag: str, needed: set[str], wrong: type[ClientError]
-) -> Proof:
+class _Wanted(NamedTuple):
+    """The tag of the signature, what it must cover, and the error if it does not."""
+
+    tag: str
+    needed: set[str]
+    wrong: type[ClientError]
+
+
+def _check(message: Message, body: bytes, find: FindKeys, now: float, wanted: _Wanted) -> Proof:
+    tag, needed, wrong = wanted
     try:
         covered = read_dictionary(message.headers["signature-input"])[LABEL]
         signature = read_bytes(message.headers["signature"], LABEL)
@@ -215,7 +222,7 @@ def verify_request(message: Message, body: bytes, find: FindKeys, now: float, *,
     if lacking:
         raise WrongRequest("missing: " + ", ".join(lacking))
     must = _quoted(["@method", "@target-uri", *(name for name in REQUEST_HEADERS if name in message.headers)])
-    proof = _check(message, body, find, now, REQUEST_TAG, must, WrongRequest)
+    proof = _check(message, body, find, now, _Wanted(REQUEST_TAG, must, WrongRequest))
     if proof.expires is None or not 0 < proof.expires - proof.created <= MAX_LIFETIME:
         raise WrongRequest(f"expires is missing or more than {MAX_LIFETIME} s after created")
     if proof.created > now + MAX_FUTURE:
@@ -232,4 +239,4 @@ def verify_request(message: Message, body: bytes, find: FindKeys, now: float, *,
 def verify_answer(message: Message, body: bytes, find: FindKeys, now: float) -> Proof:
     """Verify the gateway's answer as a caller: it covers all that it carries, and our request's signature."""
     must = _quoted(["@status", *(name for name in ANSWER_HEADERS if name in message.headers)]) | {str(BOUND)}
-    return _check(message, body, find, now, ANSWER_TAG, must, WrongAnswer)
+    return _check(message, body, find, now, _Wanted(ANSWER_TAG, must, WrongAnswer))

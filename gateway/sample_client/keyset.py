@@ -65,11 +65,11 @@ class KeySet:
             transport = Transport(self._gateway, context, 10.0)
             with contextlib.suppress(*_NO_KEYS):
                 answer = transport.send("GET", "/keys", {"accept": "application/json"}, b"")
-                self._known = [*self._known, *self._vouched(load_json(answer.body)["sign"])]
+                self._known = [*self._known, *self._certified(load_json(answer.body)["sign"])]
             transport.close()
             return self._known
 
-    def _vouched(self, offered: list[dict[str, Any]]) -> list[Verifier]:
+    def _certified(self, offered: list[dict[str, Any]]) -> list[Verifier]:
         keys = []
         for each in offered:
             certificate = x509.load_pem_x509_certificate(each["certificate"].encode("ascii"))

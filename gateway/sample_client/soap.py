@@ -36,6 +36,7 @@ from gateway.sample_client.wssec import (
     WSA,
     BadEnvelope,
     Element,
+    Scope,
     new_envelope,
     parse,
     serialise,
@@ -129,8 +130,7 @@ class SoapClient:
                 self.identity.signer,
                 headers=headers,
                 now=self._clock() + how.get("created", 0.0),
-                lifetime=how.get("lifetime", 60.0),
-                leave_out=how.get("leave_out", ()),
+                scope=Scope(how.get("lifetime", 60.0), how.get("leave_out", ())),
             )
         if encrypt_it:
             root = encrypt(parse(serialise(root)), encryption_of(self.identity).gateway)

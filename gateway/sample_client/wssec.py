@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from lxml import etree
 
@@ -105,14 +105,28 @@ def new_envelope(body: Element | None, soap: str = SOAP) -> Element:
     return root
 
 
+class Scope(NamedTuple):
+    """How long a signature holds, in seconds, and the ids that it omits on purpose."""
+
+    lifetime: float = 60.0
+    leave_out: Collection[str] = ()
+
+
+WHOLE: Final = Scope()
+
+
 def sign(
-    root: Element, signer: Signer, *, headers: Sequence[tuple[str, str, str]], now: float, lifetime: float = 60.0,
-    blocks: Sequence[Element] = (), leave_out: Collection[str] = (),
-) -> Element:  # fmt: skip
+    root: Element,
+    signer: Signer,
+    *,
+    headers: Sequence[tuple[str, str, str]],
+    now: float,
+    blocks: Sequence[Element] = (),
+    scope: Scope = WHOLE,
+) -> Element:
     """Put addressing headers, timestamp and signature into an envelope, and return it.
 
     `headers`: (wsa name, id, text), set if missing. `blocks`: further headers, each with its wsu:Id.
-    `leave_out`: ids that the signature omits on purpose.
     """
     soap = soap_of(root)
     body = root.find(f"{{{soap}}}Body")
@@ -140,7 +154,7 @@ def sign(
     timestamp = _add(security, WSU, "Timestamp")
     timestamp.set(ID, "timestamp")
     _add(timestamp, WSU, "Created", instant(now))
-    _add(timestamp, WSU, "Expires", instant(now + lifetime))
+    _add(timestamp, WSU, "Expires", instant(now + scope.lifetime))
     token = _add(security, WSSE, "BinarySecurityToken", base64.b64encode(signer.certificate_der).decode())
     token.set(ID, "token")
     token.set("EncodingType", BASE64)
@@ -152,7 +166,7 @@ def sign(
     _add(info, DS, "SignatureMethod", Algorithm=signer.xml_algorithm)
     for part in [*signed, timestamp, token]:
         identity = part.get(ID, "")
-        if identity in leave_out:
+        if identity in scope.leave_out:
             continue
         reference = _add(info, DS, "Reference", URI=f"#{identity}")
         _add(_add(reference, DS, "Transforms"), DS, "Transform", Algorithm=EXC_C14N)
@@ -174,7 +188,6 @@ class Verified:
 
     key: Verifier
     body: Element | None
-    body_digest: bytes
     headers: dict[str, Element]
     created: float
     expires: float
@@ -297,6 +310,5 @@ def verify(root: Element, find: FindByThumbprint, now: float) -> Verified:
     content = [parse(canonical(child)) for child in parse(canonical(body))]
     if len(content) > 1:
         raise BadEnvelope("more than one element in the Body")
-    digest = hashlib.sha256(canonical(body)).digest()
     replay = key.thumbprint + hashlib.sha256(text).digest()
-    return Verified(key, content[0] if content else None, digest, headers, created, expires, replay)
+    return Verified(key, content[0] if content else None, headers, created, expires, replay)

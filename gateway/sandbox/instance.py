@@ -25,9 +25,9 @@ from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.audit.log.logkey import LogKey
+from gateway.durable import write_new
 from gateway.hardening import private_files
 from gateway.journal.database import migrate, open_engine, writing
-from gateway.keys.key_encryption import write_secret
 from gateway.keys.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
 from gateway.registry import store
 from gateway.registry.changes import granting
@@ -151,7 +151,7 @@ def _key_pair(settings: Settings, name: str, what: str) -> tuple[str, bytes]:
     private = ec.generate_private_key(ec.SECP256R1())
     public, secret = approvals.public_pem(private.public_key()), authority.private_pem(private)
     (folder / f"{what}.pub").write_text(public, "ascii")
-    write_secret(folder / f"{what}.key", secret)
+    write_new(folder / f"{what}.key", secret)
     return public, secret
 
 
@@ -198,10 +198,10 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
             sign, system.id, encrypt_key.public_key(), now, agency=system.agency
         )
         rsa_certificate = authority.issue_signing(sign, system.id, rsa_key.public_key(), now, agency=system.agency)
-        write_secret(folder / "tls.key", authority.private_pem(tls_key))
-        write_secret(folder / "sign.key", authority.private_pem(sign_key))
-        write_secret(folder / "sign-rsa.key", authority.private_pem(rsa_key))
-        write_secret(folder / "encrypt.key", authority.private_pem(encrypt_key))
+        write_new(folder / "tls.key", authority.private_pem(tls_key))
+        write_new(folder / "sign.key", authority.private_pem(sign_key))
+        write_new(folder / "sign-rsa.key", authority.private_pem(rsa_key))
+        write_new(folder / "encrypt.key", authority.private_pem(encrypt_key))
         (folder / "tls.crt").write_bytes(tls_certificate + tls.pem)
         (folder / "sign.crt").write_bytes(sign_certificate)
         (folder / "sign-rsa.crt").write_bytes(rsa_certificate)

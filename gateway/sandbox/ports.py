@@ -2,61 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import socket
 import sys
-from typing import Final
-
-# Below the range of outgoing connections, any of which could take a port before its listener opens.
-_RANGE: Final = range(15_000, 32_000)
-_BLOCK: Final = 50  # an instance with its stand-ins and agents
-_guards: Final[list[socket.socket]] = []
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    while True:
-        port = random.choice(_RANGE)  # noqa: S311 (no secret)
-        if _free(port) and _free(port - (port - _RANGE[0]) % _BLOCK + _BLOCK - 1):  # in no block that was drawn
-            return port
-
-
-def free_ports(count: int) -> list[int]:
-    """The first ports of a block in which nobody listens now. Stand-ins and agents use the following ports.
-
-    The block's last port is held until this process ends. So two draws never share a block, even if their listeners
-    open seconds later.
-    """
-    while True:
-        first = random.choice(_RANGE[::_BLOCK])  # noqa: S311 (no secret)
-        guard = _held(first + _BLOCK - 1)
-        if guard is None:
-            continue
-        if all(map(_free, range(first, first + _BLOCK - 1))):
-            _guards.append(guard)
-            return [*range(first, first + count)]
-        guard.close()
-
-
-def _held(port: int) -> socket.socket | None:
-    """The port, bound without listening and without SO_REUSEADDR, so no other draw gets it. None if it is taken."""
-    guard = socket.socket()
-    try:
-        guard.bind(("127.0.0.1", port))
-    except OSError:
-        guard.close()
-        return None
-    return guard
 
 
 def next_free(port: int) -> int:
     """The first port from `port` on that nobody listens on now."""
-    while not _free(port):
+    while not is_free(port):
         port += 1
     return port
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         if sys.platform != "win32":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

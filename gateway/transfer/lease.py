@@ -44,9 +44,8 @@ class Seen:
 class LeaseObserver:
     """Detects a lease that is no longer renewed, by the clock of this process."""
 
-    def __init__(self, monotonic: Callable[[], float], seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic: Final = monotonic
-        self._seconds: Final = seconds
         self._before: tuple[Seen, float] | None = None
 
     def forget(self) -> None:
@@ -62,7 +61,7 @@ class LeaseObserver:
         if seen is None or self._before is None or self._before[0] != seen:
             self._before = None if seen is None else (seen, now)
             return None
-        return seen if now - self._before[1] >= self._seconds else None
+        return seen if now - self._before[1] >= LEASE_SECONDS else None
 
 
 def take(
@@ -99,9 +98,10 @@ def take(
     return None if taken is None else Lease(KEEPER, holder, int(taken[0]))
 
 
-def renew(connection: Connection, lease: Lease, now: float, seconds: float = LEASE_SECONDS) -> bool:
+def renew(connection: Connection, lease: Lease, now: float) -> bool:
     """Extends the lease. False if another holder has it. The row changes even if the clock does not."""
-    until = case((table.c.until == now + seconds, now + seconds + 0.001), else_=now + seconds)
+    end = now + LEASE_SECONDS
+    until = case((table.c.until == end, end + 0.001), else_=end)
     return connection.execute(update(table).where(*_mine(lease)).values(until=until)).rowcount == 1
 
 
@@ -125,9 +125,9 @@ def check(connection: Connection, lease: Lease) -> None:
         raise AUDIT_LEASE_LOST(name=lease.name, epoch=lease.epoch)
 
 
-def holder(connection: Connection, name: str = KEEPER) -> str | None:
+def holder(connection: Connection) -> str | None:
     """The current or last holder."""
-    return connection.execute(select(table.c.holder).where(table.c.name == name)).scalar()
+    return connection.execute(select(table.c.holder).where(table.c.name == KEEPER)).scalar()
 
 
 def _mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:

@@ -80,10 +80,9 @@ def add_months(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
-def key_id(now: float, retention: str, hold: str | None = None) -> str:
+def key_id(now: float, retention: str) -> str:
     """The id of the key of that day."""
-    day = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}.{retention}"
-    return day if hold is None else f"{day}.{hold}"
+    return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}.{retention}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.base.times import rfc3339
+from gateway.durable import sync_folder, write_new
 from gateway.keys.key_encryption import PLAIN, AtRest
 from gateway.vault.classes import KeyName
 from gateway.vault.errors import VAULT_BROKEN, VAULT_EXPIRED, VAULT_KEY_MISSING
@@ -87,14 +88,14 @@ class KeyStore:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f".{key_id}.{secrets.token_hex(8)}")
         try:
-            _write(draft, self._at_rest.form(path.name, secrets.token_bytes(KEY_BYTES)))
+            write_new(draft, self._at_rest.form(path.name, secrets.token_bytes(KEY_BYTES)))
             try:
                 os.link(draft, path)
             except FileExistsError:
                 pass
         finally:
             draft.unlink(missing_ok=True)
-        _sync(self.folder)
+        sync_folder(self.folder)
 
     # --- destroying ---------------------------------------------------------------------------------------------------
     def destroy(self, key_id: str, now: float) -> int:
@@ -103,9 +104,9 @@ class KeyStore:
         if self.ended(key_id) is None:
             self._marks.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft = self._marks / f".{key_id}.{secrets.token_hex(8)}"
-            _write(draft, rfc3339(now).encode("ascii"))
+            write_new(draft, rfc3339(now).encode("ascii"))
             draft.replace(self._marks / key_id)
-            _sync(self._marks)
+            sync_folder(self._marks)
         gone = 0
         for file in (path, *self.copies_of(key_id)):
             gone += _overwrite(file)
@@ -141,11 +142,11 @@ class KeyStore:
             except FileNotFoundError:
                 continue
             draft = folder / f".{name.id}.{secrets.token_hex(8)}"
-            _write(draft, data)
+            write_new(draft, data)
             draft.replace(target)
             written += 1
         if written:
-            _sync(folder)
+            sync_folder(folder)
         # A change within one tick of the file system's clock has the same stamp, so a fresh stamp is not remembered.
         self._copied = (day, stamp) if now - stamp / 1e9 > _TICK else ("", 0)
         return written
@@ -203,15 +204,6 @@ def _names(folder: Path) -> Iterator[KeyName]:
             yield name
 
 
-def _write(path: Path, data: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(file, data)
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
 def _overwrite(path: Path) -> bool:
     """Overwrites a file with random bytes, synced, and removes it; False if there is none."""
     try:
@@ -224,13 +216,5 @@ def _overwrite(path: Path) -> bool:
     finally:
         os.close(file)
     path.unlink(missing_ok=True)
-    _sync(path.parent)
+    sync_folder(path.parent)
     return True
-
-
-def _sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

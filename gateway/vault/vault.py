@@ -27,7 +27,7 @@ from gateway.vault import binding
 from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
 from gateway.vault.errors import VAULT_BROKEN, VAULT_EXPIRED, VAULT_KEY_MISSING, VAULT_NOT_FOUND
 from gateway.vault.keystore import KeyStore
-from security.seal import Sealer, seal, unseal, unseal_pieces
+from security.seal import Record, Sealer, seal, unseal, unseal_pieces
 
 FORGET_SECONDS: Final = 10.0  # how often a serving process checks whether its keys in memory were destroyed
 GONE: Final = frozenset({VAULT_EXPIRED.code, VAULT_KEY_MISSING.code})
@@ -199,7 +199,9 @@ class Vault:
             return read(before + at, length)
 
         try:
-            yield from unseal_pieces(key, _context(meta.id, bound), meta.sealed_size - before, inner, start, end)
+            yield from unseal_pieces(
+                key, _context(meta.id, bound), Record(meta.sealed_size - before, inner), start, end
+            )
         except Failure as failure:
             raise VAULT_BROKEN(id=meta.id, key_id=meta.key_id) from failure
         finally:

@@ -28,7 +28,7 @@ from urllib.parse import quote, unquote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from security.transparency import cosignature
+from gateway.durable import sync_folder, write_new
 from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, split_note
 from security.transparency.cosignature import CosignerKey
 
@@ -72,19 +72,19 @@ class Folder:
         private = Ed25519PrivateKey.generate()
         key = CosignerKey.make(name, private.public_key())
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._draft(self.key_file, (cosignature.private_text(name, private) + "\n").encode())
+        draft = self._draft(self.key_file, (CosignerKey.private_text(name, private) + "\n").encode())
         try:
             os.link(draft, self.key_file)
         except FileExistsError:
             raise BadFolder(f"{self.key_file} is there already: a witness keeps its key for life") from None
         finally:
             draft.unlink()
-        _sync_folder(self.path)
+        sync_folder(self.path)
         return key
 
     def key(self) -> tuple[CosignerKey, Ed25519PrivateKey]:
         try:
-            name, private = cosignature.private_from_text(self.key_file.read_text("ascii"))
+            name, private = CosignerKey.private_from_text(self.key_file.read_text("ascii"))
         except FileNotFoundError:
             raise BadFolder(f"{self.key_file} is missing") from None
         except (OSError, ValueError) as trouble:
@@ -130,7 +130,7 @@ class Folder:
         """Returns when it is on disk; the caller holds the log's lock."""
         file = self._file(held.origin)
         os.replace(self._draft(file, json.dumps(asdict(held), ensure_ascii=False, indent=1).encode() + b"\n"), file)
-        _sync_folder(file.parent)
+        sync_folder(file.parent)
 
     def all(self) -> list[Held]:
         logs = []
@@ -174,7 +174,7 @@ class Folder:
         if place.exists():
             return
         os.replace(self._draft(place, request.encode()), place)
-        _sync_folder(self._objections)
+        sync_folder(self._objections)
 
     def objections(self) -> list[Path]:
         return sorted(self._objections.glob("*"))
@@ -189,21 +189,5 @@ class Folder:
     def _draft(self, place: Path, data: bytes) -> Path:
         """Writes the data under another name, synced."""
         draft = place.with_name(f".{secrets.token_hex(8)}.part")
-        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(file, "wb") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
-        except BaseException:
-            draft.unlink()
-            raise
+        write_new(draft, data)
         return draft
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -34,8 +34,11 @@ from security.keys import UNREADABLE
 
 URI: Final = "urn:lgsp:system:"
 GATEWAY: Final = "gateway"  # the gateway's name in its certificates; reserved
+ROOT_DAYS: Final = 7300
+ISSUER_DAYS: Final = 1825
 TLS_DAYS: Final = 90
 SIGNING_DAYS: Final = 365
+ORGANISATION: Final = "LGSP"
 ISSUED_RSA_BITS: Final = 3072  # of certified keys; other authorities may certify 2048
 # Certificates start slightly in the past, for callers whose clock is behind.
 _BACKDATE: Final = timedelta(minutes=5)
@@ -64,12 +67,6 @@ class Authority:
     def pem(self) -> bytes:
         return certificate_pem(self.certificate)
 
-    @property
-    def chain_pem(self) -> bytes:
-        """This certificate and those above, without the root: what a TLS peer sends after its own."""
-        chain = (self.certificate, *self.above)
-        return b"".join(certificate_pem(c) for c in chain if c.subject != c.issuer)
-
     def private_pem(self, password: bytes | None = None) -> bytes:
         return private_pem(self.private, password)
 
@@ -86,28 +83,26 @@ class Authority:
         return cls(own, key, tuple(x509.load_pem_x509_certificate(c) for c in above))
 
 
-def make_root(name: str, now: float, *, days: int = 7300, organisation: str = "LGSP") -> Authority:
+def make_root(name: str, now: float) -> Authority:
     """A self-signed root with a new P-256 key; `now` in Unix seconds."""
     private = new_private()
-    subject = _subject(name, organisation)
-    builder = _builder(subject, subject, private.public_key(), now, days, None)
+    subject = _subject(name, ORGANISATION)
+    builder = _builder(subject, subject, private.public_key(), now, ROOT_DAYS, None)
     builder = _as_issuer(builder, path_length=1)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
     return Authority(_sign(builder, private), private)
 
 
-def make_issuer(root: Authority, name: str, now: float, *, days: int = 1825, organisation: str = "LGSP") -> Authority:
+def make_issuer(root: Authority, name: str, now: float, *, days: int = ISSUER_DAYS) -> Authority:
     """An issuer below the root; TLS and signing have separate ones, so that neither can replace the other."""
     private = new_private()
-    builder = _below(root, _subject(name, organisation), private.public_key(), now, days)
+    builder = _below(root, _subject(name, ORGANISATION), private.public_key(), now, days)
     return Authority(_sign(_as_issuer(builder, path_length=0), root.private), private, (root.certificate, *root.above))
 
 
-def issue_server(
-    issuer: Authority, public: PublicKey, hosts: Sequence[str], now: float, *, days: int = TLS_DAYS
-) -> bytes:
+def issue_server(issuer: Authority, public: PublicKey, hosts: Sequence[str], now: float) -> bytes:
     """The gateway's TLS certificate: server under `hosts`, and client of providers."""
-    return issue_tls(issuer, GATEWAY, public, now, days=days, hosts=hosts)
+    return issue_tls(issuer, GATEWAY, public, now, hosts=hosts)
 
 
 def issue_tls(
@@ -116,38 +111,30 @@ def issue_tls(
     public: PublicKey,
     now: float,
     *,
-    days: int = TLS_DAYS,
     hosts: Sequence[str] = (),
     agency: str = "",
 ) -> bytes:
     """A system's TLS certificate (PEM): for a client, and with `hosts` (names or addresses) also for a server."""
-    _within(days, TLS_DAYS)
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(URI + system), *map(_host, hosts)]
     uses = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
-    return _leaf(issuer, _subject(system, agency), public, now, days, _Use(names, uses, _usage(signs=True)))
+    return _leaf(issuer, _subject(system, agency), public, now, TLS_DAYS, _Use(names, uses, _usage(signs=True)))
 
 
-def issue_signing(
-    issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = ""
-) -> bytes:
+def issue_signing(issuer: Authority, system: str, public: PublicKey, now: float, *, agency: str = "") -> bytes:
     """A system's signing certificate (PEM); its extended key usage excludes TLS."""
-    _within(days, SIGNING_DAYS)
     names = [x509.UniformResourceIdentifier(URI + system)]
     use = _Use(names, [_DOCUMENT_SIGNING], _usage(signs=True, commits=True))
-    return _leaf(issuer, _subject(system, agency), public, now, days, use)
+    return _leaf(issuer, _subject(system, agency), public, now, SIGNING_DAYS, use)
 
 
-def issue_encryption(
-    issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = ""
-) -> bytes:
+def issue_encryption(issuer: Authority, system: str, public: PublicKey, now: float, *, agency: str = "") -> bytes:
     """A system's encryption certificate (PEM): RSA for either protocol, P-256 for JOSE only."""
-    _within(days, SIGNING_DAYS)
     is_rsa = isinstance(public, rsa.RSAPublicKey)
     if not is_rsa and not isinstance(public, ec.EllipticCurvePublicKey):
         raise KEY_UNACCEPTABLE(rule=f"{type(public).__name__}: RSA, EC P-256")
     names = [x509.UniformResourceIdentifier(URI + system)]
     use = _Use(names, [], _usage(enciphers=is_rsa, agrees=not is_rsa))
-    return _leaf(issuer, _subject(system, agency), public, now, days, use)
+    return _leaf(issuer, _subject(system, agency), public, now, SIGNING_DAYS, use)
 
 
 def make_request(system: str, private: PrivateKey, *, hosts: Sequence[str] = ()) -> bytes:
@@ -209,11 +196,6 @@ def _systems(names: x509.SubjectAlternativeName) -> list[str]:
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     # RFC 8141: the first parts are not case-sensitive.
     return [each[len(URI) :] for each in uris if each.lower().startswith(URI) and len(each) > len(URI)]
-
-
-def _within(days: int, most: int) -> None:
-    if not 0 < days <= most:
-        raise ValueError(f"{days} days, allowed are 1 to {most}")
 
 
 def _subject(name: str, organisation: str) -> x509.Name:

@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from security.transparency.merkle import HASH
 
-_ED25519: Final = b"\x01"
 _DASH: Final = "\u2014 "
 _NAME: Final = re.compile(r"[^\s+\x00-\x1f\x7f]+")
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -66,8 +65,11 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class NoteKey:
-    """The public key of a log, with its name."""
+class NamedKey:
+    """An Ed25519 public key with its name. Each type of signed note has a subclass, so that one is no other."""
+
+    TYPE: ClassVar[bytes]
+    KNOWN: ClassVar[str]
 
     name: str
     key_hash: bytes
@@ -75,53 +77,58 @@ class NoteKey:
     raw: bytes = b""
 
     @classmethod
-    def make(cls, name: str, public: Ed25519PublicKey) -> NoteKey:
-        _check_name(name)
+    def make(cls, name: str, public: Ed25519PublicKey) -> Self:
+        if _NAME.fullmatch(name) is None:
+            raise NoteError("the name of a key has no spaces and no plus signs")
         raw = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return cls(name, _key_hash(name, raw), public, raw)
+        return cls(name, hashlib.sha256(name.encode() + b"\n" + cls.TYPE + raw).digest()[:4], public, raw)
 
     @classmethod
-    def from_text(cls, vkey: str) -> NoteKey:
+    def from_text(cls, vkey: str) -> Self:
         """From `name+hash+base64` (the base64 may contain `+`)."""
         parts = vkey.strip().split("+", 2)
         if len(parts) != 3:
             raise NoteError("a key text is name+hash+base64")
         name, hexed, encoded = parts
-        raw = unb64(encoded)
-        if len(raw) != 33 or raw[:1] != _ED25519:
-            raise NoteError("only Ed25519 keys of type 0x01 are known here")
-        key = cls.make(name, Ed25519PublicKey.from_public_bytes(raw[1:]))
+        key = cls.make(name, Ed25519PublicKey.from_public_bytes(cls._typed(encoded)))
         if hexed != key.key_hash.hex():
             raise NoteError(f"the key text of {name} is damaged: its hash is another")
         return key
 
     def text(self) -> str:
-        return f"{self.name}+{self.key_hash.hex()}+{b64(_ED25519 + self.raw)}"
+        return f"{self.name}+{self.key_hash.hex()}+{b64(self.TYPE + self.raw)}"
+
+    @classmethod
+    def private_text(cls, name: str, private: Ed25519PrivateKey) -> str:
+        """The private key, in the format of signed notes."""
+        key = cls.make(name, private.public_key())
+        return f"PRIVATE+KEY+{name}+{key.key_hash.hex()}+{b64(cls.TYPE + private.private_bytes_raw())}"
+
+    @classmethod
+    def private_from_text(cls, text: str) -> tuple[str, Ed25519PrivateKey]:
+        """Name and key of a private key text. NoteError if it is damaged."""
+        parts = text.strip().split("+", 4)
+        if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
+            raise NoteError("a private key text is PRIVATE+KEY+name+hash+base64")
+        private = Ed25519PrivateKey.from_private_bytes(cls._typed(parts[4]))
+        if cls.make(parts[2], private.public_key()).key_hash.hex() != parts[3]:
+            raise NoteError("the private key text is damaged: its hash is another")
+        return parts[2], private
+
+    @classmethod
+    def _typed(cls, encoded: str) -> bytes:
+        raw = unb64(encoded)
+        if len(raw) != 33 or raw[:1] != cls.TYPE:
+            raise NoteError(f"only {cls.KNOWN} are known here")
+        return raw[1:]
 
 
-def vkey(name: str, public: Ed25519PublicKey) -> str:
-    """The text form of a log's public key."""
-    return NoteKey.make(name, public).text()
+@dataclass(frozen=True, slots=True)
+class NoteKey(NamedKey):
+    """The key of a log."""
 
-
-def private_text(name: str, private: Ed25519PrivateKey) -> str:
-    """A log's private key, in the format of signed notes."""
-    key = NoteKey.make(name, private.public_key())
-    return f"PRIVATE+KEY+{name}+{key.key_hash.hex()}+{b64(_ED25519 + private.private_bytes_raw())}"
-
-
-def private_from_text(text: str) -> tuple[str, Ed25519PrivateKey]:
-    """Name and key of a private key text. NoteError if it is damaged."""
-    parts = text.strip().split("+", 4)
-    if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
-        raise NoteError("a private key text is PRIVATE+KEY+name+hash+base64")
-    raw = unb64(parts[4])
-    if len(raw) != 33 or raw[:1] != _ED25519:
-        raise NoteError("only Ed25519 keys of type 0x01 are known here")
-    private = Ed25519PrivateKey.from_private_bytes(raw[1:])
-    if NoteKey.make(parts[2], private.public_key()).key_hash.hex() != parts[3]:
-        raise NoteError("the private key text is damaged: its hash is another")
-    return parts[2], private
+    TYPE: ClassVar[bytes] = b"\x01"
+    KNOWN: ClassVar[str] = "Ed25519 keys of type 0x01"
 
 
 def sign_text(text: str, private: Ed25519PrivateKey, name: str) -> str:
@@ -237,15 +244,6 @@ class LogProof:
 
 def proof_text(index: int, hashes: Sequence[bytes], note: str, *, header: bool = True) -> str:
     return LogProof(index, tuple(hashes), note).text(header=header)
-
-
-def _key_hash(name: str, raw: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + raw).digest()[:4]
-
-
-def _check_name(name: str) -> None:
-    if _NAME.fullmatch(name) is None:
-        raise NoteError("the name of a key has no spaces and no plus signs")
 
 
 def b64(raw: bytes) -> str:

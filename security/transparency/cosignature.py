@@ -8,17 +8,16 @@ invalid line of a known key is an error; a key counts once towards a quorum, und
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from security.transparency.checkpoint import (
+    NamedKey,
     NoteError,
     SignatureLine,
     b64,
@@ -29,8 +28,6 @@ from security.transparency.checkpoint import (
 )
 from security.transparency.merkle import HASH
 
-_COSIGNATURE: Final = b"\x04"
-_NAME: Final = re.compile(r"[^\s+\x00-\x1f\x7f]+")
 _OLD: Final = re.compile(r"old (0|[1-9][0-9]{0,18})")
 _TIME: Final = 8
 _VALUE: Final = _TIME + 64
@@ -40,52 +37,11 @@ MAX_REQUEST: Final = 100_000  # bytes: 63 hashes and a checkpoint with many sign
 
 
 @dataclass(frozen=True, slots=True)
-class CosignerKey:
-    """The public key of a witness, with its name."""
+class CosignerKey(NamedKey):
+    """The key of a witness."""
 
-    name: str
-    key_hash: bytes
-    public: Ed25519PublicKey = field(repr=False, compare=False)
-    raw: bytes = b""
-
-    @classmethod
-    def make(cls, name: str, public: Ed25519PublicKey) -> CosignerKey:
-        if _NAME.fullmatch(name) is None:
-            raise NoteError("the name of a key has no spaces and no plus signs")
-        raw = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return cls(name, hashlib.sha256(name.encode() + b"\n" + _COSIGNATURE + raw).digest()[:4], public, raw)
-
-    @classmethod
-    def from_text(cls, vkey: str) -> CosignerKey:
-        """From `name+hash+base64` of type 0x04."""
-        parts = vkey.strip().split("+", 2)
-        if len(parts) != 3:
-            raise NoteError("a key text is name+hash+base64")
-        name, hexed, encoded = parts
-        key = cls.make(name, Ed25519PublicKey.from_public_bytes(_typed(encoded)))
-        if hexed != key.key_hash.hex():
-            raise NoteError(f"the key text of {name} is damaged: its hash is another")
-        return key
-
-    def text(self) -> str:
-        return f"{self.name}+{self.key_hash.hex()}+{b64(_COSIGNATURE + self.raw)}"
-
-
-def private_text(name: str, private: Ed25519PrivateKey) -> str:
-    """A witness's private key, in the format of signed notes."""
-    key = CosignerKey.make(name, private.public_key())
-    return f"PRIVATE+KEY+{name}+{key.key_hash.hex()}+{b64(_COSIGNATURE + private.private_bytes_raw())}"
-
-
-def private_from_text(text: str) -> tuple[str, Ed25519PrivateKey]:
-    """Name and key of a private key text. NoteError if it is damaged."""
-    parts = text.strip().split("+", 4)
-    if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
-        raise NoteError("a private key text is PRIVATE+KEY+name+hash+base64")
-    private = Ed25519PrivateKey.from_private_bytes(_typed(parts[4]))
-    if CosignerKey.make(parts[2], private.public_key()).key_hash.hex() != parts[3]:
-        raise NoteError("the private key text is damaged: its hash is another")
-    return parts[2], private
+    TYPE: ClassVar[bytes] = b"\x04"
+    KNOWN: ClassVar[str] = "Ed25519 keys of witnesses (type 0x04)"
 
 
 # --- cosigning and verifying ------------------------------------------------------------------------------------------
@@ -201,10 +157,3 @@ class AddCheckpoint:
             raise NoteError(f"the hashes of a proof have {HASH} bytes")
         split_note(note)
         return cls(int(match[1]), proof, note)
-
-
-def _typed(encoded: str) -> bytes:
-    raw = unb64(encoded)
-    if len(raw) != 33 or raw[:1] != _COSIGNATURE:
-        raise NoteError("only Ed25519 keys of witnesses (type 0x04) are known here")
-    return raw[1:]

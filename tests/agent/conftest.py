@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from adapters.http import client_context, open_session
+from bench.ports import free_port
 from examples.story.world import World
 from gateway.keys.keyring import Keyring
-from gateway.sandbox.ports import free_port
 from gateway.settings import Settings
 from tests.agent.agents import Agent, Road
 

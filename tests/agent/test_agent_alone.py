@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.ports import free_port
 from contracts.base.errors import Failure, Theirs
 from gateway.agent import listener
 from gateway.agent.config import Address, load
@@ -27,7 +28,6 @@ from gateway.agent.listener import Head, Reply
 from gateway.agent.secret import LocalSecret
 from gateway.agent.setup import make
 from gateway.client.identities.identity import write_private
-from gateway.sandbox.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", re.M)

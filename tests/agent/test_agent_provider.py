@@ -20,10 +20,10 @@ from adapters.http import client_context
 from adapters.model import Adapter, Endpoint, Incoming, Outgoing
 from adapters.rest import RestAdapter
 from adapters.soap import SoapAdapter
+from bench.ports import free_port
 from contracts.base.ids import new_id
 from contracts.wire.jsontext import read_json
 from gateway.keys.keyring import Keyring
-from gateway.sandbox.ports import free_port
 from gateway.settings import Settings
 from security.encryption_keys import EncryptKey
 from security.jose import Opener

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 Mutate = Callable[[str, random.Random], str]
@@ -105,28 +106,21 @@ def _end(tokens: list[str], start: int) -> int:
     return len(tokens)
 
 
-def _in_tag(change: Callable[[str, random.Random], str]) -> Mutate:
+def _at_one(places: Callable[[list[str]], list[int]], change: Callable[[str, random.Random], str]) -> Mutate:
+    """Changes one of the tokens that `places` finds."""
+
     def made(text: str, chance: random.Random) -> str:
         tokens = _tokens(text)
-        starts = _starts(tokens)
-        if starts:
-            at = chance.choice(starts)
+        found = places(tokens)
+        if found:
+            at = chance.choice(found)
             tokens[at] = change(tokens[at], chance)
         return "".join(tokens)
 
     return made
 
 
-def _in_text(change: Callable[[str, random.Random], str]) -> Mutate:
-    def made(text: str, chance: random.Random) -> str:
-        tokens = _tokens(text)
-        texts = _texts(tokens)
-        if texts:
-            at = chance.choice(texts)
-            tokens[at] = change(tokens[at], chance)
-        return "".join(tokens)
-
-    return made
+_in_tag, _in_text = partial(_at_one, _starts), partial(_at_one, _texts)
 
 
 def _put(tag: str, more: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -40,6 +40,18 @@ class Told:
     @property
     def transfer(self) -> str:
         return self.headers.get("lgsp-transfer", "")
+
+
+async def told_by(app: Callable[..., Awaitable[object]], scope: Mapping[str, Any]) -> Told:
+    """The answer of a server without a socket to one call that has no body."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app({"type": "http", "query_string": b"", "headers": [], "extensions": {}, **scope}, None, send)
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Told(sent[0]["status"], headers, sent[1]["body"])
 
 
 def port_of(identity: Identity) -> int:

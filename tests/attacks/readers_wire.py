@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 
 from lxml import etree
 
@@ -14,7 +14,7 @@ from contracts.codecs.codec import Codec
 from contracts.codecs.query import parse_query
 from contracts.compiled import contract as compiled
 from contracts.compiled.contract import CompiledContract
-from contracts.compiled.streaming import read_large
+from contracts.compiled.streaming import LargeForm, read_large
 from contracts.proof import tryout
 from contracts.wire import attachments, headers, jsontext, problems, soap
 from tests.attacks.reading import Try, reader
@@ -120,12 +120,14 @@ def xml_texts() -> Iterable[Try]:
     yield Try("what is in a body", soap.parse_envelope, again(b"<a/>", open_, close))
 
 
+def _lifted(lift: Callable[..., Any], raw: bytes) -> object:
+    spool = attachments.Spool(io.BytesIO())
+    return list(spool.restore(lift(io.BytesIO(raw), spool, len(raw) + 100)))
+
+
 @reader("contracts.wire.attachments:lift_json", "contracts.wire.attachments:Spool.restore")
 def lifted_json() -> Iterable[Try]:
-    def lift(raw: bytes) -> object:
-        spool = attachments.Spool(io.BytesIO())
-        return list(spool.restore(attachments.lift_json(io.BytesIO(raw), spool, len(raw) + 100)))
-
+    lift = partial(_lifted, attachments.lift_json)
     yield from [Try(name, lift, make) for name, make in JSON.items()]
     large = b'"' + b"QUJD" * 20_000 + b'",'
     yield Try("many attachments", lift, again(large, b"[", b"1]"))
@@ -136,10 +138,7 @@ def lifted_json() -> Iterable[Try]:
 
 @reader("contracts.wire.attachments:lift_xml")
 def lifted_xml() -> Iterable[Try]:
-    def lift(raw: bytes) -> object:
-        spool = attachments.Spool(io.BytesIO())
-        return list(spool.restore(attachments.lift_xml(io.BytesIO(raw), spool, len(raw) + 100)))
-
+    lift = partial(_lifted, attachments.lift_xml)
     yield from [Try(name, lift, make) for name, make in XML.items()]
     large = b"<a>" + b"QUJD" * 20_000 + b"</a>"
     yield Try("many attachments", lift, again(large, b"<r>", b"</r>"))
@@ -153,16 +152,15 @@ def lifted_xml() -> Iterable[Try]:
 def large_messages() -> Iterable[Try]:
     made = contracts_by_name()["official-document/v1"]
     message = next(iter(made.messages))
-    for form, text in (("json", JSON), ("xml", XML)):
+    forms: tuple[tuple[Literal["json", "xml"], dict[str, Bytes]], ...] = (("json", JSON), ("xml", XML))
+    for form, text in forms:
 
-        def read(raw: bytes, form: str = form) -> object:
+        def read(raw: bytes, form: Literal["json", "xml"] = form) -> object:
             return read_large(
-                made,
-                "canonical",
+                LargeForm(made, "canonical", form),
                 message,
                 io.BytesIO(raw),
                 attachments.Spool(io.BytesIO()),
-                media=form,
                 limit=len(raw) + 100,
             )
 

@@ -67,10 +67,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 async def door(settings: Settings) -> AsyncIterator[DoorParts]:
     parts = await assemble(settings, f"door-{new_id()}")
     yield parts
-    await parts.session.close()
-    parts.journal.stop()
-    parts.registry.stop()
-    parts.engine.dispose()
+    await parts.runtime.close()
 
 
 @pytest.fixture
@@ -192,7 +189,7 @@ async def test_what_a_registered_caller_buys_comes_in_order_of_cost(
 
 async def test_a_door_that_stops_writes_what_it_was_still_summing_up(door: DoorParts, work: Counter[str]) -> None:
     def counts() -> dict[str, int]:
-        with door.engine.connect() as connection:
+        with door.runtime.engine.connect() as connection:
             entries = [json.loads(text) for text in connection.scalars(select(tables.log_pending.c.entry))]
         return {each["transfer"]: each.get("count", 1) for each in entries}
 

@@ -20,6 +20,7 @@ from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.http.limits import Limits
 from gateway.doors.http.shell import Shell
 from gateway.registry.snapshot import Snapshot
+from tests.attacks.raw import told_by
 
 EVIL = """</title><script>alert(1)</script> ]]> --> ?> "'`\\\\ """
 LEAVES = ("", "openapi.json", "schema.json", "samples", "dcat.jsonld", "dcat.ttl", "formats/do-thi-xml/service.wsdl")
@@ -59,21 +60,9 @@ async def ask(
     app = Shell(
         exchange, cast(Any, _Registry(contract)), "https://gateway.example", 1.0, lambda: 0.0, limits=Limits(9, 9)
     )
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "query_string": query,
-        "headers": [(b"accept", accept)],
-        "extensions": {},
-    }
-    await app(scope, nothing, send)
-    return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}, sent[1]["body"]
+    scope = {"method": method, "path": path, "query_string": query, "headers": [(b"accept", accept)]}
+    told = await told_by(app, scope)
+    return told.status, told.headers, told.body
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from contracts.base.ids import new_id
 from gateway.audit.search.index import Indexer
-from gateway.audit.search.reconcile import compare
+from gateway.audit.search.reconcile import Claimant, compare
 from gateway.audit.search.search import reading
 from gateway.client.audit.reconciliation import Claim, Key, Statement
 from gateway.doors.api import reconciliation, transfers
@@ -109,7 +109,7 @@ async def test_what_a_comparison_costs_is_bounded_by_the_day_and_not_by_what_is_
         }
         statement, now = Statement(YESTERDAY.date(), claims), time.time()
         with reading(world.engine) as connection:
-            run = partial(compare, connection, "H14.2", ["canh-bao"], statement, lambda text: text, now)
+            run = partial(compare, connection, Claimant("H14.2", ["canh-bao"]), statement, lambda text: text, now)
             run()
             return seconds(run, 1)
 

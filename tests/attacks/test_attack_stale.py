@@ -13,7 +13,7 @@ from gateway.doors.http.limits import Limits
 from gateway.doors.http.shell import Shell
 from gateway.doors.soap import SoapDoor
 from gateway.registry.errors import REGISTRY_STALE
-from tests.attacks.raw import Told
+from tests.attacks.raw import Told, told_by
 
 
 class Registry:
@@ -32,23 +32,7 @@ async def ask(trouble: Exception, path: str) -> Told:
     app = Shell(
         exchange, cast(Any, Registry(trouble)), "https://gateway.example", 1.0, lambda: 0.0, limits=Limits(1, 1)
     )
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": [],
-        "extensions": {},
-    }
-    await app(scope, nothing, send)
-    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Told(sent[0]["status"], headers, sent[1]["body"])
+    return await told_by(app, {"method": "POST", "path": path, "raw_path": path.encode()})
 
 
 @pytest.mark.parametrize(

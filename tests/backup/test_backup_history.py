@@ -13,9 +13,9 @@ from gateway.audit.verify.registered import check_registered
 from gateway.backup import database
 from gateway.backup.succession import Known
 from gateway.journal.schema import tables
-from gateway.registry import history
 from gateway.registry.seals.sealing import Seal, changing
 from tests.backup.conftest import Instance
+from tests.registry.moments import snapshot_at
 
 
 def test_the_history_of_the_registry_is_restored_and_the_restore_is_in_it(one: Instance, tmp_path: Path) -> None:
@@ -39,12 +39,12 @@ def test_the_history_of_the_registry_is_restored_and_the_restore_is_in_it(one: I
     done, again = one.restore(folder, tmp_path / "new", outside=(Known("agency", newest),))
     assert done.reason == "missing"
     with database.snapshot(again.engine) as connection:
-        assert {id for _, id in history.snapshot_at(connection, began).notices} == {"G-1"}
-        assert {id for _, id in history.snapshot_at(connection, kept).notices} == {"G-1", "G-2"}
+        assert {id for _, id in snapshot_at(connection, began).notices} == {"G-1"}
+        assert {id for _, id in snapshot_at(connection, kept).notices} == {"G-1", "G-2"}
         with pytest.raises(Failure) as gone:
-            history.snapshot_at(connection, lost)
+            snapshot_at(connection, lost)
         assert gone.value.code == "registry.past-lost"
-        assert {id for _, id in history.snapshot_at(connection, time.time()).notices} == {"G-1", "G-2"}
+        assert {id for _, id in snapshot_at(connection, time.time()).notices} == {"G-1", "G-2"}
         table = tables.registry_history.c
         last = connection.execute(select(table.of_table, table.key, table.what).order_by(table.revision.desc())).first()
         assert last == ("instance", "restored", "restore")

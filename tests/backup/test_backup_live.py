@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from bench.demo import demo_settings, running, world_of
+from bench.ports import free_ports
 from contracts.wire.jsontext import write_json
 from examples.story import World
 from gateway.client import Client, Identity, LogObjection, Refused
@@ -24,7 +25,6 @@ from gateway.journal.database import open_engine
 from gateway.registry.restore_lock import WINDOW, confirm, hold, newest_restore
 from gateway.registry.seals.sealing import Seal, changing
 from gateway.sandbox import live
-from gateway.sandbox.ports import free_ports
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings, load, save
 from tests.journal import databases

@@ -12,12 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from gateway.sandbox import people
-from gateway.sandbox.instance import make_instance
-from gateway.settings import Settings, load
+from gateway.settings import Settings
 from tests import commandline
 
 GRANT = """
@@ -35,18 +33,6 @@ grants:
     quota: {calls: 100, per: day}
     proposed_by: can-bo-an-toan-1
 """
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load(tmp_path_factory.mktemp("access") / "data", environment={})
-    make_instance(
-        settings,
-        dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"),
-        time.time(),
-        province=True,
-    )
-    return settings
 
 
 def lgsp(*words: str, ends: int = 0) -> str:

@@ -26,14 +26,9 @@ FALLBACK = "    operation: createRequest\n    system: do-thi"
 FIRST, SECOND = OFFICERS
 
 
-@pytest.fixture(scope="session")
-def contents_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("contents")
-
-
 @pytest.fixture
-def instance(contents_base: Path, tmp_path: Path) -> Iterator[Instance]:
-    made = instances.copy("sqlite", contents_base, tmp_path / "data")
+def instance(base: Path, tmp_path: Path) -> Iterator[Instance]:
+    made = instances.copy("sqlite", base, tmp_path / "data")
     (tmp_path / "tinh.yaml").write_text(PROVINCE.replace(FALLBACK, FALLBACK.replace("do-thi", "truong-ha")), "utf-8")
     for name, key in OFFICERS.items():
         (tmp_path / f"{name}.key").write_bytes(private_pem(key))

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 from typing import Any
 
-import pytest
-
-from gateway.sandbox.instance import make_instance
-from gateway.settings import Settings, load
+from gateway.settings import Settings
 from tests import commandline
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load(tmp_path_factory.mktemp("who") / "data", environment={})
-    make_instance(
-        settings,
-        dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"),
-        time.time(),
-        province=True,
-    )
-    return settings
 
 
 def lgsp(sandbox: Settings, *words: str, ends: int = 0) -> str:

@@ -36,18 +36,6 @@ from tests import commandline
 from tests.audit import making
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load(tmp_path_factory.mktemp("commands") / "data", environment={})
-    make_instance(
-        settings,
-        dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"),
-        time.time(),
-        province=True,
-    )
-    return settings
-
-
 def lgsp(*words: str) -> tuple[int, dict[str, Any]]:
     ended = commandline.lgsp(*words, "--json")
     return ended.code, json.loads(ended.out)

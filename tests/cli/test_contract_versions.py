@@ -12,25 +12,17 @@ import pytest
 
 from gateway.journal.database import open_engine
 from gateway.registry.seals.sealing import Seal
-from gateway.sandbox.instance import make_instance
 from gateway.sandbox.officers import sign_waiting
-from gateway.settings import Settings, load
+from gateway.settings import Settings
 from tests import commandline
 from tests.registry.editions import NAME, Edit, answer_field, begin_at_first, edition, swap, written
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load(tmp_path_factory.mktemp("contracts") / "data", environment={})
-    make_instance(
-        settings,
-        dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"),
-        time.time(),
-        province=True,
-    )
-    sign = partial(sign_waiting, settings=settings, now=time.time())
-    begin_at_first(open_engine(settings.database_url), sign, Seal.of(settings))
-    return settings
+def sandbox(sandbox: Settings) -> Settings:
+    sign = partial(sign_waiting, settings=sandbox, now=time.time())
+    begin_at_first(open_engine(sandbox.database_url), sign, Seal.of(sandbox))
+    return sandbox
 
 
 def lgsp(settings: Settings, *words: str) -> commandline.Ended:

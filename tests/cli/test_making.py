@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_ports
 from gateway.sandbox.instance import FolderTaken, make_instance
-from gateway.sandbox.ports import free_ports
 from gateway.settings import DRAFT, WHOLE, load
 from tests import commandline
 

@@ -27,8 +27,7 @@ from gateway.journal.database import open_engine, writing
 from gateway.journal.read_only import read_only
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
-from gateway.sandbox.instance import make_instance
-from gateway.settings import Settings, load, save
+from gateway.settings import Settings, save
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from tests import commandline
@@ -89,14 +88,11 @@ def first_entry(settings: Settings) -> str:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load(tmp_path_factory.mktemp("users") / "data", environment={})
-    endpoints = dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1")
-    make_instance(settings, endpoints, time.time(), province=True)
-    sequenced(settings)
+def made(sandbox: Settings) -> Settings:
+    sequenced(sandbox)
     for words in (*READING, ("audit", "verify")):  # what they import cannot be imported by everybody
-        commandline.lgsp(*words, "--data", str(settings.data), "--json")
-    return settings
+        commandline.lgsp(*words, "--data", str(sandbox.data), "--json")
+    return sandbox
 
 
 @pytest.fixture

@@ -15,23 +15,14 @@ import pytest
 from gateway.doors.health import Counts, metrics
 from gateway.journal.database import open_engine
 from gateway.registry.snapshot import load_snapshot
-from gateway.sandbox.instance import make_instance
-from gateway.settings import Settings, load
+from gateway.settings import Settings
 from tests import commandline
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load(tmp_path_factory.mktemp("revoked") / "data", environment={})
-    endpoints = dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1")
-    make_instance(settings, endpoints, time.time(), province=True)
-    return settings
-
-
 @pytest.fixture
-def sandbox(made: Settings, tmp_path: Path) -> Settings:
-    shutil.copytree(made.data, tmp_path / "data")
-    return replace(made, data=tmp_path / "data")
+def sandbox(sandbox: Settings, tmp_path: Path) -> Settings:
+    shutil.copytree(sandbox.data, tmp_path / "data")
+    return replace(sandbox, data=tmp_path / "data")
 
 
 def lgsp(settings: Settings, *words: str, ends: int = 0) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
 import pytest
 from sqlalchemy import insert
@@ -18,8 +17,7 @@ from gateway.journal.database import open_engine, writing
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from gateway.sandbox.instance import make_instance
-from gateway.settings import Settings, load
+from gateway.settings import Settings
 from security.transparency import entry as form
 from tests import commandline
 from tests.journal.databases import transfer_row
@@ -60,12 +58,9 @@ def story() -> list[form.Entry]:
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load(tmp_path_factory.mktemp("steps") / "data", environment={})
-    providers = dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1")
-    make_instance(settings, providers, time.time(), province=True)
+def sandbox(sandbox: Settings) -> Settings:
     frozen = [form.freeze(each) for each in story()]
-    engine = open_engine(settings.database_url)
+    engine = open_engine(sandbox.database_url)
     with writing(engine) as connection:
         append(connection, [LogRow(*each) for each in frozen])
         row = transfer_row("door-1", id=ONE, message="PA-1", state="failed")._asdict() | {
@@ -74,7 +69,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         connection.execute(insert(tables.transfer).values(row))
         queue = {"body_ref": "b", "state": "dead", "tries": 2, "next_at": AT, "last_failure": "provider.bad-answer"}
         connection.execute(insert(tables.queue).values(transfer=ONE, provider="do-thi", **queue))
-    return settings
+    return sandbox
 
 
 def lgsp(monkeypatch: pytest.MonkeyPatch, sandbox: Settings, language: str | None, *words: str) -> str:

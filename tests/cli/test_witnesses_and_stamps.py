@@ -20,7 +20,7 @@ from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.witnessing.config import WitnessStatus, anchors_of, witnesses_of
 from gateway.cli import app
 from gateway.doctor import examine
-from gateway.doctor.witnessing import settings_of_vouchers, vouching
+from gateway.doctor.witnessing import witness_findings, witness_settings
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
@@ -86,7 +86,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Instance]:
     made = Settings(
-        tmp_path_factory.mktemp("vouching") / "data",
+        tmp_path_factory.mktemp("witnessing") / "data",
         kind="production",
         public_base="https://trao-doi.invalid",
         origin="tinh.example/lgsp",
@@ -174,13 +174,13 @@ def test_verify_takes_witnesses_and_anchors_from_outside(
     assert "outside" not in lgsp(data, "audit", "verify")
 
 
-def test_the_doctor_says_who_does_not_vouch(instance: Instance) -> None:
+def test_the_doctor_says_who_does_not_witness(instance: Instance) -> None:
     key = CosignerKey.make("w.example/a", Ed25519PrivateKey.generate().public_key()).text()
     settings = replace(instance.settings, witnesses=f"http://127.0.0.1:1 {key}", witness_policy="flagged")
 
     def codes(settings: Settings) -> dict[str, str]:
         with instance.engine.connect() as connection:
-            found = [*settings_of_vouchers(settings), *vouching(settings, connection, time.time())]
+            found = [*witness_settings(settings), *witness_findings(settings, connection, time.time())]
         return {each.kind.code: str(each.facts) for each in found}
 
     now = time.time()

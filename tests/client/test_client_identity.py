@@ -19,7 +19,7 @@ from gateway.client.identities.trusted import TrustedKeys
 from security import algorithms
 from security.pki import authority
 from security.pki.authority import Authority
-from security.transparency.checkpoint import vkey
+from security.transparency.checkpoint import NoteKey
 
 SYSTEM = "y-te"
 FACTS = {"gateway": "https://localhost:1", "gateway_key_id": "gateway.sign-1"}
@@ -40,7 +40,9 @@ class Operator:
         (folder / "gateway-sign.crt").write_bytes(
             authority.issue_signing(self.sign, "gateway", algorithms.new_private().public_key(), now)
         )
-        (folder / "log.vkey").write_text(vkey("localhost/log", Ed25519PrivateKey.generate().public_key()), "ascii")
+        (folder / "log.vkey").write_text(
+            NoteKey.make("localhost/log", Ed25519PrivateKey.generate().public_key()).text(), "ascii"
+        )
 
     def issue(self, request: Path, *, at: float | None = None, system: str | None = None) -> Path:
         asked = authority.read_request(request.read_bytes())
@@ -153,27 +155,27 @@ def test_a_passphrase_that_is_missing_or_wrong(tmp_path: Path, operator: Operato
             enrol.install(place, certificates, time.time(), facts=FACTS, passphrase=passphrase)
 
 
-def test_whom_the_issuer_vouches_for(folder: Path, operator: Operator) -> None:
+def test_whom_the_issuer_certified(folder: Path, operator: Operator) -> None:
     """A newer key of the gateway: by the same issuer, or by one that was made anew under its name; by no other, and for
     nothing else."""
     now, public = time.time(), algorithms.new_private().public_key()
     identity = Identity.load(folder)
 
-    def vouched(made: bytes, *chain: Authority) -> bool:
+    def certified(made: bytes, *chain: Authority) -> bool:
         return identity.newer_signing_key(made, [each.pem for each in chain], "gateway.sign-2", now) is not None
 
     renewed = authority.make_issuer(operator.root, "sign issuer 2", now)
     elsewhere = authority.make_issuer(authority.make_root("root", now), "sign issuer 2", now)
     below = authority.Authority(renewed.certificate, renewed.private, (operator.root.certificate,))
-    assert vouched(authority.issue_signing(operator.sign, "gateway", public, now))
-    assert vouched(authority.issue_signing(renewed, "gateway", public, now), below)
-    assert not vouched(authority.issue_signing(renewed, "gateway", public, now))  # nobody here knows that issuer
+    assert certified(authority.issue_signing(operator.sign, "gateway", public, now))
+    assert certified(authority.issue_signing(renewed, "gateway", public, now), below)
+    assert not certified(authority.issue_signing(renewed, "gateway", public, now))  # nobody here knows that issuer
     for issuer in (operator.tls, authority.make_issuer(operator.root, "tls issuer 2", now), elsewhere):
-        assert not vouched(authority.issue_signing(issuer, "gateway", public, now), issuer)
-    assert not vouched(authority.issue_signing(operator.sign, "y-te", public, now))
-    assert not vouched(authority.issue_signing(operator.sign, "gateway", public, now - 400 * 86400))
+        assert not certified(authority.issue_signing(issuer, "gateway", public, now), issuer)
+    assert not certified(authority.issue_signing(operator.sign, "y-te", public, now))
+    assert not certified(authority.issue_signing(operator.sign, "gateway", public, now - 400 * 86400))
     rsa = authority.issue_encryption(operator.sign, "gateway", algorithms.new_private("RSA-3072").public_key(), now)
-    assert not vouched(rsa) and not vouched(operator.sign.pem)
+    assert not certified(rsa) and not certified(operator.sign.pem)
     assert identity.newer_encryption_key(rsa, [], "gateway.encrypt-2", now) is not None
     assert (
         identity.newer_encryption_key(authority.issue_signing(operator.sign, "gateway", public, now), [], "k", now)

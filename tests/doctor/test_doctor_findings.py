@@ -259,7 +259,7 @@ APART |= {
     "witness.failing",
     "stamp.overdue",
     "stamp.trouble",
-}  # test_audit_vouching_commands.py
+}  # test_witnesses_and_stamps.py
 
 
 @pytest.mark.parametrize("code", CASES)

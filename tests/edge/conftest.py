@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from bench.demo import demo_settings, running, world_of
+from bench.ports import free_port, free_ports
 from examples.story.world import World
 from gateway.cli.run import ensure_instance
 from gateway.keys.keyring import Keyring
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
 from gateway.sample_client.transport import Transport
-from gateway.sandbox.ports import free_port, free_ports
 from gateway.settings import Settings, save
 from security import algorithms
 from security.keys import load_certificate

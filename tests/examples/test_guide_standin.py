@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from bench.demo import running
+from bench.ports import free_ports
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient
 from gateway.sandbox import live
-from gateway.sandbox.ports import free_ports
 from gateway.settings import Settings
 
 GUIDE = Path(__file__).parents[2] / "docs" / "integrate.md"

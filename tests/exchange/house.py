@@ -44,6 +44,14 @@ from gateway.vault.vault import Vault
 from tests.registry.making import NOW, PROVINCE, contracts, filled, province
 
 
+def received_at(now: float, snapshot: Snapshot, method: str = "POST") -> Received:
+    """A call that some door took in at `now`."""
+    base = "https://localhost"
+    return Received(
+        new_id(int(now * 1000)), now, Face.REST, method, "/x", f"{base}/x", "", {}, b"{}", None, "127.0.0.1", snapshot
+    )
+
+
 class PlainDoor:
     """A door after its proofs: who calls, and what with."""
 
@@ -137,20 +145,7 @@ class Gateway:
         op = compiled.contract.operations[operation]
         forwarder = self.forwarder or cast(Any, Provider(sample(compiled, op.answer), resting, failure))
         exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
-        received = Received(
-            new_id(int(self.now * 1000)),
-            self.now,
-            Face.REST,
-            "POST",
-            "/x",
-            "https://localhost/x",
-            "",
-            {},
-            b"{}",
-            None,
-            "127.0.0.1",
-            self.snapshot,
-        )
+        received = received_at(self.now, self.snapshot)
         addressed = Addressed(received, cast(Any, None), compiled, op)
         message = sample(compiled, op.request) if call.message is None else call.message
         if call.message is None and "identifier" in message:  # each alert is another one

@@ -1,5 +1,6 @@
 """Databases for tests: a fresh SQLite file, and a fresh database on one real PostgreSQL server a run."""
 
+import asyncio
 import atexit
 import importlib.util
 import itertools
@@ -21,7 +22,8 @@ from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from contracts.base import jcs
 from contracts.base.ids import new_id
 from gateway.journal.database import migrate, open_engine
-from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
+from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write, Written
+from gateway.journal.writer import Journal
 from security.transparency.merkle import leaf_hash
 
 KINDS = ("sqlite", "postgresql")
@@ -215,3 +217,12 @@ def outcome(process: str, id: str) -> Write:
         log=(log_row(id, "outcome"),),
         vault=(VaultRow(f"{id}/answer", "2026-11-24.standard", 2, b"sealed"),),
     )
+
+
+def committed(journal: Journal, write: Write) -> Written:
+    """What the journal answers, for a caller without an event loop."""
+
+    async def once() -> Written:
+        return await asyncio.wait_for(journal.commit(write), 60)
+
+    return asyncio.run(once())

@@ -15,7 +15,7 @@ from gateway.journal.schema import tables
 from gateway.journal.statements import Statements
 from gateway.journal.write import QuotaUse, ReplayKey, Verdict, Write, Written
 from gateway.journal.writer import Journal
-from tests.journal.databases import log_row, submission
+from tests.journal.databases import committed, log_row, submission
 
 FIVE = QuotaUse("G-1", "H14.2", "minute", 1_795_503_600, 5)
 
@@ -48,7 +48,7 @@ async def all_at_once(journal: Journal, units: list[Write]) -> list[Written]:
 
 
 def test_so_many_and_no_more(database: Engine, journal: Journal) -> None:
-    verdicts = [journal.commit_blocking(call()).verdict for _ in range(7)]
+    verdicts = [committed(journal, call()).verdict for _ in range(7)]
     assert verdicts == [Verdict.COMMITTED] * 5 + [Verdict.FULL] * 2
     assert used(database) == {FIVE[:4]: 5}
     assert [count(database, name) for name in ("transfer", "replay", "log_pending", "vault", "feed_pending")] == [
@@ -71,12 +71,12 @@ def test_a_full_quota_refuses_its_own_rows_and_never_its_batch(database: Engine,
 
 def test_a_repeat_does_not_count_and_gets_its_row_when_the_quota_is_full(database: Engine, journal: Journal) -> None:
     first = call(message="m-1")
-    journal.commit_blocking(first)
-    again = [journal.commit_blocking(call(message="m-1")) for _ in range(9)]
+    committed(journal, first)
+    again = [committed(journal, call(message="m-1")) for _ in range(9)]
     assert {one.verdict for one in again} == {Verdict.DUPLICATE} and used(database) == {FIVE[:4]: 1}
     for _ in range(9):
-        journal.commit_blocking(call())
-    late = journal.commit_blocking(call(message="m-1"))
+        committed(journal, call())
+    late = committed(journal, call(message="m-1"))
     assert late.verdict is Verdict.DUPLICATE and late.existing is not None and first.transfer is not None
     assert late.existing["id"] == first.transfer.id and used(database) == {FIVE[:4]: 5}
 
@@ -92,13 +92,11 @@ def test_repeats_and_replays_in_one_batch_with_a_full_quota(database: Engine, jo
 
 def test_what_is_refused_can_come_again_in_the_next_window(database: Engine, journal: Journal) -> None:
     one = FIVE._replace(limit=1)
-    journal.commit_blocking(call(one))
+    committed(journal, call(one))
     refused = call(one, message="m-2", key=b"k" * 32)
-    assert journal.commit_blocking(refused).verdict is Verdict.FULL
+    assert committed(journal, refused).verdict is Verdict.FULL
     later = refused._replace(quota=(one._replace(begins=one.begins + 60),))
-    assert journal.commit_blocking(later).verdict is Verdict.COMMITTED, (
-        "nothing of it was written, its replay key neither"
-    )
+    assert committed(journal, later).verdict is Verdict.COMMITTED, "nothing of it was written, its replay key neither"
 
 
 def test_reading_counts_too_without_a_transfer(database: Engine, journal: Journal) -> None:
@@ -106,7 +104,7 @@ def test_reading_counts_too_without_a_transfer(database: Engine, journal: Journa
         Write(replay=ReplayKey(bytes([n]) * 32, 9e9), log=(log_row(f"n{n}", "feed-read"),), quota=(FIVE,))
         for n in range(7)
     ]
-    assert [journal.commit_blocking(each).verdict for each in reads] == [Verdict.COMMITTED] * 5 + [Verdict.FULL] * 2
+    assert [committed(journal, each).verdict for each in reads] == [Verdict.COMMITTED] * 5 + [Verdict.FULL] * 2
     assert count(database, "log_pending") == 5 == count(database, "replay")
 
 
@@ -150,13 +148,13 @@ def test_exact_over_doors_and_a_restart(database: Engine) -> None:
 
 def test_all_quotas_of_a_unit_count_or_none_and_the_full_one_is_told(database: Engine, journal: Journal) -> None:
     narrow, wide = FIVE._replace(grant_id="G-2", limit=2), FIVE
-    assert [journal.commit_blocking(call(wide, narrow)).verdict for _ in range(2)] == [Verdict.COMMITTED] * 2
-    refused = journal.commit_blocking(call(wide, narrow, message="m-1", key=b"k" * 32))
+    assert [committed(journal, call(wide, narrow)).verdict for _ in range(2)] == [Verdict.COMMITTED] * 2
+    refused = committed(journal, call(wide, narrow, message="m-1", key=b"k" * 32))
     assert (refused.verdict, refused.full) == (Verdict.FULL, narrow) and used(database) == {wide[:4]: 2, narrow[:4]: 2}
     # Decided anew without the full one, the very same message goes through: nothing of it was written before.
-    assert journal.commit_blocking(call(wide, message="m-1", key=b"k" * 32)).verdict is Verdict.COMMITTED
+    assert committed(journal, call(wide, message="m-1", key=b"k" * 32)).verdict is Verdict.COMMITTED
     assert used(database) == {wide[:4]: 3, narrow[:4]: 2}
-    assert journal.commit_blocking(call(wide, narrow, message="m-1")).verdict is Verdict.DUPLICATE
+    assert committed(journal, call(wide, narrow, message="m-1")).verdict is Verdict.DUPLICATE
 
 
 def test_several_quotas_are_exact_over_doors_that_take_them_in_any_order(database: Engine) -> None:

@@ -16,7 +16,7 @@ from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow, ReplayKey, TransferChange, Verdict, Write
 from gateway.journal.writer import Journal
-from tests.journal.databases import intent, log_row, outcome, submission, transfer_row
+from tests.journal.databases import committed, intent, log_row, outcome, submission, transfer_row
 
 
 def count(engine: Engine, table: str) -> int:
@@ -32,7 +32,7 @@ def counts(engine: Engine) -> dict[str, int]:
 
 def test_a_unit_is_written_whole(database: Engine, journal: Journal) -> None:
     unit = submission("door-1")
-    assert journal.commit_blocking(unit).verdict is Verdict.COMMITTED
+    assert committed(journal, unit).verdict is Verdict.COMMITTED
     assert counts(database) == {"transfer": 1, "replay": 1, "log_pending": 2, "vault": 1, "feed_pending": 1, "queue": 0}
     assert unit.transfer is not None
     with database.connect() as connection:
@@ -42,33 +42,33 @@ def test_a_unit_is_written_whole(database: Engine, journal: Journal) -> None:
 
 def test_the_same_signed_bytes_are_refused_and_write_nothing(database: Engine, journal: Journal) -> None:
     first = submission("door-1", key=b"k" * 32)
-    journal.commit_blocking(first)
+    committed(journal, first)
     before = counts(database)
-    assert journal.commit_blocking(submission("door-1", key=b"k" * 32)).verdict is Verdict.REPLAYED
+    assert committed(journal, submission("door-1", key=b"k" * 32)).verdict is Verdict.REPLAYED
     assert counts(database) == before
 
 
 def test_a_repeat_gets_the_row_that_stands_and_leaves_only_its_replay_key(database: Engine, journal: Journal) -> None:
     first = submission("door-1", message="m-1")
-    journal.commit_blocking(first)
+    committed(journal, first)
     again = submission("door-1", message="m-1", key=b"r" * 32)
-    written = journal.commit_blocking(again)
+    written = committed(journal, again)
     assert written.verdict is Verdict.DUPLICATE and written.existing is not None and first.transfer is not None
     assert written.existing == {name: getattr(first.transfer, name) for name in written.existing}
     assert written.existing["payload_digest"] == b"\x01" * 32 and written.existing["idempotent"] is True
     assert counts(database) == {"transfer": 1, "replay": 2, "log_pending": 2, "vault": 1, "feed_pending": 1, "queue": 0}
-    assert journal.commit_blocking(again).verdict is Verdict.REPLAYED
+    assert committed(journal, again).verdict is Verdict.REPLAYED
 
 
 def test_a_step_counts_only_while_its_guard_holds(database: Engine, journal: Journal) -> None:
     unit = intent("door-1")
     assert unit.transfer is not None
     id = unit.transfer.id
-    journal.commit_blocking(unit)
-    assert journal.commit_blocking(outcome("door-2", id)).verdict is Verdict.FENCED
+    committed(journal, unit)
+    assert committed(journal, outcome("door-2", id)).verdict is Verdict.FENCED
     assert counts(database)["log_pending"] == 1
-    assert journal.commit_blocking(outcome("door-1", id)).verdict is Verdict.COMMITTED
-    assert journal.commit_blocking(outcome("door-1", id)).verdict is Verdict.FENCED
+    assert committed(journal, outcome("door-1", id)).verdict is Verdict.COMMITTED
+    assert committed(journal, outcome("door-1", id)).verdict is Verdict.FENCED
     with database.connect() as connection:
         row = connection.execute(select(tables.transfer)).one()
     assert (row.state, row.status, row.answer_ref, row.process) == ("answered", 200, f"{id}/answer", "door-1")
@@ -76,7 +76,7 @@ def test_a_step_counts_only_while_its_guard_holds(database: Engine, journal: Jou
 
 def test_a_fenced_step_takes_its_replay_key_back(database: Engine, journal: Journal) -> None:
     step = outcome("door-1", new_id())._replace(replay=ReplayKey(b"f" * 32, time.time()))
-    assert journal.commit_blocking(step).verdict is Verdict.FENCED
+    assert committed(journal, step).verdict is Verdict.FENCED
     assert counts(database)["replay"] == 0
 
 
@@ -86,14 +86,14 @@ def test_put_aside_taken_up_and_settled(database: Engine, journal: Journal) -> N
     first = Write(
         transfer=transfer_row("door-1", id=id, state="queued"), queue=QueueRow(id, "do-thi", f"{id}/canonical", 1.0)
     )
-    journal.commit_blocking(first)
+    committed(journal, first)
     up = Write(change=TransferChange(id, "queued", None, "forwarding", owner="keeper-1"))
-    assert journal.commit_blocking(up).verdict is Verdict.COMMITTED
+    assert committed(journal, up).verdict is Verdict.COMMITTED
     back = Write(
         change=TransferChange(id, "forwarding", "keeper-1", "queued", failure="provider.down"),
         queue=QueueRow(id, "do-thi", f"{id}/canonical", 9.0, tries=1, last_failure="provider.down"),
     )
-    assert journal.commit_blocking(back).verdict is Verdict.COMMITTED
+    assert committed(journal, back).verdict is Verdict.COMMITTED
     with database.connect() as connection:
         row = connection.execute(select(tables.queue)).one()
         assert (row.state, row.tries, row.next_at, row.epoch, row.last_failure) == (
@@ -107,7 +107,7 @@ def test_put_aside_taken_up_and_settled(database: Engine, journal: Journal) -> N
 
 
 def test_one_poisonous_row_fails_only_its_unit(database: Engine, journal: Journal) -> None:
-    journal.commit_blocking(Write(log=(log_row("t", "intent"),)))
+    committed(journal, Write(log=(log_row("t", "intent"),)))
 
     async def many() -> list[Any]:
         poison = submission("door-1")._replace(log=(log_row("t", "intent"),))
@@ -125,7 +125,7 @@ def test_one_poisonous_row_fails_only_its_unit(database: Engine, journal: Journa
 def test_a_process_that_was_declared_dead_writes_nothing(database: Engine, journal: Journal) -> None:
     with writing(database) as connection:
         connection.execute(update(tables.process).values(state="dead"))
-    assert journal.commit_blocking(submission("door-1")).verdict is Verdict.FENCED
+    assert committed(journal, submission("door-1")).verdict is Verdict.FENCED
     assert journal.fenced and counts(database)["transfer"] == 0
 
 
@@ -182,8 +182,7 @@ def test_stopping_writes_what_waits_then_refuses(database: Engine) -> None:
     units = [submission("door-1") for _ in range(200)]
     results: list[Verdict] = []
     threads = [
-        threading.Thread(target=lambda unit=unit: results.append(journal.commit_blocking(unit).verdict))
-        for unit in units
+        threading.Thread(target=lambda unit=unit: results.append(committed(journal, unit).verdict)) for unit in units
     ]
     for thread in threads:
         thread.start()
@@ -194,7 +193,7 @@ def test_stopping_writes_what_waits_then_refuses(database: Engine) -> None:
     journal.stop()
     assert results == [Verdict.COMMITTED] * 200
     with pytest.raises(Ours) as caught:
-        journal.commit_blocking(submission("door-1"))
+        committed(journal, submission("door-1"))
     assert caught.value.code == "journal.unavailable"
     with database.connect() as connection:
         assert connection.execute(select(tables.process.c.state)).scalar() == "ended"
@@ -219,7 +218,7 @@ def test_an_idle_journal_beats(database: Engine, monkeypatch: pytest.MonkeyPatch
 def test_a_full_disk_refuses_the_batch_and_the_writer_goes_on(sqlite: Engine) -> None:
     journal = Journal(sqlite, lock_of(sqlite), "door-1")
     journal.start()
-    journal.commit_blocking(submission("door-1"))
+    committed(journal, submission("door-1"))
     with sqlite.connect() as connection:
         pages = connection.execute(text("PRAGMA page_count")).scalar_one()
     cursor: sqlite3.Cursor = journal._cursor  # type: ignore[assignment]
@@ -229,12 +228,10 @@ def test_a_full_disk_refuses_the_batch_and_the_writer_goes_on(sqlite: Engine) ->
         vault=tuple(submission("door-1").vault[0]._replace(sealed=bytes(400_000)) for _ in range(1))
     )
     with pytest.raises(Ours) as caught:
-        journal.commit_blocking(big)
+        committed(journal, big)
     assert caught.value.code == "journal.unavailable"
     assert counts(sqlite)["transfer"] == 1
-    assert (
-        journal.commit_blocking(submission("door-1")).verdict is Verdict.COMMITTED
-    )  # on a new connection, with room again
+    assert committed(journal, submission("door-1")).verdict is Verdict.COMMITTED  # on a new connection, with room again
     journal.stop()
 
 
@@ -261,16 +258,16 @@ def test_a_connection_lost_during_commit_is_cleared_up(database: Engine, stood: 
         pytest.skip("there is no connection to lose")
     journal = Journal(database, None, "door-1")
     journal.start()
-    journal.commit_blocking(Write())
+    committed(journal, Write())
     journal._cursor = _CutDuringCommit(journal._cursor, stood=stood)
     if stood:
-        assert journal.commit_blocking(submission("door-1")).verdict is Verdict.COMMITTED
+        assert committed(journal, submission("door-1")).verdict is Verdict.COMMITTED
     else:
         with pytest.raises(Ours) as caught:
-            journal.commit_blocking(submission("door-1"))
+            committed(journal, submission("door-1"))
         assert caught.value.code == "journal.unavailable"
     assert counts(database)["transfer"] == int(stood)
-    assert journal.commit_blocking(submission("door-1")).verdict is Verdict.COMMITTED
+    assert committed(journal, submission("door-1")).verdict is Verdict.COMMITTED
     assert not journal.fenced
     journal.stop()
 
@@ -283,11 +280,11 @@ def test_a_commit_that_stood_unknown_to_its_callers_fences_the_process(
     monkeypatch.setattr("gateway.journal.writer._RECONNECT_SECONDS", 0.0)
     journal = Journal(database, None, "door-1")
     journal.start()
-    journal.commit_blocking(Write())
+    committed(journal, Write())
     journal._cursor = _CutDuringCommit(journal._cursor, stood=True)
     with pytest.raises(Ours):
-        journal.commit_blocking(submission("door-1"))
-    assert journal.commit_blocking(submission("door-1")).verdict is Verdict.FENCED
+        committed(journal, submission("door-1"))
+    assert committed(journal, submission("door-1")).verdict is Verdict.FENCED
     assert journal.fenced and counts(database)["transfer"] == 1
     journal.stop()
 
@@ -297,7 +294,7 @@ def test_a_lost_connection_is_made_again(database: Engine) -> None:
         pytest.skip("there is no connection to lose")
     journal = Journal(database, None, "door-1")
     journal.start()
-    journal.commit_blocking(Write())
+    committed(journal, Write())
     with database.connect() as connection:
         connection.execute(
             text(
@@ -306,7 +303,7 @@ def test_a_lost_connection_is_made_again(database: Engine) -> None:
             )
         )
     with pytest.raises(Ours) as caught:
-        journal.commit_blocking(submission("door-1"))
+        committed(journal, submission("door-1"))
     assert caught.value.code == "journal.unavailable"
-    assert journal.commit_blocking(submission("door-1")).verdict is Verdict.COMMITTED
+    assert committed(journal, submission("door-1")).verdict is Verdict.COMMITTED
     journal.stop()

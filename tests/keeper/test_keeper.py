@@ -19,7 +19,7 @@ from gateway.keeper import recovery
 from gateway.keeper.leader import Keeper
 from gateway.keeper.periodic import ScheduledTask
 from gateway.transfer.lease import Lease
-from tests.journal.databases import intent, outcome
+from tests.journal.databases import committed, intent, outcome
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def leave_open(engine: Engine, owner: str, *, idempotent: bool) -> str:
     journal.start()
     unit = intent(owner, idempotent=idempotent)
     assert unit.transfer is not None
-    assert journal.commit_blocking(unit).verdict is Verdict.COMMITTED
+    assert committed(journal, unit).verdict is Verdict.COMMITTED
     journal._open = False
     journal._queue.put(None)
     assert journal._thread is not None
@@ -119,10 +119,10 @@ def test_its_late_outcome_is_fenced(idle_log: Any) -> None:
     journal.start()
     unit = intent("door-1", idempotent=False)
     assert unit.transfer is not None
-    journal.commit_blocking(unit)
+    committed(journal, unit)
     kill(engine, "door-1")
     keeper(idle_log).tick()
-    assert journal.commit_blocking(outcome("door-1", unit.transfer.id)).verdict is Verdict.FENCED
+    assert committed(journal, outcome("door-1", unit.transfer.id)).verdict is Verdict.FENCED
     assert state_of(engine, unit.transfer.id)[0] == "in-doubt" and journal.fenced
     journal.stop()
 

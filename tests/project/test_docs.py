@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.kinds import KINDS
 from gateway import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,3 +117,10 @@ def test_the_files_that_the_recipes_name_exist() -> None:
 def test_the_list_of_changes_begins_with_this_version() -> None:
     versions = re.findall(r"(?m)^## (\S+) \((\d{4}-\d\d-\d\d)\)$", (ROOT / "CHANGELOG.md").read_text("utf-8"))
     assert versions and versions[0][0] == __version__
+
+
+def test_every_kind_of_endpoint_is_named_where_systems_are_registered() -> None:
+    text = (DOCS / "operating.md").read_text("utf-8")
+    for kind in KINDS.values():
+        assert f"kind: {kind.name}" in text
+        assert all(f"`{each.name}: " in text or f'{each.name}: "' in text for each in kind.options)

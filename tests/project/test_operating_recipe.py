@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.sandbox.ports import free_ports
+from bench.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("operating.md", "vi/operating.md")

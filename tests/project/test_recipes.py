@@ -28,6 +28,24 @@ ALGORITHM = f"""    Algorithm(
     ),
 """
 
+FIELD = """    bundle: Annotated[
+        str | None, Field("Digest of the contract's bundle.", _anywhere("bundle"), word)
+    ] = None
+"""
+MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9999"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    op.add_column("log_index", sa.Column("bundle", sa.Integer))
+    op.create_index("log_index_bundle", "log_index", ["bundle", "idx"])
+    op.execute("DELETE FROM log_indexed")
+"""
+
 Edit = Callable[[str], str]
 
 
@@ -75,7 +93,7 @@ def follow(tree: Path, title: str, edits: Mapping[str, Edit]) -> None:
     assert [name for name in named if name.endswith(".py")] == list(edits)
     assert all((ROOT / name).is_file() for name in named if name.endswith(".md"))
     for name, edit in edits.items():
-        file = tree / name.replace("KIND", "line").replace("TASK", "counting")
+        file = tree / name.replace("KIND", "line").replace("TASK", "counting").replace("NNNN_NAME", "9999_bundle")
         file.write_text(edit(file.read_text("utf-8") if file.exists() else ""), "utf-8")
 
 
@@ -94,8 +112,10 @@ def use(tree: Path, script: str, folder: Path) -> None:
 
 def test_a_kind_of_adapter(tree: Path, tmp_path: Path) -> None:
     register = both(
-        put("from adapters import rest, soap\n", "from adapters import line\n"),
-        put("rest.KIND, soap.KIND", "line.KIND, "),
+        put(
+            "FILES: Final =", "def _line() -> MakeAdapter:\n    from adapters import line\n\n    return line.make\n\n\n"
+        ),
+        put('    AdapterKind("rest"', '    AdapterKind("line", _line, scheme="tcp"),\n'),
     )
     follow(tree, "A kind of adapter", {"adapters/KIND.py": whole("line_adapter.py"), "adapters/kinds.py": register})
     use(tree, "use_adapter", tmp_path)
@@ -111,3 +131,16 @@ def test_a_signature_algorithm(tree: Path, tmp_path: Path) -> None:
 def test_a_task_of_the_keeper(tree: Path, tmp_path: Path) -> None:
     follow(tree, "A task of the keeper", {"gateway/keeper/tasks/TASK.py": whole("counting_task.py")})
     use(tree, "use_task", tmp_path)
+
+
+def test_a_field_of_the_audit_search(tree: Path, tmp_path: Path) -> None:
+    """The log is written and indexed before the change."""
+    use(ROOT, "use_field", tmp_path)
+    head = max(each.name[:4] for each in (ROOT / "gateway/journal/migrations/versions").glob("[0-9]*.py"))
+    edits = {
+        "gateway/audit/search/fields.py": put("    transfer: Annotated[", FIELD),
+        "gateway/journal/schema/tables.py": put(")\nLOG_INDEXED =", '    Column("bundle", Integer),\n'),
+        "gateway/journal/migrations/versions/NNNN_NAME.py": lambda _: MIGRATION.format(head=head),
+    }
+    follow(tree, "A field of the audit search", edits)
+    use(tree, "use_field", tmp_path)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from contracts.base.ids import new_id
 from gateway.exchange.exchange import Exchange
 from gateway.journal.database import lock_of, open_engine, snapshot
 from gateway.journal.write import ReplayKey
@@ -26,12 +25,12 @@ from gateway.registry.changes.proposals import Wanted, apply_contents
 from gateway.registry.registry import Registry
 from gateway.registry.seals.mark import Mark
 from gateway.registry.seals.sealing import Act, Seal, changing
-from gateway.transfer.stages import Addressed, Authenticated, Channel, Face, Received
+from gateway.transfer.stages import Addressed, Authenticated, Channel
 from gateway.vault.vault import Vault
 from security.grants.approvals import approve
 from security.grants.grants import Grant
 from security.pki.authority import private_pem
-from tests.exchange.house import PlainDoor, Provider, sample
+from tests.exchange.house import PlainDoor, Provider, received_at, sample
 from tests.registry.making import NOW, OFFICERS, contracts, province, sign_proposals
 
 CONTRACT, OPERATION = "indicator/v1", "getValue"
@@ -125,20 +124,7 @@ class Played:
 
     def call(self, agency: str) -> None:
         message = sample(self.compiled, self.operation.request)
-        received = Received(
-            new_id(int(self.now * 1000)),
-            self.now,
-            Face.REST,
-            "GET",
-            "/x",
-            "https://localhost/x",
-            "",
-            {},
-            b"{}",
-            None,
-            "127.0.0.1",
-            self.registry.snapshot,
-        )
+        received = received_at(self.now, self.registry.snapshot, "GET")
         addressed = Addressed(received, cast(Any, None), self.compiled, self.operation)
         door = FixedDoor(received.transfer, message, CALLERS[agency])
         asyncio.run(self.exchange.carry(addressed, door))

@@ -20,6 +20,7 @@ from gateway.journal.schema import tables
 from gateway.registry import store
 from gateway.registry.changes import granting, notices
 from gateway.registry.changes.document import parse
+from gateway.registry.changes.notices import Notice
 from gateway.registry.changes.officers import officers
 from gateway.registry.records import Change
 from gateway.registry.snapshot import Snapshot, load_snapshot
@@ -243,8 +244,8 @@ def test_suspended_with_notice(database: Engine) -> None:
     filled(database, province(), [])
     why = Words("Nghi lộ khóa.", "A key may have leaked.")
     with writing(database) as connection:
-        assert notices.suspend(connection, "system", "y-te", why, NOW, NOW + 3600)[0].how == "suspended"
-        assert notices.suspend(connection, "grant", "G-0006", why, NOW)[0].how == "suspended"
+        assert notices.suspend(connection, "system", "y-te", Notice(why, NOW, NOW + 3600))[0].how == "suspended"
+        assert notices.suspend(connection, "grant", "G-0006", Notice(why, NOW))[0].how == "suspended"
     snapshot = snapshot_of(database)
     told = snapshot.suspension(snapshot.systems["y-te"])
     assert (told.code, told.status) == ("channel.suspended", 403)
@@ -258,23 +259,23 @@ def test_suspended_with_notice(database: Engine) -> None:
     refused = snapshot.refusal(decision, "H14.7", snapshot.contracts["indicator/v1"].contract, "getValue", NOW)
     assert refused.code == "access.suspended" and "A key may have leaked." in refused.what("en")
     with writing(database) as connection:
-        again = notices.suspend(connection, "system", "y-te", Words("Khác", "Other"), NOW + 60)
+        again = notices.suspend(connection, "system", "y-te", Notice(Words("Khác", "Other"), NOW + 60))
         assert again == [Change("system", "y-te", "changed", ("reason", "until"))]
         notice = notices.notices(connection)[("system", "y-te")]
         assert notice.since == NOW and notice.until is None, "since it began; no end is one later than any"
         for standing, sooner in ((None, NOW + 9_000), (NOW + 2_000, NOW + 1_000)):
-            notices.suspend(connection, "system", "y-te", why, NOW, standing, shorten=True)
+            notices.suspend(connection, "system", "y-te", Notice(why, NOW, standing), shorten=True)
             with pytest.raises(Theirs) as shorter:
-                notices.suspend(connection, "system", "y-te", why, NOW, sooner)
+                notices.suspend(connection, "system", "y-te", Notice(why, NOW, sooner))
             assert shorter.value.code == "registry.suspended-longer" and "hệ thống y-te" in shorter.value.what("vi")
             assert notices.notices(connection)[("system", "y-te")].until == standing
-        notices.suspend(connection, "system", "y-te", why, NOW, NOW + 3_000)
+        notices.suspend(connection, "system", "y-te", Notice(why, NOW, NOW + 3_000))
         assert notices.notices(connection)[("system", "y-te")].until == NOW + 3_000, "later needs no word"
         for what, name in (("system", "y-te"), ("grant", "G-0006")):
             assert notices.resume(connection, what, name)[0].how == "resumed"  # type: ignore[arg-type]
         assert notices.notices(connection) == {} and notices.resume(connection, "system", "y-te") == []
         with pytest.raises(Theirs):
-            notices.suspend(connection, "agency", "H99", why, NOW)
+            notices.suspend(connection, "agency", "H99", Notice(why, NOW))
     assert snapshot_of(database).decide(*GETS).allowed
 
 

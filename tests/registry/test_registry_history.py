@@ -25,6 +25,7 @@ from gateway.registry import history, store
 from gateway.registry.seals.sealing import adopt, changing
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from tests.registry.making import NOW, OFFICERS, approve_all, bundles, contracts, new_database, province
+from tests.registry.moments import snapshot_at
 from tests.registry.played import CALLERS, CONTRACT, DAY, OPERATION, Asked, Played, Step, receiving, seal_of
 from tests.size import examples
 
@@ -134,7 +135,7 @@ def test_the_past_decides_as_the_door_did(base: Path, tmp_path_factory: pytest.T
             through, number = logged(engine, asked)
             assert through == asked.wanted, "the door decided as the oracle"
             if number not in stood:  # several calls were decided by one revision
-                stood[number] = history.snapshot_at(connection, asked.at)
+                stood[number] = snapshot_at(connection, asked.at)
             assert stood[number].revision == history.revision_at(connection, asked.at) == number
             assert decided(stood[number], asked) == through
             assert decided(now, asked) == frozenset(), "now all of it is revoked"
@@ -162,14 +163,14 @@ def test_an_instance_of_an_older_release_begins_its_history_at_its_first_start(c
             row = json.dumps(entry, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
             connection.execute(update(pending).where(pending.c.id == id).values(entry=row))
     with snapshot(engine) as connection, pytest.raises(Failure) as none_yet:
-        history.snapshot_at(connection, NOW)
+        snapshot_at(connection, NOW)
     assert none_yet.value.code == "registry.no-history"
     assert adopt(engine, seal, NOW) and not adopt(engine, seal, NOW + 1)
     with snapshot(engine) as connection:
         with pytest.raises(Failure) as earlier:
-            history.snapshot_at(connection, NOW - 60)
+            snapshot_at(connection, NOW - 60)
         assert earlier.value.code == "registry.no-history" and "2026-11-24T14:00+07:00" in earlier.value.what("en")
-        assert history.snapshot_at(connection, NOW + 1).agencies == load_snapshot(connection).agencies
+        assert snapshot_at(connection, NOW + 1).agencies == load_snapshot(connection).agencies
         assert set(connection.scalars(select(tables.registry_history.c.what))) == {"registry-adopted"}
         assert check_registered(connection, seal).wrong == ()
 

@@ -17,6 +17,7 @@ from gateway.journal.schema import tables
 from gateway.registry import store
 from gateway.registry.changes import enrolment, keys
 from gateway.registry.changes.document import Document
+from gateway.registry.changes.enrolment import Wanted
 from gateway.registry.records import Change
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from security.algorithms import new_private
@@ -63,7 +64,7 @@ def key(name: str, certificate: str | bytes, use: str = "sign", **more: str) -> 
     return f"  - id: {name}\n    use: {use}\n{lines}    certificate: |\n" + indent(text, "      ")
 
 
-def vouching(made: Outside, **more: str) -> str:
+def trusting(made: Outside, **more: str) -> str:
     words = {"uses": "[tls, sign]", "crl": '["http://127.0.0.1:1/x.crl"]', "grace": "24"} | more
     lines = "".join(f"    {word}: {value}\n" for word, value in words.items() if value)
     return "authorities:\n  - name: chuyen-dung\n" + lines + "    certificates: |\n" + indent(made.pem, "      ")
@@ -116,7 +117,7 @@ def test_keys_of_a_document(engine: Engine, house: House) -> None:
 
 def test_keys_that_a_document_may_not_state(engine: Engine, house: House, outside: Outside, tmp_path: Path) -> None:
     foreign = outside.issue("y-te", new_key())
-    with pytest.raises(Theirs) as refused:  # nobody of the registry vouches for it
+    with pytest.raises(Theirs) as refused:  # nobody of the registry issued it
         applied(engine, stating("keys:\n", key("y-te.a", pem(foreign), "tls")), house)
     assert [each.got for each in refused.value.findings] == ["key.untrusted"]
     weak = authority.issue_signing(house.signing, "y-te", new_private("RSA-2048").public_key(), NOW)
@@ -148,7 +149,7 @@ def at() -> int:
 def test_outside_authorities(engine: Engine, house: House, outside: Outside) -> None:
     mine = new_key()
     certificate = outside.issue("H14.7", mine)
-    stated = stating("keys:\n", key("y-te.tls-9", pem(certificate), "tls"), authorities=vouching(outside))
+    stated = stating("keys:\n", key("y-te.tls-9", pem(certificate), "tls"), authorities=trusting(outside))
     assert [(each.what, each.id, each.how) for each in applied(engine, stated, house)] == [
         ("authority", "chuyen-dung", "added"),
         ("key", "y-te.tls-9", "added"),
@@ -158,7 +159,7 @@ def test_outside_authorities(engine: Engine, house: House, outside: Outside) -> 
         assert keys.outside(connection)["chuyen-dung"].grace == 86400.0
     changed = applied(
         engine,
-        stating("keys:\n", key("y-te.tls-9", pem(certificate), "tls"), authorities=vouching(outside, grace="1")),
+        stating("keys:\n", key("y-te.tls-9", pem(certificate), "tls"), authorities=trusting(outside, grace="1")),
         house,
     )
     assert changed == [Change("authority", "chuyen-dung", "changed", ("grace",))]
@@ -181,12 +182,12 @@ def test_outside_authorities(engine: Engine, house: House, outside: Outside) -> 
 )
 def test_authorities_that_are_refused(outside: Outside, words: dict[str, str], rules: dict[str, str]) -> None:
     with pytest.raises(Theirs) as wrong:
-        stating(authorities=vouching(outside, **words))
+        stating(authorities=trusting(outside, **words))
     assert findings(wrong) == rules
 
 
 def test_an_authority_is_stated_with_its_root_and_without_leaves(outside: Outside) -> None:
-    whole, leaf = vouching(outside), outside.issue("x", new_key())
+    whole, leaf = trusting(outside), outside.issue("x", new_key())
     for certificates, rule in ((pem(outside.issuer), "root"), (outside.pem + pem(leaf), "authority")):
         with pytest.raises(Theirs) as wrong:
             stating(authorities=whole.replace(indent(outside.pem, "      "), indent(certificates, "      ")))
@@ -227,16 +228,16 @@ def test_enrolment_by_request(engine: Engine, house: House) -> None:
     private = new_private()
     with writing(engine) as connection:
         first = enrolment.by_request(
-            connection, house.tls, "do-thi", "tls", make_request("do-thi", private, hosts=["localhost"]), None, NOW
+            connection, house.tls, Wanted("do-thi", "tls"), make_request("do-thi", private, hosts=["localhost"]), NOW
         )
         second = enrolment.by_request(
-            connection, house.signing, "do-thi", "sign", make_request("do-thi", private), "do-thi.of-2026", NOW
+            connection, house.signing, Wanted("do-thi", "sign", "do-thi.of-2026"), make_request("do-thi", private), NOW
         )
         third = enrolment.by_request(
-            connection, house.tls, "do-thi", "tls", make_request("do-thi", new_private()), None, NOW
+            connection, house.tls, Wanted("do-thi", "tls"), make_request("do-thi", new_private()), NOW
         )
         rsa = make_request("do-thi", new_private("RSA-3072"))
-        fourth = enrolment.by_request(connection, house.signing, "do-thi", "encrypt", rsa, None, NOW)
+        fourth = enrolment.by_request(connection, house.signing, Wanted("do-thi", "encrypt"), rsa, NOW)
     assert (first.key_id, second.key_id, third.key_id) == ("do-thi.tls-1", "do-thi.of-2026", "do-thi.tls-2")
     snapshot = snapshot_of(engine)
     assert all(snapshot.keys[each.key_id].in_force(NOW) for each in (first, second, third))  # two of one use at once
@@ -249,7 +250,7 @@ def test_requests_that_are_refused(engine: Engine, house: House) -> None:
         keys.add_key(connection, "do-thi.sign-1", "do-thi", "sign", house.identity("do-thi", NOW).sign_certificate)
     asked = make_request("y-te", new_private())
     with pytest.raises(Theirs) as no_rsa, writing(engine) as connection:
-        enrolment.by_request(connection, house.signing, "y-te", "encrypt", asked, None, NOW)
+        enrolment.by_request(connection, house.signing, Wanted("y-te", "encrypt"), asked, NOW)
     assert no_rsa.value.code == "key.unacceptable"
     for system, named, kind, hosts, key_id, code in (
         ("y-te", "do-thi", "P-256", (), None, "registry.request-system"),
@@ -263,18 +264,20 @@ def test_requests_that_are_refused(engine: Engine, house: House) -> None:
     ):
         asked = make_request(named, new_private(kind), hosts=hosts)  # type: ignore[arg-type]
         with pytest.raises(Failure) as refused, writing(engine) as connection:
-            enrolment.by_request(connection, house.tls, system, "tls", asked, key_id, NOW)
+            enrolment.by_request(connection, house.tls, Wanted(system, "tls", key_id), asked, NOW)
         assert refused.value.code == code
     assert list(snapshot_of(engine).keys) == ["do-thi.sign-1"]
 
 
 def test_enrolment_of_a_certificate_made_outside(engine: Engine, house: House, outside: Outside) -> None:
-    applied(engine, stating(authorities=vouching(outside, uses="[tls]")), house)
+    applied(engine, stating(authorities=trusting(outside, uses="[tls]")), house)
 
     def enrol(system: str, use: Any, certificate: str) -> str | None:
         with writing(engine) as connection:
             trusts = keys.trusted(connection, own(house))
-            return enrolment.by_certificate(connection, trusts, system, use, certificate.encode(), None, NOW).authority
+            return enrolment.by_certificate(
+                connection, trusts, Wanted(system, use), certificate.encode(), NOW
+            ).authority
 
     assert enrol("y-te", "tls", pem(outside.issue("bất kỳ", new_key()))) == "chuyen-dung"
     assert enrol("y-te", "sign", signing(house).decode()) is None

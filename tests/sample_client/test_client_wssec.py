@@ -28,6 +28,7 @@ from gateway.sample_client.wssec import (
     WSSE,
     WSU,
     BadEnvelope,
+    Scope,
     new_envelope,
     parse,
     serialise,
@@ -55,7 +56,7 @@ def signed(identity: Identity, now: float | None = None, **how: Any) -> bytes:
             identity.signer,
             headers=headers,
             now=time.time() if now is None else now,
-            **how,
+            scope=Scope(**how),
         )
     )
 

@@ -26,6 +26,7 @@ from gateway.sample_client.wssec import LGSP, SOAP, WSA, BadEnvelope, new_envelo
 from security import http_signatures
 from security.keys import SigningKey
 from security.transparency import checkpoint, merkle
+from security.transparency.checkpoint import NoteKey
 from security.wssec import verify
 from security.wssec.sign import EnvelopeHeaders
 
@@ -162,7 +163,7 @@ def test_a_vendor_accepts_the_houses_envelope(identities: Any, system: str) -> N
 def test_the_log_is_read_alike(province: Any) -> None:
     private = province.authority.log_key
     name = "lgsp.caobang.example/log"
-    key = LogKey.parse(checkpoint.vkey(name, private.public_key()))
+    key = LogKey.parse(NoteKey.make(name, private.public_key()).text())
     tree = merkle.Tree(leaf_hash(f"entry {number}".encode()) for number in range(37))
     for size in (1, 6, 16, 37):
         note = checkpoint.sign(checkpoint.Checkpoint(name, size, tree.root(size)), private, name)

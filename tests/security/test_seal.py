@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Ours
-from security.seal import CHUNK, TAG, expand, plain_size, seal, unseal, unseal_pieces
+from security.seal import CHUNK, TAG, Record, expand, plain_size, seal, unseal, unseal_pieces
 
 KEY = bytes(range(32))
 CONTEXT = b"t-1/request"
@@ -88,7 +88,9 @@ def test_rubbish(raw: bytes) -> None:
 
 
 def part(sealed: bytes, start: int, length: int) -> bytes:
-    pieces = unseal_pieces(KEY, CONTEXT, len(sealed), lambda at, size: sealed[at : at + size], start, start + length)
+    pieces = unseal_pieces(
+        KEY, CONTEXT, Record(len(sealed), lambda at, size: sealed[at : at + size]), start, start + length
+    )
     return b"".join(pieces)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from security.transparency.checkpoint import Checkpoint, sign, vkey
+from security.transparency.checkpoint import Checkpoint, NoteKey, sign
 from security.transparency.cosignature import AddCheckpoint
 from security.transparency.merkle import Tree, consistency_proof, leaf_hash
 
@@ -28,7 +28,7 @@ class Log:
 
     @property
     def vkey(self) -> str:
-        return vkey(self.name, self.key.public_key())
+        return NoteKey.make(self.name, self.key.public_key()).text()
 
     def note(self, size: int) -> str:
         return sign(Checkpoint(self.name, size, self.tree.root(size)), self.key, self.name)

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
-from gateway.sandbox.ports import free_port
+from bench.ports import free_port
 from gateway.witness.judge import Judge
 from gateway.witness.state import Folder
 from security.transparency.cosignature import CosignerKey

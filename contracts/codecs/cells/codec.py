@@ -14,11 +14,11 @@ from typing import Final
 
 from contracts.base.errors import Finding, Theirs
 from contracts.canonical.findings import MAX_FINDINGS, Enough, NotExpressible, Problems
-from contracts.canonical.model import Contract, RestCall, Struct
+from contracts.canonical.model import RestCall, Struct
 from contracts.canonical.validate import Validator
 from contracts.codecs import jsonread
 from contracts.codecs.cells import csvtext, xlsxread, xlsxwrite
-from contracts.codecs.codec import Codec, Value
+from contracts.codecs.codec import Codec, Shared, Value
 from contracts.errors import MESSAGE_INVALID, MESSAGE_NOT_EXPRESSIBLE
 from contracts.mapping.cells import LINES, CellPlan, normal_title
 from contracts.mapping.frames import getter, setter
@@ -60,27 +60,17 @@ class CellCodec(Codec):
     def __init__(
         self,
         name: str,
-        contract: Contract,
-        validators: Mapping[str, Validator],
+        shared: Shared,
         calls: Mapping[str, RestCall],
         layout: Layout,
         tables: Mapping[str, CellPlan],
-        in_force: Mapping[str, InForce | None],
     ) -> None:
         self.layout = layout
         self._tables = {
-            message: _Table(each, layout, validators[message], in_force[message]) for message, each in tables.items()
+            message: _Table(each, layout, shared.validators[message], shared.in_force[message])
+            for message, each in tables.items()
         }
-        super().__init__(
-            name,
-            layout.media,
-            contract,
-            validators,
-            {message: each.plan for message, each in tables.items()},
-            calls,
-            {},
-            in_force,
-        )
+        super().__init__(name, layout.media, shared, {message: each.plan for message, each in tables.items()}, calls)
 
     def _compile(self, message: str, struct: Struct, plan: Plan | None) -> None:
         if plan is None:

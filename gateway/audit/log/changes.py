@@ -19,11 +19,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from contracts.base.ids import new_id
 from gateway.journal.append import append
 from gateway.journal.schema import tables
-from gateway.journal.write import LogRow
 from gateway.settings import Settings
+from gateway.transfer import entries
 from security.transparency import entry as form
 
 NOTE: Final = "settings"
@@ -53,8 +52,7 @@ def note_changes(connection: Connection, settings: Settings, now: float) -> list
         connection.execute(update(table).where(table.c.key == key).values(value=kept))
     changes: form.Json = [_change(name, seen[name], present[name]) for name in changed]
     facts: dict[str, form.Json] = {"changed": changes, "seen": digest_of(kept)}
-    frozen = form.freeze(form.Note(new_id(int(now * 1000)), now, NOTE, platform.node(), facts))
-    append(connection, [LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf)])
+    append(connection, [entries.note(NOTE, facts, now, actor=platform.node())])
     return changed
 
 

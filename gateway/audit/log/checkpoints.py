@@ -16,7 +16,7 @@ from typing import Final
 
 from contracts.base.errors import Failure
 from gateway.audit.errors import AUDIT_INCONSISTENT
-from gateway.audit.log.durable import make_folder, sync_folder, write_new
+from gateway.durable import make_folder, sync_folder, write_new
 from gateway.journal.filelock import FileLock
 from security.transparency.checkpoint import MAX_NOTE, Checkpoint, NoteError, split_note
 
@@ -71,7 +71,7 @@ class CheckpointFile:
                 return
             draft = self.path.with_name(f".{self.path.name}.part")
             draft.unlink(missing_ok=True)  # left by a keeper that died; we hold the lock
-            write_new(draft, note.encode(), 0o600)
+            write_new(draft, note.encode())
             if present is not None and self.path.stat().st_mode & stat.S_IRGRP:  # auditors may read it, and go on to
                 draft.chmod(0o640)
             os.replace(draft, self.path)

@@ -13,7 +13,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.audit.errors import AUDIT_INCONSISTENT
-from gateway.audit.log.durable import make_folder, sync_folder, write_new
+from gateway.durable import make_folder, sync_folder, write_new
 from gateway.keys.key_encryption import PLAIN, AtRest
 from security.transparency import checkpoint
 from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey
@@ -34,10 +34,10 @@ class LogKey:
             text = at_rest.read(path).decode("ascii")
         except FileNotFoundError:
             make_folder(path.parent, 0o700)
-            text = checkpoint.private_text(origin, Ed25519PrivateKey.generate()) + "\n"
+            text = NoteKey.private_text(origin, Ed25519PrivateKey.generate()) + "\n"
             _write_new(path, at_rest.form(path.name, text.encode("ascii")))
             text = at_rest.read(path).decode("ascii")
-        name, private = checkpoint.private_from_text(text)
+        name, private = NoteKey.private_from_text(text)
         if name != origin:
             raise AUDIT_INCONSISTENT(reason=f"{path} is the key of the log {name}, not of {origin}")
         return cls(origin, private)
@@ -72,7 +72,7 @@ def _write_new(path: Path, data: bytes) -> None:
     """Writes the file whole or not at all, never over another process's file, and syncs it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
-    write_new(draft, data, 0o600)
+    write_new(draft, data)
     try:
         os.link(draft, path)
     except FileExistsError:

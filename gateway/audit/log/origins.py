@@ -110,7 +110,7 @@ def _keep_cosignatures(connection: Connection) -> None:
             root = Checkpoint.from_text(note.partition("\n\n")[0] + "\n").root
             connection.execute(point.insert().values(size=size, root=root, note=note, signed=at))
     connection.execute(table.delete())
-    connection.execute(tables.vouching.delete())
+    connection.execute(tables.witness_status.delete())
 
 
 def begin(connection: Connection, key: LogKey, first: FrozenEntry, now: float, old: LogKey | None = None) -> str:

@@ -19,10 +19,10 @@ Invariants:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -142,32 +142,39 @@ class Comparison:
         }
 
 
+class Claimant(NamedTuple):
+    """An agency, and all of its systems."""
+
+    agency: str
+    systems: Sequence[str]
+
+
 def compare(
     connection: Connection,
-    agency: str,
-    systems: Iterable[str],
+    claimant: Claimant,
     statement: Statement,
     hash_id: Callable[[str], str],
     now: float,
     pace: Pace = unhurried,
 ) -> Comparison:
-    """Compares a statement with the log; all `systems` must be the agency's. Raises `reconciliation.day-open`."""
+    """Compares a statement with the log. Raises `reconciliation.day-open`."""
     begin = datetime.combine(statement.day, time(), VIETNAM).timestamp()
     day = (begin, begin + _DAY)  # Vietnam has no daylight saving time
     if now < day[1]:
         raise RECONCILIATION_DAY_OPEN(day=statement.day.isoformat())
-    counted = count(connection, agency, systems, *day, pace)
+    counted = count(connection, claimant, *day, pace)
     lines, reasons = [], _Reasons(connection, day, pace)
     for key in sorted({*statement.claims, *(key for key, ours in counted.items() if ours.accepted)}):
         pace(connection)
         lines.append(_line(reasons, key, statement.claims.get(key, Claim(0)), counted.get(key, Counted()), hash_id))
-    return Comparison(agency, statement.day.isoformat(), tuple(lines), origins.unseen(connection, *day))
+    return Comparison(claimant.agency, statement.day.isoformat(), tuple(lines), origins.unseen(connection, *day))
 
 
 def count(
-    connection: Connection, agency: str, systems: Iterable[str], begin: float, end: float, pace: Pace = unhurried
+    connection: Connection, claimant: Claimant, begin: float, end: float, pace: Pace = unhurried
 ) -> dict[Key, Counted]:
     """The agency's messages of a day (`begin` to before `end`, Unix seconds) in the log."""
+    agency, systems = claimant
     counted: dict[Key, Counted] = {}
 
     def at(entry: Facts, direction: str) -> Counted:

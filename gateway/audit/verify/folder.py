@@ -22,10 +22,10 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, select
 
-from gateway.audit.log.durable import make_folder
 from gateway.audit.log.proofs import inclusions
 from gateway.audit.log.tiles import read_path
 from gateway.audit.verify.sources import NoSource, Opening, Proved, Record, Signed, paged
+from gateway.durable import make_folder
 from gateway.journal.schema import tables
 from security.transparency import checkpoint as notes
 from security.transparency.tiles import WIDTH, entries_path, entry_bundle, parse_bundle, tile_path, tiles_of

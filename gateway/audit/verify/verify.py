@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -45,6 +46,16 @@ class Report:
         return self.wrong[0] if self.wrong else None
 
 
+class Only(NamedTuple):
+    """The entries to verify, both inclusive; None is where the log begins or ends."""
+
+    first: int | None = None
+    last: int | None = None
+
+
+EVERYTHING: Final = Only()
+
+
 def verify_log(
     connection: Connection,
     vkey: str | NoteKey,
@@ -69,11 +80,10 @@ def verify(
     *,
     origin: str | None = None,
     outside: Sequence[tuple[str, str | Checkpoint]] = (),
-    first: int | None = None,
-    last: int | None = None,
+    only: Only = EVERYTHING,
     on_progress: Progress | None = None,
 ) -> Report:
-    """Verifies a source with the trusted key `vkey`, and only entries `first` to `last` if one is given (inclusive).
+    """Verifies a source with the trusted key `vkey`, or a part of it.
 
     `outside`: checkpoints by name that the log must continue, as signed notes or as a signed entry of another log
     states them. `on_progress` is called with the number of entries (or tiles) done.
@@ -92,7 +102,7 @@ def verify(
     signed, shown = _signed(work, opened)
     continued = [*kept, *shown]
     _check_proofs(work, opened)
-    partial = opened.first > 0 or opened.stop not in (None, opened.size) or first is not None or last is not None
+    partial = opened.first > 0 or opened.stop not in (None, opened.size) or only != EVERYTHING
     if opened.claims and not signed:
         work.findings.add(
             f"{source.what} holds no checkpoint that the trusted key signed: nothing can be proved under it"
@@ -102,8 +112,8 @@ def verify(
     elif opened.readable and not partial:
         check_whole(work, opened.size, signed, continued)
     else:
-        start = opened.first if first is None else first
-        stop = last + 1 if last is not None else opened.stop if opened.stop is not None else opened.size
+        start = opened.first if only.first is None else only.first
+        stop = only.last + 1 if only.last is not None else opened.stop if opened.stop is not None else opened.size
         check_range(work, (start, stop) if opened.readable else None, signed, continued)
     return _report(work, len(signed), len(kept), len(shown))
 

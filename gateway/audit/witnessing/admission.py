@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from gateway import durable
 from gateway.audit.errors import AUDIT_UNWITNESSED
-from gateway.audit.log import durable
 from gateway.settings import Settings
 from security.freshness import SKEW
 
@@ -30,13 +30,13 @@ STAMPS: Final = "stamps"
 
 
 def closing(settings: Settings) -> frozenset[str]:
-    """The kinds of voucher (cosignatures, stamps) without which no transfer is admitted."""
+    """The kinds of witness (cosignatures, stamps) without which no transfer is admitted."""
     policies = {WITNESSES: settings.witness_policy, STAMPS: settings.stamp_policy}
     return frozenset(kind for kind, policy in policies.items() if policy == "closed")
 
 
 def patience(settings: Settings, kind: str) -> float:
-    """Seconds for which entries may lack that kind of voucher."""
+    """Seconds for which entries may lack that kind of witness."""
     return settings.witness_seconds if kind == WITNESSES else settings.stamp_seconds * _OVERDUE_ROUNDS
 
 
@@ -59,7 +59,7 @@ class AdmissionDeadline:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
         try:
-            durable.write_new(draft, f"{end:.3f}\n".encode("ascii"), 0o600)  # the doors run as the same user
+            durable.write_new(draft, f"{end:.3f}\n".encode("ascii"))  # the doors run as the same user
             os.replace(draft, self._path)
         finally:
             draft.unlink(missing_ok=True)

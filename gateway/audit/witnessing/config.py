@@ -34,7 +34,7 @@ class Witness(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WitnessStatus:
-    """The status of one kind of voucher. Times are Unix seconds.
+    """The status of one kind of witness (cosignatures, stamps). Times are Unix seconds.
 
     `size` entries are cosigned or stamped. `behind`: since when there are entries beyond. `told`: when that was noted.
     """
@@ -46,7 +46,7 @@ class WitnessStatus:
     trouble: Mapping[str, str] | None = None
 
     def late(self, now: float, seconds: float) -> float | None:
-        """Seconds beyond the allowed `seconds` that entries lack a voucher; None if they are in time."""
+        """Seconds beyond the allowed `seconds` that entries lack it; None if they are in time."""
         over = now - self.behind - seconds if self.behind is not None else 0.0
         return over if over > 0 else None
 
@@ -134,14 +134,14 @@ def policies(settings: Settings) -> dict[str, str]:
 
 
 def standing(connection: Connection, kind: str) -> WitnessStatus:
-    table = tables.vouching
+    table = tables.witness_status
     row = connection.execute(select(table).where(table.c.kind == kind)).mappings().first()
     if row is None:
         return WitnessStatus(trouble={})
     return WitnessStatus(int(row["size"]), float(row["at"]), row["behind"], row["told"], json.loads(row["trouble"]))
 
 
-def vouchers(connection: Connection, settings: Settings, now: float) -> list[dict[str, Any]]:
+def witness_states(connection: Connection, settings: Settings, now: float) -> list[dict[str, Any]]:
     """The status of each kind that is not off, for pages and programs: names and numbers, no addresses."""
     listed: list[dict[str, Any]] = []
     for kind, policy in policies(settings).items():

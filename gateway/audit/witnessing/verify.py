@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography import x509
 from sqlalchemy import Connection, select
@@ -48,17 +48,23 @@ class Outside:
     notes: tuple[str, ...] = ()
 
 
+class Trusted(NamedTuple):
+    """From outside: the keys of witnesses and how many are needed, and anchors of time-stamps."""
+
+    witnesses: Sequence[CosignerKey] = ()
+    needed: int = 1
+    anchors: Sequence[x509.Certificate] = ()
+
+
 def verify_outside(
     connection: Connection,
     key: NoteKey,
-    *,
     origin: str,
-    witnesses: Sequence[CosignerKey] = (),
-    needed: int = 1,
-    anchors: Sequence[x509.Certificate] = (),
+    trusted: Trusted,
     on_progress: Progress | None = None,
 ) -> Outside:
-    """Verifies cosignatures if `witnesses` are given, stamps if `anchors` are; a kind without any row is a finding."""
+    """Verifies cosignatures if witnesses are trusted, stamps if anchors are; a kind without any row is a finding."""
+    witnesses, needed, anchors = trusted
     wrong: list[str] = []
     clock_notes: list[str] = []
     checked: dict[str, int] = {}
@@ -80,12 +86,14 @@ def verify_outside(
         if not checked[kind] and not wrong:
             wrong.append(f"there are no {kind}")
         claimed = (
-            connection.execute(select(tables.vouching.c.size).where(tables.vouching.c.kind == _ROWS[kind])).scalar()
+            connection.execute(
+                select(tables.witness_status.c.size).where(tables.witness_status.c.kind == _ROWS[kind])
+            ).scalar()
             or 0
         )
         if checked[kind] and claimed > newest[kind]:
             wrong.append(
-                f"{kind}: {claimed} entries were vouched for, and what is here proves {newest[kind]}:"
+                f"{kind}: {claimed} entries were confirmed from outside, and what is here proves {newest[kind]}:"
                 " rows were deleted, or that one was changed"
             )
 
@@ -150,7 +158,7 @@ def _rows(connection: Connection, query: Any, key: Any) -> Iterator[Any]:
 
 def _own(connection: Connection, row: Any, key: NoteKey, origin: str) -> str | None:
     """Why a row is no checkpoint of this log; None if it is."""
-    name = f"the checkpoint of {row.size} entries that outsiders vouch for"
+    name = f"the checkpoint of {row.size} entries that outsiders signed"
     try:
         point = notes.verify(row.note, key, origin=origin)
     except NoteError as trouble:

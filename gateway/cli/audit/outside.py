@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.base.words import Words
+from gateway.cli.common.arguments import named_key
 from gateway.cli.common.output import Exit, fail
 from gateway.cli.common.progress import Progress
 
 if TYPE_CHECKING:
-    from cryptography import x509
     from sqlalchemy import Connection
 
-    from gateway.audit.witnessing.verify import Outside
+    from gateway.audit.witnessing.verify import Outside, Trusted
     from security.transparency.checkpoint import NoteKey
     from security.transparency.cosignature import CosignerKey
 
@@ -45,33 +46,23 @@ class Others:
         return bool(self.witness or self.stamp_anchors)
 
 
-@dataclass(frozen=True, slots=True)
-class Vouchers:
-    """Keys and anchors, from outside."""
+def check_outside(
+    trusted: Trusted, connection: Connection, key: NoteKey, progress: Progress, origin: str
+) -> Outside | None:
+    """What the stored cosignatures and stamps prove; None if nobody is trusted."""
+    from gateway.audit.witnessing.verify import verify_outside
 
-    witnesses: tuple[CosignerKey, ...]
-    needed: int
-    anchors: tuple[x509.Certificate, ...]
-
-    def check(self, connection: Connection, key: NoteKey, origin: str, progress: Progress) -> Outside | None:
-        from gateway.audit.witnessing.verify import verify_outside
-
-        if not self.witnesses and not self.anchors:
-            return None
-        task = progress.add_task("cosignatures, stamps", total=None)
-        return verify_outside(
-            connection,
-            key,
-            origin=origin,
-            witnesses=self.witnesses,
-            needed=self.needed,
-            anchors=self.anchors,
-            on_progress=lambda done: progress.update(task, completed=done),
-        )
+    if not trusted.witnesses and not trusted.anchors:
+        return None
+    task = progress.add_task("cosignatures, stamps", total=None)
+    return verify_outside(
+        connection, key, origin, trusted, on_progress=lambda done: progress.update(task, completed=done)
+    )
 
 
-def vouchers_of(others: Others, as_json: bool) -> Vouchers:
+def trusted_of(others: Others, as_json: bool) -> Trusted:
     from gateway.audit.witnessing.config import read_anchors
+    from gateway.audit.witnessing.verify import Trusted
     from gateway.settings import BadSetting
 
     keys = tuple(_key(each, as_json) for each in others.witness or ())
@@ -80,7 +71,7 @@ def vouchers_of(others: Others, as_json: bool) -> Vouchers:
         what = f"{needed} of {len(keys)} witnesses cannot cosign / số bên chứng kiến ít hơn số cần có"
         fail(Exit.USAGE, "bad-quorum", what, "Give every witness with --witness. / Ghi đủ các bên chứng kiến.", as_json)
     try:
-        trusted = read_anchors(anchors, "--stamp-anchors") if anchors is not None else ()
+        certificates = read_anchors(anchors, "--stamp-anchors") if anchors is not None else ()
     except BadSetting as trouble:
         fail(
             Exit.USAGE,
@@ -89,18 +80,12 @@ def vouchers_of(others: Others, as_json: bool) -> Vouchers:
             "Name a file of certificates in PEM. / Chọn tệp PEM.",
             as_json,
         )
-    return Vouchers(keys, needed, trusted)
+    return Trusted(keys, needed, certificates)
 
 
 def _key(text: str, as_json: bool) -> CosignerKey:
     from security.transparency.cosignature import CosignerKey
 
-    path = Path(text)
-    try:
-        return CosignerKey.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
-    except (OSError, ValueError) as trouble:
-        what = (
-            f"{text} is neither a witness's key nor a file that holds one ({trouble})"
-            " / không phải khóa của bên chứng kiến"
-        )
-        fail(Exit.USAGE, "bad-key", what, "As `lgsp witness key` shows it. / Như `lgsp witness key` hiển thị.", as_json)
+    of = Words("khóa của bên chứng kiến", "a witness's key")
+    then = "As `lgsp witness key` shows it. / Như `lgsp witness key` hiển thị."
+    return named_key(CosignerKey, text, of, then, as_json)

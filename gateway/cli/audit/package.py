@@ -104,20 +104,17 @@ def audit_package(
 def _write(package: packages.Package, draft: Path, out: Path) -> None:
     """Bodies are personal: for their owner alone."""
     from gateway.audit.evidence import package as packages
-    from gateway.keys.key_encryption import write_secret
+    from gateway.durable import write_new
 
     if out.suffix == ".zip":
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(packages.as_zip(package, out.stem))
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(draft, packages.as_zip(package, out.stem))
         return
     draft.mkdir(mode=0o700)
     for name, data in package.files.items():
         target = draft / name
         if not target.parent.exists():
             target.parent.mkdir(mode=0o700)
-        write_secret(target, data)
+        write_new(target, data)
 
 
 def _remove(draft: Path) -> None:

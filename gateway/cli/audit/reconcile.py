@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli.common import name_checks, statement_file
 from gateway.cli.common.actor import actor
-from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.options import AsJson, Data, Day, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
 commands = typer.Typer()
@@ -22,17 +22,14 @@ def audit_reconcile(
     file: Annotated[Path, typer.Argument(help="What the agency counted: CSV, or JSON as in openapi/audit.yaml.")],
     agency: Annotated[str, typer.Option("--agency", help="Code of the agency.")],
     data: Data = None,
-    day: Annotated[
-        str | None,
-        typer.Option("--day", help="The day in Vietnam, such as 2026-11-24; may be left out where the file names it."),
-    ] = None,
+    day: Day = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare an agency's own counts of a day with the log: its numbers in, differences out. That it was done is
     logged."""
     from sqlalchemy import select
 
-    from gateway.audit.search.reconcile import compare
+    from gateway.audit.search.reconcile import Claimant, compare
     from gateway.audit.search.search import reading
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
@@ -62,7 +59,9 @@ def audit_reconcile(
             from gateway.audit.search.errors import RECONCILIATION_NOT_YOURS
 
             raise RECONCILIATION_NOT_YOURS(agency=agency, named=foreign)
-        comparison = compare(connection, agency, own, statement, partial(keyed, Keyring(settings).hash_key()), now)
+        comparison = compare(
+            connection, Claimant(agency, own), statement, partial(keyed, Keyring(settings).hash_key()), now
+        )
     with writing(engine) as connection:
         append(connection, [entries.note("reconciliation", comparison.noted(), now, actor=actor())])
     result = comparison.to_json()

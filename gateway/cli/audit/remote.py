@@ -172,7 +172,7 @@ def _mend(trouble: NoConnection) -> Words:
     return Words(
         "Chứng thư TLS không do tổ chức nào được tin cấp: chỉ tệp các cơ quan chứng thực (PEM)"
         " bằng --trust, hoặc định danh (có ca.crt) bằng --identity.",
-        "No authority that is trusted here vouches for the TLS certificate: name a file of authorities (PEM) with"
+        "The TLS certificate leads to no authority that is trusted here: name a file of authorities (PEM) with"
         " --trust, or an identity with its "
         "ca.crt by --identity.",
     )

@@ -12,7 +12,7 @@ import typer
 
 from contracts.base.errors import Failure, Ours
 from gateway.cli.audit.entries import Origin, past_log
-from gateway.cli.audit.outside import Others, Vouchers, vouchers_of
+from gateway.cli.audit.outside import Others, check_outside, trusted_of
 from gateway.cli.audit.remote import Place, remote, remote_failures
 from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.audit.verify.registered import Registered
     from gateway.audit.verify.sources import Source
     from gateway.audit.verify.verify import Report
-    from gateway.audit.witnessing.verify import Outside
+    from gateway.audit.witnessing.verify import Outside, Trusted
     from gateway.registry.seals.sealing import Seal
     from gateway.settings import Settings
     from security.transparency.checkpoint import Checkpoint, NoteKey
@@ -86,7 +86,7 @@ def audit_verify(place: Place, scope: Scope, others: Others, data: Data = None, 
     elif place.remote:
         over_http(place, asked)
     else:
-        of_database(load_instance(data, as_json), place.vkey, asked, vouchers_of(others, as_json))
+        of_database(load_instance(data, as_json), place.vkey, asked, trusted_of(others, as_json))
 
 
 class Asked:
@@ -180,7 +180,7 @@ class Beside:
         return lines
 
 
-def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vouchers) -> None:
+def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Trusted) -> None:
     """Without `--vkey` the instance's own copy is used, and the result says so: that proves only that it agrees with
     itself."""
     from gateway.audit.log import origins
@@ -224,7 +224,8 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
                 )
                 registered = check_registered(connection, _seal(settings))
                 missing += origins.lost_since(connection)
-            beside = Beside(rows, registered, vouchers.check(connection, key, asked.origin, progress), tuple(missing))
+            signed = check_outside(trusted, connection, key, progress, asked.origin)
+            beside = Beside(rows, registered, signed, tuple(missing))
     with origins.within(engine, past.origin if past is not None else None) as connection:
         _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)
 
@@ -321,7 +322,7 @@ def over_http(place: Place, asked: Asked) -> None:
 
 
 def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: Beside | None = None) -> None:
-    from gateway.audit.verify.verify import verify
+    from gateway.audit.verify.verify import Only, verify
 
     origin = asked.origin or key.name
     with shown(asked.as_json) as progress:
@@ -331,8 +332,7 @@ def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: 
             key,
             origin=origin,
             outside=asked.outside,
-            first=asked.first,
-            last=asked.last,
+            only=Only(asked.first, asked.last),
             on_progress=lambda done: progress.update(task, completed=done),
         )
     if asked.beyond(report) and not (beside or Beside()).wrong:

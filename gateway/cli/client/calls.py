@@ -15,7 +15,7 @@ import typer
 from contracts.wire.jsontext import text_of
 from gateway.cli.client.kit import IdentityOptions, Kit, kit_failures
 from gateway.cli.common import arguments, statement_file
-from gateway.cli.common.options import AsJson, grouped
+from gateway.cli.common.options import AsJson, Day, grouped
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
@@ -125,10 +125,7 @@ def client_reconcile(
         Path, typer.Argument(help="What the agency's systems counted: CSV, or JSON as in openapi/audit.yaml.")
     ],
     kit: Kit,
-    day: Annotated[
-        str | None,
-        typer.Option("--day", help="The day in Vietnam, such as 2026-11-24; may be left out where the file names it."),
-    ] = None,
+    day: Day = None,
     as_json: AsJson = False,
 ) -> None:
     """Send the agency's own counts of a day; prints the differences that the gateway's proven answer names."""

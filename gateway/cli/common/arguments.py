@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from contracts.base.times import rfc3339
+from contracts.base.words import Words
 from gateway.cli.common.output import Exit, fail
 
 if TYPE_CHECKING:
-    from security.transparency.checkpoint import NoteKey
+    from security.transparency.checkpoint import NamedKey, NoteKey
 
+K = TypeVar("K", bound="NamedKey")
 _NOTE = (
     "Name a file that holds a checkpoint as /audit/checkpoint gives it."
     " / Chỉ tệp chứa điểm kiểm tra như /audit/checkpoint trả về."
@@ -76,23 +78,26 @@ def empty_folder(folder: Path, as_json: bool) -> Path:
     return folder
 
 
-def log_key(text: str, as_json: bool) -> NoteKey:
-    """The verifier key of a log that `text` is, or that stands in the file it names."""
-    from security.transparency.checkpoint import NoteKey
-
+def named_key(kind: type[K], text: str, of: Words, then: str, as_json: bool) -> K:
+    """The public key that `text` is, or that stands in the file it names; `of` says what it is."""
     path = Path(text)
     try:
-        return NoteKey.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
+        return kind.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
     except (OSError, ValueError) as trouble:
-        what = (
-            f"{text} is neither a verifier key nor a file that holds one ({trouble})"
-            " / không phải khóa kiểm tra, cũng không phải tệp chứa khóa"
-        )
-        then = (
-            "A key is one line like NAME+HASH+BASE64, as in log.vkey."
-            " / Khóa là một dòng dạng TÊN+MÃ+BASE64, như trong log.vkey."
-        )
+        what = f"{text} is neither {of.en} nor a file that holds one ({trouble}) / không phải {of.vi}"
         fail(Exit.USAGE, "bad-key", what, then, as_json)
+
+
+def log_key(text: str, as_json: bool) -> NoteKey:
+    """The verifier key of a log."""
+    from security.transparency.checkpoint import NoteKey
+
+    of = Words("khóa kiểm tra, cũng không phải tệp chứa khóa", "a verifier key")
+    then = (
+        "A key is one line like NAME+HASH+BASE64, as in log.vkey."
+        " / Khóa là một dòng dạng TÊN+MÃ+BASE64, như trong log.vkey."
+    )
+    return named_key(NoteKey, text, of, then, as_json)
 
 
 def checkpoint(path: Path, as_json: bool) -> str:

@@ -22,6 +22,10 @@ Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of the instance (default: $LGSP_DATA, else ./lgsp-data).")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
+Day = Annotated[
+    str | None,
+    typer.Option("--day", help="The day in Vietnam, such as 2026-11-24; may be left out where the file names it."),
+]
 At = Annotated[str | None, typer.Option("--at", help="At another moment than now (2026-12-01T17:30, time in Vietnam).")]
 
 

@@ -57,7 +57,7 @@ def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, 
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         earlier = notices.notices(connection).get((what, name))
-        changes = notices.suspend(connection, what, name, reason, now, ends, shorten=notice.shorten)
+        changes = notices.suspend(connection, what, name, notices.Notice(reason, now, ends), shorten=notice.shorten)
         facts: dict[str, Any] = {"changes": listed(changes), "reason": {"vi": reason.vi, "en": reason.en}}
         if ends is not None:
             facts["until"] = rfc3339(ends)

@@ -74,14 +74,13 @@ def registry_enrol(
     engine = open_engine(settings.database_url)
     with changing(engine, Seal.of(settings)) as act:
         connection = act.connection
+        wanted = enrolment.Wanted(system, use.value, key_id)
         if request is not None:
-            done = enrolment.by_request(
-                connection, own.issuer(enrolment.ISSUER[use.value]), system, use.value, content, key_id, now
-            )
+            issuer = own.issuer(enrolment.ISSUER[use.value])
+            done = enrolment.by_request(connection, issuer, wanted, content, now)
         else:
-            done = enrolment.by_certificate(
-                connection, keys.trusted(connection, own.trust()), system, use.value, content, key_id, now
-            )
+            trusts = keys.trusted(connection, own.trust())
+            done = enrolment.by_certificate(connection, trusts, wanted, content, now)
         _note(act, done.changes, now)
         if out is not None:  # before it is enrolled for good: a key whose certificate nobody has could never be used
             out.write_bytes(done.certificate)

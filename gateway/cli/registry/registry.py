@@ -165,7 +165,7 @@ def registry_show(at: At = None, data: Data = None, as_json: AsJson = False) -> 
         for each in snapshot.authorities.values()
     ]
     lines += [
-        f"{each['name']}: vouches for {', '.join(each['uses'])}; grace {each['grace_hours']} h" for each in authorities
+        f"{each['name']}: trusted for {', '.join(each['uses'])}; grace {each['grace_hours']} h" for each in authorities
     ]
     result = {
         "ok": True,

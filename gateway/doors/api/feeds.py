@@ -16,15 +16,14 @@ from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.pinned import PinnedCodec
 from contracts.wire import jsontext
-from gateway.doors.api.errors import API_REPLAYED, FEED_UNKNOWN
+from gateway.doors.api.errors import FEED_UNKNOWN
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
 from gateway.exchange.quotas import GrantQuery, UsedUp, decide, refused, uses_of
 from gateway.feeds import Page, RawPage, read, read_raw
 from gateway.feeds.sessions import NOTE, Reader, Span, counted
-from gateway.journal.errors import JOURNAL_FENCED
-from gateway.journal.write import Verdict, Write
+from gateway.journal.write import Write
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Mask
 from gateway.transfer import entries
@@ -88,28 +87,18 @@ async def _counted(
         return write._replace(log=(entries.note(NOTE, facts, now, actor=reader.system),))
 
     if decision.limited:
-        await _commit(services, noted(counted(reader, span)))
+        await services.record(noted(counted(reader, span)))
     elif span is None or sessions.covered(reader, span, now):
-        await _commit(services, write)
+        await services.record(write)
     else:
         async with sessions.entry:
             if sessions.covered(reader, span, now):  # another page had its entry written meanwhile
-                await _commit(services, write)
+                await services.record(write)
             else:
                 due = sessions.due(reader, span, now)
-                await _commit(services, noted(due.facts))
+                await services.record(noted(due.facts))
                 sessions.committed(reader, due, now)
     return events, cursor, more
-
-
-async def _commit(services: Services, write: Write) -> None:
-    written = await services.journal.commit(write)
-    if written.verdict is Verdict.REPLAYED:
-        raise API_REPLAYED()
-    if written.verdict is Verdict.FULL:
-        raise UsedUp(written.full)
-    if written.verdict is not Verdict.COMMITTED:
-        raise JOURNAL_FENCED(retry_after=1)
 
 
 async def close_sessions(services: Services, *, all: bool = False) -> None:

@@ -24,14 +24,12 @@ from gateway.audit.search.errors import (
     RECONCILIATION_NOT_YOURS,
     RECONCILIATION_TOO_LONG,
 )
-from gateway.audit.search.reconcile import Comparison, compare
+from gateway.audit.search.reconcile import Claimant, Comparison, compare
 from gateway.audit.search.search import reading, renew
 from gateway.client.audit.reconciliation import BadStatement, Statement, from_json
-from gateway.doors.api.errors import API_REPLAYED
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
-from gateway.journal.errors import JOURNAL_FENCED
-from gateway.journal.write import Verdict, Write
+from gateway.journal.write import Write
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer import entries
 
@@ -84,11 +82,7 @@ async def reconcile(services: Services, request: ApiRequest) -> Reply:
     job.add_done_callback(lambda _done: _soon(loop, agency))  # also if the caller left
     comparison, body = await asyncio.wrap_future(job)
     entry = entries.note("reconciliation", comparison.noted(), services.clock(), actor=caller.system.name)
-    written = await services.journal.commit(Write(replay=caller.replay, log=(entry,)))
-    if written.verdict is Verdict.REPLAYED:
-        raise API_REPLAYED()
-    if written.verdict is not Verdict.COMMITTED:
-        raise JOURNAL_FENCED(retry_after=1)
+    await services.record(Write(replay=caller.replay, log=(entry,)))
     return Reply(200, {"content-type": "application/json"}, body)
 
 
@@ -97,8 +91,8 @@ def _soon(loop: asyncio.AbstractEventLoop, agency: str) -> None:
         loop.call_soon_threadsafe(_under_way.discard, agency)
 
 
-def own_systems(snapshot: Snapshot, agency: str, statement: Statement) -> list[str]:
-    """The agency's systems. A statement about another agency, or its system, is refused as a whole."""
+def claimant_of(snapshot: Snapshot, agency: str, statement: Statement) -> Claimant:
+    """The agency with its systems. A statement about another agency, or its system, is refused as a whole."""
     own = sorted(name for name, system in snapshot.systems.items() if system.agency == agency)
     named = (
         [statement.agency]
@@ -108,7 +102,7 @@ def own_systems(snapshot: Snapshot, agency: str, statement: Statement) -> list[s
     if named:
         findings = [Finding("counts", "", str(each)[:80], "own", agency) for each in dict.fromkeys(named)]
         raise RECONCILIATION_NOT_YOURS(agency=agency, named=str(named[0])[:80], findings=findings[:20])
-    return own
+    return Claimant(agency, own)
 
 
 def _answer(services: Services, request: ApiRequest, agency: str) -> tuple[Comparison, bytes]:
@@ -117,9 +111,8 @@ def _answer(services: Services, request: ApiRequest, agency: str) -> tuple[Compa
         statement = from_json(request.json)
     except BadStatement as bad:
         raise RECONCILIATION_INVALID(count=len(bad.findings), findings=bad.findings[:20]) from None
-    own = own_systems(request.snapshot, agency, statement)
+    claimant = claimant_of(request.snapshot, agency, statement)
     with reading(services.engine) as connection:
-        comparison = compare(
-            connection, agency, own, statement, services.exchange.hash_id, services.clock(), Unhurried()
-        )
+        hash_id, now = services.exchange.hash_id, services.clock()
+        comparison = compare(connection, claimant, statement, hash_id, now, Unhurried())
     return comparison, json.dumps(comparison.to_json(), ensure_ascii=False).encode()

@@ -12,16 +12,19 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
-from contracts.base.errors import Failure
+from contracts.base.errors import Failure, PlainErrorType
 from contracts.wire import problems
+from gateway.doors.api.errors import API_REPLAYED
 from gateway.doors.api.reading import Readers
 from gateway.doors.http.shell import Call
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.floods import block_of
+from gateway.exchange.quotas import UsedUp
 from gateway.feeds.sessions import Sessions
-from gateway.journal.write import ReplayKey
+from gateway.journal.errors import JOURNAL_FENCED
+from gateway.journal.write import ReplayKey, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
 from gateway.registry.records import System
@@ -130,6 +133,16 @@ class Services:
 
     def sign(self, received: Received, reply: Reply) -> Reply:
         return self.rest.signed(reply, received, None)
+
+    async def record(self, write: Write, *, replayed: PlainErrorType[Failure] = API_REPLAYED) -> None:
+        """Commits what a call reads or does; `replayed` is raised where the same signed bytes came before."""
+        written = await self.journal.commit(write)
+        if written.verdict is Verdict.REPLAYED:
+            raise replayed()
+        if written.verdict is Verdict.FULL:
+            raise UsedUp(written.full)
+        if written.verdict is not Verdict.COMMITTED:
+            raise JOURNAL_FENCED(retry_after=1)
 
 
 @dataclass(slots=True)

@@ -12,10 +12,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, select
 
-from adapters.files import FILES
 from contracts.base.errors import TYPES
 from contracts.base.times import rfc3339
-from gateway.audit.witnessing.config import vouchers
+from gateway.audit.witnessing.config import witness_states
 from gateway.doors.api.services import ApiRequest, DeskServices, Handler
 from gateway.doors.health import Vitals
 from gateway.doors.reply import Reply
@@ -51,11 +50,7 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
                 "title": {"vi": system.title.vi, "en": system.title.en},
                 "active": system.active,
                 "ready": ready[system.id],
-                "endpoint": system.endpoint.kind
-                if system.endpoint is not None
-                else FILES
-                if system.drop is not None
-                else None,
+                "endpoint": None if system.kind is None else system.kind.name,
                 "formats": dict(system.formats),
             }
             for system in snapshot.systems.values()
@@ -80,7 +75,7 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
             "checkpoint": services.newest_checkpoint.note(),
             "age": round(counts.checkpoint_age, 1) if counts.checkpoint_age is not None else None,
         },
-        "vouchers": await asyncio.to_thread(_vouchers, services),
+        "vouchers": await asyncio.to_thread(_witness_states, services),
         "unconfirmed": unconfirmed(snapshot, services.clock()),
         "refusals": await asyncio.to_thread(recent_refusals, services.engine),
     }
@@ -102,9 +97,9 @@ def unconfirmed(snapshot: Snapshot, now: float) -> list[dict[str, Any]]:
     ]
 
 
-def _vouchers(services: DeskServices) -> list[dict[str, Any]]:
+def _witness_states(services: DeskServices) -> list[dict[str, Any]]:
     with services.engine.connect() as connection:
-        return vouchers(connection, services.settings, services.clock())
+        return witness_states(connection, services.settings, services.clock())
 
 
 def recent_refusals(engine: Engine) -> list[dict[str, Any]]:

@@ -18,8 +18,7 @@ from contracts.base.errors import Failure, Ours, Policy
 from gateway.doors.api.errors import TOKEN_ASSERTION_TYPE, TOKEN_ASSERTION_USED, TOKEN_GRANT_TYPE, TOKEN_OTHER_SYSTEM
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
-from gateway.journal.errors import JOURNAL_FENCED
-from gateway.journal.write import ReplayKey, Verdict, Write
+from gateway.journal.write import ReplayKey, Write
 from gateway.transfer import entries
 from security import tokens
 from security.algorithms import JOSE_NAMES
@@ -48,11 +47,8 @@ async def issue_token(services: Services, request: ApiRequest) -> Reply:
     entry = entries.note(
         "token", {"system": channel.system.id, "key": assertion.key.key_id}, received.at, actor=channel.system.name
     )
-    written = await services.journal.commit(Write(replay=ReplayKey(used, assertion.exp + tokens.SKEW), log=(entry,)))
-    if written.verdict is Verdict.REPLAYED:
-        raise TOKEN_ASSERTION_USED()
-    if written.verdict is not Verdict.COMMITTED:
-        raise JOURNAL_FENCED(retry_after=1)
+    write = Write(replay=ReplayKey(used, assertion.exp + tokens.SKEW), log=(entry,))
+    await services.record(write, replayed=TOKEN_ASSERTION_USED)
     token = tokens.issue_token(
         tokens.Holder(system=channel.system.id, agency=channel.system.agency, thumbprint=channel.thumbprint or ""),
         services.token_key,

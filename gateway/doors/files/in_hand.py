@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.durable import sync_folder
+
 MOST_DEATHS: Final = 2  # then a file is no longer parsed
 _MOST_KEPT: Final = 1_000  # files and folders that are remembered
 _REST_SECONDS, _MOST_REST, _REMEMBERED = 5.0, 300.0, 3600.0
@@ -108,8 +110,4 @@ class InHand:
                 os.fsync(out.fileno())
         os.replace(draft, self._path)
         if synced:
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(self._path.parent)

@@ -12,6 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,16 @@ def tls_context(
     return context
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How bytes become requests. `connections`: limits by certificate, agency and address; `refusing`: answers
+    malformed input."""
+
+    protocol: type[PeerProtocol] = PeerProtocol
+    connections: Connections | None = None
+    refusing: Refusing = plain_refusal
+
+
 def make_server(
     app: Any,
     *,
@@ -99,21 +110,16 @@ def make_server(
     drain_seconds: float,
     on_drain: Callable[[], None],
     answer_seconds: float = 4.0,
-    protocol: type[PeerProtocol] = PeerProtocol,
-    connections: Connections | None = None,
-    refusing: Refusing = plain_refusal,
+    reading: Reading = Reading(),
 ) -> DrainingServer:
-    """A server for `app`.
-
-    `answer_seconds`: how long a request may take; a stopping server waits a little longer. `connections`: limits by
-    certificate, agency and address. `refusing`: answers malformed input.
-    """
+    """A server for `app`. `answer_seconds`: how long a request may take; a stopping server waits a little longer."""
+    protocol, connections = reading.protocol, reading.connections or Connections(source=64, certificate=128, agency=256)
     config = uvicorn.Config(
         app,
         http=type(
             protocol.__name__,
             (protocol,),
-            {"listener": Listener(connections or Connections(source=64, certificate=128, agency=256), refusing)},
+            {"listener": Listener(connections, reading.refusing)},
         ),
         loop="uvloop",
         ws="none",

@@ -340,7 +340,7 @@ stamp = Table(
     Column("time", Float, nullable=False),  # the stamp's own
     Column("received", Float, nullable=False),
 )
-vouching = Table(
+witness_status = Table(
     "vouching",
     metadata,
     Column("kind", Text, primary_key=True),  # witnesses | stamps

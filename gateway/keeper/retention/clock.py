@@ -11,7 +11,6 @@ Invariant: no single jump of a clock, before or after a start, is accepted by it
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from contracts.base.times import rfc3339
+from gateway.durable import write_new
 from gateway.journal.schema import tables
 
 DAY: Final = 86_400.0
@@ -63,12 +63,7 @@ def confirm(keys: Path, now: float) -> None:
     """Stores that a person says it is about `now`; valid for two days, for every process."""
     keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = keys / f".{_FILE}.{secrets.token_hex(8)}"
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(file, repr(now).encode("ascii"))
-        os.fsync(file)
-    finally:
-        os.close(file)
+    write_new(draft, repr(now).encode("ascii"))
     draft.replace(keys / _FILE)
 
 

@@ -25,7 +25,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -40,6 +40,7 @@ from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock as clocks
 from gateway.keeper.retention import holds, rows
+from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from gateway.vault.classes import OPEN, SHORT, KeyName, key_id
@@ -60,74 +61,70 @@ class Due:
     since: float
 
 
+@dataclass(slots=True)
 class Retention:
     """One a keeper. `clock_is_right`: a person says so."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        lock: FileLock | None,
-        vault: Vault,
-        clock: Callable[[], float],
-        *,
-        seconds: float = 3600.0,
-        copy_days: int = 7,
-        monotonic: Callable[[], float] = time.monotonic,
-        clock_is_right: bool = False,
-    ) -> None:
-        self._engine: Final = engine
-        self._lock: Final = lock
-        self._vault: Final = vault
-        self._clock: Final = clock
-        self._seconds: Final = seconds
-        self._copy_days: Final = copy_days
-        self._monitor: Final = clocks.ClockMonitor(monotonic)
-        self._right: Final = clock_is_right
-        self._wait_noted = False
-        self._run_at = float("-inf")
-        self._look_at = float("-inf")
-        self._copy_at = float("-inf")
+    engine: Engine
+    lock: FileLock | None
+    vault: Vault
+    clock: Callable[[], float]
+    seconds: float = 3600.0
+    copy_days: int = 7
+    monotonic: Callable[[], float] = time.monotonic
+    clock_is_right: bool = False
+    _monitor: clocks.ClockMonitor = field(init=False)
+    _wait_noted: bool = False
+    _run_at: float = float("-inf")
+    _look_at: float = float("-inf")
+    _copy_at: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self._monitor = clocks.ClockMonitor(self.monotonic)
 
     async def run_once(self, lease: Lease) -> int:
-        now = self._clock()
+        now = self.clock()
         if now >= self._look_at or now < self._look_at - 2 * FORGET_SECONDS:  # or the clock went back
             self._look_at = now + FORGET_SECONDS
             await asyncio.to_thread(self.look, lease, now)
-        if now < self._run_at and now >= self._run_at - 2 * self._seconds:
+        if now < self._run_at and now >= self._run_at - 2 * self.seconds:
             return 0
-        self._run_at = now + self._seconds  # also if it fails, so that the failure is not logged all the time
+        self._run_at = now + self.seconds  # also if it fails, so that the failure is not logged all the time
         moved = await asyncio.to_thread(self.run, lease, now)
         if moved:
-            self._run_at = now + min(SOON_SECONDS, self._seconds)
+            self._run_at = now + min(SOON_SECONDS, self.seconds)
         return 0
+
+    def _bodies(self, check: rows.Check) -> rows.Bodies:
+        return rows.Bodies(self.engine, self.lock, self.vault, check)
 
     # --- every few seconds --------------------------------------------------------------------------------------------
     def look(self, lease: Lease, now: float) -> None:
         """Copies new keys, removes bodies of ended transfers, forgets destroyed keys, completes holds."""
-        self._vault.forget_gone()
+        self.vault.forget_gone()
         self._monitor.lasted(now)
         self._copy(now)
         check = _check_of(lease)
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             unsealed = [hold for hold in holds.in_force(connection) if hold.sealed is None]
         for hold in unsealed:
-            count = holds.seal_again(self._engine, self._lock, self._vault, check, hold, now)
+            count = holds.seal_again(self._bodies(check), hold, now)
             _logger.info("hold %s: %d bodies are under its keys", hold.name, count)
-        for name in self._vault.keys.names():
+        for name in self.vault.keys.names():
             if name.retention == OPEN and name.hold is None:
                 with _logging(f"bodies under key {name.id} are not removed yet"):
                     self._move_held(name, check)
-                    rows.remove_ended(self._engine, self._lock, check, name.id)
+                    rows.remove_ended(self.engine, self.lock, check, name.id)
 
     def _copy(self, now: float) -> None:
         """A copy folder that cannot be written stops nothing else."""
         if now < self._copy_at:
             return
         try:
-            self._vault.keys.copy(now)
+            self.vault.keys.copy(now)
         except OSError as trouble:
-            self._copy_at = now + self._seconds
-            _logger.error("the vault's keys are not copied to %s: %s", self._vault.keys.copies, trouble)
+            self._copy_at = now + self.seconds
+            _logger.error("the vault's keys are not copied to %s: %s", self.vault.keys.copies, trouble)
 
     # --- each hour ----------------------------------------------------------------------------------------------------
     def run(self, lease: Lease, now: float) -> bool:
@@ -140,11 +137,11 @@ class Retention:
             return False
         self._wait_noted = False
         with _logging("old copies are not removed"):
-            self._vault.keys.prune(now, self._copy_days)
+            self.vault.keys.prune(now, self.copy_days)
         for name in self._unfinished():
             with _logging(f"key {name.id} is not destroyed yet"):
                 waits |= self._finish(name, check, now)
-        for each in due(self._engine, self._vault, now):
+        for each in due(self.engine, self.vault, now):
             with _logging(f"key {each.name.id} is not destroyed yet"):
                 if self._move_held(each.name, check) + self._move_open(each.name, check, now):
                     waits = True
@@ -154,19 +151,19 @@ class Retention:
 
     def _time_is_certain(self, now: float) -> bool:
         lasted = self._monitor.lasted(now)
-        with self._engine.connect() as connection:
-            return lasted or self._right or clocks.confirmed(connection, self._vault.keys.folder, now)
+        with self.engine.connect() as connection:
+            return lasted or self.clock_is_right or clocks.confirmed(connection, self.vault.keys.folder, now)
 
     def _note_waiting(self, check: rows.Check, now: float) -> None:
         """Notes once that keys wait, with the clock's and the log's time."""
-        count = len(due(self._engine, self._vault, now)) + sum(1 for _ in self._unfinished())
+        count = len(due(self.engine, self.vault, now)) + sum(1 for _ in self._unfinished())
         if not count or self._wait_noted:
             return
-        with writing(self._engine, self._lock) as connection:
+        with writing(self.engine, self.lock) as connection:
             check(connection)
             log = clocks.words(clocks.newest(connection))
             facts: dict[str, Json] = {"now": clocks.words(now), "log": log, "keys": count}
-            append(connection, [holds.note("retention-held", facts, now, ACTOR)])
+            append(connection, [entries.note("retention-held", facts, now, actor=ACTOR)])
         self._wait_noted = True
         _logger.error(
             "the clock says %s, the log %s: %d keys wait until that is believed (`lgsp vault status`)",
@@ -177,56 +174,54 @@ class Retention:
 
     def _move_held(self, name: KeyName, check: rows.Check) -> int:
         """Seals what holds cover under their keys; returns how many bodies."""
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             covered = holds.under_key(connection, name, holds.in_force(connection))
         moved = 0
         for hold, ids in covered:
-            moved += rows.reseal(
-                self._engine, self._lock, self._vault, check, ids, partial(holds.key_of, hold=hold.name)
-            )
+            moved += rows.reseal(self._bodies(check), ids, partial(holds.key_of, hold=hold.name))
         return moved
 
     def _move_open(self, name: KeyName, check: rows.Check, now: float) -> int:
         """Seals what open transfers need under today's key, for classes of some days; returns how many bodies."""
         if name.retention not in (SHORT, OPEN) or name.hold is not None:
             return 0
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             needed = rows.open_transfers(connection, name.id)
         today = key_id(now, name.retention)
-        return rows.reseal(self._engine, self._lock, self._vault, check, needed, lambda _: today)
+        return rows.reseal(self._bodies(check), needed, lambda _: today)
 
     def _begin(self, name: KeyName, check: rows.Check, now: float) -> bool:
         """Notes that it will be destroyed; False if a hold was added meanwhile, or covers a damaged body."""
-        with writing(self._engine, self._lock) as connection:
+        with writing(self.engine, self.lock) as connection:
             check(connection)
             if holds.under_key(connection, name, holds.in_force(connection)):
                 _logger.warning("key %s waits: a hold covers what it seals", name.id)
                 return False
             bodies, size = rows.counted(connection, name.id)
             connection.execute(insert(_ended).values(key_id=name.id, began=now, bodies=bodies, bytes=size))
-            append(connection, [holds.note("retention", facts_of(name, "begun", bodies, size), now, ACTOR)])
+            append(connection, [entries.note("retention", facts_of(name, "begun", bodies, size), now, actor=ACTOR)])
         return True
 
     def _finish(self, name: KeyName, check: rows.Check, now: float) -> bool:
         """Destroys a key whose destruction has begun; True if it waits, since a hold covers what it seals."""
-        if self._vault.keys.ended(name.id) is None and self._is_held(name, check):
+        if self.vault.keys.ended(name.id) is None and self._is_held(name, check):
             return True
-        files = self._vault.destroy(name.id, now)
-        rows.empty(self._engine, self._lock, check, name.id)
-        with writing(self._engine, self._lock) as connection:
+        files = self.vault.destroy(name.id, now)
+        rows.empty(self.engine, self.lock, check, name.id)
+        with writing(self.engine, self.lock) as connection:
             check(connection)
             row = connection.execute(select(_ended.c.bodies, _ended.c.bytes).where(_ended.c.key_id == name.id)).one()
             step = update(_ended).where(_ended.c.key_id == name.id, _ended.c.destroyed.is_(None)).values(destroyed=now)
             if connection.execute(step).rowcount:
                 facts = facts_of(name, "done", int(row[0]), int(row[1]))
-                append(connection, [holds.note("retention", facts, now, ACTOR)])
+                append(connection, [entries.note("retention", facts, now, actor=ACTOR)])
         _logger.info("key %s is destroyed in %d files: %d bodies are past their retention", name.id, files, row[0])
         return False
 
     def _is_held(self, name: KeyName, check: rows.Check) -> bool:
         """Before the mark is written: seals what a hold covers after all under its key; True if there was any."""
         moved = self._move_held(name, check)
-        with writing(self._engine, self._lock) as connection:
+        with writing(self.engine, self.lock) as connection:
             check(connection)
             left = holds.under_key(connection, name, holds.in_force(connection))
             if moved or left:
@@ -237,7 +232,7 @@ class Retention:
         return bool(moved or left)
 
     def _unfinished(self) -> Iterator[KeyName]:
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             keys = list(
                 connection.scalars(
                     select(_ended.c.key_id).where(_ended.c.destroyed.is_(None)).order_by(_ended.c.key_id)
@@ -247,10 +242,10 @@ class Retention:
 
     def _destroy_returned(self, now: float) -> None:
         """A file of a destroyed key came back, as with a restored folder: it is destroyed again, in every copy."""
-        files = {name.id for name in self._vault.keys.names()} | self._vault.keys.copied()
-        for key in ended_among(self._engine, files):
+        files = {name.id for name in self.vault.keys.names()} | self.vault.keys.copied()
+        for key in ended_among(self.engine, files):
             _logger.warning("a file of the key %s, which was destroyed, had come back: destroyed again", key)
-            self._vault.destroy(key, now)
+            self.vault.destroy(key, now)
 
 
 def _check_of(lease: Lease) -> rows.Check:

@@ -18,15 +18,13 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
 
 from contracts.base.errors import Theirs
-from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
 from contracts.base.words import Words, WordsFile
 from gateway.journal.append import append
 from gateway.journal.database import writing
-from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
-from gateway.journal.write import LogRow
 from gateway.keeper.retention import rows
+from gateway.transfer import entries
 from gateway.vault.classes import HOLD_NAME, KeyName
 from gateway.vault.errors import (
     VAULT_HOLD_STANDS,
@@ -36,9 +34,8 @@ from gateway.vault.errors import (
     VAULT_NO_REASON,
     VAULT_NOTHING_OF,
 )
-from gateway.vault.vault import Vault
 from security.grants.windows import civil
-from security.transparency.entry import Json, Note, freeze
+from security.transparency.entry import Json
 
 _words = WordsFile(__file__)
 
@@ -134,7 +131,7 @@ def add(connection: Connection, hold: Hold) -> int:
         )
     )
     facts: dict[str, Json] = {"hold": hold.name, "step": "added", "reason": hold.reason, "count": count, **hold.facts()}
-    append(connection, [note("hold", facts, hold.since, hold.actor)])
+    append(connection, [entries.note("hold", facts, hold.since, actor=hold.actor)])
     return count
 
 
@@ -186,7 +183,8 @@ def release(connection: Connection, name: str, reason: str, actor: str, now: flo
         said = "" if ended is None else _words("ended", at=civil(ended))
         raise VAULT_HOLD_UNKNOWN(name=name, ended=said, standing=standing or "–")
     count = held_bodies(connection, name)
-    append(connection, [note("hold", {"hold": name, "step": "released", "reason": reason, "count": count}, now, actor)])
+    facts: dict[str, Json] = {"hold": name, "step": "released", "reason": reason, "count": count}
+    append(connection, [entries.note("hold", facts, now, actor=actor)])
     return count
 
 
@@ -265,20 +263,13 @@ def _unheld(engine: Engine, transfers: Sequence[str]) -> Iterator[str]:
 
 
 def seal_again(
-    engine: Engine,
-    lock: FileLock | None,
-    vault: Vault,
-    may: rows.Check,
-    hold: Hold,
-    now: float,
-    on_done: Callable[[int], object] = lambda count: None,
+    bodies: rows.Bodies, hold: Hold, now: float, on_done: Callable[[int], object] = lambda count: None
 ) -> int:
     """Seals what it covers under its keys; returns how many bodies. After a crash, call it again."""
-    done = rows.reseal(
-        engine, lock, vault, may, bodies_of(engine, hold), lambda key_id: key_of(key_id, hold.name), on_done
-    )
-    with writing(engine, lock) as connection:
-        may(connection)
+    covered = bodies_of(bodies.engine, hold)
+    done = rows.reseal(bodies, covered, lambda key_id: key_of(key_id, hold.name), on_done)
+    with writing(bodies.engine, bodies.lock) as connection:
+        bodies.check(connection)
         connection.execute(update(_hold).where(_hold.c.name == hold.name, _hold.c.sealed.is_(None)).values(sealed=now))
     return done
 
@@ -287,11 +278,6 @@ def key_of(key_id: str, hold: str) -> str:
     """The id of the hold's key for what that key seals."""
     day, retention = key_id.split(".")[:2]
     return f"{day}.{retention}.{hold}"
-
-
-def note(what: str, facts: dict[str, Json], now: float, actor: str) -> LogRow:
-    frozen = freeze(Note(new_id(int(now * 1000)), now, what, actor, facts))
-    return LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf)
 
 
 def _read(row: dict[str, object]) -> Hold:

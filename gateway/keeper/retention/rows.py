@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, and_, delete, func, select, update
 
@@ -85,17 +85,21 @@ def counted(connection: Connection, key_id: str) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+class Bodies(NamedTuple):
+    """Where bodies lie; `check` is called in each transaction that writes."""
+
+    engine: Engine
+    lock: FileLock | None
+    vault: Vault
+    check: Check
+
+
 def reseal(
-    engine: Engine,
-    lock: FileLock | None,
-    vault: Vault,
-    check: Check,
-    ids: Iterable[str],
-    to: Callable[[str], str],
-    on_done: Callable[[int], object] = lambda count: None,
+    bodies: Bodies, ids: Iterable[str], to: Callable[[str], str], on_done: Callable[[int], object] = lambda count: None
 ) -> int:
     """Seals these bodies under the key that `to` gives for their present one; returns how many. A body that cannot be
     opened stays as it is."""
+    engine, lock, vault, check = bodies
     done = 0
     for chunk in _chunks(engine, ids):
         with engine.connect() as connection:
@@ -143,15 +147,9 @@ def _row(row: Sequence[object]) -> VaultRow:
     return VaultRow(str(id), str(key_id), int(size), bytes(sealed))  # type: ignore[call-overload]
 
 
-def empty(
-    engine: Engine,
-    lock: FileLock | None,
-    check: Check,
-    key_id: str,
-    on_done: Callable[[int], object] = lambda count: None,
-) -> int:
+def empty(engine: Engine, lock: FileLock | None, check: Check, key_id: str) -> int:
     """Empties the rows that this key seals, some at a time; ids, sizes and the key's id stay. Returns how many."""
-    return _each(engine, lock, check, key_id, lambda some: update(tables.vault).where(some).values(sealed=b""), on_done)
+    return _each(engine, lock, check, key_id, lambda some: update(tables.vault).where(some).values(sealed=b""))
 
 
 def remove_ended(engine: Engine, lock: FileLock | None, check: Check, key_id: str) -> int:
@@ -159,9 +157,7 @@ def remove_ended(engine: Engine, lock: FileLock | None, check: Check, key_id: st
     table = tables.transfer.c
     going = select(table.id).where(table.state.in_(_OPEN))
     ended = transfer_of(engine.dialect.name).not_in(going)
-    return _each(
-        engine, lock, check, key_id, lambda some: delete(tables.vault).where(some, ended), lambda count: None, ended
-    )
+    return _each(engine, lock, check, key_id, lambda some: delete(tables.vault).where(some, ended), ended)
 
 
 def _each(
@@ -170,7 +166,6 @@ def _each(
     check: Check,
     key_id: str,
     step: Callable[[ColumnElement[bool]], Update | Delete],
-    on_done: Callable[[int], object],
     *more: ColumnElement[bool],
 ) -> int:
     with engine.connect() as connection:
@@ -182,5 +177,4 @@ def _each(
             done += connection.execute(
                 step(and_(_vault.key_id == key_id, _vault.id.in_(ids[at : at + AT_ONCE])))
             ).rowcount
-        on_done(done)
     return done

@@ -16,14 +16,13 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from contracts.base.ids import new_id
 from gateway.journal.append import append
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import comparison
-from gateway.journal.write import LogRow
 from gateway.keeper.periodic import PeriodicTask
 from gateway.registry.seals.sealing import Seal
+from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from security.transparency import entry as form
@@ -61,10 +60,10 @@ class Alterations:
             "registry": rows[:_MOST],
             "count": len(objects) + len(rows),
         }
-        what, now = NOTE if objects or rows else ENDED, self.clock()
+        what = NOTE if objects or rows else ENDED
         with writing(self.engine, self.lock) as connection:
             leases.check(connection, lease)
-            append(connection, [LogRow(*form.freeze(form.Note(new_id(int(now * 1000)), now, what, "keeper", facts)))])
+            append(connection, [entries.note(what, facts, self.clock(), actor="keeper")])
         self._logged = (objects, rows)
 
 

@@ -46,7 +46,7 @@ from security.transparency.entry import Json
 # Up to which size of the log, and when, what is kept proves; of a log of this size, at this time.
 Prove = Callable[[Connection, int, float], tuple[int, float]]
 
-_logger: Final = logging.getLogger("lgsp.vouching")
+_logger: Final = logging.getLogger("lgsp.witnessing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class CoverageTracker:
             notes = [*notes, self._note("unwitnessed", moment)]
             self.now = replace(self.now, told=moment)
             _logger.error(
-                "%s: %d entries and no more are vouched for, for more than %g s",
+                "%s: %d entries and no more are confirmed from outside, for more than %g s",
                 self.kind,
                 self.now.size,
                 self.patience,
@@ -211,7 +211,7 @@ def _by(since: float | None, now: float) -> float | None:
 
 
 def keep(connection: Connection, kind: str, now: WitnessStatus) -> None:
-    table = tables.vouching
+    table = tables.witness_status
     values: dict[str, object] = {"size": now.size, "at": now.at, "behind": now.behind, "told": now.told}
     values["trouble"] = json.dumps(dict(now.trouble or {}), ensure_ascii=False)
     insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql

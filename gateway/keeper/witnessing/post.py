@@ -17,6 +17,12 @@ class Unreached(ValueError):
     """No usable answer; the text says why."""
 
 
+class Question(NamedTuple):
+    url: str
+    body: bytes
+    kind: str  # media type
+
+
 class Posted(NamedTuple):
     status: int
     kind: str  # media type, without parameters
@@ -33,9 +39,7 @@ def trusting(anchors: Path) -> ssl.SSLContext:
 
 async def post(
     session: aiohttp.ClientSession,
-    url: str,
-    body: bytes,
-    kind: str,
+    question: Question,
     *,
     limit: int,
     seconds: float,
@@ -44,9 +48,9 @@ async def post(
     """Any status is an answer; `Unreached` if there is none."""
     try:
         async with session.post(
-            url,
-            data=body,
-            headers={"Content-Type": kind},
+            question.url,
+            data=question.body,
+            headers={"Content-Type": question.kind},
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=seconds),
             ssl=tls if tls is not None else True,

@@ -27,7 +27,7 @@ from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keeper.witnessing.coverage import CoverageTracker, LogSnapshot
-from gateway.keeper.witnessing.post import Unreached, post
+from gateway.keeper.witnessing.post import Question, Unreached, post
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from security.pki import timestamp
@@ -40,7 +40,7 @@ _FIRST_WAIT: Final = 10.0  # before an authority that failed is asked again, twi
 _MOST_WAIT: Final = 300.0
 _QUERY: Final = "application/timestamp-query"
 _REPLY: Final = "application/timestamp-reply"
-_logger: Final = logging.getLogger("lgsp.vouching")
+_logger: Final = logging.getLogger("lgsp.witnessing")
 
 
 class Stamped(NamedTuple):
@@ -80,7 +80,11 @@ class Authority:
         nonce = secrets.randbits(62) | 1 << 62  # some authorities take at most eight bytes
         question = timestamp.question(digest, nonce)
         answer = await post(
-            self.session, self.url, question, _QUERY, limit=timestamp.ANSWER_LIMIT, seconds=ASK_SECONDS, tls=self.tls
+            self.session,
+            Question(self.url, question, _QUERY),
+            limit=timestamp.ANSWER_LIMIT,
+            seconds=ASK_SECONDS,
+            tls=self.tls,
         )
         received = self.clock()
         if answer.status != 200:
@@ -142,7 +146,7 @@ def clock_trouble(stamped: Stamped) -> dict[str, str]:
     if abs(stamped.clock_offset) <= CLOCK_SECONDS:
         return {}
     words = f"the authority's clock and ours differ by {stamped.clock_offset:+.0f} s"
-    return {"clock": words if stamped.counts else f"{words}: its stamps are kept, and vouch for nothing"}
+    return {"clock": words if stamped.counts else f"{words}: its stamps are kept, and prove nothing"}
 
 
 def store(connection: Connection, stamped: Stamped) -> None:

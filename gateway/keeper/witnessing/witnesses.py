@@ -31,7 +31,7 @@ from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keeper.witnessing.coverage import CoverageTracker, LogSnapshot
-from gateway.keeper.witnessing.post import Posted, Unreached, post
+from gateway.keeper.witnessing.post import Posted, Question, Unreached, post
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -44,7 +44,7 @@ MOST_SECONDS: Final = 30.0  # at most, before a failing witness is asked again
 _ANSWER_LIMIT: Final = 20_000
 _GRACE_SECONDS: Final = 1.0  # for the others, once there are enough
 _KEEP_SECONDS: Final = 60.0  # of checkpoints cosigned within a minute, the last one is kept
-_logger: Final = logging.getLogger("lgsp.vouching")
+_logger: Final = logging.getLogger("lgsp.witnessing")
 
 
 class Objection(ValueError):
@@ -159,9 +159,7 @@ class Witnesses:
             body = AddCheckpoint(old, proof, log.note).text().encode()
             answer = await post(
                 self.session,
-                f"{witness.url}/add-checkpoint",
-                body,
-                "text/plain; charset=utf-8",
+                Question(f"{witness.url}/add-checkpoint", body, "text/plain; charset=utf-8"),
                 limit=_ANSWER_LIMIT,
                 seconds=ASK_SECONDS,
                 tls=self.tls,

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, cast
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from adapters.files import FILES
+from adapters.kinds import FILES
 from gateway.journal.schema import tables
 from gateway.registry.records import Agency, Route, System
 from gateway.registry.routing import FEED
@@ -62,7 +62,7 @@ def text(value: object) -> str:
 
 def endpoint_text(system: System) -> str | None:
     if system.drop is not None:
-        return text({"kind": FILES, **asdict(system.drop)})
+        return text({"kind": FILES.name, **asdict(system.drop)})
     if system.endpoint is None:
         return None
     return text({"kind": system.endpoint.kind, "url": system.endpoint.url, **system.endpoint.options})

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.integers import whole_number
 from gateway.journal.schema import tables
-from gateway.registry.changes.keys import add_key
+from gateway.registry.changes.keys import KeyFacts, add_key
 from gateway.registry.errors import REGISTRY_REQUEST_HOST, REGISTRY_REQUEST_SYSTEM, unknown
 from gateway.registry.parts.identities import ID_MAX, KEY_ID
 from gateway.registry.records import Change, Use
@@ -37,10 +37,17 @@ class Enrolled(NamedTuple):
     changes: list[Change]
 
 
-def by_request(
-    connection: Connection, issuer: Authority, system: str, use: Use, request: bytes, key_id: str | None, now: float
-) -> Enrolled:
+class Wanted(NamedTuple):
+    """The key to be registered; `key_id` None: the next one of the system and the use."""
+
+    system: str
+    use: Use
+    key_id: str | None = None
+
+
+def by_request(connection: Connection, issuer: Authority, wanted: Wanted, request: bytes, now: float) -> Enrolled:
     """Issue a certificate for a request and register it."""
+    system, use = wanted.system, wanted.use
     asked = read_request(request)
     if asked.system != system:
         raise REGISTRY_REQUEST_SYSTEM(named=asked.system, system=system)
@@ -50,7 +57,7 @@ def by_request(
     strange = [each for each in asked.hosts if each not in hosts]
     if strange:
         raise REGISTRY_REQUEST_HOST(system=system, host=", ".join(strange), known=", ".join(hosts) or "—")
-    key_id = _id(connection, system, use, key_id)
+    key_id = _id(connection, wanted)
     if use == "tls":
         certificate = authority.issue_tls(issuer, system, asked.public, now, hosts=asked.hosts, agency=agency)
         return Enrolled(key_id, certificate + issuer.pem, None, add_key(connection, key_id, system, use, certificate))
@@ -62,31 +69,30 @@ def by_request(
 def by_certificate(
     connection: Connection,
     trusts: Iterable[Trust],
-    system: str,
-    use: Use,
+    wanted: Wanted,
     certificate: bytes,
-    key_id: str | None,
     now: float,
 ) -> Enrolled:
     """Register a certificate from an outside authority, if its path leads to one trusted for the use."""
+    system, use = wanted.system, wanted.use
     _system(connection, system)
     parsed = load_certificate(certificate)
     named = system_of(parsed)
     if named not in (None, system):
         raise REGISTRY_REQUEST_SYSTEM(named=named, system=system)
     issued_by = authority_of(parsed, trusts, use, now)
-    key_id = _id(connection, system, use, key_id)
-    changes = add_key(connection, key_id, system, use, certificate, authority=issued_by)
+    key_id = _id(connection, wanted)
+    changes = add_key(connection, key_id, system, use, certificate, KeyFacts(authority=issued_by))
     return Enrolled(key_id, authority.certificate_pem(parsed), issued_by, changes)
 
 
-def _id(connection: Connection, system: str, use: str, wanted: str | None) -> str:
+def _id(connection: Connection, wanted: Wanted) -> str:
     """The requested id, else `<system>.<use>-<n>` with the first unused number."""
-    if wanted is not None:
-        if not KEY_ID.fullmatch(wanted) or len(wanted) > ID_MAX:
+    if wanted.key_id is not None:
+        if not KEY_ID.fullmatch(wanted.key_id) or len(wanted.key_id) > ID_MAX:
             raise KEY_UNACCEPTABLE(rule=f"id: {KEY_ID.pattern}, 1–{ID_MAX}")
-        return wanted
-    stem = f"{system}.{use}-"
+        return wanted.key_id
+    stem = f"{wanted.system}.{wanted.use}-"
     taken = connection.scalars(
         select(tables.system_key.c.key_id).where(tables.system_key.c.key_id.startswith(stem, autoescape=True))
     )

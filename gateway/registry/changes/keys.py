@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -31,16 +31,24 @@ UNSPECIFIED: Final = "unspecified"
 REASONS: Final = ("keyCompromise", "affiliationChanged", SUPERSEDED, CESSATION, "privilegeWithdrawn", UNSPECIFIED)
 
 
+class KeyFacts(NamedTuple):
+    """What the registry holds of a key beside its certificate; `stated`: in a registry document."""
+
+    algorithm: str | None = None
+    authority: str | None = None
+    stated: bool = False
+
+
+PLAIN: Final = KeyFacts()
+
+
 def add_key(
     connection: Connection,
     key_id: str,
     system: str,
     use: Use,
     certificate: str | bytes,
-    *,
-    algorithm: str | None = None,
-    authority: str | None = None,
-    stated: bool = False,
+    more: KeyFacts = PLAIN,
 ) -> list[Change]:
     """Enrol a certificate (PEM or DER). Repeating it changes nothing; a used id or certificate is refused."""
     parsed = load_certificate(certificate)
@@ -48,7 +56,7 @@ def add_key(
     if use == "encrypt":
         key = EncryptKey.from_certificate(key_id, system, certificate)
     else:
-        key = VerifyKey.from_certificate(key_id, system, certificate, algorithm)  # refuses weak keys, also for TLS
+        key = VerifyKey.from_certificate(key_id, system, certificate, more.algorithm)  # refuses weak keys, also for TLS
     table = tables.system_key
     if connection.scalar(select(tables.system.c.id).where(tables.system.c.id == system)) is None:
         raise unknown("system", system)
@@ -71,9 +79,7 @@ def add_key(
             valid_from=key.valid_from,
             valid_until=key.valid_until,
             state=ACTIVE,
-            algorithm=algorithm,
-            authority=authority,
-            stated=stated,
+            **more._asdict(),
         )
     )
     raise_revision(connection)
@@ -131,16 +137,8 @@ def _state(
     use = key.use
     if before is None:
         authority = authority_of(load_certificate(key.certificate), trusts, key.use, now)
-        changes = add_key(
-            connection,
-            key.key_id,
-            key.system,
-            use,
-            key.certificate,
-            algorithm=key.algorithm,
-            authority=authority,
-            stated=True,
-        )
+        facts = KeyFacts(key.algorithm, authority, stated=True)
+        changes = add_key(connection, key.key_id, key.system, use, key.certificate, facts)
     else:
         add_key(connection, key.key_id, key.system, use, key.certificate)  # refuses another certificate under this id
         if key.state == ACTIVE and before["state"] == REVOKED:

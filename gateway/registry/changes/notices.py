@@ -28,7 +28,7 @@ class Notice:
 
     reason: Words
     since: float
-    until: float | None
+    until: float | None = None
 
     def described(self) -> dict[str, Any]:
         """The notice in words, for the person about to change it."""
@@ -53,17 +53,9 @@ def notices(connection: Connection) -> dict[tuple[str, str], Notice]:
     }
 
 
-def suspend(
-    connection: Connection,
-    what: What,
-    name: str,
-    reason: Words,
-    now: float,
-    until: float | None = None,
-    *,
-    shorten: bool = False,
-) -> list[Change]:
+def suspend(connection: Connection, what: What, name: str, notice: Notice, *, shorten: bool = False) -> list[Change]:
     """Suspend; if suspended already, replace reason and end. Refuses an earlier end without `shorten`."""
+    reason, until = notice.reason, notice.until
     changes = set_state(connection, what, name, False)
     earlier = None if changes else notices(connection).get((what, name))
     if earlier is not None and not shorten and until is not None and (earlier.until is None or until < earlier.until):
@@ -76,7 +68,7 @@ def suspend(
             raise_revision(connection)
             return [Change(what, name, "changed", ("reason", "until"))]
     connection.execute(delete(table).where(table.c.what == what, table.c.id == name))
-    connection.execute(insert(table).values(what=what, id=name, since=now, **values))
+    connection.execute(insert(table).values(what=what, id=name, since=notice.since, **values))
     raise_revision(connection)
     return changes or [Change(what, name, "changed", ("reason", "until"))]
 

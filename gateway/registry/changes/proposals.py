@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from adapters.kinds import KINDS
 from contracts.base import jcs
 from gateway.journal.schema import tables
 from gateway.registry.changes.content import Content, Subject, clear_route, in_force, named_systems, put
@@ -288,9 +289,8 @@ def _folder(content: Content) -> str | None:
 
 def is_called(content: Content) -> bool:
     """Whether a system can be the target of a route."""
-    from adapters.files import FILES
-
-    return bool(content.get("endpoint", {"kind": FILES})["kind"] != FILES)
+    endpoint = content.get("endpoint")
+    return endpoint is not None and KINDS[endpoint["kind"]].is_called
 
 
 def _withdraw(connection: Connection, proposal: Proposal, now: float) -> Change:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -188,24 +189,13 @@ def _hold(connection: Connection, contract: str) -> Stored | None:
 def _check_step(now: Stored, before: Stored, changes: list[Change]) -> None:
     needed = level_of(changes)
     grave = [change for change in changes if change.level is needed]
+    facts: dict[str, Any] = {"contract": now.contract, "version": now.version, "before": before.version}
+    facts |= {"findings": _findings(grave), "count": len(grave)}
     if needed is Level.MAJOR:
-        raise CONTRACT_BREAKING(
-            findings=_findings(grave),
-            count=len(grave),
-            contract=now.contract,
-            version=now.version,
-            before=before.version,
-            next_major=now.number[0] + 1,
-        )
+        raise CONTRACT_BREAKING(next_major=now.number[0] + 1, **facts)
     if needed is Level.MINOR and minor_of(now.version) == minor_of(before.version):
-        raise CONTRACT_SMALL_STEP(
-            findings=_findings(grave),
-            count=len(grave),
-            contract=now.contract,
-            version=now.version,
-            before=before.version,
-            wanted=f"{now.number[0]}.{now.number[1] + 1}.0",
-        )
+        wanted = f"{now.number[0]}.{now.number[1] + 1}.0"
+        raise CONTRACT_SMALL_STEP(wanted=wanted, **facts)
 
 
 def _findings(changes: list[Change]) -> list[Finding]:

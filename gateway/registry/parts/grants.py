@@ -219,7 +219,7 @@ def unshown_requests(
         for each in received(compiled)
         if wanted & {each.name, ALL}
         for path, here in compiled.unshown_request(
-            each, compiled.codec(system.format(name)), chosen, rest=system.by_rest
+            each, compiled.codec(system.format(name)), chosen, query=system.by_query
         )
     }
     return sorted(found)

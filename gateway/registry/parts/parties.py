@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from adapters.files import FILES
+from adapters.kinds import FILES, KINDS
 from adapters.model import DropFolder, DropRule, Endpoint
 from contracts.canonical.model import Pattern
 from contracts.compiled.contract import CompiledContract
@@ -69,7 +69,7 @@ class Parties(Identities):
         for contract, value in self._mapping(f"{path}.formats", item.get("formats", {})).items():
             self._format(f"{path}.formats.{contract}", contract, value, formats, versions)
         endpoint, drop = None, None
-        if isinstance(item.get("endpoint"), dict) and item["endpoint"].get("kind") == FILES:
+        if isinstance(item.get("endpoint"), dict) and item["endpoint"].get("kind") == FILES.name:
             drop = self._drop(f"{path}.endpoint", item["endpoint"])
         elif item.get("endpoint") is not None:
             endpoint = self._endpoint(f"{path}.endpoint", name, item["endpoint"])
@@ -189,10 +189,6 @@ class Parties(Identities):
         return DropFolder(folder, tuple(rules))
 
     def _endpoint(self, path: str, system: str, raw: Any) -> Endpoint:
-        from adapters.kinds import (
-            KINDS,
-        )  # loads every adapter, which a process that only reads the registry need not do
-
         by_option = {option.name: kind.name for kind in KINDS.values() for option in kind.options}
         item = self._mapping(path, raw, {"kind", "url", *by_option})
         kind = KINDS.get(self._text(f"{path}.kind", item.get("kind"), choice=tuple(KINDS)))

@@ -31,7 +31,6 @@ PERSONAL: Final = frozenset(
 )
 _table: Final = tables.registry_history
 Json = Any
-Differences = dict[str, dict[str, dict[str, list[Json]]]]  # table -> key -> field -> [old, new]
 
 
 class Act(NamedTuple):

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from gateway.durable import write_new
 from gateway.journal.filelock import FileLock
 from gateway.registry.errors import REGISTRY_ALTERED
 
@@ -60,8 +61,5 @@ class Mark:
     def _put(self, to: Seen) -> None:
         draft = self.path.with_name(f".{self.path.name}.part")
         draft.unlink(missing_ok=True)  # left by a process that died; this one has the lock
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(to._asdict(), file)
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(draft, json.dumps(to._asdict()).encode())
         os.replace(draft, self.path)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
@@ -24,15 +22,7 @@ from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import changing
 from gateway.transfer import lease as leases
 from security.grants.grants import Reason
-from tests.attacks.audit import instances
 from tests.attacks.audit.instances import Instance
-
-
-@pytest.fixture
-def instance(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[Instance]:
-    made = instances.copy("sqlite", tmp_path_factory.mktemp("clock"), tmp_path / "data")
-    yield made
-    made.engine.dispose()
 
 
 def sequenced(instance: Instance) -> float:

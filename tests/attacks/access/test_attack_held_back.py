@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -18,23 +17,10 @@ from gateway.registry.seals.sealing import changing
 from security.grants import approvals
 from security.grants.grants import Grant
 from security.pki.authority import private_pem
-from tests.attacks.audit import instances
 from tests.attacks.audit.instances import Instance
 from tests.registry.making import NOW, OFFICERS, approve_all
 
 GRANT, ATTACK = "G-0006", pytest.mark.attack("access: signatures given for something else")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("held-back")
-
-
-@pytest.fixture
-def instance(base: Path, tmp_path: Path) -> Iterator[Instance]:
-    made = instances.copy("sqlite", base, tmp_path / "data")
-    yield made
-    made.engine.dispose()
 
 
 def change(instance: Instance, what: Callable[[Connection], object]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Connection, delete, insert, select, update
@@ -18,23 +17,10 @@ from gateway.registry.registry import Registry
 from gateway.registry.seals.rows import TABLES
 from gateway.registry.seals.sealing import changing
 from security.grants.grants import Grant
-from tests.attacks.audit import instances
 from tests.attacks.audit.instances import Instance
 from tests.registry.making import NOW
 
 GRANT = "G-0012"
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("receiving")
-
-
-@pytest.fixture
-def instance(base: Path, tmp_path: Path) -> Iterator[Instance]:
-    made = instances.copy("sqlite", base, tmp_path / "data")
-    yield made
-    made.engine.dispose()
 
 
 def raised(inside: Connection) -> None:

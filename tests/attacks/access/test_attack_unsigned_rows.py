@@ -5,8 +5,7 @@ signatures tell."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Connection, delete, insert, select, update
@@ -25,7 +24,6 @@ from security.grants.grants import digest
 from security.pki.authority import private_pem
 from tests import commandline
 from tests.attacks.access.test_attack_documents_disclose import ROUTE, edited, moved
-from tests.attacks.audit import instances
 from tests.attacks.audit.instances import Instance
 from tests.journal import databases
 from tests.registry.making import NOW, OFFICERS, sign_proposals
@@ -33,18 +31,6 @@ from tests.registry.making import NOW, OFFICERS, sign_proposals
 FIRST, SECOND = OFFICERS
 DESK, REPORTS = "system/do-thi", "route/field-report/v1/createRequest"
 _table = tables.registry_proposal
-
-
-@pytest.fixture(scope="session")
-def unsigned_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("unsigned")
-
-
-@pytest.fixture
-def instance(request: pytest.FixtureRequest, unsigned_base: Path, tmp_path: Path) -> Iterator[Instance]:
-    made = instances.copy(getattr(request, "param", "sqlite"), unsigned_base, tmp_path / "data")
-    yield made
-    made.engine.dispose()
 
 
 def route_moved(inside: Connection) -> None:

@@ -117,10 +117,10 @@ def build(kind: str, folder: Path) -> Whole:
         whole.now = time.time() - 300
         whole.sequence()
         with Authority(folder / "authority") as authority:
-            _vouched(whole, folder, authority)
+            _witnessed(whole, folder, authority)
             used.call("alert 6", "canh-bao", "incident-alert/v1", "submitAlert")
             whole.sequence(2)
-            _vouched(whole, folder, authority)
+            _witnessed(whole, folder, authority)
         whole.index()
         whole.take_up_keys()
         _pending(used)
@@ -212,7 +212,7 @@ def _registry(whole: Whole) -> None:
 
 
 def _outside(whole: Whole) -> None:
-    """An authority that is not ours vouches for a key of `truong-ha`, by a list of what it revoked."""
+    """An authority that is not ours issued a key of `truong-ha`, by a list of what it revoked."""
     folder, made = whole.settings.data.parent, Outside(whole.now)
     (folder / "issuer.crl").write_bytes(made.crl(number=1))
     (folder / "root.crl").write_bytes(made.crl(root=True))
@@ -289,7 +289,7 @@ def _pending(used: Door) -> None:
     used.call("pending 2", "bao-chay", "incident-alert/v1", "submitAlert")
 
 
-def _vouched(whole: Whole, folder: Path, authority: Authority) -> None:
+def _witnessed(whole: Whole, folder: Path, authority: Authority) -> None:
     """A witness cosigns, an authority stamps: both by the keeper's own tasks, over loopback."""
     engine, lock, log = whole.engine, lock_of(whole.engine), whole.settings.data / "log"
     key, file = NoteKey.from_text(whole.vkey), CheckpointFile(whole.settings.checkpoint_file)

@@ -180,7 +180,7 @@ def _ended() -> Iterator[Column]:
     )
 
 
-def _vouched() -> Iterator[Column]:
+def _witnessed() -> Iterator[Column]:
     yield Column("cosigned", "size", "log", nth(), plus(-1), "cosigned checkpoint of {size} entries")
     plain = lambda look, *_: look.rows("checkpoint")[-1]["note"]  # noqa: E731  the same without the witness's line
     yield Column("cosigned", "note", "outside", nth(), plain, "cosigned checkpoint of {size} entries")
@@ -200,16 +200,16 @@ def _vouched() -> Iterator[Column]:
         stamp,
         {"authority": (first, to("CN=Stamps 2")), "time": (first, plus(-60)), "received": (second, plus(-3600))},
     )
-    vouched = where(kind="stamps")
+    stamps = where(kind="stamps")
     yield from same(
         "vouching",
         "tables",
-        "vouching {kind}",
+        "witnessing {kind}",
         {
-            "kind": (vouched, to("authority")),
-            "size": (vouched, plus(1)),
-            "at": (vouched, plus(3600)),
-            "told": (vouched, now),
+            "kind": (stamps, to("authority")),
+            "size": (stamps, plus(1)),
+            "at": (stamps, plus(3600)),
+            "told": (stamps, now),
         },
     )
     yield from exempt(
@@ -223,7 +223,7 @@ def _vouched() -> Iterator[Column]:
 
 def columns() -> Sequence[Column]:
     """The whole list."""
-    return tuple(each for group in (_transfer, _log, _ended, _vouched, stores, registry) for each in group())
+    return tuple(each for group in (_transfer, _log, _ended, _witnessed, stores, registry) for each in group())
 
 
 def page() -> str:

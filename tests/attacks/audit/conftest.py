@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from gateway.journal.database import open_engine
 from tests.attacks.audit.insider import Agency, Gateway, answered, commit, handed_in, sent_on
+from tests.attacks.audit.instances import base, instance  # noqa: F401  fixtures
 from tests.journal import databases
 
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from gateway.journal.database import open_engine
@@ -66,6 +68,20 @@ def _made(kind: str, folder: Path) -> tuple[Settings, House]:
     made.with_keys("y-te")
     made.engine.dispose()
     return settings, house
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the instances stand that every test of this process copies."""
+    return tmp_path_factory.mktemp("instances")
+
+
+@pytest.fixture
+def instance(request: pytest.FixtureRequest, base: Path, tmp_path: Path) -> Iterator[Instance]:
+    """A copy of its own, on SQLite unless a test is parametrised with a kind of database."""
+    made = copy(getattr(request, "param", "sqlite"), base, tmp_path / "data")
+    yield made
+    made.engine.dispose()
 
 
 def copy(kind: str, base: Path, place: Path) -> Instance:

@@ -23,7 +23,7 @@ from gateway.audit.verify.registered import check_registered
 from gateway.audit.verify.rows.check import check_tables
 from gateway.audit.verify.sources import DatabaseSource
 from gateway.audit.verify.verify import verify, verify_log
-from gateway.audit.witnessing.verify import verify_outside
+from gateway.audit.witnessing.verify import Trusted, verify_outside
 from gateway.journal.database import snapshot, writing
 from gateway.journal.schema import tables
 from gateway.keys.authority import EmbeddedAuthority
@@ -69,9 +69,7 @@ def registered(whole: Whole, connection: Connection) -> Said:
 
 def outside(whole: Whole, connection: Connection) -> Said:
     key = NoteKey.from_text(whole.vkey)
-    found = verify_outside(
-        connection, key, origin=whole.settings.origin, witnesses=[whole.witness], anchors=whole.anchors
-    )
+    found = verify_outside(connection, key, whole.settings.origin, Trusted([whole.witness], anchors=whole.anchors))
     return *found.wrong, *found.notes
 
 

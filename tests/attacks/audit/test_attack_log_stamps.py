@@ -20,9 +20,9 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from gateway.audit.witnessing.admission import STAMPS
-from gateway.audit.witnessing.config import vouchers
-from gateway.audit.witnessing.verify import verify_outside
-from gateway.doctor.witnessing import vouching
+from gateway.audit.witnessing.config import witness_states
+from gateway.audit.witnessing.verify import Trusted, verify_outside
+from gateway.doctor.witnessing import witness_findings
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keeper.revocation_fetch import open_session
@@ -69,7 +69,7 @@ def told(stamping: Stamping, authority: Authority) -> tuple[set[str], list[dict[
         stamp_anchors=str(authority.anchors),
     )
     with stamping.log.engine.connect() as connection:
-        return {each.kind.code for each in vouching(settings, connection, stamping.clock())}, vouchers(
+        return {each.kind.code for each in witness_findings(settings, connection, stamping.clock())}, witness_states(
             connection, settings, stamping.clock()
         )
 
@@ -162,7 +162,7 @@ async def test_the_authoritys_clock(file_log: Log, session: Any, authority: Auth
     grow(file_log)
     stamping = Stamping(file_log, session, authority, EVERY)
     stamping.moment = -ahead
-    assert "vouch for nothing" in (await stamping.look())["clock"] and len(stamping.rows()) == 1
+    assert "prove nothing" in (await stamping.look())["clock"] and len(stamping.rows()) == 1
     await stamping.look(LATE)
     assert not stamping.open
     codes, [status] = told(stamping, authority)
@@ -175,7 +175,7 @@ async def test_the_authoritys_clock(file_log: Log, session: Any, authority: Auth
         assert not stamping.open, "a time to come is not made younger by a start"
     key = NoteKey.from_text(file_log.key.vkey)
     with file_log.engine.connect() as connection:
-        found = verify_outside(connection, key, origin=key.name, anchors=authority.trusted)
+        found = verify_outside(connection, key, key.name, Trusted(anchors=authority.trusted))
     assert found.ok and "the authority's clock and ours differed by" in found.notes[0]
     authority.reply = authority.by_openssl
     stamping.moment = 0.0
@@ -218,7 +218,7 @@ async def test_a_clock_put_right_by_minutes_closes_no_door(stamping: Stamping, a
 
 
 # --- an insider with the database alone -------------------------------------------------------------------------------
-STAMP, VOUCHING, POINT, ENTRY = tables.stamp, tables.vouching, tables.checkpoint, tables.log_entry
+STAMP, STATUS, POINT, ENTRY = tables.stamp, tables.witness_status, tables.checkpoint, tables.log_entry
 
 
 def replayed(connection: Any, stamping: Stamping) -> None:
@@ -234,7 +234,7 @@ def replayed(connection: Any, stamping: Stamping) -> None:
 
 INSIDER: dict[str, Callable[[Any, Stamping], object]] = {
     "the row claims the newest": lambda connection, stamping: connection.execute(
-        update(VOUCHING).values(
+        update(STATUS).values(
             size=select(func.max(POINT.c.size)).scalar_subquery(),
             at=stamping.clock(),
             behind=None,
@@ -242,7 +242,7 @@ INSIDER: dict[str, Callable[[Any, Stamping], object]] = {
             trouble="{}",
         )
     ),
-    "the row deleted": lambda connection, stamping: connection.execute(delete(VOUCHING)),
+    "the row deleted": lambda connection, stamping: connection.execute(delete(STATUS)),
     "the old stamp replayed": replayed,
     "the stamps deleted": lambda connection, stamping: connection.execute(delete(STAMP)),
     "checkpoints deleted down to what is stamped": lambda connection, stamping: connection.execute(
@@ -292,9 +292,9 @@ async def test_stamps_deleted(stamping: Stamping, authority: Authority, file_log
         connection.execute(delete(STAMP).where(STAMP.c.size == 2))
     key = NoteKey.from_text(file_log.key.vkey)
     with file_log.engine.connect() as connection:
-        wrong = verify_outside(connection, key, origin=key.name, anchors=authority.trusted).wrong
+        wrong = verify_outside(connection, key, key.name, Trusted(anchors=authority.trusted)).wrong
     assert wrong == (
-        "time-stamps: 2 entries were vouched for, and what is here proves 1: rows were deleted, or that "
+        "time-stamps: 2 entries were confirmed from outside, and what is here proves 1: rows were deleted, or that "
         "one was changed",
     )
     authority.reply = lambda asked: b""
@@ -314,12 +314,12 @@ async def test_stamps_deleted(stamping: Stamping, authority: Authority, file_log
 
 @_ATTACK
 async def test_stamps_of_a_log_that_ended_are_none_of_this_one(stamping: Stamping, authority: Authority) -> None:
-    """They stay in their table; they vouch for nothing here, and are not wrong."""
+    """They stay in their table; they prove nothing here, and are not wrong."""
     with writing(stamping.log.engine) as connection:
         note = stamping.log.key.sign(7, bytes(32)).replace(stamping.log.key.origin, "localhost/before")
         row = dict(connection.execute(select(STAMP)).mappings().one())
         connection.execute(STAMP.insert().values(row | {"id": 9, "size": 7, "note": note}))
     key = NoteKey.from_text(stamping.log.key.vkey)
     with stamping.log.engine.connect() as connection:
-        assert verify_outside(connection, key, origin=key.name, anchors=authority.trusted).ok
+        assert verify_outside(connection, key, key.name, Trusted(anchors=authority.trusted)).ok
     assert stamping.log.verify().ok

@@ -38,11 +38,6 @@ from tests.registry.making import NOW, House, applied, province
 KINDS = databases.KINDS
 
 
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("registered")
-
-
 @pytest.fixture(params=KINDS)
 def instance(request: pytest.FixtureRequest, base: Path, tmp_path: Path) -> Iterator[Instance]:
     made = instances.copy(request.param, base, tmp_path / "data")

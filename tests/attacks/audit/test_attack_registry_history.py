@@ -22,15 +22,11 @@ from tests.attacks.audit import instances
 from tests.attacks.audit.instances import Instance
 from tests.journal import databases
 from tests.registry.making import NOW
+from tests.registry.moments import snapshot_at
 
 GRANT = "G-0006"
 TABLE = tables.registry_history
 OF = (TABLE.c.of_table == "access_grant", TABLE.c.key == GRANT)
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("histories")
 
 
 @pytest.fixture(params=databases.KINDS)
@@ -88,9 +84,9 @@ def test_an_edited_history_is_named_and_not_answered_from(instance: Instance) ->
     """Each edit, one after the other, each taken back."""
     with snapshot(instance.engine) as connection:
         assert check_registered(connection, instance.seal).wrong == ()
-        then = history.snapshot_at(connection, NOW + 30)
+        then = snapshot_at(connection, NOW + 30)
         assert then.decide("H14.7", "indicator/v1", "getValue", NOW + 30).allowed
-        later = history.snapshot_at(connection, NOW + 90).decide("H14.7", "indicator/v1", "getValue", NOW + 90)
+        later = snapshot_at(connection, NOW + 90).decide("H14.7", "indicator/v1", "getValue", NOW + 90)
         assert not later.allowed
     for edit in EDITS:
         with instance.engine.connect() as inside, inside.begin() as taken_back:
@@ -100,7 +96,7 @@ def test_an_edited_history_is_named_and_not_answered_from(instance: Instance) ->
             named = [each for each in wrong if f"the registry's history, access_grant {key} of revision " in each]
             assert any(how in each for each in named), (edit.__name__, wrong)
             with pytest.raises(Failure) as refused:
-                history.snapshot_at(inside, NOW + 90 if edit is longer else NOW + 30)
+                snapshot_at(inside, NOW + 90 if edit is longer else NOW + 30)
             assert refused.value.code == "registry.altered", edit.__name__
             taken_back.rollback()
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -190,18 +189,6 @@ def attack(engine: Engine, kind: str, name: str) -> str:
     own.dispose()
     engine.dispose()  # who connects from now on sees it, as after the next start
     return named
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("instances")
-
-
-@pytest.fixture
-def instance(request: pytest.FixtureRequest, base: Path, tmp_path: Path) -> Iterator[Instance]:
-    made = instances.copy(request.param, base, tmp_path / "data")
-    yield made
-    made.engine.dispose()
 
 
 # --- found ------------------------------------------------------------------------------------------------------------

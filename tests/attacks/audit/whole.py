@@ -45,15 +45,13 @@ from gateway.transfer.stages import (
     Answered,
     Authenticated,
     Channel,
-    Face,
     Message,
-    Received,
     Refused,
 )
 from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
 from tests.commandline import lgsp
-from tests.exchange.house import PlainDoor
+from tests.exchange.house import PlainDoor, received_at
 
 
 class Caller(PlainDoor):
@@ -206,20 +204,7 @@ class Door:
         op = compiled.contract.operations[operation]
         self.providers.does = does
         self.whole.now += 1
-        received = Received(
-            new_id(int(self.whole.now * 1000)),
-            self.whole.now,
-            Face.REST,
-            "POST",
-            "/x",
-            "https://localhost/x",
-            "",
-            {},
-            b"{}",
-            None,
-            "127.0.0.1",
-            snapshot,
-        )
+        received = received_at(self.whole.now, snapshot)
         addressed = Addressed(received, cast(Any, None), compiled, op)
         self.whole.made[name] = received.transfer
         body = sample(compiled, op.request) | ({"area": area} if area else {})

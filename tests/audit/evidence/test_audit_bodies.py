@@ -21,7 +21,7 @@ from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.vault.vault import Vault
 from security.errors import SEAL_BROKEN
-from security.seal import CHUNK, seal, unseal_pieces
+from security.seal import CHUNK, Record, seal, unseal_pieces
 
 NOW = 1_795_500_000.0
 REASON = "công văn 12/CV-CA"
@@ -153,7 +153,7 @@ def test_pieces_are_what_the_whole_has_there(size: int, start: int, length: int,
         assert count <= chunks * (CHUNK + 16)
         return sealed[at : at + count]
 
-    found = unseal_pieces(KEY, CONTEXT, len(sealed), read, start, start + length, chunks=chunks)
+    found = unseal_pieces(KEY, CONTEXT, Record(len(sealed), read), start, start + length, chunks=chunks)
     assert b"".join(found) == plain[start : start + length]
 
 
@@ -167,6 +167,8 @@ def test_a_record_that_was_cut_or_lengthened_gives_no_pieces(size: int, data: st
     )
     other = (sealed + bytes(100))[:cut]
     with pytest.raises(Ours):
-        got = b"".join(unseal_pieces(KEY, CONTEXT, len(other), lambda at, count: other[at : at + count], 0, 1 << 30))
+        got = b"".join(
+            unseal_pieces(KEY, CONTEXT, Record(len(other), lambda at, count: other[at : at + count]), 0, 1 << 30)
+        )
         assert len(got) < size, "all of it came, although it is another record"
         raise SEAL_BROKEN(where="only a part came")

@@ -1,4 +1,4 @@
-"""A log that ends: all that was signed of it goes with it, and what vouched for it vouches for nothing else."""
+"""A log that ends: all that was signed of it goes with it, and what proved it proves nothing else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_cosigned_checkpoints_go_with_the_log_that_ended(make_log: Callable[[], 
     with writing(log.engine) as connection:
         values = [{"size": size, "note": note + line, "witnesses": 1, "at": 1.0} for size, note in notes.items()]
         connection.execute(insert(tables.cosigned), values)
-        connection.execute(insert(tables.vouching).values(kind="witnesses", size=3, at=1.0, trouble="{}"))
+        connection.execute(insert(tables.witness_status).values(kind="witnesses", size=3, at=1.0, trouble="{}"))
         ended = origins.end(connection, log.key.origin, log.key.vkey, 2.0)
     assert ended.size == 3 and ended.note == notes[3] + line
     with log.engine.connect() as connection:
@@ -37,7 +37,7 @@ def test_cosigned_checkpoints_go_with_the_log_that_ended(make_log: Callable[[], 
             connection.execute(select(tables.past_checkpoint.c.size, tables.past_checkpoint.c.note)).tuples().all()
         )
         assert {size: kept[size] for size in notes} == {size: note + line for size, note in notes.items()}
-        for table in (tables.cosigned, tables.vouching, tables.log_entry, tables.log_tile, tables.checkpoint):
+        for table in (tables.cosigned, tables.witness_status, tables.log_entry, tables.log_tile, tables.checkpoint):
             assert connection.scalar(select(func.count()).select_from(table)) == 0
     with origins.within(log.engine, log.key.origin) as connection:
         report = verify_log(connection, log.key.vkey, kept=notes[2])

@@ -16,7 +16,7 @@ from contracts.base.errors import Failure, Finding
 from contracts.base.ids import new_id
 from gateway.audit.log import origins
 from gateway.audit.search.index import Indexer
-from gateway.audit.search.reconcile import Comparison, Line, compare
+from gateway.audit.search.reconcile import Claimant, Comparison, Line, compare
 from gateway.audit.search.search import reading
 from gateway.cli.common import statement_file
 from gateway.cli.common.output import finding_line
@@ -115,7 +115,7 @@ class Book:
         indexer.step(None)
         systems = {"H14.5": ["phan-anh"], "H14.3": ["do-thi"]}[agency]
         with reading(self.engine) as connection:
-            return compare(connection, agency, systems, Statement(DAY, claims, agency), HASH, now)
+            return compare(connection, Claimant(agency, systems), Statement(DAY, claims, agency), HASH, now)
 
     def line(self, key: Key, claim: Claim) -> Line:
         found = self.compare({key: claim}, "H14.5" if key is SENDER else "H14.3")
@@ -305,7 +305,7 @@ def test_a_log_that_ended_that_day_is_named_and_not_counted(database: Engine) ->
         origins.end(connection, "tinh.example/lgsp", "key", clock("20:00:00"))
     said = Statement(DAY, {SENDER: Claim(1)})
     with reading(database) as connection:
-        found = compare(connection, "H14.5", ["phan-anh"], said, HASH, NEXT_WEEK)
+        found = compare(connection, Claimant("H14.5", ["phan-anh"]), said, HASH, NEXT_WEEK)
     assert (
         found.differences == 1
         and "the log tinh.example/lgsp, which ended by a restore (0 entries, 2026-11-24T09:00+07:00"
@@ -313,7 +313,7 @@ def test_a_log_that_ended_that_day_is_named_and_not_counted(database: Engine) ->
     )
     with reading(database) as connection:
         for day in (date(2026, 11, 23), date(2026, 11, 25)):
-            assert compare(connection, "H14.5", ["phan-anh"], Statement(day, {}), HASH, NEXT_WEEK).notes == ()
+            assert compare(connection, Claimant("H14.5", ["phan-anh"]), Statement(day, {}), HASH, NEXT_WEEK).notes == ()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be-mark"])

@@ -112,9 +112,9 @@ def test_another_log_of_the_same_name(files: Files, trusted: tuple[str, bytes]) 
     """Whoever forges a whole package brings a key of its own: it is not the one that was given."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from security.transparency.checkpoint import vkey
+    from security.transparency.checkpoint import NoteKey
 
-    other = vkey(trusted[0].partition("+")[0], Ed25519PrivateKey.generate().public_key())
+    other = NoteKey.make(trusted[0].partition("+")[0], Ed25519PrivateKey.generate().public_key()).text()
     found = check(files, other, trusted[1])
     assert wrong(found) == {"log/checkpoint"}
 

@@ -17,7 +17,7 @@ from pymerkle import InmemoryTree, verify_consistency
 from gateway.audit.log.proofs import consistency, newest
 from gateway.audit.verify.folder import Wanted, export
 from gateway.sample_client.audit import consistent
-from security.transparency.checkpoint import vkey
+from security.transparency.checkpoint import NoteKey
 from tests.journal.databases import log_row
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "audit-log.md"
@@ -39,7 +39,7 @@ def exported(sqlite_log: Any, tmp_path: Path) -> Path:
         wanted = Wanted.rounded(top[0], None, None, ("t0", "t130", "t299"))
         export(connection, place, top, sqlite_log.key.vkey, wanted, lambda done: None)
     (tmp_path / "log.vkey").write_text(sqlite_log.key.vkey + "\n")
-    stranger = vkey("localhost/lgsp-test", Ed25519PrivateKey.generate().public_key())
+    stranger = NoteKey.make("localhost/lgsp-test", Ed25519PrivateKey.generate().public_key()).text()
     (tmp_path / "stranger.vkey").write_text(stranger + "\n")
     return place / "proofs"
 

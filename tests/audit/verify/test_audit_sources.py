@@ -18,7 +18,7 @@ from gateway.audit.verify.folder import FolderSource, Wanted, export
 from gateway.audit.verify.ranges import NO_ENTRIES
 from gateway.audit.verify.remote import RemoteSource
 from gateway.audit.verify.sources import BESIDE, DatabaseSource, NoSource, Signed
-from gateway.audit.verify.verify import Report, verify
+from gateway.audit.verify.verify import Only, Report, verify
 from gateway.client.transport import RawAnswer
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -145,7 +145,7 @@ def test_a_range_of_an_export(filled: Filled) -> None:
         and report.checked["entries"] == 256
         and report.notes[-1].startswith("only entries 256 to 511 of 700 were looked at / chỉ xem")
     )
-    assert not filled.check(place, first=100, last=120).ok
+    assert not filled.check(place, only=Only(100, 120)).ok
     bundle = place / "tile" / "entries" / "001"
     bundle.write_bytes(bundle.read_bytes().replace(b'"t300"', b'"t301"', 1))
     assert filled.check(place).first_wrong == "entry 300 (transfer t301): its bytes are not those that were signed"
@@ -171,17 +171,17 @@ def test_the_proofs_of_one_transfer_and_nothing_else(filled: Filled) -> None:
 
 # --- a range, and checkpoints kept elsewhere --------------------------------------------------------------------------
 def test_a_range_is_proved_into_the_signed_checkpoint(filled: Filled) -> None:
-    report = filled.database(first=250, last=599, outside=[("kept", filled.kept)])
+    report = filled.database(only=Only(250, 599), outside=[("kept", filled.kept)])
     assert report.ok and report.checked["entries"] == 350 and report.size == SIZE
     assert report.notes[-1].startswith("only entries 250 to 599 of 700 were looked at / chỉ xem")
-    assert "700, from 0 to 699" in str(filled.database(first=700).first_wrong)
+    assert "700, from 0 to 699" in str(filled.database(only=Only(700)).first_wrong)
     table = tables.log_entry
     with writing(filled.log.engine) as connection:
         row = log_row("t400", "intent", b"forged")
         connection.execute(update(table).where(table.c.idx == 400).values(entry=row.entry, leaf=row.leaf))
-    assert filled.database(first=0, last=399).ok, "what was changed lies outside"
+    assert filled.database(only=Only(0, 399)).ok, "what was changed lies outside"
     assert (
-        filled.database(first=390, last=410).first_wrong
+        filled.database(only=Only(390, 410)).first_wrong
         == "entry 400 (transfer t400, intent): its bytes are not those that were signed"
     )
 
@@ -196,17 +196,17 @@ def test_a_range_of_tiles_that_do_not_lead_to_the_root(filled: Filled) -> None:
         entry = tables.log_entry
         connection.execute(update(entry).where(entry.c.idx == 10).values(entry=row.entry, leaf=row.leaf))
         connection.execute(update(table).where(table.c.level == 0, table.c.number == 0).values(hashes=bytes(hashes)))
-    report = filled.database(first=5, last=15)
+    report = filled.database(only=Only(5, 15))
     assert report.first_wrong == "tile/0/000 (entries 0 to 255): does not lead to the root that was signed"
 
 
 def test_a_kept_checkpoint_of_another_history(filled: Filled) -> None:
     forged = filled.log.key.sign(KEPT, b"\x07" * 32)
-    for options in ({}, {"first": 0, "last": 10}):
+    for options in ({}, {"only": Only(0, 10)}):
         report = filled.database(outside=[("kept", filled.kept), ("forged", forged)], **options)
         assert report.wrong == ("forged: its root is not that of the first 300 entries",)
     later = filled.log.key.sign(900, b"\x07" * 32)
-    assert "signs 900 entries" in str(filled.database(outside=[("later", later)], first=0, last=3).first_wrong)
+    assert "signs 900 entries" in str(filled.database(outside=[("later", later)], only=Only(0, 3)).first_wrong)
 
 
 # --- over HTTP --------------------------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ def test_over_http_hashes_are_for_everybody_and_it_is_said_that_entries_were_not
 
 def test_over_http_with_entries(filled: Filled) -> None:
     assert over_http(filled, True).checked["entries"] == SIZE
-    report = over_http(filled, True, first=600)
+    report = over_http(filled, True, only=Only(600))
     assert report.ok and report.checked["entries"] == 100
     table = tables.log_entry
     with writing(filled.log.engine) as connection:

@@ -10,7 +10,7 @@ from gateway.audit.log.proofs import consistency, inclusions
 from gateway.audit.log.tiles import read_path
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
-from security.transparency.checkpoint import LogProof
+from security.transparency.checkpoint import LogProof, NoteKey
 from security.transparency.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from security.transparency.tiles import entries_path, parse_bundle, tile_path, tiles_of
 from tests.journal.databases import log_row
@@ -176,9 +176,7 @@ def test_tiles_beyond_the_log(filled: Any) -> None:
 def test_another_key_or_origin_is_not_trusted(filled: Any, make_log: Any) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from security.transparency.checkpoint import vkey
-
-    stranger = vkey("localhost/lgsp-test", Ed25519PrivateKey.generate().public_key())
+    stranger = NoteKey.make("localhost/lgsp-test", Ed25519PrivateKey.generate().public_key()).text()
     with filled.engine.connect() as connection:
         from gateway.audit.verify.verify import verify_log
 

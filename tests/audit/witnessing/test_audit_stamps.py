@@ -23,7 +23,7 @@ from sqlalchemy import insert, select, update
 
 from gateway.audit.witnessing.admission import STAMPS
 from gateway.audit.witnessing.config import standing
-from gateway.audit.witnessing.verify import verify_outside, write_stamp
+from gateway.audit.witnessing.verify import Trusted, verify_outside, write_stamp
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keeper.revocation_fetch import open_session
@@ -251,7 +251,7 @@ async def test_a_row_that_claims_more_than_is_stamped(log: Any, session: Any, au
     await stamping.look()
     grow(log)
     with writing(log.engine) as connection:
-        connection.execute(update(tables.vouching).values(size=2))
+        connection.execute(update(tables.witness_status).values(size=2))
     await stamping.look(60.0)
     with log.engine.connect() as connection:
         assert standing(connection, STAMPS).size == stamping.tracker.now.size == 1 and len(stamping.rows()) == 1
@@ -280,7 +280,7 @@ async def test_stored_stamps_are_checked_with_anchors_from_outside(
 
     def check(anchors: list[x509.Certificate]) -> Any:
         with log.engine.connect() as connection:
-            return verify_outside(connection, key, origin=key.name, anchors=anchors)
+            return verify_outside(connection, key, key.name, Trusted(anchors=anchors))
 
     found = check(authority.trusted)
     assert found.ok and found.checked == {"time-stamps": 1} and found.newest == {"time-stamps": 1}

@@ -201,7 +201,7 @@ async def test_a_log_that_was_rolled_back_is_objected_to(file_log: Any, session:
     async with honest(log.folder / "a", "w.example/a", log.key.vkey) as a:
         asking = Asking(log, session, [a.witness])
         await asking.ask()
-        for table in (tables.log_entry, tables.log_tile, tables.checkpoint, tables.cosigned, tables.vouching):
+        for table in (tables.log_entry, tables.log_tile, tables.checkpoint, tables.cosigned, tables.witness_status):
             with writing(log.engine) as connection:
                 connection.execute(delete(table))
         log.file.path.unlink()
@@ -226,7 +226,7 @@ async def test_what_lasts_is_told_once_and_closes_the_doors(file_log: Any, sessi
         await asking.ask()
         gate()
         moment[0] += 100.0
-        await asking.ask()  # an idle log is vouched for, however long
+        await asking.ask()  # an idle log is witnessed, however long
         gate._looked = float("-inf")
         gate()
     grow(log)
@@ -266,7 +266,9 @@ async def test_a_row_that_claims_more_than_is_proved_opens_nothing(log: Any, ses
         with writing(log.engine) as connection:
             size = connection.scalar(select(func.max(tables.checkpoint.c.size)))
             connection.execute(
-                update(tables.vouching).values(size=size, at=moment[0], behind=None if at % 2 else moment[0] + 1e6)
+                update(tables.witness_status).values(
+                    size=size, at=moment[0], behind=None if at % 2 else moment[0] + 1e6
+                )
             )
         if at == 3:
             asking.begin()

@@ -1,4 +1,4 @@
-"""An instance that takes nothing unless outsiders vouch for its log: its witness is stopped, and started again."""
+"""An instance that takes nothing unless outsiders confirm its log: its witness is stopped, and started again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bench.demo import demo_settings, running
+from bench.ports import free_port
 from gateway.cli import app
 from gateway.cli.run import ensure_instance
 from gateway.doctor import examine
@@ -21,7 +22,6 @@ from gateway.keys.keyring import Keyring
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient
 from gateway.sandbox import live
-from gateway.sandbox.ports import free_port
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings, save
 from gateway.witness.state import Folder
@@ -70,7 +70,7 @@ def lgsp(capsys: pytest.CaptureFixture[str]) -> Lgsp:
     return call
 
 
-def test_nothing_new_is_taken_while_nobody_vouches(tmp_path: Path, lgsp: Lgsp) -> None:
+def test_nothing_new_is_taken_while_nobody_witnesses(tmp_path: Path, lgsp: Lgsp) -> None:
     folder, port = Folder(tmp_path / "witness"), free_port()
     key = folder.make_key("witness.example/so-noi-vu")
     with Authority(tmp_path / "tsa") as authority:

@@ -14,7 +14,7 @@ import pytest
 
 from contracts.base.errors import Theirs
 from contracts.compiled.contract import CompiledContract
-from contracts.compiled.streaming import read_large, write_large
+from contracts.compiled.streaming import LargeForm, read_large, write_large
 from contracts.wire.attachments import Spool
 
 FILES = [b"%PDF-1.7 " + bytes(range(256)) * 400, b"x" * 70_001, b"nho"]
@@ -50,14 +50,14 @@ def test_the_same_bytes_as_in_one_piece(compiled: CompiledContract, there: str, 
     codec = compiled.codec(there)
     raw = codec.write_xml("Document", value) if there == "edxml" else codec.write_json("Document", value)
     spool = Spool(io.BytesIO())
-    read = read_large(compiled, there, "Document", io.BytesIO(raw), spool)
+    read = read_large(LargeForm(compiled, there), "Document", io.BytesIO(raw), spool)
     assert len(json.dumps(read)) < 10_000 and [each.sha256 for each in spool.attachments] == [
         hashlib.sha256(data).digest() for data in FILES[:2]
     ]
     onward = compiled.codec(back)
     expected = onward.write_xml("Document", value) if back == "edxml" else onward.write_json("Document", value)
-    assert whole(write_large(compiled, back, "Document", read, spool)) == expected
-    assert whole(write_large(compiled, "canonical", "Document", read, spool, media="xml")) == compiled.codec(
+    assert whole(write_large(LargeForm(compiled, back), "Document", read, spool)) == expected
+    assert whole(write_large(LargeForm(compiled, "canonical", "xml"), "Document", read, spool)) == compiled.codec(
         "canonical"
     ).write_xml("Document", value)
 
@@ -77,7 +77,7 @@ def test_a_file_in_a_field_that_is_none(compiled: CompiledContract, field: str) 
     with pytest.raises(Theirs) as in_one_piece:
         compiled.codec("canonical").read_json("Document", raw)
     with pytest.raises(Theirs) as caught:
-        read_large(compiled, "canonical", "Document", io.BytesIO(raw), Spool(io.BytesIO()))
+        read_large(LargeForm(compiled, "canonical"), "Document", io.BytesIO(raw), Spool(io.BytesIO()))
     assert caught.value.code == in_one_piece.value.code == "message.invalid"
     assert (
         {each.canonical for each in caught.value.findings}

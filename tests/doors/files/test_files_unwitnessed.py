@@ -1,4 +1,4 @@
-"""Where the policy is that nothing new is taken while nobody vouches for the log: nothing is committed then, and all of
+"""Where the policy is that nothing new is taken while nobody confirms the log: nothing is committed then, and all of
 it is taken once somebody does."""
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ def test_sealing_anew_that_was_cut_short_is_gone_on_with(small_house: Any, monke
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        holds.seal_again(house.engine, None, house.vault, check, hold, house.now)
+        holds.seal_again(rows.Bodies(house.engine, None, house.vault, check), hold, house.now)
     assert sum(house.key_of(each).endswith("vu-an-7") for each in held) == 2
     assert all(house.opened(each) == f"request of {each}".encode() for each in held)
     house.retention().look(house.lease, house.now)

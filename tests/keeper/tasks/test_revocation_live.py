@@ -263,7 +263,9 @@ def enrolled(
             put(place, use, key, pem(leaves[use]) + (pem(outside.issuer) if use == "tls" else ""))
             trusts = keys.trusted(connection, None)
             raw = pem(leaves[use]).encode()
-            enrolment.by_certificate(connection, trusts, system, use, raw, f"{system}.{use}-9", time.time())
+            enrolment.by_certificate(
+                connection, trusts, enrolment.Wanted(system, use, f"{system}.{use}-9"), raw, time.time()
+            )
     return RestClient(Identity.load(place)), leaves
 
 

@@ -75,7 +75,7 @@ class House:
             keys.apply_authorities(
                 connection, [OutsideAuthority("chuyen-dung", ("tls", "sign"), outside.pem, lists, address, GRACE)]
             )
-            keys.add_key(connection, "y-te.tls-1", "y-te", "tls", pem(leaf), authority="chuyen-dung")
+            keys.add_key(connection, "y-te.tls-1", "y-te", "tls", pem(leaf), keys.KeyFacts(authority="chuyen-dung"))
 
     def ask(self) -> list[str]:
         async def asked() -> list[str]:
@@ -189,7 +189,12 @@ def test_signing_keys_and_an_authority_that_left(database: Engine, outside: Outs
     house = House(database, outside, served, outside.issue("y-te", new_key()))
     with writing(database) as connection:
         keys.add_key(
-            connection, "y-te.sign-1", "y-te", "sign", pem(outside.issue("ký", new_key())), authority="chuyen-dung"
+            connection,
+            "y-te.sign-1",
+            "y-te",
+            "sign",
+            pem(outside.issue("ký", new_key())),
+            keys.KeyFacts(authority="chuyen-dung"),
         )
     lists = {"/issuer.crl": outside.crl(), "/root.crl": outside.crl(root=True)}
     served.answer = lambda path, body: lists.get(path)

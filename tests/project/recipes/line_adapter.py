@@ -6,7 +6,7 @@ import asyncio
 from base64 import b64decode, b64encode
 from urllib.parse import urlsplit
 
-from adapters.model import AdapterKind, AdapterServices, Endpoint, Incoming, Outgoing
+from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
 
 
 class LineAdapter:
@@ -28,4 +28,4 @@ class LineAdapter:
         return Incoming(message, request, answer, key_id, 200, 0.0)
 
 
-KIND = AdapterKind("line", LineAdapter, scheme="tcp")
+make = LineAdapter

@@ -16,13 +16,10 @@ from security.transparency.checkpoint import (
     NoteError,
     NoteKey,
     open_note,
-    private_from_text,
-    private_text,
     proof_text,
     sign,
     sign_text,
     verify,
-    vkey,
 )
 
 NAME = "log.example.vn/lgsp"
@@ -41,7 +38,7 @@ def test_the_form_is_that_of_c2sp() -> None:
     assert raw[:4] == key_hash
     PUBLIC.verify(raw[4:], (text + "\n").encode())
     assert (
-        vkey(NAME, PUBLIC)
+        NoteKey.make(NAME, PUBLIC).text()
         == f"{NAME}+{key_hash.hex()}+{base64.b64encode(bytes([1]) + PUBLIC.public_bytes_raw()).decode()}"
     )
 
@@ -50,7 +47,7 @@ def test_fixed_vector() -> None:
     """Ed25519 is deterministic, so the whole note of this key is fixed for ever."""
     note = sign(POINT, PRIVATE, NAME)
     assert hashlib.sha256(note.encode()).hexdigest() == VECTOR
-    assert vkey(NAME, PUBLIC) == VKEY
+    assert NoteKey.make(NAME, PUBLIC).text() == VKEY
 
 
 VKEY = "log.example.vn/lgsp+94a13866+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
@@ -59,22 +56,24 @@ VECTOR = "fcdd2fb230b2492b5b42495d0f3e694b827db3c0d83f70eb57f6bb4899d4923c"
 
 def test_verify_and_read_back() -> None:
     note = sign(POINT, PRIVATE, NAME)
-    assert verify(note, vkey(NAME, PUBLIC)) == POINT
+    assert verify(note, NoteKey.make(NAME, PUBLIC).text()) == POINT
     assert verify(note, NoteKey.make(NAME, PUBLIC), origin=NAME) == POINT
     with pytest.raises(NoteError, match="not of"):
-        verify(note, vkey(NAME, PUBLIC), origin="other")
+        verify(note, NoteKey.make(NAME, PUBLIC).text(), origin="other")
     extended = Checkpoint("o", 0, bytes(32), ("one", "two"))
-    assert verify(sign(extended, PRIVATE, NAME), vkey(NAME, PUBLIC)) == extended
+    assert verify(sign(extended, PRIVATE, NAME), NoteKey.make(NAME, PUBLIC).text()) == extended
 
 
 def test_signatures_of_witnesses_are_passed_over() -> None:
     note = sign(POINT, PRIVATE, NAME)
     other = Ed25519PrivateKey.generate()
     witness = sign_text(POINT.text(), other, "witness.example").partition("\n\n")[2]
-    assert verify(note + witness, vkey(NAME, PUBLIC)) == POINT
-    assert verify(note + witness, vkey("witness.example", other.public_key())) == POINT
+    assert verify(note + witness, NoteKey.make(NAME, PUBLIC).text()) == POINT
+    assert verify(note + witness, NoteKey.make("witness.example", other.public_key()).text()) == POINT
     same_name = sign_text(POINT.text(), other, NAME).partition("\n\n")[2]
-    assert verify(note + same_name, vkey(NAME, PUBLIC)) == POINT, "another key of that name has another hash"
+    assert verify(note + same_name, NoteKey.make(NAME, PUBLIC).text()) == POINT, (
+        "another key of that name has another hash"
+    )
 
 
 NOTE = sign(POINT, PRIVATE, NAME)
@@ -104,7 +103,7 @@ LINE = NOTE.partition("\n\n")[2]
 )
 def test_notes_that_must_not_pass(note: str) -> None:
     with pytest.raises(NoteError):
-        verify(note, vkey(NAME, PUBLIC))
+        verify(note, NoteKey.make(NAME, PUBLIC).text())
 
 
 @pytest.mark.parametrize(
@@ -145,7 +144,7 @@ def test_checkpoints_that_cannot_be_written(bad: Checkpoint) -> None:
 @given(st.text(max_size=300))
 def test_rubbish_is_refused(text: str) -> None:
     for call in (
-        lambda: open_note(text, vkey(NAME, PUBLIC)),
+        lambda: open_note(text, NoteKey.make(NAME, PUBLIC).text()),
         lambda: NoteKey.from_text(text),
         lambda: LogProof.from_text(text),
     ):
@@ -154,10 +153,10 @@ def test_rubbish_is_refused(text: str) -> None:
 
 
 def test_key_texts() -> None:
-    assert NoteKey.from_text(vkey(NAME, PUBLIC) + "\n").raw == PUBLIC.public_bytes_raw()
-    name, private = private_from_text(private_text(NAME, PRIVATE))
+    assert NoteKey.from_text(NoteKey.make(NAME, PUBLIC).text() + "\n").raw == PUBLIC.public_bytes_raw()
+    name, private = NoteKey.private_from_text(NoteKey.private_text(NAME, PRIVATE))
     assert (name, private.private_bytes_raw()) == (NAME, PRIVATE.private_bytes_raw())
-    good = vkey(NAME, PUBLIC)
+    good = NoteKey.make(NAME, PUBLIC).text()
     name, hashed, rest = good.split("+", 2)
     for bad in (
         f"{name}x+{hashed}+{rest}",
@@ -169,12 +168,12 @@ def test_key_texts() -> None:
     ):
         with pytest.raises(NoteError):
             NoteKey.from_text(bad)
-    for bad in ("x", "PRIVATE+KEY+a+b+AAAA", private_text(NAME, PRIVATE).replace(NAME, "other")):
+    for bad in ("x", "PRIVATE+KEY+a+b+AAAA", NoteKey.private_text(NAME, PRIVATE).replace(NAME, "other")):
         with pytest.raises(NoteError):
-            private_from_text(bad)
+            NoteKey.private_from_text(bad)
     for name in ("", "a b", "a+b", "a\n"):
         with pytest.raises(NoteError):
-            vkey(name, PUBLIC)
+            NoteKey.make(name, PUBLIC).text()
 
 
 def test_texts_that_cannot_be_notes() -> None:
@@ -191,7 +190,7 @@ def test_proofs_in_both_forms() -> None:
     for text in (with_header, without):
         proof = LogProof.from_text(text)
         assert (proof.index, proof.hashes, proof.note) == (7, hashes, NOTE)
-        assert verify(proof.note, vkey(NAME, PUBLIC)) == POINT
+        assert verify(proof.note, NoteKey.make(NAME, PUBLIC).text()) == POINT
     assert LogProof.from_text(LogProof(0, (), NOTE, b"salt").text()).extra == b"salt"
     for bad in (
         "index 07\n\n" + NOTE,

@@ -21,8 +21,6 @@ from security.transparency.cosignature import (
     answered,
     cosign,
     cosignatures,
-    private_from_text,
-    private_text,
     quorum,
     with_lines,
 )
@@ -92,7 +90,7 @@ def test_openssl_verifies_a_cosignature(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", KEYS)
 def test_keys_as_text(name: str) -> None:
     assert CosignerKey.from_text(KEYS[name].text() + "\n") == KEYS[name]
-    told, private = private_from_text(private_text(name, PRIVATE[name]))
+    told, private = CosignerKey.private_from_text(CosignerKey.private_text(name, PRIVATE[name]))
     assert told == name and private.private_bytes_raw() == PRIVATE[name].private_bytes_raw()
 
 
@@ -104,10 +102,10 @@ def test_a_key_that_is_not_a_witness_s() -> None:
             CosignerKey.from_text(text)
     for text in (
         "PRIVATE+KEY+x",
-        private_text("w.example/a", PRIVATE["w.example/a"]).replace("w.example/a", "w.example/c"),
+        CosignerKey.private_text("w.example/a", PRIVATE["w.example/a"]).replace("w.example/a", "w.example/c"),
     ):
         with pytest.raises(NoteError):
-            private_from_text(text)
+            CosignerKey.private_from_text(text)
     with pytest.raises(NoteError):
         CosignerKey.make("two words", PRIVATE["w.example/a"].public_key())
 

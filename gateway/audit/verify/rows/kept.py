@@ -7,10 +7,10 @@ key destroyed or a restore confirmed in the table alone, and a deleted row are f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, select
 
 from contracts.base.times import rfc3339
 from gateway.audit.log import changes
@@ -22,6 +22,8 @@ from gateway.registry import restore_lock
 
 KINDS: Final = ("hold", "retention", "restore", "restore-confirmed", "settings", "backup", "unwitnessed", "witnessed")
 BACKUP: Final = "backup.last"
+_Pair = tuple[str, object, object]  # name, value in the row, value in the notes
+_Pairs = Callable[[str, RowMapping, Noted], Iterable[_Pair]]
 
 
 def check_kept(connection: Connection, wrong: Findings) -> None:
@@ -35,25 +37,39 @@ def check_kept(connection: Connection, wrong: Findings) -> None:
     _late(connection, late, wrong)
 
 
+def _compare(
+    of: str, begun: str, rows: Mapping[str, RowMapping], firsts: Mapping[str, Noted], pairs: _Pairs, wrong: Findings
+) -> None:
+    """`begun` is what the first note of each row says; `pairs` are the values of a row and of its notes."""
+    for key in firsts.keys() - rows.keys():
+        wrong.add(f"{of} {key}: {firsts[key].name} says that {begun}, and there is no row of it")
+    for key, row in rows.items():
+        note = firsts.get(key)
+        if note is None:
+            wrong.add(f"{of} {key}: the log does not say that {begun}")
+            continue
+        for what, stored, logged in pairs(key, row, note):
+            if stored != logged:
+                wrong.add(f"{of} {key}: its row says {what} {stored}, the log {logged}")
+
+
+def _step(notes: Sequence[Noted], of: str, step: str) -> dict[str, Noted]:
+    return {str(note.facts.get(of)): note for note in notes if note.facts.get("step") == step}
+
+
 # --- legal holds ------------------------------------------------------------------------------------------------------
 def _holds(connection: Connection, notes: Sequence[Noted], wrong: Findings) -> None:
-    rows = {str(row["name"]): dict(row) for row in connection.execute(select(tables.vault_hold)).mappings()}
+    rows = {str(row["name"]): row for row in connection.execute(select(tables.vault_hold)).mappings()}
     wrong.count("legal holds", len(rows))
-    added = {str(note.facts.get("hold")): note for note in notes if note.facts.get("step") == "added"}
-    released = {str(note.facts.get("hold")): note for note in notes if note.facts.get("step") == "released"}
-    for name in added.keys() - rows.keys():
-        wrong.add(f"the hold {name}: {added[name].name} says that it was put in place, and there is no row of it")
-    for name, row in rows.items():
-        note = added.get(name)
-        if note is None:
-            wrong.add(f"the hold {name}: the log does not say that it was put in place")
-            continue
-        for what, stored, logged in _of_hold(row, note, released.get(name)):
-            if stored != logged:
-                wrong.add(f"the hold {name}: its row says {what} {stored}, the log {logged}")
+    released = _step(notes, "hold", "released")
+
+    def pairs(name: str, row: RowMapping, note: Noted) -> Iterator[_Pair]:
+        return _of_hold(row, note, released.get(name))
+
+    _compare("the hold", "it was put in place", rows, _step(notes, "hold", "added"), pairs, wrong)
 
 
-def _of_hold(row: Mapping[str, Any], note: Noted, end: Noted | None) -> Iterator[tuple[str, object, object]]:
+def _of_hold(row: RowMapping, note: Noted, end: Noted | None) -> Iterator[_Pair]:
     """(name, value in the row, value in the notes) of what both contain."""
     facts = note.facts
     yield "reason", row["reason"], facts.get("reason")
@@ -69,27 +85,19 @@ def _of_hold(row: Mapping[str, Any], note: Noted, end: Noted | None) -> Iterator
 
 # --- destroyed keys ---------------------------------------------------------------------------------------------------
 def _destroyed(connection: Connection, notes: Sequence[Noted], wrong: Findings) -> None:
-    table = tables.vault_destroyed
-    rows = {row["key_id"]: row for row in connection.execute(select(table)).mappings()}
+    rows = {str(row["key_id"]): row for row in connection.execute(select(tables.vault_destroyed)).mappings()}
     wrong.count("destroyed keys", len(rows))
-    starts = {str(note.facts.get("key")): note for note in notes if note.facts.get("step") == "begun"}
-    done = {str(note.facts.get("key")): note for note in notes if note.facts.get("step") == "done"}
-    for key in starts.keys() - rows.keys():
-        wrong.add(f"the vault's key {key}: {starts[key].name} says that its end was begun, and there is no row of it")
-    for key, row in rows.items():
-        if key not in starts:
-            wrong.add(f"the vault's key {key}: its row says that its end was begun, the log does not")
-            continue
+    done = _step(notes, "key", "done")
+
+    def pairs(key: str, row: RowMapping, start: Noted) -> Iterator[_Pair]:
         end = done.get(key)
-        pairs: list[tuple[str, object, object]] = [
-            ("began", _time(row["began"]), starts[key].at),
-            ("destroyed", _time(row["destroyed"]), None if end is None else end.at),
-        ]
+        yield "began", _time(row["began"]), start.at
+        yield "destroyed", _time(row["destroyed"]), None if end is None else end.at
         if end is not None:  # until then a hold may still take bodies from it
-            pairs += [(what, row[what], end.facts.get(what)) for what in ("bodies", "bytes")]
-        for what, stored, logged in pairs:
-            if stored != logged:
-                wrong.add(f"the vault's key {key}: its row says {what} {stored}, the log {logged}")
+            for what in ("bodies", "bytes"):
+                yield what, row[what], end.facts.get(what)
+
+    _compare("the vault's key", "its end was begun", rows, _step(notes, "key", "begun"), pairs, wrong)
 
 
 # --- the values of `instance` -----------------------------------------------------------------------------------------
@@ -161,17 +169,19 @@ def _backup(text: str | None, notes: Sequence[Noted]) -> Iterator[str]:
 
 # --- late cosignatures and stamps -------------------------------------------------------------------------------------
 def _late(connection: Connection, notes: Sequence[Noted], wrong: Findings) -> None:
-    """`told` is the time of the note that one kind of voucher is late; its end is noted too."""
+    """`told` is the time of the note that one kind of witness is late; its end is noted too."""
     newest = {str(note.facts.get("what")): note for note in notes}
-    rows = {row[0]: row[1] for row in connection.execute(select(tables.vouching.c.kind, tables.vouching.c.told))}
+    rows = {
+        row[0]: row[1] for row in connection.execute(select(tables.witness_status.c.kind, tables.witness_status.c.told))
+    }
     for kind, note in newest.items():
         if kind not in rows:
-            wrong.add(f"vouching {kind}: {note.name} tells of it, and there is no row of it")
+            wrong.add(f"witnessing {kind}: {note.name} tells of it, and there is no row of it")
     for kind, told in rows.items():
         late = newest.get(kind)
         logged = late.at if late is not None and late.what == "unwitnessed" else None
         if _time(told) != logged:
-            wrong.add(f"vouching {kind}: its row says that the log was told {_time(told)}, the log says {logged}")
+            wrong.add(f"witnessing {kind}: its row says that the log was told {_time(told)}, the log says {logged}")
 
 
 # --- values -----------------------------------------------------------------------------------------------------------

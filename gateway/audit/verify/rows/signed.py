@@ -139,7 +139,7 @@ def _of_stamp(row: Any) -> Iterator[str]:
 
 def _coverage(connection: Connection, wrong: Findings) -> None:
     """The row claims no more than the stored notes and stamps, and has their time."""
-    table, cosigned, stamp = tables.vouching.c, tables.cosigned.c, tables.stamp.c
+    table, cosigned, stamp = tables.witness_status.c, tables.cosigned.c, tables.stamp.c
     kept: dict[str, list[tuple[int, float]]] = {"witnesses": [], "stamps": []}
     for size, note, at in connection.execute(select(cosigned.size, cosigned.note, cosigned.at)):
         kept["witnesses"] += [(size, at), *((size, float(each)) for each in _cosigning_times(note))]
@@ -148,11 +148,13 @@ def _coverage(connection: Connection, wrong: Findings) -> None:
     rows = {row.kind: row for row in connection.execute(select(table.kind, table.size, table.at))}
     wrong.count("kinds of vouchers", len(rows))
     for kind, row in rows.items():
-        name, points = f"vouching {kind}", kept.get(kind)
+        name, points = f"witnessing {kind}", kept.get(kind)
         if points is None:
             wrong.add(f"{name}: there is no such kind")
         elif row.size > max((size for size, _ in points), default=0):
-            wrong.add(f"{name}: its row says that {row.size} entries are vouched for, what is kept is of fewer")
+            wrong.add(
+                f"{name}: its row says that {row.size} entries are confirmed from outside, what is kept is of fewer"
+            )
         # Earlier is possible: a clock may have been set back.
         elif row.size and row.at > max(at for size, at in points if size >= row.size) + _APART:
             wrong.add(

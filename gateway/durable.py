@@ -20,7 +20,7 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
     sync_folder(folder.parent)
 
 
-def write_new(path: Path, data: bytes, mode: int) -> None:
+def write_new(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Creates a file that must not exist, and syncs its bytes. Its name is safe once the folder is synced."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:

@@ -1,0 +1,77 @@
+"""Opens what door, files worker and keeper have in common: registry, journal, and the way to component systems."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import aiohttp
+from sqlalchemy import Engine
+
+from adapters.http import client_context, open_session
+from gateway.audit.witnessing.admission import admission_check
+from gateway.delivery.breaker import rules_for
+from gateway.delivery.forwarder import Forwarder, forwarder_over
+from gateway.doors.http.anchors import Anchors
+from gateway.exchange.exchange import Exchange
+from gateway.journal.database import lock_of
+from gateway.journal.writer import Journal
+from gateway.keys.keyring import Keyring
+from gateway.registry.registry import Registry
+from gateway.registry.seals.sealing import Seal
+from gateway.settings import Settings
+from gateway.vault.vault import Vault
+from security.transparency.entry import keyed
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """`tls` and `session` lead to component systems; the registry's outside authorities are trusted there too."""
+
+    settings: Settings
+    keyring: Keyring
+    engine: Engine
+    registry: Registry
+    journal: Journal
+    tls: ssl.SSLContext
+    session: aiohttp.ClientSession
+    forwarder: Forwarder
+
+    @classmethod
+    async def start(cls, settings: Settings, engine: Engine, process_id: str, kind: str) -> Runtime:
+        keyring = Keyring(settings)
+        registry = Registry(engine, Seal.of(settings))
+        registry.start()
+        journal = Journal(engine, lock_of(engine), process_id, kind=kind)
+        journal.start()
+        tls = client_context(
+            keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
+        )
+        registry.follow(Anchors(tls, keyring.trust_anchors).take)
+        session = open_session(tls)
+        forwarder = forwarder_over(
+            session, keyring.signing_key(), keyring.decrypt_keys(), time.time, rules_for(settings.kind)
+        )
+        return cls(settings, keyring, engine, registry, journal, tls, session, forwarder)
+
+    def exchange(self) -> Exchange:
+        return Exchange(
+            journal=self.journal,
+            vault=Vault(self.settings.vault_keys, at_rest=self.keyring.at_rest),
+            forwarder=self.forwarder,
+            engine=self.engine,
+            process=self.journal.process_id,
+            hash_id=partial(keyed, self.keyring.hash_key()),
+            clock=time.time,
+            provider_seconds=self.settings.provider_seconds,
+            admit=admission_check(self.settings, time.time),
+        )
+
+    async def close(self) -> None:
+        await self.session.close()
+        await asyncio.to_thread(self.journal.stop)
+        self.registry.stop()
+        self.engine.dispose()
