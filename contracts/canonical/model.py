@@ -67,6 +67,12 @@ class Identity:
     relations: Mapping[Kind, Relation]
     reference: tuple[str, ...]
 
+    @property
+    def decisive(self) -> tuple[str, ...]:
+        """The fields that the kind of a message follows from."""
+        when = (path for relation in self.relations.values() for path in relation.when)
+        return tuple(dict.fromkeys((*when, *(self.key if self.corrects else ()))))
+
 
 @dataclass(frozen=True, slots=True)
 class FeedAnswer:
