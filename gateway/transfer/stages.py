@@ -231,6 +231,7 @@ class Ending(NamedTuple):
     failure: str | None = None
     call: object = None  # the provider's answer or the call's failure, whose bytes are kept as evidence
     answer: bytes | None = None  # canonical
+    keys: int = 0  # business keys that the message took and none had before
 
 
 class Doubt(NamedTuple):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -74,12 +75,14 @@ class Term:
 class Terms:
     """The contracts' rules, by digest of their bundles.
 
-    `removed` are parts gone from the vault, with their keys, which `end` checks.
+    `removed` are parts gone from the vault, with their keys, which `end` checks. `keys` are the new business keys by
+    outcomes in the log, by contract.
     """
 
     connection: Connection
     now: float = field(default_factory=time.time)  # Unix seconds
     removed: list[tuple[str, str]] = field(default_factory=list)  # (what, key id)
+    keys: Counter[str] = field(default_factory=Counter)
     _known: dict[str, Mapping[str, Term]] = field(default_factory=dict)
 
     def of(self, digest: str, operation: str) -> Term | None:
