@@ -19,12 +19,13 @@ from tests.exchange.house import Call, Gateway, sample
 from tests.registry.making import PROVINCE, House, approve_all, contracts
 
 ATTACK = pytest.mark.attack("access: by a feed")
-ALERTS, VALUES, READINGS = "incident-alert/v1", "indicator/v1", "observation/v1"
+ALERTS, VALUES, READINGS, REPORTS = "incident-alert/v1", "indicator/v1", "observation/v1", "field-report/v1"
 KINDS = ("corrected", "recalled", "responded")
 SENT = {
     ALERTS: ("submitAlert", "canh-bao"),
     VALUES: ("submitValues", "so-lieu"),
     READINGS: ("submitObservation", "canh-bao"),
+    REPORTS: ("createRequest", "phan-anh"),
 }
 MORE = """
 - {id: G-0901, agency: H14.2, contract: observation/v1, operations: [submitObservation], purpose: a, legal_basis: b,
@@ -125,3 +126,16 @@ async def test_the_type_tells_no_more_than_the_fields_that_it_follows_from(
             [{name: each[name] for name in each if name not in ("data", "type")} for each in events]
         )
         assert not any(kind in attributes for kind in KINDS)
+
+
+@ATTACK
+@pytest.mark.parametrize(("fields", "seen"), [(["*"], True), (["*", "!service_request_id"], False)])
+async def test_the_subject_of_a_dispatched_message_is_told_to_whom_the_answer_shows_it(
+    tmp_path: Path, keys: House, fields: list[str], seen: bool
+) -> None:
+    case = sample(contracts()[REPORTS], "ServiceRequestReceived")["service_request_id"]
+    async with opened(tmp_path, keys) as world:
+        regrant(world, REPORTS, fields)
+        (event,) = await read(world, REPORTS, [sample(contracts()[REPORTS], "ServiceRequest")])
+        assert event.get("subject") == (case if seen else None)
+        assert (case in json.dumps(event)) is seen

@@ -74,6 +74,7 @@ async def test_both_messages_are_shown_as_the_grant_says(
         assert event["data"]["request"] == expected | phone | first_name
         answer = sample(contracts()["field-report/v1"], "ServiceRequestReceived")
         assert event["data"]["answer"] == json.loads(json.dumps(answer, default=float))
+        assert event["subject"] == answer["service_request_id"]
         assert world.logged("feed-read")[0]["facts"]["owners"] == ["H14.3", "H14.5"]
 
 
