@@ -36,7 +36,7 @@ def provider_agencies(connection: Connection, transfers: Iterable[str]) -> Mappi
 def agency_of(intent: Mapping[str, Any], provider: object, old: Mapping[str, str]) -> str | None:
     """The agency of this provider as the intent names it, or else as `old_agencies` does."""
     named = intent.get("provider_agency") if intent.get("provider") == provider else None
-    return named if isinstance(named, str) else old.get(str(provider))
+    return named if isinstance(named, str) and named else old.get(str(provider))  # the feed has no agency
 
 
 def old_agencies(connection: Connection) -> Mapping[str, str]:
