@@ -67,6 +67,12 @@ class Identity:
     relations: Mapping[Kind, Relation]
     reference: tuple[str, ...]
 
+    @property
+    def decisive(self) -> tuple[str, ...]:
+        """The fields that the kind of a message follows from."""
+        when = (path for relation in self.relations.values() for path in relation.when)
+        return tuple(dict.fromkeys((*when, *(self.key if self.corrects else ()))))
+
 
 @dataclass(frozen=True, slots=True)
 class FeedAnswer:
@@ -103,8 +109,10 @@ class Operation:
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """The fields whose values are the `subject` of its events."""
-        return self.identity.subject if self.identity is not None else () if self.key is None else (self.key,)
+        """The fields whose values are the `subject` of its events; of a dispatch they are in its answer."""
+        if self.identity is not None:
+            return self.identity.subject
+        return () if self.key is None else (f"answer.{self.key}" if self.in_feed else self.key,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,8 +179,10 @@ def _operation(read: FieldReader, name: str, source: Source) -> Operation:
     ):
         read.bad((*at, "method"), "GET with objects or lists", "single values only in a query string, or POST")
     key = read.get((*at, "key"))
-    if key is not None and request is not None:
-        place = places(request).get(str(key))
+    fed = pattern == Pattern.DISPATCH and read.get((*at, "feed")) is not None  # its events are named by the answer
+    named = source.messages.get(messages["answer"]) if fed else request
+    if key is not None and named is not None:
+        place = places(named).get(str(key))
         if (
             place is None
             or scalar_at(place, str(key)) is None

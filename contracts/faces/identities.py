@@ -16,7 +16,7 @@ def declared(operation: Operation) -> dict[str, Any]:
     if operation.feed is not None:
         extensions["x-lgsp-feed"] = {"operation": operation.feed.operation, "key": list(operation.feed.key)}
     if operation.in_feed:
-        extensions["x-lgsp-feed"] = True
+        extensions["x-lgsp-feed"] = {"subject": operation.subject} if operation.subject else True
     return extensions
 
 
@@ -27,6 +27,8 @@ def sentences(operation: Operation) -> list[tuple[str, Mapping[str, str]]]:
         rules.append(("identity.feed", {"operation": feed.operation, "key": ", ".join(feed.key)}))
     if operation.in_feed:
         rules.append(("identity.in-feed", {}))
+        if operation.key is not None:
+            rules.append(("identity.named", {"key": operation.key}))
     if (identity := operation.identity) is None:
         return rules
     rules.append((f"identity.key.{identity.scope}", {"key": ", ".join(identity.key)}))

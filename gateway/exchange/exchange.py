@@ -212,7 +212,7 @@ class Exchange:
         intent = entries.intent(decoded, None, salt, now, self.hash_id)
         answer_json = canonical_answer(requested, answer)
         new = OpenTransfer(transfer, self.process, None, salt=salt, intent=intent.leaf)
-        how = Ending(event=Event.HANDED_IN, at=now, status=200, answer=answer_json)
+        how = Ending(event=Event.HANDED_IN, at=now, status=200, answer=answer_json, keys=settled.new)
         row, accepted, receipt = outcome.end_new(row_of(decoded, None, now, self.process, how.event), new, how)
         feed = FeedRow(row.contract, transfer, event(decoded, now, settled.kind), f"{transfer}/canonical")
         bound = {

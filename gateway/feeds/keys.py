@@ -73,6 +73,11 @@ class Settled(NamedTuple):
     rows: tuple[KeyRow, ...] = ()
     repeats: str | None = None
 
+    @property
+    def new(self) -> int:
+        """How many keys nothing stood under before."""
+        return sum(row.previous is None for row in self.rows)
+
 
 def claim(
     contract: Contract, operation: Operation, message: Mapping[str, Any], party: Party, hash_id: HashId

@@ -31,6 +31,7 @@ from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_RESTORED
 from gateway.feeds.sessions import Span
 from gateway.journal import epochs
 from gateway.journal.schema import tables
+from gateway.transfer.provider_agencies import provider_agencies
 from gateway.transfer.states import State
 from gateway.transfer.transfer_records import ENDS, end_of
 from gateway.vault import binding
@@ -112,7 +113,7 @@ def read(
             data = read_json(body)
             event["data"] = mask(data) if mask is not None else data
         events.append(event)
-    return Page(tuple(events), next, more, _span(rows, bodies.tampered))
+    return Page(tuple(events), next, more, _span(connection, rows, bodies.tampered))
 
 
 def read_raw(connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault) -> RawPage:
@@ -128,15 +129,17 @@ def read_raw(connection: Connection, contract: str, after: str | None, limit: in
         tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
         end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
         events.append(head + tail + end)
-    return RawPage(tuple(events), next, more, _span(rows, bodies.tampered))
+    return RawPage(tuple(events), next, more, _span(connection, rows, bodies.tampered))
 
 
-def _span(rows: Sequence[_Row], tampered: tuple[int, ...]) -> Span | None:
+def _span(connection: Connection, rows: Sequence[_Row], tampered: tuple[int, ...]) -> Span | None:
     """What of the feed a page holds. The agency of a changed row may be a false one: it is named all the same."""
     if not rows:
         return None
-    owners = frozenset(str(json.loads(row.event).get("lgspagency", "")) for row in rows)
-    return Span(rows[0].offset, rows[-1].offset, len(rows), owners - {""}, tampered)
+    senders = {str(json.loads(row.event).get("lgspagency", "")) for row in rows}
+    answered = [row.transfer for row in rows if row.end == HANDLED]
+    answering = provider_agencies(connection, answered).values() if answered else ()
+    return Span(rows[0].offset, rows[-1].offset, len(rows), frozenset({*senders, *answering} - {""}), tampered)
 
 
 @dataclass(frozen=True, slots=True)

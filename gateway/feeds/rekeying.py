@@ -4,13 +4,14 @@ An event whose own contract declared the same keys was taken up when it was acce
 its body. The others are settled as the door would have settled them. What the door would have refused counts as
 handed in: it is in the feed. Events without a body are passed over.
 Invariant: a key that a later event changed stays as that event left it.
-Invariant: one transaction writes the rows of a page and how far it got. A door that changes a key meanwhile wins; the
-  page is done again.
+Invariant: one transaction writes the rows of a page, how many are new, and how far it got. A door that changes a key
+  meanwhile wins; the page is done again.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,13 +26,16 @@ from contracts.faces.identities import declared
 from contracts.wire.jsontext import read_json
 from gateway.feeds import keys
 from gateway.feeds.keys import Claim, Party
+from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Statements
 from gateway.journal.write import KeyRow
-from gateway.transfer.key_seals import HashId, sealed
+from gateway.transfer import entries
+from gateway.transfer.key_seals import TAKEN_UP, HashId, sealed
 from gateway.vault.vault import Opened, Vault
+from security.transparency.entry import Json
 
 PAGE: Final = 200
 _Taken = tuple[int, str, Claim]  # offset, transfer, what it claims
@@ -47,6 +51,7 @@ class Rekeying:
     lock: FileLock | None
     vault: Vault
     hash_id: HashId
+    clock: Callable[[], float] = time.time
 
     def step(
         self,
@@ -90,7 +95,10 @@ class Rekeying:
         try:
             with writing(self.engine, self.lock) as connection:
                 check(connection)
-                self._write(connection, taken)
+                new = self._write(connection, taken)
+                if new:
+                    facts: dict[str, Json] = {"contract": name, "upto": rows[-1].offset, "keys": new}
+                    append(connection, [entries.note(TAKEN_UP, facts, self.clock())])
                 connection.execute(delete(table).where(table.c.contract == name))
                 connection.execute(insert(table).values(contract=name, upto=rows[-1].offset, rules=rules))
         except _Overtaken:
@@ -126,7 +134,8 @@ class Rekeying:
                 taken.append((row.offset, row.transfer, claim))
         return taken
 
-    def _write(self, connection: Connection, taken: Sequence[_Taken]) -> None:
+    def _write(self, connection: Connection, taken: Sequence[_Taken]) -> int:
+        """Returns how many keys nothing stood under before."""
         stored = keys.read_rows(connection, sorted({key for _, _, claim in taken for key in claim.keys}))
         known, places = dict(stored), _places(connection, stored)
         for offset, transfer, claim in taken:
@@ -146,6 +155,7 @@ class Rekeying:
             written = Statements(connection.dialect.name).put_keys(cursor, KeyRow._fields, sorted(rows))
             if len(written) < len(rows):
                 raise _Overtaken
+        return sum(row.previous is None for row in rows)
 
 
 def _settled(claim: Claim, known: Mapping[str, KeyRow], transfer: str) -> Sequence[KeyRow]:

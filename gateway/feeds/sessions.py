@@ -38,7 +38,9 @@ class Reader(NamedTuple):
 
 
 class Span(NamedTuple):
-    """The events of one page: first and last offset, number, the agencies that handed them in, changed ones."""
+    """The events of one page: first and last offset, number, the agencies whose messages and answers they hold, changed
+    ones.
+    """
 
     first: int
     last: int

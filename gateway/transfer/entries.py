@@ -81,6 +81,7 @@ def outcome(transfer: OpenTransfer, how: Ending) -> LogRow:
             sent=digest(getattr(call, "evidence_out", None)),
             came_back=digest(getattr(call, "evidence_in", None)),
             answered=digest(how.answer),
+            keys=how.keys,
         )
     )
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Final
 
 from gateway.journal.write import KeyRow
 
+TAKEN_UP: Final = "feed-keys"  # the note of older events whose keys were taken up
 HashId = Callable[[str], str]
 
 

@@ -165,7 +165,10 @@ class Decoded(NamedTuple):
 
 
 class Fed(NamedTuple):
-    """The columns of a dispatched transfer that its event in the feed tells, beside how it ended."""
+    """The columns of a dispatched transfer that its event in the feed tells, beside how it ended.
+
+    `key` is no column: it is the field of the answer whose value is the event's subject.
+    """
 
     contract: str
     operation: str
@@ -173,6 +176,7 @@ class Fed(NamedTuple):
     caller_system: str
     caller_agency: str
     provider: str | None
+    key: str | None = None
 
 
 class OpenTransfer(NamedTuple):
@@ -231,6 +235,7 @@ class Ending(NamedTuple):
     failure: str | None = None
     call: object = None  # the provider's answer or the call's failure, whose bytes are kept as evidence
     answer: bytes | None = None  # canonical
+    keys: int = 0  # business keys that the message took and none had before
 
 
 class Doubt(NamedTuple):

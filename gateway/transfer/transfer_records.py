@@ -8,7 +8,8 @@ from typing import Final
 
 from contracts.base.times import rfc3339
 from contracts.canonical.model import Kind, Operation, Pattern
-from contracts.compiled.identity import subject_of
+from contracts.compiled.identity import key_from, subject_of
+from contracts.wire.jsontext import read_json
 from gateway.journal.write import FeedRow, TransferRow
 from gateway.registry.records import System
 from gateway.transfer.stages import Decoded, Fed, Message, Receipt, Requested
@@ -93,12 +94,21 @@ def event(decoded: Decoded, now: float, kind: Kind) -> str:
 
 def fed(operation: Operation, row: object) -> Fed | None:
     """`row` has the columns of `transfer` as attributes. None if the operation has no events of this kind."""
-    return Fed(*(getattr(row, name) for name in Fed._fields)) if operation.in_feed else None
+    return fed_of(row, operation.key) if operation.in_feed else None
 
 
-def end_event(transfer: str, of: Fed, state: str, failure: str | None, at: float) -> FeedRow:
-    """The event of a dispatched transfer that has ended. It says nothing that its row does not: `audit verify` makes it
-    anew and compares.
+def fed_of(row: object, key: str | None) -> Fed:
+    return Fed(*(getattr(row, name) for name in Fed._fields[:-1]))._replace(key=key)
+
+
+def end_subject(of: Fed, answer: bytes | None) -> str | None:
+    """The subject of the event, by the canonical answer. None without an answer, or without a key."""
+    return key_from(read_json(answer), (of.key,)) if of.key is not None and answer is not None else None
+
+
+def end_event(transfer: str, of: Fed, state: str, failure: str | None, at: float, subject: str | None) -> FeedRow:
+    """The event of a dispatched transfer that has ended. But for `subject` it says nothing that its row does not:
+    `audit verify` makes it anew and compares.
     """
     event = {
         "specversion": "1.0",
@@ -111,6 +121,7 @@ def end_event(transfer: str, of: Fed, state: str, failure: str | None, at: float
         "lgspbundle": of.bundle,
         "lgspprovider": of.provider,
         "lgspfailure": failure,
+        "subject": subject,
     }
     known = {name: value for name, value in event.items() if value is not None}
     return FeedRow(

@@ -85,7 +85,10 @@ class Intent(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The end of a transfer: what the provider got, what it returned, what the caller got."""
+    """The end of a transfer: what the provider got, what it returned, what the caller got.
+
+    `keys` is the number of business keys that the message took and none had before.
+    """
 
     transfer: str
     at: float
@@ -95,6 +98,7 @@ class Outcome(NamedTuple):
     sent: Digest | None = None
     came_back: Digest | None = None
     answered: Digest | None = None
+    keys: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +244,9 @@ def _intent(entry: Intent) -> str:
 def _outcome(entry: Outcome) -> str:
     failure = "" if entry.failure is None else f'"failure":{_text(entry.failure)},'
     provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
+    keys = f'"keys":{entry.keys},' if entry.keys else ""
     return (
-        f'{{"at":"{rfc3339(entry.at)}",{_digest_text("back", entry.came_back)}{failure}"kind":"outcome",'
+        f'{{"at":"{rfc3339(entry.at)}",{_digest_text("back", entry.came_back)}{failure}{keys}"kind":"outcome",'
         f"{_digest_text('out', entry.answered)}{provider}{_digest_text('sent', entry.sent)}"
         f'"status":{entry.status},"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
     )

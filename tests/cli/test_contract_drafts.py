@@ -238,10 +238,15 @@ def test_check_of_several_puts_like_things_in_one_line_and_ends_with_the_sum() -
     assert untold == []
 
 
-@pytest.mark.parametrize("two_way", [True, False])
-def test_import_and_check_count_and_name_the_same_marks(tmp_path: Path, two_way: bool) -> None:
+TWO_WAY = WSDL.replace("LINK", "")
+TEXT = '<xs:element name="a" type="xs:string"/>'
+SEVERAL_TEXTS = TWO_WAY.replace(TEXT, "".join(TEXT.replace('"a"', f'"{name}"') for name in "abc"))  # marks of one line
+
+
+@pytest.mark.parametrize("wsdl", [TWO_WAY, SEVERAL_TEXTS, None], ids=["two-way", "several-texts", "one-way"])
+def test_import_and_check_count_and_name_the_same_marks(tmp_path: Path, wsdl: str | None) -> None:
     file = tmp_path / "dich-vu.wsdl"
-    file.write_text(WSDL.replace("LINK", "") if two_way else ONE_WAY.read_text("utf-8"), "utf-8")
+    file.write_text(wsdl or ONE_WAY.read_text("utf-8"), "utf-8")
     code, made = answer("import-wsdl", file, "--out", tmp_path / "hoi")
     assert code == 0
     code, report = answer("check", made["folder"])

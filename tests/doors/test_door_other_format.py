@@ -12,7 +12,9 @@ from contracts.base.errors import Failure
 from contracts.codecs.codec import Codec
 from contracts.compiled.contract import CompiledContract
 from gateway.doors import other_format
-from gateway.transfer.stages import Addressed, Authenticated, Face, Received, Requested
+from gateway.doors.rest import RestDoor
+from gateway.transfer.stages import Addressed, Authenticated, Authorised, Face, Received, Requested
+from security.jose import Opener
 from tests.registry.making import contracts
 
 REPORT = "field-report/v1"
@@ -55,6 +57,17 @@ def test_a_body_of_another_format_is_told_so(sent: str, registered: str) -> None
     assert sent in failure.what("vi") and registered in failure.what("en")
     leaf = "openapi.json" if registered == "canonical" else "formats/hien-truong-json/openapi.json"
     assert failure.facts["document"] == f"{ADDRESS}/contracts/{REPORT}/{leaf}"
+
+
+def test_the_rest_door_tells_it() -> None:
+    nobody: Any = None
+    body = sample(contracts()[REPORT], "hien-truong-json", "ServiceRequest")
+    asked = requested(body, "canonical")
+    asked.received.headers["content-type"] = "application/json"  # type: ignore[index]
+    door = RestDoor(nobody, nobody, Opener([]), ADDRESS, str, time.time)
+    with pytest.raises(Failure) as refused:
+        door.decode(Authorised(asked, nobody))
+    assert (refused.value.code, refused.value.facts["looks"]) == ("message.other-format", "hien-truong-json")
 
 
 def test_a_body_that_fits_nothing_stays_invalid() -> None:

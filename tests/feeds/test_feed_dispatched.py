@@ -101,6 +101,7 @@ def test_each_end_is_one_event(place: Place) -> None:
     as_json = json.loads(json.dumps([request, answer], default=float))
     assert (one["id"], one["type"], one["sequence"]) == (handled, f"{TYPE}:handled", f"{1:020d}")
     assert [one["data"]["request"], one["data"]["answer"]] == as_json and set(one["data"]) == {"request", "answer"}
+    assert one["subject"] == answer["service_request_id"] and "subject" not in two, "the case of who handles it"
     assert (one["lgspagency"], one["source"]) == ("H14.5", "urn:lgsp:system:phan-anh") and "lgspfailure" not in one
     assert (two["id"], two["type"], two["lgspfailure"]) == (refused, f"{TYPE}:refused", "provider.refused")
     assert two["data"] == {"request": as_json[0]}
@@ -163,6 +164,7 @@ def _all_but_the_seal(inside: Connection, one: str, two: str) -> None:
 CHANGES: Mapping[str, Change] = {
     "the agency in the event": _retold("H14.5", "H14.2"),
     "its type": _retold(":handled", ":refused"),
+    "its subject": _retold('"subject":"', '"subject":"x'),
     "the type of a submission": _retold(":handled", ""),
     "another request": _other_body("canonical"),
     "another answer": _other_body("answer"),
@@ -193,12 +195,24 @@ def _added(state: str, offset: int) -> Change:
     return change
 
 
+def _without_subject(inside: Connection, one: str, two: str) -> None:
+    told = inside.scalar(select(EVENT.c.event).where(EVENT.c.transfer == one))
+    event = {name: value for name, value in json.loads(str(told)).items() if name != "subject"}
+    text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    inside.execute(update(EVENT).where(EVENT.c.transfer == one).values(event=text))
+
+
 AGAINST_THE_LOG: Mapping[str, tuple[Change, str]] = {
     "taken out": (
         lambda inside, one, two: inside.execute(delete(EVENT)),
         "(answered): it has ended, and its event stands in no feed",
     ),
     "another text": (_retold("H14.5", "H14.2"), "(answered): its event in the feed is not the one of its end"),
+    "another subject": (
+        _retold('"subject":"', '"subject":"x'),
+        "its event in the feed is not the one that its message was sealed with",
+    ),
+    "no subject": (_without_subject, "(answered): its event in the feed is not the one of its end"),
     "another feed": (
         lambda inside, one, two: inside.execute(update(EVENT).values(contract="official-document/v1")),
         "no transfer of that contract was accepted under this id",

@@ -8,7 +8,6 @@ Invariant: the facts of an entry follow from it and from the entries before it a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -19,11 +18,11 @@ from sqlalchemy import Connection, select
 from gateway.audit.search.fields import FIELDS, OUTCOMES, Conditions, Parts, Role, text_in
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
+from gateway.transfer.provider_agencies import agency_of, old_agencies
 
 TROUBLE: Final = 10  # outcomes with a higher code are troubles
 PASSED_ON: Final = frozenset({"outcome", "in-doubt", "queued", "try-failed"})  # after a message was sent, or tried
 READINGS: Final = frozenset({"feed-read", "log-read"})
-OLD_AGENCIES: Final = "audit.old-agencies"
 _AT_ONCE: Final = 400
 _SHOWN: Final = 3
 # Tables whose rows are told of in other words: by what came into force, who signed, and where routes lead.
@@ -130,8 +129,7 @@ def _parties(parts: Parts, searched: Mapping[str, Any], agencies: Mapping[str, s
     provider, agency = searched["provider"], None
     if provider is not None:
         called = parts.value if parts.kind == "intent" else parts.intent
-        named = text_in(called, "provider_agency") if called.get("provider") == provider else None
-        agency = named or agencies.get(provider)
+        agency = agency_of(called, provider, agencies)
         if agency is not None:
             yield Party(agency, "provider")
             yield from _senders(parts, searched["agency"], agency)
@@ -155,13 +153,6 @@ def _senders(parts: Parts, caller: str | None, provider: str) -> Iterator[Party]
     yield Party(caller, "owner")
     if parts.kind == "outcome" and text_in(parts.value, "failure") is None:
         yield Party(provider, "owner")
-
-
-def old_agencies(connection: Connection) -> Mapping[str, str]:
-    """The agency of each system when intents began to name the provider's. It never changes afterwards."""
-    table = tables.instance.c
-    text = connection.scalar(select(table.value).where(table.key == OLD_AGENCIES))
-    return json.loads(text) if text else {}
 
 
 def _call(facts: Mapping[str, Any]) -> str:

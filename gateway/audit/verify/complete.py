@@ -77,7 +77,7 @@ def check_complete(
     wrong.count("entries", _judge_entries(connection, wrong, on_progress, done))
     wrong.count("feed events", _judge_feeds(connection, wrong))
     wrong.count("queued messages", _judge_queue(connection, wrong))
-    check_keys(connection, wrong, hash_id)
+    check_keys(connection, wrong, hash_id, terms.keys)
     return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))
 
 
@@ -142,6 +142,8 @@ def _judge_transfer(row: Row[Any], wrong: Findings, hash_id: HashId | None, term
             for what, stored, logged in _pairs(row, phase, entry):
                 if stored != logged:
                     wrong.add(f"{name}: its row says {what} {stored}, its {phase} in the log {logged}")
+    if outcome is not None and isinstance(outcome.get("keys"), int):
+        terms.keys[row.contract] += outcome["keys"]
     if intent is not None:
         transfer_checks.judge(name, row, intent, outcome, terms, wrong.add)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -26,8 +27,8 @@ from contracts.canonical.model import Kind, Pattern
 from contracts.compiled.loader import load
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
-from gateway.transfer.stages import Fed
-from gateway.transfer.transfer_records import ENDS, end_event, event_type
+from gateway.transfer.states import State
+from gateway.transfer.transfer_records import ENDS, end_event, event_type, fed_of
 from gateway.vault import binding
 from gateway.vault.classes import BEFORE, OPEN, SALT_PART, SHORT, Keeping, KeyName, keeping
 from gateway.vault.errors import TRANSFER_TAMPERED
@@ -58,6 +59,7 @@ class Term:
     idempotent: bool
     keep: Keeping
     in_feed: bool = False  # its end is an event of the feed
+    key: str | None = None  # the field that names the event
 
     def kept(self, outcome: Entry) -> Iterator[str]:
         """The parts that are kept after the end of a transfer with that outcome (empty: none yet)."""
@@ -74,12 +76,14 @@ class Term:
 class Terms:
     """The contracts' rules, by digest of their bundles.
 
-    `removed` are parts gone from the vault, with their keys, which `end` checks.
+    `removed` are parts gone from the vault, with their keys, which `end` checks. `keys` are the new business keys by
+    outcomes in the log, by contract.
     """
 
     connection: Connection
     now: float = field(default_factory=time.time)  # Unix seconds
     removed: list[tuple[str, str]] = field(default_factory=list)  # (what, key id)
+    keys: Counter[str] = field(default_factory=Counter)
     _known: dict[str, Mapping[str, Term]] = field(default_factory=dict)
 
     def of(self, digest: str, operation: str) -> Term | None:
@@ -128,6 +132,7 @@ def _terms(content: bytes, digest: str) -> Mapping[str, Term]:
             each.idempotent and each.pattern is Pattern.DISPATCH,
             keeping(contract.evidence, contract.retention_months, each.pattern),
             each.in_feed,
+            each.key,
         )
         for each in contract.operations.values()
     }
@@ -286,12 +291,21 @@ def _end_event(row: Row[Any], stored: tuple[Any, ...], term: Term | None) -> Ite
         if term is not None:
             yield "it has an event in a feed, which its contract does not give it"
         return
-    of = Fed(*(getattr(row, name) for name in Fed._fields))
-    made = end_event(row.id, of, row.state, row.failure, row.finished or 0.0)
+    # Only the sealed answer has the subject; the event's own binding covers it.
+    named = term is not None and term.key is not None and row.state == State.ANSWERED.value
+    subject = _subject(text) if named else None
+    made = end_event(row.id, fed_of(row, None), row.state, row.failure, row.finished or 0.0, subject)
     if body_ref != made.body_ref:
         yield f"its event in the feed refers to {body_ref} for its body"
     if (contract, text) != (made.contract, made.event):
         yield f"its event in the feed is not the one of its end, which is {made.event}"
+
+
+def _subject(event: str) -> str:
+    try:
+        return str(_decode(event).get("subject"))
+    except (ValueError, AttributeError):
+        return ""
 
 
 def _types(term: Term, operation: str) -> list[str]:

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from contracts.canonical.model import Operation
+from contracts.canonical.model import Kind, Operation
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.pinned import PinnedCodec
 from contracts.wire import jsontext
@@ -27,7 +27,7 @@ from gateway.journal.write import Write
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Mask
 from gateway.transfer import entries
-from gateway.transfer.transfer_records import operation_of
+from gateway.transfer.transfer_records import end_of, event_type, operation_of
 from security import jose
 from security.grants.grants import Decision
 
@@ -124,17 +124,25 @@ def _page(
             raw: RawPage = read_raw(connection, name, after, limit, vault=services.vault)
             return list(raw.events), raw.next, raw.more, raw.span
         page: Page = read(connection, name, after, limit, vault=services.vault)
-    operations, namespace = contract.contract.operations, contract.namespace
     for event in page.events:
         # The event's type names its operation, and so the message of its data.
-        operation = operation_of(namespace, event["type"])
+        operation = operation_of(contract.namespace, event["type"])
         mask = masks.get(operation, _nothing)
-        if mask is not None and "subject" in event:  # it is the value of a field that may be masked
-            if operation not in operations or not _shows(mask, operations[operation].subject):
-                del event["subject"]
-        if mask is not None and "data" in event:
-            event["data"] = mask(event["data"])
+        if mask is not None:
+            _hide(event, contract, operation, mask)
+            if "data" in event:
+                event["data"] = mask(event["data"])
     return [jsontext.write_json(event) for event in page.events], page.next, page.more, page.span
+
+
+def _hide(event: dict[str, Any], contract: CompiledContract, name: str, mask: Mask) -> None:
+    """Leaves out of an event's attributes what follows from fields that its reader does not see."""
+    operation = contract.contract.operations.get(name)
+    if "subject" in event and (operation is None or not _shows(mask, operation.subject)):
+        del event["subject"]
+    identity = operation.identity if operation is not None else None
+    if name and end_of(event["type"]) is None and (identity is None or not _shows(mask, identity.decisive)):
+        event["type"] = event_type(contract.namespace, name, Kind.SUBMITTED)
 
 
 def of_data(masks: Sequence[Mask | None]) -> Mask | None:
@@ -157,7 +165,7 @@ def _brought_down(codec: PinnedCodec, operation: Operation, message: str, mask: 
 
 
 def _shows(mask: Mask, paths: Sequence[str]) -> bool:
-    """Whether the reader sees all fields that an event's subject is made of."""
+    """Whether the reader sees all of these fields, and there are any."""
     return bool(paths) and all(_seen(mask, path) for path in paths)
 
 

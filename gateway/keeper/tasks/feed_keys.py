@@ -28,7 +28,8 @@ class FeedKeys:
 
 
 def _feed_keys(services: KeeperServices) -> FeedKeys:
-    return FeedKeys(services.registry, Rekeying(services.engine, services.lock, services.vault, services.hash_id))
+    rekeying = Rekeying(services.engine, services.lock, services.vault, services.hash_id, services.clock)
+    return FeedKeys(services.registry, rekeying)
 
 
 TASK = PeriodicTask("older events are not taken up into the business keys", _feed_keys, 2.0)

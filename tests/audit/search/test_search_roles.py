@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import Engine, insert, select
 
 from gateway.audit.search import search
-from gateway.audit.search.facts import OLD_AGENCIES
 from gateway.audit.search.fields import Role
 from gateway.audit.search.index import Indexer
 from gateway.audit.search.search import Query
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.transfer.provider_agencies import OLD_AGENCIES
 from tests.audit import making
 
 OLD = {"do-thi": "H14.3", "canh-bao": "H14.2"}

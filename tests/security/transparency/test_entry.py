@@ -144,7 +144,7 @@ def test_what_is_written_out_is_canonical_too(text: str, absent: set[int], statu
     some = [None if number in absent else text for number in range(3)]
     digests = [None if number + 3 in absent else Digest(b"\xab" * 32, status) for number in range(3)]
     intent = Intent(text, AT, text, Caller(text, text, some[0], some[1]), text, text, text, text, text, some[2], DIGEST)
-    outcome = Outcome(text, AT, status, some[0], some[1], *digests)
+    outcome = Outcome(text, AT, status, some[0], some[1], *digests, keys=len(absent))
     for entry, phase in ((intent, "intent"), (outcome, "outcome")):
         frozen = freeze(entry)
         value = json.loads(frozen.entry)
@@ -162,6 +162,7 @@ def test_what_is_written_out_is_canonical_too(text: str, absent: set[int], statu
         "back": digests[1],
         "out": digests[2],
         "status": status,
+        "keys": len(absent) or None,
     }
     expected = {
         name: each if not isinstance(each, Digest) else {"sha256": "ab" * 32, "size": status}

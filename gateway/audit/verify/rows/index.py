@@ -25,6 +25,7 @@ from gateway.audit.search.index import NAME, keys_of, parties_of
 from gateway.audit.verify.findings import Findings, Progress
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
+from gateway.transfer.provider_agencies import old_agencies
 
 _PAGE: Final = 1000
 _HEAD: Final = len(facts.COLUMNS)
@@ -73,7 +74,7 @@ def _compare(connection: Connection, upto: int, wrong: Findings, on_progress: Pr
     query = select(*facts.COLUMNS, index.idx.label("indexed"), *_COLUMNS).select_from(
         tables.log_entry.outerjoin(tables.log_index, index.idx == entry.idx)
     )
-    quick = Quick(facts.old_agencies(connection))
+    quick = Quick(old_agencies(connection))
     party = tables.log_party.c
     while rows := connection.execute(
         query.where(entry.idx > after, entry.idx < upto).order_by(entry.idx).limit(_PAGE)
@@ -112,7 +113,7 @@ def _judge(row: Any, parties: set[int], logged: facts.Logged, wrong: Findings) -
 class Quick:
     """The rows of intents, and of outcomes soon after their intent; None for all other entries.
 
-    `agencies`: see `facts.old_agencies`.
+    `agencies`: see `provider_agencies.old_agencies`.
     """
 
     def __init__(self, agencies: Mapping[str, str]) -> None:
