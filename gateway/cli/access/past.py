@@ -216,6 +216,7 @@ def versions_json(versions: list[GrantVersion]) -> list[dict[str, Any]]:
             "what": each.what,
             "entry": each.entry,
             "state": each.state,
+            "standing": each.standing,
             "digest": each.digest,
             "signed": list(each.signed),
             "content": each.content,
@@ -225,6 +226,7 @@ def versions_json(versions: list[GrantVersion]) -> list[dict[str, Any]]:
 
 
 def version_lines(versions: list[GrantVersion]) -> list[str]:
+    from gateway.registry.changes.effects import said
     from security.grants.windows import civil
 
     lines: list[str] = []
@@ -232,12 +234,12 @@ def version_lines(versions: list[GrantVersion]) -> list[str]:
     for each in versions:
         until = civil(each.until, seconds=True) if each.until is not None else "now / nay"
         lines.append(
-            f"{'version':<12} {civil(each.since, seconds=True)} – {until}: {both(each.state)}, signed by / người ký:"
+            f"{'version':<12} {civil(each.since, seconds=True)} – {until}: {both(each.standing)}, signed by / người ký:"
             f" {', '.join(each.signed) or '–'}; {each.what} by / bởi {each.actor}; {each.digest[:16]}"
         )
         if before:
             lines += [
-                f"{'':<12}   {name}: {before.get(name)} → {each.content.get(name)}"
+                f"{'':<12}   {name}: {said(before.get(name))} → {said(each.content.get(name))}"
                 for name in sorted({*before, *each.content})
                 if before.get(name) != each.content.get(name)
             ]

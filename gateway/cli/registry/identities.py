@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
+from contracts.base.words import Words
 from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, At, Data, load_instance
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit, exit_of, fail, failed
 
 if TYPE_CHECKING:
     from gateway.registry.records import Change, Key
@@ -127,7 +129,17 @@ def registry_revoke(
     now = time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         revoke = keys.revoke_system if all_ else keys.revoke_key
-        changes = revoke(act.connection, name, now, reason)
+        try:
+            changes = revoke(act.connection, name, now, reason)
+        except Failure as unknown:
+            if all_ or not keys.is_system(act.connection, name):
+                raise
+            with_all = f"lgsp registry revoke {name} --all --reason {reason}"
+            then = Words(
+                f"{name} là một hệ thống; để thu hồi mọi khóa của nó: {with_all}",
+                f"{name} is a system; to revoke all its keys: {with_all}",
+            )
+            failed(exit_of(unknown.code, unknown.branch), unknown, as_json, then=then)
         _note(act, changes, now)
     revoked = ", ".join(each.id for each in changes)
     text = f"{revoked}: revoked ({reason}) / đã thu hồi"

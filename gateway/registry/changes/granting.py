@@ -21,7 +21,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from gateway.journal.schema import tables
 from gateway.registry.changes.officers import OFFICERS as OFFICER_ROLL
 from gateway.registry.changes.officers import Roll, listed, officers, set_officer
-from gateway.registry.errors import APPROVAL_GIVEN_UP, unknown
+from gateway.registry.errors import APPROVAL_GIVEN_UP, GRANT_REVOKED, unknown
 from gateway.registry.records import ACTIVE, REVOKED, Change
 from gateway.registry.seals.revisions import alone
 from gateway.registry.seals.rows import key_of
@@ -110,11 +110,13 @@ def propose(connection: Connection, proposal: Proposal, now: float, source: Sour
 
 
 def content_of(connection: Connection, name: str) -> Grant:
-    """A grant's stored content. Raises `registry.unknown` for an unknown or revoked grant."""
+    """A grant's stored content. Raises `registry.unknown` or `grant.revoked`."""
     table = tables.access_grant.c
-    row = connection.execute(select(table.body).where(table.id == name, table.state != REVOKED)).first()
+    row = connection.execute(select(table.body, table.state).where(table.id == name)).first()
     if row is None:
         raise unknown("grant", name)
+    if row.state == REVOKED:
+        raise GRANT_REVOKED(grant=name)
     return Grant.from_json(json.loads(row.body))
 
 
