@@ -147,14 +147,13 @@ def access_list(
 ) -> None:
     """All grants with what holds of them, the officers, the persons who operate or audit, and what else waits for
     signatures."""
-    from gateway.journal.database import open_engine
     from gateway.registry.changes.officers import officers, persons
     from gateway.registry.history import grant_names
     from gateway.registry.snapshot import all_grants
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+    with past.moment(settings, at, as_json) as stands:
         known = officers(stands.registry)
         listing = [rows.row(grant, stands.at) for grant in all_grants(stands.registry)]
         gone = sorted(grant_names(stands.here) - {row["id"] for row in listing}) if every else []
@@ -206,7 +205,6 @@ def access_show(
     changes. Of officer/ID or person/ID: whose key it is, and who admitted it."""
     from sqlalchemy import select
 
-    from gateway.journal.database import open_engine
     from gateway.journal.schema import tables
     from gateway.registry.changes import granting
     from gateway.registry.changes.content import Subject
@@ -215,7 +213,7 @@ def access_show(
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+    with past.moment(settings, at, as_json) as stands:
         if (subject := Subject.at(grant)) is not None:
             if canonical and not as_json:
                 print(contents.content_of(stands.registry, subject).decode(), end="")

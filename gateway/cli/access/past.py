@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from contracts.base.times import rfc3339
 from gateway.cli.common import arguments
 from gateway.cli.common.labels import both
-from gateway.cli.common.output import Exit, fail
+from gateway.cli.common.output import Exit, fail, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from gateway.registry.history import GrantVersion
     from gateway.registry.snapshot import Snapshot
+    from gateway.settings import Settings
     from security.grants.grants import Decision, Grant
 
 
@@ -33,11 +34,23 @@ class Moment(NamedTuple):
 
 
 @contextmanager
-def moment(engine: Engine, at: str | None, as_json: bool) -> Iterator[Moment]:
-    """The registry at a time as a person writes it; now, and in the future, it is the present one."""
+def moment(settings: Settings, at: str | None, as_json: bool, *, rights: bool = False) -> Iterator[Moment]:
+    """The registry at a time as a person writes it; now, and in the future, it is the present one.
+
+    Present rows that differ from the log are warned of. Where `rights` are asked about, they are not answered from:
+    no door grants anything by them.
+    """
+    from gateway.journal.database import open_engine
+    from gateway.registry.seals.reading import differing
+    from gateway.registry.seals.sealing import altered
+
     now = time.time()
     then = now if at is None else arguments.moment(at, as_json)
-    with standing_at(engine, then, None if then < now else _PRESENT) as stands:
+    with standing_at(open_engine(settings.database_url), then, None if then < now else _PRESENT) as stands:
+        if not stands.past and (wrong := differing(stands.here, settings)):
+            if rights:
+                raise altered(wrong)
+            warn(altered(wrong))
         yield stands
 
 

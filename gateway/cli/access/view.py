@@ -69,7 +69,9 @@ def access_explain(
         )
         fail(Exit.USAGE, "usage", what, then, as_json)
     opened = (
-        past.moment(engine, at, as_json) if judged is None else past.standing_at(engine, judged.at, judged.revision)
+        past.moment(settings, at, as_json, rights=True)
+        if judged is None
+        else past.standing_at(engine, judged.at, judged.revision)
     )
     with opened as stands:
         now, snapshot = stands.at, load_snapshot(stands.registry)
@@ -182,11 +184,10 @@ def access_matrix(
 
 def registry_at(data: Path | None, at: str | None, as_json: bool) -> tuple[Snapshot, float]:
     """The registry that a review reads, and the moment that it asks about."""
-    from gateway.journal.database import open_engine
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
-    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+    with past.moment(settings, at, as_json, rights=True) as stands:
         return load_snapshot(stands.registry), stands.at
 
 

@@ -156,12 +156,11 @@ def registry_keys(
 ) -> None:
     """The keys of all systems, or of one: what for, in force or not, how long."""
     from gateway.cli.access import past
-    from gateway.journal.database import open_engine
     from gateway.registry.snapshot import load_snapshot
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+    with past.moment(settings, at, as_json) as stands:
         now, snapshot = stands.at, load_snapshot(stands.registry)
     if system is not None and system not in snapshot.systems:
         name_checks.refuse("system", system, snapshot.systems, as_json)

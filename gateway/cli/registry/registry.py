@@ -120,11 +120,10 @@ def registry_accept(
 def registry_show(at: At = None, data: Data = None, as_json: AsJson = False) -> None:
     """Agencies and systems with their state."""
     from gateway.cli.access import past
-    from gateway.journal.database import open_engine
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
-    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+    with past.moment(settings, at, as_json) as stands:
         snapshot = load_snapshot(stands.registry)
         ready = snapshot.readiness(stands.at)
     agencies = [
