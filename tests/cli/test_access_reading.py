@@ -10,9 +10,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from contracts.base.ids import new_id
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
+from gateway.journal.write import LogRow
+from gateway.registry.seals.revisions import revision
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
 from security.grants.approvals import public_pem
+from security.transparency import entry as form
 from tests import commandline
 
 FIRST, SECOND = "can-bo-an-toan-1", "can-bo-an-toan-2"
@@ -116,6 +122,33 @@ def test_a_revoked_grant_is_told_as_revoked(sandbox: Settings, tmp_path: Path) -
         ("suspend", "G-703", "--reason-vi", "a", "--reason-en", "b"),
     ):
         assert told(sandbox, "access", *words, ends=1)["error"]["code"] == "grant.revoked", words
+
+
+def test_whether_a_refusal_was_right_is_said_first(sandbox: Settings) -> None:
+    """A stolen key is refused whatever the grants say: the answer does not begin with `Yes`."""
+    engine = open_engine(sandbox.database_url)
+    with engine.connect() as connection:
+        number = revision(connection)
+
+    def refused(code: str, agency: str, system: str) -> str:
+        now, id = time.time(), new_id()
+        caller = form.Caller(agency, system)
+        asked = ("indicator/v1", "getValue")
+        entry = form.Refusal(id, now, "rest", code, 403, caller, None, *asked, registry=number)
+        with writing(engine) as connection:
+            append(connection, [LogRow(*form.freeze(entry))])
+        return id
+
+    def first(id: str, ends: int) -> str:
+        return said(sandbox, "access", "explain", "--transfer", id, ends=ends).splitlines()[0]
+
+    assert first(refused("signature.key-revoked", "H14.7", "y-te"), 0).startswith(
+        "Refused for another reason than grants: The signing certificate was revoked"
+    )
+    assert first(refused("access.no-grant", "H14.21", "thuc-phan"), 1).startswith("It was right to refuse")
+    assert first(refused("access.no-grant", "H14.7", "y-te"), 0).startswith("NOT RIGHT")
+    assert first(refused("access.quota", "H14.7", "y-te"), 0).startswith("NOT RIGHT"), "its grant has no quota"
+    engine.dispose()
 
 
 def test_a_person_is_read_and_signed_and_is_in_office_by_the_second_signature(

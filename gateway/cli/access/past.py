@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from contracts.base.times import rfc3339
 from gateway.cli.common import arguments
@@ -54,7 +54,8 @@ def moment(settings: Settings, at: str | None, as_json: bool, *, rights: bool = 
         yield stands
 
 
-_PRESENT = -1
+_PRESENT: Final = -1
+_QUOTA: Final = "access.quota"
 
 
 @contextmanager
@@ -119,8 +120,8 @@ class Judged(NamedTuple):
             nearest = received.nearest if received is not None else None
             as_logged = self.entry.get("nearest") == (nearest.id if nearest is not None else None)
             return received is not None and not received.allowed and as_logged
-        if code == "access.quota":
-            return decision.allowed and len(decision.limited) == len(decision.through)
+        if code == _QUOTA:
+            return self._used_up(decision)
         return not decision.allowed and code == f"access.{decision.reason}" if code.startswith("access.") else None
 
     def verdict(self, decision: Decision, snapshot: Snapshot) -> dict[str, Any]:
@@ -128,7 +129,14 @@ class Judged(NamedTuple):
         received = self._received(snapshot)
         if decision.allowed and received is not None and not received.allowed:
             return {"allowed": False, "reason": "route.not-granted"}
+        if self.entry.get("failure") == _QUOTA and self._used_up(decision):
+            return {"allowed": False, "reason": "quota"}
         return {"allowed": decision.allowed, "reason": str(decision.reason)}
+
+    @staticmethod
+    def _used_up(decision: Decision) -> bool:
+        """Whether each grant that allows it has a quota, so that used up ones may leave none."""
+        return decision.allowed and len(decision.limited) == len(decision.through)
 
     def _received(self, snapshot: Snapshot) -> Decision | None:
         """Whether the system that the entry names may receive it; None without one. Decided at its time."""
