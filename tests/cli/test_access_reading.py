@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from contracts.base.ids import new_id
+from gateway.cli import run
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.journal.write import LogRow
@@ -179,3 +180,20 @@ def test_a_person_is_read_and_signed_and_is_in_office_by_the_second_signature(
     assert (shown["state"], shown["signed_by"]) == ("active", [FIRST, SECOND])
     assert told(sandbox, "access", "show", f"officer/{FIRST}")["state"] == "active"
     assert told(sandbox, "access", "show", "officer/ai-do", ends=2)["error"]["code"] == "registry.unknown"
+
+
+def test_the_root_can_be_compared_with_what_was_written_down(sandbox: Settings) -> None:
+    """docs/keys.md: both officers of the ceremony sign for its thumbprint."""
+    text = said(sandbox, "ca", "show")
+    shown = told(sandbox, "ca", "show")["certificates"]
+    assert shown and all(each["thumbprint"] in text for each in shown) and "khóa gốc nằm trên máy này" in text
+
+
+def test_the_first_call_can_be_made_from_any_folder(
+    sandbox: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the script by its path; no module of a checkout has to be found from here."""
+    monkeypatch.chdir(tmp_path)
+    line = next(each for each in run._to_try(sandbox).splitlines() if " GET " in each).split()
+    assert Path(line[0]).is_file() and line[1:4] == ["client", "call", "--identity"]
+    assert Path(line[4]).is_dir()
