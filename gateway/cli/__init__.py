@@ -136,6 +136,11 @@ def _run(words: list[str], as_json: bool, extra: Checkout | None) -> None:
             _unforeseen(as_json)
         what = f"{trouble.filename}: {trouble.strerror} / không đọc hoặc ghi được tệp này"
         then = "Name another file, or mend this one. / Chọn tệp khác, hoặc sửa tệp này."
+        if isinstance(trouble, PermissionError):
+            then = (
+                "This account may not do that: run it as the user whose file it is, or name another file."
+                " / Tài khoản này không có quyền: chạy bằng tài khoản sở hữu tệp, hoặc chọn tệp khác."
+            )
         fail(Exit.USAGE, "file", what, then, as_json)
     except Exception:
         _unforeseen(as_json)

@@ -42,11 +42,15 @@ def ca_show(data: Data = None, as_json: AsJson = False) -> None:
     ]
     offline = not authority.root_is_here()
     lines = [
-        f"{each['name']:<8} {civil(each['valid_until'])}  {each['days_left']:>5} days  {each['subject']}"
+        f"{each['name']:<8} {civil(each['valid_until'])}  {each['days_left']:>5} days / ngày  {each['thumbprint']}"
+        f"  {each['subject']}"
         for each in certificates
     ]
     lines.append(
-        "the root key is offline" if offline else "the root key lies on this machine: take it away in production"
+        "the root key is offline / khóa gốc được cất ngoại tuyến"
+        if offline
+        else "the root key lies on this machine: take it away in production"
+        " / khóa gốc nằm trên máy này: khi vận hành chính thức phải cất đi nơi khác"
     )
     emit({"ok": True, "certificates": certificates, "root_key_offline": offline}, as_json, "\n".join(lines))
 
@@ -73,6 +77,7 @@ def ca_renew(issuer: IssuerName, data: Data = None, as_json: AsJson = False) -> 
     text = (
         f"{issuer.value}: made anew, valid until {civil(about['valid_until'])}; the one before"
         f" goes on as {before}. Take root.key away again."
+        f" / đã cấp mới; bản cũ tiếp tục với tên {before}. Hãy cất root.key đi."
     )
     emit({"ok": True, "issuer": issuer.value, "before": before, "certificate": about}, as_json, text)
 
@@ -118,7 +123,12 @@ def ca_crl(
         "crl": pem,
         "file": str(out) if out is not None else None,
     }
-    emit(result, as_json, pem if out is None else f"{out}: list {result['number']} of {issuer}, {len(read)} revoked")
+    emit(result, as_json, pem if out is None else _listed(result, out))
+
+
+def _listed(result: dict[str, Any], out: Path) -> str:
+    number, issuer, count = result["number"], result["issuer"], result["revoked"]
+    return f"{out}: list {number} of {issuer}, {count} revoked / danh sách số {number} của {issuer}, {count} bị thu hồi"
 
 
 def _about(name: str, certificate: x509.Certificate, now: float) -> dict[str, Any]:

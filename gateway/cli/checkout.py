@@ -27,7 +27,8 @@ def demo(
     context: typer.Context,
     as_json: AsJson = False,
     keep: Annotated[
-        Path | None, typer.Option("--keep", help="Keep the demo's instance in this (empty or missing) folder.")
+        Path | None,
+        typer.Option("--keep", help="Keep the demo's instance in `data` of this (empty or missing) folder."),
     ] = None,
 ) -> None:
     """Run the story end to end against an instance of its own; exit 0 only if every step held."""

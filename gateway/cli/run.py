@@ -257,12 +257,12 @@ def _console(settings: Settings) -> str:
 
 
 def _to_try(settings: Settings) -> str:
-    python, identities = _short(Path(sys.executable)), _short(settings.identities)
+    identities = _short(settings.identities)
     question = "/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3"
     return f"""  Danh tính thử nghiệm / test identities {identities}/
 
   Lời gọi đầu tiên / first call:
-    {python} -m gateway.sample_client.rest --identity {identities}/y-te GET '{question}'
+    {_lgsp()} client call --identity {identities}/y-te GET '{question}'
 
 {_plainly(settings)}"""
 
@@ -283,6 +283,15 @@ def _plainly(settings: Settings) -> str:
         for each in agents.beside(settings)
         if each.system in live.AGENTS
     )
+
+
+def _lgsp() -> str:
+    """The command as it can be called from here: the script of a checkout, or the installed one."""
+    script = Path(__file__).parents[2] / "lgsp"
+    if not script.is_file():
+        return "lgsp"
+    short = _short(script)
+    return short if "/" in short else f"./{short}"
 
 
 def _short(path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from gateway.registry.changes.officers import ROLLS, acting, is_empty
-from gateway.registry.errors import ACT_NO_ROLE, ACT_NOT_IN_OFFICE, unknown
+from gateway.registry.errors import ACT_NO_ROLE, ACT_NOT_IN_OFFICE, unknown, words
 from gateway.registry.seals.revisions import REVISION
 from gateway.registry.seals.rows import Misfit
 from gateway.registry.seals.sealing import Seal, Sealed, altered
@@ -48,7 +48,7 @@ def prove(
         raise unknown("person", person)
     command, roles = asked
     if known.state != "active":
-        raise ACT_NOT_IN_OFFICE(person=person, state=known.state)
+        raise ACT_NOT_IN_OFFICE(person=person, state=words(f"state.{known.state}"))
     check(statement, known, command, now)
     if known.role not in roles:
         raise ACT_NO_ROLE(person=person, role=known.role, command=command.name)

@@ -19,14 +19,17 @@ from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 from gateway.registry.changes import granting
 from gateway.registry.errors import REGISTRY_NO_HISTORY, REGISTRY_PAST_LOST, words
+from gateway.registry.records import ACTIVE
 from gateway.registry.seals.history import contents_at
 from gateway.registry.seals.revisions import REVISION
 from gateway.registry.seals.rows import HOLD, TABLES, Misfit, digest_of, digest_of_text, digests, key_of
 from gateway.registry.seals.sealing import HISTORY, altered, borne
+from security.grants.grants import OFFICERS, Reason
 from security.grants.windows import civil
 
 _table: Final = tables.registry_history
 REMOVED: Final = "removed"  # by a document that omits it
+NOT_APPROVED: Final = str(Reason.NOT_APPROVED)
 _ALL: Final = (*TABLES, tables.instance)
 
 
@@ -34,6 +37,7 @@ class GrantVersion(NamedTuple):
     """What held of a grant from one change of it, or of its approvals, to the next; `until` None: until now.
 
     `state` is active, suspended, revoked or removed. `signed` are the officers with an approval of this content.
+    `adopted`: it came from a route of an older release, and needs no signatures.
     """
 
     revision: int
@@ -46,6 +50,13 @@ class GrantVersion(NamedTuple):
     content: dict[str, Any]
     digest: str
     signed: tuple[str, ...]
+    adopted: bool = False
+
+    @property
+    def standing(self) -> str:
+        """As `state`; but a proposal that lacks signatures is not in force."""
+        lacks = len(self.signed) < OFFICERS and not self.adopted and not self.content.get("denies")
+        return NOT_APPROVED if self.state == ACTIVE and lacks else self.state
 
 
 def revision_at(connection: Connection, at: float) -> int:
@@ -144,6 +155,7 @@ def grant_versions(connection: Connection, name: str) -> list[GrantVersion]:
     changes = _rows(connection, ((c.of_table == tables.access_grant.name) & (c.key == name)) | approvals)
     found: list[GrantVersion] = []
     content, state, digest, held = {}, REMOVED, "", dict[str, dict[str, Any]]()
+    adopted = False
     for _revision, rows in groupby(changes, key=lambda row: row.revision):
         for last in rows:
             if last.key != name and last.content is not None:
@@ -155,12 +167,13 @@ def grant_versions(connection: Connection, name: str) -> list[GrantVersion]:
             else:
                 body, state = last.content["body"], last.content["state"]
                 content, digest = json.loads(body), digest_of_text(body)
+                adopted = last.content.get("source") in (granting.ADOPTED, granting.ADOPTED_PERSONAL)
         signed = [each for each in held.values() if each["digest"] == digest and each["voided"] is None]
         officers = tuple(each["officer"] for each in sorted(signed, key=lambda each: float(each["given"])))
         by = (last.what, last.actor, last.entry)
         if found:
             found[-1] = found[-1]._replace(until=last.since)
-        found.append(GrantVersion(last.revision, last.since, None, *by, state, content, digest, officers))
+        found.append(GrantVersion(last.revision, last.since, None, *by, state, content, digest, officers, adopted))
     return found
 
 

@@ -29,7 +29,7 @@ from gateway.registry.changes.granting import apply_grants
 from gateway.registry.changes.keys import add_key, apply_authorities, apply_keys, revoke_key
 from gateway.registry.changes.officers import apply_officers
 from gateway.registry.changes.proposals import Wanted
-from gateway.registry.errors import REGISTRY_NO_CONTACT, unknown
+from gateway.registry.errors import GRANT_REVOKED, REGISTRY_NO_CONTACT, unknown
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
 from gateway.registry.seals.revisions import alone, raise_revision, remember, revision
 from gateway.registry.versions import in_force, minor_of
@@ -229,6 +229,8 @@ def set_state(
         "grant": (tables.access_grant, tables.access_grant.c.id),
     }[what]
     before = connection.scalar(select(table.c.state).where(column == name))
+    if what == "grant" and before == REVOKED:
+        raise GRANT_REVOKED(grant=name)
     if before in (None, REVOKED, PROPOSED):
         raise unknown(what, name)
     after = ACTIVE if active else SUSPENDED

@@ -137,7 +137,7 @@ def holds(content: bytes, signature: str, officer: Officer, typ: str = TYPE) -> 
     return True
 
 
-def check(subject: str, content: bytes, proposer: str | None, officer: Officer, signature: str) -> None:
+def check(subject: str | Words, content: bytes, proposer: str | None, officer: Officer, signature: str) -> None:
     """APPROVAL_NOT_IN_OFFICE, APPROVAL_OWN_PROPOSAL, or APPROVAL_INVALID for a wrong signature."""
     if officer.state != "active":
         raise APPROVAL_NOT_IN_OFFICE(officer=officer.id, state=officer.state)

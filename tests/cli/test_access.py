@@ -135,6 +135,8 @@ def test_a_second_suspension_says_what_becomes_of_the_first(sandbox: Settings) -
     assert (
         sooner["error"]["code"] == "registry.suspended-longer" and "2030-01-01T17:30+07:00" in sooner["error"]["what"]
     )
+    seen = lgsp("registry", "show", "--data", str(sandbox.data))
+    assert "until / đến 2030-01-01T17:30+07:00: Stolen key / Khóa lộ" in seen
     said = lgsp("registry", *words, "--data", str(sandbox.data))
     assert "2030-01-01T17:30+07:00" in said and "replaced" in said and "được thay" in said
     assert told(sandbox, "registry", *words, "--until", "2030-01-01", ends=1)["error"] != sooner["error"], (

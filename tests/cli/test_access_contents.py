@@ -112,7 +112,7 @@ def test_a_document_waits_for_officers_who_read_and_sign(instance: Instance, tmp
     detail = facts_of(value, "", "access", {}).detail
     of = "route field-report/v1 createRequest"
     assert detail and detail.startswith(
-        f"{ROUTE} in force, signed by {FIRST} and {SECOND}; {of}: approved; {of}: changed; "
+        f"{ROUTE} in force, signed by {FIRST} and {SECOND}; {of}: approved by {SECOND}; {of}: changed; "
     )
     shown = told(instance, "access", "show", ROUTE)
     assert shown["standing"] == "in force" and [each["holds"] for each in shown["approvals"]] == [True, True]

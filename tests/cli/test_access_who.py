@@ -55,6 +55,7 @@ def test_personal_fields_alone(sandbox: Settings) -> None:
 
 def test_a_table_for_spreadsheets(sandbox: Settings) -> None:
     rows = list(csv.DictReader(lgsp(sandbox, "who", "--personal", "--csv").splitlines()))
+    assert {each["until"] for each in rows} == {"2031-01-01T00:00+07:00"}, "the time in Vietnam, as in the list"
     assert len(rows) == len(told(sandbox, "who", "--personal")["receivers"])
     assert {"agency", "systems", "how", "field", "personal", "grants", "until"} <= set(rows[0])
 

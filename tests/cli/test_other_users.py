@@ -3,6 +3,7 @@ change it."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -275,3 +276,24 @@ def test_files_that_nobody_may_write_are_read(place: Settings) -> None:
         assert commandline.lgsp(*at(place, *words)).code == 0, words
     for path in [place.data, *place.data.rglob("*")]:
         path.chmod(0o700)
+
+
+def test_verify_says_what_it_did_not_check(place: Settings) -> None:
+    """Whoever reads no keys gets no answer that looks like the whole one."""
+    assert "unseen" not in json.loads(commandline.lgsp(*at(place, "audit", "verify")).out)
+    (place.data / "keys" / "hash.key").unlink()
+    found = json.loads(commandline.lgsp(*at(place, "audit", "verify")).out)
+    assert found["ok"] and "ids of messages and seals" in found["unseen"][0]
+    text = commandline.lgsp("audit", "verify", "--data", str(place.data)).out
+    assert "NOT CHECKED / CHƯA KIỂM TRA" in text
+
+
+def test_a_key_of_another_log_is_told_as_that(place: Settings) -> None:
+    """Else it would read as if every checkpoint had been forged."""
+    other = place.data / "other.vkey"
+    other.write_text(LogKey.open(place.data / "other.key", "tinh.example/lgsp").vkey, "ascii")
+    done = commandline.lgsp(*at(place, "audit", "verify", "--vkey", str(other)))
+    assert done.code == 1
+    assert json.loads(done.out)["first_wrong"] == (
+        f"the key that was given is of the log tinh.example/lgsp, and this is the log {place.origin}"
+    )

@@ -49,6 +49,8 @@ def test_all_keys_of_a_system_go_with_one_reason_in_one_entry(sandbox: Settings)
     assert lgsp(sandbox, "registry", "revoke", "y-te", "--all", "--reason", "superseded")["revoked"] == []
     unknown = lgsp(sandbox, "registry", "revoke", "khong-co", "--all", "--reason", "superseded", ends=2)
     assert unknown["error"]["code"] == "registry.unknown"
+    without = lgsp(sandbox, "registry", "revoke", "y-te", "--reason", "keyCompromise", ends=2)
+    assert "lgsp registry revoke y-te --all --reason keyCompromise" in without["error"]["next"]
 
 
 def test_every_view_says_that_it_cannot_call(sandbox: Settings) -> None:

@@ -8,10 +8,11 @@ import re
 import pytest
 from sqlalchemy import insert
 
+from gateway import errors
 from gateway.audit.search.facts import facts_of
 from gateway.audit.search.fields import KINDS
 from gateway.audit.search.journey import Step
-from gateway.cli.audit.steps import sentences
+from gateway.cli.audit.steps import failure, sentences
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.journal.logged import parse
@@ -132,3 +133,11 @@ def test_every_kind_of_note_has_a_sentence_in_both_languages(kind: str) -> None:
     value = parse(note.entry)
     told = list(sentences(Step(1, facts_of(value, ONE, kind, {}), value)))
     assert len(told) == 2 and VIETNAMESE.search(told[1]) and not any("{" in each[:20] for each in told)
+
+
+def test_no_failure_of_the_log_is_told_with_an_open_brace() -> None:
+    """The log keeps no facts of a failure, so what would be filled in with them is left out."""
+    for code in errors.every():
+        text = failure(code)
+        assert "{" not in f"{text.vi}{text.en}", (code, text)
+    assert "…" in failure("route.not-granted").en

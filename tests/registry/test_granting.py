@@ -236,7 +236,7 @@ def test_what_was_proposed_by_itself_outlives_documents_until_it_is_revoked(data
         for act in acts:
             with pytest.raises(Theirs) as caught:
                 act()
-            assert caught.value.code == "registry.unknown"
+            assert caught.value.code == "grant.revoked"
     assert "G-9" not in {grant.id for grant in snapshot_of(database).grants("H14.7")}
 
 

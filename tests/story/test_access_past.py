@@ -77,6 +77,8 @@ def test_decisions_are_judged_as_they_were_made(tmp_path: Path) -> None:
         assert not why["allowed"] and why["agrees"] and why["logged"]["failure"] == f"access.{why['reason']}"
     asked = (AGENCY, INDICATOR, "getValue")
     assert explained(*asked, "--at", then["at"])["grant"] == GRANT and not explained(*asked)["allowed"]
+    text = commandline.lgsp("access", "explain", "--transfer", refused, *place).out
+    assert text.startswith("It was right to refuse this call")
     shown = told("audit", "show", refused, accepted, last)
     assert [(each["allowed"], each["agrees"]) for each in shown["judged"]] == [
         (False, True),

@@ -237,7 +237,7 @@ def test_what_changed_this_month(story: Story) -> None:
         at, who = round(datetime.fromisoformat(entry["at"]).timestamp()), re.split("[/:]", entry["actor"])[1]
         if entry["kind"] == "contract":
             told.add((at, who, f"contract {entry['contract']}", "published"))
-        for what, how in re.findall(r"(?:^|; )(\w+ [^;,:]+): (\w+)(?=;|$)", entry["detail"]):
+        for what, how in re.findall(r"(?:^|; )(\w+ [^;,:]+): (\w+)(?: by [\w.-]+)?(?=;|$)", entry["detail"]):
             told.add((at, who, what, how))
         rows = [row for table in entry["changed"].values() for row in table.values()]
         pairs = {(plain(old), plain(new)) for row in rows for old, new in row.values()}

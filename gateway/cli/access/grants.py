@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from contracts.base.errors import Finding
 from contracts.base.times import rfc3339
-from gateway.cli.access import contents, past
+from gateway.cli.access import candidates, contents, past, rows, shown
 from gateway.cli.access.signing import read, signature_of
 from gateway.cli.common import waiting
 from gateway.cli.common.actor import actor
@@ -24,7 +23,6 @@ from gateway.cli.registry.registry import listed
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from gateway.registry.history import GrantVersion
     from gateway.registry.records import Change
     from gateway.registry.seals.sealing import Act
     from gateway.registry.snapshot import Snapshot
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 Officer = Annotated[str, typer.Option("--officer", help="Id of the officer who signs.")]
-_CANDIDATE: Final = re.compile(r"(officer|person)/(.+)")
 
 
 @commands.command("propose")
@@ -53,12 +50,14 @@ def access_propose(file: Path, data: Data = None, as_json: AsJson = False) -> No
         changes = [change for proposal in proposals for change in granting.propose(connection, proposal, now)]
         _done(act, changes, now)
         standing = {each.grant.id: _standing(connection, each.grant.id) for each in proposals}
-    lines = [f"{name}: {_signatures(grant)}" for name, grant in standing.items()]
+    lines = [f"{name}: {rows.signatures(grant)}" for name, grant in standing.items()]
     lines += [
-        f"      lgsp access approve {name} --officer ID --key FILE" for name, each in standing.items() if _lacks(each)
+        f"      lgsp access approve {name} --officer ID --key FILE"
+        for name, each in standing.items()
+        if rows.lacks(each)
     ]
     emit(
-        {"ok": True, "changes": listed(changes), "grants": [_row(each, now) for each in standing.values()]},
+        {"ok": True, "changes": listed(changes), "grants": [rows.row(each, now) for each in standing.values()]},
         as_json,
         "\n".join(lines),
     )
@@ -82,8 +81,6 @@ def access_approve(
     from gateway.journal.database import open_engine
     from gateway.registry.changes import granting
     from gateway.registry.changes.content import Subject
-    from gateway.registry.changes.officers import OFFICERS, PERSONS
-    from gateway.registry.changes.officers import listed as registered
     from gateway.registry.seals.sealing import Seal, changing
     from gateway.registry.snapshot import load_snapshot
     from security.grants.grants import digest
@@ -98,29 +95,27 @@ def access_approve(
             facts = {"subject": str(subject), "officer": officer, "digest": digest(content), "signature": mark}
             _done(act, changes, now, **({"approval": facts, "in_force": told["in_force"]} if changes else {}))
         emit({"ok": True, "changes": listed(changes), **told}, as_json, text)
+    named = candidates.named(grant)
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
-        named = _CANDIDATE.fullmatch(grant)
-        roll = PERSONS if named is not None and named[1] == PERSONS.what else OFFICERS
         if named is not None:
-            candidate = registered(connection, roll).get(named[2])
-            content = candidate.content() if candidate is not None else b""
+            content = candidates.candidate(connection, *named).content()
         else:
             proposed = granting.content_of(connection, grant)
             _check_shown(load_snapshot(connection), proposed)
             content = proposed.canonical()
         mark = signature or signature_of(content, officer, key, as_json)
+        result: dict[str, Any]
         if named is not None:
-            changes = granting.approve_officer(connection, named[2], officer, mark, now, roll=roll)
-            result: dict[str, Any] = {roll.what: named[2]}
-            text = (
-                ", ".join(f"{each.what} {each.id}: {each.how}" for each in changes) or "signed before / đã ký từ trước"
-            )
+            roll, name = named
+            changes = granting.approve_officer(connection, name, officer, mark, now, roll=roll)
+            result, text = candidates.approved(connection, roll, name, new=bool(changes))
+            result = {roll.what: name, **result}
         else:
             changes = granting.approve_grant(connection, grant, officer, mark, now)
             standing = _standing(connection, grant)
-            result = _row(standing, now)
-            text = f"{grant}: {_signatures(standing)}: {', '.join(standing.approved_by) or '–'}"
+            result = rows.row(standing, now)
+            text = f"{grant}: {rows.signatures(standing)}: {', '.join(standing.approved_by) or '–'}"
             text += "" if changes else "; signed before / đã ký từ trước"
         facts = {"subject": grant, "officer": officer, "digest": digest(content), "signature": mark}
         _done(act, changes, now, **({"approval": facts} if changes else {}))
@@ -152,27 +147,25 @@ def access_list(
 ) -> None:
     """All grants with what holds of them, the officers, the persons who operate or audit, and what else waits for
     signatures."""
-    from gateway.journal.database import open_engine
     from gateway.registry.changes.officers import officers, persons
     from gateway.registry.history import grant_names
     from gateway.registry.snapshot import all_grants
-    from security.grants.grants import OFFICERS
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+    with past.moment(settings, at, as_json) as stands:
         known = officers(stands.registry)
-        rows = [_row(grant, stands.at) for grant in all_grants(stands.registry)]
-        gone = sorted(grant_names(stands.here) - {row["id"] for row in rows}) if every else []
-        rows += [_ended(last, stands.at) for name in gone if (last := past.ended(stands, name)) is not None]
+        listing = [rows.row(grant, stands.at) for grant in all_grants(stands.registry)]
+        gone = sorted(grant_names(stands.here) - {row["id"] for row in listing}) if every else []
+        listing += [rows.ended(last, stands.at) for name in gone if (last := past.ended(stands, name)) is not None]
         waits = waiting.rows(stands.registry)
-        acting = persons(stands.registry)
+        acting, candidate_lines = persons(stands.registry), list(candidates.waiting(stands.registry))
     lines = [
-        f"{row['id']:<10} {row['holder']:<14} {'receives / nhận' if row['receives'] else 'asks / gọi':<15}"
+        f"{row['id']:<10} {row['holder']:<14} {rows.way(row):<23}"
         f" {row['contract']:<20} {' '.join(row['operations']):<24} {both(row['standing']):<30}"
-        f" {len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {row['last_day']}"
+        f" {rows.signed(row)}, until / đến {row['last_day']}"
         f"{', ended / kết thúc ' + civil(row['ended']) if 'ended' in row else ''}"
-        for row in rows
+        for row in listing
     ]
     people = [
         {"id": each.id, "agency": each.agency, "name": each.name.vi, "state": each.state, "key": each.thumbprint}
@@ -194,8 +187,8 @@ def access_list(
         f"  {each['name']}"
         for each in named
     ]
-    lines += waiting.lines(waits)
-    result = {"ok": True, "grants": rows, "officers": people, "people": named, "waiting": waits}
+    lines += [*candidate_lines, *waiting.lines(waits)]
+    result = {"ok": True, "grants": listing, "officers": people, "people": named, "waiting": waits}
     emit(result, as_json, "\n".join(lines) or "no grants / chưa có quyền nào")
 
 
@@ -207,30 +200,38 @@ def access_show(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """One grant: its content, its digest, every signature, those that were voided too, and all that ever held of it.
-    Of route/CONTRACT/OPERATION, system/ID or agency/CODE: who will receive what, and what that changes."""
+    """One grant: its content, the fields it shows, its digest, every signature, those that were voided too, and all
+    that ever held of it. Of route/CONTRACT/OPERATION, system/ID or agency/CODE: who will receive what, and what that
+    changes. Of officer/ID or person/ID: whose key it is, and who admitted it."""
     from sqlalchemy import select
 
-    from gateway.journal.database import open_engine
     from gateway.journal.schema import tables
     from gateway.registry.changes import granting
     from gateway.registry.changes.content import Subject
+    from gateway.registry.snapshot import load_snapshot
     from security.grants.grants import Grant, digest
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+    with past.moment(settings, at, as_json) as stands:
         if (subject := Subject.at(grant)) is not None:
             if canonical and not as_json:
                 print(contents.content_of(stands.registry, subject).decode(), end="")
                 raise SystemExit(Exit.WELL)
             told, text = contents.show(stands.registry, subject, stands.at)
             emit({"ok": True, **told}, as_json, text)
+        if (named := candidates.named(grant)) is not None:
+            of = candidates.candidate(stands.registry, *named)
+            if canonical and not as_json:
+                print(of.content().decode(), end="")
+                raise SystemExit(Exit.WELL)
+            told, text = candidates.show(stands.registry, named[0], of)
+            emit({"ok": True, **told}, as_json, text)
         connection, versions = stands.registry, past.held(stands, grant)
         last = past.ended(stands, grant)
-        shown = _standing(connection, grant) if last is None else Grant.from_json(last.content)
-        row = _row(shown, stands.at) if last is None else _ended(last, stands.at)
-        content = shown.canonical()
+        found = _standing(connection, grant) if last is None else Grant.from_json(last.content)
+        row = rows.row(found, stands.at) if last is None else rows.ended(last, stands.at)
+        content, sees = found.canonical(), shown.messages(load_snapshot(connection), found)
         if canonical and not as_json:
             print(content.decode(), end="")
             raise SystemExit(Exit.WELL)
@@ -239,7 +240,7 @@ def access_show(
             {
                 "officer": row.officer,
                 "given": rfc3339(row.given),
-                "holds": row.officer in shown.approved_by and row.voided is None and row.digest == digest(content),
+                "holds": row.officer in found.approved_by and row.voided is None and row.digest == digest(content),
                 "voided": rfc3339(row.voided) if row.voided is not None else None,
                 "digest": row.digest,
                 "signature": row.signature,
@@ -251,20 +252,22 @@ def access_show(
     result = {
         "ok": True,
         **row,
-        "content": shown.content(),
+        "content": found.content(),
+        "shows": sees,
         "digest": digest(content),
         "approvals": signed,
         "versions": past.versions_json(versions),
     }
     days = {"valid_from": row["first_day"], "valid_until": row["last_day"]}
     lines = [
-        f"{key:<12} {days.get(key) or json.dumps(value, ensure_ascii=False)}" for key, value in shown.content().items()
+        f"{key:<12} {days.get(key) or json.dumps(value, ensure_ascii=False)}" for key, value in found.content().items()
     ]
+    lines += shown.lines(sees)
     lines += [f"{'standing':<12} {both(row['standing'])}", f"{'digest':<12} {digest(content)}"]
-    if shown.adopted and not shown.confirmed:
+    if found.adopted and not found.confirmed:
         lines.append(
-            f"{'confirm':<12} adopted from a route, to be confirmed by two officers before {civil(shown.confirm_until)}"
-            f" / chuyển từ tuyến, chờ hai cán bộ xác nhận trước {civil(shown.confirm_until)}"
+            f"{'confirm':<12} adopted from a route, to be confirmed by two officers before {civil(found.confirm_until)}"
+            f" / chuyển từ tuyến, chờ hai cán bộ xác nhận trước {civil(found.confirm_until)}"
         )
     lines += [
         (
@@ -335,59 +338,3 @@ def _standing(connection: Connection, name: str) -> Grant:
     if grant is None:
         raise unknown("grant", name)
     return grant
-
-
-def _signatures(grant: Grant) -> str:
-    from security.grants.grants import OFFICERS
-
-    count = len(grant.approved_by)
-    return f"{count} of {OFFICERS} signatures / {count} trên {OFFICERS} chữ ký"
-
-
-def _lacks(grant: Grant) -> bool:
-    from security.grants.grants import OFFICERS
-
-    return not grant.denies and len(grant.approved_by) < OFFICERS
-
-
-def _row(grant: Grant, now: float) -> dict[str, Any]:
-    from security.grants.grants import Reason, judge
-    from security.grants.windows import first_day, last_day
-
-    verdict = judge(grant, now)
-    standing = (
-        "in force"
-        if verdict in (Reason.GRANTED, Reason.DENIED)
-        else "not in force"
-        if verdict is None
-        else str(verdict)
-    )
-    if verdict is Reason.GRANTED and grant.adopted and not grant.confirmed:
-        standing = "overdue" if grant.overdue(now) else "adopted"
-    return {
-        "id": grant.id,
-        "holder": grant.agency or f"role {grant.role}",
-        "contract": grant.contract,
-        "operations": list(grant.operations),
-        "fields": list(grant.fields),
-        "denies": grant.denies,
-        "receives": grant.receives,
-        "confirm_until": rfc3339(grant.confirm_until) if grant.adopted and not grant.confirmed else None,
-        "standing": standing,
-        "state": grant.state,
-        "approved_by": list(grant.approved_by),
-        "hours": str(grant.hours) if grant.hours is not None else None,
-        "quota": str(grant.quota) if grant.quota is not None else None,
-        "valid_from": rfc3339(grant.valid_from),
-        "valid_until": rfc3339(grant.valid_until),
-        "first_day": first_day(grant.valid_from),
-        "last_day": last_day(grant.valid_until),
-    }
-
-
-def _ended(last: GrantVersion, now: float) -> dict[str, Any]:
-    """A grant that was revoked, or removed by a document."""
-    from security.grants.grants import Grant
-
-    row = _row(Grant.from_json(last.content), now)
-    return row | {"standing": last.state, "state": last.state, "ended": rfc3339(last.since), "ended_by": last.actor}

@@ -6,12 +6,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from contracts.base.times import rfc3339
 from gateway.cli.common import arguments
 from gateway.cli.common.labels import both
-from gateway.cli.common.output import Exit, fail
+from gateway.cli.common.output import Exit, fail, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from gateway.registry.history import GrantVersion
     from gateway.registry.snapshot import Snapshot
+    from gateway.settings import Settings
     from security.grants.grants import Decision, Grant
 
 
@@ -33,15 +34,28 @@ class Moment(NamedTuple):
 
 
 @contextmanager
-def moment(engine: Engine, at: str | None, as_json: bool) -> Iterator[Moment]:
-    """The registry at a time as a person writes it; now, and in the future, it is the present one."""
+def moment(settings: Settings, at: str | None, as_json: bool, *, rights: bool = False) -> Iterator[Moment]:
+    """The registry at a time as a person writes it; now, and in the future, it is the present one.
+
+    Present rows that differ from the log are warned of. Where `rights` are asked about, they are not answered from:
+    no door grants anything by them.
+    """
+    from gateway.journal.database import open_engine
+    from gateway.registry.seals.reading import differing
+    from gateway.registry.seals.sealing import altered
+
     now = time.time()
     then = now if at is None else arguments.moment(at, as_json)
-    with standing_at(engine, then, None if then < now else _PRESENT) as stands:
+    with standing_at(open_engine(settings.database_url), then, None if then < now else _PRESENT) as stands:
+        if not stands.past and (wrong := differing(stands.here, settings)):
+            if rights:
+                raise altered(wrong)
+            warn(altered(wrong))
         yield stands
 
 
-_PRESENT = -1
+_PRESENT: Final = -1
+_QUOTA: Final = "access.quota"
 
 
 @contextmanager
@@ -106,8 +120,8 @@ class Judged(NamedTuple):
             nearest = received.nearest if received is not None else None
             as_logged = self.entry.get("nearest") == (nearest.id if nearest is not None else None)
             return received is not None and not received.allowed and as_logged
-        if code == "access.quota":
-            return decision.allowed and len(decision.limited) == len(decision.through)
+        if code == _QUOTA:
+            return self._used_up(decision)
         return not decision.allowed and code == f"access.{decision.reason}" if code.startswith("access.") else None
 
     def verdict(self, decision: Decision, snapshot: Snapshot) -> dict[str, Any]:
@@ -115,7 +129,14 @@ class Judged(NamedTuple):
         received = self._received(snapshot)
         if decision.allowed and received is not None and not received.allowed:
             return {"allowed": False, "reason": "route.not-granted"}
+        if self.entry.get("failure") == _QUOTA and self._used_up(decision):
+            return {"allowed": False, "reason": "quota"}
         return {"allowed": decision.allowed, "reason": str(decision.reason)}
+
+    @staticmethod
+    def _used_up(decision: Decision) -> bool:
+        """Whether each grant that allows it has a quota, so that used up ones may leave none."""
+        return decision.allowed and len(decision.limited) == len(decision.through)
 
     def _received(self, snapshot: Snapshot) -> Decision | None:
         """Whether the system that the entry names may receive it; None without one. Decided at its time."""
@@ -216,6 +237,7 @@ def versions_json(versions: list[GrantVersion]) -> list[dict[str, Any]]:
             "what": each.what,
             "entry": each.entry,
             "state": each.state,
+            "standing": each.standing,
             "digest": each.digest,
             "signed": list(each.signed),
             "content": each.content,
@@ -225,6 +247,7 @@ def versions_json(versions: list[GrantVersion]) -> list[dict[str, Any]]:
 
 
 def version_lines(versions: list[GrantVersion]) -> list[str]:
+    from gateway.registry.changes.effects import said
     from security.grants.windows import civil
 
     lines: list[str] = []
@@ -232,12 +255,12 @@ def version_lines(versions: list[GrantVersion]) -> list[str]:
     for each in versions:
         until = civil(each.until, seconds=True) if each.until is not None else "now / nay"
         lines.append(
-            f"{'version':<12} {civil(each.since, seconds=True)} – {until}: {both(each.state)}, signed by / người ký:"
+            f"{'version':<12} {civil(each.since, seconds=True)} – {until}: {both(each.standing)}, signed by / người ký:"
             f" {', '.join(each.signed) or '–'}; {each.what} by / bởi {each.actor}; {each.digest[:16]}"
         )
         if before:
             lines += [
-                f"{'':<12}   {name}: {before.get(name)} → {each.content.get(name)}"
+                f"{'':<12}   {name}: {said(before.get(name))} → {said(each.content.get(name))}"
                 for name in sorted({*before, *each.content})
                 if before.get(name) != each.content.get(name)
             ]

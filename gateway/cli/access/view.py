@@ -69,7 +69,9 @@ def access_explain(
         )
         fail(Exit.USAGE, "usage", what, then, as_json)
     opened = (
-        past.moment(engine, at, as_json) if judged is None else past.standing_at(engine, judged.at, judged.revision)
+        past.moment(settings, at, as_json, rights=True)
+        if judged is None
+        else past.standing_at(engine, judged.at, judged.revision)
     )
     with opened as stands:
         now, snapshot = stands.at, load_snapshot(stands.registry)
@@ -103,6 +105,9 @@ def access_explain(
     if judged is not None:
         agrees, verdict = judged.agrees(whole, snapshot), judged.verdict(whole, snapshot)
         result |= {"transfer": judged.transfer, "logged": judged.said, "agrees": agrees, "judged": verdict}
+        # The count of then may be unknown, or differ by calls that came in the same moment.
+        certain = agrees if judged.said.get("failure") != "access.quota" or not allowed else None
+        lines = [*spoken(_right(judged.said.get("failure"), certain, facts)), *([] if certain else lines)]
         lines += [
             past.judgement_line(result | verdict),
             f"logged / nhật ký ghi: {' '.join(f'{name}={value}' for name, value in judged.said.items())}",
@@ -182,12 +187,24 @@ def access_matrix(
 
 def registry_at(data: Path | None, at: str | None, as_json: bool) -> tuple[Snapshot, float]:
     """The registry that a review reads, and the moment that it asks about."""
-    from gateway.journal.database import open_engine
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
-    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+    with past.moment(settings, at, as_json, rights=True) as stands:
         return load_snapshot(stands.registry), stands.at
+
+
+def _right(code: str | None, agrees: bool | None, facts: dict[str, Any]) -> Words:
+    """Whether what the door did with a transfer was right; `agrees` None: grants do not tell. `code` None: accepted."""
+    from gateway import errors
+
+    if code is None:
+        return words("right.accepted" if agrees else "wrong.accepted", **facts)
+    known = errors.every().get(code)
+    title = Words(known.title.say("vi", {}), known.title.say("en", {})) if known is not None else code
+    other = "quota.refused" if code == "access.quota" else "other.refused"
+    name = other if agrees is None else "right.refused" if agrees else "wrong.refused"
+    return words(name, code=code, title=title, **facts)
 
 
 def _said(failure: Failure) -> Words:

@@ -193,13 +193,13 @@ def _print_csv(rows: Iterable[Receipt]) -> None:
     import csv
 
     from contracts.codecs.cells.csvtext import guarded
+    from security.grants.windows import civil
 
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     for each in rows:
-        row = {
-            name: ", ".join(value) if isinstance(value, list) else value or "" for name, value in _json(each).items()
-        }
+        told = _json(each) | {"until": civil(each.until)}  # for people: the time in Vietnam, as in the list
+        row = {name: ", ".join(value) if isinstance(value, list) else value or "" for name, value in told.items()}
         writer.writerow({name: guarded(str(value)) for name, value in row.items()})
     sys.stdout.write(out.getvalue())

@@ -54,7 +54,8 @@ def failure(code: str) -> Words:
     error = errors.every().get(code)
     if error is None:  # of a later version
         return words("failure.unknown", code=code)
-    return words("failure", code=code, title=error.title, next=error.next)
+    title, steps = (Words(text.say("vi", {}), text.say("en", {})) for text in (error.title, error.next))
+    return words("failure", code=code, title=title, next=steps)
 
 
 def findings(kept: Mapping[str, Any]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,6 +42,10 @@ _OWN = {
     "give --vkey with one that came another way to trust the result\n"
     "      đã kiểm tra bằng khóa nằm ngay trong bản xuất; hãy dùng --vkey với khóa nhận bằng đường khác",
 }
+_UNSEEN = (
+    "ids of messages and seals of the registry, since this account may not read the instance's keys"
+    " / mã thông điệp và dấu niêm phong sổ đăng ký, vì tài khoản này không được đọc khóa"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -136,6 +140,7 @@ class Beside:
     registered: Registered | None = None
     outside: Outside | None = None
     missing: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -151,6 +156,8 @@ class Beside:
         facts: dict[str, Any] = {}
         if rows is not None:
             facts["rows"] = {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong}
+        if self.unseen:
+            facts["unseen"] = self.unseen
         if self.registered is not None:
             facts["registry"] = {"checked": self.registered.checked, "wrong": self.registered.wrong}
         if outside is not None:
@@ -177,7 +184,7 @@ class Beside:
                 for kind, count in self.outside.checked.items()
             ]
             lines += [f"  {text}" for text in self.outside.notes]
-        return lines
+        return lines + [f"  NOT CHECKED / CHƯA KIỂM TRA: {text}" for text in self.unseen]
 
 
 def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Trusted) -> None:
@@ -224,8 +231,9 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
                 )
                 registered = check_registered(connection, _seal(settings))
                 missing += origins.lost_since(connection)
+            unseen = (_UNSEEN,) if asked.whole and _hash_id(settings) is None else ()
             signed = check_outside(trusted, connection, key, progress, asked.origin)
-            beside = Beside(rows, registered, signed, tuple(missing))
+            beside = Beside(rows, registered, signed, tuple(missing), unseen)
     with origins.within(engine, past.origin if past is not None else None) as connection:
         _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)
 
@@ -335,6 +343,9 @@ def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: 
             only=Only(asked.first, asked.last),
             on_progress=lambda done: progress.update(task, completed=done),
         )
+    if key.name != origin:  # else each checkpoint would only lack its signature
+        other = f"the key that was given is of the log {key.name}, and this is the log {origin}"
+        report = replace(report, ok=False, wrong=(other, *report.wrong))
     if asked.beyond(report) and not (beside or Beside()).wrong:
         what = (
             f"the signed log has {report.size} entries, 0 to {report.size - 1}: the range goes beyond it"

@@ -178,6 +178,11 @@ def failed(code: Exit, failure: Worded, as_json: bool, *, then: Words | None = N
     )
 
 
+def warn(failure: Worded) -> None:
+    """On standard error, and go on: what follows is shown as it is, and is not to be relied on."""
+    print(visible(f"lgsp: {failure.what('en')} / {failure.what('vi')} [{failure.code}]", lines=True), file=sys.stderr)
+
+
 @contextmanager
 def failures_as_exits(as_json: bool) -> Iterator[None]:
     """A failure of any branch becomes an exit code and words in both languages."""

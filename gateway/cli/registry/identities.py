@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
+from contracts.base.words import Words
 from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, At, Data, load_instance
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit, exit_of, fail, failed
 
 if TYPE_CHECKING:
     from gateway.registry.records import Change, Key
@@ -126,7 +128,17 @@ def registry_revoke(
     now = time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         revoke = keys.revoke_system if all_ else keys.revoke_key
-        changes = revoke(act.connection, name, now, reason)
+        try:
+            changes = revoke(act.connection, name, now, reason)
+        except Failure as unknown:
+            if all_ or not keys.is_system(act.connection, name):
+                raise
+            with_all = f"lgsp registry revoke {name} --all --reason {reason}"
+            then = Words(
+                f"{name} là một hệ thống; để thu hồi mọi khóa của nó: {with_all}",
+                f"{name} is a system; to revoke all its keys: {with_all}",
+            )
+            failed(exit_of(unknown.code, unknown.branch), unknown, as_json, then=then)
         _note(act, changes, now)
     revoked = ", ".join(each.id for each in changes)
     text = f"{revoked}: revoked ({reason}) / đã thu hồi"
@@ -143,12 +155,11 @@ def registry_keys(
 ) -> None:
     """The keys of all systems, or of one: what for, in force or not, how long."""
     from gateway.cli.access import past
-    from gateway.journal.database import open_engine
     from gateway.registry.snapshot import load_snapshot
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+    with past.moment(settings, at, as_json) as stands:
         now, snapshot = stands.at, load_snapshot(stands.registry)
     if system is not None and system not in snapshot.systems:
         name_checks.refuse("system", system, snapshot.systems, as_json)

@@ -120,11 +120,10 @@ def registry_accept(
 def registry_show(at: At = None, data: Data = None, as_json: AsJson = False) -> None:
     """Agencies and systems with their state."""
     from gateway.cli.access import past
-    from gateway.journal.database import open_engine
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
-    with past.moment(open_engine(settings.database_url), at, as_json) as stands:
+    with past.moment(settings, at, as_json) as stands:
         snapshot = load_snapshot(stands.registry)
         ready = snapshot.readiness(stands.at)
     agencies = [
@@ -146,11 +145,15 @@ def registry_show(at: At = None, data: Data = None, as_json: AsJson = False) -> 
         }
         for each in snapshot.systems.values()
     ]
-    lines = [f"{each['code']:<10} {each['state']:<10} {each['name']}" for each in agencies]
+    lines = [
+        f"{each['code']:<10} {each['state']:<10} {each['name']}{_why(snapshot, 'agency', str(each['code']))}"
+        for each in agencies
+    ]
     lines += [
         (
             f"{each['id']:<12} {each['agency']:<10} {each['state']:<10} {each['title']} "
             f" {each['endpoint'] or ''}{_spoken(each)}{_unable(ready[str(each['id'])])}"
+            f"{_why(snapshot, 'system', str(each['id']))}"
         ).rstrip()
         for each in systems
     ]
@@ -179,6 +182,17 @@ def registry_show(at: At = None, data: Data = None, as_json: AsJson = False) -> 
         " / Chưa đăng ký ai: lgsp registry apply TỆP (docs/vi/operating.md)."
     )
     emit(result, as_json, "\n".join(lines) or nobody)
+
+
+def _why(snapshot: Snapshot, what: str, name: str) -> str:
+    """Why it is suspended, since when, and until when it is expected to be."""
+    from security.grants.windows import civil
+
+    notice = snapshot.notices.get((what, name))
+    if notice is None:
+        return ""
+    until = f", until / đến {civil(notice.until)}" if notice.until is not None else ""
+    return f"    suspended since / tạm dừng từ {civil(notice.since)}{until}: {notice.reason.en} / {notice.reason.vi}"
 
 
 def current(settings: Settings) -> Snapshot:

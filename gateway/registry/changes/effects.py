@@ -160,9 +160,7 @@ class _World:
         agency, name, way = who
         endpoint = (system or {}).get("endpoint", {})
         leaves = [
-            leaf
-            for message in _messages(contract, operation, way)
-            for leaf in contract.leaves(message, *decision.views)
+            leaf for message in seen(contract, operation, way) for leaf in contract.leaves(message, *decision.views)
         ]
         return Sight(
             agency=agency,
@@ -174,12 +172,12 @@ class _World:
             where=str(endpoint.get("url") or endpoint.get("folder") or ""),
             form=(system or {}).get("formats", {}).get(contract.contract.name, "canonical"),
             grants=tuple(grant.id for grant in decision.through),
-            shown=tuple(_marked(leaf) for leaf in leaves if leaf.shown) if decision.allowed else (),
-            hidden=tuple(_marked(leaf) for leaf in leaves if not leaf.shown) if decision.allowed else (),
+            shown=tuple(marked(leaf) for leaf in leaves if leaf.shown) if decision.allowed else (),
+            hidden=tuple(marked(leaf) for leaf in leaves if not leaf.shown) if decision.allowed else (),
         )
 
 
-def _messages(contract: CompiledContract, operation: str, way: str) -> list[str]:
+def seen(contract: CompiledContract, operation: str, way: str) -> list[str]:
     """The messages that are seen: of a submission its sender gets only the gateway's own answer."""
     known = contract.contract.operations
     if way == "reads":
@@ -189,7 +187,7 @@ def _messages(contract: CompiledContract, operation: str, way: str) -> list[str]
     return [] if known[operation].pattern is Pattern.SUBMIT else [known[operation].answer]
 
 
-def _marked(leaf: Leaf) -> str:
+def marked(leaf: Leaf) -> str:
     return leaf.path if leaf.personal is None else f"{leaf.path} [{leaf.personal}]"
 
 

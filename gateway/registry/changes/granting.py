@@ -18,10 +18,11 @@ from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from contracts.base.words import Words
 from gateway.journal.schema import tables
 from gateway.registry.changes.officers import OFFICERS as OFFICER_ROLL
 from gateway.registry.changes.officers import Roll, listed, officers, set_officer
-from gateway.registry.errors import APPROVAL_GIVEN_UP, unknown
+from gateway.registry.errors import APPROVAL_GIVEN_UP, GRANT_REVOKED, unknown, words
 from gateway.registry.records import ACTIVE, REVOKED, Change
 from gateway.registry.seals.revisions import alone
 from gateway.registry.seals.rows import key_of
@@ -110,11 +111,13 @@ def propose(connection: Connection, proposal: Proposal, now: float, source: Sour
 
 
 def content_of(connection: Connection, name: str) -> Grant:
-    """A grant's stored content. Raises `registry.unknown` for an unknown or revoked grant."""
+    """A grant's stored content. Raises `registry.unknown` or `grant.revoked`."""
     table = tables.access_grant.c
-    row = connection.execute(select(table.body).where(table.id == name, table.state != REVOKED)).first()
+    row = connection.execute(select(table.body, table.state).where(table.id == name)).first()
     if row is None:
         raise unknown("grant", name)
+    if row.state == REVOKED:
+        raise GRANT_REVOKED(grant=name)
     return Grant.from_json(json.loads(row.body))
 
 
@@ -175,7 +178,8 @@ def take(connection: Connection, approved: Approved, officer: str, mark: str, no
     ).first()
     if row is not None and row.voided is None and row.signature == mark:
         return []  # already stored
-    check(subject, content, proposer, signer, mark)
+    said = Words(f"{words(what).vi} {name}", f"{words(what).en} {name}")
+    check(said, content, proposer, signer, mark)
     if row is not None and row.voided is None:
         return []
     voided = (
@@ -184,7 +188,7 @@ def take(connection: Connection, approved: Approved, officer: str, mark: str, no
         .limit(1)
     )
     if connection.scalar(voided) is not None or what == GRANT and _replaced(connection, name, content.decode()):
-        raise APPROVAL_GIVEN_UP(subject=subject)
+        raise APPROVAL_GIVEN_UP(subject=said)
     connection.execute(insert(table).values(subject=subject, digest=bound, officer=officer, signature=mark, given=now))
     return [Change(what, name, "approved", (officer, bound))]
 

@@ -99,9 +99,13 @@ def revoke_key(connection: Connection, key_id: str, now: float, reason: str = UN
     return [Change("key", key_id, "revoked", (reason,))]
 
 
+def is_system(connection: Connection, name: str) -> bool:
+    return connection.scalar(select(tables.system.c.id).where(tables.system.c.id == name)) is not None
+
+
 def revoke_system(connection: Connection, system: str, now: float, reason: str = UNSPECIFIED) -> list[Change]:
     """Revoke all keys of a system."""
-    if connection.scalar(select(tables.system.c.id).where(tables.system.c.id == system)) is None:
+    if not is_system(connection, system):
         raise unknown("system", system)
     table = tables.system_key.c
     ids = connection.scalars(select(table.key_id).where(table.system == system).order_by(table.key_id)).all()

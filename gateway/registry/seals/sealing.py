@@ -149,7 +149,7 @@ class Seal:
         differing = misfits(sealed.rows, actual)
         if number != sealed.revision:
             differing.append(Misfit("instance", REVISION, "altered"))
-        if not _stands(connection, sealed):
+        if not stands(connection, sealed):
             differing.append(Misfit("log", f"entry {sealed.entry} of revision {sealed.revision}", "missing"))
         seen = self.mark.read()
         if seen is not None and seen.origin == self.origin:
@@ -257,7 +257,7 @@ def _note(id: str, what: str, facts: Mapping[str, Any], now: float, actor: str) 
     return LogRow(*form.freeze(form.Note(id, now, what, actor, facts)))
 
 
-def _stands(connection: Connection, sealed: Sealed) -> bool:
+def stands(connection: Connection, sealed: Sealed) -> bool:
     """Whether the log has the entry with that seal."""
     for table in tables.LOGS:
         for entry in connection.execute(select(table.c.entry).where(table.c.transfer == sealed.entry)).scalars():

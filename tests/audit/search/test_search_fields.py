@@ -90,3 +90,43 @@ def test_details_of_what_has_no_transfer() -> None:
     told = {"how": "published", "version": "1.1.0", "before": {"version": "1.0.0"}, "discloses": [shown]}
     assert detail("contract", **told) == "published: version 1.0.0 → 1.1.0; A.phone newly shown by G-1 to H1"
     assert detail("registry", changes=3) is None and detail("access", changes=["x"], registry="y") is None
+
+
+def test_details_say_who_signed_what_changed_and_why() -> None:
+    """What a security officer reads: no moment in seconds, no value left out, and each value beside its row."""
+
+    def detail(what: str, **facts: Any) -> str | None:
+        return facts_of({"kind": "note", "what": what, "actor": "x", "facts": facts}, "-", what, {}).detail
+
+    approved = {"what": "person", "id": "lan", "how": "approved"}
+    admitted = [approved | {"fields": ["can-bo-2", "ab12"]}, approved | {"fields": ["state"]}]
+    person = {"lan": {"state": ["proposed", "active"], "since": ["1.5", "2.5"]}}
+    assert detail("access", changes=admitted, registry={"changed": {"person": person}}) == (
+        "person lan: approved by can-bo-2; person lan: admitted; state proposed → active"
+    )
+    quota = {"body.quota": [{"calls": 2, "per": "month"}, {"calls": 1000, "per": "month"}]}
+    assert detail("access", registry={"changed": {"access_grant": {"G-1": quota}}}) == (
+        'body.quota {"calls": 2, "per": "month"} → {"calls": 1000, "per": "month"}'
+    )
+    revoked = {"state": ["active", "revoked"], "revoked": [None, "1795774331.888155"]}
+    assert detail("registry", registry={"changed": {"system_key": {"a.tls-1": revoked, "a.sign-1": revoked}}}) == (
+        "a.tls-1 state active → revoked; a.sign-1 state active → revoked"
+    )
+    route = {"what": "route", "id": "c/v1 send", "how": "changed", "fields": ["table"]}
+    rows = {"7": {"system": ["mot-cua", "do-thi"]}, "8": {"when.area": [["01"], ["02"]]}}
+    assert detail("access", changes=[route], registry={"changed": {"route": rows}}) == (
+        "route c/v1 send: changed; c/v1 send when.area ['01'] → ['02']; c/v1 send to mot-cua → do-thi"
+    )
+    agency = {"what": "agency", "id": "H1", "how": "suspended", "fields": ["state"]}
+    assert detail("suspended", changes=[agency], reason={"en": "leaked", "vi": "lộ khóa"}, until=None) == (
+        "agency H1: suspended; reason: leaked / lộ khóa"
+    )
+    assert detail("break-glass", command="registry resume", reason="no one is here") == (
+        "registry resume: no one is here"
+    )
+    assert detail("keys", rotated=["gateway.sign-2"], withdrawn=True) == (
+        "new: gateway.sign-2; the old ones are withdrawn"
+    )
+    assert detail("body-view", part="request", reason="công văn 12") == "request: công văn 12"
+    settings = [{"name": "witness_policy", "from": "closed", "to": "off"}, {"name": "database"}]
+    assert detail("settings", changed=settings) == "witness_policy closed → off; database"
