@@ -126,7 +126,7 @@ class RestAdapter:
         except Failure as trouble:
             raise _failed(PROVIDER_BAD_ANSWER, endpoint, answer, reason=trouble.code) from trouble
         if opened.media_type != JSON:
-            raise _failed(PROVIDER_BAD_ANSWER, endpoint, answer, reason=f"cty: not {JSON}")
+            raise _failed(PROVIDER_BAD_ANSWER, endpoint, answer, reason=f"not {JSON} in the JWS")
         return answer._replace(opened_in=opened.jws), opened.payload
 
     def _verify(

@@ -298,8 +298,7 @@ class Exchange:
             note = entries.put_aside(transfer, failure, now, committed.contract)
             await self._record(outcome.put_aside(transfer, queue, note))
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), queued=True)
-        # The other entries hold the code, but no findings.
-        notes = (entries.try_failed(transfer, failure, now, committed.contract),) if failure.findings else ()
+        notes = entries.only_try(transfer, failure, now, committed.contract)
         sees = shown(committed.contract, requested.operation.name, committed.decoded.authorised.decision.views)
         if waits:
             await self._record(

@@ -14,7 +14,7 @@ from contracts.compiled.contract import CompiledContract
 from gateway.journal.write import LogRow
 from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
-from gateway.transfer.kept_findings import keep_findings
+from gateway.transfer.kept_findings import keep_findings, kept_reason
 from gateway.transfer.stages import (
     Addressed,
     Authenticated,
@@ -98,8 +98,17 @@ def try_failed(
     return _row(form.Note(transfer.id, now, TRY_FAILED, "gateway", facts))
 
 
+def only_try(transfer: OpenTransfer, failure: Failure, now: float, contract: CompiledContract) -> tuple[LogRow, ...]:
+    """The note of a failed try after which nothing waits, if it says more than the code: other entries have that."""
+    note = try_failed(transfer, failure, now, contract)
+    return (note,) if failure.findings or kept_reason(failure) else ()
+
+
 def _try(transfer: OpenTransfer, failure: Failure, contract: CompiledContract | None) -> dict[str, form.Json]:
     facts: dict[str, form.Json] = {"failure": failure.code, "provider": transfer.provider}
+    reason = kept_reason(failure)
+    if reason:
+        facts["reason"] = reason
     kept = keep_findings(failure.findings, contract)
     if kept.findings:
         facts["findings"] = kept.findings

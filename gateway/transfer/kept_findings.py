@@ -12,9 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from contracts.base.errors import Finding
+from adapters.errors import ProviderFailure
+from contracts.base.errors import Failure, Finding
 from contracts.canonical.places import places
 from contracts.compiled.contract import CompiledContract
+from security.errors import SIGNATURE_MISSING, SIGNATURE_NOT_COVERING
 
 MOST: Final = 10  # findings of one entry
 BYTES: Final = 2_000  # of their texts together
@@ -35,6 +37,8 @@ _KINDS: Final = re.compile(
 )
 # Words of the gateway's own paths: `line 3: …`, `query limit`.
 _OWN: Final = frozenset({"line", "query", "body", "path", "header", "file", "document", "after", "limit", "counts"})
+# Errors whose place names parts of the wire profile. The place of another one may be a word of the answer.
+_OWN_PLACES: Final = frozenset({SIGNATURE_MISSING.code, SIGNATURE_NOT_COVERING.code})
 _names: Final[WeakKeyDictionary[CompiledContract, frozenset[str]]] = WeakKeyDictionary()
 
 
@@ -59,6 +63,15 @@ def keep_findings(findings: Sequence[Finding], contract: CompiledContract | None
             break
         kept.append(finding)
     return Kept(tuple(kept), len(findings) - len(kept))
+
+
+def kept_reason(failure: Failure) -> str:
+    """Why a provider could not be used, as its adapter says it. Empty for other failures."""
+    reason = failure.facts.get("reason")
+    if not isinstance(failure, ProviderFailure) or not isinstance(reason, str):
+        return ""
+    code, _, place = reason.partition(": ")
+    return reason if not place or code in _OWN_PLACES else code
 
 
 def _kept(finding: Finding, names: frozenset[str]) -> dict[str, str]:
