@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -202,6 +202,9 @@ class RestDoor:
             raise other_format.explained(
                 requested, failure, lambda codec: codec.read_json(message, content, at)
             ) from None
+
+    def here(self, requested: Requested, paths: Sequence[str]) -> str:
+        return requested.codec.here(requested.request, paths)
 
     def _check_media(self, requested: Requested) -> None:
         received = requested.received

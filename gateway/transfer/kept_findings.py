@@ -22,7 +22,7 @@ MOST: Final = 10  # findings of one entry
 BYTES: Final = 2_000  # of their texts together
 _PATH: Final = 200  # characters
 _EXPECTED: Final = 160
-_PIECES: Final = re.compile(r"\[[0-9]{1,6}\]|\w+|[./@: -]")
+_PIECES: Final = re.compile(r"\[[0-9]{1,6}\]|\w+|[./@:, -]")
 _WORD: Final = re.compile(r"\w+")
 _RULE: Final = re.compile(r"[A-Za-z][A-Za-z-]{0,30}")
 # The kinds of values that readers name (`contracts.canonical.findings.kind_of` and the codecs). Other texts may hold
@@ -34,6 +34,9 @@ _KINDS: Final = re.compile(
     r"|(a field|an element|a column|an attribute) that the (format|contract) does not have"
     r"|a parameter that the operation does not have|a title twice|the element a second time"
     r"|a second branch of a choice|an expression that failed"
+    r"|a key of (earlier content|another agency)|a key that is not known here|other content under one key"
+    r"|no reference, or another form|reference [0-9]{1,6}: a message (that is not known here|of another agency)"
+    r"|reference [0-9]{1,6}: (the earlier message named in another way|a message that was recalled)"
 )
 # Words of the gateway's own paths: `line 3: …`, `query limit`.
 _OWN: Final = frozenset({"line", "query", "body", "path", "header", "file", "document", "after", "limit", "counts"})
