@@ -141,6 +141,7 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
     caller = _caller(authenticated) if authenticated is not None else by_channel(received)
     operation = requested.operation if requested is not None else addressed.operation if addressed is not None else None
     nearest, provider = failure.facts.get("grant"), failure.facts.get("provider")
+    denied = failure.facts if failure.code.startswith("access.") else {}  # also of a feed, which no door addresses
     kept = keep_findings(
         failure.findings if caller is not None else (), addressed.contract if addressed is not None else None
     )
@@ -153,8 +154,8 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
             status=failure.status,
             caller=caller,
             source=received.source if caller is None else None,
-            contract=addressed.contract.contract.name if addressed is not None else None,
-            operation=operation.name if operation is not None else None,
+            contract=addressed.contract.contract.name if addressed is not None else _text(denied.get("contract")),
+            operation=operation.name if operation is not None else _text(denied.get("operation")),
             message=hash_id(requested.message_id) if requested is not None else None,
             nearest=str(nearest) if nearest else None,
             count=count,
@@ -189,6 +190,10 @@ def _caller(authenticated: Authenticated) -> form.Caller:
     if key is None:
         return form.Caller(channel.system.agency, channel.system.id, channel.thumbprint)
     return form.Caller(channel.system.agency, channel.system.id, channel.thumbprint, key.key_id, key.thumbprint)
+
+
+def _text(fact: object) -> str | None:
+    return fact if isinstance(fact, str) and fact else None
 
 
 def _row(entry: form.Entry) -> LogRow:

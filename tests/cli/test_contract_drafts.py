@@ -189,6 +189,14 @@ def test_try_tells_wrong_usage(words: list[object], code: int, error: str) -> No
     assert got == code and made["error"]["code"] == error
 
 
+def test_try_names_the_folder_of_the_version(tmp_path: Path) -> None:
+    for folder in (tmp_path / "nowhere", POT_HOLE):
+        code, made = answer("try", folder, "--format", "canonical", "-", stdin=b"{}")
+        assert code == 2 and made["error"]["code"] == "no-contract"
+    code, made = answer("try", FIELD_REPORT.parent, "--format", "canonical", "-", stdin=b"{}")
+    assert code == 2 and str(FIELD_REPORT) in made["error"]["next"]
+
+
 def test_try_of_bytes_that_are_nothing() -> None:
     for raw in (b"", b"<a/>", b"<", b"{", b"\xff", b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>'):
         code, made = answer("try", FIELD_REPORT, "--format", "do-thi-xml", "-", stdin=raw)
