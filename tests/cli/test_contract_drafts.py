@@ -122,6 +122,10 @@ def test_import_says_why_not(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"swagger": "2.0"}')
     code, made = answer("import-openapi", tmp_path / "a.json", "--out", tmp_path / "o")
     assert code == 2 and made["error"]["code"] == "import.unreadable" and not (tmp_path / "o").exists()
+    code, made = answer("import-wsdl", tmp_path / "a.json", "--out", tmp_path / "o")
+    english, vietnamese = made["error"]["what"].split(" / ")
+    assert "The XML cannot be read" in english and "Không đọc được XML" in vietnamese
+    assert "import-openapi" in made["error"]["next"]
     code, made = answer("import-openapi", tmp_path / "no.json", "--out", tmp_path / "o")
     assert code == 2 and made["error"]["code"] == "import.unreadable"
 
