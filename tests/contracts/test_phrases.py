@@ -39,6 +39,7 @@ SAYS: Final[dict[str, dict[str, tuple[int, ...]]]] = {
     "gateway/doors/http/framing.py": {"_refused": (0,)},
     "gateway/feeds": {"Finding": (2,)},
     "gateway/client/audit": {"Finding": (2, 4)},
+    "gateway/client": {"not_proven": (3,), "_not_proven": (2,)},
 }
 # Names of the formats, of standards and of our own words: the same in both languages.
 NAMES: Final = {
