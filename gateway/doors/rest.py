@@ -311,5 +311,5 @@ def _message_id(received: Received, pattern: Pattern, operation: str) -> str | N
         or not plain.isprintable()
         or any(c in '"\\ ' for c in plain)
     ):
-        raise REQUEST_NO_MESSAGE_ID(operation=operation, header='Idempotency-Key: "…"')
+        raise REQUEST_NO_MESSAGE_ID(operation=operation, header='Idempotency-Key: "…" (1–128, ASCII)')
     return plain
