@@ -42,6 +42,11 @@ _THREADS: Final = ThreadPoolExecutor(2, "answers")
 KEEP_ALIVE: Final = 4.0  # common servers close after five seconds, and a call on a closing connection is in doubt
 CONNECT_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 2.0
+_CERTIFICATE: Final = {  # by OpenSSL's X509_V_ERR_…
+    10: "its TLS certificate has expired",
+    62: "its TLS certificate does not name the host that is called",
+    64: "its TLS certificate does not name the host that is called",
+}
 _SKIP: Final = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"})
 
 
@@ -213,7 +218,8 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
 def _reason(trouble: BaseException) -> str:
     """A few words for people; never a path or an address of ours."""
     if isinstance(trouble, aiohttp.ClientConnectorCertificateError):
-        return "its TLS certificate is not trusted"
+        code = getattr(trouble.certificate_error, "verify_code", 0)
+        return _CERTIFICATE.get(code, "its TLS certificate is not trusted")
     if isinstance(trouble, aiohttp.ClientConnectorDNSError):
         return "its name is not known"
     if isinstance(trouble, aiohttp.ClientSSLError):

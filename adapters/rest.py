@@ -109,7 +109,7 @@ class RestAdapter:
         except Failure as trouble:
             raise answer.failed(PROVIDER_BAD_ANSWER, endpoint.system, reason=trouble.code) from trouble
         if opened.media_type != JSON:
-            raise answer.failed(PROVIDER_BAD_ANSWER, endpoint.system, reason=f"cty: not {JSON}")
+            raise answer.failed(PROVIDER_BAD_ANSWER, endpoint.system, reason=f"not {JSON} in the JWS")
         return answer._replace(opened_in=opened.jws), opened.payload
 
     def _verify(

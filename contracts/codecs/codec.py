@@ -15,7 +15,7 @@ from urllib.parse import quote
 from lxml import etree
 
 from contracts.base.errors import Finding, PlainErrorType, Theirs
-from contracts.canonical.findings import MAX_FINDINGS, Enough, NotExpressible, Problems, filled, kind_of
+from contracts.canonical.findings import MAX_FINDINGS, Enough, Index, NotExpressible, Problems, filled, kind_of
 from contracts.canonical.integers import compile_integers
 from contracts.canonical.model import Contract, Operation, RestCall, Scalar, Struct
 from contracts.canonical.validate import Validator
@@ -161,6 +161,15 @@ class Codec:
             if op.answer == message:
                 roots.add(f"{{{space}}}{op.name}Response")
         return _xml(plan, frozenset(roots), message, {}, canonical=True)
+
+    def here(self, message: str, paths: Sequence[str], root: str | None = None) -> str:
+        """Where the format has these canonical paths with their indexes (`values[2].area`), as far as it has them.
+
+        `root`: in XML, the name of the message's element where the format is the canonical one.
+        """
+        json, xml = self._json.get(message), self._xml.get(message)
+        find = _here_in_xml(xml, root) if root and xml else json.here if json else None
+        return "" if find is None else ", ".join(filter(None, (find(*_indexed(path)) for path in paths)))
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -348,6 +357,16 @@ def _xml(plan: Plan, roots: frozenset[str], root: str, prefixes: Mapping[str, st
         root=root,
         prefixes=prefixes,
     )
+
+
+def _indexed(path: str) -> tuple[str, Index]:
+    """`values[2].area` as `values[].area` and its indexes."""
+    template, *rest = path.split("[")
+    index: Index = None
+    for part in rest:
+        number, _, below = part.partition("]")
+        template, index = f"{template}[]{below}", (index, int(number)) if number else index
+    return template, index
 
 
 def _here_in_xml(codec: _Xml, root: str) -> Callable[[str, Any], str]:

@@ -24,7 +24,6 @@ PREFIXES: Final[Mapping[str, str]] = {
     "dct": "http://purl.org/dc/terms/",
     "eli": "http://data.europa.eu/eli/ontology#",
     "foaf": "http://xmlns.com/foaf/0.1/",
-    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
     "skos": "http://www.w3.org/2004/02/skos/core#",
     "vcard": "http://www.w3.org/2006/vcard/ns#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
@@ -103,7 +102,7 @@ def dataset(compiled: CompiledContract, publisher: Publisher, base: str) -> Node
         "dct:description": _said(contract.description),
         "dct:publisher": publisher.node(),
         "dct:language": [{"@id": each} for each in _LANGUAGES],
-        "dct:accessRights": {"@type": "dct:RightsStatement", "rdfs:label": contract.protection},
+        "dct:accessRights": {"@id": f"{_EU}access-right/RESTRICTED", "@type": "dct:RightsStatement"},
         "dcatap:applicableLegislation": [
             {"@type": "eli:LegalResource", "dct:title": _text(each, "vi")} for each in contract.legal_basis
         ],

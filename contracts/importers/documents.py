@@ -16,6 +16,7 @@ import yaml
 
 from contracts.base import safeyaml
 from contracts.base.errors import Failure
+from contracts.base.words import Words
 from contracts.importers.errors import IMPORT_UNREADABLE
 from contracts.importers.shape import Note
 from contracts.importers.source import Files
@@ -78,7 +79,7 @@ class Documents:
                 return jsontext.read_json(raw)
             return yaml.load(raw, _Plain)
         except Failure as failure:
-            raise IMPORT_UNREADABLE(file=file, why=failure.what("en")) from None
+            raise IMPORT_UNREADABLE(file=file, why=Words(failure.what("vi"), failure.what("en"))) from None
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise IMPORT_UNREADABLE(file=file, why=" ".join(str(error).split())[:200]) from None
 

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from lxml import etree
 
 from contracts.base.errors import Failure
+from contracts.base.words import Words
 from contracts.importers.errors import IMPORT_TOO_LARGE, IMPORT_UNREADABLE
 from contracts.importers.shape import Note
 from contracts.wire.soap import parse_xml
@@ -105,4 +106,4 @@ class Files:
         try:
             return parse_xml(raw, published=True)
         except Failure as failure:
-            raise IMPORT_UNREADABLE(file=path, why=f"{failure.code}: {failure.what('en')}") from None
+            raise IMPORT_UNREADABLE(file=path, why=Words(failure.what("vi"), failure.what("en"))) from None

@@ -24,7 +24,7 @@ def feed_read(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many events.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Events of a feed, oldest first. Reading bodies is logged."""
+    """Events of a feed, oldest first, with every field, whatever grants hide. Reading bodies is logged."""
     from gateway.feeds import read
     from gateway.feeds.sessions import NOTE
     from gateway.journal.append import append

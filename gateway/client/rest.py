@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from contracts.base.errors import Failure
-from contracts.base.words import Language, WordsFile
+from contracts.base.words import Language, Words, WordsFile
 from contracts.wire.jsontext import write_json
 from gateway.client.answers import Answer, Problem, Receipt, note_of
 from gateway.client.errors import CLIENT_IDENTITY, CLIENT_NOT_PROVEN, CLIENT_USAGE, NotProven, refused
@@ -68,9 +68,7 @@ def content_of(body: Body | None) -> bytes | None:
     try:
         return write_json(body)
     except TypeError as wrong:  # a float, which is not exact
-        raise CLIENT_USAGE(
-            what=f"{wrong}; int, Decimal, or json.loads(…, parse_float=Decimal), or the JSON itself as bytes"
-        ) from None
+        raise CLIENT_USAGE(what=_words("inexact", kind=str(wrong).partition(" ")[0])) from None
 
 
 def url_of(base: str, path: str) -> str:
@@ -119,7 +117,7 @@ def judge(
     try:
         verify_response(raw.status, raw.headers, raw.body, prepared.headers, find_key, now)
     except Failure as failure:
-        raise not_proven(prepared.method, prepared.url, raw.status, f"{failure.code}: {failure.what('en')}") from None
+        raise not_proven(prepared.method, prepared.url, raw.status, why(failure)) from None
     try:
         note, receipt = note_of(raw.headers.get("lgsp-checkpoint")), Receipt.from_headers(raw.headers)
     except ValueError as wrong:
@@ -150,8 +148,13 @@ def _opened(
     try:
         return opener.open(raw.body, find_key, now)
     except Failure as failure:
-        raise not_proven(prepared.method, prepared.url, raw.status, f"{failure.code}: {failure.what('en')}") from None
+        raise not_proven(prepared.method, prepared.url, raw.status, why(failure)) from None
 
 
-def not_proven(method: str, url: str, status: int, reason: str) -> NotProven:
+def why(failure: Failure) -> Words:
+    """What did not hold, with its code."""
+    return Words(f"{failure.code}: {failure.what('vi')}", f"{failure.code}: {failure.what('en')}")
+
+
+def not_proven(method: str, url: str, status: int, reason: str | Words) -> NotProven:
     return CLIENT_NOT_PROVEN(method=method, url=url, status=status, reason=reason)

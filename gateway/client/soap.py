@@ -14,10 +14,11 @@ from typing import Final, NamedTuple
 from lxml import etree
 
 from contracts.base.errors import Failure
+from contracts.base.words import Words
 from contracts.wire import soap
 from gateway.client.answers import Answer, Problem, Receipt, element_bytes, unbase64
 from gateway.client.errors import CLIENT_IDENTITY, CLIENT_USAGE, NotProven, refused, wrongly_used
-from gateway.client.rest import not_proven
+from gateway.client.rest import not_proven, why
 from gateway.client.transport import RawAnswer
 from security.encryption_keys import EncryptKey
 from security.keys import SigningKey, VerifyKey
@@ -122,7 +123,7 @@ def judge(
     try:
         root = soap.parse_envelope(raw.body, prepared.version)
     except Failure as failure:
-        raise _not_proven(prepared, raw, f"{failure.code}: {failure.what('en')}") from None
+        raise _not_proven(prepared, raw, why(failure)) from None
     version = prepared.version
     if root.find(f"{version.header}/{soap.SECURITY}") is None:
         fault = root.find(f"{version.body}/{{{version.namespace}}}Fault")
@@ -139,7 +140,7 @@ def judge(
             root = decrypt_envelope(root, body_keys).root
         verified = verify_envelope(root, find_key, now)
     except Failure as failure:
-        raise _not_proven(prepared, raw, f"{failure.code}: {failure.what('en')}") from None
+        raise _not_proven(prepared, raw, why(failure)) from None
     if verified.relates_to != prepared.message_id:
         raise _not_proven(prepared, raw, "wsa:RelatesTo is not our wsa:MessageID")
     children = [child for child in verified.body if isinstance(child.tag, str)]
@@ -174,5 +175,5 @@ def _unproven(prepared: PreparedSoap, raw: RawAnswer, body: bytes) -> Answer:
     return Answer(raw.status, raw.headers, body, raw.body, False, message_id=prepared.message_id)
 
 
-def _not_proven(prepared: PreparedSoap, raw: RawAnswer, reason: str) -> NotProven:
+def _not_proven(prepared: PreparedSoap, raw: RawAnswer, reason: str | Words) -> NotProven:
     return not_proven("POST", prepared.url, raw.status, reason)

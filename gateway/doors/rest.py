@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -198,6 +198,9 @@ class RestDoor:
         message, content, at = requested.request, requested.content, requested.received.at
         return other_format.read(requested, lambda codec: codec.read_json(message, content, at))
 
+    def here(self, requested: Requested, paths: Sequence[str]) -> str:
+        return requested.codec.here(requested.request, paths)
+
     def _check_media(self, requested: Requested) -> None:
         received = requested.received
         if not requested.authenticated.opened and media_type(received.headers) != JSON:
@@ -303,5 +306,5 @@ def _message_id(received: Received, pattern: Pattern, operation: str) -> str | N
         or not plain.isprintable()
         or any(c in '"\\ ' for c in plain)
     ):
-        raise REQUEST_NO_MESSAGE_ID(operation=operation, header='Idempotency-Key: "…"')
+        raise REQUEST_NO_MESSAGE_ID(operation=operation, header='Idempotency-Key: "…" (1–128, ASCII)')
     return plain

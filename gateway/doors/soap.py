@@ -8,7 +8,7 @@ Invariant: only the verified Body names the operation, never SOAPAction, `action
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -136,6 +136,9 @@ class SoapDoor:
 
     def job(self, authorised: Authorised) -> None:
         """None: an element cannot be sent to the reader process, and libxml2 releases the interpreter's lock."""
+
+    def here(self, requested: Requested, paths: Sequence[str]) -> str:
+        return requested.codec.here(requested.request, paths, etree.QName(requested.content).localname)
 
     def decode(self, authorised: Authorised) -> Message:
         requested = authorised.requested

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from gateway.transfer.stages import Addressed, Authenticated, Authorised, Message, Requested
@@ -18,6 +18,9 @@ class Door(Protocol):
     def request(self, authenticated: Authenticated) -> Requested: ...
 
     def decode(self, authorised: Authorised) -> Message: ...
+
+    def here(self, requested: Requested, paths: Sequence[str]) -> str:
+        """Where the sender's own message has these canonical paths (`values[2].area`); empty if it has no place."""
 
 
 class Reading(Protocol):

@@ -40,6 +40,7 @@ from gateway.exchange.errors import (
     ROUTE_SUSPENDED,
 )
 from gateway.exchange.feed_answer import Here, route_of, unit, value_or_failure
+from gateway.exchange.placing import placed
 from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, refused, uses_of
 from gateway.exchange.refusal_log import BUSY_SECONDS, RefusalLog
 from gateway.exchange.repeat_check import ANSWERED, RecordedEnd, message_id, recorded_end, repeat_answer
@@ -127,7 +128,7 @@ class Exchange:
                 except UsedUp as full:  # at most once for each grant
                     decoded = self.quotas.decide_again(decoded, full)
         except Failure as failure:
-            return await self.refusals.refuse(reached, failure)
+            return await self.refusals.refuse(reached, placed(failure, reached, door))
 
     def authorise(self, requested: Requested) -> Authorised:
         caller, contract, operation = requested.caller, requested.contract.contract, requested.operation
@@ -298,8 +299,7 @@ class Exchange:
             note = entries.put_aside(transfer, failure, now, committed.contract)
             await self._record(outcome.put_aside(transfer, queue, note))
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), queued=True)
-        # The other entries hold the code, but no findings.
-        notes = (entries.try_failed(transfer, failure, now, committed.contract),) if failure.findings else ()
+        notes = entries.only_try(transfer, failure, now, committed.contract)
         sees = shown(committed.contract, requested.operation.name, committed.decoded.authorised.decision.views)
         if waits:
             await self._record(

@@ -48,7 +48,7 @@ class FailedTries(NamedTuple):
 
 
 def failed_tries(connection: Connection, transfer: str) -> FailedTries:
-    """When each try failed, with which code and findings, as the log's notes say (`transfer.entries`)."""
+    """When each try failed, with which code, reason and findings, as the log's notes say (`transfer.entries`)."""
     tries: list[Mapping[str, Any]] = []
     raws: dict[str, bytes] = {}  # by phase: an entry may move to the next table while it is read
     for table in tables.LOGS:
@@ -63,7 +63,7 @@ def failed_tries(connection: Connection, transfer: str) -> FailedTries:
         value = parse(raw)
         facts = value.get("facts")
         if isinstance(facts, dict):
-            known = {name: facts[name] for name in ("failure", "findings", "more") if name in facts}
+            known = {name: facts[name] for name in ("failure", "reason", "findings", "more") if name in facts}
             tries.append({"at": value.get("at"), "try": facts.get("try", 1), **known})
     tries.sort(key=lambda each: str(each["at"]))
     return FailedTries(tuple(tries[-TRIES_SHOWN:]), max(0, len(tries) - TRIES_SHOWN))

@@ -17,7 +17,7 @@ from gateway.journal.schema import tables
 from gateway.registry.records import Route, System
 
 FEED: Final = "@feed"  # in place of a system: the gateway answers from the feed of the contract itself
-FROM_FEED: Final = System(id=FEED, agency="", title=Words("Nguồn tin", "The feed"), formats={}, endpoint=None)
+FROM_FEED: Final = System(id=FEED, agency="", title=Words("Luồng dữ liệu", "The feed"), formats={}, endpoint=None)
 Path = tuple[str, ...]
 
 

@@ -14,7 +14,7 @@ from contracts.compiled.contract import CompiledContract
 from gateway.journal.write import LogRow
 from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
-from gateway.transfer.kept_findings import keep_findings
+from gateway.transfer.kept_findings import keep_findings, kept_reason
 from gateway.transfer.stages import (
     Addressed,
     Authenticated,
@@ -99,8 +99,17 @@ def try_failed(
     return _row(form.Note(transfer.id, now, TRY_FAILED, "gateway", facts))
 
 
+def only_try(transfer: OpenTransfer, failure: Failure, now: float, contract: CompiledContract) -> tuple[LogRow, ...]:
+    """The note of a failed try after which nothing waits, if it says more than the code: other entries have that."""
+    note = try_failed(transfer, failure, now, contract)
+    return (note,) if failure.findings or kept_reason(failure) else ()
+
+
 def _try(transfer: OpenTransfer, failure: Failure, contract: CompiledContract | None) -> dict[str, form.Json]:
     facts: dict[str, form.Json] = {"failure": failure.code, "provider": transfer.provider}
+    reason = kept_reason(failure)
+    if reason:
+        facts["reason"] = reason
     kept = keep_findings(failure.findings, contract)
     if kept.findings:
         facts["findings"] = kept.findings
@@ -133,6 +142,7 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
     caller = _caller(authenticated) if authenticated is not None else by_channel(received)
     operation = requested.operation if requested is not None else addressed.operation if addressed is not None else None
     nearest, provider = failure.facts.get("grant"), failure.facts.get("provider")
+    denied = failure.facts if failure.code.startswith("access.") else {}  # also of a feed, which no door addresses
     kept = keep_findings(
         failure.findings if caller is not None else (), addressed.contract if addressed is not None else None
     )
@@ -145,8 +155,8 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
             status=failure.status,
             caller=caller,
             source=received.source if caller is None else None,
-            contract=addressed.contract.contract.name if addressed is not None else None,
-            operation=operation.name if operation is not None else None,
+            contract=addressed.contract.contract.name if addressed is not None else _text(denied.get("contract")),
+            operation=operation.name if operation is not None else _text(denied.get("operation")),
             message=hash_id(requested.message_id) if requested is not None else None,
             nearest=str(nearest) if nearest else None,
             count=count,
@@ -181,6 +191,10 @@ def _caller(authenticated: Authenticated) -> form.Caller:
     if key is None:
         return form.Caller(channel.system.agency, channel.system.id, channel.thumbprint)
     return form.Caller(channel.system.agency, channel.system.id, channel.thumbprint, key.key_id, key.thumbprint)
+
+
+def _text(fact: object) -> str | None:
+    return fact if isinstance(fact, str) and fact else None
 
 
 def _row(entry: form.Entry) -> LogRow:

@@ -12,15 +12,17 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from contracts.base.errors import Finding
+from adapters.errors import ProviderFailure
+from contracts.base.errors import Failure, Finding
 from contracts.canonical.places import places
 from contracts.compiled.contract import CompiledContract
+from security.errors import SIGNATURE_MISSING, SIGNATURE_NOT_COVERING
 
 MOST: Final = 10  # findings of one entry
 BYTES: Final = 2_000  # of their texts together
 _PATH: Final = 200  # characters
 _EXPECTED: Final = 160
-_PIECES: Final = re.compile(r"\[[0-9]{1,6}\]|\w+|[./@: -]")
+_PIECES: Final = re.compile(r"\[[0-9]{1,6}\]|\w+|[./@:, -]")
 _WORD: Final = re.compile(r"\w+")
 _RULE: Final = re.compile(r"[A-Za-z][A-Za-z-]{0,30}")
 # The kinds of values that readers name (`contracts.canonical.findings.kind_of` and the codecs). Other texts may hold
@@ -32,9 +34,14 @@ _KINDS: Final = re.compile(
     r"|(a field|an element|a column|an attribute) that the (format|contract) does not have"
     r"|a parameter that the operation does not have|a title twice|the element a second time"
     r"|a second branch of a choice|an expression that failed"
+    r"|a key of (earlier content|another agency)|a key that is not known here|other content under one key"
+    r"|no reference, or another form|reference [0-9]{1,6}: a message (that is not known here|of another agency)"
+    r"|reference [0-9]{1,6}: (the earlier message named in another way|a message that was recalled)"
 )
 # Words of the gateway's own paths: `line 3: …`, `query limit`.
 _OWN: Final = frozenset({"line", "query", "body", "path", "header", "file", "document", "after", "limit", "counts"})
+# Errors whose place names parts of the wire profile. The place of another one may be a word of the answer.
+_OWN_PLACES: Final = frozenset({SIGNATURE_MISSING.code, SIGNATURE_NOT_COVERING.code})
 _names: Final[WeakKeyDictionary[CompiledContract, frozenset[str]]] = WeakKeyDictionary()
 
 
@@ -59,6 +66,15 @@ def keep_findings(findings: Sequence[Finding], contract: CompiledContract | None
             break
         kept.append(finding)
     return Kept(tuple(kept), len(findings) - len(kept))
+
+
+def kept_reason(failure: Failure) -> str:
+    """Why a provider could not be used, as its adapter says it. Empty for other failures."""
+    reason = failure.facts.get("reason")
+    if not isinstance(failure, ProviderFailure) or not isinstance(reason, str):
+        return ""
+    code, _, place = reason.partition(": ")
+    return reason if not place or code in _OWN_PLACES else code
 
 
 def _kept(finding: Finding, names: frozenset[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from adapters.rest import RestAdapter
 from contracts.base.errors import Failure
 from security.jose import Opener
 from tests.adapters.providers import Provider, Script, drop, never
-from tests.registry.making import Identity, contracts
+from tests.registry.making import House, Identity, contracts
 
 TRANSFER = "01935b6e-0000-7000-8000-000000000001"
 QUERY = {"indicator": "KT-05", "area": "04", "period": "2026-Q3"}
@@ -258,12 +258,20 @@ async def test_nobody_listens(provider: Provider, session: aiohttp.ClientSession
     assert caught.value.facts["reason"] == "connection refused"
 
 
-async def test_a_certificate_for_another_host(provider: Provider, session: aiohttp.ClientSession) -> None:
-    port = provider.url.split(":")[2].split("/")[0]
+async def test_a_certificate_for_another_host(keys: House, provider: Provider, session: aiohttp.ClientSession) -> None:
+    other = keys.identity("elsewhere", time.time(), hosts=("elsewhere.example",))
+    server = Provider(other, provider.gateway, other.sign)
+    await server.start(keys)
     adapter = RestAdapter(session, provider.gateway, Opener([]), time.time)
-    with pytest.raises(ProviderFailure) as caught:
-        await adapter.call(endpoint(provider, url=f"https://127.0.0.2:{port}"), outgoing())
+    try:
+        with pytest.raises(ProviderFailure) as caught:
+            await adapter.call(endpoint(server), outgoing())
+    finally:
+        await server.stop()
+    assert server.seen == []
     assert caught.value.code == "provider.down" and caught.value.acted is Acted.NO
+    assert caught.value.facts["reason"] == "its TLS certificate does not name the host that is called"
+    assert "không ghi tên máy được gọi" in caught.value.what("vi")
 
 
 async def test_too_slow(provider: Provider, session: aiohttp.ClientSession) -> None:

@@ -113,7 +113,7 @@ async def test_an_encrypted_call_and_its_answer(side: Side) -> None:
     [
         ({"clear": True}, "not application/jose"),
         ({"to": receiver("gateway", "RSA-2048", time.time())}, "body.decryption"),
-        ({"media": "application/xml"}, "cty: not application/json"),
+        ({"media": "application/xml"}, "not application/json in the JWS"),
         ({"by": "gateway"}, "signature.unknown-key"),
     ],
 )

@@ -73,6 +73,7 @@ async def test_a_refusal_is_shown_to_its_proven_sender_only(world: World) -> Non
     assert told["sender"] == "H14.2/canh-bao" and told["contract"] == ALERT and told["operation"] == "submitAlert"
     assert set(told["messages"]) == {"vi", "en"} and all(told["messages"]["vi"][each] for each in ("title", "next"))
     assert "H14." in told["ask"]["vi"] and told["ask"]["en"]
+    assert "the message Alert of incident-alert/v1" in told["messages"]["en"]["detail"]
     rules = {(each["canonical"], each["rule"]) for each in told["findings"]}
     assert ("identifier", "type") in rules and told["receipt"]["refusal"]
     for other in ("dieu-hanh", "thuc-phan", "do-thi"):

@@ -143,6 +143,7 @@ def test_message_ids_of_another_form_are_refused(key: str, world: World) -> None
     )
     answer = client.send(prepared)
     assert problem(answer)[1] == "request.no-message-id" and answer.verified
+    assert 'Idempotency-Key: "…" (1–128, ASCII)' in answer.json()["detail"], "which form it has"
 
 
 def test_a_transfer_is_shown_to_its_parties_only(world: World) -> None:

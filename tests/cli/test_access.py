@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,6 +105,11 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
         ("H14.4", "getValue", "request"),
         ("H14.7", "getValue", "answer"),
     }
+
+
+def test_the_nearest_grant_is_named_with_its_contract(sandbox: Settings) -> None:
+    said = lgsp("access", "explain", "H14.0", "camera-event/v1", "feed", "--data", str(sandbox.data), ends=1)
+    assert re.search(r"Grant G-[0-9]+ for (?!camera-event)[a-z-]+/v1 is of", said), said
 
 
 def test_a_suspended_agency_is_explained(sandbox: Settings) -> None:

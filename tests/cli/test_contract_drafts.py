@@ -122,6 +122,10 @@ def test_import_says_why_not(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"swagger": "2.0"}')
     code, made = answer("import-openapi", tmp_path / "a.json", "--out", tmp_path / "o")
     assert code == 2 and made["error"]["code"] == "import.unreadable" and not (tmp_path / "o").exists()
+    code, made = answer("import-wsdl", tmp_path / "a.json", "--out", tmp_path / "o")
+    english, vietnamese = made["error"]["what"].split(" / ")
+    assert "The XML cannot be read" in english and "Không đọc được XML" in vietnamese
+    assert "import-openapi" in made["error"]["next"]
     code, made = answer("import-openapi", tmp_path / "no.json", "--out", tmp_path / "o")
     assert code == 2 and made["error"]["code"] == "import.unreadable"
 
@@ -187,6 +191,14 @@ def test_try_of_every_sample_of_the_catalogue(catalogue: dict[str, CompiledContr
 def test_try_tells_wrong_usage(words: list[object], code: int, error: str) -> None:
     got, made = answer("try", FIELD_REPORT, *words, stdin=b"{}")
     assert got == code and made["error"]["code"] == error
+
+
+def test_try_names_the_folder_of_the_version(tmp_path: Path) -> None:
+    for folder in (tmp_path / "nowhere", POT_HOLE):
+        code, made = answer("try", folder, "--format", "canonical", "-", stdin=b"{}")
+        assert code == 2 and made["error"]["code"] == "no-contract"
+    code, made = answer("try", FIELD_REPORT.parent, "--format", "canonical", "-", stdin=b"{}")
+    assert code == 2 and str(FIELD_REPORT) in made["error"]["next"]
 
 
 def test_try_of_bytes_that_are_nothing() -> None:

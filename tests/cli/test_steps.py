@@ -42,6 +42,7 @@ def story() -> list[form.Entry]:
     failed: dict[str, form.Json] = {
         "failure": "provider.bad-answer",
         "provider": "do-thi",
+        "reason": "not signed",
         "findings": [FINDING],
         "more": 3,
     }

@@ -157,8 +157,9 @@ def test_what_cannot_be_sent_is_told_before_anything_leaves(client: Clients) -> 
         lambda: client("y-te").soap("indicator/v1", b"<a/>", version="2"),
     )
     for wrong in wrongs:
-        with pytest.raises(BadUsage):
+        with pytest.raises(BadUsage) as told:
             wrong()
+        assert "exact form" not in told.value.what("vi")
     assert client("y-te").witness.kept is None
 
 

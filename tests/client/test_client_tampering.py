@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from contracts.base.words import Words
 from examples.story import World
 from gateway.audit.log.logkey import LogKey
 from gateway.client import AsyncClient, Identity, LogObjection, NotProven, Refused, RefusedOurs, RefusedTheirs
@@ -82,6 +83,10 @@ async def test_an_altered_rest_answer_is_not_proven_and_nothing_of_it_is_kept(
     with pytest.raises(NotProven) as objected:
         await client.rest("GET", QUESTION)
     assert objected.value.code == "client.not-proven" and objected.value.what("vi") != objected.value.what("en")
+    reason = objected.value.facts["reason"]
+    assert not isinstance(reason, Words) or reason.vi != reason.en
+    if altered == "signature":
+        assert "signature.wrong: Chữ ký" in objected.value.what("vi")
     assert (
         client.witness.kept is None and len([url for url, _, _ in relay.heard if "/indicator/" in url]) == 1
     )  # nor is it asked again

@@ -39,6 +39,7 @@ SAYS: Final[dict[str, dict[str, tuple[int, ...]]]] = {
     "gateway/doors/http/framing.py": {"_refused": (0,)},
     "gateway/feeds": {"Finding": (2,)},
     "gateway/client/audit": {"Finding": (2, 4)},
+    "gateway/client": {"not_proven": (3,), "_not_proven": (2,)},
 }
 # Names of the formats, of standards and of our own words: the same in both languages.
 NAMES: Final = {
@@ -88,6 +89,24 @@ def _turned(text: str) -> bool:
 @pytest.mark.parametrize("phrase", sorted({*_phrases(), *grid._WRONG_KIND.values()} - NAMES - {""}))
 def test_what_a_finding_says_is_told_in_vietnamese(phrase: str) -> None:
     assert " " not in phrase.removeprefix("as: ").removeprefix("unit: ") or vietnamese(phrase) != phrase, phrase
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "adapters").glob("*.py")), ids=lambda each: each.stem)
+def test_the_reasons_of_adapters_are_told_in_vietnamese(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    said = {
+        text
+        for node in ast.walk(tree)
+        for part in ([node.value] if isinstance(node, ast.keyword) and node.arg == "reason" else [])
+        for text in _texts(part)
+    }
+    for each in ast.walk(tree):
+        if isinstance(each, ast.FunctionDef) and each.name in ("_reason", "_verify"):
+            returned = [node.value for node in ast.walk(each) if isinstance(node, ast.Return)]
+            said |= {text for value in returned if value for text in _texts(getattr(value, "elts", [value])[-1])}
+        if isinstance(each, ast.AnnAssign) and getattr(each.target, "id", "") == "_CERTIFICATE":
+            said |= {text for value in ast.walk(each) if isinstance(value, ast.Constant) for text in _texts(value)}
+    assert [each for each in sorted(said) if each and each != "wsa:RelatesTo" and not _turned(each)] == []
 
 
 def test_phrases_fill_the_same_places_in_both_languages() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,6 +78,9 @@ class PlainDoor:
 
     def decode(self, authorised: Authorised) -> Message:
         return self.message
+
+    def here(self, requested: Requested, paths: Sequence[str]) -> str:
+        return requested.codec.here(requested.request, paths)
 
 
 @dataclass

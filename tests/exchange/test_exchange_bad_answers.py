@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from adapters.errors import PROVIDER_BAD_ANSWER, Acted, ProviderFailure
+from adapters.errors import (
+    PROVIDER_BAD_ANSWER,
+    PROVIDER_BAD_SIGNATURE,
+    PROVIDER_DOWN,
+    Acted,
+    ProviderErrorType,
+    ProviderFailure,
+)
 from contracts.base.errors import Finding
 from gateway.doors.api.transfers import transfer_status
 from gateway.journal.logged import failed_tries
@@ -40,6 +47,30 @@ def gateway(sqlite: Engine, tmp_path: Path) -> Iterator[Gateway]:
 
 def bad(acted: Acted) -> ProviderFailure:
     return PROVIDER_BAD_ANSWER(acted=acted, system="x", reason="message.invalid", findings=FINDINGS)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "kept"),
+    [
+        (PROVIDER_BAD_SIGNATURE, "not signed", "not signed"),
+        (PROVIDER_BAD_SIGNATURE, 'signature.not-covering: "signature";req', 'signature.not-covering: "signature";req'),
+        (PROVIDER_BAD_SIGNATURE, "signature.malformed: Nguyễn Văn Kín", "signature.malformed"),
+        (PROVIDER_DOWN, "connection refused", "connection refused"),
+    ],
+)
+@pytest.mark.parametrize("waits", [True, False])
+def test_the_reason_of_a_failed_try_is_kept_for_both_parties(
+    gateway: Gateway, error: ProviderErrorType, reason: str, kept: str, waits: bool
+) -> None:
+    asked = ("field-report/v1", "createRequest") if waits else ("indicator/v1", "getValue")
+    told = gateway.call("full", *asked, failure=error(acted=Acted.NO, system="x", reason=reason))
+    assert isinstance(told, Answered)
+    status = transfer_status(gateway.engine, told.receipt.transfer, told.requested.caller.id)
+    assert status is not None
+    (first,) = status["failedTries"]
+    assert (first["failure"], first["reason"]) == (error.code, kept)
+    provider = transfer_status(gateway.engine, told.receipt.transfer, status["receiver"])
+    assert provider is not None and provider["failedTries"] == (first,)
 
 
 @pytest.mark.parametrize(

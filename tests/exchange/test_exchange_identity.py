@@ -13,12 +13,14 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from gateway.feeds import keys
+from gateway.journal.logged import entry_of
 from gateway.journal.schema import tables
 from gateway.transfer.stages import Answered, Refused
 from tests.exchange.house import Call, Gateway, house, sample
 from tests.registry.making import contracts
 
 ALERTS, VALUES = "incident-alert/v1", "indicator/v1"
+UNKNOWN = "a message that is not known here"
 OTHER = "bao-chay"  # a system of another agency that may hand in alerts
 
 
@@ -127,6 +129,47 @@ def test_a_value_again_is_a_correction_and_has_its_subject(gateway: Gateway) -> 
         ("submitValues:corrected", f"{name % '01273'} {name % '04'}"),
     ]
     assert send.refused({"values": [two, three]}, None) == ("message.key-taken", "other content under one key")
+
+
+def test_what_is_refused_is_named_where_the_sender_has_it(gateway: Gateway) -> None:
+    """In the answer, and in what the log keeps of it."""
+    send = Sender(gateway)
+    assert isinstance(send(alert()), Answered)
+    cancel = alert(identifier="A-2", msgType="Cancel")
+    for message, here, got in (
+        (alert(note="other"), "sender, identifier", "a key of earlier content"),
+        (cancel, "references", "no reference, or another form"),
+        ({**cancel, "references": reference(alert(), identifier="X")}, "references", f"reference 1: {UNKNOWN}"),
+    ):
+        outcome = send(message)
+        assert isinstance(outcome, Refused)
+        (finding,) = outcome.failure.findings
+        assert (finding.here, finding.got) == (here, got)
+        with gateway.engine.connect() as connection:
+            logged = entry_of(connection, outcome.received.transfer, "refusal")
+        assert logged is not None
+        (kept,) = logged.value["findings"]
+        assert (kept["here"], kept["canonical"], kept["got"]) == (here, here, got)
+    values = {"values": [value("04", 1), value("01273", 2), value("04", 3)]}
+    outcome = Sender(gateway, VALUES, "submitValues")(values, None)
+    assert isinstance(outcome, Refused)
+    assert outcome.failure.findings[0].here == "values[2].indicator, values[2].area, values[2].period"
+
+
+def test_a_format_names_the_places_of_business_keys() -> None:
+    alerts = contracts()[ALERTS]
+    for format, root, places in (
+        ("bao-chay-json", None, ("donViGui", "maCanhBao", "tinLienQuan", "chiTiet[1].khuVuc[0].diaDiem")),
+        ("cap12", "alert", ("sender", "identifier", "references", "info[2]/cap:area[1]/cap:areaDesc")),
+        ("canonical", "submitAlert", ("sender", "identifier", "references", "info[2]/area[1]/areaDesc")),
+    ):
+        said = [
+            alerts.codec(format).here("Alert", [path], root)
+            for path in ("sender", "identifier", "references", "info[1].area[0].areaDesc")
+        ]
+        before = {"cap12": "cap:alert/cap:", "canonical": "submitAlert/"}.get(format, "")
+        assert said == [before + each for each in places]
+    assert alerts.codec("bao-chay-json").here("Alert", ["nowhere", "sender"]) == "donViGui"
 
 
 def test_two_doors_at_once_cannot_both_win(gateway: Gateway) -> None:

@@ -86,9 +86,11 @@ class House:
         anchors.write_bytes(root.pem)
         return cls(folder, make_issuer(root, "TLS", now - 86400), make_issuer(root, "Signing", now - 86400), anchors)
 
-    def identity(self, system: str, now: float, kind: str = "P-256") -> Identity:
+    def identity(
+        self, system: str, now: float, kind: str = "P-256", hosts: tuple[str, ...] = ("localhost", "127.0.0.1")
+    ) -> Identity:
         tls, sign = new_private(), new_private(kind)  # type: ignore[arg-type]
-        tls_certificate = issue_tls(self.tls, system, tls.public_key(), now - 3600, hosts=("localhost", "127.0.0.1"))
+        tls_certificate = issue_tls(self.tls, system, tls.public_key(), now - 3600, hosts=hosts)
         sign_certificate = issue_signing(self.signing, system, sign.public_key(), now - 3600)
         files = self.folder / f"{system}.crt", self.folder / f"{system}.key"
         files[0].write_bytes(tls_certificate + self.tls.pem)

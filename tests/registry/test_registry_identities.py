@@ -238,6 +238,7 @@ def test_enrolment_by_request(engine: Engine, house: House) -> None:
         )
         rsa = make_request("do-thi", new_private("RSA-3072"))
         fourth = enrolment.by_request(connection, house.signing, Wanted("do-thi", "encrypt"), rsa, NOW)
+    assert [each.unnamed for each in (first, second, third, fourth)] == [None, None, "localhost", None]
     assert (first.key_id, second.key_id, third.key_id) == ("do-thi.tls-1", "do-thi.of-2026", "do-thi.tls-2")
     snapshot = snapshot_of(engine)
     assert all(snapshot.keys[each.key_id].in_force(NOW) for each in (first, second, third))  # two of one use at once

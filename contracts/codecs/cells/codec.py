@@ -119,6 +119,10 @@ class CellCodec(Codec):
             findings=shown, message=message, contract=contract, format=self.name, count=len(findings)
         )
 
+    def here(self, message: str, paths: Sequence[str], root: str | None = None) -> str:
+        """The titles of the columns."""
+        return self._tables[message].titles(paths) if message in self._tables else super().here(message, paths, root)
+
     def write_cells(self, message: str, values: Sequence[Value]) -> bytes:
         table = self._table(message)
         try:
@@ -184,6 +188,10 @@ class _Table:
             if leaf.keys is not None
         ]
         self._titles, self._paths = dict(leaves), {title: path for path, title in leaves}
+
+    def titles(self, paths: Sequence[str]) -> str:
+        known = (self._titles.get(path.removeprefix(self._prefix)) for path in paths)
+        return ", ".join(each for each in known if each)
 
     def with_title(self, finding: Finding) -> Finding:
         return replace(finding, here=self._title(finding.here))

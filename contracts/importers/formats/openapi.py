@@ -95,12 +95,12 @@ class _OpenApi:
                 self.notes.append(Note("parameter", place.shown(), f"{parameter} ({where})"))
             request = self._message(f"{name} request", body)
         response = self._response(at)
-        if response is None:
-            self.notes.append(Note("one-way", at.shown(), name))
         self.reader.start_message("answer")
         answer = None if response is None else self._message(f"{name} answer", response)
         if request is None or response is not None and answer is None:
             return None
+        if response is None:
+            self.notes.append(Note("one-way", at.shown(), name))
         title = str(at.node.get("summary") or at.node.get("description") or "")
         called = method in ("get", "post") and "{" not in path and path.isascii() and path.startswith("/")
         return Call(

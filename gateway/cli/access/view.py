@@ -245,7 +245,8 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
         "valid_from": rfc3339(grant.valid_from),
         "valid_until": rfc3339(grant.valid_until),
     }
-    by = words("by.grant", grant=grant.id, holder=named, purpose=grant.purpose, basis=grant.legal_basis)
+    facts = {"grant": grant.id, "contract": grant.contract, "purpose": grant.purpose, "basis": grant.legal_basis}
+    by = words("by.grant", holder=named, **facts)
     since, until = first_day(grant.valid_from), last_day(grant.valid_until)
     signers = ", ".join(grant.approved_by) or "–"
     lines = [*spoken(by), *spoken(words("valid", since=since, until=until, signers=signers))]

@@ -24,7 +24,7 @@ commands = typer.Typer()
 _HOW: Final = {
     "answer": "answer / trả lời",
     "request": "receives by route / nhận theo tuyến",
-    "feed": "feed / luồng sự kiện",
+    "feed": "feed / luồng dữ liệu",
 }
 _COLUMNS: Final = "agency systems how contract operation message field personal grants until".split()
 

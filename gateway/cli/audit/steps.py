@@ -59,7 +59,9 @@ def failure(code: str) -> Words:
 
 
 def findings(kept: Mapping[str, Any]) -> Iterator[str]:
-    """The kept findings of an entry, or of the facts of a note."""
+    """The kept reason and findings of an entry, or of the facts of a note."""
+    if "failure" in kept and isinstance(kept.get("reason"), str):
+        yield from spoken(words("reason", reason=_both(kept["reason"])), _INDENT)
     for each in kept.get("findings") or ():
         where = each.get("here") or each.get("canonical") or words("finding.nowhere")
         texts = {name: _both(each.get(name, "–")) for name in ("expected", "got")}

@@ -49,6 +49,15 @@ def contract_try(
     from contracts.folder.bundle import Bundle
     from contracts.proof.tryout import try_out
 
+    if not (folder / "contract.yaml").is_file():
+        below = ", ".join(sorted(str(each.parent) for each in folder.glob("v*/contract.yaml")))
+        fail(
+            Exit.USAGE,
+            "no-contract",
+            f"there is no contract.yaml in {folder} / trong {folder} không có contract.yaml",
+            f"Name a contract's folder. / Chỉ thư mục của một hợp đồng. {below}".rstrip(),
+            as_json,
+        )
     files = Bundle.from_folder(folder).files
     # Without its samples: one whose twin is missing, as a new one, would refuse the folder.
     compiled = compile_bundle(Bundle.of({path: raw for path, raw in files.items() if not path.startswith("samples/")}))
@@ -73,7 +82,8 @@ def contract_try(
             " / đã ghi; hãy xem đó có đúng là ý nghĩa của bản tin không"
         )
     elif twin is not None:
-        lines.append(f"{twin}: is there already, or is not known / đã có sẵn, hoặc chưa biết")
+        why = "is there already, and stays / đã có sẵn, được giữ nguyên"
+        lines.append(f"{twin}: {why if tryout.ok else 'not written / không được ghi'}")
     emit(result, as_json, "\n".join(lines))
 
 

@@ -93,12 +93,19 @@ def registry_enrol(
         "use": use.value,
         "authority": done.authority,
         "added": bool(done.changes),
+        "unnamed_host": done.unnamed,
         "certificate": done.certificate.decode("ascii"),
         "file": str(out) if out is not None else None,
     }
     text = f"{done.key_id}: enrolled for {system} ({use.value}) / đã đăng ký cho {system}" + (
         f"; certificate in / chứng thư ở {out}" if out is not None else f"\n{result['certificate']}"
     )
+    if done.unnamed is not None:
+        text += (
+            f"\nThe certificate does not name {done.unnamed}, where the gateway calls {system}: it cannot serve there."
+            f" / Chứng thư không ghi {done.unnamed}, nơi cổng gọi {system}: không dùng cho máy chủ ở đó được."
+            f" (`lgsp client keygen --host {done.unnamed}`)"
+        )
     emit(result, as_json, text)
 
 

@@ -115,10 +115,17 @@ def refusal_status(engine: Engine, snapshot: Snapshot, transfer: str, system: st
     code, contract = str(entry.get("failure")), snapshot.contract(str(entry.get("contract")))
     findings = entry.get("findings", [])
     known: dict[str, object] = {"transfer": transfer, "agency": caller.get("agency"), "system": system}
-    known |= {name: entry[name] for name in ("contract", "operation") if name in entry}
+    known |= {name: entry[name] for name in ("contract", "operation", "provider") if name in entry}
     if findings:
         known["count"] = len(findings) + int(entry.get("more", 0))
     ask = _whom_to_ask(snapshot, code, contract)
+    if ask is not None:
+        known["ask"] = ask
+    if "nearest" in entry:
+        known["grant"] = entry["nearest"]
+    operation = contract.contract.operations.get(str(entry.get("operation"))) if contract is not None else None
+    if operation is not None:
+        known["message"] = operation.request
     status: dict[str, Any] = {
         "transfer": transfer,
         "state": "refused",

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from contracts.base.errors import Finding
+from contracts.canonical.findings import kind_of
 from contracts.canonical.patterns import draft4
 from contracts.wire.headers import media_type
 from contracts.wire.jsontext import read_json
@@ -174,16 +175,10 @@ def _findings(check: Any, value: Any, here: str) -> Iterable[Finding]:
         yield Finding(
             f"{here} {steps}".rstrip(),
             "",
-            _kind(error.instance),
+            kind_of(error.instance),
             str(kind.name),
             str(getattr(kind, "value", kind.name))[:200],
         )
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, str):
-        return f"text of {len(value)} characters"
-    return "fields" if isinstance(value, dict) else type(value).__name__
 
 
 def _refuse(findings: list[Finding]) -> None:

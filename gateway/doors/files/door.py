@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from adapters.model import DropFolder, DropRule
+from contracts.base.errors import Finding
 from contracts.codecs.cells.codec import CellCodec, Line, shown
 from contracts.mapping.grid import MEDIA_TYPES
 from gateway.doors.files.errors import FILE_NO_OPERATION, FILE_NO_RULE
@@ -110,6 +112,14 @@ class FileDoor:
         codec = self.read(requested)
         return codec.joined(requested.request, [line.value for line in self.good if line.value is not None])
 
+    def here(self, requested: Requested, paths: Sequence[str]) -> str:
+        """The number of the good line, and the titles of the columns."""
+        number = paths[0].partition("[")[2].partition("]")[0]
+        if not number.isdecimal() or int(number) >= len(self.good):
+            return ""
+        whole = [path.replace(f"[{number}]", "[]", 1) for path in paths]
+        return here_of_line(requested, self.good[int(number)], whole)
+
     def read(self, requested: Requested) -> CellCodec:
         """Reads the lines. Raises `message.invalid` for an invalid file, or for any bad line unless the operation is
         partial.
@@ -143,3 +153,12 @@ class LineDoor:
     def decode(self, authorised: Authorised) -> Message:
         assert self.line.value is not None
         return self.line.value
+
+    def here(self, requested: Requested, paths: Sequence[str]) -> str:
+        return here_of_line(requested, self.line, paths)
+
+
+def here_of_line(requested: Requested, line: Line, paths: Sequence[str]) -> str:
+    codec = requested.codec
+    assert isinstance(codec, CellCodec)  # is_whole
+    return shown(line.number, Finding(codec.here(requested.request, paths), "", "", "", "")).here

@@ -35,6 +35,7 @@ class Enrolled(NamedTuple):
     certificate: bytes  # PEM; a TLS certificate is followed by its issuer, as TLS peers send them
     authority: str | None
     changes: list[Change]
+    unnamed: str | None = None  # the host at which the gateway calls the system, if the TLS certificate lacks it
 
 
 class Wanted(NamedTuple):
@@ -60,7 +61,9 @@ def by_request(connection: Connection, issuer: Authority, wanted: Wanted, reques
     key_id = _id(connection, wanted)
     if use == "tls":
         certificate = authority.issue_tls(issuer, system, asked.public, now, hosts=asked.hosts, agency=agency)
-        return Enrolled(key_id, certificate + issuer.pem, None, add_key(connection, key_id, system, use, certificate))
+        unnamed = hosts[0] if hosts and not asked.hosts else None
+        changes = add_key(connection, key_id, system, use, certificate)
+        return Enrolled(key_id, certificate + issuer.pem, None, changes, unnamed)
     issue = authority.issue_signing if use == "sign" else authority.issue_encryption
     certificate = issue(issuer, system, asked.public, now, agency=agency)
     return Enrolled(key_id, certificate, None, add_key(connection, key_id, system, use, certificate))

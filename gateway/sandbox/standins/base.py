@@ -268,6 +268,8 @@ async def _serve(stand_in: StandIn, ready: Path | None) -> None:
         part = ready.with_name(ready.name + ".part")
         part.write_text(json.dumps(content), "utf-8")
         part.replace(ready)
+    else:
+        print(f"{stand_in.identity.system}: {url}", flush=True)
     await stopping.wait()
     await stand_in.stop()
 

@@ -128,6 +128,8 @@ async def _serve(office: FieldOffice, port: int, ready: Path | None) -> None:
             "utf-8",
         )
         part.replace(ready)
+    else:
+        print(f"truong-ha: http://127.0.0.1:{bound}", flush=True)
     await stopping.wait()
     await office.stop()
 

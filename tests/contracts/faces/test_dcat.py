@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import rdflib
 from rdflib import DCAT, DCTERMS, FOAF, RDF, SKOS, XSD, Graph, Literal, URIRef
 from rdflib.compare import isomorphic
 from rdflib.namespace import Namespace
@@ -98,7 +97,6 @@ RULES: dict[URIRef, tuple[set[URIRef], set[URIRef] | None]] = {
     DCTERMS.accessRights: (RESOURCE, {DCTERMS.RightsStatement}),
     DCTERMS.conformsTo: (RESOURCE, {DCTERMS.Standard}),
     FOAF.name: ({FOAF.Agent}, None),
-    rdflib.RDFS.label: ({DCTERMS.RightsStatement}, None),
     URIRef(dcat.PREFIXES["dcatap"] + "applicableLegislation"): (
         RESOURCE,
         {URIRef(dcat.PREFIXES["eli"] + "LegalResource")},
@@ -172,6 +170,8 @@ def test_an_entry_says_who_what_where_and_by_what_law(catalogue: Any) -> None:
     graph = graph_of(nodes)
     keeps_to_the_vocabulary(graph)
     at = URIRef(f"{BASE}/contracts/incident-alert/v1")
+    (rights,) = graph.objects(at, DCTERMS.accessRights)  # a controlled vocabulary of DCAT-AP
+    assert rights == URIRef("http://publications.europa.eu/resource/authority/access-right/RESTRICTED")
     titles = set(graph.objects(at, DCTERMS.title))
     assert titles == {Literal("Cảnh báo sự cố", lang="vi"), Literal("Incident alert", lang="en")}
     law = graph.objects(at, URIRef(dcat.PREFIXES["dcatap"] + "applicableLegislation"))

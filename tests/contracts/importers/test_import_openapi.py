@@ -383,3 +383,13 @@ def test_whatever_stands_for_a_schema_ends_in_a_draft_or_a_failure(body: Any) ->
         draft(json.dumps(main))
     except Failure as failure:
         assert failure.code == "import.nothing"
+
+
+def test_an_operation_that_is_left_out_is_not_said_to_be_handed_in() -> None:
+    main = document({"type": "object", "properties": {"ma": {"type": "string"}}})
+    content = {"multipart/form-data": {"schema": {"type": "object"}}}
+    main["paths"]["/anh"] = {
+        "post": {"operationId": "guiAnh", "requestBody": {"content": content}, "responses": {"200": {}}}
+    }
+    notes = [note.code for note in import_openapi(files(main)).notes if "/anh/" in note.place]
+    assert notes == ["media"]

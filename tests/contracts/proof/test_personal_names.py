@@ -29,7 +29,8 @@ def bundle(**defs: Any) -> Bundle:
     "hoTen ho_ten hoten HoVaTen sdt soDT dienThoai so_dien_thoai phone phoneNumber mobile email e_mail emails cccd "
     "soCCCD cmnd soDinhDanh so_dinh_danh ngaySinh ngay_sinh NgaySinh birthDate dateOfBirth dob diaChi dia_chi "
     "diachithuongtru address homeAddress addresses gioiTinh danToc plate licensePlate bienSo bien_so_xe first_name "
-    "lastName fullName passportNo IMEI tai_khoan account_id nguoiNop".split(),
+    "lastName fullName passportNo IMEI tai_khoan account_id nguoiNop "
+    "nguoi_bao nguoiPhanAnh hanh_khach BenhNhan reporter passengers".split(),
 )
 def test_names_that_look_personal(name: str) -> None:
     assert looks_personal(name) is not None

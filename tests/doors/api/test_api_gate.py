@@ -188,7 +188,7 @@ async def test_all_that_is_wrong_with_the_parameters_is_told_without_their_value
     assert answer.json["findings"][0] == {
         "here": "query from",
         "canonical": "",
-        "got": "int",
+        "got": "whole number",
         "rule": "minimum",
         "expected": "0",
     }

@@ -280,6 +280,13 @@ async def test_what_is_revoked_is_refused_on_the_next_request(world: World) -> N
     assert answer.status == 403 and answer.json["code"] == "signature.key-revoked"
 
 
+async def test_a_refusal_that_is_read_later_says_what_the_answer_said(world: World) -> None:
+    answer = await world.signed("canh-bao", FEED)
+    assert answer.status == 403 and answer.json["branch"] == "policy"
+    later = (await world.signed("canh-bao", f"/transfers/{answer.json['transfer']}")).json
+    assert later["messages"] == answer.json["messages"] and later["ask"]["vi"] in later["messages"]["vi"]["next"]
+
+
 async def test_a_token_serves_with_its_certificate_only(world: World) -> None:
     headers = await world.signed_headers("dieu-hanh", "GET", FEED)
     answer = await ask(world.app, "GET", FEED, headers, certificate=world.identities["canh-bao"].tls_der)

@@ -101,6 +101,17 @@ def test_good_lines_are_taken_and_bad_ones_reported(place: Place) -> None:
     assert "KT-99" not in json.dumps(report), "a report never quotes a value"
 
 
+def test_a_key_twice_in_a_file_is_named_by_line_and_title(place: Place) -> None:
+    line = next(each for each in CSV.splitlines(keepends=True) if b"MT-04" in each)
+    dropped(place, hai_csv=CSV.replace(line, line + line.replace(b"41,07", b"42,07")))
+    place.look()
+    (report,) = place.reports()
+    (finding,) = report["findings"]
+    assert (report["problem"]["code"], finding["rule"]) == ("message.key-taken", "key")
+    assert (finding["line"], finding["column"]) == (6, "Mã chỉ tiêu, Mã địa bàn, Kỳ báo cáo")
+    assert place.table("hai")[2][:3] == ["6", finding["column"], "khóa nghiệp vụ đã có nội dung khác"]
+
+
 def test_where_the_contract_says_all_or_nothing_one_bad_line_refuses_the_file(tmp_path: Path) -> None:
     place = fresh(tmp_path, bundle=changed({"contract.yaml": ("    partial: accept\n", "")}))
     dropped(place, xau_csv=BAD, tot_csv=CSV)
