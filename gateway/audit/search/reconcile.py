@@ -376,11 +376,8 @@ def _why(connection: Connection, key: Key, digest: str, ours: Counted, day: tupl
     entries = [hit.facts for hit in search(connection, query, limit=_PAGE).hits]
     same = [entry for entry in entries if (entry.contract, entry.operation) == (key.contract, key.operation)]
     if not same:
-        return (
-            "unknown"
-            if not entries or key.direction == RECEIVED
-            else f"under {entries[0].contract} {entries[0].operation}"
-        )
+        elsewhere = entries and key.direction != RECEIVED
+        return f"under {entries[0].contract} {entries[0].operation}" if elsewhere else "unknown"
     if key.direction == RECEIVED and not any(entry.provider == key.system for entry in same):
         return "unknown"  # of other systems: not disclosed
     counted = "intent" if key.direction == SENT else "outcome"

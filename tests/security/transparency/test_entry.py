@@ -158,9 +158,9 @@ def test_what_is_written_out_is_canonical_too(text: str, absent: set[int], statu
     given = {
         "provider": some[0],
         "failure": some[1],
-        "sent": digests[0],
-        "back": digests[1],
-        "out": digests[2],
+        "sent": sent,
+        "back": back,
+        "out": answered,
         "status": status,
         "keys": len(absent) or None,
     }
