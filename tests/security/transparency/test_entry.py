@@ -142,9 +142,9 @@ def test_any_text_is_canonical(text: str, status: int) -> None:
 @given(text=st.text(max_size=30), absent=st.sets(st.integers(0, 5)), status=st.integers(0, 999))
 def test_what_is_written_out_is_canonical_too(text: str, absent: set[int], status: int) -> None:
     some = [None if number in absent else text for number in range(3)]
-    digests = [None if number + 3 in absent else Digest(b"\xab" * 32, status) for number in range(3)]
+    sent, back, out = (None if number + 3 in absent else Digest(b"\xab" * 32, status) for number in range(3))
     intent = Intent(text, AT, text, Caller(text, text, some[0], some[1]), text, text, text, text, text, some[2], DIGEST)
-    outcome = Outcome(text, AT, status, some[0], some[1], *digests, keys=len(absent))
+    outcome = Outcome(text, AT, status, some[0], some[1], sent, back, out, len(absent))
     for entry, phase in ((intent, "intent"), (outcome, "outcome")):
         frozen = freeze(entry)
         value = json.loads(frozen.entry)
@@ -158,9 +158,9 @@ def test_what_is_written_out_is_canonical_too(text: str, absent: set[int], statu
     given = {
         "provider": some[0],
         "failure": some[1],
-        "sent": digests[0],
-        "back": digests[1],
-        "out": digests[2],
+        "sent": sent,
+        "back": back,
+        "out": out,
         "status": status,
         "keys": len(absent) or None,
     }
