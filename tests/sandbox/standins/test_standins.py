@@ -393,20 +393,6 @@ def test_a_stand_in_as_a_program(province: Any, tmp_path: Path, module: str, sys
         assert process.wait(60) == 0
 
 
-def test_a_stand_in_says_where_it_listens(province: Any) -> None:
-    command = [sys.executable, "-m", "gateway.sandbox.standins.rest_agency", "--identity"]
-    with subprocess.Popen(
-        [*command, str(province.identity("kinh-te").folder)],
-        cwd=Path(__file__).parents[3],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None and process.stdout.readline().startswith("kinh-te: https://localhost:")
-        finally:
-            process.terminate()
-
-
 def test_a_stand_in_without_identity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rest_main(["--identity", str(tmp_path)]) == 2
     assert "not a complete identity folder" in capsys.readouterr().err
