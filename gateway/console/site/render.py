@@ -63,6 +63,7 @@ def environment(language: Language) -> Environment:
         sparkline=drawing.sparkline,
         version=version(),
         title_of=partial(_title, language),
+        next_of=partial(_next, language),
     )
     return made
 
@@ -104,6 +105,14 @@ def _title(language: Language, code: str) -> str:
 
     error = every().get(code)
     return code if error is None else error.title.of(language)
+
+
+def _next(language: Language, code: str) -> str:
+    """What to do about an error code; facts that are not known here are shown as "…"."""
+    from gateway.errors import every
+
+    error = every().get(code)
+    return "" if error is None else error.next.say(language, {})
 
 
 def failure_values(failure: Failure, language: Language) -> dict[str, Any]:
