@@ -51,7 +51,8 @@ def failure(code: str) -> Words:
     error = errors.every().get(code)
     if error is None:  # of a later version
         return words("failure.unknown", code=code)
-    return words("failure", code=code, title=error.title, next=error.next)
+    title, then = (Words(each.say("vi", {}), each.say("en", {})) for each in (error.title, error.next))
+    return words("failure", code=code, title=title, next=then)
 
 
 def kept_in(step: Step) -> Mapping[str, Any]:
