@@ -14,6 +14,7 @@ from gateway.journal.append import append
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
+from gateway.keys.keyring import NAMES
 from gateway.vault.salting import pack
 from gateway.vault.vault import Vault
 from security.transparency import entry as form
@@ -115,10 +116,13 @@ class Story:
         """Indexes for all entries, a checkpoint, and the index of the search."""
         world = self.people.world
         world.sequence()
-        for name, text in (("log/log.vkey", world.sequencer._key.vkey + "\n"), ("ca/anchors.pem", "")):
+        own = {"log/log.vkey": world.sequencer._key.vkey.encode() + b"\n"}
+        own |= {"ca/anchors.pem": world.gateway.tls_certificate}
+        own |= {f"keys/{name}.crt": world.gateway.sign_certificate for name in NAMES}
+        for name, content in own.items():
             file = world.services.settings.data / name
             file.parent.mkdir(exist_ok=True)
-            file.write_text(text)
+            file.write_bytes(content)
         for _ in Indexer(world.engine, lock_of(world.engine)).remake():
             pass
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache, partial
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from contracts.base.errors import Failure
 from contracts.base.words import Language
@@ -55,6 +57,7 @@ def environment(language: Language) -> Environment:
     made.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
     made.filters["local"] = partial(local, language)
     made.filters["number"] = partial(number, language)
+    made.filters["breakable"] = breakable
     made.filters["said"] = lambda words: words.of(language)
     made.globals.update(
         language=language,
@@ -86,6 +89,11 @@ def number(language: Language, value: float) -> str:
     """With separators of thousands and decimals as the language writes them."""
     text = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
     return text.translate(str.maketrans(",.", ".,")) if language == "vi" else text
+
+
+def breakable(path: str) -> Markup:
+    """A path that a narrow column breaks after its steps."""
+    return Markup("<wbr>").join(re.split(r"(?<=[./])", path))
 
 
 @cache

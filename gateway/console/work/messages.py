@@ -60,6 +60,16 @@ class Translated:
     fields: tuple[Matched, ...]
     drops: tuple[str, ...]  # canonical fields that the right form cannot carry
 
+    @property
+    def shown(self) -> tuple[Matched, ...]:
+        """All fields; those with a value, if values were read."""
+        filled = tuple(each for each in self.fields if each.values != (None, None, None))
+        return filled or self.fields
+
+    @property
+    def empty(self) -> int:
+        return len(self.fields) - len(self.shown)
+
 
 def translated(desk: Desk, seen: Seen, bodies: Sequence[Body] = ()) -> tuple[Translated, ...]:
     """Request and answer; empty for what became no transfer, or whose contract is not known any more."""
