@@ -119,6 +119,7 @@ class Story:
         own = {"log/log.vkey": world.sequencer._key.vkey.encode() + b"\n"}
         own |= {"ca/anchors.pem": world.gateway.tls_certificate}
         own |= {f"keys/{name}.crt": world.gateway.sign_certificate for name in NAMES}
+        own |= {f"keys/{name}.key": b"" for name in NAMES}  # only that there is one is asked
         for name, content in own.items():
             file = world.services.settings.data / name
             file.parent.mkdir(exist_ok=True)

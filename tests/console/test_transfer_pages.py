@@ -173,7 +173,7 @@ async def test_a_closed_message_shows_paths_and_marks_alone(people: Desk, story:
     story.settle()
     lan = await people.signed_in("lan", Role.OFFICER)
     page = await page_of(lan, f"/console/transfers/{id}/message")
-    assert re.search(r"chiTiet\[\]\.lienHe info\[\]\.contact personal", page), page
+    assert "personal chiTiet[].lienHe info[].contact" in page.replace(". ", "."), page
     assert SECRET not in page and "Open the content" in page
     assert notes(people, "body-view") == []
     centre = await people.signed_in("tam", Role.CENTRE, agency="H14.6")
@@ -201,7 +201,8 @@ async def test_a_message_is_opened_with_a_reason_for_five_minutes(people: Desk, 
     assert all(str(each["actor"]).startswith("H14.0/lan: console, totp ") for each in notes(people, "body-view"))
     opened = moved.headers["location"]
     page = await page_of(lan, opened)
-    assert re.search(rf"chiTiet\[\]\.lienHe {SECRET} info\[\]\.contact {SECRET} personal", page), page
+    joined = page.replace(". ", ".")
+    assert f"personal chiTiet[].lienHe {SECRET} info[].contact {SECRET}" in joined, page
     assert "6 · 3" in page and "Fire · Safety" in page
     assert "geheim" not in page and "Lgsp-Salt" not in page
     assert len(notes(people, "body-view")) == 2
@@ -305,7 +306,7 @@ async def test_the_text_of_a_receipt_is_checked_by_the_lines_on_its_page(
     lan = await people.signed_in("lan", Role.OFFICER)
     body = (await lan.get(f"/console/transfers/{id}/receipt")).body.decode()
     assert body.count("<svg") == 2 and body.count('class="qr"') == 2
-    texts = re.findall(r'<pre tabindex="0">(.*?)</pre>', body, re.DOTALL)
+    texts = [each for each in re.findall(r'<pre tabindex="0">(.*?)</pre>', body, re.DOTALL) if "index " in each]
     text = html.unescape(texts[1])
     entry, _, proof = text.partition("\n")
     assert json.loads(entry)["transfer"] == id and proof.startswith("index ")

@@ -100,5 +100,5 @@ def _receipt(of: Inclusion, title: str) -> Receipt:
     picture: Markup | None = None
     if len(text.encode()) <= _QR_BYTES:
         code = segno.make(text, error="l", boost_error=False, mode="byte", micro=False)
-        picture = Markup(code.svg_inline(scale=3, border=4, svgclass="qr", lineclass=None, title=title))  # noqa: S704  ours
+        picture = Markup(code.svg_inline(border=4, svgclass="qr", lineclass=None, title=title, omitsize=True))  # noqa: S704  ours
     return Receipt(of.phase, of.index, text, base64_of(of.leaf), picture)
