@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from contracts.base.errors import TYPES, AnyErrorType, Errors
@@ -17,6 +18,7 @@ PROCESS_DIED = _errors.ours("process.died", 503)
 PROCESS_SILENT = _errors.ours("process.silent", 503)
 
 
+@cache
 def every() -> Mapping[str, AnyErrorType]:
     """All error types by code; imports only the module `errors` beside each `errors.yaml`."""
     top = Path(__file__).resolve().parent.parent

@@ -73,8 +73,8 @@ def queue_show(transfer: str, data: Data = None, as_json: AsJson = False) -> Non
     """Each failed try of a delivery: when, why, and what was wrong with the provider's answer."""
     from sqlalchemy import select
 
-    from gateway.cli.audit.journey import queue_words
-    from gateway.cli.audit.steps import failure, findings, words
+    from gateway.audit.search.steps import failure, queue_words, words
+    from gateway.cli.audit.steps import findings
     from gateway.cli.common import arguments
     from gateway.cli.common.language import spoken
     from gateway.journal.database import open_engine

@@ -17,7 +17,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
@@ -31,15 +31,21 @@ from contracts.base.errors import Ours, Theirs
 from contracts.base.times import rfc3339
 from gateway.audit.errors import AUDIT_NOT_LOGGED
 from gateway.audit.evidence import page
+from gateway.audit.evidence.reading import LEAST_REASON
 from gateway.audit.log import origins
 from gateway.audit.log.proofs import Inclusion, inclusions
+from gateway.journal.append import append
+from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
+from gateway.transfer import entries
 from gateway.vault.binding import EVENT_PART
 from gateway.vault.classes import SALT_PART
+from gateway.vault.errors import VAULT_NO_REASON
 from gateway.vault.salting import unpack
 from gateway.vault.vault import GONE, Vault
 from security.pki.authority import certificate_pem
+from security.transparency.entry import Json
 
 FORMAT: Final = "lgsp-package/1"
 _DIGESTED: Final = {"in": "request", "sent": "forwarded", "back": "provider-answer", "out": "answer"}
@@ -72,6 +78,31 @@ def log_of(engine: Engine, transfer: str) -> origins.Ended | None:
     raise AUDIT_NOT_LOGGED(transfer=transfer)
 
 
+def create(
+    engine: Engine,
+    keyring: Keyring,
+    transfer: str,
+    request: Request,
+    beside: Callable[[Connection], object] = lambda connection: None,
+) -> Package:
+    """Notes the request in the log, then creates the package. `beside` runs in the note's transaction.
+
+    So it is known that it was asked for, whatever becomes of it. Raises `vault.no-reason`, `audit.not-logged`.
+    """
+    length = len(request.reason.strip())
+    if length < LEAST_REASON:
+        raise VAULT_NO_REASON(length=length, least=LEAST_REASON)
+    past = log_of(engine, transfer)
+    facts: dict[str, Json] = {"transfer": transfer, "reason": request.reason}
+    with writing(engine) as connection:
+        append(connection, [entries.note("package", facts, request.at, actor=request.actor)])
+        beside(connection)
+    vault = Vault(keyring.settings.vault_keys, at_rest=keyring.at_rest)
+    with origins.within(engine, past.origin if past is not None else None) as connection:
+        vkey = past.vkey if past is not None else keyring.log_vkey.read_text("ascii")
+        return make(connection, vault, keyring, transfer, request, vkey)
+
+
 def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, request: Request, vkey: str) -> Package:
     """Creates the package; `vkey` is the key of the log that the connection shows.
 
@@ -82,19 +113,19 @@ def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, 
     stamped = _stamped(connection, proofs)
     if stamped is not None:
         proofs = inclusions(connection, transfer, (stamped.size, stamped.note))
-    entries = [json.loads(each.entry) for each in proofs]
+    logged = [json.loads(each.entry) for each in proofs]
     messages, missing = _messages(connection, vault, transfer)
-    for part in (part for digest, part in _DIGESTED.items() if any(digest in each for each in entries)):
+    for part in (part for digest, part in _DIGESTED.items() if any(digest in each for each in logged)):
         if _place(part) not in messages:
             missing.setdefault(part, "the contract does not keep it")
     files: dict[str, bytes] = {}
     for each in proofs:
-        files |= _entry(each)
+        files |= entry_files(each)
     files |= {"log/checkpoint": proofs[0].note.encode(), "log/log.vkey": f"{vkey.strip()}\n".encode()}
     if stamped is not None:
         files |= {"log/checkpoint.tsq": bytes(stamped.question), "log/checkpoint.tsr": bytes(stamped.answer)}
     files |= messages
-    files |= {f"certificates/{name}": data for name, data in _certificates(connection, keyring, entries).items()}
+    files |= {f"certificates/{name}": data for name, data in _certificates(connection, keyring, logged).items()}
     files["check.pyz"] = checker()
     files["by-hand.sh"] = resources.files("gateway.audit.evidence").joinpath("by-hand.sh").read_bytes()
     body = bool(files.get("messages/request.http", b"").partition(b"\r\n\r\n")[2])
@@ -106,7 +137,7 @@ def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, 
         actor=request.actor,
         reason=request.reason,
         made=rfc3339(request.at),
-        at=entries[0]["at"],
+        at=logged[0]["at"],
         body=body,
     )
     files |= {"README.md": page.english(facts).encode(), "README.vi.md": page.vietnamese(facts).encode()}
@@ -163,7 +194,8 @@ def _stamped(connection: Connection, proofs: Sequence[Inclusion]) -> Any:
     return next((row for row in connection.execute(query.limit(16)) if row.note.partition("\n")[0] == origin), None)
 
 
-def _entry(of: Inclusion) -> dict[str, bytes]:
+def entry_files(of: Inclusion) -> dict[str, bytes]:
+    """An entry with its proof, also in the form that `spicy-litetlog` takes."""
     name = f"entries/{of.index:09d}-{of.phase.replace('#', '-')}"
     return {
         f"{name}.json": of.entry,

@@ -41,6 +41,7 @@ LOOKS: Final = 10_000  # rows of the index per page, at most
 RAW_LOOKS: Final = 4_000  # entries that are read in full per page, at most
 _RAW: Final = 500
 _PROBE: Final = 1_000
+_BESIDE, _PAGES_BESIDE = 8, 3
 _WIDEST: Final = 4_000
 PARTY: Final = "party"  # stands for the column of `log_party`
 _index: Final = tables.log_index.c
@@ -160,6 +161,28 @@ def search(
         rows, place = walk.on(query, *left, limit - len(hits))
         hits += rows
         at = at._replace(place=place)
+
+
+def neighbours(connection: Connection, query: Query, idx: int, about: str) -> tuple[Logged | None, Logged | None]:
+    """The matching entries before and after entry `idx` in the order of the query, of other transfers than `about`.
+
+    None where there is none within a few pages.
+    """
+    turned = replace(query, oldest_first=not query.oldest_first)
+    return _following(connection, turned, idx, about), _following(connection, query, idx, about)
+
+
+def _following(connection: Connection, query: Query, idx: int, about: str) -> Logged | None:
+    top = connection.scalar(select(func.max(tables.log_entry.c.idx)))
+    cursor: str | None = _cursor(query, _At(idx + query.oldest_first, 0 if top is None else int(top) + 1))
+    for _ in range(_PAGES_BESIDE):
+        page = search(connection, query, limit=_BESIDE, cursor=cursor)
+        for each in page.hits:
+            if each.facts.about != about:
+                return each
+        if (cursor := page.next) is None:
+            break
+    return None
 
 
 def first_at(connection: Connection, moment: float, low: int, high: int) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from contracts.base.times import rfc3339
 from gateway.cli.common import arguments
@@ -16,21 +16,12 @@ from gateway.cli.common.output import Exit, fail, warn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
     from gateway.registry.history import GrantVersion
+    from gateway.registry.judging import Judged, Moment
     from gateway.registry.snapshot import Snapshot
     from gateway.settings import Settings
-    from security.grants.grants import Decision, Grant
-
-
-class Moment(NamedTuple):
-    """`registry` has the registry's tables of the time `at`, `here` all tables as they are now."""
-
-    at: float
-    registry: Connection
-    here: Connection
-    past: bool
 
 
 @contextmanager
@@ -41,12 +32,13 @@ def moment(settings: Settings, at: str | None, as_json: bool, *, rights: bool = 
     no door grants anything by them.
     """
     from gateway.journal.database import open_engine
+    from gateway.registry.judging import PRESENT, standing_at
     from gateway.registry.seals.reading import differing
     from gateway.registry.seals.sealing import altered
 
     now = time.time()
     then = now if at is None else arguments.moment(at, as_json)
-    with standing_at(open_engine(settings.database_url), then, None if then < now else _PRESENT) as stands:
+    with standing_at(open_engine(settings.database_url), then, None if then < now else PRESENT) as stands:
         if not stands.past and (wrong := differing(stands.here, settings)):
             if rights:
                 raise altered(wrong)
@@ -54,123 +46,11 @@ def moment(settings: Settings, at: str | None, as_json: bool, *, rights: bool = 
         yield stands
 
 
-_PRESENT: Final = -1
-_QUOTA: Final = "access.quota"
-
-
-@contextmanager
-def standing_at(engine: Engine, at: float, revision: int | None) -> Iterator[Moment]:
-    """The registry of a revision; None: that of the time `at`."""
-    from gateway.journal.database import snapshot
-    from gateway.registry import history
-
-    with snapshot(engine) as here:
-        if revision == _PRESENT:
-            yield Moment(at, here, here, False)
-            return
-        number = history.revision_at(here, at) if revision is None else revision
-        with history.opened(here, number) as there:
-            yield Moment(at, there, here, True)
-
-
-def used(stands: Moment, grant: Grant, agency: str) -> int | None:
-    """Calls counted in the window of `stands.at` so far; None if that is not known any more."""
-    from gateway.audit.search.uses import uses_before
-    from gateway.exchange import quotas
-
-    if not stands.past:
-        return quotas.used(stands.here, grant, agency, stands.at)
-    assert grant.quota is not None
-    return uses_before(stands.here, grant.id, agency, float(grant.quota.window(stands.at).begins), stands.at)
-
-
 # --- transfers --------------------------------------------------------------------------------------------------------
-class Judged(NamedTuple):
-    """A transfer as the log has it: what was asked, when, and the revision of the registry that decided.
-
-    `revision` None: the entry is of an older release, and the time says which one.
-    """
-
-    transfer: str
-    agency: str
-    contract: str
-    operation: str
-    at: float
-    revision: int | None
-    entry: Mapping[str, Any]
-
-    @property
-    def said(self) -> dict[str, Any]:
-        """How the log says that it ended at the door."""
-        accepted = self.entry["kind"] == "intent"
-        names = ("grant", "also", "receiving", "overdue") if accepted else ("failure", "status", "nearest")
-        names = (*names, "provider")
-        return {"accepted": accepted} | {name: self.entry[name] for name in names if name in self.entry}
-
-    def agrees(self, decision: Decision, snapshot: Snapshot) -> bool | None:
-        """Whether the grants decide as the log says; None if the transfer was refused for another reason."""
-        received = self._received(snapshot)
-        if self.entry["kind"] == "intent":
-            named, receiving = {self.entry["grant"], *self.entry.get("also", ())}, self.entry.get("receiving")
-            if receiving is not None and (received is None or set(receiving) != {each.id for each in received.through}):
-                return False
-            return decision.allowed and named <= {each.id for each in decision.through}
-        code = str(self.entry["failure"])
-        if code == "route.not-granted":
-            nearest = received.nearest if received is not None else None
-            as_logged = self.entry.get("nearest") == (nearest.id if nearest is not None else None)
-            return received is not None and not received.allowed and as_logged
-        if code == _QUOTA:
-            return self._used_up(decision)
-        return not decision.allowed and code == f"access.{decision.reason}" if code.startswith("access.") else None
-
-    def verdict(self, decision: Decision, snapshot: Snapshot) -> dict[str, Any]:
-        """Whether the caller might ask, and the system that the entry names might receive it; and why."""
-        received = self._received(snapshot)
-        if decision.allowed and received is not None and not received.allowed:
-            return {"allowed": False, "reason": "route.not-granted"}
-        if self.entry.get("failure") == _QUOTA and self._used_up(decision):
-            return {"allowed": False, "reason": "quota"}
-        return {"allowed": decision.allowed, "reason": str(decision.reason)}
-
-    @staticmethod
-    def _used_up(decision: Decision) -> bool:
-        """Whether each grant that allows it has a quota, so that used up ones may leave none."""
-        return decision.allowed and len(decision.limited) == len(decision.through)
-
-    def _received(self, snapshot: Snapshot) -> Decision | None:
-        """Whether the system that the entry names may receive it; None without one. Decided at its time."""
-        from datetime import datetime
-
-        system = snapshot.system(str(self.entry.get("provider")))
-        if system is None:
-            return None
-        at = datetime.fromisoformat(self.entry["at"]).timestamp()
-        return snapshot.decide_receiving(system.agency, self.contract, self.operation, at)
-
-
-def judged(entry: Mapping[str, Any]) -> Judged | None:
-    """What an entry of the log asks to be judged; None if the caller or the operation was not known."""
-    from datetime import datetime
-
-    agency = entry.get("caller", {}).get("agency")
-    if entry.get("kind") not in ("intent", "refusal") or None in (
-        agency,
-        entry.get("contract"),
-        entry.get("operation"),
-    ):
-        return None
-    id = str(entry["transfer"])
-    # Grants are asked at the time of arrival, which is in the id; that of a dropped file is made from the file.
-    at = int(id.replace("-", "")[:12], 16) / 1000
-    if entry.get("door") == "files":
-        at = datetime.fromisoformat(entry["at"]).timestamp()
-    return Judged(id, agency, entry["contract"], entry["operation"], at, entry.get("registry"), entry)
-
-
 def judged_of(engine: Engine, id: str, as_json: bool) -> Judged:
     """The transfer of that id, as its intent or refusal has it; else the command ends."""
     from gateway.journal.logged import entry_of
+    from gateway.registry.judging import judged
 
     with engine.connect() as connection:
         logged = entry_of(connection, id, "intent") or entry_of(connection, id, "refusal")
@@ -189,6 +69,7 @@ def judged_of(engine: Engine, id: str, as_json: bool) -> Judged:
 def judgements(engine: Engine, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each intent and refusal judged by exactly the revision that decided it; those of older releases are left out."""
     from contracts.base.errors import Failure
+    from gateway.registry.judging import judged, standing_at
     from gateway.registry.snapshot import load_snapshot
 
     told: list[dict[str, Any]] = []

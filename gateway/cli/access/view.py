@@ -15,10 +15,11 @@ from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from contracts.base.errors import Failure
-    from contracts.compiled.contract import CompiledContract
+    from gateway.exchange.explaining import Receiver
     from gateway.registry.changes.matrix import Cell
     from gateway.registry.snapshot import Snapshot
     from security.grants.grants import Grant
@@ -46,9 +47,10 @@ def access_explain(
 ) -> None:
     """Why an agency may, or may not, call an operation: which grant, the fields it sees, hours, what is left of the
     quota, and whom to ask."""
-    from gateway.exchange.quotas import GrantQuery, refused
+    from gateway.exchange.explaining import explain
     from gateway.journal.database import open_engine
-    from gateway.registry.changes.matrix import cell, operations
+    from gateway.registry.changes.matrix import operations
+    from gateway.registry.judging import standing_at
     from gateway.registry.snapshot import load_snapshot
     from security.grants.windows import civil
 
@@ -71,7 +73,7 @@ def access_explain(
     opened = (
         past.moment(settings, at, as_json, rights=True)
         if judged is None
-        else past.standing_at(engine, judged.at, judged.revision)
+        else standing_at(engine, judged.at, judged.revision)
     )
     with opened as stands:
         now, snapshot = stands.at, load_snapshot(stands.registry)
@@ -82,18 +84,9 @@ def access_explain(
             name_checks.refuse("contract", contract, snapshot.contracts, as_json)
         if operation not in operations(compiled):
             name_checks.refuse("operation", operation, operations(compiled), as_json)
-        whole = snapshot.decide(agency, contract, operation, now)
-        nearest = (whole.nearest,) if whole.nearest is not None else ()
-        limited = [(each, each.quota) for each in (*whole.limited, *nearest) if each.quota is not None]
-        found = [(each, quota, past.used(stands, each, agency)) for each, quota in limited]
-    counts = [(each, quota, count) for each, quota, count in found if count is not None]
-    unknown = [each.id for each, _quota, count in found if count is None]
-    used_up = {each.id for each, quota, count in counts if count >= quota.calls}
-    decided = cell(snapshot, agency, compiled, operation, now, used_up=used_up)
-    grant = decided.decision.grant or decided.decision.nearest
-    allowed = whole.without(used_up) is not None
-    ask = snapshot.owner_of(compiled.contract)
-    result = _row(decided) | {
+        told = explain(stands, snapshot, agency, compiled, operation)
+    whole, allowed, grant, ask = told.decision, told.allowed, told.grant, told.ask
+    result = _row(told.cell) | {
         "ok": allowed,
         "allowed": allowed,
         "at": rfc3339(now),
@@ -117,9 +110,7 @@ def access_explain(
         for each in suspended:
             lines += spoken(words("but", system=each.name, why=_said(snapshot.suspension(each))))
         result["suspended"] = [each.id for each in suspended]
-    else:
-        asked = GrantQuery(snapshot, agency, compiled.contract, operation, now)
-        why = refused(asked) if whole.allowed else snapshot.refusal(whole, agency, compiled.contract, operation, now)
+    elif (why := told.why) is not None:
         result["reason"] = why.code.removeprefix("access.")
         result["messages"] = {
             each: {"title": why.title(each), "detail": why.what(each), "next": why.next(each)} for each in ("vi", "en")
@@ -130,25 +121,26 @@ def access_explain(
         limits, limit_lines = _limits(grant, now)
         result |= limits
         lines += limit_lines
-    if counts:
-        quotas = {each.id: _quota(quota, count, now) for each, quota, count in counts}
+    if told.counted:
+        quotas = {each.grant.id: _quota(each.quota, each.calls, now) for each in told.counted}
         result |= {"quotas": quotas, "quota": quotas.get(grant.id if grant is not None else "")}
-        for each, quota, _ in counts:
-            known = {"quota": quota, "grant": each.id, "until": civil(quotas[each.id]["until"])}
-            left = quotas[each.id]["left"]
+        for counted in told.counted:
+            id = counted.grant.id
+            known = {"quota": counted.quota, "grant": id, "until": civil(quotas[id]["until"])}
+            left = quotas[id]["left"]
             lines += spoken(
-                words("quota.none", **known) if each.id in used_up else words("quota.left", left=left, **known)
+                words("quota.none", **known) if id in told.used_up else words("quota.left", left=left, **known)
             )
-    if unknown:
-        result["quota_unknown"] = unknown
-        lines += spoken(words("quota.unknown", grants=", ".join(unknown)))
+    if told.unknown:
+        result["quota_unknown"] = list(told.unknown)
+        lines += spoken(words("quota.unknown", grants=", ".join(told.unknown)))
     if result["also"]:
         lines += spoken(words("also", grants=", ".join(result["also"])))
-    for message, fields in decided.seen:
+    for message, fields in told.cell.seen:
         for leaf in fields:
             mark = f" ({PERSONAL[leaf.personal]})" if leaf.personal is not None else ""
             lines += spoken(words("sees" if leaf.shown else "hides", message=message, path=leaf.path + mark))
-    receivers, receiver_lines = _receivers(snapshot, compiled, operation, now)
+    receivers, receiver_lines = _receivers(snapshot, contract, operation, told.receivers)
     result |= {"receivers": receivers}
     lines += [*receiver_lines, *spoken(words("ask", who=ask))]
     emit(result, as_json, "\n".join(lines))
@@ -266,21 +258,17 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
 
 
 def _receivers(
-    snapshot: Snapshot, contract: CompiledContract, operation: str, now: float
+    snapshot: Snapshot, contract: str, operation: str, routed: Iterable[Receiver]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The systems that a route of the operation leads to, and whether they may receive it."""
-    from contracts.base.errors import Ours
-    from gateway.registry.receiving import receive
     from gateway.registry.routing import FEED
 
     rows, lines = list[dict[str, Any]](), list[str]()
-    if snapshot.answers_from_feed(contract.contract.name, operation):
+    if snapshot.answers_from_feed(contract, operation):
         rows.append({"system": FEED, "agency": None, "allowed": True, "grants": []})
         lines += spoken(words("from-feed"))
-    for system in snapshot.routed(contract.contract.name, operation):
-        try:
-            grants = receive(snapshot, system, contract, contract.contract.operations[operation], now).grants
-        except Ours as why:
+    for system, grants, why in routed:
+        if why is not None:
             rows.append({"system": system.id, "agency": system.agency, "allowed": False, "reason": why.code})
             lines += spoken(words("received.not", system=system.name, why=_said(why)))
         else:

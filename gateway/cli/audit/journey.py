@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contracts.base.times import rfc3339
-from contracts.base.words import Words
 from gateway.cli.audit.lines import as_json_object, line
-from gateway.cli.audit.steps import failure, sentences, words
+from gateway.cli.audit.steps import sentences
 from gateway.cli.common.language import spoken
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
@@ -107,6 +106,8 @@ def _queue(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _journey_text(of: Journey) -> str:
+    from gateway.audit.search.steps import failure, queue_words, words
+
     lines = spoken(words("transfer", id=of.transfer))
     for step in of.steps:
         lines += [line(step.index, step.facts), *sentences(step)]
@@ -127,11 +128,3 @@ def _journey_text(of: Journey) -> str:
     for each in of.vault:
         lines += spoken(words("vault", part=each["part"], size=each["size"], key=each["key"]))
     return "\n".join(lines)
-
-
-def queue_words(row: Mapping[str, Any]) -> Words:
-    """Where a message stands in the queue."""
-    from security.grants.windows import civil
-
-    name, last = f"queue.{row['state']}", row["last_failure"] or "–"
-    return words(name, tries=row["tries"], next=civil(row["next_at"]), last=last)

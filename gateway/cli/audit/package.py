@@ -17,8 +17,9 @@ from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail, not_written
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from gateway.audit.evidence import package as packages
-    from security.transparency.entry import Json
 
 commands = typer.Typer()
 _OUT_NEXT: Final = "Name a folder or a .zip file that is not there yet. / Chọn thư mục hoặc tệp .zip chưa có."
@@ -37,38 +38,24 @@ def audit_package(
     import hashlib
 
     from gateway.audit.evidence import package as packages
-    from gateway.audit.evidence.reading import LEAST_REASON
-    from gateway.audit.log import origins
-    from gateway.journal.append import append
-    from gateway.journal.database import open_engine, writing
+    from gateway.journal.database import open_engine
     from gateway.keeper.tasks.revocation_lists import renew
     from gateway.keys.authority import EmbeddedAuthority
     from gateway.keys.keyring import Keyring
-    from gateway.transfer import entries
-    from gateway.vault.vault import Vault
 
     # Noted in the log first, then written; whole or not at all.
     settings = load_instance(data, as_json)
-    if len(reason.strip()) < LEAST_REASON:
-        from gateway.vault.errors import VAULT_NO_REASON
-
-        raise VAULT_NO_REASON(length=len(reason.strip()), least=LEAST_REASON)
     if out.exists():
         fail(Exit.USAGE, "there-already", f"{out} is there already / đã có sẵn", _OUT_NEXT, as_json)
     transfer = arguments.transfer_id(transfer, as_json)
     keyring, engine = Keyring(settings), open_engine(settings.database_url)
     asked = packages.Request(actor(), reason.strip(), time.time())
-    past = packages.log_of(engine, transfer)
-    facts: dict[str, Json] = {"transfer": transfer, "reason": asked.reason}
-    # Before a body is opened: whatever becomes of the package, it is known that it was asked for.
-    with writing(engine) as connection:
-        append(connection, [entries.note("package", facts, asked.at, actor=asked.actor)])
-        # A stored list may be older than the transfer, and then tells nothing about its signers.
+
+    def fresh_lists(connection: Connection) -> None:
+        """A stored list may be older than the transfer, and then tells nothing about its signers."""
         renew(connection, EmbeddedAuthority(settings), time.time(), all_of_them=True)
-    vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
-    with origins.within(engine, past.origin if past is not None else None) as connection:
-        vkey = past.vkey if past is not None else keyring.log_vkey.read_text("ascii")
-        package = packages.make(connection, vault, keyring, transfer, asked, vkey)
+
+    package = packages.create(engine, keyring, transfer, asked, fresh_lists)
     draft = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

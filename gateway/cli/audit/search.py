@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -40,9 +38,6 @@ class Order(StrEnum):
 
 _PAGE: Final = 500
 _ACTOR_PAGES: Final = 4  # of the newest entries, in which whole names of actors are looked for
-_FIRST: Final = ("index", "at", "kind", "outcome", "failure", "status")
-_LAST: Final = ("transfer", "about", "actor", "source", "door", "times", "detail", "parties")
-_COLUMNS: Final = (*_FIRST, *(name for name in FIELDS if name not in (*_FIRST, *_LAST)), *_LAST)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -89,6 +84,7 @@ def audit_search(conditions: Conditions, part: Part, form: Form, data: Data = No
     """Entries of the audit log that fit all conditions, each with its index. Goes on by itself until the limit or the
     end is reached."""
     from gateway.audit.log import origins
+    from gateway.audit.search import table
     from gateway.journal.database import open_engine
 
     settings = load_instance(data, form.as_json)
@@ -103,7 +99,7 @@ def audit_search(conditions: Conditions, part: Part, form: Form, data: Data = No
     results = _search(engine, query, part, form)
     if form.csv:
         _note_export(engine, query, len(results.hits))
-        _print_csv(results.hits)
+        sys.stdout.write(table.as_csv(map(table.row, results.hits)))
     result = {
         "ok": not results.disagree and not results.stopped,
         "entries": [shown(each) for each in results.hits],
@@ -220,14 +216,12 @@ def _search(engine: Engine, query: Query, part: Part, form: Form) -> Results:
 
 def _note_export(engine: Engine, query: Query, count: int) -> None:
     """In the log before anything is printed."""
+    from gateway.audit.search import table
     from gateway.journal.append import append
     from gateway.journal.database import writing
-    from gateway.transfer import entries
 
-    asked = {name: value for name, value in _asked(query).items() if value is not None}
-    facts: dict[str, Any] = {"search": asked, "entries": count}
     with writing(engine) as connection:
-        append(connection, [entries.note("export", facts, time.time(), actor=actor())])
+        append(connection, [table.note(query, count, time.time(), actor())])
 
 
 def _print_remarks(results: Results, notes: Sequence[str]) -> None:
@@ -298,39 +292,3 @@ def shown(hit: Logged) -> dict[str, Any]:
     changed = facts.get("registry", facts).get("changed") if hit.facts.kind in CHANGES else None
     told = {"changed": changed} if changed else {}
     return {"index": hit.idx, "sequenced": rfc3339(hit.sequenced), **as_json_object(hit.facts), **told}
-
-
-def _local(at: str) -> str:
-    """As a spreadsheet reads it."""
-    from security.grants.windows import VIETNAM
-
-    try:
-        return datetime.fromisoformat(at).astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
-    except ValueError:
-        return at
-
-
-def _asked(query: Query) -> dict[str, Any]:
-    return {name: getattr(query, name) for name in FIELDS} | {
-        "role": query.role,
-        "from": None if query.since is None else rfc3339(query.since),
-        "to": None if query.until is None else rfc3339(query.until),
-    }
-
-
-def _print_csv(hits: Sequence[Logged]) -> None:
-    import csv
-
-    out = io.StringIO()
-    writer = csv.DictWriter(out, _COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for each in hits:
-        row = each.facts.named() | {"index": each.idx, "at": _local(each.facts.at)}
-        row["parties"] = "; ".join(f"{party.role} {party.agency}" for party in each.facts.parties)
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-    sys.stdout.write(out.getvalue())
-
-
-def _cell(value: Any) -> Any:
-    """A spreadsheet takes what begins like a formula for one."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

@@ -11,20 +11,21 @@ from contracts.base.errors import Failure
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Page, Shown
+from gateway.console.work import attention
 from gateway.doors.api import status
 from gateway.journal.schema import tables
-from gateway.registry.changes import proposals
 from gateway.transfer.states import State
 
 _REFUSALS = 8
-_DAY = 86_400.0
 
 
 def home(ask: Ask) -> Shown:
     desk, may, scope = ask.desk, ask.viewer.account.may, ask.viewer.account.scope
     services = desk.services
-    values: dict[str, Any] = {"status": None, "refusals": (), "doubts": 0, "waiting": 0, "dead": 0, "proposals": 0}
-    values["trouble"] = None
+    values: dict[str, Any] = {"status": None, "trouble": None, "refusals": (), "denials": None, "volumes": None}
+    values |= {"doubts": 0, "waiting": 0, "dead": 0, "approvals": 0, "ending": (), "unready": (), "scope": scope}
+    agencies = services.registry.snapshot.agencies
+    values["names"] = {code: each.name.of(ask.language) for code, each in agencies.items()}
     try:
         values["status"] = asyncio.run(status.gather(services, desk.vitals, services.registry.snapshot))
     except Failure as failure:  # a registry that was altered is what the page has to say
@@ -37,15 +38,26 @@ def home(ask: Ask) -> Shown:
             )
             counts = {
                 row.state: row.count
-                for row in connection.execute(select(queue.state, func.count().label("count")).group_by(queue.state))
+                for row in connection.execute(
+                    select(queue.state, func.count().label("count"))
+                    .where(queue.state.in_(("waiting", "dead")))
+                    .group_by(queue.state)
+                )
             }
             values["waiting"], values["dead"] = counts.get("waiting", 0), counts.get("dead", 0)
         if May.ACCESS in may:
-            values["proposals"] = len(proposals.proposals(connection, "waiting"))
+            values["approvals"] = attention.approvals(connection, scope, ask.now)
+        if May.SYSTEMS in may:
+            values["ending"] = attention.ending(connection, scope, ask.now)
     if May.SEARCH in may:
         with reading(services.engine) as connection:
-            query = Query(outcome="refused", agency=scope, since=ask.now - 7 * _DAY)
+            query = Query(outcome="refused", agency=scope, since=ask.now - attention.DAYS * attention.DAY)
             values["refusals"] = search(connection, query, limit=_REFUSALS).hits
+            values["denials"] = attention.denials(connection, desk, scope, ask.now)
+            values["volumes"] = attention.volumes(connection, desk, scope, ask.now)
+    if values["status"] is not None:
+        systems = values["status"]["systems"]
+        values["unready"] = [each for each in systems if each["ready"] != "ready" and scope in (None, each["agency"])]
     return Shown("home.html", values)
 
 

@@ -1,15 +1,15 @@
-"""Entries of the log: a filter, pages by cursor, and one box that takes any id."""
+"""Entries of the log: a filter, pages by cursor, filters to keep, tables, and one box that takes any id."""
 
 from __future__ import annotations
 
-import re
 from typing import Final
 from urllib.parse import urlencode
 
-from gateway.audit.search.fields import FIELDS, OUTCOMES
+from gateway.audit.search.fields import OUTCOMES
 from gateway.console.roles import May
-from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Shown
-from gateway.console.work import searching
+from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.work import exporting, finding, saved, searching
+from gateway.console.work.searching import Filter
 
 HERE: Final = "/console/search"
 LABELS: Final = {
@@ -22,7 +22,7 @@ LABELS: Final = {
     "actor": N_("Who acted"),
     "kind": N_("Kind of entry"),
 }
-_TRANSFER: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_PAGE: Final = "search"
 
 
 def search(ask: Ask) -> Shown:
@@ -31,6 +31,8 @@ def search(ask: Ask) -> Shown:
     found = searching.page(ask.desk, given.query(ask.desk, ask.viewer), cursor)
     following = f"{HERE}?{urlencode({**given.given, 'cursor': found.next})}" if found.next else None
     first = f"{HERE}?{urlencode(given.given)}" if cursor else None
+    with ask.desk.reading() as connection:
+        kept = saved.listed(connection, ask.viewer.account.id, _PAGE)
     values = {
         "given": given.given,
         "address": urlencode(given.given),
@@ -41,26 +43,42 @@ def search(ask: Ask) -> Shown:
         "roles": searching.ROLES,
         "fields": LABELS,
         "disagree": found.disagree,
+        "saved": kept,
+        "cap": exporting.CAP,
     }
     return Shown("search.html", values)
 
 
 def go(ask: Ask) -> Moved:
     """The search box: takes any id to where it belongs."""
-    text = ask.query.get("q", "").strip()[:200]
-    if _TRANSFER.fullmatch(text):
-        return Moved(f"/console/transfers/{text.lower()}")
-    snapshot = ask.desk.services.registry.snapshot
-    if text in snapshot.systems:
-        return Moved(f"{HERE}?{urlencode({'system': text})}")
-    if text in snapshot.agencies:
-        return Moved(f"{HERE}?{urlencode({'agency': text})}")
-    if text in FIELDS:
-        return Moved(HERE)
-    return Moved(f"{HERE}?{urlencode({'message': text})}" if text else HERE)
+    return Moved(finding.address_of(ask.desk, ask.viewer, ask.query.get("q", "").strip()[:200]))
+
+
+def export(ask: Ask) -> Sent:
+    form, given = ask.field("form", 10), Filter.of(ask.form)
+    query = given.query(ask.desk, ask.viewer)
+    table = exporting.export(ask.desk, ask.viewer, query, form, ask.reason(), ask.now)
+    return Sent(table.content, table.media_type, f"log.{form}")
+
+
+def save(ask: Ask) -> Moved:
+    given = Filter.of(ask.form)
+    given.query(ask.desk, ask.viewer)  # one that cannot be searched is not kept
+    with ask.desk.writing() as connection:
+        saved.save(connection, ask.viewer.account.id, _PAGE, ask.field("name", 60), given, ask.now)
+    return Moved(f"{HERE}?{urlencode(given.given)}", "filter-saved")
+
+
+def forget(ask: Ask) -> Moved:
+    with ask.desk.writing() as connection:
+        saved.forget(connection, ask.viewer.account.id, _PAGE, ask.form.get("name", ""))
+    return Moved(HERE, "filter-deleted")
 
 
 PAGES = (
     Page("/search", search, May.SEARCH, N_("Search the log"), Menu.AUDIT),
+    Page("/search/export", export, May.EXPORT, method="POST"),
+    Page("/search/filters", save, May.SEARCH, method="POST"),
+    Page("/search/filters/delete", forget, May.SEARCH, method="POST"),
     Page("/go", go, May.SEARCH),
 )

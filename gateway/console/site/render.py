@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache, partial
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from contracts.base.errors import Failure
 from contracts.base.words import Language
@@ -55,6 +57,7 @@ def environment(language: Language) -> Environment:
     made.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
     made.filters["local"] = partial(local, language)
     made.filters["number"] = partial(number, language)
+    made.filters["breakable"] = breakable
     made.filters["said"] = lambda words: words.of(language)
     made.globals.update(
         language=language,
@@ -63,6 +66,7 @@ def environment(language: Language) -> Environment:
         sparkline=drawing.sparkline,
         version=version(),
         title_of=partial(_title, language),
+        next_of=partial(_next, language),
     )
     return made
 
@@ -87,6 +91,11 @@ def number(language: Language, value: float) -> str:
     return text.translate(str.maketrans(",.", ".,")) if language == "vi" else text
 
 
+def breakable(path: str) -> Markup:
+    """A path that a narrow column breaks after its steps."""
+    return Markup("<wbr>").join(re.split(r"(?<=[./])", path))
+
+
 @cache
 def asset(name: str) -> bytes:
     return resources.files("gateway.console").joinpath("static", name).read_bytes()
@@ -104,6 +113,14 @@ def _title(language: Language, code: str) -> str:
 
     error = every().get(code)
     return code if error is None else error.title.of(language)
+
+
+def _next(language: Language, code: str) -> str:
+    """What to do about an error code; facts that are not known here are shown as "…"."""
+    from gateway.errors import every
+
+    error = every().get(code)
+    return "" if error is None else error.next.say(language, {})
 
 
 def failure_values(failure: Failure, language: Language) -> dict[str, Any]:

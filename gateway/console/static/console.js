@@ -13,3 +13,8 @@ for (const part of document.querySelectorAll("[data-live]")) {
   });
   addEventListener("pagehide", () => source.close());
 }
+
+// A page that is open for a time is left when the time is over.
+for (const part of document.querySelectorAll("[data-ends]")) {
+  setTimeout(() => location.replace(part.dataset.then), Number(part.dataset.ends) * 1000);
+}

@@ -7,7 +7,6 @@ Invariant: proofs of a transfer go to its sender and its receiver.
 
 from __future__ import annotations
 
-import base64
 import gzip
 import hashlib
 import json
@@ -18,10 +17,9 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from contracts.base.errors import Theirs
-from gateway.audit.errors import AUDIT_NOT_LOGGED
 from gateway.audit.log import origins, proofs
 from gateway.audit.log.tiles import read_path
+from gateway.audit.log.transfer_proofs import as_json, proved, text
 from gateway.doors.api.errors import AUDIT_NO_CHECKPOINT, AUDIT_NOT_YOURS, TRANSFER_UNKNOWN
 from gateway.doors.api.services import ApiRequest, Common, Handler, Services
 from gateway.doors.api.transfers import is_party
@@ -101,18 +99,8 @@ async def read_proof(services: Services, request: ApiRequest) -> Reply:
     transfer = request.params["transfer"]
     if not await services.readers.run(request.owner, is_party, services.engine, transfer, request.proven.system.id):
         raise TRANSFER_UNKNOWN(transfer=transfer)
-    inclusions = await services.readers.run(request.owner, _inclusions, services.engine, transfer)
-    items = [
-        {
-            "phase": each.phase,
-            "index": each.index,
-            "leaf": _text(each.leaf),
-            "proof": _texts(each.hashes),
-            "text": each.text(),
-        }
-        for each in inclusions
-    ]
-    return _json({"transfer": transfer, "checkpoint": inclusions[0].note, "entries": items})
+    inclusions = await services.readers.run(request.owner, proved, services.engine, transfer)
+    return _json(as_json(transfer, inclusions))
 
 
 HANDLERS: Final[dict[str, Handler]] = {
@@ -153,7 +141,7 @@ def _origin(engine: Engine, origin: str | None, present: str, vkey: str) -> dict
             said["checkpoint"] = top[1]
             before = origins.beginning(connection, said["origin"], top[0])
             if before is not None:
-                said["before"] = {"entry": _text(before.entry), "proof": _texts(before.hashes), "began": before.began}
+                said["before"] = {"entry": text(before.entry), "proof": _texts(before.hashes), "began": before.began}
         return said
 
 
@@ -162,30 +150,8 @@ def _consistency(engine: Engine, old: int, new: int | None, origin: str | None) 
         return proofs.consistency(connection, old, new)
 
 
-def _inclusions(engine: Engine, transfer: str) -> list[proofs.Inclusion]:
-    """From the current log, or from an ended one: a receipt stays valid under its origin."""
-    with engine.connect() as connection:
-        past = origins.ended(connection)
-        try:
-            return proofs.inclusions(connection, transfer)
-        except Theirs:
-            if not past:
-                raise
-    for each in reversed(past):
-        with origins.within(engine, each.origin) as connection:
-            try:
-                return proofs.inclusions(connection, transfer)
-            except Theirs:
-                continue
-    raise AUDIT_NOT_LOGGED(transfer=transfer)
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
 def _texts(hashes: Sequence[bytes]) -> list[str]:
-    return [_text(each) for each in hashes]
+    return [text(each) for each in hashes]
 
 
 def _json(value: dict[str, Any]) -> Reply:

@@ -13,13 +13,13 @@ from sqlalchemy import Engine, func, insert, select
 
 from contracts.base.errors import Failure
 from contracts.codecs.mask import PERSONAL
-from gateway.cli.access.past import judged
 from gateway.doctor.access import access
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import store
 from gateway.registry.changes import granting
 from gateway.registry.changes.document import parse_grants
+from gateway.registry.judging import judged
 from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
 from gateway.transfer.stages import Answered, Refused

@@ -17,7 +17,7 @@ from gateway.audit.search import fields, index, search
 from gateway.audit.search.fields import OUTCOMES
 from gateway.audit.search.index import Indexer
 from gateway.audit.search.search import Query
-from gateway.cli.audit.search import _cell
+from gateway.audit.search.table import cell
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keeper.tasks.search_index import PATIENCE, Indexing
@@ -329,4 +329,4 @@ def test_halving_finds_the_first_entry_of_a_moment(filled: Engine) -> None:
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
 def test_a_cell_that_a_spreadsheet_would_run_is_text(begin: str) -> None:
-    assert _cell(f"{begin}1") == f"'{begin}1" and _cell("plain") == "plain" and _cell(-1) == -1
+    assert cell(f"{begin}1") == f"'{begin}1" and cell("plain") == "plain" and cell(-1) == -1

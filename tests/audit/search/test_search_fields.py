@@ -12,8 +12,8 @@ import typer
 from gateway.audit.search.facts import Facts, facts_of
 from gateway.audit.search.fields import CHANGES, FIELDS, KINDS, kinds_in
 from gateway.audit.search.search import Query
+from gateway.audit.search.table import COLUMNS
 from gateway.cli import app
-from gateway.cli.audit.search import _COLUMNS
 from gateway.journal.schema import tables
 from gateway.registry.seals import sealing
 
@@ -27,7 +27,7 @@ def test_every_field_is_a_column_of_the_index_an_option_a_condition_and_a_column
     page = (ROOT / "docs" / "audit-log.md").read_text("utf-8")
     for name, field in FIELDS.items():
         assert options[name] == field.help
-        assert {name} <= Query.__dataclass_fields__.keys() & Facts.__dataclass_fields__.keys() & {*_COLUMNS}
+        assert {name} <= Query.__dataclass_fields__.keys() & Facts.__dataclass_fields__.keys() & {*COLUMNS}
         assert re.search(rf"^`lgsp audit search` finds entries by [^.]*\b{name}\b", page, re.MULTILINE), name
     for field in FIELDS.values():
         if "." in field.known:

@@ -1,0 +1,84 @@
+"""The steps of a transfer in full sentences, in Vietnamese and English, for the command line and the console."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from contracts.base.phrases import vietnamese
+from contracts.base.words import Words, WordsFile
+from gateway.audit.search.journey import Step
+from security.grants.windows import civil
+
+words: Final = WordsFile(__file__, "steps.yaml")
+_LONGEST: Final = 300  # characters of a note's facts
+_BY_FACTS: Final = frozenset({"file", "quarantine", "taken-up", "note"})
+
+
+def sentences(step: Step) -> Iterator[Words]:
+    """What the entry says, why, and what was wrong."""
+    yield sentence(step)
+    if step.facts.failure is not None:
+        yield failure(step.facts.failure)
+    yield from findings(kept_in(step))
+
+
+def sentence(step: Step) -> Words:
+    """What the entry says."""
+    facts, kind, known = step.facts, step.facts.kind, dict[str, Any](step.entry)
+    noted = known.get("facts")
+    if isinstance(noted, dict):
+        known |= {name: value for name, value in noted.items() if name != "facts"}
+    known |= {name: value for name, value in facts.named().items() if value is not None}
+    name = {
+        "intent": "step.intent.to" if facts.provider else "step.intent",
+        "outcome": f"step.outcome.{facts.outcome}",
+        "refusal": "step.refusal.sum" if facts.times > 1 else "step.refusal",
+    }.get(kind, f"step.{kind}")
+    if name not in words:
+        name = "step.note"
+    if name.removeprefix("step.") in _BY_FACTS:
+        text = json.dumps(noted, ensure_ascii=False, default=str)
+        known["facts"] = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    return words(name, **known)
+
+
+def failure(code: str) -> Words:
+    """The words of a failure. Facts that the log does not keep are shown as "…"."""
+    from gateway import errors
+
+    error = errors.every().get(code)
+    if error is None:  # of a later version
+        return words("failure.unknown", code=code)
+    title, then = (Words(each.say("vi", {}), each.say("en", {})) for each in (error.title, error.next))
+    return words("failure", code=code, title=title, next=then)
+
+
+def kept_in(step: Step) -> Mapping[str, Any]:
+    """What has the kept findings: a refusal itself, or the facts of a note."""
+    facts = step.entry.get("facts")
+    return step.entry if step.facts.kind == "refusal" else facts if isinstance(facts, dict) else {}
+
+
+def findings(kept: Mapping[str, Any]) -> Iterator[Words]:
+    """The kept reason and findings of an entry, or of the facts of a note."""
+    if "failure" in kept and isinstance(kept.get("reason"), str):
+        yield words("reason", reason=both(kept["reason"]))
+    for each in kept.get("findings") or ():
+        where = each.get("here") or each.get("canonical") or words("finding.nowhere")
+        texts = {name: both(each.get(name, "–")) for name in ("expected", "got")}
+        yield words("finding", where=where, rule=each.get("rule", "–"), **texts)
+    if kept.get("more"):
+        yield words("finding.more", more=kept["more"])
+
+
+def both(phrase: str) -> Words:
+    """A phrase of a finding."""
+    return Words(vietnamese(phrase), phrase)
+
+
+def queue_words(row: Mapping[str, Any]) -> Words:
+    """Where a message stands in the queue."""
+    name, last = f"queue.{row['state']}", row["last_failure"] or "–"
+    return words(name, tries=row["tries"], next=civil(row["next_at"]), last=last)

@@ -1,0 +1,209 @@
+"""What an officer should look at: refusals by reason and agency, unusual volumes, certificates that end, approvals.
+
+Counts come from the index of the log. Each question looks at a bounded number of its rows.
+Invariant: who sees one agency gets counts of that agency alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Final
+
+from sqlalchemy import Connection, exists, func, select
+
+from gateway.audit.search.fields import OUTCOMES, word
+from gateway.audit.search.search import first_at
+from gateway.console.site.desk import Desk
+from gateway.journal.schema import tables
+from gateway.registry.changes import proposals
+from gateway.registry.records import ACTIVE
+from gateway.registry.snapshot import Snapshot, all_grants
+from security.grants.windows import VIETNAM
+
+DAYS: Final = 7
+DAY: Final = 86_400.0
+SOON: Final = 30 * DAY
+_MOST_REFUSALS: Final = 20_000  # rows that are counted
+_MOST_OF_DAY: Final = 5_000  # entries of one day that are looked at
+_LEAST: Final = 20  # calls below which nothing is unusual
+_TIMES: Final = 3.0
+_LEAST_DAYS: Final = 3
+_index: Final = tables.log_index.c
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Refusals of one reason and agency; `agency` is None where the caller was not proven."""
+
+    code: str
+    agency: str | None
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denials:
+    """Of the last seven days; `capped`: only the newest were counted."""
+
+    rows: tuple[Denied, ...]
+    total: int
+    capped: bool
+
+    def by_code(self) -> list[tuple[str, float]]:
+        return self._summed([(each.code, each.entries) for each in self.rows])
+
+    def by_agency(self) -> list[tuple[str, float]]:
+        return self._summed([(each.agency or "–", each.entries) for each in self.rows])
+
+    @staticmethod
+    def _summed(pairs: Sequence[tuple[str, int]]) -> list[tuple[str, float]]:
+        counts = Counter[str]()
+        for name, number in pairs:
+            counts[name] += number
+        return [(name, float(number)) for name, number in counts.most_common(8)]
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Requests of an agency: in the same span of each of the last seven days, oldest first, and today."""
+
+    agency: str
+    days: tuple[int, ...]
+    today: int
+    usual: float
+    unusual: str  # more | less | empty
+
+    @property
+    def counts(self) -> tuple[float, ...]:
+        return tuple(float(each) for each in (*self.days, self.today))
+
+
+@dataclass(frozen=True, slots=True)
+class Volumes:
+    """`since` and `until` bound the span of today that is compared. `rows` have unusual ones first."""
+
+    rows: tuple[Volume, ...]
+    since: float
+    until: float
+    days: int  # days before today that the log knows
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A key in use whose certificate ends soon, or ended."""
+
+    key: str
+    system: str
+    agency: str
+    use: str
+    until: float
+
+
+def denials(connection: Connection, desk: Desk, scope: str | None, now: float) -> Denials:
+    size = _size(connection)
+    since = first_at(connection, now - DAYS * DAY, 0, size)
+    refused = (
+        select(_index.failure, _index.agency)
+        .where(_index.outcome == OUTCOMES["refused"], _index.idx >= since)
+        .order_by(_index.idx.desc())
+        .limit(_MOST_REFUSALS)
+        .subquery()
+    )
+    query = select(refused.c.failure, refused.c.agency, func.count()).group_by(refused.c.failure, refused.c.agency)
+    if scope is not None:
+        query = query.where(refused.c.agency == word(scope))
+    codes, agencies = _names(desk.services.registry.snapshot)
+    rows = [
+        Denied(codes.get(code, "…"), None if agency is None else agencies.get(agency, "…"), int(number))
+        for code, agency, number in connection.execute(query)
+    ]
+    rows.sort(key=lambda each: (-each.entries, each.code, each.agency or ""))
+    total = sum(each.entries for each in rows)
+    return Denials(tuple(rows), total, total >= _MOST_REFUSALS)
+
+
+def volumes(connection: Connection, desk: Desk, scope: str | None, now: float) -> Volumes:
+    """The span begins at midnight in Vietnam; it is shorter where a whole day has too many entries to look at."""
+    size = _size(connection)
+    midnight = datetime.fromtimestamp(now, VIETNAM).replace(hour=0, minute=0, second=0, microsecond=0)
+    begins = [(midnight - timedelta(days=each)).timestamp() for each in range(DAYS, -1, -1)]
+    spent = now - begins[-1]
+    ends = [first_at(connection, each + spent, 0, size) for each in begins]
+    starts = [first_at(connection, each, 0, end) for each, end in zip(begins, ends, strict=True)]
+    length = spent
+    while length > 60 and max(end - start for start, end in zip(starts, ends, strict=True)) > _MOST_OF_DAY:
+        length /= 2
+        starts = [first_at(connection, each + spent - length, 0, end) for each, end in zip(begins, ends, strict=True)]
+    oldest = connection.scalar(select(tables.log_entry.c.sequenced).where(tables.log_entry.c.idx == 0))
+    whole = sum(1 for each in begins[:-1] if oldest is not None and each + spent - length >= oldest)
+    _, agencies = _names(desk.services.registry.snapshot)
+    counted = [_counted(connection, start, end) for start, end in zip(starts, ends, strict=True)]
+    rows = []
+    for mark in {mark for each in counted for mark in each}:
+        code = agencies.get(mark)
+        if code is None or scope not in (None, code):
+            continue
+        *before, today = [each[mark] for each in counted]
+        usual = float(median(before[DAYS - whole :])) if whole else 0.0
+        rows.append(Volume(code, tuple(before), today, usual, _unusual(today, usual, whole)))
+    rows.sort(key=lambda each: (not each.unusual, -max(each.today, each.usual), each.agency))
+    return Volumes(tuple(rows), begins[-1] + spent - length, now, whole)
+
+
+def ending(connection: Connection, scope: str | None, now: float) -> list[Ending]:
+    """Without those that a later certificate of the same use has followed."""
+    key, system, later = tables.system_key.c, tables.system.c, tables.system_key.alias().c
+    followed = exists().where(
+        later.system == key.system, later.use == key.use, later.state == ACTIVE, later.valid_until >= now + SOON
+    )
+    query = (
+        select(key.key_id, key.system, system.agency, key.use, key.valid_until)
+        .join_from(tables.system_key, tables.system, key.system == system.id)
+        .where(key.state == ACTIVE, key.valid_until < now + SOON, key.valid_until > now - SOON, ~followed)
+        .order_by(key.valid_until)
+        .limit(50)
+    )
+    if scope is not None:
+        query = query.where(system.agency == scope)
+    return [Ending(*row) for row in connection.execute(query)]
+
+
+def approvals(connection: Connection, scope: str | None, now: float) -> int:
+    """What waits for signatures of officers: proposals, and grants. Of one agency its grants alone."""
+    grants = [
+        each
+        for each in all_grants(connection)
+        if not each.confirmed and not each.denies and now < each.valid_until and scope in (None, each.agency)
+    ]
+    return len(grants) + (len(proposals.proposals(connection, "waiting")) if scope is None else 0)
+
+
+def _counted(connection: Connection, start: int, end: int) -> Counter[int]:
+    """Intents by the digest of the caller's agency. Rows that follow each other are read fast."""
+    rows = connection.execute(
+        select(_index.agency, func.count())
+        .where(_index.idx >= start, _index.idx < end, _index.kind + 0 == word("intent"))
+        .group_by(_index.agency)
+    )
+    return Counter({mark: int(number) for mark, number in rows if mark is not None})
+
+
+def _unusual(today: int, usual: float, days: int) -> str:
+    if days < _LEAST_DAYS or max(today, usual) < _LEAST:
+        return ""
+    return "more" if today >= _TIMES * max(usual, 1.0) else "less" if today * _TIMES <= usual else ""
+
+
+def _names(snapshot: Snapshot) -> tuple[dict[int, str], dict[int, str]]:
+    """Error codes and agencies by their digests in the index."""
+    from gateway.errors import every
+
+    return {word(code): code for code in every()}, {word(code): code for code in snapshot.agencies}
+
+
+def _size(connection: Connection) -> int:
+    top = connection.scalar(select(func.max(tables.log_entry.c.idx)))
+    return 0 if top is None else int(top) + 1

@@ -1,0 +1,235 @@
+"""The message of a transfer before and after translation, its fields matched by the mapping tables.
+
+Without bodies it shows paths and marks of personal data, as the contract of that transfer has them. With bodies it
+shows the values at each place.
+Invariant: a value is in the result only if its part was opened (`work.openings`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from lxml import etree
+
+from contracts.base.errors import Failure
+from contracts.compiled.contract import CompiledContract
+from contracts.wire.jsontext import read_json
+from contracts.wire.soap import parse_xml
+from gateway.console.site.desk import Desk
+from gateway.console.work.journeys import Seen
+from gateway.console.work.openings import Body
+from gateway.registry.snapshot import Snapshot
+
+_TEXT: Final = 120  # characters of a value in the table
+_VALUES: Final = 4  # of a repeated place
+_TOKEN: Final = b"authorization:"
+Values = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One form of a message. `parts` of the vault have it; `text` is what was opened, as far as it is shown."""
+
+    name: str  # source | canonical | target
+    format: str
+    parts: tuple[str, ...]
+    text: str | None = None
+    cut: int = 0  # bytes that are not shown
+    gone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """One field: its path and values in each form, from left to right; None where the form has no such place."""
+
+    paths: tuple[str | None, str, str | None]
+    personal: str | None
+    values: tuple[str | None, str | None, str | None] = (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """`direction` is request or answer; of an answer the provider's form stands left."""
+
+    direction: str
+    message: str
+    sides: tuple[Side, ...]
+    fields: tuple[Matched, ...]
+    drops: tuple[str, ...]  # canonical fields that the right form cannot carry
+
+    @property
+    def shown(self) -> tuple[Matched, ...]:
+        """All fields; those with a value, if values were read."""
+        filled = tuple(each for each in self.fields if each.values != (None, None, None))
+        return filled or self.fields
+
+    @property
+    def empty(self) -> int:
+        return len(self.fields) - len(self.shown)
+
+
+def translated(desk: Desk, seen: Seen, bodies: Sequence[Body] = ()) -> tuple[Translated, ...]:
+    """Request and answer; empty for what became no transfer, or whose contract is not known any more."""
+    row = seen.journey.row
+    if row is None:
+        return ()
+    registry = desk.services.registry
+    try:
+        compiled = registry.compiled(row["bundle"])
+    except (Failure, LookupError):
+        return ()
+    operation = compiled.contract.operations.get(row["operation"])
+    if operation is None:
+        return ()
+    stored = {each["part"] for each in seen.journey.vault}
+    caller = _format(registry.snapshot, row["caller_system"], row["contract"])
+    provider = _format(registry.snapshot, row["provider"], row["contract"]) if row["provider"] else None
+    opened = {each.part: each for each in bodies}
+
+    def side(name: str, format: str, *parts: str) -> Side:
+        there = tuple(each for each in parts if each in stored)
+        body = next((opened[each] for each in there if each in opened), None)
+        if body is None:
+            return Side(name, format, there)
+        text = None if body.gone else _readable(body.data)
+        return Side(name, format, there, text, max(0, body.size - len(body.data)), body.gone)
+
+    asked = [
+        side("source", caller, "request-opened", "request"),
+        side("canonical", "canonical", "canonical"),
+        *([side("target", provider, "forwarded-opened", "forwarded")] if provider else []),
+    ]
+    answered = [
+        *([side("source", provider, "provider-answer-opened", "provider-answer")] if provider else []),
+        side("canonical", "canonical", "answer"),
+        side("target", caller),
+    ]
+    return (
+        _matched(compiled, "request", operation.request, asked, opened),
+        _matched(compiled, "answer", operation.answer, answered, opened),
+    )
+
+
+def _format(snapshot: Snapshot, system: str, contract: str) -> str:
+    known = snapshot.system(system)
+    return "canonical" if known is None else known.format(contract)
+
+
+def _matched(
+    compiled: CompiledContract, direction: str, message: str, sides: Sequence[Side], opened: Mapping[str, Body]
+) -> Translated:
+    by_name = {each.name: each for each in sides}
+    here = {name: _paths(compiled, each.format, message) for name, each in by_name.items()}
+    values = {name: _values(each, opened) for name, each in by_name.items()}
+    last = sides[-1].format
+    fields = []
+    for leaf in compiled.leaves(message, ("*",)):
+        paths = [
+            None if name not in by_name else leaf.path if (of := here[name]) is None else of.get(leaf.path)
+            for name in ("source", "canonical", "target")
+        ]
+        shown = [
+            None if path is None else _shown(values.get(name, {}), path)
+            for name, path in zip(("source", "canonical", "target"), paths, strict=True)
+        ]
+        fields.append(Matched((paths[0], leaf.path, paths[2]), leaf.personal, (shown[0], shown[1], shown[2])))
+    plan = compiled.formats[last].plans.get(message) if last in compiled.formats else None
+    return Translated(direction, message, tuple(sides), tuple(fields), tuple(sorted(plan.drops)) if plan else ())
+
+
+def _paths(compiled: CompiledContract, format: str, message: str) -> Mapping[str, str] | None:
+    """Canonical path -> path in the format; None if it keeps the canonical names."""
+    codec = compiled.formats.get(format)
+    plan = None if codec is None else codec.plans.get(message)
+    return None if plan is None else plan.here_of()
+
+
+def _shown(values: Values, path: str) -> str | None:
+    found = values.get(_plain(path))
+    if not found:
+        return None
+    text = " · ".join(found[:_VALUES]) + (" …" if len(found) > _VALUES else "")
+    return text if len(text) <= _TEXT else text[:_TEXT] + "…"
+
+
+def _values(side: Side, opened: Mapping[str, Body]) -> Values:
+    """The values of an opened part by place; empty if it is closed, cut, or not read as JSON or XML."""
+    body = next((opened[each] for each in side.parts if each in opened), None)
+    if body is None or body.gone or body.size > len(body.data):
+        return {}
+    found: dict[str, list[str]] = {}
+    content = _content(body.data)
+    try:
+        if content[:1] == b"<":
+            _from_xml(_payload(parse_xml(content)), "", found)
+        elif content:
+            _from_json(read_json(content), "", found)
+    except (Failure, ValueError):
+        return {}
+    return {path: tuple(each) for path, each in found.items()}
+
+
+def _content(data: bytes) -> bytes:
+    """The body of an HTTP message, or the bytes themselves."""
+    if data[:1] in (b"{", b"[", b"<"):
+        return data
+    return data.partition(b"\r\n\r\n")[2].strip()
+
+
+def _payload(root: etree._Element) -> etree._Element:
+    """What stands in the Body of a SOAP envelope."""
+    if etree.QName(root).localname == "Envelope":
+        for part in root:
+            if isinstance(part.tag, str) and etree.QName(part).localname == "Body" and len(part):
+                return part[0]
+    return root
+
+
+def _from_xml(element: etree._Element, path: str, into: dict[str, list[str]]) -> None:
+    for name, value in element.attrib.items():
+        into.setdefault(_joined(path, f"@{etree.QName(str(name)).localname}"), []).append(str(value))
+    children = [each for each in element if isinstance(each.tag, str)]
+    text = (element.text or "").strip()
+    if path and text and not children:
+        into.setdefault(path, []).append(text)
+    for each in children:
+        _from_xml(each, _joined(path, etree.QName(each).localname), into)
+
+
+def _from_json(value: Any, path: str, into: dict[str, list[str]]) -> None:
+    if isinstance(value, dict):
+        for name, below in value.items():
+            _from_json(below, _joined(path, name), into)
+    elif isinstance(value, list):
+        for each in value:
+            _from_json(each, path, into)
+    elif path:
+        into.setdefault(path, []).append(_text_of(value))
+
+
+def _text_of(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _plain(path: str) -> str:
+    """A path of JSON or XML without brackets and prefixes, its steps between slashes."""
+    steps = path.replace("[]", "").replace("/", ".").split(".")
+    return "/".join(("@" if each.startswith("@") else "") + each.lstrip("@").rpartition(":")[2] for each in steps)
+
+
+def _readable(data: bytes) -> str:
+    """As text. The caller's token is left out: it is not needed to read the message."""
+    head, gap, body = data.partition(b"\r\n\r\n")
+    if gap:
+        lines = [_TOKEN + b" ..." if each.lower().startswith(_TOKEN) else each for each in head.split(b"\r\n")]
+        data = b"\r\n".join(lines) + gap + body
+    return data.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\x00", "␀")

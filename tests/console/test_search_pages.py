@@ -1,0 +1,169 @@
+"""Searching in pages: the box that takes any id, kept filters, and tables of exactly the filtered set."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from typing import Any
+from urllib.parse import urlencode
+
+import openpyxl
+import pytest
+
+from gateway.audit.search import journey, table
+from gateway.audit.search.search import reading
+from gateway.console.roles import Role
+from gateway.console.work import exporting, saved
+from tests.console.officer import ALERTS, CALLER, Story
+from tests.console.people import Desk, Person
+from tests.console.test_signing_in import notes
+from tests.doors.api.client import Answer
+
+REASON = "Bao cao thang cho So"
+
+
+@pytest.fixture
+def story(people: Desk) -> Story:
+    return Story(people)
+
+
+async def test_the_box_takes_any_id(people: Desk, story: Story) -> None:
+    id, refused = story.alert("BC-77"), story.refused()
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    key = people.world.services.registry.snapshot.keys["canh-bao.sign-1"]
+    digits = bytes_of(key.thumbprint).hex()
+    coloned = ":".join(digits[at : at + 2] for at in range(0, 64, 2)).upper()
+    expected = {
+        id: f"/console/transfers/{id}",
+        id.upper(): f"/console/transfers/{id}",
+        "BC-77": f"/console/transfers/{id}",
+        "#0": None,
+        f"#{index_of(people, refused)}": f"/console/transfers/{refused}?at=",
+        "#999999": "/console/search?transfer=%23999999",
+        "bao-chay": "/console/search?system=bao-chay",
+        "H14.6": "/console/search?agency=H14.6",
+        ALERTS: "/console/search?contract=incident-alert%2Fv1",
+        "G-0002": "/console/search?grant=G-0002",
+        "canh-bao.sign-1": "/console/search?system=canh-bao",
+        key.thumbprint: "/console/search?system=canh-bao",
+        digits: "/console/search?system=canh-bao",
+        coloned: "/console/search?system=canh-bao",
+        "access.no-contract": "/console/search?failure=access.no-contract",
+        "khong co": "/console/search?message=khong+co",
+        "": "/console/search",
+        "//evil.example": "/console/search?message=%2F%2Fevil.example",
+    }
+    for text, address in expected.items():
+        answer = await people_get(lan, text)
+        assert answer.status == 303, text
+        if address is not None:
+            assert answer.headers["location"].startswith(address), (text, answer.headers["location"])
+    binh = await people.signed_in("binh", Role.AGENCY, agency="H14.7")
+    hidden = await people_get(binh, f"#{index_of(people, id)}")
+    assert id not in hidden.headers["location"]
+    assert id not in (await people_get(binh, "BC-77")).headers["location"]
+
+
+async def test_kept_filters_are_their_owners(people: Desk, story: Story) -> None:
+    lan, minh = await people.signed_in("lan", Role.OFFICER), await people.signed_in("minh", Role.OFFICER)
+    target = "/console/search/filters"
+    moved = await lan.post(target, name="Từ chối <b>", outcome="refused", agency="H14.7")
+    assert moved.status == 303 and "outcome=refused" in moved.headers["location"]
+    page = (await lan.get("/console/search")).body.decode()
+    assert "Từ chối &lt;b&gt;" in page and "agency=H14.7&amp;outcome=refused" in page
+    assert "Từ chối" not in (await minh.get("/console/search")).body.decode()
+    for wrong in (
+        {"name": "Từ chối <b>", "outcome": "refused"},
+        {"name": "", "outcome": "refused"},
+        {"name": "x" * 61, "outcome": "refused"},
+        {"name": "a\x07b", "outcome": "refused"},
+        {"name": "b", "from": "hom nay"},
+    ):
+        assert (await lan.post(target, **wrong)).status in (400, 409), wrong
+    await minh.post(f"{target}/delete", name="Từ chối <b>")
+    assert "Từ chối" in (await lan.get("/console/search")).body.decode()
+    await lan.post(f"{target}/delete", name="Từ chối <b>")
+    assert "Từ chối" not in (await lan.get("/console/search")).body.decode()
+    for number in range(saved.MOST):
+        assert (await lan.post(target, name=f"{number:03d}", outcome="refused")).status == 303
+    assert (await lan.post(target, name="one more", outcome="refused")).status == 409
+
+
+async def test_a_table_has_exactly_the_filtered_set(
+    people: Desk, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All pages of it, in its order, as text; the log knows of it first."""
+    monkeypatch.setattr(exporting, "_PAGE", 2)
+    refused = [story.refused(ago=100 - number) for number in range(5)]
+    story.refused("message.invalid", caller=CALLER)
+    story.alert()
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    given = {"outcome": "refused", "agency": "H14.7", "order": "oldest", "reason": REASON}
+    for wrong in ({**given, "form": "pdf"}, {**given, "form": "csv", "reason": "x"}, given):
+        assert (await lan.post("/console/search/export", **wrong)).status == 400
+    assert notes(people, table.NOTE) == []
+    answer = await lan.post("/console/search/export", **given, form="csv")
+    assert answer.status == 200 and "log.csv" in answer.headers["content-disposition"]
+    rows = list(csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig"))))
+    assert [row["transfer"] for row in rows] == refused and tuple(rows[0]) == table.COLUMNS
+    book = await lan.post("/console/search/export", **given, form="xlsx")
+    assert [row["transfer"] for row in sheet_of(book.body)] == refused
+    first, second = notes(people, table.NOTE)
+    expected = {"outcome": "refused", "agency": "H14.7"}
+    assert first["facts"] == {"search": expected, "entries": 5, "reason": REASON, "form": "csv"}
+    assert second["facts"] == {**dict(first["facts"]), "form": "xlsx"}
+    assert str(first["actor"]).startswith("H14.0/lan: console, ")
+    centre = await people.signed_in("tam", Role.CENTRE)
+    assert (await centre.post("/console/search/export", **given, form="csv")).status == 403
+
+
+async def test_too_many_entries_are_refused_and_nothing_is_logged(
+    people: Desk, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "CAP", 2)
+    for number in range(3):
+        story.refused(ago=100 - number)
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    answer = await lan.post("/console/search/export", outcome="refused", reason=REASON, form="csv")
+    assert answer.status == 400 and b"console.export-large" in answer.body and notes(people, table.NOTE) == []
+
+
+@pytest.mark.attack("formulas in a spreadsheet")
+async def test_no_cell_is_a_formula(people: Desk, story: Story) -> None:
+    for number, bad in enumerate(("=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1")):
+        story.refused("channel.no-certificate", caller=None, source=bad, ago=100 - number)
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    given: dict[str, Any] = {"outcome": "refused", "reason": REASON}
+    answer = await lan.post("/console/search/export", **given, form="csv")
+    sources = [row["source"] for row in csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig")))]
+    assert len(sources) == 5 and all(each.startswith("'") for each in sources)
+    book = await lan.post("/console/search/export", **given, form="xlsx")
+    for row in openpyxl.load_workbook(io.BytesIO(book.body)).active.iter_rows():
+        assert all(cell.data_type != "f" and cell.hyperlink is None for cell in row)
+    assert {row["source"] for row in sheet_of(book.body)} == {each[1:] for each in sources}
+
+
+# --- means ------------------------------------------------------------------------------------------------------------
+async def people_get(person: Person, text: str) -> Answer:
+    return await person.get(f"/console/go?{urlencode({'q': text})}")
+
+
+def bytes_of(thumbprint: str) -> bytes:
+    return base64.urlsafe_b64decode(thumbprint + "=")
+
+
+def index_of(people: Desk, transfer: str) -> int:
+    with reading(people.world.engine) as connection:
+        index = journey.of_transfer(connection, transfer).steps[0].index
+    assert index is not None
+    return index
+
+
+def sheet_of(content: bytes) -> list[dict[str, Any]]:
+    rows = list(openpyxl.load_workbook(io.BytesIO(content)).active.iter_rows(values_only=True))
+    return [dict(zip(map(str, rows[0]), row, strict=True)) for row in rows[1:]]
