@@ -229,10 +229,8 @@ def _waiting(connection: Connection) -> dict[str, int]:
     """Messages that wait, by provider; of the first ten thousand."""
     queue = tables.queue.c
     some = select(queue.provider).where(queue.state == "waiting").limit(10_000).subquery()
-    return {
-        name: count
-        for name, count in connection.execute(select(some.c.provider, func.count()).group_by(some.c.provider))
-    }
+    rows = connection.execute(select(some.c.provider, func.count()).group_by(some.c.provider))
+    return {str(row[0]): int(row[1]) for row in rows}
 
 
 def reason_of(given: Mapping[str, str]) -> Words:
