@@ -20,13 +20,15 @@ def changes(probe: Callable[[], object], *, going: Callable[[], bool] = lambda: 
 
     def events() -> Iterator[bytes]:
         until, before = time.monotonic() + SECONDS, probe()
-        yield b"retry: 2000\n\n"
+        # It may have changed since the page was rendered.
+        yield b"retry: 2000\nevent: changed\ndata: \n\n"
         while time.monotonic() < until:
             time.sleep(PAUSE)
             now = probe()
             yield b": \n\n" if now == before else b"event: changed\ndata: \n\n"
             before = now
             if not going():
+                yield b"event: end\ndata: \n\n"  # the browser does not ask again
                 break
 
     return Sent(events(), "text/event-stream")
