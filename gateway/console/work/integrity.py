@@ -27,6 +27,7 @@ from gateway.journal.schema import tables
 from gateway.transfer import entries
 
 KIND: Final = "log-check"
+THREAD: Final = "log check"
 SILENT: Final = 60.0
 BEAT: Final = 2.0  # seconds between two looks at the child
 MOST: Final = 20  # findings that are kept
@@ -88,7 +89,7 @@ def verify(desk: Desk, viewer: Viewer) -> Job:
             if job.state == RUNNING and not _interrupted(job, now):
                 return job
         job = jobs.add(connection, KIND, desk.services.settings.origin, (viewer.actor, ""), now)
-    threading.Thread(target=_run, args=(desk, job, command(desk)), name="log check", daemon=True).start()
+    threading.Thread(target=_run, args=(desk, job, command(desk)), name=THREAD, daemon=True).start()
     return job
 
 

@@ -17,9 +17,13 @@ from gateway.journal.schema import tables
 
 
 class Upkeep(NamedTuple):
-    """`last`: time, folder and kind of keys of the last backup. `backups` are entries of the log."""
+    """`last`: time, folder and kind of keys of the last backup. `backups` are entries of the log.
+
+    `trouble`: why the doctor could not look.
+    """
 
     findings: tuple[Finding, ...]
+    trouble: str | None
     looked_for: int
     last: dict[str, Any] | None
     backups: tuple[Logged, ...]
@@ -33,8 +37,15 @@ def upkeep(desk: Desk) -> Upkeep:
     with reading(engine) as connection:
         backups = search(connection, Query(kind="backup"), limit=5).hits
         restores = search(connection, Query(kind="restore"), limit=5).hits
+    findings: tuple[Finding, ...] = ()
+    trouble = None
+    try:
+        findings = tuple(examine(desk.services.settings, desk.now))
+    except OSError as missing:
+        trouble = f"{missing.filename}: {missing.strerror}"
     return Upkeep(
-        findings=tuple(examine(desk.services.settings, desk.now)),
+        findings=findings,
+        trouble=trouble,
         looked_for=len(kinds()),
         last=None if text is None else json.loads(text),
         backups=backups,
