@@ -60,6 +60,7 @@ _OF: Final[Mapping[Duty, str]] = {
         console user add, console user link, console user roles, console user disable, console user enable
         keys rotate, keys protect, restore confirm --by
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
+        queue settle, queue retry, queue discard, queue cancel
         vault expire, vault hold add, vault hold release
     """,
 }

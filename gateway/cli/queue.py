@@ -1,71 +1,103 @@
-"""`lgsp queue`: messages that wait for their provider."""
+"""`lgsp queue`: messages that wait for their provider, transfers in doubt, and what a person decides about them."""
 
 from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from contracts.base.times import rfc3339
+from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
-commands = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider.")
+if TYPE_CHECKING:
+    from gateway.delivery.decisions import Act
+    from gateway.delivery.listing import Message
+
+commands = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider, and transfers in doubt.")
+LEAST_REASON: Final = 10
+Reason = Annotated[
+    str,
+    typer.Option("--reason", help="Why, 10 characters or more; it stays in the log, so no personal data."),
+]
+Provider = Annotated[str | None, typer.Option("--provider", help="Only those for this system.")]
+FailureCode = Annotated[str | None, typer.Option("--failure", help="Only those with this last failure.")]
+StateName = Annotated[str | None, typer.Option("--state", help="Only these: waiting, under-way, in-doubt, dead.")]
 
 
 @commands.command("list")
-def queue_list(data: Data = None, as_json: AsJson = False) -> None:
+def queue_list(
+    state: StateName = None,
+    provider: Provider = None,
+    failure: FailureCode = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many of each state, oldest first.")] = 1000,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
     """Messages that wait, with their last failure and its findings; and transfers in doubt."""
-    from sqlalchemy import select
-
     from gateway.cli.audit.steps import findings
-    from gateway.journal.database import open_engine
+    from gateway.delivery import listing
+    from gateway.journal.database import open_engine, snapshot
     from gateway.journal.logged import failed_tries
-    from gateway.journal.schema import tables
-    from gateway.transfer.states import State
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    waiting, transfer = tables.queue, tables.transfer
-    engine = open_engine(settings.database_url)
-    with engine.connect() as connection:
-        rows = [
-            {
-                "transfer": row.transfer,
-                "provider": row.provider,
-                "state": row.state,
-                "tries": row.tries,
-                "next": rfc3339(row.next_at),
-                "last_failure": row.last_failure,
-                "last_try": next(reversed(failed_tries(connection, row.transfer).tries), None),
-            }
-            for row in connection.execute(select(waiting).where(waiting.c.state != "done").order_by(waiting.c.next_at))
-        ]
-        doubts = [
-            {
-                "transfer": row.id,
-                "contract": row.contract,
-                "operation": row.operation,
-                "provider": row.provider,
-                "since": rfc3339(row.committed),
-            }
-            for row in connection.execute(
-                select(transfer).where(transfer.c.state == State.IN_DOUBT).order_by(transfer.c.committed)
-            )
-        ]
-    lines = [f"{len(rows)} in the queue, {len(doubts)} in doubt"]
+    if state is not None and state not in listing.STATES:
+        _unknown_state(state, as_json)
+    states = [state] if state is not None else list(listing.STATES)
+    messages: list[tuple[str, Message, Any]] = []
+    more = False
+    with snapshot(open_engine(settings.database_url)) as connection:
+        for each in states:
+            found = listing.page(connection, listing.Wanted(each, provider, failure), limit=limit)
+            more |= found.next is not None
+            for one in found.messages:
+                last = next(reversed(failed_tries(connection, one.transfer).tries), None)
+                messages.append((each, one, last))
+    rows = [
+        {
+            "transfer": one.transfer,
+            "provider": one.provider,
+            "state": each,
+            "tries": one.tries,
+            "next": None if one.next_at is None else rfc3339(one.next_at),
+            "last_failure": one.failure,
+            "last_try": last,
+        }
+        for each, one, last in messages
+        if each != listing.IN_DOUBT
+    ]
+    doubts = [
+        {
+            "transfer": one.transfer,
+            "contract": one.contract,
+            "operation": one.operation,
+            "provider": one.provider,
+            "since": rfc3339(one.committed),
+            "failure": one.failure,
+            "can": [act.value for act in one.acts],
+        }
+        for each, one, _last in messages
+        if each == listing.IN_DOUBT
+    ]
+    lines = [f"{len(rows)} in the queue, {len(doubts)} in doubt{' (more exist)' if more else ''}"]
     for row in rows:
         lines.append(
-            f"  {row['transfer']}  {row['state']:<8} → {row['provider']}, try {row['tries']}, next"
-            f" {civil(row['next'])}, {row['last_failure'] or '—'}"
+            f"  {row['transfer']}  {row['state']:<9} → {row['provider']}, try {row['tries']}, next"
+            f" {civil(str(row['next']))}, {row['last_failure'] or '—'}"
         )
-        lines += findings(row["last_try"] or {})
+        last = row["last_try"]
+        lines += findings(last if isinstance(last, dict) else {})
     lines += [
         (
             f"  {row['transfer']}  in doubt → {row['provider']} ({row['contract']}"
-            f" {row['operation']}) since {civil(row['since'])}"
+            f" {row['operation']}) since {civil(str(row['since']))}"
         )
         for row in doubts
     ]
-    emit({"ok": True, "queue": rows, "in_doubt": doubts}, as_json, "\n".join(lines))
+    emit({"ok": True, "queue": rows, "in_doubt": doubts, "more": more}, as_json, "\n".join(lines))
 
 
 @commands.command("show")
@@ -77,26 +109,112 @@ def queue_show(transfer: str, data: Data = None, as_json: AsJson = False) -> Non
     from gateway.cli.audit.steps import findings
     from gateway.cli.common import arguments
     from gateway.cli.common.language import spoken
-    from gateway.journal.database import open_engine
+    from gateway.delivery import listing
+    from gateway.journal.database import open_engine, snapshot
     from gateway.journal.logged import failed_tries
     from gateway.journal.schema import tables
+    from gateway.transfer.states import State
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     transfer = arguments.transfer_id(transfer, as_json)
     queue = tables.queue
-    with open_engine(settings.database_url).connect() as connection:
+    with snapshot(open_engine(settings.database_url)) as connection:
         row = connection.execute(select(queue).where(queue.c.transfer == transfer)).mappings().first()
         failed = failed_tries(connection, transfer)
-    if row is None and not failed.tries:
+        message = listing.one(connection, transfer)
+    doubt = message is not None and message.state == State.IN_DOUBT
+    if row is None and not failed.tries and not doubt:
         what = f"no delivery of {transfer} failed or waits / không có lần gửi nào bị lỗi hoặc đang chờ"
         then = "`lgsp audit journey` shows any transfer. / Dùng `lgsp audit journey` để xem một giao dịch bất kỳ."
         fail(Exit.NO, "not-queued", what, then, as_json)
     lines = spoken(words("transfer", id=transfer)) + ([] if row is None else spoken(queue_words(dict(row))))
+    lines += spoken(words("state.in-doubt")) if doubt else []
     lines += spoken(words("tries.earlier", earlier=failed.earlier)) if failed.earlier else []
     for each in failed.tries:
         lines += [f"{civil(str(each['at']), seconds=True)}  {each['try']}", *spoken(failure(each["failure"]), "  ")]
         lines += findings(each)
+    acts = [] if message is None else [act.value for act in message.acts]
+    lines += spoken(words("acts", acts=", ".join(acts))) if acts else []
     state = None if row is None else {name: row[name] for name in ("state", "provider", "tries", "last_failure")}
     result = {"ok": True, "transfer": transfer, "queue": state, "failed": failed.tries, "earlier": failed.earlier}
+    result |= {"state": None if message is None else message.state, "can": acts}
     emit(result, as_json, "\n".join(lines))
+
+
+@commands.command("settle")
+def queue_settle(
+    transfer: str,
+    reason: Reason,
+    done: Annotated[
+        bool, typer.Option("--done/--not-done", help="What the provider was found to have done: all of it, or nothing.")
+    ],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Settle a transfer in doubt by what its provider was found to have done."""
+    from gateway.delivery.decisions import Act
+
+    _decide(transfer, Act.DONE if done else Act.NOT_DONE, reason, data, as_json)
+
+
+@commands.command("retry")
+def queue_retry(
+    transfer: str,
+    reason: Reason,
+    unsent: Annotated[
+        bool,
+        typer.Option("--provider-did-not-act", help="For an operation that is not idempotent: the provider was asked."),
+    ] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a waiting message now, or one in doubt again. One that has ended stays as it ended."""
+    from gateway.delivery.decisions import Act
+
+    _decide(transfer, Act.RETRY, reason, data, as_json, unsent=unsent)
+
+
+@commands.command("discard")
+def queue_discard(transfer: str, reason: Reason, data: Data = None, as_json: AsJson = False) -> None:
+    """Give up a waiting message. Its sender is told that it was discarded."""
+    from gateway.delivery.decisions import Act
+
+    _decide(transfer, Act.DISCARD, reason, data, as_json)
+
+
+@commands.command("cancel")
+def queue_cancel(transfer: str, reason: Reason, data: Data = None, as_json: AsJson = False) -> None:
+    """Withdraw a waiting message, since its sender asked for it."""
+    from gateway.delivery.decisions import Act
+
+    _decide(transfer, Act.CANCEL, reason, data, as_json)
+
+
+def _decide(transfer: str, act: Act, reason: str, data: Data, as_json: bool, *, unsent: bool = False) -> None:
+    from gateway.cli.audit.steps import words
+    from gateway.cli.common import arguments
+    from gateway.cli.common.language import spoken
+    from gateway.delivery.decisions import Decision, decide
+    from gateway.journal.database import open_engine
+    from gateway.keys.key_encryption import AtRest
+    from gateway.vault.vault import Vault
+
+    settings = load_instance(data, as_json)
+    id = arguments.transfer_id(transfer, as_json)
+    if len(reason.strip()) < LEAST_REASON:
+        then = "Say why: the log keeps it. / Nêu lý do: nhật ký lưu lại."
+        what = f"the reason has fewer than {LEAST_REASON} characters / lý do quá ngắn"
+        fail(Exit.USAGE, "no-reason", what, then, as_json)
+    vault = Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies)
+    decision = Decision(transfer=id, act=act, reason=reason.strip(), actor=actor(), at=time.time(), unsent=unsent)
+    state = decide(open_engine(settings.database_url), vault, decision)
+    text = "\n".join([*spoken(words("transfer", id=id)), *spoken(words(f"state.{state.value}"))])
+    emit({"ok": True, "transfer": id, "act": act.value, "state": state.value}, as_json, text)
+
+
+def _unknown_state(state: str, as_json: bool) -> None:
+    from gateway.cli.common import name_checks
+    from gateway.delivery import listing
+
+    name_checks.refuse("state", state, listing.STATES, as_json)

@@ -29,6 +29,7 @@ NOT_SETTINGS: Final[Mapping[str, str]] = {
     "LGSP_DATA": "the data folder, where `--data` does not name one",
     "LGSP_KEY": "the file of that person's private key, where `--key` does not name one",
     "LGSP_LANG": "language of the command line: `vi` or `en`",
+    "LGSP_PROGRESS": "`lines`: with `--json` long commands tell their progress on standard error, one object a line",
     "LGSP_PYTHON": "the Python that `./lgsp` makes its environment with",
     "LGSP_VENV": "where `./lgsp` keeps its environment",
     "LGSP_TEST_SIZE": "`full`: the slow tests try ten times as much",

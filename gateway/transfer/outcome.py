@@ -47,10 +47,11 @@ def end(transfer: OpenTransfer, how: Ending, vault: Vault) -> Ended:
     if how.answer is not None:
         parts.append(("answer", how.answer))
         bound["answer"] = entry.leaf
-    change = _changed(transfer, how)._replace(
-        finished=how.at,
-        answer_ref=f"{transfer.id}/answer" if how.answer is not None else None,
-        receipt=receipt_text(receipt),
+    change = _changed(transfer, how)
+    # An answer that nobody has seen (decided: done) is named all the same, as one that is not kept.
+    answered = how.answer is not None or change.state == State.ANSWERED.value
+    change = change._replace(
+        finished=how.at, answer_ref=f"{transfer.id}/answer" if answered else None, receipt=receipt_text(receipt)
     )
     feed = None
     if transfer.fed is not None and how.failure != TRANSFER_TAMPERED.code:  # nothing sure can be told of that one

@@ -3,7 +3,8 @@
 1. A transfer exists once its intent is committed. An earlier refusal has a log entry and no transfer.
 2. `forwarding`: the intent is on disk, and bytes may have left. Only the process named in the row may end it.
 3. The keeper turns `forwarding` rows of a dead process into `in-doubt`: it is unknown whether the provider acted.
-4. `in-doubt` returns to `queued` only if the operation is idempotent. Else a person, or the provider's status, decides.
+4. `in-doubt` returns to `queued` if the operation is idempotent, or if a person found that the provider did not act.
+   Else a person settles it (`gateway.delivery.decisions`).
 
 Invariant: final states never change. An outcome is written once, in the transaction that changes the state.
 """

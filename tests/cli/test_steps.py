@@ -12,7 +12,8 @@ from gateway import errors
 from gateway.audit.search.facts import facts_of
 from gateway.audit.search.fields import KINDS
 from gateway.audit.search.journey import Step
-from gateway.cli.audit.steps import failure, sentences
+from gateway.audit.search.steps import failure
+from gateway.cli.audit.steps import sentences
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.journal.logged import parse

@@ -38,7 +38,7 @@ class Notice:
 
 def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, as_json: bool) -> None:
     from gateway.journal.database import open_engine
-    from gateway.registry.changes import notices
+    from gateway.registry.changes import notices, suspending
     from gateway.registry.seals.sealing import Seal, changing
     from security.grants.windows import civil
 
@@ -57,11 +57,8 @@ def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, 
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         earlier = notices.notices(connection).get((what, name))
-        changes = notices.suspend(connection, what, name, notices.Notice(reason, now, ends), shorten=notice.shorten)
-        facts: dict[str, Any] = {"changes": listed(changes), "reason": {"vi": reason.vi, "en": reason.en}}
-        if ends is not None:
-            facts["until"] = rfc3339(ends)
-        act.note("suspended", facts, now, actor=actor())
+        told = notices.Notice(reason, now, ends)
+        changes = suspending.suspend(act, whom, told, actor(), shorten=notice.shorten)
     if changes[0].how != "changed":  # it was in force: a notice that still lay there is of no suspension
         earlier = None
     expected = (
@@ -91,13 +88,11 @@ def _json(notice: notices.Notice) -> dict[str, Any]:
 
 def resume(settings: Settings, whom: tuple[notices.What, str], as_json: bool) -> None:
     from gateway.journal.database import open_engine
-    from gateway.registry.changes import notices
+    from gateway.registry.changes import suspending
     from gateway.registry.seals.sealing import Seal, changing
 
     (what, name), now = whom, time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
-        changes = notices.resume(act.connection, what, name)
-        if changes:
-            act.note("resumed", {"changes": listed(changes)}, now, actor=actor())
+        changes = suspending.resume(act, whom, (actor(), None), now)
     text = "in force / có hiệu lực trở lại" if changes else "was in force / vốn đang có hiệu lực"
     emit({"ok": True, "changes": listed(changes)}, as_json, f"{what} {name}: {text}")

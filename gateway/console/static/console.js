@@ -11,6 +11,7 @@ for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = page.getElementById(part.id);
     if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
   });
+  source.addEventListener("end", () => source.close());
   addEventListener("pagehide", () => source.close());
 }
 

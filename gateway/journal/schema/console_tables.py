@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, Table, Text
 
 from gateway.journal.schema.metadata import metadata
 
@@ -68,4 +68,30 @@ console_filter = Table(
     Column("name", Text, primary_key=True),
     Column("query", Text, nullable=False),
     Column("created", Float, nullable=False),
+)
+console_job = Table(  # work that takes a while, which a process claims (`gateway.console.jobs`)
+    "console_job",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("kind", Text, nullable=False),  # bulk-retry | connection-test | log-check
+    Column("subject", Text, nullable=False),  # the system of a test; the filter of a bulk retry, JSON
+    Column("state", Text, nullable=False),  # running | stopped | done
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("changed", Float, nullable=False),
+    Column("facts", Text, nullable=False),  # JSON object: progress and result
+)
+Index("console_job_kind", console_job.c.kind, console_job.c.id)
+Index("console_job_state", console_job.c.state, console_job.c.kind)
+console_job_item = Table(  # the messages of a bulk retry
+    "console_job_item",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("transfer", Text, nullable=False),
+    Column("state", Text, nullable=False),  # waiting | ordered | skipped
+    Column("tries", Integer),  # when it was ordered
+    Column("failure", Text),  # why it was skipped
+    Column("at", Float),
 )

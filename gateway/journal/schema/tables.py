@@ -243,6 +243,7 @@ queue = Table(
     Column("last_failure", Text),
 )
 Index("queue_due", queue.c.state, queue.c.next_at)
+Index("queue_state", queue.c.state, queue.c.transfer)
 vault = Table(
     "vault",
     metadata,

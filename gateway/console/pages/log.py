@@ -1,0 +1,39 @@
+"""The integrity of the log: what was signed, who witnessed it, and a verification on demand."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.console.roles import May
+from gateway.console.site import live
+from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.work import integrity
+from gateway.journal.jobs import RUNNING
+
+HERE: Final = "/console/log"
+
+
+def log(ask: Ask) -> Shown:
+    return Shown("log.html", {"it": integrity.integrity(ask.desk)})
+
+
+def events(ask: Ask) -> Sent:
+    def look() -> list[object]:
+        return [(each.id, each.state, each.facts) for each in integrity.integrity(ask.desk).checks[:1]]
+
+    def going() -> bool:
+        return any(each.state == RUNNING for each in integrity.integrity(ask.desk).checks[:1])
+
+    return live.changes(look, going=going)
+
+
+def verify(ask: Ask) -> Moved:
+    integrity.verify(ask.desk, ask.viewer)
+    return Moved(HERE, "verifying")
+
+
+PAGES = (
+    Page("/log", log, May.LOG, N_("Integrity of the log"), Menu.AUDIT),
+    Page("/log/events", events, May.LOG),
+    Page("/log/verify", verify, May.LOG, method="POST"),
+)

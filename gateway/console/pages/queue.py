@@ -1,0 +1,103 @@
+"""The queue: what waits, is dead or in doubt; one message; decisions; bulk retries."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlencode
+
+from gateway.console.roles import May
+from gateway.console.site import live
+from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.work import queueing
+from gateway.delivery.bulk import CAP
+from gateway.delivery.listing import COUNTED, STATES, Wanted
+from gateway.journal.jobs import RUNNING
+
+HERE: Final = "/console/queue"
+NAMES: Final = {
+    "in-doubt": N_("In doubt"),
+    "waiting": N_("Waiting"),
+    "under-way": N_("Under way"),
+    "dead": N_("Given up"),
+}
+
+
+def _address(wanted: Wanted, path: str = HERE, **more: str) -> str:
+    given = {"state": wanted.state, "provider": wanted.provider, "failure": wanted.failure, **more}
+    return f"{path}?{urlencode({name: text for name, text in given.items() if text})}"
+
+
+def queue(ask: Ask) -> Shown:
+    wanted, cursor = queueing.wanted_of(ask.query), ask.query.get("cursor") or None
+    found = queueing.queue(ask.desk, wanted, cursor)
+    tabs = [(each, NAMES[each], found.counts[each], _address(Wanted(each))) for each in NAMES if each in STATES]
+    values = {
+        "queue": found,
+        "tabs": tabs,
+        "counted": COUNTED,
+        "next": _address(wanted, cursor=found.listed.next) if found.listed.next else None,
+        "first": _address(wanted) if cursor else None,
+        "bulk": _address(wanted, f"{HERE}/bulk") if wanted.state in queueing.REPEATABLE else None,
+    }
+    return Shown("queue.html", values)
+
+
+def message(ask: Ask) -> Shown:
+    seen = queueing.message(ask.desk, ask.path["transfer"])
+    return Shown("queue-message.html", {"message": seen.message, "failed": seen.failed})
+
+
+def decide(ask: Ask) -> Moved:
+    transfer = ask.path["transfer"]
+    given = (transfer, ask.path["act"], ask.reason())
+    _state, what = queueing.settle(ask.desk, ask.viewer, given, unsent=ask.form.get("unsent") == "yes")
+    return Moved(f"{HERE}/{transfer}", what)
+
+
+def preview(ask: Ask) -> Shown:
+    wanted = queueing.wanted_of(ask.query)
+    seen, messages = queueing.preview(ask.desk, wanted)
+    values = {"wanted": wanted, "preview": seen, "messages": messages, "cap": CAP, "back": _address(wanted)}
+    return Shown("queue-preview.html", values)
+
+
+def start(ask: Ask) -> Moved:
+    wanted = queueing.wanted_of(ask.form)
+    given = (ask.field("digest", 64), ask.reason())
+    job = queueing.start(ask.desk, ask.viewer, wanted, given, unsent=ask.form.get("unsent") == "yes")
+    return Moved(f"{HERE}/bulk/{job.id}", "bulk-started")
+
+
+def bulk(ask: Ask) -> Shown:
+    progress, items = queueing.progress(ask.desk, ask.path["job"])
+    return Shown("queue-bulk.html", {"it": progress, "items": items})
+
+
+def bulk_events(ask: Ask) -> Sent:
+    """The first look tells whether there is such a job."""
+    id = ask.path["job"]
+
+    def look() -> object:
+        progress, _items = queueing.progress(ask.desk, id)
+        return progress.job.state, progress.job.facts, progress.counts
+
+    look()
+    return live.changes(look, going=lambda: queueing.progress(ask.desk, id)[0].job.state == RUNNING)
+
+
+def move(ask: Ask) -> Moved:
+    id, how = ask.path["job"], ask.path["how"]
+    queueing.move(ask.desk, ask.viewer, (id, how, ask.reason()))
+    return Moved(f"{HERE}/bulk/{id}", f"bulk-{how}")
+
+
+PAGES = (
+    Page("/queue", queue, May.QUEUE, N_("Queue and doubts"), Menu.OPERATION),
+    Page("/queue/bulk", preview, May.SETTLE, N_("Retry a whole list")),
+    Page("/queue/bulk", start, May.SETTLE, method="POST"),
+    Page("/queue/bulk/{job}", bulk, May.QUEUE, N_("A bulk retry")),
+    Page("/queue/bulk/{job}/events", bulk_events, May.QUEUE),
+    Page("/queue/bulk/{job}/{how}", move, May.SETTLE, method="POST"),
+    Page("/queue/{transfer}", message, May.QUEUE, N_("A message of the queue")),
+    Page("/queue/{transfer}/{act}", decide, May.SETTLE, method="POST"),
+)

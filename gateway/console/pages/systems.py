@@ -1,0 +1,75 @@
+"""The board of systems, one system, its suspension and keys, and the test of its connection."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.console.errors import CONSOLE_FORM
+from gateway.console.roles import May
+from gateway.console.site import live
+from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.work import board
+from gateway.console.work.searching import moment
+from gateway.journal.jobs import RUNNING
+from gateway.registry.changes.keys import REASONS
+from gateway.registry.changes.notices import Notice
+
+HERE: Final = "/console/systems"
+
+
+def systems(ask: Ask) -> Shown:
+    return Shown("systems.html", {"board": board.board(ask.desk, ask.viewer)})
+
+
+def system(ask: Ask) -> Shown:
+    found = board.detail(ask.desk, ask.viewer, ask.path["system"])
+    return Shown("system.html", {"it": found, "reasons": REASONS, "now": ask.now})
+
+
+def events(ask: Ask) -> Sent:
+    """The steps of a connection test, as they come."""
+    id = ask.path["system"]
+
+    def look() -> object:
+        return [(each.id, each.state, each.facts) for each in board.detail(ask.desk, ask.viewer, id).tests]
+
+    look()
+    return live.changes(
+        look, going=lambda: any(each.state == RUNNING for each in board.detail(ask.desk, ask.viewer, id).tests)
+    )
+
+
+def suspend(ask: Ask) -> Moved:
+    id = ask.path["system"]
+    ends = moment(ask.form.get("until", "").strip() or None, "until", whole=True)
+    if ends is not None and ends <= ask.now:
+        raise CONSOLE_FORM(field="until", why="not after now")
+    board.suspend(ask.desk, ask.viewer, id, Notice(board.reason_of(ask.form), ask.now, ends))
+    return Moved(f"{HERE}/{id}", "suspended")
+
+
+def resume(ask: Ask) -> Moved:
+    board.resume(ask.desk, ask.viewer, ask.path["system"], ask.reason())
+    return Moved(f"{HERE}/{ask.path['system']}", "resumed")
+
+
+def revoke(ask: Ask) -> Moved:
+    key = ask.form.get("key", "").strip() or None
+    board.revoke(ask.desk, ask.viewer, ask.path["system"], (key, ask.field("code", 40), ask.reason()))
+    return Moved(f"{HERE}/{ask.path['system']}", "revoked")
+
+
+def test(ask: Ask) -> Moved:
+    board.test(ask.desk, ask.viewer, ask.path["system"])
+    return Moved(f"{HERE}/{ask.path['system']}#test")
+
+
+PAGES = (
+    Page("/systems", systems, May.SYSTEMS, N_("Systems"), Menu.OPERATION),
+    Page("/systems/{system}", system, May.SYSTEMS, N_("A system")),
+    Page("/systems/{system}/events", events, May.SYSTEMS),
+    Page("/systems/{system}/suspend", suspend, May.OPERATE, method="POST"),
+    Page("/systems/{system}/resume", resume, May.OPERATE, method="POST"),
+    Page("/systems/{system}/revoke", revoke, May.OPERATE, method="POST"),
+    Page("/systems/{system}/test", test, May.OPERATE, method="POST"),
+)

@@ -1,0 +1,242 @@
+"""The board of systems: state, calls, failures, latency, certificates and queue of each; and one system.
+
+Invariant: numbers come from the newest `LOOKS` transfers of one day at most, so that a board costs the same in a large
+  journal. `Board.since` says how far back they reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from contracts.base.ids import new_id
+from contracts.base.times import rfc3339
+from contracts.base.words import Words
+from gateway.audit.search.facts import Logged
+from gateway.audit.search.search import Query, reading, search
+from gateway.console.accounts.records import Viewer
+from gateway.console.errors import CONSOLE_FORM, CONSOLE_NO_PAGE
+from gateway.console.site.desk import Desk
+from gateway.journal import jobs
+from gateway.journal.append import append
+from gateway.journal.jobs import Job
+from gateway.journal.schema import tables
+from gateway.keeper.tasks.connection_tests import KIND as TEST
+from gateway.registry.changes import suspending
+from gateway.registry.changes.keys import REASONS
+from gateway.registry.changes.notices import Notice
+from gateway.registry.records import Agency, Key, System
+from gateway.registry.seals.sealing import Seal, changing
+from gateway.transfer import entries
+from gateway.transfer.states import State
+from security.grants.grants import Grant
+
+LOOKS: Final = 5_000
+HOURS: Final = 24
+_HOUR: Final = 3600.0
+_DAY: Final = 86_400.0
+_BAD: Final = (State.FAILED.value, State.DEAD.value, State.IN_DOUBT.value)
+
+
+@dataclass(slots=True)
+class Numbers:
+    """Of one system as a provider (calls to it) and as a caller, by hour, oldest first."""
+
+    calls: list[int] = field(default_factory=lambda: [0] * HOURS)
+    failed: list[int] = field(default_factory=lambda: [0] * HOURS)
+    seconds: float = 0.0  # of all answered calls together
+    answered: int = 0
+    sent: int = 0
+    last: float | None = None
+
+    @property
+    def latency(self) -> float | None:
+        """Milliseconds, on average."""
+        return self.seconds / self.answered * 1000 if self.answered else None
+
+
+class Row(NamedTuple):
+    system: System
+    agency: Agency | None
+    ready: str
+    numbers: Numbers
+    waiting: int
+    days: int | None  # that its first certificate to end still lasts
+
+
+class Board(NamedTuple):
+    rows: tuple[Row, ...]
+    since: float
+
+
+class Detail(NamedTuple):
+    """One system. `grants` are its agency's."""
+
+    row: Row
+    since: float
+    keys: tuple[Key, ...]
+    grants: tuple[Grant, ...]
+    notice: Notice | None
+    failures: tuple[Logged, ...]
+    last: Logged | None
+    tests: tuple[Job, ...]
+
+
+def board(desk: Desk, viewer: Viewer) -> Board:
+    snapshot, now = desk.services.registry.snapshot, desk.now()
+    with desk.reading() as connection:
+        numbers, since = _numbers(connection, now)
+        waiting = _waiting(connection)
+    return Board(
+        tuple(
+            _row(desk, each, numbers.get(each.id) or Numbers(), waiting.get(each.id, 0), now)
+            for each in sorted(snapshot.systems.values(), key=lambda one: (one.agency, one.id))
+            if viewer.account.scope in (None, each.agency)
+        ),
+        since,
+    )
+
+
+def detail(desk: Desk, viewer: Viewer, id: str) -> Detail:
+    """Raises `console.no-page`."""
+    system, now = _system(desk, viewer, id), desk.now()
+    snapshot = desk.services.registry.snapshot
+    with desk.reading() as connection:
+        numbers, since = _numbers(connection, now)
+        waiting = _waiting(connection).get(id, 0)
+        tests = jobs.newest(connection, TEST, id, 1)
+    with reading(desk.services.engine) as connection:
+        found = [*search(connection, Query(provider=id, trouble=True), limit=10).hits]
+        found += search(connection, Query(system=id, trouble=True), limit=10).hits
+        last = search(connection, Query(system=id), limit=1).hits
+    newest = sorted({each.idx: each for each in found}.values(), key=lambda each: -each.idx)[:10]
+    return Detail(
+        row=_row(desk, system, numbers.get(id) or Numbers(), waiting, now),
+        since=since,
+        keys=tuple(sorted((each for each in snapshot.keys.values() if each.system == id), key=lambda key: key.key_id)),
+        grants=snapshot.grants(system.agency),
+        notice=snapshot.notices.get(("system", id)),
+        failures=tuple(newest),
+        last=last[0] if last else None,
+        tests=tuple(tests),
+    )
+
+
+# --- acts -------------------------------------------------------------------------------------------------------------
+def suspend(desk: Desk, viewer: Viewer, id: str, notice: Notice) -> None:
+    """With the notice that whoever is refused reads. Raises `console.form` for an empty one."""
+    _system(desk, viewer, id)
+    for name, text in (("reason_vi", notice.reason.vi), ("reason_en", notice.reason.en)):
+        if not text.strip():
+            raise CONSOLE_FORM(field=name, why="missing")
+    with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
+        suspending.suspend(act, ("system", id), notice, viewer.actor)
+    _follow(desk)
+
+
+def resume(desk: Desk, viewer: Viewer, id: str, reason: str) -> None:
+    _system(desk, viewer, id)
+    with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
+        suspending.resume(act, ("system", id), (viewer.actor, reason), desk.now())
+    _follow(desk)
+
+
+def revoke(desk: Desk, viewer: Viewer, id: str, why: tuple[str | None, str, str]) -> None:
+    """`why`: the key (None: all of the system), the reason of RFC 5280, and the reason in words."""
+    _system(desk, viewer, id)
+    key, code, reason = why
+    if code not in REASONS:
+        raise CONSOLE_FORM(field="code", why=" | ".join(REASONS))
+    known = desk.services.registry.snapshot.keys.get(key or "")
+    if key is not None and (known is None or known.system != id):
+        raise CONSOLE_NO_PAGE(path=key[:60])
+    name = ("system", id) if key is None else ("key", key)
+    with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
+        suspending.revoke(act, name, (code, reason), viewer.actor, desk.now())
+    _follow(desk)
+
+
+def test(desk: Desk, viewer: Viewer, id: str) -> Job:
+    """Asks the keeper to test the connection to the registered endpoint. A running test is not asked for again."""
+    system, now = _system(desk, viewer, id), desk.now()
+    with desk.writing() as connection:
+        for job in jobs.newest(connection, TEST, id, 1):
+            if job.state == jobs.RUNNING:
+                return job
+        job = jobs.add(connection, TEST, id, (viewer.actor, ""), now, steps=[])
+        append(connection, [entries.note(TEST, {"provider": system.id, "job": job.id}, now, actor=viewer.actor)])
+    return job
+
+
+def _system(desk: Desk, viewer: Viewer, id: str) -> System:
+    system = desk.services.registry.snapshot.systems.get(id)
+    if system is None or viewer.account.scope not in (None, system.agency):
+        raise CONSOLE_NO_PAGE(path=id[:60])
+    return system
+
+
+def _follow(desk: Desk) -> None:
+    """The page that follows shows what was changed."""
+    with desk.reading() as connection:
+        desk.services.registry.refresh(connection)
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+def _row(desk: Desk, system: System, numbers: Numbers, waiting: int, now: float) -> Row:
+    snapshot = desk.services.registry.snapshot
+    ends = [key.valid_until for key in snapshot.keys.values() if key.system == system.id and key.in_force(now)]
+    return Row(
+        system=system,
+        agency=snapshot.agency(system.agency),
+        ready=snapshot.readiness(now)[system.id],
+        numbers=numbers,
+        waiting=waiting,
+        days=int((min(ends) - now) // _DAY) if ends else None,
+    )
+
+
+def _numbers(connection: Connection, now: float) -> tuple[Mapping[str, Numbers], float]:
+    """By system. Ids of transfers begin with their time (RFC 9562, 5.7), so that their newest are read by the key."""
+    table, begins = tables.transfer.c, now - HOURS * _HOUR
+    first = new_id(int(begins * 1000))[:13]
+    rows = connection.execute(
+        select(table.caller_system, table.provider, table.state, table.received, table.finished)
+        .where(table.id >= first)
+        .order_by(table.id.desc())
+        .limit(LOOKS)
+    ).all()
+    numbers: dict[str, Numbers] = {}
+    for caller, provider, state, received, finished in rows:
+        sent = numbers.setdefault(caller, Numbers())
+        sent.sent += 1
+        sent.last = max(sent.last or 0.0, received)
+        if provider is None:
+            continue
+        to, place = numbers.setdefault(provider, Numbers()), min(HOURS - 1, max(0, int((received - begins) // _HOUR)))
+        to.calls[place] += 1
+        to.failed[place] += state in _BAD
+        to.last = max(to.last or 0.0, received)
+        if state == State.ANSWERED and finished is not None:
+            to.seconds += finished - received
+            to.answered += 1
+    return numbers, rows[-1].received if len(rows) == LOOKS else begins
+
+
+def _waiting(connection: Connection) -> dict[str, int]:
+    """Messages that wait, by provider; of the first ten thousand."""
+    queue = tables.queue.c
+    some = select(queue.provider).where(queue.state == "waiting").limit(10_000).subquery()
+    rows = connection.execute(select(some.c.provider, func.count()).group_by(some.c.provider))
+    return {str(row[0]): int(row[1]) for row in rows}
+
+
+def reason_of(given: Mapping[str, str]) -> Words:
+    return Words(given.get("reason_vi", "").strip()[:500], given.get("reason_en", "").strip()[:500])
+
+
+def shown(job: Job) -> dict[str, Any]:
+    """A connection test for programs."""
+    return {"id": job.id, "state": job.state, "at": rfc3339(job.changed), "steps": job.facts.get("steps", [])}

@@ -1,0 +1,126 @@
+"""Shows what waits, is dead or in doubt, and carries out what somebody decides about it (`gateway.delivery`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from gateway.console.accounts.records import Viewer
+from gateway.console.errors import CONSOLE_FORM, CONSOLE_NO_PAGE
+from gateway.console.site.desk import Desk
+from gateway.delivery import bulk, listing
+from gateway.delivery.bulk import Item, Preview, Progress
+from gateway.delivery.decisions import NOTES, Act, Decision, decide
+from gateway.delivery.listing import COUNTED, STATES, Listed, Message, Wanted
+from gateway.journal import jobs
+from gateway.journal.jobs import Job
+from gateway.journal.logged import FailedTries, failed_tries
+from gateway.keys.key_encryption import AtRest
+from gateway.transfer.states import State
+from gateway.vault.vault import Vault
+
+PAGE: Final = 50
+REPEATABLE: Final = ("waiting", "in-doubt")  # the lists that a bulk retry takes
+
+
+class Queue(NamedTuple):
+    """A page of one list. A count of `COUNTED` stands for at least as many."""
+
+    wanted: Wanted
+    listed: Listed
+    counts: Mapping[str, int]
+    providers: tuple[str, ...]
+    jobs: tuple[Job, ...]
+
+
+class Seen(NamedTuple):
+    """One message with its tries."""
+
+    message: Message
+    failed: FailedTries
+
+
+def wanted_of(given: Mapping[str, str]) -> Wanted:
+    """Raises `console.form`."""
+    state = given.get("state", "").strip() or "in-doubt"
+    if state not in STATES:
+        raise CONSOLE_FORM(field="state", why=" | ".join(STATES))
+    texts = {name: given.get(name, "").strip() or None for name in ("provider", "failure")}
+    for name, text in texts.items():
+        if text is not None and len(text) > 100:
+            raise CONSOLE_FORM(field=name, why="more than 100 characters")
+    return Wanted(state, **texts)
+
+
+def queue(desk: Desk, wanted: Wanted, after: str | None) -> Queue:
+    providers = sorted(each.id for each in desk.services.registry.snapshot.systems.values() if each.endpoint)
+    with desk.reading() as connection:
+        return Queue(
+            wanted,
+            listing.page(connection, wanted, after, PAGE),
+            {state: listing.count(connection, Wanted(state), COUNTED) for state in STATES},
+            tuple(providers),
+            tuple(jobs.newest(connection, bulk.KIND, limit=5)),
+        )
+
+
+def message(desk: Desk, transfer: str) -> Seen:
+    """Raises `console.no-page`."""
+    with desk.reading() as connection:
+        found = listing.one(connection, transfer)
+        if found is None:
+            raise CONSOLE_NO_PAGE(path=transfer[:60])
+        return Seen(found, failed_tries(connection, transfer))
+
+
+def settle(desk: Desk, viewer: Viewer, given: tuple[str, str, str], *, unsent: bool = False) -> tuple[State, str]:
+    """`given`: transfer, act, reason. Returns the state afterwards, and the kind of the entry."""
+    transfer, name, reason = given
+    try:
+        act = Act(name)
+    except ValueError:
+        raise CONSOLE_FORM(field="act", why=" | ".join(Act)) from None
+    decision = Decision(
+        transfer=transfer, act=act, reason=reason, actor=viewer.actor, at=desk.now(), unsent=unsent and act is Act.RETRY
+    )
+    return decide(desk.services.engine, _vault(desk), decision), NOTES[act]
+
+
+def preview(desk: Desk, wanted: Wanted) -> tuple[Preview, tuple[Message, ...]]:
+    """The set of a bulk retry. Raises `console.form` for a list that takes none."""
+    if wanted.state not in REPEATABLE:
+        raise CONSOLE_FORM(field="state", why=" | ".join(REPEATABLE))
+    with desk.reading() as connection:
+        return bulk.preview(connection, wanted), listing.page(connection, wanted, None, bulk.CAP).messages
+
+
+def start(desk: Desk, viewer: Viewer, wanted: Wanted, given: tuple[str, str], *, unsent: bool) -> Job:
+    """`given`: the digest of the preview, and the reason."""
+    digest, reason = given
+    with desk.writing() as connection:
+        return bulk.start(connection, wanted, digest, (viewer.actor, reason), desk.now(), unsent=unsent)
+
+
+def progress(desk: Desk, id: str) -> tuple[Progress, list[Item]]:
+    """Raises `console.no-page`."""
+    with desk.reading() as connection:
+        job = jobs.find(connection, id)
+        if job is None or job.kind != bulk.KIND:
+            raise CONSOLE_NO_PAGE(path=id[:60])
+        return bulk.progress(connection, job), bulk.items(connection, id)
+
+
+def move(desk: Desk, viewer: Viewer, given: tuple[str, str, str]) -> None:
+    """Stops or resumes a bulk retry. `given`: its id, `stop` or `resume`, the reason."""
+    id, how, reason = given
+    acts: dict[str, Any] = {"stop": bulk.stop, "resume": bulk.resume}
+    if how not in acts:
+        raise CONSOLE_FORM(field="how", why=" | ".join(acts))
+    with desk.writing() as connection:
+        acts[how](connection, id, (viewer.actor, reason), desk.now())
+
+
+def _vault(desk: Desk) -> Vault:
+    """It seals the event of a transfer that ends; nothing is opened."""
+    settings = desk.services.settings
+    return Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies)

@@ -1,0 +1,253 @@
+"""Retries a whole filtered set: one message first, the rest only after its answer has come.
+
+1. A preview lists the set and gives its digest. A start names the digest, so that exactly the previewed set is retried.
+2. The keeper orders the first message, the canary, and waits until its effect is seen. If it is answered, the rest
+   follows, a few at a time. If it fails, the job stops.
+3. A person stops and resumes a job. After a resume the next message is the canary.
+
+Invariant: a job is its rows: after a restart, of the desk or of the keeper, it goes on where it was.
+Invariant: each retry is the same act as that of one message (`decisions.retry`), with an entry of its own in the log.
+Invariant: what has changed since the start is skipped, with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, func, insert, select, update
+
+from contracts.base.errors import Failure
+from gateway.delivery import decisions, listing
+from gateway.delivery.decisions import Act, Decision
+from gateway.delivery.errors import QUEUE_CHANGED, QUEUE_NO_JOB
+from gateway.delivery.listing import Wanted
+from gateway.journal import jobs
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.journal.filelock import FileLock
+from gateway.journal.jobs import DONE, RUNNING, STOPPED, Job
+from gateway.journal.schema import tables
+from gateway.journal.schema.console_tables import console_job_item as item
+from gateway.transfer import entries
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
+from gateway.transfer.states import State
+
+KIND: Final = "bulk-retry"
+CAP: Final = 500
+AT_ONCE: Final = 25  # ordered in one step
+_WAITING, _ORDERED, _SKIPPED = "waiting", "ordered", "skipped"
+
+
+class Effect(StrEnum):
+    """What has become of one message of a job."""
+
+    WAITING = "waiting"  # not ordered yet
+    SKIPPED = "skipped"
+    ORDERED = "ordered"  # accepted by the queue: due, not sent yet
+    SENT = "sent"  # under way
+    ANSWERED = "answered"  # the provider's answer came
+    AGAIN = "failed-again"  # sent, and failed; it waits for its next try
+    FAILED = "failed"  # sent, and ended without an answer, or in doubt
+
+
+class Preview(NamedTuple):
+    """`more`: the set is larger than a job may be, and these are its oldest."""
+
+    transfers: tuple[str, ...]
+    digest: str
+    more: bool
+
+
+class Progress(NamedTuple):
+    job: Job
+    wanted: Wanted
+    counts: dict[Effect, int]
+    total: int
+
+
+class Item(NamedTuple):
+    position: int
+    transfer: str
+    effect: Effect
+    failure: str | None
+
+
+def preview(connection: Connection, wanted: Wanted) -> Preview:
+    found = listing.page(connection, wanted, None, CAP)
+    transfers = tuple(each.transfer for each in found.messages)
+    return Preview(transfers, _digest(transfers), found.next is not None)
+
+
+def start(
+    connection: Connection, wanted: Wanted, digest: str, by: tuple[str, str], now: float, *, unsent: bool = False
+) -> Job:
+    """Raises `queue.changed` if the set is not the one of the preview. `by` is who, and why."""
+    seen = preview(connection, wanted)
+    if seen.digest != digest or not seen.transfers:
+        raise QUEUE_CHANGED()
+    subject = json.dumps({name: value for name, value in _named(wanted).items() if value is not None}, sort_keys=True)
+    job = jobs.add(connection, KIND, subject, by, now, phase="canary", canary=None, unsent=unsent)
+    connection.execute(
+        insert(item),
+        [
+            {"job": job.id, "position": position, "transfer": transfer, "state": _WAITING}
+            for position, transfer in enumerate(seen.transfers)
+        ],
+    )
+    _note(connection, job, "started", by, now, count=len(seen.transfers), digest=digest, **_named(wanted))
+    return job
+
+
+def stop(connection: Connection, id: str, by: tuple[str, str], now: float) -> None:
+    """What was ordered goes on; nothing more is ordered."""
+    job = _found(connection, id)
+    if job.state == RUNNING:
+        jobs.change(connection, job, now, STOPPED, why="person")
+        _note(connection, job, "stopped", by, now)
+
+
+def resume(connection: Connection, id: str, by: tuple[str, str], now: float) -> None:
+    job = _found(connection, id)
+    if job.state == STOPPED:
+        jobs.change(connection, job, now, RUNNING, phase="canary", canary=None, why=None)
+        _note(connection, job, "resumed", by, now)
+
+
+def progress(connection: Connection, job: Job) -> Progress:
+    counts = dict.fromkeys(Effect, 0)
+    found = items(connection, job.id, CAP)
+    for each in found:
+        counts[each.effect] += 1
+    return Progress(job, Wanted(**json.loads(job.subject)), counts, len(found))
+
+
+def items(connection: Connection, job: str, limit: int = CAP, *, only: Sequence[int] | None = None) -> list[Item]:
+    transfer, queue = tables.transfer, tables.queue
+    query = (
+        select(
+            item,
+            transfer.c.state.label("now"),
+            queue.c.tries.label("tried"),
+            func.coalesce(queue.c.last_failure, transfer.c.failure).label("last"),
+        )
+        .select_from(
+            item.outerjoin(transfer, transfer.c.id == item.c.transfer).outerjoin(
+                queue, queue.c.transfer == item.c.transfer
+            )
+        )
+        .where(item.c.job == job)
+        .order_by(item.c.position)
+        .limit(limit)
+    )
+    if only is not None:
+        query = query.where(item.c.position.in_(only))
+    return [_item(row) for row in connection.execute(query)]
+
+
+# --- the keeper -------------------------------------------------------------------------------------------------------
+def step(engine: Engine, lock: FileLock | None, lease: Lease, now: float) -> int:
+    """Orders what is due of each running job. Returns the number of ordered messages."""
+    with engine.connect() as connection:  # usually there is none: no write lock is taken
+        waiting = jobs.running(connection, KIND)
+    return sum(_step(engine, lock, lease, job.id, now) for job in waiting)
+
+
+def _step(engine: Engine, lock: FileLock | None, lease: Lease, id: str, now: float) -> int:
+    with writing(engine, lock) as connection:
+        leases.check(connection, lease)
+        job = jobs.find(connection, id, lock=True)
+        if job is None or job.state != RUNNING:
+            return 0
+        canary = job.facts["canary"]
+        if job.facts["phase"] == "canary" and canary is not None:
+            (seen,) = items(connection, id, only=[canary])
+            if seen.effect is Effect.ANSWERED:
+                jobs.change(connection, job, now, phase="rest")
+            elif seen.effect in (Effect.AGAIN, Effect.FAILED):
+                jobs.change(connection, job, now, STOPPED, why="canary", failure=seen.failure)
+            return 0
+        ordered = _order(connection, job, 1 if job.facts["phase"] == "canary" else AT_ONCE, now)
+        if not ordered and not _left(connection, id):
+            jobs.change(connection, job, now, DONE)
+        elif ordered and job.facts["phase"] == "canary":
+            jobs.change(connection, job, now, canary=ordered[0])
+        return len(ordered)
+
+
+def _left(connection: Connection, job: str) -> bool:
+    query = select(item.c.position).where(item.c.job == job, item.c.state == _WAITING).limit(1)
+    return connection.scalar(query) is not None
+
+
+def _order(connection: Connection, job: Job, most: int, now: float) -> list[int]:
+    """Retries the next messages; those that cannot be retried any more are skipped."""
+    rows = connection.execute(
+        select(item.c.position, item.c.transfer, tables.queue.c.tries)
+        .select_from(item.outerjoin(tables.queue, tables.queue.c.transfer == item.c.transfer))
+        .where(item.c.job == job.id, item.c.state == _WAITING)
+        .order_by(item.c.position)
+        .limit(AT_ONCE)
+    ).all()
+    ordered: list[int] = []
+    for row in rows:
+        if len(ordered) == most:
+            break
+        values: dict[str, Any] = {"state": _ORDERED, "tries": row.tries or 1, "at": now}
+        try:
+            decisions.retry(connection, _decision(job, row.transfer, now))
+            ordered.append(row.position)
+        except Failure as failure:
+            values = {"state": _SKIPPED, "failure": failure.code, "at": now}
+        connection.execute(update(item).where(item.c.job == job.id, item.c.position == row.position).values(**values))
+    return ordered
+
+
+def _decision(job: Job, transfer: str, now: float) -> Decision:
+    return Decision(
+        transfer=transfer,
+        act=Act.RETRY,
+        reason=job.reason,
+        actor=job.actor,
+        at=now,
+        unsent=bool(job.facts["unsent"]),
+        bulk=job.id,
+    )
+
+
+def _item(row: Any) -> Item:
+    if row.state == _WAITING:
+        return Item(row.position, row.transfer, Effect.WAITING, None)
+    if row.state == _SKIPPED:
+        return Item(row.position, row.transfer, Effect.SKIPPED, row.failure)
+    effect = {
+        State.ANSWERED.value: Effect.ANSWERED,
+        State.FORWARDING.value: Effect.SENT,
+        State.QUEUED.value: Effect.AGAIN if (row.tried or 0) > row.tries else Effect.ORDERED,
+    }.get(row.now, Effect.FAILED)
+    return Item(row.position, row.transfer, effect, row.last if effect in (Effect.AGAIN, Effect.FAILED) else None)
+
+
+def _found(connection: Connection, id: str) -> Job:
+    job = jobs.find(connection, id, lock=True)
+    if job is None or job.kind != KIND:
+        raise QUEUE_NO_JOB(id=id)
+    return job
+
+
+def _note(connection: Connection, job: Job, how: str, by: tuple[str, str], now: float, **facts: Any) -> None:
+    known = {name: value for name, value in facts.items() if value is not None}
+    note = {"job": job.id, "how": how, "reason": by[1], **known}
+    append(connection, [entries.note(KIND, note, now, actor=by[0])])
+
+
+def _named(wanted: Wanted) -> dict[str, str | None]:
+    return {"state": wanted.state, "provider": wanted.provider, "failure": wanted.failure}
+
+
+def _digest(transfers: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(transfers).encode()).hexdigest()

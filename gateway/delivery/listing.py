@@ -1,0 +1,120 @@
+"""Lists what waits, is under way, is dead or in doubt: by state, provider and failure, in pages, oldest first.
+
+Invariant: a page reads at most one row more than it shows, in the order of an index (`queue_state`, `transfer_open`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
+
+from gateway.delivery.decisions import Act, possible
+from gateway.delivery.queue import DEAD, LEASED, WAITING
+from gateway.journal.schema import tables
+from gateway.transfer.states import State
+
+WAITS, UNDER_WAY, IN_DOUBT, GIVEN_UP = "waiting", "under-way", "in-doubt", "dead"
+# What a list is called -> state of the transfer, state of its message in the queue.
+STATES: Final[Mapping[str, tuple[State, str | None]]] = {
+    WAITS: (State.QUEUED, WAITING),
+    UNDER_WAY: (State.FORWARDING, LEASED),
+    IN_DOUBT: (State.IN_DOUBT, None),
+    GIVEN_UP: (State.DEAD, DEAD),
+}
+COUNTED: Final = 1_000  # no count goes further
+_queue: Final = tables.queue
+_transfer: Final = tables.transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`failure` is the last one of the queue, or the one of the transfer."""
+
+    state: str = WAITS
+    provider: str | None = None
+    failure: str | None = None
+
+
+class Message(NamedTuple):
+    """A message of a list. `tries` and `next_at` are None where it is in no queue."""
+
+    transfer: str
+    state: str  # of the transfer
+    pattern: str
+    caller_agency: str
+    caller_system: str
+    contract: str
+    operation: str
+    provider: str | None
+    idempotent: bool
+    committed: float
+    failure: str | None
+    tries: int | None
+    next_at: float | None
+
+    @property
+    def acts(self) -> tuple[Act, ...]:
+        return possible(self.state, self.pattern)
+
+
+class Listed(NamedTuple):
+    messages: tuple[Message, ...]
+    next: str | None  # the cursor of the next page
+
+
+def page(connection: Connection, wanted: Wanted, after: str | None = None, limit: int = 50) -> Listed:
+    """`after` is a transfer's id, the cursor of the page before."""
+    state, place = STATES[wanted.state]
+    key = _queue.c.transfer if place is not None else _transfer.c.id
+    query = _messages(wanted)
+    if after is not None:
+        query = query.where(key > after)
+    rows = connection.execute(query.order_by(key).limit(limit + 1)).all()
+    messages = tuple(map(_message, rows[:limit]))
+    return Listed(messages, messages[-1].transfer if len(rows) > limit else None)
+
+
+def ids(connection: Connection, wanted: Wanted, limit: int) -> list[str]:
+    """The transfers of the whole set, at most `limit`, oldest first."""
+    return [each.transfer for each in page(connection, wanted, None, limit).messages]
+
+
+def count(connection: Connection, wanted: Wanted, most: int = COUNTED) -> int:
+    """At most `most`."""
+    some = _messages(wanted).limit(most).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def one(connection: Connection, transfer: str) -> Message | None:
+    """Any transfer that was to be forwarded, whatever its state."""
+    row = connection.execute(_all().where(_transfer.c.id == transfer)).first()
+    return None if row is None else _message(row)
+
+
+def _messages(wanted: Wanted) -> Select[Any]:
+    state, place = STATES[wanted.state]
+    fits: list[ColumnElement[bool]] = [_transfer.c.state == state.value]
+    if place is not None:
+        fits.append(_queue.c.state == place)
+    if wanted.provider is not None:
+        fits.append(_transfer.c.provider == wanted.provider)
+    if wanted.failure is not None:
+        fits.append(or_(_queue.c.last_failure == wanted.failure, _transfer.c.failure == wanted.failure))
+    return _all(outer=place is None).where(*fits)
+
+
+def _all(*, outer: bool = True) -> Select[Any]:
+    columns = [_transfer.c[name] for name in Message._fields[1:10]]
+    failure = func.coalesce(_queue.c.last_failure, _transfer.c.failure).label("failure")
+    return select(_transfer.c.id, *columns, failure, _queue.c.tries, _queue.c.next_at).select_from(
+        _transfer.outerjoin(_queue, _queue.c.transfer == _transfer.c.id)
+        if outer
+        else _queue.join(_transfer, _transfer.c.id == _queue.c.transfer)
+    )
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message._make(row)

@@ -1,0 +1,70 @@
+"""Stores work that takes a while: bulk retries, connection tests, checks of the log. Who asked for it reads its rows.
+
+Invariant: a job is running, stopped or done; its state in the database is all that a restarted process needs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from contracts.base.ids import new_id
+from gateway.journal.schema.console_tables import console_job
+
+RUNNING, STOPPED, DONE = "running", "stopped", "done"
+_job: Final = console_job.c
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: str
+    kind: str
+    subject: str
+    state: str
+    actor: str
+    reason: str
+    created: float
+    changed: float
+    facts: Mapping[str, Any]
+
+
+def add(connection: Connection, kind: str, subject: str, by: tuple[str, str], now: float, **facts: Any) -> Job:
+    """A new running job; `by` is who asked for it, and why."""
+    job = Job(new_id(int(now * 1000)), kind, subject, RUNNING, str(by[0]), by[1], now, now, facts)
+    values = {name: getattr(job, name) for name in Job.__slots__ if name != "facts"}
+    connection.execute(insert(console_job).values(**values, facts=json.dumps(facts)))
+    return job
+
+
+def find(connection: Connection, id: str, *, lock: bool = False) -> Job | None:
+    query = select(console_job).where(_job.id == id)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    return None if row is None else _of(row)
+
+
+def newest(connection: Connection, kind: str, subject: str | None = None, limit: int = 10) -> list[Job]:
+    query = select(console_job).where(_job.kind == kind)
+    if subject is not None:
+        query = query.where(_job.subject == subject)
+    return [_of(row) for row in connection.execute(query.order_by(_job.id.desc()).limit(limit))]
+
+
+def running(connection: Connection, kind: str) -> list[Job]:
+    """Oldest first."""
+    query = select(console_job).where(_job.state == RUNNING, _job.kind == kind).order_by(_job.id)
+    return [_of(row) for row in connection.execute(query)]
+
+
+def change(connection: Connection, job: Job, now: float, state: str | None = None, **facts: Any) -> None:
+    """Sets the state, and adds facts to those that it has."""
+    values = {"state": state or job.state, "changed": now, "facts": json.dumps({**job.facts, **facts})}
+    connection.execute(update(console_job).where(_job.id == job.id).values(**values))
+
+
+def _of(row: Row[Any]) -> Job:
+    values = {name: getattr(row, name) for name in Job.__slots__}
+    return Job(**{**values, "facts": json.loads(row.facts)})
