@@ -71,6 +71,9 @@ from gateway.journal.schema.registry_tables import (
     officer as officer,
 )
 from gateway.journal.schema.registry_tables import (
+    officer_passkey as officer_passkey,
+)
+from gateway.journal.schema.registry_tables import (
     outside_authority as outside_authority,
 )
 from gateway.journal.schema.registry_tables import (
