@@ -37,6 +37,7 @@ REGISTRY_REQUEST_SYSTEM = _errors.policy("registry.request-system", 403)
 REGISTRY_STALE = _errors.ours("registry.stale", 503)
 REGISTRY_SUSPENDED_LONGER = _errors.theirs("registry.suspended-longer", 409)
 REGISTRY_UNKNOWN = _errors.theirs("registry.unknown", 404)
+REVIEW_OTHER = _errors.theirs("review.other", 409)
 ROUTE_MASK_UNSHOWN = _errors.ours("route.mask-unshown", 503)
 ROUTE_NOT_GRANTED = _errors.ours("route.not-granted", 503)
 

@@ -23,7 +23,16 @@ KINDS: Final = frozenset(
     {
         *("intent", "outcome", "refusal", "repeat", "in-doubt"),
         # kinds of notes
-        *("access", "altered", "altered-ended", "backup", "body-view", "break-glass", "certificate-status"),
+        *(
+            "access",
+            "access-review",
+            "altered",
+            "altered-ended",
+            "backup",
+            "body-view",
+            "break-glass",
+            "certificate-status",
+        ),
         *("console-account", "console-sign-in", "console-sign-out", "contract", "export"),
         *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "registry-accepted"),

@@ -1,4 +1,4 @@
-"""Adds passkeys of officers, which approve."""
+"""Adds passkeys of officers, which approve, and the used challenges of passkeys."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,7 +18,13 @@ def upgrade() -> None:
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("since", sa.Float, nullable=False),
     )
+    op.create_table(
+        "console_challenge",
+        sa.Column("digest", sa.Text, primary_key=True),
+        sa.Column("expires", sa.Float, nullable=False),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("console_challenge")
     op.drop_table("officer_passkey")
