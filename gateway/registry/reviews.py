@@ -12,7 +12,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
@@ -54,6 +54,11 @@ class Reviewed:
                 "matrix": self.matrix,
             }
         )
+
+    def facts(self, officer: str, signature: str) -> dict[str, Any]:
+        """For the log."""
+        statement = self.content().decode()
+        return {"officer": officer, "statement": statement, "signature": signature, "revision": self.registry}
 
     @classmethod
     def read(cls, content: bytes) -> Reviewed | None:

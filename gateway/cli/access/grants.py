@@ -129,6 +129,7 @@ def access_list(
     """All grants with what holds of them, the officers, the persons who operate or audit, and what else waits for
     signatures."""
     from gateway.journal.database import open_engine
+    from gateway.registry.changes import passkeys
     from gateway.registry.changes.officers import officers, persons
     from gateway.registry.history import grant_names
     from gateway.registry.snapshot import all_grants
@@ -150,13 +151,19 @@ def access_list(
         f"{', ended / kết thúc ' + civil(row['ended']) if 'ended' in row else ''}"
         for row in rows
     ]
-    people = [
+    people: list[dict[str, Any]] = [
         {"id": each.id, "agency": each.agency, "name": each.name.vi, "state": each.state, "key": each.thumbprint}
+        | ({"passkeys": [passkeys.described(key, each) for key in each.passkeys]} if each.passkeys else {})
         for each in known.values()
     ]
     lines += [
         f"officer / cán bộ {each['id']:<20} {each['agency']:<8} {both(each['state']):<24} {each['key']}  {each['name']}"
         for each in people
+    ]
+    lines += [
+        f"  passkey {key.thumbprint} of / của {each.id} {both(key.state)} {key.origin}"
+        for each in known.values()
+        for key in each.passkeys
     ]
     named = [
         {
@@ -255,20 +262,25 @@ def access_show(
 
 @commands.command("revoke")
 def access_revoke(grant: str, data: Data = None, as_json: AsJson = False) -> None:
-    """Give a grant up for good, with its approvals."""
+    """Give a grant up for good, with its approvals; or, by passkey/THUMBPRINT, an officer's passkey with all that it
+    approved."""
     from gateway.journal.database import open_engine
-    from gateway.registry.changes import deciding, granting
+    from gateway.registry.changes import deciding, granting, passkeys
+    from gateway.registry.changes.officers import PASSKEY
     from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
     now = time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
-        changes = granting.revoke(act.connection, grant, now)
+        if (passkey := grant.removeprefix(f"{PASSKEY}/")) != grant:
+            changes = passkeys.end(act.connection, passkey, revoked=True, now=now)
+        else:
+            changes = granting.revoke(act.connection, grant, now)
         deciding.record(act, changes, now, actor())
     emit(
         {"ok": True, "changes": listed(changes)},
         as_json,
-        f"grant {grant}: revoked, with its approvals / đã thu hồi quyền cùng các chữ ký",
+        f"{grant}: revoked, with its approvals / đã thu hồi cùng các chữ ký",
     )
 
 

@@ -11,9 +11,9 @@ from contracts.base.errors import Failure
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Page, Shown
+from gateway.console.work import access, waiting
 from gateway.doors.api import status
 from gateway.journal.schema import tables
-from gateway.registry.changes import proposals
 from gateway.transfer.states import State
 
 _REFUSALS = 8
@@ -24,7 +24,7 @@ def home(ask: Ask) -> Shown:
     desk, may, scope = ask.desk, ask.viewer.account.may, ask.viewer.account.scope
     services = desk.services
     values: dict[str, Any] = {"status": None, "refusals": (), "doubts": 0, "waiting": 0, "dead": 0, "proposals": 0}
-    values["trouble"] = None
+    values |= {"trouble": None, "review": None}
     try:
         values["status"] = asyncio.run(status.gather(services, desk.vitals, services.registry.snapshot))
     except Failure as failure:  # a registry that was altered is what the page has to say
@@ -41,7 +41,9 @@ def home(ask: Ask) -> Shown:
             }
             values["waiting"], values["dead"] = counts.get("waiting", 0), counts.get("dead", 0)
         if May.ACCESS in may:
-            values["proposals"] = len(proposals.proposals(connection, "waiting"))
+            values["proposals"] = len(waiting.every(connection, services.registry.snapshot, scope, ask.now))
+    if May.ACCESS in may and scope is None:
+        values["review"] = access.due(desk)
     if May.SEARCH in may:
         with reading(services.engine) as connection:
             query = Query(outcome="refused", agency=scope, since=ask.now - 7 * _DAY)

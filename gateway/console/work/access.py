@@ -204,5 +204,4 @@ def review(desk: Desk, viewer: Viewer, text: str, officer: str, signature: str) 
     settings, now = desk.services.settings, desk.now()
     with changing(desk.services.engine, Seal.of(settings)) as act:
         reviewed = reviews.take(act.connection, text.encode(), officer, signature.strip(), settings.origin, now)
-        facts = {"officer": officer, "statement": text, "signature": signature.strip(), "revision": reviewed.registry}
-        act.note(reviews.KIND, facts, now, actor=viewer.actor)
+        act.note(reviews.KIND, reviewed.facts(officer, signature.strip()), now, actor=viewer.actor)
