@@ -14,8 +14,7 @@ from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_FORM
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Answer, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
-from gateway.console.work import access, approving, searching
-from gateway.registry.changes.effects import said
+from gateway.console.work import access, approving, searching, waiting
 from gateway.registry.changes.officers import officers
 from gateway.registry.changes.receivers import Asked, csv_text
 from gateway.registry.reviews import MOST_BYTES
@@ -91,7 +90,7 @@ def grant(ask: Ask) -> Shown:
     snapshot = ask.desk.services.registry.snapshot
     with ask.desk.reading() as connection:
         it = access.grant(connection, snapshot, ask.path["id"], ask.viewer.account.scope, ask.now)
-    return Shown("grant.html", {"it": it, "said": said})
+    return Shown("grant.html", {"it": it, "plain": waiting.plain})
 
 
 def revoke(ask: Ask) -> Moved:
@@ -140,7 +139,7 @@ def _reviews(ask: Ask, failure: Failure | None) -> Shown:
         "text": stated.content().decode(),
         "stated": stated,
         "officer": officer,
-        "here": here,
+        "usable": here,
         "officers": [each.id for each in known.values() if each.state == "active"],
         "options": json.dumps(responses.request(site, challenge(stated.content(), TYPE), here)),
         "unable": site.unable,

@@ -14,7 +14,6 @@ from gateway.console.roles import May
 from gateway.console.site.page import N_, Answer, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
 from gateway.console.work import approving, drafting, waiting
-from gateway.registry.changes.effects import said
 from gateway.registry.changes.officers import officers
 from security.grants.approvals import TYPE
 from security.grants.grants import OFFICERS
@@ -47,10 +46,10 @@ def _shown(ask: Ask, failure: Failure | None) -> Shown:
     values = {
         "it": detail,
         "needed": OFFICERS,
-        "said": said,
+        "plain": waiting.plain,
         "officer": officer,
         "mine": mine,
-        "here": here,
+        "usable": here,
         "signs": May.PROPOSE in ask.viewer.account.may,
         "signed": officer is not None and officer.id in detail.waiting.signed,
         "own": officer is not None and officer.id == detail.asked.proposer,

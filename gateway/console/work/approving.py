@@ -6,11 +6,11 @@ Invariant: a session proposes and restricts; it never approves. A signature is a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from contracts.base.times import rfc3339
@@ -58,7 +58,7 @@ def propose(desk: Desk, viewer: Viewer, raw: Mapping[str, Any]) -> Grant:
         item = dict(raw)
         if viewer.account.id in officers(connection):
             item["proposed_by"] = viewer.account.id
-        text = json.dumps({"grants": [item]}, ensure_ascii=False)
+        text = yaml.safe_dump({"grants": [item]}, allow_unicode=True)
         (proposal,) = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
         _check_scope(viewer, proposal.grant)
         changes = granting.propose(connection, proposal, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -28,7 +29,8 @@ def raw(form: Mapping[str, str]) -> dict[str, Any]:
         return form.get(name, "").strip()
 
     item: dict[str, Any] = {name: text(name) for name in ("id", "contract", "purpose", "legal_basis") if text(name)}
-    item |= {name: text(name) for name in ("agency", "role", "valid_from", "valid_until") if text(name)}
+    item |= {name: text(name) for name in ("agency", "role") if text(name)}
+    item |= {name: _day(text(name)) for name in ("valid_from", "valid_until") if text(name)}
     item |= {name: [each for each in _LIST.split(text(name)) if each] for name in ("operations", "fields")}
     for name in ("receives", "denies"):
         if text(name) == "true":
@@ -87,6 +89,14 @@ def next_id(connection: Connection) -> str:
 def contracts(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
     """The operations that a grant of each contract can name."""
     return {name: operations(contract) for name, contract in sorted(snapshot.contracts.items())}
+
+
+def _day(text: str) -> date | str:
+    """What is no day stays as it is written, and is reported."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return text
 
 
 def _whole(name: str, text: str) -> int:

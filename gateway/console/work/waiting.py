@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -13,7 +14,7 @@ from contracts.base.words import Words
 from gateway.journal.schema import tables
 from gateway.registry.changes import deciding, passkeys
 from gateway.registry.changes.content import Subject, in_force
-from gateway.registry.changes.effects import Compared, Sight, compared, foreseen
+from gateway.registry.changes.effects import Compared, Sight, compared, foreseen, said
 from gateway.registry.changes.granting import GRANT, Approved, content_of
 from gateway.registry.changes.officers import PASSKEY, PERSONS, officers, persons
 from gateway.registry.changes.proposals import open_proposal, proposals, signed_by, waits_for
@@ -22,7 +23,9 @@ from gateway.registry.snapshot import Snapshot, all_grants
 from security.grants.approvals import Approval, Officer, counted, key_of
 from security.grants.grants import OFFICERS, Grant, digest
 from security.grants.passkeys import Passkey
+from security.grants.windows import first_day, last_day
 
+_DAYS: Final = {"valid_from": first_day, "valid_until": last_day}
 _NOTHING: Final = Compared((), (), (), ())
 
 
@@ -214,6 +217,15 @@ def _told(snapshot: Snapshot, effect: Compared) -> Iterator[Told]:
             was = before.get(_way(each))
             new = frozenset(each.shown) - (was or frozenset()) if mark == "+" else frozenset[str]()
             yield Told(mark, each.say(_agency(snapshot, each)), each.shown, each.hidden, new)
+
+
+def plain(name: str, value: Any) -> str:
+    """A value of a content, for people: days as they were written, lists without brackets."""
+    if name in _DAYS and isinstance(value, str):
+        return _DAYS[name](datetime.fromisoformat(value).timestamp())
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value) or "–"
+    return said(value)
 
 
 def _way(each: Sight) -> tuple[str, ...]:
