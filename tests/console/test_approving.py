@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from gateway.audit.verify.findings import Findings
 from gateway.audit.verify.rows.approvals import check_approvals
 from gateway.console.roles import Role
+from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.officers import officers
@@ -47,7 +48,7 @@ async def test_two_officers_one_by_a_passkey_put_a_grant_in_force(people: Desk) 
     mine = [each for each in kept if each["subject"] == name]
     assert [(each["officer"], is_assertion(each["signature"])) for each in mine] == [(ONE, True), (TWO, False)]
     assert "counts" in Reader((await an.person.get(f"{PROPOSALS}/{name}")).body).text
-    with people.world.engine.begin() as connection:  # somebody edits the row
+    with writing(people.world.engine) as connection:  # somebody edits the row
         of = tables.approval.c.subject == f"grant {name}"
         row = update(tables.approval).where(of, tables.approval.c.officer == TWO)
         connection.execute(row.values(signature=mine[0]["signature"]))
@@ -119,7 +120,7 @@ async def test_a_change_shows_old_and_new_and_an_agency_sees_its_own(people: Des
         assert (await person.post(f"{PROPOSALS}/{name}", **given)).status == 303
     await proposed(people, fields="*")
     text = Reader((await person.get(f"{PROPOSALS}/{name}")).body).text
-    assert "What differs from what was in force" in text and '["*", "!responsible"]' in text and '["*"]' in text
+    assert "What differs from what was in force" in text and "*, !responsible" in text
     ward = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")
     other = await people.signed_in("khac", Role.AGENCY, agency="H14.9")
     assert name in Reader((await ward.get(PROPOSALS)).body).text
