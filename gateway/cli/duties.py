@@ -46,7 +46,7 @@ _OF: Final[Mapping[Duty, str]] = {
     Duty.RUNS: "up, keeper, files, door, desk, standin, traffic",
     Duty.READS: """
         doctor, queue list, queue show
-        access list, access show, access explain, access matrix, access who
+        access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, contract diff, contract show, keys show
         registry show, registry keys, registry handout
@@ -55,7 +55,7 @@ _OF: Final[Mapping[Duty, str]] = {
     Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, registry refresh",
     Duty.DISCLOSES: "audit body, audit export, audit package, audit reconcile, audit search --csv, feed read",
     Duty.CHANGES: """
-        access propose, access approve, access revoke, access suspend, access resume
+        access propose, access approve, access revoke, access suspend, access resume, access review --officer
         audit reindex, ca renew, contract publish,
         console user add, console user link, console user roles, console user disable, console user enable
         keys rotate, keys protect, restore confirm --by

@@ -192,7 +192,7 @@ def queue_cancel(transfer: str, reason: Reason, data: Data = None, as_json: AsJs
 
 
 def _decide(transfer: str, act: Act, reason: str, data: Data, as_json: bool, *, unsent: bool = False) -> None:
-    from gateway.cli.audit.steps import words
+    from gateway.audit.search.steps import words
     from gateway.cli.common import arguments
     from gateway.cli.common.language import spoken
     from gateway.delivery.decisions import Decision, decide

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -14,6 +15,7 @@ from contracts.base.times import rfc3339
 from gateway.audit.verify.rows.noted import read_notes
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
+from gateway.registry import reviews
 from gateway.registry.acting import BREAK_GLASS, being_founded
 from gateway.registry.changes.disclosing import disclosed_since
 from gateway.registry.changes.officers import officers
@@ -76,6 +78,7 @@ def access(settings: Settings, connection: Connection, now: float) -> Iterator[F
         fields = "; ".join(f"{each.field} ({each.seen_by})" for each in disclosed[:_NAMED])
         yield finding("grants.disclose", fields=fields, count=len(disclosed))
     yield from _content(connection)
+    yield from _review(connection, now)
     unshown = sorted(set(_unshown(connection, every, now)))
     if unshown:
         yield finding("route.mask-unshown", routes=", ".join(unshown[:_NAMED]), count=len(unshown))
@@ -83,6 +86,15 @@ def access(settings: Settings, connection: Connection, now: float) -> Iterator[F
     keys = sorted(path.parent.name for path in settings.identities.glob("*/*.key") if path.name in _OWN_KEYS)
     if keys:
         yield finding("officers.key-here", officers=", ".join(keys))
+
+
+def _review(connection: Connection, now: float) -> Iterator[Finding]:
+    """A half-yearly review of access that is due."""
+    notes = read_notes(connection, {reviews.KIND})
+    last = datetime.fromisoformat(notes[-1].at).timestamp() if notes else None
+    due = reviews.due(connection, last)
+    if due is not None and now >= due:
+        yield finding("access.review-due", due=civil(due), last=civil(last) if last is not None else "–")
 
 
 def _content(connection: Connection) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -61,12 +62,16 @@ class Vitals:
     refused: Path | None = None  # where the doors count refusals by limit
     _kept: Counts | None = None
     _at: float = float("-inf")
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asking: threading.Lock = field(default_factory=threading.Lock)
 
     async def counts(self) -> Counts:
-        async with self._asking:
+        return await asyncio.to_thread(self.counts_now)
+
+    def counts_now(self) -> Counts:
+        """Waits for the database; one thread counts for all."""
+        with self._asking:
             if self._kept is None or time.monotonic() - self._at >= KEPT_SECONDS:
-                self._kept = await asyncio.to_thread(self._count)
+                self._kept = self._count()
                 self._at = time.monotonic()
             return self._kept
 

@@ -147,7 +147,10 @@ class Route:
 class Change:
     """One change of the registry, for an entry of the audit log."""
 
-    what: Literal["agency", "system", "authority", "grant", "officer", "person", "route", "key", "bundle", "contract"]
+    what: Literal[
+        "agency", "system", "authority", "grant", "officer", "passkey", "person", "route", "key", "bundle",
+        "contract",
+    ]  # fmt: skip
     id: str
     how: Literal[
         "added",

@@ -1,10 +1,11 @@
 """Verifies approvals: officers' signatures over the content of a grant.
 
 An approval is a detached JWS (RFC 7515 appendix F) over canonical JSON (RFC 8785), by ES256 or EdDSA, with the
-officer's id as `kid`. It covers every byte of the content: a changed grant has no approvals. A new officer is approved
-in the same way, by two active officers.
+officer's id as `kid`, or an assertion of one of the officer's passkeys (`security.grants.passkeys`). Both cover every
+byte of the content: a changed grant has no approvals. A new officer is approved in the same way, by two active
+officers.
 Approvals of active officers count, and those of retired ones from before their retirement. Approvals of a revoked key
-and of the proposer do not. Invariant: two approvals are of two officers with two keys.
+and of the proposer do not; the same holds of passkeys. Invariant: two approvals are of two officers with two keys.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from contracts.base.words import Words
 from security import jws
 from security.algorithms import OFFICER_KEYS, Algorithm, PublicKey, is_private, is_public, natural_algorithm
 from security.errors import APPROVAL_INVALID, APPROVAL_NOT_IN_OFFICE, APPROVAL_OWN_PROPOSAL, KEY_UNACCEPTABLE
+from security.grants import passkeys
+from security.grants.passkeys import Passkey
 from security.keys import SigningKey, VerifyKey
 
 TYPE: Final = "lgsp-approval"
@@ -34,7 +37,10 @@ Role = Literal["officer", "operator", "auditor"]
 
 @dataclass(frozen=True, slots=True)
 class Officer:
-    """An office that may approve, or with another role a person who may act. `since` is the start of the state."""
+    """An office that may approve, or with another role a person who may act. `since` is the start of the state.
+
+    `passkeys` are further keys of the same officer, for approvals alone.
+    """
 
     id: str
     agency: str
@@ -44,6 +50,7 @@ class Officer:
     since: float
     public: PublicKey = field(repr=False, compare=False)
     role: Role = "officer"
+    passkeys: tuple[Passkey, ...] = ()
 
     @property
     def thumbprint(self) -> str:
@@ -113,9 +120,22 @@ def approve(content: bytes, officer: str, private_pem: bytes, password: bytes | 
     return f"{head}..{signature}"
 
 
-@lru_cache(maxsize=16_384)  # a change of one row must not verify all others again
 def holds(content: bytes, signature: str, officer: Officer, typ: str = TYPE) -> bool:
-    """Whether `signature` is this officer's over this content."""
+    """Whether `signature` is this officer's over this content, by any key that he ever had."""
+    return key_of(content, signature, officer, typ) is not None
+
+
+@lru_cache(maxsize=16_384)  # a change of one row must not verify all others again
+def key_of(content: bytes, signature: str, officer: Officer, typ: str = TYPE) -> Officer | Passkey | None:
+    """The key that made the signature: the officer's own, or a passkey; None if neither did."""
+    if passkeys.is_assertion(signature):
+        wanted = passkeys.challenge(content, typ)
+        mine = officer.passkeys if typ == TYPE else ()
+        return next((each for each in mine if passkeys.holds(wanted, signature, each)), None)
+    return officer if _by_own_key(content, signature, officer, typ) else None
+
+
+def _by_own_key(content: bytes, signature: str, officer: Officer, typ: str) -> bool:
     try:
         head, payload, signature_part = jws.split(signature.encode("ascii"))
         algorithm = _algorithm(officer.public).name
@@ -143,8 +163,11 @@ def check(subject: str | Words, content: bytes, proposer: str | None, officer: O
         raise APPROVAL_NOT_IN_OFFICE(officer=officer.id, state=officer.state)
     if officer.id == proposer:
         raise APPROVAL_OWN_PROPOSAL(officer=officer.id, subject=subject)
-    if not holds(content, signature, officer):
+    key = key_of(content, signature, officer)
+    if key is None:
         raise APPROVAL_INVALID(subject=subject, officer=officer.id)
+    if key.state != "active":
+        raise APPROVAL_NOT_IN_OFFICE(officer=f"{officer.id} ({key.thumbprint[:12]})", state=key.state)
 
 
 def counted(
@@ -154,10 +177,14 @@ def counted(
     by_key: dict[str, str] = {}
     for approval in approvals:
         officer = officers.get(approval.officer)
-        if officer is None or officer.id == proposer or officer.state in ("proposed", "revoked"):
+        if officer is None or officer.id == proposer or not _counts(officer, approval.given):
             continue
-        if officer.state == "retired" and approval.given >= officer.since:
-            continue
-        if holds(content, approval.signature, officer):
-            by_key.setdefault(officer.thumbprint, officer.id)
-    return tuple(sorted(by_key.values()))
+        key = key_of(content, approval.signature, officer)
+        if key is not None and _counts(key, approval.given):
+            by_key.setdefault(key.thumbprint, officer.id)
+    return tuple(sorted(set(by_key.values())))
+
+
+def _counts(key: Officer | Passkey, given: float) -> bool:
+    """Whether what it signed counts, by its state."""
+    return key.state == "active" or key.state == "retired" and given < key.since

@@ -59,6 +59,7 @@ class Desk:
     app: Any = None
     moved: float = 0.0
     secrets: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, str] = field(default_factory=dict)  # of those who act in several steps of a test
 
     def __post_init__(self) -> None:
         services = self.world.services

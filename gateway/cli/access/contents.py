@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from gateway.registry.changes.content import Subject
+    from gateway.registry.changes.deciding import Signed
     from gateway.registry.changes.effects import Compared, Sight
     from gateway.registry.changes.proposals import Proposal
-    from gateway.registry.records import Change
     from gateway.registry.snapshot import Snapshot
 
 
-def content_of(connection: Connection, subject: Subject) -> bytes:
-    """The bytes that officers sign."""
+def opened(connection: Connection, subject: Subject) -> Proposal:
+    """What officers sign of it."""
     from gateway.registry.changes.proposals import open_proposal
 
-    return open_proposal(connection, subject).body.encode()
+    return open_proposal(connection, subject)
 
 
 def show(connection: Connection, subject: Subject, now: float) -> tuple[dict[str, Any], str]:
@@ -75,23 +75,20 @@ def show(connection: Connection, subject: Subject, now: float) -> tuple[dict[str
     return result, "\n".join(lines)
 
 
-def approve(
-    connection: Connection, subject: Subject, officer: str, mark: str, now: float
-) -> tuple[list[Change], dict[str, Any], str]:
-    """The changes, the result for programs, the text for people."""
-    from gateway.registry.changes import proposals
+def told(connection: Connection, subject: Subject, proposal: Proposal, signed: Signed) -> tuple[dict[str, Any], str]:
+    """What a signature for `proposal` did: for programs and for people."""
+    from gateway.registry.changes.deciding import in_force_rows
+    from gateway.registry.changes.proposals import signed_by
 
-    proposal = proposals.open_proposal(connection, subject)
-    changes, effects = proposals.approve(connection, subject, officer, mark, now)
     rows = waiting.rows(connection)
-    result = {"subject": subject.path, "in_force": waiting.in_force_rows(effects), "waiting": rows}
-    lines = waiting.in_force_lines(effects)
+    result = {"subject": subject.path, "in_force": in_force_rows(signed.effects), "waiting": rows}
+    lines = waiting.in_force_lines(signed.effects)
     lines += waiting.lines([each for each in rows if each["subject"] == subject.path])
     if proposal.state != "waiting":
-        lines.append(f"{subject.path}: {_signatures(_row(proposal, proposals.signed_by(connection, proposal)))}")
-    if not changes:
+        lines.append(f"{subject.path}: {_signatures(_row(proposal, signed_by(connection, proposal)))}")
+    if not signed.changes:
         lines.append("signed before / đã ký từ trước")
-    return changes, result, "\n".join(lines)
+    return result, "\n".join(lines)
 
 
 def _row(proposal: Proposal, signed_by: tuple[str, ...]) -> dict[str, Any]:

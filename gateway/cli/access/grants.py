@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contracts.base.errors import Finding
 from contracts.base.times import rfc3339
 from gateway.cli.access import candidates, contents, past, rows, shown
 from gateway.cli.access.signing import read, signature_of
@@ -23,9 +22,6 @@ from gateway.cli.registry.registry import listed
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from gateway.registry.records import Change
-    from gateway.registry.seals.sealing import Act
-    from gateway.registry.snapshot import Snapshot
     from security.grants.grants import Grant
 
 commands = typer.Typer()
@@ -36,7 +32,7 @@ Officer = Annotated[str, typer.Option("--officer", help="Id of the officer who s
 def access_propose(file: Path, data: Data = None, as_json: AsJson = False) -> None:
     """Put the grants of a file in as proposals; each holds once two officers have signed it."""
     from gateway.journal.database import open_engine
-    from gateway.registry.changes import granting
+    from gateway.registry.changes import deciding, granting
     from gateway.registry.changes.document import parse_grants
     from gateway.registry.seals.sealing import Seal, changing
     from gateway.registry.snapshot import load_snapshot
@@ -48,7 +44,7 @@ def access_propose(file: Path, data: Data = None, as_json: AsJson = False) -> No
         snapshot = load_snapshot(connection)
         proposals = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
         changes = [change for proposal in proposals for change in granting.propose(connection, proposal, now)]
-        _done(act, changes, now)
+        deciding.record(act, changes, now, actor())
         standing = {each.grant.id: _standing(connection, each.grant.id) for each in proposals}
     lines = [f"{name}: {rows.signatures(grant)}" for name, grant in standing.items()]
     lines += [
@@ -76,50 +72,41 @@ def access_approve(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign a grant as it stands, as an officer; or, by officer/ID or person/ID, somebody who is to be admitted; or
-    what a registry document proposes: route/CONTRACT/OPERATION, system/ID, agency/CODE."""
+    """Sign a grant as it stands, as an officer; or, by officer/ID or person/ID, somebody who is to be admitted, or by
+    passkey/THUMBPRINT an officer's passkey; or what a registry document proposes: route/CONTRACT/OPERATION, system/ID,
+    agency/CODE."""
     from gateway.journal.database import open_engine
-    from gateway.registry.changes import granting
+    from gateway.registry.changes import deciding
     from gateway.registry.changes.content import Subject
+    from gateway.registry.changes.granting import GRANT
     from gateway.registry.seals.sealing import Seal, changing
-    from gateway.registry.snapshot import load_snapshot
-    from security.grants.grants import digest
 
     settings = load_instance(data, as_json)
-    now = time.time()
-    if (subject := Subject.at(grant)) is not None:
-        with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
-            content = contents.content_of(act.connection, subject)
-            mark = signature or signature_of(content, officer, key, as_json)
-            changes, told, text = contents.approve(act.connection, subject, officer, mark, now)
-            facts = {"subject": str(subject), "officer": officer, "digest": digest(content), "signature": mark}
-            _done(act, changes, now, **({"approval": facts, "in_force": told["in_force"]} if changes else {}))
-        emit({"ok": True, "changes": listed(changes), **told}, as_json, text)
-    named = candidates.named(grant)
+    now, subject, named = time.time(), Subject.at(grant), candidates.named(grant)
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
-        if named is not None:
-            content = candidates.candidate(connection, *named).content()
-        else:
-            proposed = granting.content_of(connection, grant)
-            _check_shown(load_snapshot(connection), proposed)
-            content = proposed.canonical()
-        mark = signature or signature_of(content, officer, key, as_json)
+        asked = deciding.asked(connection, grant)
+        mark = signature or signature_of(asked.content, officer, key, as_json)
+        before = contents.opened(connection, subject) if subject is not None else None
+        signed = deciding.sign(connection, grant, officer, mark, now)
+        deciding.record(act, signed.changes, now, actor(), **signed.facts())
         result: dict[str, Any]
-        if named is not None:
-            roll, name = named
-            changes = granting.approve_officer(connection, name, officer, mark, now, roll=roll)
-            result, text = candidates.approved(connection, roll, name, new=bool(changes))
-            result = {roll.what: name, **result}
-        else:
-            changes = granting.approve_grant(connection, grant, officer, mark, now)
+        if subject is not None and before is not None:
+            result, text = contents.told(connection, subject, before, signed)
+        elif asked.what == GRANT:
             standing = _standing(connection, grant)
             result = rows.row(standing, now)
             text = f"{grant}: {rows.signatures(standing)}: {', '.join(standing.approved_by) or '–'}"
-            text += "" if changes else "; signed before / đã ký từ trước"
-        facts = {"subject": grant, "officer": officer, "digest": digest(content), "signature": mark}
-        _done(act, changes, now, **({"approval": facts} if changes else {}))
-    emit({"ok": True, "changes": listed(changes), **result}, as_json, text)
+            text += "" if signed.changes else "; signed before / đã ký từ trước"
+        elif named is not None:
+            roll, name = named
+            told, text = candidates.approved(connection, roll, name, new=bool(signed.changes))
+            result = {roll.what: name, **told}
+        else:
+            result = {asked.what: asked.name}
+            done = ", ".join(f"{each.what} {each.id}: {each.how}" for each in signed.changes)
+            text = done or "signed before / đã ký từ trước"
+    emit({"ok": True, "changes": listed(signed.changes), **result}, as_json, text)
 
 
 @commands.command("sign")
@@ -147,6 +134,7 @@ def access_list(
 ) -> None:
     """All grants with what holds of them, the officers, the persons who operate or audit, and what else waits for
     signatures."""
+    from gateway.registry.changes import passkeys
     from gateway.registry.changes.officers import officers, persons
     from gateway.registry.history import grant_names
     from gateway.registry.snapshot import all_grants
@@ -167,13 +155,19 @@ def access_list(
         f"{', ended / kết thúc ' + civil(row['ended']) if 'ended' in row else ''}"
         for row in listing
     ]
-    people = [
+    people: list[dict[str, Any]] = [
         {"id": each.id, "agency": each.agency, "name": each.name.vi, "state": each.state, "key": each.thumbprint}
+        | ({"passkeys": [passkeys.described(key, each) for key in each.passkeys]} if each.passkeys else {})
         for each in known.values()
     ]
     lines += [
         f"officer / cán bộ {each['id']:<20} {each['agency']:<8} {both(each['state']):<24} {each['key']}  {each['name']}"
         for each in people
+    ]
+    lines += [
+        f"  passkey {key.thumbprint} of / của {each.id} {both(key.state)} {key.origin}"
+        for each in known.values()
+        for key in each.passkeys
     ]
     named = [
         {
@@ -206,7 +200,7 @@ def access_show(
     from sqlalchemy import select
 
     from gateway.journal.schema import tables
-    from gateway.registry.changes import granting
+    from gateway.registry.changes import deciding, granting
     from gateway.registry.changes.content import Subject
     from gateway.registry.snapshot import load_snapshot
     from security.grants.grants import Grant, digest
@@ -214,18 +208,14 @@ def access_show(
 
     settings = load_instance(data, as_json)
     with past.moment(settings, at, as_json) as stands:
+        if canonical and not as_json and "/" in grant:
+            print(deciding.asked(stands.registry, grant).content.decode(), end="")
+            raise SystemExit(Exit.WELL)
         if (subject := Subject.at(grant)) is not None:
-            if canonical and not as_json:
-                print(contents.content_of(stands.registry, subject).decode(), end="")
-                raise SystemExit(Exit.WELL)
             told, text = contents.show(stands.registry, subject, stands.at)
             emit({"ok": True, **told}, as_json, text)
         if (named := candidates.named(grant)) is not None:
-            of = candidates.candidate(stands.registry, *named)
-            if canonical and not as_json:
-                print(of.content().decode(), end="")
-                raise SystemExit(Exit.WELL)
-            told, text = candidates.show(stands.registry, named[0], of)
+            told, text = candidates.show(stands.registry, named[0], candidates.candidate(stands.registry, *named))
             emit({"ok": True, **told}, as_json, text)
         connection, versions = stands.registry, past.held(stands, grant)
         last = past.ended(stands, grant)
@@ -282,52 +272,26 @@ def access_show(
 
 @commands.command("revoke")
 def access_revoke(grant: str, data: Data = None, as_json: AsJson = False) -> None:
-    """Give a grant up for good, with its approvals."""
+    """Give a grant up for good, with its approvals; or, by passkey/THUMBPRINT, an officer's passkey with all that it
+    approved."""
     from gateway.journal.database import open_engine
-    from gateway.registry.changes import granting
+    from gateway.registry.changes import deciding, granting, passkeys
+    from gateway.registry.changes.officers import PASSKEY
     from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
     now = time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
-        changes = granting.revoke(act.connection, grant, now)
-        _done(act, changes, now)
+        if (passkey := grant.removeprefix(f"{PASSKEY}/")) != grant:
+            changes = passkeys.end(act.connection, passkey, revoked=True, now=now)
+        else:
+            changes = granting.revoke(act.connection, grant, now)
+        deciding.record(act, changes, now, actor())
     emit(
         {"ok": True, "changes": listed(changes)},
         as_json,
-        f"grant {grant}: revoked, with its approvals / đã thu hồi quyền cùng các chữ ký",
+        f"{grant}: revoked, with its approvals / đã thu hồi cùng các chữ ký",
     )
-
-
-def _done(act: Act, changes: list[Change], now: float, **facts: Any) -> None:
-    from gateway.registry.seals.revisions import raise_revision
-
-    if changes:
-        raise_revision(act.connection)
-        act.note("access", {"changes": listed(changes), **facts}, now, actor=actor())
-
-
-def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
-    """What was checked when it was proposed may have changed since: formats, versions, systems."""
-    from gateway.registry.errors import unknown
-    from gateway.registry.parts.grants import unshown, unshown_requests
-
-    compiled = snapshot.contracts.get(grant.contract)
-    if compiled is None:
-        raise unknown("contract", grant.contract)
-    holders = {
-        each.code for each in snapshot.agencies.values() if grant.agency == each.code or grant.role in each.roles
-    }
-    readers = [system for system in snapshot.systems.values() if system.agency in holders]
-    shows = unshown_requests if grant.receives else unshown
-    findings = [
-        Finding(here, path, form, "mask", "a word for `not-permitted`")
-        for form, here, path in shows(compiled, grant.operations, grant.fields, readers)
-    ]
-    if findings:
-        from gateway.registry.errors import GRANT_MASK_UNSHOWN
-
-        raise GRANT_MASK_UNSHOWN(findings=findings, grant=grant.id, count=len(findings))
 
 
 def _standing(connection: Connection, name: str) -> Grant:

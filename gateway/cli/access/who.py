@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -26,7 +24,6 @@ _HOW: Final = {
     "request": "receives by route / nhận theo tuyến",
     "feed": "feed / luồng dữ liệu",
 }
-_COLUMNS: Final = "agency systems how contract operation message field personal grants until".split()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -44,11 +41,9 @@ class Wanted:
     sensitive: Annotated[bool, typer.Option("--sensitive", help="Of sensitive personal fields alone.")] = False
 
     def fits(self, contract: str, leaf: Leaf | Receipt) -> bool:
-        from gateway.registry.changes.matrix import MARKS, names_field
+        from gateway.registry.changes.receivers import Asked
 
-        if self.sensitive and leaf.personal != MARKS[-1] or self.personal and leaf.personal is None:
-            return False
-        return self.field is None or names_field(self.field, contract, leaf.path)
+        return Asked(self.field, self.personal, self.sensitive).fits(contract, leaf)
 
 
 @commands.command("who")
@@ -62,6 +57,7 @@ def access_who(
 ) -> None:
     """Who receives a field, or personal data: agency, systems, by answer, route or feed, which grants, until when."""
     from gateway.registry.changes.matrix import dropped, matrix, receipts
+    from gateway.registry.changes.receivers import csv_text, described
 
     load_instance(data, as_json)
     if not (wanted.field or wanted.personal or wanted.sensitive):
@@ -84,12 +80,12 @@ def access_who(
     dead = [each for each in cells if each.dead_route and _request(snapshot, each) in messages]
     files = [each for each in dropped(snapshot) if _request(snapshot, each) in messages]
     if csv:
-        _print_csv(rows)
+        print(csv_text(rows), end="")
         raise SystemExit(Exit.WELL)
     result = {
         "ok": True,
         "at": rfc3339(now),
-        "receivers": [_json(each) for each in rows],
+        "receivers": [described(each) for each in rows],
         "unreceived": [
             {"agency": each.agency, "systems": list(each.systems), "contract": each.contract}
             | {"operation": each.operation, "reason": each.decision.reason}
@@ -137,21 +133,6 @@ def _unknown(snapshot: Snapshot, field: str, as_json: bool) -> None:
     )
 
 
-def _json(each: Receipt) -> dict[str, Any]:
-    return {
-        "agency": each.agency,
-        "systems": list(each.systems),
-        "how": each.way,
-        "contract": each.contract,
-        "operation": each.operation,
-        "message": each.message,
-        "field": each.path,
-        "personal": each.personal,
-        "grants": list(each.grants),
-        "until": rfc3339(each.until),
-    }
-
-
 def _table(rows: Sequence[Receipt]) -> Iterable[str]:
     from security.grants.windows import civil
 
@@ -187,19 +168,3 @@ def _files(files: Iterable[Dropped]) -> Iterable[str]:
             f"{each.agency}  {each.system}: hands in {each.contract} {each.operation} as files"
             f" ({each.folder}/{each.match}); the report has no value / nộp bằng tệp, báo cáo không chứa giá trị nào"
         )
-
-
-def _print_csv(rows: Iterable[Receipt]) -> None:
-    import csv
-
-    from contracts.codecs.cells.csvtext import guarded
-    from security.grants.windows import civil
-
-    out = io.StringIO()
-    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for each in rows:
-        told = _json(each) | {"until": civil(each.until)}  # for people: the time in Vietnam, as in the list
-        row = {name: ", ".join(value) if isinstance(value, list) else value or "" for name, value in told.items()}
-        writer.writerow({name: guarded(str(value)) for name, value in row.items()})
-    sys.stdout.write(out.getvalue())

@@ -46,10 +46,6 @@ def lines(waiting: list[dict[str, Any]]) -> list[str]:
     return text
 
 
-def in_force_rows(effects: list[Effect]) -> list[dict[str, Any]]:
-    return [{**each.facts(), "subject": each.proposal.subject.path} for each in effects]
-
-
 def in_force_lines(effects: list[Effect], sandbox: bool = False) -> list[str]:
     whose = " (stand-in officers of this sandbox / cán bộ thế của môi trường thử nghiệm)" if sandbox else ""
     return [

@@ -13,7 +13,7 @@ from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
-from gateway.cli.common.waiting import in_force_lines, in_force_rows, lines, rows
+from gateway.cli.common.waiting import in_force_lines, lines, rows
 
 if TYPE_CHECKING:
     from gateway.registry.records import Change
@@ -38,6 +38,7 @@ def registry_apply(
     from gateway.journal.database import open_engine
     from gateway.keys.authority import EmbeddedAuthority
     from gateway.registry import store, versions
+    from gateway.registry.changes import deciding
     from gateway.registry.changes.document import parse
     from gateway.registry.changes.officers import acting
     from gateway.registry.changes.proposals import founds
@@ -66,7 +67,7 @@ def registry_apply(
         result: dict[str, Any] = {
             "changes": listed(changes),
             "founding": founding and bool(changes),
-            "in_force": in_force_rows(effects),
+            "in_force": deciding.in_force_rows(effects),
             "waiting": rows(act.connection),
         }
         if revision(act.connection) != before:
@@ -206,7 +207,9 @@ def current(settings: Settings) -> Snapshot:
 
 def listed(changes: list[Change]) -> list[Any]:
     """Changes as the log and programs get them."""
-    return [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
+    from gateway.registry.changes import deciding
+
+    return deciding.listed(changes)
 
 
 def _unable(ready: str) -> str:

@@ -1,4 +1,4 @@
-"""Signs people in: by a password with a code, or by a link that works once.
+"""Signs people in: by a password with a code, by a passkey, or by a link that works once.
 
 Each attempt, failed or not, is an entry of the log. A failed one never says which part was wrong.
 Invariant: a code counts once (RFC 6238, 5.2), a link signs in once.
@@ -8,12 +8,13 @@ Invariant: after five failures an account is locked, each time twice as long, fo
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select, update
 
 from contracts.base.errors import Failure
-from gateway.console.accounts import secrets, sessions, store
+from gateway.console.accounts import passkeys, secrets, sessions, store
+from gateway.console.accounts.passkeys import Site
 from gateway.console.accounts.records import How
 from gateway.console.errors import ACCOUNT_LOCKED, LOGIN_FAILED, LOGIN_LINK
 from gateway.journal.schema import tables
@@ -41,12 +42,29 @@ def by_password(
     secret = None if row.totp is None else sealer.open(name, row.totp)
     step = None if secret is None else secrets.step_of(secret, code, now)
     if not fits or step is None or (row.step is not None and step <= row.step):
-        failed = row.failed + 1
-        locked = None if failed < FREE else now + min(_MOST, _FIRST * 2.0 ** min(failed - FREE, 10))
-        connection.execute(update(_account).where(_account.c.id == name).values(failed=failed, locked=locked))
+        _count(connection, row, now)
         return _failed(connection, name, source, now, LOGIN_FAILED())
     connection.execute(update(_account).where(_account.c.id == name).values(step=step))
     return succeed(connection, name, "totp", source, now)
+
+
+def by_passkey(connection: Connection, site: Site, response: str, source: str, now: float) -> Attempt:
+    """The passkey says whose it is."""
+    try:
+        passkey = passkeys.owner(connection, response)
+    except Failure:
+        passkey = None
+    row = None if passkey is None else store.row_of(connection, passkey.account)
+    if row is None or row.state != "active":
+        return _failed(connection, "" if row is None else row.id, source, now, LOGIN_FAILED())
+    if row.locked is not None and now < row.locked:
+        return _failed(connection, row.id, source, now, ACCOUNT_LOCKED(seconds=math.ceil(row.locked - now)))
+    try:
+        passkeys.prove(connection, site, passkey, response, now)
+    except Failure:
+        _count(connection, row, now)
+        return _failed(connection, row.id, source, now, LOGIN_FAILED())
+    return succeed(connection, row.id, "passkey", source, now)
 
 
 def by_link(connection: Connection, token: str, source: str, now: float) -> Attempt:
@@ -70,6 +88,13 @@ def succeed(connection: Connection, account: str, how: How, source: str, now: fl
     assert viewer is not None
     store.note(connection, SIGNED_IN, {"account": account, "how": how, "source": source}, now, viewer[0].actor)
     return token
+
+
+def _count(connection: Connection, row: Any, now: float) -> None:
+    """One failure more, and the lock that follows from it."""
+    failed = row.failed + 1
+    locked = None if failed < FREE else now + min(_MOST, _FIRST * 2.0 ** min(failed - FREE, 10))
+    connection.execute(update(_account).where(_account.c.id == row.id).values(failed=failed, locked=locked))
 
 
 def _failed(connection: Connection, name: str, source: str, now: float, failure: Failure) -> Failure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from sqlalchemy import func, select
@@ -11,7 +10,7 @@ from contracts.base.errors import Failure
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Page, Shown
-from gateway.console.work import attention
+from gateway.console.work import access, attention, waiting
 from gateway.doors.api import status
 from gateway.journal.schema import tables
 from gateway.transfer.states import State
@@ -23,11 +22,11 @@ def home(ask: Ask) -> Shown:
     desk, may, scope = ask.desk, ask.viewer.account.may, ask.viewer.account.scope
     services = desk.services
     values: dict[str, Any] = {"status": None, "trouble": None, "refusals": (), "denials": None, "volumes": None}
-    values |= {"doubts": 0, "waiting": 0, "dead": 0, "approvals": 0, "ending": (), "unready": (), "scope": scope}
+    values |= {"doubts": 0, "waiting": 0, "dead": 0, "approvals": 0, "review": None, "ending": (), "unready": (), "scope": scope}
     agencies = services.registry.snapshot.agencies
     values["names"] = {code: each.name.of(ask.language) for code, each in agencies.items()}
     try:
-        values["status"] = asyncio.run(status.gather(services, desk.vitals, services.registry.snapshot))
+        values["status"] = status.gather_now(services, desk.vitals, services.registry.snapshot)
     except Failure as failure:  # a registry that was altered is what the page has to say
         values["trouble"] = failure
     with desk.reading() as connection:
@@ -46,9 +45,11 @@ def home(ask: Ask) -> Shown:
             }
             values["waiting"], values["dead"] = counts.get("waiting", 0), counts.get("dead", 0)
         if May.ACCESS in may:
-            values["approvals"] = attention.approvals(connection, scope, ask.now)
+            values["approvals"] = len(waiting.every(connection, services.registry.snapshot, scope, ask.now))
         if May.SYSTEMS in may:
             values["ending"] = attention.ending(connection, scope, ask.now)
+    if May.ACCESS in may and scope is None:
+        values["review"] = access.due(desk)
     if May.SEARCH in may:
         with reading(services.engine) as connection:
             query = Query(outcome="refused", agency=scope, since=ask.now - attention.DAYS * attention.DAY)

@@ -10,6 +10,7 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from gateway.console.accounts import secrets, sessions
+from gateway.console.accounts.passkeys import Site
 from gateway.console.accounts.records import Viewer
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
@@ -30,6 +31,10 @@ class Desk:
     @cached_property
     def sealer(self) -> secrets.Sealer:
         return secrets.Sealer(self.hash_key)
+
+    def passkeys(self, origin: str) -> Site:
+        """What passkeys need to know of the address at which somebody is."""
+        return Site(origin, self.hash_key)
 
     def now(self) -> float:
         return self.services.clock()

@@ -7,6 +7,7 @@ Invariant: after signing in nobody is sent to another site.
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from contracts.base.errors import Failure
-from gateway.console.accounts import sessions, signing_in, store
+from gateway.console.accounts import passkeys, sessions, signing_in, store
 from gateway.console.site import guard
 from gateway.console.site.desk import Desk
 from gateway.console.site.page import Shown
@@ -27,6 +28,7 @@ def routes(desk: Desk) -> list[Route]:
     each: list[tuple[str, Any, str]] = [
         ("/sign-in", _sign_in_page, "GET"),
         ("/sign-in", _sign_in, "POST"),
+        ("/sign-in/passkey", _passkey, "POST"),
         ("/link/{token}", _link_page, "GET"),
         ("/link/{token}", _link, "POST"),
         ("/sign-out", _sign_out, "POST"),
@@ -43,7 +45,26 @@ def local(address: str) -> str:
 
 async def _sign_in_page(desk: Desk, request: Request) -> Response:
     values = {"next": local(request.query_params.get("next", HOME)), "failure": None, "name": ""}
-    return _page(desk, request, Shown("sign-in.html", values))
+    return _page(desk, request, Shown("sign-in.html", {**values, "passkey": _asked(desk, request)}))
+
+
+def _asked(desk: Desk, request: Request) -> dict[str, Any]:
+    """What the browser needs to sign in by a passkey, or why it cannot here."""
+    site = desk.passkeys(guard.origin_of(request))
+    options = passkeys.request(site, passkeys.challenge(site, passkeys.SIGN_IN, desk.now()))
+    return {"unable": site.unable, "options": json.dumps(options)}
+
+
+async def _passkey(desk: Desk, request: Request) -> Response:
+    guard.check_origin(request)
+    form = await guard.read_form(request)
+    site = desk.passkeys(guard.origin_of(request))
+
+    def attempt() -> signing_in.Attempt:
+        with desk.writing() as connection:
+            return signing_in.by_passkey(connection, site, form.get("credential", ""), _source(request), desk.now())
+
+    return await _entered(desk, request, attempt, form)
 
 
 async def _sign_in(desk: Desk, request: Request) -> Response:
@@ -79,6 +100,7 @@ async def _entered(desk: Desk, request: Request, attempt: Any, form: dict[str, s
             "failure": failure_values(outcome, language_of(request)),
             "next": local(form.get("next", HOME)),
             "name": form.get("name", ""),
+            "passkey": _asked(desk, request),
         }
         return _page(desk, request, Shown("sign-in.html", values, outcome.status))
     answer = RedirectResponse(local(form.get("next", HOME)), status_code=303, headers=HEADERS)

@@ -41,11 +41,15 @@ def set_cookie(token: str, secure: bool) -> str:
     return f"{cookie_name(secure)}={token}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}{ends}"
 
 
+def origin_of(request: Request) -> str:
+    """The origin of this site, as the browser names it."""
+    return f"{request.url.scheme}://{request.headers.get('host', '')}"
+
+
 def check_origin(request: Request) -> None:
     """Raises `console.origin`."""
-    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
     site = request.headers.get("sec-fetch-site", "same-origin")
-    if request.headers.get("origin") != own or site != "same-origin":
+    if request.headers.get("origin") != origin_of(request) or site != "same-origin":
         raise CONSOLE_ORIGIN()
 
 

@@ -53,6 +53,7 @@ class Ask:
     source: str
     now: float
     address: str = ""  # path and query, as they were asked for
+    origin: str = ""  # scheme and host
 
     def field(self, name: str, most: int = 200) -> str:
         """A field of the form. Raises `console.form` if it is missing, empty or too long."""

@@ -40,7 +40,7 @@ HEADERS: Final = {
     "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
     "cache-control": "no-store",
 }
-STATIC: Final = {"console.css": "text/css", "console.js": "text/javascript"}
+STATIC: Final = {"console.css": "text/css", "console.js": "text/javascript", "passkeys.js": "text/javascript"}
 
 
 @cache

@@ -74,6 +74,7 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         source=request.client.host if request.client is not None else "",
         now=desk.now(),
         address=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        origin=guard.origin_of(request),
     )
     answer = await asyncio.to_thread(page.view, ask)
     return await asyncio.to_thread(_response, answer, ask, page)

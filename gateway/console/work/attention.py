@@ -171,16 +171,6 @@ def ending(connection: Connection, scope: str | None, now: float) -> list[Ending
     return [Ending(*row) for row in connection.execute(query)]
 
 
-def approvals(connection: Connection, scope: str | None, now: float) -> int:
-    """What waits for signatures of officers: proposals, and grants. Of one agency its grants alone."""
-    grants = [
-        each
-        for each in all_grants(connection)
-        if not each.confirmed and not each.denies and now < each.valid_until and scope in (None, each.agency)
-    ]
-    return len(grants) + (len(proposals.proposals(connection, "waiting")) if scope is None else 0)
-
-
 def _counted(connection: Connection, start: int, end: int) -> Counter[int]:
     """Intents by the digest of the caller's agency. Rows that follow each other are read fast."""
     rows = connection.execute(

@@ -34,7 +34,12 @@ def handlers(vitals: Vitals) -> dict[str, Handler]:
 
 
 async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> dict[str, Any]:
-    counts = await vitals.counts()
+    return await asyncio.to_thread(gather_now, services, vitals, snapshot)
+
+
+def gather_now(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> dict[str, Any]:
+    """Reads the database, so it runs in a thread."""
+    counts = vitals.counts_now()
     settings, ready = services.settings, snapshot.readiness(services.clock())
     return {
         "ok": counts.keepers > 0,
@@ -75,9 +80,9 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
             "checkpoint": services.newest_checkpoint.note(),
             "age": round(counts.checkpoint_age, 1) if counts.checkpoint_age is not None else None,
         },
-        "vouchers": await asyncio.to_thread(_witness_states, services),
+        "vouchers": _witness_states(services),
         "unconfirmed": unconfirmed(snapshot, services.clock()),
-        "refusals": await asyncio.to_thread(recent_refusals, services.engine),
+        "refusals": recent_refusals(services.engine),
     }
 
 

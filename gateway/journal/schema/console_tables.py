@@ -32,6 +32,12 @@ console_passkey = Table(
     Column("label", Text, nullable=False),
     Column("created", Float, nullable=False),
 )
+console_challenge = Table(  # those of passkeys that were used, until they expire
+    "console_challenge",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("expires", Float, nullable=False),
+)
 console_session = Table(
     "console_session",
     metadata,

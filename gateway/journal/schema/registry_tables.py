@@ -112,6 +112,17 @@ officer = Table(
     Column("state", Text, nullable=False),  # proposed | active | retired | revoked
     Column("since", Float, nullable=False),
 )
+officer_passkey = Table(
+    "officer_passkey",
+    metadata,
+    Column("thumbprint", Text, primary_key=True),  # base64url SHA-256 of the SubjectPublicKeyInfo
+    Column("officer", Text, nullable=False),
+    Column("credential", Text, nullable=False),  # its id in the authenticator, base64url
+    Column("origin", Text, nullable=False),  # of the pages where it approves
+    Column("public_key", Text, nullable=False),  # PEM, SubjectPublicKeyInfo, P-256
+    Column("state", Text, nullable=False),  # open | retired | revoked; officers' signatures decide whether it counts
+    Column("since", Float, nullable=False),
+)
 person = Table(
     "person",
     metadata,
@@ -131,7 +142,7 @@ approval = Table(
     Column("subject", Text, primary_key=True),  # "grant G-0001", "officer can-bo-3"
     Column("digest", Text, primary_key=True),  # of the content that was signed
     Column("officer", Text, primary_key=True),
-    Column("signature", Text, nullable=False),  # detached JWS
+    Column("signature", Text, nullable=False),  # detached JWS, or an assertion of a passkey
     Column("given", Float, nullable=False),
     Column("voided", Float),  # when that content was changed or revoked; a voided approval never counts again
 )

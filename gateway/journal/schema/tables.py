@@ -30,6 +30,9 @@ from gateway.journal.schema.console_tables import (
     console_account as console_account,
 )
 from gateway.journal.schema.console_tables import (
+    console_challenge as console_challenge,
+)
+from gateway.journal.schema.console_tables import (
     console_filter as console_filter,
 )
 from gateway.journal.schema.console_tables import (
@@ -69,6 +72,9 @@ from gateway.journal.schema.registry_tables import (
 )
 from gateway.journal.schema.registry_tables import (
     officer as officer,
+)
+from gateway.journal.schema.registry_tables import (
+    officer_passkey as officer_passkey,
 )
 from gateway.journal.schema.registry_tables import (
     outside_authority as outside_authority,

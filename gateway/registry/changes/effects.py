@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -24,9 +24,12 @@ from gateway.registry.changes.granting import grants
 from gateway.registry.changes.matrix import operations
 from gateway.registry.changes.proposals import Proposal, proposals
 from gateway.registry.errors import words
+from gateway.registry.history import grant_versions
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Snapshot
-from security.grants.grants import Decision, Request, decide
+from security.grants.grants import ACTIVE, OFFICERS, Decision, Grant, Request, decide, digest
+
+_SIGNED: Final = ("first", "second")  # two officers, whoever they will be
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -89,14 +92,45 @@ def compared(connection: Connection, snapshot: Snapshot, proposal: Proposal, now
     )
 
 
+def foreseen(connection: Connection, snapshot: Snapshot, grant: Grant, now: float) -> Compared:
+    """What a grant would change if two officers had signed it, within its hours, at its first moment from now on."""
+    held, at = in_force(connection), max(now, grant.valid_from)
+    present = [each for each in grants(connection, snapshot.officers) if each.hours is None or each.id != grant.id]
+    signed = replace(grant.with_status(ACTIVE, _SIGNED), hours=None, adopted=False)
+    with_it = [*(each for each in present if each.id != grant.id), signed]
+    holders = [code for code, each in snapshot.agencies.items() if grant.agency == code or grant.role in each.roles]
+
+    def sights(of: list[Grant]) -> set[Sight]:
+        world = _World(connection, snapshot, held, at, of)
+        every = (each for code in holders for each in world.sights(Subject("agency", code)))
+        return {each for each in every if each.contract == grant.contract}
+
+    before, after = sights(present), sights(with_it)
+    earlier = [each for each in grant_versions(connection, grant.id) if each.digest != digest(grant.canonical())]
+    known: Content = next((each.content for each in reversed(earlier) if len(set(each.signed)) >= OFFICERS), {})
+    names = sorted({*known, *grant.content()})
+    changes = tuple((name, known.get(name), grant.content().get(name)) for name in names) if known else ()
+    return Compared(
+        tuple(sorted(after - before)),
+        tuple(sorted(before - after)),
+        tuple(sorted(after & before)),
+        tuple(each for each in changes if each[1] != each[2]),
+    )
+
+
 class _World:
-    """Contents as if they were in force."""
+    """Contents as if they were in force; with these grants, or those that are."""
 
     def __init__(
-        self, connection: Connection, snapshot: Snapshot, contents: Mapping[Subject, Content], now: float
+        self,
+        connection: Connection,
+        snapshot: Snapshot,
+        contents: Mapping[Subject, Content],
+        now: float,
+        held: list[Grant] | None = None,
     ) -> None:
         self._contents, self._snapshot, self._now = contents, snapshot, now
-        self._grants = grants(connection, snapshot.officers)
+        self._grants = grants(connection, snapshot.officers) if held is None else held
 
     def sights(self, subject: Subject) -> Iterator[Sight]:
         content = self._contents.get(subject)

@@ -5,22 +5,31 @@ signatures of two officers in office; leaving needs none.
 Persons are admitted and leave in the same way; the first ones come with the first document too.
 Invariant: an id keeps its key and its role for ever; a new key, or a return, is a new officer or person.
 Invariant: officers and persons share no id and no key.
+Invariant: a passkey of an officer counts only with two signatures by keys of their own: the officer's, and another
+  officer's. The rows do not say so; it is verified at each reading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple, cast
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, Table, func, insert, select, update
 
+from contracts.base import jcs
 from contracts.base.words import Words
 from gateway.journal.schema import tables
 from gateway.registry.errors import OFFICER_KEY_TAKEN, OFFICER_OTHER_KEY
 from gateway.registry.records import Change
-from security.grants.approvals import Officer, OfficerState, Role, load_public
+from security.grants.approvals import Approval, Officer, OfficerState, Role, counted, load_public, thumbprint
+from security.grants.grants import OFFICERS as SIGNATURES
+from security.grants.grants import digest
+from security.grants.passkeys import Passkey
 
 _LEFT: Final = ("retired", "revoked")
+PASSKEY: Final = "passkey"
 
 
 class Roll(NamedTuple):
@@ -52,7 +61,46 @@ def listed(connection: Connection, roll: Roll) -> dict[str, Officer]:
 
 
 def officers(connection: Connection) -> dict[str, Officer]:
-    return listed(connection, OFFICERS)
+    """With their passkeys."""
+    known = listed(connection, OFFICERS)
+    by_officer: dict[str, list[Passkey]] = {}
+    for each in _passkeys(connection, known):
+        by_officer.setdefault(each.officer, []).append(each)
+    return {id: replace(each, passkeys=tuple(by_officer.get(id, ()))) for id, each in known.items()}
+
+
+def passkey_content(passkey: Passkey) -> bytes:
+    """What officers sign to admit a passkey."""
+    return jcs.encode(
+        {
+            "officer": passkey.officer,
+            "passkey": passkey.thumbprint,
+            "credential": passkey.credential,
+            "origin": passkey.origin,
+        }
+    )
+
+
+def _passkeys(connection: Connection, known: Mapping[str, Officer]) -> Iterator[Passkey]:
+    table, approval = tables.officer_passkey.c, tables.approval.c
+    rows = connection.execute(select(*table).order_by(table.officer, table.since, table.thumbprint)).all()
+    if not rows:
+        return
+    signed: dict[tuple[str, str], list[Approval]] = {}
+    query = select(*approval).where(approval.subject.like(f"{PASSKEY} %"), approval.voided.is_(None))
+    for row in connection.execute(query):
+        signed.setdefault((row.subject, row.digest), []).append(Approval(row.officer, row.signature, row.given))
+    for row in rows:
+        public = load_public(row.public_key)
+        mark = thumbprint(public)
+        if not isinstance(public, ec.EllipticCurvePublicKey) or any(mark == each.thumbprint for each in known.values()):
+            continue
+        read = Passkey(row.officer, row.credential, row.origin, mark, row.state, row.since, public)
+        content = passkey_content(read)
+        by = counted(content, None, signed.get((f"{PASSKEY} {row.thumbprint}", digest(content)), ()), known)
+        admitted = len(by) >= SIGNATURES and row.officer in by and row.thumbprint == mark
+        state: OfficerState = row.state if row.state in _LEFT else "active" if admitted else "proposed"
+        yield replace(read, state="revoked" if state == "retired" and not admitted else state)
 
 
 def persons(connection: Connection) -> dict[str, Officer]:

@@ -30,6 +30,7 @@ TABLES: Final[tuple[Table, ...]] = (
     tables.contract_in_force,
     tables.notice,
     tables.officer,
+    tables.officer_passkey,
     tables.outside_authority,
     tables.person,
     tables.registry_proposal,

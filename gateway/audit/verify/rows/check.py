@@ -13,11 +13,13 @@ from sqlalchemy import Connection
 from gateway.audit.verify.complete import Completeness
 from gateway.audit.verify.findings import Findings, Progress
 from gateway.audit.verify.rows.acts import check_acts
+from gateway.audit.verify.rows.approvals import check_approvals
 from gateway.audit.verify.rows.index import check_index
 from gateway.audit.verify.rows.kept import check_kept
 from gateway.audit.verify.rows.lists import Issuers, check_lists
 from gateway.audit.verify.rows.pending import check_pending
 from gateway.audit.verify.rows.quotas import check_quotas
+from gateway.audit.verify.rows.reviews import check_reviews
 from gateway.audit.verify.rows.signed import check_signed
 from security.transparency.checkpoint import NoteKey
 
@@ -38,6 +40,8 @@ def check_tables(
     key = NoteKey.from_text(vkey) if isinstance(vkey, str) else vkey
     check_pending(connection, wrong)
     check_acts(connection, wrong)
+    check_approvals(connection, wrong)
+    check_reviews(connection, wrong)
     check_signed(connection, key, wrong)
     check_kept(connection, wrong)
     check_lists(connection, issuers, wrong)

@@ -1,0 +1,178 @@
+"""The review of access: who receives a field, the matrix, grants with their history, what changed, reviews."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+from urllib.parse import urlencode
+
+from contracts.base.errors import Failure
+from contracts.base.words import Words
+from gateway.console.accounts import passkeys as responses
+from gateway.console.accounts import store
+from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_FORM
+from gateway.console.roles import May
+from gateway.console.site.page import N_, Answer, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.site.render import failure_values
+from gateway.console.work import access, approving, searching, waiting
+from gateway.registry.changes.officers import officers
+from gateway.registry.changes.receivers import Asked, csv_text
+from gateway.registry.reviews import MOST_BYTES
+from security.grants.approvals import TYPE
+from security.grants.passkeys import challenge, signature_text
+
+_HERE: Final = "/console/access"
+_MARKS: Final = ("personal", "sensitive")
+
+
+def who(ask: Ask) -> Shown:
+    asked, at = _asked(ask), ask.query.get("at") or None
+    rows, when = None, ask.now
+    if asked is not None:
+        with access.registry_at(ask.desk, at) as (snapshot, when):
+            rows = access.who(snapshot, asked, ask.viewer.account.scope, when)
+    given = {name: ask.query.get(name, "") for name in ("field", "mark", "at")}
+    values = {"rows": rows, "given": given, "at": when, "address": urlencode(given), "marks": _MARKS}
+    return Shown("who.html", values)
+
+
+def who_csv(ask: Ask) -> Sent:
+    """The same rows as a table. It leaves the page, so the log says so."""
+    asked, at = _asked(ask), ask.query.get("at") or None
+    if asked is None:
+        raise CONSOLE_FORM(field="field", why="missing")
+    with access.registry_at(ask.desk, at) as (snapshot, when):
+        rows = access.who(snapshot, asked, ask.viewer.account.scope, when)
+    with ask.desk.writing() as connection:
+        facts = {"what": "access-who", "field": asked.field or "*", "rows": len(rows)}
+        store.note(connection, "export", facts, ask.now, ask.viewer.actor)
+    return Sent(csv_text(rows).encode(), "text/csv; charset=utf-8", "who.csv")
+
+
+def _asked(ask: Ask) -> Asked | None:
+    """None if nothing is asked yet."""
+    field, mark = ask.query.get("field", "").strip()[:200], ask.query.get("mark", "")
+    if not field and mark not in _MARKS:
+        return None
+    return Asked(field or None, mark == "personal", mark == "sensitive")
+
+
+def matrix(ask: Ask) -> Shown:
+    scope, at = ask.viewer.account.scope, ask.query.get("at") or None
+    present = ask.desk.services.registry.snapshot
+    agency = scope or ask.query.get("agency") or next(iter(sorted(present.agencies)), None)
+    contract = ask.query.get("contract") or None
+    with access.registry_at(ask.desk, at) as (snapshot, when):
+        rows = access.cells(snapshot, agency, contract, when)
+        files = [each for each in access.files(snapshot, scope) if each.agency == agency]
+        language = ask.language
+        known = [each for each in snapshot.agencies.values() if scope in (None, each.code)]
+        agencies = [(each.code, each.name.of(language)) for each in known]
+        contracts = sorted(snapshot.contracts)
+    values = {
+        "rows": rows, "files": files, "agencies": agencies, "contracts": contracts, "agency": agency,
+        "contract": contract or "", "at": when, "given_at": at or "",
+    }  # fmt: skip
+    return Shown("matrix.html", values)
+
+
+def grants(ask: Ask) -> Shown:
+    snapshot, scope = ask.desk.services.registry.snapshot, ask.viewer.account.scope
+    with ask.desk.reading() as connection:
+        rows = access.grants(connection, snapshot, scope, ask.now)
+        ended = access.ended(connection) if scope is None else []
+    wanted = ask.query.get("agency", "")
+    rows = [each for each in rows if wanted in ("", each.grant.agency, f"role {each.grant.role}")]
+    return Shown("grants.html", {"rows": rows, "ended": ended, "wanted": wanted})
+
+
+def grant(ask: Ask) -> Shown:
+    snapshot = ask.desk.services.registry.snapshot
+    with ask.desk.reading() as connection:
+        it = access.grant(connection, snapshot, ask.path["id"], ask.viewer.account.scope, ask.now)
+    return Shown("grant.html", {"it": it, "plain": waiting.plain})
+
+
+def revoke(ask: Ask) -> Moved:
+    approving.revoke(ask.desk, ask.viewer, ask.path["id"], ask.reason())
+    return Moved(f"{_HERE}/grants/{ask.path['id']}", "revoked")
+
+
+def suspend(ask: Ask) -> Moved:
+    """Both languages: whoever is refused reads the reason."""
+    reason = Words(ask.field("reason_vi", 500), ask.field("reason_en", 500))
+    until = searching.moment(ask.form.get("until") or None, "until", whole=True)
+    approving.suspend(ask.desk, ask.viewer, ask.path["id"], reason, until)
+    return Moved(f"{_HERE}/grants/{ask.path['id']}", "suspended")
+
+
+def resume(ask: Ask) -> Moved:
+    approving.resume(ask.desk, ask.viewer, ask.path["id"], ask.reason())
+    return Moved(f"{_HERE}/grants/{ask.path['id']}", "resumed")
+
+
+def changes(ask: Ask) -> Shown:
+    if ask.viewer.account.scope is not None:  # a change concerns everybody
+        raise CONSOLE_FORBIDDEN(roles=", ".join(ask.viewer.account.roles), may=May.ACCESS)
+    since, cursor = ask.query.get("since", ""), ask.query.get("cursor") or None
+    found = access.changes(ask.desk, searching.moment(since or None, "since"), cursor)
+    here = f"{_HERE}/changes"
+    following = f"{here}?{urlencode({'since': since, 'cursor': found.next})}" if found.next else None
+    first = f"{here}?{urlencode({'since': since})}" if cursor else None
+    return Shown("changes.html", {"rows": found.rows, "since": since, "next": following, "first": first})
+
+
+def reviews(ask: Ask) -> Shown:
+    return _reviews(ask, None)
+
+
+def _reviews(ask: Ask, failure: Failure | None) -> Shown:
+    stated, site = access.statement(ask.desk), ask.desk.passkeys(ask.origin)
+    with ask.desk.reading() as connection:
+        known = officers(connection)
+    officer = known.get(ask.viewer.account.id)
+    mine = [] if officer is None else [each for each in officer.passkeys if each.state == "active"]
+    here = tuple(each.credential for each in mine if each.origin == ask.origin)
+    values = {
+        "due": access.due(ask.desk),
+        "rows": access.recorded(ask.desk),
+        "text": stated.content().decode(),
+        "stated": stated,
+        "officer": officer,
+        "usable": here,
+        "officers": [each.id for each in known.values() if each.state == "active"],
+        "options": json.dumps(responses.request(site, challenge(stated.content(), TYPE), here)),
+        "unable": site.unable,
+        "signs": May.PROPOSE in ask.viewer.account.may and ask.viewer.account.scope is None,
+        "failure": None if failure is None else failure_values(failure, ask.language),
+    }
+    return Shown("reviews.html", values, 200 if failure is None else failure.status)
+
+
+def review(ask: Ask) -> Answer:
+    text = ask.form.get("statement", "").replace("\r\n", "\n").strip()[:MOST_BYTES]
+    try:
+        if ask.form.get("credential"):
+            signature = signature_text(*responses.assertion(ask.field("credential", responses.MOST_BYTES)))
+            access.review(ask.desk, ask.viewer, text, ask.viewer.account.id, signature)
+        else:
+            signature = ask.field("signature", 4096)
+            access.review(ask.desk, ask.viewer, text, ask.field("officer", 64), signature)
+    except Failure as failure:
+        return _reviews(ask, failure)
+    return Moved(f"{_HERE}/reviews", "reviewed")
+
+
+PAGES = (
+    Page("/access/who", who, May.ACCESS, N_("Who receives a field"), Menu.ACCESS),
+    Page("/access/who.csv", who_csv, May.EXPORT),
+    Page("/access/matrix", matrix, May.ACCESS, N_("The matrix of access"), Menu.ACCESS),
+    Page("/access/grants", grants, May.ACCESS, N_("Grants"), Menu.ACCESS),
+    Page("/access/grants/{id}", grant, May.ACCESS, N_("A grant")),
+    Page("/access/grants/{id}/revoke", revoke, May.PROPOSE, method="POST"),
+    Page("/access/grants/{id}/suspend", suspend, May.PROPOSE, method="POST"),
+    Page("/access/grants/{id}/resume", resume, May.PROPOSE, method="POST"),
+    Page("/access/changes", changes, May.ACCESS, N_("What changed"), Menu.ACCESS),
+    Page("/access/reviews", reviews, May.ACCESS, N_("Reviews"), Menu.ACCESS),
+    Page("/access/reviews", review, May.PROPOSE, method="POST"),
+)

@@ -1,0 +1,79 @@
+"""Passkeys of one's own account; an officer's may become a key that approves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from gateway.console.accounts import passkeys
+from gateway.console.errors import PASSKEY_UNKNOWN, PASSKEY_UNUSABLE
+from gateway.console.roles import May
+from gateway.console.site.page import N_, Ask, Moved, Page, Shown
+from gateway.console.work import approving
+from gateway.registry.changes.officers import officers
+from security.grants.approvals import thumbprint
+
+_HERE: Final = "/console/account/passkeys"
+
+
+def mine(ask: Ask) -> Shown:
+    account, site = ask.viewer.account, ask.desk.passkeys(ask.origin)
+    with ask.desk.reading() as connection:
+        rows = passkeys.listed(connection, account.id)
+        options = passkeys.creation(connection, site, account.id, account.name, ask.now)
+        officer = officers(connection).get(account.id)
+    approving_ones = {each.credential: each for each in officer.passkeys} if officer is not None else {}
+    keys: dict[str, Any] = {row.id: passkeys.approving_key(row.public_key) for row in rows}
+    values = {
+        "rows": rows,
+        "options": json.dumps(options),
+        "unable": site.unable,
+        "officer": officer,
+        "approving": approving_ones,
+        "marks": {id: thumbprint(key) for id, key in keys.items() if key is not None},
+        "others": [each for each in approving_ones.values() if each.credential not in keys],
+    }
+    return Shown("passkeys.html", values)
+
+
+def add(ask: Ask) -> Moved:
+    given = (ask.field("credential", passkeys.MOST_BYTES), ask.field("label", 60))
+    with ask.desk.writing() as connection:
+        site = ask.desk.passkeys(ask.origin)
+        passkeys.register(connection, site, ask.viewer.account.id, given, ask.now, ask.viewer.actor)
+    return Moved(_HERE, "passkey-added")
+
+
+def remove(ask: Ask) -> Moved:
+    with ask.desk.writing() as connection:
+        passkeys.remove(connection, ask.viewer.account.id, ask.path["id"], ask.now, ask.viewer.actor)
+    return Moved(_HERE, "passkey-removed")
+
+
+def approve_with(ask: Ask) -> Moved:
+    """Proposes it as a further key of the officer."""
+    account = ask.viewer.account.id
+    with ask.desk.reading() as connection:
+        row = next((each for each in passkeys.listed(connection, account) if each.id == ask.path["id"]), None)
+    if row is None:
+        raise PASSKEY_UNKNOWN()
+    public = passkeys.approving_key(row.public_key)
+    if public is None:
+        raise PASSKEY_UNUSABLE(why="ES256 / P-256")
+    approving.propose_passkey(ask.desk, ask.viewer, row.id, ask.origin, public)
+    return Moved(_HERE, "passkey-proposed")
+
+
+def end(ask: Ask) -> Moved:
+    revoked = ask.form.get("how") == "revoked"
+    approving.end_passkey(ask.desk, ask.viewer, ask.field("passkey", 60), revoked=revoked, reason=ask.reason())
+    return Moved(_HERE, "passkey-revoked" if revoked else "passkey-retired")
+
+
+PAGES = (
+    Page("/account/passkeys", mine, May.ENTER, N_("Passkeys")),
+    Page("/account/passkeys", add, May.ENTER, method="POST"),
+    Page("/account/passkeys/end", end, May.ENTER, method="POST"),
+    Page("/account/passkeys/{id}/remove", remove, May.ENTER, method="POST"),
+    Page("/account/passkeys/{id}/approve", approve_with, May.PROPOSE, method="POST"),
+)

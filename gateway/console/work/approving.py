@@ -1,0 +1,120 @@
+"""Acts on access: proposals, officers' signatures, revocations, suspensions, passkeys that approve.
+
+The same functions of the registry that the command line uses, in the same transaction as their entry in the log.
+Invariant: a session proposes and restricts; it never approves. A signature is an officer's, whoever hands it in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from contracts.base.times import rfc3339
+from contracts.base.words import Words
+from gateway.console.accounts import passkeys as responses
+from gateway.console.accounts.records import Viewer
+from gateway.console.errors import CONSOLE_FORBIDDEN
+from gateway.console.site.desk import Desk
+from gateway.registry.changes import deciding, granting, notices, passkeys
+from gateway.registry.changes.document import parse_grants
+from gateway.registry.changes.officers import officers
+from gateway.registry.seals.sealing import Act, Seal, changing
+from gateway.registry.snapshot import load_snapshot
+from security.grants.grants import Grant
+from security.grants.passkeys import signature_text
+
+
+@contextmanager
+def _changing(desk: Desk) -> Iterator[Act]:
+    services = desk.services
+    with changing(services.engine, Seal.of(services.settings)) as act:
+        yield act
+
+
+def sign(desk: Desk, path: str, officer: str, signature: str, actor: str) -> deciding.Signed:
+    """Take an officer's signature, made where his key is. Raises an error of `approval.`."""
+    now = desk.now()
+    with _changing(desk) as act:
+        signed = deciding.sign(act.connection, path, officer, signature.strip(), now)
+        deciding.record(act, signed.changes, now, actor, **signed.facts())
+    return signed
+
+
+def sign_by_passkey(desk: Desk, viewer: Viewer, path: str, response: str) -> deciding.Signed:
+    """The assertion is the signature: it is kept as it is. Raises `passkey.failed`, or an error of `approval.`."""
+    return sign(desk, path, viewer.account.id, signature_text(*responses.assertion(response)), viewer.actor)
+
+
+def propose(desk: Desk, viewer: Viewer, raw: Mapping[str, Any]) -> Grant:
+    """Propose a grant. An officer who proposes it is named in it, and cannot sign it. Raises `registry.invalid`."""
+    now = desk.now()
+    with _changing(desk) as act:
+        connection = act.connection
+        snapshot = load_snapshot(connection)
+        item = dict(raw)
+        if viewer.account.id in officers(connection):
+            item["proposed_by"] = viewer.account.id
+        text = yaml.safe_dump({"grants": [item]}, allow_unicode=True)
+        (proposal,) = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
+        _check_scope(viewer, proposal.grant)
+        changes = granting.propose(connection, proposal, now)
+        deciding.record(act, changes, now, viewer.actor)
+    return proposal.grant
+
+
+def revoke(desk: Desk, viewer: Viewer, name: str, reason: str) -> None:
+    now = desk.now()
+    with _changing(desk) as act:
+        _check_scope(viewer, granting.content_of(act.connection, name))
+        changes = granting.revoke(act.connection, name, now)
+        deciding.record(act, changes, now, viewer.actor, reason=reason)
+
+
+def suspend(desk: Desk, viewer: Viewer, name: str, reason: Words, until: float | None) -> None:
+    """Whoever is refused reads the reason."""
+    now = desk.now()
+    with _changing(desk) as act:
+        _check_scope(viewer, granting.content_of(act.connection, name))
+        changes = notices.suspend(act.connection, "grant", name, reason, now, until)
+        facts: dict[str, Any] = {"changes": deciding.listed(changes), "reason": {"vi": reason.vi, "en": reason.en}}
+        act.note("suspended", facts | ({} if until is None else {"until": rfc3339(until)}), now, actor=viewer.actor)
+
+
+def resume(desk: Desk, viewer: Viewer, name: str, reason: str) -> None:
+    now = desk.now()
+    with _changing(desk) as act:
+        _check_scope(viewer, granting.content_of(act.connection, name))
+        if changes := notices.resume(act.connection, "grant", name):
+            facts = {"changes": deciding.listed(changes), "reason": reason}
+            act.note("resumed", facts, now, actor=viewer.actor)
+
+
+def propose_passkey(
+    desk: Desk, viewer: Viewer, credential: str, origin: str, public: ec.EllipticCurvePublicKey
+) -> None:
+    """Propose a passkey of one's own, as the officer that one is."""
+    now = desk.now()
+    with _changing(desk) as act:
+        changes = passkeys.propose(act.connection, viewer.account.id, credential, origin, public, now)
+        deciding.record(act, changes, now, viewer.actor)
+
+
+def end_passkey(desk: Desk, viewer: Viewer, mark: str, *, revoked: bool, reason: str) -> None:
+    """Only of the officer that one is."""
+    now = desk.now()
+    with _changing(desk) as act:
+        if passkeys.found(act.connection, mark).officer != viewer.account.id:
+            raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may="officer")
+        changes = passkeys.end(act.connection, mark, revoked=revoked, now=now)
+        deciding.record(act, changes, now, viewer.actor, reason=reason)
+
+
+def _check_scope(viewer: Viewer, grant: Grant) -> None:
+    """Somebody who sees his own agency only proposes and restricts its own grants."""
+    scope = viewer.account.scope
+    if scope is not None and grant.agency != scope:
+        raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=f"grant of {scope}")

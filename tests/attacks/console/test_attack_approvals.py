@@ -1,0 +1,88 @@
+"""Approvals in a page: neither a session, nor an assertion for something else, nor another's passkey approves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.console.roles import Role
+from tests.console.authenticator import PRESENT, Authenticator
+from tests.console.conftest import people  # noqa: F401  a fixture
+from tests.console.officers import ONE, PROPOSALS, TWO, by_key, officer, proposed, signer
+from tests.console.people import Desk, Person
+from tests.console.test_approving import signed_by
+from tests.console.test_passkeys import options
+from tests.doors.api.conftest import world  # noqa: F401  a fixture
+
+pytestmark = pytest.mark.attack("console")
+
+
+async def refused(desk: Desk, person: Person, name: str, given: dict[str, Any]) -> None:
+    answer = await person.post(f"{PROPOSALS}/{name}", **given)
+    assert answer.status in (400, 403, 404, 409, 422), answer.status
+    assert signed_by(desk, name) == ()
+
+
+async def test_what_an_assertion_does_not_approve(people: Desk) -> None:  # noqa: F811  the fixture
+    an = await signer(people)
+    name, other = await proposed(people), await proposed(people, id="G-9002", fields="*")
+    signing_in = options((await Person(people, "?").get("/console/sign-in")).body)
+    altered = json.loads(an.assertion(name))
+    altered["response"]["authenticatorData"] = altered["response"]["authenticatorData"][:-2] + "_w"
+    for credential in (
+        an.assertion(other),  # of another proposal: a replay
+        an.device.get(signing_in),  # of signing in
+        an.assertion(name, origin="https://desk.example.evil"),
+        an.assertion(name, rp_id="evil.example"),
+        an.assertion(name, flags=PRESENT),  # nobody was verified
+        an.assertion(name, crossOrigin=True),
+        an.assertion(name, type="webauthn.create"),
+        an.assertion(name, challenge="AAAA"),
+        json.dumps(altered),
+        Authenticator(an.device.origin).get({"challenge": "AAAA"}),
+        "{}",
+    ):
+        await refused(people, an.person, name, {"credential": credential})
+    assert (await an.approve(name)).status == 303 and signed_by(people, name) == (ONE,)
+
+
+async def test_a_session_alone_or_another_s_session_approves_nothing(people: Desk) -> None:  # noqa: F811
+    an = await signer(people)
+    name = await proposed(people)
+    binh = await people.signed_in(TWO, Role.OFFICER, Role.OPERATOR, Role.STEWARD)
+    await refused(people, binh, name, {})
+    await refused(people, binh, name, {"credential": an.assertion(name)})  # in the name of the other
+    await refused(people, binh, name, {"officer": TWO, "signature": by_key(people, name, ONE)})
+    await refused(people, binh, name, {"officer": ONE, "signature": by_key(people, name, TWO)})
+    await refused(people, binh, name, {"officer": "nobody", "signature": by_key(people, name, ONE)})
+    auditor = await people.signed_in("kiem", Role.AUDITOR)
+    await refused(people, auditor, name, {"officer": ONE, "signature": by_key(people, name, ONE)})
+    answer = await an.person.send(f"{PROPOSALS}/{name}", {"credential": an.assertion(name)})  # without the form's token
+    assert answer.status == 403 and signed_by(people, name) == ()
+
+
+async def test_two_keys_of_one_officer_are_one_vote(people: Desk) -> None:  # noqa: F811
+    an = await signer(people)
+    name = await proposed(people)
+    assert (await an.approve(name)).status == 303
+    given = {"officer": ONE, "signature": by_key(people, name, ONE)}
+    await an.person.post(f"{PROPOSALS}/{name}", **given)
+    assert signed_by(people, name) == (ONE,)
+
+
+async def test_nobody_gives_another_officer_a_passkey(people: Desk) -> None:  # noqa: F811
+    """A stolen session proposes one; it waits for the officer's own key, which no passkey replaces."""
+    an = await signer(people)
+    thief = an.person
+    device = Authenticator(an.device.origin)
+    asked = options((await thief.get("/console/account/passkeys")).body)
+    assert (await thief.post("/console/account/passkeys", credential=device.create(asked), label="x")).status == 303
+    id = json.loads(device.get({"challenge": "AAAA"}))["id"]
+    assert (await thief.post(f"/console/account/passkeys/{id}/approve")).status == 303
+    path = next(f"passkey/{each.thumbprint}" for each in officer(people, ONE).passkeys if each.state == "proposed")
+    assert (await an.approve(path)).status in (403, 422)  # by the passkey that approves already
+    given = {"officer": TWO, "signature": by_key(people, path, TWO)}
+    assert (await thief.post(f"{PROPOSALS}/{path}", **given)).status == 303
+    assert [each.state for each in officer(people, ONE).passkeys].count("proposed") == 1

@@ -1,0 +1,157 @@
+"""The review of access: who receives a field, the matrix, grants and changes, and reviews that an officer signs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from gateway.audit.verify.findings import Findings
+from gateway.audit.verify.rows.reviews import check_reviews
+from gateway.console.roles import Role
+from gateway.doctor.access import access as examine
+from gateway.journal.database import writing
+from gateway.journal.schema import tables
+from gateway.registry import reviews
+from gateway.registry.changes.matrix import matrix, receipts
+from security import jws
+from security.grants.approvals import TYPE, approve
+from security.grants.passkeys import challenge
+from security.pki.authority import private_pem
+from tests.console.officers import ONE, PROPOSALS, TWO, by_key, proposed, signer
+from tests.console.people import Desk, Person, Reader
+from tests.console.test_passkeys import options
+from tests.console.test_signing_in import notes
+from tests.registry.making import OFFICERS
+
+REVIEWS = "/console/access/reviews"
+
+
+async def test_who_receives_phone_numbers_on_the_page_and_as_a_table(people: Desk) -> None:
+    lan = await people.signed_in("lan", Role.OFFICER)
+    page = Reader((await lan.get("/console/access/who?field=phone")).body)
+    table = list(csv.DictReader(io.StringIO((await lan.get("/console/access/who.csv?field=phone")).body.decode())))
+    snapshot = people.world.services.registry.snapshot
+    wanted = [each for each in receipts(snapshot, matrix(snapshot, people.now())) if each.path.endswith("phone")]
+    assert len(table) == len(wanted) > 0 and f"{len(wanted)} ways" in page.text
+    assert {each.agency for each in wanted} == {each["agency"] for each in table}
+    assert all(each["personal"] for each in table) and "personal" in page.text
+    (export,) = notes(people, "export")
+    assert export["facts"] == {"what": "access-who", "field": "phone", "rows": len(table)}
+    assert "Nobody receives it" in Reader((await lan.get("/console/access/who?field=nothing")).body).text
+    ward = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")
+    assert {each.agency for each in wanted} != {"H14.7"}
+    own = Reader((await ward.get("/console/access/who?mark=personal")).body).text
+    others = {each.agency for each in wanted} - {"H14.7"}
+    assert not [code for code in others if f" {code} " in own]
+    assert (await ward.get("/console/access/who.csv?field=phone")).status == 403
+
+
+async def test_the_matrix_of_an_agency_and_of_then(people: Desk) -> None:
+    lan = await people.signed_in("lan", Role.AUDITOR)
+    text = Reader((await lan.get("/console/access/matrix?agency=H14.7")).body).text
+    assert "getValue" in text and "IndicatorValue" in text
+    assert "registry.no-history" in Reader((await lan.get("/console/access/matrix?at=2020-01-01")).body).text
+    assert (await lan.get("/console/access/matrix?at=yesterday")).status == 400
+    ward = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")
+    foreign = Reader((await ward.get("/console/access/matrix?agency=H14.0")).body).text
+    assert "H14.0" not in foreign
+
+
+async def test_grants_their_history_and_what_changed(people: Desk) -> None:
+    name = await proposed(people)
+    lan = await people.signed_in(ONE, Role.OFFICER)
+    given = {"officer": ONE, "signature": by_key(people, name, ONE)}
+    await lan.post(f"{PROPOSALS}/{name}", **given)
+    assert name in Reader((await lan.get("/console/access/grants")).body).text
+    history = Reader((await lan.get(f"/console/access/grants/{name}")).body).text
+    assert "H14.0/binh" in history and f"signed by {ONE}" in history
+    assert (await lan.get("/console/access/grants/G-7777")).status == 404
+    people.world.sequence()
+    changed = Reader((await lan.get("/console/access/changes?since=2026-01-01")).body).text
+    assert name in changed and "binh" in changed and ONE in changed
+    ward = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")
+    assert (await ward.get("/console/access/changes")).status == 403
+    assert (await lan.get("/console/access/changes?since=never")).status == 400
+
+
+def statement(page: bytes) -> str:
+    """The text of the page's form."""
+    text = page.decode().split('<textarea id="statement"')[1].partition(">")[2].partition("</textarea>")[0]
+    return text.replace("&#34;", '"')
+
+
+def found(desk: Desk) -> tuple[list[str], int]:
+    wrong = Findings()
+    with desk.world.engine.connect() as connection:
+        check_reviews(connection, wrong)
+    return wrong.wrong, wrong.checked["reviews of access"]
+
+
+async def reviewed(person: Person, text: str, **changes: Any) -> Any:
+    signature = approve(text.encode(), ONE, private_pem(OFFICERS[ONE]))
+    return await person.post(REVIEWS, **{"statement": text, "officer": ONE, "signature": signature, **changes})
+
+
+async def test_a_review_is_signed_recorded_verified_and_due_again(people: Desk) -> None:
+    an = await signer(people)  # a change, so there is a history
+    page = (await an.person.get(REVIEWS)).body
+    asked, text = options(page), statement(page)
+    assert asked["challenge"] == jws.encoded(challenge(text.encode(), TYPE)).decode()
+    answer = await an.person.post(REVIEWS, statement=text, credential=an.device.get(asked))
+    assert answer.status == 303, answer.body.decode()
+    assert (await reviewed(an.person, statement((await an.person.get(REVIEWS)).body))).status == 303
+    assert found(people) == ([], 2)
+    kept = notes(people, reviews.KIND)
+    assert [dict(each["facts"])["officer"] for each in kept] == [ONE, ONE]  # type: ignore[call-overload]
+    people.world.sequence()
+    assert ONE in Reader((await an.person.get(REVIEWS)).body).text
+    settings = people.world.services.settings
+    with people.world.engine.connect() as connection:
+        for later, there in ((reviews.EVERY - 60, False), (reviews.EVERY + 60, True)):
+            codes = [each.kind.code for each in examine(settings, connection, people.now() + later)]
+            assert ("access.review-due" in codes) is there
+
+
+async def test_a_review_of_something_else_is_not_recorded(people: Desk) -> None:
+    an = await signer(people)
+    text = statement((await an.person.get(REVIEWS)).body)
+    value = json.loads(text)
+    for changed in (
+        {**value, "matrix": "0" * 64},
+        {**value, "registry": 1},
+        {**value, "registry": value["registry"] + 1},
+        {**value, "instance": "elsewhere"},
+        {**value, "at": "2020-01-01T00:00:00.000Z"},
+        {**value, "more": "x"},
+    ):
+        other = json.dumps(changed, separators=(",", ":"), sort_keys=True)
+        assert (await reviewed(an.person, other)).status in (404, 409, 503), changed
+    assert (await reviewed(an.person, text, officer=TWO)).status == 422
+    assert (await reviewed(an.person, text, signature="x")).status == 422
+    assert found(people) == ([], 0)
+
+
+@pytest.mark.attack("console")
+@pytest.mark.parametrize("what", ["matrix", "signature", "officer", "registry"])
+async def test_a_review_that_was_altered_later_is_found(people: Desk, what: str) -> None:
+    an = await signer(people)
+    assert (await reviewed(an.person, statement((await an.person.get(REVIEWS)).body))).status == 303
+    table = tables.log_pending
+    with writing(people.world.engine) as connection:
+        row = connection.execute(table.select().where(table.c.phase == reviews.KIND)).one()
+        entry = json.loads(row.entry)
+        facts, value = entry["facts"], json.loads(entry["facts"]["statement"])
+        if what in value:
+            value[what] = 1 if what == "registry" else "0" * 64
+            text = json.dumps(value, separators=(",", ":"), sort_keys=True)
+            facts["statement"], facts["signature"] = text, approve(text.encode(), ONE, private_pem(OFFICERS[ONE]))
+        else:
+            facts[what] = TWO
+        connection.execute(update(table).where(table.c.id == row.id).values(entry=json.dumps(entry).encode()))
+    wrong, count = found(people)
+    assert len(wrong) == 1 and "a review of access" in wrong[0] and count == 1
