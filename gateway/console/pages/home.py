@@ -22,7 +22,16 @@ def home(ask: Ask) -> Shown:
     desk, may, scope = ask.desk, ask.viewer.account.may, ask.viewer.account.scope
     services = desk.services
     values: dict[str, Any] = {"status": None, "trouble": None, "refusals": (), "denials": None, "volumes": None}
-    values |= {"doubts": 0, "waiting": 0, "dead": 0, "approvals": 0, "review": None, "ending": (), "unready": (), "scope": scope}
+    values |= {
+        "doubts": 0,
+        "waiting": 0,
+        "dead": 0,
+        "approvals": 0,
+        "review": None,
+        "ending": (),
+        "unready": (),
+        "scope": scope,
+    }
     agencies = services.registry.snapshot.agencies
     values["names"] = {code: each.name.of(ask.language) for code, each in agencies.items()}
     try:

@@ -13,13 +13,12 @@ from typing import Any
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from contracts.base.times import rfc3339
 from contracts.base.words import Words
 from gateway.console.accounts import passkeys as responses
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORBIDDEN
 from gateway.console.site.desk import Desk
-from gateway.registry.changes import deciding, granting, notices, passkeys
+from gateway.registry.changes import deciding, granting, notices, passkeys, suspending
 from gateway.registry.changes.document import parse_grants
 from gateway.registry.changes.officers import officers
 from gateway.registry.seals.sealing import Act, Seal, changing
@@ -79,18 +78,14 @@ def suspend(desk: Desk, viewer: Viewer, name: str, reason: Words, until: float |
     now = desk.now()
     with _changing(desk) as act:
         _check_scope(viewer, granting.content_of(act.connection, name))
-        changes = notices.suspend(act.connection, "grant", name, reason, now, until)
-        facts: dict[str, Any] = {"changes": deciding.listed(changes), "reason": {"vi": reason.vi, "en": reason.en}}
-        act.note("suspended", facts | ({} if until is None else {"until": rfc3339(until)}), now, actor=viewer.actor)
+        suspending.suspend(act, ("grant", name), notices.Notice(reason, now, until), viewer.actor)
 
 
 def resume(desk: Desk, viewer: Viewer, name: str, reason: str) -> None:
     now = desk.now()
     with _changing(desk) as act:
         _check_scope(viewer, granting.content_of(act.connection, name))
-        if changes := notices.resume(act.connection, "grant", name):
-            facts = {"changes": deciding.listed(changes), "reason": reason}
-            act.note("resumed", facts, now, actor=viewer.actor)
+        suspending.resume(act, ("grant", name), (viewer.actor, reason), now)
 
 
 def propose_passkey(

@@ -19,9 +19,8 @@ from gateway.audit.search.fields import OUTCOMES, word
 from gateway.audit.search.search import first_at
 from gateway.console.site.desk import Desk
 from gateway.journal.schema import tables
-from gateway.registry.changes import proposals
 from gateway.registry.records import ACTIVE
-from gateway.registry.snapshot import Snapshot, all_grants
+from gateway.registry.snapshot import Snapshot
 from security.grants.windows import VIETNAM
 
 DAYS: Final = 7

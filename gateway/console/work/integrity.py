@@ -17,7 +17,7 @@ from typing import IO, Any, Final, NamedTuple
 
 from sqlalchemy import func, select
 
-from gateway.audit.witnessing.config import vouchers
+from gateway.audit.witnessing.config import witness_states
 from gateway.console.accounts.records import Viewer
 from gateway.console.site.desk import Desk
 from gateway.journal import jobs
@@ -41,7 +41,7 @@ class Integrity(NamedTuple):
     pending: int
     note: str
     origin: str
-    vouchers: tuple[dict[str, Any], ...]
+    witnesses: tuple[dict[str, Any], ...]
     checkpoints: tuple[Any, ...]
     cosigned: tuple[Any, ...]
     stamps: tuple[Any, ...]
@@ -60,7 +60,7 @@ def integrity(desk: Desk) -> Integrity:
             pending=int(connection.execute(select(func.count()).select_from(pending)).scalar_one()),
             note=desk.services.newest_checkpoint.note(),
             origin=desk.services.settings.origin,
-            vouchers=tuple(vouchers(connection, desk.services.settings, desk.now())),
+            witnesses=tuple(witness_states(connection, desk.services.settings, desk.now())),
             checkpoints=tuple(
                 connection.execute(
                     select(point.size, point.signed, point.root).order_by(point.size.desc()).limit(_SHOWN)

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from contracts.base.times import rfc3339
 from contracts.codecs.cells.csvtext import guarded
-from security.grants.windows import civil
 from contracts.codecs.mask import Leaf
 from gateway.registry.changes.matrix import MARKS, Receipt, names_field
+from security.grants.windows import civil
 
 COLUMNS: Final = (
     "agency",
