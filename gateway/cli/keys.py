@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 top = typer.Typer()
 commands = typer.Typer(no_args_is_help=True, help="The gateway's own keys: show, replace, protect at rest.")
+_AT_START: Final = "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận."
 _RELOAD_SECONDS: Final = 180.0
 _HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không mã hóa"}
 
@@ -196,7 +197,7 @@ def reload(data: Data = None, as_json: AsJson = False) -> None:
     settings = load_instance(data, as_json)
     if not is_running(settings):
         what = f"no instance runs in {settings.data} / không có phiên bản nào đang chạy tại {settings.data}"
-        _not_running(what, as_json)
+        fail(Exit.NO, "not-running", what, _AT_START, as_json)
     check_files(settings, as_json)
     began = time.monotonic()
     _reload(settings, as_json)
@@ -233,11 +234,6 @@ def is_running(settings: Settings) -> bool:
     return running.is_running(settings.data)
 
 
-def _not_running(what: str, as_json: bool) -> NoReturn:
-    then = "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận."
-    fail(Exit.NO, "not-running", what, then, as_json)
-
-
 def _reload(settings: Settings, as_json: bool) -> None:
     """Have the supervisor replace its processes, and wait until it has."""
     from gateway.processes.supervisor import PID
@@ -247,7 +243,7 @@ def _reload(settings: Settings, as_json: bool) -> None:
         supervisor = int((settings.run / PID).read_text("ascii"))
     except FileNotFoundError:
         what = "the instance is still starting, or stopping / phiên bản còn đang khởi động, hoặc đang dừng"
-        _not_running(what, as_json)
+        fail(Exit.NO, "not-running", what, _AT_START, as_json)
     os.kill(supervisor, signal.SIGHUP)
     until = time.monotonic() + _RELOAD_SECONDS
     while (now := _reloaded(settings))["count"] == before:

@@ -143,10 +143,8 @@ class Comparison:
 
 
 class Claimant(NamedTuple):
-    """An agency, and all of its systems."""
-
     agency: str
-    systems: Sequence[str]
+    systems: Sequence[str]  # all that are the agency's
 
 
 def compare(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.base.words import Words
 from gateway.cli.common.arguments import named_key
 from gateway.cli.common.output import Exit, fail
 from gateway.cli.common.progress import Progress
@@ -86,6 +85,11 @@ def trusted_of(others: Others, as_json: bool) -> Trusted:
 def _key(text: str, as_json: bool) -> CosignerKey:
     from security.transparency.cosignature import CosignerKey
 
-    of = Words("khóa của bên chứng kiến", "a witness's key")
-    then = "As `lgsp witness key` shows it. / Như `lgsp witness key` hiển thị."
-    return named_key(CosignerKey, text, of, then, as_json)
+    try:
+        return named_key(CosignerKey, text)
+    except (OSError, ValueError) as trouble:
+        what = (
+            f"{text} is neither a witness's key nor a file that holds one ({trouble})"
+            " / không phải khóa của bên chứng kiến"
+        )
+        fail(Exit.USAGE, "bad-key", what, "As `lgsp witness key` shows it. / Như `lgsp witness key` hiển thị.", as_json)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from contracts.base.times import rfc3339
-from contracts.base.words import Words
 from gateway.cli.common.output import Exit, fail
 
 if TYPE_CHECKING:
@@ -78,26 +77,28 @@ def empty_folder(folder: Path, as_json: bool) -> Path:
     return folder
 
 
-def named_key(kind: type[K], text: str, of: Words, then: str, as_json: bool) -> K:
-    """The public key that `text` is, or that stands in the file it names; `of` says what it is."""
+def named_key(kind: type[K], text: str) -> K:
+    """The public key that `text` is, or that stands in the file it names. Raises OSError or ValueError."""
     path = Path(text)
-    try:
-        return kind.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
-    except (OSError, ValueError) as trouble:
-        what = f"{text} is neither {of.en} nor a file that holds one ({trouble}) / không phải {of.vi}"
-        fail(Exit.USAGE, "bad-key", what, then, as_json)
+    return kind.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
 
 
 def log_key(text: str, as_json: bool) -> NoteKey:
     """The verifier key of a log."""
     from security.transparency.checkpoint import NoteKey
 
-    of = Words("khóa kiểm tra, cũng không phải tệp chứa khóa", "a verifier key")
-    then = (
-        "A key is one line like NAME+HASH+BASE64, as in log.vkey."
-        " / Khóa là một dòng dạng TÊN+MÃ+BASE64, như trong log.vkey."
-    )
-    return named_key(NoteKey, text, of, then, as_json)
+    try:
+        return named_key(NoteKey, text)
+    except (OSError, ValueError) as trouble:
+        what = (
+            f"{text} is neither a verifier key nor a file that holds one ({trouble})"
+            " / không phải khóa kiểm tra, cũng không phải tệp chứa khóa"
+        )
+        then = (
+            "A key is one line like NAME+HASH+BASE64, as in log.vkey."
+            " / Khóa là một dòng dạng TÊN+MÃ+BASE64, như trong log.vkey."
+        )
+        fail(Exit.USAGE, "bad-key", what, then, as_json)
 
 
 def checkpoint(path: Path, as_json: bool) -> str:
