@@ -53,10 +53,11 @@ class Console:
     settings: Settings
     secrets: dict[str, str] = field(default_factory=dict)  # of the codes, by account
 
-    def page(self, language: str = "vi", **options: Any) -> Page:
-        """A browser of its own, without cookies."""
+    def page(self, language: str = "vi", host: str = "127.0.0.1", **options: Any) -> Page:
+        """A browser of its own, without cookies. Passkeys need a `host` with a name."""
         viewport = options.pop("viewport", {"width": 1280, "height": 900})
-        context = self.browser.new_context(locale=language, base_url=self.settings.desk, viewport=viewport, **options)
+        base = self.settings.desk.replace("127.0.0.1", host)
+        context = self.browser.new_context(locale=language, base_url=base, viewport=viewport, **options)
         page = context.new_page()
         page.set_default_timeout(60_000)
         return page
