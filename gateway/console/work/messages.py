@@ -216,7 +216,7 @@ def _from_xml(element: etree._Element, paths: Sequence[str], into: dict[str, lis
             into.setdefault(path, []).append(text)
     for each in children:
         name = _local(each.tag)
-        named = [name, *(f"{name}[@{_local(at)}='{value}']" for at, value in each.attrib.items())]
+        named = [name, *(f"{name}[@{_local(at)}='{value!s}']" for at, value in each.attrib.items())]
         below = [_joined(path, step) for path in paths for step in named]
         _from_xml(each, below[:_PATHS], into)
 
