@@ -17,7 +17,8 @@ import pytest
 
 from contracts.base.ids import new_id
 from gateway.console.roles import Role
-from gateway.console.work import openings
+from gateway.console.work import messages, openings
+from gateway.console.work.openings import Body
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey, verify
 from security.transparency.merkle import verify_inclusion
@@ -352,3 +353,33 @@ async def test_previous_and_next_stay_in_the_filter(people: Desk, story: Story) 
     oldest = address.replace("outcome=refused", "outcome=refused&order=oldest")
     turned = [each for each in Reader((await lan.get(oldest)).body).links if "at=" in each and "/transfers/" in each]
     assert [ids[0] in turned[0], ids[2] in turned[1]] == [True, True]
+
+
+SOAP = """POST / HTTP/1.1\r\ncontent-type: text/xml\r\n\r\n<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/">
+<s:Header><h>1</h></s:Header><s:Body><d:Phieu xmlns:d="urn:d" phienBan="1.2"><d:Muc khoa="a">x</d:Muc>
+<d:Muc khoa="b">y</d:Muc><d:Ten>An</d:Ten></d:Phieu></s:Body></s:Envelope>"""
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("d:Phieu/d:Ten", "An"),
+        ("d:Ten", "An"),
+        ("d:Phieu/d:Muc[]/text()", "x · y"),
+        ("d:Phieu/d:Muc[@khoa='b']", "y"),
+        ("d:Phieu/@phienBan", "1.2"),
+        ("d:Phieu/d:Khac", None),
+    ],
+)
+def test_values_are_found_at_the_places_of_a_mapping_table(path: str, value: str | None) -> None:
+    body = Body("forwarded", SOAP.encode(), len(SOAP.encode()))
+    assert messages.value_at(body, path) == value
+
+
+def test_a_body_that_cannot_be_read_has_no_values() -> None:
+    for data in (b"{", b"<a><b></a>", b"\xff\xfe", b"", b'<!DOCTYPE a [<!ENTITY e "x">]><a>&e;</a>', b"[" * 100_000):
+        assert messages.value_at(Body("request", data, len(data)), "a") is None
+    assert messages.value_at(Body("request", b'{"a": 1}', 9_999), "a") is None, (
+        "a part of a body is not read as a whole"
+    )
+    assert messages.value_at(Body("request", b'{"a": [true, null, 1.50]}', 25), "a[]") == "true · null · 1.50"

@@ -133,8 +133,8 @@ def volumes(connection: Connection, desk: Desk, scope: str | None, now: float) -
     ends = [first_at(connection, each + spent, 0, size) for each in begins]
     starts = [first_at(connection, each, 0, end) for each, end in zip(begins, ends, strict=True)]
     length = spent
-    while length > 60 and max(end - start for start, end in zip(starts, ends, strict=True)) > _MOST_OF_DAY:
-        length /= 2
+    while (widest := max(end - start for start, end in zip(starts, ends, strict=True))) > _MOST_OF_DAY and length > 60:
+        length *= min(0.5, _MOST_OF_DAY / widest)
         starts = [first_at(connection, each + spent - length, 0, end) for each, end in zip(begins, ends, strict=True)]
     oldest = connection.scalar(select(tables.log_entry.c.sequenced).where(tables.log_entry.c.idx == 0))
     whole = sum(1 for each in begins[:-1] if oldest is not None and each + spent - length >= oldest)

@@ -21,6 +21,7 @@ from gateway.console.errors import CONSOLE_NO_PAGE
 from gateway.console.site.desk import Desk
 from gateway.journal.schema import tables
 
+_INQUIRY: Final = "package"  # its reason is no business of the parties; who read a message, and why, is
 OWN: Final = frozenset({"intent", "outcome", "refusal", "repeat", "in-doubt", "queued", "try-failed"})
 
 
@@ -110,4 +111,4 @@ def _within(journey: Journey, scope: str) -> Journey:
 
 
 def _concerns(facts: Facts, scope: str) -> bool:
-    return facts.agency == scope or any(each.agency == scope for each in facts.parties)
+    return facts.kind != _INQUIRY and (facts.agency == scope or any(each.agency == scope for each in facts.parties))

@@ -7,6 +7,7 @@ Invariant: a value is in the result only if its part was opened (`work.openings`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,6 +26,9 @@ from gateway.registry.snapshot import Snapshot
 
 _TEXT: Final = 120  # characters of a value in the table
 _VALUES: Final = 4  # of a repeated place
+_PATHS: Final = 8  # names of one element
+_STEP: Final = re.compile(r"[./](?![^\[]*\])")  # not within a condition
+_PREFIX: Final = re.compile(r"(?<![^@])[\w.-]+:(?=[\w@])")
 _TOKEN: Final = b"authorization:"
 Values = Mapping[str, tuple[str, ...]]
 
@@ -123,7 +127,10 @@ def _matched(
 ) -> Translated:
     by_name = {each.name: each for each in sides}
     here = {name: _paths(compiled, each.format, message) for name, each in by_name.items()}
-    values = {name: _values(each, opened) for name, each in by_name.items()}
+    values = {
+        name: next((values_of(opened[part]) for part in each.parts if part in opened), {})
+        for name, each in by_name.items()
+    }
     last = sides[-1].format
     fields = []
     for leaf in compiled.leaves(message, ("*",)):
@@ -155,16 +162,21 @@ def _shown(values: Values, path: str) -> str | None:
     return text if len(text) <= _TEXT else text[:_TEXT] + "…"
 
 
-def _values(side: Side, opened: Mapping[str, Body]) -> Values:
-    """The values of an opened part by place; empty if it is closed, cut, or not read as JSON or XML."""
-    body = next((opened[each] for each in side.parts if each in opened), None)
-    if body is None or body.gone or body.size > len(body.data):
+def value_at(body: Body, path: str) -> str | None:
+    """What a place of a body has, as the table shows it."""
+    return _shown(values_of(body), path)
+
+
+def values_of(body: Body) -> Values:
+    """The values of a body by place; empty if it is gone, cut, or neither JSON nor XML."""
+    if body.gone or body.size > len(body.data):
         return {}
     found: dict[str, list[str]] = {}
     content = _content(body.data)
     try:
         if content[:1] == b"<":
-            _from_xml(_payload(parse_xml(content)), "", found)
+            root = _payload(parse_xml(content))
+            _from_xml(root, ["", _local(root.tag)], found)  # tables name the root, or begin below it
         elif content:
             _from_json(read_json(content), "", found)
     except (Failure, ValueError):
@@ -181,22 +193,32 @@ def _content(data: bytes) -> bytes:
 
 def _payload(root: etree._Element) -> etree._Element:
     """What stands in the Body of a SOAP envelope."""
-    if etree.QName(root).localname == "Envelope":
+    if _local(root.tag) == "Envelope":
         for part in root:
-            if isinstance(part.tag, str) and etree.QName(part).localname == "Body" and len(part):
+            if isinstance(part.tag, str) and _local(part.tag) == "Body" and len(part):
                 return part[0]
     return root
 
 
-def _from_xml(element: etree._Element, path: str, into: dict[str, list[str]]) -> None:
-    for name, value in element.attrib.items():
-        into.setdefault(_joined(path, f"@{etree.QName(str(name)).localname}"), []).append(str(value))
+def _local(tag: object) -> str:
+    return str(tag).rpartition("}")[2]
+
+
+def _from_xml(element: etree._Element, paths: Sequence[str], into: dict[str, list[str]]) -> None:
+    """`paths` name the element without and with the attributes by which a mapping table tells it from others."""
+    attributes = {_local(name): str(value) for name, value in element.attrib.items()}
     children = [each for each in element if isinstance(each.tag, str)]
     text = (element.text or "").strip()
-    if path and text and not children:
-        into.setdefault(path, []).append(text)
+    for path in paths:
+        for name, value in attributes.items():
+            into.setdefault(_joined(path, f"@{name}"), []).append(value)
+        if path and text and not children:
+            into.setdefault(path, []).append(text)
     for each in children:
-        _from_xml(each, _joined(path, etree.QName(each).localname), into)
+        name = _local(each.tag)
+        named = [name, *(f"{name}[@{_local(at)}='{value!s}']" for at, value in each.attrib.items())]
+        below = [_joined(path, step) for path in paths for step in named]
+        _from_xml(each, below[:_PATHS], into)
 
 
 def _from_json(value: Any, path: str, into: dict[str, list[str]]) -> None:
@@ -213,7 +235,7 @@ def _from_json(value: Any, path: str, into: dict[str, list[str]]) -> None:
 def _text_of(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _joined(path: str, name: str) -> str:
@@ -221,9 +243,9 @@ def _joined(path: str, name: str) -> str:
 
 
 def _plain(path: str) -> str:
-    """A path of JSON or XML without brackets and prefixes, its steps between slashes."""
-    steps = path.replace("[]", "").replace("/", ".").split(".")
-    return "/".join(("@" if each.startswith("@") else "") + each.lstrip("@").rpartition(":")[2] for each in steps)
+    """A path of JSON or XML without brackets of lists and prefixes, its steps between slashes."""
+    steps = _STEP.split(path.replace("[]", "").removesuffix("/text()"))
+    return "/".join(_PREFIX.sub("", each) for each in steps)
 
 
 def _readable(data: bytes) -> str:
