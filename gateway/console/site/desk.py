@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from sqlalchemy import Connection
 
 from gateway.console.accounts import secrets, sessions
+from gateway.console.accounts.attempts import Attempts
 from gateway.console.accounts.records import Viewer
+from gateway.console.accounts.signing_in import SignIn
+from gateway.doors.api.reading import Readers
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
 from gateway.journal.database import snapshot, writing
@@ -21,6 +24,9 @@ from gateway.keys.keyring import Keyring
 class Desk:
     services: DeskServices
     vitals: Vitals
+    attempts: Attempts = field(default_factory=Attempts)
+    # Passwords are costly: two threads, so that a flood of attempts leaves pages their processor.
+    hashing: Readers = field(default_factory=lambda: Readers(threads=2, each=2))
 
     @cached_property
     def hash_key(self) -> bytes:
@@ -45,6 +51,9 @@ class Desk:
         """A transaction for accounts and notes. Changes of the registry are made by `changing`."""
         with writing(self.services.engine) as connection:
             yield connection
+
+    def sign_in(self, source: str) -> SignIn:
+        return SignIn(self.services.engine, self.sealer, self.attempts, source, self.now())
 
     def viewer(self, token: str) -> Viewer | None:
         """Who has this session."""

@@ -7,6 +7,7 @@ Invariant: after signing in nobody is sent to another site.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from gateway.console.site.desk import Desk
 from gateway.console.site.page import Shown
 from gateway.console.site.render import HEADERS, failure_values
 from gateway.console.site.site import HOME, language_of, shown
+from gateway.exchange.floods import block_of
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -49,13 +51,8 @@ async def _sign_in_page(desk: Desk, request: Request) -> Response:
 async def _sign_in(desk: Desk, request: Request) -> Response:
     guard.check_origin(request)
     form = await guard.read_form(request)
-    given = form.get("name", "").strip()[:63], form.get("password", ""), form.get("code", "").strip()
-
-    def attempt() -> signing_in.Attempt:
-        with desk.writing() as connection:
-            return signing_in.by_password(connection, desk.sealer, given, _source(request), desk.now())
-
-    return await _entered(desk, request, attempt, form)
+    given = signing_in.Given(form.get("name", "").strip()[:63], form.get("password", ""), form.get("code", "").strip())
+    return await _entered(desk, request, lambda: desk.sign_in(_source(request)).by_password(given), form)
 
 
 async def _link_page(desk: Desk, request: Request) -> Response:
@@ -64,16 +61,14 @@ async def _link_page(desk: Desk, request: Request) -> Response:
 
 async def _link(desk: Desk, request: Request) -> Response:
     guard.check_origin(request)
-
-    def attempt() -> signing_in.Attempt:
-        with desk.writing() as connection:
-            return signing_in.by_link(connection, request.path_params["token"], _source(request), desk.now())
-
-    return await _entered(desk, request, attempt, {})
+    token = request.path_params["token"][:128]
+    return await _entered(desk, request, lambda: desk.sign_in(_source(request)).by_link(token), {})
 
 
-async def _entered(desk: Desk, request: Request, attempt: Any, form: dict[str, str]) -> Response:
-    outcome = await asyncio.to_thread(attempt)
+async def _entered(
+    desk: Desk, request: Request, attempt: Callable[[], signing_in.Outcome], form: dict[str, str]
+) -> Response:
+    outcome = await desk.hashing.run(("source", block_of(_source(request))), attempt)
     if isinstance(outcome, Failure):
         values = {
             "failure": failure_values(outcome, language_of(request)),

@@ -70,7 +70,7 @@ def test_a_document_that_would_leave_something_open_refuses_to_start(path: str, 
     document = copy.deepcopy(exchange())
     change(document["paths"][path]["get"])
     with pytest.raises(BadDocument):
-        build(document, HANDLERS, world.services)
+        build(document, HANDLERS, world.services, world.services.authenticate)
 
 
 def test_a_body_that_would_go_unchecked_refuses_to_start(world: World) -> None:
@@ -78,7 +78,7 @@ def test_a_body_that_would_go_unchecked_refuses_to_start(world: World) -> None:
     body = document["paths"]["/oauth/token"]["post"]["requestBody"]["content"]
     body["application/json"] = body["application/x-www-form-urlencoded"]
     with pytest.raises(BadDocument):
-        build(document, HANDLERS, world.services)
+        build(document, HANDLERS, world.services, world.services.authenticate)
 
 
 def test_documents_that_disagree_refuse_to_start(tmp_path: Path) -> None:
