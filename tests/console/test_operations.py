@@ -165,7 +165,7 @@ async def test_a_token_is_made_by_a_page_shown_once_and_logged(people: Desk) -> 
     later = (await lan.get("/console/account/tokens")).body.decode()
     assert shown.status == 200 and made not in later and "nightly report" in later
     (mine,) = (await call(people, made, "GET", "/api/tokens")).json["tokens"]
-    (note,) = notes(people, tokens.TOKEN)
+    (note,) = notes(people, tokens.NOTE)
     assert dict(note["facts"])["mark"] == mine["mark"] and made not in json.dumps(note)  # type: ignore[call-overload]
     with people.world.engine.connect() as connection:
         assert made not in str(connection.execute(select(tables.console_token)).all())

@@ -214,6 +214,8 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "base.local": lambda s: replace(s, public_base="https://localhost:8443"),
     "listen.sandbox-open": lambda s: replace(s, kind="sandbox", host="0.0.0.0"),
     "listen.desk-open": lambda s: replace(s, desk_host="0.0.0.0"),
+    "openid.settings": lambda s: replace(s, oidc_issuer="http://sso.example", oidc_client="lgsp"),
+    "listen.desk-broken": lambda s: replace(s, desk_edge="everybody"),
     "listen.loopback": lambda s: replace(s, host="127.0.0.1"),
     "instance.not-running": lambda s: None,
     "edge.nobody": lambda s: replace(s, edge_port=8444),
@@ -248,6 +250,7 @@ APART |= {"grants.disclose"}  # tests/attacks/access/test_attack_version.py
 APART |= {"receiving.unconfirmed", "receiving.overdue", "route.not-granted", "route.mask-unshown"}  # the same
 APART |= {"content.waiting"}  # the same
 APART |= {"content.unapproved"}  # tests/attacks/access/test_attack_unsigned_rows.py
+APART |= {"listen.desk-ending"}  # below
 APART |= {"clock.behind"}  # tests/attacks/access/test_attack_clock.py
 APART |= {
     f"vault.{each}"
@@ -273,6 +276,22 @@ def test_what_is_weak_is_named(code: str, settings: Settings) -> None:
 def test_an_exchange_listener_that_others_or_an_edge_reach_is_no_trouble(sound: Settings, other: Any) -> None:
     settings = replace(sound, host="127.0.0.1" if other else "10.20.0.5", **other)
     assert not {"listen.loopback", "listen.desk-open"} & {each.kind.code for each in network.addresses(settings)}
+
+
+@pytest.mark.parametrize("other", [{"desk_tls": "embedded"}, {"desk_edge": "10.20.0.5"}, {"desk_host": "::1"}])
+def test_pages_under_tls_or_behind_a_proxy_are_no_trouble(sound: Settings, other: Any) -> None:
+    settings = replace(sound, **{"desk_host": "10.20.0.7", **other})
+    assert "listen.desk-open" not in {each.kind.code for each in network.addresses(settings)}
+
+
+def test_the_certificate_of_the_pages_is_looked_at(sound: Settings) -> None:
+    pair = Keyring(sound).current("server")
+    settings = replace(sound, desk_tls="files", desk_certificate=str(pair.certificate), desk_key=str(pair.key))
+    assert list(network.desk(settings, time.time())) == []
+    (ending,) = network.desk(settings, time.time() + 400 * DAY)
+    assert ending.kind.code == "listen.desk-ending"
+    (broken,) = network.desk(replace(settings, desk_key=str(sound.keys / "client.key")), time.time())
+    assert broken.kind.code == "listen.desk-broken"
 
 
 def test_the_address_of_the_metrics_is_looked_at(sound: Settings) -> None:

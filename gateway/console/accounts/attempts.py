@@ -1,4 +1,4 @@
-"""Counts failed attempts to sign in, in the memory of the desk: what the log gets of a flood, and names that nobody has.
+"""Counts failed attempts to sign in, in the desk's memory: what the log gets of a flood, and names that nobody has.
 
 The first failures of a source within a quarter of an hour are entries of their own, as are the first of all sources
 together. Of the rest there is an entry at each power of ten, with the number so far. So nobody can fill the log.

@@ -60,10 +60,10 @@ class SignIn:
             fits = secrets.password_fits(row.password if known else None, given.password)
         if not known:
             locked = self.attempts.fail_unknown(given.name, self.now)
-            return self._refused(given.name, LOGIN_FAILED() if locked is None else self._locked_failure(locked))
+            return self.refused(given.name, LOGIN_FAILED() if locked is None else self._locked_failure(locked))
         with writing(self.engine) as connection:
             outcome = self._judged(connection, given, row, fits)
-        return self._refused(given.name, outcome) if isinstance(outcome, Failure) else outcome
+        return self.refused(given.name, outcome) if isinstance(outcome, Failure) else outcome
 
     def by_link(self, token: str) -> Outcome:
         mark = secrets.digest(token)
@@ -75,12 +75,12 @@ class SignIn:
         with snapshot(self.engine) as connection:
             row = connection.execute(query).first()
         if row is None:
-            return self._refused("", LOGIN_LINK())
+            return self.refused("", LOGIN_LINK())
         with writing(self.engine) as connection:
             used = connection.execute(delete(_link).where(_link.c.digest == mark)).rowcount
             if used == 1 and row.state == "active" and self.now < row.expires:
                 return succeed(connection, row.account, "link", self.source, self.now)
-        return self._refused(row.account, LOGIN_LINK())
+        return self.refused(row.account, LOGIN_LINK())
 
     def by_provider(self, account: str) -> Outcome:
         """Somebody whom the OpenID provider proved. No account is made."""
@@ -88,7 +88,7 @@ class SignIn:
             row = store.row_of(connection, account)
             if row is not None and row.state == "active":
                 return succeed(connection, account, "oidc", self.source, self.now)
-        return self._refused(account, LOGIN_FAILED())
+        return self.refused(account, LOGIN_FAILED())
 
     def _judged(self, connection: Connection, given: Given, seen: Any, fits: bool) -> Outcome:
         """`fits`: of the password as it was `seen`; the rest is looked at anew, since attempts run at the same time."""
@@ -111,7 +111,7 @@ class SignIn:
     def _locked_failure(self, until: float) -> Failure:
         return ACCOUNT_LOCKED(seconds=math.ceil(until - self.now))
 
-    def _refused(self, name: str, failure: Failure) -> Failure:
+    def refused(self, name: str, failure: Failure) -> Failure:
         """Notes it. A name that no account may have could be a password in the wrong field, so it is not kept."""
         count = self.attempts.entry_for(self.source, self.now)
         if count is not None:

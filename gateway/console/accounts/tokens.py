@@ -17,7 +17,7 @@ from gateway.console.accounts.sessions import mark_of
 from gateway.console.errors import CONSOLE_FORM, TOKEN_UNKNOWN
 from gateway.journal.schema import tables
 
-TOKEN: Final = "console-token"  # the note of a token that was made or revoked
+NOTE: Final = "console-token"  # the note of a token that was made or revoked
 DAYS: Final = 1
 MOST_DAYS: Final = 30
 MOST_LABEL: Final = 100
@@ -59,7 +59,7 @@ def make(connection: Connection, token: Token, actor: str) -> tuple[str, Token]:
         "label": made.label,
         "until": rfc3339(made.expires),
     }
-    store.note(connection, TOKEN, facts, made.created, actor)
+    store.note(connection, NOTE, facts, made.created, actor)
     return text, made
 
 
@@ -89,4 +89,4 @@ def revoke(connection: Connection, account: str, mark: str, now: float, actor: s
     if not digests:
         raise TOKEN_UNKNOWN(mark=mark)
     connection.execute(delete(_table).where(_table.c.digest.in_(digests)))
-    store.note(connection, TOKEN, {"account": account, "how": "revoked", "mark": mark}, now, actor)
+    store.note(connection, NOTE, {"account": account, "how": "revoked", "mark": mark}, now, actor)

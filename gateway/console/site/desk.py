@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from gateway.console.accounts import secrets, sessions
 from gateway.console.accounts.attempts import Attempts
+from gateway.console.accounts.provider import Provider
 from gateway.console.accounts.records import Viewer
 from gateway.console.accounts.signing_in import SignIn
 from gateway.doors.api.reading import Readers
@@ -36,6 +37,12 @@ class Desk:
     @cached_property
     def sealer(self) -> secrets.Sealer:
         return secrets.Sealer(self.hash_key)
+
+    @cached_property
+    def provider(self) -> Provider | None:
+        """By which people sign in too, if the settings name one."""
+        settings = self.services.settings
+        return Provider(settings) if settings.oidc_issuer else None
 
     def now(self) -> float:
         return self.services.clock()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -17,12 +18,15 @@ from starlette.routing import Route
 
 from contracts.base.errors import Failure
 from gateway.console.accounts import sessions, signing_in, store
+from gateway.console.errors import CONSOLE_NO_PAGE
 from gateway.console.site import guard
 from gateway.console.site.desk import Desk
 from gateway.console.site.page import Shown
 from gateway.console.site.render import HEADERS, failure_values
 from gateway.console.site.site import HOME, language_of, shown
 from gateway.exchange.floods import block_of
+
+_LONGEST_NEXT: Final = 400  # characters, so that the cookie that holds it is kept
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -32,6 +36,8 @@ def routes(desk: Desk) -> list[Route]:
         ("/link/{token}", _link_page, "GET"),
         ("/link/{token}", _link, "POST"),
         ("/sign-out", _sign_out, "POST"),
+        ("/oidc/start", _oidc_start, "GET"),
+        ("/oidc/callback", _oidc_callback, "GET"),
         ("/language", _language, "GET"),
     ]
     return [Route(HOME + path, partial(function, desk), methods=[method]) for path, function, method in each]
@@ -49,7 +55,7 @@ async def _sign_in_page(desk: Desk, request: Request) -> Response:
 
 
 async def _sign_in(desk: Desk, request: Request) -> Response:
-    guard.check_origin(request)
+    guard.check_origin(request, desk.services.settings.desk_base)
     form = await guard.read_form(request)
     given = signing_in.Given(form.get("name", "").strip()[:63], form.get("password", ""), form.get("code", "").strip())
     return await _entered(desk, request, lambda: desk.sign_in(_source(request)).by_password(given), form)
@@ -60,7 +66,7 @@ async def _link_page(desk: Desk, request: Request) -> Response:
 
 
 async def _link(desk: Desk, request: Request) -> Response:
-    guard.check_origin(request)
+    guard.check_origin(request, desk.services.settings.desk_base)
     token = request.path_params["token"][:128]
     return await _entered(desk, request, lambda: desk.sign_in(_source(request)).by_link(token), {})
 
@@ -81,8 +87,41 @@ async def _entered(
     return answer
 
 
+async def _oidc_start(desk: Desk, request: Request) -> Response:
+    """To the organisation's provider. It changes nothing here, so an address alone may do it."""
+    if desk.provider is None:
+        raise CONSOLE_NO_PAGE(path=request.url.path)
+    wanted = local(request.query_params.get("next", HOME)[:_LONGEST_NEXT])
+    address, flow = await desk.provider.start(desk.sealer, wanted, desk.now())
+    answer = RedirectResponse(address, status_code=303, headers=HEADERS)
+    answer.headers.append("set-cookie", guard.set_flow(flow, guard.is_secure(request)))
+    return answer
+
+
+async def _oidc_callback(desk: Desk, request: Request) -> Response:
+    """From the provider. The next page is asked for by a page of ours, so that the browser sends the new cookie."""
+    if desk.provider is None:
+        raise CONSOLE_NO_PAGE(path=request.url.path)
+    secure, wanted, sign_in = guard.is_secure(request), HOME, desk.sign_in(_source(request))
+    query = {name: given[0] for name in request.query_params if len(given := request.query_params.getlist(name)) == 1}
+    outcome: signing_in.Outcome
+    try:
+        account, wanted = await desk.provider.finish(desk.sealer, guard.flow_of(request), query, desk.now())
+        outcome = await asyncio.to_thread(sign_in.by_provider, account)
+    except Failure as failure:
+        outcome = await asyncio.to_thread(sign_in.refused, "", failure)
+    if isinstance(outcome, Failure):
+        values = {"failure": failure_values(outcome, language_of(request)), "next": HOME, "name": ""}
+        answer = _page(desk, request, Shown("sign-in.html", values, outcome.status))
+    else:
+        answer = _page(desk, request, Shown("arrived.html", {"to": local(wanted)}))
+        answer.headers.append("set-cookie", guard.set_cookie(outcome, secure))
+    answer.headers.append("set-cookie", guard.set_flow("", secure))
+    return answer
+
+
 async def _sign_out(desk: Desk, request: Request) -> Response:
-    guard.check_origin(request)
+    guard.check_origin(request, desk.services.settings.desk_base)
     form, token = await guard.read_form(request), guard.token_of(request)
     viewer = await asyncio.to_thread(desk.viewer, token)
     if viewer is not None:
@@ -109,6 +148,7 @@ async def _language(desk: Desk, request: Request) -> Response:
 
 
 def _page(desk: Desk, request: Request, answer: Shown) -> Response:
+    answer = replace(answer, values={"provider": desk.provider is not None, **answer.values})
     return shown(answer, desk, None, language_of(request), here=request.url.path)
 
 

@@ -41,9 +41,21 @@ def set_cookie(token: str, secure: bool) -> str:
     return f"{cookie_name(secure)}={token}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}{ends}"
 
 
-def check_origin(request: Request) -> None:
-    """Raises `console.origin`."""
-    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+def flow_of(request: Request) -> str:
+    """What this browser began at the OpenID provider, sealed; empty if there is nothing."""
+    return request.cookies.get(f"{cookie_name(is_secure(request))}-flow", "")[:4_000]
+
+
+def set_flow(flow: str, secure: bool) -> str:
+    """`Lax`, since the provider's answer comes from another site."""
+    ends = "600" if flow else "0"
+    name = f"{cookie_name(secure)}-flow"
+    return f"{name}={flow}; Path=/; HttpOnly; SameSite=Lax; Max-Age={ends}{'; Secure' if secure else ''}"
+
+
+def check_origin(request: Request, base: str = "") -> None:
+    """`base` is the address of the pages, if it is set. Raises `console.origin`."""
+    own = base.rstrip("/") or f"{request.url.scheme}://{request.headers.get('host', '')}"
     site = request.headers.get("sec-fetch-site", "same-origin")
     if request.headers.get("origin") != own or site != "same-origin":
         raise CONSOLE_ORIGIN()
