@@ -38,12 +38,12 @@ def test_a_token_is_made_listed_and_ended(sandbox: Settings) -> None:
     (listed,) = told(sandbox, "token", "list")["tokens"]
     assert listed["mark"] == made["mark"] and "token" not in listed and listed["account"] == "lan"
     assert told(sandbox, "token", "list", "minh")["tokens"] == []
-    assert told(sandbox, "token", "revoke", "lan", "00000000", ends=1)["code"] == "token.unknown"
+    assert told(sandbox, "token", "revoke", "lan", "00000000", ends=1)["error"]["code"] == "token.unknown"
     told(sandbox, "token", "revoke", "lan", made["mark"])
     assert told(sandbox, "token", "list")["tokens"] == []
 
 
 def test_nobody_gets_a_token_who_has_no_account(sandbox: Settings) -> None:
-    assert told(sandbox, "token", "add", "nobody", "--label", "x", ends=1)["code"] == "account.unknown"
+    assert told(sandbox, "token", "add", "nobody", "--label", "x", ends=1)["error"]["code"] == "account.unknown"
     code, _, err = commandline.lgsp("console", "token", "add", "lan", "--label", "x", "--days", "31")
     assert code == 2 and "30" in err

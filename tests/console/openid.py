@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 from joserfc import jwt
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import RSAKey
 
 CLIENT, SECRET = "lgsp console", "s3cret / of the client"
 
@@ -93,11 +93,8 @@ class OpenId:
             **self.claims,
         }
         header = {"alg": "RS256", "kid": "k-1", **self.header}
-        key = self.key
-        if header["alg"].startswith("HS"):
-            key = OctKey.import_key(self.key.as_pem(private=False))
         claims = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(header, claims, key, algorithms=[header["alg"]])
+        return jwt.encode(header, claims, self.key, algorithms=[header["alg"]])
 
 
 @asynccontextmanager

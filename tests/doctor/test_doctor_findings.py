@@ -27,6 +27,7 @@ from gateway.backup.manifest import FORMAT, LAST
 from gateway.doctor import examine, network, store
 from gateway.doctor.findings import kinds
 from gateway.doctor.network import accepts_old_tls
+from gateway.doors.http import desk_transport
 from gateway.journal.database import knows, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
@@ -284,13 +285,18 @@ def test_pages_under_tls_or_behind_a_proxy_are_no_trouble(sound: Settings, other
     assert "listen.desk-open" not in {each.kind.code for each in network.addresses(settings)}
 
 
-def test_the_certificate_of_the_pages_is_looked_at(sound: Settings) -> None:
-    pair = Keyring(sound).current("server")
-    settings = replace(sound, desk_tls="files", desk_certificate=str(pair.certificate), desk_key=str(pair.key))
+def test_the_certificate_of_the_pages_is_looked_at(sound: Settings, tmp_path: Path) -> None:
+    made, certificate, private = authority.make_root("desk", time.time()), tmp_path / "desk.crt", tmp_path / "desk.key"
+    certificate.write_bytes(made.pem)
+    private.write_bytes(made.private_pem(None))
+    settings = replace(sound, desk_tls="files", desk_certificate=str(certificate), desk_key=str(private))
     assert list(network.desk(settings, time.time())) == []
-    (ending,) = network.desk(settings, time.time() + 400 * DAY)
+    ends = desk_transport.ends(settings)
+    assert ends is not None
+    (ending,) = network.desk(settings, ends - DAY)
     assert ending.kind.code == "listen.desk-ending"
-    (broken,) = network.desk(replace(settings, desk_key=str(sound.keys / "client.key")), time.time())
+    private.write_bytes(authority.make_root("other", time.time()).private_pem(None))
+    (broken,) = network.desk(settings, time.time())
     assert broken.kind.code == "listen.desk-broken"
 
 

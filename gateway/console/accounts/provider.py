@@ -12,6 +12,7 @@ Invariant: an ID token counts with a signature of the provider's key by an asymm
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 import json
 import ssl
@@ -126,14 +127,15 @@ class Provider:
             "redirect_uri": self.redirect,
             "code_verifier": verifier,
         }
-        settings, auth = self.settings, None
+        settings, headers = self.settings, dict[str, str]()
         if settings.oidc_secret_file:
             secret = (await asyncio.to_thread(Path(settings.oidc_secret_file).read_text, "utf-8")).strip()
             # RFC 6749, 2.3.1: both parts are encoded as in a form
-            auth = aiohttp.BasicAuth(quote_plus(settings.oidc_client), quote_plus(secret))
+            pair = f"{quote_plus(settings.oidc_client)}:{quote_plus(secret)}"
+            headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         else:
             form["client_id"] = settings.oidc_client
-        status, answer = await self._asked("POST", str(metadata["token_endpoint"]), data=form, auth=auth)
+        status, answer = await self._asked("POST", str(metadata["token_endpoint"]), data=form, headers=headers)
         if status != 200:
             raise LOGIN_FAILED()
         token = answer.get("id_token")
@@ -182,7 +184,9 @@ class Provider:
             self._keys, self._keys_at = found, now
         return self._keys
 
-    async def _asked(self, method: str, address: str, **more: Any) -> tuple[int, dict[str, Any]]:
+    async def _asked(
+        self, method: str, address: str, data: Any = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
         """Status and JSON object of an answer. Raises `login.provider`."""
         if not is_safe(address):
             raise LOGIN_PROVIDER(reason="https")
@@ -194,7 +198,11 @@ class Provider:
                     timeout=aiohttp.ClientTimeout(total=_SECONDS), connector=aiohttp.TCPConnector(ssl=context)
                 ) as session,
                 session.request(
-                    method, address, allow_redirects=False, headers={"accept": "application/json"}, **more
+                    method,
+                    address,
+                    data=data,
+                    headers={"accept": "application/json", **(headers or {})},
+                    allow_redirects=False,
                 ) as answer,
             ):
                 body = bytearray()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -170,8 +171,9 @@ def forged(theirs: OpenId, nonce: str, how: str) -> str:
     if how == "no-token":
         return "not.a.token"
     if how == "hs256":
-        theirs.header = {"alg": "HS256"}
-        return theirs.signed(nonce)
+        signed = f"{_encoded({'alg': 'HS256', 'kid': 'k-1'})}.{claims}"
+        mac = hmac.digest(theirs.key.as_pem(private=False), signed.encode(), "sha256")
+        return f"{signed}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
     theirs.key = RSAKey.generate_key(2048, {"kid": "k-1"})
     theirs.header = {"jwk": theirs.key.as_dict(private=False)} if how == "embedded-key" else {}
     return theirs.signed(nonce)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
 
 from contracts.base.ids import new_id
+from gateway import console
 from gateway.console.accounts import store, tokens
 from gateway.console.accounts.records import Account
 from gateway.console.roles import Role
@@ -133,13 +135,15 @@ async def test_what_was_typed_wrongly_comes_back_as_text(people: Desk) -> None:
 
 @pytest.mark.attack("xss")
 def test_templates_escape_and_have_no_inline_code() -> None:
-    for language in ("vi", "en"):
-        made = environment(language)  # type: ignore[arg-type]
-        assert made.autoescape is True or made.autoescape("x.html")  
-        for name in made.list_templates():
-            source, _, _ = made.loader.get_source(made, name)
-            assert "|safe" not in source.replace(" ", "") and "autoescape" not in source, name
-            assert " style=" not in source and " onclick=" not in source and "<style" not in source, name
+    made = environment("vi")
+    escaping = made.autoescape
+    assert escaping is True or (callable(escaping) and escaping("x.html"))
+    templates = sorted((Path(console.__file__).parent / "templates").glob("*.html"))
+    assert templates
+    for each in templates:
+        source = each.read_text("utf-8")
+        assert "|safe" not in source.replace(" ", "") and "autoescape" not in source, each.name
+        assert " style=" not in source and " onclick=" not in source and "<style" not in source, each.name
 
 
 @pytest.mark.attack("xss")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -11,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from gateway.doors.http import desk_transport
@@ -143,13 +143,17 @@ async def serving(settings: Settings) -> AsyncIterator[int]:
 async def asked(port: int, anchors: Path) -> tuple[str, str, int]:
     """What it answers, its HSTS, and the serial number of its certificate."""
     context = ssl.create_default_context(cafile=anchors)
-    async with (
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
-        session.get(f"https://127.0.0.1:{port}/console", server_hostname="desk.example") as answer,
-    ):
-        assert answer.connection is not None and answer.connection.transport is not None
-        certificate = answer.connection.transport.get_extra_info("peercert")
-        return await answer.text(), answer.headers["strict-transport-security"], int(certificate["serialNumber"], 16)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="desk.example")
+    try:
+        writer.write(b"GET /console HTTP/1.1\r\nHost: desk.example\r\nConnection: close\r\n\r\n")
+        head, _, body = (await asyncio.wait_for(reader.read(), 60)).decode().partition("\r\n\r\n")
+        certificate = writer.get_extra_info("peercert")
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+    hsts = head.lower().partition("strict-transport-security: ")[2].partition("\r\n")[0]
+    return body, hsts, int(certificate["serialNumber"], 16)
 
 
 async def test_a_certificate_of_the_embedded_authority_for_the_host_name(tmp_path: Path) -> None:
