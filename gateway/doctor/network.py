@@ -96,6 +96,8 @@ def old_tls(settings: Settings) -> Iterator[Finding]:
     """Probe the public base and the listener for old TLS versions; no answer gives no finding."""
     base = urlsplit(settings.base)
     places = {(base.hostname or "localhost", base.port or 443), (settings.host, settings.exchange_port)}
+    if settings.desk_tls != "off":
+        places.add((settings.desk_host, settings.desk_port))
     for host, port in sorted(places):
         if accepts_old_tls(host, port):
             yield finding("tls.old", where=f"{host}:{port}")

@@ -30,6 +30,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from contracts.base.errors import Failure
 from gateway.console.accounts import secrets
 from gateway.console.errors import LOGIN_FAILED, LOGIN_PROVIDER
 from gateway.doors.http.desk_transport import is_safe
@@ -42,6 +43,8 @@ _SECONDS: Final = 5.0
 _LONGEST: Final = 1 << 20  # bytes of an answer
 _FRESH: Final = 3600.0  # of metadata and keys
 _AGAIN: Final = 60.0  # keys are not fetched more often for unknown ids
+_PAUSE: Final = 5.0  # after it did not answer
+_AT_ONCE: Final = 8  # calls, so that strangers cannot make us flood it
 _LEEWAY: Final = 60
 _USED: Final = 10_000
 _BOUND: Final = "openid flow"  # no account has a blank in its id
@@ -53,10 +56,12 @@ class Provider:
 
     settings: Settings
     _metadata: dict[str, Any] = field(default_factory=dict)
-    _keys: dict[str, Any] = field(default_factory=dict)
+    _keys: list[dict[str, Any]] = field(default_factory=list)
     _read_at: float = float("-inf")
+    _failed_at: float = float("-inf")
     _keys_at: float = float("-inf")
     _used: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     @property
     def redirect(self) -> str:
@@ -147,7 +152,7 @@ class Provider:
         """The claims of an ID token that fits (OpenID Connect Core, 3.1.3.7)."""
         try:
             key_id = jws.extract_compact(token.encode()).headers().get("kid")
-            decoded = jwt.decode(token, KeySet.import_key_set(await self._key_set(metadata, key_id, now)), ALGORITHMS)
+            decoded = jwt.decode(token, KeySet.import_key_set(await self._fitting(metadata, key_id, now)), ALGORITHMS)
             options: Any = {
                 "iss": {"essential": True, "value": metadata["issuer"]},
                 "aud": {"essential": True, "value": self.settings.oidc_client},
@@ -166,23 +171,29 @@ class Provider:
         """The provider's metadata (OpenID Connect Discovery 1.0)."""
         if now - self._read_at > _FRESH or now < self._read_at:
             issuer = self.settings.oidc_issuer
-            status, found = await self._asked("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-            places = [found.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
-            if status != 200 or found.get("issuer") != issuer or not all(map(is_safe, places)):
+            if 0 <= now - self._failed_at < _PAUSE:
                 raise LOGIN_PROVIDER(reason="openid-configuration")
+            try:
+                status, found = await self._asked("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+                places = [found.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
+                if status != 200 or found.get("issuer") != issuer or not all(map(is_safe, places)):
+                    raise LOGIN_PROVIDER(reason="openid-configuration")
+            except Failure:
+                self._failed_at = now
+                raise
             self._metadata, self._read_at = found, now
         return self._metadata
 
-    async def _key_set(self, metadata: Mapping[str, Any], key_id: Any, now: float) -> Any:
-        """The provider's keys; read again if they are old, or if a new one signed."""
-        known = any(each.get("kid") == key_id for each in self._keys.get("keys", ()))
+    async def _fitting(self, metadata: Mapping[str, Any], key_id: Any, now: float) -> Any:
+        """The provider's keys with this id; read again if they are old, or if a new one signed."""
+        known = any(each.get("kid") == key_id for each in self._keys)
         age = now - self._keys_at
         if not 0 <= age <= _FRESH or (not known and age > _AGAIN):
             status, found = await self._asked("GET", str(metadata["jwks_uri"]))
-            if status != 200 or not isinstance(found.get("keys"), list):
+            if status != 200 or not isinstance(keys := found.get("keys"), list):
                 raise LOGIN_PROVIDER(reason="jwks_uri")
-            self._keys, self._keys_at = found, now
-        return self._keys
+            self._keys, self._keys_at = [each for each in keys if isinstance(each, dict)], now
+        return {"keys": [each for each in self._keys if each.get("kid") == key_id and each.get("use", "sig") == "sig"]}
 
     async def _asked(
         self, method: str, address: str, data: Any = None, headers: Mapping[str, str] | None = None
@@ -194,6 +205,7 @@ class Provider:
         try:
             context = ssl.create_default_context(cafile=anchors or None)
             async with (
+                self._places,
                 aiohttp.ClientSession(
                     timeout=aiohttp.ClientTimeout(total=_SECONDS), connector=aiohttp.TCPConnector(ssl=context)
                 ) as session,

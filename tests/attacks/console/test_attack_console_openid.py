@@ -213,6 +213,7 @@ async def test_repeated_parameters_do_not_count(people: Desk, theirs: OpenId) ->
 @pytest.mark.attack("openid")
 async def test_a_description_that_leads_elsewhere(people: Desk, theirs: OpenId) -> None:
     for theirs.metadata in DESCRIPTIONS:
+        people.moved += 10.0  # it is not asked again at once
         answer = await Person(people, "").get("/console/oidc/start")
         assert answer.status == 503 and "login.provider" in answer.body.decode()
 
@@ -222,6 +223,9 @@ async def test_a_redirect_of_the_provider_is_not_followed(people: Desk, theirs: 
     theirs.silent = True
     answer = await Person(people, "").get("/console/oidc/start")
     assert answer.status == 503 and theirs.asked == ["metadata"]
+    for _ in range(5):
+        assert (await Person(people, "").get("/console/oidc/start")).status == 503
+    assert theirs.asked == ["metadata"], "strangers cannot make us flood a provider that does not answer"
 
 
 async def test_new_keys_of_the_provider_are_taken_up_and_not_fetched_for_each_unknown_id(
@@ -233,11 +237,21 @@ async def test_new_keys_of_the_provider_are_taken_up_and_not_fetched_for_each_un
         people.moved = moved
         browser, address = await begun(people)
         assert (await back(browser, theirs.authorize(address))).status == 200
+    theirs.published = [
+        {"kty": "new"},
+        7,
+        {"kty": "RSA", "kid": "k-4", "use": "enc"},
+        theirs.key.as_dict(private=False),
+    ]
+    people.moved += providers._FRESH + 1  # what else it publishes is no trouble
+    browser, address = await begun(people)
+    theirs.claims = {"iat": int(people.now()), "exp": int(people.now()) + 60}
+    assert (await back(browser, theirs.authorize(address))).status == 200
     theirs.header = {"kid": "k-3"}
     for _ in range(3):
         browser, address = await begun(people)
         assert (await back(browser, theirs.authorize(address))).status == 401
-    assert theirs.asked.count("keys") == 2 and theirs.asked.count("metadata") == 1
+    assert theirs.asked.count("keys") == 3 and theirs.asked.count("metadata") == 2
 
 
 async def test_without_a_provider_there_is_no_such_page(world: World) -> None:
