@@ -27,7 +27,6 @@ from gateway.backup.manifest import FORMAT, LAST
 from gateway.doctor import examine, network, store
 from gateway.doctor.findings import kinds
 from gateway.doctor.network import accepts_old_tls
-from gateway.doors.http import desk_transport
 from gateway.journal.database import knows, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
@@ -251,7 +250,7 @@ APART |= {"grants.disclose"}  # tests/attacks/access/test_attack_version.py
 APART |= {"receiving.unconfirmed", "receiving.overdue", "route.not-granted", "route.mask-unshown"}  # the same
 APART |= {"content.waiting"}  # the same
 APART |= {"content.unapproved"}  # tests/attacks/access/test_attack_unsigned_rows.py
-APART |= {"listen.desk-ending"}  # below
+APART |= {"listen.desk-ending"}  # test_doctor_desk.py
 APART |= {"clock.behind"}  # tests/attacks/access/test_attack_clock.py
 APART |= {
     f"vault.{each}"
@@ -277,27 +276,6 @@ def test_what_is_weak_is_named(code: str, settings: Settings) -> None:
 def test_an_exchange_listener_that_others_or_an_edge_reach_is_no_trouble(sound: Settings, other: Any) -> None:
     settings = replace(sound, host="127.0.0.1" if other else "10.20.0.5", **other)
     assert not {"listen.loopback", "listen.desk-open"} & {each.kind.code for each in network.addresses(settings)}
-
-
-@pytest.mark.parametrize("other", [{"desk_tls": "embedded"}, {"desk_edge": "10.20.0.5"}, {"desk_host": "::1"}])
-def test_pages_under_tls_or_behind_a_proxy_are_no_trouble(sound: Settings, other: Any) -> None:
-    settings = replace(sound, **{"desk_host": "10.20.0.7", **other})
-    assert "listen.desk-open" not in {each.kind.code for each in network.addresses(settings)}
-
-
-def test_the_certificate_of_the_pages_is_looked_at(sound: Settings, tmp_path: Path) -> None:
-    made, certificate, private = authority.make_root("desk", time.time()), tmp_path / "desk.crt", tmp_path / "desk.key"
-    certificate.write_bytes(made.pem)
-    private.write_bytes(made.private_pem(None))
-    settings = replace(sound, desk_tls="files", desk_certificate=str(certificate), desk_key=str(private))
-    assert list(network.desk(settings, time.time())) == []
-    ends = desk_transport.ends(settings)
-    assert ends is not None
-    (ending,) = network.desk(settings, ends - DAY)
-    assert ending.kind.code == "listen.desk-ending"
-    private.write_bytes(authority.make_root("other", time.time()).private_pem(None))
-    (broken,) = network.desk(settings, time.time())
-    assert broken.kind.code == "listen.desk-broken"
 
 
 def test_the_address_of_the_metrics_is_looked_at(sound: Settings) -> None:
