@@ -1,4 +1,4 @@
-"""`lgsp console`: the accounts of people who sign in to the pages of the people's listener."""
+"""`lgsp console`: the accounts of people who sign in to the pages of the people's listener, and their tokens."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contracts.base.times import rfc3339
+from contracts.base.visible import visible
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import emit, failures_as_exits
+from security.grants.windows import civil
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(no_args_is_help=True, help="The pages for people: who may sign in.")
 user_commands = typer.Typer(no_args_is_help=True, help="Accounts of the console.")
+token_commands = typer.Typer(no_args_is_help=True, help="Tokens of people for the management API.")
 commands.add_typer(user_commands, name="user")
+commands.add_typer(token_commands, name="token")
 
 Id = Annotated[str, typer.Argument(help="The account; an officer's has the id of the officer.")]
 RoleNames = Annotated[
@@ -110,6 +115,61 @@ def _set_active(id: str, active: bool, settings: Settings, as_json: bool) -> Non
         store.set_active(connection, id, active, time.time(), actor())
     words = "open / đã mở" if active else "closed / đã khóa"
     emit({"ok": True, "account": id, "active": active}, as_json, f"{id}: {words}")
+
+
+@token_commands.command("add")
+def token_add(
+    id: Id,
+    label: Annotated[str, typer.Option("--label", help="What it is for, as lists show it.")],
+    days: Annotated[int, typer.Option("--days", min=1, max=30, help="Days until it expires.")] = 1,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a token with the roles of an account, and print it this once. It expires, and never approves."""
+    from gateway.console.accounts import tokens
+
+    with _writing(load_instance(data, as_json), as_json) as connection:
+        text, made = tokens.make(connection, tokens.wanted(id, label, days, time.time()), actor())
+    result = {"ok": True, "account": id, "mark": made.mark, "token": text, "expires": rfc3339(made.expires)}
+    until = civil(made.expires)
+    emit(result, as_json, f"{text}\ntoken {made.mark} of {id}, until {until} / mã của {id}, hạn đến {until}")
+
+
+@token_commands.command("list")
+def token_list(
+    id: Annotated[str | None, typer.Argument(help="The account; without it, those of all.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tokens that are in force, without their texts."""
+    from gateway.console.accounts import tokens
+    from gateway.journal.database import open_engine
+
+    engine = open_engine(load_instance(data, as_json).database_url)
+    with engine.connect() as connection:
+        found = tokens.listed(connection, id, time.time())
+    engine.dispose()
+    listed = [
+        {"mark": each.mark, "account": each.account, "label": each.label, "expires": rfc3339(each.expires)}
+        for each in found
+    ]
+    lines = [visible(f"{each.mark}  {each.account:<24} {civil(each.expires)}  {each.label}") for each in found]
+    emit({"ok": True, "tokens": listed}, as_json, "\n".join(lines) or "no token / chưa có mã truy cập")
+
+
+@token_commands.command("revoke")
+def token_revoke(
+    id: Id,
+    mark: Annotated[str, typer.Argument(help="Mark of the token, as lists and the log show it.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a token of an account."""
+    from gateway.console.accounts import tokens
+
+    with _writing(load_instance(data, as_json), as_json) as connection:
+        tokens.revoke(connection, id, mark, time.time(), actor())
+    emit({"ok": True, "account": id, "mark": mark}, as_json, f"{mark}: ended / đã thu hồi")
 
 
 @contextmanager

@@ -48,7 +48,7 @@ _OF: Final[Mapping[Duty, str]] = {
         doctor, queue list, queue show
         access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
-        ca show, console user list, contract diff, contract show, keys show
+        ca show, console user list, console token list, contract diff, contract show, keys show
         registry show, registry keys, registry handout
         restore confirm, vault status, vault hold list, vault expire --dry-run
     """,
@@ -58,6 +58,7 @@ _OF: Final[Mapping[Duty, str]] = {
         access propose, access approve, access revoke, access suspend, access resume, access review --officer
         audit reindex, ca renew, contract publish,
         console user add, console user link, console user roles, console user disable, console user enable
+        console token add, console token revoke
         keys rotate, keys protect, restore confirm --by
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel

@@ -36,13 +36,13 @@ _HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không
 @commands.command("show")
 def keys_show(data: Data = None, as_json: AsJson = False) -> None:
     """The keys with their generations, and whether they are protected at rest."""
-    from gateway.keys.keyring import NAMES, Keyring
+    from gateway.keys.keyring import Keyring
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
     generations = [
         _described(settings, each, number == 0)
-        for name in NAMES
+        for name in Keyring(settings).names
         for number, each in enumerate(Keyring(settings).generations(name))
     ]
     lines = [
@@ -75,18 +75,19 @@ def keys_rotate(
 ) -> None:
     """Replace keys (server, client, sign, …) without downtime; old certificates stay published until they expire."""
     from gateway.keys import keyring as keys
-    from gateway.keys.keyring import NAMES, Keyring
+    from gateway.keys.keyring import Keyring
 
     settings = load_instance(data, as_json)
     reload_too = not no_reload
-    unknown = sorted(set(names) - set(NAMES))
+    known = Keyring(settings).names
+    unknown = sorted(set(names) - set(known))
     if unknown or not names:
         what = f"there is no key {', '.join(unknown)}" if unknown else "no key is named"
         fail(
             Exit.USAGE,
             "unknown-key",
             f"{what} / không có khóa này",
-            f"The keys are / Các khóa: {', '.join(NAMES)}",
+            f"The keys are / Các khóa: {', '.join(known)}",
             as_json,
         )
     if token is not None and list(names) != ["sign"]:

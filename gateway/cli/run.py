@@ -53,6 +53,7 @@ def up(
     from gateway.hardening import private_files
     from gateway.journal.database import migrate, open_engine, snapshot
     from gateway.journal.schema import comparison
+    from gateway.processes import desk_certificate
     from gateway.processes.sockets import check_ports
     from gateway.processes.supervised import NotStarted, sandbox_children
     from gateway.processes.supervisor import Supervisor
@@ -139,6 +140,7 @@ def up(
                     _say(_RESTORED.format(data=settings.data))
             with private_files():
                 readdress(settings)
+                desk_certificate.ensure(settings, engine, time.time())
             supervisor.run()
     except NotStarted as trouble:
         failed(Exit.OURS, trouble, as_json)

@@ -14,7 +14,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from contracts.base.errors import Failure
-from gateway.console.site import entrance, site
+from gateway.console.operations import operations
+from gateway.console.site import entrance, operation, site
 from gateway.console.site.desk import Desk
 from gateway.console.site.page import Shown
 from gateway.console.site.render import HEADERS
@@ -37,15 +38,17 @@ def build_desk(services: DeskServices) -> Any:
     vitals = _vitals(services)
     document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
     settings = services.settings
+    desk = Desk(services, vitals)
+    own = operation.handlers(desk, document, operations())
+    handlers = {**audit.HANDLERS, **api_status.handlers(vitals), **own}
     apis = Shell(
-        app=build(document, {**audit.HANDLERS, **api_status.handlers(vitals)}, services),
+        app=build(document, handlers, services, operation.prover(desk, document)),
         registry=services.registry,
         base=settings.base,
         body_seconds=settings.body_seconds,
         clock=services.clock,
         health=Health(vitals, PROBES if settings.metrics_port else PROBES | {METRICS}),
     )
-    desk = Desk(services, vitals)
     pages = site.build_site(desk, [Route("/", _home), _status_page(desk), *entrance.routes(desk)])
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -63,6 +63,8 @@ def _examine(
     yield from permitted(witness_settings(settings))
     yield from permitted(network.addresses(settings))
     yield from permitted(network.edges(settings))
+    yield from permitted(network.desk(settings, now))
+    yield from permitted(network.openid(settings))
     yield from permitted(network.old_tls(settings))
     try:
         yield from permitted(_with_keys(settings, certificates.own_certificates(settings, now)))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from contracts.base.times import rfc3339
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
-from gateway.keys.keyring import NAMES, Keyring
+from gateway.keys.keyring import Keyring
 from gateway.registry.standing import standings
 from gateway.settings import Settings
 from security.grants.windows import Moment, civil
@@ -24,7 +24,7 @@ AUTHORITY_SOON: Final = 180 * _DAY  # an authority must outlive what it issues, 
 
 def own_certificates(settings: Settings, now: float) -> Iterator[Finding]:
     keyring = Keyring(settings)
-    for name in NAMES:
+    for name in keyring.names:
         each = keyring.current(name)
         yield from _judged(each.key_id, load_certificate(each.pem()), now, SOON, f"lgsp keys rotate {name}")
     for name in ("root", "tls", "sign"):

@@ -15,7 +15,7 @@ from contracts.base.errors import Failure
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
 from gateway.keys.key_encryption import is_protected
-from gateway.keys.keyring import NAMES, Keyring
+from gateway.keys.keyring import Keyring
 from gateway.settings import CREDENTIAL, FILE, Settings
 from security.keys import load_certificate
 
@@ -63,7 +63,9 @@ def short_keys(settings: Settings, connection: Connection) -> Iterator[Finding]:
         select(tables.system_key.c.key_id, tables.system_key.c.certificate).where(tables.system_key.c.state == "active")
     )
     keyring = Keyring(settings)
-    own = ((each.key_id, each.pem().decode("ascii")) for name in NAMES for each in keyring.generations(name)[:1])
+    own = (
+        (each.key_id, each.pem().decode("ascii")) for name in keyring.names for each in keyring.generations(name)[:1]
+    )
     short = list(_short([*((row.key_id, row.certificate) for row in rows), *own]))
     if short:
         yield finding("keys.short", keys=", ".join(sorted(short)))

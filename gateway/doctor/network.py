@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import ssl
 import stat
@@ -13,9 +12,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from contracts.base.times import rfc3339
+from gateway.doctor.certificates import SOON
 from gateway.doctor.findings import Finding, finding
+from gateway.doors.http import desk_transport
+from gateway.doors.http.desk_transport import is_local
 from gateway.doors.http.edge import BadEdge, Proxies
 from gateway.settings import Settings
+from security.grants.windows import Moment
 
 _SECONDS: Final = 2.0
 
@@ -29,10 +33,24 @@ def addresses(settings: Settings) -> Iterator[Finding]:
     elif is_local(settings.host) and not (settings.edge_port or settings.edge_socket):
         yield finding("listen.loopback", host=settings.host, base=settings.base)
     sandbox = settings.kind == "sandbox"
-    plain = {settings.desk_host, settings.metrics_host if settings.metrics_port else settings.desk_host}
-    for host in sorted(plain | ({settings.host} if sandbox else set())):
+    plain = {settings.metrics_host} if settings.metrics_port else set()
+    if desk_transport.is_bare(settings):
+        plain.add(settings.desk_host)
+    for host in sorted(plain | ({settings.host, settings.desk_host} if sandbox else set())):
         if not is_local(host):
             yield finding("listen.sandbox-open" if sandbox else "listen.desk-open", host=host)
+
+
+def desk(settings: Settings, now: float) -> Iterator[Finding]:
+    """The certificate of the people's listener, and who may speak for browsers."""
+    try:
+        desk_transport.Edge.of(settings)
+        ends = desk_transport.ends(settings)
+    except BadEdge as wrong:
+        yield finding("listen.desk-broken", reason=str(wrong))
+        return
+    if ends is not None and ends < now + SOON:
+        yield finding("listen.desk-ending", file=settings.desk_certificate, until=Moment(rfc3339(ends)))
 
 
 def edges(settings: Settings) -> Iterator[Finding]:
@@ -57,10 +75,29 @@ def edges(settings: Settings) -> Iterator[Finding]:
         yield finding("edge.unused", setting="edge_socket_group")
 
 
+def openid(settings: Settings) -> Iterator[Finding]:
+    """The settings of the OpenID provider, by which people sign in to the pages."""
+    if not settings.oidc_issuer:
+        return
+    if not desk_transport.is_safe(settings.oidc_issuer):
+        yield finding("openid.settings", reason="oidc_issuer: no https address")
+    if not settings.oidc_client:
+        yield finding("openid.settings", reason="oidc_client: empty")
+    if not desk_transport.is_safe(settings.desk):
+        yield finding("openid.settings", reason=f"desk_base: {settings.desk} is no https address")
+    if secret := settings.oidc_secret_file:
+        if not Path(secret).is_file():
+            yield finding("openid.settings", reason=f"oidc_secret_file: {secret} does not exist")
+        elif Path(secret).stat().st_mode & 0o077:
+            yield finding("openid.settings", reason=f"oidc_secret_file: others may read {secret}")
+
+
 def old_tls(settings: Settings) -> Iterator[Finding]:
     """Probe the public base and the listener for old TLS versions; no answer gives no finding."""
     base = urlsplit(settings.base)
     places = {(base.hostname or "localhost", base.port or 443), (settings.host, settings.exchange_port)}
+    if settings.desk_tls != "off":
+        places.add((settings.desk_host, settings.desk_port))
     for host, port in sorted(places):
         if accepts_old_tls(host, port):
             yield finding("tls.old", where=f"{host}:{port}")
@@ -78,10 +115,3 @@ def accepts_old_tls(host: str, port: int) -> bool:
         with context.wrap_socket(plain, server_hostname=host):
             return True
     return False
-
-
-def is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

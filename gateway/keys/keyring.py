@@ -47,6 +47,8 @@ NAMES: Final[dict[str, tuple[str, Use]]] = {
     "sign": ("sign", "sign"),
     "decrypt": ("encrypt", "encrypt"),
 }
+DESK: Final = "desk"  # of the people's listener, where the embedded authority certifies it
+_USES: Final[dict[str, tuple[str, Use]]] = {**NAMES, DESK: (DESK, "tls")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,11 @@ class Generation:
 
     @property
     def key_id(self) -> str:
-        return f"{SYSTEM}.{NAMES[self.name][0]}-{self.number}"
+        return f"{SYSTEM}.{_USES[self.name][0]}-{self.number}"
 
     @property
     def use(self) -> Use:
-        return NAMES[self.name][1]
+        return _USES[self.name][1]
 
     def pem(self) -> bytes:
         return self.certificate.read_bytes()
@@ -121,6 +123,11 @@ class Keyring:
             if each.key.exists():
                 return each
         raise KEYS_MISSING(name=name, folder=self._keys)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the keys that there are."""
+        return (*NAMES, *([DESK] if self.generations(DESK) else []))
 
     @property
     def server_certificate(self) -> Path:
@@ -267,9 +274,9 @@ def prepare(
     else:
         private = algorithms.new_private("RSA-3072" if name == "decrypt" else "P-256")  # SOAP encrypts for RSA only
         public, content = private.public_key(), authority.private_pem(private, keyring.at_rest.password)
-    use = NAMES[name][1]
+    use = _USES[name][1]
     issuer = keyring.issuer("tls" if use == "tls" else "sign")
-    if name == "server":
+    if name in ("server", DESK):
         certificate = authority.issue_server(issuer, public, hosts, now) + issuer.pem
     elif name == "client":
         certificate = authority.issue_tls(issuer, SYSTEM, public, now) + issuer.pem
@@ -282,13 +289,15 @@ def prepare(
     return Prepared(generation, certificate)
 
 
-def next_generation(keyring: Keyring, name: str, now: float, in_token: str | None = None) -> Prepared:
-    """Prepares the generation after the current one, with the same host names."""
+def next_generation(
+    keyring: Keyring, name: str, now: float, in_token: str | None = None, *, hosts: Sequence[str] = ()
+) -> Prepared:
+    """Prepares the generation after the current one, with the same host names, or with these."""
     current = keyring.current(name)
     pattern = re.compile(rf"{name}(?:-(\d+))?\..*")  # also withdrawn and unfinished ones: no number is used twice
     matches = [match for path in current.key.parent.iterdir() if (match := pattern.fullmatch(path.name))]
     newest = max(int(match[1] or 1) for match in matches)
-    return prepare(keyring, name, newest + 1, now, hosts_of(current.pem()), in_token)
+    return prepare(keyring, name, newest + 1, now, hosts or hosts_of(current.pem()), in_token)
 
 
 def hosts_of(pem: bytes) -> tuple[str, ...]:

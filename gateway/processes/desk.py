@@ -1,7 +1,7 @@
 """The desk process, which serves the people's listener.
 
-Invariant: it holds no exchange key and never writes to the journal.
-Its one secret is the derived key of the registry's seals. With it the pages show only what the log confirms.
+Invariant: it holds no exchange key, and not the authority's. It has the key of its own TLS, the hash key, and the
+  derived key of the registry's seals. With the latter the pages show only what the log confirms.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.config import public_checkpoint
 from gateway.console.app import build_desk, build_metrics
 from gateway.doors.api.services import DeskServices
+from gateway.doors.http import desk_transport
 from gateway.doors.http.acceptor import allow_descriptors
 from gateway.doors.http.server import make_server
 from gateway.journal.database import open_engine
@@ -45,9 +46,11 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     registry.start()
     newest = public_checkpoint(settings, NewestCheckpoint(settings.checkpoint_file), time.time)
     services = DeskServices(engine, registry, newest, settings, time.time)
-    served = {"desk": build_desk(services), "metrics": build_metrics(services)}
+    desk = desk_transport.behind(build_desk(services), desk_transport.Edge.of(settings))
+    served = {"desk": desk, "metrics": build_metrics(services)}
+    contexts = {"desk": desk_transport.context(settings), "metrics": None}
     servers = {
-        name: make_server(served[name], context=None, drain_seconds=0.0, on_drain=lambda: None)
+        name: make_server(served[name], context=contexts[name], drain_seconds=0.0, on_drain=lambda: None)
         for name in inherited.sockets
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+from gateway.doors.http import desk_transport
 from gateway.doors.http.edge import BadEdge, Proxies
 from gateway.doors.http.listening import bind, bind_unix
 from gateway.processes.supervised import NotStarted, words
@@ -16,6 +17,7 @@ from gateway.settings import Settings
 
 def open_listeners(settings: Settings) -> dict[str, socket.socket]:
     """By name: `exchange`, `desk`, and if configured `metrics`, `edge` and `edge_socket`."""
+    _check_desk(settings)
     listeners = {
         "exchange": _bind(settings.host, settings.exchange_port),
         "desk": _bind(settings.desk_host, settings.desk_port),
@@ -27,6 +29,7 @@ def open_listeners(settings: Settings) -> dict[str, socket.socket]:
 
 def check_ports(settings: Settings) -> None:
     """Raises `NotStarted` if a port is taken. An instance is made only after that."""
+    _check_desk(settings)
     ports = [
         (settings.host, settings.exchange_port),
         (settings.desk_host, settings.desk_port),
@@ -39,6 +42,18 @@ def check_ports(settings: Settings) -> None:
     finally:
         for listener in opened:
             listener.close()
+
+
+def _check_desk(settings: Settings) -> None:
+    """Raises `NotStarted` if passwords would cross the network in the clear, or nobody could open the pages."""
+    if settings.kind == "production" and desk_transport.is_bare(settings):
+        raise NotStarted(words("desk", host=settings.desk_host), words("desk.next"))
+    try:
+        desk_transport.Edge.of(settings)
+        if settings.desk_tls == "files":
+            desk_transport.context(settings)
+    except BadEdge as wrong:
+        raise NotStarted(words("desk-broken", why=wrong)) from None
 
 
 def _bind(host: str, port: int) -> socket.socket:

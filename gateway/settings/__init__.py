@@ -38,6 +38,7 @@ NOT_SETTINGS: Final[Mapping[str, str]] = {
 }
 Policy = Literal["off", "flagged", "closed"]
 Dialect = Literal["rfc9440", "nginx"]
+DeskTls = Literal["off", "embedded", "files"]
 _PORT: Final = {"ge": 1, "le": 65_535}
 _COUNT: Final = {"ge": 1}
 _SOME: Final = {"gt": 0}
@@ -57,9 +58,38 @@ class Settings:
     kind: Literal["sandbox", "production"] = _setting("sandbox", "what the instance is: `sandbox` or `production`")
     name: str = _setting("LGSP sandbox", "name of the instance, shown on its pages")
     host: str = _setting("127.0.0.1", "address that the exchange listener and the one of `edge_port` bind")
-    desk_host: str = _setting("127.0.0.1", "address that the people's listener binds; it has no TLS")
+    desk_host: str = _setting("127.0.0.1", "address that the people's listener binds")
     exchange_port: int = _setting(8443, "port of the exchange listener (component systems, TLS)", _PORT)
     desk_port: int = _setting(8080, "port of the people's listener (status page, documentation)", _PORT)
+    desk_tls: DeskTls = _setting(
+        "off",
+        "TLS of the people's listener: `off` (for the loopback, or behind `desk_edge`), `embedded` (a certificate of "
+        "the embedded authority), `files` (`desk_certificate` and `desk_key`)",
+    )
+    desk_certificate: str = _setting("", "file with the people's listener's certificate and its chain (PEM)")
+    desk_key: str = _setting("", "file with the key of `desk_certificate` (PEM, without a password), mode 0600")
+    desk_base: str = _setting(
+        "", "address of the people's listener, as browsers see it; empty: by `desk_tls`, `desk_host` and `desk_port`"
+    )
+    desk_edge: str = _setting(
+        "",
+        "addresses of the proxies that speak for browsers to the people's listener, with spaces between: their "
+        "`X-Forwarded-Proto` and `X-Forwarded-For` are believed; empty: none",
+    )
+    oidc_issuer: str = _setting(
+        "", "issuer of the organisation's OpenID provider, by which people sign in to the pages; empty: none"
+    )
+    oidc_client: str = _setting("", "client id of the pages at the OpenID provider")
+    oidc_secret_file: str = _setting(
+        "", "file with the client's secret, mode 0600, outside the data folder; empty: a public client"
+    )
+    oidc_claim: str = _setting(
+        "preferred_username", "claim of the ID token that is the account's id; people must not be able to change it"
+    )
+    oidc_scope: str = _setting("openid profile", "scopes that the provider is asked for, with `openid` among them")
+    oidc_anchors: str = _setting(
+        "", "file of the authorities (PEM) of the provider's TLS certificate; empty: those of the system"
+    )
     metrics_host: str = _setting("127.0.0.1", "address that the listener of `metrics_port` binds")
     metrics_port: int = _setting(
         0,
@@ -204,7 +234,10 @@ class Settings:
 
     @property
     def desk(self) -> str:
-        return f"http://{self.desk_host}:{self.desk_port}"
+        """The address of the people's listener, as browsers see it."""
+        scheme = "http" if self.desk_tls == "off" else "https"
+        host = f"[{self.desk_host}]" if ":" in self.desk_host else self.desk_host
+        return self.desk_base.rstrip("/") or f"{scheme}://{host}:{self.desk_port}"
 
     @property
     def database_url(self) -> str:

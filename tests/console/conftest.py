@@ -5,7 +5,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from argon2 import PasswordHasher
 
+from gateway.console.accounts import secrets
 from gateway.console.work import integrity
 from tests.console.people import Desk
 from tests.doors.api.client import World
@@ -13,7 +15,15 @@ from tests.doors.api.conftest import world  # noqa: F401  a fixture
 
 
 @pytest.fixture
-def people(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:  # noqa: F811  the fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords cost little: what they cost is the promise of one test alone."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr(secrets, "_hasher", hasher)
+    monkeypatch.setattr(secrets, "_NOBODY", hasher.hash("nobody"))
+
+
+@pytest.fixture
+def people(world: World, quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:  # noqa: F811  the fixture
     """Its folder is no whole instance, so that `lgsp audit verify` could not run there."""
     monkeypatch.setattr(integrity, "command", lambda _desk: [sys.executable, "-c", ""])
     yield Desk(world)

@@ -214,6 +214,8 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "base.local": lambda s: replace(s, public_base="https://localhost:8443"),
     "listen.sandbox-open": lambda s: replace(s, kind="sandbox", host="0.0.0.0"),
     "listen.desk-open": lambda s: replace(s, desk_host="0.0.0.0"),
+    "openid.settings": lambda s: replace(s, oidc_issuer="http://sso.example", oidc_client="lgsp"),
+    "listen.desk-broken": lambda s: replace(s, desk_edge="everybody"),
     "listen.loopback": lambda s: replace(s, host="127.0.0.1"),
     "instance.not-running": lambda s: None,
     "edge.nobody": lambda s: replace(s, edge_port=8444),
@@ -248,6 +250,7 @@ APART |= {"grants.disclose"}  # tests/attacks/access/test_attack_version.py
 APART |= {"receiving.unconfirmed", "receiving.overdue", "route.not-granted", "route.mask-unshown"}  # the same
 APART |= {"content.waiting"}  # the same
 APART |= {"content.unapproved"}  # tests/attacks/access/test_attack_unsigned_rows.py
+APART |= {"listen.desk-ending"}  # test_doctor_desk.py
 APART |= {"clock.behind"}  # tests/attacks/access/test_attack_clock.py
 APART |= {
     f"vault.{each}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contracts.base.times import rfc3339
-from gateway.cli.audit.lines import as_json_object, line
+from gateway.cli.audit.lines import line
 from gateway.cli.audit.steps import sentences
 from gateway.cli.common.language import spoken
 from gateway.cli.common.options import AsJson, Data, load_instance
@@ -61,6 +61,8 @@ def audit_journey(
 
 
 def _journey(of: Journey) -> dict[str, Any]:
+    from gateway.audit.search.shown import as_json_object
+
     steps = [{"index": step.index, **as_json_object(step.facts), "entry": step.entry} for step in of.steps]
     return {
         "transfer": of.transfer,

@@ -1,8 +1,8 @@
-"""One entry of the log as a line for a person and as an object for a program."""
+"""One entry of the log as a line for a person."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contracts.base.visible import visible
 
@@ -30,10 +30,3 @@ def line(idx: int | None, facts: Facts, agency: str | None = None) -> str:
         f"{'–' if idx is None else f'#{idx}':>9}  {civil(facts.at, seconds=True)}  {party}{to} "
         f" {what or facts.kind}  {ended}{code}{times}{by}  {facts.about}{detail}{as_}"
     )
-
-
-def as_json_object(facts: Facts) -> dict[str, Any]:
-    known = {
-        name: value for name, value in facts.named().items() if value is not None and (name, value) != ("times", 1)
-    }
-    return known | {"parties": [each._asdict() for each in facts.parties]}

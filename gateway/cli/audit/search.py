@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from contracts.base.times import rfc3339
-from gateway.audit.search.fields import CHANGES, FIELDS, Conditions, Role, kinds_in
-from gateway.cli.audit.lines import as_json_object, line
+from gateway.audit.search.fields import FIELDS, Conditions, Role, kinds_in
+from gateway.cli.audit.lines import line
 from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
@@ -85,6 +85,7 @@ def audit_search(conditions: Conditions, part: Part, form: Form, data: Data = No
     end is reached."""
     from gateway.audit.log import origins
     from gateway.audit.search import table
+    from gateway.audit.search.shown import shown
     from gateway.journal.database import open_engine
 
     settings = load_instance(data, form.as_json)
@@ -284,11 +285,3 @@ def _actor(engine: Engine, name: str, elsewhere: bool, as_json: bool) -> str:
     return near[0]
 
 
-def shown(hit: Logged) -> dict[str, Any]:
-    """One entry for a program. Of a change it has each row's fields, old and new."""
-    from gateway.journal.logged import parse
-
-    facts = parse(hit.entry).get("facts", {})
-    changed = facts.get("registry", facts).get("changed") if hit.facts.kind in CHANGES else None
-    told = {"changed": changed} if changed else {}
-    return {"index": hit.idx, "sequenced": rfc3339(hit.sequenced), **as_json_object(hit.facts), **told}

@@ -21,6 +21,11 @@ _table: Final = tables.console_session
 _MARK: Final = 8
 
 
+def mark_of(digest: str) -> str:
+    """A short name of a session or a token, for pages and for the log."""
+    return digest[:_MARK]
+
+
 def open_session(connection: Connection, account: str, how: How, source: str, now: float) -> str:
     """The cookie's value."""
     token = secrets.new_token()
@@ -49,7 +54,7 @@ def viewer_of(connection: Connection, token: str, now: float) -> tuple[Viewer, b
     ).first()
     if row is None or row.state != "active" or now >= row.expires or now - row.seen > IDLE:
         return None
-    return Viewer(Account.of(row), row.how, mark[:_MARK], secrets.csrf_of(token)), now - row.seen > TOUCH
+    return Viewer(Account.of(row), row.how, mark_of(mark), secrets.csrf_of(token)), now - row.seen > TOUCH
 
 
 def touch(connection: Connection, token: str, now: float) -> None:
@@ -70,4 +75,4 @@ def of_token(connection: Connection, token: str, now: float) -> Viewer | None:
     ).first()
     if row is None or row.state != "active" or now >= row.expires:
         return None
-    return Viewer(Account.of(row), "token", mark[:_MARK])
+    return Viewer(Account.of(row), "token", mark_of(mark))

@@ -1,83 +1,158 @@
-"""Signs people in: by a password with a code, by a passkey, or by a link that works once.
+"""Signs people in: by a password with a code, by a passkey, by a link that works once, or by the organisation's OpenID
+provider.
 
-Each attempt, failed or not, is an entry of the log. A failed one never says which part was wrong.
+Each attempt, failed or not, is an entry of the log; of a flood of failed ones there are sums (`attempts`). A failed one
+never says which part was wrong, nor whether there is such an account.
 Invariant: a code counts once (RFC 6238, 5.2), a link signs in once.
-Invariant: after five failures an account is locked, each time twice as long, for an hour at most.
+Invariant: after five failures an account is locked, each time twice as long, for an hour at most. Attempts at the same
+  time do not get more than five.
+Invariant: no password is hashed while the database is locked for others.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Engine, delete, or_, select, update
 
 from contracts.base.errors import Failure
 from gateway.console.accounts import passkeys, secrets, sessions, store
+from gateway.console.accounts.attempts import FREE, Attempts, locked_until
 from gateway.console.accounts.passkeys import Site
 from gateway.console.accounts.records import How
 from gateway.console.errors import ACCOUNT_LOCKED, LOGIN_FAILED, LOGIN_LINK
+from gateway.journal.database import snapshot, writing
 from gateway.journal.schema import tables
 
+__all__ = ["FREE", "SIGNED_IN", "SIGNED_OUT", "Given", "Outcome", "SignIn"]
 SIGNED_IN: Final = "console-sign-in"
 SIGNED_OUT: Final = "console-sign-out"
-FREE: Final = 5
-_FIRST: Final = 30.0
-_MOST: Final = 3600.0
 _account, _link = tables.console_account, tables.console_link
-Attempt = str | Failure  # the cookie's value, or why not; the transaction commits in both cases
+Outcome = str | Failure  # the cookie's value, or why not
 
 
-def by_password(
-    connection: Connection, sealer: secrets.Sealer, given: tuple[str, str, str], source: str, now: float
-) -> Attempt:
-    """`given` are name, password and code."""
-    name, password, code = given
-    row = store.row_of(connection, name)
-    if row is not None and row.locked is not None and now < row.locked:
-        return _failed(connection, name, source, now, ACCOUNT_LOCKED(seconds=math.ceil(row.locked - now)))
-    fits = secrets.password_fits(None if row is None else row.password, password)
-    if row is None or row.state != "active":
-        return _failed(connection, name, source, now, LOGIN_FAILED())
-    secret = None if row.totp is None else sealer.open(name, row.totp)
-    step = None if secret is None else secrets.step_of(secret, code, now)
-    if not fits or step is None or (row.step is not None and step <= row.step):
-        _count(connection, row, now)
-        return _failed(connection, name, source, now, LOGIN_FAILED())
-    connection.execute(update(_account).where(_account.c.id == name).values(step=step))
-    return succeed(connection, name, "totp", source, now)
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What somebody typed."""
+
+    name: str
+    password: str
+    code: str
 
 
-def by_passkey(connection: Connection, site: Site, response: str, source: str, now: float) -> Attempt:
-    """The passkey says whose it is."""
-    try:
-        passkey = passkeys.owner(connection, response)
-    except Failure:
-        passkey = None
-    row = None if passkey is None else store.row_of(connection, passkey.account)
-    if row is None or row.state != "active":
-        return _failed(connection, "" if row is None else row.id, source, now, LOGIN_FAILED())
-    if row.locked is not None and now < row.locked:
-        return _failed(connection, row.id, source, now, ACCOUNT_LOCKED(seconds=math.ceil(row.locked - now)))
-    try:
-        passkeys.prove(connection, site, passkey, response, now)
-    except Failure:
-        _count(connection, row, now)
-        return _failed(connection, row.id, source, now, LOGIN_FAILED())
-    return succeed(connection, row.id, "passkey", source, now)
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """One attempt, from an address, at a moment."""
 
+    engine: Engine
+    sealer: secrets.Sealer
+    attempts: Attempts
+    source: str
+    now: float
 
-def by_link(connection: Connection, token: str, source: str, now: float) -> Attempt:
-    mark = secrets.digest(token)
-    row = connection.execute(
-        select(_link.c.account, _link.c.expires, _account.c.state)
-        .join_from(_link, _account, _account.c.id == _link.c.account)
-        .where(_link.c.digest == mark)
-    ).first()
-    used = connection.execute(delete(_link).where(_link.c.digest == mark)).rowcount
-    if row is None or used != 1 or row.state != "active" or now >= row.expires:
-        return _failed(connection, "" if row is None else row.account, source, now, LOGIN_LINK())
-    return succeed(connection, row.account, "link", source, now)
+    def by_password(self, given: Given) -> Outcome:
+        with snapshot(self.engine) as connection:
+            row = store.row_of(connection, given.name)
+        known = row is not None and row.state == "active"
+        if self._locked(row) if known else self.attempts.locked(given.name, self.now):
+            fits = False  # nothing is hashed
+        else:
+            fits = secrets.password_fits(row.password if known else None, given.password)
+        if not known:
+            locked = self.attempts.fail_unknown(given.name, self.now)
+            return self.refused(given.name, LOGIN_FAILED() if locked is None else self._locked_failure(locked))
+        with writing(self.engine) as connection:
+            outcome = self._judged(connection, given, row, fits)
+        return self.refused(given.name, outcome) if isinstance(outcome, Failure) else outcome
+
+    def by_passkey(self, site: Site, response: str) -> Outcome:
+        """The passkey says whose it is."""
+        with writing(self.engine) as connection:
+            account, outcome = self._proved(connection, site, response)
+        return self.refused(account, outcome) if isinstance(outcome, Failure) else outcome
+
+    def _proved(self, connection: Connection, site: Site, response: str) -> tuple[str, Outcome]:
+        try:
+            passkey = passkeys.owner(connection, response)
+        except Failure:
+            return "", LOGIN_FAILED()
+        row = store.row_of(connection, passkey.account)
+        if row is None or row.state != "active":
+            return passkey.account, LOGIN_FAILED()
+        if self._locked(row):
+            return row.id, self._locked_failure(row.locked)
+        try:
+            passkeys.prove(connection, site, passkey, response, self.now)
+        except Failure:
+            self._count(connection, row)
+            return row.id, LOGIN_FAILED()
+        return row.id, succeed(connection, row.id, "passkey", self.source, self.now)
+
+    def by_link(self, token: str) -> Outcome:
+        mark = secrets.digest(token)
+        query = (
+            select(_link.c.account, _link.c.expires, _account.c.state)
+            .join_from(_link, _account, _account.c.id == _link.c.account)
+            .where(_link.c.digest == mark)
+        )
+        with snapshot(self.engine) as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return self.refused("", LOGIN_LINK())
+        with writing(self.engine) as connection:
+            used = connection.execute(delete(_link).where(_link.c.digest == mark)).rowcount
+            if used == 1 and row.state == "active" and self.now < row.expires:
+                return succeed(connection, row.account, "link", self.source, self.now)
+        return self.refused(row.account, LOGIN_LINK())
+
+    def by_provider(self, account: str) -> Outcome:
+        """Somebody whom the OpenID provider proved. No account is made."""
+        with writing(self.engine) as connection:
+            row = store.row_of(connection, account)
+            if row is not None and row.state == "active":
+                return succeed(connection, account, "oidc", self.source, self.now)
+        return self.refused(account, LOGIN_FAILED())
+
+    def _judged(self, connection: Connection, given: Given, seen: Any, fits: bool) -> Outcome:
+        """`fits`: of the password as it was `seen`; the rest is looked at anew, since attempts run at the same time."""
+        row = store.row_of(connection, given.name)
+        if row is None or row.state != "active":
+            return LOGIN_FAILED()
+        if self._locked(row):
+            return self._locked_failure(row.locked)
+        secret = None if row.totp is None else self.sealer.open(given.name, row.totp)
+        step = None if secret is None else secrets.step_of(secret, given.code, self.now)
+        if fits and step is not None and row.password == seen.password and _use(connection, given.name, step):
+            return succeed(connection, given.name, "totp", self.source, self.now)
+        self._count(connection, row)
+        return LOGIN_FAILED()
+
+    def _count(self, connection: Connection, row: Any) -> None:
+        """One failure more, and the lock that follows from it."""
+        values = {"failed": row.failed + 1, "locked": locked_until(row.failed + 1, self.now)}
+        connection.execute(update(_account).where(_account.c.id == row.id).values(values))
+
+    def _locked(self, row: Any) -> bool:
+        return row.locked is not None and self.now < row.locked
+
+    def _locked_failure(self, until: float) -> Failure:
+        return ACCOUNT_LOCKED(seconds=math.ceil(until - self.now))
+
+    def refused(self, name: str, failure: Failure) -> Failure:
+        """Notes it. A name that no account may have could be a password in the wrong field, so it is not kept."""
+        count = self.attempts.entry_for(self.source, self.now)
+        if count is not None:
+            facts: dict[str, Any] = {
+                "account": name if store.may_be_id(name) else "",
+                "failure": failure.code,
+                "source": self.source,
+            }
+            with writing(self.engine) as connection:
+                more = {} if count == 1 else {"count": count}
+                store.note(connection, SIGNED_IN, facts | more, self.now, "console")
+        return failure
 
 
 def succeed(connection: Connection, account: str, how: How, source: str, now: float) -> str:
@@ -90,14 +165,7 @@ def succeed(connection: Connection, account: str, how: How, source: str, now: fl
     return token
 
 
-def _count(connection: Connection, row: Any, now: float) -> None:
-    """One failure more, and the lock that follows from it."""
-    failed = row.failed + 1
-    locked = None if failed < FREE else now + min(_MOST, _FIRST * 2.0 ** min(failed - FREE, 10))
-    connection.execute(update(_account).where(_account.c.id == row.id).values(failed=failed, locked=locked))
-
-
-def _failed(connection: Connection, name: str, source: str, now: float, failure: Failure) -> Failure:
-    facts = {"account": name[:63], "failure": failure.code, "source": source}
-    store.note(connection, SIGNED_IN, facts, now, "console")
-    return failure
+def _use(connection: Connection, account: str, step: int) -> bool:
+    """Uses up a code. False if this one, or a later one, was used."""
+    unused = or_(_account.c.step.is_(None), _account.c.step < step)
+    return connection.execute(update(_account).where(_account.c.id == account, unused).values(step=step)).rowcount == 1

@@ -30,6 +30,10 @@ def note(connection: Connection, what: str, facts: Mapping[str, Any], now: float
     append(connection, [entries.note(what, facts, now, actor=actor)])
 
 
+def may_be_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
 def roles_of(names: Iterable[str]) -> tuple[Role, ...]:
     """Raises `account.role-unknown`."""
     known = [each.value for each in Role]
@@ -58,7 +62,7 @@ def find(connection: Connection, id: str) -> Account:
 
 def add(connection: Connection, account: Account, now: float, actor: str) -> None:
     """Raises `account.taken`, `console.form`."""
-    if not _ID.fullmatch(account.id):
+    if not may_be_id(account.id):
         raise CONSOLE_FORM(field="id", why="a-z, 0-9, dot, hyphen; 63 characters at most")
     if row_of(connection, account.id) is not None:
         raise ACCOUNT_TAKEN(id=account.id)

@@ -1,4 +1,4 @@
-"""Everybody's own account: password, codes of an authenticator, sessions."""
+"""Everybody's own account: password, codes of an authenticator, sessions, tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import segno
 from markupsafe import Markup
 from sqlalchemy import select
 
-from gateway.console.accounts import secrets, store
+from gateway.console.accounts import secrets, store, tokens
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Shown
@@ -60,8 +60,39 @@ def set_factors(ask: Ask) -> Moved:
     return Moved(_HERE, "factors-set")
 
 
+def tokens_page(ask: Ask) -> Shown:
+    return _tokens(ask)
+
+
+def add_token(ask: Ask) -> Shown:
+    """Makes a token, and shows it this once."""
+    days = ask.field("days", 2)
+    if not (days.isascii() and days.isdigit()):
+        raise CONSOLE_FORM(field="days", why=f"1 – {tokens.MOST_DAYS}")
+    wanted = tokens.wanted(ask.viewer.account.id, ask.field("label", tokens.MOST_LABEL), int(days), ask.now)
+    with ask.desk.writing() as connection:
+        text, _ = tokens.make(connection, wanted, ask.viewer.actor)
+    return _tokens(ask, text)
+
+
+def _tokens(ask: Ask, made: str = "") -> Shown:
+    with ask.desk.reading() as connection:
+        mine = tokens.listed(connection, ask.viewer.account.id, ask.now)
+    values = {"tokens": mine, "made": made, "days": tokens.DAYS, "most": tokens.MOST_DAYS}
+    return Shown("tokens.html", values)
+
+
+def revoke_token(ask: Ask) -> Moved:
+    with ask.desk.writing() as connection:
+        tokens.revoke(connection, ask.viewer.account.id, ask.path["mark"][:64], ask.now, ask.viewer.actor)
+    return Moved(f"{_HERE}/tokens", "token-revoked")
+
+
 PAGES = (
     Page("/account", account, May.ENTER, N_("My account"), Menu.MINE),
     Page("/account/factors", factors, May.ENTER, N_("Password and codes")),
-    Page("/account/factors", set_factors, May.ENTER, method="POST"),
+    Page("/account/factors", set_factors, May.ENTER, method="POST", page_only="a factor is set by its person"),
+    Page("/account/tokens", tokens_page, May.ENTER, N_("Access tokens")),
+    Page("/account/tokens", add_token, May.ENTER, method="POST", page_only="a token makes no token"),
+    Page("/account/tokens/{mark}/revoke", revoke_token, May.ENTER, method="POST", operation="revokeToken"),
 )

@@ -51,8 +51,8 @@ def state(ask: Ask) -> Moved:
 
 PAGES = (
     Page("/people", people, May.ACCOUNTS, N_("People"), Menu.OPERATION),
-    Page("/people", add, May.ACCOUNTS, method="POST"),
-    Page("/people/{id}/link", link, May.ACCOUNTS, method="POST"),
-    Page("/people/{id}/roles", roles, May.ACCOUNTS, method="POST"),
-    Page("/people/{id}/state", state, May.ACCOUNTS, method="POST"),
+    Page("/people", add, May.ACCOUNTS, method="POST", operation="addAccount"),
+    Page("/people/{id}/link", link, May.ACCOUNTS, method="POST", operation="makeAccountLink"),
+    Page("/people/{id}/roles", roles, May.ACCOUNTS, method="POST", operation="setAccountRoles"),
+    Page("/people/{id}/state", state, May.ACCOUNTS, method="POST", operation="setAccountState"),
 )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from sqlalchemy import Connection
 
 from gateway.console.accounts import secrets, sessions
+from gateway.console.accounts.attempts import Attempts
 from gateway.console.accounts.passkeys import Site
+from gateway.console.accounts.provider import Provider
 from gateway.console.accounts.records import Viewer
+from gateway.console.accounts.signing_in import SignIn
+from gateway.doors.api.reading import Readers
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
 from gateway.journal.database import snapshot, writing
@@ -22,6 +26,9 @@ from gateway.keys.keyring import Keyring
 class Desk:
     services: DeskServices
     vitals: Vitals
+    attempts: Attempts = field(default_factory=Attempts)
+    # Passwords are costly: two threads, so that a flood of attempts leaves pages their processor.
+    hashing: Readers = field(default_factory=lambda: Readers(threads=2, each=2))
 
     @cached_property
     def hash_key(self) -> bytes:
@@ -35,6 +42,12 @@ class Desk:
     def passkeys(self, origin: str) -> Site:
         """What passkeys need to know of the address at which somebody is."""
         return Site(origin, self.hash_key)
+
+    @cached_property
+    def provider(self) -> Provider | None:
+        """By which people sign in too, if the settings name one."""
+        settings = self.services.settings
+        return Provider(settings) if settings.oidc_issuer else None
 
     def now(self) -> float:
         return self.services.clock()
@@ -50,6 +63,9 @@ class Desk:
         """A transaction for accounts and notes. Changes of the registry are made by `changing`."""
         with writing(self.services.engine) as connection:
             yield connection
+
+    def sign_in(self, source: str) -> SignIn:
+        return SignIn(self.services.engine, self.sealer, self.attempts, source, self.now())
 
     def viewer(self, token: str) -> Viewer | None:
         """Who has this session."""

@@ -41,15 +41,27 @@ def set_cookie(token: str, secure: bool) -> str:
     return f"{cookie_name(secure)}={token}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}{ends}"
 
 
-def origin_of(request: Request) -> str:
-    """The origin of this site, as the browser names it."""
-    return f"{request.url.scheme}://{request.headers.get('host', '')}"
+def origin_of(request: Request, base: str = "") -> str:
+    """The origin of this site, as the browser names it. `base` is the address of the pages, if it is set."""
+    return base.rstrip("/") or f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
-def check_origin(request: Request) -> None:
+def flow_of(request: Request) -> str:
+    """What this browser began at the OpenID provider, sealed; empty if there is nothing."""
+    return request.cookies.get(f"{cookie_name(is_secure(request))}-flow", "")[:4_000]
+
+
+def set_flow(flow: str, secure: bool) -> str:
+    """`Lax`, since the provider's answer comes from another site."""
+    ends = "600" if flow else "0"
+    name = f"{cookie_name(secure)}-flow"
+    return f"{name}={flow}; Path=/; HttpOnly; SameSite=Lax; Max-Age={ends}{'; Secure' if secure else ''}"
+
+
+def check_origin(request: Request, base: str = "") -> None:
     """Raises `console.origin`."""
     site = request.headers.get("sec-fetch-site", "same-origin")
-    if request.headers.get("origin") != origin_of(request) or site != "same-origin":
+    if request.headers.get("origin") != origin_of(request, base) or site != "same-origin":
         raise CONSOLE_ORIGIN()
 
 

@@ -64,10 +64,14 @@ class Ask:
 
     def reason(self) -> str:
         """The reason of an act. Raises `console.reason`."""
-        text = self.form.get("reason", "").strip()
-        if not LEAST_REASON <= len(text) <= MOST_REASON:
-            raise CONSOLE_REASON(least=LEAST_REASON)
-        return text
+        return checked_reason(self.form.get("reason", ""))
+
+
+def checked_reason(text: str) -> str:
+    """A reason without blanks around it. Raises `console.reason`."""
+    if not LEAST_REASON <= len(text := text.strip()) <= MOST_REASON:
+        raise CONSOLE_REASON(least=LEAST_REASON)
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,10 @@ View = Callable[[Ask], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`path` begins below `/console` and may have `{name}` parts. A page with a `menu` stands in the menu."""
+    """`path` begins below `/console` and may have `{name}` parts. A page with a `menu` stands in the menu.
+
+    A page of POST names the `operation` of the API that does the same, or says why it is `page_only`.
+    """
 
     path: str
     view: View
@@ -110,3 +117,5 @@ class Page:
     title: str = ""
     menu: Menu | None = None
     method: str = "GET"
+    operation: str = ""
+    page_only: str = ""

@@ -61,7 +61,7 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=page.may)
     form: dict[str, str] = {}
     if page.method == "POST":
-        guard.check_origin(request)
+        guard.check_origin(request, desk.services.settings.desk_base)
         form = await guard.read_form(request)
         guard.check_token(form, viewer.csrf)
     ask = Ask(

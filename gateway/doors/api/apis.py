@@ -36,7 +36,7 @@ from gateway.doors.api.connexion_parts import (
     RoutingMiddleware,
     SecurityMiddleware,
 )
-from gateway.doors.api.services import ApiRequest, Caller, Common, Handler, Services
+from gateway.doors.api.services import ApiRequest, Caller, Common, Handler, Prove, Services
 from gateway.doors.api.validation import FORM_DATA, JSON_DATA, PARAMS, RECEIVED, Checks, validators
 from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN, BODY_MEDIA_TYPE
 from gateway.doors.http.body import Receive, Scope, Send, brings_body
@@ -73,7 +73,7 @@ def build_apis(services: Services) -> ApiApp:
         "readRevocationList": authority.read_revocation_list,
     }
     documents = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "keys", "feeds", "transfers", "audit", "authority")]
-    return build(merge(documents, EXCHANGE), handlers, services)
+    return build(merge(documents, EXCHANGE), handlers, services, services.authenticate)
 
 
 def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:
@@ -105,8 +105,10 @@ def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:
     return merged
 
 
-def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: Common) -> ApiApp:
-    """Builds the application of a merged document. Raises `BadDocument`."""
+def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: Common, prove: Prove) -> ApiApp:
+    """Builds the application of a merged document. `prove` says who calls an operation that is not public. Raises
+    `BadDocument`.
+    """
     operations = _operations(document, handlers)
 
     def resolve(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -130,7 +132,7 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
         middlewares=[RoutingMiddleware, SecurityMiddleware, RequestValidationMiddleware],
         resolver=Resolver(lambda name: handlers[name]),
         validator_map=validators(checks),
-        security_map={"bearer": _security(services)},
+        security_map={"bearer": _security(prove)},
         strict_validation=True,
     )
     middleware.add_api(document)
@@ -184,19 +186,21 @@ def _without_redirects(router: Router) -> None:
             _without_redirects(route.app)
 
 
-def _security(services: Common) -> type:
-    class ProvenSystem:
-        """Handler of the scheme `bearer`: channel, token and signature together."""
+def _security(prove: Prove) -> type:
+    class Proven:
+        """Handler of the scheme `bearer`. Of a system it demands channel, token and signature together."""
 
         def get_fn(self, security_scheme: Any, required_scopes: Any) -> Any:
             async def verify(request: Any) -> dict[str, Any]:
                 scope = request.scope
-                caller = scope[_API_CALL].caller = await services.authenticate(scope[_API_CALL].call, scope[RECEIVED])
-                return {"sub": caller.system.id}
+                api_call: _ApiCall = scope[_API_CALL]
+                operation = scope["extensions"][_ROUTING]["operation_id"]
+                api_call.proven = await prove(api_call.call, scope[RECEIVED], operation)
+                return {"sub": operation}  # connexion wants to have something; nobody reads it
 
             return verify
 
-    return ProvenSystem
+    return Proven
 
 
 @dataclass(slots=True)
@@ -204,8 +208,12 @@ class _ApiCall:
     """One call inside connexion, which copies the scope: all copies refer to this."""
 
     call: Call
-    caller: Caller | None = None  # set by the security handler
+    proven: Any = None  # set by the security handler: a `Caller`, or a person
     reply: Reply | None = None
+
+    @property
+    def caller(self) -> Caller | None:
+        return self.proven if isinstance(self.proven, Caller) else None
 
 
 class _Inner:
@@ -228,7 +236,7 @@ class _Inner:
             )
         api_call: _ApiCall = scope[_API_CALL]
         caller = api_call.caller
-        if caller is None and name in self._proven:
+        if api_call.proven is None and name in self._proven:
             raise GATEWAY_FAULT(transfer=received.transfer)
         request = ApiRequest(
             call=api_call.call,
@@ -237,6 +245,7 @@ class _Inner:
             form=scope.get(FORM_DATA, {}),
             caller=caller,
             json=scope.get(JSON_DATA),
+            person=None if caller is not None else api_call.proven,
         )
         reply = await handler(self._services, request)
         for header, value in _SHOWN.items():

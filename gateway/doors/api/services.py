@@ -1,7 +1,7 @@
 """The services of the gateway's own APIs, and the request that a handler gets.
 
 Invariant: a handler gets an `ApiRequest` only after routing, security and validation. `caller` is set if and only if
-  the operation demands a proven system.
+  the operation demands a proven system, `person` if and only if it demands a person.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class ApiRequest:
     form: Mapping[str, str] = field(default_factory=dict)
     caller: Caller | None = None
     json: Any = None  # the checked body
+    person: Any = None  # a person at the people's listener, as its `Prove` returned him
 
     @property
     def snapshot(self) -> Snapshot:
@@ -90,12 +91,12 @@ class Common(Protocol):
 
     @property
     def clock(self) -> Callable[[], float]: ...
-    async def authenticate(self, call: Call, received: Received) -> Caller: ...
     async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply: ...
     def sign(self, received: Received, reply: Reply) -> Reply: ...
 
 
 Handler = Callable[[Any, ApiRequest], Awaitable[Reply]]
+Prove = Callable[[Call, Received, str], Awaitable[Any]]  # who calls this operation; raises if he may not
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class Services:
     readers: Readers = field(default_factory=Readers)
     sessions: Sessions = field(default_factory=Sessions)
 
-    async def authenticate(self, call: Call, received: Received) -> Caller:
+    async def authenticate(self, call: Call, received: Received, operation: str) -> Caller:
         channel = call.channel()
         signature = self.rest.prove(received, channel)
         return Caller(channel.system, signature.key.key_id, ReplayKey(signature.replay_key, signature.expires))
@@ -155,9 +156,6 @@ class DeskServices:
     settings: Settings
     clock: Callable[[], float]
     readers: Readers = field(default_factory=lambda: Readers(each=3))  # people often share one proxy
-
-    async def authenticate(self, call: Call, received: Received) -> Caller:
-        raise LookupError("no operation of the people's listener may demand a proven system")
 
     async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply:
         return Reply(*problems.render(failure, transfer=None, accept_language=received.headers.get("accept-language")))

@@ -80,16 +80,19 @@ class DrainingServer(uvicorn.Server):
 
 
 def tls_context(
-    certificate: Path, key: Path, client_authorities: Path, password: bytes | None = None
+    certificate: Path, key: Path, client_authorities: Path | None, password: bytes | None = None
 ) -> ssl.SSLContext:
-    """A server's context: `certificate` with its chain, and the authorities of client certificates."""
+    """A server's context: `certificate` with its chain, and the authorities of client certificates; None: clients are
+    not asked for any.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(SUITES_12)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.load_cert_chain(certificate, key, password or b"")  # None would make OpenSSL ask at the terminal
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.load_verify_locations(client_authorities)
+    if client_authorities is not None:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(client_authorities)
     return context
 
 

@@ -70,7 +70,7 @@ def test_a_document_that_would_leave_something_open_refuses_to_start(path: str, 
     document = copy.deepcopy(exchange())
     change(document["paths"][path]["get"])
     with pytest.raises(BadDocument):
-        build(document, HANDLERS, world.services)
+        build(document, HANDLERS, world.services, world.services.authenticate)
 
 
 def test_a_body_that_would_go_unchecked_refuses_to_start(world: World) -> None:
@@ -78,7 +78,7 @@ def test_a_body_that_would_go_unchecked_refuses_to_start(world: World) -> None:
     body = document["paths"]["/oauth/token"]["post"]["requestBody"]["content"]
     body["application/json"] = body["application/x-www-form-urlencoded"]
     with pytest.raises(BadDocument):
-        build(document, HANDLERS, world.services)
+        build(document, HANDLERS, world.services, world.services.authenticate)
 
 
 def test_documents_that_disagree_refuse_to_start(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_all_documents_are_served_not_only_the_first_and_the_last(world: World) 
     ],
 )
 async def test_what_the_documents_do_not_hold_never_reaches_a_handler(path: str, world: World) -> None:
-    app = served(build(exchange(), HANDLERS, world.services), world.services)
+    app = served(build(exchange(), HANDLERS, world.services, world.services.authenticate), world.services)
     answer = await ask(app, "GET", path)
     assert answer.status == 404 and answer.json["code"] == "address.unknown"
     assert answer.headers["content-type"] == "application/problem+json"
@@ -134,7 +134,7 @@ async def test_the_method_is_part_of_the_address(world: World) -> None:
 
 
 async def test_routing_left_behind_by_an_earlier_request_counts_for_nothing(world: World) -> None:
-    app = served(build(exchange(), HANDLERS, world.services), world.services)
+    app = served(build(exchange(), HANDLERS, world.services, world.services.authenticate), world.services)
     kept = {
         "tls": {"client_cert_der": None},
         "connexion_routing": {"operation_id": "readTransfer", "api_base_path": ""},
@@ -149,7 +149,7 @@ async def test_routing_left_behind_by_an_earlier_request_counts_for_nothing(worl
     "path", ["/transfers/01935b6e-0000-7000-8000-000000000001", "/feeds/incident-alert/v1", "/audit/tile/entries/000"]
 )
 async def test_a_protected_operation_is_not_reached_without_proof(path: str, world: World) -> None:
-    app = served(build(exchange(), HANDLERS, world.services), world.services)
+    app = served(build(exchange(), HANDLERS, world.services, world.services.authenticate), world.services)
     answer = await ask(app, "GET", path)
     assert answer.status == 401 and answer.body != b"reached"
     answer = await ask(
@@ -206,7 +206,8 @@ async def test_a_fault_of_ours_tells_nothing(world: World) -> None:
     async def broken(services: Any, request: Any) -> Reply:
         raise RuntimeError("the password is hunter2")
 
-    app = served(build(exchange(), {**HANDLERS, "readCheckpoint": broken}, world.services), world.services)
+    handlers = {**HANDLERS, "readCheckpoint": broken}
+    app = served(build(exchange(), handlers, world.services, world.services.authenticate), world.services)
     answer = await ask(app, "GET", "/audit/checkpoint", {"accept-language": "en"})
     assert answer.status == 500 and answer.json["code"] == "gateway.fault" and b"hunter2" not in answer.body
     assert answer.json["title"] == "A fault of the gateway"

@@ -1,0 +1,95 @@
+"""Somebody else's things, asked for by their ids: by each role, on every page and operation, of another agency."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from contracts.base.ids import new_id
+from gateway.console.pages import pages
+from gateway.console.roles import ROLES, May, Role, sees_all
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.journal.write import LogRow
+from security.transparency.entry import Caller, Note, Refusal, freeze
+from tests.attacks.console.walking import walk
+from tests.console.people import Desk
+from tests.console.test_operations import CALLS, call, filled, token
+from tests.doors.api.client import World
+
+TRANSFER = "01935b6e-0000-7000-8000-000000000001"
+MARKS = ("the-secret-subject", "the-secret-operation", "the-secret-reason", "the-secret-source")
+OWN = [role for role in Role if not sees_all([role])]
+
+
+async def fill(world: World) -> None:
+    """Things of canh-bao, a system of H14.2."""
+    await world.hand_in(TRANSFER, {"identifier": MARKS[0], "headline": MARKS[0]})
+    now = time.time()
+    entries: list[Refusal | Note] = [
+        Refusal(new_id(), now, "rest", "access.no-grant", 403, Caller("H14.2", "canh-bao"), None, "x/v1", MARKS[1]),
+        Note(new_id(), now, "body-view", "H14.2/somebody: console", {"reason": MARKS[2], "transfer": TRANSFER}),
+        Refusal(new_id(), now, "rest", "access.no-grant", 403, Caller("H14.2", "canh-bao"), MARKS[3]),
+    ]
+    frozen = [freeze(each) for each in entries]
+    with writing(world.engine) as connection:
+        append(connection, [LogRow(each.transfer, each.phase, each.entry, each.leaf) for each in frozen])
+    world.sequence()
+
+
+@pytest.mark.attack("idor")
+@pytest.mark.parametrize("role", OWN)
+async def test_nobody_sees_entries_and_messages_of_another_agency(people: Desk, role: Role) -> None:
+    await fill(people.world)
+    person = await people.signed_in("lan", role, agency="H14.9")
+    people.add("minh", Role.OFFICER, agency="H14.2")
+    targets = (TRANSFER, "H14.2", "canh-bao", "G-0001", "minh", "0", "1")
+    for target, answer in (await walk(person, *targets)).items():
+        assert not [mark for mark in MARKS if mark.encode() in answer.body], target
+    for query in ("agency=H14.2", f"transfer={TRANSFER}", "system=canh-bao", f"operation={MARKS[1]}", "kind=body-view"):
+        assert not [mark for mark in MARKS[2:] if mark.encode() in (await person.get(f"/console/search?{query}")).body]
+        answer = await call(people, token(people, "lan"), "GET", f"/api/entries?{query}")
+        assert answer.status == 403 or answer.json["entries"] == [], query
+
+
+@pytest.mark.attack("idor")
+async def test_what_the_walk_would_find_is_there(people: Desk) -> None:
+    """The same walk by an officer shows it: so the test above looks where things are."""
+    await fill(people.world)
+    officer = await people.signed_in("lan", Role.OFFICER)
+    bodies = b"".join(each.body for each in (await walk(officer, TRANSFER)).values())
+    assert MARKS[1].encode() in bodies
+
+
+@pytest.mark.attack("idor")
+@pytest.mark.parametrize("role", list(Role))
+async def test_each_role_is_refused_where_it_may_not_even_with_an_id_that_exists(people: Desk, role: Role) -> None:
+    await fill(people.world)
+    person = await people.signed_in("lan", role, agency="H14.9")
+    people.add("minh", Role.OFFICER, agency="H14.2")
+    mine = token(people, "lan")
+    for page in pages():
+        for id in (TRANSFER, "canh-bao", "minh") if "{" in page.path else ("",):
+            path = "/console" + "/".join(id if "{" in part else part for part in page.path.split("/"))
+            answer = await (person.get(path) if page.method == "GET" else person.post(path))
+            if page.may not in ROLES[role]:
+                assert answer.status == 403 and b"console.forbidden" in answer.body, path
+    for method, path, _ in CALLS:
+        body = {"roles": ["officer"], "state": "disabled"} if method in ("PUT", "POST") else None
+        await call(people, mine, method, filled(path).replace("nobody", "minh"), body)
+    if May.ACCOUNTS in ROLES[role]:
+        return
+    mina = await people.sign_in("minh")
+    assert (await mina.get("/console")).status == 200, "and nothing of minh's was changed"
+    assert "officer" in (await mina.get("/console/account")).body.decode()
+
+
+@pytest.mark.attack("idor")
+async def test_roles_of_somebody_who_is_signed_in_count_as_they_are_now(people: Desk) -> None:
+    lan = await people.signed_in("lan", Role.OPERATOR)
+    minh = await people.signed_in("minh", Role.OPERATOR)
+    assert (await lan.get("/console/people")).status == 200
+    assert (await minh.post("/console/people/lan/state", state="disabled")).status == 303
+    assert (await lan.get("/console/people")).status == 303
+    assert (await lan.post("/console/people/minh/state", state="disabled")).status == 401

@@ -1,0 +1,169 @@
+"""What a component system can send, or somebody can type, on every page that shows it: text stays text."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from contracts.base.ids import new_id
+from gateway import console
+from gateway.console.accounts import store, tokens
+from gateway.console.accounts.records import Account
+from gateway.console.roles import Role
+from gateway.console.site.render import environment
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.journal.schema import tables
+from gateway.journal.write import LogRow
+from security.transparency.entry import Caller, Note, Refusal, freeze
+from tests.attacks.console.walking import Markup, walk
+from tests.console.people import Desk, Person
+from tests.doors.api.client import World
+
+MARK = "xssmark"
+HOSTILE = (
+    f"\"'><{MARK} onfocus={MARK}() autofocus></{MARK}><script>{MARK}()</script>"
+    f"<img src=x onerror={MARK}()>{{{{7*7}}}}${{7*7}}</textarea></title>--></style>\u2028"
+)
+SHORT = f"\"'><{MARK} onclick={MARK}()>"
+ADDRESS = f"javascript:{MARK}()"
+TRANSFER = "01935b6e-0000-7000-8000-000000000001"
+
+
+def fill(world: World, now: float) -> None:
+    """Hostile text wherever somebody else's text is kept."""
+    findings = [{"here": HOSTILE, "canonical": HOSTILE, "got": HOSTILE, "rule": HOSTILE, "expected": HOSTILE}]
+    caller = Caller("H14.2", "canh-bao")
+    entries: list[Refusal | Note] = [
+        Refusal(
+            new_id(),
+            now,
+            "rest",
+            HOSTILE,
+            403,
+            caller,
+            None,
+            HOSTILE,
+            HOSTILE,
+            HOSTILE,
+            nearest=HOSTILE,
+            provider=HOSTILE,
+        ),
+        Refusal(new_id(), now, "soap", "access.no-grant", 403, None, HOSTILE, findings=findings),
+        Refusal(new_id(), now, HOSTILE, ADDRESS, 400, caller, None, ADDRESS, ADDRESS),
+        Note(
+            new_id(),
+            now,
+            "console-account",
+            HOSTILE,
+            {"account": HOSTILE, "how": HOSTILE, "changed": {HOSTILE: HOSTILE}},
+        ),
+        Note(new_id(), now, "export", HOSTILE, {"reason": HOSTILE, "query": {HOSTILE: HOSTILE}}),
+        Note(new_id(), now, "body-view", ADDRESS, {"reason": ADDRESS, "transfer": TRANSFER}),
+        Note(new_id(), now, "registry", HOSTILE, {"changed": {"system": {HOSTILE: {"old": HOSTILE, "new": SHORT}}}}),
+        Note(new_id(), now, "certificate-status", "gateway", {"subject": HOSTILE, "issuer": HOSTILE, "key": HOSTILE}),
+    ]
+    frozen = [freeze(each) for each in entries]
+    with writing(world.engine) as connection:
+        append(connection, [LogRow(each.transfer, each.phase, each.entry, each.leaf) for each in frozen])
+        store.add(connection, Account("hai", HOSTILE, HOSTILE, (Role.AGENCY,), True), now, HOSTILE)
+        tokens.make(connection, replace(tokens.wanted("lan", "x", 1, now), label=SHORT), HOSTILE)
+        for table, values in (
+            (tables.system, {"title_vi": HOSTILE, "title_en": HOSTILE}),
+            (tables.agency, {"name_vi": HOSTILE, "name_en": HOSTILE}),
+            (tables.console_session, {"source": HOSTILE}),
+            (tables.console_account, {"name": HOSTILE}),
+        ):
+            connection.execute(update(table).values(values))
+        revision = tables.instance.c.key == "registry.revision"
+        connection.execute(update(tables.instance).where(revision).values(value="999"))
+    with world.engine.connect() as connection:
+        world.services.registry.refresh(connection)
+
+
+@pytest.mark.attack("xss")
+@pytest.mark.parametrize("language", ["vi", "en"])
+async def test_no_text_of_others_becomes_markup(people: Desk, language: str) -> None:
+    people.world.services.settings = replace(people.world.services.settings, name=HOSTILE)
+    people = Desk(people.world)
+    await people.world.hand_in(TRANSFER, {"identifier": HOSTILE, "headline": HOSTILE})
+    lan = await people.signed_in("lan", *Role)
+    lan.language = language
+    fill(people.world, time.time())
+    people.world.sequence()
+    nobody, shown = Person(people, "", language=language), set()
+    walked = await walk(lan, "hai", TRANSFER, "canh-bao", "H14.2", HOSTILE)
+    walked |= {target: await nobody.get(target) for target in ("/console/status", f"/console/sign-in?next={HOSTILE}")}
+    assert len(walked) > 20
+    for target, answer in walked.items():
+        assert answer.status != 500, target
+        if not answer.headers.get("content-type", "").startswith("text/html"):
+            assert "html" not in answer.headers.get("content-type", ""), target
+            continue
+        page = Markup(answer.body)
+        assert page.faults(MARK) == [], (target, page.faults(MARK))
+        assert b"&amp;lt;" not in answer.body, f"{target}: escaped twice"
+        if b"49" in answer.body:
+            assert b"{{7*7}}" in answer.body or MARK.encode() not in answer.body, f"{target}: rendered as a template"
+        if MARK.encode() in answer.body:
+            shown.add(target.partition("?")[0])
+    assert {"/console", "/console/search", "/console/people", "/console/account", "/console/status"} <= shown
+    assert "/console/account/tokens" in shown
+
+
+@pytest.mark.attack("xss")
+async def test_what_was_typed_wrongly_comes_back_as_text(people: Desk) -> None:
+    lan = await people.signed_in("lan", *Role)
+    answers = [
+        await Person(people, "").send("/console/sign-in", {"name": HOSTILE, "password": HOSTILE, "code": SHORT}),
+        await lan.post("/console/people", id=HOSTILE, agency=HOSTILE, name=HOSTILE, roles=HOSTILE),
+        await lan.post("/console/people/lan/roles", roles=SHORT),
+        await lan.post("/console/account/tokens", label=HOSTILE, days=SHORT),
+        await lan.get(f"/console/search?cursor={SHORT}"),
+        await lan.get(f"/console/search?from={SHORT}&role={SHORT}"),
+        await lan.get(f"/console?done={SHORT}"),
+        await lan.get(f"/console/{SHORT}"),
+    ]
+    for answer in answers:
+        assert Markup(answer.body).faults(MARK) == []
+
+
+@pytest.mark.attack("xss")
+def test_templates_escape_and_have_no_inline_code() -> None:
+    made = environment("vi")
+    escaping = made.autoescape
+    assert escaping is True or (callable(escaping) and escaping("x.html"))
+    templates = sorted((Path(console.__file__).parent / "templates").glob("*.html"))
+    assert templates
+    for each in templates:
+        source = each.read_text("utf-8")
+        assert "|safe" not in source.replace(" ", "") and "autoescape" not in source, each.name
+        assert " style=" not in source and " onclick=" not in source and "<style" not in source, each.name
+
+
+@pytest.mark.attack("xss")
+async def test_operations_answer_json_alone(people: Desk) -> None:
+    """A browser that is led to an operation does not take it for a page."""
+    people.add("lan", *Role)
+    fill(people.world, time.time())
+    from tests.console.test_operations import call, token
+
+    for target in ("/api/accounts", "/api/entries", "/api/tokens"):
+        answer = await call(people, token(people, "lan"), "GET", target)
+        assert answer.headers["content-type"] == "application/json" and json.loads(answer.body), target
+        assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.attack("xss")
+async def test_the_log_keeps_the_text_as_it_came(people: Desk) -> None:
+    """Escaping is the page's work: the record is not changed."""
+    people.add("lan", *Role)
+    fill(people.world, time.time())
+    with people.world.engine.connect() as connection:
+        kept = [json.loads(row.entry) for row in connection.execute(select(tables.log_pending.c.entry))]
+    assert any(each.get("actor") == HOSTILE for each in kept)

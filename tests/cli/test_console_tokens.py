@@ -1,0 +1,49 @@
+"""`lgsp console token`: the same tokens as the page makes."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from gateway.sandbox.instance import make_instance
+from gateway.settings import Settings, load
+from tests import commandline
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = load(tmp_path_factory.mktemp("tokens") / "data", environment={})
+    make_instance(
+        settings,
+        dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"),
+        time.time(),
+        province=True,
+    )
+    return settings
+
+
+def told(sandbox: Settings, *words: str, ends: int = 0) -> dict[str, Any]:
+    code, out, err = commandline.lgsp("console", *words, "--data", str(sandbox.data), "--json")
+    assert code == ends, out + err
+    found: dict[str, Any] = json.loads(out or err)
+    return found
+
+
+def test_a_token_is_made_listed_and_ended(sandbox: Settings) -> None:
+    told(sandbox, "user", "add", "lan", "--role", "officer", "--agency", "H14.0", "--name", "Lan")
+    made = told(sandbox, "token", "add", "lan", "--label", "nightly", "--days", "30")
+    (listed,) = told(sandbox, "token", "list")["tokens"]
+    assert listed["mark"] == made["mark"] and "token" not in listed and listed["account"] == "lan"
+    assert told(sandbox, "token", "list", "minh")["tokens"] == []
+    assert told(sandbox, "token", "revoke", "lan", "00000000", ends=1)["error"]["code"] == "token.unknown"
+    told(sandbox, "token", "revoke", "lan", made["mark"])
+    assert told(sandbox, "token", "list")["tokens"] == []
+
+
+def test_nobody_gets_a_token_who_has_no_account(sandbox: Settings) -> None:
+    assert told(sandbox, "token", "add", "nobody", "--label", "x", ends=1)["error"]["code"] == "account.unknown"
+    code, _, err = commandline.lgsp("console", "token", "add", "lan", "--label", "x", "--days", "31")
+    assert code == 2 and "30" in err
