@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from contracts.base.times import rfc3339
 from gateway.audit.search.fields import FIELDS, Conditions, Role, kinds_in
 from gateway.cli.audit.lines import line
 from gateway.cli.common import arguments, name_checks
@@ -283,5 +282,3 @@ def _actor(engine: Engine, name: str, elsewhere: bool, as_json: bool) -> str:
     if len(near) != 1:
         name_checks.refuse("actor", name, near or seen - {f"{name}, command line"}, as_json, all=bool(near))
     return near[0]
-
-
