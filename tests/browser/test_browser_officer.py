@@ -35,6 +35,10 @@ def call(world: World, system: str, path: str) -> Any:
     return client.call("GET", path, None, str(uuid.uuid4()), need_signature=False)
 
 
+def lgsp(world: World, *words: str) -> dict[str, Any]:
+    return world.lgsp(*words, "--data", str(world.data))
+
+
 def shown(page: Page, selector: str, seconds: float = 60.0) -> None:
     """Reload until it is there: the log's index is a moment behind."""
     until = time.monotonic() + seconds
@@ -71,7 +75,9 @@ def test_a_body_is_opened_with_a_reason_which_the_log_keeps(console: Console, wo
     page.get_by_role("button", name="Open").click()
     page.wait_for_url(f"**/console/transfers/{transfer}/opened*")
     assert "612" in page.locator("main").inner_text()
-    opened = world.lgsp("audit", "search", "--kind", "body-view", "--transfer", transfer)["entries"]
+    searched = lgsp(world, "audit", "search", "--kind", "body-view", "--transfer", transfer)
+    assert searched["ok"], searched
+    opened = searched["entries"]
     assert opened and all("officer-b" in each["actor"] and WHY in (each["detail"] or "") for each in opened)
 
 
@@ -133,7 +139,8 @@ def officer_with_passkey(console: Console, world: World, id: str) -> Page:
     subject = "passkey/" + href.rpartition("/")[2]
     for officer in OFFICERS:
         key = str(world.identities / officer / "officer.key")
-        assert world.lgsp("access", "approve", subject, "--officer", officer, "--key", key)["ok"]
+        approved = lgsp(world, "access", "approve", subject, "--officer", officer, "--key", key)
+        assert approved["ok"], approved
     return page
 
 
@@ -158,8 +165,8 @@ def test_two_officers_approve_a_grant_by_their_passkeys(console: Console, world:
         page.get_by_role("button", name="Approve by passkey").click()
         page.wait_for_url("**done=**")
     world.wait("the grant at the doors", lambda: call(world, "bao-chay", INDICATOR).status == 200)
-    told = world.lgsp("access", "show", grant)
+    told = lgsp(world, "access", "show", grant)
     assert sorted(told["grant"]["approved_by"] if "grant" in told else told["approved_by"]) == sorted(OFFICERS)
-    verified = world.lgsp("audit", "verify")
+    verified = lgsp(world, "audit", "verify")
     assert verified["ok"], verified
-    assert re.search("passkey", json.dumps(world.lgsp("access", "list")))
+    assert re.search("passkey", json.dumps(lgsp(world, "access", "list")))

@@ -129,7 +129,7 @@ async def test_a_refusal_names_rule_grant_and_the_request_to_draft(people: Desk,
     assert given == {
         "agency": ["H14.7"],
         "contract": [ALERTS],
-        "operation": ["submitAlert"],
+        "operations": ["submitAlert"],
         "fields": ["* !@personal"],
         "transfer": [id],
     }

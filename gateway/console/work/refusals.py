@@ -117,7 +117,7 @@ def _draft(snapshot: Snapshot, asked: Judged, grant: Grant | None, *, receives: 
     given = {
         "agency": provider.agency if provider is not None else asked.agency,
         "contract": asked.contract,
-        "operation": asked.operation,
+        "operations": asked.operation,
         "fields": " ".join(fields),
         "transfer": asked.transfer,
         **({"receives": "1"} if receives else {}),
