@@ -202,14 +202,16 @@ def _numbers(connection: Connection, now: float) -> tuple[Mapping[str, Numbers],
     """By system. Ids of transfers begin with their time (RFC 9562, 5.7), so that their newest are read by the key."""
     table, begins = tables.transfer.c, now - HOURS * _HOUR
     first = new_id(int(begins * 1000))[:13]
+    queued = tables.queue.c.transfer  # its time is that of the queue, and not of the provider
     rows = connection.execute(
-        select(table.caller_system, table.provider, table.state, table.received, table.finished)
+        select(table.caller_system, table.provider, table.state, table.received, table.finished, queued)
+        .select_from(tables.transfer.outerjoin(tables.queue, queued == table.id))
         .where(table.id >= first)
         .order_by(table.id.desc())
         .limit(LOOKS)
     ).all()
     numbers: dict[str, Numbers] = {}
-    for caller, provider, state, received, finished in rows:
+    for caller, provider, state, received, finished, waited in rows:
         sent = numbers.setdefault(caller, Numbers())
         sent.sent += 1
         sent.last = max(sent.last or 0.0, received)
@@ -219,7 +221,7 @@ def _numbers(connection: Connection, now: float) -> tuple[Mapping[str, Numbers],
         to.calls[place] += 1
         to.failed[place] += state in _BAD
         to.last = max(to.last or 0.0, received)
-        if state == State.ANSWERED and finished is not None:
+        if state == State.ANSWERED and finished is not None and waited is None:
             to.seconds += finished - received
             to.answered += 1
     return numbers, rows[-1].received if len(rows) == LOOKS else begins
