@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from contracts.base.ids import new_id
-from contracts.base.times import rfc3339
 from contracts.base.words import Words
 from gateway.audit.search.facts import Logged
 from gateway.audit.search.search import Query, reading, search
@@ -123,6 +122,13 @@ def detail(desk: Desk, viewer: Viewer, id: str) -> Detail:
         last=last[0] if last else None,
         tests=tuple(tests),
     )
+
+
+def newest_tests(desk: Desk, viewer: Viewer, id: str) -> list[Job]:
+    """Raises `console.no-page`."""
+    _system(desk, viewer, id)
+    with desk.reading() as connection:
+        return jobs.newest(connection, TEST, id, 1)
 
 
 # --- acts -------------------------------------------------------------------------------------------------------------
@@ -237,8 +243,3 @@ def _waiting(connection: Connection) -> dict[str, int]:
 
 def reason_of(given: Mapping[str, str]) -> Words:
     return Words(given.get("reason_vi", "").strip()[:500], given.get("reason_en", "").strip()[:500])
-
-
-def shown(job: Job) -> dict[str, Any]:
-    """A connection test for programs."""
-    return {"id": job.id, "state": job.state, "at": rfc3339(job.changed), "steps": job.facts.get("steps", [])}
