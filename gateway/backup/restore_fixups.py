@@ -9,6 +9,7 @@
 | replay keys | the instance stays locked while a message from before the restore would be accepted |
 | revocation lists | their numbers continue, as if one list had been made each second |
 | sessions, links and tokens of the console | end: people sign in again |
+| bulk retries and other jobs of the console | end: what was stated of providers may no longer be true |
 | registry, revocations, quotas | listed for an officer, and locked until one confirms |
 Invariant: nothing is accepted or sent before the confirmation.
 """
@@ -20,9 +21,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from gateway.journal import epochs
+from gateway.journal import epochs, jobs
 from gateway.journal.append import apply
 from gateway.journal.schema import tables
+from gateway.journal.schema.console_tables import console_job
 from gateway.journal.write import QueueRow
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED
 from gateway.registry.seals.revisions import revision
@@ -41,6 +43,7 @@ def bring_back(connection: Connection, now: float) -> dict[str, Any]:
     doubtful = _doubt(connection, now)
     for ended in (tables.console_session, tables.console_link, tables.console_token):
         connection.execute(delete(ended))
+    connection.execute(update(console_job).where(console_job.c.state != jobs.DONE).values(state=jobs.DONE))
     lists = tables.revocation_list
     for row in connection.execute(select(lists.c.issuer, lists.c.number, lists.c.this_update)).all():
         passed = max(1, math.ceil(now - row.this_update))

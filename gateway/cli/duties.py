@@ -45,7 +45,7 @@ _OF: Final[Mapping[Duty, str]] = {
     """,
     Duty.RUNS: "up, keeper, files, door, desk, standin, traffic",
     Duty.READS: """
-        doctor, queue list, queue show
+        doctor, queue list, queue show, queue bulk preview, queue bulk show
         access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, console token list, contract diff, contract show, keys show
@@ -62,6 +62,7 @@ _OF: Final[Mapping[Duty, str]] = {
         keys rotate, keys protect, restore confirm --by
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel
+        queue bulk start, queue bulk stop, queue bulk resume
         vault expire, vault hold add, vault hold release
     """,
 }

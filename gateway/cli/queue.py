@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -14,9 +15,12 @@ from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
     from gateway.delivery.decisions import Act
-    from gateway.delivery.listing import Message
+    from gateway.delivery.listing import Message, Wanted
+    from gateway.journal.jobs import Job
 
 commands = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider, and transfers in doubt.")
+bulk = typer.Typer(no_args_is_help=True, help="Retries of a whole list of messages.")
+commands.add_typer(bulk, name="bulk")
 LEAST_REASON: Final = 10
 Reason = Annotated[
     str,
@@ -24,6 +28,11 @@ Reason = Annotated[
 ]
 Provider = Annotated[str | None, typer.Option("--provider", help="Only those for this system.")]
 FailureCode = Annotated[str | None, typer.Option("--failure", help="Only those with this last failure.")]
+Unsent = Annotated[
+    bool,
+    typer.Option("--provider-did-not-act", help="For an operation that is not idempotent: the provider was asked."),
+]
+BulkState = Annotated[str, typer.Option("--state", help="Of these: waiting, in-doubt.")]
 StateName = Annotated[str | None, typer.Option("--state", help="Only these: waiting, under-way, in-doubt, dead.")]
 
 
@@ -162,10 +171,7 @@ def queue_settle(
 def queue_retry(
     transfer: str,
     reason: Reason,
-    unsent: Annotated[
-        bool,
-        typer.Option("--provider-did-not-act", help="For an operation that is not idempotent: the provider was asked."),
-    ] = False,
+    unsent: Unsent = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -202,15 +208,20 @@ def _decide(transfer: str, act: Act, reason: str, data: Data, as_json: bool, *, 
 
     settings = load_instance(data, as_json)
     id = arguments.transfer_id(transfer, as_json)
+    why = _reason(reason, as_json)
+    vault = Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies)
+    decision = Decision(transfer=id, act=act, reason=why, actor=actor(), at=time.time(), unsent=unsent)
+    state = decide(open_engine(settings.database_url), vault, decision)
+    text = "\n".join([*spoken(words("transfer", id=id)), *spoken(words(f"state.{state.value}"))])
+    emit({"ok": True, "transfer": id, "act": act.value, "state": state.value}, as_json, text)
+
+
+def _reason(reason: str, as_json: bool) -> str:
     if len(reason.strip()) < LEAST_REASON:
         then = "Say why: the log keeps it. / Nêu lý do: nhật ký lưu lại."
         what = f"the reason has fewer than {LEAST_REASON} characters / lý do quá ngắn"
         fail(Exit.USAGE, "no-reason", what, then, as_json)
-    vault = Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies)
-    decision = Decision(transfer=id, act=act, reason=reason.strip(), actor=actor(), at=time.time(), unsent=unsent)
-    state = decide(open_engine(settings.database_url), vault, decision)
-    text = "\n".join([*spoken(words("transfer", id=id)), *spoken(words(f"state.{state.value}"))])
-    emit({"ok": True, "transfer": id, "act": act.value, "state": state.value}, as_json, text)
+    return reason.strip()
 
 
 def _unknown_state(state: str, as_json: bool) -> None:
@@ -218,3 +229,99 @@ def _unknown_state(state: str, as_json: bool) -> None:
     from gateway.delivery import listing
 
     name_checks.refuse("state", state, listing.STATES, as_json)
+
+
+# --- a whole list -----------------------------------------------------------------------------------------------------
+@bulk.command("preview")
+def bulk_preview(
+    state: BulkState = "waiting",
+    provider: Provider = None,
+    failure: FailureCode = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """The messages that a bulk retry would send again, at most 500, and the digest that `start` takes."""
+    from gateway.delivery import bulk as bulk_retries
+    from gateway.journal.database import open_engine, snapshot
+
+    settings, wanted = load_instance(data, as_json), _wanted(state, provider, failure, as_json)
+    with snapshot(open_engine(settings.database_url)) as connection:
+        seen = bulk_retries.preview(connection, wanted)
+    lines = [f"  {each}" for each in seen.transfers]
+    more = " (the oldest; more fit / cũ nhất, còn nữa)" if seen.more else ""
+    lines += [f"{len(seen.transfers)} messages / thông điệp{more}", f"--digest {seen.digest}"]
+    result = {"ok": True, "transfers": list(seen.transfers), "digest": seen.digest, "more": seen.more}
+    emit(result, as_json, "\n".join(lines))
+
+
+@bulk.command("start")
+def bulk_start(
+    digest: Annotated[str, typer.Option("--digest", help="That of the preview: only the previewed set is retried.")],
+    reason: Reason,
+    state: BulkState = "waiting",
+    provider: Provider = None,
+    failure: FailureCode = None,
+    unsent: Unsent = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Retry a previewed list: one message first, the others after its answer. A running keeper does it."""
+    from gateway.delivery import bulk as bulk_retries
+    from gateway.journal.database import open_engine, writing
+
+    settings, wanted = load_instance(data, as_json), _wanted(state, provider, failure, as_json)
+    by = actor(), _reason(reason, as_json)
+    with writing(open_engine(settings.database_url)) as connection:
+        job = bulk_retries.start(connection, wanted, digest.strip(), by, time.time(), unsent=unsent)
+    emit({"ok": True, "job": job.id, "state": job.state}, as_json, job.id)
+
+
+@bulk.command("show")
+def bulk_show(job: str, data: Data = None, as_json: AsJson = False) -> None:
+    """How far a bulk retry has come: accepted by the queue, sent, answered, failed."""
+    from gateway.delivery import bulk as bulk_retries
+    from gateway.journal.database import open_engine, snapshot
+
+    settings = load_instance(data, as_json)
+    with snapshot(open_engine(settings.database_url)) as connection:
+        at = bulk_retries.progress(connection, bulk_retries.found(connection, job))
+    counts = {effect.value: number for effect, number in at.counts.items()}
+    result = {"ok": True, "job": job, "state": at.job.state, "total": at.total, "counts": counts}
+    result |= {"phase": at.job.facts["phase"], "failure": at.job.facts.get("failure")}
+    lines = [f"{at.job.state} ({at.job.facts['phase']})", *(f"  {name}: {number}" for name, number in counts.items())]
+    emit(result, as_json, "\n".join(lines))
+
+
+@bulk.command("stop")
+def bulk_stop(job: str, reason: Reason, data: Data = None, as_json: AsJson = False) -> None:
+    """Order no more messages of a bulk retry. Those that are ordered go on."""
+    from gateway.delivery import bulk as bulk_retries
+
+    _move(job, bulk_retries.stop, reason, data, as_json)
+
+
+@bulk.command("resume")
+def bulk_resume(job: str, reason: Reason, data: Data = None, as_json: AsJson = False) -> None:
+    """Let a stopped bulk retry go on, again with one message first."""
+    from gateway.delivery import bulk as bulk_retries
+
+    _move(job, bulk_retries.resume, reason, data, as_json)
+
+
+def _move(job: str, how: Callable[..., Job], reason: str, data: Data, as_json: bool) -> None:
+    from gateway.journal.database import open_engine, writing
+
+    settings = load_instance(data, as_json)
+    by = actor(), _reason(reason, as_json)
+    with writing(open_engine(settings.database_url)) as connection:
+        moved = how(connection, job, by, time.time())
+    emit({"ok": True, "job": job, "state": moved.state}, as_json, moved.state)
+
+
+def _wanted(state: str, provider: str | None, failure: str | None, as_json: bool) -> Wanted:
+    from gateway.delivery import listing
+    from gateway.delivery.bulk import REPEATABLE
+
+    if state not in REPEATABLE:
+        _unknown_state(state, as_json)
+    return listing.Wanted(state, provider, failure)

@@ -39,6 +39,7 @@ from gateway.transfer.states import State
 
 KIND: Final = "bulk-retry"
 CAP: Final = 500
+REPEATABLE: Final = (listing.WAITS, listing.IN_DOUBT)  # the lists that a bulk retry takes
 AT_ONCE: Final = 25  # ordered in one step
 _WAITING, _ORDERED, _SKIPPED = "waiting", "ordered", "skipped"
 
@@ -78,9 +79,9 @@ class Item(NamedTuple):
 
 
 def preview(connection: Connection, wanted: Wanted) -> Preview:
-    found = listing.page(connection, wanted, None, CAP)
-    transfers = tuple(each.transfer for each in found.messages)
-    return Preview(transfers, _digest(transfers), found.next is not None)
+    page = listing.page(connection, wanted, None, CAP)
+    transfers = tuple(each.transfer for each in page.messages)
+    return Preview(transfers, _digest(transfers), page.next is not None)
 
 
 def start(
@@ -103,27 +104,29 @@ def start(
     return job
 
 
-def stop(connection: Connection, id: str, by: tuple[str, str], now: float) -> None:
+def stop(connection: Connection, id: str, by: tuple[str, str], now: float) -> Job:
     """What was ordered goes on; nothing more is ordered."""
-    job = _found(connection, id)
+    job = found(connection, id)
     if job.state == RUNNING:
         jobs.change(connection, job, now, STOPPED, why="person")
         _note(connection, job, "stopped", by, now)
+    return found(connection, id)
 
 
-def resume(connection: Connection, id: str, by: tuple[str, str], now: float) -> None:
-    job = _found(connection, id)
+def resume(connection: Connection, id: str, by: tuple[str, str], now: float) -> Job:
+    job = found(connection, id)
     if job.state == STOPPED:
         jobs.change(connection, job, now, RUNNING, phase="canary", canary=None, why=None)
         _note(connection, job, "resumed", by, now)
+    return found(connection, id)
 
 
 def progress(connection: Connection, job: Job) -> Progress:
     counts = dict.fromkeys(Effect, 0)
-    found = items(connection, job.id, CAP)
-    for each in found:
+    every = items(connection, job.id, CAP)
+    for each in every:
         counts[each.effect] += 1
-    return Progress(job, Wanted(**json.loads(job.subject)), counts, len(found))
+    return Progress(job, Wanted(**json.loads(job.subject)), counts, len(every))
 
 
 def items(connection: Connection, job: str, limit: int = CAP, *, only: Sequence[int] | None = None) -> list[Item]:
@@ -232,7 +235,8 @@ def _item(row: Any) -> Item:
     return Item(row.position, row.transfer, effect, row.last if effect in (Effect.AGAIN, Effect.FAILED) else None)
 
 
-def _found(connection: Connection, id: str) -> Job:
+def found(connection: Connection, id: str) -> Job:
+    """Raises `queue.no-job`."""
     job = jobs.find(connection, id, lock=True)
     if job is None or job.kind != KIND:
         raise QUEUE_NO_JOB(id=id)

@@ -66,7 +66,7 @@ def sandbox(sandbox: Settings) -> Settings:
     engine = open_engine(sandbox.database_url)
     with writing(engine) as connection:
         append(connection, [LogRow(*each) for each in frozen])
-        row = transfer_row("door-1", id=ONE, message="PA-1", state="failed")._asdict() | {
+        row = transfer_row("door-1", id=ONE, message="PA-1", state="dead")._asdict() | {
             "failure": "provider.bad-answer", "receipt": '{"intent": "AA=="}'
         }  # fmt: skip
         connection.execute(insert(tables.transfer).values(row))
@@ -111,7 +111,7 @@ def test_each_step_says_what_why_and_what_was_wrong(monkeypatch: pytest.MonkeyPa
     for part in (
         "theo quyền G-1", "Lần gửi đầu tới do-thi không thành", "Lần gửi thứ 2", "Chưa rõ bên cung cấp",
         "[provider.bad-answer]",
-        "Sai ở info[0].urgency", "văn bản 3 ký tự", "Còn 3 lỗi khác", "gửi lại", "Trạng thái: kết thúc do lỗi",
+        "Sai ở info[0].urgency", "văn bản 3 ký tự", "Còn 3 lỗi khác", "gửi lại", "Trạng thái: đã thôi gửi",
     ):  # fmt: skip
         assert part in told, part
     refused = lgsp(monkeypatch, sandbox, "en", "audit", "journey", REFUSED)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +8,7 @@ from argon2 import PasswordHasher
 
 from gateway.console.accounts import secrets
 from gateway.console.work import integrity
-from tests.console.people import Desk
+from tests.console.people import Desk, checks_ended
 from tests.doors.api.client import World
 from tests.doors.api.conftest import world  # noqa: F401  a fixture
 
@@ -27,6 +26,4 @@ def people(world: World, quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Its folder is no whole instance, so that `lgsp audit verify` could not run there."""
     monkeypatch.setattr(integrity, "command", lambda _desk: [sys.executable, "-c", ""])
     yield Desk(world)
-    for thread in threading.enumerate():
-        if thread.name == integrity.THREAD:
-            thread.join(60)
+    checks_ended()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ from gateway.console.accounts import secrets, store
 from gateway.console.accounts.records import Account
 from gateway.console.app import build_desk
 from gateway.console.roles import Role
+from gateway.console.work.integrity import THREAD
 from gateway.doors.api.services import DeskServices
 from gateway.journal.database import writing
 from tests.doors.api.client import Answer, World, ask
@@ -105,6 +107,13 @@ class Desk:
         assert answer.status == 303, answer.body.decode()
         person.cookie = answer.headers["set-cookie"].partition(";")[0]
         return person
+
+
+def checks_ended() -> None:
+    """Waits for verifications of the log that pages began."""
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            thread.join(60)
 
 
 class Reader(HTMLParser):

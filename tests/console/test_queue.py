@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +12,12 @@ import pytest
 
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.console.roles import Role
+from gateway.console.work import integrity
 from gateway.delivery import bulk
 from gateway.journal import jobs
 from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
-from tests.console.people import Desk, Reader
+from tests.console.people import Desk, Reader, checks_ended
 from tests.delivery.posting import Post, answering
 from tests.delivery.posting import post as post
 from tests.delivery.test_bulk import step, waiting
@@ -24,8 +27,9 @@ REASON = "the provider was asked by telephone"
 
 
 @pytest.fixture
-def office(post: Post, tmp_path: Path) -> Desk:
-    """A desk beside a keeper that delivers."""
+def office(post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk beside a keeper that delivers. Its folder is no whole instance."""
+    monkeypatch.setattr(integrity, "command", lambda _desk: [sys.executable, "-c", ""])
     folder = tmp_path / "office"
     folder.mkdir()
     settings = Settings(folder, public_base="https://gateway.example:8443", origin="localhost/lgsp-test")
@@ -36,7 +40,8 @@ def office(post: Post, tmp_path: Path) -> Desk:
         settings=settings,
         keyring=Keyring(settings),
     )
-    return Desk(SimpleNamespace(services=services, engine=post.engine))  # type: ignore[arg-type]
+    yield Desk(SimpleNamespace(services=services, engine=post.engine))  # type: ignore[arg-type]
+    checks_ended()
 
 
 async def test_the_lists_and_one_message(office: Desk, post: Post) -> None:

@@ -33,7 +33,9 @@ def sentence(step: Step) -> Words:
     known |= {name: value for name, value in facts.named().items() if value is not None}
     name = {
         "intent": "step.intent.to" if facts.provider else "step.intent",
-        "outcome": f"step.outcome.{facts.outcome}",
+        "outcome": "step.outcome.unseen"
+        if facts.outcome == "ok" and facts.provider and "out" not in step.entry
+        else f"step.outcome.{facts.outcome}",
         "refusal": "step.refusal.sum" if facts.times > 1 else "step.refusal",
     }.get(kind, f"step.{kind}")
     if name not in words:

@@ -9,7 +9,7 @@ from gateway.console.roles import May
 from gateway.console.site import live
 from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.work import queueing
-from gateway.delivery.bulk import CAP
+from gateway.delivery.bulk import CAP, REPEATABLE
 from gateway.delivery.listing import COUNTED, STATES, Wanted
 from gateway.journal.jobs import RUNNING
 
@@ -37,7 +37,7 @@ def queue(ask: Ask) -> Shown:
         "counted": COUNTED,
         "next": _address(wanted, cursor=found.listed.next) if found.listed.next else None,
         "first": _address(wanted) if cursor else None,
-        "bulk": _address(wanted, f"{HERE}/bulk") if wanted.state in queueing.REPEATABLE else None,
+        "bulk": _address(wanted, f"{HERE}/bulk") if wanted.state in REPEATABLE else None,
     }
     return Shown("queue.html", values)
 

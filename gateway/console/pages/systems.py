@@ -31,12 +31,13 @@ def events(ask: Ask) -> Sent:
     id = ask.path["system"]
 
     def look() -> object:
-        return [(each.id, each.state, each.facts) for each in board.detail(ask.desk, ask.viewer, id).tests]
+        return [(each.id, each.state, each.facts) for each in board.newest_tests(ask.desk, ask.viewer, id)]
+
+    def going() -> bool:
+        return any(each.state == RUNNING for each in board.newest_tests(ask.desk, ask.viewer, id))
 
     look()
-    return live.changes(
-        look, going=lambda: any(each.state == RUNNING for each in board.detail(ask.desk, ask.viewer, id).tests)
-    )
+    return live.changes(look, going=going)
 
 
 def suspend(ask: Ask) -> Moved:

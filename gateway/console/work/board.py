@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from contracts.base.ids import new_id
-from contracts.base.times import rfc3339
 from contracts.base.words import Words
 from gateway.audit.search.facts import Logged
 from gateway.audit.search.search import Query, reading, search
@@ -125,6 +124,13 @@ def detail(desk: Desk, viewer: Viewer, id: str) -> Detail:
     )
 
 
+def newest_tests(desk: Desk, viewer: Viewer, id: str) -> list[Job]:
+    """Raises `console.no-page`."""
+    _system(desk, viewer, id)
+    with desk.reading() as connection:
+        return jobs.newest(connection, TEST, id, 1)
+
+
 # --- acts -------------------------------------------------------------------------------------------------------------
 def suspend(desk: Desk, viewer: Viewer, id: str, notice: Notice) -> None:
     """With the notice that whoever is refused reads. Raises `console.form` for an empty one."""
@@ -202,14 +208,16 @@ def _numbers(connection: Connection, now: float) -> tuple[Mapping[str, Numbers],
     """By system. Ids of transfers begin with their time (RFC 9562, 5.7), so that their newest are read by the key."""
     table, begins = tables.transfer.c, now - HOURS * _HOUR
     first = new_id(int(begins * 1000))[:13]
+    queued = tables.queue.c.transfer  # its time is that of the queue, and not of the provider
     rows = connection.execute(
-        select(table.caller_system, table.provider, table.state, table.received, table.finished)
+        select(table.caller_system, table.provider, table.state, table.received, table.finished, queued)
+        .select_from(tables.transfer.outerjoin(tables.queue, queued == table.id))
         .where(table.id >= first)
         .order_by(table.id.desc())
         .limit(LOOKS)
     ).all()
     numbers: dict[str, Numbers] = {}
-    for caller, provider, state, received, finished in rows:
+    for caller, provider, state, received, finished, waited in rows:
         sent = numbers.setdefault(caller, Numbers())
         sent.sent += 1
         sent.last = max(sent.last or 0.0, received)
@@ -219,7 +227,7 @@ def _numbers(connection: Connection, now: float) -> tuple[Mapping[str, Numbers],
         to.calls[place] += 1
         to.failed[place] += state in _BAD
         to.last = max(to.last or 0.0, received)
-        if state == State.ANSWERED and finished is not None:
+        if state == State.ANSWERED and finished is not None and waited is None:
             to.seconds += finished - received
             to.answered += 1
     return numbers, rows[-1].received if len(rows) == LOOKS else begins
@@ -235,8 +243,3 @@ def _waiting(connection: Connection) -> dict[str, int]:
 
 def reason_of(given: Mapping[str, str]) -> Words:
     return Words(given.get("reason_vi", "").strip()[:500], given.get("reason_en", "").strip()[:500])
-
-
-def shown(job: Job) -> dict[str, Any]:
-    """A connection test for programs."""
-    return {"id": job.id, "state": job.state, "at": rfc3339(job.changed), "steps": job.facts.get("steps", [])}

@@ -9,7 +9,7 @@ from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM, CONSOLE_NO_PAGE
 from gateway.console.site.desk import Desk
 from gateway.delivery import bulk, listing
-from gateway.delivery.bulk import Item, Preview, Progress
+from gateway.delivery.bulk import REPEATABLE, Item, Preview, Progress
 from gateway.delivery.decisions import NOTES, Act, Decision, decide
 from gateway.delivery.listing import COUNTED, STATES, Listed, Message, Wanted
 from gateway.journal import jobs
@@ -20,7 +20,6 @@ from gateway.transfer.states import State
 from gateway.vault.vault import Vault
 
 PAGE: Final = 50
-REPEATABLE: Final = ("waiting", "in-doubt")  # the lists that a bulk retry takes
 
 
 class Queue(NamedTuple):
