@@ -20,6 +20,7 @@ from gateway.registry.changes.receivers import Asked, csv_text
 from gateway.registry.reviews import MOST_BYTES
 from security.grants.approvals import TYPE
 from security.grants.passkeys import challenge, signature_text
+from security.grants.windows import last_day
 
 _HERE: Final = "/console/access"
 _MARKS: Final = ("personal", "sensitive")
@@ -32,7 +33,7 @@ def who(ask: Ask) -> Shown:
         with access.registry_at(ask.desk, at) as (snapshot, when):
             rows = access.who(snapshot, asked, ask.viewer.account.scope, when)
     given = {name: ask.query.get(name, "") for name in ("field", "mark", "at")}
-    values = {"rows": rows, "given": given, "at": when, "address": urlencode(given), "marks": _MARKS}
+    values = {"rows": rows, "given": given, "at": when, "address": urlencode(given), "last_day": last_day}
     return Shown("who.html", values)
 
 
@@ -83,7 +84,7 @@ def grants(ask: Ask) -> Shown:
         ended = access.ended(connection) if scope is None else []
     wanted = ask.query.get("agency", "")
     rows = [each for each in rows if wanted in ("", each.grant.agency, f"role {each.grant.role}")]
-    return Shown("grants.html", {"rows": rows, "ended": ended, "wanted": wanted})
+    return Shown("grants.html", {"rows": rows, "ended": ended, "wanted": wanted, "last_day": last_day})
 
 
 def grant(ask: Ask) -> Shown:
