@@ -22,6 +22,7 @@ from security.grants.grants import ACTIVE, AgencyGrants, Decision, Grant
 
 WEEK: Final = 7 * 86_400.0
 AT_ONCE: Final = 500  # transfers of one page
+_DIGITS: Final = 12
 _SIGNED: Final = ("first", "second")
 
 
@@ -46,16 +47,21 @@ class Preview:
     next: str | None
 
 
-def preview(desk: Desk, name: str, scope: str | None, cursor: str | None) -> Preview:
-    """Raises `registry.unknown`, also for a grant of another agency."""
+def preview(desk: Desk, name: str, scope: str | None, cursor: str | None = None) -> Preview:
+    """A part of the week; `cursor` is `next` of the part before it.
+
+    Raises `registry.unknown`, also for a grant of another agency, and `audit.bad-cursor`.
+    """
     snapshot = desk.services.registry.snapshot
     with desk.reading() as connection:
         grant = content_of(connection, name)
     if scope is not None and grant.agency != scope:
         raise unknown("grant", name)
-    query = Query(contract=grant.contract, kind="intent,refusal", since=desk.now() - WEEK)
+    begins, _, rest = (cursor or "").partition("~")  # all parts are of the same week
+    since = int(begins) if begins.isdecimal() and len(begins) < _DIGITS else int(desk.now() - WEEK)
+    query = Query(contract=grant.contract, kind="intent,refusal", since=float(since))
     with reading(desk.services.engine) as connection:
-        page = search(connection, query, limit=AT_ONCE, cursor=cursor)
+        page = search(connection, query, limit=AT_ONCE, cursor=rest or None)
     foreseen = _Foreseen(snapshot, grant)
     found: dict[tuple[str, str, str, tuple[str, ...]], Differing] = {}
     looked = 0
@@ -72,7 +78,8 @@ def preview(desk: Desk, name: str, scope: str | None, cursor: str | None) -> Pre
                 if first is None
                 else replace(first, count=first.count + 1)
             )
-    return Preview(name, tuple(sorted(found.values(), key=lambda each: (each.what, -each.count))), looked, page.next)
+    rows = tuple(sorted(found.values(), key=lambda each: (each.what, -each.count)))
+    return Preview(name, rows, looked, f"{since}~{page.next}" if page.next else None)
 
 
 class _Foreseen:
