@@ -57,7 +57,7 @@ class Authenticator:
         return data, client, self.key.sign(signed, ec.ECDSA(hashes.SHA256()))
 
     def _data(self, flags: int, lies: dict[str, Any]) -> bytes:
-        rp_id = lies.get("rp_id", urlsplit(self.origin).hostname)
+        rp_id = lies.get("rp_id", urlsplit(self.origin).hostname or "")
         return hashlib.sha256(rp_id.encode()).digest() + bytes([flags]) + self.count.to_bytes(4, "big")
 
     def _client(self, typ: str, challenge: str, lies: dict[str, Any]) -> bytes:
