@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import cbor2
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from webauthn.helpers import encode_cbor
 
 from security import jws
 
@@ -36,10 +36,10 @@ class Authenticator:
         self.handle = options["user"]["id"]
         numbers = self.key.public_key().public_numbers()
         cose = {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
-        credential = bytes(16) + len(self.id).to_bytes(2, "big") + self.id + cbor2.dumps(cose)
+        credential = bytes(16) + len(self.id).to_bytes(2, "big") + self.id + encode_cbor(cose)
         flags = lies.get("flags", PRESENT | VERIFIED | ATTESTED)
         data = self._data(flags, lies) + credential
-        made = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+        made = encode_cbor({"fmt": "none", "attStmt": {}, "authData": data})
         client = self._client("webauthn.create", options["challenge"], lies)
         return self._written({"clientDataJSON": text(client), "attestationObject": text(made)})
 

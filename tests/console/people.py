@@ -17,8 +17,10 @@ from gateway.console.accounts import secrets, store
 from gateway.console.accounts.records import Account
 from gateway.console.app import build_desk
 from gateway.console.roles import Role
+from gateway.console.site import desk as site
 from gateway.console.work.integrity import THREAD
 from gateway.doors.api.services import DeskServices
+from gateway.doors.health import Vitals
 from gateway.journal.database import writing
 from tests.doors.api.client import Answer, World, ask
 
@@ -70,9 +72,16 @@ class Desk:
             key.parent.mkdir(parents=True, exist_ok=True)
             key.write_bytes(os.urandom(32))
             key.chmod(0o600)
-        self.app = build_desk(
-            DeskServices(services.engine, services.registry, services.newest_checkpoint, services.settings, self.now)
+        self.services = DeskServices(
+            services.engine, services.registry, services.newest_checkpoint, services.settings, self.now
         )
+        self.app = build_desk(self.services)
+
+    def desk(self) -> site.Desk:
+        """What the functions behind the pages take."""
+        settings = self.services.settings
+        vitals = Vitals(self.world.engine, self.services.registry, self.now, settings.drop_root)
+        return site.Desk(self.services, vitals)
 
     def now(self) -> float:
         return time.time() + self.moved

@@ -136,7 +136,7 @@ async def test_a_review_of_something_else_is_not_recorded(people: Desk) -> None:
     assert found(people) == ([], 0)
 
 
-@pytest.mark.attack("console")
+@pytest.mark.attack("console: a recorded review altered later")
 @pytest.mark.parametrize("what", ["matrix", "signature", "officer", "registry"])
 async def test_a_review_that_was_altered_later_is_found(people: Desk, what: str) -> None:
     an = await signer(people)

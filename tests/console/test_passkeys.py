@@ -82,7 +82,7 @@ async def test_a_registration_that_does_not_hold(people: Desk, lies: dict[str, A
     assert "No passkey yet" in Reader((await lan.get(PAGE)).body).text
 
 
-@pytest.mark.attack("console")
+@pytest.mark.attack("console: signing in by a passkey")
 @pytest.mark.parametrize(
     "lies",
     [
@@ -101,7 +101,7 @@ async def test_an_assertion_that_does_not_hold_says_nothing_of_why(people: Desk,
     assert answer.status == 401 and "set-cookie" not in answer.headers and b"login.failed" in answer.body
 
 
-@pytest.mark.attack("console")
+@pytest.mark.attack("console: signing in by a passkey")
 async def test_a_challenge_counts_once_for_one_purpose_and_not_for_ever(people: Desk) -> None:
     lan = await people.signed_in("lan", Role.OFFICER)
     device, nobody = await registered(lan), Person(people, "?")
@@ -118,7 +118,7 @@ async def test_a_challenge_counts_once_for_one_purpose_and_not_for_ever(people: 
     assert (await nobody.send("/console/sign-in/passkey", {"credential": device.get(old)})).status == 401
 
 
-@pytest.mark.attack("console")
+@pytest.mark.attack("console: signing in by a passkey")
 async def test_a_copied_authenticator_is_found_by_its_count(people: Desk) -> None:
     lan = await people.signed_in("lan", Role.OFFICER)
     device = await registered(lan)
@@ -127,7 +127,7 @@ async def test_a_copied_authenticator_is_found_by_its_count(people: Desk) -> Non
     assert (await entered(people, device)).status == 401
 
 
-@pytest.mark.attack("console")
+@pytest.mark.attack("console: signing in by a passkey")
 async def test_failures_lock_as_those_of_codes(people: Desk) -> None:
     lan = await people.signed_in("lan", Role.OFFICER)
     device = await registered(lan)
@@ -138,7 +138,7 @@ async def test_failures_lock_as_those_of_codes(people: Desk) -> None:
     assert (await entered(people, device)).status == 303
 
 
-@pytest.mark.attack("console")
+@pytest.mark.attack("console: signing in by a passkey")
 @pytest.mark.parametrize(
     "given", ["", "x", "[]", "{}", '{"id": 1, "response": {}}', '{"id": "x", "response": 7}', "[" * 9000]
 )

@@ -26,6 +26,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from gateway.console.accounts import store
 from gateway.console.errors import PASSKEY_FAILED, PASSKEY_MANY, PASSKEY_UNKNOWN
 from gateway.journal.schema import tables
+from gateway.journal.schema.console_tables import console_challenge
 from security import jws
 
 SECONDS: Final = 300.0
@@ -35,7 +36,7 @@ SIGN_IN: Final = "sign-in"
 ALGORITHMS: Final = (-7, -8, -257)  # COSE: ES256, EdDSA, RS256
 _APPROVES: Final = -7
 _FORM: Final = struct.Struct(">16sd32s")
-_passkey, _used = tables.console_passkey, tables.console_challenge
+_passkey, _used = tables.console_passkey, console_challenge
 Unable = Literal["address", "insecure"]
 
 

@@ -10,16 +10,17 @@ from contracts.base.errors import Failure
 from contracts.base.words import Words
 from gateway.console.accounts import passkeys as responses
 from gateway.console.accounts import store
-from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_FORM
+from gateway.console.errors import CONSOLE_FORM
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Answer, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
-from gateway.console.work import access, approving, searching, waiting
+from gateway.console.work import access, approving, previewing, searching, waiting
 from gateway.registry.changes.officers import officers
 from gateway.registry.changes.receivers import Asked, csv_text
 from gateway.registry.reviews import MOST_BYTES
 from security.grants.approvals import TYPE
 from security.grants.passkeys import challenge, signature_text
+from security.grants.windows import last_day
 
 _HERE: Final = "/console/access"
 _MARKS: Final = ("personal", "sensitive")
@@ -32,7 +33,7 @@ def who(ask: Ask) -> Shown:
         with access.registry_at(ask.desk, at) as (snapshot, when):
             rows = access.who(snapshot, asked, ask.viewer.account.scope, when)
     given = {name: ask.query.get(name, "") for name in ("field", "mark", "at")}
-    values = {"rows": rows, "given": given, "at": when, "address": urlencode(given), "marks": _MARKS}
+    values = {"rows": rows, "given": given, "at": when, "address": urlencode(given), "last_day": last_day}
     return Shown("who.html", values)
 
 
@@ -83,7 +84,7 @@ def grants(ask: Ask) -> Shown:
         ended = access.ended(connection) if scope is None else []
     wanted = ask.query.get("agency", "")
     rows = [each for each in rows if wanted in ("", each.grant.agency, f"role {each.grant.role}")]
-    return Shown("grants.html", {"rows": rows, "ended": ended, "wanted": wanted})
+    return Shown("grants.html", {"rows": rows, "ended": ended, "wanted": wanted, "last_day": last_day})
 
 
 def grant(ask: Ask) -> Shown:
@@ -91,6 +92,14 @@ def grant(ask: Ask) -> Shown:
     with ask.desk.reading() as connection:
         it = access.grant(connection, snapshot, ask.path["id"], ask.viewer.account.scope, ask.now)
     return Shown("grant.html", {"it": it, "plain": waiting.plain})
+
+
+def preview(ask: Ask) -> Shown:
+    """A part of the last week at a time; the page names the next part until the week is done."""
+    scope, cursor = ask.viewer.account.scope, ask.query.get("cursor") or None
+    it = previewing.preview(ask.desk, ask.path["id"], scope, cursor)
+    following = f"{_HERE}/grants/{ask.path['id']}/preview?{urlencode({'cursor': it.next})}" if it.next else None
+    return Shown("preview.html", {"it": it, "next": following, "first": None})
 
 
 def revoke(ask: Ask) -> Moved:
@@ -112,8 +121,6 @@ def resume(ask: Ask) -> Moved:
 
 
 def changes(ask: Ask) -> Shown:
-    if ask.viewer.account.scope is not None:  # a change concerns everybody
-        raise CONSOLE_FORBIDDEN(roles=", ".join(ask.viewer.account.roles), may=May.ACCESS)
     since, cursor = ask.query.get("since", ""), ask.query.get("cursor") or None
     found = access.changes(ask.desk, searching.moment(since or None, "since"), cursor)
     here = f"{_HERE}/changes"
@@ -169,10 +176,11 @@ PAGES = (
     Page("/access/matrix", matrix, May.ACCESS, N_("The matrix of access"), Menu.ACCESS),
     Page("/access/grants", grants, May.ACCESS, N_("Grants"), Menu.ACCESS),
     Page("/access/grants/{id}", grant, May.ACCESS, N_("A grant")),
+    Page("/access/grants/{id}/preview", preview, May.SEARCH, N_("Preview on real traffic")),
     Page("/access/grants/{id}/revoke", revoke, May.PROPOSE, method="POST"),
     Page("/access/grants/{id}/suspend", suspend, May.PROPOSE, method="POST"),
     Page("/access/grants/{id}/resume", resume, May.PROPOSE, method="POST"),
-    Page("/access/changes", changes, May.ACCESS, N_("What changed"), Menu.ACCESS),
+    Page("/access/changes", changes, May.LOG, N_("What changed"), Menu.ACCESS),
     Page("/access/reviews", reviews, May.ACCESS, N_("Reviews"), Menu.ACCESS),
     Page("/access/reviews", review, May.PROPOSE, method="POST"),
 )

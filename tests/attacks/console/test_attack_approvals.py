@@ -16,7 +16,7 @@ from tests.console.test_approving import signed_by
 from tests.console.test_passkeys import options
 from tests.doors.api.conftest import world  # noqa: F401  a fixture
 
-pytestmark = pytest.mark.attack("console")
+pytestmark = pytest.mark.attack("console: an approval without the officer")
 
 
 async def refused(desk: Desk, person: Person, name: str, given: dict[str, Any]) -> None:

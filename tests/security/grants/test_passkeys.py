@@ -66,7 +66,7 @@ def test_two_keys_of_one_officer_are_one_vote_and_one_key_of_two_officers_too() 
     assert len(counted(CONTENT, None, both, OFFICERS | {"chi": twin})) == 1
 
 
-@pytest.mark.attack("approval")
+@pytest.mark.attack("console: an approval by a passkey for something else")
 @pytest.mark.parametrize(
     "lies",
     [
@@ -88,7 +88,7 @@ def test_what_is_signed_otherwise_does_not_hold(lies: dict[str, Any]) -> None:
     assert not holds(CONTENT, asserted("an", **lies), OFFICERS["an"])
 
 
-@pytest.mark.attack("approval")
+@pytest.mark.attack("console: an approval by a passkey for something else")
 def test_neither_another_content_nor_another_officer_nor_another_type() -> None:
     assert not holds(b'{"id":"G-2"}', SIGNED, OFFICERS["an"])
     assert not holds(CONTENT, SIGNED, OFFICERS["binh"])
@@ -97,14 +97,14 @@ def test_neither_another_content_nor_another_officer_nor_another_type() -> None:
     assert not holds(CONTENT, asserted("an", typ=ACT), OFFICERS["an"], ACT)  # a passkey proves no act
 
 
-@pytest.mark.attack("approval")
+@pytest.mark.attack("console: an approval by a passkey for something else")
 @given(st.integers(0, len(SIGNED) - 1), st.sampled_from("AZaz09-_.=+/ \n"))
 def test_one_other_character_and_it_does_not_hold(at: int, letter: str) -> None:
     other = SIGNED[:at] + letter + SIGNED[at + 1 :]
     assert holds(CONTENT, other, OFFICERS["an"]) is (other == SIGNED)
 
 
-@pytest.mark.attack("approval")
+@pytest.mark.attack("console: an approval by a passkey for something else")
 @given(st.integers(0, 36), st.integers(1, 255))
 def test_one_other_bit_of_what_the_authenticator_says(at: int, bits: int) -> None:
     data, client, mark = DEVICES["an"].assertion(jws.encoded(challenge(CONTENT, TYPE)).decode())
@@ -112,7 +112,7 @@ def test_one_other_bit_of_what_the_authenticator_says(at: int, bits: int) -> Non
     assert not holds(CONTENT, signature_text(altered, client, mark), OFFICERS["an"])
 
 
-@pytest.mark.attack("approval")
+@pytest.mark.attack("console: an approval by a passkey for something else")
 @given(st.text(max_size=60))
 def test_no_text_is_an_error(rest: str) -> None:
     assert not holds(CONTENT, f"passkey.{rest}", OFFICERS["an"])

@@ -1,0 +1,147 @@
+"""Previews a grant on real traffic: the transfers of the last week, decided as if two officers had signed it.
+
+Each transfer is decided twice by the doors' own function, at the moment of its arrival: by the grants that stand, and
+with the proposed one among them. Transfers that were refused for another reason than access are left out.
+Limits: quotas are not counted, and a grant that begins later is looked at as if it had begun.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from gateway.audit.search.facts import Facts
+from gateway.audit.search.search import Query, reading, search
+from gateway.console.site.desk import Desk
+from gateway.registry.changes.granting import content_of
+from gateway.registry.changes.matrix import Cell, Review
+from gateway.registry.errors import unknown
+from gateway.registry.snapshot import Snapshot
+from security.grants.grants import ACTIVE, AgencyGrants, Decision, Grant
+
+WEEK: Final = 7 * 86_400.0
+AT_ONCE: Final = 500  # transfers of one page
+_DIGITS: Final = 12
+_SIGNED: Final = ("first", "second")
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """Transfers of an agency and operation that the grant would change alike: allowed, refused, shown, hidden."""
+
+    what: str
+    agency: str
+    operation: str
+    fields: tuple[str, ...]
+    count: int
+    transfer: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    grant: str
+    rows: tuple[Differing, ...]
+    looked: int
+    next: str | None
+
+
+def preview(desk: Desk, name: str, scope: str | None, cursor: str | None = None) -> Preview:
+    """A part of the week; `cursor` is `next` of the part before it.
+
+    Raises `registry.unknown`, also for a grant of another agency, and `audit.bad-cursor`.
+    """
+    snapshot = desk.services.registry.snapshot
+    with desk.reading() as connection:
+        grant = content_of(connection, name)
+    if scope is not None and grant.agency != scope:
+        raise unknown("grant", name)
+    begins, _, rest = (cursor or "").partition("~")  # all parts are of the same week
+    since = int(begins) if begins.isdecimal() and len(begins) < _DIGITS else int(desk.now() - WEEK)
+    query = Query(contract=grant.contract, kind="intent,refusal", since=float(since))
+    with reading(desk.services.engine) as connection:
+        page = search(connection, query, limit=AT_ONCE, cursor=rest or None)
+    foreseen = _Foreseen(snapshot, grant)
+    found: dict[tuple[str, str, str, tuple[str, ...]], Differing] = {}
+    looked = 0
+    for hit in page.hits:
+        failure = hit.facts.failure or ""
+        if hit.facts.kind == "refusal" and not failure.startswith(("access.", "route.not-granted")):
+            continue
+        looked += 1
+        for what, agency, fields in foreseen.differing(hit.facts, _arrival(hit.facts)):
+            key = (what, agency, hit.facts.operation or "", fields)
+            first = found.get(key)
+            found[key] = (
+                Differing(*key[:3], fields, 1, hit.facts.transfer, hit.facts.at)
+                if first is None
+                else replace(first, count=first.count + 1)
+            )
+    rows = tuple(sorted(found.values(), key=lambda each: (each.what, -each.count)))
+    return Preview(name, rows, looked, f"{since}~{page.next}" if page.next else None)
+
+
+class _Foreseen:
+    def __init__(self, snapshot: Snapshot, grant: Grant) -> None:
+        self._snapshot, self._contract = snapshot, snapshot.contracts.get(grant.contract)
+        self._grant = replace(grant.with_status(ACTIVE, _SIGNED), valid_from=0.0, adopted=False)
+        self._held: dict[str, AgencyGrants] = {}
+        self._review = Review(snapshot, 0.0)
+
+    def differing(self, facts: Facts, at: float) -> list[tuple[str, str, tuple[str, ...]]]:
+        """What the grant changes of one transfer: kind, agency, fields."""
+        agency = self._agency(facts)
+        operation = facts.operation or ""
+        if agency is None or self._contract is None or operation not in self._contract.contract.operations:
+            return []
+        name, receives = self._contract.contract.name, self._grant.receives
+        held, snapshot = self._with(agency), self._snapshot
+        if receives:
+            before = snapshot.decide_receiving(agency, name, operation, at)
+            after = held.decide_receiving(name, operation, at)
+        else:
+            before, after = snapshot.decide(agency, name, operation, at), held.decide(name, operation, at)
+        if before.allowed != after.allowed:
+            return [("allowed" if after.allowed else "refused", agency, self._shown(agency, operation, after))]
+        old, new = (set(self._shown(agency, operation, each)) for each in (before, after))
+        more, less = tuple(sorted(new - old)), tuple(sorted(old - new))
+        return [(what, agency, fields) for what, fields in (("shown", more), ("hidden", less)) if fields]
+
+    def _agency(self, facts: Facts) -> str | None:
+        """Whom the grant may concern: who asked, or whose system was to receive; None if it concerns neither."""
+        system = self._snapshot.system(facts.provider or "") if self._grant.receives else None
+        code = (system.agency if system is not None else None) if self._grant.receives else facts.agency
+        known = self._snapshot.agencies.get(code or "")
+        if known is None:
+            return None
+        return known.code if self._grant.agency == known.code or self._grant.role in known.roles else None
+
+    def _with(self, agency: str) -> AgencyGrants:
+        if agency not in self._held:
+            others = (each for each in self._snapshot.grants(agency) if each.id != self._grant.id)
+            self._held[agency] = AgencyGrants.of([*others, self._grant])
+        return self._held[agency]
+
+    def _shown(self, agency: str, operation: str, decision: Decision) -> tuple[str, ...]:
+        assert self._contract is not None
+        if not decision.allowed:
+            return ()
+        cell: Cell = (
+            self._review.receiving(agency, self._contract, operation, decision, ())
+            if self._grant.receives
+            else self._review.asking(agency, self._contract, operation, decision)
+        )
+        return tuple(
+            leaf.path if leaf.personal is None else f"{leaf.path} [{leaf.personal}]"
+            for _message, leaves in cell.seen
+            for leaf in leaves
+            if leaf.shown
+        )
+
+
+def _arrival(facts: Facts) -> float:
+    """When the door asked: the time in the id; that of a dropped file is made from the file."""
+    if facts.door == "files":
+        return datetime.fromisoformat(facts.at).timestamp()
+    return int(facts.transfer.replace("-", "")[:12], 16) / 1000
