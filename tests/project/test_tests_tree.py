@@ -10,6 +10,7 @@ TESTS = ROOT / "tests"
 # Folders named after what they try, across packages.
 ACROSS = {
     "attacks": "hostile senders, insiders, gateways and files",
+    "browser": "pages of the console in a real browser",
     "edge": "an instance behind reverse proxies",
     "faults": "processes killed, disks full, power gone",
     "project": "the tree, the commands' texts, the generated pages",

@@ -77,6 +77,8 @@ class SignIn:
         try:
             passkey = passkeys.owner(connection, response)
         except Failure:
+            passkey = None
+        if passkey is None:
             return "", LOGIN_FAILED()
         row = store.row_of(connection, passkey.account)
         if row is None or row.state != "active":
