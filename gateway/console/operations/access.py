@@ -9,6 +9,7 @@ from gateway.console.errors import CONSOLE_FORM
 from gateway.console.site.operation import Asked, when
 from gateway.console.work import access, approving, searching
 from gateway.console.work.access import Standing
+from gateway.console.work.noticing import notice_of
 from gateway.registry.changes.matrix import Cell
 from gateway.registry.changes.receivers import Asked as Fields
 from gateway.registry.changes.receivers import described
@@ -67,8 +68,7 @@ def revoke(asked: Asked) -> None:
 
 
 def suspend(asked: Asked) -> None:
-    notice = searching.notice_of(asked.body, asked.now)
-    approving.suspend(asked.desk, asked.viewer, asked.params["grant"], notice.reason, notice.until)
+    approving.suspend(asked.desk, asked.viewer, asked.params["grant"], notice_of(asked.body, asked.now))
 
 
 def resume(asked: Asked) -> None:
@@ -76,9 +76,8 @@ def resume(asked: Asked) -> None:
 
 
 def changes(asked: Asked) -> Any:
-    access.check_sees_all(asked.viewer)
     since = searching.moment(asked.params["since"], "since")
-    found = access.changes(asked.desk, since, asked.params["cursor"])
+    found = access.changes(asked.desk, asked.viewer, since, asked.params["cursor"])
     return {"changes": [_change(each) for each in found.rows], "next": found.next}
 
 

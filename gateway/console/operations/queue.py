@@ -52,9 +52,7 @@ def read_bulk(asked: Asked) -> Any:
         "job": _job(progress.job),
         "total": progress.total,
         "counts": {effect.value: count for effect, count in progress.counts.items()},
-        "items": [
-            {"transfer": each.transfer, "effect": each.effect.value, "failure": each.failure} for each in items
-        ],
+        "items": [{"transfer": each.transfer, "effect": each.effect.value, "failure": each.failure} for each in items],
     }
 
 

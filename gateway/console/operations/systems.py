@@ -9,6 +9,7 @@ from gateway.audit.search.shown import shown
 from gateway.console.site.operation import Asked, both, when
 from gateway.console.work import board
 from gateway.console.work.board import Row
+from gateway.console.work.noticing import notice_of
 
 
 def list_systems(asked: Asked) -> Any:
@@ -43,8 +44,7 @@ def read_system(asked: Asked) -> Any:
 
 
 def suspend(asked: Asked) -> None:
-    notice = board.notice_of(asked.body, asked.now)
-    board.suspend(asked.desk, asked.viewer, asked.params["system"], notice)
+    board.suspend(asked.desk, asked.viewer, asked.params["system"], notice_of(asked.body, asked.now))
 
 
 def resume(asked: Asked) -> None:

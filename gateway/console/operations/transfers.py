@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
-from contracts.base.words import Words
 from gateway.audit.log.transfer_proofs import as_json
 from gateway.audit.search.shown import journey_as_json
 from gateway.console.site.operation import Asked, both
 from gateway.console.work import journeys, messages, openings, proofs, refusals
 from gateway.console.work.journeys import Seen
+from gateway.console.work.refusals import Fault
 from gateway.doors.reply import Reply
 
 
@@ -27,7 +26,7 @@ def explain_refusal(asked: Asked) -> Any:
     return {
         "refused": True,
         "failure": why.code,
-        "findings": [{name: _text(text) for name, text in asdict_of(each).items()} for each in why.faults],
+        "findings": [_fault(each) for each in why.faults],
         "more": why.more,
         "nearest": why.nearest,
         "allowed": None if explained is None else explained.allowed,
@@ -47,9 +46,7 @@ def read_translation(asked: Asked) -> Any:
             {
                 "direction": each.direction,
                 "message": each.message,
-                "sides": [
-                    {"name": side.name, "format": side.format, "parts": list(side.parts)} for side in each.sides
-                ],
+                "sides": [{"name": side.name, "format": side.format, "parts": list(side.parts)} for side in each.sides],
                 "fields": [{"paths": list(one.paths), "personal": one.personal} for one in each.fields],
                 "drops": list(each.drops),
             }
@@ -76,6 +73,12 @@ def make_package(asked: Asked) -> Reply:
     content = proofs.package(asked.desk, asked.viewer, transfer, asked.reason(), asked.now)
     name = f'attachment; filename="package-{transfer}.zip"'
     return Reply(200, {"content-type": "application/zip", "content-disposition": name}, content)
+
+
+def _fault(each: Fault) -> dict[str, Any]:
+    here = each.here if isinstance(each.here, str) else None  # else: nowhere in the message
+    words = {"expected": both(each.expected), "got": both(each.got)}
+    return {"here": here, "canonical": each.canonical, "rule": each.rule, **words}
 
 
 def _seen(asked: Asked) -> Seen:

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, func, select
 
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from contracts.base.words import Words
 from gateway.audit.search.facts import Logged
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.accounts.records import Viewer
@@ -127,11 +126,8 @@ def detail(desk: Desk, viewer: Viewer, id: str) -> Detail:
 
 # --- acts -------------------------------------------------------------------------------------------------------------
 def suspend(desk: Desk, viewer: Viewer, id: str, notice: Notice) -> None:
-    """With the notice that whoever is refused reads. Raises `console.form` for an empty one."""
+    """With the notice that whoever is refused reads."""
     _system(desk, viewer, id)
-    for name, text in (("reason_vi", notice.reason.vi), ("reason_en", notice.reason.en)):
-        if not text.strip():
-            raise CONSOLE_FORM(field=name, why="missing")
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         suspending.suspend(act, ("system", id), notice, viewer.actor)
     _follow(desk)
@@ -231,10 +227,6 @@ def _waiting(connection: Connection) -> dict[str, int]:
     some = select(queue.provider).where(queue.state == "waiting").limit(10_000).subquery()
     rows = connection.execute(select(some.c.provider, func.count()).group_by(some.c.provider))
     return {str(row[0]): int(row[1]) for row in rows}
-
-
-def reason_of(given: Mapping[str, str]) -> Words:
-    return Words(given.get("reason_vi", "").strip()[:500], given.get("reason_en", "").strip()[:500])
 
 
 def shown(job: Job) -> dict[str, Any]:
