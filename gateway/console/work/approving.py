@@ -31,6 +31,7 @@ def _changing(desk: Desk) -> Iterator[Act]:
     services = desk.services
     with changing(services.engine, Seal.of(services.settings)) as act:
         yield act
+    desk.follow()
 
 
 def sign(desk: Desk, path: str, officer: str, signature: str, actor: str) -> deciding.Signed:

@@ -130,14 +130,14 @@ def suspend(desk: Desk, viewer: Viewer, id: str, notice: Notice) -> None:
     _system(desk, viewer, id)
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         suspending.suspend(act, ("system", id), notice, viewer.actor)
-    _follow(desk)
+    desk.follow()
 
 
 def resume(desk: Desk, viewer: Viewer, id: str, reason: str) -> None:
     _system(desk, viewer, id)
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         suspending.resume(act, ("system", id), (viewer.actor, reason), desk.now())
-    _follow(desk)
+    desk.follow()
 
 
 def revoke(desk: Desk, viewer: Viewer, id: str, why: tuple[str | None, str, str]) -> None:
@@ -152,7 +152,7 @@ def revoke(desk: Desk, viewer: Viewer, id: str, why: tuple[str | None, str, str]
     name = ("system", id) if key is None else ("key", key)
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         suspending.revoke(act, name, (code, reason), viewer.actor, desk.now())
-    _follow(desk)
+    desk.follow()
 
 
 def test(desk: Desk, viewer: Viewer, id: str) -> Job:
@@ -172,12 +172,6 @@ def _system(desk: Desk, viewer: Viewer, id: str) -> System:
     if system is None or viewer.account.scope not in (None, system.agency):
         raise CONSOLE_NO_PAGE(path=id[:60])
     return system
-
-
-def _follow(desk: Desk) -> None:
-    """The page that follows shows what was changed."""
-    with desk.reading() as connection:
-        desk.services.registry.refresh(connection)
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
