@@ -260,7 +260,8 @@ async def test_the_log_the_doctor_and_contracts(people: Desk) -> None:
     state = await minh.get("readLog")
     assert state["checks"][0]["id"] == check["id"] and "console, token " in check["by"] and state["checkpoint"]
     doctor = await minh.get("readDoctor")
-    assert doctor["looked_for"] > 50 and doctor["trouble"] and doctor["backups"] == []  # its folder is no whole instance
+    # The folder of this world is no whole instance.
+    assert doctor["looked_for"] > 50 and doctor["trouble"] and doctor["backups"] == []
     assert minh.done == OF_UPKEEP
     vendor = Script(people, "hang", Role.VENDOR)
     listed = (await vendor.get("listContracts"))["contracts"]
