@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -157,7 +157,7 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
     settings = load_instance(data, as_json)
     every = examine(settings, time.time)
     grave = sum(each.kind.grave for each in every)
-    listed = [_json(each) for each in every]
+    listed = [each.shown() for each in every]
     lines = [_lines(each) for each in every]
     lines.append(
         f"{grave} nghiêm trọng, {len(every) - grave} nên sửa, trong {len(kinds())} điều được xét / "
@@ -307,25 +307,10 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _json(each: Finding) -> dict[str, Any]:
-    kind = each.kind
-    words = {language: _words(each, language) for language in ("vi", "en")}
-    return {"code": kind.code, "grave": each.kind.grave, **words, "facts": each.facts}
-
-
-def _words(each: Finding, language: Any) -> dict[str, str]:
-    kind, facts = each.kind, each.facts
-    return {
-        "what": kind.what.say(language, facts),
-        "why": kind.why.say(language, facts),
-        "next": kind.next.say(language, facts),
-    }
-
-
 def _lines(each: Finding) -> str:
     mark = "!!" if each.kind.grave else " ~"
     lines = [f"{mark} {each.kind.code}"]
     for language in ("vi", "en"):
-        words = _words(each, language)
+        words = each.words(language)
         lines.append(f"     {words['what']}. {words['why']}\n       → {words['next']}")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from contracts.base.words import Words, read
+from contracts.base.words import Language, Words, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,19 @@ class Kind:
 class Finding:
     kind: Kind
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def words(self, language: Language) -> dict[str, str]:
+        kind, facts = self.kind, self.facts
+        return {
+            "what": kind.what.say(language, facts),
+            "why": kind.why.say(language, facts),
+            "next": kind.next.say(language, facts),
+        }
+
+    def shown(self) -> dict[str, Any]:
+        """For programs."""
+        said = {"vi": self.words("vi"), "en": self.words("en")}
+        return {"code": self.kind.code, "grave": self.kind.grave, **said, "facts": self.facts}
 
 
 @cache

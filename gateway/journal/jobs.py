@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from contracts.base.ids import new_id
+from contracts.base.times import rfc3339
 from gateway.journal.schema.console_tables import console_job
 
 RUNNING, STOPPED, DONE = "running", "stopped", "done"
@@ -30,6 +31,11 @@ class Job:
     created: float
     changed: float
     facts: Mapping[str, Any]
+
+    def shown(self) -> dict[str, Any]:
+        """For programs; what its facts mean depends on the kind."""
+        times = {"created": rfc3339(self.created), "changed": rfc3339(self.changed)}
+        return {"id": self.id, "state": self.state, "by": self.actor, "reason": self.reason, **times}
 
 
 def add(connection: Connection, kind: str, subject: str, by: tuple[str, str], now: float, **facts: Any) -> Job:

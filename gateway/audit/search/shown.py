@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Mapping
+from typing import Any, Final
 
 from contracts.base.times import rfc3339
 from gateway.audit.search.facts import Facts, Logged
 from gateway.audit.search.fields import CHANGES
+from gateway.audit.search.journey import Journey
 from gateway.journal.logged import parse
+
+_ROW: Final = (
+    "state",
+    "pattern",
+    "caller_agency",
+    "caller_system",
+    "contract",
+    "operation",
+    "message_id",
+    "grant_id",
+    "provider",
+    "status",
+    "failure",
+)
 
 
 def as_json_object(facts: Facts) -> dict[str, Any]:
@@ -23,3 +40,35 @@ def shown(hit: Logged) -> dict[str, Any]:
     changed = facts.get("registry", facts).get("changed") if hit.facts.kind in CHANGES else None
     told = {"changed": changed} if changed else {}
     return {"index": hit.idx, "sequenced": rfc3339(hit.sequenced), **as_json_object(hit.facts), **told}
+
+
+def journey_as_json(of: Journey) -> dict[str, Any]:
+    steps = [{"index": step.index, **as_json_object(step.facts), "entry": step.entry} for step in of.steps]
+    return {
+        "transfer": of.transfer,
+        "steps": steps,
+        "state": _row(of.row),
+        "queue": _queue(of.queue),
+        "feed": of.feed,
+        "vault": of.vault,
+    }
+
+
+def _row(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    state = {name: row[name] for name in _ROW} | {
+        name: None if row[name] is None else rfc3339(row[name]) for name in ("received", "committed", "finished")
+    }
+    return state | {"receipt": json.loads(row["receipt"]) if row["receipt"] else None}
+
+
+def _queue(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        "state": row["state"],
+        "tries": row["tries"],
+        "next": rfc3339(row["next_at"]),
+        "last_failure": row["last_failure"],
+    }

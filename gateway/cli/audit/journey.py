@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.base.times import rfc3339
 from gateway.cli.audit.lines import line
 from gateway.cli.audit.steps import sentences
 from gateway.cli.common.language import spoken
@@ -33,6 +31,7 @@ def audit_journey(
     from gateway.audit.log import origins
     from gateway.audit.search import journey as journeys
     from gateway.audit.search import search as searching
+    from gateway.audit.search.shown import journey_as_json
     from gateway.journal.database import open_engine
     from gateway.keys.keyring import Keyring
     from security.transparency.entry import keyed
@@ -57,54 +56,11 @@ def audit_journey(
         )
         fail(Exit.NO, "no-such-transfer", what, then, as_json)
     texts = [*map(_journey_text, results), *notes]
-    emit({"ok": True, "journeys": [_journey(each) for each in results], "notes": notes}, as_json, "\n\n".join(texts))
-
-
-def _journey(of: Journey) -> dict[str, Any]:
-    from gateway.audit.search.shown import as_json_object
-
-    steps = [{"index": step.index, **as_json_object(step.facts), "entry": step.entry} for step in of.steps]
-    return {
-        "transfer": of.transfer,
-        "steps": steps,
-        "state": _row(of.row),
-        "queue": _queue(of.queue),
-        "feed": of.feed,
-        "vault": of.vault,
-    }
-
-
-def _row(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if row is None:
-        return None
-    names = (
-        "state",
-        "pattern",
-        "caller_agency",
-        "caller_system",
-        "contract",
-        "operation",
-        "message_id",
-        "grant_id",
-        "provider",
-        "status",
-        "failure",
+    emit(
+        {"ok": True, "journeys": [journey_as_json(each) for each in results], "notes": notes},
+        as_json,
+        "\n\n".join(texts),
     )
-    state = {name: row[name] for name in names} | {
-        name: None if row[name] is None else rfc3339(row[name]) for name in ("received", "committed", "finished")
-    }
-    return state | {"receipt": json.loads(row["receipt"]) if row["receipt"] else None}
-
-
-def _queue(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if row is None:
-        return None
-    return {
-        "state": row["state"],
-        "tries": row["tries"],
-        "next": rfc3339(row["next_at"]),
-        "last_failure": row["last_failure"],
-    }
 
 
 def _journey_text(of: Journey) -> str:

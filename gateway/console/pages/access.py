@@ -7,7 +7,6 @@ from typing import Final
 from urllib.parse import urlencode
 
 from contracts.base.errors import Failure
-from contracts.base.words import Words
 from gateway.console.accounts import passkeys as responses
 from gateway.console.accounts import store
 from gateway.console.errors import CONSOLE_FORM
@@ -15,6 +14,7 @@ from gateway.console.roles import May
 from gateway.console.site.page import N_, Answer, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
 from gateway.console.work import access, approving, previewing, searching, waiting
+from gateway.console.work.noticing import notice_of
 from gateway.registry.changes.officers import officers
 from gateway.registry.changes.receivers import Asked, csv_text
 from gateway.registry.reviews import MOST_BYTES
@@ -108,10 +108,7 @@ def revoke(ask: Ask) -> Moved:
 
 
 def suspend(ask: Ask) -> Moved:
-    """Both languages: whoever is refused reads the reason."""
-    reason = Words(ask.field("reason_vi", 500), ask.field("reason_en", 500))
-    until = searching.moment(ask.form.get("until") or None, "until", whole=True)
-    approving.suspend(ask.desk, ask.viewer, ask.path["id"], reason, until)
+    approving.suspend(ask.desk, ask.viewer, ask.path["id"], notice_of(ask.form, ask.now))
     return Moved(f"{_HERE}/grants/{ask.path['id']}", "suspended")
 
 
@@ -122,7 +119,7 @@ def resume(ask: Ask) -> Moved:
 
 def changes(ask: Ask) -> Shown:
     since, cursor = ask.query.get("since", ""), ask.query.get("cursor") or None
-    found = access.changes(ask.desk, searching.moment(since or None, "since"), cursor)
+    found = access.changes(ask.desk, ask.viewer, searching.moment(since or None, "since"), cursor)
     here = f"{_HERE}/changes"
     following = f"{here}?{urlencode({'since': since, 'cursor': found.next})}" if found.next else None
     first = f"{here}?{urlencode({'since': since})}" if cursor else None
@@ -177,10 +174,10 @@ PAGES = (
     Page("/access/grants", grants, May.ACCESS, N_("Grants"), Menu.ACCESS),
     Page("/access/grants/{id}", grant, May.ACCESS, N_("A grant")),
     Page("/access/grants/{id}/preview", preview, May.SEARCH, N_("Preview on real traffic")),
-    Page("/access/grants/{id}/revoke", revoke, May.PROPOSE, method="POST"),
-    Page("/access/grants/{id}/suspend", suspend, May.PROPOSE, method="POST"),
-    Page("/access/grants/{id}/resume", resume, May.PROPOSE, method="POST"),
+    Page("/access/grants/{id}/revoke", revoke, May.PROPOSE, method="POST", operation="revokeGrant"),
+    Page("/access/grants/{id}/suspend", suspend, May.PROPOSE, method="POST", operation="suspendGrant"),
+    Page("/access/grants/{id}/resume", resume, May.PROPOSE, method="POST", operation="resumeGrant"),
     Page("/access/changes", changes, May.LOG, N_("What changed"), Menu.ACCESS),
     Page("/access/reviews", reviews, May.ACCESS, N_("Reviews"), Menu.ACCESS),
-    Page("/access/reviews", review, May.PROPOSE, method="POST"),
+    Page("/access/reviews", review, May.PROPOSE, method="POST", operation="recordReview"),
 )

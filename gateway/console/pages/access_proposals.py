@@ -136,7 +136,7 @@ PAGES = (
     Page("/access/proposals", listed, May.ACCESS, N_("Proposals"), Menu.ACCESS),
     Page("/access/content", content, May.ACCESS),
     Page("/access/proposals/new", draft, May.PROPOSE, N_("Draft a grant")),
-    Page("/access/proposals/new", propose, May.PROPOSE, method="POST"),
+    Page("/access/proposals/new", propose, May.PROPOSE, method="POST", operation="proposeGrant"),
     Page("/access/proposals/{subject:path}", shown, May.ACCESS, N_("Proposal")),
-    Page("/access/proposals/{subject:path}", sign, May.PROPOSE, method="POST"),
+    Page("/access/proposals/{subject:path}", sign, May.PROPOSE, method="POST", operation="signProposal"),
 )

@@ -79,5 +79,5 @@ PAGES = (
     Page(f"{_ONE}/formats/{{format}}", mapping, May.CONTRACTS, N_("Mapping table")),
     Page(f"{_ONE}/versions", compared, May.CONTRACTS, N_("Differences")),
     Page(f"{_ONE}/try", trying, May.CONTRACTS, N_("Try a message")),
-    Page(f"{_ONE}/try", trying, May.CONTRACTS, N_("Try a message"), method="POST"),
+    Page(f"{_ONE}/try", trying, May.CONTRACTS, N_("Try a message"), method="POST", operation="tryMessage"),
 )

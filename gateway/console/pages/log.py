@@ -35,5 +35,5 @@ def verify(ask: Ask) -> Moved:
 PAGES = (
     Page("/log", log, May.LOG, N_("Integrity of the log"), Menu.AUDIT),
     Page("/log/events", events, May.LOG),
-    Page("/log/verify", verify, May.LOG, method="POST"),
+    Page("/log/verify", verify, May.LOG, method="POST", operation="verifyLog"),
 )

@@ -14,6 +14,8 @@ from gateway.registry.changes.officers import officers
 from security.grants.approvals import thumbprint
 
 _HERE: Final = "/console/account/passkeys"
+_DEVICE: Final = "a passkey belongs to the address of the page and to the device beside it"
+_PERSON: Final = "a token takes no factor or key away from its person"
 
 
 def mine(ask: Ask) -> Shown:
@@ -72,8 +74,8 @@ def end(ask: Ask) -> Moved:
 
 PAGES = (
     Page("/account/passkeys", mine, May.ENTER, N_("Passkeys")),
-    Page("/account/passkeys", add, May.ENTER, method="POST"),
-    Page("/account/passkeys/end", end, May.ENTER, method="POST"),
-    Page("/account/passkeys/{id}/remove", remove, May.ENTER, method="POST"),
-    Page("/account/passkeys/{id}/approve", approve_with, May.PROPOSE, method="POST"),
+    Page("/account/passkeys", add, May.ENTER, method="POST", page_only=_DEVICE),
+    Page("/account/passkeys/end", end, May.ENTER, method="POST", page_only=_PERSON),
+    Page("/account/passkeys/{id}/remove", remove, May.ENTER, method="POST", page_only=_PERSON),
+    Page("/account/passkeys/{id}/approve", approve_with, May.PROPOSE, method="POST", page_only=_DEVICE),
 )

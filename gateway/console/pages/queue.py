@@ -94,10 +94,10 @@ def move(ask: Ask) -> Moved:
 PAGES = (
     Page("/queue", queue, May.QUEUE, N_("Queue and doubts"), Menu.OPERATION),
     Page("/queue/bulk", preview, May.SETTLE, N_("Retry a whole list")),
-    Page("/queue/bulk", start, May.SETTLE, method="POST"),
+    Page("/queue/bulk", start, May.SETTLE, method="POST", operation="startBulkRetry"),
     Page("/queue/bulk/{job}", bulk, May.QUEUE, N_("A bulk retry")),
     Page("/queue/bulk/{job}/events", bulk_events, May.QUEUE),
-    Page("/queue/bulk/{job}/{how}", move, May.SETTLE, method="POST"),
+    Page("/queue/bulk/{job}/{how}", move, May.SETTLE, method="POST", operation="moveBulkRetry"),
     Page("/queue/{transfer}", message, May.QUEUE, N_("A message of the queue")),
-    Page("/queue/{transfer}/{act}", decide, May.SETTLE, method="POST"),
+    Page("/queue/{transfer}/{act}", decide, May.SETTLE, method="POST", operation="settleMessage"),
 )

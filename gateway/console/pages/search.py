@@ -77,8 +77,8 @@ def forget(ask: Ask) -> Moved:
 
 PAGES = (
     Page("/search", search, May.SEARCH, N_("Search the log"), Menu.AUDIT),
-    Page("/search/export", export, May.EXPORT, method="POST"),
-    Page("/search/filters", save, May.SEARCH, method="POST"),
-    Page("/search/filters/delete", forget, May.SEARCH, method="POST"),
+    Page("/search/export", export, May.EXPORT, method="POST", operation="exportEntries"),
+    Page("/search/filters", save, May.SEARCH, method="POST", operation="saveFilter"),
+    Page("/search/filters/delete", forget, May.SEARCH, method="POST", operation="deleteFilter"),
     Page("/go", go, May.SEARCH),
 )

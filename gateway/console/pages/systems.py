@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.console.errors import CONSOLE_FORM
 from gateway.console.roles import May
 from gateway.console.site import live
 from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.work import board
-from gateway.console.work.searching import moment
+from gateway.console.work.noticing import notice_of
 from gateway.journal.jobs import RUNNING
 from gateway.registry.changes.keys import REASONS
-from gateway.registry.changes.notices import Notice
 
 HERE: Final = "/console/systems"
 
@@ -42,10 +40,7 @@ def events(ask: Ask) -> Sent:
 
 def suspend(ask: Ask) -> Moved:
     id = ask.path["system"]
-    ends = moment(ask.form.get("until", "").strip() or None, "until", whole=True)
-    if ends is not None and ends <= ask.now:
-        raise CONSOLE_FORM(field="until", why="not after now")
-    board.suspend(ask.desk, ask.viewer, id, Notice(board.reason_of(ask.form), ask.now, ends))
+    board.suspend(ask.desk, ask.viewer, id, notice_of(ask.form, ask.now))
     return Moved(f"{HERE}/{id}", "suspended")
 
 
@@ -69,8 +64,8 @@ PAGES = (
     Page("/systems", systems, May.SYSTEMS, N_("Systems"), Menu.OPERATION),
     Page("/systems/{system}", system, May.SYSTEMS, N_("A system")),
     Page("/systems/{system}/events", events, May.SYSTEMS),
-    Page("/systems/{system}/suspend", suspend, May.OPERATE, method="POST"),
-    Page("/systems/{system}/resume", resume, May.OPERATE, method="POST"),
-    Page("/systems/{system}/revoke", revoke, May.OPERATE, method="POST"),
-    Page("/systems/{system}/test", test, May.OPERATE, method="POST"),
+    Page("/systems/{system}/suspend", suspend, May.OPERATE, method="POST", operation="suspendSystem"),
+    Page("/systems/{system}/resume", resume, May.OPERATE, method="POST", operation="resumeSystem"),
+    Page("/systems/{system}/revoke", revoke, May.OPERATE, method="POST", operation="revokeSystemKeys"),
+    Page("/systems/{system}/test", test, May.OPERATE, method="POST", operation="testConnection"),
 )

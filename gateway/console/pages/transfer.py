@@ -150,10 +150,10 @@ def _neighbour(found: tuple[str, int] | None, given: Filter) -> str | None:
 PAGES = (
     Page("/transfers/{id}", transfer, May.SEARCH, N_("Journey of a transfer")),
     Page("/transfers/{id}/message", message, May.SEARCH, N_("Message before and after translation")),
-    Page("/transfers/{id}/message", open_message, May.BODIES, method="POST"),
+    Page("/transfers/{id}/message", open_message, May.BODIES, method="POST", operation="openBody"),
     Page("/transfers/{id}/opened", opened, May.BODIES, N_("Message before and after translation")),
     Page("/transfers/{id}/proof", proof, May.SEARCH),
     Page("/transfers/{id}/proof.json", proof_json, May.SEARCH),
     Page("/transfers/{id}/receipt", receipt, May.SEARCH, N_("Receipt")),
-    Page("/transfers/{id}/package", package, May.EXPORT, method="POST"),
+    Page("/transfers/{id}/package", package, May.EXPORT, method="POST", operation="makePackage"),
 )

@@ -64,6 +64,11 @@ class Desk:
         with writing(self.services.engine) as connection:
             yield connection
 
+    def follow(self) -> None:
+        """After a change of the registry: whoever made it reads it next."""
+        with self.reading() as connection:
+            self.services.registry.refresh(connection)
+
     def sign_in(self, source: str) -> SignIn:
         return SignIn(self.services.engine, self.sealer, self.attempts, source, self.now())
 

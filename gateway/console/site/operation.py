@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contracts.base.times import rfc3339
+from contracts.base.words import Words
 from gateway.console.accounts import sessions
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORBIDDEN, LOGIN_NEEDED
@@ -52,6 +54,15 @@ class Asked:
 
 
 Operation = Callable[[Asked], Any]
+
+
+def both(words: Words) -> dict[str, str]:
+    """A text in both languages."""
+    return {"vi": words.vi, "en": words.en}
+
+
+def when(at: float | None) -> str | None:
+    return None if at is None else rfc3339(at)
 
 
 def permissions(document: Mapping[str, Any]) -> dict[str, May]:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.accounts.records import Viewer
-from gateway.console.errors import CONSOLE_FORM
+from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_FORM
+from gateway.console.roles import May
 from gateway.console.site.desk import Desk
 from gateway.registry import history, reviews
 from gateway.registry.changes.matrix import Cell, Receipt, dropped, matrix, receipts
@@ -137,8 +138,10 @@ class Changes(NamedTuple):
     next: str | None
 
 
-def changes(desk: Desk, since: float | None, cursor: str | None) -> Changes:
-    """Every change of registry, access and contracts since a time, newest first."""
+def changes(desk: Desk, viewer: Viewer, since: float | None, cursor: str | None) -> Changes:
+    """Every change of registry, access and contracts since a time, newest first. Raises `console.forbidden`."""
+    if viewer.account.scope is not None:  # a change concerns everybody
+        raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=May.ACCESS)
     with reading(desk.services.engine) as connection:
         found = search(connection, Query(kind="change", since=since), limit=CHANGES, cursor=cursor)
     rows = []

@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from contracts.base.words import Words
 from gateway.console.accounts import passkeys as responses
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORBIDDEN
@@ -32,6 +31,7 @@ def _changing(desk: Desk) -> Iterator[Act]:
     services = desk.services
     with changing(services.engine, Seal.of(services.settings)) as act:
         yield act
+    desk.follow()
 
 
 def sign(desk: Desk, path: str, officer: str, signature: str, actor: str) -> deciding.Signed:
@@ -73,12 +73,10 @@ def revoke(desk: Desk, viewer: Viewer, name: str, reason: str) -> None:
         deciding.record(act, changes, now, viewer.actor, reason=reason)
 
 
-def suspend(desk: Desk, viewer: Viewer, name: str, reason: Words, until: float | None) -> None:
-    """Whoever is refused reads the reason."""
-    now = desk.now()
+def suspend(desk: Desk, viewer: Viewer, name: str, notice: notices.Notice) -> None:
     with _changing(desk) as act:
         _check_scope(viewer, granting.content_of(act.connection, name))
-        suspending.suspend(act, ("grant", name), notices.Notice(reason, now, until), viewer.actor)
+        suspending.suspend(act, ("grant", name), notice, viewer.actor)
 
 
 def resume(desk: Desk, viewer: Viewer, name: str, reason: str) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from contracts.base.ids import new_id
-from contracts.base.words import Words
+from contracts.base.times import rfc3339
 from gateway.audit.search.facts import Logged
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.accounts.records import Viewer
@@ -133,21 +133,18 @@ def newest_tests(desk: Desk, viewer: Viewer, id: str) -> list[Job]:
 
 # --- acts -------------------------------------------------------------------------------------------------------------
 def suspend(desk: Desk, viewer: Viewer, id: str, notice: Notice) -> None:
-    """With the notice that whoever is refused reads. Raises `console.form` for an empty one."""
+    """With the notice that whoever is refused reads."""
     _system(desk, viewer, id)
-    for name, text in (("reason_vi", notice.reason.vi), ("reason_en", notice.reason.en)):
-        if not text.strip():
-            raise CONSOLE_FORM(field=name, why="missing")
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         suspending.suspend(act, ("system", id), notice, viewer.actor)
-    _follow(desk)
+    desk.follow()
 
 
 def resume(desk: Desk, viewer: Viewer, id: str, reason: str) -> None:
     _system(desk, viewer, id)
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         suspending.resume(act, ("system", id), (viewer.actor, reason), desk.now())
-    _follow(desk)
+    desk.follow()
 
 
 def revoke(desk: Desk, viewer: Viewer, id: str, why: tuple[str | None, str, str]) -> None:
@@ -162,7 +159,7 @@ def revoke(desk: Desk, viewer: Viewer, id: str, why: tuple[str | None, str, str]
     name = ("system", id) if key is None else ("key", key)
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         suspending.revoke(act, name, (code, reason), viewer.actor, desk.now())
-    _follow(desk)
+    desk.follow()
 
 
 def test(desk: Desk, viewer: Viewer, id: str) -> Job:
@@ -182,12 +179,6 @@ def _system(desk: Desk, viewer: Viewer, id: str) -> System:
     if system is None or viewer.account.scope not in (None, system.agency):
         raise CONSOLE_NO_PAGE(path=id[:60])
     return system
-
-
-def _follow(desk: Desk) -> None:
-    """The page that follows shows what was changed."""
-    with desk.reading() as connection:
-        desk.services.registry.refresh(connection)
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
@@ -241,5 +232,6 @@ def _waiting(connection: Connection) -> dict[str, int]:
     return {str(row[0]): int(row[1]) for row in rows}
 
 
-def reason_of(given: Mapping[str, str]) -> Words:
-    return Words(given.get("reason_vi", "").strip()[:500], given.get("reason_en", "").strip()[:500])
+def shown(job: Job) -> dict[str, Any]:
+    """A connection test for programs."""
+    return {"id": job.id, "state": job.state, "at": rfc3339(job.changed), "steps": job.facts.get("steps", [])}

@@ -45,6 +45,11 @@ def raw(form: Mapping[str, str]) -> dict[str, Any]:
     return item
 
 
+def of_json(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The grant of a program, as a file of grants has it, unchecked. Days are texts there."""
+    return {name: _day(value) if name in ("valid_from", "valid_until") else value for name, value in given.items()}
+
+
 def of_grant(connection: Connection, viewer: Viewer, name: str) -> dict[str, str]:
     """The fields of a form for a grant that stands. Raises `registry.unknown`."""
     grant = content_of(connection, name)

@@ -74,6 +74,15 @@ def open_parts(desk: Desk, viewer: Viewer, transfer: str, parts: Sequence[str], 
     return Opening(transfer, wanted, until, _code(desk, viewer, transfer, wanted, until))
 
 
+def read_part(desk: Desk, viewer: Viewer, transfer: str, part: str, reason: str) -> Body:
+    """The first bytes of a part at once, for a program. Raises as `open_parts`."""
+    if part not in SHOWN:
+        raise CONSOLE_FORM(field="part", why=", ".join(SHOWN))
+    reading = Reading(transfer=transfer, part=part, reason=reason, actor=viewer.actor, now=desk.now(), stop=MOST)
+    with view_body(desk.services.engine, _vault(desk), reading) as view:
+        return _body(part, b"".join(view.pieces), view.size)
+
+
 def check(desk: Desk, viewer: Viewer, transfer: str, given: Mapping[str, str], now: float) -> Opening:
     """Raises `console.body-closed` for what is over, altered, or of another session."""
     parts, text, code = tuple(given.get("parts", "").split()), given.get("until", ""), given.get("code", "")
@@ -98,11 +107,13 @@ def bodies(desk: Desk, opening: Opening) -> list[Body]:
                     raise
                 found.append(Body(part, b"", 0, failure.code))
                 continue
-            if part == "request":
-                salt_and_data = _unsalted(data)
-                data, size = salt_and_data, size - (len(data) - len(salt_and_data))
-            found.append(Body(part, data, size))
+            found.append(_body(part, data, size))
     return found
+
+
+def _body(part: str, stored: bytes, size: int) -> Body:
+    data = _unsalted(stored) if part == "request" else stored
+    return Body(part, data, size - (len(stored) - len(data)))
 
 
 def _unsalted(data: bytes) -> bytes:

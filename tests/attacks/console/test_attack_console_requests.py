@@ -257,9 +257,7 @@ async def test_another_host_name_gives_nothing(people: Desk) -> None:
         headers = {"host": host, "cookie": lan.cookie, "x-forwarded-host": "evil.example", "x-forwarded-proto": "http"}
         for target in pages_of:
             answer = await ask(people.app, "GET", target, headers)
-            body = re.sub(
-                rb' data-options="[^"]*"', b"", answer.body
-            )  # what the browser named
+            body = re.sub(rb' data-options="[^"]*"', b"", answer.body)  # what the browser named
             assert b"evil.example" not in body, target
             assert "evil.example" not in "".join(answer.headers.values()), target
         answer = await raw(lan, "/console/people/lan/link", form, host=host)
