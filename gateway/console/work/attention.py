@@ -45,7 +45,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Denials:
-    """Of the last seven days; `capped`: only the newest were counted."""
+    """Of the last days; `capped`: only the newest were counted."""
 
     rows: tuple[Denied, ...]
     total: int
