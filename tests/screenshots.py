@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "pictures" / "console"
-SIZE: Final = {"width": 1280, "height": 800}
+SIZE: Final[Any] = {"width": 1280, "height": 800}
 MOST_BYTES: Final = 90_000
 _ROLES: Final = ("officer", "operator", "steward")
 _SILENT: Final = "01392"  # the area of an agency that does not listen in the demo
