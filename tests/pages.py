@@ -1,6 +1,7 @@
 """Makes every generated page and file again, and says which changed. `./lgsp docs` calls it.
 
-`--check` writes nothing and exits with 1 when a page is stale; a test of the project calls it so.
+`screenshots` takes the pictures of the guides instead. `--check` writes nothing and exits with 1 when a page is stale;
+a test of the project calls it so.
 
 Invariant: the text of a generated page is a function of the tree alone, so that two runs write the same bytes.
 """
@@ -45,8 +46,14 @@ GENERATORS: tuple[Callable[[], Mapping[Path, str]], ...] = (reference, attacks, 
 
 
 def main(arguments: list[str]) -> int:
+    if arguments == ["screenshots"]:
+        from tests import screenshots
+
+        return screenshots.main()
     if arguments not in ([], ["--check"]):
-        sys.stderr.write("Cách dùng: ./lgsp docs [--check] / Usage: ./lgsp docs [--check]\n")
+        sys.stderr.write(
+            "Cách dùng: ./lgsp docs [--check | screenshots] / Usage: ./lgsp docs [--check | screenshots]\n"
+        )
         return 2
     changed = []
     for generator in GENERATORS:

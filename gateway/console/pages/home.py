@@ -16,12 +16,15 @@ from gateway.journal.schema import tables
 from gateway.transfer.states import State
 
 _REFUSALS = 8
+MONTH = 30  # days: the longer span of the table of refusals
 
 
 def home(ask: Ask) -> Shown:
     desk, may, scope = ask.desk, ask.viewer.account.may, ask.viewer.account.scope
     services = desk.services
+    days = MONTH if ask.query.get("days") == str(MONTH) else attention.DAYS
     values: dict[str, Any] = {"status": None, "trouble": None, "refusals": (), "denials": None, "volumes": None}
+    values |= {"days": days, "spans": (attention.DAYS, MONTH)}
     values |= {
         "doubts": 0,
         "waiting": 0,
@@ -63,7 +66,7 @@ def home(ask: Ask) -> Shown:
         with reading(services.engine) as connection:
             query = Query(outcome="refused", agency=scope, since=ask.now - attention.DAYS * attention.DAY)
             values["refusals"] = search(connection, query, limit=_REFUSALS).hits
-            values["denials"] = attention.denials(connection, desk, scope, ask.now)
+            values["denials"] = attention.denials(connection, desk, scope, ask.now, days)
             values["volumes"] = attention.volumes(connection, desk, scope, ask.now)
     if values["status"] is not None:
         systems = values["status"]["systems"]

@@ -33,6 +33,7 @@ def search(ask: Ask) -> Shown:
     first = f"{HERE}?{urlencode(given.given)}" if cursor else None
     with ask.desk.reading() as connection:
         kept = saved.listed(connection, ask.viewer.account.id, _PAGE)
+    known, scope = ask.desk.services.registry.snapshot.agencies, ask.viewer.account.scope
     values = {
         "given": given.given,
         "address": urlencode(given.given),
@@ -40,6 +41,7 @@ def search(ask: Ask) -> Shown:
         "next": following,
         "first": first,
         "outcomes": list(OUTCOMES),
+        "agencies": {code: each.name.of(ask.language) for code, each in known.items() if scope in (None, code)},
         "roles": searching.ROLES,
         "fields": LABELS,
         "disagree": found.disagree,

@@ -45,7 +45,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Denials:
-    """Of the last seven days; `capped`: only the newest were counted."""
+    """Of the last days; `capped`: only the newest were counted."""
 
     rows: tuple[Denied, ...]
     total: int
@@ -101,9 +101,9 @@ class Ending:
     until: float
 
 
-def denials(connection: Connection, desk: Desk, scope: str | None, now: float) -> Denials:
+def denials(connection: Connection, desk: Desk, scope: str | None, now: float, days: int = DAYS) -> Denials:
     size = _size(connection)
-    since = first_at(connection, now - DAYS * DAY, 0, size)
+    since = first_at(connection, now - days * DAY, 0, size)
     refused = (
         select(_index.failure, _index.agency)
         .where(_index.outcome == OUTCOMES["refused"], _index.idx >= since)

@@ -1,0 +1,165 @@
+"""Takes the pictures of the console for the guides: `./lgsp docs screenshots`.
+
+It starts an instance of its own, runs the demo's story, and takes each page with the system's Chromium. Times and ids
+differ from run to run, so no test compares the pictures.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.demo import demo_settings, running, world_of
+from examples import story
+from examples.story.world import World
+from gateway.sandbox.instance import OFFICERS
+from gateway.sandbox.standins import messages
+from tests.palette import reduced
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "pictures" / "console"
+SIZE: Final[Any] = {"width": 1280, "height": 800}
+MOST_BYTES: Final = 90_000
+_ROLES: Final = ("officer", "operator", "steward")
+_SILENT: Final = "01392"  # the area of an agency that does not listen in the demo
+_REPORTS: Final = "/field-report/v1/requests"
+
+
+def take(folder: Path = FOLDER) -> list[Path]:
+    """The pictures that were written. Raises if the machine has no Chromium."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = Path(tempfile.mkdtemp(prefix="lgsp-pictures-"))
+    try:
+        with running(demo_settings(data / "data")) as settings, browser() as opened:
+            world = world_of(settings)
+            for step in story.run(world):
+                if not step.ok:
+                    raise RuntimeError(f"{step.name}: {step.detail}")
+            return _pages(opened, settings.desk, world, folder)
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        raise RuntimeError("no Chromium here (Debian: chromium)")
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        opened = playwright.chromium.launch(executable_path=program, args=options)
+        yield opened
+        opened.close()
+
+
+def _pages(browser: Browser, desk: str, world: World, folder: Path) -> list[Path]:
+    session = _session(browser, desk, world)
+    answered = _report(world, "01273")
+    for _ in range(2):
+        _report(world, _SILENT)
+    grant = _proposal(session("vi", "light"), world)
+    refused = world.refused["no grant, REST"]
+    page = session("vi", "light")
+    page.goto("/console/log")
+    page.locator("form[action='/console/log/verify'] button").click()
+    page.locator("#checks .notice.good").wait_for()
+    page.close()
+    shots = {
+        "home": "",
+        "search": "/search?outcome=refused",
+        "transfer": f"/transfers/{refused}",
+        "message": f"/transfers/{answered}/message",
+        "who": "/access/who?mark=personal",
+        "proposal": f"/access/proposals/{grant}",
+        "systems": "/systems",
+        "queue": "/queue?state=waiting",
+        "log": "/log",
+        "mapping": "/contracts/field-report/v1/formats/do-thi-xml",
+    }
+    looks = [(name, path, "vi", "light") for name, path in shots.items()]
+    looks += [("home.dark", "", "vi", "dark"), ("home.en", "", "en", "light")]
+    written = []
+    for name, path, language, scheme in looks:
+        page = session(language, scheme)
+        answer = page.goto(f"/console{path}")
+        if answer is None or not answer.ok:
+            raise RuntimeError(f"{path} was not shown")
+        picture = reduced(page.screenshot(animations="disabled"))
+        page.close()
+        if len(picture) > MOST_BYTES:
+            raise RuntimeError(f"{name}.png is too large: {len(picture)} bytes")
+        (folder / f"{name}.png").write_bytes(picture)
+        written.append(folder / f"{name}.png")
+    return written
+
+
+def _session(browser: Browser, desk: str, world: World) -> Callable[[str, str], Page]:
+    """Signs one person in. Returns what opens a page in a language and a colour scheme."""
+    words = ["--agency", "H14.0", "--name", "Nguyễn Thị Lan"]
+    for role in _ROLES:
+        words += ["--role", role]
+    link = world.lgsp("console", "user", "add", "lan", *words, "--data", str(world.data))["link"]
+    first = browser.new_page()
+    first.goto(link)
+    first.locator("main button.primary").click()
+    first.wait_for_url("**/console")
+    state: Any = first.context.storage_state()
+    first.close()
+
+    def page(language: str, scheme: Any) -> Page:
+        opened = browser.new_page(
+            base_url=desk,
+            storage_state=state,
+            locale=language,
+            color_scheme=scheme,
+            viewport=SIZE,
+            device_scale_factor=1,
+        )
+        opened.set_default_timeout(60_000)
+        return opened
+
+    return page
+
+
+def _report(world: World, area: str) -> str:
+    """A report that becomes a SOAP message of an agency. Returns its transfer."""
+    answer = world.rest("phan-anh").call("POST", _REPORTS, messages.field_report(area=area))
+    return str(answer.headers["lgsp-transfer"])
+
+
+def _proposal(page: Page, world: World) -> str:
+    """A grant that one of two officers has signed."""
+    page.goto("/console/access/proposals/new?agency=H14.6&contract=indicator/v1&operations=getValue&fields=*")
+    grant = f"G-{uuid.uuid4().int % 1000:04}"
+    given = {
+        "id": grant,
+        "purpose": "Báo cáo tình hình của lực lượng chữa cháy",
+        "legal_basis": "Quyết định 451/QĐ-UBND, Điều 11",
+        "valid_from": "2026-01-01",
+        "valid_until": "2030-12-31",
+    }
+    for name, text in given.items():
+        page.fill(f"#{name}", text)
+    page.locator("main button.primary").click()
+    page.wait_for_url(f"**/console/access/proposals/{grant}*")
+    page.close()
+    key = str(world.identities / OFFICERS[0] / "officer.key")
+    world.lgsp("access", "approve", grant, "--officer", OFFICERS[0], "--key", key, "--data", str(world.data))
+    return grant
+
+
+def main() -> int:
+    for path in take():
+        sys.stdout.write(f"{path.relative_to(FOLDER.parents[2])}: {path.stat().st_size:,} bytes\n")
+    return 0
