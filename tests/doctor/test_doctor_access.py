@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 
 from gateway.doctor.access import access
 from gateway.doctor.findings import Finding
@@ -103,3 +103,15 @@ def test_what_was_adopted_and_not_confirmed(tmp_path: Path, days: int, codes: se
     assert finding.facts["grants"] == "adopted-1" and finding.kind.grave is (code == "receiving.overdue")
     for words in (finding.kind.next.vi, finding.kind.next.en):
         assert "lgsp access show" in words and "lgsp access approve" in words and "lgsp access revoke" in words
+
+
+@pytest.mark.parametrize(("days", "due"), [(100, False), (200, True)])
+def test_a_review_of_access_is_due_half_a_year_after_the_registry_began(tmp_path: Path, days: int, due: bool) -> None:
+    engine = new_database(tmp_path)
+    filled(engine, province(), [])
+    row = {"of_table": "instance", "key": "x", "revision": 1, "what": "registry", "actor": "test", "entry": "e"}
+    with writing(engine) as connection:
+        connection.execute(insert(tables.registry_history).values(**row, since=NOW - days * 86_400.0))
+    with engine.connect() as connection:
+        found = {each.kind.code for each in access(Settings(tmp_path), connection, NOW)}
+    assert ("access.review-due" in found) is due

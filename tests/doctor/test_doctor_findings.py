@@ -243,7 +243,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "backup.vault-keys": lambda s: backed_up(s, at=time.time(), vault_keys_until=time.time() - 1),
 }
 APART = {"certificate.ended", "certificate.ending", "tls.old", "clock.skew", "disk.low", "disk.full"}  # below
-APART |= {"officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor_access.py
+APART |= {"access.review-due", "officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor_access.py
 APART |= {"files.owner", "files.unread"}  # tests/cli/test_other_users.py
 APART |= {"persons.break-glass"}  # tests/attacks/access/test_attack_persons.py
 APART |= {"grants.disclose"}  # tests/attacks/access/test_attack_version.py

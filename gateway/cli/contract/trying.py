@@ -55,7 +55,7 @@ def contract_try(
             Exit.USAGE,
             "no-contract",
             f"there is no contract.yaml in {folder} / trong {folder} không có contract.yaml",
-            f"Name a contract's folder. / Chỉ thư mục của một hợp đồng. {below}".rstrip(),
+            f"Name a contract's folder. / Chỉ thư mục của một hợp đồng: {below or '…/v1'}",
             as_json,
         )
     files = Bundle.from_folder(folder).files
