@@ -209,7 +209,8 @@ def test_without_an_instance_every_command_says_so(tmp_path: Path) -> None:
         for each in command.params:
             if each.required:
                 value = {"what": "agency", "issuer": "tls", "use": "sign"}.get(each.name, "G-1")
-                needed += [each.opts[0], value] if each.opts[0].startswith("--") else [value]
+                named = [each.opts[0]] if each.opts[0].startswith("--") else []
+                needed += named if getattr(each, "is_flag", False) else [*named, value]
         ended, told = lgsp(*path, *needed, "--data", str(tmp_path / "none"))
         assert (ended, told["error"]["code"]) == (2, "no-instance"), (path, told)
         asked += 1

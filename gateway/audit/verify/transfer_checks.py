@@ -178,7 +178,7 @@ def judge(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, terms:
         _times(id, _timed(row), intent, outcome),
         _open(row, terms) if row.state not in ENDED else (),
         _queue(row, body, terms.now) if row.queue_provider is not None else (),
-        _end_event(row, event, term)
+        _end_event(row, event, term, outcome or {})
         if row.pattern == Pattern.DISPATCH
         else _event(id, event, body, intent, term)
         if event[0] is not None
@@ -279,7 +279,7 @@ def _event(id: str, stored: tuple[Any, ...], body: str, intent: Entry, term: Ter
         yield f"its event in the feed says type {event.get('type')}, which is {types[0]}"
 
 
-def _end_event(row: Row[Any], stored: tuple[Any, ...], term: Term | None) -> Iterator[str]:
+def _end_event(row: Row[Any], stored: tuple[Any, ...], term: Term | None, outcome: Entry) -> Iterator[str]:
     """A dispatched transfer has its event once it has ended, if its contract says so, and was not altered."""
     wanted = term is not None and term.in_feed and row.state in ENDS and row.failure != TRANSFER_TAMPERED.code
     text, body_ref, contract = stored
@@ -291,8 +291,9 @@ def _end_event(row: Row[Any], stored: tuple[Any, ...], term: Term | None) -> Ite
         if term is not None:
             yield "it has an event in a feed, which its contract does not give it"
         return
-    # Only the sealed answer has the subject; the event's own binding covers it.
-    named = term is not None and term.key is not None and row.state == State.ANSWERED.value
+    # Only the sealed answer has the subject; the event's own binding covers it. What a person settled has no answer.
+    answered = row.state == State.ANSWERED.value and "out" in outcome
+    named = term is not None and term.key is not None and answered
     subject = _subject(text) if named else None
     made = end_event(row.id, fed_of(row, None), row.state, row.failure, row.finished or 0.0, subject)
     if body_ref != made.body_ref:

@@ -99,7 +99,7 @@ def access_explain(
         agrees, verdict = judged.agrees(whole, snapshot), judged.verdict(whole, snapshot)
         result |= {"transfer": judged.transfer, "logged": judged.said, "agrees": agrees, "judged": verdict}
         # The count of then may be unknown, or differ by calls that came in the same moment.
-        certain = agrees if judged.said.get("failure") != "access.quota" or not allowed else None
+        certain = None if judged.said.get("failure") == "access.quota" and allowed and agrees else agrees
         lines = [*spoken(_right(judged.said.get("failure"), certain, facts)), *([] if certain else lines)]
         lines += [
             past.judgement_line(result | verdict),

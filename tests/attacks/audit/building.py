@@ -18,6 +18,8 @@ from typing import Any
 
 import aiohttp
 import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Column, insert
 
 from gateway.audit.log.changes import note_changes
 from gateway.audit.log.checkpoints import CheckpointFile
@@ -26,8 +28,12 @@ from gateway.audit.witnessing.config import Witness
 from gateway.audit.witnessing.verify import newest_cosigned, newest_stamped
 from gateway.backup.restore import Asked, restore
 from gateway.backup.take import Wanted, take
+from gateway.console.accounts import sessions, store
+from gateway.console.accounts.records import Account
+from gateway.console.roles import Role
 from gateway.delivery.queue import Taking, take_due
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import console_tables
 from gateway.keeper.retention.destruction import Retention
 from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.tasks.certificate_status import OutsideAuthorities
@@ -37,7 +43,8 @@ from gateway.keeper.witnessing.stamps import Authority as Asking
 from gateway.keeper.witnessing.stamps import Stamps
 from gateway.keeper.witnessing.witnesses import Witnesses
 from gateway.keys.authority import EmbeddedAuthority
-from gateway.registry.seals.sealing import Seal
+from gateway.registry.changes import deciding, passkeys
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
 from security.algorithms import new_private
@@ -107,6 +114,7 @@ def build(kind: str, folder: Path) -> Whole:
     old = _first(kind, folder, now)
     whole = _restored(kind, folder, old, now + DAY)
     _registry(whole)
+    _console(whole)
     with door(whole) as used:
         _early(used)
     whole.sequence()
@@ -180,6 +188,33 @@ def _sign(whole: Whole, *subjects: str) -> None:
             key = whole.settings.data.parent / "lost" / "identities" / officer / "officer.key"
         for subject in subjects:
             whole.command("access", "approve", subject, "--officer", officer, "--key", str(key))
+
+
+def _console(whole: Whole) -> None:
+    """A passkey that waits for signatures, and what people leave who work at the console."""
+    public, now = new_private().public_key(), whole.now
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    with changing(whole.engine, Seal.of(whole.settings)) as act:
+        changes = passkeys.propose(act.connection, "can-bo-an-toan-1", "Y3JlZA", "https://desk.example", public, now)
+        deciding.record(act, changes, now, "test")
+    with writing(whole.engine) as connection:
+        account = Account("lan", "H14.0", "Lan", (Role.AUDITOR,), True)
+        store.add(connection, account, now, "test")
+        store.make_link(connection, "lan", now, "test")
+        sessions.open_session(connection, "lan", "link", "192.0.2.7", now)
+        for table in (
+            console_tables.console_passkey,
+            console_tables.console_challenge,
+            console_tables.console_token,
+            console_tables.console_filter,
+            console_tables.console_job,
+            console_tables.console_job_item,
+        ):
+            connection.execute(insert(table).values({column.name: _value(column) for column in table.columns}))
+
+
+def _value(column: Column[Any]) -> Any:
+    return {str: "x", bytes: b"x", int: 1, float: 1.0}[column.type.python_type]
 
 
 def _registry(whole: Whole) -> None:

@@ -104,6 +104,18 @@ def registry() -> Iterator[Column]:
         since=plus(-86_400),
     )
     yield from of_table(
+        "officer_passkey",
+        nth(),
+        "{thumbprint}",
+        thumbprint=made(lambda text: text[::-1]),
+        officer=to("can-bo-an-toan-2"),
+        credential=to("AAAA"),
+        origin=to("https://khac.example"),
+        public_key=lambda look, *_: look.rows("officer")[1]["public_key"],
+        state=to("revoked"),
+        since=plus(-86_400),
+    )
+    yield from of_table(
         "person",
         nth(),
         "{id}",

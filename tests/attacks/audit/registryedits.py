@@ -83,6 +83,19 @@ def officer_edited(inside: Connection) -> str:
     return "officer can-bo-an-toan-1: altered"
 
 
+def passkey_edited(inside: Connection) -> str:
+    """A passkey of one's own for an officer's approvals."""
+    row = {
+        "thumbprint": "cua-toi",
+        "officer": "can-bo-an-toan-1",
+        "credential": "AAAA",
+        "origin": "https://kho.invalid",
+    }
+    pem = inside.scalar(select(tables.officer.c.public_key).where(tables.officer.c.id == "can-bo-an-toan-2"))
+    inside.execute(insert(tables.officer_passkey).values(**row, public_key=pem, state="open", since=NOW))
+    return "officer_passkey cua-toi: added"
+
+
 def authority_edited(inside: Connection) -> str:
     inside.execute(
         insert(tables.outside_authority).values(
@@ -135,6 +148,7 @@ EDITS: dict[str, Callable[[Connection], str]] = {
     "contract_in_force": pointer_edited,
     "notice": notice_edited,
     "officer": officer_edited,
+    "officer_passkey": passkey_edited,
     "outside_authority": authority_edited,
     "person": person_edited,
     "registry_proposal": proposal_edited,

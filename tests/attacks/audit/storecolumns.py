@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from gateway.journal.schema import tables
+from gateway.journal.schema import console_tables, tables
 from tests.attacks.audit.column_kinds import exempt, same
 from tests.attacks.audit.picking import (
     Column,
@@ -230,6 +230,26 @@ def _instance() -> Iterator[Column]:
     )
 
 
+def _console() -> Iterator[Column]:
+    """What people sign in by. No row of it approves, signs or grants anything in the exchange."""
+    own = (
+        "whoever writes the database may sign in as somebody; approvals need an officer's key, and acts are in the log"
+    )
+    yield from exempt("console_account", own, *console_tables.console_account.c.keys())
+    yield from exempt("console_passkey", own, *console_tables.console_passkey.c.keys())
+    for table in (console_tables.console_session, console_tables.console_link, console_tables.console_token):
+        yield from exempt(table.name, own, *table.c.keys())
+    yield from exempt(
+        "console_challenge",
+        "used up within minutes; each is bound to its purpose",
+        *console_tables.console_challenge.c.keys(),
+    )
+    yield from exempt("console_filter", "kept searches, for their owner", *console_tables.console_filter.c.keys())
+    job = "orders to the keeper and their progress; each act of it is an entry, and the queue decides what is sent"
+    yield from exempt("console_job", job, *console_tables.console_job.c.keys())
+    yield from exempt("console_job_item", job, *console_tables.console_job_item.c.keys())
+
+
 def stores() -> Iterator[Column]:
-    for group in (_feeds, _vault, _journal, _instance):
+    for group in (_feeds, _vault, _journal, _instance, _console):
         yield from group()
