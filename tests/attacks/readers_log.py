@@ -26,7 +26,7 @@ def note() -> tuple[Ed25519PrivateKey, checkpoint.NoteKey, str]:
     "security.transparency.checkpoint:verify",
     "security.transparency.checkpoint:unb64",
     "security.transparency.checkpoint:Checkpoint.from_text",
-    "security.transparency.checkpoint:NoteKey.from_text",
+    "security.transparency.checkpoint:NamedKey.from_text",
     "security.transparency.checkpoint:LogProof.from_text",
     "security.transparency.cosignature:CosignerKey.from_text",
     "security.transparency.cosignature:AddCheckpoint.from_text",

@@ -22,6 +22,10 @@ PATHS = [
 SHOWN = [path for path in PATHS if path != "/console/go"]
 
 
+OVER = """[...document.querySelectorAll("main *")].filter((each) => each.getBoundingClientRect().right > innerWidth
+  && !each.closest(".scroll")).slice(0, 3).map((each) => each.outerHTML.slice(0, 120))"""
+
+
 def faults(page: Page) -> list[str]:
     """What axe-core finds serious or critical."""
     from axe_playwright_python.sync_playwright import Axe
@@ -56,5 +60,5 @@ def test_pages_fit_a_phone(console: Console) -> None:
         page.goto(path)
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > 390:
-            wide.append(f"{path}: {width}")
+            wide.append(f"{path}: {width}: {page.evaluate(OVER)}")
     assert not wide

@@ -72,9 +72,10 @@ class Desk:
             key.parent.mkdir(parents=True, exist_ok=True)
             key.write_bytes(os.urandom(32))
             key.chmod(0o600)
-        vkey = services.settings.data / "log" / "log.vkey"
-        vkey.parent.mkdir(exist_ok=True)
-        vkey.write_text(self.world.sequencer._key.vkey + "\n")
+        if (sequencer := getattr(self.world, "sequencer", None)) is not None:
+            vkey = services.settings.data / "log" / "log.vkey"
+            vkey.parent.mkdir(exist_ok=True)
+            vkey.write_text(sequencer._key.vkey + "\n")
         self.services = DeskServices(
             services.engine, services.registry, services.newest_checkpoint, services.settings, self.now
         )

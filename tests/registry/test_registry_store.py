@@ -348,4 +348,4 @@ def test_loading_does_not_ask_more_often_for_more_systems(engine: Engine) -> Non
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda conn, cursor, statement, *rest: statements.append(statement))
     snapshot_of(engine, before)
-    assert len([text for text in statements if text.startswith("SELECT")]) <= 14
+    assert len([text for text in statements if text.startswith("SELECT")]) <= 15

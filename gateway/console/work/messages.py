@@ -27,7 +27,6 @@ from gateway.registry.snapshot import Snapshot
 _TEXT: Final = 120  # characters of a value in the table
 _VALUES: Final = 4  # of a repeated place
 _PATHS: Final = 8  # names of one element
-_STEP: Final = re.compile(r"[./](?![^\[]*\])")  # not within a condition
 _PREFIX: Final = re.compile(r"(?<![^@])[\w.-]+:(?=[\w@])")
 _TOKEN: Final = b"authorization:"
 Values = Mapping[str, tuple[str, ...]]
@@ -244,8 +243,19 @@ def _joined(path: str, name: str) -> str:
 
 def _plain(path: str) -> str:
     """A path of JSON or XML without brackets of lists and prefixes, its steps between slashes."""
-    steps = _STEP.split(path.replace("[]", "").removesuffix("/text()"))
-    return "/".join(_PREFIX.sub("", each) for each in steps)
+    return "/".join(_PREFIX.sub("", each) for each in _steps(path.replace("[]", "").removesuffix("/text()")))
+
+
+def _steps(path: str) -> list[str]:
+    """Split at dots and slashes, but for those within a condition in brackets."""
+    steps, within = [""], False
+    for each in path:
+        within = each == "[" or within and each != "]"
+        if each in "./" and not within:
+            steps.append("")
+        else:
+            steps[-1] += each
+    return steps
 
 
 def _readable(data: bytes) -> str:

@@ -3,14 +3,17 @@ registry."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
+import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import Engine, select
@@ -28,7 +31,7 @@ from gateway.doors.http.shell import Shell
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.exchange.exchange import Exchange
 from gateway.journal.append import append
-from gateway.journal.database import lock_of, writing
+from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import FeedRow, LogRow, TransferRow, Write
 from gateway.journal.writer import Journal
@@ -234,14 +237,33 @@ def served(apis: ApiApp, services: Services) -> Shell:
     )
 
 
+class Filled(NamedTuple):
+    """A database with a province in it, to be copied: making it takes longer than most tests."""
+
+    file: Path
+    identities: dict[str, Identity]
+    gateway: Identity
+
+
+@cache
+def _filled(folder: Path, text: str, house: House) -> Filled:
+    now = time.time()
+    place = folder / f"filled-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    place.mkdir()
+    engine = new_database(place)
+    identities = {name: house.identity(name, now) for name in ("canh-bao", "dieu-hanh", "thuc-phan", "do-thi")}
+    filled(engine, province(text), list(identities.values()), now)
+    engine.dispose()
+    return Filled(place / "lgsp.db", identities, house.identity("gateway", now))
+
+
 @asynccontextmanager
 async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncIterator[World]:
     now = time.time()
     folder.mkdir(exist_ok=True)
-    engine = new_database(folder)
-    identities = {name: house.identity(name, now) for name in ("canh-bao", "dieu-hanh", "thuc-phan", "do-thi")}
-    gateway = house.identity("gateway", now)
-    filled(engine, province(text), list(identities.values()), now)
+    made = _filled(house.folder, text, house)
+    shutil.copy(made.file, folder / "lgsp.db")
+    engine, identities, gateway = open_engine(f"sqlite:///{folder / 'lgsp.db'}"), dict(made.identities), made.gateway
     settings = Settings(folder, public_base=BASE, body_limit=20_000, origin="localhost/lgsp-test")
     journal = Journal(engine, lock_of(engine), "door-test")
     journal.start()

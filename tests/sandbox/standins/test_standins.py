@@ -22,7 +22,7 @@ from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
 from gateway.sample_client.soap_answers import check_answer
 from gateway.sample_client.transport import Transport
-from gateway.sample_client.wssec import ID, LGSP, SOAP, Verified, new_envelope, parse, serialise, sign
+from gateway.sample_client.wssec import ID, LGSP, SOAP, Scope, Verified, new_envelope, parse, serialise, sign
 from gateway.sandbox.standins.base import ScriptedFault, StandIn, serving
 from gateway.sandbox.standins.rest_agency import AREAS, SERIES, RestAgency, look_up
 from gateway.sandbox.standins.rest_agency import main as rest_main
@@ -253,8 +253,8 @@ def test_reports_that_cannot_be_taken_in(do_thi: AsGateway) -> None:
 def test_envelopes_that_are_not_the_gateways(do_thi: AsGateway, province: Any) -> None:
     refused = [
         do_thi.tell(mutate=lambda raw: raw.replace(b">101<", b">102<")),
-        do_thi.tell(leave_out=("body",)),
-        do_thi.tell(leave_out=("caller",)),
+        do_thi.tell(scope=Scope(leave_out=("body",))),
+        do_thi.tell(scope=Scope(leave_out=("caller",))),
         do_thi.tell(nameless=True),
         do_thi.tell(soap_action="urn:other"),
         do_thi.tell(to="https://evil.example/dich-vu"),
