@@ -6,6 +6,7 @@ that waits for the lock holds the turnstile, so a writer that has just released 
 Invariants:
 - A holder that dies loses the lock at once (`flock` belongs to the open file).
 - A lock without a path does nothing.
+- A lock that is no longer used leaves no open file.
 """
 
 from __future__ import annotations
@@ -60,6 +61,11 @@ class FileLock:
             files, self._files = self._files, None
             for file in files or ():
                 os.close(file)
+
+    def __del__(self) -> None:
+        """A lock that nobody refers to is held by nobody. Its files would stay open for the life of the process."""
+        for file in self._files or ():
+            os.close(file)
 
     def __enter__(self) -> FileLock:
         self.acquire()

@@ -14,7 +14,7 @@ from tests.registry.making import House
 
 
 async def test_a_system_that_comes_back_is_drained_whatever_its_messages_had_come_to(post: Post, keys: House) -> None:
-    knocking = RecoveryProbe(
+    probe = RecoveryProbe(
         post.engine,
         lock_of(post.engine),
         post.registry,
@@ -33,32 +33,32 @@ async def test_a_system_that_comes_back_is_drained_whatever_its_messages_had_com
         connection.execute(update(tables.queue).values(next_at=post.clock[0] + 300.0))
     assert {post.queued(each)["last_failure"] for each in transfers} <= {"provider.down", "provider.resting"}
     for _ in range(3):
-        assert await knocking.run_once(post.lease) == 0  # it is still away
+        assert await probe.run_once(post.lease) == 0  # it is still away
         post.clock[0] += 2.0
         assert await post.run() == 0
     await post.provider.start(keys, port)
-    assert await knocking.run_once(post.lease) == 1
+    assert await probe.run_once(post.lease) == 1
     assert [await post.run(), await post.run()] == [1, 2]  # one ahead, then the others
     assert {post.row(each)["state"] for each in transfers} == {"answered"} and len(post.provider.seen) == 3
     post.clock[0] += 2.0
-    assert await knocking.run_once(post.lease) == 0  # nothing waits: nobody knocks
+    assert await probe.run_once(post.lease) == 0  # nothing waits: nobody asks
 
 
-async def test_a_system_that_listens_and_fails_is_knocked_at_ever_more_rarely(post: Post) -> None:
-    knocks: list[float] = []
+async def test_a_system_that_listens_and_fails_is_probed_ever_more_rarely(post: Post) -> None:
+    probes: list[float] = []
 
-    async def knock(_url: str) -> bool:
-        knocks.append(post.clock[0])
+    async def ask(_url: str) -> bool:
+        probes.append(post.clock[0])
         return True
 
-    knocking = RecoveryProbe(
-        post.engine, lock_of(post.engine), post.registry, post.deliverer.forwarder, knock, lambda: post.clock[0]
+    probe = RecoveryProbe(
+        post.engine, lock_of(post.engine), post.registry, post.deliverer.forwarder, ask, lambda: post.clock[0]
     )
     transfer = await post.put_aside()
     for _ in range(300):
         with writing(post.engine) as connection:  # each try finds nobody, though the address listens
             connection.execute(update(tables.queue).values(last_failure="provider.down", next_at=post.clock[0] + 300.0))
-        await knocking.run_once(post.lease)
+        await probe.run_once(post.lease)
         post.clock[0] += 1.0
-    assert 6 <= len(knocks) <= 10 and knocks[-1] - knocks[-2] >= 60.0
+    assert 6 <= len(probes) <= 10 and probes[-1] - probes[-2] >= 60.0
     assert post.queued(transfer)["next_at"] > 0

@@ -1,6 +1,7 @@
 """Migrations give the tables' very form; settings of a connection are what durability needs; the lock excludes."""
 
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -217,3 +218,17 @@ def test_a_database_of_the_first_release_takes_the_tables_of_this_one(database: 
     migrate(database)
     with database.connect() as connection:
         assert connection.execute(text("SELECT id, versions FROM system")).all() == [("y-te", None)]
+
+
+def test_a_lock_that_is_no_longer_used_leaves_no_open_file(tmp_path: Path) -> None:
+    """Each change of the registry makes one: the process that serves pages would run out of descriptors."""
+
+    def mine() -> list[str]:
+        open_ones = [Path(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd")]
+        targets = [os.readlink(each) for each in open_ones if each.is_symlink()]
+        return [each for each in targets if each.startswith(str(tmp_path))]
+
+    for _ in range(5):
+        with FileLock(tmp_path / "one.lock"):
+            assert len(mine()) == 2
+    assert mine() == []
