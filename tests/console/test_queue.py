@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.console.roles import Role
 from gateway.console.work import integrity
-from gateway.delivery import bulk
+from gateway.delivery import bulk, listing
 from gateway.journal import jobs
 from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
@@ -57,6 +58,20 @@ async def test_the_lists_and_one_message(office: Desk, post: Post) -> None:
     assert "try 2" in one.text and "provider.fault" in one.text
     assert {f"/console/queue/{doubt}/{act}" for act in ("done", "not-done", "retry")} <= set(one.forms)
     assert (await minh.get("/console/queue/01935b6e-0000-7000-8000-999999999999")).status == 404
+
+
+async def test_home_counts_what_the_lists_hold(office: Desk, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A count ends at a bound, and says so: the page costs the same however many wait."""
+    await doubtful(post)
+    await waiting(post, 3)
+    person = await office.signed_in("van", Role.OPERATOR)
+    page = (await person.get("/console")).body.decode()
+    shown = dict(re.findall(r'href="/console/queue\?state=([a-z-]+)".*?<p class="value">([0-9+]+)</p>', page, re.S))
+    assert shown == {"in-doubt": "1", "waiting": "3", "dead": "0"}
+    monkeypatch.setattr(listing, "COUNTED", 2)
+    monkeypatch.setattr(listing.count, "__defaults__", (2,))
+    page = (await person.get("/console")).body.decode()
+    assert ">2+</p>" in page
 
 
 async def test_the_pages_are_keyset_pages(office: Desk, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

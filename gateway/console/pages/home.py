@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, select
-
 from contracts.base.errors import Failure
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Page, Shown
 from gateway.console.work import access, attention, waiting
+from gateway.delivery import listing
 from gateway.doors.api import status
-from gateway.journal.schema import tables
-from gateway.transfer.states import State
 
 _REFUSALS = 8
 MONTH = 30  # days: the longer span of the table of refusals
@@ -25,16 +22,8 @@ def home(ask: Ask) -> Shown:
     days = MONTH if ask.query.get("days") == str(MONTH) else attention.DAYS
     values: dict[str, Any] = {"status": None, "trouble": None, "refusals": (), "denials": None, "volumes": None}
     values |= {"days": days, "spans": (attention.DAYS, MONTH)}
-    values |= {
-        "doubts": 0,
-        "waiting": 0,
-        "dead": 0,
-        "approvals": 0,
-        "review": None,
-        "ending": (),
-        "unready": (),
-        "scope": scope,
-    }
+    values |= {"queue": {}, "counted": listing.COUNTED, "approvals": 0, "review": None}
+    values |= {"ending": (), "unready": (), "scope": scope}
     agencies = services.registry.snapshot.agencies
     values["names"] = {code: each.name.of(ask.language) for code, each in agencies.items()}
     try:
@@ -43,19 +32,8 @@ def home(ask: Ask) -> Shown:
         values["trouble"] = failure
     with desk.reading() as connection:
         if May.QUEUE in may:
-            transfer, queue = tables.transfer.c, tables.queue.c
-            values["doubts"] = connection.scalar(
-                select(func.count()).select_from(tables.transfer).where(transfer.state == State.IN_DOUBT)
-            )
-            counts = {
-                row.state: row.count
-                for row in connection.execute(
-                    select(queue.state, func.count().label("count"))
-                    .where(queue.state.in_(("waiting", "dead")))
-                    .group_by(queue.state)
-                )
-            }
-            values["waiting"], values["dead"] = counts.get("waiting", 0), counts.get("dead", 0)
+            lists = (listing.IN_DOUBT, listing.WAITS, listing.GIVEN_UP)
+            values["queue"] = {each: listing.count(connection, listing.Wanted(each)) for each in lists}
         if May.ACCESS in may:
             values["approvals"] = len(waiting.every(connection, services.registry.snapshot, scope, ask.now))
         if May.SYSTEMS in may:
