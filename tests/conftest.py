@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -36,6 +37,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         files = sorted({item.path for item in items})
         random.Random(int(seed)).shuffle(files)
         items.sort(key=lambda item: files.index(item.path))
+
+
+def pytest_configure() -> None:
+    """A shell ignores the interrupt for what it starts in the background, and all children would inherit that: tests
+    that interrupt a command would wait for it in vain."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.hookimpl(trylast=True)

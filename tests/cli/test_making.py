@@ -4,6 +4,7 @@ others."""
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -74,7 +75,9 @@ def test_an_instance_is_made_in_the_very_folder_and_once_whole_moves_there_in_an
 def test_no_instance_is_made_beside_what_is_somebodys(tmp_path: Path) -> None:
     (tmp_path / "thư riêng.txt").write_text("của người khác", "utf-8")
     command = [sys.executable, "-m", "gateway", "up", "--data", str(tmp_path), "--json"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    exchange, desk = free_ports(2)
+    ports = {"LGSP_EXCHANGE_PORT": str(exchange), "LGSP_DESK_PORT": str(desk)}
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=os.environ | ports)
     told = json.loads(ended.stdout)
     assert (ended.returncode, told["error"]["code"]) == (2, "folder-taken") and "thư riêng.txt" in told["error"]["what"]
     assert [each.name for each in tmp_path.iterdir()] == ["thư riêng.txt"]

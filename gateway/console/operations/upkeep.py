@@ -18,7 +18,7 @@ def read_log(asked: Asked) -> Any:
         "size": found.size,
         "pending": found.pending,
         "checkpoint": found.note,
-        "vouchers": [dict(each) for each in found.witnesses],
+        "witnesses": [dict(each) for each in found.witnesses],
         "checkpoints": [
             {"size": each.size, "signed": rfc3339(each.signed), "root": each.root.hex()} for each in found.checkpoints
         ],
