@@ -21,15 +21,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from contracts.base.errors import Finding, Ours
+from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import read_json
 from gateway.feeds import cursor as cursors
-from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_RESTORED
+from gateway.feeds import places
+from gateway.feeds.places import ALWAYS, Times
 from gateway.feeds.sessions import Span
-from gateway.journal import epochs
 from gateway.journal.schema import tables
 from gateway.transfer.provider_agencies import provider_agencies
 from gateway.transfer.states import State
@@ -39,7 +39,6 @@ from gateway.vault.vault import Opened, Vault
 
 MOST: Final = 1000
 HANDLED: Final = ENDS[State.ANSWERED.value]
-# As `transfer_records.event` writes it; quotation marks within other values are escaped.
 _logger: Final = logging.getLogger("lgsp.feeds")
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 CloudEvent = dict[str, Any]
@@ -47,12 +46,15 @@ CloudEvent = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next` is the cursor of the next page, also if `more` is false. `span` is None for a page without events."""
+    """`next` is the cursor of the next page, also if `more` is false. `span` is None for a page without events.
+    `complete`: no event will come into the range of times any more.
+    """
 
     events: tuple[CloudEvent, ...]
     next: str
     more: bool
     span: Span | None = None
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class RawPage:
     next: str
     more: bool
     span: Span | None = None
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +97,19 @@ class _Row:
 
 
 def read(
-    connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault, mask: Mask | None = None
+    connection: Connection,
+    contract: str,
+    after: str | None,
+    limit: int,
+    *,
+    vault: Vault,
+    mask: Mask | None = None,
+    times: Times = ALWAYS,
 ) -> Page:
-    """Up to `limit` events after the cursor, or from the start. `feed.bad-cursor` for a cursor of another feed."""
-    rows, next, more = _rows(connection, contract, after, limit)
+    """Up to `limit` events after the cursor, or from the start, within the times. `feed.bad-cursor` for a cursor of
+    another feed.
+    """
+    rows, next, more, complete = _rows(connection, contract, after, limit, times)
     bodies = _bodies(connection, contract, rows, vault)
     events: list[CloudEvent] = []
     for row in rows:
@@ -113,12 +125,14 @@ def read(
             data = read_json(body)
             event["data"] = mask(data) if mask is not None else data
         events.append(event)
-    return Page(tuple(events), next, more, _span(connection, rows, bodies.tampered))
+    return Page(tuple(events), next, more, _span(connection, rows, bodies.tampered), complete)
 
 
-def read_raw(connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault) -> RawPage:
+def read_raw(
+    connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault, times: Times = ALWAYS
+) -> RawPage:
     """The same without a mask: each event as JSON text, with the stored bytes of its body."""
-    rows, next, more = _rows(connection, contract, after, limit)
+    rows, next, more, complete = _rows(connection, contract, after, limit, times)
     bodies = _bodies(connection, contract, rows, vault)
     events: list[bytes] = []
     for row in rows:
@@ -129,7 +143,7 @@ def read_raw(connection: Connection, contract: str, after: str | None, limit: in
         tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
         end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
         events.append(head + tail + end)
-    return RawPage(tuple(events), next, more, _span(connection, rows, bodies.tampered))
+    return RawPage(tuple(events), next, more, _span(connection, rows, bodies.tampered), complete)
 
 
 def _span(connection: Connection, rows: Sequence[_Row], tampered: tuple[int, ...]) -> Span | None:
@@ -203,41 +217,29 @@ def _bare(row: _Row) -> str:
     return json.dumps(attributes, separators=(",", ":"))
 
 
-def _rows(connection: Connection, contract: str, after: str | None, limit: int) -> tuple[Sequence[_Row], str, bool]:
-    offset = cursors.decode(after, contract) if after else 0
+def _rows(
+    connection: Connection, contract: str, after: str | None, limit: int, times: Times
+) -> tuple[Sequence[_Row], str, bool, bool]:
+    """The rows, the next cursor, whether there are more, and whether the range is complete."""
+    low, high, complete = places.bounds(connection, contract, after, times)
     limit = max(1, min(limit, MOST))
     table = tables.feed_event.c
-    events = connection.execute(
+    query = (
         select(table.offset, table.transfer, table.event, table.body_ref, table.sequenced)
-        .where(table.contract == contract, table.offset > offset)
+        .where(table.contract == contract, table.offset > low)
         .order_by(table.offset)
         .limit(limit + 1)
-    ).all()
-    if offset and (not events or events[0][0] != offset + 1):
-        _check_place(connection, contract, offset)
+    )
+    events = connection.execute(query if high is None else query.where(table.offset <= high)).all()
+    if low and (not events or events[0][0] != low + 1):
+        places.check(connection, contract, low)
     rows = [_Row(*row, _end(row.event)) for row in events[:limit]]
-    return rows, cursors.encode(contract, rows[-1].offset if rows else offset), len(events) > limit
+    more = len(events) > limit
+    return rows, cursors.encode(contract, rows[-1].offset if rows else low), more, complete and not more
 
 
 def _end(event: str) -> str | None:
+    # As `transfer_records.event` writes it; quotation marks within other values are escaped.
     if not any(f':{end}"' in event for end in ENDS.values()):  # most events need not be parsed
         return None
     return end_of(str(json.loads(event).get("type")))
-
-
-def _check_place(connection: Connection, contract: str, offset: int) -> None:
-    """Refuses a cursor whose event does not exist: it was lost in a restore, or never existed."""
-    table = tables.feed_event.c
-    last = (
-        connection.execute(
-            select(func.max(table.offset)).where(table.contract == contract, table.offset <= offset)
-        ).scalar()
-        or 0
-    )
-    if last == offset:
-        return
-    if epochs.epoch(connection):
-        again = cursors.encode(contract, last)
-        finding = Finding("after", "", "a cursor of what the restore lost", "restored", again)
-        raise FEED_RESTORED(findings=[finding], contract=contract, last=last, cursor=again)
-    raise FEED_BAD_CURSOR(contract=contract, reason=cursors.words("cursor.beyond"))

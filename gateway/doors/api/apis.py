@@ -64,6 +64,7 @@ def build_apis(services: Services) -> ApiApp:
         "issueToken": tokens.issue_token,
         "readAuthorizationServer": tokens.read_metadata,
         "readKeys": keys.read_keys,
+        "listFeeds": feeds.list_feeds,
         "readFeed": feeds.read_feed,
         "readTransfer": transfers.read_transfer,
         **audit.HANDLERS,
