@@ -67,11 +67,14 @@ class Claim(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """The rows to write and the kind of the event. `repeats` is set instead if all of the message is known."""
+    """The rows to write and the kind of the event. `replaces`: the transfers that handed in what this one corrects or
+    recalls. `repeats` is set instead if all of the message is known.
+    """
 
     kind: Kind
     rows: tuple[KeyRow, ...] = ()
     repeats: str | None = None
+    replaces: frozenset[str] = frozenset()
 
     @property
     def new(self) -> int:
@@ -161,7 +164,10 @@ def settle(claim: Claim, known: Mapping[str, KeyRow], transfer: str) -> Settled:
         raise _unknown([Finding("", paths, "a key that is not known here", "reference", _KNOWN)])
     if claim.refers is not None:
         rows += _referred(claim, known, transfer)
-    return Settled(Kind.CORRECTED if changed and claim.kind is Kind.SUBMITTED else claim.kind, tuple(rows))
+    kind = Kind.CORRECTED if changed and claim.kind is Kind.SUBMITTED else claim.kind
+    own = {known[row.key].transfer for row in rows if row.transfer == transfer and row.key in known}
+    referred = {row.transfer for row in rows if row.transfer != transfer}
+    return Settled(kind, tuple(rows), replaces=frozenset(own | referred))
 
 
 def as_handed_in(claim: Claim, known: Mapping[str, KeyRow], transfer: str) -> tuple[KeyRow, ...]:

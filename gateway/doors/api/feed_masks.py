@@ -49,6 +49,7 @@ def _hide(event: dict[str, Any], contract: CompiledContract, name: str, mask: Ma
     identity = operation.identity if operation is not None else None
     if name and end_of(event["type"]) is None and (identity is None or not _shows(mask, identity.decisive)):
         event["type"] = event_type(contract.namespace, name, Kind.SUBMITTED)
+        event.pop("lgspreplaces", None)
 
 
 def of_data(masks: Sequence[Mask | None]) -> Mask | None:
