@@ -220,6 +220,15 @@ class AsyncClient:
                 yield page
             after, more = page.next, page.more
 
+    async def state(self, contract: str, limit: int = 1000) -> AsyncIterator[FeedPage]:
+        """What stands now, by business key. Go on with `pages(contract, after=…)`, from `goes_on` of the first page."""
+        after, more = "", True
+        while more:
+            query = page_query(after, limit, None, None, 0)
+            page = await self._read("GET", f"/feeds/{contract}/state?{query}", FeedPage.read)
+            yield page
+            after, more = page.next, page.more
+
     async def transfer(self, transfer: str) -> dict[str, Any]:
         """The state of a transfer of this system."""
         content: dict[str, Any] = await self._read(

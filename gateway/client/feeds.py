@@ -13,7 +13,8 @@ from gateway.client.answers import Answer
 @dataclass(frozen=True, slots=True)
 class FeedPage:
     """Keep `next` once the events are stored. `more` False: nothing newer yet; ask later with the same cursor.
-    `complete`: this is the end of the range up to `until`, and no event will come into it any more.
+    `complete`: this is the end of the range up to `until`, and no event will come into it any more. `goes_on`: of a
+    page of the state, the cursor to go on with in the feed.
     """
 
     events: tuple[dict[str, Any], ...]
@@ -21,14 +22,15 @@ class FeedPage:
     more: bool
     answer: Answer
     complete: bool = False
+    goes_on: str | None = None
 
     @classmethod
     def read(cls, answer: Answer) -> FeedPage:
         """Raises ValueError for anything but a page."""
         try:
             content = answer.json()
-            complete = content.get("complete") is True
-            return cls(tuple(content["events"]), str(content["next"]), content["more"] is True, answer, complete)
+            events, next, more = tuple(content["events"]), str(content["next"]), content["more"] is True
+            return cls(events, next, more, answer, content.get("complete") is True, content.get("continue"))
         except (KeyError, TypeError) as wrong:
             raise ValueError(f"{type(wrong).__name__}: {wrong}") from None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
 from datetime import datetime
 from types import TracebackType
@@ -106,7 +106,12 @@ class Client:
 
     def pages(self, contract: str, after: str | None = None, limit: int = 100, *, wait: int = 0) -> Iterator[FeedPage]:
         pages = self._client.pages(contract, after, limit, wait=wait)
+        yield from self._each(pages)
 
+    def state(self, contract: str, limit: int = 1000) -> Iterator[FeedPage]:
+        yield from self._each(self._client.state(contract, limit))
+
+    def _each(self, pages: AsyncIterator[FeedPage]) -> Iterator[FeedPage]:
         async def next_page() -> FeedPage | None:
             return await anext(pages, None)
 

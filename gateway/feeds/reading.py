@@ -40,6 +40,7 @@ from gateway.vault.vault import Opened, Vault
 MOST: Final = 1000
 HANDLED: Final = ENDS[State.ANSWERED.value]
 _logger: Final = logging.getLogger("lgsp.feeds")
+COLUMNS: Final = tuple(tables.feed_event.c[name] for name in ("offset", "transfer", "event", "body_ref", "sequenced"))
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 CloudEvent = dict[str, Any]
 
@@ -69,13 +70,18 @@ class RawPage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class FeedRow:
     offset: int
     transfer: str
     event: str
     body_ref: str
     sequenced: float
     end: str | None  # how the dispatched message ended that it tells of
+
+    @classmethod
+    def of(cls, row: Any) -> FeedRow:
+        """A row of `COLUMNS`."""
+        return cls(row.offset, row.transfer, row.event, row.body_ref, row.sequenced, _end(row.event))
 
     @property
     def body(self) -> str:
@@ -110,6 +116,18 @@ def read(
     another feed.
     """
     rows, next, more, complete = _rows(connection, contract, after, limit, times)
+    events, span = events_of(connection, contract, rows, vault)
+    if mask is not None:
+        for event in events:
+            if "data" in event:
+                event["data"] = mask(event["data"])
+    return Page(tuple(events), next, more, span, complete)
+
+
+def events_of(
+    connection: Connection, contract: str, rows: Sequence[FeedRow], vault: Vault
+) -> tuple[list[CloudEvent], Span | None]:
+    """The events of these rows, in their order, and what of the feed they hold."""
     bodies = _bodies(connection, contract, rows, vault)
     events: list[CloudEvent] = []
     for row in rows:
@@ -122,10 +140,9 @@ def read(
         if body is None:
             event.update(bodies.tombstone(row))
         else:
-            data = read_json(body)
-            event["data"] = mask(data) if mask is not None else data
+            event["data"] = read_json(body)
         events.append(event)
-    return Page(tuple(events), next, more, _span(connection, rows, bodies.tampered), complete)
+    return events, _span(connection, rows, bodies.tampered)
 
 
 def read_raw(
@@ -146,14 +163,15 @@ def read_raw(
     return RawPage(tuple(events), next, more, _span(connection, rows, bodies.tampered), complete)
 
 
-def _span(connection: Connection, rows: Sequence[_Row], tampered: tuple[int, ...]) -> Span | None:
+def _span(connection: Connection, rows: Sequence[FeedRow], tampered: tuple[int, ...]) -> Span | None:
     """What of the feed a page holds. The agency of a changed row may be a false one: it is named all the same."""
     if not rows:
         return None
     senders = {str(json.loads(row.event).get("lgspagency", "")) for row in rows}
     answered = [row.transfer for row in rows if row.end == HANDLED]
     answering = provider_agencies(connection, answered).values() if answered else ()
-    return Span(rows[0].offset, rows[-1].offset, len(rows), frozenset({*senders, *answering} - {""}), tampered)
+    offsets = [row.offset for row in rows]
+    return Span(min(offsets), max(offsets), len(rows), frozenset({*senders, *answering} - {""}), tampered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +182,7 @@ class _Bodies:
     ended: Mapping[str, str]
     tampered: tuple[int, ...]
 
-    def tombstone(self, row: _Row) -> dict[str, Any]:
+    def tombstone(self, row: FeedRow) -> dict[str, Any]:
         if row.offset in self.tampered:
             return {"tombstone": True, "tombstonereason": "tampered"}
         for id in (*row.parts.values(), row.sealed):
@@ -173,7 +191,7 @@ class _Bodies:
         return {"tombstone": True, "tombstonereason": "lost"}
 
 
-def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: Vault) -> _Bodies:
+def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vault: Vault) -> _Bodies:
     ids = {row.offset: (*row.parts.values(), row.sealed) for row in rows}
     opened = vault.open_many(connection, [*{id for each in ids.values() for id in each}])
     plain: dict[int, bytes | None] = {}
@@ -201,7 +219,7 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: 
     return _Bodies(plain, vault.ended(connection, gone) if gone else {}, tuple(tampered))
 
 
-def _data(row: _Row, bodies: Mapping[str, Opened | Ours | None]) -> bytes | None:
+def _data(row: FeedRow, bodies: Mapping[str, Opened | Ours | None]) -> bytes | None:
     """The event's data as JSON text; None if one of its bodies is gone."""
     texts = {id: body.plain for id, body in bodies.items() if isinstance(body, Opened)}
     if len(texts) < len(bodies):
@@ -211,7 +229,7 @@ def _data(row: _Row, bodies: Mapping[str, Opened | Ours | None]) -> bytes | None
     return b"{" + b",".join(f'"{name}":'.encode() + texts[id] for name, id in row.parts.items()) + b"}"
 
 
-def _bare(row: _Row) -> str:
+def _bare(row: FeedRow) -> str:
     """Only the required attributes (CloudEvents 1.0), for an event that was changed."""
     attributes = {"specversion": "1.0", "id": row.transfer, "source": "urn:lgsp:gateway", "type": "lgsp:tampered"}
     return json.dumps(attributes, separators=(",", ":"))
@@ -219,21 +237,18 @@ def _bare(row: _Row) -> str:
 
 def _rows(
     connection: Connection, contract: str, after: str | None, limit: int, times: Times
-) -> tuple[Sequence[_Row], str, bool, bool]:
+) -> tuple[Sequence[FeedRow], str, bool, bool]:
     """The rows, the next cursor, whether there are more, and whether the range is complete."""
     low, high, complete = places.bounds(connection, contract, after, times)
     limit = max(1, min(limit, MOST))
     table = tables.feed_event.c
     query = (
-        select(table.offset, table.transfer, table.event, table.body_ref, table.sequenced)
-        .where(table.contract == contract, table.offset > low)
-        .order_by(table.offset)
-        .limit(limit + 1)
+        select(*COLUMNS).where(table.contract == contract, table.offset > low).order_by(table.offset).limit(limit + 1)
     )
     events = connection.execute(query if high is None else query.where(table.offset <= high)).all()
     if low and (not events or events[0][0] != low + 1):
         places.check(connection, contract, low)
-    rows = [_Row(*row, _end(row.event)) for row in events[:limit]]
+    rows = [FeedRow.of(row) for row in events[:limit]]
     more = len(events) > limit
     return rows, cursors.encode(contract, rows[-1].offset if rows else low), more, complete and not more
 

@@ -127,6 +127,9 @@ def test_who_waits_is_given_the_alert_that_comes(client: Clients) -> None:
             page = next(pages)
     later = centre.feed("incident-alert/v1", since=began - timedelta(seconds=1), limit=1000)
     assert identifier in [event["data"]["identifier"] for event in later.events]
+    standing = list(centre.state("incident-alert/v1", limit=500))
+    assert identifier in [event["data"]["identifier"] for page in standing for event in page.events]
+    assert centre.feed("incident-alert/v1", standing[0].goes_on).next and not standing[-1].more
     past = centre.feed("incident-alert/v1", until="2001-01-01T00:00:00Z")
     assert past.events == () and past.complete and not later.complete
     with pytest.raises(ValueError, match="zone"):

@@ -18,11 +18,10 @@ from typing import Any, Final, NamedTuple
 
 from contracts.base.errors import Finding
 from contracts.base.times import rfc3339
-from contracts.canonical.model import Kind, Operation
 from contracts.compiled.contract import CompiledContract
-from contracts.compiled.pinned import PinnedCodec
 from contracts.wire import jsontext
 from gateway.doors.api.errors import API_INVALID, FEED_UNKNOWN
+from gateway.doors.api.feed_masks import Masks, masked, masks_of
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.encryption import demand_key
 from gateway.doors.http.channel import identify
@@ -33,11 +32,11 @@ from gateway.feeds import cursor as cursors
 from gateway.feeds.heads import head_of
 from gateway.feeds.places import Bounds, Times, bounds, moment
 from gateway.feeds.sessions import NOTE, Reader, Span, counted
+from gateway.feeds.standing import standing
 from gateway.journal.write import Write
 from gateway.registry.parts.grants import FEED
-from gateway.registry.snapshot import Mask, Snapshot
+from gateway.registry.snapshot import Snapshot
 from gateway.transfer import entries
-from gateway.transfer.transfer_records import end_of, event_type, operation_of
 from security import jose
 from security.grants.grants import Decision
 
@@ -87,22 +86,35 @@ def _listed(
 
 
 async def read_feed(services: Services, request: ApiRequest) -> Reply:
+    """A page of a feed."""
     contract, decision = _decided(services, request)
-    name, times = contract.contract.name, _times(request.params)
+    times = _times(request.params)
     if request.params["wait"]:
-        request = await _arrived(services, request, name, times)
+        request = await _arrived(services, request, contract.contract.name, times)
         contract, decision = _decided(services, request)
+    return await _answered(services, request, contract, decision, partial(_page, services, contract, request, times))
+
+
+async def read_state(services: Services, request: ApiRequest) -> Reply:
+    """A page of what stands now."""
+    contract, decision = _decided(services, request)
+    return await _answered(services, request, contract, decision, partial(_state, services, contract, request))
+
+
+async def _answered(
+    services: Services, request: ApiRequest, contract: CompiledContract, decision: Decision, make: Make
+) -> Reply:
+    """The page in its form, encrypted and compressed where that is asked for."""
     snapshot, caller = request.snapshot, request.proven
     query, quotas = _query(services, request, contract), services.exchange.quotas
     receiver = demand_key(contract.contract, snapshot, caller.system, request.received.at)
     while True:
         try:
-            page = await _counted(services, request, contract, decision, times)
+            page = await _counted(services, request, contract, decision, make)
             break
         except UsedUp as full:  # at most once for each grant: the page is written again without it
             decision = quotas.without(query, decision, full)
-    form = _LINES if request.params["form"] == "lines" else _OBJECT
-    body, media = form.write(name, page, times), form.media
+    body, media = page.written(contract.contract.name, request.params["form"])
     if receiver is not None:
         sealed = await services.readers.run(request.owner, jose.seal, body, media, services.rest.signing_key, receiver)
         body, media = sealed[0], jose.MEDIA_TYPE
@@ -165,55 +177,34 @@ def _times(params: Mapping[str, Any]) -> Times:
 
 
 class _Page(NamedTuple):
-    """Its events as JSON texts."""
+    """`events` as JSON texts. `place`: what else a reader needs to go on."""
 
     events: list[bytes]
     next: str
     more: bool
     span: Span | None
-    complete: bool
+    place: Mapping[str, Any]
 
-    def place(self, times: Times) -> str:
-        """What a reader needs to go on."""
-        more = {"next": self.next, "more": self.more}
-        if times.until is not None:
-            more["complete"] = self.complete
-        return json.dumps(more, separators=(",", ":"))
-
-
-class _Form(NamedTuple):
-    media: str
-    write: Callable[[str, _Page, Times], bytes]
+    def written(self, contract: str, form: str) -> tuple[bytes, str]:
+        """The body and its media type."""
+        place = json.dumps({"next": self.next, "more": self.more, **self.place}, separators=(",", ":"))
+        if form == "lines":
+            return b"\n".join([*self.events, place.encode(), b""]), "application/x-ndjson"
+        head = f'{{"contract":{json.dumps(contract)},{place[1:-1]},"events":['
+        return head.encode() + b",".join(self.events) + b"]}", "application/json"
 
 
-def _object(contract: str, page: _Page, times: Times) -> bytes:
-    head = f'{{"contract":{json.dumps(contract)},{page.place(times)[1:-1]},"events":['
-    return head.encode() + b",".join(page.events) + b"]}"
-
-
-def _lines(contract: str, page: _Page, times: Times) -> bytes:
-    return b"\n".join([*page.events, page.place(times).encode(), b""])
-
-
-_OBJECT: Final = _Form("application/json", _object)
-_LINES: Final = _Form("application/x-ndjson", _lines)
+Make = Callable[[Masks], _Page]
 
 
 async def _counted(
-    services: Services, request: ApiRequest, contract: CompiledContract, decision: Decision, times: Times
+    services: Services, request: ApiRequest, contract: CompiledContract, decision: Decision, make: Make
 ) -> _Page:
     """The page's events under this decision, logged and counted."""
     caller, snapshot, name = request.proven, request.snapshot, contract.contract.name
     assert decision.grant is not None
-    codec = snapshot.codec(caller.system, contract)
-
-    def mask_of(operation: Operation, message: str) -> Mask | None:
-        mask = snapshot.mask(contract, message, decision.views)
-        return _brought_down(codec, operation, message, mask) if isinstance(codec, PinnedCodec) else mask
-
-    masks = {each.name: of_data([mask_of(each, message) for message in each.fed]) for each in contract.contract.fed}
-    wanted = _Wanted(name, request.params["after"], request.params["limit"], times)
-    page = await services.readers.run(request.owner, _page, services, contract, wanted, masks)
+    masks = masks_of(snapshot, caller.system, contract, decision)
+    page = await services.readers.run(request.owner, make, masks)
     span = page.span
     reader = Reader(caller.system.name, name, tuple(each.id for each in decision.through))
     uses = uses_of(decision, caller.system.agency, request.received.at)
@@ -250,82 +241,30 @@ async def close_sessions(services: Services, *, all: bool = False) -> None:
         _logger.exception("the end of %d reading sessions could not be logged", len(log))
 
 
-class _Wanted(NamedTuple):
-    contract: str
-    after: str | None
-    limit: int
-    times: Times
-
-
-def _page(services: Services, contract: CompiledContract, wanted: _Wanted, masks: dict[str, Mask | None]) -> _Page:
+def _page(services: Services, contract: CompiledContract, request: ApiRequest, times: Times, masks: Masks) -> _Page:
     """Runs in a thread."""
-    name, after, limit, times = wanted
+    name, after, limit = contract.contract.name, request.params["after"], request.params["limit"]
     with services.engine.connect() as connection:
         if not any(masks.values()):
             raw: RawPage = read_raw(connection, name, after, limit, vault=services.vault, times=times)
-            return _Page(list(raw.events), raw.next, raw.more, raw.span, raw.complete)
+            return _Page(list(raw.events), raw.next, raw.more, raw.span, _ends(times, raw.complete))
         page: Page = read(connection, name, after, limit, vault=services.vault, times=times)
-    for event in page.events:
-        # The event's type names its operation, and so the message of its data.
-        operation = operation_of(contract.namespace, event["type"])
-        mask = masks.get(operation, _nothing)
-        if mask is not None:
-            _hide(event, contract, operation, mask)
-            if "data" in event:
-                event["data"] = mask(event["data"])
-    return _Page([jsontext.write_json(event) for event in page.events], page.next, page.more, page.span, page.complete)
+    return _Page(_shown(page.events, contract, masks), page.next, page.more, page.span, _ends(times, page.complete))
 
 
-def _hide(event: dict[str, Any], contract: CompiledContract, name: str, mask: Mask) -> None:
-    """Leaves out of an event's attributes what follows from fields that its reader does not see."""
-    operation = contract.contract.operations.get(name)
-    if "subject" in event and (operation is None or not _shows(mask, operation.subject)):
-        del event["subject"]
-    identity = operation.identity if operation is not None else None
-    if name and end_of(event["type"]) is None and (identity is None or not _shows(mask, identity.decisive)):
-        event["type"] = event_type(contract.namespace, name, Kind.SUBMITTED)
+def _ends(times: Times, complete: bool) -> Mapping[str, Any]:
+    return {} if times.until is None else {"complete": complete}
 
 
-def of_data(masks: Sequence[Mask | None]) -> Mask | None:
-    """The mask of an event's data, which is one message, or an object of two: `request` and `answer`."""
-    if len(masks) == 1 or not any(masks):
-        return masks[0]
-    request, answer = (each or _all for each in masks)
-    own = {"request": request, "answer": answer}
-    return lambda data: {name: own.get(name, _nothing)(message) for name, message in data.items()}
+def _state(services: Services, contract: CompiledContract, request: ApiRequest, masks: Masks) -> _Page:
+    """Runs in a thread."""
+    after, limit, hash_id = request.params["after"], request.params["limit"], services.exchange.hash_id
+    with services.engine.connect() as connection:
+        page = standing(connection, contract.contract, after, limit, services.vault, hash_id)
+    return _Page(_shown(page.events, contract, masks), page.next, page.more, page.span, {"continue": page.place})
 
 
-def _brought_down(codec: PinnedCodec, operation: Operation, message: str, mask: Mask | None) -> Mask:
-    """The mask, then only the fields of the reader's older version. An operation unknown to it becomes an event without
-    data.
-    """
-    if not codec.supports(operation.name):
-        return _nothing
-    project = codec.projection(message)
-    return project if mask is None else lambda data: project(mask(data))
-
-
-def _shows(mask: Mask, paths: Sequence[str]) -> bool:
-    """Whether the reader sees all of these fields, and there are any."""
-    return bool(paths) and all(_seen(mask, path) for path in paths)
-
-
-def _seen(mask: Mask, path: str) -> bool:
-    value: Any = _PROBE
-    for step in reversed(path.split(".")):
-        value = {step.removesuffix("[]"): [value] if step.endswith("[]") else value}
-    shown: Any = mask(value)
-    for step in path.split("."):
-        shown = shown.get(step.removesuffix("[]")) if isinstance(shown, Mapping) else None
-        if step.endswith("[]"):
-            shown = shown[0] if isinstance(shown, list) and shown else None
-    return bool(shown == _PROBE)
-
-
-def _all(data: dict[str, Any]) -> dict[str, Any]:
-    return data
-
-
-def _nothing(data: dict[str, Any]) -> dict[str, Any]:
-    """For an event whose operation the contract in force does not have: no field may be shown."""
-    return {}
+def _shown(events: Sequence[dict[str, Any]], contract: CompiledContract, masks: Masks) -> list[bytes]:
+    for event in events:
+        masked(event, contract, masks)
+    return [jsontext.write_json(event) for event in events]

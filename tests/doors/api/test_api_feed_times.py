@@ -117,3 +117,13 @@ async def test_a_compressed_page_is_signed_as_it_leaves(world: World, form: str)
     answer = await world.signed("dieu-hanh", f"{FEED}?form={form}&coding=gzip")
     assert answer.headers["content-encoding"] == "gzip" and "signature" in answer.headers
     assert gzip.decompress(answer.body) == plain.body
+
+
+async def test_the_state_over_the_door(world: World) -> None:
+    assert (await world.signed("dieu-hanh", "/feeds/field-report/v1/state")).json["code"] == "feed.no-state"
+    assert (await world.signed("thuc-phan", f"{FEED}/state")).status == 403
+    await filled(world, ONE)  # handed in past the exchange: there is no key
+    page = await world.signed("dieu-hanh", f"{FEED}/state?form=lines&coding=gzip")
+    (place,) = (json.loads(line) for line in gzip.decompress(page.body).splitlines())
+    assert (place["more"], set(place)) == (False, {"next", "more", "continue"})
+    assert ids((await world.signed("dieu-hanh", f"{FEED}?after={place['continue']}")).json["events"]) == []
