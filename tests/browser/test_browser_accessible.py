@@ -52,6 +52,7 @@ def test_nothing_serious_is_found(console: Console, scheme: str) -> None:
     assert not found, "\n".join(found)
     assert not [each for each in troubles if "Content Security Policy" in each]
 
+
 CLIPPED = """[...document.querySelectorAll("table.stacks")]
   .filter((each) => each.scrollWidth > each.parentElement.clientWidth).map((each) => each.outerHTML.slice(0, 120))"""
 
