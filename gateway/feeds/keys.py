@@ -165,9 +165,9 @@ def settle(claim: Claim, known: Mapping[str, KeyRow], transfer: str) -> Settled:
     if claim.refers is not None:
         rows += _referred(claim, known, transfer)
     kind = Kind.CORRECTED if changed and claim.kind is Kind.SUBMITTED else claim.kind
-    own = {known[row.key].transfer for row in rows if row.transfer == transfer and row.key in known}
+    corrected = {known[row.key].transfer for row in rows if row.transfer == transfer and row.key in known}
     referred = {row.transfer for row in rows if row.transfer != transfer}
-    return Settled(kind, tuple(rows), replaces=frozenset(own | referred))
+    return Settled(kind, tuple(rows), replaces=frozenset(corrected | referred))
 
 
 def as_handed_in(claim: Claim, known: Mapping[str, KeyRow], transfer: str) -> tuple[KeyRow, ...]:
