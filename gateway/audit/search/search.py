@@ -31,7 +31,7 @@ from contracts.base.words import WordsFile
 from gateway.audit.search import facts
 from gateway.audit.search.errors import AUDIT_BAD_CURSOR
 from gateway.audit.search.facts import Facts, Logged
-from gateway.audit.search.fields import FIELDS, Conditions, Role, kinds_in, wide
+from gateway.audit.search.fields import FIELDS, Conditions, Role, is_actor, kinds_in, wide
 from gateway.audit.search.index import keys_of, parties_of, watermark
 from gateway.journal.schema import tables
 
@@ -77,6 +77,8 @@ class Query(Conditions):
             return False
         if self.trouble is not None and entry.trouble is not self.trouble:
             return False
+        if self.actor is not None and not is_actor(self.actor, entry.actor):
+            return False
         return all((sought := getattr(self, name)) is None or getattr(entry, name) == sought for name in WORDS)
 
     def keys(self) -> dict[str, int]:
@@ -98,8 +100,8 @@ class Query(Conditions):
         return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
 
 
-# A transfer matches two facts, an agency has several, and a kind may be any of several.
-WORDS: Final = tuple(name for name in FIELDS if name not in ("transfer", "agency", "kind"))
+# A transfer matches two facts, an agency has several, a kind may be any of several, and an actor has short names.
+WORDS: Final = tuple(name for name in FIELDS if name not in ("transfer", "agency", "kind", "actor"))
 
 
 class Page(NamedTuple):

@@ -63,6 +63,16 @@ def queue(desk: Desk, wanted: Wanted, after: str | None) -> Queue:
         )
 
 
+def mark(desk: Desk) -> object:
+    """A small value that changes with page one of each list, its count, and the newest bulk retries."""
+    with desk.reading() as connection:
+        lists = [
+            (listing.count(connection, Wanted(each)), listing.page(connection, Wanted(each), None, PAGE).messages)
+            for each in STATES
+        ]
+        return lists, [(each.id, each.state) for each in jobs.newest(connection, bulk.KIND, limit=5)]
+
+
 def message(desk: Desk, transfer: str) -> Seen:
     """Raises `console.no-page`."""
     with desk.reading() as connection:
