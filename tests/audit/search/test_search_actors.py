@@ -37,9 +37,9 @@ def database(kept_database: Engine) -> Engine:
     return kept_database
 
 
-def found(engine: Engine, actor: str, **more: bool) -> list[str]:
+def found(engine: Engine, actor: str, *, indexed: bool = True) -> list[str]:
     with search.reading(engine) as connection:
-        page = search.search(connection, Query(actor=actor, oldest_first=True), **more)
+        page = search.search(connection, Query(actor=actor, oldest_first=True), indexed=indexed)
     assert page.looked <= LOOKS and page.next is None and not page.disagree
     return [str(each.facts.actor) for each in page.hits]
 
