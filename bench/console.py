@@ -48,6 +48,7 @@ from gateway.settings import Settings
 
 MOST_MS: Final = 100.0  # of server time for page one of a list
 MOST_RATIO: Final = 1.5  # of the long history to the short one
+TRIFLE_MS: Final = 5.0  # what costs less has no ratio
 _HOST: Final = "desk.example"
 _ROLES: Final = (Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR)
 _EXPORTED: Final = 300.0  # seconds of the log that a table holds
@@ -91,7 +92,7 @@ class Cost:
 
     @property
     def holds(self) -> bool:
-        return min(self.large) <= MOST_MS and (self.ratio <= MOST_RATIO or min(self.large) <= 1.0)
+        return min(self.large) <= MOST_MS and (self.ratio <= MOST_RATIO or min(self.large) <= TRIFLE_MS)
 
     def to_json(self) -> dict[str, Any]:
         numbers = {

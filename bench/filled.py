@@ -29,7 +29,7 @@ CODES: Final = (
 )
 STRANGERS: Final = 200  # systems that are not registered any more
 _REFUSED, _FAILED, _QUEUED = 0.04, 0.02, 0.10  # shares of all transfers
-_OPEN: Final = 0.02  # share of the queue in each of the states that somebody decides
+_OPEN: Final = 0.06  # share of the queue in each of the states that somebody decides
 _CHUNK: Final = 20_000
 _TABLES: Final = ("transfer", "queue", "log_entry", "log_index", "log_party")
 _DIGEST: Final = form.Digest(bytes(range(32)), 1024)

@@ -24,7 +24,7 @@ def home(ask: Ask) -> Shown:
     agencies = services.registry.snapshot.agencies
     values["names"] = {code: each.name.of(ask.language) for code, each in agencies.items()}
     try:
-        values["status"] = status.gather_now(services, ask.desk.vitals, services.registry.snapshot)
+        values["status"] = status.pulse_now(services, ask.desk.vitals, services.registry.snapshot)
     except Failure as failure:  # a registry that was altered is what the page has to say
         values["trouble"] = failure
     found = needs(ask.desk, ask.viewer, days)

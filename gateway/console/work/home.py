@@ -40,8 +40,8 @@ def mark(desk: Desk) -> object:
     registry, now = desk.services.registry.snapshot, desk.now()
     with desk.reading() as connection:
         size = connection.scalar(select(func.max(tables.log_entry.c.idx)))
-        queue = [listing.count(connection, listing.Wanted(each)) for each in LISTS]
-    return size, queue, registry.revision, sorted(registry.readiness(now).items()), desk.vitals.counts_now().keepers > 0
+        queue = [listing.count(connection, each) for each in LISTS]
+    return size, queue, registry.revision, sorted(registry.readiness(now).items()), desk.vitals.pulse_now().keepers > 0
 
 
 def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS) -> Needs:
@@ -51,7 +51,7 @@ def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS) -> Needs:
     queue = approvals = review = ending = refusals = denials = volumes = None
     with desk.reading() as connection:
         if May.QUEUE in may:
-            queue = {each: listing.count(connection, listing.Wanted(each)) for each in LISTS}
+            queue = {each: listing.count(connection, each) for each in LISTS}
         if May.ACCESS in may:
             approvals = len(waiting.every(connection, snapshot, scope, now))
         if May.SYSTEMS in may:

@@ -1,6 +1,7 @@
-"""Indexes entries of persons by their ids: the digest of an actor is that of the id in his name.
+"""Indexes what the pages of the console list: acts of a person by the id, lists of the queue, notes of the log.
 
-Only rows of entries that name an actor change, so that the log is not indexed again.
+The digest of an actor is that of the id in the name. Only rows of entries that name an actor change, so that the log is
+not indexed again.
 """
 
 import json
@@ -17,7 +18,18 @@ _ACTOR = re.compile(r"[^/\s]+/([^/\s:]+)(?:: .*)?", re.DOTALL)
 _AT_ONCE = 2_000
 
 
+_NOTES = sa.text("phase NOT IN ('intent', 'outcome', 'refusal')")
+
+
 def upgrade() -> None:
+    op.create_index("transfer_state", "transfer", ["state", "id"])
+    op.drop_index("transfer_open", "transfer")
+    op.create_index("queue_provider", "queue", ["state", "provider", "transfer"])
+    op.create_index("log_note", "log_entry", ["phase", "idx"], sqlite_where=_NOTES, postgresql_where=_NOTES)
+    _rename_actors()
+
+
+def _rename_actors() -> None:
     connection, after = op.get_bind(), -1
     page = sa.text(
         "SELECT i.idx, e.entry FROM log_index i JOIN log_entry e ON e.idx = i.idx"
@@ -31,6 +43,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("log_note", "log_entry")
+    op.drop_index("queue_provider", "queue")
+    op.create_index("transfer_open", "transfer", ["state", "process"])
+    op.drop_index("transfer_state", "transfer")
     op.execute("DELETE FROM log_indexed")  # the keeper indexes the log again
 
 
