@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from sqlalchemy import Engine
@@ -67,23 +67,32 @@ class Side:
 
 
 class Question(NamedTuple):
-    """One request of either side. `form`: of a POST. `look`: no request, but the look for an open page."""
+    """One request of either side. `form`: of a POST. `look`: no request, but the look for an open page.
+
+    `without`: a goal that it does not have. A page that ends at a bound has no ratio, where the short history ends
+    before the bound. The doctor is no list, and opens keys.
+    """
 
     name: str
     path: Callable[[Side], str]
     form: Callable[[Side], dict[str, str]] | None = None
     status: int = 200
     look: Callable[[Desk], object] | None = None
+    without: Literal["ms", "ratio"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Milliseconds of each round, by processor time, and by the clock for the long history."""
 
-    name: str
+    question: Question
     large: list[float] = field(default_factory=list)
     small: list[float] = field(default_factory=list)
     clock: list[float] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.question.name
 
     @property
     def ratio(self) -> float:
@@ -92,7 +101,10 @@ class Cost:
 
     @property
     def holds(self) -> bool:
-        return min(self.large) <= MOST_MS and (self.ratio <= MOST_RATIO or min(self.large) <= TRIFLE_MS)
+        least, without = min(self.large), self.question.without
+        return (without == "ms" or least <= MOST_MS) and (
+            without == "ratio" or least <= TRIFLE_MS or self.ratio <= MOST_RATIO
+        )
 
     def to_json(self) -> dict[str, Any]:
         numbers = {
@@ -139,9 +151,12 @@ def costs_of(quick: bool, say: Callable[[str], None]) -> tuple[list[Cost], int]:
 def report(costs: Sequence[Cost]) -> str:
     """A table in Markdown, the slowest first."""
     lines = ["| page | ms | by the clock | of the short history | ratio |", "|---|---|---|---|---|"]
+    left_out = {None: "", "ms": " (no goal in ms)", "ratio": " (bound, or no list)"}
     for each in sorted(costs, key=lambda one: -median(one.large)):
         numbers = f"{median(each.large):.1f} | {median(each.clock):.1f} | {median(each.small):.1f} | {each.ratio:.2f}"
-        lines.append(f"| {each.name} | {numbers}{'' if each.holds else ' **beyond**'} |")
+        lines.append(
+            f"| {each.name} | {numbers}{left_out[each.question.without]}{'' if each.holds else ' **beyond**'} |"
+        )
     return "\n".join(lines)
 
 
@@ -150,7 +165,7 @@ def questions() -> Iterator[Question]:
     """Every page of the menu, the search with each filter, the lists of the queue, tables, and one transfer."""
     for page in pages():
         if page.menu is not None and page.method == "GET":
-            yield _page(page.path)
+            yield _page(page.path)._replace(without="ms" if page.path == "/doctor" else None)
     party = {"agency": "H14.5", "system": "phan-anh", "provider": "do-thi", "contract": "field-report/v1"}
     codes = {"operation": "createRequest", "failure": "access.no-grant", "grant": "G-0007", "actor": "bench"}
     for name, value in {**party, **codes, "kind": "refusal", "order": "oldest"}.items():
@@ -162,13 +177,15 @@ def questions() -> Iterator[Question]:
     yield Question("/search?from,to", lambda side: f"/search?{urlencode(_span(side))}")
     yield _page("/search", agency="H14.5", outcome="refused")
     yield _page("/search", agency="H14.5", role="owner")
-    yield _page("/search", contract="field-report/v1", system="phan-anh", outcome="failed")
-    yield _page("/search", failure="provider.timeout", kind="intent")  # two that are common, and never meet
+    rare = {"contract": "field-report/v1", "system": "phan-anh", "outcome": "failed"}
+    yield _page("/search", **rare)._replace(without="ratio")
+    never = {"failure": "provider.timeout", "kind": "intent"}  # both are common, and never meet
+    yield _page("/search", **never)._replace(without="ratio")
     for state in ("in-doubt", "waiting", "under-way", "dead"):
         yield _page("/queue", state=state)
         yield _page("/queue", state=state, provider="do-thi")
         yield _page("/queue", state=state, failure="provider.timeout")
-    yield _page("/queue/bulk", state="waiting", failure="provider.timeout")
+    yield _page("/queue/bulk", state="waiting", failure="provider.timeout")._replace(without="ratio")
     yield _page("/systems/do-thi")
     yield _page("/access/matrix", agency="H14.5")
     yield _page("/access/who", mark="personal")
@@ -182,7 +199,7 @@ def questions() -> Iterator[Question]:
     yield Question("/go: transfer", lambda side: f"/go?q={side.filled.last}", status=303)
     yield Question("/go: message", lambda side: f"/go?q={side.filled.message}", status=303)
     yield Question("/go: anything", lambda _side: "/go?q=khong-co", status=303)
-    yield _page("/status")
+    yield _page("/status")._replace(without="ratio")  # it counts every transfer, in one twentieth of the time at most
 
 
 def _nowhere(_side: Side) -> str:
@@ -212,7 +229,7 @@ LOOKS: Final = (
 
 # --- costs ------------------------------------------------------------------------------------------------------------
 def _cost(question: Question, small: Side, large: Side, rounds: int) -> Cost:
-    cost = Cost(question.name)
+    cost = Cost(question)
     for side in (small, large):
         _ask(question, side)  # nothing is read for the first time in a round
     for _ in range(rounds):
@@ -299,12 +316,12 @@ def _side(folder: Path, number: int, say: Callable[[str], None]) -> Side:
 @contextmanager
 def _without_cache() -> Iterator[None]:
     """The counts of `Vitals` are made for each page, as for the first of two seconds."""
-    kept = health.KEPT_SECONDS
-    health.KEPT_SECONDS = 0.0  # type: ignore[misc]
+    kept = health.KEPT_SECONDS, health.REST
+    health.KEPT_SECONDS, health.REST = 0.0, 0.0  # type: ignore[misc]
     try:
         yield
     finally:
-        health.KEPT_SECONDS = kept  # type: ignore[misc]
+        health.KEPT_SECONDS, health.REST = kept  # type: ignore[misc]
 
 
 def main() -> None:

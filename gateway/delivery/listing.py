@@ -27,7 +27,7 @@ STATES: Final[Mapping[str, tuple[State, str | None]]] = {
     GIVEN_UP: (State.DEAD, DEAD),
 }
 COUNTED: Final = 1_000  # no count goes further
-LOOKS: Final = 1_000  # messages that a page looks at for a condition without an index
+LOOKS: Final = 400  # messages that a page looks at for a condition without an index
 _queue: Final = tables.queue
 _transfer: Final = tables.transfer
 

@@ -71,7 +71,7 @@ def registry(settings: Settings, connection: Connection) -> Iterator[Finding]:
         yield finding("registry.altered", rows=", ".join(map(str, strange[:_NAMED])), count=len(strange))
 
 
-def database(connection: Connection, clock: Callable[[], float], whole: bool) -> Iterator[Finding]:
+def database(connection: Connection, clock: Callable[[], float], whole: bool = True) -> Iterator[Finding]:
     if connection.dialect.name == "sqlite":
         word = str(connection.scalar(text("PRAGMA quick_check(1)"))) if whole else "ok"
         if word != "ok":

@@ -31,7 +31,7 @@ from gateway.registry.registry import Registry
 from gateway.transfer.states import State
 
 KEPT_SECONDS: Final = 2.0
-_REST: Final = 20  # for each second of counting
+REST: Final = 20.0  # for each second of counting
 _SILENT_SECONDS: Final = 15.0
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 METRICS: Final = "/metrics"
@@ -92,7 +92,7 @@ class Vitals:
                 began = time.monotonic()
                 self._kept = self._count()
                 ended = time.monotonic()
-                self._until = ended + max(KEPT_SECONDS, _REST * (ended - began))
+                self._until = ended + max(KEPT_SECONDS, REST * (ended - began))
             return self._kept
 
     def _count(self) -> Counts:
