@@ -60,7 +60,7 @@ def queue_list(
     more = False
     with snapshot(open_engine(settings.database_url)) as connection:
         for each in states:
-            found = listing.page(connection, listing.Wanted(each, provider, failure), limit=limit)
+            found = listing.first(connection, listing.Wanted(each, provider, failure), limit)
             more |= found.next is not None
             for one in found.messages:
                 last = next(reversed(failed_tries(connection, one.transfer).tries), None)

@@ -79,7 +79,7 @@ class Item(NamedTuple):
 
 
 def preview(connection: Connection, wanted: Wanted) -> Preview:
-    page = listing.page(connection, wanted, None, CAP)
+    page = listing.first(connection, wanted, CAP)
     transfers = tuple(each.transfer for each in page.messages)
     return Preview(transfers, _digest(transfers), page.next is not None)
 

@@ -1,6 +1,8 @@
 """Lists what waits, is under way, is dead or in doubt: by state, provider and failure, in pages, oldest first.
 
-Invariant: a page reads at most one row more than it shows, in the order of an index (`queue_state`, `transfer_open`).
+Invariant: a page reads at most one row more than it shows, in the order of an index (`queue_state`, `queue_provider`,
+  `transfer_state`). By a failure, or a provider of doubts, it looks at `LOOKS` rows at most: it may be short then, with
+  a cursor to continue.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ STATES: Final[Mapping[str, tuple[State, str | None]]] = {
     GIVEN_UP: (State.DEAD, DEAD),
 }
 COUNTED: Final = 1_000  # no count goes further
+LOOKS: Final = 400  # messages that a page looks at for a condition without an index
 _queue: Final = tables.queue
 _transfer: Final = tables.transfer
 
@@ -67,25 +70,50 @@ class Listed(NamedTuple):
 
 def page(connection: Connection, wanted: Wanted, after: str | None = None, limit: int = 50) -> Listed:
     """`after` is a transfer's id, the cursor of the page before."""
-    state, place = STATES[wanted.state]
+    _, place = STATES[wanted.state]
     key = _queue.c.transfer if place is not None else _transfer.c.id
-    query = _messages(wanted)
-    if after is not None:
-        query = query.where(key > after)
+    looks = max(LOOKS, limit + 1) if wanted.failure is not None or (wanted.provider and place is None) else limit + 1
+    looked = _keys(wanted, after).limit(looks).subquery()
+    query = _messages(wanted).where(key.in_(select(looked.c[0])))
     rows = connection.execute(query.order_by(key).limit(limit + 1)).all()
     messages = tuple(map(_message, rows[:limit]))
-    return Listed(messages, messages[-1].transfer if len(rows) > limit else None)
+    if len(rows) > limit:
+        return Listed(messages, messages[-1].transfer)
+    number, last = connection.execute(select(func.count(), func.max(looked.c[0]))).one()
+    return Listed(messages, last if number == looks else None)
 
 
-def ids(connection: Connection, wanted: Wanted, limit: int) -> list[str]:
-    """The transfers of the whole set, at most `limit`, oldest first."""
-    return [each.transfer for each in page(connection, wanted, None, limit).messages]
+def first(connection: Connection, wanted: Wanted, limit: int) -> Listed:
+    """The oldest of the whole set, at most `limit`; `next` is there if there are more."""
+    messages, cursor = list[Message](), None
+    while True:
+        found = page(connection, wanted, cursor, limit - len(messages))
+        messages += found.messages
+        if len(messages) == limit or found.next is None:
+            return Listed(tuple(messages), found.next)
+        cursor = found.next
 
 
-def count(connection: Connection, wanted: Wanted, most: int = COUNTED) -> int:
-    """At most `most`."""
-    some = _messages(wanted).limit(most).subquery()
-    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+def count(connection: Connection, state: str, most: int = COUNTED) -> int:
+    """Of a whole list, at most `most`. A message that waits, or was given up, has the state of its transfer."""
+    some = _keys(Wanted(state), None) if state == UNDER_WAY else select(_transfer.c.id).where(_in(state))
+    return int(connection.execute(select(func.count()).select_from(some.limit(most).subquery())).scalar_one())
+
+
+def _in(state: str) -> ColumnElement[bool]:
+    return _transfer.c.state == STATES[state][0].value
+
+
+def _keys(wanted: Wanted, after: str | None) -> Select[Any]:
+    """The ids of a list in order, by an index alone."""
+    place = STATES[wanted.state][1]
+    if place is None:
+        query, key = select(_transfer.c.id).where(_in(wanted.state)), _transfer.c.id
+    else:
+        query, key = select(_queue.c.transfer).where(_queue.c.state == place), _queue.c.transfer
+        if wanted.provider is not None:
+            query = query.where(_queue.c.provider == wanted.provider)
+    return (query if after is None else query.where(key > after)).order_by(key)
 
 
 def one(connection: Connection, transfer: str) -> Message | None:
@@ -95,8 +123,8 @@ def one(connection: Connection, transfer: str) -> Message | None:
 
 
 def _messages(wanted: Wanted) -> Select[Any]:
-    state, place = STATES[wanted.state]
-    fits: list[ColumnElement[bool]] = [_transfer.c.state == state.value]
+    place = STATES[wanted.state][1]
+    fits: list[ColumnElement[bool]] = [_in(wanted.state)]
     if place is not None:
         fits.append(_queue.c.state == place)
     if wanted.provider is not None:

@@ -22,10 +22,13 @@ from gateway.settings import Settings
 from gateway.settings.running import is_running
 
 
-def examine(settings: Settings, clock: Callable[[], float]) -> list[Finding]:
-    """All findings, grave ones first. What cannot be examined is a finding too."""
+def examine(settings: Settings, clock: Callable[[], float], *, whole: bool = True) -> list[Finding]:
+    """All findings, grave ones first. What cannot be examined is a finding too.
+
+    `whole`: reads the whole file of an SQLite database, which takes seconds for a large one.
+    """
     sandbox, unread = settings.kind == "sandbox", set[str]()
-    every = list(_examine(settings, clock, partial(_permitted, unread)))
+    every = list(_examine(settings, clock, partial(_permitted, unread), whole))
     if unread:
         every.append(finding("files.unread", paths=", ".join(sorted(unread))))
     every = [each for each in every if each.kind.sandbox_too or not sandbox]
@@ -47,7 +50,10 @@ def _with_keys(settings: Settings, found: Iterable[Finding]) -> Iterator[Finding
 
 
 def _examine(
-    settings: Settings, clock: Callable[[], float], permitted: Callable[[Iterable[Finding]], Iterator[Finding]]
+    settings: Settings,
+    clock: Callable[[], float],
+    permitted: Callable[[Iterable[Finding]], Iterator[Finding]],
+    whole: bool,
 ) -> Iterator[Finding]:
     now = clock()
     lying = list(permitted(_with_keys(settings, files(settings))))
@@ -79,7 +85,7 @@ def _examine(
             if strange:
                 return
             yield from permitted(store.altered(connection))
-            yield from permitted(store.database(connection, clock))
+            yield from permitted(store.database(connection, clock, whole))
             yield from permitted(certificates.systems_certificates(connection, now))
             yield from permitted(_with_keys(settings, short_keys(settings, connection)))
             yield from permitted(access(settings, connection, now))

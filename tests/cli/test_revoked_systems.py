@@ -70,5 +70,6 @@ def test_every_view_says_that_it_cannot_call(sandbox: Settings) -> None:
 
 
 def test_metrics_count_them() -> None:
-    text = metrics(Counts({}, {}, 0, 0, None, 1), 1, systems={"ready": 3, "revoked": 1})
+    counts = Counts(transfers={}, queue={}, log_size=0, log_pending=0, checkpoint_age=None, keepers=1)
+    text = metrics(counts, 1, systems={"ready": 3, "revoked": 1})
     assert '\nlgsp_systems{state="revoked"} 1\n' in text

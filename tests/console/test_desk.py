@@ -298,7 +298,9 @@ async def test_not_ready_while_a_restored_instance_is_held(world: World, desk: D
 
 
 def test_metrics_before_the_first_checkpoint() -> None:
-    text = metrics(Counts({"accepted": 0}, {"waiting": 0}, 0, 0, None, 0), 3)
+    transfers, queue = {"accepted": 0}, {"waiting": 0}
+    none = Counts(transfers=transfers, queue=queue, log_size=0, log_pending=0, checkpoint_age=None, keepers=0)
+    text = metrics(none, 3)
     assert "checkpoint_age" not in text and "lgsp_registry_revision 3" in text
 
 

@@ -1,18 +1,16 @@
-"""The pages of the log's integrity and of the doctor; live updates."""
+"""The pages of the log's integrity and of the doctor."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from gateway.console.roles import Role
-from gateway.console.site import live
 from gateway.console.work import integrity
 from gateway.journal import jobs
 from gateway.journal.database import writing
@@ -99,12 +97,3 @@ async def test_the_doctor_is_for_who_operates(people: Desk) -> None:
     page = await lan.get("/console/doctor")
     assert page.status == 200 and "There never was a backup." in Reader(page.body).text
     assert (await minh.get("/console/doctor")).status == 403
-
-
-def test_a_stream_tells_changes_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "PAUSE", 0.0)
-    values: Iterator[int] = iter([1, 1, 2, 3])
-    left = [True, True, False]
-    sent = live.changes(lambda: next(values), going=lambda: left.pop(0))
-    events = [each.split(b"\n")[0] for each in sent.content]  # type: ignore[union-attr]
-    assert events == [b"retry: 2000", b": ", b"event: changed", b"event: changed", b"event: end"]

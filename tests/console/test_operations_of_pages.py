@@ -51,7 +51,8 @@ OF_KEEPERS = {  # tested beside a keeper
 }  # fmt: skip
 OF_TRANSFERS = {
     "readJourney", "explainRefusal", "readTranslation", "openBody", "readTransferProof", "makePackage",
-    "searchEntries", "exportEntries", "listFilters", "saveFilter", "deleteFilter",
+    "searchEntries", "exportEntries", "listFilters", "saveFilter", "deleteFilter", "readProofArchive", "readReceipts",
+    "readAttention", "findId",
 }  # fmt: skip
 OF_ACCESS = {
     "listReceivers", "readMatrix", "listGrants", "readGrant", "revokeGrant", "suspendGrant", "resumeGrant",
@@ -126,7 +127,20 @@ async def test_transfers_and_entries(people: Desk) -> None:
     assert await lan.get("explainRefusal", transfer=id) == {"refused": False}
     fields = (await lan.get("readTranslation", transfer=id))["directions"][0]["fields"]
     assert {"personal": "basic", "paths": ["chiTiet[].lienHe", "info[].contact", None]} in fields
-    assert (await lan.get("readTransferProof", transfer=id))["transfer"] == id
+    proof = await lan.get("readTransferProof", transfer=id)
+    archive = zipfile.ZipFile(io.BytesIO(await lan.get("readProofArchive", transfer=id)))
+    assert proof["transfer"] == id and json.loads(archive.read(f"proof-{id}/proof.json")) == proof
+    receipts = await lan.get("readReceipts", transfer=id)
+    assert [each["phase"] for each in receipts["receipts"]] == ["intent", "outcome"] and receipts["log_key"]
+    for each in receipts["receipts"]:
+        assert id in each["text"].splitlines()[0] and each["svg"].startswith("<svg ")
+    needs = await lan.get("readAttention")
+    assert needs["refusals"]["total"] == 1 and needs["queue"]["in-doubt"] == 0 and needs["approvals"] == 0
+    assert [each["transfer"] for each in needs["newest_refusals"]] == [refused]
+    found = await lan.get("findId", query=f"?id={id.upper()}")
+    assert (found["what"], found["transfer"], found["page"]) == ("transfer", id, f"/console/transfers/{id}")
+    found = await lan.get("findId", query="?id=lan")
+    assert (found["what"], found["filter"]) == ("person", {"actor": "lan"})
     for wrong in ({"part": "request"}, {"part": "salt", "reason": REASON}, {"part": "request", "reason": "short"}):
         assert (await lan.ask("openBody", wrong, transfer=id)).status == 400
     assert (await lan.ask("openBody", {"part": "forwarded", "reason": REASON}, transfer=id)).status == 404

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from contracts.base.errors import Failure
 from gateway.audit.verify.complete import check_complete
@@ -225,7 +225,14 @@ async def test_each_acknowledged_message_ends_once(post: Post, seed: int) -> Non
     assert not wrong_with(post, *transfers)
 
 
-async def test_the_lists_show_exactly_what_fits(post: Post) -> None:
+def ids(connection: Connection, wanted: Wanted, limit: int) -> list[str]:
+    return [each.transfer for each in listing.first(connection, wanted, limit).messages]
+
+
+@pytest.mark.parametrize("looks", [listing.LOOKS, 2])
+async def test_the_lists_show_exactly_what_fits(post: Post, looks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`looks`: also where a page that looks for a failure is short."""
+    monkeypatch.setattr(listing, "LOOKS", looks)
     waiting = [await post.put_aside() for _ in range(5)]
     doubt = [await doubtful(post)]
     post.provider.script = answering(post.provider, 503)
@@ -237,12 +244,19 @@ async def test_the_lists_show_exactly_what_fits(post: Post) -> None:
     take(post, dead[0], Act.DISCARD)
     with post.engine.connect() as connection:
         queued = [each for each in waiting if post.row(each)["state"] == "queued"]
-        assert listing.ids(connection, Wanted("waiting"), 10) == sorted(queued)
-        assert listing.ids(connection, Wanted("in-doubt"), 10) == doubt
-        assert listing.ids(connection, Wanted("dead"), 10) == dead
-        assert listing.ids(connection, Wanted("waiting", failure="provider.down"), 10) == waiting[2:]
-        assert not listing.ids(connection, Wanted("waiting", provider="do-thi"), 10)
-        assert listing.count(connection, Wanted("waiting")) == len(queued)
+        assert ids(connection, Wanted("waiting"), 10) == sorted(queued)
+        assert ids(connection, Wanted("in-doubt"), 10) == doubt
+        assert ids(connection, Wanted("dead"), 10) == dead
+        assert ids(connection, Wanted("waiting", failure="provider.down"), 10) == waiting[2:]
+        assert ids(connection, Wanted("waiting", failure="provider.down"), 1) == waiting[2:3]
+        assert not ids(connection, Wanted("waiting", failure="no.such"), 10)
+        provider = str(post.row(waiting[0])["provider"])
+        assert ids(connection, Wanted("waiting", provider), 10) == sorted(queued)
+        assert ids(connection, Wanted("in-doubt", provider), 10) == doubt
+        for state in listing.STATES:
+            assert not ids(connection, Wanted(state, provider="no-such"), 10)
+            assert listing.count(connection, state) == len(ids(connection, Wanted(state), 10))
+        assert listing.count(connection, "waiting") == len(queued)
         first = listing.page(connection, Wanted("waiting"), None, 2)
         assert first.next is not None
         second = listing.page(connection, Wanted("waiting"), first.next, 10)

@@ -1,4 +1,4 @@
-"""Says in one line what an entry of the log holds beside the values by which it is searched.
+"""Says in one line what an entry of the log holds beside the values by which it is searched, in both languages.
 
 Invariant: the line follows from the entry alone.
 """
@@ -9,8 +9,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from contracts.base.words import Language, Words, WordsFile
 from gateway.audit.search.fields import text_in
 
+Say = Callable[..., str]  # a phrase of `details.yaml` in one language, with its fields
+_words: Final = WordsFile(__file__, "details.yaml")
 _SHOWN: Final = 3
 # Tables whose rows are told of in other words: by what came into force, who signed, and where routes lead.
 _TOLD_OTHERWISE: Final = frozenset({"registry_proposal", "approval", "route", "notice", "bundle"})
@@ -19,10 +22,31 @@ _CHANGES: Final = 12
 _ROUTE: Final = frozenset({"contract", "operation", "system", "position", "id"})
 
 
-def detail_of(kind: str, facts: Mapping[str, Any]) -> str | None:
+def detail_of(kind: str, facts: Mapping[str, Any], language: Language = "en") -> str | None:
     """`facts` are those of a note; of an intent the entry itself."""
     detail = _DETAILS.get(kind)
-    return detail(facts) if detail is not None else None
+    return detail(facts, _SAY[language]) if detail is not None else None
+
+
+def detail_words(kind: str, facts: Mapping[str, Any]) -> Words:
+    """The same in both languages; empty if there is nothing."""
+    return Words(detail_of(kind, facts, "vi") or "", detail_of(kind, facts) or "")
+
+
+def _vi(name: str, /, **fields: object) -> str:
+    return _words(name).say("vi", fields)
+
+
+def _en(name: str, /, **fields: object) -> str:
+    return _words(name).say("en", fields)
+
+
+_SAY: Final[Mapping[Language, Say]] = {"vi": _vi, "en": _en}
+
+
+def _code(say: Say, of: str, code: object) -> str:
+    """The word for a code, or the code."""
+    return say(name) if (name := f"{of}.{code}") in set(_words) else str(code)
 
 
 def part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -35,66 +59,69 @@ def listed(facts: Mapping[str, Any], name: str) -> list[str]:
     return [str(each) for each in values] if isinstance(values, list) else []
 
 
-def _call(facts: Mapping[str, Any]) -> str:
+def _call(facts: Mapping[str, Any], say: Say) -> str:
     """Describes a call that a dead process had in hand."""
     size, seconds = facts.get("size"), facts.get("seconds")
     parts = [f"{text_in(facts, 'method') or ''} {text_in(facts, 'path') or ''}".strip()]
-    parts += [f"{size} bytes"] if isinstance(size, int) else []
-    parts += [f"{name} {text_in(facts, name)}" for name in ("source", "certificate", "process") if text_in(facts, name)]
-    parts += [f"{seconds} s in hand"] if isinstance(seconds, int) else []
+    parts += [say("bytes", size=size)] if isinstance(size, int) else []
+    named = ("source", "certificate", "process")
+    parts += [say(name, value=value) for name in named if (value := text_in(facts, name))]
+    parts += [say("in-hand", seconds=seconds)] if isinstance(seconds, int) else []
     return ", ".join(parts)
 
 
-def _altered(facts: Mapping[str, Any]) -> str:
-    return _counted(facts, "differences", [*listed(facts, "schema"), *listed(facts, "registry")])
+def _altered(facts: Mapping[str, Any], say: Say) -> str:
+    return _counted(facts, say, "differences", [*listed(facts, "schema"), *listed(facts, "registry")])
 
 
-def _quarantined(facts: Mapping[str, Any]) -> str:
-    return f"{facts.get('file')}, {facts.get('size')} bytes, {facts.get('deaths')} processes died with it in hand"
+def _quarantined(facts: Mapping[str, Any], say: Say) -> str:
+    return say("quarantined", file=facts.get("file"), size=facts.get("size"), deaths=facts.get("deaths"))
 
 
-def _accepted(facts: Mapping[str, Any]) -> str:
-    return f"{_counted(facts, 'rows', listed(facts, 'differed'))}: {text_in(facts, 'reason') or '–'}"
+def _accepted(facts: Mapping[str, Any], say: Say) -> str:
+    return f"{_counted(facts, say, 'rows', listed(facts, 'differed'))}: {text_in(facts, 'reason') or '–'}"
 
 
-def _received(intent: Mapping[str, Any]) -> str | None:
+def _received(intent: Mapping[str, Any], say: Say) -> str | None:
     """By which grants the provider receives it; those not confirmed in time are named so."""
     overdue = listed(intent, "overdue")
-    grants = [f"{name} (not confirmed in time)" if name in overdue else name for name in listed(intent, "receiving")]
-    return f"received by {', '.join(grants)}" if grants else None
+    grants = [say("unconfirmed", grant=name) if name in overdue else name for name in listed(intent, "receiving")]
+    return say("received", grants=", ".join(grants)) if grants else None
 
 
-def _content(facts: Mapping[str, Any]) -> str | None:
+def _content(facts: Mapping[str, Any], say: Say) -> str | None:
     """What came into force and what waits, who proposed and who signed it."""
     parts = [
-        f"{each.get('subject')} {what}{_by(each, 'proposed_by', 'proposed by')}{_by(each, 'signed_by', 'signed by')}"
-        for name, what in (("in_force", "in force"), ("waiting", "waits"))
+        say(what, subject=each.get("subject"))
+        + _by(each, say, "proposed_by", "proposed-by")
+        + _by(each, say, "signed_by", "signed-by")
+        for name, what in (("in_force", "in-force"), ("waiting", "waits"))
         for each in (facts[name] if isinstance(facts.get(name), list) else ())
         if isinstance(each, dict)
     ]
     return "; ".join([*parts[:_SHOWN], *(["…"] if len(parts) > _SHOWN else [])]) or None
 
 
-def _registered(facts: Mapping[str, Any]) -> str | None:
-    return "; ".join(filter(None, (_content(facts), _changes(facts)))) or None
+def _registered(facts: Mapping[str, Any], say: Say) -> str | None:
+    return "; ".join(filter(None, (_content(facts, say), _changes(facts, say)))) or None
 
 
-def _by(facts: Mapping[str, Any], name: str, words: str) -> str:
+def _by(facts: Mapping[str, Any], say: Say, name: str, phrase: str) -> str:
     value = facts.get(name)
     names = [value] if isinstance(value, str) else listed(facts, name)
-    return f", {words} {' and '.join(names)}" if names else ""
+    return f", {say(phrase, names=say('and').join(names))}" if names else ""
 
 
-def _counted(facts: Mapping[str, Any], what: str, named: Sequence[str]) -> str:
+def _counted(facts: Mapping[str, Any], say: Say, what: str, named: Sequence[str]) -> str:
     more = ", …" if len(named) > _SHOWN else ""
-    return f"{facts.get('count')} {what}, {', '.join(named[:_SHOWN])}{more}"
+    return say(what, count=facts.get("count"), names=f"{', '.join(named[:_SHOWN])}{more}")
 
 
-def _changes(facts: Mapping[str, Any]) -> str | None:
+def _changes(facts: Mapping[str, Any], say: Say) -> str | None:
     """What a change of the registry changed: each object, and each field with its old and new value."""
     changes = facts.get("changes")
     objects = [each for each in (changes if isinstance(changes, list) else []) if isinstance(each, dict)]
-    parts = [*dict.fromkeys(map(_object, objects))]
+    parts = [*dict.fromkeys(_object(each, say) for each in objects)]
     changed = part(part(facts, "registry"), "changed")
     rows = [
         (key, [*_pairs(key, part(part(changed, table), key))])
@@ -105,18 +132,17 @@ def _changes(facts: Mapping[str, Any]) -> str | None:
     told = [(key, pairs) for key, pairs in rows if pairs]
     for key, pairs in told:
         parts += [f"{key} {pair}" if len(told) > 1 else pair for pair in pairs]
-    parts += _routes(part(changed, "route"), objects)
+    parts += _routes(part(changed, "route"), objects, say)
     return "; ".join(parts[:_CHANGES]) + ("; …" if len(parts) > _CHANGES else "") if parts else None
 
 
-def _object(change: Mapping[str, Any]) -> str:
+def _object(change: Mapping[str, Any], say: Say) -> str:
     """What became of one object; of an approval the officer, of somebody admitted that he is in office."""
     how, fields = text_in(change, "how"), listed(change, "fields")
-    if how == "approved" and fields == ["state"]:
-        how = "admitted"
-    elif how == "approved" and len(fields) == 2:  # the officer, and the digest of what was signed
-        how = f"approved by {fields[0]}"
-    return f"{text_in(change, 'what')} {text_in(change, 'id')}: {how}"
+    told = _code(say, "how", "admitted" if how == "approved" and fields == ["state"] else how)
+    if how == "approved" and len(fields) == 2:  # the officer, and the digest of what was signed
+        told = say("approved-by", officer=fields[0])
+    return f"{_code(say, 'what', text_in(change, 'what'))} {text_in(change, 'id')}: {told}"
 
 
 def _pairs(key: str, fields: Mapping[str, Any]) -> Iterator[str]:
@@ -132,7 +158,7 @@ def _ids(fields: Mapping[str, Any]) -> Iterator[Any]:
     return (each for pair in fields.values() if isinstance(pair, list) and None in pair for each in pair)
 
 
-def _routes(rows: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _routes(rows: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], say: Say) -> Iterator[str]:
     """Where messages of each operation went, and go. Of a row that stays, only what changed is in the entry."""
     named = [text_in(each, "id") for each in changes if each.get("what") == "route"]
     only = f"{named[0]} " if len({*named}) == 1 else ""
@@ -149,23 +175,23 @@ def _routes(rows: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> It
             for name in sorted(pairs.keys() - _ROUTE):
                 yield f"{only}{name} {_value(pairs[name][0])} → {_value(pairs[name][1])}"
     for name, (old, new) in sorted(tables.items()):
-        yield f"{name}to {_systems(old)} → {_systems(new)}"
+        yield say("routed", of=name, old=_systems(old), new=_systems(new))
 
 
 def _systems(routes: list[tuple[Any, str]]) -> str:
     return ", ".join(system for _, system in sorted(routes)) or "–"
 
 
-def _suspended(facts: Mapping[str, Any]) -> str | None:
+def _suspended(facts: Mapping[str, Any], say: Say) -> str | None:
     """What was suspended or resumed; the reason that was told, and until when."""
     reason, until = part(facts, "reason"), text_in(facts, "until")
     texts = [text for text in (text_in(reason, "en"), text_in(reason, "vi")) if text]
-    parts = [_changes(facts), f"expected until {until}" if until else None]
-    parts += [f"reason: {' / '.join(dict.fromkeys(texts))}" if texts else None]
+    parts = [_changes(facts, say), say("until", until=until) if until else None]
+    parts += [say("reason", texts=" / ".join(dict.fromkeys(texts))) if texts else None]
     return "; ".join(filter(None, parts)) or None
 
 
-def _settings(facts: Mapping[str, Any]) -> str | None:
+def _settings(facts: Mapping[str, Any], _say: Say) -> str | None:
     """Each setting with its old and new value; of one that may open something only the name."""
     changed = facts.get("changed")
     return (
@@ -180,27 +206,31 @@ def _settings(facts: Mapping[str, Any]) -> str | None:
     )
 
 
-def _keys(facts: Mapping[str, Any]) -> str | None:
+def _keys(facts: Mapping[str, Any], say: Say) -> str | None:
     """The gateway's own keys that were made anew."""
     rotated = ", ".join(listed(facts, "rotated"))
-    return f"new: {rotated}{'; the old ones are withdrawn' if facts.get('withdrawn') else ''}" if rotated else None
+    return say("new-keys.withdrawn" if facts.get("withdrawn") else "new-keys", names=rotated) if rotated else None
 
 
-def _emergency(facts: Mapping[str, Any]) -> str:
+def _emergency(facts: Mapping[str, Any], _say: Say) -> str:
     return f"{facts.get('command')}: {text_in(facts, 'reason') or '–'}"
 
 
-def _reading(facts: Mapping[str, Any]) -> str:
+def _reading(facts: Mapping[str, Any], _say: Say) -> str:
     return f"{facts.get('part')}: {text_in(facts, 'reason') or '–'}"
 
 
-def _contract(facts: Mapping[str, Any]) -> str:
+def _contract(facts: Mapping[str, Any], say: Say) -> str:
     """The version and the one before; the personal fields that grants show newly."""
     old, disclosed = part(facts, "before").get("version") or "–", facts.get("discloses")
-    parts = [f"{facts.get('how')}: version {old} → {facts.get('version')}"]
+    parts = [say("version", how=_code(say, "how", facts.get("how")), old=old, new=facts.get("version"))]
     parts += [
-        f"{each.get('field')} newly shown by {', '.join(listed(each, 'grants'))}"
-        f" to {', '.join(listed(each, 'agencies'))}"
+        say(
+            "disclosed",
+            field=each.get("field"),
+            grants=", ".join(listed(each, "grants")),
+            agencies=", ".join(listed(each, "agencies")),
+        )
         for each in disclosed or ()
         if isinstance(each, dict)
     ]
@@ -214,17 +244,17 @@ def _value(value: Any) -> str:
     return "–" if value is None else str(value)
 
 
-def _feed_read(facts: Mapping[str, Any]) -> str:
+def _feed_read(facts: Mapping[str, Any], say: Say) -> str:
     """What a session has read, and what it may read until its next entry."""
     parts = [str(facts.get("state") or "")]
     read = ", ".join("–".join(map(str, each)) for each in facts.get("read") or () if isinstance(each, list))
-    parts += [f"{facts.get('events')} events: {read}"] if read else []
-    parts += [f"may read {facts.get('from')}–{facts.get('to')}"] if "to" in facts else []
+    parts += [say("events", count=facts.get("events"), ranges=read)] if read else []
+    parts += [say("may-read", first=facts.get("from"), last=facts.get("to"))] if "to" in facts else []
     owners = listed(facts, "owners")
-    return "; ".join(each for each in [*parts, f"of {', '.join(owners)}" if owners else ""] if each)
+    return "; ".join(each for each in [*parts, say("owners", owners=", ".join(owners)) if owners else ""] if each)
 
 
-_DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
+_DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any], Say], str | None]]] = {
     "intent": _received,
     **dict.fromkeys(("access", "registry"), _registered),
     **dict.fromkeys(("suspended", "resumed"), _suspended),

@@ -43,6 +43,7 @@ CHANGES: Final = (
 CHANGE: Final = "change"
 Role = Literal["caller", "owner", "provider", "reader"]  # of an agency in an entry
 _CODE: Final = re.compile(r"[a-z][a-z-]*\.[a-z][a-z-]*")
+_ACTOR: Final = re.compile(r"(?P<agency>[^/\s]+)/(?P<id>[^/\s:]+)(?:: .*)?", re.DOTALL)
 _ENDS: Final = {
     "taken-up": "failed",
     "refusal": "refused",
@@ -147,6 +148,25 @@ def _actor(parts: Parts) -> str | None:
     return text_in(parts.value, "actor")
 
 
+def id_of_actor(text: str) -> str:
+    """The id of the person or system in the name of an actor (`H14.0/lan: console, totp 1f2e`); else the whole name."""
+    named = _ACTOR.fullmatch(text)
+    return text if named is None else named["id"]
+
+
+def is_actor(sought: str, actor: str | None) -> bool:
+    """Whether somebody is meant: by the whole name, by the id, or by agency and id."""
+    if actor is None:
+        return False
+    named = _ACTOR.fullmatch(actor)
+    return sought == actor or (named is not None and sought in (named["id"], f"{named['agency']}/{named['id']}"))
+
+
+def _actor_digest(text: str) -> int:
+    """One for all names of a person: each session has another."""
+    return word(id_of_actor(text))
+
+
 def _kind(parts: Parts) -> str:
     return parts.kind
 
@@ -194,9 +214,10 @@ class Conditions:
     actor: Annotated[
         str | None,
         Field(
-            "Who did it, for what is no transfer: exports, changes, readings; a part that is no other's will do.",
+            "Who did it, for what is no transfer: exports, changes, readings. An id finds all that the person did;"
+            " a part of a name that is no other's will do.",
             _actor,
-            word,
+            _actor_digest,
         ),
     ] = None
     kind: Annotated[

@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.base.times import rfc3339
 from gateway.console.errors import CONSOLE_FORM
-from gateway.console.site.operation import Asked, when
+from gateway.console.site.operation import Asked, both, when
 from gateway.console.work import access, approving, searching
 from gateway.console.work.access import Standing
 from gateway.console.work.noticing import notice_of
@@ -128,7 +128,8 @@ def _cell(each: Cell) -> dict[str, Any]:
 
 def _change(each: access.Change) -> dict[str, Any]:
     names = {"index": each.idx, "by": each.actor}
-    return {name: getattr(each, name) for name in ("at", "what", "signed", "reason", "detail")} | names
+    texts = {"reason": both(each.reason), "detail": both(each.detail)}
+    return {name: getattr(each, name) for name in ("at", "what", "signed")} | texts | names
 
 
 OPERATIONS = {

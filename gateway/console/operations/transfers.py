@@ -68,11 +68,39 @@ def read_proof(asked: Asked) -> Any:
     return as_json(transfer, proofs.inclusions(asked.desk, asked.viewer, transfer))
 
 
+def read_archive(asked: Asked) -> Reply:
+    transfer = _seen(asked).transfer
+    content = proofs.archive(asked.desk, asked.viewer, transfer)
+    return Reply(200, _attached("application/zip", f"proof-{transfer}.zip"), content)
+
+
+def read_receipts(asked: Asked) -> Any:
+    transfer = _seen(asked).transfer
+    found = proofs.receipts(proofs.inclusions(asked.desk, asked.viewer, transfer), transfer)
+    return {
+        "transfer": transfer,
+        "log_key": proofs.log_key(asked.desk, transfer),
+        "receipts": [
+            {
+                "phase": each.phase,
+                "index": each.index,
+                "leaf": each.leaf,
+                "text": each.text,
+                "svg": None if each.picture is None else str(each.picture),
+            }
+            for each in found
+        ],
+    }
+
+
 def make_package(asked: Asked) -> Reply:
     transfer = _seen(asked).transfer
     content = proofs.package(asked.desk, asked.viewer, transfer, asked.reason(), asked.now)
-    name = f'attachment; filename="package-{transfer}.zip"'
-    return Reply(200, {"content-type": "application/zip", "content-disposition": name}, content)
+    return Reply(200, _attached("application/zip", f"package-{transfer}.zip"), content)
+
+
+def _attached(media_type: str, name: str) -> dict[str, str]:
+    return {"content-type": media_type, "content-disposition": f'attachment; filename="{name}"'}
 
 
 def _fault(each: Fault) -> dict[str, Any]:
@@ -91,5 +119,7 @@ OPERATIONS = {
     "readTranslation": read_translation,
     "openBody": read_body,
     "readTransferProof": read_proof,
+    "readProofArchive": read_archive,
+    "readReceipts": read_receipts,
     "makePackage": make_package,
 }

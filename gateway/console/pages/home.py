@@ -5,51 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.base.errors import Failure
-from gateway.audit.search.search import Query, reading, search
 from gateway.console.roles import May
-from gateway.console.site.page import N_, Ask, Menu, Page, Shown
-from gateway.console.work import access, attention, waiting
+from gateway.console.site.page import N_, Ask, Live, Menu, Page, Shown
+from gateway.console.work import attention
+from gateway.console.work.home import mark, needs
 from gateway.delivery import listing
 from gateway.doors.api import status
 
-_REFUSALS = 8
+HOME_PAUSE = 10.0  # seconds between two looks for a page that is open
 MONTH = 30  # days: the longer span of the table of refusals
 
 
 def home(ask: Ask) -> Shown:
-    desk, may, scope = ask.desk, ask.viewer.account.may, ask.viewer.account.scope
-    services = desk.services
+    services, scope = ask.desk.services, ask.viewer.account.scope
     days = MONTH if ask.query.get("days") == str(MONTH) else attention.DAYS
-    values: dict[str, Any] = {"status": None, "trouble": None, "refusals": (), "denials": None, "volumes": None}
-    values |= {"days": days, "spans": (attention.DAYS, MONTH)}
-    values |= {"queue": {}, "counted": listing.COUNTED, "approvals": 0, "review": None}
-    values |= {"ending": (), "unready": (), "scope": scope}
+    values: dict[str, Any] = {"status": None, "trouble": None, "unready": (), "scope": scope}
+    values |= {"days": days, "spans": (attention.DAYS, MONTH), "counted": listing.COUNTED}
     agencies = services.registry.snapshot.agencies
     values["names"] = {code: each.name.of(ask.language) for code, each in agencies.items()}
     try:
-        values["status"] = status.gather_now(services, desk.vitals, services.registry.snapshot)
+        values["status"] = status.pulse_now(services, ask.desk.vitals, services.registry.snapshot)
     except Failure as failure:  # a registry that was altered is what the page has to say
         values["trouble"] = failure
-    with desk.reading() as connection:
-        if May.QUEUE in may:
-            lists = (listing.IN_DOUBT, listing.WAITS, listing.GIVEN_UP)
-            values["queue"] = {each: listing.count(connection, listing.Wanted(each)) for each in lists}
-        if May.ACCESS in may:
-            values["approvals"] = len(waiting.every(connection, services.registry.snapshot, scope, ask.now))
-        if May.SYSTEMS in may:
-            values["ending"] = attention.ending(connection, scope, ask.now)
-    if May.ACCESS in may and scope is None:
-        values["review"] = access.due(desk)
-    if May.SEARCH in may:
-        with reading(services.engine) as connection:
-            query = Query(outcome="refused", agency=scope, since=ask.now - attention.DAYS * attention.DAY)
-            values["refusals"] = search(connection, query, limit=_REFUSALS).hits
-            values["denials"] = attention.denials(connection, desk, scope, ask.now, days)
-            values["volumes"] = attention.volumes(connection, desk, scope, ask.now)
+    found = needs(ask.desk, ask.viewer, days)
+    values |= {**found._asdict(), "refusals": found.refusals or (), "ending": found.ending or ()}
     if values["status"] is not None:
         systems = values["status"]["systems"]
         values["unready"] = [each for each in systems if each["ready"] != "ready" and scope in (None, each["agency"])]
     return Shown("home.html", values)
 
 
-PAGES = (Page("", home, May.ENTER, N_("Home"), Menu.HOME),)
+def events(ask: Ask) -> Live:
+    return Live(("home",), lambda: mark(ask.desk), HOME_PAUSE)
+
+
+PAGES = (
+    Page("", home, May.ENTER, N_("Home"), Menu.HOME),
+    Page("/events", events, May.ENTER),
+)

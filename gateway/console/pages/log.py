@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.console.roles import May
-from gateway.console.site import live
-from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Shown
 from gateway.console.work import integrity
 from gateway.journal.jobs import RUNNING
 
@@ -17,14 +16,14 @@ def log(ask: Ask) -> Shown:
     return Shown("log.html", {"it": integrity.integrity(ask.desk)})
 
 
-def events(ask: Ask) -> Sent:
+def events(ask: Ask) -> Live:
     def look() -> list[object]:
         return [(each.id, each.state, each.facts) for each in integrity.integrity(ask.desk).checks[:1]]
 
     def going() -> bool:
         return any(each.state == RUNNING for each in integrity.integrity(ask.desk).checks[:1])
 
-    return live.changes(look, going=going)
+    return Live(("log",), look, going=going)
 
 
 def verify(ask: Ask) -> Moved:

@@ -6,14 +6,14 @@ from typing import Final
 from urllib.parse import urlencode
 
 from gateway.console.roles import May
-from gateway.console.site import live
-from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Shown
 from gateway.console.work import queueing
 from gateway.delivery.bulk import CAP, REPEATABLE
 from gateway.delivery.listing import COUNTED, STATES, Wanted
 from gateway.journal.jobs import RUNNING
 
 HERE: Final = "/console/queue"
+QUEUE_PAUSE = 3.0  # seconds between two looks for a page that is open
 NAMES: Final = {
     "in-doubt": N_("In doubt"),
     "waiting": N_("Waiting"),
@@ -73,7 +73,7 @@ def bulk(ask: Ask) -> Shown:
     return Shown("queue-bulk.html", {"it": progress, "items": items})
 
 
-def bulk_events(ask: Ask) -> Sent:
+def bulk_events(ask: Ask) -> Live:
     """The first look tells whether there is such a job."""
     id = ask.path["job"]
 
@@ -82,7 +82,11 @@ def bulk_events(ask: Ask) -> Sent:
         return progress.job.state, progress.job.facts, progress.counts
 
     look()
-    return live.changes(look, going=lambda: queueing.progress(ask.desk, id)[0].job.state == RUNNING)
+    return Live(("bulk", id), look, going=lambda: queueing.progress(ask.desk, id)[0].job.state == RUNNING)
+
+
+def events(ask: Ask) -> Live:
+    return Live(("queue",), lambda: queueing.mark(ask.desk), QUEUE_PAUSE)
 
 
 def move(ask: Ask) -> Moved:
@@ -93,6 +97,7 @@ def move(ask: Ask) -> Moved:
 
 PAGES = (
     Page("/queue", queue, May.QUEUE, N_("Queue and doubts"), Menu.OPERATION),
+    Page("/queue/events", events, May.QUEUE),
     Page("/queue/bulk", preview, May.SETTLE, N_("Retry a whole list")),
     Page("/queue/bulk", start, May.SETTLE, method="POST", operation="startBulkRetry"),
     Page("/queue/bulk/{job}", bulk, May.QUEUE, N_("A bulk retry")),

@@ -19,7 +19,7 @@ LABELS: Final = {
     "operation": N_("Operation"),
     "failure": N_("Error code"),
     "grant": N_("Grant"),
-    "actor": N_("Who acted"),
+    "actor": N_("Who acted (id of the person)"),
     "kind": N_("Kind of entry"),
 }
 _PAGE: Final = "search"
@@ -53,7 +53,7 @@ def search(ask: Ask) -> Shown:
 
 def go(ask: Ask) -> Moved:
     """The search box: takes any id to where it belongs."""
-    return Moved(finding.address_of(ask.desk, ask.viewer, ask.query.get("q", "").strip()[:200]))
+    return Moved(finding.find(ask.desk, ask.viewer, ask.query.get("q", "").strip()[:200]).address)
 
 
 def export(ask: Ask) -> Sent:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.console.roles import May
-from gateway.console.site import live
-from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Shown
 from gateway.console.work import board
 from gateway.console.work.noticing import notice_of
 from gateway.journal.jobs import RUNNING
 from gateway.registry.changes.keys import REASONS
 
 HERE: Final = "/console/systems"
+BOARD_PAUSE = 5.0  # seconds between two looks for a page that is open
 
 
 def systems(ask: Ask) -> Shown:
@@ -24,7 +24,11 @@ def system(ask: Ask) -> Shown:
     return Shown("system.html", {"it": found, "reasons": REASONS, "now": ask.now})
 
 
-def events(ask: Ask) -> Sent:
+def board_events(ask: Ask) -> Live:
+    return Live(("systems",), lambda: board.mark(ask.desk), BOARD_PAUSE)
+
+
+def events(ask: Ask) -> Live:
     """The steps of a connection test, as they come."""
     id = ask.path["system"]
 
@@ -35,7 +39,7 @@ def events(ask: Ask) -> Sent:
         return any(each.state == RUNNING for each in board.newest_tests(ask.desk, ask.viewer, id))
 
     look()
-    return live.changes(look, going=going)
+    return Live(("system", id), look, going=going)
 
 
 def suspend(ask: Ask) -> Moved:
@@ -62,6 +66,7 @@ def test(ask: Ask) -> Moved:
 
 PAGES = (
     Page("/systems", systems, May.SYSTEMS, N_("Systems"), Menu.OPERATION),
+    Page("/systems/events", board_events, May.SYSTEMS),
     Page("/systems/{system}", system, May.SYSTEMS, N_("A system")),
     Page("/systems/{system}/events", events, May.SYSTEMS),
     Page("/systems/{system}/suspend", suspend, May.OPERATE, method="POST", operation="suspendSystem"),

@@ -15,6 +15,7 @@ from gateway.console.accounts.passkeys import Site
 from gateway.console.accounts.provider import Provider
 from gateway.console.accounts.records import Viewer
 from gateway.console.accounts.signing_in import SignIn
+from gateway.console.site.live import Hub
 from gateway.doors.api.reading import Readers
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
@@ -29,6 +30,7 @@ class Desk:
     attempts: Attempts = field(default_factory=Attempts)
     # Passwords are costly: two threads, so that a flood of attempts leaves pages their processor.
     hashing: Readers = field(default_factory=lambda: Readers(threads=2, each=2))
+    live: Hub = field(default_factory=Hub)
 
     @cached_property
     def hash_key(self) -> bytes:
@@ -72,14 +74,14 @@ class Desk:
     def sign_in(self, source: str) -> SignIn:
         return SignIn(self.services.engine, self.sealer, self.attempts, source, self.now())
 
-    def viewer(self, token: str) -> Viewer | None:
-        """Who has this session."""
+    def viewer(self, token: str, *, touch: bool = True) -> Viewer | None:
+        """Who has this session. `touch`: he is here, and not only his page."""
         with self.reading() as connection:
             found = sessions.viewer_of(connection, token, self.now())
         if found is None:
             return None
         viewer, stale = found
-        if stale:
+        if stale and touch:
             with self.writing() as connection:
                 sessions.touch(connection, token, self.now())
         return viewer

@@ -7,7 +7,7 @@ uses too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -95,12 +95,26 @@ class Moved:
 class Sent:
     """A file."""
 
-    content: bytes | Iterator[bytes]
+    content: bytes
     media_type: str
     name: str = ""
 
 
-Answer = Shown | Moved | Sent
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A stream of events that says when a page has changed (`gateway.console.site.live`).
+
+    `key` names the page: its readers share one poll. `probe` reads what the page shows, as a small value, and `going`
+    whether it may still change. Both run in a thread, every `pause` seconds.
+    """
+
+    key: tuple[str, ...]
+    probe: Callable[[], object]
+    pause: float = 1.0
+    going: Callable[[], bool] | None = None
+
+
+Answer = Shown | Moved | Sent | Live
 View = Callable[[Ask], Answer]
 
 

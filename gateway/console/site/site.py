@@ -24,9 +24,9 @@ from contracts.wire import problems
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_NO_PAGE, LOGIN_NEEDED
 from gateway.console.pages import pages
-from gateway.console.site import guard
+from gateway.console.site import guard, live
 from gateway.console.site.desk import Desk
-from gateway.console.site.page import Answer, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.site.page import Ask, Live, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import HEADERS, STATIC, asset, failure_values, render
 
 HOME = "/console"
@@ -50,7 +50,9 @@ def build_site(desk: Desk, public: list[Route]) -> Starlette:
 
 
 async def _serve(desk: Desk, page: Page, request: Request) -> Response:
-    viewer = await asyncio.to_thread(desk.viewer, guard.token_of(request))
+    token = guard.token_of(request)
+    here = live.FETCHED not in request.headers and "text/event-stream" not in request.headers.get("accept", "")
+    viewer = await asyncio.to_thread(functools.partial(desk.viewer, token, touch=here))
     if viewer is None:
         if page.method == "GET":
             back = urlencode({"next": request.url.path + (f"?{request.url.query}" if request.url.query else "")})
@@ -77,19 +79,29 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         origin=guard.origin_of(request),
     )
     answer = await asyncio.to_thread(page.view, ask)
+    if isinstance(answer, Live):
+        return _stream(desk, answer, request, token)
     return await asyncio.to_thread(_response, answer, ask, page)
 
 
-def _response(answer: Answer, ask: Ask, page: Page) -> Response:
+def _stream(desk: Desk, answer: Live, request: Request, token: str) -> Response:
+    def holds() -> bool:
+        return desk.viewer(token, touch=False) is not None
+
+    seen = request.headers.get("last-event-id") or request.query_params.get("seen", "")
+    return StreamingResponse(
+        live.events(desk.live, answer, seen, holds), media_type="text/event-stream", headers=HEADERS
+    )
+
+
+def _response(answer: Shown | Moved | Sent, ask: Ask, page: Page) -> Response:
     if isinstance(answer, Moved):
         done = f"{'&' if '?' in answer.to else '?'}{urlencode({'done': answer.done})}" if answer.done else ""
         return RedirectResponse(answer.to + done, status_code=303, headers=HEADERS)
     if isinstance(answer, Sent):
         named = f"attachment; filename*=UTF-8''{quote(answer.name)}" if answer.name else "inline"
         headers = {**HEADERS, "content-disposition": named}
-        if isinstance(answer.content, bytes):
-            return Response(answer.content, media_type=answer.media_type, headers=headers)
-        return StreamingResponse(answer.content, media_type=answer.media_type, headers=headers)
+        return Response(answer.content, media_type=answer.media_type, headers=headers)
     return shown(
         answer, ask.desk, ask.viewer, ask.language, here=ask.address, page=page, done=ask.query.get("done", "")
     )

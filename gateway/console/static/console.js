@@ -1,21 +1,42 @@
 // Additions for browsers with scripts. Every page works without them.
 "use strict";
 
-// A part with data-live="/console/…" is replaced by the same part of that page when the server says that it changed.
-for (const part of document.querySelectorAll("[data-live]")) {
-  const source = new EventSource(part.dataset.live);
-  source.addEventListener("changed", async () => {
-    const answer = await fetch(location.href, { credentials: "same-origin", headers: { accept: "text/html" } });
-    if (!answer.ok) return source.close();
+// A part with data-live="/console/…" is replaced by the same part of that page when the server says that it changed. A
+// page that nobody looks at has no stream, and a part in which somebody writes stays as it is.
+function follow(part) {
+  let source = null;
+  let seen = "";
+  const close = () => {
+    source?.close();
+    source = null;
+  };
+  const ended = () => {
+    close();
+    document.removeEventListener("visibilitychange", turned);
+  };
+  const turned = () => (document.hidden ? close() : open());
+  const changed = async (event) => {
+    seen = event.lastEventId;
+    const headers = { accept: "text/html", "lgsp-live": "1" };
+    const answer = await fetch(location.href, { credentials: "same-origin", headers });
+    if (!answer.ok || answer.redirected) return ended();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById(part.id);
-    if (!fresh) return;
-    for (const table of fresh.querySelectorAll(".scroll table")) stack(table);
-    if (fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
-  });
-  source.addEventListener("end", () => source.close());
-  addEventListener("pagehide", () => source.close());
+    const writing = part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+    for (const table of fresh?.querySelectorAll(".scroll table") ?? []) stack(table);
+    if (fresh && !writing && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
+  };
+  const open = () => {
+    if (source) return;
+    source = new EventSource(part.dataset.live + (seen ? `?seen=${seen}` : ""));
+    source.addEventListener("changed", changed);
+    source.addEventListener("end", ended);
+  };
+  addEventListener("pagehide", close);
+  document.addEventListener("visibilitychange", turned);
+  turned();
 }
+document.querySelectorAll("[data-live]").forEach(follow);
 
 // A page that is open for a time is left when the time is over.
 for (const part of document.querySelectorAll("[data-ends]")) {

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from contracts.base.words import Words
+from gateway.audit.search.details import detail_words
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_FORM
@@ -129,8 +131,8 @@ class Change(NamedTuple):
     what: str
     actor: str
     signed: str
-    reason: str
-    detail: str
+    reason: Words
+    detail: Words
 
 
 class Changes(NamedTuple):
@@ -149,10 +151,14 @@ def changes(desk: Desk, viewer: Viewer, since: float | None, cursor: str | None)
         facts = json.loads(each.entry).get("facts", {})
         approval, reason = facts.get("approval"), facts.get("reason")
         signed = str(approval.get("officer", "")) if isinstance(approval, dict) else ""
-        said = str(reason.get("vi", "")) if isinstance(reason, dict) else str(reason or "")
+        said = Words(*(_reason(reason, language) for language in ("vi", "en")))
         head = (each.facts.at, each.idx, each.facts.kind, each.facts.actor or "–")
-        rows.append(Change(*head, signed, said, each.facts.detail or ""))
+        rows.append(Change(*head, signed, said, detail_words(each.facts.kind, facts)))
     return Changes(tuple(rows), found.next)
+
+
+def _reason(reason: Any, language: str) -> str:
+    return str(reason.get(language) or reason.get("vi") or "") if isinstance(reason, dict) else str(reason or "")
 
 
 # --- reviews ----------------------------------------------------------------------------------------------------------

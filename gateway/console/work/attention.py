@@ -15,9 +15,10 @@ from typing import Final
 
 from sqlalchemy import Connection, exists, func, select
 
-from gateway.audit.search.fields import OUTCOMES, word
+from gateway.audit.search.fields import word
 from gateway.audit.search.search import first_at
 from gateway.console.site.desk import Desk
+from gateway.console.work.tally import tally_of
 from gateway.journal.schema import tables
 from gateway.registry.records import ACTIVE
 from gateway.registry.snapshot import Snapshot
@@ -26,7 +27,6 @@ from security.grants.windows import VIETNAM
 DAYS: Final = 7
 DAY: Final = 86_400.0
 SOON: Final = 30 * DAY
-_MOST_REFUSALS: Final = 20_000  # rows that are counted
 _MOST_OF_DAY: Final = 5_000  # entries of one day that are looked at
 _LEAST: Final = 20  # calls below which nothing is unusual
 _TIMES: Final = 3.0
@@ -104,24 +104,16 @@ class Ending:
 def denials(connection: Connection, desk: Desk, scope: str | None, now: float, days: int = DAYS) -> Denials:
     size = _size(connection)
     since = first_at(connection, now - days * DAY, 0, size)
-    refused = (
-        select(_index.failure, _index.agency)
-        .where(_index.outcome == OUTCOMES["refused"], _index.idx >= since)
-        .order_by(_index.idx.desc())
-        .limit(_MOST_REFUSALS)
-        .subquery()
-    )
-    query = select(refused.c.failure, refused.c.agency, func.count()).group_by(refused.c.failure, refused.c.agency)
-    if scope is not None:
-        query = query.where(refused.c.agency == word(scope))
+    pairs, capped = tally_of(desk.services.engine).refusals(connection, since, size)
     codes, agencies = _names(desk.services.registry.snapshot)
     rows = [
-        Denied(codes.get(code, "…"), None if agency is None else agencies.get(agency, "…"), int(number))
-        for code, agency, number in connection.execute(query)
+        Denied(codes.get(code or 0, "…"), None if agency is None else agencies.get(agency, "…"), number)
+        for (code, agency), number in pairs.items()
+        if scope is None or agency == word(scope)
     ]
     rows.sort(key=lambda each: (-each.entries, each.code, each.agency or ""))
     total = sum(each.entries for each in rows)
-    return Denials(tuple(rows), total, total >= _MOST_REFUSALS)
+    return Denials(tuple(rows), total, capped)
 
 
 def volumes(connection: Connection, desk: Desk, scope: str | None, now: float) -> Volumes:

@@ -99,6 +99,16 @@ def board(desk: Desk, viewer: Viewer) -> Board:
     )
 
 
+def mark(desk: Desk) -> object:
+    """A small value that changes with what the board shows to anybody."""
+    registry, now = desk.services.registry.snapshot, desk.now()
+    with desk.reading() as connection:
+        newest = connection.scalar(select(func.max(tables.transfer.c.id)))
+        size = connection.scalar(select(func.max(tables.log_entry.c.idx)))
+        waiting = sorted(_waiting(connection).items())
+    return newest, size, waiting, registry.revision, sorted(registry.readiness(now).items())
+
+
 def detail(desk: Desk, viewer: Viewer, id: str) -> Detail:
     """Raises `console.no-page`."""
     system, now = _system(desk, viewer, id), desk.now()

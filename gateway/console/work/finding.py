@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from gateway.console.accounts.records import Viewer
 from gateway.console.site.desk import Desk
@@ -21,16 +23,35 @@ _SHA256: Final = re.compile(r"(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}")
 _SEARCH: Final = "/console/search"
 
 
-def address_of(desk: Desk, viewer: Viewer, text: str) -> str:
-    """A transfer, `#` and the index of an entry, a system, agency, grant or contract, an error code, a key or the
-    thumbprint of its certificate (hex or base64url); else the id of a message."""
+class Found(NamedTuple):
+    """What an id is: a transfer, or else the filter of a search that finds its entries. `entry`: its index in the log.
+
+    `what`: transfer, entry, system, agency, contract, key, grant, person, failure, message; `nothing` without an id.
+    """
+
+    what: str
+    transfer: str | None = None
+    filter: Mapping[str, str] = MappingProxyType({})
+    entry: int | None = None
+
+    @property
+    def address(self) -> str:
+        if self.transfer is None:
+            return f"{_SEARCH}?{urlencode(self.filter)}" if self.filter else _SEARCH
+        at = "" if self.entry is None else f"?at={self.entry}#entry-{self.entry}"
+        return f"/console/transfers/{self.transfer}{at}"
+
+
+def find(desk: Desk, viewer: Viewer, text: str) -> Found:
+    """A transfer, `#` and the index of an entry, a system, agency, grant or contract, a person, an error code, a key or
+    the thumbprint of its certificate (hex or base64url); else the id of a message."""
     if not text:
-        return _SEARCH
+        return Found("nothing")
     if _ENTRY.fullmatch(text):
         about = journeys.entry_at(desk, viewer, int(text[1:]))
-        return f"/console/transfers/{about}?at={text[1:]}#entry-{text[1:]}" if about else _search(transfer=text)
+        return Found("entry", about, entry=int(text[1:])) if about else Found("entry", filter={"transfer": text})
     if _TRANSFER.fullmatch(text):
-        return f"/console/transfers/{text.lower()}"
+        return Found("transfer", text.lower())
     snapshot = desk.services.registry.snapshot
     for name, known in (
         ("system", snapshot.systems),
@@ -38,21 +59,29 @@ def address_of(desk: Desk, viewer: Viewer, text: str) -> str:
         ("contract", snapshot.contracts),
     ):
         if text in known:
-            return _search(**{name: text})
+            return Found(name, filter={name: text})
     if (system := _system_of_key(desk, text)) is not None:
-        return _search(system=system)
+        return Found("key", filter={"system": system})
     with desk.reading() as connection:
         if connection.execute(select(tables.access_grant.c.id).where(tables.access_grant.c.id == text)).first():
-            return _search(grant=text)
+            return Found("grant", filter={"grant": text})
+        if _is_person(connection, viewer, text):
+            return Found("person", filter={"actor": text})
     if "." in text and _is_code(text):
-        return _search(failure=text)
+        return Found("failure", filter={"failure": text})
     query = Filter({"message": text}).query(desk, viewer)
     transfer = journeys.of_message(desk, query)
-    return f"/console/transfers/{transfer}" if transfer else _search(message=text)
+    return Found("message", transfer, {} if transfer else {"message": text})
 
 
-def _search(**given: str) -> str:
-    return f"{_SEARCH}?{urlencode(given)}"
+def _is_person(connection: Connection, viewer: Viewer, text: str) -> bool:
+    """Of whom somebody with one agency may know: those of that agency."""
+    scope = viewer.account.scope
+    for table in (tables.console_account.c, tables.officer.c, tables.person.c):
+        query = select(table.id).where(table.id == text)
+        if connection.execute(query if scope is None else query.where(table.agency == scope)).first() is not None:
+            return True
+    return False
 
 
 def _system_of_key(desk: Desk, text: str) -> str | None:

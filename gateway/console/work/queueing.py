@@ -11,7 +11,7 @@ from gateway.console.site.desk import Desk
 from gateway.delivery import bulk, listing
 from gateway.delivery.bulk import REPEATABLE, Item, Preview, Progress
 from gateway.delivery.decisions import NOTES, Act, Decision, decide
-from gateway.delivery.listing import COUNTED, STATES, Listed, Message, Wanted
+from gateway.delivery.listing import STATES, Listed, Message, Wanted
 from gateway.journal import jobs
 from gateway.journal.jobs import Job
 from gateway.journal.logged import FailedTries, failed_tries
@@ -57,10 +57,20 @@ def queue(desk: Desk, wanted: Wanted, after: str | None) -> Queue:
         return Queue(
             wanted,
             listing.page(connection, wanted, after, PAGE),
-            {state: listing.count(connection, Wanted(state), COUNTED) for state in STATES},
+            {state: listing.count(connection, state) for state in STATES},
             tuple(providers),
             tuple(jobs.newest(connection, bulk.KIND, limit=5)),
         )
+
+
+def mark(desk: Desk) -> object:
+    """A small value that changes with page one of each list, its count, and the newest bulk retries."""
+    with desk.reading() as connection:
+        lists = [
+            (listing.count(connection, each), listing.page(connection, Wanted(each), None, PAGE).messages)
+            for each in STATES
+        ]
+        return lists, [(each.id, each.state) for each in jobs.newest(connection, bulk.KIND, limit=5)]
 
 
 def message(desk: Desk, transfer: str) -> Seen:
@@ -90,7 +100,7 @@ def preview(desk: Desk, wanted: Wanted) -> tuple[Preview, tuple[Message, ...]]:
     if wanted.state not in REPEATABLE:
         raise CONSOLE_FORM(field="state", why=" | ".join(REPEATABLE))
     with desk.reading() as connection:
-        return bulk.preview(connection, wanted), listing.page(connection, wanted, None, bulk.CAP).messages
+        return bulk.preview(connection, wanted), listing.first(connection, wanted, bulk.CAP).messages
 
 
 def start(desk: Desk, viewer: Viewer, wanted: Wanted, given: tuple[str, str], *, unsent: bool) -> Job:

@@ -19,7 +19,7 @@ from gateway.journal.schema import tables
 class Upkeep(NamedTuple):
     """`last`: time, folder and kind of keys of the last backup. `backups` are entries of the log.
 
-    `trouble`: why the doctor could not look.
+    `trouble`: why the doctor could not look. The database's file is not read as a whole.
     """
 
     findings: tuple[Finding, ...]
@@ -40,7 +40,7 @@ def upkeep(desk: Desk) -> Upkeep:
     findings: tuple[Finding, ...] = ()
     trouble = None
     try:
-        findings = tuple(examine(desk.services.settings, desk.now))
+        findings = tuple(examine(desk.services.settings, desk.now, whole=False))
     except OSError as missing:
         trouble = f"{missing.filename}: {missing.strerror}"
     return Upkeep(

@@ -39,13 +39,35 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
 
 def gather_now(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> dict[str, Any]:
     """Reads the database, so it runs in a thread."""
-    counts = vitals.counts_now()
-    settings, ready = services.settings, snapshot.readiness(services.clock())
+    counts, settings = vitals.counts_now(), services.settings
+    return {
+        **pulse_now(services, vitals, snapshot),
+        "transfers": dict(counts.transfers),
+        "queue": dict(counts.queue),
+        "unconfirmed": unconfirmed(snapshot, services.clock()),
+        "refusals": recent_refusals(services.engine),
+        "contracts": [
+            {
+                "name": name,
+                "version": contract.contract.version,
+                "title": {"vi": contract.contract.title.vi, "en": contract.contract.title.en},
+                "digest": contract.digest,
+                "operations": sorted(contract.contract.operations),
+            }
+            for name, contract in sorted(snapshot.contracts.items())
+        ],
+        "base": settings.base,
+    }
+
+
+def pulse_now(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> dict[str, Any]:
+    """The part of it that costs the same in every database. It reads that too."""
+    counts, settings = vitals.pulse_now(), services.settings
+    ready = snapshot.readiness(services.clock())
     return {
         "ok": counts.keepers > 0,
         "name": settings.name,
         "kind": settings.kind,
-        "base": settings.base,
         "revision": snapshot.revision,
         "systems": [
             {
@@ -61,18 +83,6 @@ def gather_now(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> di
             for system in snapshot.systems.values()
             for agency in [snapshot.agency(system.agency)]
         ],
-        "contracts": [
-            {
-                "name": name,
-                "version": contract.contract.version,
-                "title": {"vi": contract.contract.title.vi, "en": contract.contract.title.en},
-                "digest": contract.digest,
-                "operations": sorted(contract.contract.operations),
-            }
-            for name, contract in sorted(snapshot.contracts.items())
-        ],
-        "transfers": dict(counts.transfers),
-        "queue": dict(counts.queue),
         "log": {
             "size": counts.log_size,
             "pending": counts.log_pending,
@@ -81,8 +91,6 @@ def gather_now(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> di
             "age": round(counts.checkpoint_age, 1) if counts.checkpoint_age is not None else None,
         },
         "vouchers": _witness_states(services),
-        "unconfirmed": unconfirmed(snapshot, services.clock()),
-        "refusals": recent_refusals(services.engine),
     }
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from gateway.journal.schema.console_tables import (
@@ -155,7 +156,7 @@ transfer = Table(
     Column("receipt", Text),  # JSON: {"intent": base64, "outcome": base64}
     UniqueConstraint("caller_system", "contract", "operation", "message_id", name="one_message"),
 )
-Index("transfer_open", transfer.c.state, transfer.c.process)
+Index("transfer_state", transfer.c.state, transfer.c.id)
 
 log_pending = Table(
     "log_pending",
@@ -178,6 +179,9 @@ log_entry = Table(
     Column("sequenced", Float, nullable=False),
     UniqueConstraint("transfer", "phase", name="one_phase"),
 )
+# Of the few entries that are no transfer's. SQLite takes it for a query that has this condition literally.
+NOTES: Final = text("phase NOT IN ('intent', 'outcome', 'refusal')")
+Index("log_note", log_entry.c.phase, log_entry.c.idx, sqlite_where=NOTES, postgresql_where=NOTES)
 log_tile = Table(
     "log_tile",
     metadata,
@@ -248,6 +252,7 @@ queue = Table(
 )
 Index("queue_due", queue.c.state, queue.c.next_at)
 Index("queue_state", queue.c.state, queue.c.transfer)
+Index("queue_provider", queue.c.state, queue.c.provider, queue.c.transfer)
 vault = Table(
     "vault",
     metadata,

@@ -81,7 +81,7 @@ def _adopted(connection: Connection) -> bool:
     """Whether the log has the entry of an adoption, or of a creation by a release that needs no adoption."""
     for table in tables.LOGS:
         phases = table.c.phase.in_((RECEIVING_ADOPTED, "registry"))
-        for phase, entry in connection.execute(select(table.c.phase, table.c.entry).where(phases)):
+        for phase, entry in connection.execute(select(table.c.phase, table.c.entry).where(tables.NOTES, phases)):
             if phase == RECEIVING_ADOPTED or json.loads(bytes(entry))["facts"].get("receiving") == GRANTED:
                 return True
     return False

@@ -47,7 +47,7 @@ def first_basis(connection: Connection) -> str | None:
     """The basis that the log stated first; None if it states none."""
     for order in (tables.past_entry.c.sequenced, tables.log_entry.c.idx, tables.log_pending.c.id):
         table = order.table
-        query = select(table.c.entry).where(table.c.phase.in_(PHASES)).order_by(order)
+        query = select(table.c.entry).where(tables.NOTES, table.c.phase.in_(PHASES)).order_by(order)
         for entry in connection.execute(query).scalars():
             stated = (borne(bytes(entry)) or {}).get("basis")
             if stated is not None:

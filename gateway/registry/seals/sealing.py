@@ -356,7 +356,7 @@ def _has(connection: Connection, fact: str) -> bool:
     return any(
         fact in (borne(bytes(entry)) or ())
         for table in tables.LOGS
-        for entry in connection.execute(select(table.c.entry).where(table.c.phase.in_(PHASES))).scalars()
+        for entry in connection.execute(select(table.c.entry).where(tables.NOTES, table.c.phase.in_(PHASES))).scalars()
     )
 
 

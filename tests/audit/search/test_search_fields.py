@@ -5,16 +5,18 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import typer
 
+from gateway.audit.search.details import detail_words
 from gateway.audit.search.facts import Facts, facts_of
 from gateway.audit.search.fields import CHANGES, FIELDS, KINDS, kinds_in
 from gateway.audit.search.search import Query
 from gateway.audit.search.table import COLUMNS
 from gateway.cli import app
 from gateway.journal.schema import tables
+from gateway.registry.records import Change
 from gateway.registry.seals import sealing
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,6 +45,36 @@ def test_what_a_note_is_called_is_known_to_the_search() -> None:
             if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "note" and node.args:
                 named |= {str(each.value) for each in node.args[:1] if isinstance(each, ast.Constant)}
     assert len(named) > 15 and named <= KINDS, named - KINDS
+
+
+def test_both_languages_document_the_same_kinds_of_entries() -> None:
+    def kinds(name: str, head: str) -> list[tuple[str, ...]]:
+        page = (ROOT / "docs" / name).read_text("utf-8").partition(head)[2].partition("\n\n")[0]
+        return [tuple(re.findall(r"`([^`]+)`", row.split("|")[1])) for row in page.splitlines()[2:]]
+
+    english, vietnamese = kinds("audit-log.md", "\n| kind | when |"), kinds("vi/audit-log.md", "\n| loại | khi nào |")
+    assert english == vietnamese and len(english) > 10
+    assert {code for row in english for code in row} - {"note"} <= KINDS
+
+
+def test_a_change_is_told_in_both_languages() -> None:
+    """Phrases are translated; ids, codes and values stay."""
+    changes = [{"what": "grant", "id": "G-1", "how": "approved", "fields": ["an", "ab" * 32]}]
+    access = detail_words("access", {"changes": changes, "registry": {"changed": {"agency": {"x": {"level": [1, 2]}}}}})
+    assert access.en == "grant G-1: approved by an; level 1 → 2"
+    assert access.vi == "quyền G-1: được an duyệt; level 1 → 2"
+    suspended = {"changes": [{"what": "system", "id": "do-thi", "how": "suspended", "fields": ["state"]}]}
+    told = detail_words("suspended", {**suspended, "reason": {"vi": "Bảo trì", "en": "Maintenance"}})
+    assert told.vi.startswith("hệ thống do-thi: tạm dừng; lý do: ") and "system do-thi: suspended" in told.en
+    published = detail_words("contract", {"how": "rolled back", "version": "1.0", "before": {"version": "1.1"}})
+    assert (published.vi, published.en) == (
+        "quay về bản trước: phiên bản 1.1 → 1.0",
+        "rolled back: version 1.1 → 1.0",
+    )
+    for what in ("agency", "system", "authority", "grant", "officer", "passkey", "person", "route", "key", "contract"):
+        for how in get_args(get_type_hints(Change)["how"]):
+            words = detail_words("access", {"changes": [{"what": what, "id": "-", "how": how}]})
+            assert words.en == f"{what} -: {how}" and not {what, how} & set(words.vi.split()), (what, how)
 
 
 def test_every_kind_that_may_have_a_seal_is_a_change() -> None:

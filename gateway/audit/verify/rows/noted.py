@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, literal, select, union_all
 
 from gateway.journal.schema import tables
+
+_COMMON: Final = frozenset({"intent", "outcome", "refusal"})  # they are in no index by phase
 
 
 class Noted(NamedTuple):
@@ -32,7 +34,9 @@ def read_notes(connection: Connection, kinds: Collection[str]) -> list[Noted]:
         select(literal(0).label("turn"), origin.number.label("ended"), past.idx.label("place"), past.phase, past.entry)
         .select_from(tables.past_entry.join(tables.log_origin, past.origin == origin.origin))
         .where(past.phase.in_(kinds)),
-        select(literal(1), literal(0), present.idx, present.phase, present.entry).where(present.phase.in_(kinds)),
+        select(literal(1), literal(0), present.idx, present.phase, present.entry).where(
+            *([tables.NOTES] if not _COMMON.intersection(kinds) else []), present.phase.in_(kinds)
+        ),
         select(literal(2), literal(0), pending.id, pending.phase, pending.entry).where(pending.phase.in_(kinds)),
     )
     rows = query.subquery().c

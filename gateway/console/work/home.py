@@ -1,0 +1,75 @@
+"""What needs somebody's attention: the numbers of the first page, as far as his roles see them.
+
+Invariant: a part that the roles do not see is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+
+from gateway.audit.search.facts import Logged
+from gateway.audit.search.search import Query, reading, search
+from gateway.console.accounts.records import Viewer
+from gateway.console.roles import May
+from gateway.console.site.desk import Desk
+from gateway.console.work import access, attention, waiting
+from gateway.delivery import listing
+from gateway.journal.schema import tables
+
+_REFUSALS = 8
+LISTS = (listing.IN_DOUBT, listing.WAITS, listing.GIVEN_UP)
+
+
+class Needs(NamedTuple):
+    """`queue`: messages by list, each up to `listing.COUNTED`. `approvals`: proposals that wait for signatures."""
+
+    queue: Mapping[str, int] | None
+    approvals: int | None
+    review: access.Due | None
+    ending: tuple[attention.Ending, ...] | None
+    refusals: tuple[Logged, ...] | None
+    denials: attention.Denials | None
+    volumes: attention.Volumes | None
+
+
+def mark(desk: Desk) -> object:
+    """A small value that changes with what the first page shows to anybody."""
+    registry, now = desk.services.registry.snapshot, desk.now()
+    with desk.reading() as connection:
+        size = connection.scalar(select(func.max(tables.log_entry.c.idx)))
+        queue = [listing.count(connection, each) for each in LISTS]
+    return size, queue, registry.revision, sorted(registry.readiness(now).items()), desk.vitals.pulse_now().keepers > 0
+
+
+def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS) -> Needs:
+    """`days`: the span of the counted refusals."""
+    may, scope, now = viewer.account.may, viewer.account.scope, desk.now()
+    snapshot = desk.services.registry.snapshot
+    queue = approvals = review = ending = refusals = denials = volumes = None
+    with desk.reading() as connection:
+        if May.QUEUE in may:
+            queue = {each: listing.count(connection, each) for each in LISTS}
+        if May.ACCESS in may:
+            approvals = len(waiting.every(connection, snapshot, scope, now))
+        if May.SYSTEMS in may:
+            ending = tuple(attention.ending(connection, scope, now))
+    if May.ACCESS in may and scope is None:
+        review = access.due(desk)
+    if May.SEARCH in may:
+        with reading(desk.services.engine) as connection:
+            query = Query(outcome="refused", agency=scope, since=now - attention.DAYS * attention.DAY)
+            refusals = search(connection, query, limit=_REFUSALS).hits
+            denials = attention.denials(connection, desk, scope, now, days)
+            volumes = attention.volumes(connection, desk, scope, now)
+    return Needs(
+        queue=queue,
+        approvals=approvals,
+        review=review,
+        ending=ending,
+        refusals=refusals,
+        denials=denials,
+        volumes=volumes,
+    )
