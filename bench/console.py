@@ -33,6 +33,7 @@ from gateway.doors.api.services import DeskServices
 from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.registry.registry import Registry
+from gateway.registry.seals import account_rows, accounts
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 
@@ -132,9 +133,9 @@ def _side(folder: Path, number: int, say: Callable[[str], None]) -> Side:
     services = DeskServices(
         engine, registry, NewestCheckpoint(settings.checkpoint_file), settings, clock=lambda: now + 1.0
     )
-    with writing(engine) as connection:
-        store.add(connection, Account("bench", "H14.0", "Bench", _ROLES, True), now, "bench")
-        token = sessions.open_session(connection, "bench", "link", "127.0.0.1", now)
+    with account_rows.changing(engine, accounts.Seal.of(settings), now, "bench") as change:
+        store.add(change, Account("bench", "H14.0", "Bench", _ROLES, True))
+        token = sessions.open_session(change, "bench", "link", "127.0.0.1")
     return Side(build_desk(services), engine, f"__Host-lgsp={token}")
 
 

@@ -166,6 +166,33 @@ def token_revoke(
     emit({"ok": True, "account": id, "mark": mark}, as_json, f"{mark}: ended / đã thu hồi")
 
 
+@commands.command("repair")
+def repair(
+    reason: Annotated[str, typer.Option("--reason", help="What happened; it goes into the log.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the rows of accounts that are not as they were sealed; what differed and why is logged. If the seal itself
+    is lost or set back, all of them go, and accounts are added again."""
+    from gateway.console.site.page import checked_reason
+    from gateway.journal.database import open_engine
+    from gateway.registry.seals import account_rows
+    from gateway.registry.seals.accounts import Seal
+
+    settings = load_instance(data, as_json)
+    engine = open_engine(settings.database_url)
+    try:
+        with failures_as_exits(as_json):
+            facts = {"reason": checked_reason(reason)}
+            differed = account_rows.repair(engine, Seal.of(settings), facts, time.time(), actor())
+    finally:
+        engine.dispose()
+    rows = [{"table": each.table, "key": each.key, "how": each.how} for each in differed]
+    lines = [visible(f"differed / khác: {each}") for each in differed]
+    nothing = "all rows are as they were sealed / mọi dòng khớp với con dấu"
+    emit({"ok": True, "differed": rows}, as_json, "\n".join(lines) or nothing)
+
+
 @contextmanager
 def _changing(settings: Settings, as_json: bool) -> Iterator[Change]:
     from gateway.journal.database import open_engine

@@ -237,5 +237,5 @@ _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
     "contract": _contract,
     "feed-read": _feed_read,
     "quarantine": _quarantined,
-    "registry-accepted": _accepted,
+    **dict.fromkeys(("registry-accepted", "accounts-repaired"), _accepted),
 }

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gateway.audit.verify.sources import Source
     from gateway.audit.verify.verify import Report
     from gateway.audit.witnessing.verify import Outside, Trusted
+    from gateway.registry.seals.accounts import Seal as AccountsSeal
     from gateway.registry.seals.sealing import Seal
     from gateway.settings import Settings
     from security.transparency.checkpoint import Checkpoint, NoteKey
@@ -43,8 +44,8 @@ _OWN = {
     "      đã kiểm tra bằng khóa nằm ngay trong bản xuất; hãy dùng --vkey với khóa nhận bằng đường khác",
 }
 _UNSEEN = (
-    "ids of messages and seals of the registry, since this account may not read the instance's keys"
-    " / mã thông điệp và dấu niêm phong sổ đăng ký, vì tài khoản này không được đọc khóa"
+    "ids of messages and seals of registry and accounts, since this account may not read the instance's keys"
+    " / mã thông điệp và dấu niêm phong sổ đăng ký, tài khoản, vì tài khoản này không được đọc khóa"
 )
 
 
@@ -138,6 +139,7 @@ class Beside:
 
     rows: Completeness | None = None
     registered: Registered | None = None
+    accounts: Registered | None = None
     outside: Outside | None = None
     missing: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
@@ -148,6 +150,7 @@ class Beside:
             *self.missing,
             *(self.rows.wrong if self.rows is not None else ()),
             *(self.registered.wrong if self.registered is not None else ()),
+            *(self.accounts.wrong if self.accounts is not None else ()),
             *(self.outside.wrong if self.outside is not None else ()),
         )
 
@@ -160,6 +163,8 @@ class Beside:
             facts["unseen"] = self.unseen
         if self.registered is not None:
             facts["registry"] = {"checked": self.registered.checked, "wrong": self.registered.wrong}
+        if self.accounts is not None:
+            facts["accounts"] = {"checked": self.accounts.checked, "wrong": self.accounts.wrong}
         if outside is not None:
             facts["outside"] = {
                 "checked": outside.checked,
@@ -174,10 +179,8 @@ class Beside:
             f"  rows held against the log, {name}: {count}"
             for name, count in (self.rows.checked if self.rows is not None else {}).items()
         ]
-        lines += [
-            f"  {name}: {count}"
-            for name, count in (self.registered.checked if self.registered is not None else {}).items()
-        ]
+        for part in (self.registered, self.accounts):
+            lines += [f"  {name}: {count}" for name, count in (part.checked if part is not None else {}).items()]
         if self.outside is not None:
             lines += [
                 f"  {kind}: {count}, up to {self.outside.newest[kind]} entries"
@@ -191,6 +194,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
     """Without `--vkey` the instance's own copy is used, and the result says so: that proves only that it agrees with
     itself."""
     from gateway.audit.log import origins
+    from gateway.audit.verify.accounts import check_accounts
     from gateway.audit.verify.complete import Completeness, check_complete
     from gateway.audit.verify.registered import check_registered
     from gateway.audit.verify.rows.check import check_tables
@@ -208,11 +212,13 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
     unreadable: list[str] = []
     asked.outside[:0] = _of_past(engine, past) if past is not None else _beside(settings, asked.origin, unreadable)
     beside = Beside()
+    people = _accounts_seal(settings)
+    seen = people.seen() if people is not None else None
     if past is None:
         with snapshot(engine) as connection, shown(asked.as_json) as progress:
             # Rows and log are compared as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
-            rows, registered, missing = None, None, [*unreadable, *_missing(connection, settings)]
+            rows, registered, accounts, missing = None, None, None, [*unreadable, *_missing(connection, settings)]
             missing += [f"the schema of the database, {each}" for each in comparison.differences(connection)]
             if asked.whole:
                 rows = check_complete(
@@ -230,10 +236,18 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
                     rows.ok and around.ok, {**rows.checked, **around.checked}, (*rows.wrong, *around.wrong)
                 )
                 registered = check_registered(connection, _seal(settings))
+                accounts = check_accounts(connection, people, seen)
                 missing += origins.lost_since(connection)
             unseen = (_UNSEEN,) if asked.whole and _hash_id(settings) is None else ()
             signed = check_outside(trusted, connection, key, progress, asked.origin)
-            beside = Beside(rows, registered, signed, tuple(missing), unseen)
+            beside = Beside(
+                rows=rows,
+                registered=registered,
+                accounts=accounts,
+                outside=signed,
+                missing=tuple(missing),
+                unseen=unseen,
+            )
     with origins.within(engine, past.origin if past is not None else None) as connection:
         _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)
 
@@ -306,6 +320,16 @@ def _hash_id(settings: Settings) -> Callable[[str], str] | None:
 def _seal(settings: Settings) -> Seal | None:
     """None for whoever may not read the keys: then seals are not proved."""
     from gateway.registry.seals.sealing import Seal
+
+    try:
+        return Seal.of(settings)
+    except (OSError, Failure):
+        return None
+
+
+def _accounts_seal(settings: Settings) -> AccountsSeal | None:
+    """The same, of the rows by which people sign in."""
+    from gateway.registry.seals.accounts import Seal
 
     try:
         return Seal.of(settings)

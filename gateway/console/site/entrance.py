@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from contracts.base.errors import Failure
-from gateway.console.accounts import passkeys, sessions, signing_in, store
+from gateway.console.accounts import passkeys, sessions, signing_in
 from gateway.console.errors import CONSOLE_NO_PAGE
 from gateway.console.site import guard
 from gateway.console.site.desk import Desk

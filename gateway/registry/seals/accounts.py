@@ -214,6 +214,9 @@ def borne(entry: bytes) -> Mapping[str, Any] | None:
 
 def proved(seal: Seal, facts: Mapping[str, Any]) -> bool:
     """Whether what an entry says of a map has this instance's tag."""
+    return well_made(facts) and seal.proves(facts["revision"], facts["digest"], facts["seal"])
+
+
+def well_made(facts: Mapping[str, Any]) -> bool:
     kinds = {"revision": int, "digest": str, "seal": str}
-    well_made = all(isinstance(facts.get(name), kind) for name, kind in kinds.items())
-    return well_made and seal.proves(facts["revision"], facts["digest"], facts["seal"])
+    return all(isinstance(facts.get(name), kind) for name, kind in kinds.items())
