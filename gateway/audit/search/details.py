@@ -46,7 +46,9 @@ def _call(facts: Mapping[str, Any]) -> str:
 
 
 def _altered(facts: Mapping[str, Any]) -> str:
-    return _counted(facts, "differences", [*listed(facts, "schema"), *listed(facts, "registry")])
+    return _counted(
+        facts, "differences", [*listed(facts, "schema"), *listed(facts, "registry"), *listed(facts, "accounts")]
+    )
 
 
 def _quarantined(facts: Mapping[str, Any]) -> str:
