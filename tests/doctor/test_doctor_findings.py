@@ -31,6 +31,7 @@ from gateway.journal.database import knows, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
 from gateway.registry.restore_lock import confirm, hold
+from gateway.registry.seals import account_rows, accounts
 from gateway.registry.seals.sealing import Seal, accept, changing
 from gateway.registry.store import apply
 from gateway.sandbox.instance import make_instance
@@ -184,6 +185,11 @@ def edited(settings: Settings, *statements: str) -> None:
             connection.execute(text(statement))
 
 
+def signing_in(settings: Settings) -> None:
+    account_rows.adopt(open_engine(settings.database_url), accounts.Seal.of(settings), time.time())
+    edited(settings, "INSERT INTO console_link VALUES ('x', 'lan', 'x', 9e9)")
+
+
 def quarantined(settings: Settings) -> None:
     folder = settings.drop_root / "so-lieu" / "quarantine"
     folder.mkdir(parents=True)
@@ -231,6 +237,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
         s, "CREATE TRIGGER vanish AFTER INSERT ON log_pending BEGIN DELETE FROM log_pending; END"
     ),
     "registry.altered": lambda s: edited(s, "UPDATE bundle SET withdrawn = 1"),
+    "accounts.altered": signing_in,
     "log.waiting": waiting,
     "rows.changed": redirected,
     "log.checkpoint": lambda s: s.checkpoint_file.mkdir(parents=True),
