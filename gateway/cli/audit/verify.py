@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contracts.base.errors import Failure, Ours
+from contracts.base.errors import Ours
+from gateway.cli.audit import readable
 from gateway.cli.audit.entries import Origin, past_log
 from gateway.cli.audit.outside import Others, check_outside, trusted_of
 from gateway.cli.audit.remote import Place, remote, remote_failures
@@ -20,7 +20,6 @@ from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
 
 if TYPE_CHECKING:
-    from cryptography import x509
     from sqlalchemy import Connection, Engine
 
     from gateway.audit.log import origins
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from gateway.audit.verify.sources import Source
     from gateway.audit.verify.verify import Report
     from gateway.audit.witnessing.verify import Outside, Trusted
-    from gateway.registry.seals.accounts import Seal as AccountsSeal
-    from gateway.registry.seals.sealing import Seal
     from gateway.settings import Settings
     from security.transparency.checkpoint import Checkpoint, NoteKey
 
@@ -212,7 +209,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
     unreadable: list[str] = []
     asked.outside[:0] = _of_past(engine, past) if past is not None else _beside(settings, asked.origin, unreadable)
     beside = Beside()
-    people = _accounts_seal(settings)
+    people = readable.accounts_seal(settings)
     seen = people.seen() if people is not None else None
     if past is None:
         with snapshot(engine) as connection, shown(asked.as_json) as progress:
@@ -224,21 +221,21 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
                 rows = check_complete(
                     connection,
                     on_progress=lambda done: progress.update(held, completed=done),
-                    hash_id=_hash_id(settings),
+                    hash_id=readable.hash_id(settings),
                 )
                 around = check_tables(
                     connection,
                     key,
-                    issuers=_issuers(settings),
+                    issuers=readable.issuers(settings),
                     on_progress=lambda done: progress.update(held, completed=done),
                 )
                 rows = Completeness(
                     rows.ok and around.ok, {**rows.checked, **around.checked}, (*rows.wrong, *around.wrong)
                 )
-                registered = check_registered(connection, _seal(settings))
+                registered = check_registered(connection, readable.seal(settings))
                 accounts = check_accounts(connection, people, seen)
                 missing += origins.lost_since(connection)
-            unseen = (_UNSEEN,) if asked.whole and _hash_id(settings) is None else ()
+            unseen = (_UNSEEN,) if asked.whole and readable.hash_id(settings) is None else ()
             signed = check_outside(trusted, connection, key, progress, asked.origin)
             beside = Beside(
                 rows=rows,
@@ -293,48 +290,6 @@ def _missing(connection: Connection, settings: Settings) -> Iterator[str]:
             f"the checkpoint beside the database, {settings.checkpoint_file}, is missing: nothing"
             " here tells whether entries were taken back"
         )
-
-
-def _issuers(settings: Settings) -> dict[str, x509.Certificate] | None:
-    """None where the authority is kept elsewhere."""
-    from gateway.keys.authority import EmbeddedAuthority
-
-    own = EmbeddedAuthority(settings)
-    try:
-        return {name: own.certificate(name) for name in own.names()} or None
-    except (OSError, Failure):
-        return None
-
-
-def _hash_id(settings: Settings) -> Callable[[str], str] | None:
-    """None for whoever may read the database and not the keys: then ids of messages are not held against the log."""
-    from gateway.keys.keyring import Keyring
-    from security.transparency.entry import keyed
-
-    try:
-        return partial(keyed, Keyring(settings).hash_key())
-    except (OSError, Failure):
-        return None
-
-
-def _seal(settings: Settings) -> Seal | None:
-    """None for whoever may not read the keys: then seals are not proved."""
-    from gateway.registry.seals.sealing import Seal
-
-    try:
-        return Seal.of(settings)
-    except (OSError, Failure):
-        return None
-
-
-def _accounts_seal(settings: Settings) -> AccountsSeal | None:
-    """The same, of the rows by which people sign in."""
-    from gateway.registry.seals.accounts import Seal
-
-    try:
-        return Seal.of(settings)
-    except (OSError, Failure):
-        return None
 
 
 def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:
