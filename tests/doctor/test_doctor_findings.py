@@ -179,9 +179,10 @@ def restored(settings: Settings) -> None:
         hold(connection, time.time(), {"backup": {}})
 
 
-def edited(settings: Settings, *statements: str, sealed: bool = False) -> None:
-    if sealed:  # what people sign in by, as the first start does
-        account_rows.adopt(open_engine(settings.database_url), accounts.Seal.of(settings), time.time())
+def edited(settings: Settings, *statements: str) -> None:
+    account_rows.adopt(
+        open_engine(settings.database_url), accounts.Seal.of(settings), time.time()
+    )  # as the first start does
     with writing(open_engine(settings.database_url)) as connection:
         for statement in statements:
             connection.execute(text(statement))
@@ -234,7 +235,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
         s, "CREATE TRIGGER vanish AFTER INSERT ON log_pending BEGIN DELETE FROM log_pending; END"
     ),
     "registry.altered": lambda s: edited(s, "UPDATE bundle SET withdrawn = 1"),
-    "accounts.altered": lambda s: edited(s, "INSERT INTO console_link VALUES ('x', 'x', 'x', 1)", sealed=True),
+    "accounts.altered": lambda s: edited(s, "INSERT INTO console_link VALUES ('x', 'x', 'x', 1)"),
     "log.waiting": waiting,
     "rows.changed": redirected,
     "log.checkpoint": lambda s: s.checkpoint_file.mkdir(parents=True),
