@@ -180,10 +180,9 @@ def restored(settings: Settings) -> None:
 
 
 def edited(settings: Settings, *statements: str) -> None:
-    account_rows.adopt(
-        open_engine(settings.database_url), accounts.Seal.of(settings), time.time()
-    )  # as the first start does
-    with writing(open_engine(settings.database_url)) as connection:
+    engine = open_engine(settings.database_url)
+    account_rows.adopt(engine, accounts.Seal.of(settings), time.time())  # as the first start does
+    with writing(engine) as connection:
         for statement in statements:
             connection.execute(text(statement))
 
@@ -250,10 +249,9 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
 APART = {"certificate.ended", "certificate.ending", "tls.old", "clock.skew", "disk.low", "disk.full"}  # below
 APART |= {"access.review-due", "officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor_access.py
 APART |= {"files.owner", "files.unread"}  # tests/cli/test_other_users.py
-APART |= {"persons.break-glass"}  # tests/attacks/access/test_attack_persons.py
-APART |= {"grants.disclose", "content.waiting"}  # tests/attacks/access/test_attack_version.py
-APART |= {"receiving.unconfirmed", "receiving.overdue", "route.not-granted", "route.mask-unshown"}  # the same
-APART |= {"content.unapproved"}  # tests/attacks/access/test_attack_unsigned_rows.py
+APART |= {"persons.break-glass", "content.unapproved"}  # test_attack_persons.py, test_attack_unsigned_rows.py
+APART |= {"grants.disclose", "content.waiting", "route.not-granted", "route.mask-unshown"}  # test_attack_version.py
+APART |= {"receiving.unconfirmed", "receiving.overdue"}  # the same
 APART |= {"listen.desk-ending"}  # test_doctor_desk.py
 APART |= {"clock.behind"}  # tests/attacks/access/test_attack_clock.py
 APART |= {
