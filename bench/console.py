@@ -43,6 +43,7 @@ from gateway.doors.health import Vitals
 from gateway.journal.database import open_engine, writing
 from gateway.keys.keyring import Keyring
 from gateway.registry.registry import Registry
+from gateway.registry.seals import account_rows, accounts
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 
@@ -306,9 +307,9 @@ def _side(folder: Path, number: int, say: Callable[[str], None]) -> Side:
     services = DeskServices(
         engine, registry, NewestCheckpoint(settings.checkpoint_file), settings, clock=lambda: until + 1.0
     )
-    with writing(engine) as connection:
-        store.add(connection, Account("bench", "H14.0", "Bench", _ROLES, True), until, "bench")
-        token = sessions.open_session(connection, "bench", "link", "127.0.0.1", until)
+    with account_rows.changing(engine, accounts.Seal.of(settings), until, "bench") as change:
+        store.add(change, Account("bench", "H14.0", "Bench", _ROLES, True))
+        token = sessions.open_session(change, "bench", "link", "127.0.0.1")
     desk = Desk(services, Vitals(engine, registry, services.clock))
     return Side(build_desk(services), engine, desk, token, filled, until)
 

@@ -37,6 +37,9 @@ from gateway.journal.database import fold_back, knows, open_engine, upgrade, wri
 from gateway.journal.schema import tables
 from gateway.keys.keyring import NAMES, Keyring
 from gateway.registry.restore_lock import digest_of, hold
+from gateway.registry.seals.account_rows import carry_over
+from gateway.registry.seals.accounts import FACT
+from gateway.registry.seals.accounts import Seal as AccountsSeal
 from gateway.registry.seals.revisions import remember
 from gateway.registry.seals.rows import HOLD
 from gateway.registry.seals.sealing import AT_ONCE, Seal
@@ -265,14 +268,18 @@ class _Build:
         """Seal the restored rows under the continuing origin. The entry names rows that differ from the backup's
         seal."""
         try:
-            seal, before = Seal.of(settings), Seal.of(replace(settings, origin=self.backup.origin))
+            old = replace(settings, origin=self.backup.origin)
+            seal, before = Seal.of(settings), Seal.of(old)
+            accounts, accounts_before = AccountsSeal.of(settings), AccountsSeal.of(old)
         except FileNotFoundError:  # nothing starts without the hash key; the rows are accepted once it is there
             append(connection, [entries.note("restore", facts, self.now, actor="command line")])
             return
         differing = before.differing(connection, but=HOLD)
         if differing:
             facts = {**facts, "differed": [str(each) for each in differing[:AT_ONCE]], "count": len(differing)}
+        mark, facts[FACT] = carry_over(connection, accounts_before, accounts)
         seal.mark.lift(seal.record(connection, None, "restore", facts, self.now, "command line"))
+        accounts.mark.lift(mark)
 
     def _new_origin(
         self, connection: Connection, settings: Settings, old: LogKey | None, decision: Decision, digest: str

@@ -9,6 +9,7 @@
 | replay keys | the instance stays locked while a message from before the restore would be accepted |
 | revocation lists | their numbers continue, as if one list had been made each second |
 | sessions, links and tokens of the console | end: people sign in again |
+| accounts and passkeys of the console | count only as the backed up map has them |
 | bulk retries and other jobs of the console | end: what was stated of providers may no longer be true |
 | registry, revocations, quotas | listed for an officer, and locked until one confirms |
 Invariant: nothing is accepted or sent before the confirmation.

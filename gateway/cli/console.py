@@ -17,8 +17,7 @@ from gateway.cli.common.output import emit, failures_as_exits
 from security.grants.windows import civil
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from gateway.registry.seals.account_rows import Change, SealedRows
     from gateway.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, help="The pages for people: who may sign in.")
@@ -48,9 +47,9 @@ def user_add(
     from gateway.console.accounts.records import Account
 
     settings = load_instance(data, as_json)
-    with _writing(settings, as_json) as connection:
-        store.add(connection, Account(id, agency, name, store.roles_of(role), True), time.time(), actor())
-        token = store.make_link(connection, id, time.time(), actor())
+    with _changing(settings, as_json) as change:
+        store.add(change, Account(id, agency, name, store.roles_of(role), True))
+        token = store.make_link(change, id)
     _emit_link(settings, id, token, as_json)
 
 
@@ -60,8 +59,8 @@ def user_link(id: Id, data: Data = None, as_json: AsJson = False) -> None:
     from gateway.console.accounts import store
 
     settings = load_instance(data, as_json)
-    with _writing(settings, as_json) as connection:
-        token = store.make_link(connection, id, time.time(), actor())
+    with _changing(settings, as_json) as change:
+        token = store.make_link(change, id)
     _emit_link(settings, id, token, as_json)
 
 
@@ -69,11 +68,9 @@ def user_link(id: Id, data: Data = None, as_json: AsJson = False) -> None:
 def user_list(data: Data = None, as_json: AsJson = False) -> None:
     """All accounts with their roles."""
     from gateway.console.accounts import store
-    from gateway.journal.database import open_engine
 
-    settings = load_instance(data, as_json)
-    with open_engine(settings.database_url).connect() as connection:
-        accounts = store.listed(connection)
+    with _reading(load_instance(data, as_json), as_json) as rows:
+        accounts = store.listed(rows)
     listed = [
         {"id": each.id, "agency": each.agency, "name": each.name, "roles": list(each.roles), "active": each.active}
         for each in accounts
@@ -90,9 +87,9 @@ def user_roles(id: Id, role: RoleNames, data: Data = None, as_json: AsJson = Fal
     """Replace the roles of an account. Its sessions end."""
     from gateway.console.accounts import store
 
-    with _writing(load_instance(data, as_json), as_json) as connection:
+    with _changing(load_instance(data, as_json), as_json) as change:
         roles = store.roles_of(role)
-        store.set_roles(connection, id, roles, time.time(), actor())
+        store.set_roles(change, id, roles)
     emit({"ok": True, "account": id, "roles": list(roles)}, as_json, f"{id}: {' '.join(roles)}")
 
 
@@ -111,8 +108,8 @@ def user_enable(id: Id, data: Data = None, as_json: AsJson = False) -> None:
 def _set_active(id: str, active: bool, settings: Settings, as_json: bool) -> None:
     from gateway.console.accounts import store
 
-    with _writing(settings, as_json) as connection:
-        store.set_active(connection, id, active, time.time(), actor())
+    with _changing(settings, as_json) as change:
+        store.set_active(change, id, active)
     words = "open / đã mở" if active else "closed / đã khóa"
     emit({"ok": True, "account": id, "active": active}, as_json, f"{id}: {words}")
 
@@ -128,8 +125,8 @@ def token_add(
     """Make a token with the roles of an account, and print it this once. It expires, and never approves."""
     from gateway.console.accounts import tokens
 
-    with _writing(load_instance(data, as_json), as_json) as connection:
-        text, made = tokens.make(connection, tokens.wanted(id, label, days, time.time()), actor())
+    with _changing(load_instance(data, as_json), as_json) as change:
+        text, made = tokens.make(change, tokens.wanted(id, label, days, time.time()))
     result = {"ok": True, "account": id, "mark": made.mark, "token": text, "expires": rfc3339(made.expires)}
     until = civil(made.expires)
     emit(result, as_json, f"{text}\ntoken {made.mark} of {id}, until {until} / mã của {id}, hạn đến {until}")
@@ -143,12 +140,9 @@ def token_list(
 ) -> None:
     """Tokens that are in force, without their texts."""
     from gateway.console.accounts import tokens
-    from gateway.journal.database import open_engine
 
-    engine = open_engine(load_instance(data, as_json).database_url)
-    with engine.connect() as connection:
-        found = tokens.listed(connection, id, time.time())
-    engine.dispose()
+    with _reading(load_instance(data, as_json), as_json) as rows:
+        found = tokens.listed(rows, id, time.time())
     listed = [
         {"mark": each.mark, "account": each.account, "label": each.label, "expires": rfc3339(each.expires)}
         for each in found
@@ -167,19 +161,62 @@ def token_revoke(
     """End a token of an account."""
     from gateway.console.accounts import tokens
 
-    with _writing(load_instance(data, as_json), as_json) as connection:
-        tokens.revoke(connection, id, mark, time.time(), actor())
+    with _changing(load_instance(data, as_json), as_json) as change:
+        tokens.revoke(change, id, mark)
     emit({"ok": True, "account": id, "mark": mark}, as_json, f"{mark}: ended / đã thu hồi")
 
 
+@commands.command("repair")
+def repair(
+    reason: Annotated[str, typer.Option("--reason", help="What happened; it goes into the log.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the rows of accounts that are not as they were sealed; what differed and why is logged. If the seal itself
+    is lost or set back, all of them go, and accounts are added again."""
+    from gateway.console.site.page import checked_reason
+    from gateway.journal.database import open_engine
+    from gateway.registry.seals import account_rows
+    from gateway.registry.seals.accounts import Seal
+
+    settings = load_instance(data, as_json)
+    engine = open_engine(settings.database_url)
+    try:
+        with failures_as_exits(as_json):
+            facts = {"reason": checked_reason(reason)}
+            differed = account_rows.repair(engine, Seal.of(settings), facts, time.time(), actor())
+    finally:
+        engine.dispose()
+    rows = [{"table": each.table, "key": each.key, "how": each.how} for each in differed]
+    lines = [visible(f"differed / khác: {each}") for each in differed]
+    nothing = "all rows are as they were sealed / mọi dòng khớp với con dấu"
+    emit({"ok": True, "differed": rows}, as_json, "\n".join(lines) or nothing)
+
+
 @contextmanager
-def _writing(settings: Settings, as_json: bool) -> Iterator[Connection]:
-    from gateway.journal.database import open_engine, writing
+def _changing(settings: Settings, as_json: bool) -> Iterator[Change]:
+    from gateway.journal.database import open_engine
+    from gateway.registry.seals.account_rows import changing
+    from gateway.registry.seals.accounts import Seal
 
     engine = open_engine(settings.database_url)
     try:
-        with failures_as_exits(as_json), writing(engine) as connection:
-            yield connection
+        with failures_as_exits(as_json), changing(engine, Seal.of(settings), time.time(), actor()) as change:
+            yield change
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _reading(settings: Settings, as_json: bool) -> Iterator[SealedRows]:
+    from gateway.journal.database import open_engine
+    from gateway.registry.seals.account_rows import reading
+    from gateway.registry.seals.accounts import Seal
+
+    engine = open_engine(settings.database_url)
+    try:
+        with failures_as_exits(as_json), reading(engine, Seal.of(settings)) as rows:
+            yield rows
     finally:
         engine.dispose()
 

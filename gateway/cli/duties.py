@@ -58,7 +58,7 @@ _OF: Final[Mapping[Duty, str]] = {
         access propose, access approve, access revoke, access suspend, access resume, access review --officer
         audit reindex, ca renew, contract publish,
         console user add, console user link, console user roles, console user disable, console user enable
-        console token add, console token revoke
+        console token add, console token revoke, console repair
         keys rotate, keys protect, restore confirm --by
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel

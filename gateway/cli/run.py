@@ -59,6 +59,7 @@ def up(
     from gateway.processes.supervisor import Supervisor
     from gateway.registry.changes.adopting import adopt_content, adopt_receiving
     from gateway.registry.restore_lock import held_until
+    from gateway.registry.seals import account_rows, accounts
     from gateway.registry.seals.sealing import Seal, adopt
     from gateway.sandbox import live
     from gateway.sandbox.instance import FolderTaken, readdress
@@ -130,6 +131,7 @@ def up(
             comparison.check(engine)
             seal = Seal.of(settings)
             adopt(engine, seal, time.time())  # an instance of an older release
+            account_rows.adopt(engine, accounts.Seal.of(settings), time.time())  # the same
             adopted = adopt_receiving(engine, seal, time.time())  # the same
             adopt_content(engine, seal, time.time())  # the same
             if adopted:

@@ -95,6 +95,7 @@ def _examine(
             yield from permitted(backups(settings, connection, now))
         with snapshot(engine) as connection:
             yield from permitted(store.registry(settings, connection))
+        yield from permitted(store.accounts(settings, engine))
     except SQLAlchemyError as trouble:
         damaged = isinstance(trouble, DatabaseError) and not isinstance(
             trouble, OperationalError

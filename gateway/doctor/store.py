@@ -6,14 +6,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from contracts.base.errors import Failure, Ours
 from gateway.audit.log.checkpoints import read_note
 from gateway.doctor.findings import Finding, finding
-from gateway.journal.database import knows, newest_revision, revision
+from gateway.journal.database import knows, newest_revision, revision, snapshot
 from gateway.journal.schema.comparison import differences
 from gateway.keeper.retention.clock import newest
+from gateway.registry.seals.accounts import Seal as AccountsSeal
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 
@@ -69,6 +70,19 @@ def registry(settings: Settings, connection: Connection) -> Iterator[Finding]:
         return
     if strange:
         yield finding("registry.altered", rows=", ".join(map(str, strange[:_NAMED])), count=len(strange))
+
+
+def accounts(settings: Settings, engine: Engine) -> Iterator[Finding]:
+    """Whether the rows by which people sign in are as they were sealed."""
+    try:
+        seal = AccountsSeal.of(settings)
+    except (OSError, Failure):  # the same
+        return
+    seen = seal.seen()
+    with snapshot(engine) as connection:
+        strange = seal.look(connection, seen)
+    if strange:
+        yield finding("accounts.altered", rows=", ".join(map(str, strange[:_NAMED])), count=len(strange))
 
 
 def database(connection: Connection, clock: Callable[[], float], whole: bool = True) -> Iterator[Finding]:

@@ -22,15 +22,16 @@ def console_link(settings: Settings, now: float) -> str:
     from gateway.console.accounts import store
     from gateway.console.accounts.records import Account
     from gateway.console.roles import Role
-    from gateway.journal.database import open_engine, writing
+    from gateway.journal.database import open_engine
+    from gateway.registry.seals.account_rows import changing
+    from gateway.registry.seals.accounts import Seal
 
-    engine, actor = open_engine(settings.database_url), "sandbox"
+    engine = open_engine(settings.database_url)
     roles = (Role.AUDITOR, Role.OFFICER, Role.OPERATOR, Role.STEWARD)
     try:
-        with writing(engine) as connection:
-            if store.row_of(connection, OPERATOR) is None:
-                account = Account(OPERATOR, "H14.0", "Người vận hành thử nghiệm", roles, True)
-                store.add(connection, account, now, actor)
-            return f"{settings.desk}/console/link/{store.make_link(connection, OPERATOR, now, actor)}"
+        with changing(engine, Seal.of(settings), now, "sandbox") as change:
+            if store.row_of(change, OPERATOR) is None:
+                store.add(change, Account(OPERATOR, "H14.0", "Người vận hành thử nghiệm", roles, True))
+            return f"{settings.desk}/console/link/{store.make_link(change, OPERATOR)}"
     finally:
         engine.dispose()

@@ -15,7 +15,9 @@ import pytest
 from gateway.console.accounts import store
 from gateway.console.accounts.records import Account
 from gateway.console.roles import Role
-from gateway.journal.database import open_engine, writing
+from gateway.journal.database import open_engine
+from gateway.registry.seals.account_rows import changing
+from gateway.registry.seals.accounts import Seal
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,10 +68,10 @@ class Console:
         """Where somebody signs in once; the account is made if there is none."""
         engine, now = open_engine(self.settings.database_url), time.time()
         try:
-            with writing(engine) as connection:
-                if store.row_of(connection, id) is None:
-                    store.add(connection, Account(id, agency, f"Name of {id}", roles, True), now, "test")
-                return f"/console/link/{store.make_link(connection, id, now, 'test')}"
+            with changing(engine, Seal.of(self.settings), now, "test") as change:
+                if store.row_of(change, id) is None:
+                    store.add(change, Account(id, agency, f"Name of {id}", roles, True))
+                return f"/console/link/{store.make_link(change, id)}"
         finally:
             engine.dispose()
 

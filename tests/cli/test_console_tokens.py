@@ -7,7 +7,12 @@ import time
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select, update
 
+from gateway.journal.database import open_engine, writing
+from gateway.journal.schema import tables
+from gateway.journal.schema.console_tables import console_account
+from gateway.registry.seals.accounts import KEY
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
 from tests import commandline
@@ -47,3 +52,28 @@ def test_nobody_gets_a_token_who_has_no_account(sandbox: Settings) -> None:
     assert told(sandbox, "token", "add", "nobody", "--label", "x", ends=1)["error"]["code"] == "account.unknown"
     code, _, err = commandline.lgsp("console", "token", "add", "lan", "--label", "x", "--days", "31")
     assert code == 2 and "30" in err
+
+
+def test_rows_that_nobody_sealed_are_no_accounts_and_are_deleted_with_a_reason(sandbox: Settings) -> None:
+    told(sandbox, "user", "add", "cuc", "--role", "officer", "--agency", "H14.0", "--name", "Cúc")
+    known = [each["id"] for each in told(sandbox, "user", "list")["accounts"]]
+    assert told(sandbox, "repair", "--reason", "nothing differs")["differed"] == []
+    with writing(open_engine(sandbox.database_url)) as inside:
+        row = inside.execute(select(console_account).where(console_account.c.id == "cuc")).mappings().one()
+        inside.execute(insert(console_account).values({**row, "id": "khac"}))
+        inside.execute(update(console_account).where(console_account.c.id == "cuc").values(roles='["operator"]'))
+    assert [each["id"] for each in told(sandbox, "user", "list")["accounts"]] == [
+        each for each in known if each != "cuc"
+    ]
+    assert told(sandbox, "user", "link", "cuc", ends=1)["error"]["code"] == "account.unknown"
+    assert told(sandbox, "repair", "--reason", "short", ends=1)["error"]["code"] == "console.reason"
+    differed = told(sandbox, "repair", "--reason", "edited by a clerk of the data centre")["differed"]
+    assert differed == [
+        {"table": "console_account", "key": "cuc", "how": "altered"},
+        {"table": "console_account", "key": "khac", "how": "added"},
+    ]
+    told(sandbox, "user", "add", "cuc", "--role", "officer", "--agency", "H14.0", "--name", "Cúc")
+    with writing(open_engine(sandbox.database_url)) as inside:
+        inside.execute(update(tables.instance).where(tables.instance.c.key == KEY).values(value="{}"))
+    refused = told(sandbox, "user", "add", "moi", "--role", "officer", "--agency", "H14.0", "--name", "Mới", ends=3)
+    assert refused["error"]["code"] == "accounts.altered"

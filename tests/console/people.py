@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -21,7 +22,8 @@ from gateway.console.site import desk as site
 from gateway.console.work.integrity import THREAD
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
-from gateway.journal.database import writing
+from gateway.registry.seals.account_rows import Change, SealedRows, changing, reading
+from gateway.registry.seals.accounts import Seal
 from tests.doors.api.client import Answer, World, ask
 
 HOST = "desk.example"
@@ -90,14 +92,26 @@ class Desk:
     def now(self) -> float:
         return time.time() + self.moved
 
+    @property
+    def seal(self) -> Seal:
+        """As a process that starts now reads it."""
+        return Seal.of(self.services.settings)
+
+    def changing(self, now: float | None = None) -> AbstractContextManager[Change]:
+        """A change of accounts by the command line."""
+        return changing(self.world.engine, self.seal, self.now() if now is None else now, "test")
+
+    def rows(self) -> AbstractContextManager[SealedRows]:
+        return reading(self.world.engine, self.seal)
+
     def add(self, id: str, *roles: Role, agency: str = "H14.0") -> None:
         """An account with password and codes."""
         sealer = secrets.Sealer(self.world.services.keyring.hash_key())
         self.secrets[id] = secrets.new_secret()
-        with writing(self.world.engine) as connection:
-            store.add(connection, Account(id, agency, f"Name of {id}", roles, True), self.now(), "test")
+        with self.changing() as change:
+            store.add(change, Account(id, agency, f"Name of {id}", roles, True))
             hashed, sealed = secrets.hash_password(id, PASSWORD), sealer.seal(id, self.secrets[id])
-            store.set_factors(connection, id, hashed, sealed, self.now(), "test")
+            store.set_factors(change, id, hashed, sealed)
 
     def code(self, id: str) -> str:
         return pyotp.TOTP(self.secrets[id]).at(int(self.now()))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from contracts.base import safeyaml
 from gateway.console.accounts import store, tokens
@@ -16,7 +16,6 @@ from gateway.console.roles import ROLES, May, Role, sees_all
 from gateway.console.site.operation import permissions
 from gateway.console.work.searching import Filter
 from gateway.doors.api.apis import DOCUMENTS
-from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from tests.console.people import HOST, Desk, Person
 from tests.console.test_signing_in import notes
@@ -33,8 +32,8 @@ CALLS = [
 
 
 def token(desk: Desk, account: str, days: int = 1) -> str:
-    with writing(desk.world.engine) as connection:
-        return tokens.make(connection, tokens.wanted(account, "a script", days, desk.now()), "test")[0]
+    with desk.changing() as change:
+        return tokens.make(change, tokens.wanted(account, "a script", days, desk.now()))[0]
 
 
 async def call(desk: Desk, token: str, method: str, path: str, body: Any = None, **headers: str) -> Answer:
@@ -98,8 +97,10 @@ async def test_without_a_token_in_force_nothing_is_answered(people: Desk) -> Non
     people.moved = 86_401.0
     assert (await call(people, mine, "GET", "/api/accounts")).status == 401
     assert (await call(people, late, "GET", "/api/accounts")).status == 200
-    with writing(people.world.engine) as connection:
-        connection.execute(update(tables.console_account).values(state="disabled"))
+    with people.changing() as change:
+        row = store.row_of(change, "lan")
+        change.alter(tables.console_account, row, {"state": "disabled"})
+        change.note(store.ACCOUNT, {"account": "lan", "how": "disabled"})
     assert (await call(people, late, "GET", "/api/accounts")).status == 401
 
 
@@ -107,8 +108,8 @@ async def test_a_change_of_roles_ends_the_tokens(people: Desk) -> None:
     people.add("lan", Role.OFFICER)
     mine = token(people, "lan")
     assert (await call(people, mine, "GET", "/api/entries")).status == 200
-    with writing(people.world.engine) as connection:
-        store.set_roles(connection, "lan", (Role.VENDOR,), people.now(), "test")
+    with people.changing() as change:
+        store.set_roles(change, "lan", (Role.VENDOR,))
     assert (await call(people, mine, "GET", "/api/entries")).status == 401
 
 

@@ -71,7 +71,8 @@ def _call(facts: Mapping[str, Any], say: Say) -> str:
 
 
 def _altered(facts: Mapping[str, Any], say: Say) -> str:
-    return _counted(facts, say, "differences", [*listed(facts, "schema"), *listed(facts, "registry")])
+    each = [*listed(facts, "schema"), *listed(facts, "registry"), *listed(facts, "accounts")]
+    return _counted(facts, say, "differences", each)
 
 
 def _quarantined(facts: Mapping[str, Any], say: Say) -> str:
@@ -267,5 +268,5 @@ _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any], Say], str | None]]] = 
     "contract": _contract,
     "feed-read": _feed_read,
     "quarantine": _quarantined,
-    "registry-accepted": _accepted,
+    **dict.fromkeys(("registry-accepted", "accounts-repaired"), _accepted),
 }

@@ -23,7 +23,17 @@ KINDS: Final = frozenset(
     {
         *("intent", "outcome", "refusal", "repeat", "in-doubt"),
         # kinds of notes
-        *("access", "access-review", "altered", "altered-ended", "backup", "body-view", "break-glass"),
+        *(
+            "access",
+            "access-review",
+            "accounts-adopted",
+            "accounts-repaired",
+            "altered",
+            "altered-ended",
+            "backup",
+            "body-view",
+            "break-glass",
+        ),
         *("certificate-status", "console-account", "console-sign-in", "console-sign-out", "console-token"),
         *("contract", "export", "feed-keys"),
         *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),

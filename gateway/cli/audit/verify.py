@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contracts.base.errors import Failure, Ours
+from contracts.base.errors import Ours
+from gateway.cli.audit import readable
 from gateway.cli.audit.entries import Origin, past_log
 from gateway.cli.audit.outside import Others, check_outside, trusted_of
 from gateway.cli.audit.remote import Place, remote, remote_failures
@@ -20,7 +20,6 @@ from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
 
 if TYPE_CHECKING:
-    from cryptography import x509
     from sqlalchemy import Connection, Engine
 
     from gateway.audit.log import origins
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from gateway.audit.verify.sources import Source
     from gateway.audit.verify.verify import Report
     from gateway.audit.witnessing.verify import Outside, Trusted
-    from gateway.registry.seals.sealing import Seal
     from gateway.settings import Settings
     from security.transparency.checkpoint import Checkpoint, NoteKey
 
@@ -43,8 +41,8 @@ _OWN = {
     "      đã kiểm tra bằng khóa nằm ngay trong bản xuất; hãy dùng --vkey với khóa nhận bằng đường khác",
 }
 _UNSEEN = (
-    "ids of messages and seals of the registry, since this account may not read the instance's keys"
-    " / mã thông điệp và dấu niêm phong sổ đăng ký, vì tài khoản này không được đọc khóa"
+    "ids of messages and seals of registry and accounts, since this account may not read the instance's keys"
+    " / mã thông điệp và dấu niêm phong sổ đăng ký, tài khoản, vì tài khoản này không được đọc khóa"
 )
 
 
@@ -138,6 +136,7 @@ class Beside:
 
     rows: Completeness | None = None
     registered: Registered | None = None
+    accounts: Registered | None = None
     outside: Outside | None = None
     missing: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
@@ -148,6 +147,7 @@ class Beside:
             *self.missing,
             *(self.rows.wrong if self.rows is not None else ()),
             *(self.registered.wrong if self.registered is not None else ()),
+            *(self.accounts.wrong if self.accounts is not None else ()),
             *(self.outside.wrong if self.outside is not None else ()),
         )
 
@@ -160,6 +160,8 @@ class Beside:
             facts["unseen"] = self.unseen
         if self.registered is not None:
             facts["registry"] = {"checked": self.registered.checked, "wrong": self.registered.wrong}
+        if self.accounts is not None:
+            facts["accounts"] = {"checked": self.accounts.checked, "wrong": self.accounts.wrong}
         if outside is not None:
             facts["outside"] = {
                 "checked": outside.checked,
@@ -174,10 +176,8 @@ class Beside:
             f"  rows held against the log, {name}: {count}"
             for name, count in (self.rows.checked if self.rows is not None else {}).items()
         ]
-        lines += [
-            f"  {name}: {count}"
-            for name, count in (self.registered.checked if self.registered is not None else {}).items()
-        ]
+        for part in (self.registered, self.accounts):
+            lines += [f"  {name}: {count}" for name, count in (part.checked if part is not None else {}).items()]
         if self.outside is not None:
             lines += [
                 f"  {kind}: {count}, up to {self.outside.newest[kind]} entries"
@@ -191,6 +191,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
     """Without `--vkey` the instance's own copy is used, and the result says so: that proves only that it agrees with
     itself."""
     from gateway.audit.log import origins
+    from gateway.audit.verify.accounts import check_accounts
     from gateway.audit.verify.complete import Completeness, check_complete
     from gateway.audit.verify.registered import check_registered
     from gateway.audit.verify.rows.check import check_tables
@@ -208,32 +209,42 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
     unreadable: list[str] = []
     asked.outside[:0] = _of_past(engine, past) if past is not None else _beside(settings, asked.origin, unreadable)
     beside = Beside()
+    people = readable.accounts_seal(settings)
+    seen = people.seen() if people is not None else None
     if past is None:
         with snapshot(engine) as connection, shown(asked.as_json) as progress:
             # Rows and log are compared as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
-            rows, registered, missing = None, None, [*unreadable, *_missing(connection, settings)]
+            rows, registered, accounts, missing = None, None, None, [*unreadable, *_missing(connection, settings)]
             missing += [f"the schema of the database, {each}" for each in comparison.differences(connection)]
             if asked.whole:
                 rows = check_complete(
                     connection,
                     on_progress=lambda done: progress.update(held, completed=done),
-                    hash_id=_hash_id(settings),
+                    hash_id=readable.hash_id(settings),
                 )
                 around = check_tables(
                     connection,
                     key,
-                    issuers=_issuers(settings),
+                    issuers=readable.issuers(settings),
                     on_progress=lambda done: progress.update(held, completed=done),
                 )
                 rows = Completeness(
                     rows.ok and around.ok, {**rows.checked, **around.checked}, (*rows.wrong, *around.wrong)
                 )
-                registered = check_registered(connection, _seal(settings))
+                registered = check_registered(connection, readable.seal(settings))
+                accounts = check_accounts(connection, people, seen)
                 missing += origins.lost_since(connection)
-            unseen = (_UNSEEN,) if asked.whole and _hash_id(settings) is None else ()
+            unseen = (_UNSEEN,) if asked.whole and readable.hash_id(settings) is None else ()
             signed = check_outside(trusted, connection, key, progress, asked.origin)
-            beside = Beside(rows, registered, signed, tuple(missing), unseen)
+            beside = Beside(
+                rows=rows,
+                registered=registered,
+                accounts=accounts,
+                outside=signed,
+                missing=tuple(missing),
+                unseen=unseen,
+            )
     with origins.within(engine, past.origin if past is not None else None) as connection:
         _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)
 
@@ -279,38 +290,6 @@ def _missing(connection: Connection, settings: Settings) -> Iterator[str]:
             f"the checkpoint beside the database, {settings.checkpoint_file}, is missing: nothing"
             " here tells whether entries were taken back"
         )
-
-
-def _issuers(settings: Settings) -> dict[str, x509.Certificate] | None:
-    """None where the authority is kept elsewhere."""
-    from gateway.keys.authority import EmbeddedAuthority
-
-    own = EmbeddedAuthority(settings)
-    try:
-        return {name: own.certificate(name) for name in own.names()} or None
-    except (OSError, Failure):
-        return None
-
-
-def _hash_id(settings: Settings) -> Callable[[str], str] | None:
-    """None for whoever may read the database and not the keys: then ids of messages are not held against the log."""
-    from gateway.keys.keyring import Keyring
-    from security.transparency.entry import keyed
-
-    try:
-        return partial(keyed, Keyring(settings).hash_key())
-    except (OSError, Failure):
-        return None
-
-
-def _seal(settings: Settings) -> Seal | None:
-    """None for whoever may not read the keys: then seals are not proved."""
-    from gateway.registry.seals.sealing import Seal
-
-    try:
-        return Seal.of(settings)
-    except (OSError, Failure):
-        return None
 
 
 def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:

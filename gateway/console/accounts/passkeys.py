@@ -21,12 +21,13 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select
 
 from gateway.console.accounts import store
 from gateway.console.errors import PASSKEY_FAILED, PASSKEY_MANY, PASSKEY_UNKNOWN
 from gateway.journal.schema import tables
 from gateway.journal.schema.console_tables import console_challenge
+from gateway.registry.seals.account_rows import Change, SealedRows
 from security import jws
 
 SECONDS: Final = 300.0
@@ -76,7 +77,7 @@ def user_handle(account: str) -> bytes:
     return hashlib.sha256(b"lgsp console account " + account.encode()).digest()
 
 
-def creation(connection: Connection, site: Site, account: str, name: str, now: float) -> dict[str, Any]:
+def creation(rows: SealedRows, site: Site, account: str, name: str, now: float) -> dict[str, Any]:
     """The options of `navigator.credentials.create`."""
     user = {"id": _text(user_handle(account)), "name": account, "displayName": name}
     return {
@@ -87,7 +88,7 @@ def creation(connection: Connection, site: Site, account: str, name: str, now: f
         "authenticatorSelection": {
             "residentKey": "required", "requireResidentKey": True, "userVerification": "required",
         },
-        "excludeCredentials": [{"type": "public-key", "id": row.id} for row in listed(connection, account)],
+        "excludeCredentials": [{"type": "public-key", "id": row.id} for row in listed(rows, account)],
         "attestation": "none",
         "timeout": int(SECONDS * 1000),
     }  # fmt: skip
@@ -104,19 +105,19 @@ def request(site: Site, wanted: bytes, credentials: tuple[str, ...] = ()) -> dic
     }
 
 
-def listed(connection: Connection, account: str) -> list[Any]:
-    query = select(*_passkey.c).where(_passkey.c.account == account).order_by(_passkey.c.created, _passkey.c.id)
-    return list(connection.execute(query))
+def listed(rows: SealedRows, account: str) -> list[Any]:
+    found = rows.all(_passkey, _passkey.c.account == account)
+    return sorted(found, key=lambda row: (row.created, row.id))
 
 
-def register(connection: Connection, site: Site, account: str, given: tuple[str, str], now: float, actor: str) -> None:
+def register(change: Change, site: Site, account: str, given: tuple[str, str]) -> None:
     """`given` are the response and a label. Raises `passkey.failed`, `passkey.many`."""
     from webauthn import verify_registration_response
     from webauthn.helpers.cose import COSEAlgorithmIdentifier
 
     text, label = given
     response = _response(text)
-    wanted = _take(connection, site, f"register {account}", response, now)
+    wanted = _take(change.connection, site, f"register {account}", response, change.now)
     try:
         verified = verify_registration_response(
             credential=response,
@@ -129,43 +130,41 @@ def register(connection: Connection, site: Site, account: str, given: tuple[str,
     except Exception as trouble:  # of the library and of what it parses with, of many kinds
         raise PASSKEY_FAILED(why=_why(trouble)) from None
     id = _text(verified.credential_id)
-    if len(listed(connection, account)) >= MOST:
+    if len(listed(change, account)) >= MOST:
         raise PASSKEY_MANY(most=MOST)
-    if connection.execute(select(_passkey.c.id).where(_passkey.c.id == id)).first() is not None:
+    if change.first(_passkey, _passkey.c.id == id) is not None:
         raise PASSKEY_FAILED(why="registered already")
-    connection.execute(
-        insert(_passkey).values(
-            id=id,
-            account=account,
-            public_key=verified.credential_public_key,
-            count=verified.sign_count,
-            label=label,
-            created=now,
-        )
-    )
-    store.note(connection, store.ACCOUNT, {"account": account, "how": "passkey-added", "passkey": id}, now, actor)
+    values = {
+        "id": id,
+        "account": account,
+        "public_key": verified.credential_public_key,
+        "count": verified.sign_count,
+        "label": label,
+        "created": change.now,
+    }
+    change.add(_passkey, values)
+    change.note(store.ACCOUNT, {"account": account, "how": "passkey-added", "passkey": id})
 
 
-def remove(connection: Connection, account: str, id: str, now: float, actor: str) -> None:
+def remove(change: Change, account: str, id: str) -> None:
     """Raises `passkey.unknown`."""
-    mine = (_passkey.c.id == id) & (_passkey.c.account == account)
-    if connection.execute(delete(_passkey).where(mine)).rowcount != 1:
+    if not change.remove(_passkey, account, id):
         raise PASSKEY_UNKNOWN()
-    store.note(connection, store.ACCOUNT, {"account": account, "how": "passkey-removed", "passkey": id}, now, actor)
+    change.note(store.ACCOUNT, {"account": account, "how": "passkey-removed", "passkey": id})
 
 
-def owner(connection: Connection, text: str) -> Any:
+def owner(rows: SealedRows, text: str) -> Any:
     """The row of the passkey that a response names; None if there is none. Nothing is proved by it."""
     id = _response(text).get("id")
-    return connection.execute(select(*_passkey.c).where(_passkey.c.id == id)).first() if isinstance(id, str) else None
+    return rows.first(_passkey, _passkey.c.id == id) if isinstance(id, str) else None
 
 
-def prove(connection: Connection, site: Site, row: Any, text: str, now: float) -> None:
+def prove(change: Change, site: Site, row: Any, text: str) -> None:
     """Verify a sign-in by the passkey of this row, and keep its count. Raises `passkey.failed`."""
     from webauthn import verify_authentication_response
 
     response = _response(text)
-    wanted = _take(connection, site, SIGN_IN, response, now)
+    wanted = _take(change.connection, site, SIGN_IN, response, change.now)
     handle = _inner(response).get("userHandle")
     if handle is not None and handle != _text(user_handle(row.account)):
         raise PASSKEY_FAILED(why="another user")
@@ -181,7 +180,7 @@ def prove(connection: Connection, site: Site, row: Any, text: str, now: float) -
         )
     except Exception as trouble:
         raise PASSKEY_FAILED(why=_why(trouble)) from None
-    connection.execute(update(_passkey).where(_passkey.c.id == row.id).values(count=verified.new_sign_count))
+    change.alter(_passkey, row, {"count": verified.new_sign_count})
 
 
 def approving_key(public_key: bytes) -> ec.EllipticCurvePublicKey | None:

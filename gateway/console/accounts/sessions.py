@@ -2,17 +2,19 @@
 
 Invariant: signing in always opens a new session, so nobody can fix one beforehand.
 Invariant: a session ends after half an hour without a request, and after twelve hours in any case.
+Invariant: session, token and account count only as the instance sealed them.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, update
 
-from gateway.console.accounts import secrets
+from gateway.console.accounts import secrets, store
 from gateway.console.accounts.records import Account, How, Viewer
 from gateway.journal.schema import tables
+from gateway.registry.seals.account_rows import Change, SealedRows
 
 IDLE: Final = 1800.0
 LONGEST: Final = 43_200.0
@@ -26,53 +28,42 @@ def mark_of(digest: str) -> str:
     return digest[:_MARK]
 
 
-def open_session(connection: Connection, account: str, how: How, source: str, now: float) -> str:
+def open_session(change: Change, account: str, how: How, source: str) -> str:
     """The cookie's value."""
-    token = secrets.new_token()
-    connection.execute(delete(_table).where(_table.c.expires < now))
-    connection.execute(
-        insert(_table).values(
-            digest=secrets.digest(token),
-            account=account,
-            how=how,
-            source=source,
-            opened=now,
-            seen=now,
-            expires=now + LONGEST,
-        )
-    )
+    token, now = secrets.new_token(), change.now
+    change.expire(_table)
+    values = {"account": account, "how": how, "source": source, "opened": now, "seen": now, "expires": now + LONGEST}
+    change.add(_table, {"digest": secrets.digest(token), **values})
     return token
 
 
-def viewer_of(connection: Connection, token: str, now: float) -> tuple[Viewer, bool] | None:
+def viewer_of(rows: SealedRows, token: str, now: float) -> tuple[Viewer, bool] | None:
     """Who has this session, and whether to `touch` it; None if it does not hold."""
-    account, mark = tables.console_account, secrets.digest(token)
-    row = connection.execute(
-        select(*account.c, _table.c.how, _table.c.seen, _table.c.expires)
-        .join_from(_table, account, account.c.id == _table.c.account)
-        .where(_table.c.digest == mark)
-    ).first()
-    if row is None or row.state != "active" or now >= row.expires or now - row.seen > IDLE:
+    mark = secrets.digest(token)
+    row = rows.first(_table, _table.c.digest == mark)
+    if row is None or now >= row.expires or now - row.seen > IDLE:
         return None
-    return Viewer(Account.of(row), row.how, mark_of(mark), secrets.csrf_of(token)), now - row.seen > TOUCH
+    account = store.row_of(rows, row.account)
+    if account is None or account.state != "active":
+        return None
+    return Viewer(Account.of(account), row.how, mark_of(mark), secrets.csrf_of(token)), now - row.seen > TOUCH
 
 
 def touch(connection: Connection, token: str, now: float) -> None:
     connection.execute(update(_table).where(_table.c.digest == secrets.digest(token)).values(seen=now))
 
 
-def close(connection: Connection, token: str) -> None:
-    connection.execute(delete(_table).where(_table.c.digest == secrets.digest(token)))
+def close(change: Change, account: str, token: str) -> None:
+    change.remove(_table, account, secrets.digest(token))
 
 
-def of_token(connection: Connection, token: str, now: float) -> Viewer | None:
+def of_token(rows: SealedRows, token: str, now: float) -> Viewer | None:
     """Who sent this token of the API."""
-    account, mine, mark = tables.console_account, tables.console_token, secrets.digest(token)
-    row = connection.execute(
-        select(*account.c, mine.c.expires)
-        .join_from(mine, account, account.c.id == mine.c.account)
-        .where(mine.c.digest == mark)
-    ).first()
-    if row is None or row.state != "active" or now >= row.expires:
+    mine, mark = tables.console_token, secrets.digest(token)
+    row = rows.first(mine, mine.c.digest == mark)
+    if row is None or now >= row.expires:
         return None
-    return Viewer(Account.of(row), "token", mark_of(mark))
+    account = store.row_of(rows, row.account)
+    if account is None or account.state != "active":
+        return None
+    return Viewer(Account.of(account), "token", mark_of(mark))

@@ -12,10 +12,11 @@ Invariant: no password is hashed while the database is locked for others.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, delete, or_, select, update
+from sqlalchemy import Engine, update
 
 from contracts.base.errors import Failure
 from gateway.console.accounts import passkeys, secrets, sessions, store
@@ -23,8 +24,10 @@ from gateway.console.accounts.attempts import FREE, Attempts, locked_until
 from gateway.console.accounts.passkeys import Site
 from gateway.console.accounts.records import How
 from gateway.console.errors import ACCOUNT_LOCKED, LOGIN_FAILED, LOGIN_LINK
-from gateway.journal.database import snapshot, writing
+from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.registry.seals.account_rows import Change, changing, reading
+from gateway.registry.seals.accounts import Seal
 
 __all__ = ["FREE", "SIGNED_IN", "SIGNED_OUT", "Given", "Outcome", "SignIn"]
 SIGNED_IN: Final = "console-sign-in"
@@ -47,14 +50,15 @@ class SignIn:
     """One attempt, from an address, at a moment."""
 
     engine: Engine
+    seal: Seal
     sealer: secrets.Sealer
     attempts: Attempts
     source: str
     now: float
 
     def by_password(self, given: Given) -> Outcome:
-        with snapshot(self.engine) as connection:
-            row = store.row_of(connection, given.name)
+        with reading(self.engine, self.seal) as rows:
+            row = store.row_of(rows, given.name)
         known = row is not None and row.state == "active"
         if self._locked(row) if known else self.attempts.locked(given.name, self.now):
             fits = False  # nothing is hashed
@@ -63,78 +67,79 @@ class SignIn:
         if not known:
             locked = self.attempts.fail_unknown(given.name, self.now)
             return self.refused(given.name, LOGIN_FAILED() if locked is None else self._locked_failure(locked))
-        with writing(self.engine) as connection:
-            outcome = self._judged(connection, given, row, fits)
+        with self._changing() as change:
+            outcome = self._judged(change, given, row, fits)
         return self.refused(given.name, outcome) if isinstance(outcome, Failure) else outcome
 
     def by_passkey(self, site: Site, response: str) -> Outcome:
         """The passkey says whose it is."""
-        with writing(self.engine) as connection:
-            account, outcome = self._proved(connection, site, response)
+        with self._changing() as change:
+            account, outcome = self._proved(change, site, response)
         return self.refused(account, outcome) if isinstance(outcome, Failure) else outcome
 
-    def _proved(self, connection: Connection, site: Site, response: str) -> tuple[str, Outcome]:
+    def _proved(self, change: Change, site: Site, response: str) -> tuple[str, Outcome]:
         try:
-            passkey = passkeys.owner(connection, response)
+            passkey = passkeys.owner(change, response)
         except Failure:
             passkey = None
         if passkey is None:
             return "", LOGIN_FAILED()
-        row = store.row_of(connection, passkey.account)
+        row = store.row_of(change, passkey.account)
         if row is None or row.state != "active":
             return passkey.account, LOGIN_FAILED()
         if self._locked(row):
             return row.id, self._locked_failure(row.locked)
         try:
-            passkeys.prove(connection, site, passkey, response, self.now)
+            passkeys.prove(change, site, passkey, response)
         except Failure:
-            self._count(connection, row)
+            self._count(change, row)
             return row.id, LOGIN_FAILED()
-        return row.id, succeed(connection, row.id, "passkey", self.source, self.now)
+        return row.id, succeed(change, row.id, "passkey", self.source)
 
     def by_link(self, token: str) -> Outcome:
         mark = secrets.digest(token)
-        query = (
-            select(_link.c.account, _link.c.expires, _account.c.state)
-            .join_from(_link, _account, _account.c.id == _link.c.account)
-            .where(_link.c.digest == mark)
-        )
-        with snapshot(self.engine) as connection:
-            row = connection.execute(query).first()
+        with reading(self.engine, self.seal) as rows:
+            row = rows.first(_link, _link.c.digest == mark)
         if row is None:
             return self.refused("", LOGIN_LINK())
-        with writing(self.engine) as connection:
-            used = connection.execute(delete(_link).where(_link.c.digest == mark)).rowcount
-            if used == 1 and row.state == "active" and self.now < row.expires:
-                return succeed(connection, row.account, "link", self.source, self.now)
+        with self._changing() as change:
+            account = store.row_of(change, row.account)
+            held = account is not None and account.state == "active" and self.now < row.expires
+            if held and change.remove(_link, row.account, mark):
+                return succeed(change, row.account, "link", self.source)
         return self.refused(row.account, LOGIN_LINK())
 
     def by_provider(self, account: str) -> Outcome:
         """Somebody whom the OpenID provider proved. No account is made."""
-        with writing(self.engine) as connection:
-            row = store.row_of(connection, account)
+        with self._changing() as change:
+            row = store.row_of(change, account)
             if row is not None and row.state == "active":
-                return succeed(connection, account, "oidc", self.source, self.now)
+                return succeed(change, account, "oidc", self.source)
         return self.refused(account, LOGIN_FAILED())
 
-    def _judged(self, connection: Connection, given: Given, seen: Any, fits: bool) -> Outcome:
+    def _judged(self, change: Change, given: Given, seen: Any, fits: bool) -> Outcome:
         """`fits`: of the password as it was `seen`; the rest is looked at anew, since attempts run at the same time."""
-        row = store.row_of(connection, given.name)
+        row = store.row_of(change, given.name)
         if row is None or row.state != "active":
             return LOGIN_FAILED()
         if self._locked(row):
             return self._locked_failure(row.locked)
         secret = None if row.totp is None else self.sealer.open(given.name, row.totp)
         step = None if secret is None else secrets.step_of(secret, given.code, self.now)
-        if fits and step is not None and row.password == seen.password and _use(connection, given.name, step):
-            return succeed(connection, given.name, "totp", self.source, self.now)
-        self._count(connection, row)
+        unused = step is not None and (row.step is None or row.step < step)
+        if fits and unused and row.password == seen.password:
+            change.alter(_account, row, {"step": step})
+            return succeed(change, given.name, "totp", self.source)
+        self._count(change, row)
         return LOGIN_FAILED()
 
-    def _count(self, connection: Connection, row: Any) -> None:
+    def _changing(self) -> AbstractContextManager[Change]:
+        return changing(self.engine, self.seal, self.now, "console")
+
+    def _count(self, change: Change, row: Any) -> None:
         """One failure more, and the lock that follows from it."""
         values = {"failed": row.failed + 1, "locked": locked_until(row.failed + 1, self.now)}
-        connection.execute(update(_account).where(_account.c.id == row.id).values(values))
+        change.connection.execute(update(_account).where(_account.c.id == row.id).values(values))
 
     def _locked(self, row: Any) -> bool:
         return row.locked is not None and self.now < row.locked
@@ -157,17 +162,12 @@ class SignIn:
         return failure
 
 
-def succeed(connection: Connection, account: str, how: How, source: str, now: float) -> str:
+def succeed(change: Change, account: str, how: How, source: str) -> str:
     """Open a session for somebody who was proved."""
-    connection.execute(update(_account).where(_account.c.id == account).values(failed=0, locked=None))
-    token = sessions.open_session(connection, account, how, source, now)
-    viewer = sessions.viewer_of(connection, token, now)
+    unlocked = update(_account).where(_account.c.id == account).values(failed=0, locked=None)
+    change.connection.execute(unlocked)
+    token = sessions.open_session(change, account, how, source)
+    viewer = sessions.viewer_of(change, token, change.now)
     assert viewer is not None
-    store.note(connection, SIGNED_IN, {"account": account, "how": how, "source": source}, now, viewer[0].actor)
+    change.note(SIGNED_IN, {"account": account, "how": how, "source": source}, viewer[0].actor)
     return token
-
-
-def _use(connection: Connection, account: str, step: int) -> bool:
-    """Uses up a code. False if this one, or a later one, was used."""
-    unused = or_(_account.c.step.is_(None), _account.c.step < step)
-    return connection.execute(update(_account).where(_account.c.id == account, unused).values(step=step)).rowcount == 1

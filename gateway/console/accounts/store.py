@@ -1,6 +1,7 @@
 """Accounts in the database.
 
 Invariant: each change of an account is an entry of the log in the same transaction.
+Invariant: only rows count that the instance sealed (`gateway.registry.seals.account_rows`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection
 
 from gateway.console.accounts import secrets
 from gateway.console.accounts.records import Account
@@ -18,6 +19,7 @@ from gateway.console.errors import ACCOUNT_ROLE_UNKNOWN, ACCOUNT_TAKEN, ACCOUNT_
 from gateway.console.roles import Role
 from gateway.journal.append import append
 from gateway.journal.schema import tables
+from gateway.registry.seals.account_rows import Change, SealedRows
 from gateway.transfer import entries
 
 ACCOUNT: Final = "console-account"  # the note of a change
@@ -43,83 +45,88 @@ def roles_of(names: Iterable[str]) -> tuple[Role, ...]:
     return tuple(Role(each) for each in sorted(set(names)))
 
 
-def listed(connection: Connection) -> list[Account]:
-    return [Account.of(row) for row in connection.execute(select(*_table.c).order_by(_table.c.id))]
+def listed(rows: SealedRows) -> list[Account]:
+    return sorted((Account.of(row) for row in rows.all(_table)), key=lambda each: each.id)
 
 
-def row_of(connection: Connection, id: str) -> Any:
+def row_of(rows: SealedRows, id: str) -> Any:
     """The whole row; None if there is no such account."""
-    return connection.execute(select(*_table.c).where(_table.c.id == id)).first()
+    return rows.first(_table, _table.c.id == id)
 
 
-def find(connection: Connection, id: str) -> Account:
+def find(rows: SealedRows, id: str) -> Account:
     """Raises `account.unknown`."""
-    row = row_of(connection, id)
+    return Account.of(_row(rows, id))
+
+
+def _row(rows: SealedRows, id: str) -> Any:
+    row = row_of(rows, id)
     if row is None:
         raise ACCOUNT_UNKNOWN(id=id)
-    return Account.of(row)
+    return row
 
 
-def add(connection: Connection, account: Account, now: float, actor: str) -> None:
+def add(change: Change, account: Account) -> None:
     """Raises `account.taken`, `console.form`."""
     if not may_be_id(account.id):
         raise CONSOLE_FORM(field="id", why="a-z, 0-9, dot, hyphen; 63 characters at most")
-    if row_of(connection, account.id) is not None:
+    if row_of(change, account.id) is not None:
         raise ACCOUNT_TAKEN(id=account.id)
-    connection.execute(
-        insert(_table).values(
-            id=account.id,
-            agency=account.agency,
-            name=account.name,
-            roles=json.dumps(account.roles),
-            state="active",
-            failed=0,
-            created=now,
-            changed=now,
-        )
-    )
+    end_sessions(change, account.id)  # of an account of this name whose row is gone
+    for id in change.keys(tables.console_passkey, account.id):
+        change.remove(tables.console_passkey, account.id, id)
+    values = {
+        "id": account.id,
+        "agency": account.agency,
+        "name": account.name,
+        "roles": json.dumps(account.roles),
+        "state": "active",
+        "failed": 0,
+        "created": change.now,
+        "changed": change.now,
+    }
+    change.add(_table, values)
     facts = {"account": account.id, "how": "added", "agency": account.agency, "roles": list(account.roles)}
-    note(connection, ACCOUNT, facts, now, actor)
+    change.note(ACCOUNT, facts)
 
 
-def set_roles(connection: Connection, id: str, roles: tuple[Role, ...], now: float, actor: str) -> None:
-    before = find(connection, id)
-    _change(connection, id, {"roles": json.dumps(roles)}, now)
-    end_sessions(connection, id)
+def set_roles(change: Change, id: str, roles: tuple[Role, ...]) -> None:
+    before = find(change, id)
+    _change(change, id, {"roles": json.dumps(roles)})
+    end_sessions(change, id)
     changed = {"old": list(before.roles), "new": list(roles)}
-    note(connection, ACCOUNT, {"account": id, "how": "roles", "changed": changed}, now, actor)
+    change.note(ACCOUNT, {"account": id, "how": "roles", "changed": changed})
 
 
-def set_active(connection: Connection, id: str, active: bool, now: float, actor: str) -> None:
-    find(connection, id)
-    _change(connection, id, {"state": "active" if active else "disabled", "failed": 0, "locked": None}, now)
-    end_sessions(connection, id)
-    note(connection, ACCOUNT, {"account": id, "how": "enabled" if active else "disabled"}, now, actor)
+def set_active(change: Change, id: str, active: bool) -> None:
+    _change(change, id, {"state": "active" if active else "disabled", "failed": 0, "locked": None})
+    end_sessions(change, id)
+    change.note(ACCOUNT, {"account": id, "how": "enabled" if active else "disabled"})
 
 
-def set_factors(connection: Connection, id: str, hashed: str, sealed: bytes, now: float, actor: str) -> None:
+def set_factors(change: Change, id: str, hashed: str, sealed: bytes) -> None:
     """A password and the secret of its codes."""
-    _change(connection, id, {"password": hashed, "totp": sealed, "step": None, "failed": 0, "locked": None}, now)
-    note(connection, ACCOUNT, {"account": id, "how": "password-and-codes"}, now, actor)
+    _change(change, id, {"password": hashed, "totp": sealed, "step": None, "failed": 0, "locked": None})
+    change.note(ACCOUNT, {"account": id, "how": "password-and-codes"})
 
 
-def make_link(connection: Connection, id: str, now: float, actor: str) -> str:
+def make_link(change: Change, id: str) -> str:
     """The token of an address that signs in once, within fifteen minutes."""
-    find(connection, id)
+    find(change, id)
     token, link = secrets.new_token(), tables.console_link
-    connection.execute(delete(link).where(link.c.expires < now))
-    connection.execute(
-        insert(link).values(digest=secrets.digest(token), account=id, made_by=actor, expires=now + LINK_SECONDS)
-    )
-    note(connection, ACCOUNT, {"account": id, "how": "link-made"}, now, actor)
+    change.expire(link)
+    digest = secrets.digest(token)
+    change.add(link, {"digest": digest, "account": id, "made_by": change.actor, "expires": change.now + LINK_SECONDS})
+    change.note(ACCOUNT, {"account": id, "how": "link-made"})
     return token
 
 
-def end_sessions(connection: Connection, id: str) -> None:
+def end_sessions(change: Change, id: str) -> None:
     """All of an account, with its links and tokens."""
     for table in (tables.console_session, tables.console_link, tables.console_token):
-        connection.execute(delete(table).where(table.c.account == id))
+        for key in change.keys(table, id):
+            change.remove(table, id, key)
 
 
-def _change(connection: Connection, id: str, values: Mapping[str, Any], now: float) -> None:
-    connection.execute(update(_table).where(_table.c.id == id).values(**values, changed=now))
+def _change(change: Change, id: str, values: Mapping[str, Any]) -> None:
+    change.alter(_table, _row(change, id), {**values, "changed": change.now})

@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select
-
 from contracts.base.times import rfc3339
 from gateway.console.accounts import secrets, store
 from gateway.console.accounts.sessions import mark_of
 from gateway.console.errors import CONSOLE_FORM, TOKEN_UNKNOWN
 from gateway.journal.schema import tables
+from gateway.registry.seals.account_rows import Change, SealedRows
 
 NOTE: Final = "console-token"  # the note of a token that was made or revoked
 DAYS: Final = 1
@@ -34,7 +33,7 @@ class Token:
     expires: float
 
 
-def make(connection: Connection, token: Token, actor: str) -> tuple[str, Token]:
+def make(change: Change, token: Token) -> tuple[str, Token]:
     """The token's text, and what is shown of it later; `mark` is given here. Raises `account.unknown`,
     `console.form`.
     """
@@ -42,16 +41,13 @@ def make(connection: Connection, token: Token, actor: str) -> tuple[str, Token]:
         raise CONSOLE_FORM(field="days", why=f"1 – {MOST_DAYS}")
     if not 0 < len(token.label) <= MOST_LABEL or not token.label.isprintable():
         raise CONSOLE_FORM(field="label", why=f"1 – {MOST_LABEL} characters")
-    store.find(connection, token.account)
+    store.find(change, token.account)
     text = secrets.new_token()
     digest = secrets.digest(text)
     made = Token(mark_of(digest), token.account, token.label, token.created, token.expires)
-    connection.execute(delete(_table).where(_table.c.expires < token.created))
-    connection.execute(
-        insert(_table).values(
-            digest=digest, account=made.account, label=made.label, created=made.created, expires=made.expires
-        )
-    )
+    change.expire(_table)
+    values = {"account": made.account, "label": made.label, "created": made.created, "expires": made.expires}
+    change.add(_table, {"digest": digest, **values})
     facts = {
         "account": made.account,
         "how": "made",
@@ -59,7 +55,7 @@ def make(connection: Connection, token: Token, actor: str) -> tuple[str, Token]:
         "label": made.label,
         "until": rfc3339(made.expires),
     }
-    store.note(connection, NOTE, facts, made.created, actor)
+    change.note(NOTE, facts)
     return text, made
 
 
@@ -68,25 +64,18 @@ def wanted(account: str, label: str, days: int, now: float) -> Token:
     return Token("", account, label, now, now + days * _DAY)
 
 
-def listed(connection: Connection, account: str | None, now: float) -> list[Token]:
+def listed(rows: SealedRows, account: str | None, now: float) -> list[Token]:
     """The tokens in force, of an account or of all, newest first."""
-    query = select(*_table.c).where(_table.c.expires > now).order_by(_table.c.created.desc(), _table.c.digest)
-    if account is not None:
-        query = query.where(_table.c.account == account)
-    return [
-        Token(mark_of(row.digest), row.account, row.label, row.created, row.expires)
-        for row in connection.execute(query)
-    ]
+    mine = () if account is None else (_table.c.account == account,)
+    found = sorted(rows.all(_table, _table.c.expires > now, *mine), key=lambda row: (-row.created, row.digest))
+    return [Token(mark_of(row.digest), row.account, row.label, row.created, row.expires) for row in found]
 
 
-def revoke(connection: Connection, account: str, mark: str, now: float, actor: str) -> None:
+def revoke(change: Change, account: str, mark: str) -> None:
     """Ends an account's token. Raises `token.unknown`."""
-    digests = [
-        row.digest
-        for row in connection.execute(select(_table.c.digest).where(_table.c.account == account))
-        if mark_of(row.digest) == mark
-    ]
+    digests = [digest for digest in change.keys(_table, account) if mark_of(digest) == mark]
     if not digests:
         raise TOKEN_UNKNOWN(mark=mark)
-    connection.execute(delete(_table).where(_table.c.digest.in_(digests)))
-    store.note(connection, NOTE, {"account": account, "how": "revoked", "mark": mark}, now, actor)
+    for digest in digests:
+        change.remove(_table, account, digest)
+    change.note(NOTE, {"account": account, "how": "revoked", "mark": mark})

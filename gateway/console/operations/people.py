@@ -20,37 +20,37 @@ def _shown(account: Account) -> dict[str, Any]:
 
 
 def list_accounts(asked: Asked) -> Any:
-    with asked.desk.reading() as connection:
-        return {"accounts": [_shown(each) for each in store.listed(connection)]}
+    with asked.desk.accounts() as rows:
+        return {"accounts": [_shown(each) for each in store.listed(rows)]}
 
 
 def add_account(asked: Asked) -> Any:
     """The account, and the address by which its person signs in the first time."""
     body = asked.body
     account = Account(body["id"], body["agency"], body["name"], store.roles_of(body["roles"]), True)
-    with asked.desk.writing() as connection:
-        store.add(connection, account, asked.now, asked.viewer.actor)
-        token = store.make_link(connection, account.id, asked.now, asked.viewer.actor)
+    with asked.desk.changing(asked.viewer) as change:
+        store.add(change, account)
+        token = store.make_link(change, account.id)
     return {"account": _shown(account), "link": _address(asked, token)}
 
 
 def set_roles(asked: Asked) -> Any:
     roles = store.roles_of(asked.body["roles"])
-    with asked.desk.writing() as connection:
-        store.set_roles(connection, asked.params["account"], roles, asked.now, asked.viewer.actor)
-        return {"account": _shown(store.find(connection, asked.params["account"]))}
+    with asked.desk.changing(asked.viewer) as change:
+        store.set_roles(change, asked.params["account"], roles)
+        return {"account": _shown(store.find(change, asked.params["account"]))}
 
 
 def set_state(asked: Asked) -> Any:
     active = asked.body["state"] == "active"
-    with asked.desk.writing() as connection:
-        store.set_active(connection, asked.params["account"], active, asked.now, asked.viewer.actor)
-        return {"account": _shown(store.find(connection, asked.params["account"]))}
+    with asked.desk.changing(asked.viewer) as change:
+        store.set_active(change, asked.params["account"], active)
+        return {"account": _shown(store.find(change, asked.params["account"]))}
 
 
 def make_link(asked: Asked) -> Any:
-    with asked.desk.writing() as connection:
-        token = store.make_link(connection, asked.params["account"], asked.now, asked.viewer.actor)
+    with asked.desk.changing(asked.viewer) as change:
+        token = store.make_link(change, asked.params["account"])
     return {"link": _address(asked, token)}
 
 

@@ -10,8 +10,8 @@ from gateway.console.site.operation import Asked
 
 
 def list_tokens(asked: Asked) -> Any:
-    with asked.desk.reading() as connection:
-        found = tokens.listed(connection, asked.viewer.account.id, asked.now)
+    with asked.desk.accounts() as rows:
+        found = tokens.listed(rows, asked.viewer.account.id, asked.now)
     return {
         "tokens": [
             {
@@ -26,8 +26,8 @@ def list_tokens(asked: Asked) -> Any:
 
 
 def revoke_token(asked: Asked) -> None:
-    with asked.desk.writing() as connection:
-        tokens.revoke(connection, asked.viewer.account.id, asked.params["mark"], asked.now, asked.viewer.actor)
+    with asked.desk.changing(asked.viewer) as change:
+        tokens.revoke(change, asked.viewer.account.id, asked.params["mark"])
 
 
 OPERATIONS = {"listTokens": list_tokens, "revokeToken": revoke_token}

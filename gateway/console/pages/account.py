@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import segno
 from markupsafe import Markup
-from sqlalchemy import select
 
 from gateway.console.accounts import secrets, store, tokens
 from gateway.console.errors import CONSOLE_FORM
@@ -17,14 +16,10 @@ _HERE = "/console/account"
 
 def account(ask: Ask) -> Shown:
     id, session = ask.viewer.account.id, tables.console_session
-    with ask.desk.reading() as connection:
-        row = store.row_of(connection, id)
-        open_ones = connection.execute(
-            select(session.c.how, session.c.source, session.c.opened, session.c.seen)
-            .where(session.c.account == id)
-            .order_by(session.c.opened.desc())
-            .limit(20)
-        ).all()
+    with ask.desk.accounts() as rows:
+        row = store.row_of(rows, id)
+        found = rows.all(session, session.c.account == id)
+    open_ones = sorted(found, key=lambda each: each.opened, reverse=True)[:20]
     return Shown("account.html", {"row": row, "sessions": open_ones})
 
 
@@ -55,8 +50,8 @@ def set_factors(ask: Ask) -> Moved:
         raise CONSOLE_FORM(field="again", why="not the same password")
     if secrets.step_of(secret, ask.form.get("code", "").strip(), ask.now) is None:
         raise CONSOLE_FORM(field="code", why="not the code of this secret now")
-    with ask.desk.writing() as connection:
-        store.set_factors(connection, id, hashed, sealed, ask.now, ask.viewer.actor)
+    with ask.desk.changing(ask.viewer) as change:
+        store.set_factors(change, id, hashed, sealed)
     return Moved(_HERE, "factors-set")
 
 
@@ -70,21 +65,21 @@ def add_token(ask: Ask) -> Shown:
     if not (days.isascii() and days.isdigit()):
         raise CONSOLE_FORM(field="days", why=f"1 – {tokens.MOST_DAYS}")
     wanted = tokens.wanted(ask.viewer.account.id, ask.field("label", tokens.MOST_LABEL), int(days), ask.now)
-    with ask.desk.writing() as connection:
-        text, _ = tokens.make(connection, wanted, ask.viewer.actor)
+    with ask.desk.changing(ask.viewer) as change:
+        text, _ = tokens.make(change, wanted)
     return _tokens(ask, text)
 
 
 def _tokens(ask: Ask, made: str = "") -> Shown:
-    with ask.desk.reading() as connection:
-        mine = tokens.listed(connection, ask.viewer.account.id, ask.now)
+    with ask.desk.accounts() as rows:
+        mine = tokens.listed(rows, ask.viewer.account.id, ask.now)
     values = {"tokens": mine, "made": made, "days": tokens.DAYS, "most": tokens.MOST_DAYS}
     return Shown("tokens.html", values)
 
 
 def revoke_token(ask: Ask) -> Moved:
-    with ask.desk.writing() as connection:
-        tokens.revoke(connection, ask.viewer.account.id, ask.path["mark"][:64], ask.now, ask.viewer.actor)
+    with ask.desk.changing(ask.viewer) as change:
+        tokens.revoke(change, ask.viewer.account.id, ask.path["mark"][:64])
     return Moved(f"{_HERE}/tokens", "token-revoked")
 
 

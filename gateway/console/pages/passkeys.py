@@ -20,10 +20,10 @@ _PERSON: Final = "a token takes no factor or key away from its person"
 
 def mine(ask: Ask) -> Shown:
     account, site = ask.viewer.account, ask.desk.passkeys(ask.origin)
-    with ask.desk.reading() as connection:
-        rows = passkeys.listed(connection, account.id)
-        options = passkeys.creation(connection, site, account.id, account.name, ask.now)
-        officer = officers(connection).get(account.id)
+    with ask.desk.accounts() as sealed:
+        rows = passkeys.listed(sealed, account.id)
+        options = passkeys.creation(sealed, site, account.id, account.name, ask.now)
+        officer = officers(sealed.connection).get(account.id)
     approving_ones = {each.credential: each for each in officer.passkeys} if officer is not None else {}
     keys: dict[str, Any] = {row.id: passkeys.approving_key(row.public_key) for row in rows}
     values = {
@@ -40,23 +40,22 @@ def mine(ask: Ask) -> Shown:
 
 def add(ask: Ask) -> Moved:
     given = (ask.field("credential", passkeys.MOST_BYTES), ask.field("label", 60))
-    with ask.desk.writing() as connection:
-        site = ask.desk.passkeys(ask.origin)
-        passkeys.register(connection, site, ask.viewer.account.id, given, ask.now, ask.viewer.actor)
+    with ask.desk.changing(ask.viewer) as change:
+        passkeys.register(change, ask.desk.passkeys(ask.origin), ask.viewer.account.id, given)
     return Moved(_HERE, "passkey-added")
 
 
 def remove(ask: Ask) -> Moved:
-    with ask.desk.writing() as connection:
-        passkeys.remove(connection, ask.viewer.account.id, ask.path["id"], ask.now, ask.viewer.actor)
+    with ask.desk.changing(ask.viewer) as change:
+        passkeys.remove(change, ask.viewer.account.id, ask.path["id"])
     return Moved(_HERE, "passkey-removed")
 
 
 def approve_with(ask: Ask) -> Moved:
     """Proposes it as a further key of the officer."""
     account = ask.viewer.account.id
-    with ask.desk.reading() as connection:
-        row = next((each for each in passkeys.listed(connection, account) if each.id == ask.path["id"]), None)
+    with ask.desk.accounts() as rows:
+        row = next((each for each in passkeys.listed(rows, account) if each.id == ask.path["id"]), None)
     if row is None:
         raise PASSKEY_UNKNOWN()
     public = passkeys.approving_key(row.public_key)

@@ -11,8 +11,8 @@ _HERE = "/console/people"
 
 
 def people(ask: Ask) -> Shown:
-    with ask.desk.reading() as connection:
-        accounts = store.listed(connection)
+    with ask.desk.accounts() as rows:
+        accounts = store.listed(rows)
     return Shown("people.html", {"accounts": accounts, "roles": list(Role), "link": None})
 
 
@@ -20,32 +20,32 @@ def add(ask: Ask) -> Shown:
     """Adds an account, and shows the link by which its person signs in the first time."""
     roles = store.roles_of(ask.form.get("roles", "").split())
     account = Account(ask.field("id", 63), ask.field("agency", 60), ask.field("name"), roles, True)
-    with ask.desk.writing() as connection:
-        store.add(connection, account, ask.now, ask.viewer.actor)
-        token = store.make_link(connection, account.id, ask.now, ask.viewer.actor)
-        accounts = store.listed(connection)
+    with ask.desk.changing(ask.viewer) as change:
+        store.add(change, account)
+        token = store.make_link(change, account.id)
+        accounts = store.listed(change)
     return Shown("people.html", {"accounts": accounts, "roles": list(Role), "link": (account.id, token)})
 
 
 def link(ask: Ask) -> Shown:
     id = ask.path["id"]
-    with ask.desk.writing() as connection:
-        token = store.make_link(connection, id, ask.now, ask.viewer.actor)
-        accounts = store.listed(connection)
+    with ask.desk.changing(ask.viewer) as change:
+        token = store.make_link(change, id)
+        accounts = store.listed(change)
     return Shown("people.html", {"accounts": accounts, "roles": list(Role), "link": (id, token)})
 
 
 def roles(ask: Ask) -> Moved:
-    with ask.desk.writing() as connection:
+    with ask.desk.changing(ask.viewer) as change:
         wanted = store.roles_of(ask.form.get("roles", "").split())
-        store.set_roles(connection, ask.path["id"], wanted, ask.now, ask.viewer.actor)
+        store.set_roles(change, ask.path["id"], wanted)
     return Moved(_HERE, "roles-set")
 
 
 def state(ask: Ask) -> Moved:
-    with ask.desk.writing() as connection:
+    with ask.desk.changing(ask.viewer) as change:
         active = ask.form.get("state") == "active"
-        store.set_active(connection, ask.path["id"], active, ask.now, ask.viewer.actor)
+        store.set_active(change, ask.path["id"], active)
     return Moved(_HERE, "account-enabled" if active else "account-disabled")
 
 

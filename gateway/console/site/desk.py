@@ -21,6 +21,9 @@ from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
 from gateway.journal.database import snapshot, writing
 from gateway.keys.keyring import Keyring
+from gateway.registry.seals import account_rows
+from gateway.registry.seals.account_rows import Change, SealedRows
+from gateway.registry.seals.accounts import Seal
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,11 @@ class Desk:
     @cached_property
     def sealer(self) -> secrets.Sealer:
         return secrets.Sealer(self.hash_key)
+
+    @cached_property
+    def seal(self) -> Seal:
+        """Of the rows by which people sign in."""
+        return Seal.of(self.services.settings)
 
     def passkeys(self, origin: str) -> Site:
         """What passkeys need to know of the address at which somebody is."""
@@ -62,9 +70,21 @@ class Desk:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction for accounts and notes. Changes of the registry are made by `changing`."""
+        """A transaction for notes. Changes of the registry and of accounts have their own."""
         with writing(self.services.engine) as connection:
             yield connection
+
+    @contextmanager
+    def accounts(self) -> Iterator[SealedRows]:
+        """One moment of the rows by which people sign in."""
+        with account_rows.reading(self.services.engine, self.seal) as rows:
+            yield rows
+
+    @contextmanager
+    def changing(self, viewer: Viewer) -> Iterator[Change]:
+        """A transaction that changes these rows."""
+        with account_rows.changing(self.services.engine, self.seal, self.now(), viewer.actor) as change:
+            yield change
 
     def follow(self) -> None:
         """After a change of the registry: whoever made it reads it next."""
@@ -72,12 +92,14 @@ class Desk:
             self.services.registry.refresh(connection)
 
     def sign_in(self, source: str) -> SignIn:
-        return SignIn(self.services.engine, self.sealer, self.attempts, source, self.now())
+        return SignIn(self.services.engine, self.seal, self.sealer, self.attempts, source, self.now())
 
     def viewer(self, token: str, *, touch: bool = True) -> Viewer | None:
         """Who has this session. `touch`: he is here, and not only his page."""
-        with self.reading() as connection:
-            found = sessions.viewer_of(connection, token, self.now())
+        if not token:
+            return None
+        with self.accounts() as rows:
+            found = sessions.viewer_of(rows, token, self.now())
         if found is None:
             return None
         viewer, stale = found

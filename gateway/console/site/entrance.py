@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from contracts.base.errors import Failure
-from gateway.console.accounts import passkeys, sessions, signing_in, store
+from gateway.console.accounts import passkeys, sessions, signing_in
 from gateway.console.errors import CONSOLE_NO_PAGE
 from gateway.console.site import guard
 from gateway.console.site.desk import Desk
@@ -145,10 +145,9 @@ async def _sign_out(desk: Desk, request: Request) -> Response:
         guard.check_token(form, viewer.csrf)
 
         def end() -> None:
-            with desk.writing() as connection:
-                sessions.close(connection, token)
-                facts = {"account": viewer.account.id}
-                store.note(connection, signing_in.SIGNED_OUT, facts, desk.now(), viewer.actor)
+            with desk.changing(viewer) as change:
+                sessions.close(change, viewer.account.id, token)
+                change.note(signing_in.SIGNED_OUT, {"account": viewer.account.id})
 
         await asyncio.to_thread(end)
     answer = RedirectResponse(f"{HOME}/sign-in", status_code=303, headers=HEADERS)

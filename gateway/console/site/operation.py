@@ -81,8 +81,8 @@ def prover(desk: Desk, document: Mapping[str, Any]) -> Prove:
     needed = permissions(document)
 
     def find(token: str) -> Viewer | None:
-        with desk.reading() as connection:
-            return sessions.of_token(connection, token, desk.now())
+        with desk.accounts() as rows:
+            return sessions.of_token(rows, token, desk.now())
 
     async def prove(call: Call, received: Received, operation: str) -> Viewer:
         given = received.headers.get("authorization", "")

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import Column, insert
+from sqlalchemy import Column, Table, insert
 
 from gateway.audit.log.changes import note_changes
 from gateway.audit.log.checkpoints import CheckpointFile
@@ -28,12 +28,12 @@ from gateway.audit.witnessing.config import Witness
 from gateway.audit.witnessing.verify import newest_cosigned, newest_stamped
 from gateway.backup.restore import Asked, restore
 from gateway.backup.take import Wanted, take
-from gateway.console.accounts import sessions, store
+from gateway.console.accounts import sessions, store, tokens
 from gateway.console.accounts.records import Account
 from gateway.console.roles import Role
 from gateway.delivery.queue import Taking, take_due
 from gateway.journal.database import lock_of, writing
-from gateway.journal.schema import console_tables
+from gateway.journal.schema import console_tables, tables
 from gateway.keeper.retention.destruction import Retention
 from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.tasks.certificate_status import OutsideAuthorities
@@ -44,6 +44,7 @@ from gateway.keeper.witnessing.stamps import Stamps
 from gateway.keeper.witnessing.witnesses import Witnesses
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.changes import deciding, passkeys
+from gateway.registry.seals import account_rows, accounts
 from gateway.registry.seals.sealing import Seal, changing
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
@@ -197,20 +198,26 @@ def _console(whole: Whole) -> None:
     with changing(whole.engine, Seal.of(whole.settings)) as act:
         changes = passkeys.propose(act.connection, "can-bo-an-toan-1", "Y3JlZA", "https://desk.example", public, now)
         deciding.record(act, changes, now, "test")
+    with account_rows.changing(whole.engine, accounts.Seal.of(whole.settings), now, "test") as change:
+        store.add(change, Account("lan", "H14.0", "Lan", (Role.AUDITOR,), True))
+        store.set_factors(change, "lan", "$argon2id$", b"sealed")
+        change.alter(tables.console_account, store.row_of(change, "lan"), {"step": 59_833_333})
+        store.make_link(change, "lan")
+        sessions.open_session(change, "lan", "link", "192.0.2.7")
+        tokens.make(change, tokens.wanted("lan", "nightly report", 2, now))
+        change.add(console_tables.console_passkey, {**_values(console_tables.console_passkey), "account": "lan"})
     with writing(whole.engine) as connection:
-        account = Account("lan", "H14.0", "Lan", (Role.AUDITOR,), True)
-        store.add(connection, account, now, "test")
-        store.make_link(connection, "lan", now, "test")
-        sessions.open_session(connection, "lan", "link", "192.0.2.7", now)
         for table in (
-            console_tables.console_passkey,
             console_tables.console_challenge,
-            console_tables.console_token,
             console_tables.console_filter,
             console_tables.console_job,
             console_tables.console_job_item,
         ):
-            connection.execute(insert(table).values({column.name: _value(column) for column in table.columns}))
+            connection.execute(insert(table).values(_values(table)))
+
+
+def _values(table: Table) -> dict[str, Any]:
+    return {column.name: _value(column) for column in table.columns}
 
 
 def _value(column: Column[Any]) -> Any:

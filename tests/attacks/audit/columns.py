@@ -38,6 +38,7 @@ CHECKS = {
     "rows": "`audit verify`: transfers, feeds, queue",
     "tables": "`audit verify`: tables around the log",
     "registered": "`audit verify`, `doctor`: the registry",
+    "accounts": "`audit verify`, `doctor`: who may sign in",
     "ended": "`audit verify --origin` of the log that ended; how many entries, `audit verify`",
     "outside": "`audit verify --witness`, `--stamp-anchors`",
     "sequencer": "the sequencer refuses: `audit.inconsistent`",

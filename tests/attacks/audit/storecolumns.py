@@ -10,10 +10,12 @@ from tests.attacks.audit.column_kinds import exempt, same
 from tests.attacks.audit.picking import (
     Column,
     Look,
+    Pick,
     Row,
     Value,
     another,
     json_with,
+    later,
     like,
     made,
     now,
@@ -228,17 +230,64 @@ def _instance() -> Iterator[Column]:
         json_with(entry="01a1b895-20a7-7b16-83a2-290657d6299a"),
         "the registry: its newest seal",
     )
+    yield keyed("accounts.seal", "accounts", json_with(revision=1), "the accounts, instance accounts.seal: altered")
 
 
 def _console() -> Iterator[Column]:
-    """What people sign in by. No row of it approves, signs or grants anything in the exchange."""
-    own = (
-        "whoever writes the database may sign in as somebody; approvals need an officer's key, and acts are in the log"
-    )
-    yield from exempt("console_account", own, *console_tables.console_account.c.keys())
-    yield from exempt("console_passkey", own, *console_tables.console_passkey.c.keys())
-    for table in (console_tables.console_session, console_tables.console_link, console_tables.console_token):
-        yield from exempt(table.name, own, *table.c.keys())
+    """What people sign in by, and what they keep at the console."""
+    lan, named = where(id="lan"), "the accounts, console_account {id}"
+    account: dict[str, tuple[Pick, Value]] = {
+        "id": (lan, to("lan-2")),
+        "agency": (lan, to("H14.5")),
+        "name": (lan, to("Minh")),
+        "roles": (lan, to('["operator"]')),
+        "state": (lan, to("disabled")),
+        "password": (lan, to("$argon2id$2")),
+        "totp": (lan, to(b"of another")),
+        "step": (lan, to(None)),
+        "created": (lan, plus(-3600)),
+        "changed": (lan, plus(-3600)),
+    }
+    yield from same("console_account", "accounts", named, account)
+    count = "failed attempts; whoever sets them back may guess on, and needs password and code all the same"
+    yield from exempt("console_account", count, "failed", "locked")
+    tables_of: dict[str, dict[str, Value]] = {
+        "console_passkey": {
+            "id": to("y"),
+            "account": to("minh"),
+            "public_key": to(b"y"),
+            "count": plus(-1),
+            "label": to("y"),
+            "created": plus(1),
+        },
+        "console_session": {
+            "digest": made(later),
+            "account": to("minh"),
+            "how": to("passkey"),
+            "source": to("192.0.2.8"),
+            "opened": plus(3600),
+            "expires": plus(3600),
+        },
+        "console_link": {
+            "digest": made(later),
+            "account": to("minh"),
+            "made_by": to("minh"),
+            "expires": plus(3600),
+        },
+        "console_token": {
+            "digest": made(later),
+            "account": to("minh"),
+            "label": to("y"),
+            "created": plus(-3600),
+            "expires": plus(3600),
+        },
+    }
+    for table, values in tables_of.items():
+        (key,) = (column.name for column in tables.metadata.tables[table].primary_key.columns)
+        columns = {name: (nth(), value) for name, value in values.items()}
+        yield from same(table, "accounts", f"the accounts, {table} {{account}} {{{key}}}", columns)
+    idle = "when it was last used; whoever has its cookie may stretch the half hour up to the twelve of `expires`"
+    yield from exempt("console_session", idle, "seen")
     yield from exempt(
         "console_challenge",
         "used up within minutes; each is bound to its purpose",

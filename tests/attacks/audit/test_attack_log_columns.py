@@ -18,6 +18,7 @@ from gateway.audit.log import origins
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.verify.accounts import check_accounts
 from gateway.audit.verify.complete import check_complete
 from gateway.audit.verify.registered import check_registered
 from gateway.audit.verify.rows.check import check_tables
@@ -27,6 +28,7 @@ from gateway.audit.witnessing.verify import Trusted, verify_outside
 from gateway.journal.database import snapshot, writing
 from gateway.journal.schema import tables
 from gateway.keys.authority import EmbeddedAuthority
+from gateway.registry.seals import accounts as signing_in
 from gateway.registry.seals.sealing import Seal
 from gateway.transfer import lease as leases
 from security.transparency.checkpoint import NoteKey
@@ -65,6 +67,11 @@ def around(whole: Whole, connection: Connection) -> Said:
 
 def registered(whole: Whole, connection: Connection) -> Said:
     return check_registered(connection, Seal.of(whole.settings)).wrong
+
+
+def accounts(whole: Whole, connection: Connection) -> Said:
+    seal = signing_in.Seal.of(whole.settings)
+    return check_accounts(connection, seal, seal.seen()).wrong
 
 
 def outside(whole: Whole, connection: Connection) -> Said:
@@ -120,6 +127,7 @@ RUN: dict[str, Callable[[Whole, Connection], Said]] = {
     "rows": rows,
     "tables": around,
     "registered": registered,
+    "accounts": accounts,
     "outside": outside,
     "ended": ended,
     "sequencer": sequencer,
@@ -219,6 +227,13 @@ GONE = [
     ),
     ("instance", where(key="registry.seal"), "registered", "the registry: its newest seal"),
     ("instance", where(key="registry.revision"), "registered", "the registry is at revision 0"),
+    ("instance", where(key="accounts.seal"), "accounts", "the accounts: their map"),
+    ("console_account", nth(), "accounts", "the accounts, console_account {id}: missing"),
+    ("console_passkey", nth(), "accounts", "the accounts, console_passkey {account} {id}: missing"),
+    *(
+        (table, nth(), "accounts", f"the accounts, {table} {{account}} {{digest}}: missing")
+        for table in ("console_session", "console_link", "console_token")
+    ),
 ]
 
 

@@ -19,6 +19,7 @@ from gateway.journal.schema import tables
 from gateway.journal.schema.comparison import described, differences, expected
 from gateway.keeper.tasks.alterations import Alterations
 from gateway.registry.registry import Registry
+from gateway.registry.seals import accounts
 from gateway.transfer import lease as leases
 from tests import commandline
 from tests.attacks.audit import instances
@@ -217,7 +218,7 @@ def test_a_running_instance_finds_it_within_the_minute(instance: Instance) -> No
     with writing(engine) as connection:
         lease = leases.take(connection, "keeper-1", 1.0)
     assert lease is not None
-    keeper = Alterations(engine, lock_of(engine), instance.seal)
+    keeper = Alterations(engine, lock_of(engine), instance.seal, accounts.Seal.of(instance.settings))
 
     def minute() -> list[Any]:
         now[0] += 61.0

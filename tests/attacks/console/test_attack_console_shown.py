@@ -20,10 +20,10 @@ from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
+from gateway.registry.seals.account_rows import changing
 from security.transparency.entry import Caller, Note, Refusal, freeze
 from tests.attacks.console.walking import Markup, walk
 from tests.console.people import Desk, Person
-from tests.doors.api.client import World
 
 MARK = "xssmark"
 HOSTILE = (
@@ -35,8 +35,9 @@ ADDRESS = f"javascript:{MARK}()"
 TRANSFER = "01935b6e-0000-7000-8000-000000000001"
 
 
-def fill(world: World, now: float) -> None:
+def fill(desk: Desk, now: float) -> None:
     """Hostile text wherever somebody else's text is kept."""
+    world = desk.world
     findings = [{"here": HOSTILE, "canonical": HOSTILE, "got": HOSTILE, "rule": HOSTILE, "expected": HOSTILE}]
     caller = Caller("H14.2", "canh-bao")
     entries: list[Refusal | Note] = [
@@ -71,17 +72,19 @@ def fill(world: World, now: float) -> None:
     frozen = [freeze(each) for each in entries]
     with writing(world.engine) as connection:
         append(connection, [LogRow(each.transfer, each.phase, each.entry, each.leaf) for each in frozen])
-        store.add(connection, Account("hai", HOSTILE, HOSTILE, (Role.AGENCY,), True), now, HOSTILE)
-        tokens.make(connection, replace(tokens.wanted("lan", "x", 1, now), label=SHORT), HOSTILE)
         for table, values in (
             (tables.system, {"title_vi": HOSTILE, "title_en": HOSTILE}),
             (tables.agency, {"name_vi": HOSTILE, "name_en": HOSTILE}),
-            (tables.console_session, {"source": HOSTILE}),
-            (tables.console_account, {"name": HOSTILE}),
         ):
             connection.execute(update(table).values(values))
         revision = tables.instance.c.key == "registry.revision"
         connection.execute(update(tables.instance).where(revision).values(value="999"))
+    with changing(world.engine, desk.seal, now, HOSTILE) as change:
+        store.add(change, Account("hai", HOSTILE, HOSTILE, (Role.AGENCY,), True))
+        tokens.make(change, replace(tokens.wanted("lan", "x", 1, now), label=SHORT))
+        for table, column in ((tables.console_session, "source"), (tables.console_account, "name")):
+            for row in change.all(table):
+                change.alter(table, row, {column: HOSTILE})
     with world.engine.connect() as connection:
         world.services.registry.refresh(connection)
 
@@ -94,7 +97,7 @@ async def test_no_text_of_others_becomes_markup(people: Desk, language: str) -> 
     await people.world.hand_in(TRANSFER, {"identifier": HOSTILE, "headline": HOSTILE})
     lan = await people.signed_in("lan", *Role)
     lan.language = language
-    fill(people.world, time.time())
+    fill(people, time.time())
     people.world.sequence()
     nobody, shown = Person(people, "", language=language), set()
     walked = await walk(lan, "hai", TRANSFER, "canh-bao", "H14.2", HOSTILE)
@@ -150,7 +153,7 @@ def test_templates_escape_and_have_no_inline_code() -> None:
 async def test_operations_answer_json_alone(people: Desk) -> None:
     """A browser that is led to an operation does not take it for a page."""
     people.add("lan", *Role)
-    fill(people.world, time.time())
+    fill(people, time.time())
     from tests.console.test_operations import call, token
 
     for target in ("/api/accounts", "/api/entries", "/api/tokens"):
@@ -163,7 +166,7 @@ async def test_operations_answer_json_alone(people: Desk) -> None:
 async def test_the_log_keeps_the_text_as_it_came(people: Desk) -> None:
     """Escaping is the page's work: the record is not changed."""
     people.add("lan", *Role)
-    fill(people.world, time.time())
+    fill(people, time.time())
     with people.world.engine.connect() as connection:
         kept = [json.loads(row.entry) for row in connection.execute(select(tables.log_pending.c.entry))]
     assert any(each.get("actor") == HOSTILE for each in kept)

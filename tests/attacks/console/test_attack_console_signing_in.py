@@ -41,7 +41,7 @@ async def test_an_earlier_code_does_not_count_after_a_later_one(people: Desk) ->
     now, step = people.now(), int(people.now() // secrets.STEP)
     codes = {each: pyotp.TOTP(people.secrets["lan"]).generate_otp(each) for each in (step - 2, step - 1, step + 1)}
     sign = signing_in.SignIn(
-        people.world.engine, secrets.Sealer(people.world.services.keyring.hash_key()), Attempts(), "a", now
+        people.world.engine, people.seal, secrets.Sealer(people.world.services.keyring.hash_key()), Attempts(), "a", now
     )
     results = [
         sign.by_password(signing_in.Given("lan", PASSWORD, codes[each])) for each in (step - 2, step + 1, step - 1)
@@ -52,8 +52,8 @@ async def test_an_earlier_code_does_not_count_after_a_later_one(people: Desk) ->
 @pytest.mark.attack("replay")
 async def test_a_link_signs_in_once_even_at_the_same_time(people: Desk) -> None:
     people.add("lan", Role.OFFICER)
-    with writing(people.world.engine) as connection:
-        token = store.make_link(connection, "lan", people.now(), "test")
+    with people.changing() as change:
+        token = store.make_link(change, "lan")
     answers = await asyncio.gather(*(Person(people, "x").send(f"/console/link/{token}", {}) for _ in range(4)))
     assert sorted(each.status for each in answers) == [303, 401, 401, 401]
 
@@ -72,8 +72,8 @@ async def test_each_lock_lasts_longer_up_to_an_hour(people: Desk) -> None:
     locks = []
     for _ in range(attempts.FREE + 9):
         assert await tried(people, "lan") == 401
-        with people.world.engine.connect() as connection:
-            until = store.row_of(connection, "lan").locked
+        with people.rows() as rows:
+            until = store.row_of(rows, "lan").locked
         if until is not None:
             locks.append(round(until - people.now()))
             people.moved += until - people.now() + 1
@@ -84,12 +84,10 @@ async def test_each_lock_lasts_longer_up_to_an_hour(people: Desk) -> None:
 async def test_neither_answers_nor_locks_tell_which_accounts_there_are(people: Desk) -> None:
     people.add("lan", Role.OFFICER)
     people.add("dong", Role.OFFICER)
-    with writing(people.world.engine) as connection:
-        connection.execute(
-            update(tables.console_account).where(tables.console_account.c.id == "dong").values(state="disabled")
-        )
+    with people.changing() as change:
+        store.set_active(change, "dong", False)
         people_without_factors = Account("moi", "H14.0", "Mới", (Role.OFFICER,), True)
-        store.add(connection, people_without_factors, people.now(), "test")
+        store.add(change, people_without_factors)
     seen = {}
     for name in ("lan", "khong-co", "dong", "moi"):
         people.moved += 2 * attempts.WINDOW
@@ -111,7 +109,7 @@ async def test_an_unknown_name_costs_as_much_as_a_known_one(people: Desk, monkey
         def once() -> None:
             with writing(people.world.engine) as connection:
                 connection.execute(update(tables.console_account).values(failed=0, locked=None))
-            sign = signing_in.SignIn(people.world.engine, sealer, Attempts(), "192.0.2.9", people.now())
+            sign = signing_in.SignIn(people.world.engine, people.seal, sealer, Attempts(), "192.0.2.9", people.now())
             sign.by_password(signing_in.Given(name, "wrong password", "000000"))
 
         return seconds(once, 5)
@@ -123,7 +121,8 @@ async def test_an_unknown_name_costs_as_much_as_a_known_one(people: Desk, monkey
 @pytest.mark.attack("flood")
 async def test_failed_attempts_cannot_fill_the_log(people: Desk) -> None:
     people.add("lan", Role.OFFICER)
-    sign = signing_in.SignIn(people.world.engine, secrets.Sealer(b"k" * 32), Attempts(), "192.0.2.9", people.now())
+    sealer = secrets.Sealer(b"k" * 32)
+    sign = signing_in.SignIn(people.world.engine, people.seal, sealer, Attempts(), "192.0.2.9", people.now())
     tries = 1_200
     for number in range(tries):
         assert not isinstance(sign.by_link(f"guess-{number}"), str)
@@ -171,7 +170,8 @@ def test_no_password_is_hashed_while_the_database_is_locked(people: Desk, monkey
         return False
 
     monkeypatch.setattr(secrets, "password_fits", hashing)
-    sign = signing_in.SignIn(people.world.engine, secrets.Sealer(b"k" * 32), Attempts(), "192.0.2.9", people.now())
+    sealer = secrets.Sealer(b"k" * 32)
+    sign = signing_in.SignIn(people.world.engine, people.seal, sealer, Attempts(), "192.0.2.9", people.now())
     for name in ("lan", "khong-co"):
         free.clear()
         sign.by_password(signing_in.Given(name, "x", "000000"))

@@ -1,0 +1,58 @@
+"""What `lgsp audit verify` needs of the instance's keys; None for an account that may not read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from contracts.base.errors import Failure
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from gateway.registry.seals.accounts import Seal as AccountsSeal
+    from gateway.registry.seals.sealing import Seal
+    from gateway.settings import Settings
+
+
+def issuers(settings: Settings) -> dict[str, x509.Certificate] | None:
+    """None where the authority is kept elsewhere."""
+    from gateway.keys.authority import EmbeddedAuthority
+
+    own = EmbeddedAuthority(settings)
+    try:
+        return {name: own.certificate(name) for name in own.names()} or None
+    except (OSError, Failure):
+        return None
+
+
+def hash_id(settings: Settings) -> Callable[[str], str] | None:
+    """None for whoever may read the database and not the keys: then ids of messages are not held against the log."""
+    from gateway.keys.keyring import Keyring
+    from security.transparency.entry import keyed
+
+    try:
+        return partial(keyed, Keyring(settings).hash_key())
+    except (OSError, Failure):
+        return None
+
+
+def seal(settings: Settings) -> Seal | None:
+    """None for whoever may not read the keys: then seals are not proved."""
+    from gateway.registry.seals.sealing import Seal
+
+    try:
+        return Seal.of(settings)
+    except (OSError, Failure):
+        return None
+
+
+def accounts_seal(settings: Settings) -> AccountsSeal | None:
+    """The same, of the rows by which people sign in."""
+    from gateway.registry.seals.accounts import Seal
+
+    try:
+        return Seal.of(settings)
+    except (OSError, Failure):
+        return None
