@@ -40,7 +40,7 @@ from gateway.console.work import board, home, queueing
 from gateway.doors import health
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
-from gateway.journal.database import open_engine, writing
+from gateway.journal.database import open_engine
 from gateway.keys.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.registry.seals import account_rows, accounts
