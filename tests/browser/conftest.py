@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyotp
 import pytest
+from sqlalchemy import Connection
 
-from gateway.console.accounts import store
+from examples.story.world import World
+from gateway.console.accounts import secrets, store
 from gateway.console.accounts.records import Account
 from gateway.console.roles import Role
 from gateway.journal.database import open_engine, writing
+from gateway.keys.keyring import Keyring
+from gateway.sandbox.instance import OFFICERS
 from gateway.settings import Settings
+from tests import commandline
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -62,16 +69,32 @@ class Console:
         page.set_default_timeout(60_000)
         return page
 
-    def link(self, id: str, *roles: Role, agency: str = "H14.0") -> str:
-        """Where somebody signs in once; the account is made if there is none."""
-        engine, now = open_engine(self.settings.database_url), time.time()
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The database of the instance, beside it."""
+        engine = open_engine(self.settings.database_url)
         try:
             with writing(engine) as connection:
-                if store.row_of(connection, id) is None:
-                    store.add(connection, Account(id, agency, f"Name of {id}", roles, True), now, "test")
-                return f"/console/link/{store.make_link(connection, id, now, 'test')}"
+                yield connection
         finally:
             engine.dispose()
+
+    def link(self, id: str, *roles: Role, agency: str = "H14.0") -> str:
+        """Where somebody signs in once; the account is made if there is none."""
+        now = time.time()
+        with self.writing() as connection:
+            if store.row_of(connection, id) is None:
+                store.add(connection, Account(id, agency, f"Name of {id}", roles, True), now, "test")
+            return f"/console/link/{store.make_link(connection, id, now, 'test')}"
+
+    def with_factors(self, id: str, *roles: Role) -> None:
+        """An account with password and codes."""
+        now, sealer = time.time(), secrets.Sealer(Keyring(self.settings).hash_key())
+        self.secrets[id] = secrets.new_secret()
+        with self.writing() as connection:
+            store.add(connection, Account(id, "H14.0", f"Name of {id}", roles, True), now, "test")
+            sealed = sealer.seal(id, self.secrets[id])
+            store.set_factors(connection, id, secrets.hash_password(id, PASSWORD), sealed, now, "test")
 
     def signed_in(self, id: str, *roles: Role, agency: str = "H14.0", **options: Any) -> Page:
         page = self.page(**options)
@@ -80,9 +103,62 @@ class Console:
         page.wait_for_url("**/console")
         return page
 
-    def code(self, id: str) -> str:
-        """The next code that was not used: it may be that of the next step."""
-        return pyotp.TOTP(self.secrets[id]).at(int(time.time()) + 30)
+    def code(self, id: str, steps: int = 0) -> str:
+        """The code of now, or of some steps later: the desk takes that of the next step too."""
+        return pyotp.TOTP(self.secrets[id]).at(int(time.time()) + 30 * steps)
+
+
+def enter(page: Page, id: str, password: str, code: str) -> None:
+    """Fills the form of signing in, and sends it."""
+    page.fill("#name", id)
+    page.fill("#password", password)
+    page.fill("#code", code)
+    page.locator("main form[action='/console/sign-in'] button").click()
+
+
+def sign_out(page: Page) -> None:
+    page.locator("header form[action='/console/sign-out'] button").click()
+    page.wait_for_url("**/console/sign-in")
+
+
+def with_authenticator(page: Page) -> None:
+    """A virtual authenticator that verifies its user (Chrome DevTools Protocol, domain WebAuthn)."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+def lgsp(world: World, *words: str) -> dict[str, Any]:
+    """A command, in this process: one of its own would take a second to start."""
+    code, out, err = commandline.lgsp(*words, "--data", str(world.data), "--json")
+    assert code in (0, 1), out + err
+    told: dict[str, Any] = json.loads(out)
+    return told
+
+
+def approve(world: World, *subjects: str) -> None:
+    """Both officers sign."""
+    for subject in subjects:
+        for officer in OFFICERS:
+            key = str(world.identities / officer / "officer.key")
+            told = lgsp(world, "access", "approve", subject, "--officer", officer, "--key", key)
+            assert told["ok"], told
+
+
+def shown(page: Page, selector: str, seconds: float = 60.0) -> None:
+    """Reload until it is there: the log's index is a moment behind."""
+    until = time.monotonic() + seconds
+    while page.locator(selector).count() == 0:
+        assert time.monotonic() < until, f"{selector} never stood on {page.url}"
+        page.reload()
 
 
 @pytest.fixture(scope="module")
