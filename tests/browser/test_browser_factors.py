@@ -180,7 +180,9 @@ def another_desk(settings: Settings, theirs: OpenId, folder: Path) -> Iterator[S
                 process.terminate()
 
 
-def test_by_the_provider_of_the_organisation(browser: Browser, instance: Settings, world: World, tmp_path: Path) -> None:
+def test_by_the_provider_of_the_organisation(
+    browser: Browser, instance: Settings, world: World, tmp_path: Path
+) -> None:
     with provider() as theirs, another_desk(instance, theirs, tmp_path) as settings:
         console = Console(browser, settings)
         console.link("oidc-a", Role.STEWARD)  # an account without any factor of ours
