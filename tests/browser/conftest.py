@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyotp
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Engine
 
 from examples.story.world import World
-from gateway.console.accounts import secrets, store
+from gateway.console.accounts import store
 from gateway.console.accounts.records import Account
 from gateway.console.roles import Role
 from gateway.journal.database import open_engine, writing
-from gateway.keys.keyring import Keyring
 from gateway.sandbox.instance import OFFICERS
 from gateway.settings import Settings
 from tests import commandline
@@ -70,31 +69,37 @@ class Console:
         return page
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def engine(self) -> Iterator[Engine]:
         """The database of the instance, beside it."""
         engine = open_engine(self.settings.database_url)
         try:
-            with writing(engine) as connection:
-                yield connection
+            yield engine
         finally:
             engine.dispose()
 
     def link(self, id: str, *roles: Role, agency: str = "H14.0") -> str:
         """Where somebody signs in once; the account is made if there is none."""
-        now = time.time()
-        with self.writing() as connection:
-            if store.row_of(connection, id) is None:
-                store.add(connection, Account(id, agency, f"Name of {id}", roles, True), now, "test")
-            return f"/console/link/{store.make_link(connection, id, now, 'test')}"
+        engine, now = open_engine(self.settings.database_url), time.time()
+        try:
+            with writing(engine) as connection:
+                if store.row_of(connection, id) is None:
+                    store.add(connection, Account(id, agency, f"Name of {id}", roles, True), now, "test")
+                return f"/console/link/{store.make_link(connection, id, now, 'test')}"
+        finally:
+            engine.dispose()
 
-    def with_factors(self, id: str, *roles: Role) -> None:
-        """An account with password and codes."""
-        now, sealer = time.time(), secrets.Sealer(Keyring(self.settings).hash_key())
-        self.secrets[id] = secrets.new_secret()
-        with self.writing() as connection:
-            store.add(connection, Account(id, "H14.0", f"Name of {id}", roles, True), now, "test")
-            sealed = sealer.seal(id, self.secrets[id])
-            store.set_factors(connection, id, secrets.hash_password(id, PASSWORD), sealed, now, "test")
+    def with_factors(self, id: str, *roles: Role, **options: Any) -> Page:
+        """Somebody who has set a password and codes, and is signed out."""
+        page = self.signed_in(id, *roles, **options)
+        page.goto("/console/account/factors")
+        self.secrets[id] = page.locator("main li code").first.inner_text()
+        page.fill("#password", PASSWORD)
+        page.fill("#again", PASSWORD)
+        page.fill("#code", self.code(id))
+        page.locator("main button.primary").click()
+        page.wait_for_url("**/console/account?done=factors-set")
+        sign_out(page)
+        return page
 
     def signed_in(self, id: str, *roles: Role, agency: str = "H14.0", **options: Any) -> Page:
         page = self.page(**options)

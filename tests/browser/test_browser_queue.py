@@ -134,7 +134,7 @@ def send(world: World, area: str = AREA) -> str:
 
 def waiting(console: Console, **filter: Any) -> list[tuple[str, float]]:
     """What the filter finds, and when each is due, by the database."""
-    with console.writing() as connection:
+    with console.engine() as engine, engine.connect() as connection:
         found = listing.page(connection, Wanted("waiting", **filter), None, 500).messages
     return [(each.transfer, each.next_at or 0.0) for each in found]
 
