@@ -26,7 +26,7 @@ from examples.story.world import World
 from gateway.console.roles import Role
 from gateway.delivery import listing
 from gateway.delivery.listing import Wanted
-from gateway.sample_client.rest import Answer, Prepared
+from gateway.sample_client.rest import Answer
 from gateway.sandbox.standins import messages
 from gateway.sandbox.standins.base import serving
 from tests.browser.conftest import Console, approve, lgsp, shown
@@ -82,7 +82,7 @@ def slow_provider(world: World, folder: Path) -> Iterator[subprocess.Popen[bytes
             process.kill()
 
 
-def doubtful(world: World, folder: Path) -> tuple[Prepared, Answer]:
+def doubtful(world: World, folder: Path) -> Answer:
     """A document whose provider dies after it received it."""
     document = json.loads(SAMPLE.read_bytes())
     client = world.rest("phan-anh")
@@ -92,13 +92,13 @@ def doubtful(world: World, folder: Path) -> tuple[Prepared, Answer]:
         world.wait("the call at the provider", lambda: world.seen(SYSTEM)["calls"] or answer.done())
         assert not answer.done(), answer.result()
         os.kill(provider.pid, signal.SIGKILL)
-        return prepared, answer.result(60)
+        return answer.result(60)
 
 
 def test_a_transfer_in_doubt_is_settled_with_a_reason(
     console: Console, world: World, documents: None, tmp_path: Path
 ) -> None:
-    _, answer = doubtful(world, tmp_path)
+    answer = doubtful(world, tmp_path)
     transfer = answer.headers["lgsp-transfer"]
     assert answer.status == 502 and answer.problem is not None
     page = console.signed_in("operator-a", Role.OPERATOR, Role.AUDITOR, language="en")
@@ -114,6 +114,8 @@ def test_a_transfer_in_doubt_is_settled_with_a_reason(
     page.wait_for_url(f"**/console/queue/{transfer}?done=settled")
     text = page.locator("main").inner_text()
     assert "The transfer is settled." in text and "answered" in text and "has ended" in text
+    told = world.rest("phan-anh").call("GET", f"/transfers/{transfer}").json()
+    assert told["state"] == "answered", told  # so its sender sees it
     page.goto("/console/queue?state=in-doubt")
     assert page.locator(f"a[href='/console/queue/{transfer}']").count() == 0
     page.goto(f"/console/transfers/{transfer}")
@@ -188,6 +190,8 @@ def test_a_whole_list_is_retried_previewed_stopped_and_resumed(console: Console,
     provider = office(world)
     with serving(provider):
         sent = fill(console, world, provider)
+        world.fault("do-thi", "500", count=1_000)
+        other = send(world, "01273")  # waits as well, for another provider
         page = console.signed_in("operator-b", Role.OPERATOR, Role.AUDITOR, language="en")
         page.goto("/console/queue?state=waiting")
         page.select_option("#provider", SYSTEM)
@@ -197,7 +201,8 @@ def test_a_whole_list_is_retried_previewed_stopped_and_resumed(console: Console,
         listed = [each.get_attribute("href") or "" for each in page.locator("main tbody th a").all()]
         previewed = [each.rpartition("/")[2] for each in listed]
         wanted = [transfer for transfer, _ in waiting(console, provider=SYSTEM)]
-        assert previewed == wanted and set(sent) <= set(wanted)
+        assert previewed == wanted and set(sent) <= set(wanted) and other not in wanted
+        world.fault("do-thi", "none")
         every = len(wanted)
         assert page.locator("main dl dd strong").inner_text() == str(every)
         provider.busy, provider.came, provider.answered, provider.allowed = False, 0, 0, 0
