@@ -42,12 +42,12 @@ def receive(
     key = (system.id, contract.digest, operation.name)
     known = snapshot.received.get(key)
     if known is None or known[0] is not decision:
-        known = snapshot.received[key] = (decision, _receiving(snapshot, system, contract, operation, decision, now))
+        known = snapshot.received[key] = (decision, received_by(snapshot, system, contract, operation, decision, now))
     receiving: Receiving = known[1]
     return receiving
 
 
-def _receiving(
+def received_by(
     snapshot: Snapshot,
     system: System,
     contract: CompiledContract,
@@ -55,6 +55,7 @@ def _receiving(
     decision: Decision,
     now: float,
 ) -> Receiving:
+    """What the system may receive by this decision. Raises as `receive`."""
     name = contract.contract.name
     if not decision.allowed:
         raise _refusal(snapshot, system, contract, operation, decision)

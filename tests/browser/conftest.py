@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyotp
 import pytest
+from sqlalchemy import Engine
 
+from examples.story.world import World
 from gateway.console.accounts import store
 from gateway.console.accounts.records import Account
 from gateway.console.roles import Role
 from gateway.journal.database import open_engine
 from gateway.registry.seals.account_rows import changing
 from gateway.registry.seals.accounts import Seal
+from gateway.sandbox.instance import OFFICERS
 from gateway.settings import Settings
+from tests import commandline
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -64,6 +70,15 @@ class Console:
         page.set_default_timeout(60_000)
         return page
 
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """The database of the instance, beside it."""
+        engine = open_engine(self.settings.database_url)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
     def link(self, id: str, *roles: Role, agency: str = "H14.0") -> str:
         """Where somebody signs in once; the account is made if there is none."""
         engine, now = open_engine(self.settings.database_url), time.time()
@@ -75,6 +90,19 @@ class Console:
         finally:
             engine.dispose()
 
+    def with_factors(self, id: str, *roles: Role, **options: Any) -> Page:
+        """Somebody who has set a password and codes, and is signed out."""
+        page = self.signed_in(id, *roles, **options)
+        page.goto("/console/account/factors")
+        self.secrets[id] = page.locator("main li code").first.inner_text()
+        page.fill("#password", PASSWORD)
+        page.fill("#again", PASSWORD)
+        page.fill("#code", self.code(id))
+        page.locator("main button.primary").click()
+        page.wait_for_url("**/console/account?done=factors-set")
+        sign_out(page)
+        return page
+
     def signed_in(self, id: str, *roles: Role, agency: str = "H14.0", **options: Any) -> Page:
         page = self.page(**options)
         page.goto(self.link(id, *roles, agency=agency))
@@ -82,9 +110,62 @@ class Console:
         page.wait_for_url("**/console")
         return page
 
-    def code(self, id: str) -> str:
-        """The next code that was not used: it may be that of the next step."""
-        return pyotp.TOTP(self.secrets[id]).at(int(time.time()) + 30)
+    def code(self, id: str, steps: int = 0) -> str:
+        """The code of now, or of some steps later: the desk takes that of the next step too."""
+        return pyotp.TOTP(self.secrets[id]).at(int(time.time()) + 30 * steps)
+
+
+def enter(page: Page, id: str, password: str, code: str) -> None:
+    """Fills the form of signing in, and sends it."""
+    page.fill("#name", id)
+    page.fill("#password", password)
+    page.fill("#code", code)
+    page.locator("main form[action='/console/sign-in'] button").click()
+
+
+def sign_out(page: Page) -> None:
+    page.locator("header form[action='/console/sign-out'] button").click()
+    page.wait_for_url("**/console/sign-in")
+
+
+def with_authenticator(page: Page) -> None:
+    """A virtual authenticator that verifies its user (Chrome DevTools Protocol, domain WebAuthn)."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+def lgsp(world: World, *words: str) -> dict[str, Any]:
+    """A command, in this process: one of its own would take a second to start."""
+    code, out, err = commandline.lgsp(*words, "--data", str(world.data), "--json")
+    assert code in (0, 1), out + err
+    told: dict[str, Any] = json.loads(out)
+    return told
+
+
+def approve(world: World, *subjects: str) -> None:
+    """Both officers sign."""
+    for subject in subjects:
+        for officer in OFFICERS:
+            key = str(world.identities / officer / "officer.key")
+            told = lgsp(world, "access", "approve", subject, "--officer", officer, "--key", key)
+            assert told["ok"], told
+
+
+def shown(page: Page, selector: str, seconds: float = 60.0) -> None:
+    """Reload until it is there: the log's index is a moment behind."""
+    until = time.monotonic() + seconds
+    while page.locator(selector).count() == 0:
+        assert time.monotonic() < until, f"{selector} never stood on {page.url}"
+        page.reload()
 
 
 @pytest.fixture(scope="module")

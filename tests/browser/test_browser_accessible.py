@@ -1,35 +1,84 @@
-"""Every page of the menu: no serious fault by axe-core, no error of the content policy, nothing wider than a phone."""
+"""Every page with a title, by the console's own list: no serious fault by axe-core in light and dark, no error of the
+content policy, both languages, nothing wider than a phone."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from examples.story.world import World
 from gateway.console.pages import pages
 from gateway.console.roles import Role
-from tests.browser.conftest import Console
+from gateway.delivery import bulk
+from gateway.delivery.listing import WAITS, Wanted
+from gateway.journal.database import writing
+from gateway.sandbox.standins import messages
+from tests.browser.conftest import Console, lgsp
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 EVERY = (Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR)
-PATHS = [
-    "/console/sign-in",
-    *("/console" + page.path for page in pages() if page.method == "GET" and "{" not in page.path and page.title),
-]
-
-
+PATHS = ["/sign-in", *(page.path for page in pages() if page.method == "GET" and page.title)]
+# Pages of things that only an act of several steps makes: they are looked at as not there.
+NOT_MADE = ("/systems/{system}/enrolments/{job}", "/contracts/drafts/{draft}", "/transfers/{id}/opened")
+CONTRACT = {"{id}": "field-report", "{major}": "1", "{format}": "do-thi-xml"}
+QUESTION = messages.indicator_question("KT-05", "04", "2026-Q3")
 OVER = """[...document.querySelectorAll("main *")].filter((each) => each.getBoundingClientRect().right > innerWidth
   && !each.closest(".scroll")).slice(0, 3).map((each) => each.outerHTML.slice(0, 120))"""
 
 
-def faults(page: Page) -> list[str]:
+@dataclass(frozen=True)
+class Site:
+    """An address for each page. A part of a path has the value of its longest known beginning."""
+
+    values: dict[str, dict[str, str]]
+
+    def address(self, path: str) -> str:
+        filled = path
+        for begins in sorted(self.values, key=len, reverse=True):
+            if path.startswith(begins):
+                for part, value in self.values[begins].items():
+                    filled = filled.replace(part, value)
+        return f"/console{filled}"
+
+
+@pytest.fixture(scope="module")
+def site(console: Console, world: World) -> Site:
+    """With something on each page: a refusal, a message with a body, a message that waits, a bulk retry."""
+    answered, waits = (
+        world.rest("phan-anh").call("POST", "/field-report/v1/requests", messages.field_report(area=area))
+        for area in ("01273", "01392")
+    )
+    refused = world.rest("thuc-phan").call("GET", QUESTION)
+    ids = [each.headers["lgsp-transfer"] for each in (answered, waits, refused)]
+    with console.engine() as engine, writing(engine) as connection:
+        wanted = Wanted(WAITS)
+        digest = bulk.preview(connection, wanted).digest
+        job = bulk.start(connection, wanted, digest, ("H14.0/test: test", "A look at the page"), time.time()).id
+    for transfer in ids:
+        words = ("audit", "search", "--transfer", transfer)
+        world.wait("it is in the log", lambda words=words: lgsp(world, *words)["entries"])  # type: ignore[misc]
+    values = {
+        "": {"{system}": "do-thi", "{agency}": "H14.5", "{draft}": "none", "{job}": "none"},
+        "/access": {"{id}": "G-0006", "{subject:path}": "G-0006"},
+        "/contracts": CONTRACT,
+        "/queue": {"{job}": job, "{transfer}": ids[1]},
+        "/transfers/{id}": {"{id}": ids[2]},
+        "/transfers/{id}/": {"{id}": ids[0]},
+    }
+    return Site(values)
+
+
+def faults(page: Page, **options: Any) -> list[str]:
     """What axe-core finds serious or critical."""
     from axe_playwright_python.sync_playwright import Axe
 
-    result = Axe().run(page, options={"resultTypes": ["violations"]}).response
+    result = Axe().run(page, options={"resultTypes": ["violations"], **options}).response
     return [
         f"{page.url}: {each['id']}: {json.dumps([node['html'][:160] for node in each['nodes']][:3])}"
         for each in result["violations"]
@@ -37,34 +86,44 @@ def faults(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_is_found(console: Console, scheme: str) -> None:
-    page = console.signed_in(f"thu-{scheme}", *EVERY, color_scheme=scheme)
+def looked_at(console: Console, site: Site, scheme: str, language: str) -> dict[str, str]:
+    """The text of each page. In dark all that may differ from light is the contrast."""
+    options: dict[str, Any] = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
+    page = console.signed_in(f"thu-{scheme}", *EVERY, color_scheme=scheme, language=language)
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-    found = []
+    found, texts = list[str](), dict[str, str]()
     for path in PATHS:
-        answer = page.goto(path)
+        answer = page.goto(site.address(path))
         assert answer is not None
-        if "text/html" in answer.headers.get("content-type", "") and answer.status < 500:
-            found += faults(page)
+        assert answer.status in ((403, 404) if path in NOT_MADE else (200,)), f"{page.url}: {answer.status}"
+        assert page.locator("html").get_attribute("lang") == language
+        texts[path] = page.locator("main").inner_text()
+        found += faults(page, **options)
     assert not found, "\n".join(found)
     assert not [each for each in troubles if "Content Security Policy" in each]
+    return texts
 
 
 CLIPPED = """[...document.querySelectorAll("table.stacks")]
   .filter((each) => each.scrollWidth > each.parentElement.clientWidth).map((each) => each.outerHTML.slice(0, 120))"""
 
 
-def test_pages_fit_a_phone(console: Console) -> None:
+def test_nothing_serious_is_found_and_each_page_has_both_languages(console: Console, site: Site) -> None:
+    vietnamese, english = looked_at(console, site, "light", "vi"), looked_at(console, site, "dark", "en")
+    same = [path for path in PATHS if vietnamese[path] == english[path]]
+    assert not same, same
+
+
+def test_pages_fit_a_phone(console: Console, site: Site) -> None:
     page = console.signed_in("phuc", *EVERY, viewport={"width": 390, "height": 844})
     wide = []
     for path in PATHS:
-        page.goto(path)
+        page.goto(site.address(path))
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > 390:
-            wide.append(f"{path}: {width}: {page.evaluate(OVER)}")
-        wide += [f"{path}: {each}" for each in page.evaluate(CLIPPED)]
+            wide.append(f"{page.url}: {width}: {page.evaluate(OVER)}")
+        wide += [f"{page.url}: {each}" for each in page.evaluate(CLIPPED)]
         if page.evaluate("document.querySelector('main')?.getBoundingClientRect().top ?? 0") > 300:
-            wide.append(f"{path}: it begins below its frame")
+            wide.append(f"{page.url}: it begins below its frame")
     assert not wide

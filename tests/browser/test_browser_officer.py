@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 import uuid
 import zipfile
 from pathlib import Path
@@ -21,7 +20,7 @@ from gateway.console.roles import Role
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient
 from gateway.sandbox.instance import OFFICERS
-from tests.browser.conftest import Console
+from tests.browser.conftest import Console, approve, lgsp, shown, sign_out, with_authenticator
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -33,18 +32,6 @@ WHY = "A complaint of the agency, file 17"
 def call(world: World, system: str, path: str) -> Any:
     client = RestClient(Identity.load(world.identities / system))
     return client.call("GET", path, None, str(uuid.uuid4()), need_signature=False)
-
-
-def lgsp(world: World, *words: str) -> dict[str, Any]:
-    return world.lgsp(*words, "--data", str(world.data))
-
-
-def shown(page: Page, selector: str, seconds: float = 60.0) -> None:
-    """Reload until it is there: the log's index is a moment behind."""
-    until = time.monotonic() + seconds
-    while page.locator(selector).count() == 0:
-        assert time.monotonic() < until, f"{selector} never stood on {page.url}"
-        page.reload()
 
 
 def test_a_refusal_is_found_and_explained_in_three_clicks(console: Console, world: World) -> None:
@@ -102,21 +89,6 @@ def test_a_proof_is_accepted_by_a_tool_of_others(console: Console, world: World,
         assert done.returncode == 0, done.stderr
 
 
-def with_authenticator(page: Page) -> None:
-    """A virtual authenticator that verifies its user (Chrome DevTools Protocol, domain WebAuthn)."""
-    session = page.context.new_cdp_session(page)
-    session.send("WebAuthn.enable")
-    options = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-
-
 def officer_with_passkey(console: Console, world: World, id: str) -> Page:
     """An officer who registers a passkey, signs in by it, and has it admitted by the keys of both officers."""
     page = console.page(language="en", host="localhost")
@@ -128,8 +100,7 @@ def officer_with_passkey(console: Console, world: World, id: str) -> Page:
     page.fill("#label", "test")
     page.get_by_role("button", name="Register").click()
     page.wait_for_url("**/console/account/passkeys?done=*")
-    page.locator("header form[action='/console/sign-out'] button").click()
-    page.wait_for_url("**/console/sign-in")
+    sign_out(page)
     page.get_by_role("button", name="Sign in by a passkey").click()
     page.wait_for_url("**/console")
     page.goto("/console/account/passkeys")
@@ -137,10 +108,7 @@ def officer_with_passkey(console: Console, world: World, id: str) -> Page:
     href = page.locator("a[href*='/proposals/passkey/']").first.get_attribute("href")
     assert href is not None
     subject = "passkey/" + href.rpartition("/")[2]
-    for officer in OFFICERS:
-        key = str(world.identities / officer / "officer.key")
-        approved = lgsp(world, "access", "approve", subject, "--officer", officer, "--key", key)
-        assert approved["ok"], approved
+    approve(world, subject)
     return page
 
 

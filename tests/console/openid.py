@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from aiohttp import web
 from joserfc import jwt
@@ -42,6 +42,12 @@ class OpenId:
         code = secrets.token_urlsafe(16)
         self.codes[code] = query
         return {"code": code, "state": query["state"], "iss": self.issuer}
+
+    async def sign_in(self, request: web.Request) -> web.Response:
+        """Its page for a browser: `user` is signed in there already, and is sent back."""
+        self.asked.append("authorize")
+        back = self.authorize(str(request.url))
+        raise web.HTTPFound(f"{request.query['redirect_uri']}?{urlencode(back)}")
 
     async def describe(self, request: web.Request) -> web.Response:
         self.asked.append("metadata")
@@ -101,6 +107,7 @@ class OpenId:
 async def running() -> AsyncIterator[OpenId]:
     provider, app = OpenId(), web.Application()
     app.router.add_get("/.well-known/openid-configuration", provider.describe)
+    app.router.add_get("/authorize", provider.sign_in)
     app.router.add_get("/keys", provider.keys)
     app.router.add_post("/token", provider.exchange)
     runner = web.AppRunner(app)

@@ -1,8 +1,9 @@
 // Additions for browsers with scripts. Every page works without them.
 "use strict";
 
-// A part with data-live="/console/…" is replaced by the same part of that page when the server says that it changed. A
-// page that nobody looks at has no stream, and a part in which somebody writes stays as it is.
+// A part with data-live="/console/…" is replaced by the same part of that page when the server says that it changed, and
+// with it the parts that name it in data-with. What names it in data-after, such as a form, is replaced at the end alone.
+// A page that nobody looks at has no stream, and a part in which somebody writes stays as it is.
 function follow(part) {
   let source = null;
   let seen = "";
@@ -10,21 +11,31 @@ function follow(part) {
     source?.close();
     source = null;
   };
-  const ended = () => {
+  const left = () => {
     close();
     document.removeEventListener("visibilitychange", turned);
   };
   const turned = () => (document.hidden ? close() : open());
-  const changed = async (event) => {
-    seen = event.lastEventId;
+  const named = (how) => document.querySelectorAll(`[data-${how}="${part.id}"]`);
+  const renew = async (...parts) => {
     const headers = { accept: "text/html", "lgsp-live": "1" };
     const answer = await fetch(location.href, { credentials: "same-origin", headers });
-    if (!answer.ok || answer.redirected) return ended();
+    if (!answer.ok || answer.redirected) return left();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const fresh = page.getElementById(part.id);
-    const writing = part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
-    for (const table of fresh?.querySelectorAll(".scroll table") ?? []) stack(table);
-    if (fresh && !writing && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
+    for (const each of parts) {
+      const fresh = page.getElementById(each.id);
+      const writing = each.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+      for (const table of fresh?.querySelectorAll(".scroll table") ?? []) stack(table);
+      if (fresh && !writing && fresh.innerHTML !== each.innerHTML) each.replaceChildren(...fresh.childNodes);
+    }
+  };
+  const changed = (event) => {
+    seen = event.lastEventId;
+    return renew(part, ...named("with"));
+  };
+  const ended = () => {
+    left();
+    return renew(part, ...named("with"), ...named("after"));
   };
   const open = () => {
     if (source) return;

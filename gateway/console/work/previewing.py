@@ -1,8 +1,10 @@
 """Previews a grant on real traffic: the transfers of the last week, decided as if two officers had signed it.
 
-Each transfer is decided twice by the doors' own function, at the moment of its arrival: by the grants that stand, and
-with the proposed one among them. Transfers that were refused for another reason than access are left out.
-Limits: quotas are not counted, and a grant that begins later is looked at as if it had begun.
+Each transfer is decided twice by the doors' own functions, at the moment of its arrival: by the grants that stand, and
+with the proposed one among them. So is each session of reading a feed. A transfer is allowed if its caller may call
+and a system may receive it. Transfers that were refused for another reason than access are left out.
+Limits: quotas are not counted, and a grant that begins later is looked at as if it had begun. What the doors check
+after access is not known of a transfer that was refused before: its body, and to which of several systems it goes.
 """
 
 from __future__ import annotations
@@ -11,17 +13,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from gateway.audit.search.facts import Facts
+from contracts.base.errors import Failure
+from contracts.canonical.model import Pattern
+from gateway.audit.search.facts import Facts, Logged
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.site.desk import Desk
+from gateway.feeds.sessions import NOTE as FEED_READ
+from gateway.journal.logged import parse
 from gateway.registry.changes.granting import content_of
-from gateway.registry.changes.matrix import Cell, Review
-from gateway.registry.errors import unknown
+from gateway.registry.changes.matrix import Cell, Review, operations
+from gateway.registry.errors import ROUTE_MASK_UNSHOWN, ROUTE_NOT_GRANTED, unknown
+from gateway.registry.parts.grants import FEED
+from gateway.registry.receiving import received_by
+from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from security.grants.grants import ACTIVE, AgencyGrants, Decision, Grant
 
 WEEK: Final = 7 * 86_400.0
 AT_ONCE: Final = 500  # transfers of one page
+_KINDS: Final = f"intent,refusal,{FEED_READ}"
+_OF_ACCESS: Final = ("access.", ROUTE_NOT_GRANTED.code, ROUTE_MASK_UNSHOWN.code)  # failures that a grant may change
+_BEGINS: Final = ("opened", "counted")  # the first entry of a session of reading a feed, or its only one
 _DIGITS: Final = 12
 _SIGNED: Final = ("first", "second")
 
@@ -59,24 +71,24 @@ def preview(desk: Desk, name: str, scope: str | None, cursor: str | None = None)
         raise unknown("grant", name)
     begins, _, rest = (cursor or "").partition("~")  # all parts are of the same week
     since = int(begins) if begins.isdecimal() and len(begins) < _DIGITS else int(desk.now() - WEEK)
-    query = Query(contract=grant.contract, kind="intent,refusal", since=float(since))
+    query = Query(contract=grant.contract, kind=_KINDS, since=float(since))
     with reading(desk.services.engine) as connection:
         page = search(connection, query, limit=AT_ONCE, cursor=rest or None)
     foreseen = _Foreseen(snapshot, grant)
     found: dict[tuple[str, str, str, tuple[str, ...]], Differing] = {}
     looked = 0
     for hit in page.hits:
-        failure = hit.facts.failure or ""
-        if hit.facts.kind == "refusal" and not failure.startswith(("access.", "route.not-granted")):
+        if not _concerned(hit):
             continue
-        looked += 1
-        for what, agency, fields in foreseen.differing(hit.facts, _arrival(hit.facts)):
-            key = (what, agency, hit.facts.operation or "", fields)
+        facts, times = hit.facts, hit.facts.times
+        looked += times
+        for what, agency, fields in foreseen.differing(facts, _arrival(facts)):
+            key = (what, agency, _operation(facts), fields)
             first = found.get(key)
             found[key] = (
-                Differing(*key[:3], fields, 1, hit.facts.transfer, hit.facts.at)
+                Differing(*key[:3], fields, times, facts.transfer, facts.at)
                 if first is None
-                else replace(first, count=first.count + 1)
+                else replace(first, count=first.count + times)
             )
     rows = tuple(sorted(found.values(), key=lambda each: (each.what, -each.count)))
     return Preview(name, rows, looked, f"{since}~{page.next}" if page.next else None)
@@ -90,23 +102,48 @@ class _Foreseen:
         self._review = Review(snapshot, 0.0)
 
     def differing(self, facts: Facts, at: float) -> list[tuple[str, str, tuple[str, ...]]]:
-        """What the grant changes of one transfer: kind, agency, fields."""
-        agency = self._agency(facts)
-        operation = facts.operation or ""
-        if agency is None or self._contract is None or operation not in self._contract.contract.operations:
+        """What the grant changes of one transfer or reading: kind, agency, fields."""
+        agency, operation = self._agency(facts), _operation(facts)
+        if agency is None or self._contract is None or operation not in operations(self._contract):
             return []
-        name, receives = self._contract.contract.name, self._grant.receives
-        held, snapshot = self._with(agency), self._snapshot
-        if receives:
+        name, held, snapshot = self._contract.contract.name, self._with(agency), self._snapshot
+        if self._grant.receives:
             before = snapshot.decide_receiving(agency, name, operation, at)
             after = held.decide_receiving(name, operation, at)
+            system = snapshot.system(facts.provider or "")
+            pair = [system is not None and self._received(system, operation, each, at) for each in (before, after)]
         else:
             before, after = snapshot.decide(agency, name, operation, at), held.decide(name, operation, at)
-        if before.allowed != after.allowed:
-            return [("allowed" if after.allowed else "refused", agency, self._shown(agency, operation, after))]
+            pair = [each.allowed and self._reaches(operation, at) for each in (before, after)]
+        if pair[0] != pair[1]:
+            return [("allowed" if pair[1] else "refused", agency, self._shown(agency, operation, after))]
         old, new = (set(self._shown(agency, operation, each)) for each in (before, after))
         more, less = tuple(sorted(new - old)), tuple(sorted(old - new))
-        return [(what, agency, fields) for what, fields in (("shown", more), ("hidden", less)) if fields]
+        changed = [(what, agency, fields) for what, fields in (("shown", more), ("hidden", less)) if fields]
+        return changed if pair[1] else []
+
+    def _reaches(self, operation: str, at: float) -> bool:
+        """Whether somebody may receive what a caller sends. Nobody has to for a submission, and for a feed."""
+        assert self._contract is not None
+        name, known = self._contract.contract.name, self._contract.contract.operations
+        if operation == FEED or known[operation].pattern is Pattern.SUBMIT:
+            return True
+        if self._snapshot.answers_from_feed(name, operation):
+            return True
+        return any(
+            self._received(each, operation, self._snapshot.decide_receiving(each.agency, name, operation, at), at)
+            for each in self._snapshot.routed(name, operation)
+        )
+
+    def _received(self, system: System, operation: str, decision: Decision, at: float) -> bool:
+        """Whether the doors would let the system receive by this decision."""
+        assert self._contract is not None
+        try:
+            known = self._contract.contract.operations[operation]
+            received_by(self._snapshot, system, self._contract, known, decision, at)
+        except Failure:
+            return False
+        return True
 
     def _agency(self, facts: Facts) -> str | None:
         """Whom the grant may concern: who asked, or whose system was to receive; None if it concerns neither."""
@@ -140,8 +177,20 @@ class _Foreseen:
         )
 
 
+def _operation(facts: Facts) -> str:
+    """An entry of a reading names its feed only."""
+    return FEED if facts.kind == FEED_READ else facts.operation or ""
+
+
+def _concerned(hit: Logged) -> bool:
+    """Whether grants decided it. Of a session of reading a feed the first entry counts."""
+    if hit.facts.kind == "refusal":
+        return (hit.facts.failure or "").startswith(_OF_ACCESS)
+    return hit.facts.kind != FEED_READ or parse(hit.entry).get("facts", {}).get("state") in _BEGINS
+
+
 def _arrival(facts: Facts) -> float:
     """When the door asked: the time in the id; that of a dropped file is made from the file."""
-    if facts.door == "files":
+    if facts.door == "files" or facts.kind == FEED_READ:
         return datetime.fromisoformat(facts.at).timestamp()
     return int(facts.transfer.replace("-", "")[:12], 16) / 1000
