@@ -120,17 +120,18 @@ class Cost:
 
 def measure(quick: bool, say: Callable[[str], None]) -> Row:
     costs, entries = costs_of(quick, say)
-    worst = max(costs, key=lambda each: median(each.large))
-    steepest = max(costs, key=lambda each: each.ratio)
+    listed = [each for each in costs if each.question.without is None]
+    worst = max(listed, key=lambda each: median(each.large))
+    steepest = max(listed, key=lambda each: each.ratio if min(each.large) > TRIFLE_MS else 0.0)
     say(f"console: the slowest is {worst.name}, the steepest {steepest.name}")
-    rounds = range(len(costs[0].large))
-    took = [len(costs) / sum(each.large[at] for each in costs) * 1000 for at in rounds]
-    against = [len(costs) / sum(each.small[at] for each in costs) * 1000 for at in rounds]
+    rounds = range(len(listed[0].large))
+    took = [len(listed) / sum(each.large[at] for each in listed) * 1000 for at in rounds]
+    against = [len(listed) / sum(each.small[at] for each in listed) * 1000 for at in rounds]
     details = {
         "slowest_page_ms": median(worst.large),
-        "median_page_ms": median(median(each.large) for each in costs),
+        "median_page_ms": median(median(each.large) for each in listed),
         "steepest_ratio": steepest.ratio,
-        "pages": len(costs),
+        "pages": len(listed),
         "pages_beyond_the_goal": sum(not each.holds for each in costs),
         "entries": entries,
     }

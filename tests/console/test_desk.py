@@ -14,15 +14,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from contracts.base.errors import Ours
 from contracts.folder.bundle import catalogue_folders
 from gateway.console.app import build_desk, build_metrics
 from gateway.console.site.render import POLICY
 from gateway.console.words import WORDS
+from gateway.doors import health
 from gateway.doors.api.services import DeskServices
-from gateway.doors.health import Counts, Vitals, metrics
+from gateway.doors.health import Counts, Pulse, metrics
 from gateway.doors.http import refusals
 from gateway.journal.database import writing
 from gateway.journal.errors import JOURNAL_SCHEMA_ALTERED
@@ -271,10 +272,10 @@ def test_a_door_goes_on_counting_where_its_predecessor_ended(tmp_path: Path) -> 
 
 
 async def test_not_ready_without_a_database(world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Vitals) -> Counts:
+    def broken(connection: Connection, now: float) -> Pulse:
         raise OSError("away")
 
-    monkeypatch.setattr(Vitals, "_count", broken)
+    monkeypatch.setattr(health, "pulse", broken)
     ready = await ask(world.app, "GET", "/readyz")
     assert ready.status == 503 and ready.json["checks"]["database"] is False
     assert (await ask(desk.app, "GET", "/metrics")).status == 503
