@@ -23,7 +23,8 @@ KINDS: Final = frozenset(
     {
         *("intent", "outcome", "refusal", "repeat", "in-doubt"),
         # kinds of notes
-        *("access", "access-review", "altered", "altered-ended", "backup", "backup-drill", "body-view", "break-glass"),
+        *("access", "access-review", "altered", "altered-ended", "authorities-asked", "backup"),
+        *("backup-drill", "body-view", "break-glass"),
         *("certificate-status", "console-account", "console-sign-in", "console-sign-out", "console-token"),
         *("contract", "enrolment", "export", "feed-keys", "key-end"),
         *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
