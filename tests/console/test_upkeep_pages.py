@@ -140,12 +140,13 @@ async def test_a_hold_is_put_in_place_and_released(desk: Desk, post: Post) -> No
     with post.engine.connect() as connection:
         (hold,) = holds.in_force(connection)
     assert hold.transfers == (transfer,) and hold.actor.startswith("H14.0/minh: console")
+    assert (await minh.post(here, name="case-2", agency="H14.5", begins="2026-01-01", reason=REASON)).status == 303
     page = Reader((await minh.get("/console/vault")).body)
     assert "being sealed" in page.text and f"{here}/case-1/release" in page.forms
     assert "Bodies" in Reader((await minh.get("/console/vault?counted=yes")).body).text
     assert (await minh.post(f"{here}/case-1/release", reason=REASON)).status == 303
     assert (await minh.post(f"{here}/case-1/release", reason=REASON)).status >= 400
-    assert [each["facts"]["step"] for each in notes(desk, "hold")] == ["added", "released"]
+    assert [each["facts"]["step"] for each in notes(desk, "hold")] == ["added", "added", "released"]
     assert "released" in Reader((await minh.get("/console/vault")).body).text
 
 

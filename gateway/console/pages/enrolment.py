@@ -25,7 +25,7 @@ def _form(ask: Ask, failure: Failure | None) -> Shown:
     values = {
         "system": system,
         "uses": enrolling.USES,
-        "given": {use: ask.form.get(use, "")[: MOST] for use in enrolling.USES},
+        "given": {use: ask.form.get(use, "")[:MOST] for use in enrolling.USES},
         "failure": None if failure is None else failure_values(failure, ask.language),
     }
     return Shown("enrol.html", values, 200 if failure is None else failure.status)

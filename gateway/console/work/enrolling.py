@@ -174,7 +174,12 @@ def handout_package(desk: Desk) -> bytes:
 
 
 def _handout(desk: Desk, prefix: str) -> dict[str, bytes]:
-    return {prefix + name: content for name, content in handout.files(desk.services.settings).items()}
+    """Raises `console.no-page` where the instance's files are not."""
+    try:
+        files = handout.files(desk.services.settings)
+    except (OSError, Failure):
+        raise CONSOLE_NO_PAGE(path="handout") from None
+    return {prefix + name: content for name, content in files.items()}
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:
