@@ -16,7 +16,6 @@ from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
 
 if TYPE_CHECKING:
-
     from gateway.keeper.retention.holds import Hold
     from gateway.keeper.retention.status import KeyLine
     from gateway.settings import Settings

@@ -57,6 +57,16 @@ async def test_an_agency_is_suspended_with_all_its_systems_and_resumed(people: D
     assert (await minh.get("/console/agencies/H99")).status == 404
 
 
+async def test_a_grant_is_suspended_with_a_notice_that_its_page_shows(people: Desk) -> None:
+    lan = await people.signed_in("lan", Role.OFFICER)
+    here = "/console/access/grants/G-0001"
+    done = await lan.post(f"{here}/suspend", **NOTICE)
+    text = Reader((await lan.get(done.headers["location"])).body).text
+    assert "The grant is suspended." in text and "Maintenance" in text and "2099-01-02 00:00:00" in text
+    done = await lan.post(f"{here}/resume", reason=REASON)
+    assert "Maintenance" not in Reader((await lan.get(here)).body).text
+
+
 @pytest.mark.attack("idor")
 async def test_an_agency_sees_itself_only(people: Desk) -> None:
     lan = await people.signed_in("lan", Role.AGENCY, agency="H14.2")
