@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import time
 import zipfile
 from collections.abc import Iterator
@@ -19,10 +20,10 @@ from gateway.journal.jobs import Job
 from gateway.journal.schema.console_tables import console_job
 from gateway.keeper.tasks.enrolments import Enrolments
 from gateway.keys.authority import EmbeddedAuthority
-from gateway.keys.keyring import make_keys
 from gateway.registry.changes.enrolment_orders import END, KIND
 from gateway.registry.changes.orders import Orders
 from gateway.registry.seals.sealing import Seal
+from gateway.settings import Settings
 from security import algorithms
 from security.pki import authority
 from tests.console.people import Desk, Person, Reader
@@ -38,11 +39,11 @@ DAY = 86_400.0
 
 
 @pytest.fixture
-def desk(office: Desk, post: Post) -> Iterator[Desk]:
+def desk(office: Desk, quick: None, instance_keys: Settings) -> Iterator[Desk]:
     """A desk whose folder has the keys of an instance."""
     settings = office.services.settings
-    (settings.data / "keys" / "hash.key").unlink()
-    make_keys(settings, time.time(), hosts=("localhost",))
+    for folder in ("keys", "ca"):
+        shutil.copytree(instance_keys.data / folder, settings.data / folder, dirs_exist_ok=True)
     vkey = settings.data / "log" / "log.vkey"
     vkey.parent.mkdir(exist_ok=True)
     vkey.write_text("localhost/lgsp-test+12345678+AQ==\n")
