@@ -36,7 +36,7 @@ class Orders:
     ) -> Job:
         """Stores a sealed order. `of` is kind and subject, `by` who and why."""
         job = jobs.add(connection, *of, by, now)
-        facts = {"order": dict(order), "seal": self._tag(replace(job, facts={"order": order}))}
+        facts: dict[str, Any] = {"order": dict(order), "seal": self._tag(replace(job, facts={"order": order}))}
         jobs.change(connection, job, now, **facts)
         return replace(job, facts=facts)
 
