@@ -13,12 +13,15 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from bench.demo import demo_settings, running, world_of
 from examples import story
 from examples.story.world import World
+from gateway.client.identities.enrol import keygen
 from gateway.sandbox.instance import OFFICERS
 from gateway.sandbox.standins import messages
 from tests.palette import reduced
@@ -75,6 +78,8 @@ def _pages(browser: Browser, desk: str, world: World, folder: Path) -> list[Path
     page.locator("form[action='/console/log/verify'] button").click()
     page.locator("#checks .notice.good").wait_for()
     page.close()
+    issued = _enrolment(session("vi", "light"))
+    _hold(session("vi", "light"))
     shots = {
         "home": "",
         "search": "/search?outcome=refused",
@@ -83,6 +88,8 @@ def _pages(browser: Browser, desk: str, world: World, folder: Path) -> list[Path
         "who": "/access/who?mark=personal",
         "proposal": f"/access/proposals/{grant}",
         "systems": "/systems",
+        "enrolment": issued,
+        "vault": "/vault",
         "queue": "/queue?state=waiting",
         "log": "/log",
         "mapping": "/contracts/field-report/v1/formats/do-thi-xml",
@@ -157,6 +164,35 @@ def _proposal(page: Page, world: World) -> str:
     key = str(world.identities / OFFICERS[0] / "officer.key")
     world.lgsp("access", "approve", grant, "--officer", OFFICERS[0], "--key", key, "--data", str(world.data))
     return grant
+
+
+def _enrolment(page: Page) -> str:
+    """New certificates of one system, whose older keys end at the close of the year. Returns the page's path."""
+    with tempfile.TemporaryDirectory() as made:
+        requests = keygen("truong-ha", Path(made) / "identity", hosts=("localhost",))
+        page.goto("/console/systems/truong-ha/enrol")
+        for each in requests:
+            page.fill(f"#{each.stem}", each.read_text("ascii"))
+    page.locator("main button.primary").click()
+    page.check("input[name=older][value=until]")
+    page.fill("#until", f"{datetime.now(UTC).year + 1}-01-31")
+    page.fill("#reason", "Thay khóa định kỳ theo kế hoạch năm")
+    page.locator("main button.primary").click()
+    page.locator("#order a.button.primary").wait_for()
+    path = urlsplit(page.url).path.removeprefix("/console")
+    page.close()
+    return path
+
+
+def _hold(page: Page) -> None:
+    """A legal hold on what one agency sent and received."""
+    page.goto("/console/vault")
+    page.fill("#name", "thanh-tra-12")
+    page.fill("#agency", "H14.5")
+    page.fill("#reason-hold", "Theo yêu cầu của Thanh tra tỉnh, công văn 12/TTr")
+    page.locator("main button.primary").click()
+    page.wait_for_url("**/console/vault*")
+    page.close()
 
 
 def main() -> int:

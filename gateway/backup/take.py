@@ -90,10 +90,17 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
             "size": backup.size,
             "keys": backup.keys,
             "vault_keys": backup.vault_keys_until is not None,
+            "verified": report.ok,
         }
         with writing(engine) as connection:
             append(connection, [entries.note("backup", facts, now, actor=wanted.actor)])
-            last = {"at": now, "folder": str(folder), "keys": backup.keys, "vault_keys_until": backup.vault_keys_until}
+            last = {
+                "at": now,
+                "folder": str(folder),
+                "keys": backup.keys,
+                "vault_keys_until": backup.vault_keys_until,
+                "verified": report.ok,
+            }
             remember(connection, LAST, json.dumps(last, ensure_ascii=False))
     engine.dispose()
     return backup, digest, report

@@ -32,15 +32,22 @@ _ISSUERS = "`lgsp ca show` lists them. / Xem danh sách bằng `lgsp ca show`."
 @commands.command("show")
 def ca_show(data: Data = None, as_json: AsJson = False) -> None:
     """Root and issuers: who, how long, and whether the root key is offline."""
-    from gateway.keys.authority import EmbeddedAuthority
+    from gateway.keys import overview
     from security.grants.windows import civil
 
-    settings = load_instance(data, as_json)
-    authority, now = EmbeddedAuthority(settings), time.time()
-    certificates = [_about("root", authority.root, now)] + [
-        _about(name, authority.certificate(name), now) for name in authority.names()
+    settings, now = load_instance(data, as_json), time.time()
+    every = list(overview.authorities(settings))
+    certificates: list[dict[str, Any]] = [
+        {
+            "name": each.name,
+            "subject": each.subject,
+            "valid_until": rfc3339(each.valid_until),
+            "days_left": each.left(now),
+            "thumbprint": each.thumbprint,
+        }
+        for each in every
     ]
-    offline = not authority.root_is_here()
+    offline = not every[0].there
     lines = [
         f"{each['name']:<8} {civil(each['valid_until'])}  {each['days_left']:>5} days / ngày  {each['thumbprint']}"
         f"  {each['subject']}"

@@ -22,8 +22,8 @@ from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.persons import check_files
 
 if TYPE_CHECKING:
-    from gateway.keys import keyring as keys
     from gateway.keys.key_encryption import AtRest
+    from gateway.keys.overview import OwnKey
     from gateway.settings import Settings
 
 top = typer.Typer()
@@ -36,15 +36,10 @@ _HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không
 @commands.command("show")
 def keys_show(data: Data = None, as_json: AsJson = False) -> None:
     """The keys with their generations, and whether they are protected at rest."""
-    from gateway.keys.keyring import Keyring
+    from gateway.keys import overview
     from security.grants.windows import civil
 
-    settings = load_instance(data, as_json)
-    generations = [
-        _described(settings, each, number == 0)
-        for name in Keyring(settings).names
-        for number, each in enumerate(Keyring(settings).generations(name))
-    ]
+    generations = [_described(each) for each in overview.own_keys(load_instance(data, as_json))]
     lines = [
         f"{each['id']:<22} {both('in use' if each['current'] else 'replaced'):<20} until"
         f" / đến {civil(each['valid_until'])[:10]}  "
@@ -210,21 +205,18 @@ def reload(data: Data = None, as_json: AsJson = False) -> None:
     )
 
 
-def _described(settings: Settings, each: keys.Generation, current: bool) -> dict[str, Any]:
+def _described(each: OwnKey) -> dict[str, Any]:
     from gateway.keys.key_encryption import is_protected
-    from security.keys import load_certificate
 
-    certificate = load_certificate(each.pem())
-    there = each.key.exists()
     return {
-        "id": each.key_id,
-        "name": each.name,
-        "current": current,
-        "valid_from": rfc3339(certificate.not_valid_before_utc.timestamp()),
-        "valid_until": rfc3339(certificate.not_valid_after_utc.timestamp()),
-        "key": there,
-        "protected": there and is_protected(each.key.read_bytes()),
-        "certificate": str(each.certificate),
+        "id": each.generation.key_id,
+        "name": each.generation.name,
+        "current": each.current,
+        "valid_from": rfc3339(each.valid_from),
+        "valid_until": rfc3339(each.valid_until),
+        "key": each.there,
+        "protected": each.there and is_protected(each.generation.key.read_bytes()),
+        "certificate": str(each.generation.certificate),
     }
 
 

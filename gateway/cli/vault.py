@@ -16,8 +16,6 @@ from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from gateway.keeper.retention.holds import Hold
     from gateway.keeper.retention.status import KeyLine
     from gateway.settings import Settings
@@ -46,7 +44,7 @@ def vault_status(data: Data = None, as_json: AsJson = False) -> None:
     settings = load_instance(data, as_json)
     now, engine, vault = time.time(), open_engine(settings.database_url), _vault(settings)
     kept = statuses.status(engine, vault)
-    waiting, log = _doubted(engine, vault, now)
+    waiting, log = statuses.doubted(engine, vault, now)
     keys = [_key(line, now) for line in kept.keys]
     listed = [_hold(hold, count) for hold, count in kept.holds]
     classes: dict[str, list[KeyLine]] = {}
@@ -103,11 +101,9 @@ def vault_expire(
     """Destroy the keys that are due. The keeper of a running instance does so by itself; without one it is done
     here."""
     from contracts.base.ids import new_id
-    from gateway.journal.append import append
     from gateway.journal.database import lock_of, open_engine, writing
-    from gateway.keeper.retention import clock, destruction
+    from gateway.keeper.retention import destruction
     from gateway.keeper.retention import status as statuses
-    from gateway.transfer import entries
     from gateway.transfer import lease as leases
     from security.grants.windows import civil, moment
 
@@ -125,12 +121,9 @@ def vault_expire(
             as_json,
             "\n".join(lines) or "nothing is due / chưa có gì đến hạn",
         )
-    with writing(engine) as connection:
-        if clock_is_right:
-            append(connection, [entries.note("retention-clock", {"now": rfc3339(now)}, now, actor=actor())])
     if clock_is_right:
-        clock.confirm(settings.vault_keys, now)
-    waiting, log = _doubted(engine, vault, now)
+        statuses.confirm_clock(engine, settings.vault_keys, now, actor())
+    waiting, log = statuses.doubted(engine, vault, now)
     with writing(engine) as connection:
         lease = leases.take(connection, f"command-{new_id()}", now, seconds=60.0)
     if lease is None and clock_is_right:
@@ -314,16 +307,6 @@ def hold_list(data: Data = None, as_json: AsJson = False) -> None:
 
 def _transfers(covered: Covered, as_json: bool) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(arguments.transfer_id(each, as_json) for each in covered.transfer or ())) or None
-
-
-def _doubted(engine: Engine, vault: Vault, now: float) -> tuple[int, str]:
-    """How many keys are due by a clock that neither the log, nor an authority, nor a person speaks for; and the log's
-    own time."""
-    from gateway.keeper.retention import clock, destruction
-
-    with engine.connect() as connection:
-        confirmed, log = clock.confirmed(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
-    return 0 if confirmed else len(destruction.due(engine, vault, now)), log
 
 
 def _vault(settings: Settings) -> Vault:

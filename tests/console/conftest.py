@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -8,9 +9,19 @@ from argon2 import PasswordHasher
 
 from gateway.console.accounts import secrets
 from gateway.console.work import integrity
+from gateway.keys.keyring import make_keys
+from gateway.settings import Settings
 from tests.console.people import Desk, checks_ended
 from tests.doors.api.client import World
 from tests.doors.api.conftest import world  # noqa: F401  a fixture
+
+
+@pytest.fixture(scope="session")
+def instance_keys(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The keys of an instance, for tests that copy them."""
+    settings = Settings(tmp_path_factory.mktemp("instance"), origin="localhost/lgsp-test")
+    make_keys(settings, time.time(), hosts=("localhost",))
+    return settings
 
 
 @pytest.fixture

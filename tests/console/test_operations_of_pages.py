@@ -59,6 +59,11 @@ OF_ACCESS = {
     "listChanges", "listReviews", "recordReview", "listProposals", "readProposal", "proposeGrant", "signProposal",
 }  # fmt: skip
 OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
+OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
+    "enrolSystem", "readEnrolment", "keepKeys", "readHandout", "listAgencies", "readAgency", "suspendAgency",
+    "resumeAgency", "readBackups", "recordDrill", "readVault", "addHold", "releaseHold", "confirmClock", "readKeys",
+    "askAuthorities",
+}  # fmt: skip
 OF_CONTRACTS = {"listContracts", "readContract", "readMapping", "compareVersions", "tryMessage"}
 
 
@@ -105,7 +110,7 @@ class Script:
 
 
 def test_each_operation_is_tried() -> None:
-    tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS]
+    tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
     assert set(operations()) == set().union(*tried)
 
 

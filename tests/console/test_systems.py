@@ -118,8 +118,19 @@ async def test_a_key_is_revoked_with_both_reasons(office: Desk) -> None:
     states = {id: office.world.services.registry.snapshot.keys[id].state for id in mine}
     assert states == dict.fromkeys(mine, "active") | {mine[0]: "revoked"}
     assert notes(office, "registry")[0]["facts"]["reason"] == REASON
-    assert (await minh.post(f"{here}/revoke", key="", code="cessationOfOperation", reason=REASON)).status == 303
+    assert (await minh.post(f"{here}/revoke", key="", code="cessationOfOperation", reason=REASON)).status == 400
+    assert (await minh.post(f"{here}/revoke", key="*", code="cessationOfOperation", reason=REASON)).status == 303
     assert {office.world.services.registry.snapshot.keys[id].state for id in mine} == {"revoked"}
+
+
+async def test_no_key_is_chosen_for_who_revokes_but_the_one_that_he_came_for(office: Desk) -> None:
+    minh = await office.signed_in("minh", Role.OPERATOR)
+    key = next(each.key_id for each in office.world.services.registry.snapshot.keys.values() if each.use == "sign")
+    for query, chosen in (("", [""]), (f"?key={key}", [key]), ("?key=nobody", [""])):
+        page = (await minh.get(f"/console/systems/truong-ha{query}")).body.decode()
+        options = page.partition('<select id="key" name="key" required>')[2].partition("</select>")[0].split("<option")
+        names = [each.partition(">")[2].partition("<")[0] for each in options if " selected" in each]
+        assert [name if name == key else "" for name in names] == chosen, query
 
 
 async def plain(_request: web.Request, _body: bytes) -> web.StreamResponse:

@@ -23,19 +23,10 @@ KINDS: Final = frozenset(
     {
         *("intent", "outcome", "refusal", "repeat", "in-doubt"),
         # kinds of notes
-        *(
-            "access",
-            "access-review",
-            "accounts-adopted",
-            "accounts-repaired",
-            "altered",
-            "altered-ended",
-            "backup",
-            "body-view",
-            "break-glass",
-        ),
+        *("access", "access-review", "accounts-adopted", "accounts-repaired", "altered", "altered-ended"),
+        *("authorities-asked", "backup", "backup-drill", "body-view", "break-glass"),
         *("certificate-status", "console-account", "console-sign-in", "console-sign-out", "console-token"),
-        *("contract", "export", "feed-keys"),
+        *("contract", "enrolment", "export", "feed-keys", "key-end"),
         *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "registry-accepted"),
         *("registry-adopted", "restore"),

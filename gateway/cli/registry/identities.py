@@ -21,7 +21,6 @@ from gateway.cli.common.output import Exit, emit, exit_of, fail, failed
 if TYPE_CHECKING:
     from gateway.registry.records import Change, Key
     from gateway.registry.seals.sealing import Act
-    from security.transparency.entry import Json
 
 commands = typer.Typer()
 
@@ -119,7 +118,7 @@ def registry_revoke(
 ) -> None:
     """Withdraw a key for good, from the next request on; the revocation list tells others."""
     from gateway.journal.database import open_engine
-    from gateway.registry.changes import keys
+    from gateway.registry.changes import keys, suspending
     from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
@@ -134,9 +133,8 @@ def registry_revoke(
         )
     now = time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
-        revoke = keys.revoke_system if all_ else keys.revoke_key
         try:
-            changes = revoke(act.connection, name, now, reason)
+            changes = suspending.revoke(act, ("system" if all_ else "key", name), (reason, None), actor(), now)
         except Failure as unknown:
             if all_ or not keys.is_system(act.connection, name):
                 raise
@@ -146,7 +144,6 @@ def registry_revoke(
                 f"{name} is a system; to revoke all its keys: {with_all}",
             )
             failed(exit_of(unknown.code, unknown.branch), unknown, as_json, then=then)
-        _note(act, changes, now)
     revoked = ", ".join(each.id for each in changes)
     text = f"{revoked}: revoked ({reason}) / đã thu hồi"
     if not changes:
@@ -232,8 +229,7 @@ def _state(key: Key, now: float) -> str:
 
 
 def _note(act: Act, changes: list[Change], now: float) -> None:
-    listed: list[Json] = [
-        {"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes
-    ]
+    from gateway.registry.changes.suspending import listed
+
     if changes:
-        act.note("registry", {"changes": listed}, now, actor=actor())
+        act.note("registry", {"changes": listed(changes)}, now, actor=actor())

@@ -10,6 +10,7 @@ from gateway.console.site.operation import Asked, both, when
 from gateway.console.work import board
 from gateway.console.work.board import Row
 from gateway.console.work.noticing import notice_of
+from gateway.journal.jobs import Job
 
 
 def list_systems(asked: Asked) -> Any:
@@ -31,6 +32,8 @@ def read_system(asked: Asked) -> Any:
                 "thumbprint": each.thumbprint,
                 "valid_from": rfc3339(each.valid_from),
                 "valid_until": rfc3339(each.valid_until),
+                "used": when(found.used.get(each.key_id)),
+                "ends": _ends(found.end_of(each.key_id)),
             }
             for each in found.keys
         ],
@@ -40,6 +43,7 @@ def read_system(asked: Asked) -> Any:
         else {"reason": both(notice.reason), "since": rfc3339(notice.since), "until": when(notice.until)},
         "failures": [shown(each) for each in found.failures],
         "tests": [board.shown(each) for each in found.tests],
+        "enrolments": [each.id for each in found.enrolments],
     }
 
 
@@ -59,6 +63,11 @@ def revoke(asked: Asked) -> None:
 
 def test(asked: Asked) -> Any:
     return {"test": board.shown(board.test(asked.desk, asked.viewer, asked.params["system"]))}
+
+
+def _ends(order: Job | None) -> Any:
+    """The order by which a key is revoked at a time."""
+    return None if order is None else {"order": order.id, "at": rfc3339(order.facts["order"]["at"])}
 
 
 def _row(each: Row) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Operations on the log's integrity, and what the doctor finds."""
+"""Operations on the log's integrity, backups, the vault, the instance's keys, and what the doctor finds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 from contracts.base.times import rfc3339
 from gateway.audit.search.shown import shown
-from gateway.console.site.operation import Asked
-from gateway.console.work import integrity, upkeep
+from gateway.console.site.operation import Asked, when
+from gateway.console.work import backups, instance_keys, integrity, retention, upkeep
+from gateway.console.work.backups import Made
 from gateway.journal.jobs import Job
 
 
@@ -32,14 +33,85 @@ def verify_log(asked: Asked) -> Any:
 
 
 def read_doctor(asked: Asked) -> Any:
-    found = upkeep.upkeep(asked.desk)
+    found, made = upkeep.upkeep(asked.desk), backups.backups(asked.desk)
     return {
         "findings": [each.shown() for each in found.findings],
         "trouble": found.trouble,
         "looked_for": found.looked_for,
-        "backups": [shown(each) for each in found.backups],
-        "restores": [shown(each) for each in found.restores],
+        "backups": [shown(each) for each in made.logged],
+        "restores": [shown(each) for each in made.restored],
     }
+
+
+def read_backups(asked: Asked) -> Any:
+    found = backups.backups(asked.desk)
+    last = found.last
+    return {
+        "last": None
+        if last is None
+        else {
+            "at": rfc3339(last.at),
+            "folder": last.folder,
+            "keys": last.keys,
+            "verified": last.verified,
+            "days": last.days,
+        },
+        "overdue": found.overdue,
+        "backup_days": found.limit,
+        "backups": [_made(each) for each in found.made],
+        "restores": [_made(each) for each in found.restores],
+        "drills": [_made(each) for each in found.drills],
+    }
+
+
+def record_drill(asked: Asked) -> None:
+    body = asked.body
+    backups.record_drill(asked.desk, asked.viewer, (body["kind"], body["day"], body["ok"]), asked.reason())
+
+
+def read_vault(asked: Asked) -> Any:
+    found = retention.kept(asked.desk, counted=True)
+    return {
+        "classes": [{**each._asdict(), "due": when(each.due)} for each in found.classes],
+        "holds": [
+            {
+                "name": hold.name,
+                "reason": hold.reason,
+                "by": hold.actor,
+                "since": rfc3339(hold.since),
+                "released": when(hold.released),
+                "sealed": when(hold.sealed),
+                "bodies": bodies,
+                "covers": hold.facts(),
+            }
+            for hold, bodies in found.holds
+        ],
+        "destroyed": found.destroyed,
+        "missing": list(found.missing),
+        "waiting": found.waiting,
+        "log": found.log,
+    }
+
+
+def add_hold(asked: Asked) -> Any:
+    given = {**asked.body, "transfers": "\n".join(asked.body.get("transfers", ()))}
+    return {"hold": retention.add(asked.desk, asked.viewer, given, asked.reason())}
+
+
+def release_hold(asked: Asked) -> None:
+    retention.release(asked.desk, asked.viewer, asked.params["hold"], asked.reason())
+
+
+def confirm_clock(asked: Asked) -> None:
+    retention.confirm_clock(asked.desk, asked.viewer)
+
+
+def read_keys(asked: Asked) -> Any:
+    return instance_keys.shown(instance_keys.instance_keys(asked.desk), asked.now)
+
+
+def ask_authorities(asked: Asked) -> Any:
+    return {"job": instance_keys.ask_outside(asked.desk, asked.viewer).shown()}
 
 
 def _check(each: Job) -> dict[str, Any]:
@@ -47,4 +119,20 @@ def _check(each: Job) -> dict[str, Any]:
     return {**each.shown(), **{name: each.facts[name] for name in names if name in each.facts}}
 
 
-OPERATIONS = {"readLog": read_log, "verifyLog": verify_log, "readDoctor": read_doctor}
+def _made(each: Made) -> dict[str, Any]:
+    return {"at": rfc3339(each.at), "by": each.actor, "facts": each.facts}
+
+
+OPERATIONS = {
+    "readLog": read_log,
+    "verifyLog": verify_log,
+    "readDoctor": read_doctor,
+    "readBackups": read_backups,
+    "recordDrill": record_drill,
+    "readVault": read_vault,
+    "addHold": add_hold,
+    "releaseHold": release_hold,
+    "confirmClock": confirm_clock,
+    "readKeys": read_keys,
+    "askAuthorities": ask_authorities,
+}

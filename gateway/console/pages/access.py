@@ -91,7 +91,8 @@ def grant(ask: Ask) -> Shown:
     snapshot = ask.desk.services.registry.snapshot
     with ask.desk.reading() as connection:
         it = access.grant(connection, snapshot, ask.path["id"], ask.viewer.account.scope, ask.now)
-    return Shown("grant.html", {"it": it, "plain": waiting.plain})
+    notice = snapshot.notices.get(("grant", it.name))
+    return Shown("grant.html", {"it": it, "plain": waiting.plain, "notice": notice})
 
 
 def preview(ask: Ask) -> Shown:

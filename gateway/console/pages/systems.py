@@ -10,9 +10,11 @@ from gateway.console.work import board
 from gateway.console.work.noticing import notice_of
 from gateway.journal.jobs import RUNNING
 from gateway.registry.changes.keys import REASONS
+from gateway.registry.records import ACTIVE
 
 HERE: Final = "/console/systems"
 BOARD_PAUSE = 5.0  # seconds between two looks for a page that is open
+ALL: Final = "*"  # all keys of the system
 
 
 def systems(ask: Ask) -> Shown:
@@ -21,7 +23,10 @@ def systems(ask: Ask) -> Shown:
 
 def system(ask: Ask) -> Shown:
     found = board.detail(ask.desk, ask.viewer, ask.path["system"])
-    return Shown("system.html", {"it": found, "reasons": REASONS, "now": ask.now})
+    active = [key.key_id for key in found.keys if key.state == ACTIVE]
+    wanted = ask.query.get("key", "")
+    values = {"it": found, "reasons": REASONS, "now": ask.now, "active": active, "all_keys": ALL}
+    return Shown("system.html", {**values, "wanted": wanted if wanted in active else ""})
 
 
 def board_events(ask: Ask) -> Live:
@@ -45,18 +50,19 @@ def events(ask: Ask) -> Live:
 def suspend(ask: Ask) -> Moved:
     id = ask.path["system"]
     board.suspend(ask.desk, ask.viewer, id, notice_of(ask.form, ask.now))
-    return Moved(f"{HERE}/{id}", "suspended")
+    return Moved(f"{HERE}/{id}", "system-suspended")
 
 
 def resume(ask: Ask) -> Moved:
     board.resume(ask.desk, ask.viewer, ask.path["system"], ask.reason())
-    return Moved(f"{HERE}/{ask.path['system']}", "resumed")
+    return Moved(f"{HERE}/{ask.path['system']}", "system-resumed")
 
 
 def revoke(ask: Ask) -> Moved:
-    key = ask.form.get("key", "").strip() or None
+    chosen = ask.field("key", 128)
+    key = None if chosen == ALL else chosen
     board.revoke(ask.desk, ask.viewer, ask.path["system"], (key, ask.field("code", 40), ask.reason()))
-    return Moved(f"{HERE}/{ask.path['system']}", "revoked")
+    return Moved(f"{HERE}/{ask.path['system']}", "keys-revoked")
 
 
 def test(ask: Ask) -> Moved:

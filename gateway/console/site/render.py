@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from contracts.base.errors import Failure
 from contracts.base.words import Language
@@ -63,6 +63,7 @@ def environment(language: Language) -> Environment:
     made.filters["local"] = partial(local, language)
     made.filters["number"] = partial(number, language)
     made.filters["breakable"] = breakable
+    made.filters["coded"] = coded
     made.filters["said"] = lambda words: words.of(language)
     made.globals.update(
         language=language,
@@ -99,6 +100,12 @@ def number(language: Language, value: float) -> str:
 def breakable(path: str) -> Markup:
     """A path that a narrow column breaks after its steps."""
     return Markup("<wbr>").join(re.split(r"(?<=[./])", path))
+
+
+def coded(text: str) -> Markup:
+    """A text whose parts between backquotes are what somebody types."""
+    parts = [escape(each) for each in str(text).split("`")]
+    return Markup("").join(Markup("<code>{}</code>").format(each) if at % 2 else each for at, each in enumerate(parts))
 
 
 @cache

@@ -68,3 +68,11 @@ function stack(table) {
   }
   table.classList.add("stacks");
 }
+
+// A file of text goes into its field: the form is sent the same way as if it was pasted.
+for (const file of document.querySelectorAll("[data-fills]")) {
+  file.closest("[data-with-scripts]").hidden = false;
+  file.addEventListener("change", async () => {
+    if (file.files[0] && file.files[0].size <= 65536) document.getElementById(file.dataset.fills).value = await file.files[0].text();
+  });
+}

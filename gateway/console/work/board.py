@@ -6,7 +6,7 @@ Invariant: numbers come from the newest `LOOKS` transfers of one day at most, so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -22,9 +22,12 @@ from gateway.console.site.desk import Desk
 from gateway.journal import jobs
 from gateway.journal.append import append
 from gateway.journal.jobs import Job
+from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 from gateway.keeper.tasks.connection_tests import KIND as TEST
 from gateway.registry.changes import suspending
+from gateway.registry.changes.enrolment_orders import END
+from gateway.registry.changes.enrolment_orders import KIND as ENROLMENT
 from gateway.registry.changes.keys import REASONS
 from gateway.registry.changes.notices import Notice
 from gateway.registry.records import Agency, Key, System
@@ -34,6 +37,7 @@ from gateway.transfer.states import State
 from security.grants.grants import Grant
 
 LOOKS: Final = 5_000
+SEEN: Final = 100
 HOURS: Final = 24
 _HOUR: Final = 3600.0
 _DAY: Final = 86_400.0
@@ -72,7 +76,11 @@ class Board(NamedTuple):
 
 
 class Detail(NamedTuple):
-    """One system. `grants` are its agency's."""
+    """One system. `grants` are its agency's.
+
+    `used`: when the newest entry of its calls names a key, among its newest `SEEN` entries. `ends`: orders by which
+    older keys end.
+    """
 
     row: Row
     since: float
@@ -82,6 +90,13 @@ class Detail(NamedTuple):
     failures: tuple[Logged, ...]
     last: Logged | None
     tests: tuple[Job, ...]
+    used: Mapping[str, float]
+    enrolments: tuple[Job, ...]
+    ends: tuple[Job, ...]
+
+    def end_of(self, key: str) -> Job | None:
+        """The order by which a key ends."""
+        return next((job for job in self.ends if key in job.facts.get("order", {}).get("keys", ())), None)
 
 
 def board(desk: Desk, viewer: Viewer) -> Board:
@@ -111,32 +126,47 @@ def mark(desk: Desk) -> object:
 
 def detail(desk: Desk, viewer: Viewer, id: str) -> Detail:
     """Raises `console.no-page`."""
-    system, now = _system(desk, viewer, id), desk.now()
+    system, now = system_of(desk, viewer, id), desk.now()
     snapshot = desk.services.registry.snapshot
     with desk.reading() as connection:
         numbers, since = _numbers(connection, now)
         waiting = _waiting(connection).get(id, 0)
-        tests = jobs.newest(connection, TEST, id, 1)
+        tests, enrolments = jobs.newest(connection, TEST, id, 1), jobs.newest(connection, ENROLMENT, id, 3)
+        ends = [job for job in jobs.running(connection, END) if job.subject == id]
+    keys = tuple(sorted((each for each in snapshot.keys.values() if each.system == id), key=lambda key: key.key_id))
     with reading(desk.services.engine) as connection:
         found = [*search(connection, Query(provider=id, trouble=True), limit=10).hits]
         found += search(connection, Query(system=id, trouble=True), limit=10).hits
-        last = search(connection, Query(system=id), limit=1).hits
+        last = search(connection, Query(system=id), limit=SEEN).hits
     newest = sorted({each.idx: each for each in found}.values(), key=lambda each: -each.idx)[:10]
     return Detail(
         row=_row(desk, system, numbers.get(id) or Numbers(), waiting, now),
         since=since,
-        keys=tuple(sorted((each for each in snapshot.keys.values() if each.system == id), key=lambda key: key.key_id)),
+        keys=keys,
         grants=snapshot.grants(system.agency),
         notice=snapshot.notices.get(("system", id)),
         failures=tuple(newest),
         last=last[0] if last else None,
         tests=tuple(tests),
+        used=_used(keys, last),
+        enrolments=tuple(enrolments),
+        ends=tuple(ends),
     )
+
+
+def _used(keys: Sequence[Key], newest: Sequence[Logged]) -> dict[str, float]:
+    used: dict[str, float] = {}
+    for each in newest:
+        caller = parse(each.entry).get("caller") or {}
+        for key in keys:
+            if key.key_id == caller.get("key") or key.thumbprint == caller.get("certificate"):
+                used.setdefault(key.key_id, each.sequenced)
+    return used
 
 
 def newest_tests(desk: Desk, viewer: Viewer, id: str) -> list[Job]:
     """Raises `console.no-page`."""
-    _system(desk, viewer, id)
+    system_of(desk, viewer, id)
     with desk.reading() as connection:
         return jobs.newest(connection, TEST, id, 1)
 
@@ -144,14 +174,14 @@ def newest_tests(desk: Desk, viewer: Viewer, id: str) -> list[Job]:
 # --- acts -------------------------------------------------------------------------------------------------------------
 def suspend(desk: Desk, viewer: Viewer, id: str, notice: Notice) -> None:
     """With the notice that whoever is refused reads."""
-    _system(desk, viewer, id)
+    system_of(desk, viewer, id)
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         suspending.suspend(act, ("system", id), notice, viewer.actor)
     desk.follow()
 
 
 def resume(desk: Desk, viewer: Viewer, id: str, reason: str) -> None:
-    _system(desk, viewer, id)
+    system_of(desk, viewer, id)
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         suspending.resume(act, ("system", id), (viewer.actor, reason), desk.now())
     desk.follow()
@@ -159,7 +189,7 @@ def resume(desk: Desk, viewer: Viewer, id: str, reason: str) -> None:
 
 def revoke(desk: Desk, viewer: Viewer, id: str, why: tuple[str | None, str, str]) -> None:
     """`why`: the key (None: all of the system), the reason of RFC 5280, and the reason in words."""
-    _system(desk, viewer, id)
+    system_of(desk, viewer, id)
     key, code, reason = why
     if code not in REASONS:
         raise CONSOLE_FORM(field="code", why=" | ".join(REASONS))
@@ -174,7 +204,7 @@ def revoke(desk: Desk, viewer: Viewer, id: str, why: tuple[str | None, str, str]
 
 def test(desk: Desk, viewer: Viewer, id: str) -> Job:
     """Asks the keeper to test the connection to the registered endpoint. A running test is not asked for again."""
-    system, now = _system(desk, viewer, id), desk.now()
+    system, now = system_of(desk, viewer, id), desk.now()
     with desk.writing() as connection:
         for job in jobs.newest(connection, TEST, id, 1):
             if job.state == jobs.RUNNING:
@@ -184,7 +214,8 @@ def test(desk: Desk, viewer: Viewer, id: str) -> Job:
     return job
 
 
-def _system(desk: Desk, viewer: Viewer, id: str) -> System:
+def system_of(desk: Desk, viewer: Viewer, id: str) -> System:
+    """A system that the viewer may see. Raises `console.no-page`."""
     system = desk.services.registry.snapshot.systems.get(id)
     if system is None or viewer.account.scope not in (None, system.agency):
         raise CONSOLE_NO_PAGE(path=id[:60])

@@ -1,53 +1,27 @@
-"""What the doctor finds, and the last backup."""
+"""What the doctor finds."""
 
 from __future__ import annotations
 
-import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import select
-
-from gateway.audit.search.facts import Logged
-from gateway.audit.search.search import Query, reading, search
-from gateway.backup.manifest import LAST
 from gateway.console.site.desk import Desk
 from gateway.doctor import examine
 from gateway.doctor.findings import Finding, kinds
-from gateway.journal.schema import tables
 
 
 class Upkeep(NamedTuple):
-    """`last`: time, folder and kind of keys of the last backup. `backups` are entries of the log.
-
-    `trouble`: why the doctor could not look. The database's file is not read as a whole.
-    """
+    """`trouble`: why the doctor could not look. The database's file is not read as a whole."""
 
     findings: tuple[Finding, ...]
     trouble: str | None
     looked_for: int
-    last: dict[str, Any] | None
-    backups: tuple[Logged, ...]
-    restores: tuple[Logged, ...]
 
 
 def upkeep(desk: Desk) -> Upkeep:
-    engine = desk.services.engine
-    with desk.reading() as connection:
-        text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
-    with reading(engine) as connection:
-        backups = search(connection, Query(kind="backup"), limit=5).hits
-        restores = search(connection, Query(kind="restore"), limit=5).hits
     findings: tuple[Finding, ...] = ()
     trouble = None
     try:
         findings = tuple(examine(desk.services.settings, desk.now, whole=False))
     except OSError as missing:
         trouble = f"{missing.filename}: {missing.strerror}"
-    return Upkeep(
-        findings=findings,
-        trouble=trouble,
-        looked_for=len(kinds()),
-        last=None if text is None else json.loads(text),
-        backups=backups,
-        restores=restores,
-    )
+    return Upkeep(findings, trouble, len(kinds()))

@@ -20,7 +20,10 @@ import aiohttp
 from cryptography import x509
 from sqlalchemy import Engine, select
 
+from gateway.journal import jobs
+from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
+from gateway.journal.jobs import DONE, Job
 from gateway.journal.schema import tables
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
 from gateway.keeper.revocation_fetch import Unreachable, ask_responder, read_list
@@ -34,6 +37,7 @@ from gateway.transfer.lease import Lease
 from security.pki import chains
 from security.pki.revocation import RevocationList, Status, Unproven, ask, listed, read_crl, read_ocsp
 
+ASKED: Final = "authorities-asked"  # a job of the desk
 AGAIN_SECONDS: Final = 10.0  # before an authority is asked again that gave no word on a key
 SOONER_SECONDS: Final = 60.0  # before one is asked again whose word could not be had
 _AT_ONCE: Final = 8
@@ -62,9 +66,21 @@ class OutsideAuthorities:
     _again: dict[str, float] = field(default_factory=dict)
 
     async def run_once(self, lease: Lease) -> int:
-        """Asks those authorities that are due."""
-        await self._work(lease, self._is_due)
+        """Asks those authorities that are due; all of them, if somebody at the desk wants it."""
+        asked = await asyncio.to_thread(self._asked)
+        troubles = await self._work(lease, (lambda name, unknown: True) if asked else self._is_due)
+        for job in asked:
+            await asyncio.to_thread(self._told, job, lease, troubles)
         return 0
+
+    def _asked(self) -> list[Job]:
+        with self.engine.connect() as connection:
+            return jobs.running(connection, ASKED)
+
+    def _told(self, job: Job, lease: Lease, troubles: Sequence[str]) -> None:
+        with writing(self.engine, self.lock) as connection:
+            leases.check(connection, lease)
+            jobs.change(connection, job, self.clock(), DONE, troubles=[each[:300] for each in troubles[:20]])
 
     async def ask_all(self) -> list[str]:
         """Asks all of them now, for a caller that may write the registry; returns what went wrong."""

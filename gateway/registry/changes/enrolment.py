@@ -24,7 +24,7 @@ from gateway.registry.records import Change, Use
 from security.errors import KEY_UNACCEPTABLE
 from security.keys import load_certificate
 from security.pki import authority
-from security.pki.authority import Authority, read_request, system_of
+from security.pki.authority import Authority, Requested, read_request, system_of
 from security.pki.chains import Trust, authority_of
 
 ISSUER: Final = {"tls": "tls", "sign": "sign", "encrypt": "sign"}  # the issuer for each use
@@ -49,15 +49,8 @@ class Wanted(NamedTuple):
 def by_request(connection: Connection, issuer: Authority, wanted: Wanted, request: bytes, now: float) -> Enrolled:
     """Issue a certificate for a request and register it."""
     system, use = wanted.system, wanted.use
-    asked = read_request(request)
-    if asked.system != system:
-        raise REGISTRY_REQUEST_SYSTEM(named=asked.system, system=system)
-    if use == "encrypt" and not isinstance(asked.public, rsa.RSAPublicKey):  # XML encryption needs RSA
-        raise KEY_UNACCEPTABLE(rule="encrypt: RSA")
+    asked = checked(connection, wanted, request)
     agency, hosts = _system(connection, system)
-    strange = [each for each in asked.hosts if each not in hosts]
-    if strange:
-        raise REGISTRY_REQUEST_HOST(system=system, host=", ".join(strange), known=", ".join(hosts) or "—")
     key_id = _id(connection, wanted)
     if use == "tls":
         certificate = authority.issue_tls(issuer, system, asked.public, now, hosts=asked.hosts, agency=agency)
@@ -67,6 +60,24 @@ def by_request(connection: Connection, issuer: Authority, wanted: Wanted, reques
     issue = authority.issue_signing if use == "sign" else authority.issue_encryption
     certificate = issue(issuer, system, asked.public, now, agency=agency)
     return Enrolled(key_id, certificate, None, add_key(connection, key_id, system, use, certificate))
+
+
+def checked(connection: Connection, wanted: Wanted, request: bytes) -> Requested:
+    """What a request asks for, if it may be answered. Needs no key of an authority.
+
+    Raises `key.unacceptable`, `registry.request-system`, `registry.request-host`, `registry.unknown`.
+    """
+    system = wanted.system
+    asked = read_request(request)
+    if asked.system != system:
+        raise REGISTRY_REQUEST_SYSTEM(named=asked.system, system=system)
+    if wanted.use == "encrypt" and not isinstance(asked.public, rsa.RSAPublicKey):  # XML encryption needs RSA
+        raise KEY_UNACCEPTABLE(rule="encrypt: RSA")
+    _agency, hosts = _system(connection, system)
+    strange = [each for each in asked.hosts if each not in hosts]
+    if strange:
+        raise REGISTRY_REQUEST_HOST(system=system, host=", ".join(strange), known=", ".join(hosts) or "—")
+    return asked
 
 
 def by_certificate(
@@ -89,17 +100,23 @@ def by_certificate(
     return Enrolled(key_id, authority.certificate_pem(parsed), issued_by, changes)
 
 
+def next_id(connection: Connection, system: str, use: Use, also: Iterable[str] = ()) -> str:
+    """`<system>.<use>-<n>` with the number after the highest that is used; `also` are ids that are promised."""
+    stem = f"{system}.{use}-"
+    taken = connection.scalars(
+        select(tables.system_key.c.key_id).where(tables.system_key.c.key_id.startswith(stem, autoescape=True))
+    )
+    names = [each for each in (*taken, *also) if each.startswith(stem)]
+    return f"{stem}{1 + max((whole_number(name.removeprefix(stem)) or 0 for name in names), default=0)}"
+
+
 def _id(connection: Connection, wanted: Wanted) -> str:
-    """The requested id, else `<system>.<use>-<n>` with the first unused number."""
+    """The requested id, else the next one."""
     if wanted.key_id is not None:
         if not KEY_ID.fullmatch(wanted.key_id) or len(wanted.key_id) > ID_MAX:
             raise KEY_UNACCEPTABLE(rule=f"id: {KEY_ID.pattern}, 1–{ID_MAX}")
         return wanted.key_id
-    stem = f"{wanted.system}.{wanted.use}-"
-    taken = connection.scalars(
-        select(tables.system_key.c.key_id).where(tables.system_key.c.key_id.startswith(stem, autoescape=True))
-    )
-    return f"{stem}{1 + max((whole_number(name.removeprefix(stem)) or 0 for name in taken), default=0)}"
+    return next_id(connection, wanted.system, wanted.use)
 
 
 def _system(connection: Connection, name: str) -> tuple[str, tuple[str, ...]]:

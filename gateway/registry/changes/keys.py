@@ -103,6 +103,13 @@ def is_system(connection: Connection, name: str) -> bool:
     return connection.scalar(select(tables.system.c.id).where(tables.system.c.id == name)) is not None
 
 
+def certificates_of(connection: Connection, system: str) -> list[tuple[str, str]]:
+    """All keys that a system ever had, with their certificates (PEM)."""
+    table = tables.system_key.c
+    rows = connection.execute(select(table.key_id, table.certificate).where(table.system == system))
+    return [(row.key_id, row.certificate) for row in rows]
+
+
 def revoke_system(connection: Connection, system: str, now: float, reason: str = UNSPECIFIED) -> list[Change]:
     """Revoke all keys of a system."""
     if not is_system(connection, system):

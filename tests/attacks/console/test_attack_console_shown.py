@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from sqlalchemy import Connection, insert, select, update
 
 from contracts.base.ids import new_id
 from gateway import console
@@ -16,11 +19,15 @@ from gateway.console.accounts import store, tokens
 from gateway.console.accounts.records import Account
 from gateway.console.roles import Role
 from gateway.console.site.render import environment
+from gateway.journal import jobs
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.registry.seals.account_rows import changing
+from gateway.keeper.tasks.certificate_status import ASKED
+from gateway.registry.changes import enrolment_orders
+from security.algorithms import certificate_digest, new_private
 from security.transparency.entry import Caller, Note, Refusal, freeze
 from tests.attacks.console.walking import Markup, walk
 from tests.console.people import Desk, Person
@@ -74,9 +81,13 @@ def fill(desk: Desk, now: float) -> None:
         append(connection, [LogRow(each.transfer, each.phase, each.entry, each.leaf) for each in frozen])
         for table, values in (
             (tables.system, {"title_vi": HOSTILE, "title_en": HOSTILE}),
-            (tables.agency, {"name_vi": HOSTILE, "name_en": HOSTILE}),
+            (
+                tables.agency,
+                {"name_vi": HOSTILE, "name_en": HOSTILE, "contact": json.dumps({"office": HOSTILE, "x": SHORT})},
+            ),
         ):
             connection.execute(update(table).values(values))
+        jobs_of_keepers(connection, now)
         revision = tables.instance.c.key == "registry.revision"
         connection.execute(update(tables.instance).where(revision).values(value="999"))
     with changing(world.engine, desk.seal, now, HOSTILE) as change:
@@ -87,6 +98,28 @@ def fill(desk: Desk, now: float) -> None:
                 change.alter(table, row, {column: HOSTILE})
     with world.engine.connect() as connection:
         world.services.registry.refresh(connection)
+
+
+def jobs_of_keepers(connection: Connection, now: float) -> None:
+    """What a keeper, an authority or an operator wrote."""
+    told = {"title": HOSTILE, "what": HOSTILE, "next": ADDRESS}
+    done = {"use": HOSTILE, "key": SHORT, "certificate": HOSTILE, "authority": HOSTILE, "unnamed": HOSTILE}
+    order = {"older": "until", "until": int(now), "keys": [HOSTILE], "at": int(now), "pieces": []}
+    by = (HOSTILE, HOSTILE)
+    refused = jobs.add(connection, enrolment_orders.KIND, "canh-bao", by, now)
+    jobs.change(connection, refused, now, jobs.DONE, trouble={"code": SHORT, "vi": told, "en": told})
+    issued = jobs.add(connection, enrolment_orders.KIND, "canh-bao", by, now)
+    jobs.change(connection, issued, now, jobs.DONE, enrolled=[done], older=[HOSTILE], order=order)
+    jobs.add(connection, enrolment_orders.END, "canh-bao", by, now, order=order)
+    asked = jobs.add(connection, ASKED, "", by, now)
+    jobs.change(connection, asked, now, jobs.DONE, troubles=[HOSTILE, ADDRESS])
+    hold = {"name": "hold", "reason": HOSTILE, "actor": HOSTILE, "since": now, "agency": HOSTILE, "contract": SHORT}
+    connection.execute(insert(tables.vault_hold).values(hold))
+    outside = {"name": HOSTILE, "uses": json.dumps([SHORT]), "certificates": "", "crl": json.dumps([ADDRESS])}
+    connection.execute(insert(tables.outside_authority).values({**outside, "ocsp": ADDRESS, "grace": 0.0}))
+    told_of = {"size": HOSTILE, "manifest": HOSTILE, "day": HOSTILE, "kind": HOSTILE, "reason": HOSTILE}
+    notes = [freeze(Note(new_id(), now, what, HOSTILE, told_of)) for what in ("backup", "backup-drill", "restore")]
+    append(connection, [LogRow(each.transfer, each.phase, each.entry, each.leaf) for each in notes])
 
 
 @pytest.mark.attack("xss")
@@ -116,7 +149,9 @@ async def test_no_text_of_others_becomes_markup(people: Desk, language: str) -> 
         if MARK.encode() in answer.body:
             shown.add(target.partition("?")[0])
     assert {"/console", "/console/search", "/console/people", "/console/account", "/console/status"} <= shown
-    assert "/console/account/tokens" in shown
+    assert {"/console/account/tokens", "/console/agencies", "/console/agencies/H14.2", "/console/backups"} <= shown
+    assert {"/console/vault", "/console/keys", "/console/systems/canh-bao"} <= shown
+    assert [target for target in shown if target.startswith("/console/systems/canh-bao/enrolments/")]
 
 
 @pytest.mark.attack("xss")
@@ -132,6 +167,24 @@ async def test_what_was_typed_wrongly_comes_back_as_text(people: Desk) -> None:
         await lan.get(f"/console?done={SHORT}"),
         await lan.get(f"/console/{SHORT}"),
     ]
+    for answer in answers:
+        assert Markup(answer.body).faults(MARK) == []
+
+
+@pytest.mark.attack("xss")
+async def test_what_a_certificate_request_says_stays_text(people: Desk) -> None:
+    lan = await people.signed_in("lan", Role.OPERATOR)
+    private = new_private()
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier("urn:lgsp:system:canh-bao")])
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, text) for text in (SHORT, f"<script>{MARK}()</script>")]
+    )
+    built = x509.CertificateSigningRequestBuilder().subject_name(subject).add_extension(names, critical=False)
+    request = built.sign(private, certificate_digest(private)).public_bytes(Encoding.PEM).decode()
+    here = "/console/systems/canh-bao/enrol/look"
+    answers = [await lan.post(here, sign=request), await lan.post(here, sign=request + HOSTILE.strip("\u2028"))]
+    answers += [await lan.post(here, tls=f"-----BEGIN {HOSTILE}"), await lan.post(here, tls=SHORT)]
+    assert MARK.encode() in answers[0].body and b"possession proved" in answers[0].body
     for answer in answers:
         assert Markup(answer.body).faults(MARK) == []
 
