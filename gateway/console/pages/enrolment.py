@@ -6,8 +6,7 @@ from typing import Final
 
 from contracts.base.errors import Failure
 from gateway.console.roles import May
-from gateway.console.site import live
-from gateway.console.site.page import N_, Answer, Ask, Moved, Page, Sent, Shown
+from gateway.console.site.page import N_, Answer, Ask, Live, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
 from gateway.console.work import board, enrolling
 from gateway.journal.jobs import RUNNING
@@ -61,14 +60,14 @@ def enrolment(ask: Ask) -> Shown:
     return Shown("enrolment.html", values)
 
 
-def events(ask: Ask) -> Sent:
+def events(ask: Ask) -> Live:
     id, job = ask.path["system"], ask.path["job"]
 
     def look() -> object:
         return enrolling.enrolment_of(ask.desk, ask.viewer, id, job).state
 
     look()
-    return live.changes(look, going=lambda: look() == RUNNING)
+    return Live(("enrolment", id, job), look, going=lambda: look() == RUNNING)
 
 
 def certificate(ask: Ask) -> Sent:

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from gateway.console.roles import May
-from gateway.console.site import live
-from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Sent, Shown
 from gateway.console.work import backups, instance_keys, retention, upkeep
 from gateway.journal.jobs import RUNNING
 from security.grants.windows import VIETNAM
@@ -74,7 +73,7 @@ def ask_outside(ask: Ask) -> Moved:
     return Moved(_KEYS + "#outside", "")
 
 
-def asked_events(ask: Ask) -> Sent:
+def asked_events(ask: Ask) -> Live:
     def look() -> object:
         job = instance_keys.newest_asked(ask.desk)
         return None if job is None else (job.id, job.state)
@@ -83,7 +82,7 @@ def asked_events(ask: Ask) -> Sent:
         job = instance_keys.newest_asked(ask.desk)
         return job is not None and job.state == RUNNING
 
-    return live.changes(look, going=going)
+    return Live(("authorities",), look, going=going)
 
 
 PAGES = (

@@ -24,9 +24,9 @@ from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from gateway.registry.seals.account_rows import changing
 from gateway.keeper.tasks.certificate_status import ASKED
 from gateway.registry.changes import enrolment_orders
+from gateway.registry.seals.account_rows import changing
 from security.algorithms import certificate_digest, new_private
 from security.transparency.entry import Caller, Note, Refusal, freeze
 from tests.attacks.console.walking import Markup, walk
