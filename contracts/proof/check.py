@@ -1,4 +1,4 @@
-"""Checks a contract folder for `lgsp contract check` and reports what is proved.
+"""Checks a contract folder and reports what is proved: for `lgsp contract check`, and for pages that take a zip.
 
 Proved: the bundle is byte-stable; the schema keeps to the profile; every table is complete; every sample decodes to its
 twin; the laws hold on each sample in each format and on its variants; the XSD accepts what the schema accepts;
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from lxml import etree
 
@@ -26,6 +26,7 @@ from contracts.errors import MESSAGE_NOT_EXPRESSIBLE, MESSAGE_NOT_JSON
 from contracts.faces import xsd
 from contracts.folder.bundle import Bundle
 from contracts.folder.todo_markers import marks
+from contracts.folder.zipped import Unpacked, unpacked
 from contracts.proof import faces
 from contracts.proof.personal import unmarked
 from contracts.proof.trials import variants
@@ -33,6 +34,7 @@ from contracts.wire import jsontext
 from contracts.wire.soap import parse_xml
 
 T = TypeVar("T")
+_VERSION: Final = re.compile(r"v[0-9]{1,4}")
 
 
 @dataclass(slots=True)
@@ -60,9 +62,29 @@ class Report:
 
 def check(folder: Path) -> Report:
     """Checks a folder. Faults of the folder are findings, never exceptions."""
-    report = Report("/".join(folder.absolute().parts[-2:]))
+    return _check("/".join(folder.absolute().parts[-2:]), lambda: Unpacked(Bundle.from_folder(folder), folder.name))
+
+
+def check_zip(raw: bytes) -> Report:
+    """Checks the folder in a zip archive. A folder that is not named for a version may have any."""
+
+    def read() -> Unpacked:
+        given = unpacked(raw)
+        return given if _VERSION.fullmatch(given.folder) else Unpacked(given.bundle, "")
+
+    return _check("", read)
+
+
+def check_bundle(bundle: Bundle) -> Report:
+    """Checks a folder that was read before."""
+    return _check("", lambda: Unpacked(bundle, ""))
+
+
+def _check(place: str, read: Callable[[], Unpacked]) -> Report:
+    report = Report(place)
     try:
-        report.bundle = bundle = Bundle.from_folder(folder)
+        given = read()
+        report.bundle = bundle = given.bundle
         report.findings.extend(marks(bundle))
         report.compiled = compiled = compile_bundle(bundle)
     except Failure as failure:
@@ -86,12 +108,12 @@ def check(folder: Path) -> Report:
         for each in compiled.contract.operations.values()
         if each.pattern is Pattern.SUBMIT and each.identity is None
     ]
-    if folder.name != f"v{compiled.contract.major}":
+    if (name := given.folder) and name != f"v{compiled.contract.major}":
         report.findings.append(
             Finding(
                 "contract.yaml",
                 "version",
-                f"version {compiled.contract.version} in {folder.name}",
+                f"version {compiled.contract.version} in {name}",
                 "layout",
                 f"a folder v{compiled.contract.major}",
             )

@@ -25,7 +25,7 @@ KINDS: Final = frozenset(
         # kinds of notes
         *("access", "access-review", "altered", "altered-ended", "backup", "body-view", "break-glass"),
         *("certificate-status", "console-account", "console-sign-in", "console-sign-out", "console-token"),
-        *("contract", "export", "feed-keys"),
+        *("contract", "contract-draft", "export", "feed-keys"),
         *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "registry-accepted"),
         *("registry-adopted", "restore"),
