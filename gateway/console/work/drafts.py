@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ from contracts.errors import CONTRACT_INVALID
 from contracts.folder.bundle import Bundle
 from contracts.proof.check import Report, check_bundle, check_zip
 from gateway.console.accounts import store as accounts
-from gateway.console.accounts.records import Viewer
+from gateway.console.accounts.records import Account, Viewer
 from gateway.console.errors import CONSOLE_NO_PAGE, DRAFT_CLOSED, DRAFT_MAKER, DRAFT_NOTHING, DRAFT_OTHER, DRAFT_OWN
 from gateway.console.roles import May
 from gateway.console.site.desk import Desk
@@ -82,7 +82,7 @@ def upload(desk: Desk, viewer: Viewer, raw: bytes) -> Seen:
         report = check_zip(raw)
     bundle = report.bundle
     if bundle is None or report.compiled is None:
-        return Seen(report, (), None, ())
+        return Seen(report=report, changes=(), failure=None, disclosed=())
     contract = report.compiled.contract
     with desk.reading() as connection:
         before = versions.in_force(connection).get(contract.name)
@@ -91,7 +91,7 @@ def upload(desk: Desk, viewer: Viewer, raw: bytes) -> Seen:
         return seen
     made = _made(desk, viewer, PUBLISH, (contract.name, contract.version, bundle.digest))
     draft = draft_rows.keep(desk, made, None if before is None else before.digest, bundle.to_bytes())
-    return _with(seen, draft)
+    return replace(seen, draft=draft)
 
 
 def roll_back(desk: Desk, viewer: Viewer, contract: str) -> Draft:
@@ -114,7 +114,7 @@ def read(desk: Desk, viewer: Viewer, id: str) -> Seen:
         draft = _found(connection, viewer, id)
         content = draft_rows.content(connection, id)
         if not draft.is_open(desk.now()):
-            return Seen(None, (), None, (), draft, _version(connection, draft))
+            return _closed(connection, draft)
         if draft.act == ROLL_BACK:
             return _with(_seen_roll_back(connection, draft, desk.now()), draft, connection)
     report = _proved(content, draft)
@@ -134,11 +134,10 @@ def hand_in(desk: Desk, viewer: Viewer, id: str, accepts: Sequence[str], reason:
         draft = _found(connection, viewer, id, lock=True)
         if draft.state != CHECKED or not draft.is_open(now):
             raise DRAFT_CLOSED(draft=id, state=draft.state)
-        plan = _planned_roll_back if report is None else _planned
-        _, disclosed = plan(connection, report or draft.contract, None, now)  # type: ignore[operator]
+        _, disclosed = _plan_of(connection, draft, report, now)
         taken = tuple(field for field, _ in disclosed if field in accepts)
         draft = draft_rows.hand_in(connection, draft, taken, viewer.actor, reason, now)
-        plan(connection, report or draft.contract, draft, now)  # type: ignore[operator]
+        _plan_of(connection, draft, report, now)  # with what was accepted alone
         _note(connection, draft, "handed in", viewer, reason, now)
     return draft
 
@@ -197,12 +196,18 @@ def _check_second(connection: Connection, draft: Draft, viewer: Viewer, now: flo
     if draft.account == viewer.account.id:
         raise DRAFT_OWN(draft=draft.id)
     row = accounts.row_of(connection, draft.account)
-    if row is None or not (maker := accounts.Account.of(row)).active or May.PUBLISH not in maker.may:
+    if row is None or not (maker := Account.of(row)).active or May.PUBLISH not in maker.may:
         raise DRAFT_MAKER(draft=draft.id, account=draft.account)
 
 
 # --- what would become of it ------------------------------------------------------------------------------------------
 _Plan = tuple[Publication, Sequence[tuple[str, str]]]
+
+
+def _plan_of(connection: Connection, draft: Draft, report: Report | None, now: float) -> _Plan:
+    if report is None:
+        return _planned_roll_back(connection, draft.contract, draft, now)
+    return _planned(connection, report, draft, now)
 
 
 def _planned(connection: Connection, report: Report, draft: Draft | None, now: float) -> _Plan:
@@ -252,24 +257,19 @@ def _seen_roll_back(connection: Connection, draft: Draft, now: float) -> Seen:
 
 
 def _judged(report: Report | None, changes: Sequence[Change], plan: Callable[[], _Plan], before: str | None) -> Seen:
-    failure, disclosed = None, Sequence[tuple[str, str]]()
     try:
         _, disclosed = plan()
-    except Failure as refused:
-        failure = refused
-    return Seen(report=report, changes=changes, failure=failure, disclosed=disclosed, before=before)
+    except Failure as failure:
+        return Seen(report=report, changes=changes, failure=failure, disclosed=(), before=before)
+    return Seen(report=report, changes=changes, failure=None, disclosed=disclosed, before=before)
 
 
-def _with(seen: Seen, draft: Draft, connection: Connection | None = None) -> Seen:
-    return Seen(
-        report=seen.report,
-        changes=seen.changes,
-        failure=seen.failure,
-        disclosed=seen.disclosed,
-        draft=draft,
-        before=seen.before,
-        digest="" if connection is None else _digest(connection, draft),
-    )
+def _with(seen: Seen, draft: Draft, connection: Connection) -> Seen:
+    """With the draft, and the digest of what is shown of it. It was checked against the version in force then."""
+    before = versions.in_force(connection).get(draft.contract)
+    same = draft.before == (None if before is None else before.digest)
+    failure = seen.failure if same else DRAFT_OTHER(draft=draft.id)
+    return replace(seen, draft=draft, failure=failure, digest=_digest(connection, draft))
 
 
 def _digest(connection: Connection, draft: Draft) -> str:
@@ -305,9 +305,10 @@ def _visible(draft: Draft, viewer: Viewer) -> bool:
     return draft.state != CHECKED or draft.account == viewer.account.id
 
 
-def _version(connection: Connection, draft: Draft) -> str | None:
+def _closed(connection: Connection, draft: Draft) -> Seen:
     before = versions.in_force(connection).get(draft.contract)
-    return None if before is None else before.version
+    version = None if before is None else before.version
+    return Seen(report=None, changes=(), failure=None, disclosed=(), draft=draft, before=version)
 
 
 def _made(desk: Desk, viewer: Viewer, act: str, what: tuple[str, str, str]) -> dict[str, Any]:
