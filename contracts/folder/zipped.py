@@ -8,6 +8,7 @@ and files of other kinds are passed over, as in a folder.
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,13 +18,14 @@ from contracts.base import zips
 from contracts.folder.bundle import KINDS, MAX_BYTES, MAX_FILES, MOST, SHARED, Bundle, refused, within
 
 MAX_ZIP: Final = 5_000_000  # bytes of the archive
+_VERSION: Final = re.compile(r"v[0-9]{1,4}")
 _CONTRACT: Final = "contract.yaml"
 _ARCHIVE: Final = f"a zip archive of one contract folder; {MOST}"
 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """`folder` is the name of the folder of the contract, empty if its files are at the top."""
+    """`folder` is the name of the contract's folder, if that is one of a version, such as `v1`; else empty."""
 
     bundle: Bundle
     folder: str
@@ -70,4 +72,4 @@ def _contract(book: zipfile.ZipFile, parts: dict[PurePosixPath, zipfile.ZipInfo]
             tables[path.stem] = content
         if path.is_relative_to(folder):
             files[path.relative_to(folder).as_posix()] = content
-    return Unpacked(Bundle.with_tables(files, tables.get), folder.name)
+    return Unpacked(Bundle.with_tables(files, tables.get), folder.name if _VERSION.fullmatch(folder.name) else "")

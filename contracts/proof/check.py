@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from lxml import etree
 
@@ -26,7 +26,6 @@ from contracts.errors import MESSAGE_NOT_EXPRESSIBLE, MESSAGE_NOT_JSON
 from contracts.faces import xsd
 from contracts.folder.bundle import Bundle
 from contracts.folder.todo_markers import marks
-from contracts.folder.zipped import Unpacked, unpacked
 from contracts.proof import faces
 from contracts.proof.personal import unmarked
 from contracts.proof.trials import variants
@@ -34,7 +33,6 @@ from contracts.wire import jsontext
 from contracts.wire.soap import parse_xml
 
 T = TypeVar("T")
-_VERSION: Final = re.compile(r"v[0-9]{1,4}")
 
 
 @dataclass(slots=True)
@@ -62,29 +60,34 @@ class Report:
 
 def check(folder: Path) -> Report:
     """Checks a folder. Faults of the folder are findings, never exceptions."""
-    return _check("/".join(folder.absolute().parts[-2:]), lambda: Unpacked(Bundle.from_folder(folder), folder.name))
-
-
-def check_zip(raw: bytes) -> Report:
-    """Checks the folder in a zip archive. A folder that is not named for a version may have any."""
-
-    def read() -> Unpacked:
-        given = unpacked(raw)
-        return given if _VERSION.fullmatch(given.folder) else Unpacked(given.bundle, "")
-
-    return _check("", read)
+    report = _check("/".join(folder.absolute().parts[-2:]), lambda: Bundle.from_folder(folder))
+    if report.compiled is not None:
+        report.findings += layout(report.compiled, folder.name)
+    return report
 
 
 def check_bundle(bundle: Bundle) -> Report:
     """Checks a folder that was read before."""
-    return _check("", lambda: Unpacked(bundle, ""))
+    return _check("", lambda: bundle)
 
 
-def _check(place: str, read: Callable[[], Unpacked]) -> Report:
+def refused(failure: Failure) -> Report:
+    """The report on a folder that cannot be read."""
+    return Report("", findings=list(failure.findings))
+
+
+def layout(compiled: CompiledContract, folder: str) -> list[Finding]:
+    """A finding if the folder is not named for the major version."""
+    version, wanted = compiled.contract.version, f"v{compiled.contract.major}"
+    if folder == wanted:
+        return []
+    return [Finding("contract.yaml", "version", f"version {version} in {folder}", "layout", f"a folder {wanted}")]
+
+
+def _check(place: str, read: Callable[[], Bundle]) -> Report:
     report = Report(place)
     try:
-        given = read()
-        report.bundle = bundle = given.bundle
+        report.bundle = bundle = read()
         report.findings.extend(marks(bundle))
         report.compiled = compiled = compile_bundle(bundle)
     except Failure as failure:
@@ -108,16 +111,6 @@ def _check(place: str, read: Callable[[], Unpacked]) -> Report:
         for each in compiled.contract.operations.values()
         if each.pattern is Pattern.SUBMIT and each.identity is None
     ]
-    if (name := given.folder) and name != f"v{compiled.contract.major}":
-        report.findings.append(
-            Finding(
-                "contract.yaml",
-                "version",
-                f"version {compiled.contract.version} in {name}",
-                "layout",
-                f"a folder v{compiled.contract.major}",
-            )
-        )
     for codec in compiled.formats.values():
         for message in sorted(codec.mapped):
             report.losses.extend(f"{codec.name} {message}: {loss}" for loss in codec.losses(message))

@@ -31,7 +31,8 @@ from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
 from contracts.errors import CONTRACT_INVALID
 from contracts.folder.bundle import Bundle
-from contracts.proof.check import Report, check_bundle, check_zip
+from contracts.folder.zipped import unpacked
+from contracts.proof.check import Report, check_bundle, layout, refused
 from gateway.console.accounts import store as accounts
 from gateway.console.accounts.records import Account, Viewer
 from gateway.console.errors import CONSOLE_NO_PAGE, DRAFT_CLOSED, DRAFT_MAKER, DRAFT_NOTHING, DRAFT_OTHER, DRAFT_OWN
@@ -78,8 +79,7 @@ class Seen:
 
 def upload(desk: Desk, viewer: Viewer, raw: bytes) -> Seen:
     """Check a zip archive of a contract folder. The result has a draft if it can be published."""
-    with _checking:
-        report = check_zip(raw)
+    report = _uploaded(raw)
     bundle = report.bundle
     if bundle is None or report.compiled is None:
         return Seen(report=report, changes=(), failure=None, disclosed=())
@@ -279,6 +279,18 @@ def _digest(connection: Connection, draft: Draft) -> str:
     return hashlib.sha256(jcs.encode([*shown, None if before is None else before.digest])).hexdigest()
 
 
+def _uploaded(raw: bytes) -> Report:
+    try:
+        given = unpacked(raw)
+    except Failure as failure:
+        return refused(failure)
+    with _checking:
+        report = _report(given.bundle.to_bytes())
+    if report.compiled is None or not given.folder:
+        return report
+    return replace(report, findings=[*report.findings, *layout(report.compiled, given.folder)])
+
+
 def _proved(content: bytes | None, draft: Draft) -> Report:
     """The report on a stored bundle. Raises `draft.other` if its bytes are others."""
     if content is None or hashlib.sha256(content).hexdigest() != draft.bundle.removeprefix("sha256:"):
@@ -287,7 +299,7 @@ def _proved(content: bytes | None, draft: Draft) -> Report:
         return _report(content)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _report(content: bytes) -> Report:
     """The same bytes have the same findings."""
     return check_bundle(Bundle.from_bytes(content))
