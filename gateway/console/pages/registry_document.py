@@ -46,7 +46,7 @@ def _text(ask: Ask) -> str:
         text = ask.files.get("file", b"").decode("utf-8-sig")
     except UnicodeDecodeError:
         raise CONSOLE_FORM(field="file", why="not in UTF-8") from None
-    return documents.normal(text or ask.form.get("document", ""))
+    return text or ask.form.get("document", "")
 
 
 def _shown(ask: Ask, text: str, applied: Applied | None, failure: Failure | None) -> Shown:

@@ -22,14 +22,9 @@ from security.pki.chains import Trust
 MOST: Final = 1_000_000  # bytes of a document
 
 
-def normal(text: str) -> str:
-    """As a form returns it: lines end with a line feed, none is empty at the beginning or the end."""
-    return text.replace("\r\n", "\n").lstrip("\n").rstrip() + "\n"
-
-
 def preview(desk: Desk, text: str) -> Applied:
     """What applying it would do now. Raises `registry.invalid`, `console.form`."""
-    _check(text)
+    text = _checked(text)
     desk.follow()
     snapshot, embedded = desk.services.registry.snapshot, _embedded(desk)
     with applying.taken_back(desk.services.engine) as connection:
@@ -43,7 +38,7 @@ def may_apply(viewer: Viewer, applied: Applied) -> bool:
 
 def apply(desk: Desk, viewer: Viewer, text: str, digest: str, reason: str) -> Applied:
     """`digest` is that of the preview. Raises `registry.invalid`, `document.other`, `console.forbidden`."""
-    _check(text)
+    text = _checked(text)
     desk.follow()
     snapshot, embedded, now = desk.services.registry.snapshot, _embedded(desk), desk.now()
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
@@ -60,9 +55,12 @@ def apply(desk: Desk, viewer: Viewer, text: str, digest: str, reason: str) -> Ap
     return applied
 
 
-def _check(text: str) -> None:
+def _checked(text: str) -> str:
+    """As a form returns it: lines end with a line feed, none is empty at the beginning or the end."""
+    text = text.replace("\r\n", "\n").lstrip("\n").rstrip() + "\n"
     if not text.strip() or len(text.encode()) > MOST:
         raise CONSOLE_FORM(field="document", why="missing" if not text.strip() else f"more than {MOST} bytes")
+    return text
 
 
 def _embedded(desk: Desk) -> Trust | None:
