@@ -108,15 +108,15 @@ async def test_the_page_asks_for_what_the_rules_look_at(people: Desk) -> None:
 
 
 async def test_who_sees_one_agency_sees_its_routes_and_no_other_address(people: Desk) -> None:
-    ha = await people.signed_in("ha", Role.AGENCY, agency="H14.22")
-    page = Reader((await ha.get("/console/routes")).body).text
+    xuan = await people.signed_in("xuan", Role.AGENCY, agency="H14.22")
+    page = Reader((await xuan.get("/console/routes")).body).text
     assert "H14.22/truong-ha" in page and "H14.3/do-thi" not in page and "H14.4" not in page
     asked = "/console/routes?agency=H14.5&of=field-report/v1+createRequest"
-    page = Reader((await ha.get(asked)).body).text
+    page = Reader((await xuan.get(asked)).body).text
     url = people.services.registry.snapshot.systems["do-thi"].endpoint
     assert "Rule 2 decides" in page and url is not None
     assert "may not ask" in page, "the sender is his own agency, whatever was asked"
-    where = routes.where(people.desk(), _viewer(people, "ha"), ("H14.5", "field-report/v1", "createRequest"), {})
+    where = routes.where(people.desk(), _viewer(people, "xuan"), ("H14.5", "field-report/v1", "createRequest"), {})
     assert where.row is not None and where.row.name == "do-thi" and where.row.address is None
 
 

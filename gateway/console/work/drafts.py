@@ -130,6 +130,7 @@ def hand_in(desk: Desk, viewer: Viewer, id: str, accepts: Sequence[str], reason:
         draft = _found(connection, viewer, id)
         content = draft_rows.content(connection, id)
     report = None if draft.act == ROLL_BACK else _proved(content, draft)
+    _require(report)
     with desk.writing() as connection:
         draft = _found(connection, viewer, id, lock=True)
         if draft.state != CHECKED or not draft.is_open(now):
@@ -163,6 +164,7 @@ def confirm(desk: Desk, viewer: Viewer, id: str, digest: str) -> Publication:
         _check_second(connection, draft, viewer, now)
         content = draft_rows.content(connection, id)
     report = None if draft.act == ROLL_BACK else _proved(content, draft)
+    _require(report)
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         draft = _found(act.connection, viewer, id, lock=True)
         _check_second(act.connection, draft, viewer, now)
@@ -176,13 +178,18 @@ def confirm(desk: Desk, viewer: Viewer, id: str, digest: str) -> Publication:
     return done
 
 
+def _require(report: Report | None) -> None:
+    """A bundle was checked when it was uploaded, perhaps by an older release."""
+    if report is not None and not report.ok:
+        raise CONTRACT_INVALID(findings=report.findings, count=len(report.findings))
+
+
 def _published(act: Act, draft: Draft, report: Report | None, now: float) -> Publication:
     accepted = Accepted(draft.accepted, now)
     if report is None:
         done = publishing.roll_back(act.connection, draft.contract, accepted)
     else:
-        if not report.ok or report.bundle is None or report.compiled is None:
-            raise CONTRACT_INVALID(findings=report.findings, count=len(report.findings))
+        assert report.bundle is not None and report.compiled is not None
         done = publishing.publish(act.connection, report.bundle, report.compiled, accepted)
     before = done.before.digest if done.before is not None else None
     if not done.moved or done.now.digest != draft.bundle or before != draft.before:
