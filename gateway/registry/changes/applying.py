@@ -19,6 +19,8 @@ from sqlalchemy import Connection, Engine
 from gateway.journal.database import writing
 from gateway.registry import store, versions
 from gateway.registry.changes import deciding
+from gateway.registry.changes.content import Content, Subject, in_force
+from gateway.registry.changes.content import text as content_text
 from gateway.registry.changes.document import parse
 from gateway.registry.changes.officers import acting
 from gateway.registry.changes.proposals import founds
@@ -32,7 +34,10 @@ NOW: Final = "now"  # in place of the time of a change, in what is shown of its 
 
 
 class RowChange(NamedTuple):
-    """One row that changes: `columns` are name, old and new value; `how` is added, changed or removed."""
+    """One row that changes: `columns` are name, old and new value; `how` is added, changed or removed.
+
+    The old value of a new proposal's body is the content in force, which it would replace.
+    """
 
     table: str
     key: str
@@ -69,9 +74,9 @@ def apply_text(
     fill = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
     fill |= {each.id: each.public_pem for each in acting(connection).values()}
     document = parse(text, snapshot.contracts, fill, partial(versions.compiled, connection))
-    before, founding = contents(connection), founds(connection)
+    before, force, founding = contents(connection), in_force(connection), founds(connection)
     changes = tuple(store.apply(document, connection, now, embedded))
-    rows = tuple(_differing(before, contents(connection), now))
+    rows = tuple(_differing(before, contents(connection), force, now))
     raw = text.encode() if isinstance(text, str) else text
     shown = json.dumps([hashlib.sha256(raw).hexdigest(), rows], sort_keys=True)
     return Applied(changes, founding, rows, hashlib.sha256(shown.encode()).hexdigest())
@@ -92,7 +97,7 @@ class _TakenBack(Exception):
     pass
 
 
-def _differing(before: Rows, after: Rows, now: float) -> Iterator[RowChange]:
+def _differing(before: Rows, after: Rows, force: Mapping[Subject, Content], now: float) -> Iterator[RowChange]:
     for table in sorted({*before, *after}):
         old, new = before.get(table, {}), after.get(table, {})
         for key in sorted({*old, *new}):
@@ -100,14 +105,26 @@ def _differing(before: Rows, after: Rows, now: float) -> Iterator[RowChange]:
                 continue
             how = "added" if key not in old else "removed" if key not in new else "changed"
             left, right = _columns(old.get(key), now), _columns(new.get(key), now)
+            if (
+                table == _PROPOSAL
+                and how == "added"
+                and (content := force.get(Subject.of(right["subject"]))) is not None
+            ):
+                left = {"body": content_text(content)}
             names = [name for name in {**left, **right} if left.get(name) != right.get(name)]
             # A route has a number for its key, which is another one each time.
-            named = key if table != "route" else "{contract} {operation}".format(**(right or left))
+            named = _named(key) if table != "route" else "{contract} {operation}".format(**(right or left))
             columns = tuple((name, left.get(name), right.get(name)) for name in names if (table, name) != _NUMBER)
             yield RowChange(table, named, how, columns)
 
 
+def _named(key: str) -> str:
+    """A key of several columns in words."""
+    return " ".join(map(str, json.loads(key))) if key.startswith("[") else key
+
+
 _NUMBER: Final = ("route", "id")
+_PROPOSAL: Final = "registry_proposal"
 
 
 def _columns(form: str | None, now: float) -> Mapping[str, Any]:
