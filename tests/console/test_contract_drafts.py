@@ -14,7 +14,7 @@ from gateway.console.accounts import store
 from gateway.console.roles import Role
 from gateway.console.work import draft_rows
 from gateway.journal.database import writing
-from gateway.journal.schema import tables
+from gateway.journal.schema.console_tables import console_draft
 from gateway.registry import versions
 from tests.console.people import Desk, Person, Reader
 from tests.console.test_signing_in import notes
@@ -111,7 +111,7 @@ async def test_the_second_confirms_exactly_what_was_shown(people: Desk) -> None:
     at = await handed_in(tu)
     shown, id = await digest(lan, at), at.rpartition("/")[2]
     other = edition("1.3.0", answer_field("email"))
-    row = tables.console_draft
+    row = console_draft
     for values in (
         {"content": other.to_bytes()},
         {"content": other.to_bytes(), "bundle": other.digest},
@@ -161,7 +161,7 @@ async def test_a_draft_is_rejected_by_another_and_withdrawn_by_its_maker(people:
     told = [each["facts"]["how"] for each in notes(people, "contract-draft")]  # type: ignore[index]
     assert told == ["handed in", "rejected", "handed in", "withdrawn"]
     with people.world.engine.connect() as connection:
-        assert connection.scalars(select(tables.console_draft.c.content)).all() == [None, None]
+        assert connection.scalars(select(console_draft.c.content)).all() == [None, None]
 
 
 async def test_what_cannot_be_published_is_told_with_its_places_and_kept_nowhere(people: Desk) -> None:
@@ -181,7 +181,7 @@ async def test_what_cannot_be_published_is_told_with_its_places_and_kept_nowhere
     answer = await upload(tu, f"{DRAFTS}/new", "archive", zipped(camera("1.2.0").files, "v2"))
     assert answer.status == 422 and "a folder v1" in Reader(answer.body).text
     with people.world.engine.connect() as connection:
-        assert connection.execute(select(tables.console_draft)).all() == []
+        assert connection.execute(select(console_draft)).all() == []
 
 
 async def test_personal_fields_are_accepted_by_both(people: Desk) -> None:

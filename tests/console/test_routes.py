@@ -170,8 +170,8 @@ async def test_a_steward_may_propose_a_route_and_nothing_that_takes_effect_at_on
     with people.world.engine.connect() as connection:
         (subject,) = proposals(connection, "waiting")
     assert subject == Subject("route", "field-report/v1 createRequest")
-    page = await tu.get("/console/routes")
-    assert f"/console/access/proposals/{subject.path}" in Reader(page.body).links
+    links = Reader((await tu.get("/console/routes")).body).links
+    assert f"/console/access/proposals/{subject.path}" in links
     before = rows(people)
     for other in (CONTACT, PROVINCE.partition("\ngrants:")[0]):
         answer, digest, text = await previewed(tu, other)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.console.errors import DRAFT_MANY
 from gateway.console.site.desk import Desk
-from gateway.journal.schema import tables
+from gateway.journal.schema.console_tables import console_draft
 
 PUBLISH, ROLL_BACK = "publish", "roll-back"
 CHECKED, WAITING = "checked", "waiting"
@@ -24,7 +24,7 @@ WAITING_SECONDS: Final = 14 * 86_400.0
 KEPT_SECONDS: Final = 90 * 86_400.0  # a decided one stays listed
 MOST_WAITING: Final = 20
 MOST_LISTED: Final = 100
-_table: Final = tables.console_draft
+_table: Final = console_draft
 _SHOWN: Final = tuple(column for column in _table.columns if column.name != "content")
 
 

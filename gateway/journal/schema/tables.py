@@ -30,9 +30,6 @@ from gateway.journal.schema.console_tables import (
     console_account as console_account,
 )
 from gateway.journal.schema.console_tables import (
-    console_draft as console_draft,
-)
-from gateway.journal.schema.console_tables import (
     console_filter as console_filter,
 )
 from gateway.journal.schema.console_tables import (

@@ -17,7 +17,7 @@ from contracts.folder.bundle import MAX_BYTES, MAX_FILES
 from contracts.folder.zipped import MAX_ZIP, unpacked
 from gateway.console.roles import Role
 from gateway.journal.database import writing
-from gateway.journal.schema import tables
+from gateway.journal.schema.console_tables import console_draft
 from tests.attacks.console.test_attack_console_shown import HOSTILE, MARK
 from tests.attacks.console.walking import Markup, walk
 from tests.console.people import Desk
@@ -127,7 +127,7 @@ async def test_nothing_of_a_refused_upload_is_kept(people: Desk) -> None:
         answer = await ask(people.app, "POST", f"{DRAFTS}/new", headers, content)
         assert answer.status in (400, 403)
     with people.world.engine.connect() as connection:
-        assert connection.execute(select(tables.console_draft)).all() == []
+        assert connection.execute(select(console_draft)).all() == []
 
 
 @pytest.mark.attack("csrf")
@@ -139,7 +139,7 @@ async def test_a_form_with_a_file_of_another_site_does_nothing(people: Desk) -> 
         answer = await ask(people.app, "POST", f"{DRAFTS}/new", {**own, "origin": origin}, form(fields, "archive", raw))
         assert answer.status == 403 and b"console.origin" in answer.body
     with people.world.engine.connect() as connection:
-        assert connection.execute(select(tables.console_draft)).all() == []
+        assert connection.execute(select(console_draft)).all() == []
 
 
 @pytest.mark.attack("xss")
@@ -168,7 +168,7 @@ async def test_names_and_texts_of_an_upload_stay_text(people: Desk) -> None:
     assert seen >= 2, "some of it was shown"
     at = await handed_in(tu, camera("1.2.0"))
     with writing(people.world.engine) as connection:
-        row = tables.console_draft
+        row = console_draft
         texts = {"reason": HOSTILE, "why": HOSTILE, "actor": HOSTILE, "decided_by": HOSTILE, "account": HOSTILE}
         connection.execute(update(row).values(**texts, contract=HOSTILE, version=HOSTILE, accepted=f'["{MARK}<b>"]'))
     walked = await walk(tu, at.rpartition("/")[2])
