@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from contracts.folder.bundle import Bundle
 from gateway.console.accounts import store
 from gateway.console.roles import Role
-from gateway.console.work import draft_rows
+from gateway.console.work import draft_rows, drafts
 from gateway.journal.database import writing
 from gateway.journal.schema.console_tables import console_draft
 from gateway.registry import versions
@@ -78,6 +78,8 @@ async def test_one_hands_in_another_confirms_and_the_log_names_both(people: Desk
     facts: Any = entry["facts"]
     assert facts["bundle"] == NEXT.digest and facts["reason"] == REASON and str(entry["actor"]).startswith("H14.0/tu")
     assert in_force(people) == "1.2.0"
+    assert "Contracts to confirm" in Reader((await lan.get("/console")).body).text
+    assert "Contracts to confirm" not in Reader((await tu.get("/console")).body).text
     page = Reader((await lan.get(at)).body).text
     assert REASON in page and NEXT.digest in page and "schema.field-added" in page and "nothing to mend" in page
     answer = await lan.post(f"{at}/confirm", digest=await digest(lan, at))
@@ -223,6 +225,15 @@ async def test_waiting_drafts_are_bounded(people: Desk, monkeypatch: pytest.Monk
     assert (await tu.post(f"{second}/hand-in", reason=REASON)).status == 303
     answer = await upload(tu, f"{DRAFTS}/new", "archive", zipped(NEXT.files))
     assert answer.status == 409 and b"draft.many" in answer.body
+
+
+async def test_one_contract_is_checked_at_a_time(people: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafts, "WAIT_SECONDS", 0.0)
+    tu = await people.signed_in("tu", Role.STEWARD)
+    with drafts._checking:
+        answer = await upload(tu, f"{DRAFTS}/new", "archive", zipped(camera("1.2.0").files))
+        assert answer.status == 429 and b"draft.busy" in answer.body
+    assert "/drafts/" in await checked(tu, camera("1.2.0"), "v1")
 
 
 def test_the_digest_of_a_stored_bundle_is_that_of_its_bytes() -> None:

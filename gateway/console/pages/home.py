@@ -8,7 +8,7 @@ from contracts.base.errors import Failure
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Page, Shown
-from gateway.console.work import access, attention, waiting
+from gateway.console.work import access, attention, draft_rows, waiting
 from gateway.delivery import listing
 from gateway.doors.api import status
 
@@ -23,7 +23,7 @@ def home(ask: Ask) -> Shown:
     values: dict[str, Any] = {"status": None, "trouble": None, "refusals": (), "denials": None, "volumes": None}
     values |= {"days": days, "spans": (attention.DAYS, MONTH)}
     values |= {"queue": {}, "counted": listing.COUNTED, "approvals": 0, "review": None}
-    values |= {"ending": (), "unready": (), "scope": scope}
+    values |= {"ending": (), "unready": (), "scope": scope, "drafts": 0}
     agencies = services.registry.snapshot.agencies
     values["names"] = {code: each.name.of(ask.language) for code, each in agencies.items()}
     try:
@@ -36,6 +36,8 @@ def home(ask: Ask) -> Shown:
             values["queue"] = {each: listing.count(connection, listing.Wanted(each)) for each in lists}
         if May.ACCESS in may:
             values["approvals"] = len(waiting.every(connection, services.registry.snapshot, scope, ask.now))
+        if May.CONFIRM in may:
+            values["drafts"] = draft_rows.waiting(connection, ask.viewer.account.id, ask.now)
         if May.SYSTEMS in may:
             values["ending"] = attention.ending(connection, scope, ask.now)
     if May.ACCESS in may and scope is None:

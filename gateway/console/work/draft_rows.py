@@ -97,6 +97,12 @@ def every(connection: Connection, now: float) -> list[Draft]:
     return sorted((_of(row) for row in rows), key=lambda each: not each.is_open(now))
 
 
+def waiting(connection: Connection, account: str, now: float) -> int:
+    """How many wait for somebody else than their maker."""
+    others = (_table.c.state == WAITING) & (_table.c.expires > now) & (_table.c.account != account)
+    return connection.scalar(select(func.count()).select_from(_table).where(others)) or 0
+
+
 def hand_in(
     connection: Connection, draft: Draft, accepted: tuple[str, ...], actor: str, reason: str, now: float
 ) -> Draft:

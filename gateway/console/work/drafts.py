@@ -35,7 +35,15 @@ from contracts.folder.zipped import unpacked
 from contracts.proof.check import Report, check_bundle, layout, refused
 from gateway.console.accounts import store as accounts
 from gateway.console.accounts.records import Account, Viewer
-from gateway.console.errors import CONSOLE_NO_PAGE, DRAFT_CLOSED, DRAFT_MAKER, DRAFT_NOTHING, DRAFT_OTHER, DRAFT_OWN
+from gateway.console.errors import (
+    CONSOLE_NO_PAGE,
+    DRAFT_BUSY,
+    DRAFT_CLOSED,
+    DRAFT_MAKER,
+    DRAFT_NOTHING,
+    DRAFT_OTHER,
+    DRAFT_OWN,
+)
 from gateway.console.roles import May
 from gateway.console.site.desk import Desk
 from gateway.console.work import draft_rows
@@ -49,7 +57,8 @@ from gateway.registry.seals.sealing import Act, Seal, changing
 from gateway.transfer import entries
 
 NOTE: Final = "contract-draft"
-_checking: Final = threading.Lock()  # one check at a time, so that pages keep a processor
+WAIT_SECONDS: Final = 10.0
+_checking: Final = threading.Lock()  # one check at a time, so that other pages keep a processor and their threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +300,7 @@ def _uploaded(raw: bytes) -> Report:
         given = unpacked(raw)
     except Failure as failure:
         return refused(failure)
-    with _checking:
-        report = _report(given.bundle.to_bytes())
+    report = _alone(given.bundle.to_bytes())
     if report.compiled is None or not given.folder:
         return report
     return replace(report, findings=[*report.findings, *layout(report.compiled, given.folder)])
@@ -302,8 +310,17 @@ def _proved(content: bytes | None, draft: Draft) -> Report:
     """The report on a stored bundle. Raises `draft.other` if its bytes are others."""
     if content is None or hashlib.sha256(content).hexdigest() != draft.bundle.removeprefix("sha256:"):
         raise DRAFT_OTHER(draft=draft.id)
-    with _checking:
+    return _alone(content)
+
+
+def _alone(content: bytes) -> Report:
+    """Raises `draft.busy`."""
+    if not _checking.acquire(timeout=WAIT_SECONDS):
+        raise DRAFT_BUSY(seconds=round(WAIT_SECONDS))
+    try:
         return _report(content)
+    finally:
+        _checking.release()
 
 
 @lru_cache(maxsize=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import stat
 import struct
 import tracemalloc
@@ -25,6 +26,7 @@ from tests.console.test_contract_drafts import DRAFTS, camera, handed_in
 from tests.console.zipping import MARK as BOUNDARY
 from tests.console.zipping import form, upload, zipped
 from tests.doors.api.client import ask
+from tests.registry.making import PROVINCE
 
 CONTRACT = {"contract.yaml": b"id: x\n"}
 
@@ -176,3 +178,24 @@ async def test_names_and_texts_of_an_upload_stay_text(people: Desk) -> None:
     for target, answer in walked.items():
         if answer.headers.get("content-type", "").startswith("text/html"):
             assert Markup(answer.body).faults(MARK) == [], target
+
+
+@pytest.mark.attack("xss")
+async def test_names_and_texts_of_a_registry_document_stay_text(people: Desk) -> None:
+    """In its faults, in the preview, and in the form that sends it back."""
+    lan = await people.signed_in("lan", *Role)
+    quoted = json.dumps(HOSTILE)
+    office = 'office: "Phòng Hạ tầng đô thị"'
+    for text in (
+        PROVINCE.replace(office, f"office: {quoted}"),
+        PROVINCE.replace("system: do-thi", f"system: {quoted}"),
+        PROVINCE.replace("code: H14.3", f"code: {quoted}"),
+        PROVINCE.replace("\nroutes:", f"\n{quoted}: x\nroutes:"),
+        f"</textarea><{MARK}>",
+        f"{quoted}: [",
+    ):
+        assert text != PROVINCE
+        answer = await upload(lan, "/console/registry/document", "file", text.encode(), HOSTILE, document=HOSTILE)
+        page = Markup(answer.body)
+        assert answer.status in (200, 400, 422) and page.faults(MARK) == [], (text[:60], page.faults(MARK))
+        assert answer.status == 400 or MARK.encode() in answer.body, text[:60]
